@@ -1,0 +1,352 @@
+import type { z } from 'zod'
+import {
+  email,
+  folder,
+  host,
+  integer,
+  isLoopbackHost,
+  issuer,
+  key256,
+  networks,
+  oneOf,
+  postgresUrl,
+  redisUrl,
+  text,
+} from './values.ts'
+
+export type { RedisTarget } from './values.ts'
+
+/**
+ * Every setting once. The type of the configuration, its validation (`load.ts`) and the reference (`reference.md`) all
+ * come from this table. A setting that follows from others stands after them.
+ */
+export interface Setting {
+  /** The environment variable; a secret may come from a file named by `<env>_FILE` instead. */
+  env: string
+  group: string
+  schema: z.ZodType<unknown, string>
+  /** As one would write it in the environment; absent means that the setting may be left out. */
+  default?: string | DerivedDefault
+  unit?: 'seconds' | 'bytes' | 'KiB'
+  secret?: true
+  description: string
+}
+
+export interface DerivedDefault {
+  /** For the reference. */
+  text: string
+  /** @param earlier values of settings above; one that was refused is absent */
+  from(earlier: { port?: number; issuer?: string }): string | undefined
+}
+
+const seconds = (min: number, max: number) =>
+  ({ unit: 'seconds', schema: integer(min, max) }) as const
+
+const table = {
+  port: {
+    env: 'PORT',
+    group: 'Address',
+    schema: integer(1, 65535),
+    default: '3000',
+    description: 'The TCP port to listen on.',
+  },
+  issuer: {
+    env: 'ISSUER',
+    group: 'Address',
+    schema: issuer,
+    default: {
+      text: '`http://localhost:$PORT`',
+      from: ({ port }) => port && `http://localhost:${port}`,
+    } as DerivedDefault,
+    description:
+      'The issuer identifier: the public address of this server, a path included. It stands in every token; changing it invalidates them. A trailing slash is dropped.',
+  },
+  host: {
+    env: 'HOST',
+    group: 'Address',
+    schema: host,
+    default: {
+      text: '`127.0.0.1` when the host of the issuer is loopback, else `0.0.0.0`',
+      from: ({ issuer }) =>
+        issuer && (isLoopbackHost(new URL(issuer).hostname) ? '127.0.0.1' : '0.0.0.0'),
+    } as DerivedDefault,
+    description:
+      'The address to listen on. A server for this machine alone is not reachable from others unless told so.',
+  },
+  trustProxy: {
+    env: 'TRUST_PROXY',
+    group: 'Address',
+    schema: networks,
+    default: '',
+    description:
+      "The reverse proxies whose `X-Forwarded-For` is believed. Without it the caller is the connection's peer. No forwarding header ever chooses a URL.",
+  },
+  themeName: {
+    env: 'THEME_NAME',
+    group: 'Address',
+    schema: text(60),
+    default: 'Keyturn',
+    description: 'The name that people see on the pages.',
+  },
+
+  databaseUrl: {
+    env: 'DATABASE_URL',
+    group: 'Storage',
+    schema: postgresUrl,
+    secret: true,
+    description:
+      'The Postgres server, 14 or newer. Without it Postgres runs embedded, in `DATA_DIR`, for one process.',
+  },
+  databasePoolSize: {
+    env: 'DATABASE_POOL_SIZE',
+    group: 'Storage',
+    schema: integer(1, 1000),
+    default: '10',
+    description: 'Connections to Postgres that one process opens at most.',
+  },
+  redis: {
+    env: 'REDIS_URL',
+    group: 'Storage',
+    schema: redisUrl,
+    secret: true,
+    description:
+      'Redis for short-lived artifacts, which may be lost at any time. Without it they are in Postgres.',
+  },
+  dataDir: {
+    env: 'DATA_DIR',
+    group: 'Storage',
+    schema: folder,
+    default: './data',
+    description: 'The folder of embedded Postgres and of the local socket.',
+  },
+  keysDir: {
+    env: 'KEYS_DIR',
+    group: 'Storage',
+    schema: folder,
+    default: './keys',
+    description:
+      'The folder where the first embedded start puts the key-encryption key. Keep a copy of it, apart from the data.',
+  },
+  keyEncryptionKey: {
+    env: 'KEY_ENCRYPTION_KEY',
+    group: 'Storage',
+    schema: key256,
+    secret: true,
+    description:
+      'Seals signing keys and other secrets in the database. Make one with `openssl rand -base64 32`. Without it the one in `KEYS_DIR` is used.',
+  },
+
+  jwksMaxAge: {
+    env: 'JWKS_MAX_AGE',
+    group: 'Signing keys',
+    ...seconds(0, 86_400),
+    default: '300',
+    description: 'How long others may cache the key set and discovery.',
+  },
+  keyPrepublish: {
+    env: 'KEY_PREPUBLISH',
+    group: 'Signing keys',
+    ...seconds(0, 2_592_000),
+    default: '900',
+    description:
+      'How long a key is published before it signs. At least `JWKS_MAX_AGE`; leave a minute more for clock skew and for verifiers that pause between fetches.',
+  },
+
+  accessTokenTtl: {
+    env: 'ACCESS_TOKEN_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 900),
+    default: '600',
+    description: 'Life of an access token.',
+  },
+  idTokenTtl: {
+    env: 'ID_TOKEN_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 3600),
+    default: '600',
+    description: 'Life of an ID token.',
+  },
+  authorizationCodeTtl: {
+    env: 'AUTHORIZATION_CODE_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 600),
+    default: '60',
+    description: 'Life of an authorization code.',
+  },
+  interactionTtl: {
+    env: 'INTERACTION_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 86_400),
+    default: '3600',
+    description: 'How long a person may take to sign in and to consent.',
+  },
+  sessionIdleTtl: {
+    env: 'SESSION_IDLE_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 31_536_000),
+    default: '1209600',
+    description: 'A session ends when unused for so long. At most `SESSION_ABSOLUTE_TTL`.',
+  },
+  sessionAbsoluteTtl: {
+    env: 'SESSION_ABSOLUTE_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 31_536_000),
+    default: '2592000',
+    description: 'A session ends so long after sign-in in any case.',
+  },
+  refreshTokenIdleTtl: {
+    env: 'REFRESH_TOKEN_IDLE_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 63_072_000),
+    default: '2592000',
+    description:
+      'A refresh-token family ends when unused for so long. At most `REFRESH_TOKEN_ABSOLUTE_TTL`.',
+  },
+  refreshTokenAbsoluteTtl: {
+    env: 'REFRESH_TOKEN_ABSOLUTE_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 63_072_000),
+    default: '31536000',
+    description: 'A refresh-token family ends so long after the authorization in any case.',
+  },
+
+  operatorEmail: {
+    env: 'OPERATOR_EMAIL',
+    group: 'Accounts and passwords',
+    schema: email,
+    default: 'admin@localhost',
+    description: 'The address of the operator account that the first start creates.',
+  },
+  oneTimePasswordTtl: {
+    env: 'ONE_TIME_PASSWORD_TTL',
+    group: 'Accounts and passwords',
+    ...seconds(1, 2_592_000),
+    default: '86400',
+    description: 'Life of a one-time password that an operator hands out.',
+  },
+  passwordMinLength: {
+    env: 'PASSWORD_MIN_LENGTH',
+    group: 'Accounts and passwords',
+    schema: integer(8, 64),
+    default: '15',
+    description: 'Characters that a new password has at least.',
+  },
+  argon2MemoryKib: {
+    env: 'ARGON2_MEMORY_KIB',
+    group: 'Accounts and passwords',
+    unit: 'KiB',
+    schema: integer(19_456, 1_048_576),
+    default: '19456',
+    description: 'Memory of one password hash (argon2id).',
+  },
+  argon2Iterations: {
+    env: 'ARGON2_ITERATIONS',
+    group: 'Accounts and passwords',
+    schema: integer(2, 20),
+    default: '2',
+    description: 'Iterations of one password hash.',
+  },
+  hashConcurrency: {
+    env: 'HASH_CONCURRENCY',
+    group: 'Accounts and passwords',
+    schema: integer(1, 64),
+    default: '2',
+    description: 'Password hashes at once in one process, so that hashing never starves signing.',
+  },
+  hashQueue: {
+    env: 'HASH_QUEUE',
+    group: 'Accounts and passwords',
+    schema: integer(0, 10_000),
+    default: '32',
+    description: 'Sign-ins that may wait for a hash; the next one is told to try again (503).',
+  },
+
+  bodyLimit: {
+    env: 'BODY_LIMIT',
+    group: 'Limits',
+    unit: 'bytes',
+    schema: integer(1024, 10_485_760),
+    default: '57344',
+    description: 'The largest request body (413 beyond).',
+  },
+  headerLimit: {
+    env: 'HEADER_LIMIT',
+    group: 'Limits',
+    unit: 'bytes',
+    schema: integer(4096, 262_144),
+    default: '16384',
+    description: 'The largest request header, all lines together (431 beyond).',
+  },
+  headersTimeout: {
+    env: 'HEADERS_TIMEOUT',
+    group: 'Limits',
+    ...seconds(1, 300),
+    default: '10',
+    description: 'How long a request header may take to arrive. At most `REQUEST_TIMEOUT`.',
+  },
+  requestTimeout: {
+    env: 'REQUEST_TIMEOUT',
+    group: 'Limits',
+    ...seconds(1, 600),
+    default: '15',
+    description: 'How long a whole request may take to arrive.',
+  },
+  keepAliveTimeout: {
+    env: 'KEEP_ALIVE_TIMEOUT',
+    group: 'Limits',
+    ...seconds(1, 600),
+    default: '5',
+    description:
+      'How long an idle connection is kept. Behind a reverse proxy, longer than the proxy keeps its own.',
+  },
+  maxConnections: {
+    env: 'MAX_CONNECTIONS',
+    group: 'Limits',
+    schema: integer(1, 1_000_000),
+    default: '10000',
+    description: 'Open connections of one process; more are closed at once.',
+  },
+
+  logLevel: {
+    env: 'LOG_LEVEL',
+    group: 'Running',
+    schema: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    default: 'info',
+    description: 'What is logged, from least to most; `silent` is nothing.',
+  },
+  shutdownTimeout: {
+    env: 'SHUTDOWN_TIMEOUT',
+    group: 'Running',
+    ...seconds(0, 300),
+    default: '10',
+    description: 'How long open requests may take to finish after SIGTERM.',
+  },
+  clockOffsetSeconds: {
+    env: 'CLOCK_OFFSET_SECONDS',
+    group: 'Running',
+    ...seconds(-315_360_000, 315_360_000),
+    default: '0',
+    description: 'For tests alone: shifts the clock of the process.',
+  },
+} satisfies Record<string, Setting>
+
+type Table = typeof table
+
+/** The configuration. Times are in seconds, sizes in bytes unless the name says otherwise, folders are absolute. */
+export type Config = {
+  readonly [Key in keyof Table]:
+    | z.infer<Table[Key]['schema']>
+    | (Table[Key] extends { default: unknown } ? never : undefined)
+}
+
+export type ConfigKey = keyof Config
+
+export const settings: Readonly<Record<ConfigKey, Setting>> = table
+
+/** Pairs of settings of which the first must not exceed the second. */
+export const ordered: readonly (readonly [ConfigKey, ConfigKey])[] = [
+  ['jwksMaxAge', 'keyPrepublish'],
+  ['sessionIdleTtl', 'sessionAbsoluteTtl'],
+  ['refreshTokenIdleTtl', 'refreshTokenAbsoluteTtl'],
+  ['headersTimeout', 'requestTimeout'],
+]

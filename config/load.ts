@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs'
+import { DomainError } from '../src/errors.ts'
+import { type Config, type ConfigKey, ordered, type Setting, settings } from './config.ts'
+
+/** All that is wrong with the configuration; `message` has one line per fault. */
+export class ConfigError extends DomainError {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super('config_invalid', { detail: faults.join('\n') })
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads the configuration from the environment; nothing else reads it. An empty variable counts as absent, and white
+ * space around a value is dropped. A secret may be in a file instead, which `<NAME>_FILE` names.
+ * @returns deeply frozen
+ * @throws ConfigError with every fault, never with the value of a secret
+ */
+export function loadConfig(
+  env: NodeJS.ProcessEnv = process.env,
+  readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+): Config {
+  const faults: string[] = []
+  const values: Partial<Record<ConfigKey, unknown>> = {}
+
+  for (const key of Object.keys(settings) as ConfigKey[]) {
+    const setting = settings[key]
+    try {
+      const given = textOf(setting, env, readFile) ?? defaultOf(setting, values)
+      values[key] = given === undefined ? undefined : parse(setting, given)
+    } catch (fault) {
+      if (!(fault instanceof Fault)) throw fault
+      faults.push(fault.message)
+    }
+  }
+  faults.push(...ordered.flatMap(([lower, upper]) => faultOfOrder(lower, upper, values)))
+
+  if (faults.length > 0) throw new ConfigError(faults)
+  return deepFreeze(values) as Config
+}
+
+/** The same URL, without credentials and query: fit to be shown. */
+export function maskUrl(url: string): string {
+  return url.replace(/\/\/[^/\s]*@/, '//***@').replace(/\?.*$/s, '?***')
+}
+
+/** One fault, on its way to the list. */
+class Fault extends Error {}
+
+function textOf(
+  { env: name, secret }: Setting,
+  env: NodeJS.ProcessEnv,
+  readFile: (path: string) => string,
+): string | undefined {
+  const direct = env[name]?.trim() || undefined
+  const path = secret && env[`${name}_FILE`]?.trim()
+  if (!path) return direct
+  if (direct !== undefined)
+    throw new Fault(`${name}: expected one of ${name} and ${name}_FILE, got both`)
+
+  const shown = JSON.stringify(path)
+  let content: string
+  try {
+    content = readFile(path).trim()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Fault(
+      `${name}_FILE: expected a readable file, got ${shown} (${code ?? 'unreadable'})`,
+    )
+  }
+  if (!content)
+    throw new Fault(`${name}_FILE: expected a file with a value, got ${shown}, which is empty`)
+  return content
+}
+
+function defaultOf(setting: Setting, earlier: Record<string, unknown>): string | undefined {
+  return typeof setting.default === 'object' ? setting.default.from(earlier) : setting.default
+}
+
+function parse({ env: name, schema, secret }: Setting, given: string): unknown {
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const came = secret ? 'a value that is not shown here' : JSON.stringify(maskUrl(given))
+  const [issue] = result.error.issues
+  const reason = issue?.code === 'custom' && !secret ? ` (${issue.message})` : ''
+  throw new Fault(`${name}: expected ${schema.description}, got ${came}${reason}`)
+}
+
+function faultOfOrder(
+  lower: ConfigKey,
+  upper: ConfigKey,
+  { [lower]: low, [upper]: high }: Partial<Record<ConfigKey, unknown>>,
+): string[] {
+  if (typeof low !== 'number' || typeof high !== 'number' || low <= high) return []
+  return [`${settings[lower].env}: expected at most ${settings[upper].env} (${high}), got ${low}`]
+}
+
+function deepFreeze<T>(value: T): T {
+  // The elements of a Buffer cannot be frozen.
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value
+  for (const member of Object.values(value)) deepFreeze(member)
+  return Object.freeze(value)
+}

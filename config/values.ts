@@ -1,0 +1,178 @@
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+/**
+ * The kinds of values that settings have: each reads the text of an environment variable. The description says what is
+ * expected, in fault messages as well as in the reference.
+ */
+
+/** A whole number within bounds, both included. */
+export function integer(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^-?\d{1,15}$/)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+    .describe(`an integer from ${min} to ${max}`)
+}
+
+/** One of a few words. */
+export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.enum(words).describe(`one of ${words.join(', ')}`)
+}
+
+/** Text without control characters. */
+export function text(maxLength: number) {
+  return z
+    .string()
+    .regex(/^\P{Cc}*$/u)
+    .max(maxLength)
+    .describe(`text of at most ${maxLength} characters`)
+}
+
+/** A folder; relative ones start at the working directory. Output: an absolute path. */
+export const folder = z
+  .string()
+  .regex(/^\P{Cc}*$/u)
+  .transform((path) => resolve(path))
+  .describe('a path')
+
+export const host = z
+  .string()
+  .regex(/^[\w.:-]+$/)
+  .describe('an IP address (IPv6 without brackets) or a host name')
+
+export const email = z
+  .string()
+  .regex(/^[^\s@]+@[^\s@]+$/)
+  .max(254)
+  .describe('an e-mail address')
+
+/** Output: the 32 bytes. */
+export const key256 = z
+  .string()
+  .transform((encoded) => ({ encoded, bytes: Buffer.from(encoded, 'base64') }))
+  // Node decodes leniently; only the canonical text of exactly 32 bytes comes back as it was.
+  .refine(({ encoded, bytes }) => bytes.length === 32 && bytes.toString('base64') === encoded)
+  .transform(({ bytes }) => bytes)
+  .describe('base64 of exactly 32 bytes')
+
+/** Whether an URL's hostname can only be this machine (RFC 6761 §6.3, RFC 5735 §3, RFC 4291 §2.5.3). */
+export function isLoopbackHost(hostname: string): boolean {
+  if (hostname === 'localhost' || hostname.endsWith('.localhost')) return true
+  return hostname === '[::1]' || (hostname.startsWith('127.') && isIP(hostname) === 4)
+}
+
+/**
+ * The issuer identifier: no query and no fragment (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
+ * Output: normalised, without a trailing slash.
+ */
+export const issuer = z
+  .string()
+  .transform((given, context) => {
+    const url = /^https?:\/\/[^\s\\]+$/i.test(given) ? URL.parse(given) : null
+    const fault = url ? issuerFault(given, url) : 'it is no http(s) URL'
+    if (url && !fault) return url.origin + url.pathname.replace(/\/+$/, '')
+    context.addIssue({ code: 'custom', message: fault ?? '' })
+    return z.NEVER
+  })
+  .describe(
+    'an https URL (http only where the host is loopback) without query, fragment and credentials',
+  )
+
+function issuerFault(given: string, url: URL): string | undefined {
+  if (url.username || url.password) return 'it has credentials'
+  if (given.includes('?')) return 'it has a query'
+  if (given.includes('#')) return 'it has a fragment'
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
+    return 'it is not https and its host is not loopback'
+  }
+  return undefined
+}
+
+export const postgresUrl = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//)
+  .refine((url) => URL.canParse(url))
+  .describe('a postgres:// or postgresql:// URL')
+
+/** Output: networks as `address/prefix length`; an address alone is a network of one, an empty text no network. */
+export const networks = z
+  .string()
+  .transform((list) => list.split(/[\s,]+/).filter(Boolean))
+  .transform((list, context) =>
+    list.map((network) => {
+      const [, address = '', length] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(network) ?? []
+      const longest = { 4: 32, 6: 128 }[isIP(address)] ?? -1
+      const bits = length === undefined ? longest : Number(length)
+      if (bits > longest || longest < 0) {
+        context.addIssue({ code: 'custom', message: `${JSON.stringify(network)} is none` })
+      }
+      return `${address}/${bits}`
+    }),
+  )
+  .describe('a list of networks (10.0.0.0/8, fd00::/8) or addresses, separated by commas or spaces')
+
+interface RedisNode {
+  host: string
+  port: number
+}
+
+/** Where Redis is: one server, Sentinels that know it, or some nodes of a Cluster. */
+export type RedisTarget =
+  | { kind: 'single'; url: string }
+  | {
+      kind: 'sentinel'
+      nodes: RedisNode[]
+      master: string
+      username?: string
+      password?: string
+      db: number
+    }
+  | { kind: 'cluster'; nodes: RedisNode[]; username?: string; password?: string }
+
+export const redisUrl = z
+  .string()
+  .transform((url, context): RedisTarget => {
+    const target = parseRedisUrl(url)
+    if (target) return target
+    context.addIssue({ code: 'custom' })
+    return z.NEVER
+  })
+  .describe(
+    'redis://host, rediss://host, redis+sentinel://host,host/master[/db] or redis+cluster://host,host',
+  )
+
+const manyNodes =
+  /^redis\+(sentinel|cluster):\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^@/?#]+)(?:\/([^/?#]+)(?:\/(\d{1,2}))?)?\/?$/
+
+function parseRedisUrl(url: string): RedisTarget | undefined {
+  if (/^rediss?:\/\/[^/]/.test(url)) {
+    return URL.canParse(url) ? { kind: 'single', url } : undefined
+  }
+  const [, kind, username, password, list = '', master, db] = manyNodes.exec(url) ?? []
+  const nodes = list.split(',').map((node) => parseNode(node, kind === 'cluster' ? 6379 : 26379))
+  if (!nodes.every((node) => node !== undefined)) return undefined
+  const login = {
+    ...(username ? { username: decode(username) } : {}),
+    ...(password ? { password: decode(password) } : {}),
+  }
+  if (kind === 'cluster' && master === undefined) return { kind, nodes, ...login }
+  if (kind !== 'sentinel' || master === undefined) return undefined
+  return { kind, nodes, master, ...login, db: Number(db ?? 0) }
+}
+
+function parseNode(node: string, defaultPort: number): RedisNode | undefined {
+  const [, address, port] = /^(\[[\da-f:]+\]|[\w.-]+)(?::(\d{1,5}))?$/i.exec(node) ?? []
+  const number = Number(port ?? defaultPort)
+  if (!address || number < 1 || number > 65535) return undefined
+  return { host: address.replace(/[[\]]/g, ''), port: number }
+}
+
+/** Percent-decoding as in URLs: what is no escape stands for itself. */
+function decode(escaped: string): string {
+  return escaped.replace(/(%[\da-f]{2})+/gi, (bytes) =>
+    Buffer.from(bytes.replaceAll('%', ''), 'hex').toString(),
+  )
+}

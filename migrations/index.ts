@@ -1,0 +1,5 @@
+import type { MigrationInterface } from 'typeorm'
+import { Initial0001 } from './0001-initial.ts'
+
+/** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
+export const migrations: Array<new () => MigrationInterface> = [Initial0001]

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import type { Config } from '../../config/config.ts'
+import { DomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import { accountPage } from '../interaction/pages/account.ts'
+import { homePage } from '../interaction/pages/home.ts'
+import type { PageContext } from '../interaction/pages/layout.ts'
+import { signedOutPage } from '../interaction/pages/logout.ts'
+import { accountClient } from '../oidc/account-client.ts'
+import type { BrowserSession } from '../oidc/browser-session.ts'
+import { routes } from '../oidc/provider.ts'
+import { newHandle } from '../secrets/handle.ts'
+
+export interface AccountParts {
+  issuer: string
+  basePath: string
+  config: Config
+  csrf: Csrf
+  session: BrowserSession
+  pageContext(ctx: Context): PageContext
+}
+
+/** The pages of whoever is signed in, and the front page. */
+export function accountRoutes(parts: AccountParts): Middleware {
+  const { issuer, basePath, session, csrf, config, pageContext } = parts
+  const router = new Router()
+  const html = (ctx: Context, body: string) => {
+    ctx.type = 'html'
+    ctx.body = body
+  }
+
+  router.get('/', (ctx) =>
+    html(
+      ctx,
+      homePage(pageContext(ctx), {
+        issuer,
+        discoveryUrl: `${issuer}/.well-known/openid-configuration`,
+        accountUrl: `${basePath}/account`,
+      }),
+    ),
+  )
+
+  router.get('/account', async (ctx) => {
+    const account = await session.account(ctx)
+    if (!account) {
+      ctx.status = 303
+      return ctx.redirect(basePath + signInPath(issuer))
+    }
+    return html(
+      ctx,
+      accountPage(pageContext(ctx), {
+        account,
+        signOut: { action: `${basePath}/account/sign-out`, csrf: csrf.token(account.id) },
+      }),
+    )
+  })
+
+  // The code is not redeemed: what the page needs is the session that came with it.
+  router.get('/account/callback', async (ctx) => {
+    if (ctx.query['error'] !== undefined) {
+      ctx.status = 303
+      return ctx.redirect(`${basePath}/`)
+    }
+    if (!(await session.account(ctx))) {
+      throw new DomainError('session_changed', {
+        publicMessage:
+          'You are not signed in: this browser did not keep the cookie, or you signed out meanwhile.',
+        detail: 'no session after sign-in',
+      })
+    }
+    ctx.status = 303
+    return ctx.redirect(`${basePath}/account`)
+  })
+
+  router.post('/account/sign-out', async (ctx) => {
+    const form = await readForm(ctx, config.bodyLimit)
+    const account = await session.account(ctx)
+    if (account) {
+      csrf.check(ctx, account.id, form['csrf'])
+      await session.signOut(ctx)
+      ctx.set('Clear-Site-Data', '"cache"')
+    }
+    ctx.status = 303
+    return ctx.redirect(`${basePath}/account/signed-out`)
+  })
+
+  router.get('/account/signed-out', (ctx) => html(ctx, signedOutPage(pageContext(ctx), {})))
+
+  return router.routes() as Middleware
+}
+
+/** An authorization request of our own pages, with a challenge that nobody will need to answer. */
+function signInPath(issuer: string): string {
+  const { client_id, redirect_uris } = accountClient(issuer)
+  const query = new URLSearchParams({
+    client_id,
+    redirect_uri: redirect_uris[0] as string,
+    response_type: 'code',
+    scope: 'openid',
+    code_challenge: createHash('sha256').update(newHandle()).digest('base64url'),
+    code_challenge_method: 'S256',
+  })
+  return `${routes.authorization}?${query}`
+}

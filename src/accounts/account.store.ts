@@ -1,0 +1,212 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import { type Account, identifierKey, type Role } from './account.ts'
+
+export const AccountsTable = table('accounts', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    email: column.text,
+    email_key: column.text,
+    email_verified: column.flag,
+    username: nullable(column.text),
+    username_key: nullable(column.text),
+    name: nullable(column.text),
+    roles: column.texts,
+    created_at: column.time,
+    updated_at: column.time,
+    disabled_at: nullable(column.time),
+  },
+  references: { tenant: ofTenant },
+  unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },
+})
+
+export const PasswordsTable = table('passwords', {
+  key: ['tenant_id', 'account_id'],
+  columns: {
+    tenant_id: column.text,
+    account_id: column.text,
+    hash: column.text,
+    one_time: column.flag,
+    expires_at: nullable(column.time),
+    changed_at: column.time,
+  },
+  references: { account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']] },
+})
+
+interface AccountRow {
+  tenant_id: string
+  id: string
+  email: string
+  email_verified: boolean
+  username: string | null
+  name: string | null
+  roles: string[]
+  updated_at: Date
+  disabled_at: Date | null
+}
+
+export interface StoredPassword {
+  hash: string
+  oneTime: boolean
+  /** Milliseconds since the epoch; only for one-time passwords. */
+  expiresAt?: number
+}
+
+const accountColumns =
+  'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
+
+function toAccount(row: AccountRow): Account {
+  return {
+    tenant: row.tenant_id,
+    id: row.id,
+    email: row.email,
+    emailVerified: row.email_verified,
+    ...(row.username === null ? {} : { username: row.username }),
+    ...(row.name === null ? {} : { name: row.name }),
+    roles: row.roles as Role[],
+    disabled: row.disabled_at !== null,
+    updatedAt: Math.floor(row.updated_at.getTime() / 1000),
+  }
+}
+
+export type AccountStore = ReturnType<typeof createAccountStore>
+
+export function createAccountStore({ database, clock }: { database: Database; clock: Clock }) {
+  const now = () => new Date(clock.now())
+
+  return {
+    async byId(tenant: string, id: string): Promise<Account | undefined> {
+      const [row] = await database.query<AccountRow>(
+        `select ${accountColumns} from accounts a where a.tenant_id = $1 and a.id = $2`,
+        [tenant, id],
+      )
+      return row && toAccount(row)
+    },
+
+    async list(tenant: string): Promise<Account[]> {
+      const rows = await database.query<AccountRow>(
+        `select ${accountColumns} from accounts a where a.tenant_id = $1 order by a.email_key`,
+        [tenant],
+      )
+      return rows.map(toAccount)
+    },
+
+    /** The account that signs in with this e-mail address or user name, with its password. */
+    async byIdentifier(
+      tenant: string,
+      identifier: string,
+    ): Promise<{ account: Account; password?: StoredPassword } | undefined> {
+      const [row] = await database.query<
+        AccountRow & { hash: string | null; one_time: boolean; expires_at: Date | null }
+      >(
+        `select ${accountColumns}, p.hash, p.one_time, p.expires_at
+         from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
+         where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2)`,
+        [tenant, identifierKey(identifier)],
+      )
+      if (!row) return undefined
+      if (row.hash === null) return { account: toAccount(row) }
+      return {
+        account: toAccount(row),
+        password: {
+          hash: row.hash,
+          oneTime: row.one_time,
+          ...(row.expires_at ? { expiresAt: row.expires_at.getTime() } : {}),
+        },
+      }
+    },
+
+    /** @throws a unique violation on uq_accounts_email or uq_accounts_username */
+    async insert(account: Omit<Account, 'disabled' | 'updatedAt'>): Promise<void> {
+      await database.execute(
+        `insert into accounts (tenant_id, id, email, email_key, email_verified, username, username_key, name, roles,
+           created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)`,
+        [
+          account.tenant,
+          account.id,
+          account.email,
+          identifierKey(account.email),
+          account.emailVerified,
+          account.username ?? null,
+          account.username === undefined ? null : identifierKey(account.username),
+          account.name ?? null,
+          account.roles,
+          now(),
+        ],
+      )
+    },
+
+    /** Rows changed: none when everything is as declared already. */
+    updateProfile(account: Omit<Account, 'disabled' | 'updatedAt'>): Promise<number> {
+      return database.execute(
+        `update accounts set email = $3, email_verified = $4, username = $5, username_key = $6, name = $7,
+           roles = $8, updated_at = $9
+         where tenant_id = $1 and id = $2
+           and (email, email_verified, username, name, roles) is distinct from ($3, $4, $5, $7, $8)`,
+        [
+          account.tenant,
+          account.id,
+          account.email,
+          account.emailVerified,
+          account.username ?? null,
+          account.username === undefined ? null : identifierKey(account.username),
+          account.name ?? null,
+          account.roles,
+          now(),
+        ],
+      )
+    },
+
+    setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
+      return database.execute(
+        `update accounts set disabled_at = $3, updated_at = $4
+         where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5`,
+        [tenant, id, disabled ? now() : null, now(), disabled],
+      )
+    },
+
+    async setPassword(tenant: string, accountId: string, password: StoredPassword): Promise<void> {
+      await database.execute(
+        `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict (tenant_id, account_id) do update set hash = excluded.hash, one_time = excluded.one_time,
+           expires_at = excluded.expires_at, changed_at = excluded.changed_at`,
+        [
+          tenant,
+          accountId,
+          password.hash,
+          password.oneTime,
+          password.expiresAt === undefined ? null : new Date(password.expiresAt),
+          now(),
+        ],
+      )
+    },
+
+    async passwordHash(tenant: string, accountId: string): Promise<string | undefined> {
+      const [row] = await database.query<{ hash: string }>(
+        `select hash from passwords where tenant_id = $1 and account_id = $2`,
+        [tenant, accountId],
+      )
+      return row?.hash
+    },
+
+    /** Replaces exactly the password that was verified; whether it was still there. */
+    async replacePassword(
+      tenant: string,
+      accountId: string,
+      old: string,
+      fresh: string,
+    ): Promise<boolean> {
+      const changed = await database.execute(
+        `update passwords set hash = $4, one_time = false, expires_at = null, changed_at = $5
+         where tenant_id = $1 and account_id = $2 and hash = $3`,
+        [tenant, accountId, old, fresh, now()],
+      )
+      return changed === 1
+    },
+  }
+}

@@ -1,0 +1,44 @@
+/** An End-User (OpenID Connect Core §1.2), or an operator: what differs is `roles`. */
+export interface Account {
+  tenant: string
+  /** The `sub`: a UUID, never reused. */
+  id: string
+  email: string
+  emailVerified: boolean
+  username?: string
+  name?: string
+  roles: Role[]
+  disabled: boolean
+  /** Seconds since the epoch. */
+  updatedAt: number
+}
+
+export const roles = ['operator'] as const
+export type Role = (typeof roles)[number]
+
+/**
+ * The form in which identifiers are compared: `User`, `user` and ` user ` are one person, also in full-width letters
+ * (security class C9).
+ */
+export function identifierKey(identifier: string): string {
+  return identifier.normalize('NFKC').trim().toLowerCase()
+}
+
+/** Claims of an account by scope (OpenID Connect Core §5.4). */
+export const claimsByScope = {
+  openid: ['sub'],
+  profile: ['name', 'preferred_username', 'updated_at'],
+  email: ['email', 'email_verified'],
+} satisfies Record<string, string[]>
+
+/** Every claim of an account; the engine filters them by what was granted. */
+export function claimsOf(account: Account): { sub: string } & Record<string, unknown> {
+  return {
+    sub: account.id,
+    ...(account.name === undefined ? {} : { name: account.name }),
+    preferred_username: account.username ?? account.email,
+    updated_at: account.updatedAt,
+    email: account.email,
+    email_verified: account.emailVerified,
+  }
+}

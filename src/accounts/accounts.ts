@@ -1,0 +1,212 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { Database } from '../storage/database.ts'
+import { isUniqueViolation } from '../storage/violations.ts'
+import { createAccountStore } from './account.store.ts'
+import { type Account, identifierKey, type Role } from './account.ts'
+import { newOneTimePassword, type Passwords } from './password.ts'
+
+export interface Accounts {
+  /** An account that may act: known and not disabled. */
+  active(tenant: string, id: string): Promise<Account | undefined>
+  byIdentifier(tenant: string, identifier: string): Promise<Account | undefined>
+  list(tenant: string): Promise<Account[]>
+  /**
+   * Checks a password, with equal work for unknown, disabled and password-less accounts (ASVS 6.3.8).
+   * @returns the account, and `mustChange` when the password was for one use
+   * @throws DomainError `credentials_invalid`; `one_time_password_expired`; `hash_queue_full` under overload
+   */
+  authenticate(tenant: string, identifier: string, password: string): Promise<Authenticated>
+  /**
+   * Replaces the one-time password that was just verified by one that its owner chose.
+   * @param verified what `authenticate` returned
+   * @throws DomainError `password_policy`; `credentials_invalid` when the password was used or replaced meanwhile
+   */
+  choosePassword(verified: MustChange, password: string): Promise<void>
+  /**
+   * Creates an account. Without a password it gets one for one use, which is returned and stored nowhere.
+   * @throws DomainError `account_exists`, `password_policy`
+   */
+  create(
+    tenant: string,
+    account: NewAccount,
+  ): Promise<{ account: Account; oneTimePassword?: string }>
+  /** A new one-time password; the old one is void at once. */
+  resetPassword(account: Account): Promise<string>
+  /** Whether anything changed. */
+  setDisabled(account: Account, disabled: boolean): Promise<boolean>
+  /** Makes an account be as declared; a password is set when it differs. */
+  declare(tenant: string, account: NewAccount): Promise<'created' | 'updated' | 'unchanged'>
+}
+
+export interface NewAccount {
+  email: string
+  username?: string | undefined
+  name?: string | undefined
+  password?: string | undefined
+  emailVerified?: boolean | undefined
+  roles?: Role[] | undefined
+}
+
+export interface MustChange {
+  tenant: string
+  accountId: string
+  /** Names the password that was verified, without being it or its hash. */
+  verified: string
+}
+
+export interface Authenticated {
+  account: Account
+  mustChange?: MustChange
+}
+
+export function createAccounts({
+  database,
+  clock,
+  passwords,
+  oneTimePasswordTtl,
+}: {
+  database: Database
+  clock: Clock
+  passwords: Passwords
+  /** Seconds. */
+  oneTimePasswordTtl: number
+}): Accounts {
+  const store = createAccountStore({ database, clock })
+
+  async function fresh(tenant: string, id: string): Promise<Account> {
+    return (await store.byId(tenant, id)) as Account
+  }
+
+  async function insert(tenant: string, wanted: NewAccount): Promise<string> {
+    const id = randomUUID()
+    await store.insert(row(tenant, id, wanted)).catch((cause: Error) => {
+      if (!isUniqueViolation(cause)) throw cause
+      throw new DomainError('account_exists', { detail: { email: wanted.email }, cause })
+    })
+    return id
+  }
+
+  async function oneTime(tenant: string, accountId: string): Promise<string> {
+    const password = newOneTimePassword()
+    await store.setPassword(tenant, accountId, {
+      hash: await passwords.hash(password),
+      oneTime: true,
+      expiresAt: clock.now() + oneTimePasswordTtl * 1000,
+    })
+    return password
+  }
+
+  return {
+    async active(tenant, id) {
+      const account = await store.byId(tenant, id)
+      return account?.disabled ? undefined : account
+    },
+    byIdentifier: async (tenant, identifier) =>
+      (await store.byIdentifier(tenant, identifier))?.account,
+    list: (tenant) => store.list(tenant),
+
+    async authenticate(tenant, identifier, password) {
+      const found = await store.byIdentifier(tenant, identifier)
+      const stored = found?.password
+      const fits = await passwords.verify(password, stored?.hash)
+      if (!fits || !found || !stored || found.account.disabled) {
+        throw new DomainError('credentials_invalid', {
+          detail: { reason: reasonOf(found?.account, fits), account: found?.account.id },
+        })
+      }
+      const { account } = found
+      if (stored.oneTime) {
+        if ((stored.expiresAt ?? 0) <= clock.now())
+          throw new DomainError('one_time_password_expired')
+        return {
+          account,
+          mustChange: { tenant, accountId: account.id, verified: hashOf(stored.hash) },
+        }
+      }
+      if (passwords.isOutdated(stored.hash)) {
+        await store.replacePassword(tenant, account.id, stored.hash, await passwords.hash(password))
+      }
+      return { account }
+    },
+
+    async choosePassword({ tenant, accountId, verified }, password) {
+      const replaced = new DomainError('credentials_invalid', {
+        detail: { reason: 'the one-time password was used or replaced meanwhile' },
+      })
+      const current = await store.passwordHash(tenant, accountId)
+      if (current === undefined || hashOf(current) !== verified) throw replaced
+      if (await passwords.verify(password, current)) {
+        throw new DomainError('password_policy', { detail: { rule: 'same' } })
+      }
+      const hash = await passwords.hash(password)
+      if (!(await store.replacePassword(tenant, accountId, current, hash))) throw replaced
+    },
+
+    async create(tenant, wanted) {
+      const hash = wanted.password === undefined ? undefined : await passwords.hash(wanted.password)
+      return database.transaction(async () => {
+        const id = await insert(tenant, wanted)
+        if (hash !== undefined) {
+          await store.setPassword(tenant, id, { hash, oneTime: false })
+          return { account: await fresh(tenant, id) }
+        }
+        return { oneTimePassword: await oneTime(tenant, id), account: await fresh(tenant, id) }
+      })
+    },
+
+    resetPassword: (account) => oneTime(account.tenant, account.id),
+    setDisabled: async (account, disabled) =>
+      (await store.setDisabled(account.tenant, account.id, disabled)) > 0,
+
+    async declare(tenant, wanted) {
+      const found = await store.byIdentifier(tenant, wanted.email)
+      if (!found) {
+        const hash =
+          wanted.password === undefined ? undefined : await passwords.hash(wanted.password)
+        const id = await insert(tenant, wanted)
+        if (hash !== undefined) await store.setPassword(tenant, id, { hash, oneTime: false })
+        return 'created'
+      }
+      const { account, password } = found
+      let changed = (await store.updateProfile(row(tenant, account.id, wanted, account))) > 0
+      if (
+        wanted.password !== undefined &&
+        !(await passwords.verify(wanted.password, password?.hash))
+      ) {
+        const hash = await passwords.hash(wanted.password)
+        await store.setPassword(tenant, account.id, { hash, oneTime: false })
+        changed = true
+      }
+      return changed ? 'updated' : 'unchanged'
+    },
+  }
+}
+
+function reasonOf(account: Account | undefined, fits: boolean): string {
+  if (!account) return 'no account has this identifier'
+  if (account.disabled) return 'the account is disabled'
+  return fits ? 'the account has no password' : 'the password does not fit'
+}
+
+function row(tenant: string, id: string, wanted: NewAccount, known?: Account) {
+  const email = wanted.email.trim()
+  const username = wanted.username ?? known?.username
+  const name = wanted.name ?? known?.name
+  if (username !== undefined && identifierKey(username).includes('@')) {
+    throw new DomainError('apply_invalid', {
+      detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
+    })
+  }
+  return {
+    tenant,
+    id,
+    email,
+    emailVerified: wanted.emailVerified ?? known?.emailVerified ?? false,
+    ...(username === undefined ? {} : { username }),
+    ...(name === undefined ? {} : { name }),
+    roles: wanted.roles ?? known?.roles ?? [],
+  }
+}

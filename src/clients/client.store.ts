@@ -1,0 +1,126 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { Client, ClientSecret } from './client.ts'
+
+export const ClientsTable = table('clients', {
+  key: ['tenant_id', 'client_id'],
+  columns: {
+    tenant_id: column.text,
+    client_id: column.text,
+    metadata: column.json,
+    created_at: column.time,
+    updated_at: column.time,
+    disabled_at: nullable(column.time),
+  },
+  references: { tenant: ofTenant },
+})
+
+export const ClientSecretsTable = table('client_secrets', {
+  key: ['tenant_id', 'client_id', 'hash'],
+  columns: {
+    tenant_id: column.text,
+    client_id: column.text,
+    hash: column.text,
+    created_at: column.time,
+    expires_at: nullable(column.time),
+  },
+  references: { client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']] },
+})
+
+interface ClientRow {
+  client_id: string
+  metadata: unknown
+  secrets: Array<{ hash: string; expires_at: string | null }>
+}
+
+const selectClients = `
+  select c.client_id, c.metadata, coalesce(
+    (select jsonb_agg(jsonb_build_object('hash', s.hash, 'expires_at', s.expires_at) order by s.created_at)
+     from client_secrets s where s.tenant_id = c.tenant_id and s.client_id = c.client_id), '[]') as secrets
+  from clients c where c.tenant_id = $1 and c.disabled_at is null`
+
+export type ClientStore = ReturnType<typeof createClientStore>
+
+export function createClientStore({ database, clock }: { database: Database; clock: Clock }) {
+  const toClient = (tenant: string, row: ClientRow): Client => ({
+    tenant,
+    clientId: row.client_id,
+    metadata: row.metadata,
+    secrets: row.secrets.map(
+      (secret): ClientSecret => ({
+        hash: secret.hash,
+        ...(secret.expires_at === null ? {} : { expiresAt: Date.parse(secret.expires_at) }),
+      }),
+    ),
+  })
+
+  return {
+    /** Enabled clients only: a disabled one is unknown to every endpoint. */
+    async find(tenant: string, clientId: string): Promise<Client | undefined> {
+      const [row] = await database.query<ClientRow>(`${selectClients} and c.client_id = $2`, [
+        tenant,
+        clientId,
+      ])
+      return row && toClient(tenant, row)
+    },
+
+    async list(tenant: string): Promise<Client[]> {
+      const rows = await database.query<ClientRow>(`${selectClients} order by c.client_id`, [
+        tenant,
+      ])
+      return rows.map((row) => toClient(tenant, row))
+    },
+
+    /** Rows written: none when the stored metadata is the same already. */
+    put(tenant: string, clientId: string, metadata: object): Promise<number> {
+      return database.execute(
+        `insert into clients (tenant_id, client_id, metadata, created_at, updated_at) values ($1, $2, $3, $4, $4)
+         on conflict (tenant_id, client_id) do update
+           set metadata = excluded.metadata, updated_at = excluded.updated_at, disabled_at = null
+           where clients.metadata <> excluded.metadata or clients.disabled_at is not null`,
+        [tenant, clientId, JSON.stringify(metadata), new Date(clock.now())],
+      )
+    },
+
+    async exists(tenant: string, clientId: string): Promise<boolean> {
+      const rows = await database.query(
+        `select 1 from clients where tenant_id = $1 and client_id = $2`,
+        [tenant, clientId],
+      )
+      return rows.length > 0
+    },
+
+    /** @returns rows written: none when the secret is known already */
+    addSecret(tenant: string, clientId: string, hash: string): Promise<number> {
+      return database.execute(
+        `insert into client_secrets (tenant_id, client_id, hash, created_at) values ($1, $2, $3, $4)
+         on conflict (tenant_id, client_id, hash) do update set expires_at = null
+           where client_secrets.expires_at is not null`,
+        [tenant, clientId, hash, new Date(clock.now())],
+      )
+    },
+
+    /** Lets every other secret end at a time, in milliseconds; one that ends sooner keeps its end. */
+    retireOtherSecrets(
+      tenant: string,
+      clientId: string,
+      kept: string,
+      endsAt: number,
+    ): Promise<number> {
+      return database.execute(
+        `update client_secrets set expires_at = $4
+         where tenant_id = $1 and client_id = $2 and hash <> $3
+           and (expires_at is null or expires_at > $4)`,
+        [tenant, clientId, kept, new Date(endsAt)],
+      )
+    },
+
+    deleteSecrets(tenant: string, clientId: string): Promise<number> {
+      return database.execute(
+        `delete from client_secrets where tenant_id = $1 and client_id = $2`,
+        [tenant, clientId],
+      )
+    },
+  }
+}

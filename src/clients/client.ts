@@ -1,0 +1,92 @@
+import { z } from 'zod'
+import { signingAlgs } from '../signing/signing-key.ts'
+import { redirectUriFault, webUriFault } from './redirect-uri.ts'
+
+const text = z.string().min(1).max(200)
+
+const webUri = z.string().superRefine((uri, context) => {
+  const message = webUriFault(uri)
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
+const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, {
+  error: 'must be scope names separated by single spaces (RFC 6749 §3.3)',
+})
+
+/**
+ * What an operator says of a client: the members of RFC 7591 §2 and OpenID Connect Registration §2 that this server
+ * honours, and two of our own (`require_pkce`, `resources`). An unknown member is refused, not ignored.
+ */
+export const clientMetadata = z
+  .strictObject({
+    client_id: z
+      .string()
+      .regex(/^[\x20-\x7E]{1,255}$/, { error: 'must be 1 to 255 printable ASCII characters' }),
+    client_name: text.optional(),
+    client_uri: webUri.optional(),
+    policy_uri: webUri.optional(),
+    tos_uri: webUri.optional(),
+    logo_uri: webUri.optional(),
+    contacts: z.array(text).max(20).optional(),
+    application_type: z.enum(['web', 'native']).default('web'),
+    redirect_uris: z.array(z.string()).max(100).default([]),
+    post_logout_redirect_uris: z.array(z.string()).max(100).default([]),
+    grant_types: z
+      .array(z.enum(['authorization_code', 'refresh_token', 'client_credentials']))
+      .min(1)
+      .default(['authorization_code']),
+    response_types: z.array(z.literal('code')).optional(),
+    token_endpoint_auth_method: z
+      .enum(['client_secret_basic', 'client_secret_post', 'none'])
+      .default('client_secret_basic'),
+    id_token_signed_response_alg: z.enum(signingAlgs).default('RS256'),
+    scope: scope.optional(),
+    default_max_age: z.int().nonnegative().optional(),
+    require_auth_time: z.boolean().optional(),
+    initiate_login_uri: webUri.optional(),
+    require_pkce: z.boolean().default(true),
+    resources: z.array(z.string()).max(100).optional(),
+  })
+  .superRefine((client, context) => {
+    const fault = (path: PropertyKey[], message: string) =>
+      context.addIssue({ code: 'custom', path, message })
+    const isPublic = client.token_endpoint_auth_method === 'none'
+
+    for (const member of ['redirect_uris', 'post_logout_redirect_uris'] as const) {
+      client[member].forEach((uri, i) => {
+        const message = redirectUriFault(uri, client.application_type)
+        if (message) fault([member, i], message)
+      })
+    }
+    const usesCode = client.grant_types.includes('authorization_code')
+    if (usesCode && client.redirect_uris.length === 0) {
+      fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
+    }
+    if (client.grant_types.includes('refresh_token') && !usesCode) {
+      fault(['grant_types'], 'refresh_token needs authorization_code beside it')
+    }
+    if (isPublic && client.grant_types.includes('client_credentials')) {
+      fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')
+    }
+    if (isPublic && !client.require_pkce) {
+      fault(['require_pkce'], 'must be true for a public client (OAuth 2.1 §4.1.1)')
+    }
+  })
+
+export type ClientMetadata = z.infer<typeof clientMetadata>
+
+/** A client as every request sees it. */
+export interface Client {
+  tenant: string
+  clientId: string
+  /** As stored; whether it is sound is checked where it is used, so that one broken client harms only itself. */
+  metadata: unknown
+  secrets: ClientSecret[]
+}
+
+export interface ClientSecret {
+  /** `sha256:` of a secret of ours, or `hmac:` of one that came from outside (architecture §5). */
+  hash: string
+  /** Milliseconds since the epoch; absent for one without an end. */
+  expiresAt?: number
+}

@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import { createCache } from '../storage/cache.ts'
+import type { Database } from '../storage/database.ts'
+import { createClientStore } from './client.store.ts'
+import { type Client, type ClientMetadata, clientMetadata } from './client.ts'
+
+export interface Clients {
+  /** An enabled client, or undefined. Changes made on another node show within a second. */
+  find(tenant: string, clientId: string): Promise<Client | undefined>
+  list(tenant: string): Promise<Client[]>
+  /** Whether a secret is one of the client's, compared in constant time. */
+  secretFits(client: Client, secret: string): boolean
+  /**
+   * Makes a client be as declared. A confidential client without a given secret gets one when it has none, which is
+   * returned and cannot be read again.
+   * @throws DomainError `client_invalid` naming the member, what was expected and what came
+   */
+  declare(tenant: string, declaration: unknown): Promise<DeclaredClient>
+  /**
+   * A new secret; the old ones stay valid for `overlap` seconds.
+   * @throws DomainError `client_not_found`, `client_invalid` for a public client
+   */
+  rotateSecret(tenant: string, clientId: string, overlap: number): Promise<string>
+}
+
+export interface DeclaredClient {
+  outcome: 'created' | 'updated' | 'unchanged'
+  clientId: string
+  /** Only when one was generated now. */
+  clientSecret?: string
+}
+
+interface Dependencies {
+  database: Database
+  clock: Clock
+  sealer: Sealer
+  /** The engine's own judgement of metadata; throws what it dislikes. */
+  check(tenant: string, metadata: ClientMetadata): Promise<void>
+}
+
+/** RFC 6749 §2.3.1 through RFC 6749 Appendix A.2: VSCHAR. Shorter ones can be guessed. */
+const secretPattern = /^[\x20-\x7E]{16,512}$/
+
+export function createClients(deps: Dependencies): Clients {
+  const { database, clock, sealer } = deps
+  const store = createClientStore(deps)
+  const cache = createCache<Client | undefined>(deps, { maxAge: 1, maxSize: 10_000 })
+  const key = (tenant: string, clientId: string) => JSON.stringify([tenant, clientId])
+  const own = (secret: string) => `sha256:${hashOf(secret)}`
+  const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
+
+  return {
+    find: (tenant, clientId) =>
+      cache.get(key(tenant, clientId), () => store.find(tenant, clientId)),
+    list: (tenant) => store.list(tenant),
+
+    secretFits(client, secret) {
+      const forms = [own(secret), foreign(secret)]
+      let fits = false
+      for (const { hash, expiresAt } of client.secrets) {
+        const alive = expiresAt === undefined || expiresAt > clock.now()
+        for (const form of forms) fits = (equalInConstantTime(hash, form) && alive) || fits
+      }
+      return fits
+    },
+
+    async declare(tenant, declaration) {
+      const { metadata, secret } = parse(declaration)
+      await deps.check(tenant, metadata)
+      const { client_id: clientId } = metadata
+      const isPublic = metadata.token_endpoint_auth_method === 'none'
+
+      const declared = await database.transaction(async (): Promise<DeclaredClient> => {
+        const known = await store.exists(tenant, clientId)
+        let changed = (await store.put(tenant, clientId, metadata)) > 0
+        let generated: string | undefined
+        if (isPublic) {
+          changed = (await store.deleteSecrets(tenant, clientId)) > 0 || changed
+        } else if (secret !== undefined) {
+          const hash = foreign(secret)
+          changed = (await store.addSecret(tenant, clientId, hash)) > 0 || changed
+          await store.retireOtherSecrets(tenant, clientId, hash, clock.now())
+        } else if ((await store.find(tenant, clientId))?.secrets.length === 0) {
+          generated = newHandle()
+          await store.addSecret(tenant, clientId, own(generated))
+          changed = true
+        }
+        return {
+          outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
+          clientId,
+          ...(generated === undefined ? {} : { clientSecret: generated }),
+        }
+      })
+      cache.drop(key(tenant, clientId))
+      return declared
+    },
+
+    async rotateSecret(tenant, clientId, overlap) {
+      const client = await store.find(tenant, clientId)
+      if (!client) throw new DomainError('client_not_found', { detail: { client_id: clientId } })
+      const method = (client.metadata as Partial<ClientMetadata>).token_endpoint_auth_method
+      if (method === 'none') {
+        throw new DomainError('client_invalid', {
+          detail: `client ${clientId} is public (token_endpoint_auth_method none): it has no secret`,
+        })
+      }
+      const secret = newHandle()
+      await database.transaction(async () => {
+        await store.addSecret(tenant, clientId, own(secret))
+        await store.retireOtherSecrets(tenant, clientId, own(secret), clock.now() + overlap * 1000)
+      })
+      cache.drop(key(tenant, clientId))
+      return secret
+    },
+  }
+}
+
+function parse(declaration: unknown): { metadata: ClientMetadata; secret?: string } {
+  const { client_secret: secret, ...members } = (declaration ?? {}) as Record<string, unknown>
+  const parsed = clientMetadata.safeParse({ client_id: randomUUID(), ...members })
+  const faults = parsed.success
+    ? []
+    : parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'client'}: ${message}`)
+  if (secret !== undefined) {
+    if (parsed.data?.token_endpoint_auth_method === 'none') {
+      faults.push('client_secret: a public client (token_endpoint_auth_method none) has none')
+    } else if (typeof secret !== 'string' || !secretPattern.test(secret)) {
+      faults.push('client_secret: must be 16 to 512 printable ASCII characters')
+    }
+  }
+  if (!parsed.success || faults.length > 0) {
+    throw new DomainError('client_invalid', {
+      detail: { client_id: members['client_id'] ?? '(none given)', faults },
+    })
+  }
+  return { metadata: parsed.data, ...(typeof secret === 'string' ? { secret } : {}) }
+}

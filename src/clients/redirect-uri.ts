@@ -1,0 +1,54 @@
+const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]'])
+const longest = 2048
+
+/** Whether a host name is this machine itself (RFC 8252 §7.3). */
+export function isLoopbackHost(hostname: string): boolean {
+  return loopbackHosts.has(hostname)
+}
+
+/**
+ * What is wrong with a redirect URI that a client wants to register, or undefined.
+ *
+ * | scheme  | web client                       | native client (RFC 8252 §7)      |
+ * |---------|----------------------------------|----------------------------------|
+ * | https   | any host                         | any host                         |
+ * | http    | loopback alone, for development  | loopback alone                   |
+ * | private | refused                          | with a dot, as in com.example.app |
+ *
+ * Wildcards, fragments (RFC 6749 §3.1.2) and user information are refused for all (security class C1).
+ */
+export function redirectUriFault(uri: string, type: 'web' | 'native'): string | undefined {
+  const parsed = URL.parse(uri)
+  if (!parsed || uri !== uri.trim() || uri.length > longest) {
+    return `must be an absolute URI of at most ${longest} characters, it is ${JSON.stringify(uri)}`
+  }
+  if (uri.includes('#')) return `must not have a fragment, it is ${JSON.stringify(uri)}`
+  if (uri.includes('*')) return `must not have a wildcard, it is ${JSON.stringify(uri)}`
+  if (parsed.username || parsed.password) {
+    return `must not have user information, it is ${JSON.stringify(uri)}`
+  }
+  switch (parsed.protocol) {
+    case 'https:':
+      return undefined
+    case 'http:':
+      return isLoopbackHost(parsed.hostname)
+        ? undefined
+        : `must be https unless its host is loopback, it is ${JSON.stringify(uri)}`
+    default:
+      if (type === 'native' && parsed.protocol.includes('.')) return undefined
+      return type === 'native'
+        ? `a private-use scheme must be a reversed domain name (RFC 8252 §7.1), it is ${JSON.stringify(uri)}`
+        : `must be https (a private-use scheme needs application_type native), it is ${JSON.stringify(uri)}`
+  }
+}
+
+/** What is wrong with a link that people will be shown, or undefined. */
+export function webUriFault(uri: string): string | undefined {
+  const parsed = URL.parse(uri)
+  const sound =
+    parsed &&
+    uri.length <= longest &&
+    (parsed.protocol === 'https:' ||
+      (parsed.protocol === 'http:' && isLoopbackHost(parsed.hostname)))
+  return sound ? undefined : `must be an https URL, it is ${JSON.stringify(uri.slice(0, 100))}`
+}

@@ -1,0 +1,174 @@
+import type { Config } from '../config/config.ts'
+import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
+import { createAccounts } from './accounts/accounts.ts'
+import { createHashQueue } from './accounts/hash-queue.ts'
+import { createPasswords } from './accounts/password.ts'
+import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
+import { createClients } from './clients/clients.ts'
+import { createClock } from './clock.ts'
+import { createDenials, DenialsTable } from './denials/denials.ts'
+import { isDomainError } from './errors.ts'
+import { createFamilies } from './families/families.ts'
+import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
+import { createGrants, GrantsTable } from './grants/grants.ts'
+import type { Log } from './log.ts'
+import type { Capabilities } from './oidc/capabilities.ts'
+import { createClientCheck } from './oidc/client-check.ts'
+import {
+  createRegistrationTokens,
+  RegistrationTokensTable,
+} from './registration/registration-tokens.ts'
+import { ResourceServersTable } from './resources/resource-server.store.ts'
+import { createResourceServers } from './resources/resource-servers.ts'
+import { loadKeyEncryptionKey } from './secrets/key-encryption-key.ts'
+import { createSealer } from './secrets/seal.ts'
+import { createSharedSecrets, SharedSecretsTable } from './secrets/shared-secrets.ts'
+import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
+import { createSessions } from './sessions/sessions.ts'
+import { SigningKeysTable } from './signing/signing-key.store.ts'
+import { createSigningKeys } from './signing/signing-keys.ts'
+import { createSingleUse, SingleUseTable } from './single-use/single-use.ts'
+import { ShortLivedTable } from './storage/short-lived.postgres.ts'
+import {
+  followDatabaseClock,
+  openStorage,
+  type SchemaPolicy,
+  type Storage,
+} from './storage/storage.ts'
+import { defaultTenant } from './tenants/tenant.ts'
+import { createTenants, TenantsTable } from './tenants/tenants.ts'
+
+/** Every table that has a mapping. */
+export const entities = [
+  TenantsTable,
+  SharedSecretsTable,
+  SigningKeysTable,
+  ResourceServersTable,
+  ClientsTable,
+  ClientSecretsTable,
+  AccountsTable,
+  PasswordsTable,
+  SessionsTable,
+  SessionClientsTable,
+  GrantsTable,
+  FamiliesTable,
+  RefreshTokensTable,
+  SingleUseTable,
+  DenialsTable,
+  RegistrationTokensTable,
+  ShortLivedTable,
+]
+
+/** All capabilities over open storage, without HTTP: what the server and the command line share. */
+export interface Core extends Capabilities {
+  storage: Storage
+  /**
+   * Creates what the first start of an installation needs: signing keys, and one operator.
+   * @returns the operator's address and one-time password when this call created it
+   */
+  firstStart(): Promise<{ email: string; oneTimePassword: string } | undefined>
+  close(): Promise<void>
+}
+
+/**
+ * @throws DomainError `storage_unavailable`, `storage_locked`, `storage_newer`, `migrations_pending`,
+ *   `key_encryption_key_invalid`
+ */
+export async function openCore(
+  config: Config,
+  log: Log,
+  { schema }: { schema: SchemaPolicy },
+): Promise<Core> {
+  const clock = createClock()
+  const storage = await openStorage(config, { entities, clock, log, schema })
+  try {
+    return await compose(config, log, clock, storage)
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+}
+
+async function compose(
+  config: Config,
+  log: Log,
+  clock: ReturnType<typeof createClock>,
+  storage: Storage,
+): Promise<Core> {
+  const { database, shortLived } = storage
+  await followDatabaseClock(database, clock)
+  const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
+  const sealer = createSealer(
+    await loadKeyEncryptionKey({
+      configured: config.keyEncryptionKey,
+      keysDir: config.keysDir,
+      create: storage.selfContained && !hasSecrets,
+    }),
+  )
+  const base = { config, log, clock, database, shortLived, sealer }
+  const sharedSecrets = createSharedSecrets(base)
+  // Opens a sealed secret, so that a wrong key stops the start and not the first request.
+  await sharedSecrets.get(defaultTenant, 'cookies')
+
+  const passwords = await createPasswords({
+    minLength: config.passwordMinLength,
+    memoryKiB: config.argon2MemoryKib,
+    iterations: config.argon2Iterations,
+    queue: createHashQueue({ concurrency: config.hashConcurrency, length: config.hashQueue }),
+  })
+  const tenants = createTenants(base)
+  const signing = createSigningKeys(base)
+  const resources = createResourceServers(base)
+  const denials = createDenials(base)
+  const families = createFamilies({ ...base, denials })
+  const accounts = createAccounts({
+    ...base,
+    passwords,
+    oneTimePasswordTtl: config.oneTimePasswordTtl,
+  })
+  const capabilities: Capabilities = {
+    ...base,
+    sharedSecrets,
+    tenants,
+    accounts,
+    clients: createClients({
+      ...base,
+      check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
+    }),
+    resources,
+    signing,
+    grants: createGrants(base),
+    families,
+    sessions: createSessions({ ...base, denials, families }),
+    denials,
+    singleUse: createSingleUse(base),
+    registrationTokens: createRegistrationTokens(base),
+  }
+
+  return {
+    ...capabilities,
+    storage,
+    async firstStart() {
+      await signing.ensure(defaultTenant, ['ES256', 'RS256'])
+      return firstOperator(capabilities)
+    },
+    close: () => storage.close(),
+  }
+}
+
+async function firstOperator({ config, accounts }: Capabilities) {
+  if ((await accounts.list(defaultTenant)).length > 0) return undefined
+  const email = config.operatorEmail
+  try {
+    const { oneTimePassword } = await accounts.create(defaultTenant, {
+      email,
+      name: 'Operator',
+      roles: ['operator'],
+    })
+    return oneTimePassword === undefined ? undefined : { email, oneTimePassword }
+  } catch (error) {
+    // Another node was first, and printed it.
+    if (isDomainError(error, 'account_exists')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Every refusal of the server: a stable code, the HTTP status, the OAuth error (RFC 6749 §5.2, RFC 8707 §2,
+ * RFC 7591 §3.2.2) and a sentence that anybody may read. A new code is a new line here.
+ */
+export const domainErrors = {
+  config_invalid: [500, 'server_error', 'The configuration is not valid.'],
+  storage_unavailable: [503, 'temporarily_unavailable', 'Storage does not answer; try again soon.'],
+  storage_newer: [500, 'server_error', 'The database was written by a newer version.'],
+  storage_locked: [500, 'server_error', 'Another process uses this data folder.'],
+  migrations_pending: [503, 'temporarily_unavailable', 'The database must be migrated first.'],
+  key_encryption_key_invalid: [500, 'server_error', 'The key-encryption key does not fit.'],
+  client_invalid: [400, 'invalid_client', 'The registration of this client is not valid.'],
+  client_not_found: [404, 'invalid_client', 'There is no such client.'],
+  resource_server_invalid: [400, 'invalid_target', 'The resource server is not valid.'],
+  account_exists: [409, 'invalid_request', 'There is an account with this address already.'],
+  account_not_found: [404, 'invalid_request', 'There is no such account.'],
+  password_policy: [400, 'invalid_request', 'The password does not meet the rules.'],
+  credentials_invalid: [401, 'access_denied', 'The user name or the password is wrong.'],
+  one_time_password_expired: [401, 'access_denied', 'The one-time password has expired.'],
+  hash_queue_full: [503, 'temporarily_unavailable', 'Too many sign-ins at once; try again soon.'],
+  csrf_failed: [403, 'access_denied', 'The form is too old or came from another site; try again.'],
+  not_found: [404, 'invalid_request', 'There is nothing at this address.'],
+  method_not_allowed: [405, 'invalid_request', 'This address does not take that method.'],
+  body_too_large: [413, 'invalid_request', 'The request body is too large.'],
+  too_many_parameters: [400, 'invalid_request', 'The request has too many parameters.'],
+  apply_invalid: [400, 'invalid_request', 'The apply file is not valid.'],
+  interaction_not_found: [
+    400,
+    'invalid_request',
+    'This sign-in is no longer open; start it again.',
+  ],
+  session_changed: [409, 'access_denied', 'The session has changed meanwhile; start again.'],
+  internal: [500, 'server_error', 'Something went wrong on our side.'],
+} as const satisfies Record<
+  string,
+  readonly [status: number, oauth: OAuthErrorCode, sentence: string]
+>
+
+export type DomainErrorCode = keyof typeof domainErrors
+
+export type OAuthErrorCode =
+  | 'access_denied'
+  | 'invalid_client'
+  | 'invalid_request'
+  | 'invalid_target'
+  | 'server_error'
+  | 'temporarily_unavailable'
+
+interface DomainErrorOptions {
+  /** Replaces the sentence of the table; safe for anybody to read. */
+  publicMessage?: string
+  /** What was checked, what was expected and what came. Logged, never sent. */
+  detail?: string | Record<string, unknown>
+  cause?: unknown
+}
+
+/**
+ * The one error of our own code.
+ * @example throw new DomainError('storage_unavailable', { detail: 'Redis does not answer', cause })
+ */
+export class DomainError extends Error {
+  override readonly name: string = 'DomainError'
+  readonly code: DomainErrorCode
+  /** HTTP status. */
+  readonly status: number
+  readonly oauth: OAuthErrorCode
+  readonly publicMessage: string
+  readonly detail: string | Record<string, unknown> | undefined
+
+  /** `message` is the detail when that is a sentence, else the public sentence: only for logs and operators. */
+  constructor(code: DomainErrorCode, { publicMessage, detail, cause }: DomainErrorOptions = {}) {
+    const [status, oauth, sentence] = domainErrors[code]
+    const shown = publicMessage ?? sentence
+    super(typeof detail === 'string' ? detail : shown, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.status = status
+    this.oauth = oauth
+    this.publicMessage = shown
+    this.detail = detail
+  }
+}
+
+/** Whether it is ours, and of this code when one is named. */
+export function isDomainError(error: unknown, code?: DomainErrorCode): error is DomainError {
+  return error instanceof DomainError && (code === undefined || error.code === code)
+}

@@ -1,0 +1,157 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, table } from '../storage/table.ts'
+import type { Family, FamilyEnd, StoredRefreshToken } from './family.ts'
+
+export const FamiliesTable = table('families', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    grant_id: column.text,
+    account_id: column.text,
+    client_id: column.text,
+    session_uid: nullable(column.text),
+    ends_with_session: column.flag,
+    created_at: column.time,
+    expires_at: column.time,
+    ended_at: nullable(column.time),
+    ended_reason: nullable(column.text),
+  },
+  references: {
+    grant: ['grants', ['tenant_id', 'grant_id'], ['tenant_id', 'id']],
+    account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']],
+    client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']],
+  },
+  index: {
+    grant: ['tenant_id', 'grant_id'],
+    account: ['tenant_id', 'account_id'],
+    client: ['tenant_id', 'client_id'],
+    session: ['tenant_id', 'session_uid'],
+  },
+})
+
+export const RefreshTokensTable = table('refresh_tokens', {
+  key: ['tenant_id', 'token_hash'],
+  columns: {
+    tenant_id: column.text,
+    token_hash: column.text,
+    family_id: column.text,
+    parent_hash: nullable(column.text),
+    payload: column.json,
+    issued_at: column.time,
+    expires_at: column.time,
+    consumed_at: nullable(column.time),
+  },
+  references: { family: ['families', ['tenant_id', 'family_id'], ['tenant_id', 'id']] },
+  unique: { parent: ['tenant_id', 'parent_hash'] },
+  index: {
+    family: ['tenant_id', 'family_id'],
+    live: { columns: ['tenant_id', 'family_id'], unique: true, where: 'consumed_at is null' },
+  },
+})
+
+interface TokenRow {
+  family_id: string
+  payload: Record<string, unknown>
+  consumed_at: Date | null
+}
+
+export interface NewToken {
+  hash: string
+  payload: Record<string, unknown>
+  /** Milliseconds since the epoch. */
+  expiresAt: number
+}
+
+export function createFamilyStore({ database, clock }: { database: Database; clock: Clock }) {
+  const now = () => new Date(clock.now())
+
+  async function select(tenant: string, hash: string, lock: string) {
+    const [row] = await database.query<TokenRow>(
+      `select t.family_id, t.payload, t.consumed_at
+       from families f join refresh_tokens t on t.tenant_id = f.tenant_id and t.family_id = f.id
+       where t.tenant_id = $1 and t.token_hash = $2 and f.ended_at is null and f.expires_at > $3 ${lock}`,
+      [tenant, hash, now()],
+    )
+    if (!row) return undefined
+    const stored: StoredRefreshToken = { familyId: row.family_id, payload: row.payload }
+    if (row.consumed_at) stored.consumedAt = row.consumed_at.getTime()
+    return stored
+  }
+
+  return {
+    find: (tenant: string, hash: string) => select(tenant, hash, ''),
+
+    /** The token and its family stay as they are until the transaction ends; who comes second waits here. */
+    findLocked: (tenant: string, hash: string) => select(tenant, hash, 'for update of f, t'),
+
+    async start(family: Family, token: NewToken): Promise<void> {
+      await database.execute(
+        `with started as (
+           insert into families (tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session,
+             created_at, expires_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $11, $8) returning tenant_id, id)
+         insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at)
+         select tenant_id, $9, id, $10, $11, $12 from started`,
+        [
+          family.tenant,
+          family.id,
+          family.grantId,
+          family.accountId,
+          family.clientId,
+          family.sessionUid ?? null,
+          family.endsWithSession,
+          new Date(family.expiresAt),
+          token.hash,
+          JSON.stringify(token.payload),
+          now(),
+          new Date(token.expiresAt),
+        ],
+      )
+    },
+
+    /** Consumes the parent and inserts its successor in one statement; false when the parent was consumed already. */
+    async rotate(tenant: string, parent: string, token: NewToken): Promise<boolean> {
+      const inserted = await database.execute(
+        `with parent as (
+           update refresh_tokens t set consumed_at = $6 from families f
+           where t.tenant_id = $1 and t.token_hash = $2 and t.consumed_at is null
+             and f.tenant_id = t.tenant_id and f.id = t.family_id and f.ended_at is null
+           returning t.tenant_id, t.family_id, t.token_hash)
+         insert into refresh_tokens (tenant_id, token_hash, family_id, parent_hash, payload, issued_at, expires_at)
+         select tenant_id, $3, family_id, token_hash, $4, $6, $5 from parent`,
+        [
+          tenant,
+          parent,
+          token.hash,
+          JSON.stringify(token.payload),
+          new Date(token.expiresAt),
+          now(),
+        ],
+      )
+      return inserted === 1
+    },
+
+    /** Ends families that live; which ones did. */
+    async end(tenant: string, ids: string[], reason: FamilyEnd): Promise<string[]> {
+      const rows = await database.query<{ id: string }>(
+        `update families set ended_at = $3, ended_reason = $4
+         where tenant_id = $1 and id = any($2) and ended_at is null returning id`,
+        [tenant, ids, now(), reason],
+      )
+      return rows.map(({ id }) => id)
+    },
+
+    /** The families that end with a session, or with what one client got in it. */
+    async boundToSession(tenant: string, uid: string, clientId?: string): Promise<string[]> {
+      const rows = await database.query<{ id: string }>(
+        `select id from families
+         where tenant_id = $1 and session_uid = $2 and ends_with_session and ended_at is null
+           and ($3::text is null or client_id = $3)`,
+        [tenant, uid, clientId ?? null],
+      )
+      return rows.map(({ id }) => id)
+    },
+  }
+}

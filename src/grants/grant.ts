@@ -1,0 +1,14 @@
+/**
+ * What an account allowed a client, remembered until it is revoked. At most one lives per account and client; every
+ * token that involves a person hangs from one.
+ */
+export interface Grant {
+  tenant: string
+  id: string
+  accountId: string
+  clientId: string
+  /** What was allowed, in the engine's shape: OpenID scope and claims, scope by resource, what was rejected. */
+  allowed: Record<string, unknown>
+  /** Seconds since the epoch. */
+  createdAt: number
+}

@@ -1,0 +1,90 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, table } from '../storage/table.ts'
+import type { Grant } from './grant.ts'
+
+export interface Grants {
+  /** A grant that lives, or undefined. */
+  find(tenant: string, id: string): Promise<Grant | undefined>
+  /** The id of the grant that lives between an account and a client. */
+  between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
+  /**
+   * Stores a grant, new or widened. One that was revoked meanwhile stays revoked.
+   * @throws a unique violation on `uq_grants_live` when another grant lives between the two
+   */
+  save(grant: Omit<Grant, 'createdAt'>): Promise<void>
+}
+
+export const GrantsTable = table('grants', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    account_id: column.text,
+    client_id: column.text,
+    payload: column.json,
+    created_at: column.time,
+    updated_at: column.time,
+    revoked_at: nullable(column.time),
+    revoked_reason: nullable(column.text),
+  },
+  references: {
+    account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']],
+    client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']],
+  },
+  index: {
+    live: {
+      columns: ['tenant_id', 'account_id', 'client_id'],
+      unique: true,
+      where: 'revoked_at is null',
+    },
+    client: ['tenant_id', 'client_id'],
+  },
+})
+
+/** What `save` violates when two consents of one person to one client meet. */
+export const liveGrantKey = 'uq_grants_live'
+
+export function createGrants({ database, clock }: { database: Database; clock: Clock }): Grants {
+  return {
+    async find(tenant, id) {
+      const [row] = await database.query<{
+        account_id: string
+        client_id: string
+        payload: Record<string, unknown>
+        created_at: Date
+      }>(
+        `select account_id, client_id, payload, created_at from grants
+         where tenant_id = $1 and id = $2 and revoked_at is null`,
+        [tenant, id],
+      )
+      return (
+        row && {
+          tenant,
+          id,
+          accountId: row.account_id,
+          clientId: row.client_id,
+          allowed: row.payload,
+          createdAt: Math.floor(row.created_at.getTime() / 1000),
+        }
+      )
+    },
+    async between(tenant, accountId, clientId) {
+      const [row] = await database.query<{ id: string }>(
+        `select id from grants
+         where tenant_id = $1 and account_id = $2 and client_id = $3 and revoked_at is null`,
+        [tenant, accountId, clientId],
+      )
+      return row?.id
+    },
+    async save({ tenant, id, accountId, clientId, allowed }) {
+      await database.execute(
+        `insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $6)
+         on conflict (tenant_id, id) do update set payload = excluded.payload, updated_at = excluded.updated_at
+         where grants.revoked_at is null`,
+        [tenant, id, accountId, clientId, JSON.stringify(allowed), new Date(clock.now())],
+      )
+    },
+  }
+}

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+/** A file our pages link to. `etag` is a strong validator, quoted as it goes on the wire (RFC 9110 §8.8.3). */
+export type Asset = { readonly body: Buffer; readonly type: string; readonly etag: string }
+
+/** The type of each asset and the files of `src/assets` it is put together from. */
+const sources = {
+  'keyturn.css': ['text/css; charset=utf-8', 'keyturn.theme.css', 'keyturn.css'],
+  'keyturn.svg': ['image/svg+xml', 'keyturn.svg'],
+} as const
+
+export type AssetName = keyof typeof sources
+
+const assets: ReadonlyMap<string, Asset> = new Map(
+  Object.entries(sources).map(([name, [type, ...files]]) => {
+    const body = Buffer.concat(
+      files.map((file) => readFileSync(new URL(`../assets/${file}`, import.meta.url))),
+    )
+    return [name, { body, type, etag: `"${digest(body)}"` }]
+  }),
+)
+
+/** Every asset by its file name, read once when the process starts. */
+export function loadAssets(): ReadonlyMap<string, Asset> {
+  return assets
+}
+
+/**
+ * The `v` of an asset's link: changes with the content, so the answer to a versioned link may be cached for good.
+ * @returns 16 characters of base64url
+ */
+export function assetVersion(name: AssetName): string {
+  return assets.get(name)?.etag.slice(1, -1) ?? ''
+}
+
+function digest(body: Buffer): string {
+  return createHash('sha256').update(body).digest('base64url').slice(0, 16)
+}

@@ -1,0 +1,53 @@
+import { createHmac } from 'node:crypto'
+import type { Context } from 'koa'
+import { DomainError } from '../errors.ts'
+import { equalInConstantTime } from '../secrets/handle.ts'
+
+/** Protects our forms against being sent by other sites (security class C23, ASVS 3.5.1). */
+export interface Csrf {
+  /** @param binding what the form belongs to and only this browser's cookie can name: an interaction, a session */
+  token(binding: string): string
+  /** @throws DomainError `csrf_failed` */
+  check(ctx: Context, binding: string, token: string | undefined): void
+}
+
+export function createCsrf({ secret, issuer }: { secret: Buffer; issuer: string }): Csrf {
+  const { origin, hostname } = new URL(issuer)
+  const token = (binding: string) =>
+    createHmac('sha256', secret).update(binding).digest('base64url')
+
+  return {
+    token,
+    check(ctx, binding, given) {
+      if (!fromOurPage(ctx, origin, hostname)) {
+        throw new DomainError('csrf_failed', {
+          detail: {
+            check: 'origin',
+            expected: origin,
+            came: ctx.get('origin'),
+            fetch_site: ctx.get('sec-fetch-site'),
+          },
+        })
+      }
+      if (given === undefined || !equalInConstantTime(given, token(binding))) {
+        throw new DomainError('csrf_failed', { detail: { check: 'token' } })
+      }
+    },
+  }
+}
+
+const loopback = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/
+
+/**
+ * The form must come from the issuer's origin, or from loopback when the issuer is there too. A page with
+ * `Referrer-Policy: no-referrer` posts with `Origin: null` (Fetch §3.2), then the browser's own word counts. Clients
+ * that send neither header are no browsers that another site could abuse; the token decides for them.
+ */
+function fromOurPage(ctx: Context, origin: string, hostname: string): boolean {
+  const site = ctx.get('sec-fetch-site')
+  if (site && site !== 'same-origin') return false
+  const came = ctx.get('origin')
+  if (came === '' || came === origin) return true
+  if (came === 'null') return site === 'same-origin'
+  return loopback.test(hostname) && loopback.test(URL.parse(came)?.hostname ?? '')
+}

@@ -1,0 +1,73 @@
+import type { Context, Middleware } from 'koa'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { isTransient } from '../storage/violations.ts'
+import { requestIdOf } from './request.ts'
+
+/** An answer that refuses something, for a person or for a program. */
+export interface Refusal {
+  status: number
+  error: string
+  description?: string
+  /** The request's id. */
+  id: string
+}
+
+/** Renders a refusal as a page. */
+export type RefusalPage = (ctx: Context, refusal: Refusal) => string
+
+/** Writes a refusal: a page for whoever prefers HTML, else JSON (RFC 6749 §5.2). */
+export function answerRefusal(ctx: Context, refusal: Refusal, page: RefusalPage): void {
+  ctx.status = refusal.status
+  if (refusal.status === 503) ctx.set('Retry-After', '2')
+  if (ctx.accepts('json', 'html') === 'html') {
+    ctx.type = 'html'
+    ctx.body = page(ctx, refusal)
+  } else {
+    ctx.type = 'json'
+    ctx.body = {
+      error: refusal.error,
+      error_description: refusal.description,
+      error_id: refusal.id,
+    }
+  }
+}
+
+/**
+ * The one place where an error of our own code becomes an answer (architecture §11). What is not a DomainError is a
+ * fault of ours or of storage; its text is never sent.
+ */
+export function answerErrors(log: Log, page: RefusalPage): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next()
+      if (ctx.status === 404 && (ctx.body === undefined || ctx.body === null)) {
+        throw new DomainError('not_found')
+      }
+    } catch (thrown) {
+      const error = asDomainError(thrown)
+      const id = requestIdOf(ctx)
+      const line = { request_id: id, error: error.code, detail: error.detail, err: thrown }
+      if (error.status >= 500) log.error(line, 'request failed')
+      else log.info({ ...line, err: undefined }, 'request refused')
+      answerRefusal(
+        ctx,
+        { status: error.status, error: error.oauth, description: error.publicMessage, id },
+        (context, refusal) =>
+          page(context, { ...refusal, error: pageErrors[error.code] ?? refusal.error }),
+      )
+    }
+  }
+}
+
+/** Situations that a page explains better than the OAuth code does. */
+const pageErrors: Partial<Record<DomainError['code'], string>> = {
+  interaction_not_found: 'interaction_expired',
+  csrf_failed: 'csrf_failed',
+  not_found: 'not_found',
+}
+
+function asDomainError(error: unknown): DomainError {
+  if (error instanceof DomainError) return error
+  return new DomainError(isTransient(error) ? 'storage_unavailable' : 'internal', { cause: error })
+}

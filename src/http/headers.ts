@@ -1,0 +1,27 @@
+import type { Middleware } from 'koa'
+
+/**
+ * What every answer says, errors included (ASVS 3.4, 14.3.2; P-014).
+ *
+ * `script-src` lets in the one script that the engine's form_post answer needs: the engine adds its hash.
+ * There is no `form-action`: browsers apply it to the whole chain of redirects that follows a form, and the last of
+ * them belongs to the client (K-24). There is no Cross-Origin-Opener-Policy: clients sign people in from pop-ups.
+ */
+export function securityHeaders({ isHttps }: { isHttps: boolean }): Middleware {
+  const headers: Record<string, string> = {
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy':
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; " +
+      "object-src 'none'; frame-ancestors 'none'",
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    'Referrer-Policy': 'no-referrer',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
+    ...(isHttps ? { 'Strict-Transport-Security': 'max-age=63072000; includeSubDomains' } : {}),
+  }
+  return (ctx, next) => {
+    ctx.set(headers)
+    return next()
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * HTML that escapes by default: what a person or a client wrote can only ever become text (P-071). There is
+ * no way to insert a string unescaped; markup comes from the literal parts of a template alone.
+ */
+
+const genuine = new WeakSet<object>()
+
+/** Markup made by `html`. Nothing else can make one, so no parsed JSON passes for markup. */
+export type Html = { readonly markup: string; toString(): string }
+
+/** What a template takes: `Html` and lists go in as they are, the rest escaped; nothing is printed for an absence. */
+export type HtmlValue = Html | string | number | false | null | undefined | readonly HtmlValue[]
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+  '`': '&#96;',
+}
+
+/**
+ * Escapes a text for element content and for quoted attribute values alike.
+ * @param text any text, of any origin
+ */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"'`]/g, (character) => entities[character] ?? '')
+}
+
+/**
+ * The template tag: html`<p title="${title}">${text}</p>`. Attribute values must stand in quotation marks;
+ * an optional attribute is a nested template: html`<input${wanted && html` autofocus`}>`.
+ */
+export function html(literals: TemplateStringsArray, ...values: HtmlValue[]): Html {
+  let markup = literals[0] ?? ''
+  for (const [index, value] of values.entries()) {
+    markup += rendered(value) + (literals[index + 1] ?? '')
+  }
+  const result: Html = Object.freeze({ markup, toString: () => markup })
+  genuine.add(result)
+  return result
+}
+
+function rendered(value: unknown): string {
+  if (value === undefined || value === null || value === false) return ''
+  if (Array.isArray(value)) return value.map(rendered).join('')
+  if (isHtml(value)) return value.markup
+  return escapeHtml(String(value))
+}
+
+function isHtml(value: unknown): value is Html {
+  return typeof value === 'object' && value !== null && genuine.has(value)
+}

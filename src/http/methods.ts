@@ -1,0 +1,19 @@
+import type { Middleware } from 'koa'
+import { DomainError } from '../errors.ts'
+
+/**
+ * Refuses methods that an address does not take, before anything else looks at the request (ASVS 4.1.4, P-040).
+ * @param methods allowed methods by path; paths that are not listed are somebody else's business
+ */
+export function allowedMethods(methods: Record<string, string[]>): Middleware {
+  return (ctx, next) => {
+    const allowed = methods[ctx.path]
+    if (allowed && !allowed.includes(ctx.method)) {
+      ctx.set('Allow', allowed.join(', '))
+      throw new DomainError('method_not_allowed', {
+        detail: { expected: allowed.join(', '), came: ctx.method },
+      })
+    }
+    return next()
+  }
+}

@@ -1,0 +1,40 @@
+import { randomUUID } from 'node:crypto'
+import type { Context, Middleware } from 'koa'
+import type { Log } from '../log.ts'
+
+const ids = new WeakMap<object, string>()
+
+/** The id of a request: in its log lines, in its answer, and what a person quotes when it was refused. */
+export function requestIdOf(ctx: object): string {
+  return ids.get(ctx) ?? ''
+}
+
+/** Handles in addresses are secrets: interactions and their resumption carry one. */
+function withoutHandles(path: string): string {
+  return path.replaceAll(/[\w-]{20,}/g, ':id')
+}
+
+/** Gives the request its id and writes one line when it is done. */
+export function requestLog(log: Log): Middleware {
+  return async (ctx: Context, next) => {
+    const started = performance.now()
+    const id = randomUUID()
+    ids.set(ctx, id)
+    ctx.set('Request-Id', id)
+    try {
+      await next()
+    } finally {
+      log.debug(
+        {
+          request_id: id,
+          method: ctx.method,
+          path: withoutHandles(ctx.path),
+          status: ctx.status,
+          ip: ctx.ip,
+          milliseconds: Math.round(performance.now() - started),
+        },
+        'request',
+      )
+    }
+  }
+}

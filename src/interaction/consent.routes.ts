@@ -1,0 +1,136 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import { clientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import { isLoopbackHost } from '../clients/redirect-uri.ts'
+import { DomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { Log } from '../log.ts'
+import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import { openidScopes } from '../resources/resource-server.ts'
+import type { ResourceServers } from '../resources/resource-servers.ts'
+import { type ConsentView, consentPage } from './pages/consent.ts'
+import type { PageContext } from './pages/layout.ts'
+import { type Messages, scopeText } from './pages/messages.ts'
+import { requireStep } from './sign-in.routes.ts'
+
+export interface ConsentParts {
+  tenant: string
+  basePath: string
+  config: Config
+  log: Log
+  accounts: Accounts
+  clients: Clients
+  resources: ResourceServers
+  interactions: Interactions
+  csrf: Csrf
+  pageContext(ctx: Context, uiLocales?: string): PageContext
+}
+
+/** Asking a person what a client may do (OpenID Connect Core §3.1.2.4), and remembering the answer. */
+export function consentRoutes(router: Router, parts: ConsentParts) {
+  const { interactions, csrf, config, log } = parts
+  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+
+  router.post('/interaction/:uid/consent', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    const interaction = await interactions.find(ctx, uid)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, uid, form['csrf'])
+    requireStep(interaction, 'consent')
+    const allowed = form['decision'] === 'allow'
+    log.info(
+      {
+        request_id: requestIdOf(ctx),
+        account: interaction.accountId,
+        client_id: interaction.clientId,
+        allowed,
+      },
+      'consent',
+    )
+    ctx.status = 303
+    ctx.redirect(
+      allowed ? await interactions.finishConsent(ctx, interaction) : await interactions.abort(ctx),
+    )
+  })
+
+  router.post('/interaction/:uid/abort', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    await interactions.find(ctx, uid)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, uid, form['csrf'])
+    ctx.status = 303
+    ctx.redirect(await interactions.abort(ctx))
+  })
+
+  return async function show(ctx: Context, interaction: Interaction): Promise<void> {
+    const context = parts.pageContext(ctx, interaction.uiLocales)
+    const { uid } = interaction
+    ctx.type = 'html'
+    ctx.body = consentPage(context, {
+      action: at(uid, 'consent'),
+      cancel: { action: at(uid, 'abort') },
+      csrf: csrf.token(uid),
+      ...(await describe(parts, interaction, context.messages)),
+    })
+  }
+}
+
+/** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
+async function describe(
+  { tenant, accounts, clients, resources }: ConsentParts,
+  { clientId, accountId = '', redirectUri, requested }: Interaction,
+  messages: Messages,
+): Promise<Omit<ConsentView, 'action' | 'cancel' | 'csrf'>> {
+  const [account, client] = await Promise.all([
+    accounts.active(tenant, accountId),
+    clients.find(tenant, clientId),
+  ])
+  const metadata = clientMetadata.safeParse(client?.metadata).data
+  if (!account || !metadata) throw new DomainError('interaction_not_found')
+
+  const line = (scope: string) => ({ scope, text: scopeText(messages, scope) })
+  const isOpenid = (scope: string) => (openidScopes as readonly string[]).includes(scope)
+  const servers = await Promise.all(
+    requested.resources.map((identifier) => resources.find(tenant, identifier)),
+  )
+  return {
+    client: {
+      name: metadata.client_name ?? clientId,
+      clientId,
+      ...(metadata.client_uri === undefined ? {} : { uri: metadata.client_uri }),
+      ...(metadata.policy_uri === undefined ? {} : { policyUri: metadata.policy_uri }),
+      ...(metadata.tos_uri === undefined ? {} : { tosUri: metadata.tos_uri }),
+    },
+    redirectHost: hostOf(redirectUri),
+    localhostOnly: metadata.redirect_uris.every((uri) =>
+      isLoopbackHost(URL.parse(uri)?.hostname ?? ''),
+    ),
+    account: { name: account.name ?? account.email, email: account.email },
+    scopes: requested.scopes
+      .filter((scope) => isOpenid(scope) && scope !== 'offline_access')
+      .map(line),
+    resources: servers.flatMap((server) =>
+      server
+        ? [
+            {
+              identifier: server.identifier,
+              ...(server.name === undefined ? {} : { name: server.name }),
+              scopes: requested.scopes.filter((scope) => server.scopes.includes(scope)).map(line),
+            },
+          ]
+        : [],
+    ),
+    offline: requested.scopes.includes('offline_access'),
+  }
+}
+
+/** The host a code goes to; for a private-use scheme, which has none, the scheme (RFC 8252 §7.1). */
+function hostOf(redirectUri: string): string {
+  const parsed = URL.parse(redirectUri)
+  return parsed?.host || parsed?.protocol.slice(0, -1) || redirectUri
+}

@@ -1,0 +1,33 @@
+import { html } from '../../http/html.ts'
+import { type PageContext, page } from './layout.ts'
+import { csrfField, facts, name } from './parts.ts'
+
+export type AccountView = {
+  account: { name?: string; email: string; username?: string; emailVerified: boolean; id: string }
+  signOut: { action: string; csrf: string }
+  sessions?: never
+}
+
+/** Who is signed in, and the way out (ASVS 7.4.4). */
+export function accountPage(context: PageContext, view: AccountView): string {
+  const { account: words } = context.messages
+  const { account, signOut } = view
+  const verified = account.emailVerified
+    ? html`<span class="kt-badge kt-good">${words.verified}</span>`
+    : html`<span class="kt-badge">${words.unverified}</span>`
+  return page(context, {
+    title: words.title,
+    width: 'wide',
+    body: html`<h1>${words.title}</h1>
+${facts([
+  [words.name, account.name !== undefined && name(account.name)],
+  [words.email, html`<bdi id="account-email">${account.email}</bdi> ${verified}`],
+  [words.username, account.username !== undefined && html`<bdi>${account.username}</bdi>`],
+  [words.id, html`<code id="account-id">${account.id}</code>`],
+])}
+<form id="sign-out-form" method="post" action="${signOut.action}">
+${csrfField(signOut.csrf)}
+<button id="sign-out" class="kt-button kt-quiet" type="submit">${words.signOut}</button>
+</form>`,
+  })
+}

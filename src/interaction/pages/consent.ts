@@ -1,0 +1,118 @@
+import { type Html, html } from '../../http/html.ts'
+import { type PageContext, page } from './layout.ts'
+import type { Messages } from './messages.ts'
+import { csrfField, facts, linkOut, name, safeUrl } from './parts.ts'
+
+/** A scope and its plain words; both the same when nobody has words for it. */
+export type ScopeLine = { scope: string; text: string }
+
+export type ConsentView = {
+  action: string
+  csrf: string
+  cancel: { action: string }
+  client: {
+    name: string
+    uri?: string
+    /** A client's picture is never shown: whoever registers chooses it, and people trust pictures. */
+    logoUri?: never
+    clientId: string
+    policyUri?: string
+    tosUri?: string
+  }
+  /** The host the answer goes to, as the redirect URI has it. */
+  redirectHost: string
+  /** Whether the client has loopback redirect URIs only. */
+  localhostOnly: boolean
+  /** Whether the client registered itself. */
+  unverified?: boolean
+  account: { name: string; email: string }
+  scopes: ScopeLine[]
+  resources: Array<{ identifier: string; name?: string; scopes: ScopeLine[] }>
+  /** Whether the access outlives the session. */
+  offline: boolean
+}
+
+/**
+ * Who asks for what, where, for how long, and where the answer goes (ASVS 10.7.2). Shows the host of a
+ * client's metadata document and of the redirect URI, and warns of clients that only live on the person's
+ * own machine (P-089: OAuth Client ID Metadata Document §6.4).
+ */
+export function consentPage(context: PageContext, view: ConsentView): string {
+  const { messages } = context
+  const { consent } = messages
+  const client = name(view.client.name)
+  return page(context, {
+    title: consent.title,
+    width: 'wide',
+    body: html`<h1>${consent.heading(client)}</h1>
+<p class="kt-lead">${consent.signedInAs(html`${name(view.account.name)} <bdi>${view.account.email}</bdi>`)}</p>
+${view.unverified && notice(consent.unverified(client))}
+${view.localhostOnly && notice(html`${consent.localhost}`)}
+${abilities(messages, view)}
+${view.resources.map(
+  (resource) => html`<section>
+<h2>${consent.resource(name(resource.name ?? resource.identifier))}</h2>
+${resource.name !== undefined && html`<p class="kt-small"><code>${resource.identifier}</code></p>`}
+${scopeList(resource.scopes.length > 0 ? resource.scopes : [{ scope: '', text: consent.actForYou }])}
+</section>`,
+)}
+${!view.offline && html`<p class="kt-small kt-lifetime">${lifetime(messages, view)}</p>`}
+${provenance(messages, view)}
+<form id="consent-form" method="post" action="${view.action}">
+${csrfField(view.csrf)}
+<div class="kt-choice">
+<button id="allow" class="kt-button" type="submit" name="decision" value="allow">${consent.allow}</button>
+<button id="deny" class="kt-button kt-quiet" type="submit" name="decision" value="deny" formaction="${view.cancel.action}">${consent.deny}</button>
+</div>
+</form>
+${documents(messages, view)}`,
+  })
+}
+
+function notice(text: Html): Html {
+  return html`<div class="kt-notice" role="note"><p>${text}</p></div>`
+}
+
+function abilities(messages: Messages, view: ConsentView): Html {
+  const { consent } = messages
+  const lines = view.scopes.filter(({ scope }) => scope !== 'offline_access')
+  if (view.offline) lines.push({ scope: 'offline_access', text: consent.offline })
+  if (lines.length === 0 && view.resources.length === 0) {
+    lines.push({ scope: '', text: consent.nothing })
+  }
+  if (lines.length === 0) return html``
+  return html`<section><h2>${consent.abilities}</h2>${scopeList(lines)}</section>`
+}
+
+function scopeList(scopes: readonly ScopeLine[]): Html {
+  return html`<ul class="kt-scopes">${scopes.map(
+    ({ scope, text }) =>
+      html`<li data-scope="${scope}">${text === scope && scope !== '' ? html`<code>${scope}</code>` : text}</li>`,
+  )}</ul>`
+}
+
+/** Without `openid` there is no session the access could end with, only the lifetime of its tokens. */
+function lifetime({ consent }: Messages, view: ConsentView): string {
+  const session = view.scopes.some(({ scope }) => scope === 'openid')
+  return session ? consent.untilSignOut : consent.limited
+}
+
+function provenance({ consent }: Messages, view: ConsentView): Html {
+  const { clientId, uri } = view.client
+  const website = safeUrl(uri)
+  return facts([
+    [consent.application, html`<code>${safeUrl(clientId)?.host ?? clientId}</code>`],
+    [consent.website, website && linkOut(website, website.host, consent.newTab)],
+    [consent.returnsTo, html`<code id="redirect-host">${view.redirectHost}</code>`],
+  ])
+}
+
+function documents({ consent }: Messages, view: ConsentView): Html {
+  const policy = safeUrl(view.client.policyUri)
+  const terms = safeUrl(view.client.tosUri)
+  if (!policy && !terms) return html``
+  return html`<p class="kt-links">
+${policy && linkOut(policy, consent.policy, consent.newTab)}
+${terms && linkOut(terms, consent.terms, consent.newTab)}
+</p>`
+}

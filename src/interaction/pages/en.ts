@@ -1,0 +1,166 @@
+import { html } from '../../http/html.ts'
+import type { Messages } from './messages.ts'
+
+/** English. */
+export const en: Messages = {
+  locale: 'en',
+  layout: {
+    faultTitle: (title) => `Error: ${title}`,
+    promise: 'Your password stays here. Applications never get to see it.',
+  },
+  login: {
+    title: 'Sign in',
+    lead: (client) => html`to continue to ${client}`,
+    username: 'E-mail address or username',
+    password: 'Password',
+    submit: 'Sign in',
+    cancel: 'Cancel',
+    errors: {
+      invalid: 'That username and password do not match. Check both and try again.',
+      missing: 'Enter your e-mail address or username and your password.',
+      busy: 'There were too many attempts. Wait a few minutes, then try again.',
+      one_time_expired: 'This one-time password is no longer valid. Ask for a new one.',
+    },
+  },
+  consent: {
+    title: 'Allow access',
+    heading: (client) => html`Allow ${client} to use your account?`,
+    signedInAs: (account) => html`You are signed in as ${account}`,
+    abilities: 'If you allow it, this application can',
+    nothing: 'Know that you have an account here, and nothing more',
+    resource: (resource) => html`At ${resource} it can`,
+    actForYou: 'Act in your name',
+    unverified: (client) =>
+      html`Nobody has checked who is behind ${client}. Allow it only if you know and trust it.`,
+    localhost:
+      'This application runs on your own computer, where other programs can pretend to be it. ' +
+      'Continue only if you started it yourself just now.',
+    offline: 'Keep this access while you are away, until you take it back',
+    untilSignOut: 'This access ends when you sign out.',
+    limited: 'This access ends by itself after a limited time.',
+    application: 'Application',
+    website: 'Website',
+    returnsTo: 'Sends you back to',
+    policy: 'Privacy policy',
+    terms: 'Terms of service',
+    newTab: '(opens in a new tab)',
+    allow: 'Allow',
+    deny: 'Deny',
+    scopes: {
+      openid: 'Recognise you when you come back',
+      profile: 'See your name and your profile',
+      email: 'See your e-mail address',
+      phone: 'See your phone number',
+      address: 'See your postal address',
+      offline_access: 'Keep this access while you are away, until you take it back',
+    },
+  },
+  password: {
+    title: 'Choose a new password',
+    lead: 'The password you signed in with works only once. From now on you will use the one you choose here.',
+    username: 'Account',
+    newPassword: 'New password',
+    confirm: 'New password again',
+    hint: (minLength) =>
+      `At least ${minLength} characters. A few unrelated words are easy to remember and hard to guess.`,
+    submit: 'Save password',
+    errors: {
+      too_short: (minLength) => `That password is too short. Use at least ${minLength} characters.`,
+      mismatch: 'The two passwords differ. Type the same one twice.',
+      same: 'That is the one-time password. Choose one you have not used here before.',
+      too_long: 'That password is too long. Choose a shorter one.',
+      missing: 'Type your new password into both fields.',
+    },
+  },
+  logout: {
+    title: 'Sign out?',
+    signedInAs: (account) => html`You are signed in as ${account}.`,
+    effect: 'Signing out ends your session here and in the applications that use it.',
+    askedBy: (client) => html`${client} asked to sign you out.`,
+    submit: 'Sign out',
+    stay: 'Stay signed in',
+    doneTitle: 'You are signed out',
+    done: 'Your session has ended. On a shared computer, close the browser as well.',
+    returnTo: (client) => html`You can go back to ${client} now.`,
+  },
+  error: {
+    reference: 'Reference',
+    referenceHint: 'Quote this reference when you ask for help.',
+    details: 'For the people who run the application',
+    code: 'Error',
+    status: 'Status',
+    description: 'Description',
+    kinds: {
+      request: {
+        title: 'This request cannot be followed',
+        text: 'The application sent you here with a request that is not right. Go back to it and try again.',
+      },
+      application: {
+        title: 'We do not know this application',
+        text: 'The application that sent you here is not registered with us, or may not do what it asked for.',
+      },
+      redirect: {
+        title: 'The return address is not registered',
+        text: 'To protect your account we only send you to addresses the application has registered. This one is not.',
+      },
+      scope: {
+        title: 'The application asked for too much',
+        text: 'It asked for access that does not exist or that it may not have.',
+      },
+      target: {
+        title: 'We do not know that service',
+        text: 'The application asked for access to a service that is not registered with us.',
+      },
+      denied: {
+        title: 'Access was not granted',
+        text: 'The application gets no access to your account. You can go back to it, or close this page.',
+      },
+      signin: {
+        title: 'You need to sign in first',
+        text: 'Go back to the application and start again; you will be asked to sign in.',
+      },
+      expired: {
+        title: 'This page has expired',
+        text: 'It was open for too long or has been used already. Go back to the application and start again.',
+      },
+      forbidden: {
+        title: 'We could not make sure this was you',
+        text: 'The form was not sent from our own page, or your browser blocks our cookies. Go back and try again.',
+      },
+      not_found: {
+        title: 'There is no such page',
+        text: 'The address may be mistyped, or the page is gone.',
+      },
+      too_many: {
+        title: 'Too many attempts',
+        text: 'Wait a few minutes, then try again.',
+      },
+      unavailable: {
+        title: 'We are busy right now',
+        text: 'Nothing is wrong with your account. Try again in a moment.',
+      },
+      broken: {
+        title: 'Something went wrong on our side',
+        text: 'It is not your fault. Try again in a moment; if it keeps happening, tell us the reference below.',
+      },
+    },
+  },
+  account: {
+    title: 'Your account',
+    name: 'Name',
+    username: 'Username',
+    email: 'E-mail address',
+    verified: 'verified',
+    unverified: 'not verified',
+    id: 'Account ID',
+    signOut: 'Sign out',
+  },
+  home: {
+    title: 'Authorization server',
+    lead: 'This server signs people in to their applications and issues the tokens those applications use.',
+    account: 'Go to your account',
+    developers: 'For developers',
+    issuer: 'Issuer',
+    discovery: 'Discovery document',
+  },
+}

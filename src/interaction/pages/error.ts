@@ -1,0 +1,48 @@
+import { html } from '../../http/html.ts'
+import { errorKind } from './error.kinds.ts'
+import { type PageContext, page } from './layout.ts'
+import { facts } from './parts.ts'
+
+export type ErrorView = {
+  /** The HTTP status the page is sent with. */
+  status: number
+  /** Instead of the title that belongs to the code. */
+  title?: string
+  /** The OAuth error code. */
+  error: string
+  /** `error_description`: technical, for those who run the application. */
+  description?: string
+  /** The id this refusal is logged under. */
+  id: string
+  /** What the person can do, when the caller knows better than the code does. */
+  hint?: string
+}
+
+/** A refusal, in words for the person first and for the developer after (P-071: everything given is escaped). */
+export function errorPage(context: PageContext, view: ErrorView): string {
+  const { error } = context.messages
+  const words = error.kinds[errorKind(view.error, view.status)]
+  const title = view.title ?? words.title
+  return page(context, {
+    title,
+    width: 'wide',
+    body: html`<h1>${title}</h1>
+<p>${words.text}</p>
+${view.hint && html`<p>${view.hint}</p>`}
+<div class="kt-reference">
+<p><span class="kt-term">${error.reference}</span> <code id="error-id">${view.id}</code></p>
+<p class="kt-small">${error.referenceHint}</p>
+</div>
+<section class="kt-technical">
+<h2>${error.details}</h2>
+${facts([
+  [error.code, html`<code id="error-code">${view.error}</code>`],
+  [error.status, view.status],
+  [
+    error.description,
+    view.description && html`<span id="error-description">${view.description}</span>`,
+  ],
+])}
+</section>`,
+  })
+}

@@ -1,0 +1,51 @@
+import { assetVersion } from '../../http/assets.ts'
+import { type Html, html } from '../../http/html.ts'
+import type { Messages } from './messages.ts'
+
+/** How a deployment or tenant calls itself and looks. The style sheet, if any, sets the `--kt-…` properties. */
+export type Theme = { name: string; logoUrl?: string; stylesheetUrl?: string }
+
+/** What every page needs: its language, the path our own URLs start with (`''` or `'/t/acme'`), the theme. */
+export type PageContext = { messages: Messages; basePath: string; theme: Theme }
+
+export type PageContent = {
+  title: string
+  body: Html
+  /** Whether the form comes back with an error: the title says so first, as screen readers read it first. */
+  fault?: boolean
+  /** `wide` for pages that are read rather than filled in. */
+  width?: 'narrow' | 'wide'
+}
+
+/**
+ * The whole document around a page. It has no script and no inline style, so that
+ * `default-src 'none'; style-src 'self'; img-src 'self'` is enough for it.
+ */
+export function page(context: PageContext, content: PageContent): string {
+  const { messages, basePath, theme } = context
+  const title = content.fault ? messages.layout.faultTitle(content.title) : content.title
+  const icon = `${basePath}/assets/keyturn.svg?v=${assetVersion('keyturn.svg')}`
+  return html`<!doctype html>
+<html lang="${messages.locale}">
+<head>
+<meta charset="utf-8">
+<title>${title} · ${theme.name}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<link rel="icon" type="image/svg+xml" href="${icon}">
+<link rel="stylesheet" href="${basePath}/assets/keyturn.css?v=${assetVersion('keyturn.css')}">
+${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}</head>
+<body class="kt-page kt-${content.width ?? 'narrow'}">
+<header class="kt-header">
+<img class="kt-logo" src="${theme.logoUrl ?? icon}" alt="" height="32">
+<span class="kt-brand">${theme.name}</span>
+</header>
+<main class="kt-card">
+${content.body}
+</main>
+<footer class="kt-footer"><p>${messages.layout.promise}</p></footer>
+</body>
+</html>
+`.markup
+}

@@ -1,0 +1,58 @@
+import { html } from '../../http/html.ts'
+import { type PageContext, page } from './layout.ts'
+import { alert, csrfField, name } from './parts.ts'
+
+export type LoginView = {
+  action: string
+  csrf: string
+  clientName?: string
+  /** What was typed before, or the request's `login_hint`. */
+  username?: string
+  error?: 'invalid' | 'missing' | 'busy' | 'one_time_expired'
+  cancel?: { action: string }
+}
+
+/**
+ * Sign in with a password. Paste and password managers are welcome (ASVS 6.2.7); nothing is `required` in
+ * the markup, since the server's answer to an empty form is the one in the person's language (K-10).
+ */
+export function loginPage(context: PageContext, view: LoginView): string {
+  const { login } = context.messages
+  const { error, username } = view
+  const faults = faultyFields(error, username)
+  const described = error && html` aria-describedby="login-error"`
+  return page(context, {
+    title: login.title,
+    fault: error !== undefined,
+    body: html`<h1>${login.title}</h1>
+${view.clientName && html`<p class="kt-lead">${login.lead(name(view.clientName))}</p>`}
+<form id="login-form" method="post" action="${view.action}">
+${error && alert('login-error', login.errors[error])}
+${csrfField(view.csrf)}
+<div class="kt-field">
+<label for="username">${login.username}</label>
+<input id="username" name="username" type="text" value="${username}" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" inputmode="email"${described}${faults.username && html` aria-invalid="true"`}${!username && html` autofocus`}>
+</div>
+<div class="kt-field">
+<label for="password">${login.password}</label>
+<input id="password" name="password" type="password" autocomplete="current-password"${described}${faults.password && html` aria-invalid="true"`}${username && html` autofocus`}>
+</div>
+<button id="sign-in" class="kt-button" type="submit">${login.submit}</button>
+</form>
+${
+  view.cancel &&
+  html`<form id="cancel-form" class="kt-second" method="post" action="${view.cancel.action}">
+${csrfField(view.csrf)}
+<button id="cancel" class="kt-button kt-plain" type="submit">${login.cancel}</button>
+</form>`
+}`,
+  })
+}
+
+function faultyFields(error: LoginView['error'], username: string | undefined) {
+  return {
+    // Which of the two was wrong is not for strangers to know (ASVS 6.3.8), so `invalid` marks both.
+    username: error === 'invalid' || (error === 'missing' && !username),
+    password: error === 'invalid' || error === 'missing' || error === 'one_time_expired',
+  }
+}

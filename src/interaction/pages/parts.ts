@@ -1,0 +1,42 @@
+import { type Html, type HtmlValue, html } from '../../http/html.ts'
+
+/** A name somebody else chose, set apart so that its writing direction cannot rearrange our sentence. */
+export function name(text: string): Html {
+  return html`<bdi class="kt-name">${text}</bdi>`
+}
+
+/** The token every form carries against cross-site requests. */
+export function csrfField(token: string): Html {
+  return html`<input type="hidden" name="csrf" value="${token}">`
+}
+
+/**
+ * What went wrong, above a form.
+ * @param id what the fields' `aria-describedby` points at
+ */
+export function alert(id: string, text: HtmlValue): Html {
+  return html`<div class="kt-alert" id="${id}" role="alert"><p>${text}</p></div>`
+}
+
+/** Terms and their values, one row each; rows without a value are left out. */
+export function facts(rows: ReadonlyArray<readonly [term: string, value: HtmlValue]>): Html {
+  const present = rows.filter(([, value]) => value !== undefined && value !== false)
+  return html`<dl class="kt-facts">${present.map(
+    ([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`,
+  )}</dl>`
+}
+
+/**
+ * A client's own URL if it is safe to link to: https without credentials, in whatever case its scheme is
+ * written (a client can lie in them, OIDC Registration §9.1).
+ */
+export function safeUrl(url: string | undefined): URL | undefined {
+  const parsed = url === undefined ? null : URL.parse(url)
+  if (parsed?.protocol !== 'https:' || parsed.username || parsed.password) return undefined
+  return parsed
+}
+
+/** A link out of our pages: to a new tab, so that the form behind it is not lost, and telling it nothing of us. */
+export function linkOut(url: URL, text: HtmlValue, hint: string): Html {
+  return html`<a href="${url.href}" target="_blank" rel="noopener noreferrer">${text}<span class="kt-unseen"> ${hint}</span></a>`
+}

@@ -1,0 +1,57 @@
+import { html } from '../../http/html.ts'
+import { type PageContext, page } from './layout.ts'
+import { alert, csrfField, name } from './parts.ts'
+
+export type PasswordView = {
+  action: string
+  csrf: string
+  email: string
+  /** In characters. */
+  minLength: number
+  error?: 'too_short' | 'mismatch' | 'same' | 'too_long' | 'missing'
+}
+
+/**
+ * Choose a password of one's own after a one-time password. The account's name is in the form too, out of
+ * sight, so that password managers save the new password to the right entry (ASVS 6.2.7).
+ */
+export function passwordPage(context: PageContext, view: PasswordView): string {
+  const { password } = context.messages
+  const { error } = view
+  const both = error === 'mismatch' || error === 'missing'
+  const described = error ? 'password-error password-hint' : 'password-hint'
+  return page(context, {
+    title: password.title,
+    fault: error !== undefined,
+    body: html`<h1>${password.title}</h1>
+<p class="kt-lead">${name(view.email)}</p>
+<p>${password.lead}</p>
+<form id="password-form" method="post" action="${view.action}">
+${error && alert('password-error', fault(context, error, view.minLength))}
+${csrfField(view.csrf)}
+<div class="kt-unseen">
+<label for="username">${password.username}</label>
+<input id="username" name="username" type="text" value="${view.email}" autocomplete="username" readonly tabindex="-1">
+</div>
+<div class="kt-field">
+<label for="new_password">${password.newPassword}</label>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && html` aria-invalid="true"`} autofocus>
+<p class="kt-hint" id="password-hint">${password.hint(view.minLength)}</p>
+</div>
+<div class="kt-field">
+<label for="confirm_password">${password.confirm}</label>
+<input id="confirm_password" name="confirm_password" type="password" autocomplete="new-password"${both && html` aria-invalid="true" aria-describedby="password-error"`}>
+</div>
+<button id="save-password" class="kt-button" type="submit">${password.submit}</button>
+</form>`,
+  })
+}
+
+function fault(
+  { messages }: PageContext,
+  error: NonNullable<PasswordView['error']>,
+  minLength: number,
+): string {
+  const { errors } = messages.password
+  return error === 'too_short' ? errors.too_short(minLength) : errors[error]
+}

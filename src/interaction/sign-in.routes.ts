@@ -1,0 +1,188 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Accounts, Authenticated, MustChange } from '../accounts/accounts.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { Log } from '../log.ts'
+import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { ShortLived } from '../storage/short-lived.ts'
+import type { PageContext } from './pages/layout.ts'
+import { type LoginView, loginPage } from './pages/login.ts'
+import { type PasswordView, passwordPage } from './pages/password.ts'
+
+export interface SignInParts {
+  tenant: string
+  basePath: string
+  config: Config
+  log: Log
+  accounts: Accounts
+  shortLived: ShortLived
+  interactions: Interactions
+  csrf: Csrf
+  pageContext(ctx: Context, uiLocales?: string): PageContext
+  clientName(clientId: string): Promise<string | undefined>
+}
+
+/** What is remembered between a one-time password that was right and the password its owner chooses. */
+interface PasswordStep extends MustChange {
+  email: string
+}
+
+/** Seconds to choose a password in. */
+const passwordStepTtl = 600
+
+/**
+ * Signing in with a password, as a state machine:
+ *
+ * | state           | event                         | next                                       |
+ * |-----------------|-------------------------------|--------------------------------------------|
+ * | login           | wrong, missing, expired, busy | login, with the reason                     |
+ * | login           | right                         | back to the engine                         |
+ * | login           | right, for one use            | choose password                            |
+ * | choose password | refused by the policy         | choose password, with the reason           |
+ * | choose password | accepted                      | back to the engine                         |
+ * | choose password | time is over, used meanwhile  | login                                      |
+ */
+export function signInRoutes(router: Router, parts: SignInParts) {
+  const { tenant, accounts, interactions, csrf, shortLived, config, log } = parts
+  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const stepKey = (uid: string) => ({ tenant, model: 'PasswordStep', id: hashOf(uid) })
+
+  async function findStep(uid: string): Promise<PasswordStep | undefined> {
+    return (await shortLived.get(stepKey(uid))) as PasswordStep | undefined
+  }
+
+  async function showLogin(
+    ctx: Context,
+    interaction: Interaction,
+    again: { error?: LoginView['error']; username?: string; status?: number } = {},
+  ) {
+    const { uid, clientId, loginHint, uiLocales } = interaction
+    const clientName = await parts.clientName(clientId)
+    const username = again.username ?? loginHint
+    ctx.status = again.status ?? 200
+    ctx.type = 'html'
+    ctx.body = loginPage(parts.pageContext(ctx, uiLocales), {
+      action: at(uid, 'login'),
+      csrf: csrf.token(uid),
+      cancel: { action: at(uid, 'abort') },
+      ...(clientName === undefined ? {} : { clientName }),
+      ...(username === undefined ? {} : { username }),
+      ...(again.error === undefined ? {} : { error: again.error }),
+    })
+  }
+
+  function showPassword(
+    ctx: Context,
+    { uid, uiLocales }: Interaction,
+    { email }: PasswordStep,
+    error?: PasswordView['error'],
+  ) {
+    ctx.status = error === undefined ? 200 : 400
+    ctx.type = 'html'
+    ctx.body = passwordPage(parts.pageContext(ctx, uiLocales), {
+      action: at(uid, 'password'),
+      csrf: csrf.token(uid),
+      email,
+      minLength: config.passwordMinLength,
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+
+  router.post('/interaction/:uid/login', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    const interaction = await interactions.find(ctx, uid)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, uid, form['csrf'])
+    requireStep(interaction, 'login')
+    const { username = '', password = '' } = form
+    if (username === '' || password === '') {
+      return showLogin(ctx, interaction, { error: 'missing', username, status: 400 })
+    }
+
+    let authenticated: Authenticated
+    try {
+      authenticated = await accounts.authenticate(tenant, username, password)
+    } catch (error) {
+      const known = isDomainError(error) ? signInFaults[error.code] : undefined
+      if (!known || !isDomainError(error)) throw error
+      log.info(
+        { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
+        'sign-in refused',
+      )
+      if (known.status === 503) ctx.set('Retry-After', '2')
+      return showLogin(ctx, interaction, { ...known, username })
+    }
+
+    const { account, mustChange } = authenticated
+    if (mustChange) {
+      const step: PasswordStep = { ...mustChange, email: account.email }
+      await shortLived.put(stepKey(uid), step, passwordStepTtl)
+      return showPassword(ctx, interaction, step)
+    }
+    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'signed in')
+    ctx.status = 303
+    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'] }))
+  })
+
+  router.post('/interaction/:uid/password', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    const interaction = await interactions.find(ctx, uid)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, uid, form['csrf'])
+    requireStep(interaction, 'login')
+    const step = await findStep(uid)
+    if (!step) return showLogin(ctx, interaction, { status: 400 })
+
+    const { new_password: chosen = '', confirm_password: confirmed = '' } = form
+    if (chosen === '' || confirmed === '') return showPassword(ctx, interaction, step, 'missing')
+    if (chosen !== confirmed) return showPassword(ctx, interaction, step, 'mismatch')
+    try {
+      await accounts.choosePassword(step, chosen)
+    } catch (error) {
+      if (isDomainError(error, 'password_policy')) {
+        const { rule } = error.detail as { rule: PasswordView['error'] }
+        return showPassword(ctx, interaction, step, rule)
+      }
+      if (!isDomainError(error, 'credentials_invalid')) throw error
+      await shortLived.delete(stepKey(uid))
+      return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
+    }
+    await shortLived.delete(stepKey(uid))
+    const account = await accounts.active(tenant, step.accountId)
+    if (!account) return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
+    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'password chosen')
+    ctx.status = 303
+    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'] }))
+  })
+
+  /** The page of whichever state the interaction is in. */
+  return async function show(ctx: Context, interaction: Interaction): Promise<void> {
+    const step = await findStep(interaction.uid)
+    if (step) showPassword(ctx, interaction, step)
+    else await showLogin(ctx, interaction)
+  }
+}
+
+type SignInFault = { error: NonNullable<LoginView['error']>; status: number }
+
+const signInFaults: Partial<Record<DomainError['code'], SignInFault>> = {
+  credentials_invalid: { error: 'invalid', status: 403 },
+  one_time_password_expired: { error: 'one_time_expired', status: 403 },
+  hash_queue_full: { error: 'busy', status: 503 },
+}
+
+/**
+ * A step that is sent out of turn does nothing (ASVS 2.3.1).
+ * @throws DomainError `interaction_not_found`
+ */
+export function requireStep(interaction: Interaction, step: Interaction['step']): void {
+  if (interaction.step === step) return
+  throw new DomainError('interaction_not_found', {
+    detail: { expected: interaction.step, came: step },
+  })
+}

@@ -1,0 +1,178 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Context, Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import { accountRoutes } from './account/routes.ts'
+import { clientMetadata } from './clients/client.ts'
+import { createCsrf } from './http/csrf.ts'
+import { answerErrors, answerRefusal, type RefusalPage } from './http/errors.ts'
+import { securityHeaders } from './http/headers.ts'
+import { healthRoutes } from './http/health.ts'
+import { cacheableMetadata } from './http/metadata-cache.ts'
+import { allowedMethods } from './http/methods.ts'
+import { limitParameters } from './http/parameters.ts'
+import { requestIdOf, requestLog } from './http/request.ts'
+import { serveAssets } from './http/static.ts'
+import { pageContexts } from './interaction/pages/context.ts'
+import { errorPage } from './interaction/pages/error.ts'
+import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
+import { interactionRoutes } from './interaction/routes.ts'
+import { createBrowserSession } from './oidc/browser-session.ts'
+import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
+import { defaultScope } from './oidc/default-scope.ts'
+import { createInteractions } from './oidc/interactions.ts'
+import { cookieNames, createProvider, type EnginePages, routes } from './oidc/provider.ts'
+import { logRefusals } from './oidc/refusals.ts'
+import { createResourceAccess } from './oidc/resource-access.ts'
+import { structuredEndpoints } from './oidc/structured-endpoints.ts'
+import { createStructuredTokens } from './oidc/structured-tokens.ts'
+import { tokenTransaction } from './oidc/token-endpoint.ts'
+import type { OpenSigningKey } from './signing/signing-keys.ts'
+import { issuerOf } from './tenants/tenant.ts'
+
+/** Answers every request to one issuer, whose path is already cut off. */
+export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
+
+export interface IssuerSecrets {
+  keys: OpenSigningKey[]
+  cookies: Buffer
+  csrf: Buffer
+}
+
+const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
+
+/** The addresses of the engine and the methods they take. */
+const methods = {
+  [routes.authorization]: ['GET', 'HEAD'],
+  [routes.token]: ['POST', 'OPTIONS'],
+  [routes.userinfo]: ['GET', 'HEAD', 'POST', 'OPTIONS'],
+  [routes.jwks]: ['GET', 'HEAD', 'OPTIONS'],
+  [routes.introspection]: ['POST', 'OPTIONS'],
+  [routes.revocation]: ['POST', 'OPTIONS'],
+  [routes.end_session]: ['GET', 'HEAD', 'POST'],
+  ...Object.fromEntries(discovery.map((path) => [path, ['GET', 'HEAD', 'OPTIONS']])),
+}
+
+/** Composes one issuer: the engine, our pages, and the middleware in front of both. */
+export function createIssuer(
+  capabilities: Capabilities,
+  tenant: string,
+  secrets: IssuerSecrets,
+): IssuerHandler {
+  const { config, log, database } = capabilities
+  const issuer = issuerOf(config.issuer, tenant)
+  const context: IssuerContext = { ...capabilities, tenant, issuer }
+  const { pathname, protocol } = new URL(issuer)
+  const basePath = pathname === '/' ? '' : pathname
+  const isHttps = protocol === 'https:'
+  const pageContext = pageContexts({ basePath, theme: { name: config.themeName } })
+  const refusalPage: RefusalPage = (ctx, refusal) =>
+    errorPage(pageContext(ctx), {
+      ...refusal,
+      ...(refusal.description === undefined ? {} : { description: refusal.description }),
+    })
+
+  const access = createResourceAccess(context)
+  const structured = createStructuredTokens(
+    context,
+    secrets.keys,
+    async () => (await access.default()).identifier,
+  )
+  const provider = createProvider({
+    context,
+    keys: secrets.keys,
+    cookieKeys: [secrets.cookies.toString('base64url')],
+    structured,
+    access,
+    pages: enginePages(context, pageContext, refusalPage),
+  })
+  logRefusals(provider, log, requestIdOf)
+
+  const csrf = createCsrf({ secret: secrets.csrf, issuer })
+  const interactions = createInteractions(provider, context)
+  const session = createBrowserSession(provider, context, {
+    name: cookieNames(tenant, isHttps).session,
+    path: basePath || '/',
+  })
+  const clientName = async (clientId: string) =>
+    clientMetadata.safeParse((await context.clients.find(tenant, clientId))?.metadata).data
+      ?.client_name
+  const parts = { ...context, basePath, csrf, interactions, session, pageContext, clientName }
+
+  // Order is security: each line may rely on those above it.
+  install(provider, [
+    mountedAt(basePath),
+    requestLog(log),
+    securityHeaders({ isHttps }),
+    answerErrors(log, refusalPage),
+    limitParameters,
+    allowedMethods(methods),
+    healthRoutes(context),
+    serveAssets(),
+    cacheableMetadata([routes.jwks, ...discovery], config.jwksMaxAge),
+    interactionRoutes(parts),
+    accountRoutes(parts),
+    defaultScope(context),
+    tokenTransaction(database),
+    structuredEndpoints(provider, context, structured, access),
+  ])
+  return provider.callback()
+}
+
+function install(provider: Provider, middleware: Middleware[]): void {
+  for (const each of middleware) provider.use(each)
+}
+
+/** The engine makes absolute addresses with it. */
+function mountedAt(basePath: string): Middleware {
+  return (ctx, next) => {
+    Object.assign(ctx, { mountPath: basePath })
+    return next()
+  }
+}
+
+function enginePages(
+  { tenant, accounts }: IssuerContext,
+  pageContext: (ctx: Context, uiLocales?: string) => ReturnType<ReturnType<typeof pageContexts>>,
+  refusalPage: RefusalPage,
+): EnginePages {
+  const forPeople = new Set([
+    'authorization',
+    'resume',
+    'end_session',
+    'end_session_confirm',
+    'end_session_success',
+  ])
+  return {
+    error(ctx, { error, error_description: description }) {
+      const refusal = {
+        status: ctx.status,
+        error,
+        id: requestIdOf(ctx),
+        ...(description === undefined ? {} : { description }),
+      }
+      // A program gets JSON whatever it says it accepts (K-25).
+      if (!forPeople.has(ctx.oidc.route)) ctx.headers.accept = 'application/json'
+      answerRefusal(ctx, refusal, refusalPage)
+    },
+    async logout(ctx, { action, xsrf }) {
+      const { session, client } = ctx.oidc
+      const account = session?.accountId && (await accounts.active(tenant, session.accountId))
+      ctx.body = logoutPage(
+        pageContext(ctx, ctx.oidc.params?.['ui_locales'] as string | undefined),
+        {
+          action,
+          csrfField: { name: 'xsrf', value: xsrf },
+          ...(account ? { email: account.email } : {}),
+          ...(client ? { clientName: client.clientName ?? client.clientId } : {}),
+        },
+      )
+    },
+    signedOut(ctx) {
+      const { client } = ctx.oidc
+      ctx.type = 'html'
+      ctx.body = signedOutPage(pageContext(ctx), {
+        ...(client ? { clientName: client.clientName ?? client.clientId } : {}),
+      })
+    },
+  }
+}

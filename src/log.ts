@@ -1,0 +1,109 @@
+import {
+  type DestinationStream,
+  type LevelWithSilent,
+  type Logger,
+  pino,
+  stdTimeFunctions,
+} from 'pino'
+
+export type Log = Logger
+
+/** Members whose value is never written, at any depth; compared in lower case. */
+const secretMembers = new Set(
+  `authorization proxy-authorization cookie set-cookie password new_password client_secret code
+  access_token refresh_token id_token id_token_hint token client_assertion code_verifier csrf
+  one_time_password registration_access_token`.split(/\s+/),
+)
+
+const hidden = '[redacted]'
+
+/** What a secret looks like inside of any text. Each pattern is linear in the length of the text. */
+const dottedRuns = /(?<![\w.-])[\w-]+(?:\.[\w-]*){2,}/g
+const queryValues = /([?&#][^=&?#\s"'<>]+=)[^&#\s"'<>]*/g
+const namedValues = new RegExp(
+  `(?<![\\w-])((?:${[...secretMembers].join('|')})(?:=|["']\\s*:\\s*["']?))[^&\\s"'<>]+`,
+  'gi',
+)
+const credentials = /\b(Bearer|Basic|DPoP) +[\w.~+/=-]{16,}/gi
+const userInfo = /\/\/[^\s/?#@]+@/g
+
+/**
+ * Structured logs: one JSON object per line, UTC time, level as a word, no secrets (ASVS 16.2, 16.4.1).
+ *
+ * Redaction works on the finished line, so that child bindings, messages, errors and objects of any depth pass the
+ * same two checks: the names of members, and the look of values (JWTs, values of query strings, credentials).
+ * A `code` survives only in an error, where it says what failed; elsewhere it is an authorization code.
+ * @param destination standard output when absent
+ */
+export function createLog({
+  level,
+  destination,
+}: {
+  level: LevelWithSilent
+  destination?: DestinationStream
+}): Log {
+  return pino(
+    {
+      level,
+      base: { service: 'keyturn' },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: describeError },
+      depthLimit: 8,
+      hooks: { streamWrite: (line) => `${JSON.stringify(JSON.parse(line), redact)}\n` },
+    },
+    destination ?? pino.destination(1),
+  )
+}
+
+function redact(this: unknown, member: string, value: unknown): unknown {
+  if (secretMembers.has(member.toLowerCase()) && value !== null) {
+    const inError =
+      member === 'code' && typeof this === 'object' && this !== null && 'stack' in this
+    if (!inError) return hidden
+  }
+  return typeof value === 'string' ? redactText(value) : value
+}
+
+function redactText(text: string): string {
+  return text
+    .replace(dottedRuns, (run) => (run.includes('eyJ') ? hidden : run))
+    .replace(queryValues, `$1${hidden}`)
+    .replace(namedValues, `$1${hidden}`)
+    .replace(credentials, `$1 ${hidden}`)
+    .replace(userInfo, `//${hidden}@`)
+}
+
+/** Errors deeper than this are left out of a chain of causes. */
+const longestChain = 5
+
+/** The members of an error that are worth a line; others (statements, parameters, requests) may hold secrets. */
+function describeError(error: unknown): unknown {
+  const [first, ...causes] = chainOf(error).map(describeOne)
+  return causes.length > 0 ? { ...first, causes } : first
+}
+
+function chainOf(error: unknown): unknown[] {
+  const chain = [error]
+  while (chain.length <= longestChain) {
+    const last = chain.at(-1)
+    const next = last instanceof AggregateError ? last.errors[0] : undefined
+    const cause = last instanceof Error ? (last.cause ?? next) : undefined
+    if (cause === undefined) break
+    chain.push(cause)
+  }
+  return chain
+}
+
+function describeOne(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
+  const { code } = error as NodeJS.ErrnoException
+  return {
+    type: error.constructor.name,
+    message: error.message,
+    stack: error.stack ?? null,
+    ...(code === undefined ? {} : { code }),
+    // Only our own details: those of the database quote rows.
+    ...('publicMessage' in error && 'detail' in error ? { detail: error.detail } : {}),
+  }
+}

@@ -1,0 +1,52 @@
+import type { AdapterPayload } from 'oidc-provider'
+import type { Denial } from '../denials/denials.ts'
+import { sidOf } from '../sessions/session.ts'
+
+/**
+ * What an access token says beyond RFC 9068 §2.2, in both forms, so that it can be traced to what it hangs from and
+ * denied with it. None of these can be presented anywhere.
+ */
+export interface TraceClaims {
+  tenant_id: string
+  /** The session at this client; only for tokens that involve a person. */
+  sid?: string
+  /** The family: the authorization, on one device. */
+  fid?: string
+  /** The grant. */
+  gid?: string
+}
+
+/** The members of the engine's tokens that say where one comes from. */
+interface TokenOrigin {
+  grantId?: string | undefined
+  sessionUid?: string | undefined
+  clientId?: string | undefined
+}
+
+export function traceClaims(
+  tenant: string,
+  token: TokenOrigin,
+  familyId: string | undefined,
+): TraceClaims {
+  const { grantId, sessionUid, clientId } = token
+  return {
+    tenant_id: tenant,
+    ...(sessionUid && clientId ? { sid: sidOf(sessionUid, clientId) } : {}),
+    ...(familyId ? { fid: familyId } : {}),
+    ...(grantId ? { gid: grantId } : {}),
+  }
+}
+
+/** Everything that would deny a token. */
+export function denialsNaming(token: AdapterPayload): Denial[] {
+  const { sid, fid, tenant_id } = (token.extra ?? {}) as Partial<TraceClaims>
+  const named: Array<[Denial['kind'], string | undefined]> = [
+    ['jti', token.jti],
+    ['family', fid],
+    ['session', sid],
+    ['account', token.accountId],
+    ['client', token.clientId],
+    ['tenant', tenant_id],
+  ]
+  return named.flatMap(([kind, subject]) => (subject === undefined ? [] : [{ kind, subject }]))
+}

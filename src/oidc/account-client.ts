@@ -1,0 +1,18 @@
+import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
+
+/**
+ * The client that the pages of this server themselves are: who opens the account page signs in through the same
+ * authorization endpoint as everybody, so that there is one way to sign in (ASVS 6.3.4).
+ */
+export const accountClientId = 'keyturn-account'
+
+export function accountClient(issuer: string): ClientMetadata {
+  return clientMetadata.parse({
+    client_id: accountClientId,
+    client_name: 'Your account',
+    application_type: 'web',
+    redirect_uris: [`${issuer}/account/callback`],
+    token_endpoint_auth_method: 'none',
+    scope: 'openid',
+  })
+}

@@ -1,0 +1,47 @@
+import type { Adapter } from 'oidc-provider'
+import { accessTokenAdapter } from './adapters/access-token.ts'
+import { authorizationCodeAdapter } from './adapters/authorization-code.ts'
+import { clientAdapter } from './adapters/client.ts'
+import { grantAdapter } from './adapters/grant.ts'
+import { refreshTokenAdapter } from './adapters/refresh-token.ts'
+import { registrationTokenAdapter } from './adapters/registration-token.ts'
+import { sessionAdapter } from './adapters/session.ts'
+import { shortLivedAdapter } from './adapters/short-lived.ts'
+import type { IssuerContext } from './capabilities.ts'
+import type { StructuredTokens } from './structured-tokens.ts'
+
+/**
+ * Where each model of the engine lives.
+ *
+ * | model                                         | payload                   | that it was used      |
+ * |-----------------------------------------------|---------------------------|-----------------------|
+ * | Client, Grant, Session, RefreshToken          | Postgres                  | Postgres              |
+ * | InitialAccessToken, RegistrationAccessToken   | Postgres                  | –                     |
+ * | AuthorizationCode, DeviceCode, PushedAuthorizationRequest, BackchannelAuthenticationRequest, PreAuthorizedCode | short-lived | Postgres |
+ * | Interaction, AccessToken, ClientCredentials   | short-lived               | –                     |
+ * | ReplayDetection                               | –                         | Postgres              |
+ */
+export function createAdapter(context: IssuerContext, structured: StructuredTokens) {
+  return (model: string): Adapter => {
+    switch (model) {
+      case 'Client':
+        return clientAdapter(context)
+      case 'Grant':
+        return grantAdapter(context)
+      case 'Session':
+        return sessionAdapter(context)
+      case 'RefreshToken':
+        return refreshTokenAdapter(context)
+      case 'AuthorizationCode':
+        return authorizationCodeAdapter(context)
+      case 'AccessToken':
+      case 'ClientCredentials':
+        return accessTokenAdapter(model, context, structured)
+      case 'InitialAccessToken':
+      case 'RegistrationAccessToken':
+        return registrationTokenAdapter(model, context)
+      default:
+        return shortLivedAdapter(model, context)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { type ClientMetadata, clientMetadata } from '../../clients/client.ts'
+import { accountClient } from '../account-client.ts'
+import type { IssuerContext } from '../capabilities.ts'
+
+/**
+ * The engine insists on a secret for clients that authenticate with one, and compares it in clear. It gets this one,
+ * which nobody knows; the comparison with what is stored is `compareClientSecret` in provider.ts.
+ */
+const nobodysSecret = randomBytes(32).toString('base64url')
+
+/** Members that the engine keeps for us without a meaning of their own. */
+export const ownMembers = ['require_pkce', 'resources', 'registered_scope'] as const
+
+/**
+ * Metadata as the engine wants it. It knows no scope but those of OpenID, so that what a client may ask for goes by
+ * another name; resource-access.ts enforces it.
+ */
+export function engineMetadata({ scope, ...metadata }: ClientMetadata): AdapterPayload {
+  const usesCode = metadata.grant_types.includes('authorization_code')
+  return {
+    ...metadata,
+    ...(scope === undefined ? {} : { registered_scope: scope }),
+    response_types: usesCode ? ['code'] : [],
+    ...(metadata.token_endpoint_auth_method === 'none' ? {} : { client_secret: nobodysSecret }),
+  } as AdapterPayload
+}
+
+/** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */
+export function clientAdapter({ tenant, issuer, clients, log }: IssuerContext): Adapter {
+  const refuse = async () => {
+    throw new Error('the engine must not write clients')
+  }
+  return {
+    async find(id) {
+      const own = accountClient(issuer)
+      if (id === own.client_id) return engineMetadata(own)
+      const client = await clients.find(tenant, id)
+      if (!client) return undefined
+      const parsed = clientMetadata.safeParse(client.metadata)
+      if (!parsed.success) {
+        const faults = parsed.error.issues.map(
+          ({ path, message }) => `${path.join('.')}: ${message}`,
+        )
+        log.error({ client_id: id, tenant, faults }, 'stored client is not valid')
+        throw new errors.InvalidClient(
+          'client is invalid',
+          `stored client ${id}: ${faults.join('; ')}`,
+        )
+      }
+      return engineMetadata(parsed.data)
+    },
+    upsert: refuse,
+    destroy: refuse,
+    consume: refuse,
+    findByUid: async () => undefined,
+    findByUserCode: async () => undefined,
+    revokeByGrantId: async () => undefined,
+  }
+}

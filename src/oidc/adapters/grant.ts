@@ -1,0 +1,44 @@
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { IssuerContext } from '../capabilities.ts'
+
+/** The engine wants an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
+const foreverSeconds = 100 * 365 * 24 * 3600
+
+/** Grants: what an account allowed a client, remembered. */
+export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter {
+  return {
+    async find(id) {
+      const grant = await grants.find(tenant, id)
+      if (!grant) return undefined
+      return {
+        ...(grant.allowed as AdapterPayload),
+        kind: 'Grant',
+        jti: id,
+        accountId: grant.accountId,
+        clientId: grant.clientId,
+        iat: grant.createdAt,
+        exp: clock.seconds() + foreverSeconds,
+      }
+    },
+    async upsert(id, payload) {
+      const {
+        kind: _kind,
+        jti: _jti,
+        iat: _iat,
+        exp: _exp,
+        accountId,
+        clientId,
+        ...allowed
+      } = payload
+      if (!accountId || !clientId) throw new Error('a grant without an account or a client')
+      await grants.save({ tenant, id, accountId, clientId, allowed })
+    },
+    // The engine revokes a whole grant where a family or a session ends; our unit of revocation is the family, and
+    // consent outlives a sign-out (architecture §1).
+    destroy: async () => undefined,
+    consume: async () => undefined,
+    findByUid: async () => undefined,
+    findByUserCode: async () => undefined,
+    revokeByGrantId: async () => undefined,
+  }
+}

@@ -1,0 +1,126 @@
+import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { hashOf } from '../../secrets/handle.ts'
+import { type Session, sidOf } from '../../sessions/session.ts'
+import type { IssuerContext } from '../capabilities.ts'
+
+type Authorizations = NonNullable<AdapterPayload['authorizations']>
+
+/** The members of the engine's session that its types leave out. */
+interface EngineSession {
+  /** The handle before `resetIdentifier()`. */
+  oldId?: string
+}
+
+/**
+ * SSO sessions. The engine writes a session as one document and calls `destroy` both to change a handle and to sign
+ * out; here a session is a row under its stable uid with a row per client, a changed handle is one conditional
+ * update, and an ended session stays ended whatever a request in flight still writes.
+ */
+export function sessionAdapter(context: IssuerContext): Adapter {
+  const { tenant, sessions, clock, log } = context
+  /** Which clients a session had when it was loaded; the engine hands the same object back. */
+  const loaded = new WeakMap<Authorizations, string[]>()
+
+  function toPayload(session: Session, jti?: string): AdapterPayload {
+    const authorizations: Authorizations = {}
+    for (const [clientId, { sid, grantId, persistsLogout }] of Object.entries(session.clients)) {
+      authorizations[clientId] = {
+        sid,
+        ...(grantId === undefined ? {} : { grantId }),
+        ...(persistsLogout ? { persistsLogout } : {}),
+      }
+    }
+    loaded.set(authorizations, Object.keys(authorizations))
+    return {
+      kind: 'Session',
+      uid: session.uid,
+      ...(jti === undefined ? {} : { jti }),
+      ...(session.accountId === undefined ? {} : { accountId: session.accountId }),
+      ...(session.loginAt === undefined ? {} : { loginTs: session.loginAt }),
+      ...(session.acr === undefined ? {} : { acr: session.acr }),
+      ...(session.amr === undefined ? {} : { amr: session.amr }),
+      ...(session.transient ? { transient: true } : {}),
+      ...(session.state === undefined ? {} : { state: session.state }),
+      authorizations,
+      iat: session.createdAt,
+      exp: session.expiresAt,
+    }
+  }
+
+  function fromPayload(payload: AdapterPayload, expiresIn: number): Session {
+    const uid = payload.uid as string
+    return {
+      uid,
+      accountId: payload.accountId,
+      loginAt: payload.loginTs,
+      acr: payload.acr,
+      amr: payload.amr,
+      transient: payload.transient === true,
+      state: payload.state,
+      clients: Object.fromEntries(
+        Object.entries(payload.authorizations ?? {}).map(([clientId, got]) => [
+          clientId,
+          {
+            sid: got.sid ?? sidOf(uid, clientId),
+            grantId: got.grantId,
+            persistsLogout: got.persistsLogout === true,
+          },
+        ]),
+      ),
+      createdAt: payload.iat ?? clock.seconds(),
+      expiresAt: clock.seconds() + expiresIn,
+    }
+  }
+
+  const engineSession = () => Provider.ctx?.oidc?.session as EngineSession | undefined
+
+  return {
+    async find(id) {
+      const session = await sessions.byHandle(tenant, hashOf(id))
+      return session && toPayload(session, id)
+    },
+    async findByUid(uid) {
+      const session = await sessions.byUid(tenant, uid)
+      return session && toPayload(session)
+    },
+    async upsert(id, payload, expiresIn = 0) {
+      const session = fromPayload(payload, expiresIn)
+      const { authorizations } = payload
+      const before = (authorizations && loaded.get(authorizations)) ?? []
+      const dropped = before.filter((clientId) => !(clientId in session.clients))
+      const { oldId } = engineSession() ?? {}
+      const known = oldId === undefined ? [] : [hashOf(oldId)]
+      const outcome = await sessions.save(tenant, session, hashOf(id), known, dropped)
+      if (outcome === 'saved') return
+      log.info({ outcome, session: session.uid }, 'session was changed by another request')
+      // A sign-in must not end in a session whose handle somebody else may hold (security class C6).
+      if (outcome === 'ended' || Provider.ctx?.oidc.result?.login) {
+        throw new errors.SessionNotFound(`session ${outcome} meanwhile`)
+      }
+      keepNewerCookie(id)
+    },
+    async destroy(id) {
+      if (engineSession()?.oldId === id) return
+      const session = await sessions.byHandle(tenant, hashOf(id))
+      if (session) await sessions.end(tenant, session.uid, 'signed_out')
+    },
+    consume: async () => undefined,
+    findByUserCode: async () => undefined,
+    revokeByGrantId: async () => undefined,
+  }
+}
+
+/** The browser has the handle that another request set; this one was not stored and must not replace it. */
+function keepNewerCookie(handle: string): void {
+  const { ctx } = Provider
+  const cookies = ctx?.res.getHeader('set-cookie')
+  if (!ctx || !Array.isArray(cookies)) return
+  const session = cookies.find((cookie) => cookie.includes(`=${handle};`))
+  const name = session?.slice(0, session.indexOf('='))
+  ctx.res.setHeader(
+    'set-cookie',
+    cookies.filter(
+      (cookie) => !cookie.startsWith(`${name}=`) && !cookie.startsWith(`${name}.sig=`),
+    ),
+  )
+}

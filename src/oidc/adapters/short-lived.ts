@@ -1,0 +1,78 @@
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+import { hashOf } from '../../secrets/handle.ts'
+import type { IssuerContext } from '../capabilities.ts'
+import { invalidGrant } from '../token-request.ts'
+
+/** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
+const clockTolerance = 15
+
+/** Marks an id that is the hash of a handle: for records that were found by another member. */
+const byHash = 'sha256:'
+
+/**
+ * Codes, device codes, interactions, opaque access tokens and the like: the payload is short-lived and may vanish;
+ * that it was used is a row in Postgres (architecture §4). Neither holds the handle.
+ */
+export function shortLivedAdapter(model: string, context: IssuerContext): Adapter {
+  const { tenant, shortLived, singleUse, sealer } = context
+  const hash = (id: string) => (id.startsWith(byHash) ? id.slice(byHash.length) : hashOf(id))
+  const keyOf = (id: string) => ({ tenant, model, id: hash(id) })
+  const spentKey = (id: string) => ({ tenant, kind: model, key: hash(id) })
+  const userCodeKey = (code: string) => ({
+    tenant,
+    model: `${model}.user_code`,
+    id: sealer.mac('user-code', code),
+  })
+
+  async function load(id: string): Promise<AdapterPayload | undefined> {
+    const stored = (await shortLived.get(keyOf(id))) as AdapterPayload | undefined
+    if (!stored) return undefined
+    const spent = await singleUse.spentAt(spentKey(id))
+    return {
+      ...restored(stored, id),
+      jti: id,
+      ...(spent === undefined ? {} : { consumed: Math.floor(spent / 1000) }),
+    }
+  }
+
+  return {
+    async upsert(id, { jti: _jti, consumed: _consumed, ...payload }, expiresIn) {
+      const ttl = (expiresIn ?? 0) + clockTolerance
+      await shortLived.put(keyOf(id), stripped(payload, id), ttl)
+      if (payload.userCode) {
+        await shortLived.put(userCodeKey(payload.userCode), hash(id), ttl)
+      }
+    },
+    // A caller must not be able to present a hash in place of the handle.
+    find: async (id) => (id.startsWith(byHash) ? undefined : load(id)),
+    async findByUserCode(userCode) {
+      const id = (await shortLived.get(userCodeKey(userCode))) as string | undefined
+      return id === undefined ? undefined : load(byHash + id)
+    },
+    findByUid: async () => undefined,
+    async consume(id) {
+      const { exp = 0 } = (await load(id)) ?? {}
+      const first = await singleUse.spend(spentKey(id), (exp + clockTolerance) * 1000)
+      if (!first) throw invalidGrant(`${model} already used`)
+    },
+    destroy: (id) => shortLived.delete(keyOf(id)),
+    revokeByGrantId: async () => undefined,
+  }
+}
+
+// The engine's interactions carry their own handle in the address to return to, and the session's as `cookie`.
+const ownHandle = '{id}'
+
+function stripped(payload: AdapterPayload, id: string): AdapterPayload {
+  const { session, returnTo, ...rest } = payload
+  return {
+    ...rest,
+    ...(session ? { session: { ...session, cookie: undefined } } : {}),
+    ...(returnTo ? { returnTo: returnTo.replaceAll(id, ownHandle) } : {}),
+  }
+}
+
+function restored(payload: AdapterPayload, id: string): AdapterPayload {
+  const { returnTo } = payload
+  return returnTo ? { ...payload, returnTo: returnTo.replaceAll(ownHandle, id) } : payload
+}

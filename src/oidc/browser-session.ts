@@ -1,0 +1,30 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
+import type { IssuerContext } from './capabilities.ts'
+
+/** The SSO session of a browser, for our own pages. */
+export interface BrowserSession {
+  /** Who is signed in here. */
+  account(ctx: Context): Promise<Account | undefined>
+  /** Ends the session and takes its cookie back. */
+  signOut(ctx: Context): Promise<void>
+}
+
+export function createBrowserSession(
+  provider: Provider,
+  { tenant, accounts, sessions }: IssuerContext,
+  cookie: { name: string; path: string },
+): BrowserSession {
+  return {
+    async account(ctx) {
+      const { accountId } = await provider.Session.get(ctx as never)
+      return accountId === undefined ? undefined : accounts.active(tenant, accountId)
+    },
+    async signOut(ctx) {
+      const { uid } = await provider.Session.get(ctx as never)
+      await sessions.end(tenant, uid, 'signed_out')
+      ctx.cookies.set(cookie.name, null, { path: cookie.path, signed: true })
+    },
+  }
+}

@@ -1,0 +1,46 @@
+import type { Config } from '../../config/config.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Clients } from '../clients/clients.ts'
+import type { Clock } from '../clock.ts'
+import type { Denials } from '../denials/denials.ts'
+import type { Families } from '../families/families.ts'
+import type { Grants } from '../grants/grants.ts'
+import type { Log } from '../log.ts'
+import type { RegistrationTokens } from '../registration/registration-tokens.ts'
+import type { ResourceServers } from '../resources/resource-servers.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { SharedSecrets } from '../secrets/shared-secrets.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
+import type { SingleUse } from '../single-use/single-use.ts'
+import type { Database } from '../storage/database.ts'
+import type { ShortLived } from '../storage/short-lived.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+
+/** What an issuer is built from; the composition root makes it. */
+export interface Capabilities {
+  config: Config
+  log: Log
+  clock: Clock
+  database: Database
+  shortLived: ShortLived
+  sealer: Sealer
+  sharedSecrets: SharedSecrets
+  tenants: Tenants
+  accounts: Accounts
+  clients: Clients
+  resources: ResourceServers
+  signing: SigningKeys
+  grants: Grants
+  families: Families
+  sessions: Sessions
+  denials: Denials
+  singleUse: SingleUse
+  registrationTokens: RegistrationTokens
+}
+
+/** One tenant's view: what the adapters and the engine's callbacks need. */
+export interface IssuerContext extends Capabilities {
+  tenant: string
+  issuer: string
+}

@@ -1,0 +1,30 @@
+import Provider, { type Adapter } from 'oidc-provider'
+import type { ClientMetadata } from '../clients/client.ts'
+import { DomainError } from '../errors.ts'
+import { issuerOf } from '../tenants/tenant.ts'
+import { engineMetadata } from './adapters/client.ts'
+import type { Capabilities } from './capabilities.ts'
+import { clientRules } from './provider.ts'
+
+/**
+ * The engine's own judgement of a client, before it is stored: it refuses at every request what it would refuse here.
+ * Makes sure that there are keys for the algorithms that the client names.
+ * @throws DomainError `client_invalid` with what the engine said
+ */
+export function createClientCheck({ signing, config }: Capabilities) {
+  return async (tenant: string, metadata: ClientMetadata): Promise<void> => {
+    await signing.ensure(tenant, [metadata.id_token_signed_response_alg])
+    const keys = await signing.open(tenant)
+    const provider = new Provider(issuerOf(config.issuer, tenant), {
+      ...clientRules(keys),
+      adapter: () => ({}) as Adapter,
+    })
+    await provider.Client.validate(engineMetadata(metadata) as never).catch((cause: Error) => {
+      const { error_description: description } = cause as { error_description?: string }
+      throw new DomainError('client_invalid', {
+        detail: { client_id: metadata.client_id, faults: [description ?? cause.message] },
+        cause,
+      })
+    })
+  }
+}

@@ -1,0 +1,64 @@
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { liveGrantKey } from '../grants/grants.ts'
+import { isUniqueViolation } from '../storage/violations.ts'
+import { accountClientId } from './account-client.ts'
+import type { IssuerContext } from './capabilities.ts'
+import type { ResourceAccess } from './resource-access.ts'
+
+type EngineGrant = InstanceType<Provider['Grant']>
+
+/** What a person is asked to allow, or has allowed. */
+export interface Consent {
+  openidScopes: string[]
+  openidClaims: string[]
+  /** Scopes by resource. */
+  resources: Record<string, string[]>
+}
+
+/** The grant that an authorization request can rely on: remembered across sessions and devices. */
+export async function loadGrant(
+  { tenant, grants }: IssuerContext,
+  access: ResourceAccess,
+  ctx: KoaContextWithOIDC,
+): Promise<EngineGrant | undefined> {
+  const { account, client, provider } = ctx.oidc
+  if (!account || !client) return undefined
+  if (client.clientId === accountClientId) {
+    const own = new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
+    own.addOIDCScope('openid')
+    own.addResourceScope((await access.default()).identifier, 'openid')
+    return own
+  }
+  const id = await grants.between(tenant, account.accountId, client.clientId)
+  return id === undefined ? undefined : await provider.Grant.find(id)
+}
+
+/**
+ * Remembers what a person allowed, beside what was allowed before.
+ * @returns the grant's id
+ */
+export async function rememberConsent(
+  { tenant, grants }: IssuerContext,
+  provider: Provider,
+  { accountId, clientId }: { accountId: string; clientId: string },
+  allowed: Consent,
+): Promise<string> {
+  async function widen(): Promise<string> {
+    const id = await grants.between(tenant, accountId, clientId)
+    const grant =
+      (id === undefined ? undefined : await provider.Grant.find(id)) ??
+      new provider.Grant({ accountId, clientId })
+    if (allowed.openidScopes.length > 0) grant.addOIDCScope(allowed.openidScopes.join(' '))
+    if (allowed.openidClaims.length > 0) grant.addOIDCClaims(allowed.openidClaims)
+    for (const [resource, scopes] of Object.entries(allowed.resources)) {
+      grant.addResourceScope(resource, scopes.join(' '))
+    }
+    return grant.save()
+  }
+  return widen().catch((error: unknown) => {
+    // Two tabs consented at the same moment: the second one widens what the first one made.
+    if (isUniqueViolation(error, liveGrantKey)) return widen()
+    throw error
+  })
+}

@@ -1,0 +1,102 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import { errors, type InteractionResults } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
+import { DomainError } from '../errors.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { type Consent, rememberConsent } from './consent.ts'
+
+/** A step that an authorization request waits for, without the engine's types. */
+export interface Interaction {
+  uid: string
+  step: 'login' | 'consent'
+  clientId: string
+  redirectUri: string
+  /** Everything that was asked for. */
+  requested: { scopes: string[]; resources: string[] }
+  /** What is not allowed yet. */
+  missing: Consent
+  loginHint?: string
+  uiLocales?: string
+  accountId?: string
+}
+
+export interface Interactions {
+  /**
+   * The interaction that this browser is in; its cookie decides, never the address alone (security class C6).
+   * @throws DomainError `interaction_not_found`
+   */
+  find(ctx: Context, uid: string): Promise<Interaction>
+  /** Each returns the path where the engine goes on. */
+  finishLogin(ctx: Context, login: { account: Account; amr: string[] }): Promise<string>
+  finishConsent(ctx: Context, interaction: Interaction): Promise<string>
+  /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
+  abort(ctx: Context): Promise<string>
+}
+
+export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
+  async function details(ctx: Context) {
+    return provider.interactionDetails(ctx.req, ctx.res).catch((cause: unknown) => {
+      if (cause instanceof errors.SessionNotFound) {
+        throw new DomainError('interaction_not_found', {
+          detail: cause.error_description ?? cause.message,
+          cause,
+        })
+      }
+      throw cause
+    })
+  }
+
+  // The engine returns the issuer's absolute address; our own pages redirect within the host (architecture §10).
+  async function finish(ctx: Context, result: InteractionResults): Promise<string> {
+    const merge = { mergeWithLastSubmission: true }
+    return new URL(await provider.interactionResult(ctx.req, ctx.res, result, merge)).pathname
+  }
+
+  return {
+    async find(ctx, uid) {
+      const interaction = await details(ctx)
+      const { prompt, params, session } = interaction
+      if (interaction.uid !== uid) {
+        throw new DomainError('interaction_not_found', {
+          detail: 'the cookie belongs to another interaction than the address',
+        })
+      }
+      const missing = prompt.details as {
+        missingOIDCScope?: string[]
+        missingOIDCClaims?: string[]
+        missingResourceScopes?: Record<string, string[]>
+      }
+      const text = (name: string) => params[name] as string | undefined
+      const loginHint = text('login_hint')
+      const uiLocales = text('ui_locales')
+      return {
+        uid,
+        step: prompt.name as Interaction['step'],
+        clientId: text('client_id') as string,
+        redirectUri: text('redirect_uri') as string,
+        requested: {
+          scopes: text('scope')?.split(' ') ?? [],
+          resources: [params['resource'] ?? []].flat() as string[],
+        },
+        missing: {
+          openidScopes: missing.missingOIDCScope ?? [],
+          openidClaims: missing.missingOIDCClaims ?? [],
+          resources: missing.missingResourceScopes ?? {},
+        },
+        ...(loginHint === undefined ? {} : { loginHint }),
+        ...(uiLocales === undefined ? {} : { uiLocales }),
+        ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
+      }
+    },
+    finishLogin: (ctx, { account, amr }) =>
+      finish(ctx, { login: { accountId: account.id, amr, remember: true } }),
+    async finishConsent(ctx, { accountId, clientId, missing }) {
+      if (accountId === undefined) throw new DomainError('interaction_not_found')
+      const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)
+      return finish(ctx, { consent: { grantId } })
+    },
+    abort: (ctx) =>
+      finish(ctx, { error: 'access_denied', error_description: 'End-User aborted interaction' }),
+  }
+}

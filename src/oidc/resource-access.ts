@@ -1,0 +1,143 @@
+import type { Client as EngineClient } from 'oidc-provider'
+import {
+  type ResourceServer as EngineResource,
+  errors,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
+import { implicitDefault, openidScopes, type ResourceServer } from '../resources/resource-server.ts'
+import { accountClientId } from './account-client.ts'
+import type { IssuerContext } from './capabilities.ts'
+
+/** RFC 8707 as the engine asks for it. */
+export interface ResourceAccess {
+  /** What a request that names no resource is for. */
+  default(): Promise<ResourceServer>
+  defaultResource(
+    ctx: KoaContextWithOIDC,
+    client: EngineClient,
+    oneOf?: readonly string[],
+  ): Promise<string>
+  getResourceServerInfo(
+    ctx: KoaContextWithOIDC,
+    identifier: string,
+    client: EngineClient,
+  ): Promise<EngineResource>
+  /** Whether a client may introspect a token: it was issued to it, or it speaks for the audience. */
+  mayIntrospect(
+    clientId: string,
+    token: { kind?: string | undefined; clientId?: string | undefined; aud?: unknown },
+  ): Promise<boolean>
+}
+
+const scopeSet = (scope: unknown) =>
+  new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
+
+export function createResourceAccess(context: IssuerContext): ResourceAccess {
+  const { tenant, issuer, resources, config } = context
+
+  async function defaultServer(): Promise<ResourceServer> {
+    return (await resources.default(tenant)) ?? implicitDefault(issuer)
+  }
+
+  async function find(identifier: string): Promise<ResourceServer | undefined> {
+    const found = await resources.find(tenant, identifier)
+    if (found) return found
+    const fallback = await defaultServer()
+    return fallback.identifier === identifier ? fallback : undefined
+  }
+
+  return {
+    default: defaultServer,
+    async defaultResource(_ctx, _client, oneOf) {
+      const { identifier } = await defaultServer()
+      if (oneOf === undefined || oneOf.includes(identifier)) return identifier
+      return oneOf[0] as string
+    },
+    async getResourceServerInfo(ctx, identifier, client) {
+      const server = await find(identifier)
+      if (!server) throw new errors.InvalidTarget()
+      const reachable = reachableScopes(ctx, server, client)
+      completeScope(ctx, reachable, client)
+      return {
+        scope: [...reachable].join(' '),
+        audience: server.identifier,
+        accessTokenTTL: config.accessTokenTtl,
+        accessTokenFormat: server.access_token_format,
+        jwt: { sign: { alg: server.access_token_signing_alg } },
+      }
+    },
+    async mayIntrospect(clientId, token) {
+      if (token.clientId === clientId) return true
+      if (token.kind === 'RefreshToken' || typeof token.aud !== 'string') return false
+      const server = await find(token.aud)
+      return server?.introspection_clients.includes(clientId) ?? false
+    },
+  }
+}
+
+/**
+ * The scopes of a resource server that a client may have (architecture §7).
+ *
+ * | grant              | resource servers                                     | scopes                                    |
+ * |--------------------|------------------------------------------------------|-------------------------------------------|
+ * | with a person      | those in the client's `resources`; all when absent    | those in its `scope`; all when absent     |
+ * | client_credentials | as above, and those one of whose scopes it names      | those in its `scope`; none when absent    |
+ *
+ * @throws errors.InvalidTarget, errors.InvalidScope
+ */
+function reachableScopes(
+  ctx: KoaContextWithOIDC,
+  server: ResourceServer,
+  client: EngineClient,
+): Set<string> {
+  const listed = client['resources'] as string[] | undefined
+  if (listed && !listed.includes(server.identifier)) {
+    throw new errors.InvalidTarget('the client may not reach this resource')
+  }
+  const alone = ctx.oidc.params?.['grant_type'] === 'client_credentials'
+  const offered = [...server.scopes, ...(server.default && !alone ? openidScopes : [])]
+  const registered = client['registered_scope']
+  const allowed = registered === undefined ? undefined : scopeSet(registered)
+  if (alone && !listed && !server.default && !server.scopes.some((name) => allowed?.has(name))) {
+    throw new errors.InvalidTarget('the client may not reach this resource')
+  }
+  const reachable = new Set(offered.filter((name) => (allowed ? allowed.has(name) : !alone)))
+
+  const wanted = scopeSet(ctx.oidc.params?.['scope'])
+  const known = new Set<string>([...offered, ...openidScopes])
+  const refused = [...wanted].filter((name) => known.has(name) && !(allowed?.has(name) ?? !alone))
+  const unknown = alone ? [...wanted].filter((name) => !offered.includes(name)) : []
+  if (refused.length > 0 || unknown.length > 0) {
+    throw new errors.InvalidScope(
+      'requested scope is not allowed for this client',
+      [...refused, ...unknown].join(' '),
+    )
+  }
+  return reachable
+}
+
+/**
+ * Completes the scope of a request where the engine would leave it empty or drop a part of it.
+ *
+ * - client_credentials without `scope` gets every scope it may have (RFC 6749 §3.3: the documented default).
+ * - `offline_access` counts also without `prompt=consent`: consent is asked for it as for any scope (K-06).
+ */
+function completeScope(
+  ctx: KoaContextWithOIDC,
+  reachable: Set<string>,
+  client: EngineClient,
+): void {
+  const { params, route } = ctx.oidc
+  if (!params) return
+  if (params['grant_type'] === 'client_credentials' && params['scope'] === undefined) {
+    if (reachable.size > 0) params['scope'] = [...reachable].join(' ')
+    return
+  }
+  if (route !== 'authorization' || client.clientId === accountClientId) return
+  const asked = scopeSet(ctx.query['scope'])
+  const scope = scopeSet(params['scope'])
+  const entitled = client.grantTypeAllowed('refresh_token')
+  if (asked.has('offline_access') && !scope.has('offline_access') && entitled) {
+    params['scope'] = [...scope, 'offline_access'].join(' ')
+  }
+}

@@ -1,0 +1,104 @@
+import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } from 'jose'
+import type { AdapterPayload } from 'oidc-provider'
+import { type OpenSigningKey } from '../signing/signing-keys.ts'
+import type { TraceClaims } from './access-token.ts'
+import { denialsNaming } from './access-token.ts'
+import type { IssuerContext } from './capabilities.ts'
+
+/** Our own JWT access tokens, read back (RFC 9068 §4). The engine issues them and never looks at them again. */
+export interface StructuredTokens {
+  /** Whether a string can only be a JWT: our handles have no dots. */
+  looksLikeOne(token: string): boolean
+  /** The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended. */
+  find(token: string): Promise<AdapterPayload | undefined>
+  /** The same, for the userinfo endpoint: only tokens of the default resource server, which includes it. */
+  forUserinfo(token: string): Promise<AdapterPayload | undefined>
+}
+
+export type AccessTokenClaims = JWTPayload &
+  TraceClaims & {
+    client_id: string
+    scope?: string
+    cnf?: { jkt?: string; 'x5t#S256'?: string }
+  }
+
+export function createStructuredTokens(
+  context: IssuerContext,
+  keys: OpenSigningKey[],
+  defaultAudience: () => Promise<string>,
+): StructuredTokens {
+  const { tenant, issuer, accounts, clients, clock, denials, grants } = context
+  const jwks = createLocalJWKSet({ keys: keys.map(({ publicJwk }) => publicJwk) })
+  const algorithms = [...new Set(keys.map(({ alg }) => alg))]
+
+  async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
+    try {
+      const { payload } = await jwtVerify<AccessTokenClaims>(token, jwks, {
+        issuer,
+        typ: 'at+jwt',
+        algorithms,
+        requiredClaims: ['exp', 'iat', 'jti', 'sub', 'aud', 'client_id'],
+        currentDate: new Date(clock.now()),
+      })
+      return payload.tenant_id === tenant ? payload : undefined
+    } catch (error) {
+      if (error instanceof joseErrors.JOSEError) return undefined
+      throw error
+    }
+  }
+
+  /** Whose token it is and whether what it hangs from still lives, in the order of the engine's opaque tokens. */
+  async function liveOwner(claims: AccessTokenClaims): Promise<{ accountId?: string } | undefined> {
+    if (!(await clients.find(tenant, claims.client_id))) return undefined
+    if (claims.gid === undefined) return {}
+    const grant = await grants.find(tenant, claims.gid)
+    if (!grant || grant.clientId !== claims.client_id) return undefined
+    return (await accounts.active(tenant, grant.accountId)) && { accountId: grant.accountId }
+  }
+
+  async function find(token: string): Promise<AdapterPayload | undefined> {
+    const claims = await claimsOf(token)
+    if (!claims) return undefined
+    const owner = await liveOwner(claims)
+    if (!owner) return undefined
+    const payload = toPayload(claims, owner.accountId)
+    const denied = await denials.anyDenies(tenant, denialsNaming(payload), claims.iat as number)
+    return denied ? undefined : payload
+  }
+
+  return {
+    looksLikeOne: (token) => token.split('.').length === 3,
+    find,
+    async forUserinfo(token) {
+      const payload = await find(token)
+      if (payload?.aud !== (await defaultAudience())) return undefined
+      // The engine takes a token with an audience for one that is meant for somebody else.
+      const { aud: _aud, ...forUs } = payload
+      return forUs
+    },
+  }
+}
+
+function toPayload(claims: AccessTokenClaims, accountId: string | undefined): AdapterPayload {
+  const { tenant_id, sid, fid, gid, cnf } = claims
+  const extra: TraceClaims = {
+    tenant_id,
+    ...(sid ? { sid } : {}),
+    ...(fid ? { fid } : {}),
+    ...(gid ? { gid } : {}),
+  }
+  return {
+    kind: gid === undefined ? 'ClientCredentials' : 'AccessToken',
+    jti: claims.jti as string,
+    iat: claims.iat as number,
+    exp: claims.exp as number,
+    aud: claims.aud as string,
+    clientId: claims.client_id,
+    extra: { ...extra },
+    ...(claims.scope === undefined ? {} : { scope: claims.scope }),
+    ...(accountId === undefined ? {} : { accountId }),
+    ...(gid === undefined ? {} : { grantId: gid }),
+    ...(cnf?.jkt === undefined ? {} : { jkt: cnf.jkt }),
+    ...(cnf?.['x5t#S256'] === undefined ? {} : { 'x5t#S256': cnf['x5t#S256'] }),
+  }
+}

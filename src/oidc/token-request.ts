@@ -1,0 +1,38 @@
+import Provider, { errors } from 'oidc-provider'
+import type { Unit } from '../storage/database.ts'
+
+/** What the adapters of one token request tell each other; the engine calls them one by one. */
+export interface TokenRequest {
+  unit: Unit
+  /** The family that the presented code starts, or the presented refresh token belongs to. */
+  familyId?: string
+  /** Hash of the refresh token that is being replaced. */
+  rotating?: string
+}
+
+const requests = new WeakMap<object, TokenRequest>()
+
+/** Marks a request to the token endpoint as a unit of work (architecture §6). */
+export function beginTokenRequest(ctx: object, unit: Unit): void {
+  requests.set(ctx, { unit })
+}
+
+/** The token request that the engine is working on, or undefined on every other route. */
+export function currentTokenRequest(): TokenRequest | undefined {
+  return Provider.ctx && requests.get(Provider.ctx)
+}
+
+/**
+ * The same, for adapters that only make sense within one.
+ * @throws Error on another route: the engine has changed
+ */
+export function requiredTokenRequest(): TokenRequest {
+  const request = currentTokenRequest()
+  if (!request) throw new Error('a grant was redeemed outside the token endpoint')
+  return request
+}
+
+/** RFC 6749 §5.2; the reason is for the log alone. */
+export function invalidGrant(reason: string): Error {
+  return new errors.InvalidGrant(reason)
+}

@@ -1,0 +1,192 @@
+import type { Clock } from '../clock.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { Session, SessionClient, SessionEnd } from './session.ts'
+
+export const SessionsTable = table('sessions', {
+  key: ['tenant_id', 'uid'],
+  columns: {
+    tenant_id: column.text,
+    uid: column.text,
+    handle_hash: column.text,
+    account_id: nullable(column.text),
+    login_at: nullable(column.time),
+    acr: nullable(column.text),
+    amr: nullable(column.texts),
+    transient: column.flag,
+    state: nullable(column.text),
+    created_at: column.time,
+    updated_at: column.time,
+    expires_at: column.time,
+    ended_at: nullable(column.time),
+    ended_reason: nullable(column.text),
+  },
+  references: {
+    tenant: ofTenant,
+    account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']],
+  },
+  unique: { handle: ['tenant_id', 'handle_hash'] },
+  index: { account: ['tenant_id', 'account_id'], expires: ['expires_at'] },
+})
+
+export const SessionClientsTable = table('session_clients', {
+  key: ['tenant_id', 'session_uid', 'client_id'],
+  columns: {
+    tenant_id: column.text,
+    session_uid: column.text,
+    client_id: column.text,
+    sid: column.text,
+    grant_id: nullable(column.text),
+    persists_logout: column.flag,
+    created_at: column.time,
+  },
+  references: {
+    session: ['sessions', ['tenant_id', 'session_uid'], ['tenant_id', 'uid']],
+    client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']],
+    grant: ['grants', ['tenant_id', 'grant_id'], ['tenant_id', 'id']],
+  },
+  index: { client: ['tenant_id', 'client_id'], grant: ['tenant_id', 'grant_id'] },
+})
+
+interface Row {
+  uid: string
+  account_id: string | null
+  login_at: Date | null
+  acr: string | null
+  amr: string[] | null
+  transient: boolean
+  state: string | null
+  created_at: Date
+  expires_at: Date
+  clients: Record<string, { sid: string; grantId: string | null; persistsLogout: boolean }> | null
+}
+
+const inSeconds = (time: Date) => Math.floor(time.getTime() / 1000)
+
+export function createSessionStore({
+  database,
+  clock,
+  sealer,
+}: {
+  database: Database
+  clock: Clock
+  sealer: Sealer
+}) {
+  const now = () => new Date(clock.now())
+  const purpose = (uid: string) => `session-state:${uid}`
+
+  function toSession(row: Row): Session {
+    const session: Session = {
+      uid: row.uid,
+      transient: row.transient,
+      clients: {},
+      createdAt: inSeconds(row.created_at),
+      expiresAt: inSeconds(row.expires_at),
+    }
+    if (row.account_id !== null) session.accountId = row.account_id
+    if (row.login_at) session.loginAt = inSeconds(row.login_at)
+    if (row.acr !== null) session.acr = row.acr
+    if (row.amr) session.amr = row.amr
+    if (row.state !== null) session.state = JSON.parse(sealer.open(purpose(row.uid), row.state))
+    for (const [clientId, { sid, grantId, persistsLogout }] of Object.entries(row.clients ?? {})) {
+      session.clients[clientId] = { sid, persistsLogout, ...(grantId === null ? {} : { grantId }) }
+    }
+    return session
+  }
+
+  async function findBy(member: 'handle_hash' | 'uid', tenant: string, value: string) {
+    const [row] = await database.query<Row>(
+      `select s.uid, s.account_id, s.login_at, s.acr, s.amr, s.transient, s.state, s.created_at, s.expires_at,
+         (select jsonb_object_agg(c.client_id, jsonb_build_object(
+            'sid', c.sid, 'grantId', c.grant_id, 'persistsLogout', c.persists_logout))
+          from session_clients c where c.tenant_id = s.tenant_id and c.session_uid = s.uid) as clients
+       from sessions s left join accounts a on a.tenant_id = s.tenant_id and a.id = s.account_id
+       where s.tenant_id = $1 and s.${member} = $2 and s.ended_at is null and s.expires_at > $3
+         and a.disabled_at is null`,
+      [tenant, value, now()],
+    )
+    return row && toSession(row)
+  }
+
+  return {
+    byHandle: (tenant: string, hash: string) => findBy('handle_hash', tenant, hash),
+    byUid: (tenant: string, uid: string) => findBy('uid', tenant, uid),
+
+    /**
+     * Inserts, or updates the row that still has one of the handles this request knows and was not ended: one
+     * conditional statement decides between requests that write the same session.
+     */
+    async put(tenant: string, session: Session, handle: string, knownHandles: string[]) {
+      return database.execute(
+        `insert into sessions (tenant_id, uid, handle_hash, account_id, login_at, acr, amr, transient, state,
+           created_at, updated_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)
+         on conflict (tenant_id, uid) do update set handle_hash = excluded.handle_hash,
+           account_id = excluded.account_id, login_at = excluded.login_at, acr = excluded.acr, amr = excluded.amr,
+           transient = excluded.transient, state = excluded.state, updated_at = excluded.updated_at,
+           expires_at = excluded.expires_at
+         where sessions.ended_at is null and sessions.handle_hash = any($12)`,
+        [
+          tenant,
+          session.uid,
+          handle,
+          session.accountId ?? null,
+          session.loginAt === undefined ? null : new Date(session.loginAt * 1000),
+          session.acr ?? null,
+          session.amr ?? null,
+          session.transient,
+          session.state === undefined
+            ? null
+            : sealer.seal(purpose(session.uid), JSON.stringify(session.state)),
+          now(),
+          new Date(session.expiresAt * 1000),
+          [handle, ...knownHandles],
+        ],
+      )
+    },
+
+    async isEnded(tenant: string, uid: string): Promise<boolean> {
+      const rows = await database.query(
+        `select 1 from sessions where tenant_id = $1 and uid = $2 and ended_at is null`,
+        [tenant, uid],
+      )
+      return rows.length === 0
+    },
+
+    async putClient(tenant: string, uid: string, clientId: string, got: SessionClient) {
+      await database.execute(
+        `insert into session_clients (tenant_id, session_uid, client_id, sid, grant_id, persists_logout, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (tenant_id, session_uid, client_id) do update set grant_id = excluded.grant_id,
+           persists_logout = session_clients.persists_logout or excluded.persists_logout
+         where (session_clients.grant_id, session_clients.persists_logout)
+           is distinct from (excluded.grant_id, session_clients.persists_logout or excluded.persists_logout)`,
+        [tenant, uid, clientId, got.sid, got.grantId ?? null, got.persistsLogout, now()],
+      )
+    },
+
+    deleteClient: (tenant: string, uid: string, clientId: string) =>
+      database.execute(
+        `delete from session_clients where tenant_id = $1 and session_uid = $2 and client_id = $3`,
+        [tenant, uid, clientId],
+      ),
+
+    end: (tenant: string, uid: string, reason: SessionEnd) =>
+      database.execute(
+        `update sessions set ended_at = $3, ended_reason = $4, state = null
+         where tenant_id = $1 and uid = $2 and ended_at is null`,
+        [tenant, uid, now(), reason],
+      ),
+
+    /** What clients got in a session that does not outlive it. */
+    async boundSids(tenant: string, uid: string): Promise<string[]> {
+      const rows = await database.query<{ sid: string }>(
+        `select sid from session_clients
+         where tenant_id = $1 and session_uid = $2 and not persists_logout`,
+        [tenant, uid],
+      )
+      return rows.map(({ sid }) => sid)
+    },
+  }
+}

@@ -1,0 +1,39 @@
+import { derivedId } from '../secrets/handle.ts'
+
+/** A signed-in browser (or one about to be): the SSO session. Keyed by its stable `uid`; the handle changes. */
+export interface Session {
+  uid: string
+  accountId?: string | undefined
+  /** Seconds since the epoch, as `auth_time`. */
+  loginAt?: number | undefined
+  acr?: string | undefined
+  amr?: string[] | undefined
+  transient: boolean
+  /** What a log-out in progress remembers; holds a secret. */
+  state?: Record<string, unknown> | undefined
+  /** What each client got in this session. */
+  clients: Record<string, SessionClient>
+  /** Seconds since the epoch. */
+  createdAt: number
+  expiresAt: number
+}
+
+export interface SessionClient {
+  sid: string
+  grantId?: string | undefined
+  /** Whether the client holds `offline_access`, which outlives the session. */
+  persistsLogout: boolean
+}
+
+export type SessionEnd = 'signed_out' | 'account_disabled'
+
+/**
+ * What came of writing a session:
+ * saved; ended: it was ended meanwhile, and stays so; superseded: another request changed its handle first.
+ */
+export type SaveOutcome = 'saved' | 'ended' | 'superseded'
+
+/** The `sid` of a session at a client (OpenID Connect Back-Channel Logout §2.1): the same for every request. */
+export function sidOf(uid: string, clientId: string): string {
+  return derivedId('sid', uid, clientId)
+}

@@ -1,0 +1,70 @@
+import type { Clock } from '../clock.ts'
+import type { Denials } from '../denials/denials.ts'
+import type { Families } from '../families/families.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Database } from '../storage/database.ts'
+import { createSessionStore } from './session.store.ts'
+import { type SaveOutcome, type Session, type SessionEnd, sidOf } from './session.ts'
+
+export interface Sessions {
+  /** A session that lives, whose account may act. */
+  byHandle(tenant: string, handleHash: string): Promise<Session | undefined>
+  byUid(tenant: string, uid: string): Promise<Session | undefined>
+  /**
+   * Writes a session under its handle. What clients got is merged row by row, so that requests that overlap lose
+   * nothing.
+   * @param known hashes of the handles under which this request may have found it
+   * @param dropped clients that were signed out of it
+   */
+  save(
+    tenant: string,
+    session: Session,
+    handleHash: string,
+    known: string[],
+    dropped: string[],
+  ): Promise<SaveOutcome>
+  /** Ends it for good, with everything that lives only as long as it. */
+  end(tenant: string, uid: string, reason: SessionEnd): Promise<void>
+}
+
+export function createSessions(deps: {
+  database: Database
+  clock: Clock
+  sealer: Sealer
+  denials: Denials
+  families: Families
+}): Sessions {
+  const { database, denials, families } = deps
+  const store = createSessionStore(deps)
+
+  return {
+    byHandle: store.byHandle,
+    byUid: store.byUid,
+
+    save: (tenant, session, handleHash, known, dropped) =>
+      database.transaction(async () => {
+        const written = await store.put(tenant, session, handleHash, known)
+        if (written === 0 && (await store.isEnded(tenant, session.uid))) return 'ended'
+        for (const [clientId, got] of Object.entries(session.clients)) {
+          await store.putClient(tenant, session.uid, clientId, got)
+        }
+        for (const clientId of dropped) {
+          await store.deleteClient(tenant, session.uid, clientId)
+          await families.endWithSession(tenant, session.uid, clientId)
+          await denials.add(tenant, [{ kind: 'session', subject: sidOf(session.uid, clientId) }])
+        }
+        return written === 0 ? 'superseded' : 'saved'
+      }),
+
+    end: (tenant, uid, reason) =>
+      database.transaction(async () => {
+        if ((await store.end(tenant, uid, reason)) === 0) return
+        await families.endWithSession(tenant, uid)
+        const sids = await store.boundSids(tenant, uid)
+        await denials.add(
+          tenant,
+          sids.map((subject) => ({ kind: 'session', subject })),
+        )
+      }),
+  }
+}

@@ -1,0 +1,55 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from './database.ts'
+
+export interface Cache<Value> {
+  get(key: string, load: () => Promise<Value>): Promise<Value>
+  /** Forgets one key on this node. */
+  drop(key: string): void
+}
+
+/**
+ * A bounded cache of rows that many requests read and few change. A change is seen by other nodes after `maxAge`.
+ *
+ * A load that is under way is shared between requests, but never into or out of an open transaction: what a
+ * transaction reads through its own connection belongs to it, and waiting for another request's connection while
+ * holding one would deadlock a pool of one.
+ * @param maxAge seconds
+ */
+export function createCache<Value>(
+  { database, clock }: { database: Database; clock: Clock },
+  { maxAge, maxSize }: { maxAge: number; maxSize: number },
+): Cache<Value> {
+  const entries = new Map<string, { value: Value; until: number }>()
+  const loading = new Map<string, Promise<Value>>()
+
+  function keep(key: string, value: Value): Value {
+    entries.delete(key)
+    if (entries.size >= maxSize) entries.delete(entries.keys().next().value as string)
+    entries.set(key, { value, until: clock.now() + maxAge * 1000 })
+    return value
+  }
+
+  return {
+    async get(key, load) {
+      const entry = entries.get(key)
+      if (entry && entry.until > clock.now()) return entry.value
+      if (database.current()?.isOpen()) return load()
+      let pending = loading.get(key)
+      if (!pending) {
+        const own: Promise<Value> = load()
+          .then((value) => (loading.get(key) === own ? keep(key, value) : value))
+          .finally(() => {
+            if (loading.get(key) === own) loading.delete(key)
+          })
+        loading.set(key, own)
+        pending = own
+      }
+      return pending
+    },
+    // A load that began before the change must not put the old value back.
+    drop(key) {
+      entries.delete(key)
+      loading.delete(key)
+    },
+  }
+}

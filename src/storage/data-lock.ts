@@ -1,0 +1,173 @@
+import { execFileSync } from 'node:child_process'
+import { createHash, randomInt } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { DomainError } from '../errors.ts'
+
+/**
+ * One process per data folder: two engines on one cluster overwrite each other's pages.
+ *
+ * Node has no file locks, so every process puts down a file of its own, `lock-<pid>-<start>-<scope>`, and *then*
+ * looks for those of others. Of two processes that start together at least one sees the other, and because a name
+ * is never used twice, the file of a dead process can be removed by anybody at any time.
+ * The file says whether its process holds the folder or is still looking for others.
+ */
+export interface DataLock {
+  /** Gives the folder back. May be called again. */
+  release(): Promise<void>
+}
+
+/** Milliseconds; how the process that holds a lock is told from a dead one when its process id says nothing. */
+export interface Heartbeat {
+  readonly beat: number
+  readonly stale: number
+}
+
+interface Claim {
+  readonly file: string
+  readonly pid: number
+  readonly start: string
+  readonly scope: string
+}
+
+const shape = /^lock-(\d+)-([\w.]+)-([0-9a-f]{12})$/
+const attempts = 40
+
+/**
+ * Takes the folder, which is created (0700) when it is missing.
+ * @throws DomainError `storage_locked`, naming the folder and the process that holds it
+ */
+export async function lockDataDir(
+  dataDir: string,
+  heartbeat: Heartbeat = { beat: 5_000, stale: 20_000 },
+): Promise<DataLock> {
+  const folder = resolve(dataDir)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const file = join(folder, `lock-${process.pid}-${processStart(process.pid)}-${scope()}`)
+  for (let attempt = 1; ; attempt++) {
+    const claim = await putClaim(folder, file, heartbeat.beat)
+    const rival = await findRival(folder, file, heartbeat)
+      .then(async (found) => found ?? (await claim.hold()))
+      .catch(async (error: unknown) => {
+        await claim.withdraw()
+        throw error
+      })
+    if (!rival) return { release: claim.withdraw }
+    await claim.withdraw()
+    if (rival.holds || attempt === attempts) throw locked(folder, rival.pid)
+    // Both looked at the same time and both step back; unequal pauses let one be first.
+    await pause(randomInt(10, 100))
+  }
+}
+
+async function putClaim(folder: string, file: string, beat: number) {
+  let content = describe(false)
+  await writeFile(file, content, { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
+    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? locked(folder, process.pid) : error
+  })
+  // Writing it again moves the time of the file by the clock of the file system, the only one that all can compare.
+  const write = () => writeFile(file, content, { flag: 'r+' })
+  const timer = setInterval(() => void write().catch(() => undefined), beat)
+  timer.unref()
+  return {
+    hold() {
+      content = describe(true)
+      return write()
+    },
+    async withdraw() {
+      clearInterval(timer)
+      await rm(file, { force: true })
+    },
+  }
+}
+
+/** Both states have the same length, so that one replaces the other in place. */
+function describe(holds: boolean): string {
+  const state = holds ? 'holding' : 'looking'
+  return `${JSON.stringify({ state, pid: process.pid, host: hostname() })}\n`
+}
+
+async function findRival(
+  folder: string,
+  own: string,
+  heartbeat: Heartbeat,
+): Promise<(Claim & { holds: boolean }) | undefined> {
+  for (const name of await readdir(folder)) {
+    const [, pid, start, origin] = shape.exec(name) ?? []
+    const file = join(folder, name)
+    if (!pid || !start || !origin || file === own) continue
+    const claim = { file, pid: Number(pid), start, scope: origin }
+    if (await isAlive(claim, own, heartbeat)) {
+      const content = await readFile(file, 'utf8').catch(() => '')
+      return { ...claim, holds: content.includes('"holding"') }
+    } else {
+      await rm(file, { force: true })
+    }
+  }
+  return undefined
+}
+
+async function isAlive(claim: Claim, own: string, heartbeat: Heartbeat): Promise<boolean> {
+  if (claim.scope === scope()) return processStart(claim.pid) === claim.start
+  // Its process ids are not ours: another container on this volume, or this machine before it restarted.
+  const [theirs, ours] = await Promise.all([modified(claim.file), modified(own)])
+  if (theirs === undefined || ours === undefined) return false
+  if (ours - theirs > heartbeat.stale) return false
+  const deadline = performance.now() + heartbeat.stale
+  while (performance.now() < deadline) {
+    await pause(Math.min(heartbeat.beat, 250))
+    const now = await modified(claim.file)
+    if (now !== theirs) return now !== undefined
+  }
+  return false
+}
+
+async function modified(file: string): Promise<number | undefined> {
+  const found = await stat(file).catch(() => undefined)
+  return found?.mtimeMs
+}
+
+/** When a process started, in the unit of the system; `undefined` when there is no such process. */
+function processStart(pid: number): string | undefined {
+  if (process.platform === 'linux') {
+    const line = read(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
+    // proc(5): the command is in parentheses and may hold anything; then field 3, the state, and field 22, the start.
+    const fields = line?.slice(line.lastIndexOf(')') + 2).split(' ')
+    return fields && !/[ZX]/.test(fields[0] ?? '') ? fields[19] : undefined
+  }
+  const text = read(() => execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], quiet))
+  if (text) return text.trim().replace(/\W+/g, '.')
+  return read(() => process.kill(pid, 0)) ? 'unknown' : undefined
+}
+
+const quiet = { encoding: 'utf8', stdio: 'pipe' } as const
+
+/** Names what gives process ids their meaning: this boot of this machine, in this container. */
+function scope(): string {
+  const boot = read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'))
+  const namespace = read(() => readlinkSync('/proc/self/ns/pid'))
+  return createHash('sha256')
+    .update(JSON.stringify([boot, namespace, hostname()]))
+    .digest('hex')
+    .slice(0, 12)
+}
+
+function read<T>(from: () => T): T | undefined {
+  try {
+    return from()
+  } catch {
+    return undefined
+  }
+}
+
+function locked(folder: string, pid: number): DomainError {
+  const holder = pid === process.pid ? 'this process itself' : `process ${pid}`
+  return new DomainError('storage_locked', {
+    detail:
+      `The data folder ${folder} is in use by ${holder}: embedded storage is for one process. ` +
+      'Stop that process, choose another folder with DATA_DIR, or set DATABASE_URL to share a Postgres server.',
+  })
+}

@@ -1,0 +1,133 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { DataSource, type EntitySchema, type QueryRunner } from 'typeorm'
+import { migrations } from '../../migrations/index.ts'
+import { DomainError } from '../errors.ts'
+import { createUnit, type Unit } from './unit.ts'
+
+/**
+ * The seam to Postgres. One dialect for a server and for the embedded engine; statements join the transaction
+ * of their asynchronous context, so that no store has to pass a connection around.
+ */
+export interface Database {
+  readonly dataSource: DataSource
+  /** Rows of a statement. Joins the open transaction of this context, if there is one. */
+  query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
+  /** Number of rows a statement changed. */
+  execute(sql: string, parameters?: unknown[]): Promise<number>
+  /** Runs `work` in a transaction: the one of this context when it is open, else a new one. */
+  transaction<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * A unit of work whose BEGIN waits for `open()` and whose end is decided by what `work` returns: true commits,
+   * false rolls back. Architecture §6: a token request is one such unit.
+   */
+  unit(work: (unit: Unit) => Promise<boolean>): Promise<void>
+  /** The unit of this context, opened or not. */
+  current(): Unit | undefined
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  entities: EntitySchema[]
+  /** A server's address; absent when `extra` carries an embedded engine. */
+  url?: string
+  poolSize: number
+  /** Settings of pg.Pool. */
+  extra: object
+  /** Runs after the pool is closed: the embedded engine stops here. */
+  onClose?: () => Promise<void>
+}
+
+/**
+ * Connects.
+ * @throws DomainError `storage_unavailable` when Postgres cannot be reached
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    ...(options.url ? { url: options.url } : {}),
+    poolSize: options.poolSize,
+    extra: options.extra,
+    connectTimeoutMS: 3000,
+    entities: options.entities,
+    migrations,
+    migrationsTableName: 'schema_migrations',
+    synchronize: false,
+    logging: false,
+    applicationName: 'keyturn',
+    installExtensions: false,
+  })
+  await dataSource.initialize().catch(async (cause: Error) => {
+    await options.onClose?.()
+    throw new DomainError('storage_unavailable', {
+      detail: `Postgres cannot be reached: ${cause.message || cause.name}`,
+      cause,
+    })
+  })
+  return overDataSource(dataSource, options.onClose)
+}
+
+function overDataSource(dataSource: DataSource, onClose?: () => Promise<void>): Database {
+  const context = new AsyncLocalStorage<Unit>()
+
+  async function run(sql: string, parameters: unknown[] = []) {
+    const unit = context.getStore()
+    if (unit?.isOpen()) return unit.run(sql, parameters)
+    const runner = dataSource.createQueryRunner()
+    try {
+      return await runner.query(sql, parameters, true)
+    } finally {
+      await runner.release()
+    }
+  }
+
+  function unit(work: (unit: Unit) => Promise<boolean>): Promise<void> {
+    const own = createUnit(() => dataSource.createQueryRunner())
+    return context.run(own, async () => {
+      let commit = false
+      try {
+        commit = await work(own)
+      } catch (error) {
+        await own.rollback()
+        await context.exit(() => own.settleRefusal(transaction))
+        throw error
+      }
+      if (commit) {
+        await own.commit()
+        await context.exit(() => own.settleCommit())
+      } else {
+        await own.rollback()
+        await context.exit(() => own.settleRefusal(transaction))
+      }
+    })
+  }
+
+  async function transaction<T>(work: () => Promise<T>): Promise<T> {
+    const open = context.getStore()
+    if (open?.isOpen()) return work()
+    let result: T | undefined
+    await context.exit(() =>
+      unit(async (own) => {
+        await own.open()
+        result = await work()
+        return true
+      }),
+    )
+    return result as T
+  }
+
+  return {
+    dataSource,
+    query: async <Row>(sql: string, parameters?: unknown[]) =>
+      ((await run(sql, parameters)).records ?? []) as Row[],
+    execute: async (sql, parameters) => (await run(sql, parameters)).affected ?? 0,
+    transaction,
+    unit,
+    current: () => context.getStore(),
+    async close() {
+      await dataSource.destroy()
+      await onClose?.()
+    },
+  }
+}
+
+export type { QueryRunner, Unit }

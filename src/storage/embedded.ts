@@ -1,0 +1,165 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, fsyncSync } from 'node:fs'
+import { readdir, rename, rm } from 'node:fs/promises'
+import { extname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import type { NodeFS } from '@electric-sql/pglite/nodefs'
+import { DomainError } from '../errors.ts'
+import { lockDataDir } from './data-lock.ts'
+
+/** PostgreSQL inside of this process (PGlite), behind the ordinary pool of `pg`. */
+export interface Embedded {
+  /** What TypeORM takes as `extra`, beside `type: 'postgres'` and `poolSize: 1`. */
+  readonly pgConfig: object
+  /** Whether this call created the cluster. */
+  readonly firstStart: boolean
+  /**
+   * Statements to run about every hour, one by one, over the pool and outside of a transaction: this engine has
+   * no background processes, so nobody else removes dead rows or shortens the write-ahead log.
+   */
+  readonly maintenance: readonly string[]
+  /** Stops the engine and gives the folder back; the pool must be closed before. May be called again. */
+  close(): Promise<void>
+}
+
+export interface EmbeddedOptions {
+  /** The folder, which gets `postgres/` and a lock. */
+  readonly dataDir: string
+  readonly log?: (message: string) => void
+}
+
+/** Postgres's defaults are for a machine of its own: 128 MB of buffers, which this engine touches at once. */
+const settings = ['shared_buffers=16MB', 'wal_sync_method=fsync', 'max_wal_size=64MB'].flatMap(
+  (setting) => ['-c', setting],
+)
+
+/**
+ * Opens the embedded engine; the first time, creates its cluster (some seconds).
+ *
+ * Commits are on the disk before they are answered. One connection, one process: the folder stays locked until
+ * `close()`, or until the process is gone.
+ * @throws DomainError `storage_locked` when another process has the folder
+ * @throws DomainError `storage_unavailable` when the cluster cannot be created or opened
+ */
+export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  keepWasmSmall()
+  const folder = resolve(options.dataDir)
+  const lock = await lockDataDir(folder)
+  try {
+    const cluster = join(folder, 'postgres')
+    const firstStart = !existsSync(join(cluster, 'PG_VERSION'))
+    if (firstStart) {
+      options.log?.(`Creating the database in ${cluster}; this takes some seconds.`)
+      await createCluster(folder, cluster)
+    }
+    const engine = await start(await durableFolder(cluster))
+    return { ...engine, firstStart, close: onlyOnce(() => engine.close().finally(lock.release)) }
+  } catch (cause) {
+    await lock.release()
+    throw unavailable(folder, cause)
+  }
+}
+
+async function start(fs: NodeFS): Promise<Omit<Embedded, 'firstStart'>> {
+  const { PGlite } = await import('@electric-sql/pglite')
+  const { createPgConfig } = await import('@electric-sql/pglite/node-postgres')
+  const defaults = PGlite.defaultStartParams.filter((parameter) => parameter !== '-F')
+  const pglite = await PGlite.create({ fs, startParams: [...defaults, ...settings] })
+  return {
+    // Without an idle time of 0 the pool keeps the process alive for 10 s after its end.
+    pgConfig: { ...createPgConfig(pglite), max: 1, idleTimeoutMillis: 0 },
+    maintenance: ['vacuum (analyze)', 'checkpoint'],
+    close: () => pglite.close(),
+  }
+}
+
+/**
+ * The file system of the engine with an `fsync` that reaches the disk. Emscripten's does nothing, for which reason
+ * PGlite turns it off (`-F`); a loss of power could then lose commits and leave a cluster that does not start.
+ */
+async function durableFolder(cluster: string): Promise<NodeFS> {
+  const { NodeFS: Folder } = await import('@electric-sql/pglite/nodefs')
+  const folder = new Folder(cluster)
+  const init = folder.init.bind(folder)
+  folder.init = async (pglite, given) => {
+    const { emscriptenOpts } = await init(pglite, given)
+    const preRun = [...(emscriptenOpts.preRun ?? []), (module: unknown) => addFsync(module)]
+    return { emscriptenOpts: { ...emscriptenOpts, preRun } }
+  }
+  return folder
+}
+
+/** The part of Emscripten's module that is not in the types of PGlite. */
+interface NodeFsModule {
+  NODEFS: {
+    stream_ops: { fsync?: (stream: { nfd: number }) => number }
+    /** Turns an error of Node into an `errno` for Postgres. */
+    tryFSOperation(operation: () => void): void
+  }
+}
+
+function addFsync(module: unknown): void {
+  const { NODEFS } = module as NodeFsModule
+  NODEFS.stream_ops.fsync = ({ nfd }) => {
+    NODEFS.tryFSOperation(() => fsyncSync(nfd))
+    return 0
+  }
+}
+
+/** Creates the cluster under another name first: a start that was interrupted leaves no half of one. */
+async function createCluster(folder: string, cluster: string): Promise<void> {
+  if (existsSync(cluster) && (await readdir(cluster)).length > 0) {
+    throw new Error(`${cluster} has files but no database; move them away`)
+  }
+  for (const name of await readdir(folder)) {
+    if (name.startsWith('postgres.new-')) await remove(join(folder, name))
+  }
+  const unfinished = join(folder, `postgres.new-${process.pid}`)
+  const program = new URL(`embedded-init${extname(import.meta.url)}`, import.meta.url)
+  const child = fork(fileURLToPath(program), [unfinished], {
+    execArgv: ['--liftoff-only'],
+    env: {},
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
+  let complaint = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    complaint = `${complaint}${text}`.slice(-2_000)
+  })
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  if (code !== 0) {
+    await remove(unfinished)
+    throw new Error(`initdb ended with ${signal ?? `code ${code}`}: ${complaint.trim()}`)
+  }
+  await rename(unfinished, cluster)
+}
+
+function remove(folder: string): Promise<void> {
+  return rm(folder, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/**
+ * Postgres in WASM stays in the code of V8's first compiler. The second one takes up to 500 MB while it compiles
+ * its large functions, and statements are hardly faster afterwards. Must come before the module is compiled.
+ */
+function keepWasmSmall(): void {
+  setFlagsFromString('--no-wasm-tier-up')
+  setFlagsFromString('--no-wasm-dynamic-tiering')
+}
+
+function unavailable(folder: string, cause: unknown): DomainError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new DomainError('storage_unavailable', {
+    detail: `Embedded Postgres in ${folder} does not start: ${reason}`,
+    cause,
+  })
+}
+
+function onlyOnce(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined
+  return () => {
+    done ??= work()
+    return done
+  }
+}

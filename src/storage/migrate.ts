@@ -1,0 +1,89 @@
+import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
+import { DomainError } from '../errors.ts'
+
+/** Where the schema stands in relation to this version of the software. */
+export interface MigrationState {
+  pending: string[]
+  /** Migrations in the database that this version does not know: it was written by a newer one. */
+  unknown: string[]
+}
+
+/** Any 64-bit number serves; all versions must agree on it for ever. */
+const lock = 4_917_260_331
+
+/**
+ * Brings the schema up to date, one node at a time; the others wait and find nothing to do.
+ * @returns names of the migrations that were applied
+ * @throws DomainError `storage_newer` when a newer version has been here
+ */
+export async function migrate(dataSource: DataSource): Promise<string[]> {
+  return withRunner(dataSource, async (runner) => {
+    await runner.query('select pg_advisory_lock($1)', [lock])
+    try {
+      await assertNotNewer(dataSource, runner)
+      const applied = await new MigrationExecutor(dataSource, runner).executePendingMigrations()
+      return applied.map(({ name }) => name)
+    } finally {
+      await runner.query('select pg_advisory_unlock($1)', [lock])
+    }
+  })
+}
+
+/**
+ * Refuses a schema that does not fit.
+ * @throws DomainError `storage_newer` or `migrations_pending`
+ */
+export async function assertMigrated(dataSource: DataSource): Promise<void> {
+  const { pending } = await withRunner(dataSource, (runner) => assertNotNewer(dataSource, runner))
+  if (pending.length > 0) {
+    throw new DomainError('migrations_pending', {
+      detail: `The database lacks ${pending.length} migration(s): ${pending.join(', ')}. Run "keyturn migrate" first.`,
+    })
+  }
+}
+
+export function migrationState(dataSource: DataSource): Promise<MigrationState> {
+  return withRunner(dataSource, (runner) => readState(dataSource, runner))
+}
+
+async function assertNotNewer(
+  dataSource: DataSource,
+  runner: QueryRunner,
+): Promise<MigrationState> {
+  const state = await readState(dataSource, runner)
+  if (state.unknown.length > 0) {
+    throw new DomainError('storage_newer', {
+      detail:
+        `The database was migrated by a newer version (${state.unknown.join(', ')}). ` +
+        'Start that version, or restore a backup from before the upgrade.',
+    })
+  }
+  return state
+}
+
+async function readState(dataSource: DataSource, runner: QueryRunner): Promise<MigrationState> {
+  const known = dataSource.migrations.map(({ name }) => name as string)
+  const there: Array<{ exists: boolean }> = await runner.query(
+    `select to_regclass('schema_migrations') is not null as exists`,
+  )
+  const rows: Array<{ name: string }> = there[0]?.exists
+    ? await runner.query('select name from schema_migrations order by id')
+    : []
+  const applied = rows.map(({ name }) => name)
+  return {
+    pending: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)),
+  }
+}
+
+async function withRunner<T>(
+  dataSource: DataSource,
+  work: (runner: QueryRunner) => Promise<T>,
+): Promise<T> {
+  const runner = dataSource.createQueryRunner()
+  try {
+    return await work(runner)
+  } finally {
+    await runner.release()
+  }
+}

@@ -1,0 +1,111 @@
+import { join } from 'node:path'
+import type { EntitySchema } from 'typeorm'
+import type { Config } from '../../config/config.ts'
+import { maskUrl } from '../../config/load.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import { type Database, openDatabase } from './database.ts'
+import { openEmbedded } from './embedded.ts'
+import { assertMigrated, migrate } from './migrate.ts'
+import { shortLivedInPostgres } from './short-lived.postgres.ts'
+import { shortLivedInRedis } from './short-lived.redis.ts'
+import type { ShortLived } from './short-lived.ts'
+
+export interface Storage {
+  database: Database
+  shortLived: ShortLived
+  /** Whether this installation keeps itself: its first start creates what an operator would provide elsewhere. */
+  selfContained: boolean
+  /** Where the data is, fit to be shown. */
+  description: string
+  /** Statements to run now and then, outside of a transaction. */
+  maintenance: readonly string[]
+  close(): Promise<void>
+}
+
+/** Whether a schema that lags behind is brought up to date, refused, or left to the caller. */
+export type SchemaPolicy = 'migrate' | 'require' | 'ignore'
+
+/** Milliseconds a statement, and a transaction that waits for its next statement, may take on a server. */
+const statementPatience = 10_000
+
+/**
+ * Opens both stores: the one place that knows whether Postgres is embedded.
+ * @throws DomainError `storage_unavailable`, `storage_locked`, `storage_newer`, `migrations_pending`
+ */
+export async function openStorage(
+  config: Config,
+  {
+    entities,
+    clock,
+    log,
+    schema,
+  }: {
+    entities: EntitySchema[]
+    clock: Clock
+    log: Log
+    schema: SchemaPolicy
+  },
+): Promise<Storage> {
+  const opened = config.databaseUrl
+    ? await openServer(config, config.databaseUrl, entities)
+    : await openFolder(config, entities)
+  const { database, selfContained } = opened
+  try {
+    if (schema === 'migrate' || selfContained) await migrate(database.dataSource)
+    else if (schema === 'require') await assertMigrated(database.dataSource)
+    const shortLived = config.redis
+      ? await shortLivedInRedis(config.redis, clock, log)
+      : shortLivedInPostgres(database, clock)
+    return {
+      ...opened,
+      shortLived,
+      async close() {
+        await shortLived.close()
+        await database.close()
+      },
+    }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+async function openServer(config: Config, url: string, entities: EntitySchema[]) {
+  const database = await openDatabase({
+    url,
+    entities,
+    poolSize: config.databasePoolSize,
+    extra: {
+      statement_timeout: statementPatience,
+      idle_in_transaction_session_timeout: statementPatience,
+      keepAlive: true,
+    },
+  })
+  return { database, selfContained: false, description: maskUrl(url), maintenance: [] }
+}
+
+async function openFolder(config: Config, entities: EntitySchema[]) {
+  const engine = await openEmbedded({ dataDir: config.dataDir })
+  const database = await openDatabase({
+    entities,
+    poolSize: 1,
+    extra: engine.pgConfig,
+    onClose: () => engine.close(),
+  })
+  return {
+    database,
+    selfContained: true,
+    description: join(config.dataDir, 'postgres'),
+    maintenance: engine.maintenance,
+  }
+}
+
+/** Reads the clock of Postgres, which every node follows (architecture §4, Time). */
+export async function followDatabaseClock(database: Database, clock: Clock): Promise<void> {
+  const asked = performance.now()
+  const [row] = await database.query<{ now: string }>(
+    `select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as now`,
+  )
+  clock.follow(Number(row?.now), performance.now() - asked)
+}

@@ -1,0 +1,50 @@
+import type { Clock } from '../clock.ts'
+import { createCache } from '../storage/cache.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, table } from '../storage/table.ts'
+import type { Tenant } from './tenant.ts'
+
+export interface Tenants {
+  /** An enabled tenant, or undefined. */
+  find(id: string): Promise<Tenant | undefined>
+  /** Every tenant, enabled or not. */
+  list(): Promise<Tenant[]>
+  /** Creates or renames; whether anything changed. */
+  declare(tenant: Tenant): Promise<boolean>
+}
+
+export const TenantsTable = table('tenants', {
+  key: ['id'],
+  columns: {
+    id: column.text,
+    name: column.text,
+    created_at: column.time,
+    disabled_at: nullable(column.time),
+  },
+})
+
+export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
+  const { database, clock } = deps
+  const cache = createCache<Tenant | undefined>(deps, { maxAge: 1, maxSize: 1000 })
+
+  return {
+    find: (id) =>
+      cache.get(id, async () => {
+        const [row] = await database.query<Tenant>(
+          `select id, name from tenants where id = $1 and disabled_at is null`,
+          [id],
+        )
+        return row
+      }),
+    list: () => database.query<Tenant>(`select id, name from tenants order by id`),
+    async declare({ id, name }) {
+      const changed = await database.execute(
+        `insert into tenants (id, name, created_at) values ($1, $2, $3)
+         on conflict (id) do update set name = excluded.name where tenants.name <> excluded.name`,
+        [id, name, new Date(clock.now())],
+      )
+      cache.drop(id)
+      return changed > 0
+    },
+  }
+}

@@ -1,0 +1,170 @@
+import { expect } from 'chai'
+import { DomainError } from '../../src/errors.ts'
+import { createLog, type Log } from '../../src/log.ts'
+
+interface Line {
+  [member: string]: unknown
+  err: { [member: string]: unknown; causes: Record<string, unknown>[] }
+}
+
+/** A log and the lines it wrote. */
+function capture(level: 'trace' | 'warn' | 'silent' = 'trace') {
+  const lines: string[] = []
+  const log = createLog({ level, destination: { write: (line: string) => lines.push(line) } })
+  return { log, lines }
+}
+
+function lineOf(write: (log: Log) => void): Line {
+  const { log, lines } = capture()
+  write(log)
+  expect(lines).to.have.length(1)
+  return JSON.parse(lines[0] ?? '') as Line
+}
+
+const jwt = `${Buffer.from('{"alg":"ES256"}').toString('base64url')}.e30.c2lnbmF0dXJl`
+
+describe('the log', () => {
+  it('writes JSON lines with UTC time, level and service (ASVS 16.2.1, 16.2.2)', () => {
+    const line = lineOf((log) => log.warn({ request_id: 'r1', status: 200 }, 'hello'))
+    expect(line['time']).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    expect(line).to.include({ level: 'warn', service: 'keyturn', request_id: 'r1', status: 200 })
+    expect(line).to.include({ msg: 'hello' })
+    expect(line).not.to.have.any.keys('pid', 'hostname')
+  })
+
+  it('leaves out what is below its level', () => {
+    const { log, lines } = capture('warn')
+    log.info('quiet')
+    log.error('loud')
+    expect(lines).to.have.length(1)
+    const { log: silent, lines: none } = capture('silent')
+    silent.fatal('nothing')
+    expect(none).to.deep.equal([])
+  })
+
+  it('stays one line whatever the values hold (ASVS 16.4.1)', () => {
+    const { log, lines } = capture()
+    const name = 'eve\r\n{"level":"info","msg":"forged"}\u001b[2J\u2028'
+    log.child({ agent: name }).info({ [name]: name, err: new Error(name) }, name)
+    expect(lines).to.have.length(1)
+    expect(lines[0]).to.match(/^[^\r\n\u001b]+\n$/)
+    expect(JSON.parse(lines[0] ?? '')).to.include({ msg: name, agent: name })
+  })
+
+  it('survives cycles', () => {
+    const cycle: Record<string, unknown> = { name: 'a' }
+    cycle['self'] = cycle
+    expect(lineOf((log) => log.info({ cycle }))).to.have.nested.property('cycle.name', 'a')
+  })
+})
+
+describe('redaction in the log (ASVS 16.2.5)', () => {
+  const members = [
+    ...['authorization', 'cookie', 'set-cookie', 'password', 'new_password', 'client_secret'],
+    ...['code', 'access_token', 'refresh_token', 'id_token', 'token', 'client_assertion'],
+    ...['code_verifier', 'csrf', 'one_time_password', 'Authorization'],
+  ]
+
+  for (const member of members) {
+    it(`hides ${member} at every depth, in bindings and in form bodies`, () => {
+      const { log, lines } = capture()
+      const canary = 'canary-123'
+      const secret = { [member]: canary }
+      log.info({ ...secret, a: secret, b: { c: secret, d: [{ e: secret }] } })
+      log.child(secret).child({ request: secret }).info('child')
+      log.info({ [member]: [canary, { value: canary }] })
+      log.info(`body was ${member}=${canary}&state=1`)
+      log.info(`body was {"${member}": "${canary}"}`)
+      expect(lines).to.have.length(5)
+      expect(lines.join('')).not.to.include('canary')
+      expect(lines[0]).to.include('[redacted]')
+    })
+  }
+
+  for (const [what, text, rest] of [
+    ['a JWT', `token ${jwt} refused`, 'token [redacted] refused'],
+    ['a JWT in a path', `/x/${jwt}/y`, '/x/[redacted]/y'],
+    ['a JWE', `${jwt}.a.b!`, '[redacted]!'],
+    [
+      'values of a query',
+      'GET /a?x=canary&y=%41#z=1',
+      'GET /a?x=[redacted]&y=[redacted]#z=[redacted]',
+    ],
+    ['credentials of a header', 'got Basic d2ViOmNhbmFyeTEyMw==', 'got Basic [redacted]'],
+    ['credentials of a URL', 'at postgres://u:canary@db/x', 'at postgres://[redacted]@db/x'],
+  ] as const) {
+    it(`hides ${what} in any text`, () => {
+      const line = lineOf((log) => log.info({ a: { b: [text] }, err: new Error(text) }, text))
+      expect(line['msg']).to.equal(rest)
+      expect(line['a']).to.deep.equal({ b: [rest] })
+      expect(line.err['message']).to.equal(rest)
+      expect(line.err['stack']).to.include(rest)
+    })
+  }
+
+  it('leaves harmless text alone', () => {
+    for (const text of [
+      '127.0.0.1',
+      'id.example.com',
+      'Bearer authentication',
+      'a == b',
+      '1.2.3',
+    ]) {
+      expect(lineOf((log) => log.info(text))['msg']).to.equal(text)
+    }
+  })
+
+  it('takes time linear in the length of a hostile value', () => {
+    for (const unit of ['eyJ', 'eyJ.', '?', '?a', '//', '//a', 'code=', 'Basic ', '"code":']) {
+      const text = unit.repeat(60_000)
+      const start = performance.now()
+      lineOf((log) => log.info({ text }))
+      expect(performance.now() - start, unit).to.be.below(1000)
+    }
+  })
+})
+
+describe('errors in the log', () => {
+  it('show type, message, stack, code, detail and causes', () => {
+    const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED', query: 'canary' })
+    const detail = { check: 'ping', expected: 'PONG', password: 'canary' }
+    const error = new DomainError('storage_unavailable', { detail, cause })
+    const { err } = lineOf((log) => log.error({ err: error }, 'failed'))
+    expect(err).to.include({ type: 'DomainError', code: 'storage_unavailable' })
+    expect(err['stack']).to.include('log.test.ts')
+    expect(err['detail']).to.deep.equal({ check: 'ping', expected: 'PONG', password: '[redacted]' })
+    expect(err.causes).to.have.length(1)
+    expect(err.causes[0]).to.include({ type: 'Error', message: 'refused', code: 'ECONNREFUSED' })
+    expect(JSON.stringify(err)).not.to.include('canary')
+  })
+
+  it('leave out details that quote rows of the database', () => {
+    const error = Object.assign(new Error('duplicate key'), { code: '23505', detail: 'canary' })
+    const { err } = lineOf((log) => log.error(error))
+    expect(err).to.include({ code: '23505' }).and.not.have.property('detail')
+  })
+
+  it('show at most five causes', () => {
+    let error = new Error('0')
+    for (let i = 1; i < 9; i += 1) error = new Error(String(i), { cause: error })
+    const { err } = lineOf((log) => log.error(error))
+    expect(err.causes.map((cause) => cause['message'])).to.deep.equal(['7', '6', '5', '4', '3'])
+  })
+
+  it('end a chain that runs in a circle', () => {
+    const error = new Error('round')
+    error.cause = error
+    expect(lineOf((log) => log.error(error)).err.causes).to.have.length(5)
+  })
+
+  it('show the first of several', () => {
+    const error = new AggregateError([new Error('v6 refused'), new Error('v4 refused')])
+    const { err } = lineOf((log) => log.error(error))
+    expect(err.causes.map((cause) => cause['message'])).to.deep.equal(['v6 refused'])
+  })
+
+  it('may be anything that was thrown', () => {
+    const { err } = lineOf((log) => log.error({ err: 'text' }))
+    expect(err).to.deep.equal({ type: 'string', message: 'text' })
+  })
+})

@@ -1,0 +1,74 @@
+import { expect } from 'chai'
+import { assetVersion, loadAssets } from '../../src/http/assets.ts'
+
+describe('http/assets', () => {
+  it('has the style sheet and the logo, each with its type and a strong validator', () => {
+    expect([...loadAssets().keys()]).to.deep.equal(['keyturn.css', 'keyturn.svg'])
+    for (const { body, etag } of loadAssets().values()) {
+      expect(body.length).to.be.greaterThan(100)
+      expect(etag).to.match(/^"[\w-]{16}"$/)
+    }
+    expect(loadAssets().get('keyturn.css')?.type).to.equal('text/css; charset=utf-8')
+    expect(loadAssets().get('keyturn.svg')?.type).to.equal('image/svg+xml')
+  })
+
+  it('versions a link by the content behind it', () => {
+    expect(`"${assetVersion('keyturn.css')}"`).to.equal(loadAssets().get('keyturn.css')?.etag)
+    expect(assetVersion('keyturn.css')).not.to.equal(assetVersion('keyturn.svg'))
+  })
+
+  it('loads nothing from elsewhere and carries no script (ASVS 3.4.3)', () => {
+    const css = loadAssets().get('keyturn.css')?.body.toString() ?? ''
+    expect(css).not.to.match(/@import|url\(/)
+    const svg = loadAssets().get('keyturn.svg')?.body.toString() ?? ''
+    expect(svg).not.to.match(/<script|<style|style=|\son\w+=|href/)
+  })
+
+  for (const scheme of ['light', 'dark']) {
+    it(`has colours that meet WCAG 2.2 AA in the ${scheme} scheme (1.4.3, 1.4.11)`, () => {
+      const colour = palette(scheme)
+      const pairs: Array<[string, string, number]> = [
+        ['text', 'surface', 4.5],
+        ['text', 'canvas', 4.5],
+        ['text', 'sunken', 4.5],
+        ['muted', 'surface', 4.5],
+        ['muted', 'canvas', 4.5],
+        ['muted', 'sunken', 4.5],
+        ['accent', 'surface', 4.5],
+        ['accent-deep', 'surface', 4.5],
+        ['on-accent', 'accent', 4.5],
+        ['on-accent', 'accent-deep', 4.5],
+        ['danger', 'danger-soft', 4.5],
+        ['caution', 'caution-soft', 4.5],
+        ['good', 'good-soft', 4.5],
+        ['edge', 'surface', 3],
+        ['danger', 'surface', 3],
+      ]
+      for (const [ink, ground, least] of pairs) {
+        const found = contrast(colour(ink), colour(ground))
+        expect(found, `${ink} on ${ground}`).to.be.at.least(least)
+      }
+    })
+  }
+})
+
+function palette(scheme: string): (name: string) => string {
+  const css = loadAssets().get('keyturn.css')?.body.toString() ?? ''
+  const [light = '', dark = ''] = css.split('@media (prefers-color-scheme: dark) {')
+  return (name) =>
+    new RegExp(`--kt-${name}: #([0-9a-f]{6})`).exec(scheme === 'dark' ? dark : light)?.[1] ?? ''
+}
+
+/** WCAG 2.2, definition of contrast ratio. */
+function contrast(one: string, other: string): number {
+  const [brighter = 0, darker = 0] = [luminance(one), luminance(other)].sort((a, b) => b - a)
+  return (brighter + 0.05) / (darker + 0.05)
+}
+
+function luminance(hex: string): number {
+  const [red = 0, green = 0, blue = 0] = [0, 2, 4].map((start) => {
+    const share = Number.parseInt(hex.slice(start, start + 2), 16) / 255
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
+  })
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+}

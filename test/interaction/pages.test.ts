@@ -1,0 +1,318 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { expect } from 'chai'
+import { type HTMLElement, parse } from 'node-html-parser'
+import { accountPage } from '../../src/interaction/pages/account.ts'
+import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
+import { errorPage } from '../../src/interaction/pages/error.ts'
+import { homePage } from '../../src/interaction/pages/home.ts'
+import { loginPage } from '../../src/interaction/pages/login.ts'
+import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts'
+import { messagesFor, scopeText } from '../../src/interaction/pages/messages.ts'
+import { passwordPage } from '../../src/interaction/pages/password.ts'
+
+const messages = messagesFor('en')
+const context = { messages, basePath: '/t/acme', theme: { name: 'Keyturn' } }
+const payloads = [
+  '"><img src=x onerror=alert(1)>',
+  '</title><script>alert(1)</script>',
+  "' onfocus='alert(1)' autofocus='",
+  'JaVaScRiPt:alert(1)',
+  '` style=`x:expression(alert(1))',
+]
+
+function consentView(text: string): ConsentView {
+  return {
+    action: '/allow',
+    csrf: text,
+    cancel: { action: '/cancel' },
+    client: { name: text, uri: text, clientId: text, policyUri: text, tosUri: text },
+    redirectHost: text,
+    localhostOnly: true,
+    unverified: true,
+    account: { name: text, email: text },
+    scopes: [{ scope: text, text }],
+    resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],
+    offline: true,
+  }
+}
+
+/** Every page with one text in every place a text from outside can reach. */
+function everyPage(text: string): Record<string, string> {
+  const account = { name: text, email: text, username: text, emailVerified: false, id: text }
+  const login = { action: text, csrf: text, clientName: text, username: text }
+  const token = { name: text, value: text }
+  const failure = { error: text, description: text, id: text, hint: text }
+  return {
+    login: loginPage(context, { ...login, error: 'invalid', cancel: { action: text } }),
+    consent: consentPage(context, consentView(text)),
+    password: passwordPage(context, {
+      ...{ action: text, csrf: text, email: text, minLength: 12 },
+      error: 'too_short',
+    }),
+    logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
+    'signed-out': signedOutPage(context, { clientName: text }),
+    error: errorPage(context, { status: 400, title: text, ...failure }),
+    account: accountPage(context, { account, signOut: { action: text, csrf: text } }),
+    home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
+  }
+}
+
+const pages = Object.entries(everyPage('plain'))
+
+function firstSubmit(page: string): HTMLElement | undefined {
+  return parse(page).querySelector('form')?.querySelector('button, input[type=submit]') ?? undefined
+}
+
+describe('interaction/pages: every page', () => {
+  for (const [page, markup] of pages) {
+    it(`${page} is a document with one h1, landmarks, a language and a style sheet of ours`, () => {
+      const document = parse(markup)
+      expect(markup).to.match(/^<!doctype html>\n<html lang="en">/)
+      for (const one of ['h1', 'header', 'main', 'footer', 'title']) {
+        expect(document.querySelectorAll(one), one).to.have.length(1)
+      }
+      const sheet = document.querySelector('link[rel=stylesheet]')?.getAttribute('href')
+      expect(sheet).to.match(/^\/t\/acme\/assets\/keyturn\.css\?v=[\w-]{16}$/)
+    })
+
+    it(`${page} has no script, no inline style, no handler (ASVS 3.4.3)`, () => {
+      for (const element of parse(markup).querySelectorAll('*')) {
+        expect(element.tagName).not.to.be.oneOf(['SCRIPT', 'STYLE', 'IFRAME', 'OBJECT', 'BASE'])
+        const names = Object.keys(element.attributes).map((name) => name.toLowerCase())
+        expect(names.filter((name) => name === 'style' || name.startsWith('on'))).to.deep.equal([])
+      }
+    })
+
+    it(`${page} labels every field and gives every id once`, () => {
+      const document = parse(markup)
+      const ids = document.querySelectorAll('[id]').map((element) => element.id)
+      expect(new Set(ids).size).to.equal(ids.length)
+      for (const field of document.querySelectorAll('input')) {
+        if (field.getAttribute('type') === 'hidden') continue
+        expect(document.querySelector(`label[for=${field.id}]`), field.id).not.to.equal(null)
+        for (const id of field.getAttribute('aria-describedby')?.split(' ') ?? []) {
+          expect(ids).to.include(id)
+        }
+      }
+    })
+
+    it(`${page} posts every form, with a token against cross-site requests`, () => {
+      for (const form of parse(markup).querySelectorAll('form')) {
+        expect(form.getAttribute('method')).to.equal('post')
+        expect(form.querySelectorAll('input[type=hidden]')).to.have.length(1)
+      }
+    })
+  }
+
+  for (const payload of payloads) {
+    for (const [page, markup] of Object.entries(everyPage(payload))) {
+      it(`${page} keeps ${payload} a text (P-071)`, () => {
+        const shape = (from: string): string[] =>
+          parse(from)
+            .querySelectorAll('*')
+            .map((element) => [element.tagName, ...Object.keys(element.attributes)].join(' '))
+        if (/[<>"'`]/.test(payload)) expect(markup).not.to.include(payload)
+        expect(shape(markup)).to.deep.equal(shape(everyPage('plain')[page] ?? ''))
+      })
+    }
+  }
+
+  it('writes every attribute value in quotation marks', () => {
+    const folder = new URL('../../src/interaction/pages/', import.meta.url)
+    for (const file of readdirSync(folder)) {
+      expect(readFileSync(new URL(file, folder), 'utf8'), file).not.to.match(/\s[a-z-]+=\$\{/)
+    }
+  })
+
+  it('takes a name, a logo and a style sheet from the theme', () => {
+    const theme = { name: 'Acme <ID>', logoUrl: '/logo.png', stylesheetUrl: '/acme.css' }
+    const document = parse(signedOutPage({ ...context, theme }, {}))
+    expect(document.querySelector('.kt-brand')?.textContent).to.equal('Acme <ID>')
+    expect(document.querySelector('.kt-logo')?.getAttribute('src')).to.equal('/logo.png')
+    expect(document.querySelectorAll('link[rel=stylesheet]')).to.have.length(2)
+  })
+})
+
+describe('interaction/pages: the first form is the step (K-09)', () => {
+  it('sign in: username, password and csrf, then the button; cancel is a second form', () => {
+    const view = { action: '/login', csrf: 'c', cancel: { action: '/cancel' } }
+    const markup = loginPage(context, view)
+    const [form, cancel] = parse(markup).querySelectorAll('form')
+    const names = form?.querySelectorAll('input').map((field) => field.getAttribute('name'))
+    expect(names).to.deep.equal(['csrf', 'username', 'password'])
+    expect(form?.getAttribute('action')).to.equal('/login')
+    expect(firstSubmit(markup)?.textContent).to.equal('Sign in')
+    expect(cancel?.getAttribute('action')).to.equal('/cancel')
+    expect(cancel?.querySelector('input')?.getAttribute('value')).to.equal('c')
+  })
+
+  it('sign in: managers and paste are welcome, an empty form reaches the server (ASVS 6.2.7, K-10)', () => {
+    const document = parse(loginPage(context, { action: '/', csrf: 'c' }))
+    const username = document.querySelector('#username')
+    expect(username?.getAttribute('autocomplete')).to.equal('username')
+    expect(username?.getAttribute('autocapitalize')).to.equal('none')
+    const password = document.querySelector('#password')
+    expect(password?.getAttribute('autocomplete')).to.equal('current-password')
+    expect(document.querySelectorAll('[required], [maxlength], [pattern]')).to.deep.equal([])
+  })
+
+  it('sign in: a fault is announced and the cursor is where typing goes on', () => {
+    const view = { action: '/', csrf: 'c', username: 'ada', error: 'invalid' as const }
+    const document = parse(loginPage(context, view))
+    expect(document.querySelector('[role=alert]')?.id).to.equal('login-error')
+    const password = document.querySelector('#password')
+    expect(password?.getAttribute('aria-invalid')).to.equal('true')
+    expect(password?.getAttribute('aria-describedby')).to.equal('login-error')
+    expect(password?.hasAttribute('value')).to.equal(false)
+    expect(document.querySelectorAll('[autofocus]').map(({ id }) => id)).to.deep.equal(['password'])
+    expect(document.querySelector('#username')?.getAttribute('value')).to.equal('ada')
+    expect(document.querySelector('title')?.textContent).to.equal('Error: Sign in · Keyturn')
+  })
+
+  it('consent: allow comes first, deny after it in the same form', () => {
+    const buttons = parse(consentPage(context, consentView('plain'))).querySelectorAll('button')
+    const said = buttons.map((button) => [
+      button.textContent,
+      button.getAttribute('name'),
+      button.getAttribute('value'),
+      button.getAttribute('formaction'),
+    ])
+    expect(said).to.deep.equal([
+      ['Allow', 'decision', 'allow', undefined],
+      ['Deny', 'decision', 'deny', '/cancel'],
+    ])
+  })
+
+  it('new password: both fields, and the account name for password managers', () => {
+    const view = { action: '/', csrf: 'c', email: 'ada@example.com', minLength: 12 }
+    const fields = parse(passwordPage(context, view)).querySelectorAll('form input')
+    const said = fields.map((field) => [
+      field.getAttribute('name'),
+      field.getAttribute('autocomplete'),
+    ])
+    expect(said).to.deep.equal([
+      ['csrf', undefined],
+      ['username', 'username'],
+      ['new_password', 'new-password'],
+      ['confirm_password', 'new-password'],
+    ])
+  })
+
+  it('sign out: the first form says logout=yes, the second stays and says nothing', () => {
+    const view = { action: '/end', csrfField: { name: 'xsrf', value: 's' } }
+    const [leave, stay] = parse(logoutPage(context, view)).querySelectorAll('form')
+    expect(leave?.querySelector('button')?.getAttribute('name')).to.equal('logout')
+    expect(leave?.querySelector('button')?.getAttribute('value')).to.equal('yes')
+    expect(stay?.querySelector('button')?.hasAttribute('name')).to.equal(false)
+    for (const form of [leave, stay]) {
+      expect(form?.getAttribute('action')).to.equal('/end')
+      expect(form?.querySelector('input[name=xsrf]')?.getAttribute('value')).to.equal('s')
+    }
+  })
+
+  it('account: signing out is one form away (ASVS 7.4.4)', () => {
+    const account = { email: 'ada@example.com', emailVerified: true, id: '1' }
+    const markup = accountPage(context, { account, signOut: { action: '/out', csrf: 'c' } })
+    expect(parse(markup).querySelector('form')?.getAttribute('action')).to.equal('/out')
+    expect(firstSubmit(markup)?.textContent).to.equal('Sign out')
+  })
+})
+
+describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
+  const view: ConsentView = {
+    ...consentView('plain'),
+    client: {
+      name: 'Harbour',
+      clientId: 'https://harbour.example/client.json',
+      uri: 'https://www.harbour.example/',
+      policyUri: 'https://harbour.example/privacy',
+    },
+    redirectHost: 'app.harbour.example:8443',
+    scopes: ['openid', 'email', 'offline_access', 'x:odd'].map((scope) => ({
+      scope,
+      text: scopeText(messages, scope),
+    })),
+    resources: [{ identifier: 'https://files.example/', scopes: [{ scope: 'r', text: 'Read' }] }],
+  }
+  const text = (of: ConsentView): string => parse(consentPage(context, of)).textContent
+
+  it('names client, account, scopes, resource, and the hosts of client_id and redirect URI (P-089)', () => {
+    for (const part of [
+      ...['Harbour', 'plain', 'Recognise you', 'See your e-mail address', 'x:odd'],
+      ...['https://files.example/', 'Read', 'while you are away'],
+    ]) {
+      expect(text(view)).to.include(part)
+    }
+    const codes = parse(consentPage(context, view))
+      .querySelectorAll('.kt-facts code')
+      .map((code) => code.textContent)
+    expect(codes).to.deep.equal(['harbour.example', 'app.harbour.example:8443'])
+  })
+
+  it('says offline access once, and otherwise when the access ends', () => {
+    expect(text(view).match(/while you are away/g)).to.have.length(1)
+    expect(text({ ...view, offline: false })).to.include('ends when you sign out')
+    const plain = { ...view, offline: false, scopes: [] }
+    expect(text(plain)).to.include('after a limited time')
+  })
+
+  it('says what a resource without scopes means', () => {
+    const resources = [{ identifier: 'https://files.example/', scopes: [] }]
+    expect(text({ ...view, resources })).to.include('Act in your name')
+  })
+
+  it('warns of a client on the own machine and of one nobody checked, and only then (P-089, ASVS 10.4.7)', () => {
+    const trusted = consentPage(context, { ...view, localhostOnly: false, unverified: false })
+    expect(parse(trusted).querySelectorAll('[role=note]')).to.deep.equal([])
+    expect(text(view)).to.include('runs on your own computer')
+    expect(text(view)).to.include('Nobody has checked who is behind Harbour')
+  })
+
+  it('links to https alone, in a new tab that learns nothing of us (C12)', () => {
+    const links = parse(consentPage(context, view)).querySelectorAll('a')
+    expect(links).to.have.length(2)
+    for (const link of links) expect(link.getAttribute('rel')).to.equal('noopener noreferrer')
+    for (const uri of [
+      'JaVaScRiPt:alert(1)',
+      'data:text/html,x',
+      'http://x.example/',
+      '//x.example',
+    ]) {
+      const client = { ...view.client, uri, policyUri: uri, tosUri: uri }
+      expect(parse(consentPage(context, { ...view, client })).querySelectorAll('a')).to.deep.equal(
+        [],
+      )
+    }
+  })
+})
+
+describe('interaction/pages: errors and languages', () => {
+  const heading = (error: string, status: number): string | undefined =>
+    parse(errorPage(context, { status, error, id: 'e1' })).querySelector('h1')?.textContent
+
+  it('words an error by its code, an unknown one by its status', () => {
+    expect(heading('access_denied', 400)).to.equal(messages.error.kinds.denied.title)
+    expect(heading('odd', 404)).to.equal(messages.error.kinds.not_found.title)
+    expect(heading('odd', 502)).to.equal(messages.error.kinds.broken.title)
+    expect(heading('constructor', 400)).to.equal(messages.error.kinds.request.title)
+  })
+
+  it('shows the reference, the code and the description', () => {
+    const view = { status: 400, error: 'invalid_scope', description: 'no such scope', id: 'e-42' }
+    const document = parse(errorPage(context, view))
+    expect(document.querySelector('#error-id')?.textContent).to.equal('e-42')
+    expect(document.querySelector('#error-code')?.textContent).to.equal('invalid_scope')
+    expect(document.querySelector('#error-description')?.textContent).to.equal('no such scope')
+  })
+
+  it('speaks the first wanted language it knows, English otherwise', () => {
+    expect(messagesFor('xx', 'en-GB').locale).to.equal('en')
+    expect(messagesFor().locale).to.equal('en')
+    expect(messagesFor('').locale).to.equal('en')
+  })
+
+  it('leaves an unknown scope its name', () => {
+    expect(scopeText(messages, 'profile')).to.equal('See your name and your profile')
+    expect(scopeText(messages, 'toString')).to.equal('toString')
+  })
+})

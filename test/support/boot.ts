@@ -1,0 +1,113 @@
+import { cp } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { loadConfig } from '../../config/load.ts'
+import { type Core, openCore } from '../../src/core.ts'
+import { createLog } from '../../src/log.ts'
+import { startServer } from '../../src/server.ts'
+import { temporaryFolder } from './child.ts'
+import { freePort } from './free-port.ts'
+import { services, servicesFound } from './root-hooks.ts'
+
+/** Where the state of a booted server is. */
+export type StorageKind = 'embedded' | 'services'
+
+export interface TestServer {
+  kind: StorageKind
+  issuer: string
+  core: Core
+  /** The environment that a process would need to be a second node on the same storage. */
+  env: Record<string, string>
+  /** Everything that was logged, at trace level. */
+  logged(): string
+  stop(): Promise<void>
+}
+
+/** One key for all, so that a template can be copied. */
+export const testKey = Buffer.alloc(32, 7).toString('base64')
+
+/** Cheap hashes: what is tested is never their cost. */
+const common = {
+  KEY_ENCRYPTION_KEY: testKey,
+  LOG_LEVEL: 'trace',
+  OPERATOR_EMAIL: 'operator@example.com',
+}
+
+let templateFolder: Promise<string> | undefined
+let databases = 0
+
+async function openFrom(env: Record<string, string>, lines: string[]): Promise<Core> {
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk))
+      done()
+    },
+  })
+  const config = loadConfig(env)
+  return openCore(config, createLog({ level: config.logLevel, destination }), { schema: 'migrate' })
+}
+
+/** A data folder after its first start, made once per run. */
+async function makeTemplateFolder(): Promise<string> {
+  const folder = await temporaryFolder('template')
+  const core = await openFrom({ ...common, DATA_DIR: folder, KEYS_DIR: folder }, [])
+  await core.firstStart()
+  await core.close()
+  return folder
+}
+
+/** Fresh storage of a kind, as environment variables. */
+export async function freshStorage(kind: StorageKind): Promise<Record<string, string>> {
+  const folder = await temporaryFolder('data')
+  if (kind === 'embedded') {
+    templateFolder ??= makeTemplateFolder()
+    await cp(join(await templateFolder, 'postgres'), join(folder, 'postgres'), { recursive: true })
+    return { ...common, DATA_DIR: folder, KEYS_DIR: folder }
+  }
+  const running = services()
+  if (!running) throw new Error('Postgres and Redis are not running')
+  const name = `keyturn_${process.pid}_${databases}`
+  await running.createDatabase(name)
+  return {
+    ...common,
+    DATA_DIR: folder,
+    KEYS_DIR: folder,
+    DATABASE_URL: running.databaseUrl(name),
+    REDIS_URL: running.redisUrl(databases++ % 64),
+  }
+}
+
+/** Starts a server in this process. @param settings environment variables beside those of its storage */
+export async function boot(
+  kind: StorageKind,
+  settings: Record<string, string> = {},
+): Promise<TestServer> {
+  const port = await freePort()
+  const env = { ...(await freshStorage(kind)), ...settings }
+  const lines: string[] = []
+  const core = await openFrom({ PORT: String(port), ...env }, lines)
+  try {
+    await core.firstStart()
+    const server = await startServer(core)
+    return {
+      kind,
+      issuer: core.config.issuer,
+      core,
+      env,
+      logged: () => lines.join(''),
+      async stop() {
+        await server.stop()
+        await core.close()
+      },
+    }
+  } catch (error) {
+    await core.close()
+    throw error
+  }
+}
+
+/** Defines the same suite once for each kind of storage that this machine has. */
+export function onEachStorage(title: string, define: (kind: StorageKind) => void): void {
+  const kinds: StorageKind[] = servicesFound() ? ['embedded', 'services'] : ['embedded']
+  for (const kind of kinds) describe(`${title} [${kind}]`, () => define(kind))
+}

@@ -1,0 +1,144 @@
+import { type SpawnOptions, spawn } from 'node:child_process'
+import { chmodSync, mkdtempSync } from 'node:fs'
+import { mkdir, mkdtemp } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** A process of a test, which dies with the test run at the latest. */
+export interface Child {
+  readonly pid: number
+  readonly exit: Promise<Exit>
+  /** The exit when the process is gone, otherwise `undefined`. */
+  ended(): Exit | undefined
+  stdout(): string
+  stderr(): string
+  /** Sends a signal; nothing happens when the process is gone. */
+  signal(name: NodeJS.Signals): void
+  /** Sends a signal, wakes a stopped process and waits; after 10 s it is killed. */
+  stop(name?: NodeJS.Signals): Promise<Exit>
+}
+
+// The reaper outlives a test run that was killed: it holds the other end of a pipe that only this
+// process has open, and on its end stops what was still running and removes the folder. Each line
+// that it reads is the complete list of running processes.
+const REAPER = `
+trap '' INT TERM HUP
+pids=
+while read -r line; do pids=$line; done
+for pid in $pids; do kill -INT $pid; kill -CONT $pid; done 2>/dev/null
+for pid in $pids; do
+  left=50
+  while [ $left -gt 0 ] && kill -0 $pid 2>/dev/null; do left=$((left - 1)); sleep 0.1; done
+  [ $left -gt 0 ] || kill -KILL $pid 2>/dev/null
+done
+rm -rf "$1"
+`
+
+const running = new Map<number, string>()
+let reaper: { readonly folder: string; readonly list: Socket } | undefined
+
+function startReaper(): { readonly folder: string; readonly list: Socket } {
+  const folder = mkdtempSync(join(tmpdir(), 'keyturn-'))
+  // Postgres runs under a user of its own, which has to pass through.
+  chmodSync(folder, 0o755)
+  const child = spawn('/bin/sh', ['-c', REAPER, 'reaper', folder], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  child.unref()
+  const list = child.stdin as Socket
+  list.unref()
+  return { folder, list }
+}
+
+function tellReaper(): void {
+  reaper ??= startReaper()
+  reaper.list.write(`${[...running.keys()].join(' ')}\n`)
+}
+
+/** A new folder (0700) below the one of this test run, which is removed when the run ends. */
+export async function temporaryFolder(name: string): Promise<string> {
+  reaper ??= startReaper()
+  await mkdir(reaper.folder, { recursive: true })
+  return mkdtemp(join(reaper.folder, `${name}-`))
+}
+
+/** The commands that tests started and that still run. */
+export function runningChildren(): readonly { readonly pid: number; readonly command: string }[] {
+  return [...running].map(([pid, command]) => ({ pid, command }))
+}
+
+/**
+ * Starts a process in a group of its own (Ctrl-C reaches the test run alone, which then stops its
+ * processes in order), keeps its output, and ends it when the test run ends, however that happens.
+ *
+ * @throws Error when the command cannot be started.
+ */
+export async function startChild(
+  command: string,
+  args: readonly string[],
+  options: Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | 'gid'>,
+): Promise<Child> {
+  const process = spawn(command, args, {
+    ...options,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  process.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  process.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const { promise: exit, resolve } = Promise.withResolvers<Exit>()
+  const started = Promise.withResolvers<void>()
+  let ended: Exit | undefined
+  process.once('spawn', started.resolve)
+  process.once('error', started.reject)
+  process.once('exit', () => {
+    if (process.pid !== undefined) running.delete(process.pid)
+    tellReaper()
+  })
+  // "close" and not "exit", so that the output is complete.
+  process.once('close', (code, signal) => {
+    ended = { code, signal }
+    resolve(ended)
+  })
+  await started.promise
+  const { pid } = process
+  if (pid === undefined) throw new Error(`${command} has no process id`)
+  if (process.exitCode === null && process.signalCode === null) {
+    running.set(pid, [command, ...args].join(' '))
+    tellReaper()
+  }
+  const signal = (name: NodeJS.Signals): void => {
+    process.kill(name)
+  }
+  return {
+    pid,
+    exit,
+    ended: () => ended,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    signal,
+    async stop(name = 'SIGTERM') {
+      signal(name)
+      signal('SIGCONT')
+      const impatience = setTimeout(signal, 10_000, 'SIGKILL')
+      try {
+        return await exit
+      } finally {
+        clearTimeout(impatience)
+      }
+    },
+  }
+}

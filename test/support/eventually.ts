@@ -1,0 +1,34 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
+/** How `eventually` waits: the bound and the pause between two looks, both in milliseconds. */
+export interface Patience {
+  readonly within?: number
+  readonly every?: number
+}
+
+/**
+ * Asks again and again until the answer is neither `undefined` nor `false` and returns it. A check
+ * that throws counts as "not yet". Measures with the monotonic clock, so a faked `Date` does not
+ * matter.
+ *
+ * @throws Error naming `what` when the bound (15 s by default) has passed; its cause is the last
+ *   failure of the check.
+ */
+export async function eventually<T>(
+  what: string,
+  check: () => T | Promise<T>,
+  { within = 15_000, every = 25 }: Patience = {},
+): Promise<Exclude<T, undefined | false>> {
+  const deadline = performance.now() + within
+  let cause: unknown
+  do {
+    try {
+      const answer = await check()
+      if (answer !== undefined && answer !== false) return answer as Exclude<T, undefined | false>
+    } catch (error) {
+      cause = error
+    }
+    await pause(every)
+  } while (performance.now() < deadline)
+  throw new Error(`not within ${within} ms: ${what}`, { cause })
+}

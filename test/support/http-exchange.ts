@@ -1,0 +1,73 @@
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { buffer } from 'node:stream/consumers'
+import { type HTMLElement, parse } from 'node-html-parser'
+
+/** An answer, as a page that can be read and acted on. */
+export interface Page {
+  /** The address that was asked. */
+  readonly url: URL
+  readonly status: number
+  readonly headers: Headers
+  readonly body: string
+  /** The parsed HTML (of any body). */
+  readonly root: HTMLElement
+  /** The absolute target of a redirect, `undefined` when the answer is none. */
+  readonly location: URL | undefined
+  /** The parsed JSON body. */
+  json(): unknown
+}
+
+/** A request to send exactly so. */
+export interface Exchange {
+  readonly method: string
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+const PATIENCE = 15_000
+
+/**
+ * Sends one request on a connection of its own and reads the whole answer; redirects are not
+ * followed. Not `fetch`, because that overwrites `Sec-Fetch-Mode` (Fetch, section 4.5) and so cannot
+ * pass for a navigation.
+ *
+ * @throws Error when there is no answer within 15 s.
+ */
+export async function exchange({ method, url, headers, body }: Exchange): Promise<Page> {
+  const { promise, resolve, reject } = Promise.withResolvers<Page>()
+  const send = url.protocol === 'https:' ? requestHttps : requestHttp
+  const signal = AbortSignal.timeout(PATIENCE)
+  const request = send(url, { method, headers: { ...headers }, agent: false, signal })
+  request.once('error', reject)
+  request.once('response', (response) => {
+    const received = new Headers()
+    for (const [name, values] of Object.entries(response.headersDistinct)) {
+      for (const value of values ?? []) received.append(name, value)
+    }
+    buffer(response).then(
+      (bytes) => resolve(page(url, response.statusCode ?? 0, received, bytes.toString('utf8'))),
+      reject,
+    )
+  })
+  request.end(body)
+  return promise
+}
+
+function page(url: URL, status: number, headers: Headers, body: string): Page {
+  const target = status >= 300 && status < 400 ? headers.get('location') : null
+  let root: HTMLElement | undefined
+  return {
+    url,
+    status,
+    headers,
+    body,
+    location: target === null ? undefined : new URL(target, url),
+    get root() {
+      root ??= parse(body)
+      return root
+    },
+    json: () => JSON.parse(body) as unknown,
+  }
+}

@@ -1,0 +1,61 @@
+import { missingPrograms } from './binaries.ts'
+import { runningChildren } from './child.ts'
+import { type Services, startServices } from './services.ts'
+
+const LINGERING = 5_000
+let started: Services | undefined
+
+/** Whether the machine has the programs; known before any hook has run, to describe suites by. */
+export function servicesFound(): boolean {
+  return missingPrograms().length === 0
+}
+
+/** The services of this run, from the first hook on; `undefined` when the machine has none. */
+export function services(): Services | undefined {
+  return started
+}
+
+/** Whether a missing program is a failure (`REQUIRE_SERVICES=1`) or only said. */
+export function servicesRequired(): boolean {
+  return process.env['REQUIRE_SERVICES'] === '1'
+}
+
+/** Says in a box on standard error what this run leaves out. */
+export function sayLoudly(...lines: readonly string[]): void {
+  const width = Math.max(...lines.map((line) => line.length))
+  const edge = '═'.repeat(width + 2)
+  const body = lines.map((line) => `║ ${line.padEnd(width)} ║`).join('\n')
+  process.stderr.write(`\n╔${edge}╗\n${body}\n╚${edge}╝\n`)
+}
+
+/** Mocha calls it once, after the files are loaded and before the first test. */
+export async function mochaGlobalSetup(): Promise<void> {
+  const missing = missingPrograms()
+  if (missing.length > 0) {
+    const what = `NOT TESTED on real Postgres and Redis: no ${missing.join(', no ')} on this machine.`
+    if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for them.`)
+    sayLoudly(
+      what,
+      'Debian: apt-get install postgresql redis-server. Embedded storage alone is tested.',
+    )
+    return
+  }
+  started = await startServices()
+}
+
+/** Mocha calls it once, after the last test; whatever a test left running is a failure. */
+export async function mochaGlobalTeardown(): Promise<void> {
+  await started?.stop()
+  started = undefined
+  const left = runningChildren()
+  for (const { pid } of left) process.kill(pid, 'SIGKILL')
+  // Mocha ends by itself when nothing is left to do. A handle that a test forgot must neither hang
+  // the run nor pass unseen; an unreferenced timer fires only if there is one.
+  setTimeout(() => {
+    sayLoudly('The tests left open:', ...process.getActiveResourcesInfo())
+    process.exit(1)
+  }, LINGERING).unref()
+  if (left.length > 0) {
+    throw new Error(`tests left running: ${left.map(({ command }) => command).join('; ')}`)
+  }
+}

@@ -67,8 +67,9 @@ const table = {
     schema: host,
     default: {
       text: '`127.0.0.1` when the host of the issuer is loopback, else `0.0.0.0`',
-      from: ({ issuer }) =>
-        issuer && (isLoopbackHost(new URL(issuer).hostname) ? '127.0.0.1' : '0.0.0.0'),
+      from: (earlier) =>
+        earlier.issuer &&
+        (isLoopbackHost(new URL(earlier.issuer).hostname) ? '127.0.0.1' : '0.0.0.0'),
     } as DerivedDefault,
     description:
       'The address to listen on. A server for this machine alone is not reachable from others unless told so.',

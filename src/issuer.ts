@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
-import type Provider from 'oidc-provider'
-import { accountRoutes } from './account/routes.ts'
+import { accountMethods, accountRoutes } from './account/routes.ts'
 import { clientMetadata } from './clients/client.ts'
-import { createCsrf } from './http/csrf.ts'
+import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
@@ -15,7 +14,7 @@ import { serveAssets } from './http/static.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
-import { interactionRoutes } from './interaction/routes.ts'
+import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
 import { defaultScope } from './oidc/default-scope.ts'
@@ -40,16 +39,23 @@ export interface IssuerSecrets {
 
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
-/** The addresses of the engine and the methods they take. */
+/** Every address and the methods it takes. */
 const methods = {
   [routes.authorization]: ['GET', 'HEAD'],
+  [`${routes.authorization}/:uid`]: ['GET', 'HEAD'],
   [routes.token]: ['POST', 'OPTIONS'],
   [routes.userinfo]: ['GET', 'HEAD', 'POST', 'OPTIONS'],
   [routes.jwks]: ['GET', 'HEAD', 'OPTIONS'],
   [routes.introspection]: ['POST', 'OPTIONS'],
   [routes.revocation]: ['POST', 'OPTIONS'],
   [routes.end_session]: ['GET', 'HEAD', 'POST'],
+  [`${routes.end_session}/confirm`]: ['POST'],
+  [`${routes.end_session}/success`]: ['GET', 'HEAD'],
   ...Object.fromEntries(discovery.map((path) => [path, ['GET', 'HEAD', 'OPTIONS']])),
+  ...interactionMethods,
+  ...accountMethods,
+  '/healthz': ['GET', 'HEAD'],
+  '/readyz': ['GET', 'HEAD'],
 }
 
 /** Composes one issuer: the engine, our pages, and the middleware in front of both. */
@@ -65,11 +71,7 @@ export function createIssuer(
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
   const pageContext = pageContexts({ basePath, theme: { name: config.themeName } })
-  const refusalPage: RefusalPage = (ctx, refusal) =>
-    errorPage(pageContext(ctx), {
-      ...refusal,
-      ...(refusal.description === undefined ? {} : { description: refusal.description }),
-    })
+  const refusalPage: RefusalPage = (ctx, refusal) => errorPage(pageContext(ctx), refusal)
 
   const access = createResourceAccess(context)
   const structured = createStructuredTokens(
@@ -83,7 +85,12 @@ export function createIssuer(
     cookieKeys: [secrets.cookies.toString('base64url')],
     structured,
     access,
-    pages: enginePages(context, pageContext, refusalPage),
+    pages: enginePages(context, pageContext, refusalPage, async (ctx) => {
+      if (!(await session.account(ctx))) return false
+      ctx.status = 303
+      ctx.redirect(`${basePath}/account`)
+      return true
+    }),
   })
   logRefusals(provider, log, requestIdOf)
 
@@ -92,6 +99,7 @@ export function createIssuer(
   const session = createBrowserSession(provider, context, {
     name: cookieNames(tenant, isHttps).session,
     path: basePath || '/',
+    secure: isHttps,
   })
   const clientName = async (clientId: string) =>
     clientMetadata.safeParse((await context.clients.find(tenant, clientId))?.metadata).data
@@ -111,6 +119,7 @@ export function createIssuer(
     cacheableMetadata([routes.jwks, ...discovery], config.jwksMaxAge),
     interactionRoutes(parts),
     accountRoutes(parts),
+    ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     defaultScope(context),
     tokenTransaction(database),
     structuredEndpoints(provider, context, structured, access),
@@ -118,8 +127,16 @@ export function createIssuer(
   return provider.callback()
 }
 
-function install(provider: Provider, middleware: Middleware[]): void {
-  for (const each of middleware) provider.use(each)
+function install(app: { use(middleware: Middleware): unknown }, table: Middleware[]): void {
+  for (const middleware of table) app.use(middleware)
+}
+
+/** The engine checks its own token on this form; where the form came from is ours to check (security class C23). */
+function ownPagesOnly(path: string, csrf: Csrf): Middleware {
+  return (ctx, next) => {
+    if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
+    return next()
+  }
 }
 
 /** The engine makes absolute addresses with it. */
@@ -134,6 +151,7 @@ function enginePages(
   { tenant, accounts }: IssuerContext,
   pageContext: (ctx: Context, uiLocales?: string) => ReturnType<ReturnType<typeof pageContexts>>,
   refusalPage: RefusalPage,
+  staysSignedIn: (ctx: Context) => Promise<boolean>,
 ): EnginePages {
   const forPeople = new Set([
     'authorization',
@@ -167,12 +185,13 @@ function enginePages(
         },
       )
     },
-    signedOut(ctx) {
+    async signedOut(ctx) {
+      // The engine leads here also whoever chose to stay.
+      if (await staysSignedIn(ctx)) return
       const { client } = ctx.oidc
       ctx.type = 'html'
-      ctx.body = signedOutPage(pageContext(ctx), {
-        ...(client ? { clientName: client.clientName ?? client.clientId } : {}),
-      })
+      const clientName = client?.clientName ?? client?.clientId
+      ctx.body = signedOutPage(pageContext(ctx), clientName === undefined ? {} : { clientName })
     },
   }
 }

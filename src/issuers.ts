@@ -18,11 +18,12 @@ const keysMaxAge = 1000
 interface Built {
   handler: IssuerHandler
   fingerprint: string
+  revision: number
   checkedAt: number
 }
 
 export function createIssuers(capabilities: Capabilities): Issuers {
-  const { clock, config, database, sharedSecrets, signing, tenants } = capabilities
+  const { clock, config, database, log, sharedSecrets, signing, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
   const built = new Map<string, Built>()
@@ -37,26 +38,39 @@ export function createIssuers(capabilities: Capabilities): Issuers {
 
   async function build(tenant: string, current: string): Promise<Built> {
     await signing.ensure(tenant, ['ES256', 'RS256'])
+    const revision = signing.revision()
     const handler = createIssuer(capabilities, tenant, {
       keys: await signing.open(tenant),
       cookies: await sharedSecrets.get(tenant, 'cookies'),
       csrf: await sharedSecrets.get(tenant, 'csrf'),
     })
-    return { handler, fingerprint: current, checkedAt: clock.now() }
+    return { handler, revision, fingerprint: current, checkedAt: clock.now() }
+  }
+
+  async function refresh(tenant: string): Promise<Built | undefined> {
+    const known = built.get(tenant)
+    if (known) known.checkedAt = clock.now()
+    if (!(await tenants.find(tenant))) {
+      built.delete(tenant)
+      return undefined
+    }
+    const revision = signing.revision()
+    const current = await fingerprint(tenant)
+    if (known?.fingerprint === current) return Object.assign(known, { revision })
+    const fresh = await build(tenant, current)
+    built.set(tenant, fresh)
+    return fresh
   }
 
   async function issuerOf(tenant: string): Promise<IssuerHandler | undefined> {
     const known = built.get(tenant)
-    if (known && clock.now() - known.checkedAt < keysMaxAge) return known.handler
-    if (!(await tenants.find(tenant))) return undefined
-    const current = await fingerprint(tenant)
-    if (known?.fingerprint === current) {
-      known.checkedAt = clock.now()
-      return known.handler
+    // A key that this process made must sign from the next request on.
+    if (!known || known.revision !== signing.revision()) return (await refresh(tenant))?.handler
+    // What Postgres has to say may wait: what is known goes on serving while it does not answer.
+    if (clock.now() - known.checkedAt >= keysMaxAge) {
+      refresh(tenant).catch((error: Error) => log.warn({ err: error, tenant }, 'keys not checked'))
     }
-    const fresh = await build(tenant, current)
-    built.set(tenant, fresh)
-    return fresh.handler
+    return known.handler
   }
 
   return {

@@ -1,5 +1,7 @@
+import type { ServerResponse } from 'node:http'
 import type { Core } from './core.ts'
 import { createEdge } from './http/edge.ts'
+import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
 import { createIssuers } from './issuers.ts'
 import { followDatabaseClock } from './storage/storage.ts'
@@ -21,26 +23,31 @@ export async function startServer(core: Core): Promise<Server> {
   const { config, log } = core
   const issuers = createIssuers(core)
   const edge = createEdge(config)
+  const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   let stopping = false
+
+  /** An answer that no issuer gives. */
+  function answer(response: ServerResponse, status: number, body: Record<string, string>): void {
+    const retry = status === 503 ? { 'Retry-After': '2' } : {}
+    response.writeHead(status, { ...headers, ...retry, 'Content-Type': 'application/json' })
+    response.end(JSON.stringify(body))
+  }
 
   const listener = await listen(config, (request, response) => {
     edge.enter(request)
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && request.url === '/readyz') {
-      response.writeHead(503, { 'Content-Type': 'application/json' })
-      response.end(JSON.stringify({ status: 'not ready', reason: 'stopping' }))
+      answer(response, 503, { status: 'not ready', reason: 'stopping' })
       return
     }
     issuers.route(request).then(
       (handle) => {
-        if (handle) return handle(request, response)
-        response.writeHead(404, { 'Content-Type': 'application/json' })
-        return response.end(JSON.stringify({ error: 'not_found' }))
+        if (handle) handle(request, response)
+        else answer(response, 404, { error: 'not_found' })
       },
       (error: Error) => {
         log.error({ err: error }, 'no issuer could answer')
-        response.writeHead(503, { 'Content-Type': 'application/json', 'Retry-After': '2' })
-        response.end(JSON.stringify({ error: 'temporarily_unavailable' }))
+        answer(response, 503, { error: 'temporarily_unavailable' })
       },
     )
   })

@@ -23,6 +23,14 @@ export interface AccountParts {
   pageContext(ctx: Context): PageContext
 }
 
+export const accountMethods = {
+  '/': ['GET', 'HEAD'],
+  '/account': ['GET', 'HEAD'],
+  '/account/callback': ['GET', 'HEAD'],
+  '/account/sign-out': ['POST'],
+  '/account/signed-out': ['GET', 'HEAD'],
+}
+
 /** The pages of whoever is signed in, and the front page. */
 export function accountRoutes(parts: AccountParts): Middleware {
   const { issuer, basePath, session, csrf, config, pageContext } = parts
@@ -87,7 +95,11 @@ export function accountRoutes(parts: AccountParts): Middleware {
     return ctx.redirect(`${basePath}/account/signed-out`)
   })
 
-  router.get('/account/signed-out', (ctx) => html(ctx, signedOutPage(pageContext(ctx), {})))
+  router.get('/account/signed-out', async (ctx) => {
+    if (!(await session.account(ctx))) return html(ctx, signedOutPage(pageContext(ctx), {}))
+    ctx.status = 303
+    return ctx.redirect(`${basePath}/account`)
+  })
 
   return router.routes() as Middleware
 }

@@ -13,6 +13,9 @@ const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\
   error: 'must be scope names separated by single spaces (RFC 6749 §3.3)',
 })
 
+/** RFC 6749 Appendix A.1: VSCHAR. */
+export const clientIdPattern = /^[\x20-\x7E]{1,255}$/
+
 /**
  * What an operator says of a client: the members of RFC 7591 §2 and OpenID Connect Registration §2 that this server
  * honours, and two of our own (`require_pkce`, `resources`). An unknown member is refused, not ignored.
@@ -21,7 +24,7 @@ export const clientMetadata = z
   .strictObject({
     client_id: z
       .string()
-      .regex(/^[\x20-\x7E]{1,255}$/, { error: 'must be 1 to 255 printable ASCII characters' }),
+      .regex(clientIdPattern, { error: 'must be 1 to 255 printable ASCII characters' }),
     client_name: text.optional(),
     client_uri: webUri.optional(),
     policy_uri: webUri.optional(),

@@ -6,7 +6,7 @@ import type { Sealer } from '../secrets/seal.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { createClientStore } from './client.store.ts'
-import { type Client, type ClientMetadata, clientMetadata } from './client.ts'
+import { type Client, type ClientMetadata, clientIdPattern, clientMetadata } from './client.ts'
 
 export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
@@ -54,8 +54,11 @@ export function createClients(deps: Dependencies): Clients {
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 
   return {
-    find: (tenant, clientId) =>
-      cache.get(key(tenant, clientId), () => store.find(tenant, clientId)),
+    // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
+    find: async (tenant, clientId) =>
+      clientIdPattern.test(clientId)
+        ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
+        : undefined,
     list: (tenant) => store.list(tenant),
 
     secretFits(client, secret) {

@@ -1,5 +1,8 @@
 const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]'])
 const longest = 2048
+/** RFC 3986 §2: what parsers drop (tab, line feed) or rewrite (backslash, other scripts) is no part of a URI. */
+const uriCharacters = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/
+const userInformation = /^[^/?#]*\/\/[^/?#]*@/
 
 /** Whether a host name is this machine itself (RFC 8252 §7.3). */
 export function isLoopbackHost(hostname: string): boolean {
@@ -19,13 +22,18 @@ export function isLoopbackHost(hostname: string): boolean {
  */
 export function redirectUriFault(uri: string, type: 'web' | 'native'): string | undefined {
   const parsed = URL.parse(uri)
-  if (!parsed || uri !== uri.trim() || uri.length > longest) {
+  if (!parsed || !uriCharacters.test(uri) || uri.length > longest) {
     return `must be an absolute URI of at most ${longest} characters, it is ${JSON.stringify(uri)}`
   }
   if (uri.includes('#')) return `must not have a fragment, it is ${JSON.stringify(uri)}`
   if (uri.includes('*')) return `must not have a wildcard, it is ${JSON.stringify(uri)}`
-  if (parsed.username || parsed.password) {
+  if (userInformation.test(uri)) {
     return `must not have user information, it is ${JSON.stringify(uri)}`
+  }
+  const isWeb = parsed.protocol === 'https:' || parsed.protocol === 'http:'
+  // "https:host" and "https:///host" are read as "https://host" by browsers, and by nobody else.
+  if (isWeb && !/^https?:\/\/[^/]/.test(uri)) {
+    return `must be written as https://host/path, it is ${JSON.stringify(uri)}`
   }
   switch (parsed.protocol) {
     case 'https:':

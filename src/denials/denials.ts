@@ -15,7 +15,7 @@ export interface Denial {
  * asked for it is answered (architecture §7), and lives as long as the longest token it can touch.
  */
 export interface Denials {
-  /** Denies every token issued up to now that one of these names. */
+  /** Denies every token issued up to now that one of these names; never fewer than before. */
   add(tenant: string, denials: Denial[]): Promise<void>
   /**
    * Whether any of these denies a token.
@@ -51,9 +51,11 @@ export function createDenials({ database, clock }: { database: Database; clock: 
       const now = clock.now()
       await database.execute(
         `insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
-         select $1, kind, subject, $4, $4, $5 from unnest($2::text[], $3::text[]) as t (kind, subject)
+         select distinct $1, kind, subject, $4::timestamptz, $4::timestamptz, $5::timestamptz
+         from unnest($2::text[], $3::text[]) as t (kind, subject) order by 2, 3
          on conflict (tenant_id, kind, subject)
-         do update set not_before = excluded.not_before, expires_at = excluded.expires_at`,
+         do update set not_before = greatest(denials.not_before, excluded.not_before),
+           expires_at = greatest(denials.expires_at, excluded.expires_at)`,
         [
           tenant,
           denials.map(({ kind }) => kind),

@@ -7,7 +7,12 @@ import { equalInConstantTime } from '../secrets/handle.ts'
 export interface Csrf {
   /** @param binding what the form belongs to and only this browser's cookie can name: an interaction, a session */
   token(binding: string): string
-  /** @throws DomainError `csrf_failed` */
+  /**
+   * Whether the form came from a page of ours, whatever token it carries.
+   * @throws DomainError `csrf_failed`
+   */
+  checkOrigin(ctx: Context): void
+  /** Origin and token. @throws DomainError `csrf_failed` */
   check(ctx: Context, binding: string, token: string | undefined): void
 }
 
@@ -16,19 +21,23 @@ export function createCsrf({ secret, issuer }: { secret: Buffer; issuer: string 
   const token = (binding: string) =>
     createHmac('sha256', secret).update(binding).digest('base64url')
 
+  function checkOrigin(ctx: Context): void {
+    if (fromOurPage(ctx, origin, hostname)) return
+    throw new DomainError('csrf_failed', {
+      detail: {
+        check: 'origin',
+        expected: origin,
+        came: ctx.get('origin'),
+        fetch_site: ctx.get('sec-fetch-site'),
+      },
+    })
+  }
+
   return {
     token,
+    checkOrigin,
     check(ctx, binding, given) {
-      if (!fromOurPage(ctx, origin, hostname)) {
-        throw new DomainError('csrf_failed', {
-          detail: {
-            check: 'origin',
-            expected: origin,
-            came: ctx.get('origin'),
-            fetch_site: ctx.get('sec-fetch-site'),
-          },
-        })
-      }
+      checkOrigin(ctx)
       if (given === undefined || !equalInConstantTime(given, token(binding))) {
         throw new DomainError('csrf_failed', { detail: { check: 'token' } })
       }

@@ -46,7 +46,7 @@ function callerOf(request: IncomingMessage, isTrusted: (address: string) => bool
   const claimed = String(request.headers['x-forwarded-for'] ?? '')
     .split(',')
     .map((address) => plain(address.trim()))
-    .reverse()
+    .toReversed()
   for (const address of claimed) {
     if (!isTrusted(caller) || !/^[\da-fA-F.:]{2,45}$/.test(address)) break
     caller = address

@@ -8,7 +8,16 @@ import type { Middleware } from 'koa'
  * them belongs to the client (K-24). There is no Cross-Origin-Opener-Policy: clients sign people in from pop-ups.
  */
 export function securityHeaders({ isHttps }: { isHttps: boolean }): Middleware {
-  const headers: Record<string, string> = {
+  const headers = securityHeadersOf({ isHttps })
+  return (ctx, next) => {
+    ctx.set(headers)
+    return next()
+  }
+}
+
+/** The same for answers that no issuer gives: to an unknown one, and to what is not HTTP. */
+export function securityHeadersOf({ isHttps }: { isHttps: boolean }): Record<string, string> {
+  return {
     'Cache-Control': 'no-store',
     'Content-Security-Policy':
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; " +
@@ -19,9 +28,5 @@ export function securityHeaders({ isHttps }: { isHttps: boolean }): Middleware {
     'Cross-Origin-Resource-Policy': 'same-origin',
     'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
     ...(isHttps ? { 'Strict-Transport-Security': 'max-age=63072000; includeSubDomains' } : {}),
-  }
-  return (ctx, next) => {
-    ctx.set(headers)
-    return next()
   }
 }

@@ -3,11 +3,19 @@ import { DomainError } from '../errors.ts'
 
 /**
  * Refuses methods that an address does not take, before anything else looks at the request (ASVS 4.1.4, P-040).
- * @param methods allowed methods by path; paths that are not listed are somebody else's business
+ * @param methods allowed methods by path, in which `:name` stands for one segment; paths that are not listed are
+ *   somebody else's business
  */
 export function allowedMethods(methods: Record<string, string[]>): Middleware {
+  const rules = Object.entries(methods).map(
+    ([path, allowed]) =>
+      [
+        new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')}/?$`),
+        allowed,
+      ] as const,
+  )
   return (ctx, next) => {
-    const allowed = methods[ctx.path]
+    const [, allowed] = rules.find(([pattern]) => pattern.test(ctx.path)) ?? []
     if (allowed && !allowed.includes(ctx.method)) {
       ctx.set('Allow', allowed.join(', '))
       throw new DomainError('method_not_allowed', {

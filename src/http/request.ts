@@ -14,6 +14,11 @@ function withoutHandles(path: string): string {
   return path.replaceAll(/[\w-]{20,}/g, ':id')
 }
 
+/** Requests that say nothing about anybody's use of the server. */
+function isProbe(path: string): boolean {
+  return path === '/healthz' || path === '/readyz' || path.startsWith('/assets/')
+}
+
 /** Gives the request its id and writes one line when it is done. */
 export function requestLog(log: Log): Middleware {
   return async (ctx: Context, next) => {
@@ -24,7 +29,7 @@ export function requestLog(log: Log): Middleware {
     try {
       await next()
     } finally {
-      log.debug(
+      log[isProbe(ctx.path) ? 'debug' : 'info'](
         {
           request_id: id,
           method: ctx.method,

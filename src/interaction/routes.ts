@@ -3,6 +3,11 @@ import type { Middleware } from 'koa'
 import { type ConsentParts, consentRoutes } from './consent.routes.ts'
 import { type SignInParts, signInRoutes } from './sign-in.routes.ts'
 
+export const interactionMethods = {
+  '/interaction/:uid': ['GET', 'HEAD'],
+  '/interaction/:uid/:step': ['GET', 'HEAD', 'POST'],
+}
+
 /** The pages a person sees on the way to a token: `/interaction/:uid` shows the step that is due. */
 export function interactionRoutes(parts: SignInParts & ConsentParts): Middleware {
   const router = new Router()
@@ -11,6 +16,12 @@ export function interactionRoutes(parts: SignInParts & ConsentParts): Middleware
   router.get('/interaction/:uid', async (ctx) => {
     const interaction = await parts.interactions.find(ctx, ctx.params['uid'] as string)
     await steps[interaction.step](ctx, interaction)
+  })
+
+  // The address of a form that came back, typed or bookmarked: which step is due is not for the address to say.
+  router.get('/interaction/:uid/:step', (ctx) => {
+    ctx.status = 303
+    ctx.redirect(`${parts.basePath}/interaction/${ctx.params['uid']}`)
   })
   return router.routes() as Middleware
 }

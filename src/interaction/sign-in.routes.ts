@@ -82,11 +82,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     { email }: PasswordStep,
     error?: PasswordView['error'],
   ) {
-    ctx.status = error === undefined ? 200 : 400
+    ctx.status = error === undefined ? 200 : error === 'busy' ? 503 : 400
+    if (error === 'busy') ctx.set('Retry-After', '2')
     ctx.type = 'html'
     ctx.body = passwordPage(parts.pageContext(ctx, uiLocales), {
       action: at(uid, 'password'),
       csrf: csrf.token(uid),
+      cancel: { action: at(uid, 'abort') },
       email,
       minLength: config.passwordMinLength,
       ...(error === undefined ? {} : { error }),
@@ -122,7 +124,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     if (mustChange) {
       const step: PasswordStep = { ...mustChange, email: account.email }
       await shortLived.put(stepKey(uid), step, passwordStepTtl)
-      return showPassword(ctx, interaction, step)
+      ctx.status = 303
+      return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
     }
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'signed in')
     ctx.status = 303
@@ -147,6 +150,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       if (isDomainError(error, 'password_policy')) {
         const { rule } = error.detail as { rule: PasswordView['error'] }
         return showPassword(ctx, interaction, step, rule)
+      }
+      if (isDomainError(error, 'hash_queue_full')) {
+        return showPassword(ctx, interaction, step, 'busy')
       }
       if (!isDomainError(error, 'credentials_invalid')) throw error
       await shortLived.delete(stepKey(uid))

@@ -14,17 +14,18 @@ export interface BrowserSession {
 export function createBrowserSession(
   provider: Provider,
   { tenant, accounts, sessions }: IssuerContext,
-  cookie: { name: string; path: string },
+  cookie: { name: string; path: string; secure: boolean },
 ): BrowserSession {
   return {
     async account(ctx) {
-      const { accountId } = await provider.Session.get(ctx as never)
+      const { accountId } = await provider.Session.get(ctx)
       return accountId === undefined ? undefined : accounts.active(tenant, accountId)
     },
     async signOut(ctx) {
-      const { uid } = await provider.Session.get(ctx as never)
+      const { uid } = await provider.Session.get(ctx)
       await sessions.end(tenant, uid, 'signed_out')
-      ctx.cookies.set(cookie.name, null, { path: cookie.path, signed: true })
+      const { name, ...options } = cookie
+      ctx.cookies.set(name, null, { ...options, httpOnly: true, sameSite: 'lax', signed: true })
     },
   }
 }

@@ -23,7 +23,7 @@ import { currentTokenRequest } from './token-request.ts'
 export interface EnginePages {
   error(ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): void
   logout(ctx: KoaContextWithOIDC, form: { action: string; xsrf: string }): void | Promise<void>
-  signedOut(ctx: KoaContextWithOIDC): void
+  signedOut(ctx: KoaContextWithOIDC): void | Promise<void>
 }
 
 export interface ProviderParts {
@@ -114,7 +114,7 @@ function configuration(parts: ProviderParts): Configuration {
         logoutSource: (ctx) =>
           pages.logout(ctx, {
             action: `${basePath}${routes.end_session}/confirm`,
-            xsrf: (ctx.oidc.session?.state as { secret: string }).secret,
+            xsrf: (ctx.oidc.session as unknown as { state: { secret: string } }).state.secret,
           }),
         postLogoutSuccessSource: pages.signedOut,
       },

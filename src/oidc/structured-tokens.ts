@@ -89,10 +89,10 @@ function toPayload(claims: AccessTokenClaims, accountId: string | undefined): Ad
   }
   return {
     kind: gid === undefined ? 'ClientCredentials' : 'AccessToken',
-    jti: claims.jti as string,
-    iat: claims.iat as number,
-    exp: claims.exp as number,
-    aud: claims.aud as string,
+    jti: claims.jti,
+    iat: claims.iat,
+    exp: claims.exp,
+    aud: claims.aud,
     clientId: claims.client_id,
     extra: { ...extra },
     ...(claims.scope === undefined ? {} : { scope: claims.scope }),

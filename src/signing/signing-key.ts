@@ -36,5 +36,5 @@ export function inUse<Key extends SigningKey>(keys: Key[], now: number): Key[] {
   const rank = (key: Key) => published.indexOf(stateOf(key, now))
   return keys
     .filter((key) => rank(key) >= 0)
-    .sort((a, b) => rank(a) - rank(b) || b.activateAt - a.activateAt)
+    .toSorted((a, b) => rank(a) - rank(b) || b.activateAt - a.activateAt)
 }

@@ -14,6 +14,8 @@ export interface SigningKeys {
   /** The keys in use, with their private parts, in the order in which the engine has to see them. */
   open(tenant: string): Promise<OpenSigningKey[]>
   list(tenant: string): Promise<SigningKey[]>
+  /** Rises whenever this process changes keys. */
+  revision(): number
 }
 
 export interface OpenSigningKey extends SigningKey {
@@ -32,6 +34,7 @@ export function createSigningKeys({
   sealer: Sealer
 }): SigningKeys {
   const store = createSigningKeyStore({ database, clock })
+  let revision = 0
 
   async function missing(tenant: string, algs: SigningAlg[]): Promise<SigningAlg[]> {
     const there = new Set(inUse(await store.list(tenant), clock.now()).map(({ alg }) => alg))
@@ -65,6 +68,7 @@ export function createSigningKeys({
         await store.lock(tenant)
         const still = await missing(tenant, wanted)
         for (const key of keys) if (still.includes(key.alg)) await store.insert(tenant, key)
+        revision++
         return still.length > 0
       })
     },
@@ -74,6 +78,7 @@ export function createSigningKeys({
         privateJwk: JSON.parse(sealer.open(purpose(tenant, key.kid), sealed)) as JWK,
       }))
     },
+    revision: () => revision,
     list: async (tenant) =>
       (await store.list(tenant)).map(({ sealed: _sealed, ...key }): SigningKey => key),
   }

@@ -70,8 +70,8 @@ function overDataSource(dataSource: DataSource, onClose?: () => Promise<void>): 
   const context = new AsyncLocalStorage<Unit>()
 
   async function run(sql: string, parameters: unknown[] = []) {
-    const unit = context.getStore()
-    if (unit?.isOpen()) return unit.run(sql, parameters)
+    const open = context.getStore()
+    if (open?.isOpen()) return open.run(sql, parameters)
     const runner = dataSource.createQueryRunner()
     try {
       return await runner.query(sql, parameters, true)
@@ -86,18 +86,15 @@ function overDataSource(dataSource: DataSource, onClose?: () => Promise<void>): 
       let commit = false
       try {
         commit = await work(own)
+        if (commit) await own.commit()
       } catch (error) {
         await own.rollback()
         await context.exit(() => own.settleRefusal(transaction))
         throw error
       }
-      if (commit) {
-        await own.commit()
-        await context.exit(() => own.settleCommit())
-      } else {
-        await own.rollback()
-        await context.exit(() => own.settleRefusal(transaction))
-      }
+      if (commit) return context.exit(() => own.settleCommit())
+      await own.rollback()
+      await context.exit(() => own.settleRefusal(transaction))
     })
   }
 

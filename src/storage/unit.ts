@@ -13,13 +13,16 @@ type Effect = () => Promise<unknown>
 export interface Unit {
   /** BEGIN, once; later calls wait for it. */
   open(): Promise<void>
+  /** True from `open()` on for good: a statement that comes after the end is refused, never run on its own. */
   isOpen(): boolean
   run(sql: string, parameters: unknown[]): Promise<QueryResult>
   /** For what must not happen while row locks are held (network), or only when the work is kept. */
   afterCommit(effect: Effect): void
   /** For what must stay although the work is undone: a spent `jti`, the end of a family that was replayed. */
   onRefusal(effect: Effect): void
+  /** @throws the error of a statement that failed, whoever overlooked it: Postgres has undone everything by then */
   commit(): Promise<void>
+  /** Never fails: what a lost connection did not undo, Postgres does. */
   rollback(): Promise<void>
   settleCommit(): Promise<void>
   settleRefusal(transaction: (work: () => Promise<void>) => Promise<void>): Promise<void>
@@ -30,20 +33,25 @@ export function createUnit(connect: () => QueryRunner): Unit {
   let runner: QueryRunner | undefined
   let begun: Promise<void> | undefined
   let ended = false
+  let failure: { error: unknown } | undefined
   let last: Promise<unknown> = Promise.resolve()
   const commits: Effect[] = []
   const refusals: Effect[] = []
 
-  async function end(how: 'commitTransaction' | 'rollbackTransaction'): Promise<void> {
+  /** Waits for what is under way and gives the connection back, whatever becomes of `work`. */
+  async function end(work: (runner: QueryRunner) => Promise<void>): Promise<void> {
     if (!runner || ended) return
-    await last.catch(() => undefined)
     ended = true
     try {
-      if (runner.isTransactionActive) await runner[how]()
+      await begun
+      await last
+      await work(runner)
     } finally {
       await runner.release()
     }
   }
+
+  const undo = (open: QueryRunner) => open.rollbackTransaction().catch(() => undefined)
 
   return {
     open() {
@@ -53,20 +61,28 @@ export function createUnit(connect: () => QueryRunner): Unit {
       })()
       return begun
     },
-    isOpen: () => begun !== undefined && !ended,
+    isOpen: () => begun !== undefined,
     // The engine issues statements in parallel; one connection takes them one after the other.
     run(sql, parameters) {
+      if (ended)
+        return Promise.reject(new Error('a statement came after the end of its transaction'))
       const next = last
-        .catch(() => undefined)
         .then(() => begun)
         .then(() => (runner as QueryRunner).query(sql, parameters, true))
-      last = next
+      last = next.catch((error: unknown) => {
+        failure ??= { error }
+      })
       return next
     },
     afterCommit: (effect) => void commits.push(effect),
     onRefusal: (effect) => void refusals.push(effect),
-    commit: () => end('commitTransaction'),
-    rollback: () => end('rollbackTransaction'),
+    commit: () =>
+      end(async (open) => {
+        if (!failure) return open.commitTransaction()
+        await undo(open)
+        throw failure.error
+      }),
+    rollback: () => end(undo).catch(() => undefined),
     async settleCommit() {
       for (const effect of commits) await effect()
     },

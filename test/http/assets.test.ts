@@ -61,7 +61,7 @@ function palette(scheme: string): (name: string) => string {
 
 /** WCAG 2.2, definition of contrast ratio. */
 function contrast(one: string, other: string): number {
-  const [brighter = 0, darker = 0] = [luminance(one), luminance(other)].sort((a, b) => b - a)
+  const [brighter = 0, darker = 0] = [luminance(one), luminance(other)].toSorted((a, b) => b - a)
   return (brighter + 0.05) / (darker + 0.05)
 }
 

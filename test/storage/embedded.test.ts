@@ -130,7 +130,7 @@ describe('the lock of the data folder', () => {
       ),
     )
     await eventually('each has an answer', () => starters.every((child) => child.stdout() !== ''))
-    const answers = starters.map((child) => child.stdout().trim()).sort()
+    const answers = starters.map((child) => child.stdout().trim()).toSorted()
     await Promise.all(starters.map((child) => child.stop('SIGKILL')))
     expect(answers).to.deep.equal(['held', 'storage_locked', 'storage_locked', 'storage_locked'])
   })

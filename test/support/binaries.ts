@@ -22,7 +22,7 @@ export function findProgram(...names: readonly string[]): string | undefined {
 function debianFolders(): string[] {
   try {
     return readdirSync(DEBIAN)
-      .sort((a, b) => Number(b) - Number(a))
+      .toSorted((a, b) => Number(b) - Number(a))
       .map((version) => join(DEBIAN, version, 'bin'))
   } catch {
     return []

@@ -8,6 +8,7 @@ import { startServer } from '../../src/server.ts'
 import { temporaryFolder } from './child.ts'
 import { freePort } from './free-port.ts'
 import { services, servicesFound } from './root-hooks.ts'
+import { dump, secretsIn } from './witness.ts'
 
 /** Where the state of a booted server is. */
 export type StorageKind = 'embedded' | 'services'
@@ -20,6 +21,7 @@ export interface TestServer {
   env: Record<string, string>
   /** Everything that was logged, at trace level. */
   logged(): string
+  /** Stops it, and fails when a secret that was used is in its stores or its log (architecture §5, C19). */
   stop(): Promise<void>
 }
 
@@ -97,7 +99,10 @@ export async function boot(
       logged: () => lines.join(''),
       async stop() {
         await server.stop()
+        const kept = await dump(core.database, env['REDIS_URL'])
         await core.close()
+        const found = secretsIn(kept + lines.join(''))
+        if (found.length > 0) throw new Error(`kept or logged: ${found.join(', ')}`)
       },
     }
   } catch (error) {

@@ -1,5 +1,6 @@
+import type { Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import type { TestServer } from './boot.ts'
+import { remember } from './witness.ts'
 
 /** Somebody who signs in. */
 export const alice = {
@@ -47,7 +48,8 @@ export const ordersApi = {
 }
 
 /** Declares an account, clients and a resource server: what most stories need. */
-export async function furnish({ core }: TestServer, tenant = defaultTenant): Promise<void> {
+export async function furnish({ core }: { core: Core }, tenant = defaultTenant): Promise<void> {
+  remember(alice.password, web.client_secret, machine.client_secret, ordersApi.client_secret)
   await core.resources.declare(tenant, {
     identifier: api,
     name: 'Orders',

@@ -28,6 +28,9 @@ export interface Exchange {
 
 const PATIENCE = 15_000
 
+/** Without script, what stands in `noscript` is part of the page. */
+const withoutScript = { blockTextElements: { script: true, style: true, noscript: false } }
+
 /**
  * Sends one request on a connection of its own and reads the whole answer; redirects are not
  * followed. Not `fetch`, because that overwrites `Sec-Fetch-Mode` (Fetch, section 4.5) and so cannot
@@ -65,7 +68,7 @@ function page(url: URL, status: number, headers: Headers, body: string): Page {
     body,
     location: target === null ? undefined : new URL(target, url),
     get root() {
-      root ??= parse(body)
+      root ??= parse(body, withoutScript)
       return root
     },
     json: () => JSON.parse(body) as unknown,

@@ -18,7 +18,7 @@ export const en: Messages = {
     errors: {
       invalid: 'That username and password do not match. Check both and try again.',
       missing: 'Enter your e-mail address or username and your password.',
-      busy: 'There were too many attempts. Wait a few minutes, then try again.',
+      busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
       one_time_expired: 'This one-time password is no longer valid. Ask for a new one.',
     },
   },
@@ -70,6 +70,7 @@ export const en: Messages = {
       same: 'That is the one-time password. Choose one you have not used here before.',
       too_long: 'That password is too long. Choose a shorter one.',
       missing: 'Type your new password into both fields.',
+      busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
     },
   },
   logout: {

@@ -1,6 +1,6 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
-import { alert, csrfField, name } from './parts.ts'
+import { alert, cancelForm, csrfField, name } from './parts.ts'
 
 export type LoginView = {
   action: string
@@ -39,13 +39,7 @@ ${csrfField(view.csrf)}
 </div>
 <button id="sign-in" class="kt-button" type="submit">${login.submit}</button>
 </form>
-${
-  view.cancel &&
-  html`<form id="cancel-form" class="kt-second" method="post" action="${view.cancel.action}">
-${csrfField(view.csrf)}
-<button id="cancel" class="kt-button kt-plain" type="submit">${login.cancel}</button>
-</form>`
-}`,
+${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })
 }
 

@@ -51,7 +51,7 @@ export type Messages = {
     confirm: string
     hint: (minLength: number) => string
     submit: string
-    errors: Record<'mismatch' | 'same' | 'too_long' | 'missing', string> & {
+    errors: Record<'mismatch' | 'same' | 'too_long' | 'missing' | 'busy', string> & {
       too_short: (minLength: number) => string
     }
   }

@@ -18,6 +18,14 @@ export function alert(id: string, text: HtmlValue): Html {
   return html`<div class="kt-alert" id="${id}" role="alert"><p>${text}</p></div>`
 }
 
+/** The way back to the application without doing what the page asks for. */
+export function cancelForm(action: string, csrf: string, label: string): Html {
+  return html`<form id="cancel-form" class="kt-second" method="post" action="${action}">
+${csrfField(csrf)}
+<button id="cancel" class="kt-button kt-plain" type="submit">${label}</button>
+</form>`
+}
+
 /** Terms and their values, one row each; rows without a value are left out. */
 export function facts(rows: ReadonlyArray<readonly [term: string, value: HtmlValue]>): Html {
   const present = rows.filter(([, value]) => value !== undefined && value !== false)

@@ -1,6 +1,6 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
-import { alert, csrfField, name } from './parts.ts'
+import { alert, cancelForm, csrfField, name } from './parts.ts'
 
 export type PasswordView = {
   action: string
@@ -8,7 +8,8 @@ export type PasswordView = {
   email: string
   /** In characters. */
   minLength: number
-  error?: 'too_short' | 'mismatch' | 'same' | 'too_long' | 'missing'
+  error?: 'too_short' | 'mismatch' | 'same' | 'too_long' | 'missing' | 'busy'
+  cancel?: { action: string }
 }
 
 /**
@@ -35,7 +36,7 @@ ${csrfField(view.csrf)}
 </div>
 <div class="kt-field">
 <label for="new_password">${password.newPassword}</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && html` aria-invalid="true"`} autofocus>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && error !== 'busy' && html` aria-invalid="true"`} autofocus>
 <p class="kt-hint" id="password-hint">${password.hint(view.minLength)}</p>
 </div>
 <div class="kt-field">
@@ -43,7 +44,8 @@ ${csrfField(view.csrf)}
 <input id="confirm_password" name="confirm_password" type="password" autocomplete="new-password"${both && html` aria-invalid="true" aria-describedby="password-error"`}>
 </div>
 <button id="save-password" class="kt-button" type="submit">${password.submit}</button>
-</form>`,
+</form>
+${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
   })
 }
 

@@ -24,7 +24,7 @@ export function engineMetadata({ scope, ...metadata }: ClientMetadata): AdapterP
     ...(scope === undefined ? {} : { registered_scope: scope }),
     response_types: usesCode ? ['code'] : [],
     ...(metadata.token_endpoint_auth_method === 'none' ? {} : { client_secret: nobodysSecret }),
-  } as AdapterPayload
+  }
 }
 
 /** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */

@@ -51,8 +51,10 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
     },
     findByUid: async () => undefined,
     async consume(id) {
-      const { exp = 0 } = (await load(id)) ?? {}
-      const first = await singleUse.spend(spentKey(id), (exp + clockTolerance) * 1000)
+      const stored = await load(id)
+      // A claim that ends before the artifact would let it be used again, should it come back from a backup.
+      if (!stored?.exp) throw invalidGrant(`${model} vanished`)
+      const first = await singleUse.spend(spentKey(id), (stored.exp + clockTolerance) * 1000)
       if (!first) throw invalidGrant(`${model} already used`)
     },
     destroy: (id) => shortLived.delete(keyOf(id)),

@@ -1,0 +1,133 @@
+import { defineConfig } from 'oxlint'
+
+/**
+ * Who may import whom (architecture: the tree). A folder may use those that stand left of it, never those to its right;
+ * each library has one home. Overrides replace each other, so every row states all that it forbids.
+ */
+const layers: string[][] = [
+  ['storage', 'secrets'],
+  ['http'],
+  ['tenants', 'single-use', 'denials', 'signing', 'registration'],
+  ['accounts', 'clients', 'resources'],
+  ['grants'],
+  ['families'],
+  ['sessions'],
+  ['oidc'],
+  ['interaction', 'account'],
+  ['cli'],
+]
+
+/** Library → the places that may import it; type imports of Koa are the middleware's signature everywhere. */
+const homes: Record<string, string[]> = {
+  'oidc-provider': ['oidc'],
+  typeorm: ['storage', 'migrations'],
+  pg: ['storage'],
+  '@electric-sql/pglite': ['storage'],
+  ioredis: ['storage'],
+  argon2: ['accounts'],
+  jose: ['signing', 'oidc'],
+  pino: ['log'],
+  commander: ['cli'],
+  yaml: ['cli'],
+  '@koa/router': ['interaction', 'account'],
+}
+
+function importsOf(folder: string, forbidden: string[]) {
+  const foreign = Object.keys(homes).filter((library) => !homes[library]?.includes(folder))
+  return [
+    'error' as const,
+    {
+      patterns: [
+        ...(forbidden.length > 0
+          ? [
+              {
+                group: forbidden.flatMap((other) => [`../${other}/**`, `../../${other}/**`]),
+                message: `${folder}/ must not know this folder.`,
+              },
+            ]
+          : []),
+        {
+          group: foreign.flatMap((library) => [library, `${library}/**`]),
+          message: `${folder}/ is not the home of this library.`,
+        },
+        {
+          group: ['oidc-provider/**'],
+          message: 'The inside of the engine may change at any time.',
+        },
+      ],
+    },
+  ]
+}
+
+/** Both a capability that knows HTTP and one that knows the composition root would turn the arrows round. */
+const roots = ['core.ts', 'server.ts', 'issuer.ts', 'issuers.ts', 'main.ts']
+
+const folders = layers.flatMap((layer, rank) =>
+  layer.map((folder) => {
+    const above = layers.slice(rank + 1).flat()
+    // A capability does not know HTTP either; its routes would.
+    const capability = rank > 1 && rank < 7
+    return {
+      files: [`src/${folder}/**`],
+      rules: {
+        'no-restricted-imports': importsOf(folder, [
+          ...above,
+          ...(capability || folder === 'oidc' ? ['http'] : []),
+        ]),
+      },
+    }
+  }),
+)
+
+export default defineConfig({
+  plugins: ['typescript', 'import', 'promise', 'node', 'unicorn', 'oxc'],
+  categories: { correctness: 'error', suspicious: 'error' },
+  options: { typeAware: true, denyWarnings: true, reportUnusedDisableDirectives: 'error' },
+  ignorePatterns: ['coverage', 'data'],
+  rules: {
+    'max-lines': ['error', { max: 400 }],
+    'no-restricted-imports': importsOf('src', []),
+    'import/no-cycle': 'error',
+    'import/no-default-export': 'error',
+    'node/no-process-env': 'error',
+    'typescript/no-floating-promises': 'error',
+    'typescript/no-misused-promises': 'error',
+    'typescript/no-explicit-any': 'error',
+    'typescript/await-thenable': 'error',
+    // Functions close over their state here and never use `this`.
+    'typescript/unbound-method': 'off',
+    // Rows, parsed JSON and the engine's payloads come without types; what they are is said once, where they enter.
+    'typescript/no-unsafe-type-assertion': 'off',
+    'unicorn/consistent-function-scoping': 'off',
+    'import/no-named-as-default': 'off',
+    'import/no-named-as-default-member': 'off',
+    'typescript/no-misused-spread': 'off',
+    // A promise's error that is mapped where it arises reads better than a try block around one line.
+    'promise/always-return': 'off',
+    'promise/catch-or-return': 'off',
+  },
+  overrides: [
+    ...folders,
+    {
+      files: ['config/**'],
+      rules: {
+        'node/no-process-env': 'off',
+        'no-restricted-imports': importsOf('config', [...layers.flat(), ...roots]),
+      },
+    },
+    { files: ['src/log.ts'], rules: { 'no-restricted-imports': importsOf('log', []) } },
+    { files: ['migrations/**'], rules: { 'no-restricted-imports': importsOf('migrations', []) } },
+    {
+      files: ['test/**', 'bench/**', '*.config.ts'],
+      rules: {
+        'no-restricted-imports': 'off',
+        'node/no-process-env': 'off',
+        'import/no-default-export': 'off',
+        // Chai's assertions are expressions, and tables in tests read best as they are.
+        'no-unused-expressions': 'off',
+        'no-control-regex': 'off',
+        'unicorn/no-useless-spread': 'off',
+      },
+    },
+  ],
+})

@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import {
+  type AccountOutput,
+  accountOutput,
+  findAccount,
+  type OneTimePasswordOutput,
+  renderOneTimePassword,
+} from './account-output.ts'
+import type { Command } from './command.ts'
+import { ofTenant, tenantOption } from './tenant-option.ts'
+
+const input = z.strictObject({ ...ofTenant, identifier: z.string() })
+
+type Output = { account: AccountOutput } & OneTimePasswordOutput
+
+/** `accounts reset`: `{ account, one_time_password, one_time_password_expires_in }`. */
+export const accountsReset: Command<z.infer<typeof input>, Output> = {
+  input,
+  prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
+  async execute(core, wanted) {
+    const account = await findAccount(core, wanted)
+    return {
+      account: accountOutput(account),
+      one_time_password: await core.accounts.resetPassword(account),
+      one_time_password_expires_in: core.config.oneTimePasswordTtl,
+    }
+  },
+  render: ({ account, ...password }) =>
+    [
+      `The password of ${account.email} is void now.`,
+      renderOneTimePassword(password),
+      ...(account.disabled ? ['The account is disabled: "accounts enable" lets it sign in.'] : []),
+    ].join('\n'),
+}

@@ -1,0 +1,156 @@
+import { z } from 'zod'
+import { identifierKey, roles } from '../accounts/account.ts'
+import { clientMetadata } from '../clients/client.ts'
+import { resourceServerDeclaration } from '../resources/resource-server.ts'
+import { tenantIdPattern } from '../tenants/tenant.ts'
+import { invalid, type OperatorDocument } from './document.ts'
+import { type Fault, faultsOf } from './faults.ts'
+import { resolveSecret, type SecretSources } from './secret-reference.ts'
+
+/** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
+export const clientDeclaration = clientMetadata
+  .safeExtend({
+    client_secret: z
+      .string()
+      .regex(/^[\x20-\x7E]{16,512}$/, { error: 'must be 16 to 512 printable ASCII characters' })
+      .optional(),
+  })
+  .superRefine((client, context) => {
+    if (client.client_secret === undefined || client.token_endpoint_auth_method !== 'none') return
+    const message = 'a public client (token_endpoint_auth_method none) has none'
+    context.addIssue({ code: 'custom', path: ['client_secret'], message })
+  })
+
+const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
+  error: 'must be 1 to 200 characters without control characters',
+})
+
+export const accountDeclaration = z.strictObject({
+  email: z
+    .string()
+    .max(254)
+    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, { error: 'must be an e-mail address' }),
+  username: line
+    .refine((name) => !identifierKey(name).includes('@') && name === name.trim(), {
+      error: 'must have no "@", so that it can never be an e-mail address, and no space around it',
+    })
+    .optional(),
+  name: line.optional(),
+  password: z.string().optional(),
+  email_verified: z.boolean().optional(),
+  roles: z.array(z.enum(roles)).optional(),
+  disabled: z.boolean().optional(),
+})
+
+const sections = {
+  resource_servers: z.array(resourceServerDeclaration).default([]),
+  clients: z.array(clientDeclaration).default([]),
+  accounts: z.array(accountDeclaration).default([]),
+}
+
+const tenantDeclaration = z.strictObject({
+  id: z.string().regex(tenantIdPattern, {
+    error: 'must be 1 to 63 lower-case letters, digits and hyphens',
+  }),
+  name: line,
+  ...sections,
+})
+
+export const applyDocument = z.strictObject({
+  ...sections,
+  tenants: z.array(tenantDeclaration).default([]),
+})
+
+export type ApplyDocument = z.infer<typeof applyDocument>
+export type Sections = z.infer<z.ZodObject<typeof sections>>
+
+/**
+ * Checks a document and resolves its secrets.
+ * @param tenant whose the sections at the top are
+ * @throws DomainError `apply_invalid` with every fault: where, what was expected, what came
+ */
+export async function checkApplyFile(
+  document: OperatorDocument,
+  tenant: string,
+  env: NodeJS.ProcessEnv,
+): Promise<ApplyDocument> {
+  const content = structuredClone(document.content)
+  const faults = [
+    ...(await resolveSecrets(content, { env, folder: document.folder })),
+    ...faultsOf(applyDocument, content),
+    ...repetitions(content, tenant),
+  ]
+  if (faults.length > 0) throw invalid('apply_invalid', document.name, faults)
+  return applyDocument.parse(content)
+}
+
+type Lenient = Record<string, unknown>
+
+function itemsOf(holder: Lenient, section: string): Array<[Lenient, number]> {
+  const items = holder[section]
+  if (!Array.isArray(items)) return []
+  return items.flatMap((item: unknown, i) =>
+    isObject(item) ? [[item, i] as [Lenient, number]] : [],
+  )
+}
+
+function isObject(value: unknown): value is Lenient {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Every holder of sections, valid or not: the document itself and its tenants. */
+function holdersOf(content: unknown): Array<[Lenient, PropertyKey[]]> {
+  if (!isObject(content)) return []
+  const tenants = itemsOf(content, 'tenants').map(([item, i]): [Lenient, PropertyKey[]] => [
+    item,
+    ['tenants', i],
+  ])
+  return [[content, []], ...tenants]
+}
+
+async function resolveSecrets(content: unknown, sources: SecretSources): Promise<Fault[]> {
+  const faults: Fault[] = []
+  for (const [holder, path] of holdersOf(content)) {
+    for (const [section, member] of [
+      ['clients', 'client_secret'],
+      ['accounts', 'password'],
+    ] as const) {
+      for (const [item, i] of itemsOf(holder, section)) {
+        faults.push(...(await resolveSecret(item, member, [...path, section, i], sources)))
+      }
+    }
+  }
+  return faults
+}
+
+const identities = { resource_servers: 'identifier', clients: 'client_id', accounts: 'email' }
+
+/** What is declared twice would change again at every apply. */
+function repetitions(content: unknown, tenant: string): Fault[] {
+  const seen = new Set<string>()
+  const once = (key: unknown[], path: PropertyKey[], message: string): Fault[] => {
+    const name = JSON.stringify(key)
+    if (seen.has(name)) return [{ path, message }]
+    seen.add(name)
+    return []
+  }
+  return holdersOf(content).flatMap(([holder, path]) => {
+    const id = path.length > 0 ? holder['id'] : tenant
+    const itself = path.length > 0 ? once(['tenants', id], path, 'is declared twice') : []
+    const parts = Object.entries(identities).flatMap(([section, member]) =>
+      itemsOf(holder, section).flatMap(([item, i]) => {
+        const value = item[member]
+        if (typeof value !== 'string') return []
+        const key = section === 'accounts' ? identifierKey(value) : value
+        const place = [...path, section, i]
+        return [
+          ...once([id, section, key], place, `${value} is declared twice`),
+          ...(section === 'resource_servers' && item['default'] === true
+            ? once([id, 'default'], [...place, 'default'], 'another one is the default already')
+            : []),
+        ]
+      }),
+    )
+    return [...itself, ...parts]
+  })
+}

@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import type { Client } from '../clients/client.ts'
+import { columns } from './columns.ts'
+import type { Command } from './command.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+
+const input = z.strictObject(ofTenant)
+
+/** The stored members of a client, sound or not, and what can be said of its secrets. */
+type ClientOutput = Record<string, unknown> & {
+  client_id: string
+  /** `expires_at` as RFC 3339; null for a secret without an end. */
+  secrets: Array<{ expires_at: string | null }>
+}
+
+/** `clients list`: `{ clients: [{ client_id, …, secrets: [{ expires_at }] }] }`. */
+export const clientsList: Command<z.infer<typeof input>, { clients: ClientOutput[] }> = {
+  input,
+  prepare: tenantOption,
+  async execute(core, { tenant }) {
+    await assertTenant(core, tenant)
+    const now = core.clock.now()
+    return { clients: (await core.clients.list(tenant)).map((client) => output(client, now)) }
+  },
+  render: ({ clients }) =>
+    clients.length === 0
+      ? 'There are no clients.'
+      : columns(
+          clients.map((client) => [
+            client.client_id,
+            text(client['client_name']),
+            text(client['token_endpoint_auth_method']),
+            text(client['grant_types']),
+          ]),
+        ),
+}
+
+function output({ clientId, metadata, secrets }: Client, now: number): ClientOutput {
+  return {
+    ...(metadata as Record<string, unknown>),
+    client_id: clientId,
+    secrets: secrets
+      .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
+      .map(({ expiresAt }) => ({
+        expires_at: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+      })),
+  }
+}
+
+function text(value: unknown): string {
+  return Array.isArray(value) ? value.join(' ') : typeof value === 'string' ? value : ''
+}

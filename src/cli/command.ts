@@ -1,0 +1,55 @@
+import type { z } from 'zod'
+import type { Capabilities } from '../oidc/capabilities.ts'
+
+/** What surrounds a command; tests bring their own. */
+export interface Io {
+  env: NodeJS.ProcessEnv
+  /** Everything on standard input, until its end. */
+  stdin(): Promise<string>
+  /** Writes lines to standard output. */
+  out(text: string): void
+  /** Writes lines to standard error. */
+  err(text: string): void
+}
+
+/** The command line of one command, as parsed. */
+export interface Arguments {
+  operands: string[]
+  options: Record<string, unknown>
+}
+
+/** The command line is wrong; the exit code is 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/**
+ * One operator command. It has two halves, because embedded storage belongs to one process and that may be the
+ * running server: the first runs in the process of the caller (files, standard input, environment), the second in
+ * the process that owns the storage; only JSON passes between them.
+ */
+export interface Command<Input = unknown, Result = unknown> {
+  /** What the first half hands to the second. */
+  readonly input: z.ZodType<Input>
+  /** Works on a database that still lacks migrations. */
+  readonly beforeMigrations?: true
+  /** @throws UsageError, or DomainError for files that are not valid */
+  prepare(args: Arguments, io: Io): Promise<Input> | Input
+  /** @throws DomainError */
+  execute(core: Capabilities, input: Input): Promise<Result>
+  /** For people. `--json` prints the result itself. */
+  render(result: Result): string
+  /** Whether the result, although complete, is bad news (exit code 1). */
+  failed?(result: Result): boolean
+}
+
+/** A string option that has a default or was checked by the parser. */
+export function textOption(args: Arguments, name: string): string {
+  return String(args.options[name])
+}
+
+/** A string option that may be absent. */
+export function optionalText(args: Arguments, name: string): string | undefined {
+  const value = args.options[name]
+  return typeof value === 'string' ? value : undefined
+}

@@ -1,0 +1,29 @@
+import type { Command } from './command.ts'
+
+/** Every operator command; each is loaded only when it is called. */
+const loaders = {
+  migrate: async () => (await import('./migrate.ts')).migrateCommand,
+  apply: async () => (await import('./apply.ts')).apply,
+  export: async () => (await import('./export.ts')).exportCommand,
+  'accounts create': async () => (await import('./accounts-create.ts')).accountsCreate,
+  'accounts list': async () => (await import('./accounts-list.ts')).accountsList,
+  'accounts disable': async () => (await import('./accounts-disable.ts')).accountsDisable,
+  'accounts enable': async () => (await import('./accounts-disable.ts')).accountsEnable,
+  'accounts reset': async () => (await import('./accounts-reset.ts')).accountsReset,
+  'clients create': async () => (await import('./clients-create.ts')).clientsCreate,
+  'clients list': async () => (await import('./clients-list.ts')).clientsList,
+  'clients rotate-secret': async () => (await import('./clients-rotate-secret.ts')).rotateSecret,
+  'keys list': async () => (await import('./keys-list.ts')).keysList,
+  'doctor storage': async () => (await import('./doctor-storage.ts')).doctorStorage,
+}
+
+export type CommandName = keyof typeof loaders
+
+export function isCommandName(name: string): name is CommandName {
+  return Object.hasOwn(loaders, name)
+}
+
+/** The command behind a name. Its input is checked against `input` before it is executed. */
+export function loadCommand(name: CommandName): Promise<Command> {
+  return loaders[name]()
+}

@@ -1,0 +1,74 @@
+import { createConnection, type Socket } from 'node:net'
+import { DomainError, type DomainErrorCode, domainErrors } from '../errors.ts'
+import {
+  type ControlAnswer,
+  type ControlError,
+  type ControlRequest,
+  readLine,
+  withSocketAddress,
+} from './control-socket.ts'
+
+/** Milliseconds without a sign of the server. */
+const patience = 300_000
+
+/**
+ * Has the running server execute a command.
+ * @returns undefined when no server listens
+ * @throws DomainError what the command threw there; `storage_unavailable` when the server ends before it answers
+ */
+export async function askServer(
+  socketPath: string,
+  request: ControlRequest,
+): Promise<{ result: unknown } | undefined> {
+  const socket = await withSocketAddress(socketPath, connect)
+  if (!socket) return undefined
+  try {
+    socket.write(`${JSON.stringify(request)}\n`)
+    const line = await readLine(socket)
+    if (line === undefined) throw new Error('the connection was closed')
+    return open(JSON.parse(line) as ControlAnswer)
+  } catch (cause) {
+    if (cause instanceof DomainError) throw cause
+    throw new DomainError('storage_unavailable', {
+      detail:
+        'The running server ended before it answered; whether the command took effect is not known. ' +
+        'Look at its log, and at the result, before you repeat the command.',
+      cause,
+    })
+  } finally {
+    socket.destroy()
+  }
+}
+
+function connect(address: string): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(address)
+    socket.once('connect', () => {
+      socket.setTimeout(patience, () => socket.destroy(new Error('the server does not answer')))
+      resolve(socket)
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      // Nobody listens: there is no socket, or a dead server left it behind.
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return resolve(undefined)
+      reject(
+        new DomainError('storage_unavailable', {
+          detail: `The running server cannot be reached through its socket (${error.code}): are you its user?`,
+          cause: error,
+        }),
+      )
+    })
+  })
+}
+
+function open(answer: ControlAnswer): { result: unknown } {
+  if ('error' in answer) throw fromWire(answer.error)
+  return answer
+}
+
+function fromWire({ code, message, detail }: ControlError): DomainError {
+  const known = Object.hasOwn(domainErrors, code) ? (code as DomainErrorCode) : 'internal'
+  return new DomainError(known, {
+    publicMessage: message,
+    ...(detail === undefined ? {} : { detail }),
+  })
+}

@@ -1,0 +1,123 @@
+import { chmod, lstat, rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
+import { isCommandName, loadCommand } from './commands.ts'
+import {
+  type ControlAnswer,
+  type ControlRequest,
+  readLine,
+  withSocketAddress,
+} from './control-socket.ts'
+
+/** Milliseconds a caller may take to send its request. */
+const patience = 10_000
+
+/**
+ * Executes the commands of operators on this machine while the server owns the storage. Whoever can open the socket
+ * is an operator: it belongs to the user of the server alone (mode 0600).
+ * @param socketPath in the data folder, whose lock the caller holds; a socket left by a dead server is replaced
+ * @throws DomainError `config_invalid` when something else has that name
+ */
+export async function serveControl(
+  core: Capabilities,
+  socketPath: string,
+): Promise<{ close(): Promise<void> }> {
+  const idle = new Set<Socket>()
+  const busy = new Set<Promise<void>>()
+  const server = createServer((socket) => {
+    idle.add(socket)
+    socket.on('close', () => idle.delete(socket))
+    // A caller that is gone changes nothing: its command ends, the answer is dropped.
+    socket.on('error', () => undefined)
+    const work = converse(socket, core, () => idle.delete(socket)).finally(() => busy.delete(work))
+    busy.add(work)
+  })
+  await removeStale(socketPath)
+  await withSocketAddress(socketPath, (address) => listen(server, address))
+  await chmod(socketPath, 0o600)
+  server.unref()
+
+  return {
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const socket of idle) socket.destroy()
+      await Promise.all(busy)
+      await closed
+      await rm(socketPath, { force: true })
+    },
+  }
+}
+
+async function converse(socket: Socket, core: Capabilities, begin: () => void): Promise<void> {
+  socket.setTimeout(patience, () => socket.destroy())
+  const line = await readLine(socket).catch(() => undefined)
+  begin()
+  socket.setTimeout(0)
+  if (line === undefined) return void socket.destroy()
+  const answer = await answerTo(line, core)
+  if (socket.destroyed) return
+  await new Promise<void>((resolve) => {
+    socket.once('close', () => resolve())
+    socket.end(`${JSON.stringify(answer)}\n`)
+    socket.setTimeout(patience, () => socket.destroy())
+  })
+}
+
+async function answerTo(line: string, core: Capabilities): Promise<ControlAnswer> {
+  try {
+    return { result: (await execute(line, core)) ?? null }
+  } catch (error) {
+    if (!isDomainError(error)) core.log.error({ err: error }, 'a command failed')
+    const { code, publicMessage, detail } = isDomainError(error)
+      ? error
+      : new DomainError('internal', {
+          detail: 'The command failed; the log of the server says why.',
+        })
+    return { error: { code, message: publicMessage, detail } }
+  }
+}
+
+async function execute(line: string, core: Capabilities): Promise<unknown> {
+  const { command: name, input } = JSON.parse(line) as ControlRequest
+  if (!isCommandName(name)) throw strange(`it does not know the command ${JSON.stringify(name)}`)
+  const command = await loadCommand(name)
+  const parsed = command.input.safeParse(input)
+  if (!parsed.success) throw strange(`it expects other input for ${name}`)
+  const result = await command.execute(core, parsed.data)
+  core.log.info({ command: name }, 'a command was executed')
+  return result
+}
+
+function strange(reason: string): DomainError {
+  return new DomainError('internal', {
+    detail: `The running server is of another version than this command: ${reason}. Restart it.`,
+  })
+}
+
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (!found) return
+  if (!found.isSocket()) {
+    throw new DomainError('config_invalid', {
+      detail: `${path} is not a socket: move it away, or choose another DATA_DIR.`,
+    })
+  }
+  await rm(path, { force: true })
+}
+
+function listen(server: Server, address: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    // The name appears inside of this call: there must be no moment at which others could open it.
+    const mask = process.umask(0o177)
+    try {
+      server.listen(address, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    } finally {
+      process.umask(mask)
+    }
+  })
+}

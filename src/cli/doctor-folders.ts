@@ -1,0 +1,56 @@
+import { access, constants, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../../config/config.ts'
+import type { Check } from './check.ts'
+
+type Finding = Omit<Check, 'name'>
+
+/** Whether what lies in the folders is for the user of the server alone. */
+export async function checkFolders(config: Config): Promise<Check[]> {
+  const checks: Check[] = []
+  if (config.databaseUrl === undefined) {
+    const found = await checkPath(config.dataDir, 'folder', constants.W_OK, 0o077, 'chmod 700')
+    if (found) checks.push({ name: 'data folder', ...found })
+  }
+  if (config.keyEncryptionKey === undefined) {
+    const file = join(config.keysDir, 'key-encryption-key')
+    const folder = await checkPath(config.keysDir, 'folder', constants.R_OK, 0o022, 'chmod go-w')
+    const key = await checkPath(file, 'file', constants.R_OK, 0o077, 'chmod 600')
+    if (folder) checks.push({ name: 'keys folder', ...folder })
+    if (key) checks.push({ name: 'key file', ...key })
+  }
+  return checks
+}
+
+/**
+ * @param wanted what this process must be able to do
+ * @param others permissions that the group and others must not have
+ * @returns undefined when there is nothing at this path
+ */
+async function checkPath(
+  path: string,
+  kind: 'file' | 'folder',
+  wanted: number,
+  others: number,
+  command: string,
+): Promise<Finding | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  if (!found) return undefined
+  const mode = (found.mode & 0o777).toString(8).padStart(3, '0')
+  if (kind === 'folder' && !found.isDirectory()) {
+    return { status: 'fail', message: `${path} is not a folder.`, fix: 'move it away.' }
+  }
+  const usable = await access(path, wanted).then(
+    () => true,
+    () => false,
+  )
+  if (!usable) {
+    const message = `This user cannot use ${path} (mode ${mode}).`
+    return { status: 'fail', message, fix: 'run as its owner.' }
+  }
+  if ((found.mode & others) !== 0) {
+    const message = `${path} is open to other users (mode ${mode}).`
+    return { status: kind === 'file' ? 'fail' : 'warn', message, fix: `${command} ${path}.` }
+  }
+  return { status: 'ok', message: `${path} is closed to others (mode ${mode}).` }
+}

@@ -1,0 +1,78 @@
+import type { Config } from '../../config/config.ts'
+import { isLoopbackHost } from '../../config/values.ts'
+import type { Check } from './check.ts'
+
+/** Milliseconds. */
+const patience = 5000
+
+/** Whether the issuer is what others will see and accept. */
+export async function checkIssuer(config: Config): Promise<Check[]> {
+  const { protocol, hostname } = new URL(config.issuer)
+  const checks: Check[] = [
+    protocol === 'https:'
+      ? { name: 'issuer', status: 'ok', message: `${config.issuer} is https.` }
+      : isLoopbackHost(hostname)
+        ? { name: 'issuer', status: 'ok', message: `${config.issuer} is for this machine alone.` }
+        : {
+            name: 'issuer',
+            status: 'fail',
+            message: `${config.issuer} is not https.`,
+            fix: 'set ISSUER to the https address of the proxy.',
+          },
+    await checkDiscovery(config.issuer),
+  ]
+  // The server itself speaks plain HTTP: an https issuer means that a proxy stands before it.
+  if (protocol === 'https:') checks.push(checkProxy(config))
+  return checks
+}
+
+/** The issuer in the metadata must be identical to the one it was asked from (OpenID Connect Discovery 1.0 §4.3). */
+async function checkDiscovery(issuer: string): Promise<Check> {
+  const name = 'discovery'
+  const url = `${issuer}/.well-known/openid-configuration`
+  let response: Response
+  try {
+    response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(patience) })
+  } catch (error) {
+    const { cause, message } = error as Error & { cause?: { code?: string } }
+    return {
+      name,
+      status: 'warn',
+      message: `Nothing answers at ${url} (${cause?.code ?? message}).`,
+      fix: 'start the server; if it runs, check ISSUER, DNS, the proxy and the certificate.',
+    }
+  }
+  const fix = 'let ISSUER and the proxy lead to this server, without a redirect.'
+  const body = await response.text().catch(() => '')
+  if (response.status !== 200) {
+    return { name, status: 'fail', message: `${url} answers ${response.status}.`, fix }
+  }
+  const found = issuerIn(body)
+  return found === issuer
+    ? { name, status: 'ok', message: `${url} names exactly this issuer.` }
+    : {
+        name,
+        status: 'fail',
+        message: `${url} names ${JSON.stringify(found) ?? 'no issuer'}.`,
+        fix,
+      }
+}
+
+function issuerIn(body: string): unknown {
+  try {
+    return (JSON.parse(body) as { issuer?: unknown } | null)?.issuer
+  } catch {
+    return undefined
+  }
+}
+
+function checkProxy({ trustProxy }: Config): Check {
+  return trustProxy.length > 0
+    ? { name: 'proxy', status: 'ok', message: `Trusted: ${trustProxy.join(', ')}.` }
+    : {
+        name: 'proxy',
+        status: 'warn',
+        message: 'The issuer is https and this server speaks plain HTTP, but no proxy is trusted.',
+        fix: 'set TRUST_PROXY to the network of the proxy; else all callers have its address.',
+      }
+}

@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import type { Capabilities } from '../oidc/capabilities.ts'
+import type { SharedSecretName } from '../secrets/shared-secrets.ts'
+import { stateOf } from '../signing/signing-key.ts'
+import { migrationState } from '../storage/migrate.ts'
+import { type Check, diagnosisOf, renderDiagnosis } from './check.ts'
+import type { Command } from './command.ts'
+import { describeFailure } from './failure.ts'
+
+const input = z.strictObject({})
+
+/** The part of `doctor` that needs the storage. */
+export const doctorStorage: Command<z.infer<typeof input>, Check[]> = {
+  input,
+  prepare: () => ({}),
+  async execute(core) {
+    const checks: Check[] = []
+    for (const [name, check] of Object.entries(examinations)) {
+      const found = await check(core).catch((error: unknown): Finding => {
+        return { status: 'fail', message: describeFailure(error) }
+      })
+      checks.push({ name, ...found })
+    }
+    return checks
+  },
+  render: (checks) => renderDiagnosis(diagnosisOf(checks)),
+}
+
+type Finding = Omit<Check, 'name'>
+
+const oldestPostgres = 14
+/** Milliseconds. */
+const tolerableSkew = 5000
+/** What every tenant signs with (architecture §7). */
+const requiredAlgs = ['ES256', 'RS256'] as const
+
+const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
+  async storage({ database }) {
+    const [row] = await database.query<{ version: string }>(
+      `select current_setting('server_version_num') as version`,
+    )
+    const number = Number(row?.version)
+    const [major, minor] = [Math.floor(number / 10_000), number % 10_000]
+    const message = `PostgreSQL ${major}.${minor} answers.`
+    return major >= oldestPostgres
+      ? { status: 'ok', message }
+      : { status: 'fail', message, fix: `upgrade it to ${oldestPostgres} or newer.` }
+  },
+
+  async migrations({ database }) {
+    const { pending } = await migrationState(database.dataSource)
+    return pending.length === 0
+      ? { status: 'ok', message: 'The schema is up to date.' }
+      : {
+          status: 'fail',
+          message: `Pending: ${pending.join(', ')}.`,
+          fix: 'run "npm run keyturn -- migrate".',
+        }
+  },
+
+  async 'short-lived store'({ shortLived, config }) {
+    await shortLived.ping()
+    const where = config.redis ? 'Redis' : 'Postgres'
+    return { status: 'ok', message: `${where} answers.` }
+  },
+
+  async 'key-encryption key'({ database, tenants, sharedSecrets, signing }) {
+    const secrets = await database.query<{ tenant_id: string; name: SharedSecretName }>(
+      'select tenant_id, name from shared_secrets',
+    )
+    for (const { tenant_id, name } of secrets) await sharedSecrets.get(tenant_id, name)
+    let keys = 0
+    for (const { id } of await tenants.list()) keys += (await signing.open(id)).length
+    const message = `It opens every secret (${secrets.length}) and signing key (${keys}).`
+    return { status: 'ok', message }
+  },
+
+  async 'signing keys'({ tenants, signing, clock }) {
+    const missing: string[] = []
+    for (const { id } of await tenants.list()) {
+      const active = (await signing.list(id)).filter(
+        (key) => stateOf(key, clock.now()) === 'active',
+      )
+      const lacking = requiredAlgs.filter((alg) => !active.some((key) => key.alg === alg))
+      missing.push(...lacking.map((alg) => `${alg} (tenant ${id})`))
+    }
+    return missing.length === 0
+      ? { status: 'ok', message: `Every tenant has active keys for ${requiredAlgs.join(' and ')}.` }
+      : {
+          status: 'fail',
+          message: `There is no active key for ${missing.join(', ')}.`,
+          fix: 'start the server ("npm start"): it makes the keys.',
+        }
+  },
+
+  async clock({ database, clock }) {
+    const asked = performance.now()
+    const [row] = await database.query<{ now: string }>(
+      'select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as now',
+    )
+    const half = (performance.now() - asked) / 2
+    const skew = Math.round(Number(row?.now) + half - (clock.now() - clock.offset))
+    const message = `This machine and Postgres are ${Math.abs(skew)} ms apart.`
+    return Math.abs(skew) < tolerableSkew
+      ? { status: 'ok', message }
+      : { status: 'fail', message, fix: 'let NTP set the clocks of both machines.' }
+  },
+}

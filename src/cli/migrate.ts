@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { migrate, migrationState } from '../storage/migrate.ts'
+import type { Command } from './command.ts'
+
+const input = z.strictObject({ check: z.boolean() })
+
+interface Output {
+  applied: string[]
+  pending: string[]
+  check: boolean
+}
+
+/** `migrate`: `{ applied, pending, check }`; with `--check` nothing is applied. Embedded storage migrates itself. */
+export const migrateCommand: Command<z.infer<typeof input>, Output> = {
+  input,
+  beforeMigrations: true,
+  prepare: ({ options }) => ({ check: options['check'] === true }),
+  async execute({ database: { dataSource } }, { check }) {
+    const applied = check ? [] : await migrate(dataSource)
+    const { pending, unknown } = await migrationState(dataSource)
+    if (unknown.length > 0) {
+      throw new DomainError('storage_newer', {
+        detail: `The database was migrated by a newer version (${unknown.join(', ')}).`,
+      })
+    }
+    return { applied, pending, check }
+  },
+  render({ applied, pending }) {
+    if (applied.length > 0) return `Applied: ${applied.join(', ')}.`
+    if (pending.length > 0) return `Pending: ${pending.join(', ')}. "keyturn migrate" applies them.`
+    return 'The database is up to date.'
+  },
+  failed: ({ pending }) => pending.length > 0,
+}

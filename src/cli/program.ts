@@ -1,0 +1,159 @@
+import { CommanderError, InvalidArgumentError, Command as Program } from 'commander'
+import { type Arguments, type Io, UsageError } from './command.ts'
+import type { CommandName } from './commands.ts'
+import { version } from './version.ts'
+
+/**
+ * The command line (architecture §12). Nothing but the parser is loaded until a command is chosen.
+ * @param argv without the program's own name
+ * @returns the exit code: 0, 1 for a failure, 2 for wrong usage; what failed is on standard error
+ */
+export async function runCli(argv: string[], io: Io): Promise<number> {
+  let exitCode = 0
+  const program = describeProgram(io, async (name, args) => {
+    exitCode = await start(name, args, io)
+  })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    return fail(error, io)
+  }
+}
+
+type Name = CommandName | 'serve' | 'doctor'
+type Start = (name: Name, args: Arguments) => Promise<void>
+
+async function start(name: Name, args: Arguments, io: Io): Promise<number> {
+  if (name === 'serve') {
+    const { serve } = await import('./serve.ts')
+    await serve(io)
+    // Whatever a library still holds open must not keep a stopped server alive.
+    return process.exit(0)
+  }
+  if (name === 'doctor') return (await import('./doctor.ts')).doctor(args, io)
+  return (await import('./run.ts')).runCommand(name, args, io)
+}
+
+function describeProgram(io: Io, run: Start): Program {
+  const program = new Program('keyturn')
+    .description('An OAuth 2.1 and OpenID Connect authorization server.')
+    .version(version, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.out(text.trimEnd()),
+      writeErr: (text) => io.err(text.trimEnd()),
+      outputError: (text, write) =>
+        write(`keyturn: ${text.trim().replace(/^error: /, '')} (--help shows what there is)`),
+    })
+    .addHelpText(
+      'after',
+      '\nSettings are environment variables: see config/reference.md.\n' +
+        'Exit code: 0 done, 1 failed, 2 wrong usage.',
+    )
+
+  program
+    .command('serve')
+    .description('run the server until it is stopped')
+    .action(() => run('serve', { operands: [], options: {} }))
+  leaf(program, 'migrate', 'migrate', 'bring the database up to date', run).option(
+    '--check',
+    'change nothing; exit 1 when migrations are pending',
+  )
+  ofTenant(leaf(program, 'apply', 'apply', 'make everything be as a file declares', run))
+    .argument('<file>', 'YAML or JSON; - is standard input')
+    .option('--plan', 'show what would change, and change nothing')
+  ofTenant(
+    leaf(
+      program,
+      'export',
+      'export',
+      'print what is declared, without secrets, as an apply file',
+      run,
+    ),
+  )
+  describeAccounts(program.command('accounts').description('people and operators'), run)
+  describeClients(program.command('clients').description('relying parties'), run)
+  const keys = program.command('keys').description('signing keys')
+  ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))
+  leaf(program, 'doctor', 'doctor', 'check this installation and say what to fix', run)
+  return program
+}
+
+function describeAccounts(accounts: Program, run: Start): void {
+  ofTenant(leaf(accounts, 'create', 'accounts create', 'create an account', run))
+    .requiredOption('--email <address>', 'what its owner signs in with')
+    .option('--username <name>', 'what its owner may sign in with, too')
+    .option('--name <name>', 'the name of the person')
+    .option('--email-verified', 'the address is known to be the owner’s')
+    .option('--operator', 'may administer this server')
+    .option(
+      '--password-stdin',
+      'read the password from standard input; else it gets one for one use',
+    )
+  ofTenant(leaf(accounts, 'list', 'accounts list', 'list the accounts', run))
+  const identifier = ['<identifier>', 'e-mail address or user name'] as const
+  ofTenant(
+    leaf(accounts, 'disable', 'accounts disable', 'keep an account from signing in', run),
+  ).argument(...identifier)
+  ofTenant(
+    leaf(accounts, 'enable', 'accounts enable', 'let a disabled account sign in again', run),
+  ).argument(...identifier)
+  ofTenant(
+    leaf(accounts, 'reset', 'accounts reset', 'replace a password by one for one use', run),
+  ).argument(...identifier)
+}
+
+function describeClients(clients: Program, run: Start): void {
+  ofTenant(leaf(clients, 'create', 'clients create', 'create a client', run))
+    .argument('[file]', 'YAML or JSON with the members of RFC 7591; - is standard input')
+    .option('--id <client_id>', 'otherwise one is made')
+    .option('--name <client_name>', 'what people see')
+    .option('--redirect-uri <uri>', 'may be repeated', collect)
+    .option('--post-logout-redirect-uri <uri>', 'may be repeated', collect)
+    .option('--grant <grant_type>', 'may be repeated; default: authorization_code', collect)
+    .option('--scope <scope>', 'scope names separated by spaces')
+    .option('--public', 'a client that cannot keep a secret: a browser or native app')
+  ofTenant(leaf(clients, 'list', 'clients list', 'list the clients', run))
+  ofTenant(
+    leaf(clients, 'rotate-secret', 'clients rotate-secret', 'give a client a new secret', run),
+  )
+    .argument('<client_id>')
+    .option('--overlap <seconds>', 'how long the old secrets stay valid', seconds, 86_400)
+}
+
+function leaf(parent: Program, word: string, name: Name, description: string, run: Start): Program {
+  return parent
+    .command(word)
+    .description(description)
+    .option('--json', 'print JSON')
+    .action((...values: unknown[]) => {
+      const command = values.at(-1) as Program
+      const operands = command.processedArgs.filter((value) => typeof value === 'string')
+      return run(name, { operands, options: command.opts() })
+    })
+}
+
+function ofTenant(command: Program): Program {
+  return command.option('--tenant <id>', 'which tenant', 'default')
+}
+
+function collect(value: string, earlier: string[] = []): string[] {
+  return [...earlier, value]
+}
+
+function seconds(value: string): number {
+  if (/^\d{1,9}$/.test(value)) return Number(value)
+  throw new InvalidArgumentError('Expected whole seconds.')
+}
+
+async function fail(error: unknown, io: Io): Promise<number> {
+  // Commander has printed it: help and version with exit code 0, the rest is wrong usage.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  const { describeFailure } = await import('./failure.ts')
+  io.err(`keyturn: ${describeFailure(error)}`)
+  if (/^\s*(debug|trace)\s*$/.test(io.env['LOG_LEVEL'] ?? '') && error instanceof Error) {
+    io.err(error.stack ?? '')
+  }
+  return error instanceof UsageError ? 2 : 1
+}

@@ -1,0 +1,31 @@
+import type { Config } from '../../config/config.ts'
+import { loadConfig } from '../../config/load.ts'
+import { createLog, type Log } from '../log.ts'
+import { type Arguments, type Io, UsageError } from './command.ts'
+import { type CommandName, loadCommand } from './commands.ts'
+import { faultLine, faultsOf } from './faults.ts'
+import { perform } from './perform.ts'
+import { adoptClockOffset } from './process-clock.ts'
+
+/**
+ * Runs one operator command from its arguments to its output.
+ * @returns the exit code
+ * @throws UsageError, DomainError
+ */
+export async function runCommand(name: CommandName, args: Arguments, io: Io): Promise<number> {
+  const command = await loadCommand(name)
+  const config = loadConfig(io.env)
+  await adoptClockOffset(config)
+  const input = await command.prepare(args, io)
+  const faults = faultsOf(command.input, input)
+  if (faults.length > 0) throw new UsageError(faults.map(faultLine).join('; '))
+  const result = await perform(name, input, { config, log: commandLog(config, io) })
+  io.out(args.options['json'] ? JSON.stringify(result, null, 2) : command.render(result))
+  return command.failed?.(result) ? 1 : 0
+}
+
+/** Standard output belongs to the result; what the log adds to an error is for those who asked for it. */
+export function commandLog({ logLevel }: Config, io: Io): Log {
+  const level = logLevel === 'debug' || logLevel === 'trace' ? logLevel : 'silent'
+  return createLog({ level, destination: { write: (line) => io.err(line.trimEnd()) } })
+}

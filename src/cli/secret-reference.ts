@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Fault } from './faults.ts'
+
+/** Where references lead. */
+export interface SecretSources {
+  env: NodeJS.ProcessEnv
+  /** Relative files start here: the folder of the document. */
+  folder: string
+}
+
+const form = 'expected a text, { env: NAME } or { file: path }'
+
+/**
+ * Replaces `{ env: NAME }` and `{ file: path }` by what they name, so that documents can be kept where secrets may
+ * not be. One line break at the end of a file does not belong to the secret.
+ * @param holder the object whose member it is; the member is removed when it cannot be resolved
+ */
+export async function resolveSecret(
+  holder: Record<string, unknown>,
+  member: string,
+  path: PropertyKey[],
+  sources: SecretSources,
+): Promise<Fault[]> {
+  const reference = holder[member]
+  if (reference === undefined || typeof reference === 'string') return []
+  const secret = await follow(reference, sources)
+  if ('value' in secret) {
+    holder[member] = secret.value
+    return []
+  }
+  delete holder[member]
+  return [{ path: [...path, member], message: secret.fault }]
+}
+
+type Followed = { value: string } | { fault: string }
+
+async function follow(reference: unknown, { env, folder }: SecretSources): Promise<Followed> {
+  const entries = typeof reference === 'object' && reference ? Object.entries(reference) : []
+  const [kind, name] = entries[0] ?? []
+  if (entries.length !== 1 || typeof name !== 'string' || name === '') {
+    return { fault: `${form}, got another form` }
+  }
+  if (kind === 'env') {
+    const value = env[name]
+    return value ? { value } : { fault: `expected the environment variable ${name}, it is not set` }
+  }
+  if (kind !== 'file') return { fault: `${form}, got { ${kind} }` }
+  const file = resolve(folder, name)
+  try {
+    const value = (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
+    return value ? { value } : { fault: `expected a file with a value, ${file} is empty` }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return { fault: `expected a readable file, got ${file} (${code ?? 'unreadable'})` }
+  }
+}

@@ -1,0 +1,75 @@
+import { loadConfig } from '../../config/load.ts'
+import { createLog, type Log } from '../log.ts'
+import { banner, operatorBox } from './banner.ts'
+import type { Io } from './command.ts'
+import { controlSocketOf } from './control-socket.ts'
+import { adoptClockOffset } from './process-clock.ts'
+import { version } from './version.ts'
+
+/**
+ * Runs the server until SIGTERM or SIGINT; a second one ends the process at once (exit code 1).
+ * @throws DomainError when it cannot start
+ */
+export async function serve(io: Io): Promise<void> {
+  const config = loadConfig(io.env)
+  await adoptClockOffset(config)
+  const log = createLog({ level: config.logLevel })
+  endOnStrayErrors(log)
+  const stop = stopSignal()
+
+  const [{ openCore }, { startServer }, { serveControl }] = await Promise.all([
+    import('../core.ts'),
+    import('../server.ts'),
+    import('./control-server.ts'),
+  ])
+  // Embedded storage belongs to this process, which migrates it; a shared database is migrated on purpose.
+  const core = await openCore(config, log, { schema: 'require' })
+  try {
+    const operator = await core.firstStart()
+    const server = await startServer(core).catch((error: unknown) => {
+      // The account is there and nobody could read its password any more.
+      if (operator) io.out(operatorBox(operator, config.oneTimePasswordTtl))
+      throw error
+    })
+    const socket = controlSocketOf(config)
+    try {
+      const control = socket === undefined ? undefined : await serveControl(core, socket)
+      io.out(banner({ version, config, storage: core.storage.description, operator }))
+      log.info({ signal: await stop }, 'stopping')
+      await control?.close()
+    } finally {
+      await server.stop()
+    }
+  } finally {
+    await core.close()
+  }
+}
+
+/** Milliseconds: Ctrl-C under npm arrives twice, from the terminal and from npm. */
+const echo = 300
+
+function stopSignal(): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
+  let first: number | undefined
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      if (first !== undefined && performance.now() - first > echo) process.exit(1)
+      first ??= performance.now()
+      resolve(name)
+    })
+  }
+  return promise
+}
+
+/** After an error that nobody expected the state of the process is unknown: it says so and ends (ASVS 16.5.4). */
+function endOnStrayErrors(log: Log): void {
+  for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(kind, (error: unknown) => {
+      try {
+        log.fatal({ err: error }, kind)
+      } finally {
+        process.exit(1)
+      }
+    })
+  }
+}

@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
+import { type Arguments, textOption } from './command.ts'
+
+/** The member of every input that says which tenant is meant. */
+export const ofTenant = { tenant: z.string() }
+
+/** @returns the member for `ofTenant` */
+export function tenantOption(args: Arguments): { tenant: string } {
+  return { tenant: textOption(args, 'tenant') }
+}
+
+/** @throws DomainError `not_found` when there is no such tenant, or it is disabled */
+export async function assertTenant({ tenants }: Capabilities, id: string): Promise<void> {
+  if (await tenants.find(id)) return
+  const known = (await tenants.list()).map((tenant) => tenant.id).join(', ')
+  throw new DomainError('not_found', {
+    detail: `There is no tenant ${JSON.stringify(id)}; there are: ${known}.`,
+  })
+}

@@ -1,0 +1,172 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { type ApplyDocument, checkApplyFile } from '../../src/cli/apply-file.ts'
+import { parseYaml } from '../../src/cli/document.ts'
+import { describeFailure } from '../../src/cli/failure.ts'
+import { temporaryFolder } from '../support/child.ts'
+
+/** Reads a document as `apply` does. */
+function read(
+  yaml: string,
+  { env = {}, folder = '.', tenant = 'default' } = {},
+): Promise<ApplyDocument> {
+  const content = parseYaml(yaml, 'keyturn.yaml', 'apply_invalid')
+  return checkApplyFile({ name: 'keyturn.yaml', folder, content }, tenant, env)
+}
+
+/** The lines that an operator sees of what is wrong. */
+async function faultsIn(yaml: string, options?: Parameters<typeof read>[1]): Promise<string[]> {
+  try {
+    await read(yaml, options)
+  } catch (error) {
+    return describeFailure(error)
+      .split('\n')
+      .map((line) => line.trim())
+  }
+  return []
+}
+
+describe('The apply file', () => {
+  it('takes YAML and JSON alike and fills in what the sections leave out', async () => {
+    const yaml = await read(
+      'clients:\n  - client_id: web\n    redirect_uris: [https://a.example/cb]\n',
+    )
+    const json = await read(
+      '{"clients": [{"client_id": "web", "redirect_uris": ["https://a.example/cb"]}]}',
+    )
+    expect(json).to.deep.equal(yaml)
+    expect(yaml.accounts).to.deep.equal([])
+    expect(yaml.clients[0]?.grant_types).to.deep.equal(['authorization_code'])
+    expect(await read('{}')).to.have.keys('resource_servers', 'clients', 'accounts', 'tenants')
+  })
+
+  it('lists every fault at once, with its place, what was expected and what came', async () => {
+    const faults = await faultsIn(`
+resource_servers:
+  - identifier: not a uri
+    access_token_format: xml
+clients:
+  - client_id: web
+    redirect_uri: https://a.example/cb
+    redirect_uris: [https://a.example/cb]
+    grant_types: [implicit]
+  - client_id: 7
+accounts:
+  - email: nobody
+    roles: [king]
+registration: { mode: open }
+`)
+    expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 8 faults:')
+    const text = faults.join('\n')
+    for (const expected of [
+      'registration: unknown member; the members are resource_servers, clients, accounts, tenants',
+      'clients[0].redirect_uri: unknown member; the members are client_id,',
+      'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, got "implicit"',
+      'clients[1].client_id: expected a text, got 7',
+      'resource_servers[0].identifier: must be an absolute URI without a fragment (RFC 8707 §2), got "not a uri"',
+      'resource_servers[0].access_token_format: expected one of jwt, opaque, got "xml"',
+      'accounts[0].email: must be an e-mail address, got "nobody"',
+      'accounts[0].roles[0]: expected operator, got "king"',
+    ]) {
+      expect(text).to.include(expected)
+    }
+  })
+
+  it('does not let an unknown member hide the other faults of its object', async () => {
+    const faults = await faultsIn(`
+clients:
+  - client_id: web
+    colour: red
+    redirect_uris: [http://a.example/cb]
+`)
+    expect(faults.join('\n'))
+      .to.include('clients[0].colour: unknown member')
+      .and.include('clients[0].redirect_uris[0]: must be https unless its host is loopback')
+  })
+
+  it('says of a document that is no object what it is', async () => {
+    expect(await faultsIn('')).to.have.lengthOf(1)
+    expect((await faultsIn('[]'))[0]).to.include('expected an object, got []')
+    expect((await faultsIn('clients:'))[0]).to.include('clients: expected a list, got null')
+  })
+
+  it('refuses broken YAML with the line, repeated members and unknown tags', async () => {
+    expect((await faultsIn('clients: [')).join()).to.match(/line 1/)
+    expect((await faultsIn('clients: []\nclients: []')).join()).to.match(/unique.*line/i)
+    expect((await faultsIn('clients: [{client_id: a, client_secret: !env X}]')).join()).to.match(
+      /tag.*line/i,
+    )
+  })
+
+  it('takes secrets from the environment and from files beside the document', async () => {
+    const folder = await temporaryFolder('apply')
+    await writeFile(join(folder, 'password'), 'correct horse battery\n')
+    const document = await read(
+      `
+clients:
+  - client_id: api
+    grant_types: [client_credentials]
+    client_secret: { env: API_SECRET }
+accounts: [{ email: a@example.com, password: { file: password } }]
+tenants:
+  - id: acme
+    name: Acme
+    accounts: [{ email: a@example.com, password: { file: ${join(folder, 'password')} } }]
+`,
+      { folder, env: { API_SECRET: '0123456789abcdef' } },
+    )
+    expect(document.clients[0]?.client_secret).to.equal('0123456789abcdef')
+    expect(document.accounts[0]?.password).to.equal('correct horse battery')
+    expect(document.tenants[0]?.accounts[0]?.password).to.equal('correct horse battery')
+  })
+
+  it('names every secret that cannot be found, and shows none', async () => {
+    const faults = await faultsIn(
+      `
+clients:
+  - { client_id: a, grant_types: [client_credentials], client_secret: { env: NOWHERE } }
+  - { client_id: b, grant_types: [client_credentials], client_secret: { file: nowhere } }
+  - { client_id: c, grant_types: [client_credentials], client_secret: { vault: x } }
+  - { client_id: d, grant_types: [client_credentials], client_secret: hunter2 }
+  - { client_id: e, redirect_uris: [https://e.example/cb], token_endpoint_auth_method: none, client_secret: hunter2hunter2hunter2 }
+accounts: [{ email: a@example.com, password: [hunter2] }]
+`,
+      { folder: '/nowhere' },
+    )
+    const text = faults.join('\n')
+    expect(text).to.include('clients[0].client_secret: expected the environment variable NOWHERE')
+    expect(text).to.include('clients[1].client_secret: expected a readable file, got /nowhere/')
+    expect(text).to.include('clients[2].client_secret: expected a text, { env: NAME } or')
+    expect(text).to.include('clients[3].client_secret: must be 16 to 512 printable ASCII')
+    expect(text).to.include('clients[4].client_secret: a public client')
+    expect(text).to.include('accounts[0].password: expected a text, { env: NAME } or')
+    expect(text).not.to.include('hunter2')
+  })
+
+  it('refuses what is declared twice, also across tenants’ sections of one tenant', async () => {
+    const faults = await faultsIn(`
+resource_servers:
+  - { identifier: 'https://a.example', default: true }
+  - { identifier: 'https://b.example', default: true }
+accounts: [{ email: Alice@example.com }, { email: ' alice@EXAMPLE.com' }, { email: alice@example.com }]
+tenants:
+  - { id: acme, name: Acme }
+  - { id: acme, name: Acme }
+  - { id: default, name: Default, accounts: [{ email: ALICE@example.com }] }
+`)
+    const text = faults.join('\n')
+    expect(text).to.include('resource_servers[1].default: another one is the default already')
+    expect(text).to.include('accounts[2]: alice@example.com is declared twice')
+    expect(text).to.include('tenants[1]: is declared twice')
+    expect(text).to.include('tenants[2].accounts[0]: ALICE@example.com is declared twice')
+  })
+
+  it('lets tenants declare what the others have, too', async () => {
+    const faults = await faultsIn(`
+accounts: [{ email: alice@example.com }]
+tenants: [{ id: acme, name: Acme, accounts: [{ email: alice@example.com }] }]
+`)
+    expect(faults).to.deep.equal([])
+  })
+})

@@ -1,0 +1,108 @@
+import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { createConnection, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { askServer } from '../../src/cli/control-client.ts'
+import { serveControl } from '../../src/cli/control-server.ts'
+import { isDomainError } from '../../src/errors.ts'
+import { createLog } from '../../src/log.ts'
+import type { Capabilities } from '../../src/oidc/capabilities.ts'
+import { temporaryFolder } from '../support/child.ts'
+
+// What is asked here ends before a capability would be needed.
+const core = { log: createLog({ level: 'silent' }) } as Capabilities
+
+async function failureOf(work: Promise<unknown>): Promise<Error> {
+  return work.then(
+    () => expect.fail('it succeeded'),
+    (error: unknown) => error as Error,
+  )
+}
+
+function say(path: string, words: string): Promise<string> {
+  const socket = createConnection(path)
+  socket.end(words)
+  return text(socket)
+}
+
+describe('The control socket', () => {
+  let folder: string
+
+  beforeEach(async () => {
+    folder = await temporaryFolder('control')
+  })
+
+  it('is for the user of the server alone (0600) and gone when the server stops', async () => {
+    const path = join(folder, 'control.sock')
+    const server = await serveControl(core, path)
+    expect(((await stat(path)).mode & 0o777).toString(8)).to.equal('600')
+    await server.close()
+    expect(await stat(path).catch(() => undefined)).to.equal(undefined)
+    expect(await askServer(path, { command: 'keys list', input: {} })).to.equal(undefined)
+  })
+
+  it('works in a folder whose name is longer than the address of a socket', async () => {
+    const long = join(folder, 'd'.repeat(150))
+    await mkdir(long)
+    const path = join(long, 'control.sock')
+    const server = await serveControl(core, path)
+    try {
+      expect((await stat(path)).isSocket()).to.equal(true)
+      const failure = await failureOf(askServer(path, { command: 'nonsense', input: {} }))
+      expect(failure.message).to.include('another version')
+    } finally {
+      await server.close()
+    }
+    expect(await stat(path).catch(() => undefined)).to.equal(undefined)
+  })
+
+  it('replaces the socket of a dead server and nothing else', async () => {
+    const path = join(folder, 'control.sock')
+    const first = await serveControl(core, path)
+    const second = await serveControl(core, path)
+    expect(await failureOf(askServer(path, { command: 'nonsense', input: {} }))).to.be.an('error')
+    await second.close()
+    await first.close()
+
+    await writeFile(path, 'mine')
+    const failure = await failureOf(serveControl(core, path))
+    expect(isDomainError(failure, 'config_invalid')).to.equal(true)
+  })
+
+  it('answers what it does not understand, and goes on', async () => {
+    const path = join(folder, 'control.sock')
+    const server = await serveControl(core, path)
+    try {
+      for (const line of ['garbage', '{"command":"constructor"}', '{"command":"keys list"}']) {
+        const answer: unknown = JSON.parse(await say(path, `${line}\n`))
+        expect(answer).to.have.nested.property('error.code', 'internal')
+      }
+      expect(await say(path, 'no end of line')).to.equal('')
+    } finally {
+      await server.close()
+    }
+  })
+
+  it('does not wait at the stop for a caller that says nothing', async () => {
+    const path = join(folder, 'control.sock')
+    const server = await serveControl(core, path)
+    const caller = createConnection(path)
+    await new Promise((resolve) => caller.once('connect', resolve))
+    const closed = new Promise((resolve) => caller.once('close', resolve))
+    await server.close()
+    await closed
+  })
+
+  it('says that the outcome is unknown when the server ends before it answers', async () => {
+    const path = join(folder, 'control.sock')
+    const callers: Socket[] = []
+    const server = createServer((socket) => {
+      callers.push(socket)
+      socket.on('data', () => socket.destroy())
+    }).listen(path)
+    const failure = await failureOf(askServer(path, { command: 'apply', input: {} }))
+    expect(failure.message).to.include('not known')
+    server.close()
+  })
+})

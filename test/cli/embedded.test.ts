@@ -1,0 +1,314 @@
+import { readdir, stat, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { type Exit, temporaryFolder } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
+import { type NodeProcess, type Outcome, runCommand, startNode } from '../support/node-process.ts'
+
+const clients = `
+resource_servers:
+  - identifier: https://api.example.com
+    scopes: [orders:read]
+    introspection_clients: [orders]
+    default: true
+clients:
+  - client_id: web
+    redirect_uris: [https://app.example.com/cb]
+    grant_types: [authorization_code, refresh_token]
+    resources: [https://api.example.com]
+  - client_id: orders
+    client_secret: { env: ORDERS_SECRET }
+    grant_types: [client_credentials]
+    scope: orders:read
+accounts:
+  - email: carol@example.com
+    password: { file: carol.password }
+    roles: [operator]
+tenants:
+  - id: acme
+    name: Acme
+    clients:
+      - { client_id: spa, token_endpoint_auth_method: none, redirect_uris: [https://spa.example.com/cb] }
+`
+
+describe('The command line on embedded storage', function () {
+  this.timeout(60_000)
+  let folder: string
+  let env: Record<string, string>
+  let file: string
+
+  const run = (...args: string[]): Promise<Outcome> => runCommand(args, env)
+
+  async function done(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await run(...args)
+    expect(stderr).to.equal('')
+    expect(code).to.equal(0)
+    return stdout
+  }
+
+  async function json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
+    return JSON.parse(await done(...args, '--json')) as T
+  }
+
+  /** The one line on standard error of a command that fails. */
+  async function refused(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await run(...args)
+    expect(code).to.equal(1)
+    expect(stdout).to.equal('')
+    expect(stderr.trimEnd().split('\n'), stderr).to.have.lengthOf(1)
+    expect(stderr).to.match(/^keyturn: /)
+    return stderr
+  }
+
+  before(async () => {
+    folder = await temporaryFolder('cli')
+    env = {
+      DATA_DIR: join(folder, 'data'),
+      KEYS_DIR: join(folder, 'keys'),
+      PORT: String(await freePort()),
+      ORDERS_SECRET: 'orders-secret-0123456789',
+    }
+    file = join(folder, 'keyturn.yaml')
+    await writeFile(file, clients)
+    await writeFile(join(folder, 'carol.password'), 'correct horse battery staple\n')
+  })
+
+  describe('without a server', () => {
+    it('doctor says what is missing and creates nothing', async () => {
+      const { code, stdout } = await run('doctor')
+      expect(code).to.equal(0)
+      expect(stdout).to.match(/^warn {2}storage .*npm start/m)
+      expect(await readdir(folder)).to.not.include('data')
+    })
+
+    it('creates an account, whose one-time password is shown once', async () => {
+      const created = await json('accounts', 'create', '--email', 'alice@example.com')
+      expect(created['one_time_password']).to.match(/^[a-z2-9]{5}(-[a-z2-9]{5}){3}$/)
+      expect(created['one_time_password_expires_in']).to.equal(86_400)
+      const listed = await done('accounts', 'list', '--json')
+      expect(listed).to.include('alice@example.com').and.not.include('password')
+      expect(await refused('accounts', 'create', '--email', 'ALICE@example.com')).to.include(
+        'There is an account with this address already',
+      )
+    })
+
+    it('two commands at once wait for each other', async () => {
+      const both = await Promise.all([
+        done('accounts', 'create', '--email', 'b1@example.com'),
+        done('accounts', 'create', '--email', 'b2@example.com'),
+      ])
+      expect(both.join()).to.include('b1@example.com').and.include('b2@example.com')
+    })
+
+    it('doctor fails while there are no signing keys', async () => {
+      const { code, stdout } = await run('doctor')
+      expect(code).to.equal(1)
+      expect(stdout).to.match(/^fail {2}signing keys .*npm start/m)
+    })
+  })
+
+  describe('beside a running server', () => {
+    let node: NodeProcess
+
+    before(async () => {
+      node = await startNode({ env })
+    })
+    after(() => node.stop())
+
+    it('serve says where it is; nothing but itself uses the data folder', async () => {
+      await eventually('the banner', async () =>
+        node.stdout().includes(`${node.url}/.well-known/openid-configuration`),
+      )
+      const socket = await stat(join(env['DATA_DIR'] ?? '', 'control.sock'))
+      expect((socket.mode & 0o777).toString(8)).to.equal('600')
+      expect(await refused('serve')).to.include(`process ${node.pid}`)
+    })
+
+    it('--plan changes nothing and says what apply then does', async () => {
+      const before = await done('export')
+      const plan = await json<{ changes: unknown[] }>('apply', '--plan', file)
+      expect(plan).to.include({ plan: true, created: 6 })
+      expect(await done('export')).to.equal(before)
+      const applied = await json<{ changes: unknown[] }>('apply', file)
+      expect(applied.changes).to.deep.equal(plan.changes)
+      expect(applied)
+        .to.have.nested.property('client_secrets[0].client_secret')
+        .that.matches(/^[\w-]{43}$/)
+    })
+
+    it('apply changes nothing the second time, nor does an export that is applied', async () => {
+      expect(await json('apply', file)).to.include({ created: 0, updated: 0, unchanged: 6 })
+      const exported = await done('export')
+      expect(exported).to.not.match(/secret:|password|\$argon2/)
+      const copy = join(folder, 'export.yaml')
+      await writeFile(copy, exported)
+      expect(await json('apply', copy)).to.include({ created: 0, updated: 0 })
+      expect(await json('export'))
+        .to.have.property('clients')
+        .with.lengthOf(2)
+      expect(await done('export', '--tenant', 'acme'))
+        .to.include('spa')
+        .and.not.include('client_id: web')
+    })
+
+    it('a broken client leaves nothing half-written, and all faults are named', async () => {
+      const before = await done('export')
+      const broken = join(folder, 'broken.yaml')
+      await writeFile(
+        broken,
+        `
+clients:
+  - { client_id: new, redirect_uris: [https://new.example.com/cb] }
+  - { client_id: lost, redirect_uris: [https://lost.example.com/cb], resources: [https://nowhere.example.com] }
+accounts:
+  - { email: dave@example.com, password: short }
+`,
+      )
+      const { code, stderr } = await run('apply', broken)
+      expect(code).to.equal(1)
+      expect(stderr)
+        .to.include('client lost: resources: there is no resource server https://nowhere')
+        .and.include('account dave@example.com: password: expected at least 15 characters')
+      expect(await done('export')).to.equal(before)
+    })
+
+    it('a file that is not valid is refused before anything is asked', async () => {
+      const unknown = join(folder, 'unknown.yaml')
+      await writeFile(unknown, 'clients: [{ client_id: a, redirect_uri: x }]\n')
+      const { code, stderr } = await run('apply', unknown)
+      expect(code).to.equal(1)
+      expect(stderr).to.include('clients[0].redirect_uri: unknown member')
+    })
+
+    it('creates a client from options, whose secret is shown once, and rotates it', async () => {
+      const created = await json<Record<string, string>>(
+        ...['clients', 'create', '--id', 'cli', '--redirect-uri', 'https://cli.example.com/cb'],
+      )
+      expect(created).to.include({
+        client_id: 'cli',
+        token_endpoint_auth_method: 'client_secret_basic',
+      })
+      const rotated = await json<Record<string, string>>('clients', 'rotate-secret', 'cli')
+      expect(rotated['client_secret']).to.match(/^[\w-]{43}$/)
+      expect(rotated['client_secret']).to.not.equal(created['client_secret'])
+      const listed = await done('clients', 'list', '--json')
+      expect(listed).to.not.include(created['client_secret'] ?? '')
+      const { clients: all } = JSON.parse(listed) as { clients: Record<string, unknown>[] }
+      const secrets = all.find((client) => client['client_id'] === 'cli')?.['secrets']
+      expect(secrets).to.have.lengthOf(2)
+      expect(
+        await refused('clients', 'create', '--id', 'cli', '--grant', 'client_credentials'),
+      ).to.include('already')
+    })
+
+    it('creates a client from a file and a public one without a secret', async () => {
+      const client = join(folder, 'client.json')
+      await writeFile(
+        client,
+        '{ "client_name": "From file", "redirect_uris": ["https://f.example/cb"] }',
+      )
+      expect(await json('clients', 'create', client)).to.include({ client_name: 'From file' })
+      const args = ['--public', '--redirect-uri', 'http://localhost:8080/cb', '--id', 'public']
+      expect(await json('clients', 'create', ...args)).to.not.have.property('client_secret')
+      expect(await refused('clients', 'rotate-secret', 'public')).to.include('it has no secret')
+    })
+
+    it('disables, enables and resets an account', async () => {
+      expect(await json('accounts', 'disable', 'alice@example.com')).to.include({ changed: true })
+      expect(await json('accounts', 'disable', 'alice@example.com')).to.include({ changed: false })
+      expect(await done('accounts', 'reset', 'alice@example.com')).to.include('disabled')
+      expect(await done('accounts', 'enable', 'alice@example.com')).to.include('is enabled now')
+      expect(await refused('accounts', 'reset', 'nobody@example.com')).to.include(
+        'There is no account "nobody@example.com"',
+      )
+      expect(await refused('accounts', 'list', '--tenant', 'nowhere')).to.include('acme, default')
+    })
+
+    it('lists the signing keys, of other tenants too', async () => {
+      const { keys } = await json<{ keys: { alg: string; state: string }[] }>('keys', 'list')
+      expect(keys.map(({ alg, state }) => `${alg} ${state}`).toSorted()).to.deep.equal([
+        'ES256 active',
+        'RS256 active',
+      ])
+      expect(await done('keys', 'list', '--tenant', 'acme')).to.match(/^ES256 {2}active/)
+    })
+
+    it('migrate has nothing to do', async () => {
+      expect(await done('migrate', '--check')).to.include('up to date')
+      expect(await json('migrate')).to.deep.equal({ applied: [], pending: [], check: false })
+    })
+
+    it('doctor finds everything in order', async () => {
+      const { ok, checks } = await json<{ ok: boolean; checks: { status: string }[] }>('doctor')
+      expect(ok).to.equal(true)
+      expect(checks.filter(({ status }) => status !== 'ok')).to.deep.equal([])
+      expect(checks).to.have.length.greaterThan(10)
+    })
+
+    it('a stop in order leaves neither socket nor lock', async () => {
+      expect(await node.stop('SIGINT')).to.deep.equal({ code: 0, signal: null })
+      expect(await readdir(env['DATA_DIR'] ?? '')).to.deep.equal(['postgres'])
+    })
+  })
+
+  describe('afterwards', () => {
+    it('after a kill the next command works on its own', async () => {
+      const node = await startNode({ env })
+      await node.stop('SIGKILL')
+      expect(await done('accounts', 'list')).to.include('alice@example.com')
+    })
+
+    it('a second signal ends a server that waits for a request', async () => {
+      const node = await startNode({ env })
+      const caller = createConnection(Number(env['PORT']), '127.0.0.1')
+      caller.on('error', () => undefined)
+      await new Promise((resolve) => caller.once('connect', resolve))
+      caller.write('GET / HTTP/1.1\r\n')
+      let exit: Exit | undefined
+      void node.exit.then((outcome) => (exit = outcome))
+      await eventually('the end', async () => {
+        if (exit === undefined) node.signal('SIGTERM')
+        return exit !== undefined
+      })
+      caller.destroy()
+      expect(exit).to.deep.equal({ code: 1, signal: null })
+    })
+
+    it('a port that is taken is one line', async () => {
+      const taken = createServer().listen(0, '127.0.0.1')
+      await new Promise((resolve) => taken.once('listening', resolve))
+      const { port } = taken.address() as AddressInfo
+      const { code, stderr } = await runCommand(['serve'], { ...env, PORT: String(port) })
+      expect(code).to.equal(1)
+      expect(stderr).to.match(/^keyturn: .*EADDRINUSE.*\n$/)
+      taken.close()
+    })
+
+    it('usage is 2, failure 1, with one line each and no stack', async () => {
+      for (const args of [
+        ['nonsense'],
+        ['accounts', 'create'],
+        ['accounts', 'create', '--email', 'no address'],
+        ['clients', 'create'],
+        ['clients', 'create', 'file', '--id', 'x'],
+        ['clients', 'rotate-secret', 'web', '--overlap', 'soon'],
+        ['apply', join(folder, 'nowhere.yaml')],
+        ['accounts', 'create', '--email', 'x@example.com', '--password-stdin'],
+      ]) {
+        const { code, stdout, stderr } = await run(...args)
+        expect(code, stderr).to.equal(2)
+        expect(stdout).to.equal('')
+        expect(stderr).to.match(/^keyturn: .*\n$/)
+      }
+      const { code, stderr } = await runCommand(['accounts', 'list'], {
+        ...env,
+        PORT: 'x',
+        HOST: '!',
+      })
+      expect(code).to.equal(1)
+      expect(stderr).to.match(/^keyturn: The configuration is not valid, 2 faults:\n/)
+    })
+  })
+})

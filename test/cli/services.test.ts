@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from 'chai'
+import { freePort } from '../support/free-port.ts'
+import { runCommand } from '../support/node-process.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+
+describe('The command line on servers', function () {
+  this.timeout(60_000)
+  const database = 'cli'
+  const key = randomBytes(32).toString('base64')
+
+  it('serve says in one line that Postgres cannot be reached, and fails', async () => {
+    const port = await freePort()
+    const { code, stderr } = await runCommand(['serve'], {
+      DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${port}/none`,
+      KEY_ENCRYPTION_KEY: key,
+    })
+    expect(code).to.equal(1)
+    expect(stderr).to.match(/^keyturn: Postgres cannot be reached: .*\n$/)
+    expect(stderr).to.not.include('hunter2')
+  })
+
+  it('doctor reports a Postgres that cannot be reached and checks the rest', async () => {
+    const { code, stdout } = await runCommand(['doctor', '--json'], {
+      DATABASE_URL: `postgres://127.0.0.1:${await freePort()}/none`,
+      KEY_ENCRYPTION_KEY: key,
+      ISSUER: 'https://auth.invalid',
+    })
+    expect(code).to.equal(1)
+    const { ok, checks } = JSON.parse(stdout) as {
+      ok: boolean
+      checks: { name: string; status: string }[]
+    }
+    expect(ok).to.equal(false)
+    const statuses = Object.fromEntries(checks.map(({ name, status }) => [name, status]))
+    expect(statuses).to.deep.equal({
+      configuration: 'ok',
+      storage: 'fail',
+      issuer: 'ok',
+      discovery: 'warn',
+      proxy: 'warn',
+    })
+  })
+
+  it('doctor lists the faults of the configuration', async () => {
+    const { code, stdout } = await runCommand(['doctor'], { PORT: 'x', ISSUER: 'http://a.example' })
+    expect(code).to.equal(1)
+    expect(stdout).to.match(/^fail {2}configuration {2}PORT: expected/m)
+    expect(stdout).to.match(/^fail {2}configuration {2}ISSUER: expected/m)
+  })
+
+  if (!servicesFound()) return
+
+  describe('with Postgres and Redis', () => {
+    let env: Record<string, string>
+
+    before(async () => {
+      const found = services()
+      if (!found) throw new Error('there are no services')
+      await found.createDatabase(database)
+      env = {
+        DATABASE_URL: found.databaseUrl(database),
+        REDIS_URL: found.redisUrl(15),
+        KEY_ENCRYPTION_KEY: key,
+        PORT: String(await freePort()),
+      }
+    })
+    after(() => services()?.dropDatabase(database))
+
+    it('everything but migrate asks for the migrations first', async () => {
+      const check = await runCommand(['migrate', '--check'], env)
+      expect(check.code).to.equal(1)
+      expect(check.stdout).to.match(/^Pending: Initial\d+/)
+      const list = await runCommand(['accounts', 'list'], env)
+      expect(list.code).to.equal(1)
+      expect(list.stderr).to.match(/^keyturn: The database lacks .*migrate.*\n$/)
+      const diagnosis = await runCommand(['doctor'], env)
+      expect(diagnosis.stdout).to.match(/^fail {2}migrations .*migrate/m)
+    })
+
+    it('migrate says what it applied, once', async () => {
+      const first = await runCommand(['migrate', '--json'], env)
+      expect(JSON.parse(first.stdout)).to.have.property('applied').with.lengthOf.at.least(1)
+      const second = await runCommand(['migrate'], env)
+      expect(second).to.include({ code: 0, stdout: 'The database is up to date.\n' })
+      expect((await runCommand(['migrate', '--check'], env)).code).to.equal(0)
+    })
+
+    it('commands work on the shared database', async () => {
+      const args = ['accounts', 'create', '--email', 'alice@example.com']
+      expect((await runCommand(args, env)).code).to.equal(0)
+      const { stdout } = await runCommand(['accounts', 'list', '--json'], env)
+      expect(JSON.parse(stdout)).to.have.nested.property('accounts[0].email', 'alice@example.com')
+    })
+
+    it('a wrong key-encryption key is told by name', async () => {
+      const wrong = { ...env, KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') }
+      const list = await runCommand(['accounts', 'list'], wrong)
+      expect(list.code).to.equal(1)
+      expect(list.stderr).to.match(/^keyturn: A stored secret cannot be opened.*\n$/)
+      const { stdout } = await runCommand(['doctor'], wrong)
+      expect(stdout).to.match(/^fail {2}key-encryption key /m)
+    })
+  })
+})

@@ -1,0 +1,203 @@
+import { expect } from 'chai'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
+import {
+  authorizeUrl,
+  codeFor,
+  encode,
+  expectErrorPage,
+  expectReturned,
+  type Fields,
+  redeem,
+  signIn,
+  tokensIn,
+} from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+onEachStorage('authorization requests', (kind) => {
+  let server: TestServer
+  const agent = createUserAgent()
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await signIn(server, web, {}, agent)
+  })
+  after(() => server?.stop())
+
+  const ask = (fields: Fields) => agent.get(authorizeUrl(server, web, fields))
+
+  it('may repeat no parameter but resource (P-005)', async () => {
+    const names = `response_type scope state nonce code_challenge code_challenge_method prompt max_age
+      response_mode ui_locales login_hint acr_values claims display id_token_hint`
+    const { searchParams } = authorizeUrl(server, web)
+    for (const name of names.split(/\s+/)) {
+      const once = searchParams.get(name) ?? '1'
+      const page = await ask({ [name]: [once, once] })
+      expect(page.headers.get('location') ?? '', name).not.to.match(/[?&]code=/)
+      const error = page.location?.searchParams.get('error')
+      expect(page.location === undefined ? page.status : error, name).to.be.oneOf([
+        400,
+        'invalid_request',
+      ])
+    }
+  })
+
+  it('may carry unknown and empty parameters (P-005, K-02)', async () => {
+    const unknown = { foo: 'bar', vtr: ['a', 'b'], 'a[b]': 'c', __proto__x: '1', constructor: '1' }
+    for (const fields of [unknown, { display: '', ui_locales: '', prompt: '', max_age: '' }]) {
+      const page = await ask(fields)
+      expect(page.location?.searchParams.get('code'), page.location?.href).to.be.a('string')
+    }
+  })
+
+  it('come as GET, and POST is refused (P-006)', async () => {
+    const { searchParams } = authorizeUrl(server, web)
+    const page = await agent.post(`${server.issuer}/authorize`, searchParams)
+    expectErrorPage(page, 405)
+    expect(page.headers.get('allow')).to.include('GET')
+  })
+
+  it('want a response type that exists, and only code does (P-025, ASVS 10.4.4, 10.6.1)', async () => {
+    const types = `token id_token none id_token_token code_token code_id_token code_id_token_token
+      token_id_token CODE code_code x`
+    for (const type of types.split(/\s+/)) {
+      const page = await ask({
+        response_type: type.replaceAll('_token', ' token').replaceAll('_', ' '),
+      })
+      const { location } = page
+      expect(location?.hash, type).to.equal('')
+      expect(location?.searchParams.get('error'), type).to.equal('unsupported_response_type')
+      expect(page.headers.get('location')).not.to.match(/access_token|id_token=|[?&]code=/)
+    }
+    expectReturned(await ask({ response_type: undefined }), 'invalid_request')
+  })
+
+  it('get state and iss back, with a code and with an error (P-011, P-012, K-27)', async () => {
+    const states = [
+      'x',
+      'a b&c=d',
+      '"<script>',
+      'ü€😀',
+      '%00',
+      'x\r\nSet-Cookie: a=b',
+      'x'.repeat(4096),
+    ]
+    for (const state of states) {
+      for (const fields of [{}, { response_type: 'token' }, { prompt: 'none login' }]) {
+        const { location } = await ask({ state, ...fields })
+        expect(location?.searchParams.getAll('state')).to.deep.equal([state])
+        expect(location?.searchParams.getAll('iss')).to.deep.equal([server.issuer])
+        expect(location?.href).to.match(/[?&](code|error)=/)
+      }
+    }
+    const stateless = await ask({ state: undefined })
+    expect(stateless.location?.searchParams.has('state')).to.equal(false)
+  })
+
+  it('survive a NUL in what people and clients write (P-012)', async () => {
+    const fresh = createUserAgent()
+    for (const fields of [{ state: 'a\0b' }, { nonce: 'a\0b' }, { login_hint: 'a\0b' }]) {
+      const page = await fresh.get(authorizeUrl(server, web, fields))
+      expect(page.status, JSON.stringify(fields)).to.be.oneOf([303, 400])
+      const form = page.location && (await fresh.follow(page))
+      if (form?.status !== 200) continue
+      const field = { username: `${alice.email}\0`, password: alice.password }
+      expect((await fresh.submit(form, { fields: field })).status).to.equal(403)
+    }
+  })
+
+  it('carry a state and a nonce of 64 characters and of 2 KB, and of no size a 500 (P-026, K-02)', async () => {
+    for (const length of [1, 64, 2048]) {
+      const nonce = 'n'.repeat(length)
+      const code = await codeFor(server, web, { nonce, state: 's'.repeat(length) }, agent)
+      const { id_token } = tokensIn(await redeem(server, web, code))
+      const payload = Buffer.from(id_token?.split('.')[1] ?? '', 'base64url').toString()
+      expect((JSON.parse(payload) as { nonce: string }).nonce).to.equal(nonce)
+    }
+    for (const fields of [{ nonce: 'n'.repeat(15_000) }, { state: 's'.repeat(15_000) }]) {
+      for (const browser of [agent, createUserAgent()]) {
+        const page = await browser.get(authorizeUrl(server, web, fields))
+        expect(page.status).to.be.below(500)
+      }
+    }
+  })
+
+  it('have no more than 200 parameters (C18)', async () => {
+    const many = Array.from({ length: 10_000 }, (_, i) => i % 10)
+    expectErrorPage(
+      await agent.get(
+        `${server.issuer}/authorize?${many
+          .map((i) => `a=${i}`)
+          .join('&')
+          .slice(0, 12_000)}`,
+      ),
+    )
+  })
+
+  it('are answered in the response mode asked for (P-011, K-40)', async () => {
+    const page = await ask({ response_mode: 'form_post' })
+    expect(page.status).to.equal(200)
+    const form = page.root.querySelector('form')
+    expect(form?.getAttribute('action')).to.equal(callback)
+    expect(form?.getAttribute('method')?.toLowerCase()).to.equal('post')
+    const value = (name: string) =>
+      form?.querySelector(`input[name=${name}]`)?.getAttribute('value')
+    expect(value('state')).to.equal('the-state')
+    expect(value('iss')).to.equal(server.issuer)
+    tokensIn(await redeem(server, web, value('code') ?? ''))
+    expect(page.headers.get('content-security-policy')).to.match(/frame-ancestors 'none'/)
+
+    const refused = await ask({ response_mode: 'form_post', scope: 'openid', prompt: 'none login' })
+    const error = refused.root.querySelector('form input[name=error]')?.getAttribute('value')
+    expect(error).to.equal('invalid_request')
+    expect(refused.root.querySelector('form input[name=iss]')).not.to.equal(null)
+
+    const inQuery = await ask({ response_mode: 'query' })
+    expect(inQuery.location?.searchParams.has('code')).to.equal(true)
+    for (const response_mode of ['jwt', 'web_message', 'x']) {
+      const unknown = await ask({ response_mode })
+      expect(unknown.headers.get('location') ?? '').not.to.match(/[?&]code=/)
+    }
+  })
+
+  it('escape what a form_post answer carries (P-071)', async () => {
+    const state = '"><script>alert(1)</script>'
+    const page = await ask({ response_mode: 'form_post', state })
+    expect(page.body).not.to.include('<script>alert')
+    const carried = page.root.querySelector('input[name=state]')?.getAttribute('value')
+    expect(carried).to.equal(state)
+  })
+
+  it('with request objects, request_uri or registration get the named errors (P-022, P-024)', async () => {
+    expectReturned(await ask({ request: 'a.b.c' }), 'request_not_supported')
+    expectReturned(await ask({ request_uri: 'https://evil.example/' }), 'request_uri_not_supported')
+    expectReturned(await ask({ registration: '{}' }), 'registration_not_supported')
+  })
+
+  it('show errors that reflect nothing unescaped (P-071, P-014)', async () => {
+    const page = await agent.get(
+      `${server.issuer}/authorize?${encode({ client_id: '<img src=x>', redirect_uri: '"><script>' })}`,
+    )
+    expectErrorPage(page)
+    expect(page.body).not.to.match(/<img src=x>|"><script>/)
+    expect(page.headers.get('content-security-policy')).to.match(/frame-ancestors 'none'/)
+    expect(page.headers.get('x-frame-options')).to.equal('DENY')
+  })
+
+  it('are never shared across origins (P-015, K-23)', async () => {
+    for (const origin of ['http://localhost:9', 'https://evil.example', 'null', server.issuer]) {
+      for (const url of [
+        authorizeUrl(server, spa),
+        authorizeUrl(server, spa, { scope: undefined }),
+      ]) {
+        const page = await agent.get(url, { headers: { origin } })
+        expect(page.headers.has('access-control-allow-origin'), origin).to.equal(false)
+      }
+    }
+  })
+
+  it('do not send anybody away before sign-in for a bad scope (P-016, RFC 9700 §4.11.2)', async () => {
+    const page = await createUserAgent().get(authorizeUrl(server, web, { prompt: 'none' }))
+    expectReturned(page, 'login_required')
+  })
+})

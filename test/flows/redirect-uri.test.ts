@@ -1,0 +1,158 @@
+import { expect } from 'chai'
+import { isDomainError } from '../../src/errors.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { furnish, spa, web } from '../support/fixtures.ts'
+import {
+  hostileLoopbackRedirects,
+  hostileRedirects,
+  refusedRegistrations,
+  registered,
+} from '../support/hostile-redirects.ts'
+import {
+  authorizeUrl,
+  codeFor,
+  expectErrorPage,
+  expectRefusal,
+  redeem,
+  tokensFor,
+} from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const app = { client_id: 'app', client_name: 'App', token_endpoint_auth_method: 'none' }
+const native = { ...app, client_id: 'native', application_type: 'native' }
+const native6 = { ...native, client_id: 'native6' }
+const privateUse = 'com.example.app:/callback'
+
+onEachStorage('redirect URIs', (kind) => {
+  let server: TestServer
+  const agent = createUserAgent()
+  const ask = (client: { client_id: string }, redirect_uri: string | string[] | undefined) =>
+    agent.get(authorizeUrl(server, client, { redirect_uri }))
+
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await server.core.clients.declare(defaultTenant, { ...app, redirect_uris: [registered] })
+    await server.core.clients.declare(defaultTenant, {
+      ...native6,
+      redirect_uris: ['http://[::1]/native'],
+    })
+    await server.core.clients.declare(defaultTenant, {
+      ...native,
+      redirect_uris: ['http://127.0.0.1/native', privateUse],
+    })
+  })
+  after(() => server?.stop())
+
+  it(`are compared exactly: ${hostileRedirects.length} that resemble one (P-001, C1, ASVS 10.4.1)`, async () => {
+    expect(hostileRedirects.length).to.be.at.least(120)
+    expect(hostileRedirects).not.to.include(registered)
+    for (const uri of hostileRedirects) expectErrorPage(await ask(app, uri))
+    expect((await ask(app, registered)).status).to.equal(303)
+  })
+
+  it('vary in the port alone where they are loopback (P-001, RFC 8252 §7.3)', async () => {
+    for (const uri of hostileLoopbackRedirects) expectErrorPage(await ask(native, uri))
+    for (const port of ['', ':1', ':4711', ':65535']) {
+      expect((await ask(native, `http://127.0.0.1${port}/native`)).status).to.equal(303)
+      expect((await ask(native6, `http://[::1]${port}/native`)).status).to.equal(303)
+    }
+  })
+
+  it('are http for loopback alone, and never vary for web clients (P-004)', async () => {
+    for (const uri of ['http://localhost/callback', 'http://localhost:10/callback']) {
+      expectErrorPage(await ask(web, uri))
+    }
+    expectErrorPage(await ask(app, registered.replace('https', 'http')))
+  })
+
+  it('must be named, once (P-003, P-005)', async () => {
+    expectErrorPage(await ask(spa, undefined))
+    expectErrorPage(await ask(app, undefined))
+    expectErrorPage(await ask(app, [registered, registered]))
+    expectErrorPage(await ask(app, [registered, 'https://evil.example/']))
+  })
+
+  it('are not followed for an unknown client (P-003)', async () => {
+    for (const client_id of ['nobody', 'WEB', 'web ', '', '\0', 'x'.repeat(5000), "' or 1=1"]) {
+      expectErrorPage(await ask({ client_id }, registered))
+    }
+    expectErrorPage(await agent.get(authorizeUrl(server, app, { client_id: undefined })))
+    const twice = { client_id: [app.client_id, web.client_id], redirect_uri: registered }
+    expectErrorPage(await agent.get(authorizeUrl(server, app, twice)))
+  })
+
+  it('of private-use schemes and of loopback belong to native clients (P-029)', async () => {
+    for (const redirect_uri of [privateUse, 'http://127.0.0.1:4711/native']) {
+      const tokens = await tokensFor(server, native, { redirect_uri })
+      expect(tokens.id_token).to.be.a('string')
+    }
+    expectErrorPage(await ask(native, 'com.example.app:/callback2'))
+    expectErrorPage(await ask(native, 'com.example.app://callback'))
+    expectErrorPage(await ask(native, 'COM.example.app:/callback'))
+  })
+
+  it('must be the same at the token endpoint (P-044, RFC 6749 §4.1.3)', async () => {
+    const other = ['http://localhost:10/callback', registered, '', undefined]
+    for (const redirect_uri of other) {
+      const page = await redeem(server, web, await codeFor(server, web), { redirect_uri })
+      expect(page.status).to.equal(400)
+    }
+    const port = { redirect_uri: 'http://127.0.0.1:4711/native' }
+    const code = await codeFor(server, native, port)
+    expectRefusal(
+      await redeem(server, native, code, { redirect_uri: 'http://127.0.0.1:4712/native' }),
+      400,
+      'invalid_grant',
+    )
+  })
+
+  it('leave no way out in any other parameter (P-002)', async () => {
+    const evil = 'https://evil.example/'
+    const names = `request_uri returnTo return_to next url redirect continue login_hint ui_locales
+      target_link_uri post_logout_redirect_uri id_token_hint web_message_uri`.split(/\s+/)
+    for (const path of ['/', '/authorize', '/logout', '/account', '/account/callback', '/jwks']) {
+      for (const name of names) {
+        const page = await agent.get(`${server.issuer}${path}?${name}=${encodeURIComponent(evil)}`)
+        const target = page.location?.origin ?? server.issuer
+        expect(target, `${path} ${name}`).to.equal(server.issuer)
+      }
+    }
+  })
+
+  describe('at registration', () => {
+    const declare = (member: string, uri: string, application_type: string) =>
+      server.core.clients
+        .declare(defaultTenant, {
+          client_id: 'dangerous',
+          application_type,
+          token_endpoint_auth_method: 'none',
+          redirect_uris: [registered],
+          [member]: [registered, uri],
+        })
+        .then(
+          () => 'accepted',
+          (error: unknown) => isDomainError(error, 'client_invalid') || String(error),
+        )
+
+    for (const member of ['redirect_uris', 'post_logout_redirect_uris']) {
+      it(`refuse what is dangerous among the ${member} (P-004, C1)`, async () => {
+        for (const uri of refusedRegistrations) {
+          for (const type of ['web', 'native']) {
+            expect(await declare(member, uri, type), `${type} ${JSON.stringify(uri)}`).to.equal(
+              true,
+            )
+          }
+        }
+        expect(await server.core.clients.find(defaultTenant, 'dangerous')).to.equal(undefined)
+      })
+    }
+
+    it('take a private-use scheme from a native client alone (RFC 8252 §7.1)', async () => {
+      expect(await declare('redirect_uris', privateUse, 'web')).to.equal(true)
+      expect(await declare('redirect_uris', 'myapp:/callback', 'native')).to.equal(true)
+      expect(await declare('redirect_uris', privateUse, 'native')).to.equal('accepted')
+    })
+  })
+})

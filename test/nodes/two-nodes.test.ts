@@ -1,0 +1,196 @@
+import { expect } from 'chai'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { alice, callback, furnish, web } from '../support/fixtures.ts'
+import { startNode } from '../support/node-process.ts'
+import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { dump, remember, secretsIn } from '../support/witness.ts'
+
+interface Answer {
+  status: number
+  body: Record<string, string>
+}
+
+const atOnce = Array.from({ length: 20 }, (_, i) => i)
+
+const suite = servicesFound() ? describe : describe.skip
+suite('two nodes on one Postgres and one Redis', function () {
+  this.timeout(60_000)
+  let nodes: TwoNodes
+  let party: RelyingParty
+
+  before(async () => {
+    nodes = await startTwoNodes()
+    await furnish({ core: nodes.core })
+    party = await createRelyingParty({
+      issuer: nodes.issuer,
+      clientId: web.client_id,
+      clientSecret: web.client_secret,
+      redirectUri: callback,
+    })
+  })
+  after(async () => {
+    const kept = nodes && (await dump(nodes.core.database, nodes.env['REDIS_URL']))
+    await nodes?.stop()
+    const logged = [nodes?.a, nodes?.b].map((node) => `${node?.stdout()}${node?.stderr()}`)
+    expect(secretsIn([kept, ...logged].join('')), 'secrets kept or logged (C19)').to.deep.equal([])
+  })
+
+  /** Signs in with every request on the other node than the one before. */
+  async function signInAcross(scope: string) {
+    const { a, b, on } = nodes
+    const agent = createUserAgent()
+    const request = await party.authorize({ scope })
+    let [here, there] = [a, b]
+    const swap = () => {
+      ;[here, there] = [there, here]
+    }
+    let page = await agent.get(on(here, request.url))
+    for (let steps = 0; steps < 12; steps++) {
+      const { location } = page
+      if (
+        location &&
+        location.origin !== new URL(here.url).origin &&
+        location.host !== new URL(nodes.issuer).host
+      ) {
+        remember(...(await agent.cookies(nodes.issuer)).map(({ value }) => value))
+        return { request, returned: location }
+      }
+      swap()
+      if (location) {
+        page = await agent.get(on(here, location))
+        continue
+      }
+      // A form is sent to the node that showed it: its action is relative.
+      swap()
+      const isLogin = page.root.querySelector('#login-form') !== null
+      page = await agent.submit(
+        page,
+        isLogin ? { fields: { username: alice.email, password: alice.password } } : {},
+      )
+    }
+    throw new Error(`no end of steps: ${page.body}`)
+  }
+
+  function redeem(node: string, form: Record<string, string>): Promise<Answer> {
+    const credentials = Buffer.from(`${web.client_id}:${web.client_secret}`).toString('base64')
+    return fetch(`${node}/token`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${credentials}` },
+      body: new URLSearchParams(form),
+    }).then(async (response) => {
+      const body = (await response.json()) as Record<string, string>
+      for (const name of ['access_token', 'refresh_token']) if (body[name]) remember(body[name])
+      return { status: response.status, body }
+    })
+  }
+
+  const either = (i: number) => (i % 2 === 0 ? nodes.a.url : nodes.b.url)
+
+  async function codeAndForm(scope = 'openid offline_access') {
+    const { request, returned } = await signInAcross(scope)
+    const code = returned.searchParams.get('code') as string
+    remember(code)
+    return {
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: callback,
+      code_verifier: request.codeVerifier,
+    }
+  }
+
+  it('finish on one what began on the other, and redeem the code there', async () => {
+    const form = await codeAndForm()
+    const answer = await redeem(nodes.b.url, form)
+    expect(answer.status, JSON.stringify(answer.body)).to.equal(200)
+    const refreshed = await redeem(nodes.a.url, {
+      grant_type: 'refresh_token',
+      refresh_token: answer.body['refresh_token'] as string,
+    })
+    expect(refreshed.status).to.equal(200)
+  })
+
+  it('redeem one code 20-way in parallel exactly once (C3, C26, P-045)', async () => {
+    for (let round = 0; round < 5; round++) {
+      const form = await codeAndForm()
+      const answers = await Promise.all(atOnce.map((i) => redeem(either(i), form)))
+      const [winner, ...others] = answers.filter(({ status }) => status === 200)
+      expect(others, 'further winners').to.have.length(0)
+      expect(winner, 'the winner').to.exist
+      expect(answers.filter(({ body }) => body['error'] === 'invalid_grant')).to.have.length(19)
+
+      // The others were reuse: what the first one issued is dead on both nodes.
+      const refreshed = await redeem(nodes.b.url, {
+        grant_type: 'refresh_token',
+        refresh_token: winner?.body['refresh_token'] as string,
+      })
+      expect(refreshed.status).to.equal(400)
+      const token = winner?.body['access_token'] as string
+      expect(await party.introspect(token)).to.deep.equal({ active: false })
+    }
+  })
+
+  it('refresh one token 20-way in parallel: never two live chains (C26, R-07)', async () => {
+    for (let round = 0; round < 5; round++) {
+      const first = await redeem(nodes.a.url, await codeAndForm())
+      const refresh_token = first.body['refresh_token'] as string
+      const answers = await Promise.all(
+        atOnce.map((i) => redeem(either(i), { grant_type: 'refresh_token', refresh_token })),
+      )
+      const winners = answers.filter(({ status }) => status === 200)
+      expect(winners.length).to.be.at.most(1)
+      const [row] = await nodes.core.database.query<{ live: string }>(
+        `select count(*) as live from refresh_tokens t
+         join families f on f.tenant_id = t.tenant_id and f.id = t.family_id
+         where t.consumed_at is null and f.ended_at is null and f.id =
+           (select family_id from refresh_tokens where token_hash = $1)`,
+        [hashOf(refresh_token)],
+      )
+      expect(Number(row?.live)).to.be.at.most(1)
+    }
+  })
+
+  it('honour on one what was revoked on the other (P-063)', async () => {
+    const issued = await redeem(nodes.a.url, await codeAndForm())
+    const access = issued.body['access_token'] as string
+    await party.revoke(access)
+    const credentials = Buffer.from(`${web.client_id}:${web.client_secret}`).toString('base64')
+    const answer = await fetch(`${nodes.b.url}/introspect`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${credentials}` },
+      body: new URLSearchParams({ token: access }),
+    })
+    expect(await answer.json()).to.deep.equal({ active: false })
+  })
+
+  it('have one set of keys (R-24)', async () => {
+    const [one, two] = await Promise.all(
+      [nodes.a, nodes.b].map(async ({ url }) => (await fetch(`${url}/jwks`)).text()),
+    )
+    expect(one).to.equal(two)
+  })
+
+  it('finish what is in flight when they are told to stop (R-15)', async () => {
+    const third = await startNode({ env: nodes.env })
+    const answers: number[] = []
+    let running = true
+    const load = Promise.all(
+      [1, 2, 3, 4].map(async () => {
+        while (running) {
+          const answer = await fetch(`${third.url}/jwks`).catch(() => undefined)
+          if (!answer) break
+          await answer.text()
+          answers.push(answer.status)
+        }
+      }),
+    )
+    while (answers.length < 50) await new Promise((resolve) => setImmediate(resolve))
+    const exit = await third.stop('SIGTERM')
+    running = false
+    await load
+    expect(exit.code).to.equal(0)
+    expect(answers.every((status) => status === 200)).to.equal(true)
+  })
+})

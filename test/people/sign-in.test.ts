@@ -1,0 +1,186 @@
+import { expect } from 'chai'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { expectReturned, signIn } from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { arrive, credentials, expectFormAgain, textOf } from './story.ts'
+
+onEachStorage('people: signing in', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await server.core.accounts.create('default', { email: 'nobody@example.com' })
+    const { account } = await server.core.accounts.create('default', {
+      email: 'gone@example.com',
+      password: alice.password,
+    })
+    await server.core.accounts.setDisabled(account, true)
+  })
+  after(() => server?.stop())
+
+  it('shows which application one continues to, and fills in login_hint (K-09)', async () => {
+    const { page } = await arrive(server, web, { login_hint: 'hinted@example.com' })
+    expect(page.status).to.equal(200)
+    expect(textOf(page)).to.include(web.client_name)
+    expect(page.root.querySelector('#username')?.getAttribute('value')).to.equal(
+      'hinted@example.com',
+    )
+    expect(page.root.querySelector('#password')?.getAttribute('type'), 'ASVS 6.2.6').to.equal(
+      'password',
+    )
+  })
+
+  for (const [what, fields, reason] of [
+    ['an empty form', {}, /Enter your e-mail address/],
+    ['a form without a password', { username: alice.email }, /Enter your e-mail address/],
+    ['a form without a user name', { password: alice.password }, /Enter your e-mail address/],
+  ] as const) {
+    it(`gives the form again for ${what}, with 400 (K-10)`, async () => {
+      const { agent, page } = await arrive(server, web)
+      expectFormAgain(await agent.submit(page, { fields }), 400, 'login-form', reason)
+    })
+  }
+
+  it('gives the form again for malformed bytes, NUL and a lone surrogate, never a 500 (K-10)', async () => {
+    const { agent, page } = await arrive(server, web)
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const action = page.root.querySelector('form')?.getAttribute('action') ?? ''
+    for (const username of ['\u0000', 'a\u0000b@example.com', '\uD800', '%', '\u202Eabc']) {
+      const answer = await agent.post(new URL(action, page.url), {
+        csrf,
+        username,
+        password: 'x\u0000',
+      })
+      expect(answer.status, JSON.stringify(username)).to.be.within(400, 403)
+      expect(answer.root.querySelector('form')?.id).to.equal('login-form')
+    }
+  })
+
+  it('keeps what was typed as user name, and lets one try again', async () => {
+    const { agent, page } = await arrive(server, web)
+    const wrong = await agent.submit(page, {
+      fields: { username: alice.email, password: 'not her password' },
+    })
+    expectFormAgain(wrong, 403, 'login-form', /do not match/)
+    expect(wrong.root.querySelector('#username')?.getAttribute('value')).to.equal(alice.email)
+    const right = await agent.submit(wrong, { fields: credentials })
+    expect(right.status, 'P-013').to.equal(303)
+    expect(server.logged()).to.include('sign-in refused').and.not.include('not her password')
+  })
+
+  it('answers byte for byte alike for unknown, disabled, password-less and wrong (C10, ASVS 6.3.8)', async () => {
+    const normal = (page: Page, username: string): string =>
+      page.body
+        .replaceAll(username, 'USERNAME')
+        .replaceAll(/\/interaction\/[\w-]+/g, '/interaction/UID')
+        .replaceAll(/name="csrf" value="[\w-]+"/g, 'CSRF')
+    const answers = new Set<string>()
+    const headers = new Set<string>()
+    for (const username of [
+      alice.email,
+      'unknown@example.com',
+      'gone@example.com',
+      'nobody@example.com',
+    ]) {
+      const { agent, page } = await arrive(server, web)
+      const answer = await agent.submit(page, { fields: { username, password: 'wrong password' } })
+      answers.add(`${answer.status} ${normal(answer, username)}`)
+      const kept = [...answer.headers].filter(
+        ([name]) => !['date', 'request-id', 'content-length', 'set-cookie'].includes(name),
+      )
+      headers.add(JSON.stringify([...kept, answer.headers.getSetCookie().length]))
+    }
+    expect([...answers]).to.have.length(1)
+    expect([...headers]).to.have.length(1)
+  })
+
+  it('refuses the right password of a disabled account in the words of a wrong one (ASVS 7.4.2)', async () => {
+    const { agent, page } = await arrive(server, web)
+    const answer = await agent.submit(page, {
+      fields: { username: 'gone@example.com', password: alice.password },
+    })
+    expectFormAgain(answer, 403, 'login-form', /do not match/)
+  })
+
+  it('takes the address in any case, and the password in one form only (C9, ASVS 6.2.8)', async () => {
+    for (const [username, password, status] of [
+      [` ${alice.email.toUpperCase()} `, alice.password, 303],
+      [alice.email, ` ${alice.password}`, 403],
+      [alice.email, `${alice.password}\u0000`, 403],
+      [alice.email, alice.password.toUpperCase(), 403],
+    ] as const) {
+      const { agent, page } = await arrive(server, web)
+      const answer = await agent.submit(page, { fields: { username, password } })
+      expect(answer.status, JSON.stringify([username, password])).to.equal(status)
+    }
+  })
+
+  it('tells the client when a person cancels (RFC 6749 §4.1.2.1, P-011, P-012)', async () => {
+    const { agent, page } = await arrive(server, web)
+    const cancelled = await agent.submit(page, { form: '#cancel-form' })
+    expect(cancelled.status, 'P-013').to.equal(303)
+    expectReturned(await agent.follow(cancelled), 'access_denied')
+  })
+
+  it('redirects with 303 after every form on the way, never 307 or 308 (P-013)', async () => {
+    const { agent, page } = await arrive(server, web)
+    const login = await agent.submit(page, { fields: credentials })
+    expect(login.status).to.equal(303)
+    const consent = await agent.follow(login)
+    const allowed = await agent.submit(consent)
+    expect(allowed.status).to.equal(303)
+    const returned = await agent.get(allowed.location ?? '')
+    expect(returned.status).to.equal(303)
+    expect(returned.location?.searchParams.get('code')).to.be.a('string')
+  })
+
+  it('signs in once: the next request needs no form', async () => {
+    const agent = createUserAgent()
+    await signIn(server, web, {}, agent)
+    const { page } = await arrive(server, web, {}, agent)
+    expect(page.location?.searchParams.get('code')).to.be.a('string')
+  })
+
+  it('asks a signed-in person again for prompt=login, and lets somebody else in instead', async () => {
+    const bob = { username: 'bob@example.com', password: 'the walrus and the carpenter' }
+    await server.core.accounts.create('default', { email: bob.username, password: bob.password })
+    const agent = createUserAgent()
+    await signIn(server, web, {}, agent)
+    const again = await arrive(server, web, { prompt: 'login' }, agent)
+    expect(again.page.root.querySelector('form')?.id).to.equal('login-form')
+    const change = await agent.follow(await agent.submit(again.page, { fields: bob }))
+    expect(change.root.querySelector('noscript'), 'ends the other session first').not.to.equal(null)
+    const resumed = await agent.follow(await agent.submit(change))
+    expect(textOf(resumed)).to.include(bob.username)
+  })
+})
+
+describe('people: signing in while passwords queue', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded', { HASH_CONCURRENCY: '1', HASH_QUEUE: '0' })
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  it('gives the form again with 503 and Retry-After when the queue is full (R-14)', async () => {
+    const visits = await Promise.all(Array.from({ length: 4 }, () => arrive(server, web)))
+    const answers = await Promise.all(
+      visits.map(({ agent, page }) => agent.submit(page, { fields: credentials })),
+    )
+    const busy = answers.filter(({ status }) => status === 503)
+    expect(answers.map(({ status }) => status)).to.include(303)
+    expect(busy).not.to.have.length(0)
+    for (const page of busy) {
+      expectFormAgain(page, 503, 'login-form', /Too many people/)
+      expect(Number(page.headers.get('retry-after'))).to.be.greaterThan(0)
+    }
+    const [refused] = answers.flatMap((page, i) => (page.status === 503 ? [{ page, i }] : []))
+    const retried = await visits[refused?.i ?? 0]?.agent.submit(refused?.page as Page, {
+      fields: credentials,
+    })
+    expect(retried?.status, 'the form that came back works').to.equal(303)
+  })
+})

@@ -1,0 +1,54 @@
+import { expect } from 'chai'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, callback, furnish, web } from '../support/fixtures.ts'
+import { createRelyingParty } from '../support/relying-party.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { dump, remember, secretsIn, secretsKnown } from '../support/witness.ts'
+
+// Every server of this suite is searched when it stops; this one shows that the search finds what it looks for.
+onEachStorage('a dump of both stores and the log at trace level (architecture §5, C19)', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  it('contain nothing that can be presented, with a story in every state', async () => {
+    const before = secretsKnown()
+    const party = await createRelyingParty({
+      issuer: server.issuer,
+      clientId: web.client_id,
+      clientSecret: web.client_secret,
+      redirectUri: callback,
+    })
+    const request = await party.authorize({ scope: 'openid offline_access' })
+    const agent = createUserAgent()
+    const returned = await agent.walk(request.url, {
+      username: alice.email,
+      password: alice.password,
+    })
+    const tokens = await party.finish(request, returned)
+    await party.refresh(tokens.refresh_token as string)
+    // Left open on purpose: an interaction, a log-out, a code.
+    await createUserAgent().follow(await createUserAgent().get((await party.authorize()).url))
+    await agent.get(`${server.issuer}/logout`)
+    await agent.get((await party.authorize({ scope: 'openid offline_access' })).url)
+    expect(secretsKnown() - before, 'secrets seen').to.be.above(12)
+
+    const kept = await dump(server.core.database, server.env['REDIS_URL'])
+    expect(kept).to.include(alice.email)
+    expect(secretsIn(kept)).to.deep.equal([])
+    expect(server.logged()).to.include('"signed in"')
+    expect(secretsIn(server.logged())).to.deep.equal([])
+  })
+
+  it('are searched for what is really there', async () => {
+    const planted = `planted-${kind}-in-this-story`
+    await server.core.shortLived.put({ tenant: 'default', model: 'Test', id: 'x' }, planted, 60)
+    remember(planted)
+    const kept = await dump(server.core.database, server.env['REDIS_URL'])
+    expect(secretsIn(kept)).to.deep.equal([planted])
+    await server.core.shortLived.delete({ tenant: 'default', model: 'Test', id: 'x' })
+  })
+})

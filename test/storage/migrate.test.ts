@@ -1,0 +1,104 @@
+import { expect } from 'chai'
+import { type Core, entities } from '../../src/core.ts'
+import { openDatabase } from '../../src/storage/database.ts'
+import { migrate, migrationState } from '../../src/storage/migrate.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage, onEachStorage } from '../support/boot.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
+import { runCommand } from '../support/node-process.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+/** A migration that only a later version has. */
+async function pretendNewer(env: Record<string, string>): Promise<void> {
+  const core = await openNode(env)
+  await core.database.execute(
+    `insert into schema_migrations (timestamp, name) values (9999999999999, 'Future9999999999999')`,
+  )
+  await core.close()
+}
+
+onEachStorage('migrations', (kind) => {
+  it('refuse a schema that a newer version wrote, under every policy', async () => {
+    const env = await freshStorage(kind)
+    await pretendNewer(env)
+    for (const schema of ['migrate', 'require'] as const) {
+      const refusal = await refusalOf(openNode(env, schema), 'storage_newer')
+      expect(refusal.message).to.contain('Future9999999999999')
+    }
+  })
+
+  it('let no process start on a newer schema', async () => {
+    const env = await freshStorage(kind)
+    await pretendNewer(env)
+    const outcome = await runCommand(['serve'], env)
+    expect(outcome.code).to.be.above(0)
+    expect(outcome.stdout + outcome.stderr).to.contain('newer version')
+  })
+
+  it('change nothing the second time', async () => {
+    const core = await openNode(await freshStorage(kind))
+    const { dataSource } = core.database
+    expect(await migrate(dataSource)).to.deep.equal([])
+    expect(await migrationState(dataSource)).to.deep.equal({ pending: [], unknown: [] })
+    await core.close()
+  })
+})
+
+const onServices = servicesFound() ? describe : describe.skip
+onServices('migrations of a shared database', () => {
+  const openBare = (env: Record<string, string>, extra: object = {}) =>
+    openDatabase({ url: env['DATABASE_URL'] as string, entities, poolSize: 2, extra })
+
+  it('are asked for when they are pending', async () => {
+    const env = await freshStorage('services')
+    const refusal = await refusalOf(openNode(env, 'require'), 'migrations_pending')
+    expect(refusal.message).to.contain('keyturn migrate')
+
+    const bare = await openBare(env)
+    const applied = await migrate(bare.dataSource)
+    expect(applied).to.have.length.above(0)
+    await bare.close()
+    await (await openNode(env, 'require')).close()
+  })
+
+  it('are neither cut short nor is who waits for them', async () => {
+    const env = await freshStorage('services')
+    const bare = await openBare(env, { statement_timeout: 100 })
+    const other = await openBare(env)
+    const runner = other.dataSource.createQueryRunner()
+    await runner.query('select pg_advisory_lock(4917260331)')
+    const migrating = migrate(bare.dataSource)
+    await other.query('select pg_sleep(0.3)')
+    await runner.query('select pg_advisory_unlock(4917260331)')
+    await runner.release()
+    expect(await migrating).to.have.length.above(0)
+    const limit = await bare.query('show statement_timeout')
+    expect(limit, 'in force again').to.deep.equal([{ statement_timeout: '100ms' }])
+    await bare.close()
+    await other.close()
+  })
+
+  it('and the first start happen once when five nodes start at once (R-24)', async () => {
+    const env = await freshStorage('services')
+    const cores = await Promise.all(Array.from({ length: 5 }, () => openNode(env)))
+    const operators = await Promise.all(cores.map((core) => core.firstStart()))
+    expect(operators.filter((operator) => operator !== undefined)).to.have.length(1)
+
+    const [one] = cores as [Core]
+    const applied = await one.database.query('select name from schema_migrations')
+    expect(applied).to.have.length(one.database.dataSource.migrations.length)
+    expect(await one.accounts.list(defaultTenant)).to.have.length(1)
+    const keys = await one.signing.list(defaultTenant)
+    expect(keys.map(({ alg }) => alg)).to.have.members(['ES256', 'RS256'])
+
+    const sets = await Promise.all(
+      cores.map(async (core) => (await core.signing.open(defaultTenant)).map(({ kid }) => kid)),
+    )
+    for (const set of sets) expect(set).to.deep.equal(sets[0])
+    const secrets = await Promise.all(
+      cores.map((core) => core.sharedSecrets.get(defaultTenant, 'cookies')),
+    )
+    for (const secret of secrets) expect(secret).to.deep.equal(secrets[0])
+    await Promise.all(cores.map((core) => core.close()))
+  })
+})

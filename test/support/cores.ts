@@ -1,0 +1,77 @@
+import { Writable } from 'node:stream'
+import { expect } from 'chai'
+import { loadConfig } from '../../config/load.ts'
+import { type Core, openCore } from '../../src/core.ts'
+import { DomainError, type DomainErrorCode } from '../../src/errors.ts'
+import { createLog } from '../../src/log.ts'
+import type { SchemaPolicy } from '../../src/storage/storage.ts'
+import { freshStorage, type StorageKind } from './boot.ts'
+
+const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+export const silentLog = createLog({ level: 'fatal', destination: nowhere })
+
+/** All capabilities over a storage, without HTTP. @param env as `freshStorage` returns it */
+export function openNode(
+  env: Record<string, string>,
+  schema: SchemaPolicy = 'migrate',
+): Promise<Core> {
+  return openCore(loadConfig(env), silentLog, { schema })
+}
+
+/** Nodes on one fresh storage: two where the storage can have two, else the same one twice. */
+export interface Nodes {
+  a: Core
+  b: Core
+  env: Record<string, string>
+  close(): Promise<void>
+}
+
+export async function openNodes(
+  kind: StorageKind,
+  settings: Record<string, string> = {},
+): Promise<Nodes> {
+  const env = { ...(await freshStorage(kind)), ...settings }
+  const a = await openNode(env)
+  const b = kind === 'embedded' ? a : await openNode(env)
+  return {
+    a,
+    b,
+    env,
+    async close() {
+      await a.close()
+      if (b !== a) await b.close()
+    },
+  }
+}
+
+/** The refusal that some work ends with. */
+export async function refusalOf(
+  work: Promise<unknown>,
+  code?: DomainErrorCode,
+): Promise<DomainError> {
+  const error = await errorOf(work)
+  expect(error).to.be.instanceOf(DomainError)
+  if (code) expect((error as DomainError).code).to.equal(code)
+  return error as DomainError
+}
+
+export async function errorOf(work: Promise<unknown>): Promise<Error> {
+  const outcome = await work.then(
+    () => undefined,
+    (error: Error) => error,
+  )
+  if (!outcome) throw new Error('it should have failed')
+  return outcome
+}
+
+/** How often work on either node, all at once, gave each answer. */
+export async function raceOver(
+  { a, b }: Pick<Nodes, 'a' | 'b'>,
+  count: number,
+  work: (node: Core, i: number) => Promise<unknown>,
+): Promise<Record<string, number>> {
+  const answers = await Promise.all(Array.from({ length: count }, (_, i) => work(i % 2 ? a : b, i)))
+  const tally: Record<string, number> = {}
+  for (const answer of answers) tally[String(answer)] = (tally[String(answer)] ?? 0) + 1
+  return tally
+}

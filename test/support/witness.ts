@@ -1,0 +1,63 @@
+import { ServerResponse } from 'node:http'
+import { Redis } from 'ioredis'
+import type { Database } from '../../src/storage/database.ts'
+
+/** What this process' servers handed out and must not keep: codes, tokens, cookies. */
+const handedOut = new Set<string>()
+
+const tokens = ['access_token', 'refresh_token', 'id_token', 'code'] as const
+
+/** Watches every answer of every server in this process. */
+function watchAnswers(): void {
+  const { end } = ServerResponse.prototype
+  ServerResponse.prototype.end = function (this: ServerResponse, ...given: unknown[]) {
+    for (const cookie of [this.getHeader('set-cookie') ?? []].flat()) {
+      const value = /^[^=]+=([^;]{20,})/.exec(String(cookie))?.[1]
+      if (value) handedOut.add(value)
+    }
+    const location = URL.parse(String(this.getHeader('location') ?? ''), 'http://localhost')
+    const code = location?.searchParams.get('code')
+    if (code) handedOut.add(code)
+    const [body] = given
+    if (String(this.getHeader('content-type')).includes('json') && body) {
+      const parsed = JSON.parse(String(body)) as Record<string, unknown>
+      for (const name of tokens) {
+        if (typeof parsed[name] === 'string') handedOut.add(parsed[name])
+      }
+    }
+    return Reflect.apply(end, this, given) as ServerResponse
+  } as typeof end
+}
+watchAnswers()
+
+/** Has a secret that did not come from an answer looked for, too: a password, a client secret. */
+export function remember(...secrets: string[]): void {
+  for (const secret of secrets) handedOut.add(secret)
+}
+
+/** Everything that a dump of both stores would contain. */
+export async function dump(database: Database, redisUrl: string | undefined): Promise<string> {
+  const tables = await database.query<{ name: string }>(
+    `select tablename as name from pg_tables where schemaname = 'public'`,
+  )
+  const parts: string[] = []
+  for (const { name } of tables) {
+    parts.push(JSON.stringify(await database.query(`select to_jsonb(t) as row from ${name} t`)))
+  }
+  if (redisUrl) {
+    const redis = new Redis(redisUrl)
+    for (const key of await redis.keys('*')) parts.push(key, (await redis.get(key)) ?? '')
+    redis.disconnect()
+  }
+  return parts.join('\n')
+}
+
+/** The secrets of this run that a text contains. */
+export function secretsIn(text: string): string[] {
+  return [...handedOut].filter((secret) => text.includes(secret))
+}
+
+/** How many secrets are looked for. */
+export function secretsKnown(): number {
+  return handedOut.size
+}

@@ -157,7 +157,8 @@ async function compose(
 }
 
 async function firstOperator({ config, accounts }: Capabilities) {
-  if ((await accounts.list(defaultTenant)).length > 0) return undefined
+  const known = await accounts.list(defaultTenant)
+  if (known.some(({ roles }) => roles.includes('operator'))) return undefined
   const email = config.operatorEmail
   try {
     const { oneTimePassword } = await accounts.create(defaultTenant, {

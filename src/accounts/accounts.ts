@@ -82,10 +82,7 @@ export function createAccounts({
 
   async function insert(tenant: string, wanted: NewAccount): Promise<string> {
     const id = randomUUID()
-    await store.insert(row(tenant, id, wanted)).catch((cause: Error) => {
-      if (!isUniqueViolation(cause)) throw cause
-      throw new DomainError('account_exists', { detail: { email: wanted.email }, cause })
-    })
+    await store.insert(row(tenant, id, wanted)).catch(taken(wanted))
     return id
   }
 
@@ -171,7 +168,9 @@ export function createAccounts({
         return 'created'
       }
       const { account, password } = found
-      let changed = (await store.updateProfile(row(tenant, account.id, wanted, account))) > 0
+      let changed =
+        (await store.updateProfile(row(tenant, account.id, wanted, account)).catch(taken(wanted))) >
+        0
       if (
         wanted.password !== undefined &&
         !(await passwords.verify(wanted.password, password?.hash))
@@ -182,6 +181,14 @@ export function createAccounts({
       }
       return changed ? 'updated' : 'unchanged'
     },
+  }
+}
+
+/** Says whose address or user name is taken; the unique keys find out (ASVS 15.4.2). */
+function taken({ email, username }: NewAccount) {
+  return (cause: unknown): never => {
+    if (!isUniqueViolation(cause)) throw cause
+    throw new DomainError('account_exists', { detail: { email, username }, cause })
   }
 }
 

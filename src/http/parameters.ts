@@ -18,9 +18,15 @@ function tooMany(): DomainError {
   })
 }
 
-/** Limits how many parameters a query or a form may have, also in bodies that the engine reads (security class C18). */
+/**
+ * Limits how many parameters a query or a form may have, also in bodies that the engine reads (security class C18).
+ * A query with U+0000 is refused: no parameter has one (RFC 6749 Appendix A), and Postgres cannot keep it.
+ */
 export const limitParameters: Middleware = (ctx, next) => {
   if (countIn(Buffer.from(ctx.querystring)) >= mostParameters) throw tooMany()
+  if (ctx.querystring.includes('%00')) {
+    throw new DomainError('parameter_malformed', { detail: 'a parameter contains U+0000' })
+  }
   const { req } = ctx
   const read = req.iterator.bind(req)
   req.iterator = (options) => counted(read(options)) as ReturnType<IncomingMessage['iterator']>

@@ -52,8 +52,10 @@ export async function openStorage(
     : await openFolder(config, entities)
   const { database, selfContained } = opened
   try {
-    if (schema === 'migrate' || selfContained) await migrate(database.dataSource)
-    else if (schema === 'require') await assertMigrated(database.dataSource)
+    const applies = schema === 'migrate' || selfContained
+    const migrations = applies ? await migrate(database.dataSource) : []
+    if (migrations.length > 0) log.info({ migrations }, 'schema migrated')
+    if (schema === 'require') await assertMigrated(database.dataSource)
     const shortLived = config.redis
       ? await shortLivedInRedis(config.redis, clock, log)
       : shortLivedInPostgres(database, clock)

@@ -161,7 +161,6 @@ describe('people: the first operator', () => {
         fields: { new_password: chosen, confirm_password: chosen },
       }),
     )
-    if (account.status===500) console.log(server.logged().split('\n').filter(l=>l.includes('"error"')).join('\n'))
     expect(headingOf(account)).to.equal('Your account')
     expect(textOf(account)).to.include(operator.email)
   })

@@ -29,7 +29,7 @@ export interface Exchange {
 const PATIENCE = 15_000
 
 /** Without script, what stands in `noscript` is part of the page. */
-const withoutScript = { blockTextElements: { script: true, style: true, noscript: false } }
+const withoutScript = { blockTextElements: { script: true, style: true } }
 
 /**
  * Sends one request on a connection of its own and reads the whole answer; redirects are not

@@ -1,6 +1,7 @@
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { hashOf } from '../../secrets/handle.ts'
 import { type Session, sidOf } from '../../sessions/session.ts'
+import { accountClientId } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 
 type Authorizations = NonNullable<AdapterPayload['authorizations']>
@@ -58,14 +59,17 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       transient: payload.transient === true,
       state: payload.state,
       clients: Object.fromEntries(
-        Object.entries(payload.authorizations ?? {}).map(([clientId, got]) => [
-          clientId,
-          {
-            sid: got.sid ?? sidOf(uid, clientId),
-            grantId: got.grantId,
-            persistsLogout: got.persistsLogout === true,
-          },
-        ]),
+        Object.entries(payload.authorizations ?? {})
+          // Our own pages are no party to the session, and no client in storage.
+          .filter(([clientId]) => clientId !== accountClientId)
+          .map(([clientId, got]) => [
+            clientId,
+            {
+              sid: got.sid ?? sidOf(uid, clientId),
+              grantId: got.grantId,
+              persistsLogout: got.persistsLogout === true,
+            },
+          ]),
       ),
       createdAt: payload.iat ?? clock.seconds(),
       expiresAt: clock.seconds() + expiresIn,

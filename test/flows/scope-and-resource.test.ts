@@ -1,0 +1,152 @@
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { api, callback, furnish, spa, web } from '../support/fixtures.ts'
+import {
+  authorizeUrl,
+  codeFor,
+  expectRefusal,
+  expectReturned,
+  type Fields,
+  introspect,
+  redeem,
+  signIn,
+  tokensFor,
+  tokensIn,
+} from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const mail = 'https://mail.example.com'
+/** May ask for little. */
+const limited = {
+  ...spa,
+  client_id: 'limited',
+  scope: 'openid orders:read',
+  resources: [api],
+}
+/** Has no refresh_token grant. */
+const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] }
+
+onEachStorage('scope and resource', (kind) => {
+  let server: TestServer
+  const agent = createUserAgent()
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await server.core.resources.declare(defaultTenant, {
+      identifier: mail,
+      scopes: ['mail:send'],
+      access_token_format: 'opaque',
+    })
+    for (const client of [limited, brief]) await server.core.clients.declare(defaultTenant, client)
+  })
+  after(() => server?.stop())
+
+  const ask = (client: { client_id: string }, fields: Fields) =>
+    agent.get(authorizeUrl(server, client, fields))
+  const scopesOf = (token: string) => (decodeJwt(token)['scope'] as string).split(' ')
+
+  it('a request without scope gets the default one, with nonce and state or without (K-01)', async () => {
+    const bare = { scope: undefined, nonce: undefined, state: undefined }
+    for (const fields of [{ scope: undefined }, { scope: '' }, bare]) {
+      const tokens = await tokensFor(server, web, fields, agent)
+      expect(tokens.id_token).to.be.a('string')
+      expect(scopesOf(tokens.access_token)).to.deep.equal(['openid'])
+    }
+  })
+
+  it('the default is what the client registered, where it did (K-01)', async () => {
+    const tokens = await tokensFor(server, limited, { scope: undefined, resource: api }, agent)
+    expect(tokens.id_token).to.be.a('string')
+    expect(scopesOf(tokens.access_token)).to.deep.equal(['orders:read'])
+  })
+
+  it('without openid there is no ID token (P-027)', async () => {
+    const tokens = await tokensFor(server, web, { scope: 'orders:read', resource: api }, agent)
+    expect(tokens).not.to.have.property('id_token')
+    expect(tokens.refresh_token).to.be.a('string')
+    expect(scopesOf(tokens.access_token)).to.deep.equal(['orders:read'])
+  })
+
+  it('an unknown scope is left out and said so, an unregistered one refused (ASVS 10.4.11, P-041)', async () => {
+    const tokens = await tokensFor(server, web, { scope: 'openid nonsense' }, agent)
+    expect(tokens.scope?.split(' ')).to.deep.equal(['openid'])
+    await signIn(server, limited, {}, agent)
+    for (const scope of ['openid email', 'openid orders:write', 'orders:read orders:write']) {
+      expectReturned(await ask(limited, { scope, resource: api }), 'invalid_scope')
+    }
+    expectReturned(await ask(limited, { scope: 'openid', resource: mail }), 'invalid_target')
+  })
+
+  it('offline_access without prompt=consent is honoured after consent (K-06)', async () => {
+    for (const client of [web, spa]) {
+      const fresh = createUserAgent()
+      const first = await fresh.follow(await fresh.get(authorizeUrl(server, client)))
+      expect(first.status).to.equal(200)
+      const asked = { scope: 'openid offline_access' }
+      const tokens = await tokensFor(server, client, asked, fresh)
+      expect(tokens.refresh_token).to.be.a('string')
+      expect(tokens.scope?.split(' ')).to.include('offline_access')
+    }
+  })
+
+  it('a client without the refresh_token grant gets no refresh token (ASVS 10.4.4)', async () => {
+    for (const prompt of [undefined, 'consent']) {
+      const fields = { scope: 'openid offline_access', prompt }
+      expect(await tokensFor(server, brief, fields, agent)).not.to.have.property('refresh_token')
+    }
+  })
+
+  it('a resource must be known and an absolute URI without a fragment (P-028, ASVS 9.2.6)', async () => {
+    const wrong = `https://unknown.example ${api}/ ${api}#f HTTPS://api.example.com /api api * javascript:x`
+    for (const resource of wrong.split(' ')) {
+      expectReturned(await ask(web, { resource }), 'invalid_target')
+    }
+    expectReturned(await ask(web, { resource: [api, 'https://unknown.example'] }), 'invalid_target')
+  })
+
+  it('the audience is the resource, one for each token (P-028, P-056)', async () => {
+    const both = { scope: 'openid orders:read mail:send', resource: [api, mail] }
+    const code = await codeFor(server, web, both, agent)
+    const ofMail = tokensIn(await redeem(server, web, code, { resource: mail }))
+    expect(ofMail.access_token).not.to.include('.')
+    expect(await introspect(server, web, ofMail.access_token)).to.include({
+      active: true,
+      aud: mail,
+      scope: 'mail:send',
+    })
+    const again = await codeFor(server, web, both, agent)
+    const ofApi = tokensIn(await redeem(server, web, again, { resource: api }))
+    expect(decodeJwt(ofApi.access_token).aud).to.equal(api)
+    expect(scopesOf(ofApi.access_token)).to.deep.equal(['orders:read'])
+  })
+
+  it('the token endpoint narrows and never widens (P-028)', async () => {
+    const narrow = { scope: 'openid orders:read', resource: api }
+    for (const resource of [mail, 'https://unknown.example', `${api}/`, [api, mail]]) {
+      const code = await codeFor(server, web, narrow, agent)
+      expectRefusal(await redeem(server, web, code, { resource }), 400, 'invalid_target')
+    }
+    const without = await codeFor(server, web, {}, agent)
+    expectRefusal(await redeem(server, web, without, { resource: api }), 400, 'invalid_target')
+  })
+
+  it('a resource named at the authorization endpoint alone still decides (P-028)', async () => {
+    const fields = { scope: 'openid orders:read', resource: api }
+    const { access_token } = await tokensFor(server, web, fields, agent)
+    expect(decodeJwt(access_token).aud).to.equal(api)
+  })
+
+  it('the declared default resource server stands in where none is named (architecture §7)', async () => {
+    const declaration = { identifier: mail, scopes: ['mail:send'], default: true }
+    await server.core.resources.declare(defaultTenant, declaration)
+    const tokens = await tokensFor(server, web, { scope: 'openid email mail:send' }, agent)
+    expect(decodeJwt(tokens.access_token).aud).to.equal(mail)
+    const page = await agent.get(`${server.issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${tokens.access_token}` },
+    })
+    expect(page.status, page.body).to.equal(200)
+    expect(callback).to.be.a('string')
+  })
+})

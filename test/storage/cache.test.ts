@@ -1,0 +1,70 @@
+import { install } from '@sinonjs/fake-timers'
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { createCache } from '../../src/storage/cache.ts'
+import { freshStorage } from '../support/boot.ts'
+import { errorOf, openNode } from '../support/cores.ts'
+
+describe('cache', () => {
+  let core: Core
+  before(async () => {
+    core = await openNode(await freshStorage('embedded'))
+  })
+  after(() => core?.close())
+
+  const open = (maxSize = 10) => createCache<number>(core, { maxAge: 1, maxSize })
+
+  it('loads once for requests that come together, and again when it is too old', async () => {
+    const clock = install({ now: Date.now(), toFake: ['Date'] })
+    try {
+      const cache = open()
+      let loads = 0
+      const get = () => cache.get('a', async () => ++loads)
+      expect(await Promise.all([get(), get(), get()])).to.deep.equal([1, 1, 1])
+      clock.setSystemTime(Date.now() + 999)
+      expect(await get()).to.equal(1)
+      clock.setSystemTime(Date.now() + 1)
+      expect(await get()).to.equal(2)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
+  it('keeps nothing of a load that failed', async () => {
+    const cache = open()
+    const error = await errorOf(cache.get('a', () => Promise.reject(new Error('broken'))))
+    expect(error.message).to.equal('broken')
+    expect(await cache.get('a', async () => 2)).to.equal(2)
+  })
+
+  it('does not keep a value that was dropped while it was loaded', async () => {
+    const cache = open()
+    const gate = Promise.withResolvers<number>()
+    const stale = cache.get('a', () => gate.promise)
+    cache.drop('a')
+    const fresh = cache.get('a', async () => 2)
+    gate.resolve(1)
+    expect(await stale).to.equal(1)
+    expect(await fresh).to.equal(2)
+    expect(await cache.get('a', async () => 3)).to.equal(2)
+  })
+
+  it('shares nothing with an open transaction, in either direction', async () => {
+    const cache = open()
+    const gate = Promise.withResolvers<number>()
+    const outside = cache.get('a', () => gate.promise)
+    await core.database.transaction(async () => {
+      expect(await cache.get('a', async () => 2), 'its own view').to.equal(2)
+    })
+    gate.resolve(1)
+    expect(await outside).to.equal(1)
+    expect(await cache.get('a', async () => 3)).to.equal(1)
+  })
+
+  it('is bounded: the oldest goes', async () => {
+    const cache = open(2)
+    for (const key of ['a', 'b', 'c']) await cache.get(key, async () => 1)
+    expect(await cache.get('c', async () => 2)).to.equal(1)
+    expect(await cache.get('a', async () => 2)).to.equal(2)
+  })
+})

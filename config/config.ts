@@ -211,6 +211,22 @@ const table = {
     description: 'A refresh-token family ends so long after the authorization in any case.',
   },
 
+  refreshReplayWindow: {
+    env: 'REFRESH_REPLAY_WINDOW',
+    group: 'Lifetimes',
+    ...seconds(0, 60),
+    default: '30',
+    description:
+      'How long the previous refresh token gets the same answer again, for clients whose answer was lost. 0 disables it.',
+  },
+  maxFamilies: {
+    env: 'MAX_FAMILIES',
+    group: 'Lifetimes',
+    schema: integer(1, 10_000),
+    default: '100',
+    description:
+      'Live refresh-token families (devices) per account and client; one more ends the oldest.',
+  },
   operatorEmail: {
     env: 'OPERATOR_EMAIL',
     group: 'Accounts and passwords',

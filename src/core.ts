@@ -3,6 +3,7 @@ import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
+import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
 import { createClock } from './clock.ts'
@@ -57,6 +58,7 @@ export const entities = [
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
+  AuditEventsTable,
 ]
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
@@ -120,7 +122,14 @@ async function compose(
   const signing = createSigningKeys(base)
   const resources = createResourceServers(base)
   const denials = createDenials(base)
-  const families = createFamilies({ ...base, denials })
+  const audit = createAudit(base)
+  const families = createFamilies({
+    ...base,
+    denials,
+    audit,
+    replayWindow: config.refreshReplayWindow,
+    mostFamilies: config.maxFamilies,
+  })
   const accounts = createAccounts({
     ...base,
     passwords,
@@ -128,6 +137,7 @@ async function compose(
   })
   const capabilities: Capabilities = {
     ...base,
+    audit,
     sharedSecrets,
     tenants,
     accounts,

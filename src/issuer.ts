@@ -64,7 +64,7 @@ export function createIssuer(
   tenant: string,
   secrets: IssuerSecrets,
 ): IssuerHandler {
-  const { config, log, database } = capabilities
+  const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
   const context: IssuerContext = { ...capabilities, tenant, issuer }
   const { pathname, protocol } = new URL(issuer)
@@ -121,7 +121,7 @@ export function createIssuer(
     accountRoutes(parts),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     defaultScope(context),
-    tokenTransaction(database),
+    tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),
   ])
   return provider.callback()

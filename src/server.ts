@@ -69,10 +69,8 @@ export async function startServer(core: Core): Promise<Server> {
   }
 }
 
-async function sweep({ shortLived, singleUse, denials }: Core): Promise<void> {
-  await shortLived.sweep()
-  await singleUse.sweep()
-  await denials.sweep()
+async function sweep({ shortLived, singleUse, denials, families, audit }: Core): Promise<void> {
+  for (const store of [shortLived, singleUse, denials, families, audit]) await store.sweep()
 }
 
 function repeat(

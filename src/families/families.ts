@@ -1,55 +1,175 @@
+import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
+import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
 import { createFamilyStore, type NewToken } from './family.store.ts'
-import type { Family, FamilyEnd, StoredRefreshToken } from './family.ts'
+import type {
+  Consumption,
+  Family,
+  FamilyEnd,
+  FamilyStep,
+  FamilyView,
+  StoredRefreshToken,
+} from './family.ts'
+import { createFamilyViews, type FamilyFilter } from './family-view.store.ts'
+import { familyNamedBy, newRefreshToken } from './handle.ts'
+import { type Presenter, verdictOn } from './replay.ts'
 
 export interface Families {
+  /** A new refresh token of a family; its hash is what `start` and `rotate` take. */
+  newToken(familyId: string): string
   /** A refresh token of a family that lives, consumed or not. */
   find(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
   /** The same, with token and family locked until the transaction ends (architecture §6). */
   findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
-  /** Starts a family with its first token. */
+  /** The living family that a token of ours names although its row was purged long ago. */
+  findForgotten(tenant: string, token: string): Promise<FamilyView | undefined>
+  /** Starts a family with its first token; the oldest one past the limit ends. */
   start(family: Family, token: NewToken): Promise<void>
   /**
    * Replaces a token by its successor: consumed and inserted in one statement, so that a crash leaves both or neither.
+   * @param answer sealed, for the replay window
    * @returns false when the token was consumed already or the family has ended
    */
-  rotate(tenant: string, parent: string, token: NewToken): Promise<boolean>
+  rotate(
+    tenant: string,
+    parent: string,
+    token: NewToken,
+    answer: string | undefined,
+  ): Promise<boolean>
+  /** Counts that a holder of the previous token got its answer again. */
+  replayed(tenant: string, familyId: string, hash: string, presenter: Presenter): Promise<void>
+  /** Ends a family whose token was used again: the verdict goes into its time line and the audit. */
+  endForReuse(tenant: string, familyId: string, reuse: Reuse): Promise<'race' | 'attack'>
   /** Ends a family and the access tokens issued in it, whether it holds refresh tokens or not. */
-  end(tenant: string, id: string, reason: FamilyEnd): Promise<void>
+  end(
+    tenant: string,
+    id: string,
+    reason: FamilyEnd,
+    detail?: Record<string, unknown>,
+  ): Promise<void>
   /** Ends the families that live only as long as a session, or those of one client in it. */
   endWithSession(tenant: string, uid: string, clientId?: string): Promise<void>
+  list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
+  /** The time line of a family, the oldest step first. */
+  steps(tenant: string, familyId: string): Promise<FamilyStep[]>
+  /** What has happened in this process since it started, ready for metrics. */
+  readonly counts: Readonly<Record<FamilyCount, number>>
+  /** Forgets answers whose window is over, and history that is older than it is kept; returns how many rows. */
+  sweep(): Promise<number>
 }
+
+export type FamilyCount = 'started' | 'rotated' | 'replayed' | 'reuse_race' | 'reuse_attack'
+
+export interface Reuse {
+  presenter: Presenter
+  /** What is known of the first use. */
+  consumed?: Consumption | undefined
+}
+
+/** Milliseconds that the history of a family is kept after it is over, and a step after it was consumed. */
+const historyKept = 30 * 24 * 3600 * 1000
 
 export function createFamilies(deps: {
   database: Database
   clock: Clock
+  sealer: Sealer
   denials: Denials
+  audit: Audit
+  /** Seconds; how long answers are kept. */
+  replayWindow: number
+  /** Live families per account and client. */
+  mostFamilies: number
 }): Families {
-  const { database, denials } = deps
+  const { database, denials, audit, clock, sealer } = deps
   const store = createFamilyStore(deps)
+  const views = createFamilyViews(deps)
+  const counts: Record<FamilyCount, number> = {
+    started: 0,
+    rotated: 0,
+    replayed: 0,
+    reuse_race: 0,
+    reuse_attack: 0,
+  }
 
-  async function end(tenant: string, ids: string[], reason: FamilyEnd): Promise<void> {
+  async function end(
+    tenant: string,
+    ids: string[],
+    reason: FamilyEnd,
+    detail?: Record<string, unknown>,
+  ): Promise<void> {
+    if (ids.length === 0) return
     await database.transaction(async () => {
-      await store.end(tenant, ids, reason)
+      const ended = await store.end(tenant, ids, reason, detail)
       await denials.add(
         tenant,
         ids.map((subject) => ({ kind: 'family', subject })),
       )
+      for (const familyId of ended) {
+        await audit.record(tenant, { type: 'family.ended', familyId, detail: { reason } })
+      }
     })
   }
 
   return {
+    counts,
+    newToken: (familyId) => newRefreshToken(sealer, familyId),
     find: store.find,
     findLocked: store.findLocked,
-    start: store.start,
-    rotate: store.rotate,
-    end: (tenant, id, reason) => end(tenant, [id], reason),
+    async findForgotten(tenant, token) {
+      const id = familyNamedBy(sealer, token)
+      if (id === undefined) return undefined
+      const [family] = await views.list(tenant, { id, live: true })
+      return family
+    },
+    async start(family, token) {
+      await store.start(family, token)
+      counts.started++
+      const { tenant, accountId, clientId } = family
+      await end(
+        tenant,
+        await store.beyond(tenant, accountId, clientId, deps.mostFamilies),
+        'superseded',
+      )
+    },
+    async rotate(tenant, parent, token, answer) {
+      const rotated = await store.rotate(tenant, parent, token, answer)
+      if (rotated) counts.rotated++
+      return rotated
+    },
+    async replayed(tenant, familyId, hash, { ip, userAgent }) {
+      counts.replayed++
+      await store.countReplay(tenant, hash)
+      await audit.record(tenant, { type: 'family.replayed', familyId, ip, userAgent })
+    },
+    async endForReuse(tenant, familyId, { presenter, consumed }) {
+      const elapsed = consumed && clock.now() - consumed.at
+      const verdict = verdictOn(presenter, consumed?.by, elapsed)
+      counts[verdict === 'race' ? 'reuse_race' : 'reuse_attack']++
+      const { ip, userAgent } = presenter
+      const detail = {
+        verdict,
+        presented_by: { ip, user_agent: userAgent },
+        first_used_by: consumed && { ip: consumed.by.ip, user_agent: consumed.by.userAgent },
+        seconds_after_first_use: elapsed === undefined ? undefined : Math.round(elapsed / 1000),
+      }
+      await database.transaction(async () => {
+        await audit.record(tenant, { type: 'family.reuse', familyId, ip, userAgent, detail })
+        await end(tenant, [familyId], 'reuse', detail)
+      })
+      return verdict
+    },
+    end: (tenant, id, reason, detail) => end(tenant, [id], reason, detail),
     endWithSession: (tenant, uid, clientId) =>
       database.transaction(async () => {
-        const bound = await store.boundToSession(tenant, uid, clientId)
-        if (bound.length > 0) await end(tenant, bound, 'session_ended')
+        await end(tenant, await store.boundToSession(tenant, uid, clientId), 'session_ended')
       }),
+    list: views.list,
+    steps: views.steps,
+    async sweep() {
+      const forgotten = await store.forgetAnswers(clock.now() - deps.replayWindow * 1000)
+      return forgotten + (await store.purge(clock.now() - historyKept))
+    },
   }
 }

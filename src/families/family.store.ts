@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Family, FamilyEnd, StoredRefreshToken } from './family.ts'
+import type { Presenter } from './replay.ts'
 
 export const FamiliesTable = table('families', {
   key: ['tenant_id', 'id'],
@@ -17,6 +18,7 @@ export const FamiliesTable = table('families', {
     expires_at: column.time,
     ended_at: nullable(column.time),
     ended_reason: nullable(column.text),
+    ended_detail: nullable(column.json),
   },
   references: {
     grant: ['grants', ['tenant_id', 'grant_id'], ['tenant_id', 'id']],
@@ -42,12 +44,19 @@ export const RefreshTokensTable = table('refresh_tokens', {
     issued_at: column.time,
     expires_at: column.time,
     consumed_at: nullable(column.time),
+    ip: nullable(column.text),
+    user_agent: nullable(column.text),
+    answer: nullable(column.text),
+    replays: nullable(column.count),
+    replayed_at: nullable(column.time),
   },
   references: { family: ['families', ['tenant_id', 'family_id'], ['tenant_id', 'id']] },
   unique: { parent: ['tenant_id', 'parent_hash'] },
   index: {
     family: ['tenant_id', 'family_id'],
     live: { columns: ['tenant_id', 'family_id'], unique: true, where: 'consumed_at is null' },
+    answer: { columns: ['consumed_at'], where: 'answer is not null' },
+    expires: ['expires_at'],
   },
 })
 
@@ -55,6 +64,10 @@ interface TokenRow {
   family_id: string
   payload: Record<string, unknown>
   consumed_at: Date | null
+  consumer_ip: string | null
+  consumer_user_agent: string | null
+  answer: string | null
+  successor_consumed_at: Date | null
 }
 
 export interface NewToken {
@@ -62,21 +75,35 @@ export interface NewToken {
   payload: Record<string, unknown>
   /** Milliseconds since the epoch. */
   expiresAt: number
+  issuedTo: Presenter
 }
+
+const sweepBatch = 500
 
 export function createFamilyStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
 
   async function select(tenant: string, hash: string, lock: string) {
     const [row] = await database.query<TokenRow>(
-      `select t.family_id, t.payload, t.consumed_at
+      `select t.family_id, t.payload, t.consumed_at, t.answer, s.consumed_at as successor_consumed_at,
+         s.ip as consumer_ip, s.user_agent as consumer_user_agent
        from families f join refresh_tokens t on t.tenant_id = f.tenant_id and t.family_id = f.id
+         left join refresh_tokens s on s.tenant_id = t.tenant_id and s.parent_hash = t.token_hash
        where t.tenant_id = $1 and t.token_hash = $2 and f.ended_at is null and f.expires_at > $3 ${lock}`,
       [tenant, hash, now()],
     )
     if (!row) return undefined
     const stored: StoredRefreshToken = { familyId: row.family_id, payload: row.payload }
-    if (row.consumed_at) stored.consumedAt = row.consumed_at.getTime()
+    if (row.consumed_at) {
+      stored.consumed = {
+        at: row.consumed_at.getTime(),
+        by: presenter(row.consumer_ip, row.consumer_user_agent),
+        ...(row.answer === null ? {} : { answer: row.answer }),
+        ...(row.successor_consumed_at === null
+          ? {}
+          : { successorConsumedAt: row.successor_consumed_at.getTime() }),
+      }
+    }
     return stored
   }
 
@@ -92,8 +119,8 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
            insert into families (tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session,
              created_at, expires_at)
            values ($1, $2, $3, $4, $5, $6, $7, $11, $8) returning tenant_id, id)
-         insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at)
-         select tenant_id, $9, id, $10, $11, $12 from started`,
+         insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at, ip, user_agent)
+         select tenant_id, $9, id, $10, $11, $12, $13, $14 from started`,
         [
           family.tenant,
           family.id,
@@ -107,20 +134,31 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
           JSON.stringify(token.payload),
           now(),
           new Date(token.expiresAt),
+          token.issuedTo.ip ?? null,
+          token.issuedTo.userAgent ?? null,
         ],
       )
     },
 
-    /** Consumes the parent and inserts its successor in one statement; false when the parent was consumed already. */
-    async rotate(tenant: string, parent: string, token: NewToken): Promise<boolean> {
+    /**
+     * Consumes the parent, keeps its sealed answer and inserts its successor in one statement; false when the parent
+     * was consumed already or its family has ended.
+     */
+    async rotate(
+      tenant: string,
+      parent: string,
+      token: NewToken,
+      answer: string | undefined,
+    ): Promise<boolean> {
       const inserted = await database.execute(
         `with parent as (
-           update refresh_tokens t set consumed_at = $6 from families f
+           update refresh_tokens t set consumed_at = $6, answer = $9 from families f
            where t.tenant_id = $1 and t.token_hash = $2 and t.consumed_at is null
              and f.tenant_id = t.tenant_id and f.id = t.family_id and f.ended_at is null
            returning t.tenant_id, t.family_id, t.token_hash)
-         insert into refresh_tokens (tenant_id, token_hash, family_id, parent_hash, payload, issued_at, expires_at)
-         select tenant_id, $3, family_id, token_hash, $4, $6, $5 from parent`,
+         insert into refresh_tokens (tenant_id, token_hash, family_id, parent_hash, payload, issued_at, expires_at,
+           ip, user_agent)
+         select tenant_id, $3, family_id, token_hash, $4, $6, $5, $7, $8 from parent`,
         [
           tenant,
           parent,
@@ -128,17 +166,38 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
           JSON.stringify(token.payload),
           new Date(token.expiresAt),
           now(),
+          token.issuedTo.ip ?? null,
+          token.issuedTo.userAgent ?? null,
+          answer ?? null,
         ],
       )
       return inserted === 1
     },
 
+    async countReplay(tenant: string, hash: string): Promise<void> {
+      await database.execute(
+        `update refresh_tokens set replays = coalesce(replays, 0) + 1, replayed_at = $3
+         where tenant_id = $1 and token_hash = $2`,
+        [tenant, hash, now()],
+      )
+    },
+
     /** Ends families that live; which ones did. */
-    async end(tenant: string, ids: string[], reason: FamilyEnd): Promise<string[]> {
+    async end(
+      tenant: string,
+      ids: string[],
+      reason: FamilyEnd,
+      detail?: Record<string, unknown>,
+    ): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
-        `update families set ended_at = $3, ended_reason = $4
+        `update families set ended_at = $3, ended_reason = $4, ended_detail = $5
          where tenant_id = $1 and id = any($2) and ended_at is null returning id`,
-        [tenant, ids, now(), reason],
+        [tenant, ids, now(), reason, detail === undefined ? null : JSON.stringify(detail)],
+      )
+      await database.execute(
+        `update refresh_tokens set answer = null
+         where tenant_id = $1 and family_id = any($2) and answer is not null`,
+        [tenant, ids],
       )
       return rows.map(({ id }) => id)
     },
@@ -153,5 +212,47 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       )
       return rows.map(({ id }) => id)
     },
+
+    /** Live families of an account at a client past the newest `most`, the oldest first. */
+    async beyond(tenant: string, accountId: string, clientId: string, most: number) {
+      const rows = await database.query<{ id: string }>(
+        `select id from families
+         where tenant_id = $1 and account_id = $2 and client_id = $3 and ended_at is null and expires_at > $4
+         order by created_at desc, id offset $5`,
+        [tenant, accountId, clientId, now(), most],
+      )
+      return rows.map(({ id }) => id)
+    },
+
+    /** Forgets answers that nobody may have again. @param before milliseconds since the epoch */
+    forgetAnswers: (before: number) =>
+      database.execute(
+        `update refresh_tokens set answer = null where (tenant_id, token_hash) in (
+           select tenant_id, token_hash from refresh_tokens where answer is not null and consumed_at < $1
+           limit ${sweepBatch} for update skip locked)`,
+        [new Date(before)],
+      ),
+
+    /** Deletes steps and families that have been over for longer than they are kept. */
+    async purge(before: number): Promise<number> {
+      const steps = await database.execute(
+        `delete from refresh_tokens where (tenant_id, token_hash) in (
+           select tenant_id, token_hash from refresh_tokens where consumed_at < $1
+           limit ${sweepBatch} for update skip locked)`,
+        [new Date(before)],
+      )
+      const families = await database.execute(
+        `delete from families where (tenant_id, id) in (
+           select tenant_id, id from families where ended_at < $1 or expires_at < $1
+           limit ${sweepBatch} for update skip locked)`,
+        [new Date(before)],
+      )
+      return steps + families
+    },
   }
+}
+
+/** Who, as far as it is known. */
+export function presenter(ip: string | null, userAgent: string | null): Presenter {
+  return { ...(ip === null ? {} : { ip }), ...(userAgent === null ? {} : { userAgent }) }
 }

@@ -1,4 +1,5 @@
 import { derivedId } from '../secrets/handle.ts'
+import type { Presenter } from './replay.ts'
 
 /** All refresh tokens descending from one authorization: one device, and the unit of revocation (architecture §1). */
 export interface Family {
@@ -14,7 +15,15 @@ export interface Family {
   expiresAt: number
 }
 
-export type FamilyEnd = 'reuse' | 'code_reuse' | 'revoked' | 'session_ended'
+export const familyEnds = [
+  'reuse',
+  'code_reuse',
+  'revoked',
+  'session_ended',
+  'superseded',
+  'operator',
+] as const
+export type FamilyEnd = (typeof familyEnds)[number]
 
 /**
  * The family that a code or a device code starts. It follows from the handle, so that whoever presents the code a
@@ -28,6 +37,40 @@ export function familyStartedBy(handleHash: string): string {
 export interface StoredRefreshToken {
   familyId: string
   payload: Record<string, unknown>
-  /** Milliseconds since the epoch. */
+  /** How it was used; absent while it lives. */
+  consumed?: Consumption
+}
+
+/** Times in milliseconds since the epoch. */
+export interface Consumption {
+  at: number
+  by: Presenter
+  /** The sealed answer its holder may have again, while there is one. */
+  answer?: string
+  successorConsumedAt?: number
+}
+
+/** One refresh token in the time line of a family; times in milliseconds since the epoch. */
+export interface FamilyStep {
+  /** A prefix of the token's hash: enough to follow, nothing to present. */
+  token: string
+  parent?: string
+  issuedAt: number
+  expiresAt: number
   consumedAt?: number
+  /** Who was given it. */
+  issuedTo: Presenter
+  replays: number
+  replayedAt?: number
+}
+
+/** A family as an operator sees it. */
+export interface FamilyView extends Family {
+  createdAt: number
+  /** When a token of it was last issued. */
+  lastUsedAt: number
+  device: string
+  endedAt?: number
+  endedReason?: FamilyEnd
+  endedDetail?: Record<string, unknown>
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
@@ -35,6 +36,7 @@ export interface Capabilities {
   families: Families
   sessions: Sessions
   denials: Denials
+  audit: Audit
   singleUse: SingleUse
   registrationTokens: RegistrationTokens
 }

@@ -17,7 +17,7 @@ import type { IssuerContext } from './capabilities.ts'
 import { loadGrant } from './consent.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
-import { currentTokenRequest } from './token-request.ts'
+import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
 
 /** What the engine lets a person see; made by the pages, which the engine does not know. */
 export interface EnginePages {
@@ -58,7 +58,7 @@ export function createProvider(parts: ProviderParts): Provider {
   // What the engine reads of a request about its own address was put there by us (http/edge.ts).
   provider.proxy = true
 
-  const { tenant, clients, singleUse } = context
+  const { tenant, clients, families, singleUse } = context
   provider.Client.prototype.compareClientSecret = async function (this: EngineClient, secret) {
     const client = await clients.find(tenant, this.clientId)
     return client !== undefined && clients.secretFits(client, secret)
@@ -67,6 +67,10 @@ export function createProvider(parts: ProviderParts): Provider {
   provider.Session.prototype.ensureClientContainer = function (clientId) {
     if (!this.sidFor(clientId)) this.sidFor(clientId, sidOf(this.uid, clientId))
   }
+  // A token names its family, so that it is recognised when its row is long gone.
+  Object.assign(provider.RefreshToken.prototype, {
+    generateTokenId: () => families.newToken(requiredTokenRequest().familyId as string),
+  })
   provider.ReplayDetection.unique = (iss, jti, exp) =>
     singleUse.spend({ tenant, kind: 'jti', key: JSON.stringify([iss, jti]) }, exp * 1000, true)
 

@@ -1,20 +1,74 @@
-import type { Middleware } from 'koa'
-import type { Database } from '../storage/database.ts'
+import type { Context, Middleware } from 'koa'
+import { sealAnswer } from '../families/replay.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { IssuerContext } from './capabilities.ts'
 import { routes } from './provider.ts'
-import { beginTokenRequest } from './token-request.ts'
+import { beginTokenRequest, type TokenRequest } from './token-request.ts'
+
+type Body = Record<string, unknown>
 
 /**
  * One unit of work per token request: committed only when the answer is 200, else rolled back, and what a refusal
  * leaves behind is committed on its own (architecture §6). Koa writes the body after the middleware has resolved, so
  * a client never sees an answer that is not stored.
  */
-export function tokenTransaction(database: Database): Middleware {
+export function tokenTransaction(context: IssuerContext): Middleware {
   return async (ctx, next) => {
     if (ctx.path !== routes.token || ctx.method !== 'POST') return next()
-    await database.unit(async (unit) => {
-      beginTokenRequest(ctx, unit)
+    await context.database.unit(async (unit) => {
+      const request = beginTokenRequest(ctx, unit)
       await next()
-      return ctx.status === 200
+      if (ctx.status !== 200) return false
+      if (request.replay) await replay(context, ctx, request)
+      else if (request.rotating) return rotate(context, ctx, request)
+      return true
     })
   }
+}
+
+/** What was asked for, as far as the answer depends on it. */
+function askedOf(ctx: Context): { scope?: unknown; resource?: unknown } {
+  const { params } = (ctx as unknown as { oidc: { params: Body } }).oidc
+  return { scope: params['scope'], resource: params['resource'] }
+}
+
+/** Consumes the presented token, stores its successor and keeps the sealed answer: one statement. */
+async function rotate(context: IssuerContext, ctx: Context, request: TokenRequest) {
+  const { tenant, families, config, clock } = context
+  const { presented, successor } = request.rotating as Required<
+    NonNullable<TokenRequest['rotating']>
+  >
+  const body = ctx.body as Body
+  const answer =
+    config.refreshReplayWindow === 0
+      ? undefined
+      : sealAnswer(presented, {
+          body,
+          asked: askedOf(ctx),
+          expiresAt: clock.now() + Number(body['expires_in']) * 1000,
+        })
+  if (await families.rotate(tenant, hashOf(presented), successor, answer)) return true
+  // The lock on the family makes this impossible; if it ever happens, nothing was issued.
+  ctx.status = 400
+  ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' }
+  return false
+}
+
+/**
+ * The same tokens again, with what is left of their life. Another question gets a new access token with the same
+ * successor, and so does a question whose answer has expired meanwhile.
+ */
+async function replay(
+  { tenant, families, clock }: IssuerContext,
+  ctx: Context,
+  request: TokenRequest,
+) {
+  const { answer, hash } = request.replay as NonNullable<TokenRequest['replay']>
+  const left = Math.floor((answer.expiresAt - clock.now()) / 1000)
+  const same = JSON.stringify(askedOf(ctx)) === JSON.stringify(answer.asked)
+  ctx.body =
+    same && left > 0
+      ? { ...answer.body, expires_in: left }
+      : { ...(ctx.body as Body), refresh_token: answer.body['refresh_token'] }
+  await families.replayed(tenant, request.familyId as string, hash, request.presenter)
 }

@@ -1,20 +1,32 @@
+import type { Context } from 'koa'
 import Provider, { errors } from 'oidc-provider'
+import type { NewToken } from '../families/family.store.ts'
+import type { Presenter, ReplayableAnswer } from '../families/replay.ts'
 import type { Unit } from '../storage/database.ts'
 
 /** What the adapters of one token request tell each other; the engine calls them one by one. */
 export interface TokenRequest {
   unit: Unit
+  presenter: Presenter
   /** The family that the presented code starts, or the presented refresh token belongs to. */
   familyId?: string
-  /** Hash of the refresh token that is being replaced. */
-  rotating?: string
+  /** The refresh token that is being replaced. */
+  rotating?: { presented: string; successor?: NewToken }
+  /** The previous token came again in time: this is what it was answered the first time. */
+  replay?: { hash: string; answer: ReplayableAnswer }
 }
 
 const requests = new WeakMap<object, TokenRequest>()
 
 /** Marks a request to the token endpoint as a unit of work (architecture §6). */
-export function beginTokenRequest(ctx: object, unit: Unit): void {
-  requests.set(ctx, { unit })
+export function beginTokenRequest(ctx: Context, unit: Unit): TokenRequest {
+  const userAgent = ctx.get('user-agent').slice(0, 256)
+  const request: TokenRequest = {
+    unit,
+    presenter: { ip: ctx.ip, ...(userAgent ? { userAgent } : {}) },
+  }
+  requests.set(ctx, request)
+  return request
 }
 
 /** The token request that the engine is working on, or undefined on every other route. */

@@ -7,6 +7,7 @@ export const column = {
   json: { type: 'jsonb' },
   time: { type: 'timestamptz' },
   flag: { type: 'boolean' },
+  count: { type: 'integer' },
 } satisfies Record<string, EntitySchemaColumnOptions>
 
 export function nullable(of: EntitySchemaColumnOptions): EntitySchemaColumnOptions {
@@ -19,7 +20,7 @@ interface Table {
   /** Constraint name suffix → [table, own columns, their columns]. */
   references?: Record<string, [table: string, own: string[], theirs: string[]]>
   unique?: Record<string, string[]>
-  index?: Record<string, string[] | { columns: string[]; unique: true; where: string }>
+  index?: Record<string, string[] | { columns: string[]; unique?: true; where: string }>
 }
 
 /**
@@ -55,7 +56,12 @@ export function table(
     indices: Object.entries(index ?? {}).map(([suffix, of]) =>
       Array.isArray(of)
         ? { name: `ix_${name}_${suffix}`, columns: of }
-        : { name: `uq_${name}_${suffix}`, columns: of.columns, unique: true, where: of.where },
+        : {
+            name: `${of.unique ? 'uq' : 'ix'}_${name}_${suffix}`,
+            columns: of.columns,
+            unique: of.unique ?? false,
+            where: of.where,
+          },
     ),
   })
 }

@@ -1,33 +1,74 @@
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import type { NewToken } from '../../families/family.store.ts'
-import type { StoredRefreshToken } from '../../families/family.ts'
+import type { Consumption, StoredRefreshToken } from '../../families/family.ts'
+import { mayReplay, openAnswer } from '../../families/replay.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { isForeignKeyViolation, isUniqueViolation } from '../../storage/violations.ts'
 import type { IssuerContext } from '../capabilities.ts'
-import { currentTokenRequest, invalidGrant, requiredTokenRequest } from '../token-request.ts'
+import {
+  currentTokenRequest,
+  invalidGrant,
+  requiredTokenRequest,
+  type TokenRequest,
+} from '../token-request.ts'
 
 /**
  * Refresh tokens live in families. The engine calls `find`, then `consume` of the old token, then `upsert` of its
- * successor; the last two become one statement, so that nothing can come between them.
+ * successor; the last two are put off until the answer is known and become one statement with it
+ * (token-endpoint.ts), so that nothing can come between them.
+ *
+ * | the presented token              | the engine sees      | what comes of it                            |
+ * |----------------------------------|----------------------|---------------------------------------------|
+ * | lives                            | a token              | rotation                                    |
+ * | consumed, in the replay window   | a token              | every check anew, then the same answer      |
+ * | consumed, later                  | a consumed token     | refused, the family ends                    |
+ * | consumed, purged since           | none                 | refused, the family ends                    |
+ * | of a family that has ended       | none                 | refused                                     |
  */
 export function refreshTokenAdapter(context: IssuerContext): Adapter {
   const { tenant, families, config, clock } = context
 
-  function restored(id: string, stored: StoredRefreshToken | undefined) {
-    if (!stored) return undefined
-    const consumed = stored.consumedAt
+  function restored(id: string, { payload, consumed }: StoredRefreshToken): AdapterPayload {
     return {
-      ...(stored.payload as AdapterPayload),
+      ...(payload as AdapterPayload),
       jti: id,
-      ...(consumed === undefined ? {} : { consumed: Math.floor(consumed / 1000) }),
+      ...(consumed === undefined ? {} : { consumed: Math.floor(consumed.at / 1000) }),
     }
   }
 
-  async function rotate(parent: string, token: NewToken): Promise<void> {
-    if (await families.rotate(tenant, parent, token)) return
-    endFamily()
-    throw invalidGrant('refresh token already used, at the same moment')
+  function endForReuse(request: TokenRequest, familyId: string, consumed?: Consumption): void {
+    const { unit, presenter } = request
+    unit.onRefusal(() => families.endForReuse(tenant, familyId, { presenter, consumed }))
   }
+
+  /** A token whose row is gone can only have been used; its family is still told. */
+  async function refuseForgotten(id: string, request: TokenRequest): Promise<undefined> {
+    const family = await families.findForgotten(tenant, id)
+    const isCallers = family?.clientId === Provider.ctx?.oidc.client?.clientId
+    if (family && isCallers) endForReuse(request, family.id)
+    return undefined
+  }
+
+  async function present(id: string, request: TokenRequest): Promise<AdapterPayload | undefined> {
+    await request.unit.open()
+    const stored = await families.findLocked(tenant, hashOf(id))
+    if (!stored) return refuseForgotten(id, request)
+    request.familyId = stored.familyId
+    const { consumed } = stored
+    if (!consumed) return restored(id, stored)
+
+    const { at: consumedAt, successorConsumedAt, answer } = consumed
+    const times = { now: clock.now(), consumedAt, successorConsumedAt }
+    if (answer !== undefined && mayReplay(times, config.refreshReplayWindow)) {
+      request.replay = { hash: hashOf(id), answer: openAnswer(id, answer) }
+      const { consumed: _consumed, ...live } = stored
+      return restored(id, live)
+    }
+    reuses.set(request, consumed)
+    return restored(id, stored)
+  }
+
+  const reuses = new WeakMap<TokenRequest, Consumption>()
 
   async function start(payload: AdapterPayload, token: NewToken): Promise<void> {
     const { familyId } = requiredTokenRequest()
@@ -35,51 +76,53 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     if (!familyId || !grantId || !accountId || !clientId) {
       throw new Error('a refresh token without a family, grant, account or client')
     }
-    await families.start(
-      {
-        tenant,
-        id: familyId,
-        grantId,
-        accountId,
-        clientId,
-        sessionUid,
-        endsWithSession: expiresWithSession === true,
-        expiresAt: clock.now() + config.refreshTokenAbsoluteTtl * 1000,
-      },
-      token,
-    )
-  }
-
-  function endFamily(): void {
-    const { unit, familyId } = requiredTokenRequest()
-    if (familyId) unit.onRefusal(() => families.end(tenant, familyId, 'reuse'))
+    await families
+      .start(
+        {
+          tenant,
+          id: familyId,
+          grantId,
+          accountId,
+          clientId,
+          sessionUid,
+          endsWithSession: expiresWithSession === true,
+          expiresAt: clock.now() + config.refreshTokenAbsoluteTtl * 1000,
+        },
+        token,
+      )
+      .catch(refusedByKeys)
   }
 
   return {
     async find(id) {
       const request = currentTokenRequest()
-      if (!request) return restored(id, await families.find(tenant, hashOf(id)))
-      await request.unit.open()
-      const stored = await families.findLocked(tenant, hashOf(id))
-      if (stored) request.familyId = stored.familyId
-      return restored(id, stored)
+      if (request) return present(id, request)
+      const stored = await families.find(tenant, hashOf(id))
+      return stored && restored(id, stored)
     },
     async consume(id) {
-      requiredTokenRequest().rotating = hashOf(id)
+      const request = requiredTokenRequest()
+      if (!request.replay) request.rotating = { presented: id }
     },
     async upsert(id, { jti: _jti, consumed: _consumed, ...payload }, expiresIn = 0) {
-      const token = { hash: hashOf(id), payload, expiresAt: clock.now() + expiresIn * 1000 }
-      const { rotating } = requiredTokenRequest()
-      await (rotating ? rotate(rotating, token) : start(payload, token)).catch((error: unknown) => {
-        // Another request ended the grant or started the family: the keys decide, not the clock.
-        if (isForeignKeyViolation(error)) throw invalidGrant('the grant was revoked meanwhile')
-        if (isUniqueViolation(error)) throw invalidGrant('already redeemed, at the same moment')
-        throw error
-      })
+      const request = requiredTokenRequest()
+      if (request.replay) return
+      const token: NewToken = {
+        hash: hashOf(id),
+        payload,
+        expiresAt: clock.now() + expiresIn * 1000,
+        issuedTo: request.presenter,
+      }
+      if (request.rotating) request.rotating.successor = token
+      else await start(payload, token)
     },
     // On the token endpoint the engine destroys a token only when it was used before; elsewhere, to revoke it.
     async destroy(id) {
-      if (currentTokenRequest()) return endFamily()
+      const request = currentTokenRequest()
+      if (request) {
+        if (request.familyId) endForReuse(request, request.familyId, reuses.get(request))
+        return
+      }
       const stored = await families.find(tenant, hashOf(id))
       if (stored) await families.end(tenant, stored.familyId, 'revoked')
     },
@@ -87,4 +130,11 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     findByUserCode: async () => undefined,
     revokeByGrantId: async () => undefined,
   }
+}
+
+/** Another request ended the grant or started the family: the keys decide, not the clock. */
+export function refusedByKeys(error: unknown): never {
+  if (isForeignKeyViolation(error)) throw invalidGrant('the grant was revoked meanwhile')
+  if (isUniqueViolation(error)) throw invalidGrant('already redeemed, at the same moment')
+  throw error
 }

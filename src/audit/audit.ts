@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+
+/** What happened, by type; each is documented in docs/audit.md. */
+export const auditTypes = ['family.reuse', 'family.replayed', 'family.ended'] as const
+
+export interface AuditEvent {
+  type: (typeof auditTypes)[number]
+  accountId?: string | undefined
+  clientId?: string | undefined
+  familyId?: string | undefined
+  ip?: string | undefined
+  userAgent?: string | undefined
+  /** No secrets, and nothing a caller made up without saying so. */
+  detail?: Record<string, unknown> | undefined
+}
+
+/** Security events, append-only (ASVS 16.3). */
+export interface Audit {
+  /** Joins the transaction of what it tells. */
+  record(tenant: string, event: AuditEvent): Promise<void>
+  /** The events of a family, the oldest first. */
+  ofFamily(tenant: string, familyId: string): Promise<Array<AuditEvent & { at: number }>>
+  /** Removes events that are older than they are kept, a batch at a time; returns how many. */
+  sweep(): Promise<number>
+}
+
+export const AuditEventsTable = table('audit_events', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    at: column.time,
+    type: column.text,
+    account_id: nullable(column.text),
+    client_id: nullable(column.text),
+    family_id: nullable(column.text),
+    ip: nullable(column.text),
+    user_agent: nullable(column.text),
+    detail: nullable(column.json),
+  },
+  references: { tenant: ofTenant },
+  index: { at: ['tenant_id', 'at'], family: ['tenant_id', 'family_id'] },
+})
+
+const keptDays = 400
+const sweepBatch = 500
+
+interface Row {
+  at: Date
+  type: AuditEvent['type']
+  account_id: string | null
+  client_id: string | null
+  ip: string | null
+  user_agent: string | null
+  detail: Record<string, unknown> | null
+}
+
+export function createAudit({ database, clock }: { database: Database; clock: Clock }): Audit {
+  return {
+    async record(tenant, event) {
+      await database.execute(
+        `insert into audit_events (tenant_id, id, at, type, account_id, client_id, family_id, ip, user_agent, detail)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+        [
+          tenant,
+          randomUUID(),
+          new Date(clock.now()),
+          event.type,
+          event.accountId ?? null,
+          event.clientId ?? null,
+          event.familyId ?? null,
+          event.ip ?? null,
+          event.userAgent ?? null,
+          event.detail === undefined ? null : JSON.stringify(event.detail),
+        ],
+      )
+    },
+    async ofFamily(tenant, familyId) {
+      const rows = await database.query<Row>(
+        `select at, type, account_id, client_id, ip, user_agent, detail from audit_events
+         where tenant_id = $1 and family_id = $2 order by at, id`,
+        [tenant, familyId],
+      )
+      return rows.map((row) => ({
+        at: row.at.getTime(),
+        type: row.type,
+        familyId,
+        accountId: row.account_id ?? undefined,
+        clientId: row.client_id ?? undefined,
+        ip: row.ip ?? undefined,
+        userAgent: row.user_agent ?? undefined,
+        detail: row.detail ?? undefined,
+      }))
+    },
+    sweep: () =>
+      database.execute(
+        `delete from audit_events where (tenant_id, id) in (
+           select tenant_id, id from audit_events where at < $1 limit ${sweepBatch} for update skip locked)`,
+        [new Date(clock.now() - keptDays * 24 * 3600 * 1000)],
+      ),
+  }
+}

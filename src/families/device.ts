@@ -1,0 +1,29 @@
+/** Programs by the mark they leave, the more particular first: nearly all of them claim to be the others, too. */
+const programs: Array<[RegExp, string]> = [
+  [/Edg\//, 'Edge'],
+  [/OPR\//, 'Opera'],
+  [/Firefox\//, 'Firefox'],
+  [/Chrome\//, 'Chrome'],
+  [/Safari\//, 'Safari'],
+  [/curl\//, 'curl'],
+]
+
+const systems: Array<[RegExp, string]> = [
+  [/iPhone|iPad/, 'iOS'],
+  [/Android/, 'Android'],
+  [/Windows/, 'Windows'],
+  [/Mac OS X|Macintosh/, 'macOS'],
+  [/CrOS/, 'ChromeOS'],
+  [/Linux/, 'Linux'],
+]
+
+/** A name for a device that its owner recognises, from what its program says of itself; never more than a hint. */
+export function deviceLabel(userAgent: string | undefined): string {
+  if (!userAgent) return 'unknown device'
+  const nameIn = (table: Array<[RegExp, string]>) =>
+    table.find(([mark]) => mark.test(userAgent))?.[1]
+  const program = nameIn(programs)
+  const system = nameIn(systems)
+  if (program && system) return `${program} on ${system}`
+  return program ?? system ?? userAgent.split(/[\s/]/, 1)[0]?.slice(0, 40) ?? 'unknown device'
+}

@@ -1,0 +1,110 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { deviceLabel } from './device.ts'
+import { presenter } from './family.store.ts'
+import type { FamilyEnd, FamilyStep, FamilyView } from './family.ts'
+
+interface FamilyRow {
+  id: string
+  grant_id: string
+  account_id: string
+  client_id: string
+  session_uid: string | null
+  ends_with_session: boolean
+  created_at: Date
+  expires_at: Date
+  ended_at: Date | null
+  ended_reason: FamilyEnd | null
+  ended_detail: Record<string, unknown> | null
+  last_used_at: Date | null
+  user_agent: string | null
+}
+
+/** Which families to show. */
+export interface FamilyFilter {
+  accountId?: string | undefined
+  clientId?: string | undefined
+  id?: string | undefined
+  live?: boolean | undefined
+}
+
+/** Families as operators and people look at them; what a token request needs is in family.store.ts. */
+export function createFamilyViews({ database, clock }: { database: Database; clock: Clock }) {
+  const now = () => new Date(clock.now())
+
+  return {
+    async list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]> {
+      const rows = await database.query<FamilyRow>(
+        `select f.id, f.grant_id, f.account_id, f.client_id, f.session_uid, f.ends_with_session, f.created_at,
+           f.expires_at, f.ended_at, f.ended_reason, f.ended_detail, t.issued_at as last_used_at, t.user_agent
+         from families f left join lateral (
+           select issued_at, user_agent from refresh_tokens t
+           where t.tenant_id = f.tenant_id and t.family_id = f.id order by issued_at desc limit 1) t on true
+         where f.tenant_id = $1 and ($2::text is null or f.account_id = $2)
+           and ($3::text is null or f.client_id = $3) and ($4::text is null or f.id = $4)
+           and (not $5 or (f.ended_at is null and f.expires_at > $6))
+         order by f.created_at desc, f.id limit 1000`,
+        [
+          tenant,
+          filter.accountId ?? null,
+          filter.clientId ?? null,
+          filter.id ?? null,
+          filter.live ?? false,
+          now(),
+        ],
+      )
+      return rows.map((row) => toView(tenant, row))
+    },
+
+    async steps(tenant: string, familyId: string): Promise<FamilyStep[]> {
+      const rows = await database.query<{
+        token_hash: string
+        parent_hash: string | null
+        issued_at: Date
+        expires_at: Date
+        consumed_at: Date | null
+        ip: string | null
+        user_agent: string | null
+        replays: number | null
+        replayed_at: Date | null
+      }>(
+        `select token_hash, parent_hash, issued_at, expires_at, consumed_at, ip, user_agent, replays, replayed_at
+         from refresh_tokens where tenant_id = $1 and family_id = $2 order by issued_at, token_hash`,
+        [tenant, familyId],
+      )
+      return rows.map((row) => ({
+        token: shortened(row.token_hash),
+        ...(row.parent_hash === null ? {} : { parent: shortened(row.parent_hash) }),
+        issuedAt: row.issued_at.getTime(),
+        expiresAt: row.expires_at.getTime(),
+        ...(row.consumed_at === null ? {} : { consumedAt: row.consumed_at.getTime() }),
+        issuedTo: presenter(row.ip, row.user_agent),
+        replays: row.replays ?? 0,
+        ...(row.replayed_at === null ? {} : { replayedAt: row.replayed_at.getTime() }),
+      }))
+    },
+  }
+}
+
+function shortened(hash: string): string {
+  return hash.slice(0, 10)
+}
+
+function toView(tenant: string, row: FamilyRow): FamilyView {
+  return {
+    tenant,
+    id: row.id,
+    grantId: row.grant_id,
+    accountId: row.account_id,
+    clientId: row.client_id,
+    ...(row.session_uid === null ? {} : { sessionUid: row.session_uid }),
+    endsWithSession: row.ends_with_session,
+    createdAt: row.created_at.getTime(),
+    expiresAt: row.expires_at.getTime(),
+    lastUsedAt: (row.last_used_at ?? row.created_at).getTime(),
+    device: deviceLabel(row.user_agent ?? undefined),
+    ...(row.ended_at === null ? {} : { endedAt: row.ended_at.getTime() }),
+    ...(row.ended_reason === null ? {} : { endedReason: row.ended_reason }),
+    ...(row.ended_detail === null ? {} : { endedDetail: row.ended_detail }),
+  }
+}

@@ -1,0 +1,30 @@
+import { newHandle } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
+
+/**
+ * A refresh token: 256 random bits, the family it belongs to, and a MAC over both. The bits alone make it secret; the
+ * rest lets a token be recognised as one of a family long after its row was purged, so that reuse is always caught and
+ * tables stay bounded all the same.
+ *
+ * `<43 characters><22 characters: family><22 characters: MAC>`, base64url.
+ */
+const handleLength = 43
+const familyLength = 22
+const tokenLength = handleLength + familyLength + 22
+
+function macOf(sealer: Sealer, head: string): string {
+  return sealer.mac('refresh-token', head).slice(0, 22)
+}
+
+export function newRefreshToken(sealer: Sealer, familyId: string): string {
+  const head = newHandle() + familyId
+  return head + macOf(sealer, head)
+}
+
+/** The family that a token of ours names; undefined for anything else. */
+export function familyNamedBy(sealer: Sealer, token: string): string | undefined {
+  if (token.length !== tokenLength) return undefined
+  const head = token.slice(0, handleLength + familyLength)
+  // An attacker gains nothing by timing this: it only tells whether a forged token ends a family.
+  return token.slice(head.length) === macOf(sealer, head) ? head.slice(handleLength) : undefined
+}

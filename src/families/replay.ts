@@ -1,0 +1,88 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+
+/** The answer of a refresh, kept for the client that did not get it. */
+export interface ReplayableAnswer {
+  /** The token response (RFC 6749 §5.1). */
+  body: Record<string, unknown>
+  /** What was asked for; only the same question gets the same access token. */
+  asked: { scope?: unknown; resource?: unknown }
+  /** When the access token in it expires, in milliseconds. */
+  expiresAt: number
+}
+
+/**
+ * Sealed under a key derived from the presented token itself, not from anything that is stored: only its holder can
+ * open it (architecture §6).
+ */
+export function sealAnswer(presented: string, answer: ReplayableAnswer): string {
+  const nonce = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', keyOf(presented), nonce)
+  const sealed = Buffer.concat([
+    nonce,
+    cipher.update(JSON.stringify(answer), 'utf8'),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ])
+  return sealed.toString('base64url')
+}
+
+/** @throws Error when another token sealed it */
+export function openAnswer(presented: string, sealed: string): ReplayableAnswer {
+  const bytes = Buffer.from(sealed, 'base64url')
+  const decipher = createDecipheriv('aes-256-gcm', keyOf(presented), bytes.subarray(0, 12))
+  decipher.setAuthTag(bytes.subarray(-16))
+  const plain = decipher.update(bytes.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8')
+  return JSON.parse(plain) as ReplayableAnswer
+}
+
+function keyOf(presented: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', presented, '', 'keyturn refresh replay', 32))
+}
+
+/** Seconds that the previous token still counts after its successor was used: two tabs of one browser. */
+const tabGrace = 5
+
+/**
+ * Whether the previous token may have its answer again (architecture §6): until min(consumed + window, first use of
+ * the successor + 5 s).
+ * @param times milliseconds since the epoch
+ * @param window seconds; 0 disables replay
+ */
+export function mayReplay(
+  times: { now: number; consumedAt: number; successorConsumedAt?: number | undefined },
+  window: number,
+): boolean {
+  const { now, consumedAt, successorConsumedAt } = times
+  const until = Math.min(
+    consumedAt + window * 1000,
+    successorConsumedAt === undefined ? Infinity : successorConsumedAt + tabGrace * 1000,
+  )
+  return window > 0 && now < until
+}
+
+/** Who presents a token. */
+export interface Presenter {
+  ip?: string | undefined
+  userAgent?: string | undefined
+}
+
+/**
+ * Whether a token that came too late looks like the same device racing itself or like somebody else. Either way the
+ * family ends; operators want to know what they are looking at.
+ * @param elapsed milliseconds since the token was consumed, when that is known
+ */
+export function verdictOn(
+  presenter: Presenter,
+  consumer: Presenter | undefined,
+  elapsed: number | undefined,
+): 'race' | 'attack' {
+  const same =
+    consumer !== undefined &&
+    presenter.ip === consumer.ip &&
+    presenter.userAgent === consumer.userAgent
+  const soon = elapsed !== undefined && elapsed < longestRace
+  return same && soon ? 'race' : 'attack'
+}
+
+/** Milliseconds after which nobody's retry is on its way any more. */
+const longestRace = 10 * 60 * 1000

@@ -1,0 +1,179 @@
+import { expect } from 'chai'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { api, furnish, spa, web } from '../support/fixtures.ts'
+import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) => {
+  let server: TestServer
+  beforeEach(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  afterEach(async () => {
+    backToPresent()
+    await server?.stop()
+  })
+
+  const offline = { scope: 'openid offline_access' }
+
+  async function familyOf(token: string | undefined) {
+    const stored = await server.core.families.find('default', hashOf(token as string))
+    return stored?.familyId
+  }
+
+  it('gets the same tokens again, with what is left of their life', async () => {
+    const first = await tokensFor(server, web, offline)
+    const answer = tokensIn(await refresh(server, web, first))
+    travel(10)
+    const again = tokensIn(await refresh(server, web, first))
+    expect(again).to.deep.equal({ ...answer, expires_in: again.expires_in })
+    expect(again.expires_in).to.be.within(585, 591)
+    expect(await introspect(server, web, again.access_token)).to.include({ active: true })
+    tokensIn(await refresh(server, web, again))
+  })
+
+  it('gets one answer however many ask at once, and one chain lives on', async () => {
+    const first = await tokensFor(server, spa, offline)
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async () => tokensIn(await refresh(server, spa, first))),
+    )
+    expect(new Set(answers.map(({ refresh_token }) => refresh_token)).size).to.equal(1)
+    expect(new Set(answers.map(({ access_token }) => access_token)).size).to.equal(1)
+    const family = (await familyOf(answers[0]?.refresh_token)) as string
+    const steps = await server.core.families.steps('default', family)
+    expect(steps.filter(({ consumedAt }) => consumedAt === undefined)).to.have.length(1)
+    expect(steps[0]?.replays).to.equal(19)
+    expect(server.core.families.counts).to.include({ rotated: 1, replayed: 19, reuse_race: 0 })
+  })
+
+  it('gets a new access token but the same successor for another question', async () => {
+    const first = await tokensFor(server, web, {
+      scope: 'openid offline_access orders:read orders:write',
+      resource: api,
+    })
+    const answer = tokensIn(await refresh(server, web, first))
+    const narrower = tokensIn(await refresh(server, web, first, { scope: 'orders:read' }))
+    expect(narrower.refresh_token).to.equal(answer.refresh_token)
+    expect(narrower.access_token).to.not.equal(answer.access_token)
+    expect(narrower.scope).to.equal('orders:read')
+  })
+
+  it('must be asked for by the same client with its own secret', async () => {
+    const first = await tokensFor(server, web, offline)
+    const answer = tokensIn(await refresh(server, web, first))
+    expectRefusal(await refresh(server, spa, first), 400, 'invalid_grant')
+    const stranger = { ...web, client_secret: 'not-the-secret-of-web' }
+    expectRefusal(await refresh(server, stranger, first), 401, 'invalid_client')
+    tokensIn(await refresh(server, web, answer))
+  })
+
+  it('is too late after the window: the family ends, an attack is told from a race', async () => {
+    const first = await tokensFor(server, web, offline)
+    const answer = tokensIn(await refresh(server, web, first))
+    const family = (await familyOf(answer.refresh_token)) as string
+    travel(31)
+    expectRefusal(await refresh(server, web, first), 400, 'invalid_grant')
+    expectRefusal(await refresh(server, web, answer), 400, 'invalid_grant')
+    expect(await introspect(server, web, answer.access_token)).to.deep.equal({ active: false })
+
+    const [view] = await server.core.families.list('default', { id: family })
+    expect(view).to.deep.include({ endedReason: 'reuse' })
+    expect(view?.endedDetail).to.include({ verdict: 'race', seconds_after_first_use: 31 })
+    const events = await server.core.audit.ofFamily('default', family)
+    expect(events.map(({ type }) => type)).to.have.members(['family.reuse', 'family.ended'])
+    expect(server.core.families.counts).to.include({ reuse_race: 1, reuse_attack: 0 })
+  })
+
+  it('counts for five seconds more when the successor was used (two tabs)', async () => {
+    const first = await tokensFor(server, spa, offline)
+    const second = tokensIn(await refresh(server, spa, first))
+    tokensIn(await refresh(server, spa, second))
+    travel(4)
+    const late = tokensIn(await refresh(server, spa, first))
+    expect(late.refresh_token).to.equal(second.refresh_token)
+    travel(2)
+    expectRefusal(await refresh(server, spa, first), 400, 'invalid_grant')
+    expect(await familyOf(second.refresh_token)).to.equal(undefined)
+  })
+
+  it('is never answered from what is stored alone', async () => {
+    const first = await tokensFor(server, web, offline)
+    tokensIn(await refresh(server, web, first))
+    const [row] = await server.core.database.query<{ answer: string }>(
+      'select answer from refresh_tokens where token_hash = $1',
+      [hashOf(first.refresh_token as string)],
+    )
+    expect(row?.answer).to.be.a('string')
+    const { openAnswer } = await import('../../src/families/replay.ts')
+    expect(openAnswer(first.refresh_token as string, row?.answer as string).body).to.have.property(
+      'refresh_token',
+    )
+    expect(() =>
+      openAnswer(hashOf(first.refresh_token as string), row?.answer as string),
+    ).to.throw()
+    travel(31)
+    await server.core.families.sweep()
+    const left = await server.core.database.query(
+      'select 1 from refresh_tokens where answer is not null',
+    )
+    expect(left).to.deep.equal([])
+  })
+
+  it('leaves reuse detectable when the row of the token is long gone', async () => {
+    const first = await tokensFor(server, web, offline)
+    let last = tokensIn(await refresh(server, web, first))
+    travel(29 * 24 * 3600)
+    last = tokensIn(await refresh(server, web, last))
+    travel(29 * 24 * 3600)
+    await server.core.families.sweep()
+    const rows = await server.core.database.query(
+      'select 1 from refresh_tokens where token_hash = $1',
+      [hashOf(first.refresh_token as string)],
+    )
+    expect(rows, 'purged').to.deep.equal([])
+    expectRefusal(await refresh(server, web, first), 400, 'invalid_grant')
+    expectRefusal(await refresh(server, web, last), 400, 'invalid_grant')
+    expect(server.core.families.counts).to.include({ reuse_attack: 1 })
+  })
+
+  it('cannot be made up: a forged token ends nothing', async () => {
+    const first = await tokensFor(server, web, offline)
+    const token = first.refresh_token as string
+    const forged = `${'A'.repeat(43)}${token.slice(43)}`
+    expectRefusal(await refresh(server, web, { refresh_token: forged }), 400, 'invalid_grant')
+    tokensIn(await refresh(server, web, first))
+  })
+})
+
+onEachStorage('refresh without a replay window', (kind) => {
+  it('refuses the previous token at once and ends the family', async () => {
+    const server = await boot(kind, { REFRESH_REPLAY_WINDOW: '0' })
+    try {
+      await furnish(server)
+      const first = await tokensFor(server, web, { scope: 'openid offline_access' })
+      const second = tokensIn(await refresh(server, web, first))
+      expectRefusal(await refresh(server, web, first), 400, 'invalid_grant')
+      expectRefusal(await refresh(server, web, second), 400, 'invalid_grant')
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('ends the oldest family past the limit of an account at a client', async () => {
+    const server = await boot(kind, { MAX_FAMILIES: '2' })
+    try {
+      await furnish(server)
+      const devices = []
+      for (let i = 0; i < 3; i++) {
+        devices.push(await tokensFor(server, web, { scope: 'openid offline_access' }))
+      }
+      const [oldest, ...others] = devices
+      expectRefusal(await refresh(server, web, oldest as never), 400, 'invalid_grant')
+      for (const device of others) tokensIn(await refresh(server, web, device))
+    } finally {
+      await server.stop()
+    }
+  })
+})

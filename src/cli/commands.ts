@@ -13,6 +13,9 @@ const loaders = {
   'clients create': async () => (await import('./clients-create.ts')).clientsCreate,
   'clients list': async () => (await import('./clients-list.ts')).clientsList,
   'clients rotate-secret': async () => (await import('./clients-rotate-secret.ts')).rotateSecret,
+  'families list': async () => (await import('./families-list.ts')).familiesList,
+  'families show': async () => (await import('./families-show.ts')).familiesShow,
+  'families revoke': async () => (await import('./families-revoke.ts')).familiesRevoke,
   'keys list': async () => (await import('./keys-list.ts')).keysList,
   'doctor storage': async () => (await import('./doctor-storage.ts')).doctorStorage,
 }

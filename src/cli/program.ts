@@ -74,6 +74,7 @@ function describeProgram(io: Io, run: Start): Program {
   )
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeClients(program.command('clients').description('relying parties'), run)
+  describeFamilies(program.command('families').description('refresh-token families'), run)
   const keys = program.command('keys').description('signing keys')
   ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))
   leaf(program, 'doctor', 'doctor', 'check this installation and say what to fix', run)
@@ -120,6 +121,19 @@ function describeClients(clients: Program, run: Start): void {
   )
     .argument('<client_id>')
     .option('--overlap <seconds>', 'how long the old secrets stay valid', seconds, 86_400)
+}
+
+function describeFamilies(families: Program, run: Start): void {
+  ofTenant(leaf(families, 'list', 'families list', 'list the families that live', run))
+    .option('--account <identifier>', 'of one account')
+    .option('--client <client_id>', 'of one client')
+    .option('--all', 'those that have ended, too')
+  ofTenant(
+    leaf(families, 'show', 'families show', 'print the time line of a family', run),
+  ).argument('<id>')
+  ofTenant(
+    leaf(families, 'revoke', 'families revoke', 'end a family and its access tokens', run),
+  ).argument('<id>')
 }
 
 function leaf(parent: Program, word: string, name: Name, description: string, run: Start): Program {

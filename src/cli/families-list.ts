@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { findAccount } from './account-output.ts'
+import { columns } from './columns.ts'
+import { type Command, optionalText } from './command.ts'
+import { type FamilyOutput, familyOutput } from './family-output.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+
+const input = z.strictObject({
+  ...ofTenant,
+  account: z.string().optional(),
+  client: z.string().optional(),
+  all: z.boolean(),
+})
+
+/** `families list`: `{ families: [{ id, account, client_id, device, …, ended_at?, ended_reason? }] }`. */
+export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutput[] }> = {
+  input,
+  prepare: (args) => {
+    const account = optionalText(args, 'account')
+    const client = optionalText(args, 'client')
+    return {
+      ...tenantOption(args),
+      ...(account === undefined ? {} : { account }),
+      ...(client === undefined ? {} : { client }),
+      all: args.options['all'] === true,
+    }
+  },
+  async execute(core, { tenant, account: identifier, client: clientId, all }) {
+    await assertTenant(core, tenant)
+    const owner =
+      identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
+    const found = await core.families.list(tenant, { accountId: owner?.id, clientId, live: !all })
+    const addresses = new Map(
+      (await core.accounts.list(tenant)).map(({ id, email }) => [id, email]),
+    )
+    return {
+      families: found.map((family) =>
+        familyOutput(family, addresses.get(family.accountId) ?? family.accountId),
+      ),
+    }
+  },
+  render: ({ families }) =>
+    families.length === 0
+      ? 'There are no families.'
+      : columns(
+          families.map((family) => [
+            family.id,
+            family.account,
+            family.client_id,
+            family.device,
+            family.last_used_at,
+            family.ended_reason ?? 'alive',
+          ]),
+        ),
+}

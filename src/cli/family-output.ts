@@ -1,0 +1,61 @@
+import type { FamilyEnd, FamilyStep, FamilyView } from '../families/family.ts'
+
+/** A family as commands print it; times as RFC 3339. */
+export interface FamilyOutput {
+  id: string
+  account: string
+  client_id: string
+  device: string
+  ends_with_session: boolean
+  created_at: string
+  last_used_at: string
+  expires_at: string
+  ended_at?: string
+  ended_reason?: FamilyEnd
+  ended_detail?: Record<string, unknown>
+}
+
+/** One refresh token in the time line of a family. */
+export interface StepOutput {
+  token: string
+  parent?: string
+  issued_at: string
+  ip?: string
+  user_agent?: string
+  consumed_at?: string
+  replays: number
+  replayed_at?: string
+}
+
+export const rfc3339 = (at: number) => new Date(at).toISOString()
+
+/** @param account the address of its owner */
+export function familyOutput(family: FamilyView, account: string): FamilyOutput {
+  return {
+    id: family.id,
+    account,
+    client_id: family.clientId,
+    device: family.device,
+    ends_with_session: family.endsWithSession,
+    created_at: rfc3339(family.createdAt),
+    last_used_at: rfc3339(family.lastUsedAt),
+    expires_at: rfc3339(family.expiresAt),
+    ...(family.endedAt === undefined ? {} : { ended_at: rfc3339(family.endedAt) }),
+    ...(family.endedReason === undefined ? {} : { ended_reason: family.endedReason }),
+    ...(family.endedDetail === undefined ? {} : { ended_detail: family.endedDetail }),
+  }
+}
+
+export function stepOutput(step: FamilyStep): StepOutput {
+  const { ip, userAgent } = step.issuedTo
+  return {
+    token: step.token,
+    ...(step.parent === undefined ? {} : { parent: step.parent }),
+    issued_at: rfc3339(step.issuedAt),
+    ...(ip === undefined ? {} : { ip }),
+    ...(userAgent === undefined ? {} : { user_agent: userAgent }),
+    ...(step.consumedAt === undefined ? {} : { consumed_at: rfc3339(step.consumedAt) }),
+    replays: step.replays,
+    ...(step.replayedAt === undefined ? {} : { replayed_at: rfc3339(step.replayedAt) }),
+  }
+}

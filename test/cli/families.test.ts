@@ -1,0 +1,59 @@
+import { expect } from 'chai'
+import { familiesList } from '../../src/cli/families-list.ts'
+import { familiesRevoke } from '../../src/cli/families-revoke.ts'
+import { familiesShow } from '../../src/cli/families-show.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+
+onEachStorage('families list, show, revoke', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  it('show the time line of a device and end it', async () => {
+    const first = await tokensFor(server, web, { scope: 'openid offline_access' })
+    const second = tokensIn(await refresh(server, web, first))
+    tokensIn(await refresh(server, web, first))
+    const { core } = server
+    const tenant = 'default'
+
+    const { families } = await familiesList.execute(core, {
+      tenant,
+      account: alice.email,
+      client: web.client_id,
+      all: false,
+    })
+    expect(families).to.have.length(1)
+    const { id } = families[0] as { id: string }
+    expect(families[0]).to.include({ account: alice.email, client_id: 'web' })
+
+    const shown = await familiesShow.execute(core, { tenant, id })
+    expect(shown.steps).to.have.length(2)
+    expect(shown.steps[0]).to.include({ replays: 1, ip: '127.0.0.1' })
+    expect(shown.steps[1]?.parent).to.equal(shown.steps[0]?.token)
+    const text = familiesShow.render(shown)
+    expect(text).to.match(/issued[\s\S]*rotated from[\s\S]*answered again, 1 in all/)
+
+    const revoked = await familiesRevoke.execute(core, { tenant, id })
+    expect(revoked).to.deep.include({ changed: true })
+    expectRefusal(await refresh(server, web, second), 400, 'invalid_grant')
+    expect(await introspect(server, web, second.access_token)).to.deep.equal({ active: false })
+    expect((await familiesRevoke.execute(core, { tenant, id })).changed).to.equal(false)
+    const now = { tenant, all: false }
+    expect((await familiesList.execute(core, now)).families).to.deep.equal([])
+    expect((await familiesList.execute(core, { ...now, all: true })).families).to.have.length(1)
+  })
+
+  it('say so when there is no such family', async () => {
+    const asked = familiesShow.execute(server.core, { tenant: 'default', id: 'none' })
+    const error = await asked.then(
+      () => undefined,
+      (thrown: Error) => thrown,
+    )
+    expect(error?.message).to.equal('There is no family "none" in tenant default.')
+  })
+})

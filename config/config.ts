@@ -227,6 +227,14 @@ const table = {
     description:
       'Live refresh-token families (devices) per account and client; one more ends the oldest.',
   },
+  denylistMaxStaleness: {
+    env: 'DENYLIST_MAX_STALENESS',
+    group: 'Lifetimes',
+    ...seconds(1, 60),
+    default: '5',
+    description:
+      'How long introspection goes on without having heard of new revocations. After that it answers 503 rather than guess.',
+  },
   operatorEmail: {
     env: 'OPERATOR_EMAIL',
     group: 'Accounts and passwords',

@@ -12,6 +12,8 @@ alter table refresh_tokens
 create index ix_refresh_tokens_answer on refresh_tokens (consumed_at) where answer is not null;
 create index ix_refresh_tokens_expires on refresh_tokens (expires_at);
 
+create index ix_denials_created on denials (created_at);
+
 create table audit_events (
   tenant_id text not null,
   id text not null,
@@ -32,6 +34,7 @@ create index ix_audit_events_family on audit_events (tenant_id, family_id);
 
 const down = `
 drop table audit_events;
+drop index ix_denials_created;
 drop index ix_refresh_tokens_expires;
 drop index ix_refresh_tokens_answer;
 alter table refresh_tokens

@@ -21,6 +21,7 @@ import {
 } from './registration/registration-tokens.ts'
 import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
+import { createRevocations } from './revocation/revocations.ts'
 import { loadKeyEncryptionKey } from './secrets/key-encryption-key.ts'
 import { createSealer } from './secrets/seal.ts'
 import { createSharedSecrets, SharedSecretsTable } from './secrets/shared-secrets.ts'
@@ -121,7 +122,11 @@ async function compose(
   const tenants = createTenants(base)
   const signing = createSigningKeys(base)
   const resources = createResourceServers(base)
-  const denials = createDenials(base)
+  const denials = createDenials({
+    ...base,
+    notifications: storage.notifications,
+    maxStaleness: config.denylistMaxStaleness,
+  })
   const audit = createAudit(base)
   const families = createFamilies({
     ...base,
@@ -135,22 +140,35 @@ async function compose(
     passwords,
     oneTimePasswordTtl: config.oneTimePasswordTtl,
   })
+  const clients = createClients({
+    ...base,
+    check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
+  })
+  const grants = createGrants(base)
+  const sessions = createSessions({ ...base, denials, families })
   const capabilities: Capabilities = {
     ...base,
     audit,
     sharedSecrets,
     tenants,
     accounts,
-    clients: createClients({
-      ...base,
-      check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
-    }),
+    clients,
     resources,
     signing,
-    grants: createGrants(base),
+    grants,
     families,
-    sessions: createSessions({ ...base, denials, families }),
+    sessions,
     denials,
+    revocations: createRevocations({
+      database,
+      accounts,
+      clients,
+      tenants,
+      sessions,
+      families,
+      grants,
+      denials,
+    }),
     singleUse: createSingleUse(base),
     registrationTokens: createRegistrationTokens(base),
   }

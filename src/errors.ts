@@ -7,6 +7,11 @@ export const domainErrors = {
   storage_unavailable: [503, 'temporarily_unavailable', 'Storage does not answer; try again soon.'],
   storage_newer: [500, 'server_error', 'The database was written by a newer version.'],
   storage_locked: [500, 'server_error', 'Another process uses this data folder.'],
+  deny_list_stale: [
+    503,
+    'temporarily_unavailable',
+    'Revocations cannot be checked right now; try again soon.',
+  ],
   migrations_pending: [503, 'temporarily_unavailable', 'The database must be migrated first.'],
   key_encryption_key_invalid: [500, 'server_error', 'The key-encryption key does not fit.'],
   client_invalid: [400, 'invalid_client', 'The registration of this client is not valid.'],

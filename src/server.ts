@@ -21,6 +21,7 @@ const maintainEvery = 3600
 /** Starts to answer requests over open capabilities. */
 export async function startServer(core: Core): Promise<Server> {
   const { config, log } = core
+  await core.denials.start()
   const issuers = createIssuers(core)
   const edge = createEdge(config)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
@@ -65,6 +66,7 @@ export async function startServer(core: Core): Promise<Server> {
       stopping = true
       for (const timer of timers) clearInterval(timer)
       await listener.stop()
+      core.denials.stop()
     },
   }
 }

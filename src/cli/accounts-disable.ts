@@ -23,7 +23,7 @@ function setting(disabled: boolean): Command<z.infer<typeof input>, Output> {
     prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
     async execute(core, wanted) {
       const account = await findAccount(core, wanted)
-      const changed = await core.accounts.setDisabled(account, disabled)
+      const changed = await core.revocations.setAccountDisabled(account, disabled)
       return { account: accountOutput({ ...account, disabled }), changed }
     },
     render: ({ account, changed }) =>

@@ -19,15 +19,17 @@ export const accountsReset: Command<z.infer<typeof input>, Output> = {
   prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
+    const oneTimePassword = await core.accounts.resetPassword(account)
+    await core.revocations.passwordChanged(account)
     return {
       account: accountOutput(account),
-      one_time_password: await core.accounts.resetPassword(account),
+      one_time_password: oneTimePassword,
       one_time_password_expires_in: core.config.oneTimePasswordTtl,
     }
   },
   render: ({ account, ...password }) =>
     [
-      `The password of ${account.email} is void now.`,
+      `The password of ${account.email} is void now, and it is signed out everywhere.`,
       renderOneTimePassword(password),
       ...(account.disabled ? ['The account is disabled: "accounts enable" lets it sign in.'] : []),
     ].join('\n'),

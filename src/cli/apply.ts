@@ -104,7 +104,8 @@ async function declareAccount(
   const outcome = await core.accounts.declare(tenant, { ...wanted, emailVerified })
   if (disabled === undefined) return outcome
   const account = await core.accounts.byIdentifier(tenant, wanted.email)
-  const changed = account !== undefined && (await core.accounts.setDisabled(account, disabled))
+  const changed =
+    account !== undefined && (await core.revocations.setAccountDisabled(account, disabled))
   return changed && outcome === 'unchanged' ? 'updated' : outcome
 }
 

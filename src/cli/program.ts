@@ -103,6 +103,9 @@ function describeAccounts(accounts: Program, run: Start): void {
   ofTenant(
     leaf(accounts, 'reset', 'accounts reset', 'replace a password by one for one use', run),
   ).argument(...identifier)
+  ofTenant(
+    leaf(accounts, 'sign-out', 'accounts sign-out', 'sign an account out everywhere', run),
+  ).argument(...identifier)
 }
 
 function describeClients(clients: Program, run: Start): void {
@@ -121,6 +124,13 @@ function describeClients(clients: Program, run: Start): void {
   )
     .argument('<client_id>')
     .option('--overlap <seconds>', 'how long the old secrets stay valid', seconds, 86_400)
+  for (const [word, description] of [
+    ['disable', 'keep a client from everything and end what it holds'],
+    ['enable', 'let a disabled client work again'],
+    ['delete', 'delete a client with everything it ever got'],
+  ] as const) {
+    ofTenant(leaf(clients, word, `clients ${word}`, description, run)).argument('<client_id>')
+  }
 }
 
 function describeFamilies(families: Program, run: Start): void {

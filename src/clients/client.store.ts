@@ -83,6 +83,28 @@ export function createClientStore({ database, clock }: { database: Database; clo
       )
     },
 
+    /** Rows changed: none when it is so already. */
+    setDisabled(tenant: string, clientId: string, disabled: boolean): Promise<number> {
+      return database.execute(
+        `update clients set disabled_at = $3, updated_at = $4
+         where tenant_id = $1 and client_id = $2 and (disabled_at is not null) <> $5`,
+        [
+          tenant,
+          clientId,
+          disabled ? new Date(clock.now()) : null,
+          new Date(clock.now()),
+          disabled,
+        ],
+      )
+    },
+
+    delete(tenant: string, clientId: string): Promise<number> {
+      return database.execute(`delete from clients where tenant_id = $1 and client_id = $2`, [
+        tenant,
+        clientId,
+      ])
+    },
+
     async exists(tenant: string, clientId: string): Promise<boolean> {
       const rows = await database.query(
         `select 1 from clients where tenant_id = $1 and client_id = $2`,

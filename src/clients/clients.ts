@@ -25,6 +25,10 @@ export interface Clients {
    * @throws DomainError `client_not_found`, `client_invalid` for a public client
    */
   rotateSecret(tenant: string, clientId: string, overlap: number): Promise<string>
+  /** Whether anything changed. @throws DomainError `client_not_found` */
+  setDisabled(tenant: string, clientId: string, disabled: boolean): Promise<boolean>
+  /** Deletes it with everything it ever got. @throws DomainError `client_not_found` */
+  delete(tenant: string, clientId: string): Promise<void>
 }
 
 export interface DeclaredClient {
@@ -53,7 +57,23 @@ export function createClients(deps: Dependencies): Clients {
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 
+  async function assertKnown(tenant: string, clientId: string): Promise<void> {
+    if (await store.exists(tenant, clientId)) return
+    throw new DomainError('client_not_found', { detail: { client_id: clientId } })
+  }
+
   return {
+    async setDisabled(tenant, clientId, disabled) {
+      await assertKnown(tenant, clientId)
+      const changed = await store.setDisabled(tenant, clientId, disabled)
+      cache.drop(key(tenant, clientId))
+      return changed > 0
+    },
+    async delete(tenant, clientId) {
+      await assertKnown(tenant, clientId)
+      await store.delete(tenant, clientId)
+      cache.drop(key(tenant, clientId))
+    },
     // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
     find: async (tenant, clientId) =>
       clientIdPattern.test(clientId)

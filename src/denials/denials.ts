@@ -1,9 +1,13 @@
 import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
 import type { Database } from '../storage/database.ts'
+import type { Notifications } from '../storage/notifications.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
+import { createDenyList, type DenyListEntry } from './deny-list.ts'
 
 /** What a self-contained access token can be denied by. */
-export type DenialKind = 'jti' | 'family' | 'session' | 'account' | 'client' | 'tenant'
+export type DenialKind = 'jti' | 'family' | 'grant' | 'session' | 'account' | 'client' | 'tenant'
 
 export interface Denial {
   kind: DenialKind
@@ -11,17 +15,22 @@ export interface Denial {
 }
 
 /**
- * Self-contained access tokens that are void before they expire. The entry is in Postgres before the request that
- * asked for it is answered (architecture §7), and lives as long as the longest token it can touch.
+ * Access tokens that are void before they expire. The entry is in Postgres before the request that asked for it is
+ * answered (architecture §7), and lives as long as the longest token it can touch. Every node keeps the live ones in
+ * memory: complete from its start on, refreshed by notification and by a poll.
  */
 export interface Denials {
-  /** Denies every token issued up to now that one of these names; never fewer than before. */
+  /** Denies every token issued up to now that one of these names. */
   add(tenant: string, denials: Denial[]): Promise<void>
   /**
-   * Whether any of these denies a token.
+   * Whether any of these denies a token; asks memory alone.
    * @param issuedAt the token's `iat`, in seconds
+   * @throws DomainError `deny_list_stale` when the list is too old to tell
    */
-  anyDenies(tenant: string, denials: Denial[], issuedAt: number): Promise<boolean>
+  anyDenies(tenant: string, denials: Denial[], issuedAt: number): boolean
+  /** Loads the whole list, then keeps it fresh until `stop`. */
+  start(): Promise<void>
+  stop(): void
   /** Removes entries no living token can meet, a batch at a time; returns how many. */
   sweep(): Promise<number>
 }
@@ -37,48 +46,138 @@ export const DenialsTable = table('denials', {
     expires_at: column.time,
   },
   references: { tenant: ofTenant },
-  index: { expires: ['expires_at'] },
+  index: { expires: ['expires_at'], created: ['created_at'] },
 })
 
 /** The longest an access token may live, in seconds, and the engine's tolerance for clocks. */
 const longestToken = 900 + 15
 const sweepBatch = 500
+const channel = 'keyturn_denials'
 
-export function createDenials({ database, clock }: { database: Database; clock: Clock }): Denials {
+/** Milliseconds between two polls. */
+const pollEvery = 500
+/**
+ * Milliseconds that a poll looks back behind the one before: a transaction that wrote its entry then may have
+ * committed only now. Longer than a statement may take.
+ */
+const overlap = 20_000
+
+interface Row {
+  tenant_id: string
+  kind: DenialKind
+  subject: string
+  not_before: Date
+  expires_at: Date
+}
+
+export function createDenials({
+  database,
+  clock,
+  log,
+  notifications,
+  maxStaleness,
+}: {
+  database: Database
+  clock: Clock
+  log: Log
+  notifications: Notifications
+  /** Seconds after which a list that could not be refreshed tells nothing any more. */
+  maxStaleness: number
+}): Denials {
+  const list = createDenyList()
+  /** By the server's clock, and by one that never jumps. */
+  let refreshed: { at: number; monotonic: number } | undefined
+  let refreshing: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  async function load(): Promise<void> {
+    const startedAt = clock.now()
+    const monotonic = performance.now()
+    const since = refreshed === undefined ? 0 : refreshed.at - overlap
+    const rows = await database.query<Row>(
+      `select tenant_id, kind, subject, not_before, expires_at from denials
+       where created_at > $1 and expires_at > $2`,
+      [new Date(since), new Date(startedAt)],
+    )
+    list.put(
+      rows.map((row) => ({
+        tenant: row.tenant_id,
+        kind: row.kind,
+        subject: row.subject,
+        notBefore: row.not_before.getTime(),
+        expiresAt: row.expires_at.getTime(),
+      })),
+    )
+    list.expire(startedAt)
+    refreshed = { at: startedAt, monotonic }
+  }
+
+  /** One at a time; whoever comes meanwhile waits for the one after, which sees what made it come. */
+  async function refresh(): Promise<void> {
+    if (refreshing) await refreshing.catch(() => undefined)
+    refreshing ??= load().finally(() => {
+      refreshing = undefined
+    })
+    return refreshing
+  }
+
+  function poll(): void {
+    refresh().catch((error: Error) => log.warn({ err: error }, 'deny-list not refreshed'))
+  }
+
   return {
     async add(tenant, denials) {
       if (denials.length === 0) return
       const now = clock.now()
+      const expiresAt = now + longestToken * 1000
       await database.execute(
-        `insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
-         select distinct $1, kind, subject, $4::timestamptz, $4::timestamptz, $5::timestamptz
-         from unnest($2::text[], $3::text[]) as t (kind, subject) order by 2, 3
-         on conflict (tenant_id, kind, subject)
-         do update set not_before = greatest(denials.not_before, excluded.not_before),
-           expires_at = greatest(denials.expires_at, excluded.expires_at)`,
+        `with written as (
+           insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
+           select $1, kind, subject, $4, $4, $5 from unnest($2::text[], $3::text[]) as t (kind, subject)
+           on conflict (tenant_id, kind, subject) do update set not_before = excluded.not_before,
+             created_at = excluded.created_at, expires_at = excluded.expires_at
+           returning 1)
+         select pg_notify('${channel}', '') from (select 1 from written limit 1) as any_row`,
         [
           tenant,
           denials.map(({ kind }) => kind),
           denials.map(({ subject }) => subject),
           new Date(now),
-          new Date(now + longestToken * 1000),
+          new Date(expiresAt),
         ],
       )
-    },
-    async anyDenies(tenant, denials, issuedAt) {
-      const rows = await database.query(
-        `select 1 from denials d join unnest($2::text[], $3::text[]) as t (kind, subject)
-           on d.kind = t.kind and d.subject = t.subject
-         where d.tenant_id = $1 and d.not_before >= $4 limit 1`,
-        [
+      const own = denials.map(
+        (denial): DenyListEntry => ({
+          ...denial,
           tenant,
-          denials.map(({ kind }) => kind),
-          denials.map(({ subject }) => subject),
-          new Date(issuedAt * 1000),
-        ],
+          notBefore: now,
+          expiresAt,
+        }),
       )
-      return rows.length > 0
+      const unit = database.current()
+      if (unit?.isOpen()) unit.afterCommit(async () => list.put(own))
+      else list.put(own)
     },
+
+    anyDenies(tenant, denials, issuedAt) {
+      const age = refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic
+      if (age > maxStaleness * 1000) {
+        throw new DomainError('deny_list_stale', {
+          detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(age) },
+        })
+      }
+      return list.denies(tenant, denials, issuedAt)
+    },
+
+    async start() {
+      await load()
+      notifications.listen(channel, poll)
+      timer = setInterval(poll, pollEvery).unref()
+    },
+    stop() {
+      clearInterval(timer)
+    },
+
     sweep: () =>
       database.execute(
         `delete from denials where (tenant_id, kind, subject) in (

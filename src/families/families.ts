@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
-import { createFamilyStore, type NewToken } from './family.store.ts'
+import { createFamilyStore, type FamilyOwner, type NewToken } from './family.store.ts'
 import type {
   Consumption,
   Family,
@@ -51,6 +51,8 @@ export interface Families {
   ): Promise<void>
   /** Ends the families that live only as long as a session, or those of one client in it. */
   endWithSession(tenant: string, uid: string, clientId?: string): Promise<void>
+  /** Ends every family that lives and fits. */
+  endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
   /** The time line of a family, the oldest step first. */
   steps(tenant: string, familyId: string): Promise<FamilyStep[]>
@@ -164,6 +166,10 @@ export function createFamilies(deps: {
     endWithSession: (tenant, uid, clientId) =>
       database.transaction(async () => {
         await end(tenant, await store.boundToSession(tenant, uid, clientId), 'session_ended')
+      }),
+    endAll: (tenant, which, reason) =>
+      database.transaction(async () => {
+        await end(tenant, await store.alive(tenant, which), reason)
       }),
     list: views.list,
     steps: views.steps,

@@ -78,6 +78,13 @@ export interface NewToken {
   issuedTo: Presenter
 }
 
+/** Whose families are meant. */
+export interface FamilyOwner {
+  accountId?: string | undefined
+  clientId?: string | undefined
+  grantId?: string | undefined
+}
+
 const sweepBatch = 500
 
 export function createFamilyStore({ database, clock }: { database: Database; clock: Clock }) {
@@ -209,6 +216,16 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
          where tenant_id = $1 and session_uid = $2 and ends_with_session and ended_at is null
            and ($3::text is null or client_id = $3)`,
         [tenant, uid, clientId ?? null],
+      )
+      return rows.map(({ id }) => id)
+    },
+
+    async alive(tenant: string, { accountId, clientId, grantId }: FamilyOwner): Promise<string[]> {
+      const rows = await database.query<{ id: string }>(
+        `select id from families
+         where tenant_id = $1 and ended_at is null and ($2::text is null or account_id = $2)
+           and ($3::text is null or client_id = $3) and ($4::text is null or grant_id = $4)`,
+        [tenant, accountId ?? null, clientId ?? null, grantId ?? null],
       )
       return rows.map(({ id }) => id)
     },

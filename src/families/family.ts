@@ -22,6 +22,11 @@ export const familyEnds = [
   'session_ended',
   'superseded',
   'operator',
+  'signed_out_everywhere',
+  'password_changed',
+  'account_disabled',
+  'client_disabled',
+  'grant_revoked',
 ] as const
 export type FamilyEnd = (typeof familyEnds)[number]
 

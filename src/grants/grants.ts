@@ -13,6 +13,14 @@ export interface Grants {
    * @throws a unique violation on `uq_grants_live` when another grant lives between the two
    */
   save(grant: Omit<Grant, 'createdAt'>): Promise<void>
+  /** Revokes the grants that live and fit; their ids. */
+  revoke(tenant: string, which: GrantFilter, reason: string): Promise<string[]>
+}
+
+export interface GrantFilter {
+  id?: string | undefined
+  accountId?: string | undefined
+  clientId?: string | undefined
 }
 
 export const GrantsTable = table('grants', {
@@ -85,6 +93,16 @@ export function createGrants({ database, clock }: { database: Database; clock: C
          where grants.revoked_at is null`,
         [tenant, id, accountId, clientId, JSON.stringify(allowed), new Date(clock.now())],
       )
+    },
+    async revoke(tenant, { id, accountId, clientId }, reason) {
+      const rows = await database.query<{ id: string }>(
+        `update grants set revoked_at = $5, revoked_reason = $6
+         where tenant_id = $1 and revoked_at is null and ($2::text is null or id = $2)
+           and ($3::text is null or account_id = $3) and ($4::text is null or client_id = $4)
+         returning id`,
+        [tenant, id ?? null, accountId ?? null, clientId ?? null, new Date(clock.now()), reason],
+      )
+      return rows.map((row) => row.id)
     },
   }
 }

@@ -39,10 +39,11 @@ export function traceClaims(
 
 /** Everything that would deny a token. */
 export function denialsNaming(token: AdapterPayload): Denial[] {
-  const { sid, fid, tenant_id } = (token.extra ?? {}) as Partial<TraceClaims>
+  const { sid, fid, gid, tenant_id } = (token.extra ?? {}) as Partial<TraceClaims>
   const named: Array<[Denial['kind'], string | undefined]> = [
     ['jti', token.jti],
     ['family', fid],
+    ['grant', gid],
     ['session', sid],
     ['account', token.accountId],
     ['client', token.clientId],

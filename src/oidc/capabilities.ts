@@ -9,6 +9,7 @@ import type { Grants } from '../grants/grants.ts'
 import type { Log } from '../log.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
+import type { Revocations } from '../revocation/revocations.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -37,6 +38,7 @@ export interface Capabilities {
   sessions: Sessions
   denials: Denials
   audit: Audit
+  revocations: Revocations
   singleUse: SingleUse
   registrationTokens: RegistrationTokens
 }

@@ -27,7 +27,7 @@ export function createStructuredTokens(
   keys: OpenSigningKey[],
   defaultAudience: () => Promise<string>,
 ): StructuredTokens {
-  const { tenant, issuer, accounts, clients, clock, denials, grants } = context
+  const { tenant, issuer, clients, clock, denials } = context
   const jwks = createLocalJWKSet({ keys: keys.map(({ publicJwk }) => publicJwk) })
   const algorithms = [...new Set(keys.map(({ alg }) => alg))]
 
@@ -47,22 +47,12 @@ export function createStructuredTokens(
     }
   }
 
-  /** Whose token it is and whether what it hangs from still lives, in the order of the engine's opaque tokens. */
-  async function liveOwner(claims: AccessTokenClaims): Promise<{ accountId?: string } | undefined> {
-    if (!(await clients.find(tenant, claims.client_id))) return undefined
-    if (claims.gid === undefined) return {}
-    const grant = await grants.find(tenant, claims.gid)
-    if (!grant || grant.clientId !== claims.client_id) return undefined
-    return (await accounts.active(tenant, grant.accountId)) && { accountId: grant.accountId }
-  }
-
+  /** Asks memory alone: whatever ends what a token hangs from is on the deny-list (architecture §4). */
   async function find(token: string): Promise<AdapterPayload | undefined> {
     const claims = await claimsOf(token)
-    if (!claims) return undefined
-    const owner = await liveOwner(claims)
-    if (!owner) return undefined
-    const payload = toPayload(claims, owner.accountId)
-    const denied = await denials.anyDenies(tenant, denialsNaming(payload), claims.iat as number)
+    if (!claims || !(await clients.find(tenant, claims.client_id))) return undefined
+    const payload = toPayload(claims)
+    const denied = denials.anyDenies(tenant, denialsNaming(payload), claims.iat as number)
     return denied ? undefined : payload
   }
 
@@ -79,7 +69,7 @@ export function createStructuredTokens(
   }
 }
 
-function toPayload(claims: AccessTokenClaims, accountId: string | undefined): AdapterPayload {
+function toPayload(claims: AccessTokenClaims): AdapterPayload {
   const { tenant_id, sid, fid, gid, cnf } = claims
   const extra: TraceClaims = {
     tenant_id,
@@ -96,8 +86,8 @@ function toPayload(claims: AccessTokenClaims, accountId: string | undefined): Ad
     clientId: claims.client_id,
     extra: { ...extra },
     ...(claims.scope === undefined ? {} : { scope: claims.scope }),
-    ...(accountId === undefined ? {} : { accountId }),
-    ...(gid === undefined ? {} : { grantId: gid }),
+    // Subjects are public: `sub` is the account.
+    ...(gid === undefined ? {} : { grantId: gid, accountId: claims.sub as string }),
     ...(cnf?.jkt === undefined ? {} : { jkt: cnf.jkt }),
     ...(cnf?.['x5t#S256'] === undefined ? {} : { 'x5t#S256': cnf['x5t#S256'] }),
   }

@@ -179,6 +179,24 @@ export function createSessionStore({
         [tenant, uid, now(), reason],
       ),
 
+    /** The sessions of an account that this ended. */
+    async endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<string[]> {
+      const rows = await database.query<{ uid: string }>(
+        `update sessions set ended_at = $3, ended_reason = $4, state = null
+         where tenant_id = $1 and account_id = $2 and ended_at is null returning uid`,
+        [tenant, accountId, now(), reason],
+      )
+      return rows.map(({ uid }) => uid)
+    },
+
+    async sids(tenant: string, uids: string[]): Promise<string[]> {
+      const rows = await database.query<{ sid: string }>(
+        `select sid from session_clients where tenant_id = $1 and session_uid = any($2)`,
+        [tenant, uids],
+      )
+      return rows.map(({ sid }) => sid)
+    },
+
     /** What clients got in a session that does not outlive it. */
     async boundSids(tenant: string, uid: string): Promise<string[]> {
       const rows = await database.query<{ sid: string }>(

@@ -25,7 +25,11 @@ export interface SessionClient {
   persistsLogout: boolean
 }
 
-export type SessionEnd = 'signed_out' | 'account_disabled'
+export type SessionEnd =
+  | 'signed_out'
+  | 'signed_out_everywhere'
+  | 'password_changed'
+  | 'account_disabled'
 
 /**
  * What came of writing a session:

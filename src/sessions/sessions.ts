@@ -23,6 +23,8 @@ export interface Sessions {
     known: string[],
     dropped: string[],
   ): Promise<SaveOutcome>
+  /** Ends every session of an account and all that clients got in them, offline access included. */
+  endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<void>
   /** Ends it for good, with everything that lives only as long as it. */
   end(tenant: string, uid: string, reason: SessionEnd): Promise<void>
 }
@@ -54,6 +56,16 @@ export function createSessions(deps: {
           await denials.add(tenant, [{ kind: 'session', subject: sidOf(session.uid, clientId) }])
         }
         return written === 0 ? 'superseded' : 'saved'
+      }),
+
+    endAll: (tenant, accountId, reason) =>
+      database.transaction(async () => {
+        const ended = await store.endAll(tenant, accountId, reason)
+        const sids = await store.sids(tenant, ended)
+        await denials.add(
+          tenant,
+          sids.map((subject) => ({ kind: 'session', subject })),
+        )
       }),
 
     end: (tenant, uid, reason) =>

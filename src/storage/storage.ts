@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import { type Database, openDatabase } from './database.ts'
 import { openEmbedded } from './embedded.ts'
 import { assertMigrated, migrate } from './migrate.ts'
+import { listenOnServer, type Notifications, noNotifications } from './notifications.ts'
 import { shortLivedInPostgres } from './short-lived.postgres.ts'
 import { shortLivedInRedis } from './short-lived.redis.ts'
 import type { ShortLived } from './short-lived.ts'
@@ -14,6 +15,7 @@ import type { ShortLived } from './short-lived.ts'
 export interface Storage {
   database: Database
   shortLived: ShortLived
+  notifications: Notifications
   /** Whether this installation keeps itself: its first start creates what an operator would provide elsewhere. */
   selfContained: boolean
   /** Where the data is, fit to be shown. */
@@ -59,10 +61,15 @@ export async function openStorage(
     const shortLived = config.redis
       ? await shortLivedInRedis(config.redis, clock, log)
       : shortLivedInPostgres(database, clock)
+    const notifications = config.databaseUrl
+      ? listenOnServer(config.databaseUrl, log)
+      : noNotifications
     return {
       ...opened,
       shortLived,
+      notifications,
       async close() {
+        await notifications.close()
         await shortLived.close()
         await database.close()
       },

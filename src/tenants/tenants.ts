@@ -11,6 +11,8 @@ export interface Tenants {
   list(): Promise<Tenant[]>
   /** Creates or renames; whether anything changed. */
   declare(tenant: Tenant): Promise<boolean>
+  /** Whether anything changed; a disabled tenant answers nothing. */
+  setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
 
 export const TenantsTable = table('tenants', {
@@ -37,6 +39,14 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
         return row
       }),
     list: () => database.query<Tenant>(`select id, name from tenants order by id`),
+    async setDisabled(id, disabled) {
+      const changed = await database.execute(
+        `update tenants set disabled_at = $2 where id = $1 and (disabled_at is not null) <> $3`,
+        [id, disabled ? new Date(clock.now()) : null, disabled],
+      )
+      cache.drop(id)
+      return changed > 0
+    },
     async declare({ id, name }) {
       const changed = await database.execute(
         `insert into tenants (id, name, created_at) values ($1, $2, $3)

@@ -20,7 +20,7 @@ export function accessTokenAdapter(
   async function findOpaque(id: string): Promise<AdapterPayload | undefined> {
     const token = await base.find(id)
     if (!token) return undefined
-    const denied = await denials.anyDenies(tenant, denialsNaming(token), token.iat ?? 0)
+    const denied = denials.anyDenies(tenant, denialsNaming(token), token.iat ?? 0)
     return denied ? undefined : token
   }
 

@@ -1,6 +1,7 @@
-import Provider, { type Adapter } from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import { familyStartedBy } from '../../families/family.ts'
 import { hashOf } from '../../secrets/handle.ts'
+import { denialsNaming, traceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { invalidGrant, requiredTokenRequest } from '../token-request.ts'
 import { shortLivedAdapter } from './short-lived.ts'
@@ -10,7 +11,7 @@ import { shortLivedAdapter } from './short-lived.ts'
  * same moment or later, is refused and ends what the first one got (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
  */
 export function authorizationCodeAdapter(context: IssuerContext): Adapter {
-  const { tenant, families, singleUse, config } = context
+  const { tenant, families, singleUse, config, denials } = context
   const base = shortLivedAdapter('AuthorizationCode', context)
 
   function endWhatItIssued(id: string): void {
@@ -18,12 +19,19 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
     unit.onRefusal(() => families.end(tenant, familyStartedBy(hashOf(id)), 'code_reuse'))
   }
 
+  /** A code that was pending when its session, account or client was ended (architecture §6). */
+  function isDenied(code: AdapterPayload): boolean {
+    const extra = traceClaims(tenant, code, undefined)
+    return denials.anyDenies(tenant, denialsNaming({ ...code, extra: { ...extra } }), code.iat ?? 0)
+  }
+
   return {
     ...base,
     async find(id) {
       const request = requiredTokenRequest()
       request.familyId = familyStartedBy(hashOf(id))
-      const code = await base.find(id)
+      const found = await base.find(id)
+      const code = found && !isDenied(found) ? found : undefined
       await request.unit.open()
       const isCallers = code && code.clientId === Provider.ctx?.oidc.client?.clientId
       if (code?.consumed && isCallers) endWhatItIssued(id)

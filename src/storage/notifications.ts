@@ -1,0 +1,72 @@
+import pg from 'pg'
+import type { Log } from '../log.ts'
+
+/** Messages between the nodes of one database. They may be lost: a poll is always the truth (R-10). */
+export interface Notifications {
+  /** Calls back whenever another node, or this one, has said something on the channel. */
+  listen(channel: string, heard: () => void): void
+  close(): Promise<void>
+}
+
+/** One process alone has nobody to listen to. */
+export const noNotifications: Notifications = {
+  listen: () => undefined,
+  close: async () => undefined,
+}
+
+/** Milliseconds between two attempts to get the connection back. */
+const pause = 1000
+
+/** LISTEN on a connection of its own, which is opened again whenever it breaks. */
+export function listenOnServer(url: string, log: Log): Notifications {
+  const channels = new Map<string, Array<() => void>>()
+  let client: pg.Client | undefined
+  let retry: NodeJS.Timeout | undefined
+  let closed = false
+
+  function again(error?: Error): void {
+    if (closed || retry) return
+    if (error) log.warn({ err: error }, 'notifications interrupted')
+    retry = setTimeout(() => {
+      retry = undefined
+      void connect()
+    }, pause).unref()
+  }
+
+  async function connect(): Promise<void> {
+    const fresh = new pg.Client({
+      connectionString: url,
+      application_name: 'keyturn listener',
+      connectionTimeoutMillis: 2000,
+      keepAlive: true,
+    })
+    fresh.on('error', again)
+    fresh.on('end', () => again())
+    fresh.on('notification', ({ channel }) => {
+      for (const heard of channels.get(channel) ?? []) heard()
+    })
+    try {
+      await fresh.connect()
+      client = fresh
+      for (const channel of channels.keys()) await fresh.query(`listen ${channel}`)
+    } catch (error) {
+      await fresh.end().catch(() => undefined)
+      again(error as Error)
+    }
+  }
+
+  let connected: Promise<void> | undefined
+  return {
+    listen(channel, heard) {
+      channels.set(channel, [...(channels.get(channel) ?? []), heard])
+      if (connected) connected.then(() => client?.query(`listen ${channel}`)).catch(again)
+      else connected = connect()
+    },
+    async close() {
+      closed = true
+      clearTimeout(retry)
+      await connected
+      await client?.end().catch(() => undefined)
+    },
+  }
+}

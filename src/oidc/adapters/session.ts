@@ -10,6 +10,8 @@ type Authorizations = NonNullable<AdapterPayload['authorizations']>
 interface EngineSession {
   /** The handle before `resetIdentifier()`. */
   oldId?: string
+  /** Set, it keeps the engine from writing the session once more in the same request. */
+  destroyed?: boolean
 }
 
 /**
@@ -99,7 +101,9 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       log.info({ outcome, session: session.uid }, 'session was changed by another request')
       // A sign-in must not end in a session whose handle somebody else may hold (security class C6).
       if (outcome === 'ended' || Provider.ctx?.oidc.result?.login) {
-        throw new errors.SessionNotFound(`session ${outcome} meanwhile`)
+        const inFlight = engineSession()
+        if (inFlight) inFlight.destroyed = true
+        throw new errors.LoginRequired(`session ${outcome} meanwhile`)
       }
       keepNewerCookie(id)
     },

@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { clientMetadata } from './clients/client.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
-import { answerErrors, answerRefusal, type RefusalPage } from './http/errors.ts'
+import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
 import { cacheableMetadata } from './http/metadata-cache.ts'
@@ -92,7 +92,7 @@ export function createIssuer(
       return true
     }),
   })
-  logRefusals(provider, log, requestIdOf)
+  logRefusals(provider, log, requestIdOf, reportFault)
 
   const csrf = createCsrf({ secret: secrets.csrf, issuer })
   const interactions = createInteractions(provider, context)

@@ -33,6 +33,20 @@ export function answerRefusal(ctx: Context, refusal: Refusal, page: RefusalPage)
   }
 }
 
+const faults = new WeakMap<object, Error>()
+
+/** Says that a request failed inside of the engine, which answers 500 whatever the fault; it is answered here instead. */
+export function reportFault(ctx: object, error: Error): void {
+  faults.set(ctx, error)
+}
+
+/** Gives an answer that the engine wrote the id under which it was logged. */
+function identify(ctx: Context): void {
+  const { body, status } = ctx as { body: unknown; status: number }
+  if (status < 400 || typeof body !== 'object' || body === null || !('error' in body)) return
+  ctx.body = { ...body, error_id: requestIdOf(ctx) }
+}
+
 /**
  * The one place where an error of our own code becomes an answer (architecture §11). What is not a DomainError is a
  * fault of ours or of storage; its text is never sent.
@@ -41,6 +55,9 @@ export function answerErrors(log: Log, page: RefusalPage): Middleware {
   return async (ctx, next) => {
     try {
       await next()
+      const fault = faults.get(ctx)
+      if (fault) throw fault
+      identify(ctx)
       if (ctx.status === 404 && (ctx.body === undefined || ctx.body === null)) {
         throw new DomainError('not_found')
       }

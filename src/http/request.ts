@@ -11,7 +11,7 @@ export function requestIdOf(ctx: object): string {
 
 /** Handles in addresses are secrets: interactions and their resumption carry one. */
 function withoutHandles(path: string): string {
-  return path.replaceAll(/[\w-]{20,}/g, ':id')
+  return path.replaceAll(/[\w-]{32,}/g, ':id')
 }
 
 /** Requests that say nothing about anybody's use of the server. */

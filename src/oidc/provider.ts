@@ -63,6 +63,8 @@ export function createProvider(parts: ProviderParts): Provider {
     const client = await clients.find(tenant, this.clientId)
     return client !== undefined && clients.secretFits(client, secret)
   }
+  // Every ID token names its session, so that a client can be told when it ends.
+  Object.assign(provider.Client.prototype, { includeSid: () => true })
   // The same `sid` whichever of two overlapping requests comes first.
   provider.Session.prototype.ensureClientContainer = function (clientId) {
     if (!this.sidFor(clientId)) this.sidFor(clientId, sidOf(this.uid, clientId))

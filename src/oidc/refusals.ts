@@ -29,6 +29,7 @@ export function logRefusals(
   provider: Provider,
   log: Log,
   requestIdOf: (ctx: object) => string,
+  reportFault: (ctx: object, error: Error) => void,
 ): void {
   const describe = (ctx: KoaContextWithOIDC, error: EngineError) => ({
     request_id: requestIdOf(ctx),
@@ -44,6 +45,7 @@ export function logRefusals(
     })
   }
   provider.on('server_error', (ctx, error) => {
-    log.error({ ...describe(ctx, error), err: error }, 'request failed')
+    log.debug(describe(ctx, error), 'the engine failed')
+    reportFault(ctx, error)
   })
 }

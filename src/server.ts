@@ -4,6 +4,7 @@ import { createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
 import { createIssuers } from './issuers.ts'
+import { sweepExpired } from './retention.ts'
 import { followDatabaseClock } from './storage/storage.ts'
 
 export interface Server {
@@ -54,7 +55,7 @@ export async function startServer(core: Core): Promise<Server> {
   })
 
   const timers = [
-    repeat(sweepEvery, 'sweep', core, () => sweep(core)),
+    repeat(sweepEvery, 'sweep', core, async () => void (await sweepExpired(core))),
     repeat(clockEvery, 'clock', core, () => followDatabaseClock(core.database, core.clock)),
     repeat(maintainEvery, 'maintenance', core, async () => {
       for (const statement of core.storage.maintenance) await core.database.query(statement)
@@ -69,10 +70,6 @@ export async function startServer(core: Core): Promise<Server> {
       core.denials.stop()
     },
   }
-}
-
-async function sweep({ shortLived, singleUse, denials, families, audit }: Core): Promise<void> {
-  for (const store of [shortLived, singleUse, denials, families, audit]) await store.sweep()
 }
 
 function repeat(

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 
 /** What happened, by type; each is documented in docs/audit.md. */
@@ -46,7 +47,6 @@ export const AuditEventsTable = table('audit_events', {
 })
 
 const keptDays = 400
-const sweepBatch = 500
 
 interface Row {
   at: Date
@@ -96,10 +96,11 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
       }))
     },
     sweep: () =>
-      database.execute(
-        `delete from audit_events where (tenant_id, id) in (
-           select tenant_id, id from audit_events where at < $1 limit ${sweepBatch} for update skip locked)`,
-        [new Date(clock.now() - keptDays * 24 * 3600 * 1000)],
-      ),
+      sweepTable(database, {
+        table: 'audit_events',
+        key: ['tenant_id', 'id'],
+        where: 'at < $1',
+        before: clock.now() - keptDays * 24 * 3600 * 1000,
+      }),
   }
 }

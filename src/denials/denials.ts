@@ -3,6 +3,7 @@ import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
+import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 import { createDenyList, type DenyListEntry } from './deny-list.ts'
 
@@ -51,7 +52,6 @@ export const DenialsTable = table('denials', {
 
 /** The longest an access token may live, in seconds, and the engine's tolerance for clocks. */
 const longestToken = 900 + 15
-const sweepBatch = 500
 const channel = 'keyturn_denials'
 
 /** Milliseconds between two polls. */
@@ -179,11 +179,11 @@ export function createDenials({
     },
 
     sweep: () =>
-      database.execute(
-        `delete from denials where (tenant_id, kind, subject) in (
-           select tenant_id, kind, subject from denials where expires_at <= $1
-           limit ${sweepBatch} for update skip locked)`,
-        [new Date(clock.now())],
-      ),
+      sweepTable(database, {
+        table: 'denials',
+        key: ['tenant_id', 'kind', 'subject'],
+        where: 'expires_at <= $1',
+        before: clock.now(),
+      }),
   }
 }

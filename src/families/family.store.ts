@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Family, FamilyEnd, StoredRefreshToken } from './family.ts'
 import type { Presenter } from './replay.ts'
@@ -252,18 +253,18 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
 
     /** Deletes steps and families that have been over for longer than they are kept. */
     async purge(before: number): Promise<number> {
-      const steps = await database.execute(
-        `delete from refresh_tokens where (tenant_id, token_hash) in (
-           select tenant_id, token_hash from refresh_tokens where consumed_at < $1
-           limit ${sweepBatch} for update skip locked)`,
-        [new Date(before)],
-      )
-      const families = await database.execute(
-        `delete from families where (tenant_id, id) in (
-           select tenant_id, id from families where ended_at < $1 or expires_at < $1
-           limit ${sweepBatch} for update skip locked)`,
-        [new Date(before)],
-      )
+      const steps = await sweepTable(database, {
+        table: 'refresh_tokens',
+        key: ['tenant_id', 'token_hash'],
+        where: 'consumed_at < $1',
+        before,
+      })
+      const families = await sweepTable(database, {
+        table: 'families',
+        key: ['tenant_id', 'id'],
+        where: 'ended_at < $1 or expires_at < $1',
+        before,
+      })
       return steps + families
     },
   }

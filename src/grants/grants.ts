@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Grant } from './grant.ts'
 
@@ -15,6 +16,8 @@ export interface Grants {
   save(grant: Omit<Grant, 'createdAt'>): Promise<void>
   /** Revokes the grants that live and fit; their ids. */
   revoke(tenant: string, which: GrantFilter, reason: string): Promise<string[]>
+  /** Deletes grants that were revoked longer ago than they are kept; returns how many. */
+  sweep(): Promise<number>
 }
 
 export interface GrantFilter {
@@ -52,6 +55,9 @@ export const GrantsTable = table('grants', {
 
 /** What `save` violates when two consents of one person to one client meet. */
 export const liveGrantKey = 'uq_grants_live'
+
+/** Milliseconds that a grant is kept after it was revoked; its families go with it. */
+const historyKept = 30 * 24 * 3600 * 1000
 
 export function createGrants({ database, clock }: { database: Database; clock: Clock }): Grants {
   return {
@@ -94,6 +100,13 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         [tenant, id, accountId, clientId, JSON.stringify(allowed), new Date(clock.now())],
       )
     },
+    sweep: () =>
+      sweepTable(database, {
+        table: 'grants',
+        key: ['tenant_id', 'id'],
+        where: 'revoked_at < $1',
+        before: clock.now() - historyKept,
+      }),
     async revoke(tenant, { id, accountId, clientId }, reason) {
       const rows = await database.query<{ id: string }>(
         `update grants set revoked_at = $5, revoked_reason = $6

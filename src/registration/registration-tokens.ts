@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 
 /** Initial access tokens and registration access tokens (RFC 7591 §3, RFC 7592 §3): by the hash of their handle. */
@@ -7,6 +8,8 @@ export interface RegistrationTokens {
   find(tenant: string, kind: string, hash: string): Promise<Record<string, unknown> | undefined>
   put(tenant: string, token: RegistrationToken): Promise<void>
   delete(tenant: string, kind: string, hash: string): Promise<void>
+  /** Deletes tokens that have expired; returns how many. */
+  sweep(): Promise<number>
 }
 
 export interface RegistrationToken {
@@ -68,6 +71,13 @@ export function createRegistrationTokens({
         ],
       )
     },
+    sweep: () =>
+      sweepTable(database, {
+        table: 'registration_tokens',
+        key: ['tenant_id', 'kind', 'token_hash'],
+        where: 'expires_at <= $1',
+        before: clock.now(),
+      }),
     async delete(tenant, kind, hash) {
       await database.execute(
         `delete from registration_tokens where tenant_id = $1 and kind = $2 and token_hash = $3`,

@@ -3,6 +3,7 @@ import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
 import { createSessionStore } from './session.store.ts'
 import { type SaveOutcome, type Session, type SessionEnd, sidOf } from './session.ts'
 
@@ -27,7 +28,12 @@ export interface Sessions {
   endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<void>
   /** Ends it for good, with everything that lives only as long as it. */
   end(tenant: string, uid: string, reason: SessionEnd): Promise<void>
+  /** Deletes sessions that have been over for longer than they are kept; returns how many. */
+  sweep(): Promise<number>
 }
+
+/** Milliseconds that a session is kept after it is over. */
+const historyKept = 7 * 24 * 3600 * 1000
 
 export function createSessions(deps: {
   database: Database
@@ -66,6 +72,14 @@ export function createSessions(deps: {
           tenant,
           sids.map((subject) => ({ kind: 'session', subject })),
         )
+      }),
+
+    sweep: () =>
+      sweepTable(database, {
+        table: 'sessions',
+        key: ['tenant_id', 'uid'],
+        where: 'ended_at < $1 or expires_at < $1',
+        before: deps.clock.now() - historyKept,
       }),
 
     end: (tenant, uid, reason) =>

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
 /**
@@ -40,8 +41,6 @@ export const SingleUseTable = table('single_use', {
   index: { expires: ['expires_at'] },
 })
 
-const sweepBatch = 500
-
 export function createSingleUse({
   database,
   clock,
@@ -73,11 +72,11 @@ export function createSingleUse({
       return row?.spent_at.getTime()
     },
     sweep: () =>
-      database.execute(
-        `delete from single_use where (tenant_id, kind, key) in (
-           select tenant_id, kind, key from single_use where expires_at <= $1
-           limit ${sweepBatch} for update skip locked)`,
-        [new Date(clock.now())],
-      ),
+      sweepTable(database, {
+        table: 'single_use',
+        key: ['tenant_id', 'kind', 'key'],
+        where: 'expires_at <= $1',
+        before: clock.now(),
+      }),
   }
 }

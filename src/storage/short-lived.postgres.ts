@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from './database.ts'
 import type { ShortLived } from './short-lived.ts'
+import { sweepTable } from './sweep.ts'
 import { column, table } from './table.ts'
 
 export const ShortLivedTable = table('short_lived', {
@@ -14,8 +15,6 @@ export const ShortLivedTable = table('short_lived', {
   },
   index: { expires: ['expires_at'] },
 })
-
-const sweepBatch = 500
 
 /** Short-lived artifacts in a table, for installations without Redis. */
 export function shortLivedInPostgres(database: Database, clock: Clock): ShortLived {
@@ -44,12 +43,12 @@ export function shortLivedInPostgres(database: Database, clock: Clock): ShortLiv
     },
     ping: async () => void (await database.query('select 1')),
     sweep: () =>
-      database.execute(
-        `delete from short_lived where (tenant_id, model, key) in (
-           select tenant_id, model, key from short_lived where expires_at <= $1
-           limit ${sweepBatch} for update skip locked)`,
-        [new Date(clock.now())],
-      ),
+      sweepTable(database, {
+        table: 'short_lived',
+        key: ['tenant_id', 'model', 'key'],
+        where: 'expires_at <= $1',
+        before: clock.now(),
+      }),
     close: async () => undefined,
   }
 }

@@ -23,8 +23,42 @@ Settings are environment variables. An empty one counts as absent, and white spa
 are reported at once, at start. A setting marked *secret* may be in a file instead, named by the same variable with
 \`_FILE\` at its end; giving both is a fault.`
 
-function row({ env, schema, default: value, unit, secret, description }: Setting): string {
+/** The same settings in short: one table, one sentence each. */
+function settingsTable(): string {
+  return [
+    '| Setting | Default | Meaning |',
+    '|---|---|---|',
+    ...Object.values(settings).map(
+      (setting) => `| \`${setting.env}\` | ${defaultOf(setting)} | ${firstSentence(setting)} |`,
+    ),
+  ].join('\n')
+}
+
+const markers = { start: '<!-- settings -->', end: '<!-- /settings -->' }
+
+/**
+ * A document with the table between its markers renewed.
+ * @throws Error when it does not have each marker once, in order
+ */
+export function withSettingsTable(document: string): string {
+  const [before, table, after, ...rest] = document.split(/<!-- \/?settings -->/)
+  if (table === undefined || after === undefined || rest.length > 0) {
+    throw new Error(`expected ${markers.start} and ${markers.end}, each once`)
+  }
+  return `${before}${markers.start}\n\n${settingsTable()}\n\n${markers.end}${after}`
+}
+
+function firstSentence({ description }: Setting): string {
+  return /^.+?\.(?= |$)/.exec(description)?.[0] ?? description
+}
+
+function defaultOf({ default: value }: Setting): string {
   const initial = typeof value === 'object' ? value.text : value && `\`${value}\``
+  return initial || 'none'
+}
+
+function row(setting: Setting): string {
+  const { env, schema, unit, secret, description } = setting
   const accepts = [schema.description, unit, secret && '*secret*'].filter(Boolean).join('; ')
-  return `| \`${env}\` | ${initial || 'none'} | ${accepts} | ${description} |`
+  return `| \`${env}\` | ${defaultOf(setting)} | ${accepts} | ${description} |`
 }

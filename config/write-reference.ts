@@ -1,5 +1,8 @@
-/** Writes the reference of all settings beside this file. Run it after a change of the table. */
-import { writeFileSync } from 'node:fs'
-import { configReference } from './reference.ts'
+/** Writes the reference of all settings beside this file, and the README's table. Run it after a change of the table. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { configReference, withSettingsTable } from './reference.ts'
 
 writeFileSync(new URL('reference.md', import.meta.url), configReference())
+
+const readme = new URL('../README.md', import.meta.url)
+writeFileSync(readme, withSettingsTable(readFileSync(readme, 'utf8')))

@@ -180,7 +180,10 @@ async function compose(
       await signing.ensure(defaultTenant, ['ES256', 'RS256'])
       return firstOperator(capabilities)
     },
-    close: () => storage.close(),
+    async close() {
+      denials.stop()
+      await storage.close()
+    },
   }
 }
 

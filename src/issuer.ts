@@ -8,9 +8,10 @@ import { securityHeaders } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
 import { cacheableMetadata } from './http/metadata-cache.ts'
 import { allowedMethods } from './http/methods.ts'
-import { limitParameters } from './http/parameters.ts'
+import { limitBody, limitParameters } from './http/parameters.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
 import { serveAssets } from './http/static.ts'
+import { dressHandover } from './interaction/handover.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
@@ -18,6 +19,7 @@ import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
 import { defaultScope } from './oidc/default-scope.ts'
+import { correctErrorCodes } from './oidc/error-codes.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { cookieNames, createProvider, type EnginePages, routes } from './oidc/provider.ts'
 import { logRefusals } from './oidc/refusals.ts'
@@ -58,6 +60,21 @@ const methods = {
   '/readyz': ['GET', 'HEAD'],
 }
 
+/** The addresses that programs ask. They get JSON whatever they say they accept, as they parse before they look (K-25). */
+const forPrograms = new Set<string>([
+  routes.token,
+  routes.userinfo,
+  routes.jwks,
+  routes.introspection,
+  routes.revocation,
+  ...discovery,
+])
+
+const jsonForPrograms: Middleware = (ctx, next) => {
+  if (forPrograms.has(ctx.path)) ctx.headers.accept = 'application/json'
+  return next()
+}
+
 /** Composes one issuer: the engine, our pages, and the middleware in front of both. */
 export function createIssuer(
   capabilities: Capabilities,
@@ -74,11 +91,7 @@ export function createIssuer(
   const refusalPage: RefusalPage = (ctx, refusal) => errorPage(pageContext(ctx), refusal)
 
   const access = createResourceAccess(context)
-  const structured = createStructuredTokens(
-    context,
-    secrets.keys,
-    async () => (await access.default()).identifier,
-  )
+  const structured = createStructuredTokens(context, secrets.keys)
   const provider = createProvider({
     context,
     keys: secrets.keys,
@@ -93,6 +106,7 @@ export function createIssuer(
     }),
   })
   logRefusals(provider, log, requestIdOf, reportFault)
+  correctErrorCodes(provider)
 
   const csrf = createCsrf({ secret: secrets.csrf, issuer })
   const interactions = createInteractions(provider, context)
@@ -111,7 +125,9 @@ export function createIssuer(
     mountedAt(basePath),
     requestLog(log),
     securityHeaders({ isHttps }),
+    jsonForPrograms,
     answerErrors(log, refusalPage),
+    limitBody(config.bodyLimit),
     limitParameters,
     allowedMethods(methods),
     healthRoutes(context),
@@ -119,12 +135,14 @@ export function createIssuer(
     cacheableMetadata([routes.jwks, ...discovery], config.jwksMaxAge),
     interactionRoutes(parts),
     accountRoutes(parts),
+    dressHandover(pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     defaultScope(context),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),
   ])
-  return provider.callback()
+  const handle = provider.callback()
+  return (request, response) => void handle(request, response)
 }
 
 function install(app: { use(middleware: Middleware): unknown }, table: Middleware[]): void {
@@ -153,24 +171,18 @@ function enginePages(
   refusalPage: RefusalPage,
   staysSignedIn: (ctx: Context) => Promise<boolean>,
 ): EnginePages {
-  const forPeople = new Set([
-    'authorization',
-    'resume',
-    'end_session',
-    'end_session_confirm',
-    'end_session_success',
-  ])
   return {
-    error(ctx, { error, error_description: description }) {
+    error(ctx, { error, error_description: description }, thrown) {
       const refusal = {
         status: ctx.status,
         error,
         id: requestIdOf(ctx),
         ...(description === undefined ? {} : { description }),
       }
-      // A program gets JSON whatever it says it accepts (K-25).
-      if (!forPeople.has(ctx.oidc.route)) ctx.headers.accept = 'application/json'
-      answerRefusal(ctx, refusal, refusalPage)
+      const isExpired = thrown.name === 'SessionNotFound'
+      answerRefusal(ctx, refusal, (context, shown) =>
+        refusalPage(context, isExpired ? { ...shown, error: 'interaction_expired' } : shown),
+      )
     },
     async logout(ctx, { action, xsrf }) {
       const { session, client } = ctx.oidc
@@ -191,7 +203,11 @@ function enginePages(
       const { client } = ctx.oidc
       ctx.type = 'html'
       const clientName = client?.clientName ?? client?.clientId
-      ctx.body = signedOutPage(pageContext(ctx), clientName === undefined ? {} : { clientName })
+      const page = pageContext(ctx)
+      ctx.body = signedOutPage(page, {
+        signIn: { href: `${page.basePath}/account` },
+        ...(clientName === undefined ? {} : { clientName }),
+      })
     },
   }
 }

@@ -67,7 +67,6 @@ export async function startServer(core: Core): Promise<Server> {
       stopping = true
       for (const timer of timers) clearInterval(timer)
       await listener.stop()
-      core.denials.stop()
     },
   }
 }

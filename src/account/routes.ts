@@ -96,7 +96,9 @@ export function accountRoutes(parts: AccountParts): Middleware {
   })
 
   router.get('/account/signed-out', async (ctx) => {
-    if (!(await session.account(ctx))) return html(ctx, signedOutPage(pageContext(ctx), {}))
+    if (!(await session.account(ctx))) {
+      return html(ctx, signedOutPage(pageContext(ctx), { signIn: { href: `${basePath}/account` } }))
+    }
     ctx.status = 303
     return ctx.redirect(`${basePath}/account`)
   })
@@ -115,5 +117,5 @@ function signInPath(issuer: string): string {
     code_challenge: createHash('sha256').update(newHandle()).digest('base64url'),
     code_challenge_method: 'S256',
   })
-  return `${routes.authorization}?${query}`
+  return `${routes.authorization}?${query.toString()}`
 }

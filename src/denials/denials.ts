@@ -29,7 +29,7 @@ export interface Denials {
    * @throws DomainError `deny_list_stale` when the list is too old to tell
    */
   anyDenies(tenant: string, denials: Denial[], issuedAt: number): boolean
-  /** Loads the whole list, then keeps it fresh until `stop`. */
+  /** Loads the list, then keeps it fresh until `stop`. */
   start(): Promise<void>
   stop(): void
   /** Removes entries no living token can meet, a batch at a time; returns how many. */
@@ -133,9 +133,12 @@ export function createDenials({
       await database.execute(
         `with written as (
            insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
-           select $1, kind, subject, $4, $4, $5 from unnest($2::text[], $3::text[]) as t (kind, subject)
-           on conflict (tenant_id, kind, subject) do update set not_before = excluded.not_before,
-             created_at = excluded.created_at, expires_at = excluded.expires_at
+           select distinct $1, kind, subject, $4::timestamptz, $4::timestamptz, $5::timestamptz
+             from unnest($2::text[], $3::text[]) as t (kind, subject) order by kind, subject
+           on conflict (tenant_id, kind, subject) do update set
+             not_before = greatest(denials.not_before, excluded.not_before), 
+             created_at = greatest(denials.created_at, excluded.created_at),
+             expires_at = greatest(denials.expires_at, excluded.expires_at)
            returning 1)
          select pg_notify('${channel}', '') from (select 1 from written limit 1) as any_row`,
         [
@@ -171,6 +174,7 @@ export function createDenials({
 
     async start() {
       await load()
+      if (timer) return
       notifications.listen(channel, poll)
       timer = setInterval(poll, pollEvery).unref()
     },

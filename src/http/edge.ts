@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 
 /** What the outside may decide of a request's address: the path and the query, and nothing else. */
 export interface Edge {
@@ -45,18 +45,23 @@ function callerOf(request: IncomingMessage, isTrusted: (address: string) => bool
   let caller = plain(request.socket.remoteAddress ?? '')
   const claimed = String(request.headers['x-forwarded-for'] ?? '')
     .split(',')
-    .map((address) => plain(address.trim()))
+    .map((address) => plain(withoutPort(address.trim())))
     .toReversed()
   for (const address of claimed) {
-    if (!isTrusted(caller) || !/^[\da-fA-F.:]{2,45}$/.test(address)) break
+    if (!isTrusted(caller) || !isIP(address)) break
     caller = address
   }
   return caller
 }
 
-/** An IPv4 address is written in one way only. */
+/** An address is written in one way only: IPv4 not as IPv6, IPv6 without the zone of this machine. */
 function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+  return address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+}
+
+/** Some proxies tell the port as well. */
+function withoutPort(address: string): string {
+  return /^\[([^\]]*)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^([\d.]+):\d+$/, '$1')
 }
 
 /** The origin form of a request target (RFC 9112 §3.2.1); the absolute form names a host that we do not want to hear. */

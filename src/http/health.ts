@@ -30,9 +30,15 @@ export function healthRoutes({ database, shortLived }: Health): Middleware {
   }
 }
 
+/** Milliseconds: a probe that hangs is counted as a failure late, or never. */
+const probePatience = 2000
+
 async function answers(asked: Promise<unknown>): Promise<boolean> {
-  return asked.then(
+  const { promise: late, resolve } = Promise.withResolvers<false>()
+  const timer = setTimeout(resolve, probePatience, false)
+  const answered = asked.then(
     () => true,
     () => false,
   )
+  return Promise.race([answered, late]).finally(() => clearTimeout(timer))
 }

@@ -8,8 +8,8 @@ import type { Middleware } from 'koa'
  */
 export function cacheableMetadata(paths: string[], maxAge: number): Middleware {
   return async (ctx, next) => {
-    if (!paths.includes(ctx.path)) return next()
     await next()
+    if (!paths.includes(ctx.path)) return
     if (ctx.status !== 200 || ctx.method === 'OPTIONS') return
     ctx.set('Cache-Control', `public, max-age=${maxAge}`)
     ctx.set('Cross-Origin-Resource-Policy', 'cross-origin')

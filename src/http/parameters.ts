@@ -43,6 +43,22 @@ async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /**
+ * Refuses a body that is announced to be too large before any of it is read; one that is not announced ends where it
+ * is read, in `readForm` or in the engine.
+ * @param limit bytes
+ */
+export function limitBody(limit: number): Middleware {
+  return (ctx, next) => {
+    if ((ctx.request.length ?? 0) > limit) {
+      throw new DomainError('body_too_large', {
+        detail: { expected: `at most ${limit} bytes`, came: ctx.request.length },
+      })
+    }
+    return next()
+  }
+}
+
+/**
  * The fields of a form that one of our own pages posted. A field that came twice is refused.
  * @param limit bytes
  * @throws DomainError `body_too_large`, `too_many_parameters`, `csrf_failed` for what no form of ours sends

@@ -8,6 +8,7 @@ import { registrationTokenAdapter } from './adapters/registration-token.ts'
 import { sessionAdapter } from './adapters/session.ts'
 import { shortLivedAdapter } from './adapters/short-lived.ts'
 import type { IssuerContext } from './capabilities.ts'
+import type { ResourceAccess } from './resource-access.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 
 /**
@@ -21,7 +22,11 @@ import type { StructuredTokens } from './structured-tokens.ts'
  * | Interaction, AccessToken, ClientCredentials   | short-lived               | –                     |
  * | ReplayDetection                               | –                         | Postgres              |
  */
-export function createAdapter(context: IssuerContext, structured: StructuredTokens) {
+export function createAdapter(
+  context: IssuerContext,
+  structured: StructuredTokens,
+  access: ResourceAccess,
+) {
   return (model: string): Adapter => {
     switch (model) {
       case 'Client':
@@ -36,7 +41,7 @@ export function createAdapter(context: IssuerContext, structured: StructuredToke
         return authorizationCodeAdapter(context)
       case 'AccessToken':
       case 'ClientCredentials':
-        return accessTokenAdapter(model, context, structured)
+        return accessTokenAdapter(model, context, structured, access)
       case 'InitialAccessToken':
       case 'RegistrationAccessToken':
         return registrationTokenAdapter(model, context)

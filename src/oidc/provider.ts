@@ -60,6 +60,13 @@ export function createProvider(parts: ProviderParts): Provider {
 
   const { tenant, clients, families, singleUse } = context
   provider.Client.prototype.compareClientSecret = async function (this: EngineClient, secret) {
+    // The engine takes the two ways to send a secret for one; registered is the one that counts (P-043).
+    const inBody = Provider.ctx?.oidc.params?.['client_secret'] !== undefined
+    if (inBody !== (this.clientAuthMethod === 'client_secret_post')) {
+      throw new errors.InvalidClientAuth(
+        `client is registered for ${this.clientAuthMethod}, the secret came ${inBody ? 'in the body' : 'as Basic'}`,
+      )
+    }
     const client = await clients.find(tenant, this.clientId)
     return client !== undefined && clients.secretFits(client, secret)
   }
@@ -90,9 +97,18 @@ function configuration(parts: ProviderParts): Configuration {
   const rules = clientRules(keys)
   return {
     ...rules,
-    adapter: createAdapter(context, structured),
+    adapter: createAdapter(context, structured, access),
     routes,
-    claims: { ...claimsByScope, acr: null, amr: null, auth_time: null, iss: null, sid: null },
+    claims: {
+      ...claimsByScope,
+      // Every ID token says when the person signed in, so that those of a session can be compared (K-26, P-058).
+      openid: [...claimsByScope.openid, 'auth_time'],
+      acr: null,
+      amr: null,
+      auth_time: null,
+      iss: null,
+      sid: null,
+    },
     allowOmittingSingleRegisteredRedirectUri: false,
     pkce: { required: requiresPkce },
     clientBasedCORS: allowsOrigin,

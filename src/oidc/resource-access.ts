@@ -16,7 +16,7 @@ export interface ResourceAccess {
     ctx: KoaContextWithOIDC,
     client: EngineClient,
     oneOf?: readonly string[],
-  ): Promise<string>
+  ): Promise<string | string[]>
   getResourceServerInfo(
     ctx: KoaContextWithOIDC,
     identifier: string,
@@ -48,8 +48,10 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
 
   return {
     default: defaultServer,
-    async defaultResource(_ctx, _client, oneOf) {
+    async defaultResource(ctx, _client, oneOf) {
       const { identifier } = await defaultServer()
+      // A token is for one resource: who names several at the token endpoint is refused, not served in part.
+      if (oneOf && Array.isArray(ctx.oidc.params?.['resource'])) return [...oneOf]
       if (oneOf === undefined || oneOf.includes(identifier)) return identifier
       return oneOf[0] as string
     },
@@ -95,6 +97,9 @@ function reachableScopes(
     throw new errors.InvalidTarget('the client may not reach this resource')
   }
   const alone = ctx.oidc.params?.['grant_type'] === 'client_credentials'
+  if (alone && Array.isArray(ctx.oidc.params?.['resource'])) {
+    throw new errors.InvalidTarget('a token is for one resource')
+  }
   const offered = [...server.scopes, ...(server.default && !alone ? openidScopes : [])]
   const registered = client['registered_scope']
   const allowed = registered === undefined ? undefined : scopeSet(registered)

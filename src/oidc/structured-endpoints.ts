@@ -46,6 +46,11 @@ export function structuredEndpoints(
     } else if (ctx.status === 200 && oidc?.route === 'revocation') {
       // RFC 7009 §2.2 leaves the body open; some clients parse it as JSON whatever it is (K-20).
       ctx.body = {}
+    } else if (ctx.status === 200 && oidc?.route === 'introspection') {
+      // The engine writes its own `sid`, which it leaves empty, over the one that the token carries.
+      const body = ctx.body as { active: boolean; sid?: string }
+      const { sid } = (oidc.entities.AccessToken?.extra ?? {}) as Partial<TraceClaims>
+      if (body.active && sid !== undefined) body.sid ??= sid
     }
   }
 

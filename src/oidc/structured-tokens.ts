@@ -11,8 +11,6 @@ export interface StructuredTokens {
   looksLikeOne(token: string): boolean
   /** The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended. */
   find(token: string): Promise<AdapterPayload | undefined>
-  /** The same, for the userinfo endpoint: only tokens of the default resource server, which includes it. */
-  forUserinfo(token: string): Promise<AdapterPayload | undefined>
 }
 
 export type AccessTokenClaims = JWTPayload &
@@ -25,7 +23,6 @@ export type AccessTokenClaims = JWTPayload &
 export function createStructuredTokens(
   context: IssuerContext,
   keys: OpenSigningKey[],
-  defaultAudience: () => Promise<string>,
 ): StructuredTokens {
   const { tenant, issuer, clients, clock, denials } = context
   const jwks = createLocalJWKSet({ keys: keys.map(({ publicJwk }) => publicJwk) })
@@ -59,13 +56,6 @@ export function createStructuredTokens(
   return {
     looksLikeOne: (token) => token.split('.').length === 3,
     find,
-    async forUserinfo(token) {
-      const payload = await find(token)
-      if (payload?.aud !== (await defaultAudience())) return undefined
-      // The engine takes a token with an audience for one that is meant for somebody else.
-      const { aud: _aud, ...forUs } = payload
-      return forUs
-    },
   }
 }
 

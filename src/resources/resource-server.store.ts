@@ -76,6 +76,13 @@ export function createResourceServerStore({
       )
     },
 
+    /** One default at a time is handed on; held until the transaction ends. */
+    async lockDefault(tenant: string): Promise<void> {
+      await database.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [
+        `keyturn default resource server ${tenant}`,
+      ])
+    },
+
     clearDefault(tenant: string, except: string): Promise<number> {
       return database.execute(
         `update resource_servers set is_default = false, updated_at = $3

@@ -46,7 +46,10 @@ export function createResourceServers(deps: { database: Database; clock: Clock }
         const known = (await store.list(tenant)).some(
           ({ identifier }) => identifier === parsed.data.identifier,
         )
-        if (parsed.data.default) await store.clearDefault(tenant, parsed.data.identifier)
+        if (parsed.data.default) {
+          await store.lockDefault(tenant)
+          await store.clearDefault(tenant, parsed.data.identifier)
+        }
         const changed = await store.put(tenant, parsed.data)
         return known ? (changed > 0 ? 'updated' : 'unchanged') : 'created'
       })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError } from '../errors.ts'
 
@@ -34,14 +34,26 @@ export async function loadKeyEncryptionKey({
   }
   await mkdir(keysDir, { recursive: true, mode: 0o700 })
   const key = randomBytes(32)
-  const file = await open(path, 'wx', 0o600)
+  await createDurably(keysDir, path, `${key.toString('base64')}\n`)
+  return key
+}
+
+/** All of it or nothing, also when the machine stops now: what will be sealed can be read with this file alone. */
+async function createDurably(folder: string, path: string, text: string): Promise<void> {
+  const file = await open(`${path}.new`, 'w', 0o600)
   try {
-    await file.writeFile(`${key.toString('base64')}\n`)
+    await file.writeFile(text)
     await file.sync()
   } finally {
     await file.close()
   }
-  return key
+  await rename(`${path}.new`, path)
+  const entries = await open(folder)
+  try {
+    await entries.sync()
+  } finally {
+    await entries.close()
+  }
 }
 
 function decode(text: string, path: string): Buffer {

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { DataSource, type EntitySchema, type QueryRunner } from 'typeorm'
 import { migrations } from '../../migrations/index.ts'
 import { DomainError } from '../errors.ts'
+import { connectionOver } from './connection.ts'
 import { createUnit, type Unit } from './unit.ts'
 
 /**
@@ -31,6 +32,10 @@ export interface DatabaseOptions {
   /** A server's address; absent when `extra` carries an embedded engine. */
   url?: string
   poolSize: number
+  /** Milliseconds to wait for a free connection, or for a new one. */
+  connectPatience: number
+  /** Milliseconds to wait for the answer to a statement; absent for an engine in this process. */
+  answerPatience?: number
   /** Settings of pg.Pool. */
   extra: object
   /** Runs after the pool is closed: the embedded engine stops here. */
@@ -47,7 +52,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     ...(options.url ? { url: options.url } : {}),
     poolSize: options.poolSize,
     extra: options.extra,
-    connectTimeoutMS: 3000,
+    connectTimeoutMS: options.connectPatience,
     entities: options.entities,
     migrations,
     migrationsTableName: 'schema_migrations',
@@ -63,16 +68,20 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       cause,
     })
   })
-  return overDataSource(dataSource, options.onClose)
+  return overDataSource(dataSource, options)
 }
 
-function overDataSource(dataSource: DataSource, onClose?: () => Promise<void>): Database {
+function overDataSource(
+  dataSource: DataSource,
+  { answerPatience, onClose }: DatabaseOptions,
+): Database {
   const context = new AsyncLocalStorage<Unit>()
+  const connect = () => connectionOver(dataSource.createQueryRunner(), answerPatience)
 
   async function run(sql: string, parameters: unknown[] = []) {
     const open = context.getStore()
     if (open?.isOpen()) return open.run(sql, parameters)
-    const runner = dataSource.createQueryRunner()
+    const runner = connect()
     try {
       return await runner.query(sql, parameters, true)
     } finally {
@@ -81,7 +90,7 @@ function overDataSource(dataSource: DataSource, onClose?: () => Promise<void>): 
   }
 
   function unit(work: (unit: Unit) => Promise<boolean>): Promise<void> {
-    const own = createUnit(() => dataSource.createQueryRunner())
+    const own = createUnit(connect)
     return context.run(own, async () => {
       let commit = false
       try {

@@ -10,6 +10,8 @@ const patience = 250
 
 const options = {
   commandTimeout: patience,
+  // A connection that is silent for so long is given up: what was sent to a frozen server would pile up.
+  socketTimeout: 1000,
   connectTimeout: 2000,
   maxRetriesPerRequest: 0,
 } satisfies RedisOptions

@@ -28,8 +28,19 @@ export interface Storage {
 /** Whether a schema that lags behind is brought up to date, refused, or left to the caller. */
 export type SchemaPolicy = 'migrate' | 'require' | 'ignore'
 
-/** Milliseconds a statement, and a transaction that waits for its next statement, may take on a server. */
-const statementPatience = 10_000
+/**
+ * Milliseconds. Together the first and the last are the longest that a request waits for a server that is there but
+ * does not answer. The server cancels a slow statement itself before this side gives the connection up.
+ */
+const patience = {
+  connection: 2000,
+  statement: 2500,
+  answer: 2800,
+  /** A transaction that waits for its next statement. */
+  idleTransaction: 10_000,
+}
+/** The embedded engine has one connection, for which all requests queue. */
+const embeddedQueue = 3000
 
 /**
  * Opens both stores: the one place that knows whether Postgres is embedded.
@@ -85,9 +96,11 @@ async function openServer(config: Config, url: string, entities: EntitySchema[])
     url,
     entities,
     poolSize: config.databasePoolSize,
+    connectPatience: patience.connection,
+    answerPatience: patience.answer,
     extra: {
-      statement_timeout: statementPatience,
-      idle_in_transaction_session_timeout: statementPatience,
+      statement_timeout: patience.statement,
+      idle_in_transaction_session_timeout: patience.idleTransaction,
       keepAlive: true,
     },
   })
@@ -99,6 +112,7 @@ async function openFolder(config: Config, entities: EntitySchema[]) {
   const database = await openDatabase({
     entities,
     poolSize: 1,
+    connectPatience: embeddedQueue,
     extra: engine.pgConfig,
     onClose: () => engine.close(),
   })

@@ -1,4 +1,5 @@
-import type { QueryResult, QueryRunner } from 'typeorm'
+import type { QueryResult } from 'typeorm'
+import type { Connection } from './connection.ts'
 
 type Effect = () => Promise<unknown>
 
@@ -29,8 +30,8 @@ export interface Unit {
 }
 
 /** @param connect takes a connection; called at the first `open()` */
-export function createUnit(connect: () => QueryRunner): Unit {
-  let runner: QueryRunner | undefined
+export function createUnit(connect: () => Connection): Unit {
+  let runner: Connection | undefined
   let begun: Promise<void> | undefined
   let ended = false
   let failure: { error: unknown } | undefined
@@ -39,7 +40,7 @@ export function createUnit(connect: () => QueryRunner): Unit {
   const refusals: Effect[] = []
 
   /** Waits for what is under way and gives the connection back, whatever becomes of `work`. */
-  async function end(work: (runner: QueryRunner) => Promise<void>): Promise<void> {
+  async function end(work: (runner: Connection) => Promise<void>): Promise<void> {
     if (!runner || ended) return
     ended = true
     try {
@@ -51,7 +52,7 @@ export function createUnit(connect: () => QueryRunner): Unit {
     }
   }
 
-  const undo = (open: QueryRunner) => open.rollbackTransaction().catch(() => undefined)
+  const undo = (open: Connection) => open.rollbackTransaction().catch(() => undefined)
 
   return {
     open() {
@@ -68,7 +69,7 @@ export function createUnit(connect: () => QueryRunner): Unit {
         return Promise.reject(new Error('a statement came after the end of its transaction'))
       const next = last
         .then(() => begun)
-        .then(() => (runner as QueryRunner).query(sql, parameters, true))
+        .then(() => (runner as Connection).query(sql, parameters, true))
       last = next.catch((error: unknown) => {
         failure ??= { error }
       })

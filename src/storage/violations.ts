@@ -1,4 +1,5 @@
-import { QueryFailedError } from 'typeorm'
+import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
+import { isDomainError } from '../errors.ts'
 
 interface DriverError {
   code?: string
@@ -29,6 +30,24 @@ const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|clo
  */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false
+  if (isConnectionLost(error)) return true
   const code = driverError(error)?.code ?? (error as DriverError).code ?? ''
   return connectionFailure.test(code) || socketFailure.test(`${code} ${error.message}`)
+}
+
+/** Lost connection, server stopping or starting, and a primary that is none any more (SQLSTATE 25006). */
+const lostStates = /^(08|57P0|25006)/
+
+/**
+ * Whether a connection must not be used again: it broke, did not answer, or leads to a server that takes no writes.
+ * A statement that the server itself refused carries a SQLSTATE, five characters; every other failure is the
+ * connection's.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  if (isDomainError(error, 'storage_unavailable')) return true
+  // The driver reported the loss between two statements.
+  if (error instanceof QueryRunnerAlreadyReleasedError) return true
+  const cause = driverError(error)
+  if (!cause) return false
+  return !/^[0-9A-Z]{5}$/.test(cause.code ?? '') || lostStates.test(cause.code ?? '')
 }

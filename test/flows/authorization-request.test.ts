@@ -202,9 +202,4 @@ onEachStorage('authorization requests', (kind) => {
       }
     }
   })
-
-  it('do not send anybody away before sign-in for a bad scope (P-016, RFC 9700 §4.11.2)', async () => {
-    const page = await createUserAgent().get(authorizeUrl(server, web, { prompt: 'none' }))
-    expectReturned(page, 'login_required')
-  })
 })

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { api, callback, furnish, spa, web } from '../support/fixtures.ts'
+import { api, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
   codeFor,
@@ -25,6 +25,8 @@ const limited = {
   scope: 'openid orders:read',
   resources: [api],
 }
+/** Knows OAuth alone. */
+const pure = { ...spa, client_id: 'pure', scope: 'orders:read' }
 /** Has no refresh_token grant. */
 const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] }
 
@@ -39,7 +41,8 @@ onEachStorage('scope and resource', (kind) => {
       scopes: ['mail:send'],
       access_token_format: 'opaque',
     })
-    for (const client of [limited, brief]) await server.core.clients.declare(defaultTenant, client)
+    for (const client of [limited, pure, brief])
+      await server.core.clients.declare(defaultTenant, client)
   })
   after(() => server?.stop())
 
@@ -62,8 +65,26 @@ onEachStorage('scope and resource', (kind) => {
     expect(scopesOf(tokens.access_token)).to.deep.equal(['orders:read'])
   })
 
+  it('the default may be without openid, a nonce is ignored then (K-01)', async () => {
+    for (const nonce of ['the-nonce', undefined]) {
+      const tokens = await tokensFor(
+        server,
+        pure,
+        { scope: undefined, resource: api, nonce },
+        agent,
+      )
+      expect(tokens).not.to.have.property('id_token')
+      expect(scopesOf(tokens.access_token)).to.deep.equal(['orders:read'])
+    }
+  })
+
   it('without openid there is no ID token (P-027)', async () => {
-    const tokens = await tokensFor(server, web, { scope: 'orders:read', resource: api }, agent)
+    const tokens = await tokensFor(
+      server,
+      web,
+      { scope: 'orders:read', resource: api, nonce: undefined },
+      agent,
+    )
     expect(tokens).not.to.have.property('id_token')
     expect(tokens.refresh_token).to.be.a('string')
     expect(scopesOf(tokens.access_token)).to.deep.equal(['orders:read'])
@@ -74,7 +95,10 @@ onEachStorage('scope and resource', (kind) => {
     expect(tokens.scope?.split(' ')).to.deep.equal(['openid'])
     await signIn(server, limited, {}, agent)
     for (const scope of ['openid email', 'openid orders:write', 'orders:read orders:write']) {
-      expectReturned(await ask(limited, { scope, resource: api }), 'invalid_scope')
+      expectReturned(
+        await ask(limited, { scope, resource: api, nonce: undefined }),
+        'invalid_scope',
+      )
     }
     expectReturned(await ask(limited, { scope: 'openid', resource: mail }), 'invalid_target')
   })
@@ -147,6 +171,5 @@ onEachStorage('scope and resource', (kind) => {
       headers: { authorization: `Bearer ${tokens.access_token}` },
     })
     expect(page.status, page.body).to.equal(200)
-    expect(callback).to.be.a('string')
   })
 })

@@ -50,6 +50,6 @@ describe('http/html', () => {
   })
 
   it('is a string where a string is wanted', () => {
-    expect(`${html`<p>${'&'}</p>`}`).to.equal('<p>&amp;</p>')
+    expect(String(html`<p>${'&'}</p>`)).to.equal('<p>&amp;</p>')
   })
 })

@@ -50,7 +50,7 @@ function everyPage(text: string): Record<string, string> {
       error: 'too_short',
     }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
-    'signed-out': signedOutPage(context, { clientName: text }),
+    'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),
     error: errorPage(context, { status: 400, title: text, ...failure }),
     account: accountPage(context, { account, signOut: { action: text, csrf: text } }),
     home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
@@ -126,7 +126,7 @@ describe('interaction/pages: every page', () => {
 
   it('takes a name, a logo and a style sheet from the theme', () => {
     const theme = { name: 'Acme <ID>', logoUrl: '/logo.png', stylesheetUrl: '/acme.css' }
-    const document = parse(signedOutPage({ ...context, theme }, {}))
+    const document = parse(signedOutPage({ ...context, theme }, { signIn: { href: '/' } }))
     expect(document.querySelector('.kt-brand')?.textContent).to.equal('Acme <ID>')
     expect(document.querySelector('.kt-logo')?.getAttribute('src')).to.equal('/logo.png')
     expect(document.querySelectorAll('link[rel=stylesheet]')).to.have.length(2)

@@ -96,7 +96,7 @@ onEachStorage('people: one-time passwords', (kind) => {
     const answers = await Promise.all(
       visits.map(({ agent, page }, i) => agent.submit(page, choice(`${chosen} ${i}`))),
     )
-    expect(answers.map(({ status }) => status).toSorted()).to.deep.equal([303, 403, 403])
+    expect(answers.map(({ status }) => status)).to.have.members([303, 403, 403])
   })
 
   it('is void at once when an operator hands out a new one', async () => {

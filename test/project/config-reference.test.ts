@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { settings } from '../../config/config.ts'
-import { configReference } from '../../config/reference.ts'
+import { configReference, withSettingsTable } from '../../config/reference.ts'
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
 describe('config/reference.md', () => {
   it('is what config/write-reference.ts writes', () => {
-    const written = readFileSync(new URL('../../config/reference.md', import.meta.url), 'utf8')
-    expect(written).to.equal(configReference())
+    expect(read('config/reference.md')).to.equal(configReference())
   })
 
   it('tells every setting once, what it accepts and what it means', () => {
@@ -17,5 +18,22 @@ describe('config/reference.md', () => {
       expect(schema.description, env).to.be.a('string')
       expect(description, env).to.match(/\.$/)
     }
+  })
+})
+
+describe('the settings in README.md', () => {
+  it('are what config/write-reference.ts writes', () => {
+    expect(read('README.md')).to.equal(withSettingsTable(read('README.md')))
+  })
+
+  it('are all there', () => {
+    for (const { env } of Object.values(settings)) {
+      expect(read('README.md')).to.include(`\n| \`${env}\` |`)
+    }
+  })
+
+  it('are not written into a document without the place for them', () => {
+    expect(() => withSettingsTable('no markers')).to.throw('each once')
+    expect(() => withSettingsTable(read('README.md').repeat(2))).to.throw('each once')
   })
 })

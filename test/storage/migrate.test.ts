@@ -47,7 +47,13 @@ onEachStorage('migrations', (kind) => {
 const onServices = servicesFound() ? describe : describe.skip
 onServices('migrations of a shared database', () => {
   const openBare = (env: Record<string, string>, extra: object = {}) =>
-    openDatabase({ url: env['DATABASE_URL'] as string, entities, poolSize: 2, extra })
+    openDatabase({
+      url: env['DATABASE_URL'] as string,
+      entities,
+      poolSize: 2,
+      connectPatience: 3000,
+      extra,
+    })
 
   it('are asked for when they are pending', async () => {
     const env = await freshStorage('services')

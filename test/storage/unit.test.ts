@@ -93,9 +93,27 @@ onEachStorage('transaction', (kind) => {
   })
 
   it('takes statements issued in parallel one after the other', async () => {
-    await database.transaction(async () => {
-      await Promise.all(Array.from({ length: 20 }, (_, i) => note(`n${i}`)))
-    })
+    const { dataSource } = database
+    const create = dataSource.createQueryRunner.bind(dataSource)
+    let underWay = 0
+    let most = 0
+    dataSource.createQueryRunner = () => {
+      const runner = create()
+      const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>
+      runner.query = (async (...args: unknown[]) => {
+        most = Math.max(most, ++underWay)
+        return query(...args).finally(() => underWay--)
+      }) as typeof runner.query
+      return runner
+    }
+    try {
+      await database.transaction(async () => {
+        await Promise.all(Array.from({ length: 20 }, (_, i) => note(`n${i}`)))
+      })
+    } finally {
+      dataSource.createQueryRunner = create
+    }
+    expect(most).to.equal(1)
     expect(await notes()).to.have.length(20)
   })
 

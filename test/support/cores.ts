@@ -11,11 +11,13 @@ const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
 export const silentLog = createLog({ level: 'fatal', destination: nowhere })
 
 /** All capabilities over a storage, without HTTP. @param env as `freshStorage` returns it */
-export function openNode(
+export async function openNode(
   env: Record<string, string>,
   schema: SchemaPolicy = 'migrate',
 ): Promise<Core> {
-  return openCore(loadConfig(env), silentLog, { schema })
+  const core = await openCore(loadConfig(env), silentLog, { schema })
+  await core.denials.start()
+  return core
 }
 
 /** Nodes on one fresh storage: two where the storage can have two, else the same one twice. */

@@ -33,12 +33,13 @@ export function challengeOf(codeVerifier: string): string {
   return createHash('sha256').update(codeVerifier).digest('base64url')
 }
 
-export function encode(fields: Fields): URLSearchParams {
+/** As a form or a query. */
+export function encode(fields: Fields): string {
   const encoded = new URLSearchParams()
   for (const [name, value] of Object.entries(fields)) {
     for (const each of value === undefined ? [] : [value].flat()) encoded.append(name, each)
   }
-  return encoded
+  return encoded.toString()
 }
 
 /** An authorization request that is right but for what `fields` change. */
@@ -102,7 +103,7 @@ export function post(
       ...(usesBasic ? { authorization: basic(client) } : {}),
       ...headers,
     },
-    body: encode({ ...(usesBasic ? {} : inBody), ...fields }).toString(),
+    body: encode({ ...(usesBasic ? {} : inBody), ...fields }),
   })
 }
 

@@ -83,6 +83,12 @@ export const en: Messages = {
     doneTitle: 'You are signed out',
     done: 'Your session has ended. On a shared computer, close the browser as well.',
     returnTo: (client) => html`You can go back to ${client} now.`,
+    again: 'Sign in again',
+  },
+  handover: {
+    title: 'Almost there',
+    text: 'Your browser does not go on by itself, because scripts are switched off.',
+    submit: 'Continue',
   },
   error: {
     reference: 'Reference',

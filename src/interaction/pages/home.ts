@@ -11,7 +11,7 @@ export function homePage(context: PageContext, view: HomeView): string {
   return page(context, {
     title: home.title,
     width: 'wide',
-    body: html`<h1>${context.theme.name}</h1>
+    body: html`<h1>${home.title}</h1>
 <p>${home.lead}</p>
 <p><a id="account-link" class="kt-button" href="${view.accountUrl}">${home.account}</a></p>
 <section class="kt-technical">

@@ -11,7 +11,7 @@ export type LogoutView = {
   clientName?: string
 }
 
-export type SignedOutView = { clientName?: string }
+export type SignedOutView = { clientName?: string; signIn: { href: string } }
 
 /** Asks before signing out, since a link from anywhere can lead here (ASVS 10.6.2; RP-Initiated Logout §2). */
 export function logoutPage(context: PageContext, view: LogoutView): string {
@@ -41,6 +41,7 @@ export function signedOutPage(context: PageContext, view: SignedOutView): string
     title: logout.doneTitle,
     body: html`<h1>${logout.doneTitle}</h1>
 <p>${logout.done}</p>
-${view.clientName && html`<p>${logout.returnTo(name(view.clientName))}</p>`}`,
+${view.clientName && html`<p>${logout.returnTo(name(view.clientName))}</p>`}
+<p><a id="sign-in-again" class="kt-button kt-quiet" href="${view.signIn.href}">${logout.again}</a></p>`,
   })
 }

@@ -65,7 +65,10 @@ export type Messages = {
     doneTitle: string
     done: string
     returnTo: Phrase
+    again: string
   }
+  /** What a browser without script shows between us and a client. */
+  handover: { title: string; text: string; submit: string }
   error: {
     reference: string
     referenceHint: string

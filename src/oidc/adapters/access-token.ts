@@ -1,6 +1,8 @@
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
+import { clientMetadata } from '../../clients/client.ts'
 import { denialsNaming } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import type { ResourceAccess } from '../resource-access.ts'
 import type { StructuredTokens } from '../structured-tokens.ts'
 import { currentTokenRequest } from '../token-request.ts'
 import { shortLivedAdapter } from './short-lived.ts'
@@ -13,20 +15,35 @@ export function accessTokenAdapter(
   model: 'AccessToken' | 'ClientCredentials',
   context: IssuerContext,
   structured: StructuredTokens,
+  access: ResourceAccess,
 ): Adapter {
-  const { tenant, denials } = context
+  const { tenant, clients, denials } = context
   const base = shortLivedAdapter(model, context)
 
   async function findOpaque(id: string): Promise<AdapterPayload | undefined> {
     const token = await base.find(id)
     if (!token) return undefined
+    // Introspecting it, the engine fails over a client that is gone or broken: that must not harm who asks.
+    const client = token.clientId && (await clients.find(tenant, token.clientId))
+    if (!client || !clientMetadata.safeParse(client.metadata).success) return undefined
     const denied = denials.anyDenies(tenant, denialsNaming(token), token.iat ?? 0)
     return denied ? undefined : token
   }
 
+  /** Userinfo belongs to the default resource server: a token of another one is none there (ASVS 9.2.3). */
+  async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload | undefined> {
+    if (token.aud !== (await access.default()).identifier) return undefined
+    // The engine takes a token with an audience for one that is meant for somebody else.
+    const { aud: _aud, ...forUs } = token
+    return forUs
+  }
+
   return {
     ...base,
-    find: (id) => (structured.looksLikeOne(id) ? structured.forUserinfo(id) : findOpaque(id)),
+    async find(id) {
+      const token = await (structured.looksLikeOne(id) ? structured.find(id) : findOpaque(id))
+      return token && Provider.ctx?.oidc.route === 'userinfo' ? forUserinfo(token) : token
+    },
     // Redis is not spoken to while rows are locked, and a token whose grant was rolled back is never stored.
     async upsert(id, payload, expiresIn) {
       const request = currentTokenRequest()

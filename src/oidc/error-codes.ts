@@ -1,0 +1,19 @@
+import type { EventEmitter } from 'node:events'
+import type Provider from 'oidc-provider'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+
+/**
+ * Gives the engine's answer the code that RFC 6749 §5.2 has for it: a client that may not use a grant type is
+ * `unauthorized_client`, the engine says `invalid_request` (P-042).
+ */
+export function correctErrorCodes(provider: Provider): void {
+  const events: EventEmitter = provider
+  events.on('grant.error', (ctx: KoaContextWithOIDC, error: Error) => {
+    const { client, params } = ctx.oidc
+    const grantType = params?.['grant_type']
+    if (!(error instanceof errors.InvalidRequest) || !client || typeof grantType !== 'string')
+      return
+    if (client.grantTypeAllowed(grantType)) return
+    ctx.body = { ...(ctx.body as object), error: 'unauthorized_client' }
+  })
+}

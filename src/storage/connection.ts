@@ -1,0 +1,69 @@
+import type { QueryRunner } from 'typeorm'
+import { DomainError } from '../errors.ts'
+import { isConnectionLost } from './violations.ts'
+
+/** One connection out of the pool, taken at the first statement. */
+export type Connection = Pick<
+  QueryRunner,
+  'query' | 'startTransaction' | 'commitTransaction' | 'rollbackTransaction' | 'release'
+>
+
+/**
+ * A connection that is given up when it does not answer. A server that is frozen, or behind a network that drops
+ * everything, neither answers nor closes: `statement_timeout` is its own clock and does not tick. What was given up
+ * may still be at work, so it is closed and never used again: in the pool it would lend an open transaction to the
+ * next request.
+ * @param patience milliseconds for one statement; absent for an engine in this process
+ */
+export function connectionOver(runner: QueryRunner, patience?: number): Connection {
+  let client: { end(): Promise<void> } | undefined
+  let lost: unknown
+
+  /** @throws DomainError `storage_unavailable` when there is no connection or no answer in time */
+  async function ask<T>(statement: () => Promise<T>): Promise<T> {
+    if (lost) throw lost
+    try {
+      client ??= (await runner.connect().catch(refused)) as typeof client
+      return await (patience === undefined ? statement() : inTime(statement(), patience))
+    } catch (error) {
+      if (isConnectionLost(error)) lost = error
+      throw error
+    }
+  }
+
+  // The types of the overloads of `query` are those of QueryRunner.
+  const query = (sql: string, parameters?: unknown[], structured?: boolean) =>
+    ask(() => runner.query(sql, parameters, structured as true))
+
+  return {
+    query: query as Connection['query'],
+    startTransaction: () => ask(() => runner.startTransaction()),
+    commitTransaction: () => ask(() => runner.commitTransaction()),
+    rollbackTransaction: () => ask(() => runner.rollbackTransaction()),
+    async release() {
+      // Not waited for: the other side may never confirm it. The pool drops a connection that is ending.
+      if (lost) client?.end().catch(() => undefined)
+      await runner.release()
+    },
+  }
+}
+
+function refused(cause: Error): never {
+  throw new DomainError('storage_unavailable', {
+    detail: `no connection to Postgres: ${cause.message || cause.name}`,
+    cause,
+  })
+}
+
+async function inTime<T>(answer: Promise<T>, patience: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    const detail = `Postgres did not answer a statement within ${patience} ms`
+    reject(new DomainError('storage_unavailable', { detail }))
+  }, patience)
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,248 @@
+import { install } from '@sinonjs/fake-timers'
+import { expect } from 'chai'
+import { type Accounts, createAccounts } from '../../src/accounts/accounts.ts'
+import type { HashQueue } from '../../src/accounts/hash-queue.ts'
+import { createPasswords } from '../../src/accounts/password.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
+
+onEachStorage('accounts', (kind) => {
+  let nodes: Nodes
+  let accounts: Accounts
+  let hashes = 0
+  const queue: HashQueue = (work) => {
+    hashes++
+    return work()
+  }
+  const over = async (memoryKiB: number) =>
+    createAccounts({
+      ...nodes.a,
+      passwords: await createPasswords({ minLength: 8, memoryKiB, iterations: 2, queue }),
+      oneTimePasswordTtl: 3600,
+    })
+  before(async () => {
+    nodes = await openNodes(kind)
+    accounts = await over(1024)
+  })
+  after(() => nodes?.close())
+
+  const password = 'down the rabbit hole'
+  let people = 0
+  const nextEmail = () => `person${people++}@example.com`
+  async function someone(members: { username?: string } = {}) {
+    const { account } = await accounts.create(defaultTenant, {
+      email: nextEmail(),
+      password,
+      ...members,
+    })
+    return account
+  }
+  const signIn = (identifier: string, given = password) =>
+    accounts.authenticate(defaultTenant, identifier, given)
+
+  it('sign in with the address or the user name, and with the right password alone', async () => {
+    const account = await someone({ username: 'Hatter' })
+    for (const identifier of [account.email, 'Hatter']) {
+      expect((await signIn(identifier)).account).to.deep.equal(account)
+      await refusalOf(signIn(identifier, 'another password'), 'credentials_invalid')
+    }
+    await refusalOf(accounts.authenticate('other', account.email, password), 'credentials_invalid')
+  })
+
+  it('are one however the identifier is typed (C9)', async () => {
+    const account = await someone({ username: 'Dormouse' })
+    const wide = account.email.replace('person', 'ｐｅｒｓｏｎ')
+    for (const variant of [
+      account.email.toUpperCase(),
+      `  ${account.email}\t`,
+      wide,
+      wide.toUpperCase(),
+      'DORMOUSE',
+      ' ｄormouse ',
+    ]) {
+      expect((await signIn(variant)).account.id, variant).to.equal(account.id)
+    }
+    for (const email of [account.email.toUpperCase(), ` ${account.email}`, wide]) {
+      await refusalOf(accounts.create(defaultTenant, { email, password }), 'account_exists')
+    }
+    await refusalOf(
+      accounts.create(defaultTenant, { email: nextEmail(), username: 'dorMouse' }),
+      'account_exists',
+    )
+  })
+
+  it('cost as many hashes whether unknown, disabled, without a password or wrong (ASVS 6.3.8)', async () => {
+    const known = await someone()
+    const disabled = await someone()
+    await accounts.setDisabled(disabled, true)
+    const bare = await someone()
+    await nodes.a.database.execute('delete from passwords where account_id = $1', [bare.id])
+    const costs: Record<string, number> = {}
+    for (const [who, identifier, given] of [
+      ['known', known.email, password],
+      ['wrong', known.email, 'another password'],
+      ['unknown', 'nobody@example.com', password],
+      ['disabled', disabled.email, password],
+      ['bare', bare.email, password],
+    ] as const) {
+      hashes = 0
+      const refused = await signIn(identifier, given).then(
+        () => false,
+        () => true,
+      )
+      expect(refused, who).to.equal(who !== 'known')
+      costs[who] = hashes
+    }
+    expect(costs).to.deep.equal({ known: 1, wrong: 1, unknown: 1, disabled: 1, bare: 1 })
+  })
+
+  it('say the same to everybody and why to the log alone', async () => {
+    const disabled = await someone()
+    await accounts.setDisabled(disabled, true)
+    const known = await someone()
+    const refusals = await Promise.all(
+      [
+        signIn('nobody@example.com'),
+        signIn(disabled.email),
+        signIn(known.email, 'another password'),
+      ].map((work) => refusalOf(work, 'credentials_invalid')),
+    )
+    expect(new Set(refusals.map(({ publicMessage }) => publicMessage)).size).to.equal(1)
+    const reasons = refusals.map(({ detail }) => (detail as { reason: string }).reason)
+    expect(reasons).to.deep.equal([
+      'no account has this identifier',
+      'the account is disabled',
+      'the password does not fit',
+    ])
+  })
+
+  it('are hashed anew at sign-in when the parameters have risen', async () => {
+    const account = await someone()
+    const stronger = await over(2048)
+    const hashOf = async () => {
+      const [row] = await nodes.a.database.query<{ hash: string }>(
+        'select hash from passwords where account_id = $1',
+        [account.id],
+      )
+      return row?.hash ?? ''
+    }
+    expect(await hashOf()).to.contain('m=1024')
+    await refusalOf(stronger.authenticate(defaultTenant, account.email, 'wrong password'))
+    expect(await hashOf(), 'not for a wrong one').to.contain('m=1024')
+    await stronger.authenticate(defaultTenant, account.email, password)
+    expect(await hashOf()).to.contain('m=2048')
+    hashes = 0
+    await stronger.authenticate(defaultTenant, account.email, password)
+    expect(hashes, 'once').to.equal(1)
+  })
+
+  it('that are disabled may not act, and may again when enabled', async () => {
+    const account = await someone()
+    expect(await accounts.setDisabled(account, true)).to.equal(true)
+    expect(await accounts.setDisabled(account, true), 'nothing changes').to.equal(false)
+    expect(await accounts.active(defaultTenant, account.id)).to.equal(undefined)
+    await accounts.setDisabled(account, false)
+    expect((await accounts.active(defaultTenant, account.id))?.id).to.equal(account.id)
+    expect((await signIn(account.email)).account.id).to.equal(account.id)
+  })
+
+  it('are not created by halves: a password that is refused leaves none', async () => {
+    const email = nextEmail()
+    await refusalOf(accounts.create(defaultTenant, { email, password: 'short' }), 'password_policy')
+    expect(await accounts.byIdentifier(defaultTenant, email)).to.equal(undefined)
+  })
+
+  it('have no user name that could be an address', async () => {
+    for (const username of ['a@b', 'a＠b']) {
+      await refusalOf(
+        accounts.create(defaultTenant, { email: nextEmail(), username, password }),
+        'apply_invalid',
+      )
+    }
+  })
+
+  it('change nothing when declared twice', async () => {
+    const declared = { email: nextEmail(), name: 'Alice', username: `u${people}`, password }
+    expect(await accounts.declare(defaultTenant, declared)).to.equal('created')
+    expect(await accounts.declare(defaultTenant, declared)).to.equal('unchanged')
+    const renamed = { ...declared, name: 'Alice Liddell' }
+    expect(await accounts.declare(defaultTenant, renamed)).to.equal('updated')
+    const { email } = declared
+    expect(await accounts.declare(defaultTenant, { email, password: 'a new password' })).to.equal(
+      'updated',
+    )
+    const { account } = await signIn(email, 'a new password')
+    expect(account).to.include({ name: 'Alice Liddell', username: declared.username })
+    await refusalOf(signIn(email), 'credentials_invalid')
+  })
+
+  describe('with a one-time password', () => {
+    async function invited() {
+      const { account, oneTimePassword } = await accounts.create(defaultTenant, {
+        email: nextEmail(),
+      })
+      return { account, oneTime: oneTimePassword as string }
+    }
+    async function verified() {
+      const { account, oneTime } = await invited()
+      const { mustChange } = await signIn(account.email, oneTime)
+      if (!mustChange) throw new Error('it must be changed')
+      return { account, oneTime, mustChange }
+    }
+
+    it('must choose another one, which then is theirs', async () => {
+      const { account, oneTime, mustChange } = await verified()
+      await accounts.choosePassword(mustChange, password)
+      expect(await signIn(account.email)).to.deep.equal({ account })
+      await refusalOf(signIn(account.email, oneTime), 'credentials_invalid')
+    })
+
+    it('use it once: what was verified cannot be used again', async () => {
+      const { account, mustChange } = await verified()
+      await accounts.choosePassword(mustChange, password)
+      await refusalOf(accounts.choosePassword(mustChange, 'of an attacker'), 'credentials_invalid')
+      await signIn(account.email)
+    })
+
+    it('use it once also when two choose at the same moment', async () => {
+      const { account, mustChange } = await verified()
+      const choices = ['first choice', 'second choice']
+      const outcomes = await Promise.allSettled(
+        choices.map((choice) => accounts.choosePassword(mustChange, choice)),
+      )
+      const won = choices.filter((_, i) => outcomes[i]?.status === 'fulfilled')
+      expect(won).to.have.length(1)
+      await signIn(account.email, won[0])
+    })
+
+    it('cannot use one that was replaced meanwhile', async () => {
+      const { account, oneTime, mustChange } = await verified()
+      const fresh = await accounts.resetPassword(account)
+      await refusalOf(accounts.choosePassword(mustChange, password), 'credentials_invalid')
+      await refusalOf(signIn(account.email, oneTime), 'credentials_invalid')
+      expect((await signIn(account.email, fresh)).mustChange).to.be.an('object')
+    })
+
+    it('may not keep it, nor choose one against the rules, and may try again', async () => {
+      const { account, oneTime, mustChange } = await verified()
+      const same = await refusalOf(accounts.choosePassword(mustChange, oneTime), 'password_policy')
+      expect(same.detail).to.include({ rule: 'same' })
+      await refusalOf(accounts.choosePassword(mustChange, 'short'), 'password_policy')
+      await accounts.choosePassword(mustChange, password)
+      await signIn(account.email)
+    })
+
+    it('cannot use it after its time, and say so only to who has it', async () => {
+      const { account, oneTime } = await invited()
+      const clock = install({ now: Date.now() + 3600_000, toFake: ['Date'] })
+      try {
+        await refusalOf(signIn(account.email, oneTime), 'one_time_password_expired')
+        await refusalOf(signIn(account.email, 'another password'), 'credentials_invalid')
+      } finally {
+        clock.uninstall()
+      }
+      expect((await signIn(account.email, oneTime)).mustChange).to.be.an('object')
+    })
+  })
+})

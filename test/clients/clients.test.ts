@@ -1,0 +1,257 @@
+import { install } from '@sinonjs/fake-timers'
+import { expect } from 'chai'
+import type { Client } from '../../src/clients/client.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
+
+onEachStorage('clients', (kind) => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes(kind)
+  })
+  after(() => nodes?.close())
+
+  let clients = 0
+  const confidential = (members: object = {}) => ({
+    client_id: `client-${clients++}`,
+    redirect_uris: ['https://app.example.com/callback'],
+    ...members,
+  })
+  const declare = (declaration: object, tenant = defaultTenant) =>
+    nodes.a.clients.declare(tenant, declaration)
+  async function find(clientId: string): Promise<Client> {
+    const client = (await nodes.a.clients.list(defaultTenant)).find(
+      (each) => each.clientId === clientId,
+    )
+    if (!client) throw new Error(`no client ${clientId}`)
+    return client
+  }
+  const fits = async (clientId: string, secret: string) =>
+    nodes.a.clients.secretFits(await find(clientId), secret)
+  const given = 'a secret from outside'
+
+  it('change nothing when declared twice', async () => {
+    const declaration = confidential({ client_secret: given, client_name: 'App' })
+    const { client_id: clientId } = declaration
+    expect(await declare(declaration)).to.deep.equal({ outcome: 'created', clientId })
+    const before = await nodes.a.database.query('select * from clients where client_id = $1', [
+      clientId,
+    ])
+    expect(await declare(declaration)).to.deep.equal({ outcome: 'unchanged', clientId })
+    expect(
+      await nodes.a.database.query('select * from clients where client_id = $1', [clientId]),
+    ).to.deep.equal(before)
+    expect(await declare({ ...declaration, client_name: 'Other' })).to.deep.equal({
+      outcome: 'updated',
+      clientId,
+    })
+    expect((await find(clientId)).metadata).to.include({ client_name: 'Other' })
+  })
+
+  it('get an id and a secret when none is given, shown once', async () => {
+    const { clientId, clientSecret, outcome } = await declare({
+      redirect_uris: ['https://app.example.com/callback'],
+    })
+    expect(outcome).to.equal('created')
+    expect(clientId).to.match(/^[\da-f-]{36}$/)
+    expect(clientSecret).to.match(/^[\w-]{43}$/)
+    expect(await fits(clientId, clientSecret as string)).to.equal(true)
+
+    const again = await declare(confidential({ client_id: clientId }))
+    expect(again).to.deep.equal({ outcome: 'unchanged', clientId })
+    expect(await fits(clientId, clientSecret as string)).to.equal(true)
+  })
+
+  it('fit with their secret alone, whichever form it is stored in', async () => {
+    const own = await declare(confidential())
+    const outside = await declare(confidential({ client_secret: given }))
+    const secret = own.clientSecret as string
+    expect(await fits(outside.clientId, given)).to.equal(true)
+    for (const wrong of ['', given.toUpperCase(), `${given} `, secret]) {
+      expect(await fits(outside.clientId, wrong), wrong).to.equal(false)
+    }
+    expect(await fits(own.clientId, given)).to.equal(false)
+    const [stored] = (await find(own.clientId)).secrets
+    expect(await fits(own.clientId, stored?.hash as string), 'the hash is no secret').to.equal(
+      false,
+    )
+    const dump = JSON.stringify(await nodes.a.database.query('select * from client_secrets'))
+    expect(dump).to.not.contain(secret).and.not.contain(given)
+  })
+
+  it('fit with every secret of theirs until it expires', async () => {
+    const soon = Date.now() + 60_000
+    const base = await find((await declare(confidential({ client_secret: given }))).clientId)
+    const other = await find(
+      (await declare(confidential({ client_secret: 'another secret of them' }))).clientId,
+    )
+    const [first, second] = [base.secrets[0], other.secrets[0]]
+    if (!first || !second) throw new Error('no secrets')
+    const set = (secrets: Client['secrets'], secret: string) =>
+      nodes.a.clients.secretFits({ ...base, secrets }, secret)
+    expect(set([second, first], given)).to.equal(true)
+    expect(set([first, second], given)).to.equal(true)
+    expect(set([{ ...first, expiresAt: soon }, second], given)).to.equal(true)
+    expect(set([{ ...first, expiresAt: Date.now() - 1 }, second], given)).to.equal(false)
+    expect(set([], given)).to.equal(false)
+  })
+
+  it('rotate their secret with an overlap, after which the old one is void', async () => {
+    const { clientId, clientSecret: old } = await declare(confidential())
+    const fresh = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 3600)
+    expect(fresh)
+      .to.match(/^[\w-]{43}$/)
+      .and.not.equal(old)
+    expect(await fits(clientId, old as string)).to.equal(true)
+    expect(await fits(clientId, fresh)).to.equal(true)
+    const clock = install({ now: Date.now() + 3601_000, toFake: ['Date'] })
+    try {
+      expect(await fits(clientId, old as string)).to.equal(false)
+      expect(await fits(clientId, fresh)).to.equal(true)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
+  it('rotate again without giving the oldest secret more time', async () => {
+    const { clientId, clientSecret: oldest } = await declare(confidential())
+    const middle = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 60)
+    const newest = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 3600)
+    const clock = install({ now: Date.now() + 120_000, toFake: ['Date'] })
+    try {
+      expect(await fits(clientId, oldest as string)).to.equal(false)
+      expect(await fits(clientId, middle)).to.equal(true)
+      expect(await fits(clientId, newest)).to.equal(true)
+    } finally {
+      clock.uninstall()
+    }
+    const last = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 0)
+    expect(await fits(clientId, newest), 'no overlap, void at once').to.equal(false)
+    expect(await fits(clientId, last)).to.equal(true)
+  })
+
+  it('have exactly the secret that is declared anew', async () => {
+    const declaration = confidential({ client_secret: given })
+    const { clientId } = await declare(declaration)
+    const next = { ...declaration, client_secret: 'the next one from outside' }
+    expect((await declare(next)).outcome).to.equal('updated')
+    expect(await fits(clientId, given)).to.equal(false)
+    expect(await fits(clientId, next.client_secret)).to.equal(true)
+    expect((await declare(declaration)).outcome, 'and back').to.equal('updated')
+    expect(await fits(clientId, given)).to.equal(true)
+    expect(await fits(clientId, next.client_secret)).to.equal(false)
+  })
+
+  it('that are public have no secret, and lose the one they had', async () => {
+    const members = confidential()
+    const { clientId } = await declare({ ...members, client_secret: given })
+    const open = { ...members, token_endpoint_auth_method: 'none' }
+    expect(await declare(open)).to.deep.equal({ outcome: 'updated', clientId })
+    expect((await find(clientId)).secrets).to.deep.equal([])
+    expect(await fits(clientId, given)).to.equal(false)
+    expect((await declare(open)).outcome).to.equal('unchanged')
+    await refusalOf(nodes.a.clients.rotateSecret(defaultTenant, clientId, 0), 'client_invalid')
+    await refusalOf(declare({ ...open, client_secret: given }), 'client_invalid')
+    await refusalOf(nodes.a.clients.rotateSecret(defaultTenant, 'unknown', 0), 'client_not_found')
+  })
+
+  it('are refused with all of their faults at once, and nothing is stored', async () => {
+    const refusal = await refusalOf(
+      declare({
+        client_id: 'faulty',
+        client_secret: 'short',
+        redirect_uris: ['http://app.example.com/', 'https://app.example.com/#x'],
+        client_uri: 'javascript:alert(1)',
+        grant_types: ['password'],
+        colour: 'red',
+      }),
+      'client_invalid',
+    )
+    const { client_id, faults } = refusal.detail as { client_id: string; faults: string[] }
+    expect(client_id).to.equal('faulty')
+    const text = faults.join('\n')
+    for (const part of ['client_secret', 'client_uri', 'grant_types', 'colour']) {
+      expect(text).to.contain(part)
+    }
+    expect(JSON.stringify(refusal.detail), 'no secret in a message').to.not.contain('short')
+    expect(await nodes.a.clients.find(defaultTenant, 'faulty')).to.equal(undefined)
+  })
+
+  it('are refused with every fault between their members', async () => {
+    const refusal = await refusalOf(
+      declare(
+        confidential({
+          redirect_uris: ['http://app.example.com/', 'https://app.example.com/#x'],
+          token_endpoint_auth_method: 'none',
+          grant_types: ['refresh_token', 'client_credentials'],
+          require_pkce: false,
+        }),
+      ),
+      'client_invalid',
+    )
+    const { faults } = refusal.detail as { faults: string[] }
+    expect(faults.map((fault) => fault.split(':')[0])).to.deep.equal([
+      'redirect_uris.0',
+      'redirect_uris.1',
+      'grant_types',
+      'grant_types',
+      'require_pkce',
+    ])
+  })
+
+  it('are refused whatever else they may be', async () => {
+    for (const declaration of [null, undefined, 'text', 42, [], {}]) {
+      await refusalOf(nodes.a.clients.declare(defaultTenant, declaration), 'client_invalid')
+    }
+  })
+
+  it('that are broken in storage or disabled harm only themselves', async () => {
+    const broken = await declare(confidential())
+    const sound = await declare(confidential())
+    const update = (set: string, clientId: string) =>
+      nodes.a.database.execute(`update clients set ${set} where client_id = $1`, [clientId])
+    await update(`metadata = '{"redirect_uris": 7}'`, broken.clientId)
+    expect(await find(broken.clientId)).to.deep.include({ metadata: { redirect_uris: 7 } })
+    expect((await find(sound.clientId)).metadata).to.include({ client_id: sound.clientId })
+    await update('disabled_at = now()', sound.clientId)
+    expect(await nodes.b.clients.find(defaultTenant, sound.clientId)).to.equal(undefined)
+  })
+
+  it('of one tenant are unknown to another', async () => {
+    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
+    const { clientId } = await declare(confidential())
+    expect(await nodes.a.clients.find('other', clientId)).to.equal(undefined)
+    const same = await declare(confidential({ client_id: clientId }), 'other')
+    expect(same.outcome).to.equal('created')
+    expect(await fits(clientId, same.clientSecret as string)).to.equal(false)
+  })
+
+  it('show a change made here at once, and one made elsewhere within a second', async () => {
+    const { clientId } = await declare(confidential({ client_name: 'Before' }))
+    const nameOn = async (node: Nodes['a']) =>
+      (await node.clients.find(defaultTenant, clientId))?.metadata as { client_name: string }
+    expect((await nameOn(nodes.b)).client_name).to.equal('Before')
+    await declare(confidential({ client_id: clientId, client_name: 'After' }))
+    expect((await nameOn(nodes.a)).client_name).to.equal('After')
+    const clock = install({ now: Date.now() + 1000, toFake: ['Date'] })
+    try {
+      expect((await nameOn(nodes.b)).client_name).to.equal('After')
+    } finally {
+      clock.uninstall()
+    }
+  })
+
+  it('declared by 10 at once end as one, with one secret', async () => {
+    const declaration = confidential({ client_id: 'raced' })
+    const outcomes = await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        (i % 2 ? nodes.a : nodes.b).clients.declare(defaultTenant, declaration),
+      ),
+    )
+    const secrets = outcomes.flatMap(({ clientSecret }) => clientSecret ?? [])
+    expect(secrets).to.have.length(1)
+    expect((await find('raced')).secrets).to.have.length(1)
+    expect(await fits('raced', secrets[0] as string)).to.equal(true)
+  })
+})

@@ -1,0 +1,63 @@
+import { expect } from 'chai'
+import { redirectUriFault, webUriFault } from '../../src/clients/redirect-uri.ts'
+
+describe('redirect URI at registration (C1)', () => {
+  const sound: Array<[uri: string, type: 'web' | 'native']> = [
+    ['https://app.example.com/callback', 'web'],
+    ['https://app.example.com/callback?tenant=a', 'web'],
+    ['https://app.example.com:8443/', 'web'],
+    ['http://localhost:3000/callback', 'web'],
+    ['http://127.0.0.1/callback', 'web'],
+    ['http://[::1]:9/callback', 'native'],
+    ['com.example.app:/callback', 'native'],
+    ['https://app.example.com/callback', 'native'],
+  ]
+  for (const [uri, type] of sound) {
+    it(`takes ${uri} for a ${type} client`, () => {
+      expect(redirectUriFault(uri, type)).to.equal(undefined)
+    })
+  }
+
+  const faulty: Array<[uri: string, type: 'web' | 'native', fault: RegExp]> = [
+    ['', 'web', /absolute/],
+    ['/callback', 'web', /absolute/],
+    ['app.example.com/callback', 'web', /absolute/],
+    [' https://app.example.com/', 'web', /absolute/],
+    ['https://app.example.com/\n', 'web', /absolute/],
+    [`https://app.example.com/${'x'.repeat(2048)}`, 'web', /2048/],
+    ['https://app.example.com/#', 'web', /fragment/],
+    ['https://app.example.com/cb#part', 'web', /fragment/],
+    ['https://*.example.com/', 'web', /wildcard/],
+    ['https://app.example.com/*', 'native', /wildcard/],
+    ['https://user@app.example.com/', 'web', /user information/],
+    ['https://user:pass@app.example.com/', 'web', /user information/],
+    ['http://app.example.com/', 'web', /https unless/],
+    ['http://localhost.example.com/', 'web', /https unless/],
+    ['http://127.0.0.2.nip.io/', 'native', /https unless/],
+    ['javascript:alert(1)', 'web', /https/],
+    ['data:text/html,x', 'web', /https/],
+    ['com.example.app:/callback', 'web', /native/],
+    ['myapp:/callback', 'native', /RFC 8252/],
+    ['javascript:alert(1)', 'native', /RFC 8252/],
+  ]
+  for (const [uri, type, fault] of faulty) {
+    it(`refuses ${JSON.stringify(uri.slice(0, 50))} for a ${type} client`, () => {
+      expect(redirectUriFault(uri, type)).to.match(fault)
+    })
+  }
+
+  it('goes for links that people see, too: https or loopback', () => {
+    for (const uri of ['https://example.com/terms', 'http://localhost:3000/logo.svg']) {
+      expect(webUriFault(uri), uri).to.equal(undefined)
+    }
+    for (const uri of [
+      'http://example.com/',
+      'javascript:alert(1)',
+      'data:text/html,x',
+      'terms',
+      '',
+    ]) {
+      expect(webUriFault(uri), uri).to.match(/https URL/)
+    }
+  })
+})

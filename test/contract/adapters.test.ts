@@ -1,0 +1,217 @@
+import { install } from '@sinonjs/fake-timers'
+import { expect } from 'chai'
+import type { AdapterPayload } from 'oidc-provider'
+import { newHandle } from '../../src/secrets/handle.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
+import { dumpOf } from '../support/dump.ts'
+import { startEngine, type TestEngine } from '../support/engine.ts'
+import { someClient } from '../support/people.ts'
+
+const shortLived = [
+  'Interaction',
+  'AccessToken',
+  'ClientCredentials',
+  'DeviceCode',
+  'BackchannelAuthenticationRequest',
+  'PushedAuthorizationRequest',
+  'PreAuthorizedCode',
+  'ReplayDetection',
+]
+const registration = ['InitialAccessToken', 'RegistrationAccessToken']
+const consumable = [
+  'DeviceCode',
+  'BackchannelAuthenticationRequest',
+  'PushedAuthorizationRequest',
+  'PreAuthorizedCode',
+]
+
+onEachStorage('adapters of the engine', (kind) => {
+  let nodes: Nodes
+  let one: TestEngine
+  /** The same on another node, or on the same where there is but one. */
+  let two: TestEngine
+  let clientId: string
+  const used = new Set<string>()
+
+  before(async () => {
+    nodes = await openNodes(kind)
+    one = await startEngine(nodes.a)
+    two = await startEngine(nodes.b)
+    clientId = await someClient(nodes.a)
+  })
+  after(async () => {
+    await one?.stop()
+    await two?.stop()
+    await nodes?.close()
+  })
+
+  const seconds = () => Math.floor(Date.now() / 1000)
+  function handle(): string {
+    const fresh = newHandle()
+    used.add(fresh)
+    return fresh
+  }
+  const payloadOf = (model: string, jti: string): AdapterPayload => ({
+    kind: model,
+    jti,
+    iat: seconds(),
+    exp: seconds() + 60,
+    clientId,
+  })
+  async function stored(model: string): Promise<{ id: string; payload: AdapterPayload }> {
+    const id = handle()
+    const payload = payloadOf(model, id)
+    await one.adapter(model).upsert(id, payload, 60)
+    return { id, payload }
+  }
+
+  for (const model of [...shortLived, ...registration]) {
+    describe(model, () => {
+      it('is found on every node as it was stored, with its jti', async () => {
+        const { id, payload } = await stored(model)
+        expect(await two.adapter(model).find(id)).to.deep.equal(payload)
+        expect(await two.adapter(model).find(handle())).to.equal(undefined)
+      })
+
+      it('is replaced by a second upsert', async () => {
+        const { id, payload } = await stored(model)
+        await one.adapter(model).upsert(id, { ...payload, scope: 'changed' }, 60)
+        expect((await two.adapter(model).find(id))?.scope).to.equal('changed')
+      })
+
+      it('is gone after destroy, which may be called again', async () => {
+        const { id } = await stored(model)
+        await one.adapter(model).destroy(id)
+        await one.adapter(model).destroy(id)
+        expect(await two.adapter(model).find(id)).to.equal(undefined)
+      })
+
+      it('is not returned when its time and the tolerance are over', async () => {
+        const { id } = await stored(model)
+        const clock = install({ now: Date.now() + 76_000, toFake: ['Date'] })
+        try {
+          expect(await two.adapter(model).find(id)).to.equal(undefined)
+        } finally {
+          clock.uninstall()
+        }
+      })
+    })
+  }
+
+  it('keep what has no end without one (registration tokens)', async () => {
+    const id = handle()
+    const { exp: _exp, ...payload } = payloadOf('InitialAccessToken', id)
+    await one.adapter('InitialAccessToken').upsert(id, payload, undefined)
+    const clock = install({ now: Date.now() + 400 * 86_400_000, toFake: ['Date'] })
+    try {
+      expect(await two.adapter('InitialAccessToken').find(id)).to.deep.equal(payload)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
+  it('keep kinds apart: the id of one is not found as another (C3)', async () => {
+    const models = [...shortLived, ...registration, 'Grant', 'Session', 'RefreshToken', 'Client']
+    for (const model of [...shortLived, ...registration]) {
+      const { id } = await stored(model)
+      for (const other of models.filter((each) => each !== model)) {
+        expect(await one.adapter(other).find(id), `${model} as ${other}`).to.equal(undefined)
+      }
+      const asCode = await one.inTokenRequest(() => one.adapter('AuthorizationCode').find(id))
+      expect(asCode, `${model} as AuthorizationCode`).to.equal(undefined)
+    }
+  })
+
+  it('keep tenants apart', async () => {
+    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
+    const other = await startEngine(nodes.a, 'other')
+    for (const model of shortLived) {
+      const { id } = await stored(model)
+      expect(await other.adapter(model).find(id), model).to.equal(undefined)
+    }
+    await other.stop()
+  })
+
+  for (const model of consumable) {
+    it(`consume a ${model} once, and say so ever after`, async () => {
+      const { id } = await stored(model)
+      await one.adapter(model).consume(id)
+      expect((await two.adapter(model).find(id))?.consumed).to.be.closeTo(seconds(), 5)
+      const error = await errorOf(two.adapter(model).consume(id))
+      expect(error).to.have.property('error', 'invalid_grant')
+    })
+  }
+
+  it('do not consume what vanished: it could come back unspent', async () => {
+    const error = await errorOf(one.adapter('DeviceCode').consume(handle()))
+    expect(error).to.have.property('error', 'invalid_grant')
+  })
+
+  it('do not take the hash of a handle for the handle', async () => {
+    const id = handle()
+    const payload = { ...payloadOf('DeviceCode', id), userCode: 'BCDF-GHJK' }
+    await one.adapter('DeviceCode').upsert(id, payload, 60)
+    const found = await two.adapter('DeviceCode').findByUserCode('BCDF-GHJK')
+    const reference = found?.jti as string
+    expect(found?.userCode).to.equal('BCDF-GHJK')
+    expect(reference).to.not.equal(id)
+    expect(await two.adapter('DeviceCode').find(reference)).to.equal(undefined)
+    expect(await two.adapter('DeviceCode').findByUserCode('XXXX-XXXX')).to.equal(undefined)
+
+    await two.adapter('DeviceCode').upsert(reference, { ...payload, accountId: 'approved' }, 60)
+    expect((await one.adapter('DeviceCode').find(id))?.accountId).to.equal('approved')
+  })
+
+  it('hand an interaction back with its address, stored without it and the cookie', async () => {
+    const id = handle()
+    const cookie = handle()
+    const payload: AdapterPayload = {
+      ...payloadOf('Interaction', id),
+      returnTo: `http://localhost/authorize/${id}`,
+      session: { uid: 'uid', cookie, accountId: 'a' },
+    }
+    await one.adapter('Interaction').upsert(id, payload, 60)
+    const found = await two.adapter('Interaction').find(id)
+    expect(found?.returnTo).to.equal(payload.returnTo)
+    expect(found?.session).to.deep.equal({ uid: 'uid', accountId: 'a' })
+  })
+
+  it('store a session under its uid: found by handle and by uid, gone when destroyed', async () => {
+    const id = handle()
+    const uid = newHandle()
+    const payload = { ...payloadOf('Session', id), uid, loginTs: seconds(), authorizations: {} }
+    const session = one.adapter('Session')
+    await session.upsert(id, payload, 60)
+    const { clientId: _clientId, ...kept } = payload
+    expect(await two.adapter('Session').find(id)).to.deep.equal(kept)
+    expect(await two.adapter('Session').findByUid(uid)).to.include({ uid, kind: 'Session' })
+    await session.destroy(id)
+    expect(await two.adapter('Session').find(id)).to.equal(undefined)
+    const error = await errorOf(session.upsert(id, payload, 60))
+    expect(error.name, 'a request in flight cannot bring it back').to.equal('LoginRequired')
+    expect(await two.adapter('Session').find(id)).to.equal(undefined)
+  })
+
+  it('find a client with a secret that nobody knows, and never write one', async () => {
+    const found = await one.adapter('Client').find(clientId)
+    expect(found).to.include({ client_id: clientId })
+    const secret = found?.['client_secret'] as string
+    const client = await nodes.a.clients.find(defaultTenant, clientId)
+    expect(client && nodes.a.clients.secretFits(client, secret)).to.equal(false)
+    expect(await one.adapter('Client').find('unknown')).to.equal(undefined)
+    const error = await errorOf(one.adapter('Client').upsert('x', {}, 0))
+    expect(error.message).to.contain('must not write clients')
+  })
+
+  // A suite of its own, because those of a suite run after its tests.
+  describe('afterwards', () => {
+    it('no handle is stored, anywhere (dump of Postgres and Redis)', async () => {
+      const dump = await dumpOf(nodes)
+      expect(dump.length).to.be.above(10_000)
+      expect(used.size).to.be.above(50)
+      for (const secret of used) expect(dump).to.not.contain(secret)
+    })
+  })
+})

@@ -1,0 +1,92 @@
+import { install } from '@sinonjs/fake-timers'
+import { expect } from 'chai'
+import type { Denial } from '../../src/denials/denials.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes } from '../support/cores.ts'
+
+onEachStorage('denials', (kind) => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes(kind)
+  })
+  after(() => nodes?.close())
+
+  const seconds = () => Math.floor(Date.now() / 1000)
+  const family = (subject: string): Denial => ({ kind: 'family', subject })
+  const denies = async (denial: Denial, issuedAt: number, tenant = defaultTenant) => {
+    await nodes.b.denials.start()
+    return nodes.b.denials.anyDenies(tenant, [denial], issuedAt)
+  }
+
+  it('touch tokens issued before them and in the same second, not later ones', async () => {
+    const clock = install({ now: Date.now(), toFake: ['Date'] })
+    try {
+      await nodes.a.denials.add(defaultTenant, [family('f')])
+      expect(await denies(family('f'), seconds() - 600)).to.equal(true)
+      expect(await denies(family('f'), seconds())).to.equal(true)
+      expect(await denies(family('f'), seconds() + 1)).to.equal(false)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
+  it('name one kind, subject and tenant', async () => {
+    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
+    await nodes.a.denials.add(defaultTenant, [family('mine')])
+    expect(await denies({ kind: 'session', subject: 'mine' }, seconds() - 60)).to.equal(false)
+    expect(await denies(family('yours'), seconds() - 60)).to.equal(false)
+    expect(await denies(family('mine'), seconds() - 60, 'other')).to.equal(false)
+    const several: Denial[] = [{ kind: 'jti', subject: 'x' }, family('mine')]
+    expect(await nodes.b.denials.anyDenies(defaultTenant, several, seconds() - 60)).to.equal(true)
+    expect(await nodes.b.denials.anyDenies(defaultTenant, [], seconds() - 60)).to.equal(false)
+  })
+
+  it('are added together, twice the same included, and none at all', async () => {
+    await nodes.a.denials.add(defaultTenant, [])
+    await nodes.a.denials.add(defaultTenant, [family('p'), family('q'), family('p')])
+    expect(await denies(family('p'), seconds() - 60)).to.equal(true)
+    expect(await denies(family('q'), seconds() - 60)).to.equal(true)
+  })
+
+  it('never shrink, whichever node is slow', async () => {
+    const clock = install({ now: Date.now(), toFake: ['Date'] })
+    try {
+      const first = seconds()
+      await nodes.a.denials.add(defaultTenant, [family('late')])
+      clock.setSystemTime(Date.now() - 10_000)
+      await nodes.b.denials.add(defaultTenant, [family('late')])
+      expect(await denies(family('late'), first)).to.equal(true)
+      clock.setSystemTime(Date.now() + 60_000)
+      await nodes.a.denials.add(defaultTenant, [family('late')])
+      expect(await denies(family('late'), first + 40), 'but do grow').to.equal(true)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
+  it('meet each other in any order without a deadlock', async () => {
+    const many = Array.from({ length: 30 }, (_, i) => family(`m${i}`))
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        (i % 2 ? nodes.a : nodes.b).denials.add(defaultTenant, i % 2 ? many : many.toReversed()),
+      ),
+    )
+  })
+
+  it('outlive the longest token that they touch, and are swept after it', async () => {
+    const clock = install({ now: Date.now(), toFake: ['Date'] })
+    try {
+      await nodes.a.denials.add(defaultTenant, [family('swept')])
+      const issued = seconds()
+      clock.setSystemTime(Date.now() + 900_000)
+      await nodes.a.denials.sweep()
+      expect(await denies(family('swept'), issued)).to.equal(true)
+      clock.setSystemTime(Date.now() + 16_000)
+      await nodes.a.denials.sweep()
+      expect(await denies(family('swept'), issued)).to.equal(false)
+    } finally {
+      clock.uninstall()
+    }
+  })
+})

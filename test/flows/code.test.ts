@@ -1,0 +1,147 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { api, furnish, ordersApi, spa, web } from '../support/fixtures.ts'
+import {
+  codeFor,
+  expectRefusal,
+  introspect,
+  redeem,
+  refresh,
+  type StoryClient,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const opaque = 'https://opaque.example.com'
+const inactive = { active: false }
+
+onEachStorage('authorization codes', (kind) => {
+  let server: TestServer
+  const agent = createUserAgent()
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await server.core.resources.declare(defaultTenant, {
+      identifier: opaque,
+      scopes: ['read'],
+      access_token_format: 'opaque',
+    })
+  })
+  after(() => server?.stop())
+  afterEach(backToPresent)
+
+  it('live 60 seconds (ASVS 10.4.3)', async () => {
+    const alive = await codeFor(server, web, {}, agent)
+    travel(55)
+    tokensIn(await redeem(server, web, alive))
+    const code = await codeFor(server, web, {}, agent)
+    travel(61)
+    expectRefusal(await redeem(server, web, code), 400, 'invalid_grant')
+    travel(600)
+    expectRefusal(await redeem(server, web, code), 400, 'invalid_grant')
+  })
+
+  it('belong to the client that asked for them, and a stranger does not spoil them (P-017)', async () => {
+    for (const [owner, thief] of [
+      [web, spa],
+      [spa, web],
+    ] as [StoryClient, StoryClient][]) {
+      const code = await codeFor(server, owner, {}, agent)
+      expectRefusal(await redeem(server, thief, code), 400, 'invalid_grant')
+      const tokens = tokensIn(await redeem(server, owner, code))
+      expectRefusal(await redeem(server, thief, code), 400, 'invalid_grant')
+      expect(await introspect(server, web, tokens.access_token)).to.deep.include({
+        active: owner === web,
+      })
+      tokensIn(await refresh(server, owner, tokens))
+    }
+  })
+
+  const forms = [
+    { form: 'JWT', resource: undefined, scope: 'openid' },
+    { form: 'opaque', resource: opaque, scope: 'openid read offline_access' },
+  ]
+  for (const client of [web, spa]) {
+    for (const { form, ...asked } of forms) {
+      it(`used again by ${client.client_id} end what they issued: refresh token and ${form} access token (P-045, ASVS 10.4.2)`, async () => {
+        const code = await codeFor(server, client, asked, agent)
+        const first = tokensIn(await redeem(server, client, code))
+        expect(first.access_token.includes('.')).to.equal(form === 'JWT')
+        const second = tokensIn(await refresh(server, client, first))
+        for (const token of [first.access_token, second.access_token, second.refresh_token]) {
+          const known = await server.core.clients.find(defaultTenant, client.client_id)
+          expect(known).not.to.equal(undefined)
+          if (client === web) {
+            expect(await introspect(server, web, token)).to.include({ active: true })
+          }
+        }
+
+        expectRefusal(await redeem(server, client, code), 400, 'invalid_grant')
+
+        expectRefusal(await refresh(server, client, second), 400, 'invalid_grant')
+        for (const token of [first.access_token, second.access_token]) {
+          if (form === 'JWT') expect((await userinfo(server, token)).status).to.equal(401)
+          if (client === web) expect(await introspect(server, web, token)).to.deep.equal(inactive)
+        }
+        if (client === web) {
+          for (const token of [first.refresh_token, second.refresh_token]) {
+            expect(await introspect(server, web, token)).to.deep.equal(inactive)
+          }
+        }
+      })
+    }
+  }
+
+  it('used again end what they issued also after they would have expired (P-045)', async () => {
+    const code = await codeFor(server, web, {}, agent)
+    const tokens = tokensIn(await redeem(server, web, code))
+    travel(65)
+    expectRefusal(await redeem(server, web, code), 400, 'invalid_grant')
+    expectRefusal(await refresh(server, web, tokens), 400, 'invalid_grant')
+  })
+
+  it('used again end nothing else: another sign-in of the same person stays (P-045)', async () => {
+    const [one, other] = [
+      await codeFor(server, web, {}, agent),
+      await codeFor(server, web, {}, agent),
+    ]
+    const [, kept] = [
+      tokensIn(await redeem(server, web, one)),
+      tokensIn(await redeem(server, web, other)),
+    ]
+    expectRefusal(await redeem(server, web, one), 400, 'invalid_grant')
+    expect(await introspect(server, web, kept.access_token)).to.include({ active: true })
+    tokensIn(await refresh(server, web, kept))
+  })
+
+  it('used again without openid and by a resource server seen, too (P-045, P-060)', async () => {
+    const asked = { scope: 'orders:read', resource: api, nonce: undefined }
+    const code = await codeFor(server, spa, asked, agent)
+    const { access_token } = tokensIn(await redeem(server, spa, code))
+    expect(await introspect(server, ordersApi, access_token)).to.include({ active: true })
+    expectRefusal(await redeem(server, spa, code), 400, 'invalid_grant')
+    expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
+  })
+
+  it('redeemed by many at once are worth one answer (P-045, ASVS 10.4.2)', async () => {
+    const code = await codeFor(server, web, {}, agent)
+    const pages = await Promise.all(Array.from({ length: 20 }, () => redeem(server, web, code)))
+    const statuses = pages.map(({ status }) => status)
+    expect(statuses.filter((status) => status === 200)).to.have.length(1)
+    expect(statuses.filter((status) => status === 400)).to.have.length(19)
+  })
+
+  it('that failed a check were not used: the right request still succeeds (P-017)', async () => {
+    const code = await codeFor(server, web, {}, agent)
+    expectRefusal(
+      await redeem(server, web, code, { code_verifier: 'x'.repeat(43) }),
+      400,
+      'invalid_grant',
+    )
+    expectRefusal(await redeem(server, web, code, { resource: api }), 400, 'invalid_target')
+    tokensIn(await redeem(server, web, code))
+  })
+})

@@ -1,0 +1,135 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, api, furnish, spa, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import {
+  authorizeUrl,
+  expectReturned,
+  type Fields,
+  signIn,
+  tokensFor,
+} from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const credentials = { username: alice.email, password: alice.password }
+
+onEachStorage('consent', (kind) => {
+  let server: TestServer
+  const agent = createUserAgent()
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  const ask = async (fields: Fields, client: { client_id: string } = web, browser = agent) =>
+    browser.follow(await browser.get(authorizeUrl(server, client, fields)))
+  const asks = (page: Page) => page.root.querySelector('#consent-form') !== null
+  const scopesOn = (page: Page) =>
+    page.root.querySelectorAll('[data-scope]').map((line) => line.getAttribute('data-scope'))
+
+  it('is asked once, names client, host, scopes and resource, and is remembered (ASVS 10.7.2)', async () => {
+    const fields = { scope: 'openid email orders:read', resource: api }
+    const form = await ask(fields)
+    const page = await agent.follow(await agent.submit(form, { fields: credentials }))
+    expect(asks(page)).to.equal(true)
+    const text = page.root.structuredText
+    for (const part of [web.client_name, api, 'localhost:9']) expect(text).to.include(part)
+    expect(scopesOn(page)).to.include.members(['email', 'orders:read'])
+
+    const back = await agent.follow(await agent.submit(page))
+    expect(back.location?.searchParams.has('code')).to.equal(true)
+    expect((await ask(fields)).location?.searchParams.has('code')).to.equal(true)
+    const less = await ask({ scope: 'openid orders:read', resource: api })
+    expect(less.location?.searchParams.has('code')).to.equal(true)
+  })
+
+  it('is remembered across browsers (ASVS 10.7.1)', async () => {
+    const browser = createUserAgent()
+    const form = await ask({ scope: 'openid email', resource: api }, web, browser)
+    const page = await browser.follow(await browser.submit(form, { fields: credentials }))
+    expect(page.location?.searchParams.has('code')).to.equal(true)
+  })
+
+  for (const [what, wider] of [
+    ['scope', { scope: 'openid profile' }],
+    ['scope of the resource', { scope: 'openid orders:write', resource: api }],
+    ['lifetime', { scope: 'openid offline_access' }],
+  ] as const) {
+    it(`is asked again for a wider ${what} (ASVS 10.7.1)`, async () => {
+      expectReturned(await ask({ ...wider, prompt: 'none' }), 'consent_required')
+      const page = await ask(wider)
+      expect(asks(page)).to.equal(true)
+      const back = await agent.follow(await agent.submit(page))
+      expect(back.location?.searchParams.has('code')).to.equal(true)
+      expect((await ask({ ...wider, prompt: 'none' })).location?.searchParams.has('code')).to.equal(
+        true,
+      )
+    })
+  }
+
+  it('of one client is not that of another (ASVS 10.4.7)', async () => {
+    expectReturned(await ask({ prompt: 'none' }, spa), 'consent_required')
+    expect(asks(await ask({}, spa))).to.equal(true)
+  })
+
+  it('of a native client is never skipped: anybody could be behind its redirect URI (P-029, K-07)', async () => {
+    const redirect_uri = 'http://127.0.0.1/native'
+    const native = {
+      client_id: 'native',
+      application_type: 'native',
+      token_endpoint_auth_method: 'none',
+      redirect_uris: [redirect_uri],
+    }
+    await server.core.clients.declare(defaultTenant, native)
+    await signIn(server, native, { redirect_uri }, agent)
+    expect(asks(await ask({ redirect_uri }, native))).to.equal(true)
+    const silent = await agent.get(authorizeUrl(server, native, { redirect_uri, prompt: 'none' }))
+    const error = silent.location?.searchParams.get('error')
+    expect(error).to.be.oneOf(['interaction_required', 'consent_required'])
+  })
+
+  it('that was denied gives nothing and is asked again (RFC 6749 §4.1.2.1)', async () => {
+    const page = await ask({}, spa)
+    expectReturned(
+      await agent.follow(await agent.submit(page, { button: '#deny' })),
+      'access_denied',
+    )
+    expectReturned(await ask({ prompt: 'none' }, spa), 'consent_required')
+  })
+
+  it('covers only what was on the page, however the form is sent (ASVS 2.3.1)', async () => {
+    const page = await ask({}, spa)
+    const action = new URL(page.root.querySelector('form')?.getAttribute('action') ?? '', page.url)
+    const csrf = page.root.querySelector('input[name=csrf]')?.getAttribute('value') ?? ''
+    const forged = await agent.post(action, { decision: 'allow', csrf: 'x' })
+    expect(forged.status).to.equal(403)
+    const undecided = await agent.follow(await agent.post(action, { csrf }))
+    expectReturned(undecided, 'access_denied')
+
+    const again = await ask({}, spa)
+    const url = new URL(again.root.querySelector('form')?.getAttribute('action') ?? '', again.url)
+    const token = again.root.querySelector('input[name=csrf]')?.getAttribute('value') ?? ''
+    const more = {
+      decision: 'allow',
+      csrf: token,
+      scope: 'openid email orders:write',
+      resource: api,
+    }
+    const back = await agent.follow(await agent.post(url, more))
+    expect(back.location?.searchParams.has('code')).to.equal(true)
+    expectReturned(await ask({ scope: 'openid email', prompt: 'none' }, spa), 'consent_required')
+  })
+
+  it('outlives a sign-out (architecture §1)', async () => {
+    const browser = createUserAgent()
+    await signIn(server, web, {}, browser)
+    const account = await browser.follow(await browser.get(`${server.issuer}/account`))
+    await browser.submit(account, { form: 'form[action$=sign-out]' })
+    const form = await ask({}, web, browser)
+    const page = await browser.follow(await browser.submit(form, { fields: credentials }))
+    expect(asks(page)).to.equal(false)
+    expect((await tokensFor(server, web, {}, browser)).id_token).to.be.a('string')
+  })
+})

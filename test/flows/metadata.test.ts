@@ -1,0 +1,176 @@
+import { expect } from 'chai'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { callback, furnish, spa, web } from '../support/fixtures.ts'
+import { exchange } from '../support/http-exchange.ts'
+import { encode, post, refresh, tokensFor } from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const documents = ['openid-configuration', 'oauth-authorization-server']
+const origin = new URL(callback).origin
+const evil = 'https://evil.example'
+
+onEachStorage('metadata, keys and CORS', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+    exchange({ method, url: new URL(server.issuer + path), headers })
+  const read = async (path: string, headers = {}) =>
+    (await get(path, headers)).json() as Record<string, unknown>
+
+  it('is the same at both addresses, and below the issuer (P-066, P-067, K-29)', async () => {
+    const [openid, oauth] = await Promise.all(documents.map((name) => read(`/.well-known/${name}`)))
+    expect(openid).to.deep.equal(oauth)
+    expect(openid?.['issuer']).to.equal(server.issuer)
+    for (const [name, value] of Object.entries(openid ?? {})) {
+      if (/_(endpoint|uri)$/.test(name)) {
+        expect(value, name)
+          .to.be.a('string')
+          .and.match(new RegExp(`^${server.issuer}/`))
+      }
+    }
+  })
+
+  it('does not care what the request says of hosts (P-066, C17)', async () => {
+    const plain = (await get('/.well-known/openid-configuration')).body
+    const lies = [
+      { host: 'evil.example' },
+      { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' },
+      { forwarded: 'host=evil.example;proto=https', 'x-forwarded-port': '1' },
+      { 'x-original-url': '/evil', 'x-rewrite-url': '/evil', 'x-forwarded-prefix': '/evil' },
+      { host: 'evil.example:1', 'x-forwarded-for': '10.0.0.1', 'x-real-ip': '10.0.0.1' },
+    ]
+    for (const headers of lies) {
+      for (const name of documents) {
+        const page = await get(`/.well-known/${name}`, headers)
+        expect(page.status).to.equal(200)
+        expect(page.body, JSON.stringify(headers)).to.equal(plain)
+      }
+      const query = encode({
+        client_id: web.client_id,
+        redirect_uri: callback,
+        response_type: 'code',
+      })
+      const page = await get(`/authorize?${query}`, headers)
+      expect(page.headers.get('location') ?? '').not.to.include('evil')
+    }
+  })
+
+  it('names what there is: code, S256, iss; no implicit, hybrid or password (ASVS 10.4.4, 10.6.1, P-010, P-011)', async () => {
+    expect(await read('/.well-known/openid-configuration')).to.deep.include({
+      response_types_supported: ['code'],
+      grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+      code_challenge_methods_supported: ['S256'],
+      authorization_response_iss_parameter_supported: true,
+      token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'none'],
+      request_uri_parameter_supported: false,
+      subject_types_supported: ['public'],
+    })
+  })
+
+  it('has the public halves of usable keys, and no others (P-068, K-28)', async () => {
+    const { keys } = (await read('/jwks')) as { keys: Record<string, string>[] }
+    expect(keys.map(({ alg }) => alg)).to.include.members(['ES256', 'RS256'])
+    expect(new Set(keys.map(({ kid }) => kid)).size).to.equal(keys.length)
+    for (const key of keys) {
+      expect(key).to.include.keys('kty', 'kid', 'use', 'alg')
+      expect(key['use']).to.equal('sig')
+      expect(key['kty']).to.be.oneOf(['EC', 'RSA', 'OKP'])
+      expect(key).not.to.have.any.keys('d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth')
+    }
+    expect((await get('/jwks')).body).to.equal((await get('/jwks')).body)
+  })
+
+  it('may be cached and asked again with its ETag (K-29, R-09)', async () => {
+    for (const path of ['/jwks', ...documents.map((name) => `/.well-known/${name}`)]) {
+      const page = await get(path)
+      expect(page.headers.get('cache-control')).to.equal('public, max-age=300')
+      const etag = page.headers.get('etag') ?? ''
+      const again = await get(path, { 'if-none-match': etag })
+      expect({ status: again.status, body: again.body }).to.deep.equal({ status: 304, body: '' })
+      expect((await get(path, {}, 'HEAD')).status).to.equal(200)
+      expect((await get(path, {}, 'POST')).status).to.equal(405)
+    }
+  })
+
+  it('may be read from any origin (K-23)', async () => {
+    for (const path of ['/jwks', ...documents.map((name) => `/.well-known/${name}`)]) {
+      const page = await get(path, { origin: evil })
+      expect(page.headers.get('access-control-allow-origin')).to.be.oneOf([evil, '*'])
+      expect(page.headers.has('access-control-allow-credentials')).to.equal(false)
+    }
+  })
+
+  it('a browser app may call from its own origin, and read refusals too (K-23)', async () => {
+    const agent = createUserAgent()
+    const tokens = await tokensFor(server, spa, {}, agent)
+    const from = { origin }
+    const asForm = { 'content-type': 'application/x-www-form-urlencoded', ...from }
+    const send = (path: string, fields: Record<string, string | undefined>) =>
+      post(server, path, spa, fields, from)
+    const { access_token: token } = tokens
+    const pages = [
+      await send('/token', { grant_type: 'authorization_code', code: 'x', redirect_uri: callback }),
+      await send('/token', { grant_type: 'nonsense' }),
+      await send('/token', { grant_type: 'refresh_token', refresh_token: 'x' }),
+      await send('/token', { grant_type: 'refresh_token', refresh_token: tokens.refresh_token }),
+      await get('/userinfo', { ...from, authorization: `Bearer ${token}` }),
+      await get('/userinfo', { ...from, authorization: 'Bearer x' }),
+      await get('/userinfo', from),
+      await send('/revoke', { token }),
+      await send('/revoke', { token: 'x' }),
+      await exchange({
+        method: 'POST',
+        url: new URL(`${server.issuer}/token`),
+        headers: asForm,
+        body: '',
+      }),
+    ]
+    expect(pages.map(({ status }) => status)).to.deep.equal([
+      400, 400, 400, 200, 200, 401, 401, 200, 200, 400,
+    ])
+    for (const [i, page] of pages.entries()) {
+      expect(page.headers.get('access-control-allow-origin'), `${i}`).to.equal(origin)
+      expect(page.headers.has('access-control-allow-credentials')).to.equal(false)
+    }
+  })
+
+  it('answers preflights (K-23)', async () => {
+    for (const path of ['/token', '/userinfo', '/revoke']) {
+      const page = await get(
+        path,
+        {
+          origin,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'authorization',
+        },
+        'OPTIONS',
+      )
+      expect(page.status).to.equal(204)
+      expect(page.headers.get('access-control-allow-origin')).to.equal(origin)
+      expect(page.headers.get('access-control-allow-headers')).to.match(/authorization/i)
+    }
+  })
+
+  it('nobody else may, nor may a page call for a confidential client (K-23, P-015)', async () => {
+    const agent = createUserAgent()
+    const ofSpa = await tokensFor(server, spa, {}, agent)
+    const fields = { grant_type: 'refresh_token', refresh_token: ofSpa.refresh_token }
+    const foreign = await post(server, '/token', spa, fields, { origin: evil })
+    expect(foreign.status).to.equal(400)
+    expect(foreign.headers.has('access-control-allow-origin')).to.equal(false)
+    expect((await refresh(server, spa, ofSpa)).status, 'it was not used').to.equal(200)
+    const confidential = await post(server, '/token', web, fields, { origin })
+    expect(confidential.headers.has('access-control-allow-origin')).to.equal(false)
+    for (const path of ['/authorize', '/logout', '/account', '/interaction/x', '/']) {
+      for (const method of ['GET', 'OPTIONS']) {
+        const page = await get(path, { origin, 'access-control-request-method': 'GET' }, method)
+        expect(page.headers.has('access-control-allow-origin'), `${method} ${path}`).to.equal(false)
+      }
+    }
+  })
+})

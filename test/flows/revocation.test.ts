@@ -1,0 +1,127 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
+import { forgeries } from '../support/forgeries.ts'
+import type { Page } from '../support/http-exchange.ts'
+import {
+  expectRefusal,
+  introspect,
+  post,
+  refresh,
+  type StoryClient,
+  tokensFor,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const opaque = 'https://opaque.example.com'
+const inactive = { active: false }
+
+onEachStorage('revocation', (kind) => {
+  let server: TestServer
+  const agent = createUserAgent()
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await server.core.resources.declare(defaultTenant, {
+      identifier: opaque,
+      scopes: ['read'],
+      access_token_format: 'opaque',
+      introspection_clients: [ordersApi.client_id],
+    })
+  })
+  after(() => server?.stop())
+
+  const revoke = (client: StoryClient, token: string | undefined, fields = {}) =>
+    post(server, '/revoke', client, { token, ...fields })
+  function expectDone(page: Page) {
+    expect(page.status, page.body).to.equal(200)
+    expect(page.headers.get('content-type')).to.match(/^application\/json/)
+    expect(page.headers.get('cache-control')).to.equal('no-store')
+    expect(page.body).to.equal('{}')
+  }
+
+  const kinds = [
+    { form: 'a JWT', resource: api, scope: 'openid orders:read offline_access' },
+    { form: 'an opaque token', resource: opaque, scope: 'openid read offline_access' },
+  ]
+  for (const { form, ...asked } of kinds) {
+    for (const client of [web, spa]) {
+      it(`of ${form} by ${client.client_id} ends it at once and nothing else (P-062, K-20, K-21)`, async () => {
+        for (const token_type_hint of [undefined, 'access_token', 'refresh_token', 'nonsense']) {
+          const tokens = await tokensFor(server, client, asked, agent)
+          expect(await introspect(server, ordersApi, tokens.access_token)).to.include({
+            active: true,
+          })
+          expectDone(await revoke(client, tokens.access_token, { token_type_hint }))
+          expect(await introspect(server, ordersApi, tokens.access_token)).to.deep.equal(inactive)
+          expectDone(await revoke(client, tokens.access_token, { token_type_hint }))
+          const next = tokensIn(await refresh(server, client, tokens))
+          expect(await introspect(server, ordersApi, next.access_token)).to.include({
+            active: true,
+          })
+        }
+      })
+    }
+
+    it(`of a refresh token ends its family, ${form} included (P-062)`, async () => {
+      for (const token_type_hint of [undefined, 'refresh_token', 'access_token']) {
+        const first = await tokensFor(server, web, asked, agent)
+        const second = tokensIn(await refresh(server, web, first))
+        expectDone(await revoke(web, second.refresh_token, { token_type_hint }))
+        expectRefusal(await refresh(server, web, second), 400, 'invalid_grant')
+        for (const { access_token } of [first, second]) {
+          expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
+        }
+      }
+    })
+
+    it(`of ${form} of another client is refused and changes nothing (P-062)`, async () => {
+      const tokens = await tokensFor(server, web, asked, agent)
+      for (const stranger of [spa, machine, ordersApi]) {
+        const page = await revoke(stranger, tokens.access_token)
+        expect(page.status).to.be.oneOf([200, 400])
+        const other = await revoke(stranger, tokens.refresh_token)
+        expect(other.status).to.be.oneOf([200, 400])
+      }
+      expect(await introspect(server, web, tokens.access_token)).to.include({ active: true })
+      tokensIn(await refresh(server, web, tokens))
+    })
+  }
+
+  it('of another client’s token says so (P-062, RFC 7009 §2.1)', async () => {
+    const tokens = await tokensFor(server, web, kinds[0], agent)
+    const { access_token } = await tokensFor(server, web, kinds[1], agent)
+    for (const token of [tokens.access_token, tokens.refresh_token, access_token]) {
+      expectRefusal(await revoke(spa, token), 400, 'invalid_request')
+    }
+  })
+
+  it('of a token for userinfo closes userinfo (P-062)', async () => {
+    const { access_token } = await tokensFor(server, spa, {}, agent)
+    expect((await userinfo(server, access_token)).status).to.equal(200)
+    expectDone(await revoke(spa, access_token))
+    expect((await userinfo(server, access_token)).status).to.equal(401)
+  })
+
+  it('of what is no token of ours succeeds (P-062, K-20)', async () => {
+    const { access_token, id_token } = await tokensFor(server, web, kinds[0], agent)
+    for (const token of ['x', 'a.b.c', '\0', 'x'.repeat(5000), id_token]) {
+      expectDone(await revoke(web, token))
+    }
+    for (const [, token] of await forgeries(server, access_token))
+      expectDone(await revoke(spa, token))
+    expect(await introspect(server, web, access_token)).to.include({ active: true })
+  })
+
+  it('wants a client that authenticates, and a token (ASVS 10.4.10, P-042)', async () => {
+    const { access_token } = await tokensFor(server, web, kinds[0], agent)
+    const wrong = { ...web, client_secret: 'not-the-secret-of-it' }
+    expectRefusal(await revoke(wrong, access_token), 401, 'invalid_client')
+    expectRefusal(await post(server, '/revoke', undefined, { token: 'x' }), 400, 'invalid_request')
+    expectRefusal(await revoke(web, undefined), 400, 'invalid_request')
+    expect(await introspect(server, web, access_token)).to.include({ active: true })
+  })
+})

@@ -1,0 +1,166 @@
+import type { IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { createEdge } from '../../src/http/edge.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import { exchange, type Page } from '../support/http-exchange.ts'
+import { authorizeUrl } from '../support/protocol.ts'
+
+const evil = 'attacker.example'
+const hostile: Record<string, Record<string, string>> = {
+  Host: { host: evil },
+  'Host with a port': { host: `${evil}:1` },
+  'X-Forwarded-Host': { 'x-forwarded-host': evil },
+  'X-Forwarded-Proto': { 'x-forwarded-proto': 'ftp' },
+  'X-Forwarded-Port and -Prefix': { 'x-forwarded-port': '666', 'x-forwarded-prefix': `/${evil}` },
+  Forwarded: { forwarded: `host=${evil};proto=ftp;for=6.6.6.6` },
+  'an underscore': { x_forwarded_host: evil, x_forwarded_proto: 'ftp' },
+  'mixed case': { 'X-FORWARDED-Host': evil, 'x-Forwarded_HOST': evil },
+  'rewritten addresses': { 'x-original-url': `/${evil}`, 'x-rewrite-url': `/${evil}` },
+  'X-Forwarded-Uri': { 'x-forwarded-uri': '/healthz', 'x-original-host': evil },
+}
+
+for (const trustProxy of ['', '127.0.0.1/32']) {
+  describe(`http/edge, ${trustProxy ? 'behind a trusted proxy' : 'without a proxy'} (C17, C29, ASVS 4.1.3)`, () => {
+    let server: TestServer
+    let at: URL
+    before(async () => {
+      server = await boot('embedded', {
+        ISSUER: 'https://auth.example.com/base',
+        HOST: '127.0.0.1',
+        TRUST_PROXY: trustProxy,
+      })
+      at = new URL(`http://localhost:${server.core.config.port}`)
+      await furnish(server)
+    })
+    after(() => server?.stop())
+
+    const ask = (target: string, headers: Record<string, string>): Promise<Page> =>
+      exchange({
+        method: 'GET',
+        url: new URL(at.origin + target),
+        headers: { accept: 'text/html', ...headers },
+      })
+
+    /** Everything that an answer says, and that it says nothing of where it was asked. */
+    function expectOurs(page: Page): void {
+      const said = `${page.body} ${[...page.headers].flat().join(' ')}`
+      for (const wrong of [evil, 'ftp:', ':666', 'localhost:', '127.0.0.1']) {
+        expect(said, page.url.pathname).not.to.include(wrong)
+      }
+      const location = page.headers.get('location')
+      if (location !== null) expect(location).to.match(/^\/base\/(?!\/)/)
+    }
+
+    for (const [what, headers] of Object.entries(hostile)) {
+      it(`lets ${what} choose nothing`, async () => {
+        const discovery = await ask('/base/.well-known/openid-configuration', headers)
+        const metadata = discovery.json() as Record<string, unknown>
+        expect(metadata['issuer']).to.equal('https://auth.example.com/base')
+        for (const [name, value] of Object.entries(metadata)) {
+          if (typeof value === 'string' && name !== 'issuer') {
+            expect(value, name).to.match(/^https:\/\/auth\.example\.com\/base\//)
+          }
+        }
+        expectOurs(discovery)
+        const start = authorizeUrl(server, web)
+        const begun = await ask(`/base/authorize${start.search}`, headers)
+        expect(begun.status).to.equal(303)
+        expectOurs(begun)
+        for (const cookie of begun.headers.getSetCookie()) {
+          expect(cookie).to.match(/^__Secure-keyturn\.default\..*; path=\/base\/.*; secure/)
+        }
+        for (const path of ['/base/', '/base/account', '/base/nowhere', '/base/logout']) {
+          expectOurs(await ask(path, headers))
+        }
+      })
+    }
+
+    it('takes the path alone from the absolute form of a request', async () => {
+      const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
+      const target = `http://${evil}/base/.well-known/openid-configuration`
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: ${evil}\r\nConnection: close\r\n\r\n`)
+      const answer = await text(socket)
+      expect(answer)
+        .to.match(/^HTTP\/1.1 200 /)
+        .and.include('"issuer":"https://auth.example.com/base"')
+      expect(answer).not.to.include(evil)
+    })
+
+    it('finds nothing behind addresses that only look like ours', async () => {
+      for (const path of ['//account', '/base//account', '/base/account;x', '/base/%61ccount%00']) {
+        const page = await ask(path, {})
+        expect(page.status, path).to.equal(404)
+        expectOurs(page)
+      }
+    })
+
+    it(`logs ${trustProxy ? 'the right-most address that no proxy vouches for' : 'the peer'}`, async () => {
+      await ask('/base/nowhere', {
+        'x-forwarded-for': '6.6.6.6, 203.0.113.9',
+        'x-real-ip': '6.6.6.6',
+      })
+      const seen = server
+        .logged()
+        .split('\n')
+        .filter((line) => line.includes('"msg":"request"'))
+        .map((line) => (JSON.parse(line) as { ip: string }).ip)
+      expect(seen.at(-1)).to.equal(trustProxy ? '203.0.113.9' : '127.0.0.1')
+      expect(seen).not.to.include('6.6.6.6')
+    })
+  })
+}
+
+describe('http/edge: who called', () => {
+  const call = (peer: string, forwardedFor: string | undefined, trustProxy: string[]): string =>
+    createEdge({ issuer: 'https://auth.example.com', trustProxy }).enter({
+      url: '/',
+      headers: forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor },
+      socket: { remoteAddress: peer },
+    } as unknown as IncomingMessage)
+
+  const proxies = ['10.0.0.0/8', 'fd00::/8']
+  for (const [peer, forwarded, caller] of [
+    ['203.0.113.1', '6.6.6.6', '203.0.113.1'],
+    ['10.0.0.1', undefined, '10.0.0.1'],
+    ['10.0.0.1', '', '10.0.0.1'],
+    ['10.0.0.1', '203.0.113.9', '203.0.113.9'],
+    ['10.0.0.1', '6.6.6.6, 203.0.113.9', '203.0.113.9'],
+    ['10.0.0.1', '6.6.6.6, 203.0.113.9, 10.0.0.2', '203.0.113.9'],
+    ['10.0.0.1', '10.0.0.3,10.0.0.2', '10.0.0.3'],
+    ['10.0.0.1', 'unknown, 10.0.0.2', '10.0.0.2'],
+    ['10.0.0.1', '203.0.113.9:1234', '203.0.113.9'],
+    ['10.0.0.1', '6.6.6.6, 203.0.113.9:1234', '203.0.113.9'],
+    ['10.0.0.1', '[2001:db8::9]:1234', '2001:db8::9'],
+    ['10.0.0.1', '6.6.6.6, 1:2:3', '10.0.0.1'],
+    ['fe80::1%eth0', '6.6.6.6', 'fe80::1'],
+    ['10.0.0.1', "'; drop table", '10.0.0.1'],
+    ['::ffff:10.0.0.1', '::ffff:203.0.113.9', '203.0.113.9'],
+    ['fd00::1', '2001:db8::9', '2001:db8::9'],
+  ] as const) {
+    it(`is ${caller} for ${peer} saying "${forwarded ?? ''}" (CVE-2023-36456 class)`, () => {
+      expect(call(peer, forwarded, proxies)).to.equal(caller)
+    })
+  }
+
+  it('reads the origin form out of the absolute form', () => {
+    const edge = createEdge({ issuer: 'https://auth.example.com', trustProxy: [] })
+    for (const [target, path] of [
+      ['http://attacker.example/jwks?a=1', '/jwks?a=1'],
+      ['https://attacker.example', '/'],
+      ['*', '/'],
+      ['/jwks', '/jwks'],
+    ]) {
+      const request = {
+        url: target,
+        headers: { host: 'attacker.example' } as Record<string, string>,
+        socket: { remoteAddress: '203.0.113.1' },
+      }
+      edge.enter(request as unknown as IncomingMessage)
+      expect(request.url).to.equal(path)
+      expect(request.headers['host']).to.equal('auth.example.com')
+    }
+  })
+})

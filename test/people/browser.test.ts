@@ -1,0 +1,247 @@
+import { expect } from 'chai'
+import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
+import { boot, type TestServer } from '../support/boot.ts'
+import { launchBrowser } from '../support/browser.ts'
+import { alice, furnish } from '../support/fixtures.ts'
+import {
+  type AuthorizationRequest,
+  createRelyingParty,
+  type RelyingParty,
+} from '../support/relying-party.ts'
+import { complaintsOf, type Site, startSite } from './site.ts'
+
+describe('people: a relying party in Chromium', function () {
+  this.timeout(60_000)
+  let server: TestServer
+  let browser: Browser | undefined
+  let site: Site
+  let party: RelyingParty
+  const contexts: BrowserContext[] = []
+
+  before(async function () {
+    browser = await launchBrowser()
+    if (!browser) this.skip()
+    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    await furnish(server)
+    const client = {
+      client_id: 'shop',
+      client_name: 'Corner shop',
+      client_secret: 'the-secret-of-the-corner-shop',
+      redirect_uris: [`${site.origin}/callback`],
+      post_logout_redirect_uris: [`${site.origin}/signed-out`],
+      grant_types: ['authorization_code', 'refresh_token'],
+    }
+    await server.core.clients.declare('default', client)
+    party = await createRelyingParty({
+      issuer: server.issuer,
+      clientId: client.client_id,
+      clientSecret: client.client_secret,
+      redirectUri: `${site.origin}/callback`,
+    })
+  })
+  afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))
+  after(async () => {
+    await browser?.close()
+    await site?.stop()
+    await server?.stop()
+  })
+
+  /** A fresh profile with one tab. */
+  async function open(javaScriptEnabled = true): Promise<{ tab: Tab; complaints: string[] }> {
+    if (!browser) throw new Error('no browser')
+    const context = await browser.newContext({ javaScriptEnabled })
+    contexts.push(context)
+    context.setDefaultTimeout(10_000)
+    const tab = await context.newPage()
+    return { tab, complaints: complaintsOf(tab) }
+  }
+
+  async function signIn(tab: Tab): Promise<void> {
+    await tab.fill('#username', alice.email)
+    await tab.fill('#password', alice.password)
+    await tab.click('#sign-in')
+  }
+
+  /** Goes to the site, follows its link, signs in, consents, and is back. */
+  async function throughTheDoor(tab: Tab, request: AuthorizationRequest): Promise<URL> {
+    site.html = `<a id="enter" href="${request.url.href.replaceAll('&', '&amp;')}">Sign in</a>`
+    await tab.goto(site.origin)
+    await tab.click('#enter')
+    await signIn(tab)
+    // One of the two: whoever allowed it before is back already.
+    await tab.waitForSelector('#allow, #enter')
+    if (await tab.$('#allow')) await tab.click('#allow')
+    await tab.waitForURL((url) => url.origin === site.origin)
+    return site.visits.at(-1) as URL
+  }
+
+  for (const script of [true, false]) {
+    it(`signs in, consents, comes back and signs out, ${script ? 'with' : 'without'} script (K-09, K-24)`, async () => {
+      const { tab, complaints } = await open(script)
+      const request = await party.authorize({ scope: 'openid email', prompt: 'consent' })
+      const returned = await throughTheDoor(tab, request)
+      expect(returned.pathname).to.equal('/callback')
+      const tokens = await party.finish(request, returned)
+      expect(tokens.claims()?.['email']).to.equal(alice.email)
+
+      await tab.goto(`${server.issuer}/account`)
+      expect(await tab.textContent('#account-email')).to.equal(alice.email)
+
+      const leave = party.endSession({
+        id_token_hint: tokens.id_token as string,
+        post_logout_redirect_uri: `${site.origin}/signed-out`,
+      })
+      await tab.goto(leave.href)
+      await tab.click('#sign-out')
+      await tab.waitForURL(`${site.origin}/signed-out`)
+      await tab.goto(`${server.issuer}/account`)
+      await tab.waitForSelector('#login-form')
+      expect(complaints).to.deep.equal([])
+    })
+  }
+
+  it('signs in and out at the account page, and the back button shows nothing', async () => {
+    const { tab, complaints } = await open()
+    await tab.goto(server.issuer)
+    await tab.click('#account-link')
+    await signIn(tab)
+    await tab.waitForSelector('#account-email')
+    expect(tab.url()).to.equal(`${server.issuer}/account`)
+    await tab.click('#sign-out')
+    await tab.waitForURL(`${server.issuer}/account/signed-out`)
+    await tab.goBack()
+    await tab.waitForSelector('#login-form')
+    expect(await tab.content()).not.to.include(alice.email)
+    expect(complaints).to.deep.equal([])
+  })
+
+  it('can be driven by keyboard alone, the cursor waiting where one types', async () => {
+    const { tab } = await open()
+    await tab.goto(`${server.issuer}/account`)
+    await tab.keyboard.type(alice.email)
+    await tab.keyboard.press('Tab')
+    await tab.keyboard.type('wrong')
+    await tab.keyboard.press('Enter')
+    await tab.waitForSelector('[role=alert]')
+    await tab.keyboard.type(alice.password)
+    await tab.keyboard.press('Enter')
+    await tab.waitForSelector('#account-email')
+  })
+
+  it('takes a pasted password (ASVS 6.2.7)', async () => {
+    const { tab } = await open()
+    await tab.goto(`${server.issuer}/account`)
+    await tab.fill('#username', alice.password)
+    await tab.focus('#username')
+    await tab.keyboard.press('Control+A')
+    await tab.keyboard.press('Control+X')
+    await tab.focus('#password')
+    await tab.keyboard.press('Control+V')
+    await tab.fill('#username', alice.email)
+    await tab.click('#sign-in')
+    await tab.waitForSelector('#account-email')
+  })
+
+  it('keeps window.opener, so that a pop-up can tell the page it came from (no COOP)', async () => {
+    const { tab, complaints } = await open()
+    const request = await party.authorize({ scope: 'openid', prompt: 'login consent' })
+    site.html =
+      `<button id="enter" onclick="window.open('${request.url.href}','','popup')">Sign in</button>` +
+      "<p id=got></p><script>addEventListener('message',e=>got.textContent=e.data);" +
+      "if(opener){opener.postMessage(location.href,'*')}</script>"
+    await tab.goto(site.origin)
+    const [popup] = await Promise.all([tab.waitForEvent('popup'), tab.click('#enter')])
+    await signIn(popup)
+    await popup.click('#allow')
+    await tab.waitForFunction("document.getElementById('got').textContent !== ''")
+    const returned = new URL((await tab.textContent('#got')) ?? '')
+    expect((await party.finish(request, returned)).access_token).to.be.a('string')
+    expect(complaints).to.deep.equal([])
+  })
+
+  for (const script of [true, false]) {
+    it(`posts the answer to the client (form_post), ${script ? 'by itself' : 'by its button'}`, async () => {
+      const { tab, complaints } = await open(script)
+      const request = await party.authorize({ response_mode: 'form_post', prompt: 'consent' })
+      await tab.goto(request.url.href)
+      await signIn(tab)
+      await tab.click('#allow')
+      if (!script) await tab.click('button[type=submit]')
+      await tab.waitForURL(`${site.origin}/callback`)
+      const returned = site.visits.findLast(({ pathname }) => pathname === '/callback')
+      expect(returned?.searchParams.get('state')).to.equal(request.state)
+      expect(returned?.searchParams.get('iss')).to.equal(server.issuer)
+      expect(returned?.searchParams.get('code')).to.be.a('string')
+      expect(complaints).to.deep.equal([])
+    })
+  }
+
+  it('is framed by nobody, on no page (C24, P-014)', async () => {
+    const { tab } = await open()
+    await tab.goto(`${server.issuer}/account`)
+    await signIn(tab)
+    await tab.waitForSelector('#account-email')
+    const { url } = await party.authorize({ prompt: 'consent' })
+    await tab.goto(url.href)
+    const consent = tab.url()
+    for (const address of [
+      '/',
+      '/account',
+      '/account/signed-out',
+      '/logout',
+      '/logout/success',
+      '/nowhere',
+      '/authorize',
+      '/authorize/unknown',
+      '/interaction/unknown',
+      '/token',
+      '/userinfo',
+      '/jwks',
+      '/.well-known/openid-configuration',
+      '/assets/keyturn.svg',
+      consent.slice(server.issuer.length),
+    ]) {
+      const blocked = tab.waitForEvent('console', {
+        predicate: (message) =>
+          /frame-ancestors|X-Frame-Options|Refused to (display|frame)|Framing/.test(message.text()),
+      })
+      site.html = `<iframe src="${server.issuer}${address}"></iframe>`
+      await tab.goto(site.origin)
+      expect((await blocked).type(), address).to.equal('error')
+      const framed = tab.frames()[1]
+      expect(await framed?.content().catch(() => ''), address).not.to.include('kt-page')
+    }
+  })
+
+  it('takes no form from another site, wherever it is sent (C23)', async () => {
+    const { tab } = await open()
+    await tab.goto(`${server.issuer}/account`)
+    await signIn(tab)
+    await tab.waitForSelector('#account-email')
+    const csrf = (await tab.getAttribute('[name=csrf]', 'value')) ?? ''
+    const { url } = await party.authorize({ prompt: 'consent' })
+    await tab.goto(url.href)
+    const consent = tab.url()
+    const token = (await tab.getAttribute('[name=csrf]', 'value')) ?? ''
+    for (const [action, fields, expected] of [
+      [`${consent}/consent`, { csrf: token, decision: 'allow' }, 400],
+      [`${consent}/abort`, { csrf: token }, 400],
+      [`${consent}/login`, { csrf: token, username: alice.email, password: alice.password }, 400],
+      [`${server.issuer}/logout/confirm`, { xsrf: 'x', logout: 'yes' }, 403],
+      [`${server.issuer}/account/sign-out`, { csrf }, 303],
+    ] as const) {
+      const inputs = Object.entries(fields)
+        .map(([name, value]) => `<input name="${name}" value="${value}">`)
+        .join('')
+      site.html = `<form method="post" action="${action}">${inputs}</form><script>document.forms[0].submit()</script>`
+      const answered = tab.waitForResponse((response) => response.request().method() === 'POST')
+      await tab.goto(site.origin)
+      expect((await answered).status(), action).to.equal(expected)
+      await tab.waitForURL((now) => now.origin === server.issuer)
+    }
+    await tab.goto(`${server.issuer}/account`)
+    expect(await tab.textContent('#account-email'), 'still signed in').to.equal(alice.email)
+    await tab.goto(consent)
+    await tab.waitForSelector('#allow')
+  })
+})

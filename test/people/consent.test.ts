@@ -1,0 +1,147 @@
+import { expect } from 'chai'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
+import { expectReturned, signIn } from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { arrive, arriveSignedIn, headingOf, textOf } from './story.ts'
+
+const native = {
+  client_id: 'native',
+  client_name: 'Example phone app',
+  application_type: 'native',
+  redirect_uris: ['com.example.app:/callback', 'http://127.0.0.1/callback'],
+  token_endpoint_auth_method: 'none',
+}
+
+const remote = {
+  client_id: 'remote',
+  client_name: 'Example site',
+  client_uri: 'https://www.example.com/',
+  policy_uri: 'https://www.example.com/privacy',
+  redirect_uris: ['https://app.example.com:8443/callback'],
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'none',
+}
+
+onEachStorage('people: consent', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await server.core.clients.declare('default', native)
+    await server.core.clients.declare('default', remote)
+  })
+  after(() => server?.stop())
+
+  it('names client, person, scopes in words, resource, duration and redirect host (ASVS 10.7.2, P-089)', async () => {
+    const { page } = await arriveSignedIn(server, remote, {
+      redirect_uri: remote.redirect_uris[0],
+      scope: 'openid email offline_access orders:read',
+      resource: api,
+      prompt: 'consent',
+    })
+    expect(headingOf(page)).to.equal('Allow Example site to use your account?')
+    for (const said of [
+      `${alice.name} ${alice.email}`,
+      'Recognise you',
+      'See your e-mail address',
+      'At Orders it can',
+      'orders:read',
+      'while you are away',
+    ]) {
+      expect(textOf(page)).to.include(said)
+    }
+    expect(textOf(page)).to.not.include('orders:write')
+    expect(page.root.querySelector('#redirect-host')?.textContent).to.equal('app.example.com:8443')
+    expect(page.root.querySelectorAll('[role=note]')).to.deep.equal([])
+  })
+
+  it('warns of a client that lives on the own machine alone (P-089)', async () => {
+    const { page } = await arriveSignedIn(server, spa)
+    expect(page.root.querySelector('#redirect-host')?.textContent).to.equal('localhost:9')
+    expect(textOf(page)).to.include('runs on your own computer')
+  })
+
+  it('tells the client when a person says no, with state and iss, and asks again next time', async () => {
+    const { agent, page } = await arriveSignedIn(server, web)
+    const answer = await agent.submit(page, { button: '#deny' })
+    expect(answer.status, 'P-013').to.equal(303)
+    expectReturned(await agent.follow(answer), 'access_denied')
+    const again = await arrive(server, web, {}, agent)
+    expect(headingOf(again.page)).to.match(/^Allow/)
+  })
+
+  it('takes anything but "allow" for a no', async () => {
+    const { agent, page } = await arriveSignedIn(server, web)
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const answer = await agent.post(`${page.url.href}/consent`, { csrf, decision: 'Allow' })
+    expectReturned(await agent.follow(answer), 'access_denied')
+  })
+
+  it('remembers what was allowed, also in another browser', async () => {
+    await signIn(server, spa)
+    const { page } = await arriveSignedIn(server, spa)
+    expect(page.location?.searchParams.get('code')).to.be.a('string')
+  })
+
+  it('asks again for a wider scope and for another resource, and shows the whole of it', async () => {
+    const agent = createUserAgent()
+    await signIn(server, spa, { scope: 'openid' }, agent)
+    const wider = await arrive(server, spa, { scope: 'openid email' }, agent)
+    expect(headingOf(wider.page)).to.match(/^Allow/)
+    expect(textOf(wider.page)).to.include('Recognise you').and.include('e-mail address')
+    await agent.submit(wider.page)
+    const resource = await arrive(
+      server,
+      spa,
+      { scope: 'openid orders:read', resource: api },
+      agent,
+    )
+    expect(textOf(resource.page)).to.include('At Orders it can')
+    const known = await arrive(server, spa, { scope: 'openid email' }, agent)
+    expect(known.page.location?.searchParams.get('code')).to.be.a('string')
+  })
+
+  it('does not give what prompt=none asks for the first time (ASVS 10.4.7)', async () => {
+    const agent = createUserAgent()
+    await signIn(server, web, {}, agent)
+    const { page } = await arrive(
+      server,
+      web,
+      { prompt: 'none', scope: 'openid orders:write', resource: api },
+      agent,
+    )
+    expectReturned(page, 'consent_required')
+  })
+
+  it('asks a native client each time, since nobody can vouch for it (ASVS 10.7.1, RFC 8252 §8.6)', async () => {
+    const agent = createUserAgent()
+    for (const redirect_uri of ['com.example.app:/callback', 'http://127.0.0.1:51234/callback']) {
+      const { page } =
+        redirect_uri === 'com.example.app:/callback'
+          ? await arriveSignedIn(server, native, { redirect_uri }, agent)
+          : await arrive(server, native, { redirect_uri }, agent)
+      expect(headingOf(page)).to.match(/^Allow Example phone app/)
+      const host = page.root.querySelector('#redirect-host')?.textContent
+      expect(host).to.equal(redirect_uri.startsWith('com') ? 'com.example.app' : '127.0.0.1:51234')
+      const answer = await agent.submit(page)
+      const back = await agent.get(answer.location ?? '')
+      expect(back.location?.href).to.match(
+        /^(com\.example\.app:\/callback|http:\/\/127\.0\.0\.1:51234\/callback)\?code=/,
+      )
+    }
+    const silent = await arrive(
+      server,
+      native,
+      { redirect_uri: 'com.example.app:/callback', prompt: 'none' },
+      agent,
+    )
+    expect(silent.page.location?.searchParams.get('error')).to.equal('interaction_required')
+  })
+
+  it('never shows a form for parameters that would end elsewhere (P-003)', async () => {
+    const { page } = await arrive(server, web, { redirect_uri: `${callback}/elsewhere` })
+    expect(page.status).to.equal(400)
+    expect(page.root.querySelectorAll('form')).to.deep.equal([])
+  })
+})

@@ -1,0 +1,158 @@
+import { expect } from 'chai'
+import type { Browser, Page as Tab } from 'playwright-core'
+import { boot, type TestServer } from '../support/boot.ts'
+import { launchBrowser } from '../support/browser.ts'
+import { alice, api, furnish } from '../support/fixtures.ts'
+import { authorizeUrl } from '../support/protocol.ts'
+import { complaintsOf, type Site, startSite } from './site.ts'
+
+const payloads = [
+  '<script>alert(1)</script>',
+  '</title><script>alert(1)</script>',
+  '"><script>alert(1)</script>',
+  "'><img src=x onerror=alert(1)>",
+  '"><svg onload=alert(1)>',
+  '" autofocus onfocus="alert(1)',
+  "' autofocus onfocus='alert(1)",
+  '` onmouseover=alert(1) `',
+  'JaVaScRiPt:alert(1)',
+  '</textarea></style></script><iframe srcdoc="<script>parent.alert(1)</script>">',
+  '<!--><img src=x onerror=alert(1)>-->',
+  '&lt;script&gt;alert(1)&lt;/script&gt;',
+  '<base href="https://attacker.example/">',
+  '<meta http-equiv="refresh" content="0;url=https://attacker.example/">',
+  '<link rel=stylesheet href="https://attacker.example/x.css">',
+  '<form action="https://attacker.example/"><button>Sign in</button></form>',
+  '<a href="javascript:alert(1)" autofocus>x</a>',
+  '<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>',
+  '\u202E<img src=x onerror=alert(1)>\u2066',
+  '${alert(1)}{{constructor.constructor("alert(1)")()}}',
+]
+
+describe('people: hostile text on every page, in Chromium (C12, P-071)', function () {
+  this.timeout(60_000)
+  let server: TestServer
+  let browser: Browser | undefined
+  let site: Site
+  let tab: Tab
+  let complaints: string[]
+
+  before(async function () {
+    browser = await launchBrowser()
+    if (!browser) this.skip()
+    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    await furnish(server)
+  })
+  after(async () => {
+    await browser?.close()
+    await site?.stop()
+    await server?.stop()
+  })
+  beforeEach(async () => {
+    tab = (await browser?.newPage()) as Tab
+    tab.setDefaultTimeout(10_000)
+    complaints = complaintsOf(tab)
+  })
+  afterEach(() => tab?.context().close())
+
+  /** That the page is the one we wrote, with the text in it as text. */
+  async function expectHarmless(what: string): Promise<void> {
+    const foreign = await tab.evaluate(
+      `[...document.querySelectorAll('script, iframe, svg, math, base, meta[http-equiv], [onerror], [onload], [onfocus]')].map(e => e.outerHTML)`,
+    )
+    expect(foreign, what).to.deep.equal([])
+    const links = await tab.evaluate<string[]>(
+      `[...document.querySelectorAll('[href], [src], [action]')].map(e => e.href || e.src || e.action)`,
+    )
+    for (const link of links)
+      expect(link, what).to.match(/^(http:\/\/localhost:\d+\/|https:\/\/www\.example\.com\/)/)
+    // A page may answer with an error status, which the console tells.
+    expect(
+      complaints.filter((each) => !each.startsWith('Failed to load resource')),
+      what,
+    ).to.deep.equal([])
+    complaints.length = 0
+  }
+
+  for (const [i, payload] of payloads.entries()) {
+    it(`keeps ${JSON.stringify(payload)} a text`, async () => {
+      const [email, clientId] = [`person-${i}@example.com`, `client-${i}`]
+      await server.core.accounts.declare('default', {
+        email,
+        name: payload,
+        password: alice.password,
+      })
+      await server.core.resources.declare('default', {
+        identifier: `${api}/${i}`,
+        name: payload,
+        scopes: ['orders:read'],
+      })
+      const client = {
+        client_id: clientId,
+        client_name: payload,
+        client_uri: 'https://www.example.com/',
+        redirect_uris: [`${site.origin}/callback`],
+        post_logout_redirect_uris: [`${site.origin}/callback`],
+        token_endpoint_auth_method: 'none',
+      }
+      await server.core.clients.declare('default', client)
+      const at = (fields: Record<string, string>) =>
+        authorizeUrl(server, client, { redirect_uri: `${site.origin}/callback`, ...fields }).href
+
+      for (const [name, url] of Object.entries({
+        scope: at({ scope: `openid ${payload}` }),
+        client_id: at({ client_id: payload }),
+        redirect_uri: at({ redirect_uri: payload }),
+        response_type: at({ response_type: payload }),
+        resource: at({ resource: payload }),
+        path: `${server.issuer}/${encodeURIComponent(payload)}`,
+        logout: `${server.issuer}/logout?client_id=${encodeURIComponent(payload)}`,
+        hint: `${server.issuer}/logout?id_token_hint=${encodeURIComponent(payload)}`,
+      })) {
+        await tab.goto(url)
+        if (tab.url().startsWith(server.issuer)) await expectHarmless(name)
+        complaints.length = 0
+      }
+
+      await tab.goto(
+        at({
+          login_hint: payload,
+          ui_locales: payload,
+          state: payload,
+          nonce: payload,
+          scope: 'openid orders:read',
+          resource: `${api}/${i}`,
+          acr_values: payload,
+        }),
+      )
+      expect(await tab.inputValue('#username')).to.equal(payload)
+      await expectHarmless('login_hint')
+      await tab.fill('#username', payload)
+      await tab.click('#sign-in')
+      expect(await tab.inputValue('#username')).to.equal(payload)
+      await expectHarmless('username')
+      await tab.fill('#username', email)
+      await tab.fill('#password', alice.password)
+      await tab.click('#sign-in')
+      await tab.waitForSelector('#allow')
+      expect(await tab.textContent('h1')).to.include(payload)
+      await expectHarmless('client_name, resource name, account name')
+      await tab.click('#allow')
+      await tab.waitForURL((url) => url.origin === site.origin)
+      expect(new URL(tab.url()).searchParams.get('state')).to.equal(payload)
+
+      await tab.goto(at({ response_mode: 'form_post', prompt: 'none', state: payload }))
+      await tab.waitForURL(`${site.origin}/callback`)
+      expect(
+        site.visits.findLast(({ search }) => search !== '')?.searchParams.get('state'),
+      ).to.equal(payload)
+
+      await tab.goto(`${server.issuer}/account`)
+      expect(await tab.textContent('main')).to.include(payload)
+      await expectHarmless('account name')
+      await tab.goto(`${server.issuer}/logout?client_id=${clientId}`)
+      expect(await tab.textContent('main')).to.include(payload)
+      await expectHarmless('sign out')
+    })
+  }
+})

@@ -1,0 +1,240 @@
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import { exchange, type Page } from '../support/http-exchange.ts'
+import { authorizeUrl, codeFor, signIn } from '../support/protocol.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { arrive, arriveSignedIn, credentials, expectFault, headingOf, type Visit } from './story.ts'
+
+const csrfOf = (page: Page) => page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+
+describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  /** That a browser has nothing to show for what it tried. */
+  async function expectNobody(agent: UserAgent): Promise<void> {
+    const { page } = await arrive(server, web, { prompt: 'none' }, agent)
+    expect(page.location?.searchParams.get('error')).to.equal('login_required')
+  }
+
+  /** A request as a browser would send it, with a body of choice. */
+  async function raw(
+    { agent, page }: Visit,
+    step: string,
+    type: string,
+    body: string,
+  ): Promise<Page> {
+    const url = new URL(`${page.url.href}/${step}`)
+    const cookie = await agent.jar.getCookieString(url.href)
+    const headers = { cookie, 'content-type': type, accept: 'text/html', origin: url.origin }
+    return exchange({ method: 'POST', url, headers, body })
+  }
+
+  for (const step of ['login', 'password', 'consent', 'abort']) {
+    it(`does nothing for an empty body, a wrong type or a JSON array at ${step}`, async () => {
+      const visit = await arrive(server, web)
+      const csrf = csrfOf(visit.page)
+      for (const [type, body] of [
+        ['application/x-www-form-urlencoded', ''],
+        ['application/json', '[]'],
+        ['application/json', JSON.stringify([{ csrf, ...credentials, decision: 'allow' }])],
+        ['application/json', JSON.stringify({ csrf, ...credentials, decision: 'allow' })],
+        ['text/plain', `csrf=${csrf}&username=${alice.email}&password=${alice.password}`],
+        ['multipart/form-data; boundary=x', `--x\r\n\r\n--x--`],
+        ['', `csrf=${csrf}`],
+      ] as const) {
+        expectFault(await raw(visit, step, type, body), 403, /could not make sure/)
+      }
+      const doubled = await raw(
+        visit,
+        step,
+        'application/x-www-form-urlencoded',
+        `csrf=${csrf}&csrf=${csrf}`,
+      )
+      expectFault(doubled, 400, /cannot be followed/)
+      await expectNobody(visit.agent)
+      const again = await visit.agent.get(visit.page.url)
+      expect(again.root.querySelector('form')?.id, 'still open').to.equal('login-form')
+    })
+  }
+
+  it('refuses consent before sign-in, and sign-in after it', async () => {
+    const { agent, page } = await arrive(server, web)
+    const early = await agent.post(`${page.url.href}/consent`, {
+      csrf: csrfOf(page),
+      decision: 'allow',
+    })
+    expectFault(early, 400, /has expired/)
+    await expectNobody(agent)
+
+    const { agent: other, page: consent } = await arriveSignedIn(server, web)
+    for (const step of ['login', 'password']) {
+      const late = await other.post(`${consent.url.href}/${step}`, {
+        csrf: csrfOf(consent),
+        ...credentials,
+        new_password: alice.password,
+        confirm_password: alice.password,
+      })
+      expectFault(late, 400, /has expired/)
+    }
+  })
+
+  it('gives no code to whoever opens the address to return to too early', async () => {
+    const { agent, page } = await arrive(server, web)
+    const uid = page.url.pathname.split('/').at(-1)
+    const resumed = await agent.get(`${server.issuer}/authorize/${uid}`)
+    const shown = await agent.follow(resumed)
+    expect(shown.location?.searchParams.has('code') ?? false).to.equal(false)
+    expect(shown.root.querySelector('form')?.id).to.equal('login-form')
+
+    const { agent: signedIn, page: consent } = await arriveSignedIn(server, web)
+    const next = consent.url.pathname.split('/').at(-1)
+    const unasked = await signedIn.follow(await signedIn.get(`${server.issuer}/authorize/${next}`))
+    expect(headingOf(unasked), 'asks again').to.match(/^Allow/)
+  })
+
+  it('takes no submission twice', async () => {
+    const { agent, page } = await arrive(server, web)
+    await agent.follow(await agent.submit(page, { fields: credentials }))
+    expectFault(await agent.submit(page, { fields: credentials }), 400, /has expired/)
+
+    const consent = await arriveSignedIn(server, web)
+    await consent.agent.follow(await consent.agent.submit(consent.page))
+    expectFault(await consent.agent.submit(consent.page), 400, /has expired/)
+    const resume = `${server.issuer}/authorize/${consent.page.url.pathname.split('/').at(-1)}`
+    const replayed = await consent.agent.get(resume)
+    expect(replayed.status).to.equal(400)
+    expect(replayed.location).to.equal(undefined)
+  })
+
+  it('keeps the parameters of a request as they were at the start (C6)', async () => {
+    const { agent, page } = await arrive(server, web)
+    const action = new URL(page.url)
+    action.search = '?redirect_uri=https://attacker.example/&scope=openid+email&client_id=spa'
+    action.pathname += '/login'
+    const login = await agent.post(action, {
+      csrf: csrfOf(page),
+      ...credentials,
+      redirect_uri: 'https://attacker.example/',
+      client_id: 'spa',
+      scope: 'openid email profile',
+    })
+    const consent = await agent.follow(login)
+    const returned =
+      consent.location === undefined
+        ? await agent.get((await agent.submit(consent)).location ?? '')
+        : consent
+    expect(returned.location?.href).to.match(/^http:\/\/localhost:9\/callback\?code=/)
+  })
+})
+
+describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  it('is not continued in another browser, at any step', async () => {
+    const attacker = await arrive(server, web)
+    const victim = createUserAgent()
+    for (const step of ['', '/login', '/password', '/consent']) {
+      const seen = await victim.follow(await victim.get(attacker.page.url.href + step))
+      expectFault(seen, 400, /has expired/)
+      const sent = await victim.post(`${attacker.page.url.href}${step || '/login'}`, {
+        csrf: csrfOf(attacker.page),
+        ...credentials,
+      })
+      expectFault(sent, 400, /has expired/)
+    }
+    const uid = attacker.page.url.pathname.split('/').at(-1)
+    expectFault(await victim.get(`${server.issuer}/authorize/${uid}`), 400, /has expired/)
+  })
+
+  it('goes by the cookie, and by the address as well', async () => {
+    const [one, other] = [await arrive(server, web), await arrive(server, web)]
+    const cookie = await one.agent.jar.getCookieString(one.page.url.href)
+    expect(cookie).to.include('keyturn.default.interaction=')
+    const crossed = await exchange({
+      method: 'GET',
+      url: other.page.url,
+      headers: { cookie, accept: 'text/html' },
+    })
+    expectFault(crossed, 400, /has expired/)
+  })
+
+  it('signs nobody in as the attacker: the way back needs the cookie of the browser (login CSRF, C23)', async () => {
+    const attacker = await arrive(server, web)
+    const login = await attacker.agent.submit(attacker.page, { fields: credentials })
+    const victim = createUserAgent()
+    expectFault(await victim.get(login.location ?? ''), 400, /has expired/)
+    expect(await victim.cookies(server.issuer)).to.deep.equal([])
+  })
+
+  it('does not mix two interactions of one browser', async () => {
+    const agent = createUserAgent()
+    const first = await arrive(server, web, {}, agent)
+    const second = await arrive(server, web, {}, agent)
+    const crossed = await agent.post(`${first.page.url.href}/login`, {
+      csrf: csrfOf(second.page),
+      ...credentials,
+    })
+    expectFault(crossed, 403, /could not make sure/)
+    const one = await agent.submit(first.page, { fields: credentials })
+    expect(one.status, 'two tabs, each its own').to.equal(303)
+  })
+
+  it('changes the session at sign-in: a planted cookie opens nothing (C6, ASVS 7.2.4)', async () => {
+    const attacker = createUserAgent()
+    await attacker.get(`${server.issuer}/logout`)
+    const planted = await attacker.cookies(server.issuer)
+    const victim = createUserAgent()
+    for (const cookie of planted) await victim.jar.setCookie(cookie, server.issuer)
+    expect(planted.map(({ key }) => key)).to.include('keyturn.default.session')
+    await signIn(server, web, {}, victim)
+    const now = (await victim.cookies(server.issuer)).find(
+      ({ key }) => key === 'keyturn.default.session',
+    )
+    const then = planted.find(({ key }) => key === 'keyturn.default.session')
+    expect(now?.value).to.be.a('string').and.not.equal(then?.value)
+    const { page } = await arrive(server, web, { prompt: 'none' }, attacker)
+    expect(page.location?.searchParams.get('error')).to.equal('login_required')
+  })
+
+  it('gives another cookie at each sign-in, and accepts none that was changed (ASVS 7.2.1, 7.2.2)', async () => {
+    const cookies = new Set<string>()
+    const agent = createUserAgent()
+    for (let time = 0; time < 3; time++) {
+      await signIn(server, web, { prompt: 'login' }, agent)
+      const session = (await agent.cookies(server.issuer)).find(
+        ({ key }) => key === 'keyturn.default.session',
+      )
+      cookies.add(session?.value ?? '')
+      expect(session?.value, 'ASVS 7.2.3').to.match(/^[\w-]{43,}$/)
+    }
+    expect([...cookies]).to.have.length(3)
+    const all = await agent.cookies(server.issuer)
+    const session = all.find(({ key }) => key === 'keyturn.default.session')
+    const sig = all.find(({ key }) => key === 'keyturn.default.session.sig')
+    const changed = `${session?.value.startsWith('A') ? 'B' : 'A'}${session?.value.slice(1)}`
+    for (const cookie of [
+      `${session?.key}=${changed}; ${sig?.key}=${sig?.value}`,
+      `${session?.key}=${session?.value}`,
+      `${session?.key}=${session?.value}; ${sig?.key}=x`,
+    ]) {
+      const answer = await exchange({
+        method: 'GET',
+        url: authorizeUrl(server, web, { prompt: 'none' }),
+        headers: { cookie, accept: 'text/html' },
+      })
+      expect(answer.location?.searchParams.get('error'), cookie).to.equal('login_required')
+    }
+    expect(await codeFor(server, web, {}, agent), 'the real one still works').to.be.a('string')
+  })
+})

@@ -1,0 +1,245 @@
+import { install } from '@sinonjs/fake-timers'
+import { expect } from 'chai'
+import { newHandle } from '../../src/secrets/handle.ts'
+import { type Session, sidOf } from '../../src/sessions/session.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { someAccount, someClient, someFamily, someSession } from '../support/people.ts'
+
+onEachStorage('sessions', (kind) => {
+  let nodes: Nodes
+  let accountId: string
+  let app: string
+  let shop: string
+  before(async () => {
+    nodes = await openNodes(kind)
+    accountId = await someAccount(nodes.a)
+    app = await someClient(nodes.a)
+    shop = await someClient(nodes.a)
+  })
+  after(() => nodes?.close())
+
+  const byHandle = (handle: string) => nodes.b.sessions.byHandle(defaultTenant, handle)
+  const save = (
+    session: Session,
+    handle: string,
+    known: string[] = [],
+    dropped: string[] = [],
+    node = nodes.a,
+  ) => node.sessions.save(defaultTenant, session, handle, known, dropped)
+  const got = (session: Session, clientId: string, persistsLogout = false) => ({
+    [clientId]: { sid: sidOf(session.uid, clientId), persistsLogout },
+  })
+  /** Whether a token of a minute ago is void. */
+  const sidIsDenied = async (session: Session, clientId: string) => {
+    await nodes.b.denials.start()
+    return nodes.b.denials.anyDenies(
+      defaultTenant,
+      [{ kind: 'session', subject: sidOf(session.uid, clientId) }],
+      Math.floor(Date.now() / 1000) - 60,
+    )
+  }
+
+  async function saved(
+    members: Partial<Session> = {},
+  ): Promise<{ session: Session; handle: string }> {
+    const session = someSession({ accountId, ...members })
+    const handle = newHandle()
+    expect(await save(session, handle)).to.equal('saved')
+    return { session, handle }
+  }
+
+  it('come back as they were saved, by handle and by uid', async () => {
+    const plain = someSession()
+    const session = someSession({
+      accountId,
+      loginAt: plain.createdAt - 5,
+      acr: 'urn:one',
+      amr: ['pwd', 'otp'],
+      transient: true,
+      state: { secret: 'of a log-out', clientId: 'x' },
+    })
+    session.clients = got(session, app, true)
+    for (const each of [plain, session]) {
+      const handle = newHandle()
+      await save(each, handle)
+      const back = await byHandle(handle)
+      expect(back).to.deep.equal({ ...each, createdAt: back?.createdAt })
+      expect(back?.createdAt).to.be.closeTo(each.createdAt, 5)
+      expect(await nodes.b.sessions.byUid(defaultTenant, each.uid)).to.deep.equal(back)
+      expect(await nodes.b.sessions.byHandle('other', handle)).to.equal(undefined)
+    }
+  })
+
+  it('keep the state of a log-out sealed', async () => {
+    const { session } = await saved({ state: { secret: 'plain words' } })
+    const [row] = await nodes.a.database.query('select * from sessions where uid = $1', [
+      session.uid,
+    ])
+    expect(JSON.stringify(row)).to.not.contain('plain words')
+  })
+
+  it('are saved again under the same handle', async () => {
+    const { session, handle } = await saved()
+    expect(await save({ ...session, acr: 'two' }, handle)).to.equal('saved')
+    expect((await byHandle(handle))?.acr).to.equal('two')
+  })
+
+  it('change their handle: the old one is void at once (ASVS 7.2.4)', async () => {
+    const { session, handle } = await saved()
+    const next = newHandle()
+    expect(await save(session, next, [handle])).to.equal('saved')
+    expect(await byHandle(handle)).to.equal(undefined)
+    expect((await byHandle(next))?.uid).to.equal(session.uid)
+  })
+
+  it('whose handle was changed by another request are superseded, nothing is overwritten', async () => {
+    const { session, handle } = await saved()
+    const winner = newHandle()
+    const loser = newHandle()
+    expect(await save({ ...session, acr: 'winner' }, winner, [handle])).to.equal('saved')
+    expect(await save({ ...session, acr: 'loser' }, loser, [handle], [], nodes.b)).to.equal(
+      'superseded',
+    )
+    expect(await byHandle(loser)).to.equal(undefined)
+    expect((await byHandle(winner))?.acr).to.equal('winner')
+    expect(await save({ ...session, acr: 'old' }, handle), 'under the old handle').to.equal(
+      'superseded',
+    )
+    expect(await byHandle(handle)).to.equal(undefined)
+  })
+
+  it('change their handle once for 20 at once over two nodes', async () => {
+    const { session, handle } = await saved()
+    const handles = Array.from({ length: 20 }, newHandle)
+    const tally = await raceOver(nodes, 20, (node, i) =>
+      save(session, handles[i] as string, [handle], [], node),
+    )
+    expect(tally).to.deep.equal({ saved: 1, superseded: 19 })
+    const found = await Promise.all(handles.map(byHandle))
+    expect(found.filter((each) => each !== undefined)).to.have.length(1)
+  })
+
+  it('cannot be taken over by somebody who knows the uid alone', async () => {
+    const { session, handle } = await saved()
+    expect(await save({ ...session, accountId: undefined }, newHandle())).to.equal('superseded')
+    expect((await byHandle(handle))?.accountId).to.equal(accountId)
+  })
+
+  it('merge what two overlapping requests got for their clients', async () => {
+    const { session, handle } = await saved()
+    const requests = [app, shop].map((clientId, i) =>
+      save({ ...session, clients: got(session, clientId) }, handle, [], [], i ? nodes.b : nodes.a),
+    )
+    expect(await Promise.all(requests)).to.deep.equal(['saved', 'saved'])
+    expect((await byHandle(handle))?.clients).to.deep.equal({
+      ...got(session, app),
+      ...got(session, shop),
+    })
+  })
+
+  it('that were superseded still add what their client got: log-out forgets nobody', async () => {
+    const { session, handle } = await saved()
+    const next = newHandle()
+    await save({ ...session, clients: got(session, app) }, next, [handle])
+    const outcome = await save({ ...session, clients: got(session, shop) }, newHandle(), [handle])
+    expect(outcome).to.equal('superseded')
+    expect((await byHandle(next))?.clients).to.have.all.keys(app, shop)
+  })
+
+  it('remember offline_access of a client for good', async () => {
+    const { session, handle } = await saved()
+    await save({ ...session, clients: got(session, app, true) }, handle)
+    await save({ ...session, clients: got(session, app, false) }, handle)
+    expect((await byHandle(handle))?.clients[app]?.persistsLogout).to.equal(true)
+  })
+
+  it('that ended are not found, and stay ended whatever is saved later', async () => {
+    const { session, handle } = await saved()
+    await nodes.a.sessions.end(defaultTenant, session.uid, 'signed_out')
+    expect(await byHandle(handle)).to.equal(undefined)
+    expect(await nodes.b.sessions.byUid(defaultTenant, session.uid)).to.equal(undefined)
+    for (const again of [handle, newHandle()]) {
+      const late = { ...session, clients: got(session, app) }
+      expect(await save(late, again, [handle], [], nodes.b)).to.equal('ended')
+      expect(await byHandle(again)).to.equal(undefined)
+    }
+    const clients = await nodes.a.database.query(
+      'select 1 from session_clients where session_uid = $1',
+      [session.uid],
+    )
+    expect(clients, 'nothing is added to an ended session').to.deep.equal([])
+  })
+
+  it('end once, whatever is saved at the same moment', async () => {
+    for (let round = 0; round < 5; round++) {
+      const { session, handle } = await saved()
+      const outcomes = await raceOver(nodes, 10, async (node, i) =>
+        i === 5
+          ? node.sessions.end(defaultTenant, session.uid, 'signed_out')
+          : save({ ...session, clients: got(session, i % 2 ? app : shop) }, handle, [], [], node),
+      )
+      expect(outcomes['undefined'], 'the end').to.equal(1)
+      expect(await byHandle(handle)).to.equal(undefined)
+      const late = await nodes.a.database.query<{ client_id: string }>(
+        'select client_id from session_clients where session_uid = $1',
+        [session.uid],
+      )
+      for (const { client_id } of late) {
+        expect(await sidIsDenied(session, client_id), 'who got in was signed out').to.equal(true)
+      }
+    }
+  })
+
+  it('take bound families and tokens with them, and leave those of offline_access', async () => {
+    const { session, handle } = await saved()
+    const clients = { ...got(session, app), ...got(session, shop, true) }
+    await save({ ...session, clients }, handle)
+    const sessionUid = session.uid
+    const bound = await someFamily(nodes.a, { sessionUid, endsWithSession: true })
+    const offline = await someFamily(nodes.a, { sessionUid, endsWithSession: false })
+    await nodes.a.sessions.end(defaultTenant, session.uid, 'signed_out')
+    const { families } = nodes.b
+    expect(await families.find(defaultTenant, bound.token)).to.equal(undefined)
+    expect(await families.find(defaultTenant, offline.token)).to.not.equal(undefined)
+    expect(await sidIsDenied(session, app)).to.equal(true)
+    expect(await sidIsDenied(session, shop)).to.equal(false)
+  })
+
+  it('that a client was signed out of end its bound families and forget it alone', async () => {
+    const { session, handle } = await saved()
+    const clients = { ...got(session, app), ...got(session, shop) }
+    await save({ ...session, clients }, handle)
+    const own = { sessionUid: session.uid, endsWithSession: true }
+    const dropped = await someFamily(nodes.a, { ...own, clientId: app })
+    const kept = await someFamily(nodes.a, { ...own, clientId: shop })
+    await save({ ...session, clients: got(session, shop) }, newHandle(), [handle], [app])
+    const { families, sessions } = nodes.b
+    expect(await families.find(defaultTenant, dropped.token)).to.equal(undefined)
+    expect(await families.find(defaultTenant, kept.token)).to.not.equal(undefined)
+    expect(await sidIsDenied(session, app)).to.equal(true)
+    expect(await sidIsDenied(session, shop)).to.equal(false)
+    const back = await sessions.byUid(defaultTenant, session.uid)
+    expect(back?.clients).to.have.all.keys(shop)
+  })
+
+  it('end by the clock', async () => {
+    const { handle } = await saved()
+    const clock = install({ now: Date.now() + 3601_000, toFake: ['Date'] })
+    try {
+      expect(await byHandle(handle)).to.equal(undefined)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
+  it('of a disabled account are not found', async () => {
+    const disabled = await someAccount(nodes.a)
+    const { handle } = await saved({ accountId: disabled })
+    expect((await byHandle(handle))?.accountId).to.equal(disabled)
+    const account = await nodes.a.accounts.active(defaultTenant, disabled)
+    if (account) await nodes.a.accounts.setDisabled(account, true)
+    expect(await byHandle(handle)).to.equal(undefined)
+  })
+})

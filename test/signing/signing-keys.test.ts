@@ -1,0 +1,61 @@
+import { expect } from 'chai'
+import { calculateJwkThumbprint, type JWK } from 'jose'
+import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes } from '../support/cores.ts'
+
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']
+
+onEachStorage('signing keys', (kind) => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes(kind)
+    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
+  })
+  after(() => nodes?.close())
+
+  it('are made once per algorithm, also by many at once on two nodes (R-24)', async () => {
+    await Promise.all(
+      Array.from({ length: 6 }, (_, i) =>
+        (i % 2 ? nodes.a : nodes.b).signing.ensure('other', [...signingAlgs, 'ES256']),
+      ),
+    )
+    const algs = (await nodes.a.signing.list('other')).map(({ alg }) => alg)
+    expect(algs).to.have.members([...signingAlgs])
+    expect(await nodes.b.signing.ensure('other', [...signingAlgs])).to.equal(false)
+  })
+
+  it('are active at once, named by their thumbprint (RFC 7638) and opened the same everywhere', async () => {
+    await nodes.a.signing.ensure(defaultTenant, ['ES256', 'RS256'])
+    const opened = await nodes.a.signing.open(defaultTenant)
+    expect(await nodes.b.signing.open(defaultTenant)).to.deep.equal(opened)
+    for (const { kid, alg, publicJwk, privateJwk } of opened) {
+      expect(kid).to.equal(await calculateJwkThumbprint(publicJwk))
+      expect(publicJwk).to.include({ kid, alg, use: 'sig' })
+      expect(publicJwk).to.not.have.any.keys(...privateMembers)
+      expect(privateJwk).to.include({ kid, alg, use: 'sig' })
+      expect(privateJwk.d).to.be.a('string')
+    }
+    const sizes = (alg: SigningAlg): JWK | undefined =>
+      opened.find((key) => key.alg === alg)?.publicJwk
+    expect(Buffer.from(sizes('RS256')?.n ?? '', 'base64url').length * 8).to.be.at.least(2048)
+    expect(sizes('ES256')?.crv).to.equal('P-256')
+  })
+
+  it('of a tenant are its own', async () => {
+    await nodes.a.signing.ensure(defaultTenant, ['ES256'])
+    await nodes.a.signing.ensure('other', ['ES256'])
+    const kids = async (tenant: string) =>
+      (await nodes.b.signing.list(tenant)).map(({ kid }) => kid)
+    expect(await kids('other')).to.not.include.any.members(await kids(defaultTenant))
+  })
+
+  it('keep their private part sealed', async () => {
+    await nodes.a.signing.ensure(defaultTenant, ['ES256'])
+    const rows = JSON.stringify(await nodes.a.database.query('select * from signing_keys'))
+    for (const { privateJwk } of await nodes.a.signing.open(defaultTenant)) {
+      expect(rows).to.not.contain(privateJwk.d)
+    }
+  })
+})

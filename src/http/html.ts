@@ -46,7 +46,7 @@ function rendered(value: unknown): string {
   if (value === undefined || value === null || value === false) return ''
   if (Array.isArray(value)) return value.map(rendered).join('')
   if (isHtml(value)) return value.markup
-  return escapeHtml(String(value as string | number))
+  return escapeHtml((value as string | number).toString())
 }
 
 function isHtml(value: unknown): value is Html {

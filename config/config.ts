@@ -36,7 +36,12 @@ export interface DerivedDefault {
   /** For the reference. */
   text: string
   /** @param earlier values of settings above; one that was refused is absent */
-  from(earlier: { port?: number; issuer?: string }): string | undefined
+  from(earlier: Earlier): string | undefined
+}
+
+interface Earlier {
+  port?: number
+  issuer?: string
 }
 
 const seconds = (min: number, max: number) =>
@@ -56,8 +61,8 @@ const table = {
     schema: issuer,
     default: {
       text: '`http://localhost:$PORT`',
-      from: ({ port }) => port && `http://localhost:${port}`,
-    } as DerivedDefault,
+      from: ({ port }: Earlier) => (port ? `http://localhost:${port}` : undefined),
+    },
     description:
       'The issuer identifier: the public address of this server, a path included. It stands in every token; changing it invalidates them. A trailing slash is dropped.',
   },
@@ -67,10 +72,10 @@ const table = {
     schema: host,
     default: {
       text: '`127.0.0.1` when the host of the issuer is loopback, else `0.0.0.0`',
-      from: (earlier) =>
+      from: (earlier: Earlier) =>
         earlier.issuer &&
         (isLoopbackHost(new URL(earlier.issuer).hostname) ? '127.0.0.1' : '0.0.0.0'),
-    } as DerivedDefault,
+    },
     description:
       'The address to listen on. A server for this machine alone is not reachable from others unless told so.',
   },

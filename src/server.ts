@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { Core } from './core.ts'
+import { domainErrors } from './errors.ts'
 import { createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
@@ -48,8 +50,10 @@ export async function startServer(core: Core): Promise<Server> {
         else answer(response, 404, { error: 'not_found' })
       },
       (error: Error) => {
-        log.error({ err: error }, 'no issuer could answer')
-        answer(response, 503, { error: 'temporarily_unavailable' })
+        const id = randomUUID()
+        const [status, code, sentence] = domainErrors.storage_unavailable
+        log.error({ request_id: id, err: error }, 'no issuer could answer')
+        answer(response, status, { error: code, error_description: sentence, error_id: id })
       },
     )
   })

@@ -72,8 +72,6 @@ function toAccount(row: AccountRow): Account {
   }
 }
 
-export type AccountStore = ReturnType<typeof createAccountStore>
-
 export function createAccountStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
 

@@ -4,7 +4,7 @@ import { DomainError } from '../errors.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
-import { createAccountStore } from './account.store.ts'
+import { createAccountStore, type StoredPassword } from './account.store.ts'
 import { type Account, identifierKey, type Role } from './account.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
 
@@ -86,14 +86,12 @@ export function createAccounts({
     return id
   }
 
-  async function oneTime(tenant: string, accountId: string): Promise<string> {
+  /** Made and hashed before any transaction, which would hold a connection meanwhile. */
+  async function newOneTime(): Promise<{ password: string; stored: StoredPassword }> {
     const password = newOneTimePassword()
-    await store.setPassword(tenant, accountId, {
-      hash: await passwords.hash(password),
-      oneTime: true,
-      expiresAt: clock.now() + oneTimePasswordTtl * 1000,
-    })
-    return password
+    const expiresAt = clock.now() + oneTimePasswordTtl * 1000
+    const hash = await passwords.hash(password)
+    return { password, stored: { hash, oneTime: true, expiresAt } }
   }
 
   return {
@@ -143,18 +141,24 @@ export function createAccounts({
     },
 
     async create(tenant, wanted) {
-      const hash = wanted.password === undefined ? undefined : await passwords.hash(wanted.password)
-      return database.transaction(async () => {
+      const oneTime = wanted.password === undefined ? await newOneTime() : undefined
+      const stored = oneTime?.stored ?? {
+        hash: await passwords.hash(wanted.password as string),
+        oneTime: false,
+      }
+      const account = await database.transaction(async () => {
         const id = await insert(tenant, wanted)
-        if (hash !== undefined) {
-          await store.setPassword(tenant, id, { hash, oneTime: false })
-          return { account: await fresh(tenant, id) }
-        }
-        return { oneTimePassword: await oneTime(tenant, id), account: await fresh(tenant, id) }
+        await store.setPassword(tenant, id, stored)
+        return fresh(tenant, id)
       })
+      return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
     },
 
-    resetPassword: (account) => oneTime(account.tenant, account.id),
+    async resetPassword(account) {
+      const { password, stored } = await newOneTime()
+      await store.setPassword(account.tenant, account.id, stored)
+      return password
+    },
     setDisabled: async (account, disabled) =>
       (await store.setDisabled(account.tenant, account.id, disabled)) > 0,
 
@@ -163,8 +167,10 @@ export function createAccounts({
       if (!found) {
         const hash =
           wanted.password === undefined ? undefined : await passwords.hash(wanted.password)
-        const id = await insert(tenant, wanted)
-        if (hash !== undefined) await store.setPassword(tenant, id, { hash, oneTime: false })
+        await database.transaction(async () => {
+          const id = await insert(tenant, wanted)
+          if (hash !== undefined) await store.setPassword(tenant, id, { hash, oneTime: false })
+        })
         return 'created'
       }
       const { account, password } = found

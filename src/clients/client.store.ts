@@ -40,8 +40,6 @@ const selectClients = `
      from client_secrets s where s.tenant_id = c.tenant_id and s.client_id = c.client_id), '[]') as secrets
   from clients c where c.tenant_id = $1 and c.disabled_at is null`
 
-export type ClientStore = ReturnType<typeof createClientStore>
-
 export function createClientStore({ database, clock }: { database: Database; clock: Clock }) {
   const toClient = (tenant: string, row: ClientRow): Client => ({
     tenant,

@@ -68,8 +68,9 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         payload: Record<string, unknown>
         created_at: Date
       }>(
+        // Within a token request, who revokes the grant waits until the tokens are there to be ended.
         `select account_id, client_id, payload, created_at from grants
-         where tenant_id = $1 and id = $2 and revoked_at is null`,
+         where tenant_id = $1 and id = $2 and revoked_at is null ${database.current()?.isOpen() ? 'for share' : ''}`,
         [tenant, id],
       )
       return (

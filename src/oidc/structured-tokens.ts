@@ -77,7 +77,7 @@ function toPayload(claims: AccessTokenClaims): AdapterPayload {
     extra: { ...extra },
     ...(claims.scope === undefined ? {} : { scope: claims.scope }),
     // Subjects are public: `sub` is the account.
-    ...(gid === undefined ? {} : { grantId: gid, accountId: claims.sub as string }),
+    ...(gid === undefined ? {} : { grantId: gid, accountId: claims.sub }),
     ...(cnf?.jkt === undefined ? {} : { jkt: cnf.jkt }),
     ...(cnf?.['x5t#S256'] === undefined ? {} : { 'x5t#S256': cnf['x5t#S256'] }),
   }

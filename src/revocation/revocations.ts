@@ -81,10 +81,7 @@ export function createRevocations({
     setAccountDisabled: (account, disabled) =>
       database.transaction(async () => {
         const changed = await accounts.setDisabled(account, disabled)
-        if (disabled) {
-          await endOf(account, 'account_disabled')
-          await deny(account.tenant, { kind: 'account', subject: account.id })
-        }
+        if (disabled) await endOf(account, 'account_disabled')
         return changed
       }),
 

@@ -166,11 +166,24 @@ export function createSessionStore({
       )
     },
 
-    deleteClient: (tenant: string, uid: string, clientId: string) =>
-      database.execute(
-        `delete from session_clients where tenant_id = $1 and session_uid = $2 and client_id = $3`,
+    /** Whether what the client got outlives the session. */
+    async deleteClient(tenant: string, uid: string, clientId: string): Promise<boolean> {
+      const [row] = await database.query<{ persists_logout: boolean }>(
+        `delete from session_clients where tenant_id = $1 and session_uid = $2 and client_id = $3
+         returning persists_logout`,
         [tenant, uid, clientId],
-      ),
+      )
+      return row?.persists_logout ?? false
+    },
+
+    async hold(tenant: string, uid: string): Promise<boolean> {
+      const rows = await database.query(
+        `select 1 from sessions
+         where tenant_id = $1 and uid = $2 and ended_at is null and expires_at > $3 for share`,
+        [tenant, uid, now()],
+      )
+      return rows.length > 0
+    },
 
     end: (tenant: string, uid: string, reason: SessionEnd) =>
       database.execute(

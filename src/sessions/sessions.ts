@@ -24,6 +24,8 @@ export interface Sessions {
     known: string[],
     dropped: string[],
   ): Promise<SaveOutcome>
+  /** Whether a session lives; within a transaction it stays so until that ends, and who ends it waits. */
+  hold(tenant: string, uid: string): Promise<boolean>
   /** Ends every session of an account and all that clients got in them, offline access included. */
   endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<void>
   /** Ends it for good, with everything that lives only as long as it. */
@@ -57,12 +59,15 @@ export function createSessions(deps: {
           await store.putClient(tenant, session.uid, clientId, got)
         }
         for (const clientId of dropped) {
-          await store.deleteClient(tenant, session.uid, clientId)
+          const outlives = await store.deleteClient(tenant, session.uid, clientId)
           await families.endWithSession(tenant, session.uid, clientId)
-          await denials.add(tenant, [{ kind: 'session', subject: sidOf(session.uid, clientId) }])
+          const subject = sidOf(session.uid, clientId)
+          if (!outlives) await denials.add(tenant, [{ kind: 'session', subject }])
         }
         return written === 0 ? 'superseded' : 'saved'
       }),
+
+    hold: store.hold,
 
     endAll: (tenant, accountId, reason) =>
       database.transaction(async () => {

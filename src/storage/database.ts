@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { DataSource, type EntitySchema, type QueryRunner } from 'typeorm'
+import { DataSource, type EntitySchema } from 'typeorm'
 import { migrations } from '../../migrations/index.ts'
 import { DomainError } from '../errors.ts'
 import { connectionOver } from './connection.ts'
@@ -136,4 +136,4 @@ function overDataSource(
   }
 }
 
-export type { QueryRunner, Unit }
+export type { Unit }

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 import type { ShortLived, ShortLivedKey } from './short-lived.ts'
 
 /** A client call waits this long, in milliseconds, and no longer: a dead Redis must cost a quick 503, never a hang. */
-const patience = 250
+const patience = 200
 
 const options = {
   commandTimeout: patience,

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { ClientBase } from 'pg'
 import type { EntitySchema } from 'typeorm'
 import type { Config } from '../../config/config.ts'
 import { maskUrl } from '../../config/load.ts'
@@ -102,9 +103,18 @@ async function openServer(config: Config, url: string, entities: EntitySchema[])
       statement_timeout: patience.statement,
       idle_in_transaction_session_timeout: patience.idleTransaction,
       keepAlive: true,
+      onConnect: surviveItsEnd,
     },
   })
   return { database, selfContained: false, description: maskUrl(url), maintenance: [] }
+}
+
+/**
+ * Between the pool, which stops to listen when it lends a connection, and its borrower, who starts a moment later,
+ * nobody hears that the server ends it; an error that nobody hears ends the process.
+ */
+function surviveItsEnd(client: ClientBase): void {
+  client.on('error', () => undefined)
 }
 
 async function openFolder(config: Config, entities: EntitySchema[]) {

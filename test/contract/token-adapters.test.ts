@@ -6,7 +6,7 @@ import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
 import { dumpOf } from '../support/dump.ts'
 import { startEngine, type TestEngine } from '../support/engine.ts'
-import { someAccount, someClient } from '../support/people.ts'
+import { someAccount, someClient, someSession } from '../support/people.ts'
 
 onEachStorage('adapters at the token endpoint', (kind) => {
   let nodes: Nodes
@@ -15,6 +15,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
   let two: TestEngine
   let accountId: string
   let clientId: string
+  let sessionUid: string
   const used = new Set<string>()
 
   before(async () => {
@@ -23,6 +24,9 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     two = await startEngine(nodes.b)
     accountId = await someAccount(nodes.a)
     clientId = await someClient(nodes.a)
+    const session = someSession({ accountId })
+    sessionUid = session.uid
+    await nodes.a.sessions.save(defaultTenant, session, newHandle(), [], [])
   })
   after(async () => {
     const dump = await dumpOf(nodes)
@@ -56,7 +60,12 @@ onEachStorage('adapters at the token endpoint', (kind) => {
   /** A code, as the authorization endpoint leaves it. */
   async function code(): Promise<string> {
     const id = handle()
-    const payload = { ...payloadOf('AuthorizationCode', id), accountId, grantId: await grant() }
+    const payload = {
+      ...payloadOf('AuthorizationCode', id),
+      accountId,
+      grantId: await grant(),
+      sessionUid,
+    }
     await one.adapter('AuthorizationCode').upsert(id, payload, 60)
     return id
   }
@@ -202,11 +211,13 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     const [kept, dropped] = [handle(), handle()]
     const token = one.adapter('AccessToken')
     await one.inTokenRequest(async () => {
+      await nodes.a.database.current()?.open()
       await token.upsert(kept, payloadOf('AccessToken', kept), 60)
       expect(await token.find(kept), 'not before the commit').to.equal(undefined)
     })
     await errorOf(
       one.inTokenRequest(async () => {
+        await nodes.a.database.current()?.open()
         await token.upsert(dropped, payloadOf('AccessToken', dropped), 60)
         throw new Error('refused')
       }),
@@ -222,6 +233,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     await one.adapter('AccessToken').upsert(id, payload, 60)
     expect(await two.adapter('AccessToken').find(id)).to.include({ jti: id })
     await nodes.a.denials.add(defaultTenant, [{ kind: 'family', subject: 'family-of-it' }])
+    await nodes.b.denials.start()
     expect(await two.adapter('AccessToken').find(id)).to.equal(undefined)
   })
 })

@@ -47,7 +47,7 @@ onEachStorage('what was disabled or is broken', (kind) => {
     const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
     if (!account) throw new Error('no account')
     expect(await introspect(server, ordersApi, handle.access_token)).to.include({ active: true })
-    await server.core.accounts.setDisabled(account, true)
+    await server.core.revocations.setAccountDisabled(account, true)
 
     expectReturned(await agent.get(authorizeUrl(server, web, { prompt: 'none' })), 'login_required')
     expect((await agent.get(`${server.issuer}/account`)).status).to.equal(303)
@@ -74,7 +74,7 @@ onEachStorage('what was disabled or is broken', (kind) => {
     const wrong = await agent.submit(form, { fields: { username, password: 'wrong' } })
     expect(refused.root.structuredText).to.equal(wrong.root.structuredText)
 
-    await server.core.accounts.setDisabled(account, false)
+    await server.core.revocations.setAccountDisabled(account, false)
     expect((await tokensFor(server, web, {}, createUserAgent())).id_token).to.be.a('string')
   })
 

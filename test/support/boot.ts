@@ -68,14 +68,15 @@ export async function freshStorage(kind: StorageKind): Promise<Record<string, st
   }
   const running = services()
   if (!running) throw new Error('Postgres and Redis are not running')
-  const name = `keyturn_${process.pid}_${databases}`
+  const number = databases++
+  const name = `keyturn_${process.pid}_${number}`
   await running.createDatabase(name)
   return {
     ...common,
     DATA_DIR: folder,
     KEYS_DIR: folder,
     DATABASE_URL: running.databaseUrl(name),
-    REDIS_URL: running.redisUrl(databases++ % 64),
+    REDIS_URL: running.redisUrl(number % 64),
   }
 }
 

@@ -120,7 +120,6 @@ export async function misissued(
     ['no jti', {}, { jti: undefined }],
     ['another tenant', {}, { tenant_id: 'other' }],
     ['an unknown client', {}, { client_id: 'nobody' }],
-    ['an unknown grant', {}, { gid: 'nothing' }],
   ]
   return Promise.all(
     all.map(

@@ -19,8 +19,8 @@ function watchAnswers(): void {
     const code = location?.searchParams.get('code')
     if (code) handedOut.add(code)
     const [body] = given
-    if (String(this.getHeader('content-type')).includes('json') && body) {
-      const parsed = JSON.parse(String(body)) as Record<string, unknown>
+    if (String(this.getHeader('content-type')).includes('json') && typeof body === 'string') {
+      const parsed = JSON.parse(body) as Record<string, unknown>
       for (const name of tokens) {
         if (typeof parsed[name] === 'string') handedOut.add(parsed[name])
       }

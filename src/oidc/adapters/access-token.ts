@@ -17,7 +17,7 @@ export function accessTokenAdapter(
   structured: StructuredTokens,
   access: ResourceAccess,
 ): Adapter {
-  const { tenant, clients, denials } = context
+  const { tenant, clients, denials, log } = context
   const base = shortLivedAdapter(model, context)
 
   async function findOpaque(id: string): Promise<AdapterPayload | undefined> {
@@ -47,8 +47,14 @@ export function accessTokenAdapter(
     // Redis is not spoken to while rows are locked, and a token whose grant was rolled back is never stored.
     async upsert(id, payload, expiresIn) {
       const request = currentTokenRequest()
-      if (request) request.unit.afterCommit(() => base.upsert(id, payload, expiresIn))
-      else await base.upsert(id, payload, expiresIn)
+      // A machine's token hangs from nothing that was committed: without it there is no answer.
+      if (!request?.unit.isOpen()) return base.upsert(id, payload, expiresIn)
+      // The grant is committed: a store that is away costs an early refresh, never the answer (architecture §4).
+      request.unit.afterCommit(() =>
+        base
+          .upsert(id, payload, expiresIn)
+          .catch((error: Error) => log.warn({ err: error }, 'opaque access token not stored')),
+      )
     },
   }
 }

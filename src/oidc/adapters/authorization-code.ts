@@ -11,7 +11,7 @@ import { shortLivedAdapter } from './short-lived.ts'
  * same moment or later, is refused and ends what the first one got (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
  */
 export function authorizationCodeAdapter(context: IssuerContext): Adapter {
-  const { tenant, families, singleUse, config, denials } = context
+  const { tenant, families, sessions, singleUse, config, denials } = context
   const base = shortLivedAdapter('AuthorizationCode', context)
 
   function endWhatItIssued(id: string): void {
@@ -33,6 +33,8 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
       const found = await base.find(id)
       const code = found && !isDenied(found) ? found : undefined
       await request.unit.open()
+      // Who signs out meanwhile waits until the tokens are there to be ended (architecture §6).
+      if (code && !(await sessions.hold(tenant, code.sessionUid as string))) return undefined
       const isCallers = code && code.clientId === Provider.ctx?.oidc.client?.clientId
       if (code?.consumed && isCallers) endWhatItIssued(id)
       return code

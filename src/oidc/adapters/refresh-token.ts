@@ -133,7 +133,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
 }
 
 /** Another request ended the grant or started the family: the keys decide, not the clock. */
-export function refusedByKeys(error: unknown): never {
+function refusedByKeys(error: unknown): never {
   if (isForeignKeyViolation(error)) throw invalidGrant('the grant was revoked meanwhile')
   if (isUniqueViolation(error)) throw invalidGrant('already redeemed, at the same moment')
   throw error

@@ -1,0 +1,86 @@
+import type { Conversation } from '../support/postgres-wire.ts'
+import type { Link, Relay } from '../support/tcp-proxy.ts'
+
+export type Store = 'postgres' | 'redis'
+
+/** A statement or command of a request: the n-th with this text. Named so, it is found again in another run. */
+export interface Point {
+  readonly store: Store
+  readonly text: string
+  readonly nth: number
+}
+
+/** The process dies before the store hears of it, or when the store has done it and nobody has heard the answer. */
+export type Side = 'before' | 'after'
+
+/** Sees every statement that one process sends to its stores, and can end the process at one of them. */
+export interface Gate {
+  /** Counts from here on, and kills at the target. */
+  arm(target?: Point & { readonly side: Side }): void
+  /** What has been counted since, in order. */
+  counted(): readonly Point[]
+  /** The relay of one connection to a store. */
+  relay(store: Store, conversation: Conversation, link: Link): Relay
+  /** Whether the target was reached. */
+  isStruck(): boolean
+}
+
+/** Statements that a process sends also when nobody asks it for anything. */
+export type Background = ReadonlySet<string>
+
+/**
+ * Whose statement is it? Within a transaction, the request's, whatever it says: the background has none. Outside of
+ * one, the request's unless the idle process was heard to say the same: so nothing has to be listed here, neither
+ * what is new in a request nor what is new in the background. Redis hears from requests alone.
+ *
+ * @param kill SIGKILL, at once; from the strike on nothing of the process reaches a store and nothing reaches it
+ */
+export function createGate(kill: () => void, background: Background = new Set()): Gate {
+  let points: Point[] | undefined
+  let target: (Point & { readonly side: Side }) | undefined
+  let isStruck = false
+
+  function count(store: Store, text: string, inTransaction: boolean): Side | undefined {
+    if (!points || (background.has(text) && !inTransaction)) return undefined
+    const nth = points.filter((each) => each.store === store && each.text === text).length + 1
+    points.push({ store, text, nth })
+    const isTarget = target?.store === store && target.text === text && target.nth === nth
+    return isTarget ? target?.side : undefined
+  }
+
+  return {
+    arm(at) {
+      points = []
+      target = at
+    },
+    counted: () => points ?? [],
+    isStruck: () => isStruck,
+    relay(store, conversation, link) {
+      let asked = 0
+      let answered = 0
+      let awaited: number | undefined
+      return {
+        fromClient(bytes) {
+          for (const request of conversation.requests(bytes)) {
+            if (isStruck) return
+            const { statement } = request
+            const side = statement && count(store, statement, conversation.inTransaction())
+            if (side) isStruck = true
+            if (side === 'before') return kill()
+            asked += request.answers
+            if (side === 'after') awaited = asked
+            link.toServer(request.bytes)
+          }
+        },
+        fromServer(bytes) {
+          answered += conversation.answers(bytes)
+          if (!isStruck) return link.toClient(bytes)
+          if (awaited !== undefined && answered >= awaited) kill()
+        },
+        closed() {
+          if (awaited !== undefined) kill()
+        },
+      }
+    },
+  }
+}

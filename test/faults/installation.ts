@@ -1,0 +1,66 @@
+import { loadConfig } from '../../config/load.ts'
+import { type Core, openCore } from '../../src/core.ts'
+import { createLog } from '../../src/log.ts'
+import { freshStorage, type TestServer } from '../support/boot.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import { startNode } from '../support/node-process.ts'
+import { authorizeUrl } from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+/** One node that nothing happens to, on storage that others may join, and a browser that is signed in there. */
+export interface Installation {
+  /** The settings of a further node. */
+  readonly env: Readonly<Record<string, string>>
+  /** The same storage, opened in this process. */
+  readonly core: Core
+  /** The node, which is also the issuer. */
+  readonly server: TestServer
+  /** A new code of an authorization request that nobody sees: single sign-on, `prompt=none`. */
+  silentCode(): Promise<string>
+  stop(): Promise<void>
+}
+
+const fields = { scope: 'openid offline_access' }
+
+/** A node as what the stories of protocol.ts speak to. */
+export function nodeAt(url: string): TestServer {
+  return { issuer: url } as TestServer
+}
+
+export async function startInstallation(): Promise<Installation> {
+  const port = String(await freePort())
+  const issuer = `http://localhost:${port}`
+  // Every request gets a family of its own, and none may have to make room for another.
+  const env = { ...(await freshStorage('services')), ISSUER: issuer, MAX_FAMILIES: '10000' }
+  const log = createLog({ level: 'silent' })
+  const core = await openCore(loadConfig(env), log, { schema: 'migrate' })
+  try {
+    await furnish({ core })
+    const node = await startNode({ env: { ...env, PORT: port } })
+    const server = nodeAt(issuer)
+    const agent = createUserAgent()
+    await agent.walk(authorizeUrl(server, web, fields), {
+      username: alice.email,
+      password: alice.password,
+    })
+    return {
+      env,
+      core,
+      server,
+      async silentCode() {
+        const page = await agent.get(authorizeUrl(server, web, { ...fields, prompt: 'none' }))
+        const code = page.location?.searchParams.get('code')
+        if (!code) throw new Error(`no silent code: ${page.location?.href ?? page.body}`)
+        return code
+      },
+      async stop() {
+        await node.stop()
+        await core.close()
+      },
+    }
+  } catch (error) {
+    await core.close()
+    throw error
+  }
+}

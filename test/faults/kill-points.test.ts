@@ -1,0 +1,115 @@
+import { expect } from 'chai'
+import { servicesFound } from '../support/root-hooks.ts'
+import type { Background, Point, Side } from './gate.ts'
+import { type Installation, nodeAt, startInstallation } from './installation.ts'
+import { createTrials, type Trial, type Trials } from './trials.ts'
+import { learnBackground, startVictim, type Victim } from './victim.ts'
+
+const sides: Side[] = ['before', 'after']
+
+/** Fewer can only mean that the gate is blind: there is a BEGIN, a COMMIT, a client, a look-up and a change. */
+const FEWEST_POINTS = 5
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a node that is killed at any statement of a token request (M2, R-02)', function () {
+  this.timeout(240_000)
+  let installation: Installation
+  let trials: Trials
+  let background: Background
+  let warm: Promise<Victim> | undefined
+
+  before(async () => {
+    installation = await startInstallation()
+    trials = createTrials(installation)
+    const idle = await startVictim(installation.env)
+    try {
+      background = await learnBackground(idle)
+    } finally {
+      await idle.stop()
+    }
+  })
+  after(async () => {
+    await (await warm?.catch(() => undefined))?.stop()
+    await installation?.stop()
+  })
+
+  /** A fresh node; the one after it starts meanwhile. */
+  async function victim(): Promise<Victim> {
+    const start = () => {
+      const starting = startVictim(installation.env, background)
+      // Whoever takes it hears of a failure.
+      starting.catch(() => undefined)
+      return starting
+    }
+    const current = warm ?? start()
+    const fresh = await current
+    warm = start()
+    return fresh
+  }
+
+  /** Every statement that one request sends when nothing happens to it. */
+  async function pointsOf(prepare: () => Promise<Trial>): Promise<readonly Point[]> {
+    const unharmed = await victim()
+    try {
+      const trial = await prepare()
+      unharmed.gate.arm()
+      const page = await trial.send(nodeAt(unharmed.url))
+      expect(page.status, page.body).to.equal(200)
+      const points = unharmed.gate.counted()
+      await trial.recover()
+      return points
+    } finally {
+      await unharmed.stop()
+    }
+  }
+
+  /** Kills a node there. @returns whether the request had been committed by then */
+  async function strike(
+    prepare: () => Promise<Trial>,
+    target: Point & { side: Side },
+  ): Promise<boolean> {
+    const struck = await victim()
+    const trial = await prepare()
+    struck.gate.arm(target)
+    const answer = await trial.send(nodeAt(struck.url)).catch((error: Error) => error)
+    await struck.stop()
+    expect(struck.gate.isStruck()).to.equal(true, 'the statement did not come again')
+    expect(answer).to.be.instanceOf(Error, 'the killed node has answered')
+    return trial.recover()
+  }
+
+  async function strikeEverywhere(what: string, prepare: () => Promise<Trial>): Promise<void> {
+    const points = await pointsOf(prepare)
+    expect(points.length, JSON.stringify(points)).to.be.at.least(FEWEST_POINTS)
+    const failures: string[] = []
+    let committed = 0
+    for (const [index, point] of points.entries()) {
+      for (const side of sides) {
+        await strike(prepare, { ...point, side }).then(
+          (wasCommitted) => {
+            if (wasCommitted) committed++
+          },
+          (error: Error) => {
+            const { store, text } = point
+            failures.push(`${side} ${index + 1}, ${store}, ${text}: ${error.message}`)
+          },
+        )
+      }
+    }
+    const count = (store: string) => points.filter((point) => point.store === store).length
+    process.stdout.write(
+      `      ${what}: killed before and after each of ${count('postgres')} statements to Postgres and ` +
+        `${count('redis')} commands to Redis; ${committed} of ${2 * points.length} times after COMMIT\n`,
+    )
+    expect(failures).to.deep.equal([])
+    // Both kinds of end were met: the kill after COMMIT at least, and most before.
+    expect(committed).to.be.within(1, points.length)
+    await trials.expectNoOrphans()
+  }
+
+  it('locks nobody out of a refresh: the retry on another node gets the one successor', () =>
+    strikeEverywhere('refresh', trials.refresh))
+
+  it('leaves a code redeemed or not: the retry succeeds, or a silent sign-in does', () =>
+    strikeEverywhere('code exchange', trials.codeExchange))
+})

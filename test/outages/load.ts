@@ -1,0 +1,247 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import type { TestServer } from '../support/boot.ts'
+import { alice, api, machine, web } from '../support/fixtures.ts'
+import { exchange } from '../support/http-exchange.ts'
+import { authorizeUrl, basic, type Tokens, tokensFor } from '../support/protocol.ts'
+import type { TwoNodes } from '../support/two-nodes.ts'
+import { remember } from '../support/witness.ts'
+
+/** One request of the load: when it began (monotonic), how long it took (both in milliseconds), what came. */
+export interface Answer {
+  readonly kind: Kind
+  readonly began: number
+  readonly took: number
+  /** 0 when the connection broke. */
+  readonly status: number
+  readonly retryAfter: string | null
+  readonly body: string
+}
+
+export type Kind =
+  | 'refresh'
+  | 'client_credentials'
+  | 'introspection'
+  | 'introspection of a revoked token'
+  | 'userinfo'
+  | 'jwks'
+  | 'discovery'
+  | 'login'
+
+/** A client with a family of its own, which retries with the token it has until it is answered 200. */
+interface Chain {
+  /** The tokens it got with a 200, oldest first. */
+  readonly acknowledged: string[]
+}
+
+export interface Load {
+  readonly answers: Answer[]
+  /** Lets the requests in flight finish. */
+  stop(): Promise<void>
+  /** One request of each kind on each node, now, beside those of the workers. */
+  probe(kinds: readonly Kind[]): Promise<Answer[]>
+  /** Of a kind, begun within an interval of the monotonic clock. */
+  of(kinds: readonly Kind[], from?: number, to?: number): Answer[]
+  /** Presents what each client got last, and what it got before: a replay must give the same successor. */
+  expectNothingLost(): Promise<void>
+}
+
+/** Milliseconds between two requests of one worker: it is a light load. */
+const pace = 30
+
+/** What needs Redis is the login alone. */
+export const withoutRedis: readonly Kind[] = [
+  'refresh',
+  'client_credentials',
+  'introspection',
+  'introspection of a revoked token',
+  'userinfo',
+  'jwks',
+  'discovery',
+]
+
+const credentials = { grant_type: 'client_credentials', scope: 'orders:read', resource: api }
+const asMachine = { authorization: basic(machine) }
+
+/** The story functions only ask for the address. */
+export const serverAt = (issuer: string): TestServer => ({ issuer }) as TestServer
+
+export const asWeb = { authorization: basic(web) }
+
+/** One request; a broken connection is an answer too. */
+export async function ask(
+  kind: Kind,
+  url: string | URL,
+  form?: Record<string, string>,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const began = performance.now()
+  const page = await exchange({
+    method: form ? 'POST' : 'GET',
+    url: new URL(url),
+    headers: {
+      ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+      ...headers,
+    },
+    ...(form ? { body: new URLSearchParams(form).toString() } : {}),
+  }).catch((error: Error) => error)
+  const took = performance.now() - began
+  if (page instanceof Error) {
+    return { kind, began, took, status: 0, retryAfter: null, body: String(page) }
+  }
+  const { status, headers: received, body } = page
+  return { kind, began, took, status, retryAfter: received.get('retry-after'), body }
+}
+
+export const refreshWith = (node: string, refreshToken: string | undefined): Promise<Answer> =>
+  ask(
+    'refresh',
+    `${node}/token`,
+    { grant_type: 'refresh_token', refresh_token: refreshToken ?? '' },
+    asWeb,
+  )
+
+export const introspectOn = (node: string, token: string): Promise<Answer> =>
+  ask('introspection', `${node}/introspect`, { token }, asWeb)
+
+export const loginOn = (nodes: TwoNodes, node: string): Promise<Answer> => {
+  const { pathname, search } = authorizeUrl(serverAt(nodes.issuer), web)
+  return ask('login', node + pathname + search, undefined, { accept: 'application/json' })
+}
+
+/** Tokens of a device of its own. */
+export async function newDevice({ issuer }: Pick<TwoNodes, 'issuer'>): Promise<Tokens> {
+  const tokens = await tokensFor(serverAt(issuer), web, { scope: 'openid offline_access' })
+  remember(tokens.access_token, tokens.refresh_token ?? '', alice.password)
+  return tokens
+}
+
+/** Every kind of request, on both nodes at once, until it is stopped. */
+export async function startLoad(nodes: TwoNodes): Promise<Load> {
+  const answers: Answer[] = []
+  const chains: Chain[] = []
+  let running = true
+
+  const { access_token: live } = await newDevice(nodes)
+  const { access_token: revoked } = await newDevice(nodes)
+  await ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
+
+  async function work(once: () => Promise<Answer>): Promise<void> {
+    while (running) {
+      answers.push(await once())
+      await pause(pace)
+    }
+  }
+
+  async function startChain(): Promise<Chain> {
+    const { refresh_token: first = '' } = await newDevice(nodes)
+    const chain = { acknowledged: [first] }
+    chains.push(chain)
+    return chain
+  }
+
+  async function refreshOn(node: string, { acknowledged }: Chain): Promise<Answer> {
+    const answer = await refreshWith(node, acknowledged.at(-1))
+    if (answer.status === 200) {
+      const { refresh_token, access_token } = JSON.parse(answer.body) as Tokens
+      remember(access_token, refresh_token ?? '')
+      acknowledged.push(refresh_token ?? '')
+    }
+    return answer
+  }
+
+  const requests: Record<Exclude<Kind, 'refresh'>, (url: string) => Promise<Answer>> = {
+    client_credentials: (url) => ask('client_credentials', `${url}/token`, credentials, asMachine),
+    introspection: (url) => introspectOn(url, live),
+    'introspection of a revoked token': async (url) => ({
+      ...(await introspectOn(url, revoked)),
+      kind: 'introspection of a revoked token',
+    }),
+    userinfo: (url) =>
+      ask('userinfo', `${url}/userinfo`, undefined, { authorization: `Bearer ${live}` }),
+    jwks: (url) => ask('jwks', `${url}/jwks`),
+    discovery: (url) => ask('discovery', `${url}/.well-known/openid-configuration`),
+    login: (url) => loginOn(nodes, url),
+  }
+  const workers: Promise<void>[] = []
+  const urls = [nodes.a.url, nodes.b.url]
+  for (const url of urls) {
+    for (const chain of [await startChain(), await startChain()]) {
+      workers.push(work(() => refreshOn(url, chain)))
+    }
+    workers.push(...Object.values(requests).map((request) => work(() => request(url))))
+  }
+  const { refresh_token: spare } = await newDevice(nodes)
+
+  return {
+    answers,
+    async stop() {
+      running = false
+      await Promise.all(workers)
+    },
+    probe: (kinds) =>
+      Promise.all(
+        urls.flatMap((url) =>
+          kinds.map((kind) => (kind === 'refresh' ? refreshWith(url, spare) : requests[kind](url))),
+        ),
+      ),
+    of: (kinds, from = 0, to = Infinity) =>
+      answers.filter(({ kind, began }) => kinds.includes(kind) && began >= from && began <= to),
+    async expectNothingLost() {
+      for (const { acknowledged } of chains) {
+        const [before, last] = acknowledged.slice(-2)
+        expect(acknowledged.length, 'rotations').to.be.above(2)
+        const replayed = await refreshWith(nodes.b.url, before)
+        expect(replayed.status, replayed.body).to.equal(200)
+        expect((JSON.parse(replayed.body) as Tokens).refresh_token, 'the same').to.equal(last)
+        const rotated = await refreshWith(nodes.a.url, last)
+        expect(rotated.status, rotated.body).to.equal(200)
+      }
+    },
+  }
+}
+
+/** Whether a request did what it is for; a login is sent to its first page. */
+export function succeeded({ kind, status, body }: Answer): boolean {
+  switch (kind) {
+    case 'login':
+      return status === 303 || status === 302
+    case 'introspection':
+      return status === 200 && body.includes('"active":true')
+    case 'introspection of a revoked token':
+      return status === 200 && body === '{"active":false}'
+    default:
+      return status === 200
+  }
+}
+
+/** How many, and how many of each status, for the message of a failure. */
+export function summary(answers: readonly Answer[]): string {
+  const counts: Record<string, number> = {}
+  for (const { kind, status } of answers) {
+    const key = `${kind} ${status}`
+    counts[key] = (counts[key] ?? 0) + 1
+  }
+  const slowest = Math.round(Math.max(0, ...answers.map(({ took }) => took)))
+  return `${JSON.stringify(counts)}, slowest ${slowest} ms`
+}
+
+export const slowest = (answers: readonly Answer[]): number =>
+  Math.max(0, ...answers.map(({ took }) => took))
+
+/** The refusals of a dependency that is away: 503, when to come again, an id that is in the log, and no internals. */
+export function expectToldToRetry(answers: readonly Answer[], log: string): void {
+  for (const { kind, status, retryAfter, body } of answers) {
+    expect(status, `${kind}: ${body}`).to.equal(503)
+    expect(retryAfter, 'Retry-After').to.match(/^\d+$/)
+    const told = JSON.parse(body) as Record<string, string>
+    expect(told['error']).to.equal('temporarily_unavailable')
+    expect(Object.keys(told).toSorted()).to.deep.equal(['error', 'error_description', 'error_id'])
+    expect(body).not.to.match(/redis|postgres|ioredis|ECONN|timeout|127\.0\.0\.1|select|query|at /i)
+    expect(told['error_id']).to.match(/^[\da-f-]{36}$/)
+    const line = log.split('\n').find((each) => {
+      return each.includes(told['error_id'] as string) && each.includes('"level":"error"')
+    })
+    expect(line, `a line for ${told['error_id']}`).to.match(/Redis|Postgres|deny-list|deny_list/)
+  }
+}

@@ -1,0 +1,67 @@
+import { expect } from 'chai'
+import { eventually } from '../support/eventually.ts'
+import { furnish } from '../support/fixtures.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { ask, asWeb, introspectOn, newDevice } from './load.ts'
+
+const rounds = [1, 2, 3, 4, 5]
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a revocation on one node (architecture §7)', function () {
+  this.timeout(60_000)
+  let nodes: TwoNodes
+
+  before(async () => {
+    nodes = await startTwoNodes()
+    await furnish({ core: nodes.core })
+  })
+  after(() => nodes?.stop())
+
+  const listeners = () =>
+    (services() as Services).admin(
+      `select pg_terminate_backend(pid) as ended from pg_stat_activity
+       where application_name = 'keyturn listener'`,
+    )
+
+  /** Milliseconds from the answer of A until B knows. */
+  async function reach(prepare: () => Promise<unknown>): Promise<number> {
+    const { access_token: token } = await newDevice(nodes)
+    expect((await introspectOn(nodes.b.url, token)).body).to.contain('"active":true')
+    await prepare()
+    const revoked = await ask('introspection', `${nodes.a.url}/revoke`, { token }, asWeb)
+    expect(revoked.status, revoked.body).to.equal(200)
+    const began = performance.now()
+    await eventually(
+      'B knows',
+      async () => (await introspectOn(nodes.b.url, token)).body === '{"active":false}',
+      { within: 3000, every: 5 },
+    )
+    return performance.now() - began
+  }
+
+  it('shows on the other at once: it is notified', async () => {
+    const times: number[] = []
+    for (const _ of rounds) times.push(await reach(async () => undefined))
+    const [, , median] = times.toSorted((a, b) => a - b)
+    expect(median, times.join(' ms, ')).to.be.below(100)
+    expect(Math.max(...times)).to.be.below(1000)
+  })
+
+  it('shows within a second when nobody listens any more: the poll is the truth (R-10)', async () => {
+    for (const _ of rounds) {
+      const time = await reach(async () => expect(await listeners()).not.to.be.empty)
+      expect(time).to.be.below(1000)
+      await eventually('both listen again', async () => {
+        const rows = await (services() as Services).admin(
+          `select 1 from pg_stat_activity where application_name = 'keyturn listener'`,
+        )
+        return rows.length === 2
+      })
+    }
+    const after = await reach(async () => undefined)
+    expect(after, 'notified again').to.be.below(500)
+    for (const { pid } of [nodes.a, nodes.b]) expect(process.kill(pid, 0)).to.equal(true)
+  })
+})

@@ -1,0 +1,173 @@
+import { readdirSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import { eventually } from '../support/eventually.ts'
+import { furnish } from '../support/fixtures.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { secretsIn } from '../support/witness.ts'
+import {
+  ask,
+  expectToldToRetry,
+  type Kind,
+  type Load,
+  slowest,
+  startLoad,
+  succeeded,
+  summary,
+} from './load.ts'
+
+/** Milliseconds that Postgres is away. */
+const outage = 4000
+/** Milliseconds: the longest that any request waits for it, and the longest until everything works again. */
+const bound = 5000
+/** Milliseconds until nothing is answered any more from what was read before: caches, the deny-list (1 s each). */
+const memory = 1500
+
+const suite = servicesFound() ? describe : describe.skip
+suite('Postgres that fails under load (R-04)', function () {
+  this.timeout(60_000)
+  let nodes: TwoNodes
+  let load: Load
+  const postgres = () => (services() as Services).postgres
+  const both = () => [nodes.a, nodes.b]
+  const logs = () => nodes.a.stdout() + nodes.b.stdout()
+
+  before(async () => {
+    nodes = await startTwoNodes({ DENYLIST_MAX_STALENESS: '1' })
+    await furnish({ core: nodes.core })
+  })
+  afterEach(async () => {
+    await load?.stop()
+    const fatal = logs()
+      .split('\n')
+      .filter((line) => line.includes('"level":"fatal"'))
+    expect(fatal, 'the end of a process').to.deep.equal([])
+    postgres().resume()
+    await postgres().start()
+  })
+  after(async () => {
+    const logged = nodes && logs()
+    await nodes?.stop()
+    expect(secretsIn(logged ?? ''), 'secrets logged (C19)').to.deep.equal([])
+  })
+
+  const published: readonly Kind[] = ['jwks', 'discovery']
+  const needing: readonly Kind[] = ['refresh', 'introspection', 'login', 'userinfo']
+  const all: readonly Kind[] = [
+    ...published,
+    ...needing,
+    'client_credentials',
+    'introspection of a revoked token',
+  ]
+
+  /** Open files and sockets. */
+  const handles = () => both().map(({ pid }) => readdirSync(`/proc/${pid}/fd`).length)
+
+  async function connections(): Promise<number> {
+    const [row] = await (services() as Services).admin(
+      `select count(*) as n from pg_stat_activity where application_name like 'keyturn%'`,
+    )
+    return Number(row?.['n'])
+  }
+
+  for (const [how, { fail, recover }] of Object.entries({
+    stopped: { fail: () => postgres().stop('SIGINT'), recover: () => postgres().start() },
+    killed: { fail: () => postgres().stop('SIGKILL'), recover: () => postgres().start() },
+    frozen: {
+      fail: async () => postgres().pause(),
+      recover: async () => postgres().resume(),
+    },
+  })) {
+    it(`loses nothing that was answered, and hangs nobody, while it is ${how}`, async () => {
+      load = await startLoad(nodes)
+      await eventually('every kind is answered', () =>
+        all.every((kind) => load.of([kind]).length > 5),
+      )
+      const handlesBefore = handles()
+      const failing = fail()
+      const from = performance.now()
+      await failing
+      await pause(memory)
+      const asked = load.probe(needing)
+      const probes = await Promise.all(both().map(({ url }) => ask('jwks', `${url}/readyz`)))
+      const told = await asked
+      // The keys of an issuer that nobody has asked for yet are nowhere but in Postgres.
+      told.push(await ask('jwks', `${nodes.a.url}/t/another/jwks`))
+      await pause(Math.max(0, from + outage - performance.now()))
+      const ending = performance.now()
+      await recover()
+      const back = performance.now()
+      await eventually(
+        'both are ready',
+        async () => {
+          const again = await Promise.all(both().map(({ url }) => fetch(`${url}/readyz`)))
+          return again.every(({ ok }) => ok)
+        },
+        { within: bound },
+      )
+      await pause(Math.max(0, back + bound - performance.now()) / 2)
+      await load.stop()
+
+      const failed = load.answers.filter((answer) => !succeeded(answer))
+      const last = Math.max(...failed.map(({ began }) => began))
+      expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + 300)
+      expect(last, summary(failed)).to.be.below(back + bound / 2)
+      expect(load.of(all, last + 1).length).to.be.above(50)
+
+      // Keys and metadata are served from memory.
+      const seen = load.of(published)
+      expect(seen.every(succeeded), summary(seen)).to.equal(true)
+      expect(load.of(published, from, back).length).to.be.above(50)
+      expect(slowest(seen)).to.be.below(1000)
+
+      // What needs it says so, and nobody is told of a token what cannot be known any more.
+      for (const { status, took } of probes) {
+        expect(status, 'not ready').to.equal(503)
+        expect(took).to.be.below(3000)
+      }
+      expectToldToRetry(told, logs())
+      expect(slowest(told), summary(told)).to.be.below(bound)
+      const away = load
+        .of(needing, from + memory)
+        .filter(({ began, took }) => began + took < ending)
+      expect(away.length).to.be.above(5)
+      expectToldToRetry(away, logs())
+      const wrong = load.answers.filter(
+        ({ kind, body }) =>
+          kind === 'introspection of a revoked token' && /"active":true/.test(body),
+      )
+      expect(wrong).to.have.length(0)
+
+      await load.expectNothingLost()
+      for (const [i, count] of handles().entries()) {
+        expect(count, 'open files and sockets').to.be.below((handlesBefore[i] as number) + 15)
+      }
+      // Two pools of ten, their listeners, and the pool of the test.
+      expect(await connections()).to.be.at.most(10 + 10 + 2 + 10)
+    })
+  }
+
+  it('loses nothing while every connection is ended, again and again', async () => {
+    load = await startLoad(nodes)
+    await eventually('every kind is answered', () =>
+      all.every((kind) => load.of([kind]).length > 5),
+    )
+    for (let round = 0; round < 40; round++) {
+      await (services() as Services).admin(
+        `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'keyturn%'`,
+      )
+      await pause(50)
+    }
+    const over = performance.now()
+    await pause(1000)
+    await load.stop()
+    const failed = load.answers.filter((answer) => !succeeded(answer))
+    expectToldToRetry(failed, logs())
+    expect(slowest(load.answers), summary(load.answers)).to.be.below(bound)
+    const late = failed.filter(({ began }) => began > over + 500)
+    expect(late, summary(late)).to.have.length(0)
+    await load.expectNothingLost()
+  })
+})

@@ -1,0 +1,159 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import { Redis } from 'ioredis'
+import { eventually } from '../support/eventually.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import { codeFor, expectRefusal, redeem, tokensIn } from '../support/protocol.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { secretsIn } from '../support/witness.ts'
+import {
+  expectToldToRetry,
+  introspectOn,
+  type Load,
+  loginOn,
+  refreshWith,
+  serverAt,
+  slowest,
+  startLoad,
+  succeeded,
+  summary,
+  withoutRedis,
+} from './load.ts'
+
+/** Milliseconds that Redis is away. */
+const outage = 2000
+/** Milliseconds after which everything that does not need Redis must not notice any more. */
+const grace = 300
+
+const suite = servicesFound() ? describe : describe.skip
+suite('Redis that fails under load (R-03)', function () {
+  this.timeout(60_000)
+  let nodes: TwoNodes
+  let load: Load
+  const redis = () => (services() as Services).redis
+  const server = () => serverAt(nodes.issuer)
+  const logs = () => nodes.a.stdout() + nodes.b.stdout()
+
+  before(async () => {
+    nodes = await startTwoNodes()
+    await furnish({ core: nodes.core })
+  })
+  beforeEach(async () => {
+    load = await startLoad(nodes)
+    await eventually('every kind is answered', () =>
+      [...withoutRedis, 'login' as const].every((kind) => load.of([kind]).length > 5),
+    )
+  })
+  afterEach(async () => {
+    await load?.stop()
+    redis().resume()
+    await redis().start()
+  })
+  after(async () => {
+    const logged = nodes && logs()
+    await nodes?.stop()
+    expect(secretsIn(logged ?? ''), 'secrets logged (C19)').to.deep.equal([])
+  })
+
+  async function readiness(): Promise<object[]> {
+    return Promise.all(
+      [nodes.a, nodes.b].map(async ({ url }) => {
+        const answer = await fetch(`${url}/readyz`)
+        return { code: answer.status, ...((await answer.json()) as object) }
+      }),
+    )
+  }
+
+  /** Everything but logins goes on, nothing revoked comes back, nothing hangs. */
+  async function expectUntouched(from: number): Promise<void> {
+    await load.stop()
+    const answers = load.of(withoutRedis)
+    const failed = answers.filter((answer) => !succeeded(answer))
+    expect(failed, summary(failed)).to.have.length(0)
+    expect(slowest(load.answers), summary(load.answers)).to.be.below(1500)
+    expect(load.of(withoutRedis, from + grace).length).to.be.above(50)
+    await load.expectNothingLost()
+  }
+
+  for (const [how, { fail, recover }] of Object.entries({
+    'stopped, and comes back empty': {
+      fail: () => redis().stop('SIGKILL'),
+      recover: () => redis().start(),
+    },
+    frozen: {
+      fail: async () => redis().pause(),
+      recover: async () => redis().resume(),
+    },
+  })) {
+    it(`costs logins alone while it is ${how}`, async () => {
+      await fail()
+      const from = performance.now()
+      await pause(outage)
+      expect(await readiness()).to.deep.equal(
+        [1, 2].map(() => ({
+          code: 200,
+          status: 'ready',
+          storage: 'ok',
+          short_lived: 'does not answer',
+        })),
+      )
+      const to = performance.now()
+      const back = recover()
+      await eventually('logins work on both nodes', async () => {
+        const again = await Promise.all([nodes.a, nodes.b].map(({ url }) => loginOn(nodes, url)))
+        return again.every(succeeded)
+      })
+      await back
+      const recovery = performance.now() - to
+      const refused = load.of(['login'], from, to - grace)
+      await expectUntouched(from)
+
+      expect(refused.length).to.be.above(10)
+      expectToldToRetry(refused, logs())
+      expect(slowest(refused)).to.be.below(300)
+      expect(recovery).to.be.below(2000)
+    })
+  }
+
+  it('costs a login in progress when it is flushed, and nothing else', async () => {
+    const from = performance.now()
+    await redis().flush()
+    await pause(outage)
+    await expectUntouched(from)
+    const logins = load.of(['login'], from)
+    expect(logins.every(succeeded), summary(logins)).to.equal(true)
+  })
+
+  it('cannot bring back a used code or what was revoked: flushed, then rolled back (R-18)', async () => {
+    const code = await codeFor(server(), web, { scope: 'openid offline_access' })
+    const client = new Redis(nodes.env['REDIS_URL'] as string)
+    const snapshot: Array<[string, string]> = []
+    for (const key of await client.keys('*AuthorizationCode*')) {
+      snapshot.push([key, (await client.get(key)) ?? ''])
+    }
+    expect(snapshot.length).to.be.above(0)
+    const tokens = tokensIn(await redeem(server(), web, code))
+    await redis().flush()
+    expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
+
+    for (const [key, value] of snapshot) await client.set(key, value, 'EX', 60)
+    client.disconnect()
+    expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
+    // It was there again, and so it was a second use: what the first one got is dead on every node.
+    await eventually(
+      'revoked on both',
+      async () => {
+        const told = await Promise.all(
+          [nodes.a, nodes.b].map(({ url }) => introspectOn(url, tokens.access_token)),
+        )
+        return told.every(({ body }) => body === '{"active":false}')
+      },
+      { within: 1000 },
+    )
+    await redis().flush()
+    expect((await refreshWith(nodes.b.url, tokens.refresh_token)).status).to.equal(400)
+    expect((await introspectOn(nodes.b.url, tokens.access_token)).body).to.equal('{"active":false}')
+  })
+})

@@ -82,6 +82,8 @@ export async function openCore(
   log: Log,
   { schema }: { schema: SchemaPolicy },
 ): Promise<Core> {
+  // On a server nothing is touched before it is known that there is a key to read it with.
+  if (config.databaseUrl) await keyEncryptionKey(config, false)
   const clock = createClock()
   const storage = await openStorage(config, { entities, clock, log, schema })
   try {
@@ -90,6 +92,10 @@ export async function openCore(
     await storage.close()
     throw error
   }
+}
+
+function keyEncryptionKey({ keyEncryptionKey: configured, keysDir }: Config, create: boolean) {
+  return loadKeyEncryptionKey({ configured, keysDir, create })
 }
 
 async function compose(
@@ -101,13 +107,7 @@ async function compose(
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
-  const sealer = createSealer(
-    await loadKeyEncryptionKey({
-      configured: config.keyEncryptionKey,
-      keysDir: config.keysDir,
-      create: storage.selfContained && !hasSecrets,
-    }),
-  )
+  const sealer = createSealer(await keyEncryptionKey(config, storage.selfContained && !hasSecrets))
   const base = { config, log, clock, database, shortLived, sealer }
   const sharedSecrets = createSharedSecrets(base)
   // Opens a sealed secret, so that a wrong key stops the start and not the first request.

@@ -55,7 +55,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
       await createCluster(folder, cluster)
     }
     const engine = await start(await durableFolder(cluster))
-    return { ...engine, firstStart, close: onlyOnce(() => engine.close().finally(lock.release)) }
+    const close = onlyOnce(async () => {
+      try {
+        await engine.close()
+      } finally {
+        await lock.release()
+      }
+    })
+    return { ...engine, firstStart, close }
   } catch (cause) {
     await lock.release()
     throw unavailable(folder, cause)

@@ -41,7 +41,7 @@ export function headingOf(page: Page): string | undefined {
 }
 
 /** The message above a form. */
-export function alertOf(page: Page): string | undefined {
+function alertOf(page: Page): string | undefined {
   return page.root.querySelector('[role=alert]')?.textContent.trim()
 }
 

@@ -38,7 +38,7 @@ const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.u
 const START_BOUND = 30_000
 
 /** The product ended instead of becoming ready. */
-export class StartFailure extends Error {
+class StartFailure extends Error {
   readonly outcome: Outcome
 
   constructor(outcome: Outcome) {

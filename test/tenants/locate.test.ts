@@ -1,0 +1,34 @@
+import { expect } from 'chai'
+import { locate } from '../../src/issuers.ts'
+
+describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
+  const metadata = '/.well-known/openid-configuration'
+  const oauth = '/.well-known/oauth-authorization-server'
+  const table: Array<[url: string, base: string, tenant: string, below: string]> = [
+    ['/', '', 'default', '/'],
+    ['/token', '', 'default', '/token'],
+    ['/authorize?a=1', '', 'default', '/authorize?a=1'],
+    [metadata, '', 'default', metadata],
+    ['/t/acme', '', 'acme', '/'],
+    ['/t/acme?x=1', '', 'acme', '/?x=1'],
+    ['/t/acme/token', '', 'acme', '/token'],
+    [`/t/acme${metadata}`, '', 'acme', metadata],
+    [`${metadata}/t/acme`, '', 'acme', metadata],
+    [`${oauth}/t/acme`, '', 'acme', oauth],
+    [`${oauth}/t/acme/?x=1`, '', 'acme', `${oauth}?x=1`],
+    ['/auth', '/auth', 'default', '/'],
+    ['/auth/token', '/auth', 'default', '/token'],
+    [`${oauth}/auth`, '/auth', 'default', oauth],
+    [`${oauth}/auth/t/acme`, '/auth', 'acme', oauth],
+    ['/auth/t/acme/jwks', '/auth', 'acme', '/jwks'],
+    ['/authorize', '/auth', 'default', '/authorize'],
+    ['/t/UPPER/token', '', 'default', '/t/UPPER/token'],
+    ['/t/../token', '', 'default', '/t/../token'],
+    ['/t//token', '', 'default', '/t//token'],
+  ]
+  for (const [url, base, tenant, below] of table) {
+    it(`${url} below ${base || 'the root'} is ${tenant}'s ${below}`, () => {
+      expect(locate(url, base)).to.deep.equal({ tenant, url: below })
+    })
+  }
+})

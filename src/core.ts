@@ -132,7 +132,6 @@ async function compose(
     ...base,
     denials,
     audit,
-    replayWindow: config.refreshReplayWindow,
     mostFamilies: config.maxFamilies,
   })
   const accounts = createAccounts({

@@ -37,6 +37,7 @@ export interface IssuerSecrets {
   keys: OpenSigningKey[]
   cookies: Buffer
   csrf: Buffer
+  dpop: Buffer
 }
 
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
@@ -96,6 +97,7 @@ export function createIssuer(
     context,
     keys: secrets.keys,
     cookieKeys: [secrets.cookies.toString('base64url')],
+    nonceSecret: secrets.dpop,
     structured,
     access,
     pages: enginePages(context, pageContext, refusalPage, async (ctx) => {

@@ -43,6 +43,7 @@ export function createIssuers(capabilities: Capabilities): Issuers {
       keys: await signing.open(tenant),
       cookies: await sharedSecrets.get(tenant, 'cookies'),
       csrf: await sharedSecrets.get(tenant, 'csrf'),
+      dpop: await sharedSecrets.get(tenant, 'dpop'),
     })
     return { handler, revision, fingerprint: current, checkedAt: clock.now() }
   }

@@ -16,9 +16,12 @@ const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\
 /** RFC 6749 Appendix A.1: VSCHAR. */
 export const clientIdPattern = /^[\x20-\x7E]{1,255}$/
 
+const seconds = (most: number) => z.int().min(1).max(most)
+
 /**
  * What an operator says of a client: the members of RFC 7591 §2 and OpenID Connect Registration §2 that this server
- * honours, and two of our own (`require_pkce`, `resources`). An unknown member is refused, not ignored.
+ * honours, and some of our own (`require_pkce`, `resources`, those of refresh tokens). An unknown member is refused,
+ * not ignored.
  */
 export const clientMetadata = z
   .strictObject({
@@ -48,6 +51,11 @@ export const clientMetadata = z
     require_auth_time: z.boolean().optional(),
     initiate_login_uri: webUri.optional(),
     require_pkce: z.boolean().default(true),
+    dpop_bound_access_tokens: z.boolean().default(false),
+    refresh_token_rotation: z.enum(['always', 'never']).default('always'),
+    refresh_token_idle_ttl: seconds(63_072_000).optional(),
+    refresh_token_absolute_ttl: seconds(157_680_000).optional(),
+    refresh_replay_window: z.int().min(0).max(60).optional(),
     resources: z.array(z.string()).max(100).optional(),
   })
   .superRefine((client, context) => {
@@ -70,6 +78,12 @@ export const clientMetadata = z
     }
     if (isPublic && client.grant_types.includes('client_credentials')) {
       fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')
+    }
+    if (client.refresh_token_rotation === 'never' && !client.dpop_bound_access_tokens) {
+      fault(
+        ['refresh_token_rotation'],
+        'never needs dpop_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
+      )
     }
     if (isPublic && !client.require_pkce) {
       fault(['require_pkce'], 'must be true for a public client (OAuth 2.1 §4.1.1)')

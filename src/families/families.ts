@@ -70,6 +70,9 @@ export interface Reuse {
   consumed?: Consumption | undefined
 }
 
+/** Milliseconds after which no client's window is open any more. */
+const longestWindow = 60_000
+
 /** Milliseconds that the history of a family is kept after it is over, and a step after it was consumed. */
 const historyKept = 30 * 24 * 3600 * 1000
 
@@ -79,8 +82,6 @@ export function createFamilies(deps: {
   sealer: Sealer
   denials: Denials
   audit: Audit
-  /** Seconds; how long answers are kept. */
-  replayWindow: number
   /** Live families per account and client. */
   mostFamilies: number
 }): Families {
@@ -174,7 +175,7 @@ export function createFamilies(deps: {
     list: views.list,
     steps: views.steps,
     async sweep() {
-      const forgotten = await store.forgetAnswers(clock.now() - deps.replayWindow * 1000)
+      const forgotten = await store.forgetAnswers(clock.now() - longestWindow)
       return forgotten + (await store.purge(clock.now() - historyKept))
     },
   }

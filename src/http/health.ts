@@ -31,7 +31,7 @@ export function healthRoutes({ database, shortLived }: Health): Middleware {
 }
 
 /** Milliseconds: a probe that hangs is counted as a failure late, or never. */
-const probePatience = 2000
+const probePatience = 1500
 
 async function answers(asked: Promise<unknown>): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<false>()

@@ -7,6 +7,7 @@ import Provider, {
   type JWK,
   type KoaContextWithOIDC,
 } from 'oidc-provider'
+import type { Config } from '../../config/config.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import { sidOf } from '../sessions/session.ts'
 import type { OpenSigningKey } from '../signing/signing-keys.ts'
@@ -15,6 +16,7 @@ import { createAdapter } from './adapter.ts'
 import { ownMembers } from './adapters/client.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { loadGrant } from './consent.ts'
+import { refreshPolicy } from './refresh-policy.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
@@ -30,6 +32,8 @@ export interface ProviderParts {
   context: IssuerContext
   keys: OpenSigningKey[]
   cookieKeys: string[]
+  /** 32 bytes; makes the nonces of DPoP proofs, alike on every node (RFC 9449 §8). */
+  nonceSecret: Buffer
   structured: StructuredTokens
   access: ResourceAccess
   pages: EnginePages
@@ -94,7 +98,7 @@ function configuration(parts: ProviderParts): Configuration {
   const isHttps = protocol === 'https:'
   const cookie = { httpOnly: true, sameSite: 'lax', signed: true, secure: isHttps } as const
 
-  const rules = clientRules(keys)
+  const rules = clientRules(keys, parts.nonceSecret)
   return {
     ...rules,
     adapter: createAdapter(context, structured, access),
@@ -148,7 +152,7 @@ function configuration(parts: ProviderParts): Configuration {
     loadExistingGrant: (ctx) => loadGrant(context, access, ctx),
     // A family is the unit of revocation; consent stays until a person withdraws it.
     revokeGrantPolicy: () => false,
-    rotateRefreshToken: true,
+    rotateRefreshToken: rotates(config),
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: (_ctx, { scopes }) => scopes.has('openid') && !scopes.has('offline_access'),
     renderError: pages.error,
@@ -176,13 +180,11 @@ function configuration(parts: ProviderParts): Configuration {
       IdToken: config.idTokenTtl,
       Interaction: config.interactionTtl,
       Grant: foreverSeconds,
-      RefreshToken: (_ctx, token) =>
-        atLeastOne(
-          Math.min(
-            config.refreshTokenIdleTtl,
-            (token.iiat ?? clock.seconds()) + config.refreshTokenAbsoluteTtl - clock.seconds(),
-          ),
-        ),
+      RefreshToken(_ctx, token, client) {
+        const { idleTtl, absoluteTtl } = refreshPolicy(config, client)
+        const startedAt = token.iiat ?? clock.seconds()
+        return atLeastOne(Math.min(idleTtl, startedAt + absoluteTtl - clock.seconds()))
+      },
       Session: (_ctx, session) =>
         atLeastOne(
           session.loginTs === undefined
@@ -197,7 +199,7 @@ function configuration(parts: ProviderParts): Configuration {
 }
 
 /** The part of the configuration that decides what a client may register. */
-export function clientRules(keys: OpenSigningKey[]) {
+export function clientRules(keys: OpenSigningKey[], nonceSecret?: Buffer) {
   return {
     jwks: { keys: keys.map(({ privateJwk }) => privateJwk as JWK) },
     responseTypes: ['code'],
@@ -208,10 +210,19 @@ export function clientRules(keys: OpenSigningKey[]) {
     features: {
       devInteractions: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: { enabled: true, ...(nonceSecret ? { nonceSecret } : {}) },
       clientCredentials: { enabled: true },
     },
   } satisfies Configuration
+}
+
+/** A public client's token that is not bound to a key rotates whatever its policy says (RFC 9700 §4.14.2). */
+function rotates(config: Config) {
+  return ({ oidc: { client, entities } }: KoaContextWithOIDC): boolean => {
+    const isBound =
+      client?.clientAuthMethod !== 'none' || entities.RefreshToken?.isSenderConstrained() === true
+    return refreshPolicy(config, client).rotates || !isBound
+  }
 }
 
 /** The engine accepts no lifetime below a second; what lives one second is over. */

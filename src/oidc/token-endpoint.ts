@@ -1,8 +1,10 @@
 import type { Context, Middleware } from 'koa'
+import type { KoaContextWithOIDC } from 'oidc-provider'
 import { sealAnswer } from '../families/replay.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { routes } from './provider.ts'
+import { refreshPolicy } from './refresh-policy.ts'
 import { beginTokenRequest, type TokenRequest } from './token-request.ts'
 
 type Body = Record<string, unknown>
@@ -40,7 +42,7 @@ async function rotate(context: IssuerContext, ctx: Context, request: TokenReques
   >
   const body = ctx.body as Body
   const answer =
-    config.refreshReplayWindow === 0
+    refreshPolicy(config, (ctx as KoaContextWithOIDC).oidc.client).replayWindow === 0
       ? undefined
       : sealAnswer(presented, {
           body,

@@ -5,7 +5,7 @@ import { column, ofTenant, table } from '../storage/table.ts'
 import type { Sealer } from './seal.ts'
 
 /** Secrets that every node of a tenant needs alike; created once, by whichever node comes first. */
-export type SharedSecretName = 'cookies' | 'csrf' | 'pairwise'
+export type SharedSecretName = 'cookies' | 'csrf' | 'dpop'
 
 export interface SharedSecrets {
   /** The secret, 32 bytes. All nodes get the same one, also when they ask at the same moment. */

@@ -13,7 +13,7 @@ onEachStorage('shared secrets', (kind) => {
   it('are the same for all that ask at once, on two nodes', async () => {
     const secrets = await Promise.all(
       Array.from({ length: 10 }, (_, i) =>
-        (i % 2 ? nodes.a : nodes.b).sharedSecrets.get(defaultTenant, 'pairwise'),
+        (i % 2 ? nodes.a : nodes.b).sharedSecrets.get(defaultTenant, 'dpop'),
       ),
     )
     const [first] = secrets

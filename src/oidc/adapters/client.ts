@@ -11,7 +11,15 @@ import type { IssuerContext } from '../capabilities.ts'
 const nobodysSecret = randomBytes(32).toString('base64url')
 
 /** Members that the engine keeps for us without a meaning of their own. */
-export const ownMembers = ['require_pkce', 'resources', 'registered_scope'] as const
+export const ownMembers = [
+  'require_pkce',
+  'resources',
+  'registered_scope',
+  'refresh_token_rotation',
+  'refresh_token_idle_ttl',
+  'refresh_token_absolute_ttl',
+  'refresh_replay_window',
+] as const
 
 /**
  * Metadata as the engine wants it. It knows no scope but those of OpenID, so that what a client may ask for goes by

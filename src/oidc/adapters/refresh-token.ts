@@ -5,6 +5,7 @@ import { mayReplay, openAnswer } from '../../families/replay.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { isForeignKeyViolation, isUniqueViolation } from '../../storage/violations.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { refreshPolicy } from '../refresh-policy.ts'
 import {
   currentTokenRequest,
   invalidGrant,
@@ -27,6 +28,8 @@ import {
  */
 export function refreshTokenAdapter(context: IssuerContext): Adapter {
   const { tenant, families, config, clock } = context
+
+  const policy = () => refreshPolicy(config, Provider.ctx?.oidc.client)
 
   function restored(id: string, { payload, consumed }: StoredRefreshToken): AdapterPayload {
     return {
@@ -59,7 +62,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
 
     const { at: consumedAt, successorConsumedAt, answer } = consumed
     const times = { now: clock.now(), consumedAt, successorConsumedAt }
-    if (answer !== undefined && mayReplay(times, config.refreshReplayWindow)) {
+    if (answer !== undefined && mayReplay(times, policy().replayWindow)) {
       request.replay = { hash: hashOf(id), answer: openAnswer(id, answer) }
       const { consumed: _consumed, ...live } = stored
       return restored(id, live)
@@ -86,7 +89,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
           clientId,
           sessionUid,
           endsWithSession: expiresWithSession === true,
-          expiresAt: clock.now() + config.refreshTokenAbsoluteTtl * 1000,
+          expiresAt: clock.now() + policy().absoluteTtl * 1000,
         },
         token,
       )

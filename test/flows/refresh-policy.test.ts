@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { callback, furnish, spa, web } from '../support/fixtures.ts'
+import {
+  codeFor,
+  expectRefusal,
+  post,
+  refresh,
+  type StoryClient,
+  tokensFor,
+  tokensIn,
+  verifier,
+} from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+/** A key that makes proofs of possession (RFC 9449 §4.2). */
+async function prover(server: TestServer) {
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const jwk = await exportJWK(publicKey)
+  const htu = `${server.issuer}/token`
+  return (jti: string = randomUUID()) =>
+    new SignJWT({ htm: 'POST', htu, jti })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+      .setIssuedAt()
+      .sign(privateKey)
+}
+
+onEachStorage('refresh tokens by policy of the client', (kind) => {
+  let server: TestServer
+  const offline = { scope: 'openid offline_access' }
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  afterEach(() => backToPresent())
+  after(() => server?.stop())
+
+  async function redeemBound(client: StoryClient, proof: string) {
+    const code = await codeFor(server, client, offline)
+    const fields = {
+      grant_type: 'authorization_code',
+      code,
+      redirect_uri: callback,
+      code_verifier: verifier,
+    }
+    return tokensIn(await post(server, '/token', client, fields, { dpop: proof }))
+  }
+  const refreshBound = (client: StoryClient, token: string | undefined, proof: string) =>
+    post(
+      server,
+      '/token',
+      client,
+      { grant_type: 'refresh_token', refresh_token: token },
+      { dpop: proof },
+    )
+
+  it('a token bound to a key is refused without it, and the binding survives rotation and replay (P-054)', async () => {
+    const [proof, stranger] = [await prover(server), await prover(server)]
+    const first = await redeemBound(spa, await proof())
+    expect(first.token_type).to.equal('DPoP')
+    const { cnf } = decodeJwt(first.access_token) as { cnf: { jkt: string } }
+    expect(cnf.jkt).to.be.a('string')
+
+    expectRefusal(await refresh(server, spa, first), 400, 'invalid_grant')
+    expectRefusal(
+      await refreshBound(spa, first.refresh_token, await stranger()),
+      400,
+      'invalid_grant',
+    )
+    const second = tokensIn(await refreshBound(spa, first.refresh_token, await proof()))
+    expectRefusal(
+      await refreshBound(spa, first.refresh_token, await stranger()),
+      400,
+      'invalid_grant',
+    )
+    const again = tokensIn(await refreshBound(spa, first.refresh_token, await proof()))
+    expect(again.refresh_token).to.equal(second.refresh_token)
+    expectRefusal(
+      await refreshBound(spa, second.refresh_token, await stranger()),
+      400,
+      'invalid_grant',
+    )
+    const third = tokensIn(await refreshBound(spa, second.refresh_token, await proof()))
+    expect((decodeJwt(third.access_token) as { cnf: { jkt: string } }).cnf).to.deep.equal(cnf)
+  })
+
+  it('a proof counts once, also when the request it came with was refused (P-054, C26)', async () => {
+    const proof = await prover(server)
+    const first = await redeemBound(spa, await proof())
+    const used = await proof()
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => refreshBound(spa, first.refresh_token, used)),
+    )
+    expect(answers.filter(({ status }) => status === 200)).to.have.length(1)
+    const wrong = await proof()
+    expectRefusal(await refreshBound(spa, 'no-such-token', wrong), 400, 'invalid_grant')
+  })
+
+  it('rotation "never" keeps the token of a client whose tokens are bound, and is refused to others (P-049)', async () => {
+    const fapi = { ...web, client_id: 'fapi', dpop_bound_access_tokens: true }
+    await server.core.clients.declare('default', { ...fapi, refresh_token_rotation: 'never' })
+    const proof = await prover(server)
+    const first = await redeemBound(fapi, await proof())
+    const again = tokensIn(await refreshBound(fapi, first.refresh_token, await proof()))
+    expect(again.refresh_token).to.equal(first.refresh_token)
+    expect(again.access_token).to.not.equal(first.access_token)
+    expectRefusal(await refresh(server, fapi, first), 400, 'invalid_grant')
+
+    const declared = server.core.clients.declare('default', {
+      ...web,
+      client_id: 'bearer',
+      refresh_token_rotation: 'never',
+    })
+    const refused = await declared.then(
+      () => undefined,
+      (error: { detail: { faults: string[] } }) => error.detail.faults.join(),
+    )
+    expect(refused).to.contain('refresh_token_rotation: never needs dpop_bound_access_tokens')
+  })
+
+  it('a public client rotates whatever it registered (P-050)', async () => {
+    const app = { ...spa, client_id: 'app', dpop_bound_access_tokens: true }
+    await server.core.clients.declare('default', { ...app, refresh_token_rotation: 'never' })
+    const proof = await prover(server)
+    const bound = await redeemBound(app, await proof())
+    const kept = tokensIn(await refreshBound(app, bound.refresh_token, await proof()))
+    expect(kept.refresh_token, 'bound to its key').to.equal(bound.refresh_token)
+  })
+
+  it('idle and absolute lifetimes and the window can be the client’s own (ASVS 10.4.8)', async () => {
+    const brief = { ...web, client_id: 'brief' }
+    await server.core.clients.declare('default', {
+      ...brief,
+      refresh_token_idle_ttl: 100,
+      refresh_token_absolute_ttl: 250,
+      refresh_replay_window: 0,
+    })
+    let tokens = await tokensFor(server, brief, offline)
+    for (let i = 0; i < 2; i++) {
+      travel(90)
+      tokens = tokensIn(await refresh(server, brief, tokens))
+    }
+    travel(71)
+    expectRefusal(await refresh(server, brief, tokens), 400, 'invalid_grant')
+    backToPresent()
+
+    const idle = await tokensFor(server, brief, offline)
+    travel(101)
+    expectRefusal(await refresh(server, brief, idle), 400, 'invalid_grant')
+    backToPresent()
+
+    const once = await tokensFor(server, brief, offline)
+    tokensIn(await refresh(server, brief, once))
+    expectRefusal(await refresh(server, brief, once), 400, 'invalid_grant')
+  })
+})

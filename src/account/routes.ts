@@ -12,6 +12,7 @@ import { signedOutPage } from '../interaction/pages/logout.ts'
 import { accountClient } from '../oidc/account-client.ts'
 import type { BrowserSession } from '../oidc/browser-session.ts'
 import { routes } from '../oidc/provider.ts'
+import type { Revocations } from '../revocation/revocations.ts'
 import { newHandle } from '../secrets/handle.ts'
 
 export interface AccountParts {
@@ -20,6 +21,7 @@ export interface AccountParts {
   config: Config
   csrf: Csrf
   session: BrowserSession
+  revocations: Revocations
   pageContext(ctx: Context): PageContext
 }
 
@@ -28,12 +30,13 @@ export const accountMethods = {
   '/account': ['GET', 'HEAD'],
   '/account/callback': ['GET', 'HEAD'],
   '/account/sign-out': ['POST'],
+  '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
 }
 
 /** The pages of whoever is signed in, and the front page. */
 export function accountRoutes(parts: AccountParts): Middleware {
-  const { issuer, basePath, session, csrf, config, pageContext } = parts
+  const { issuer, basePath, session, revocations, csrf, config, pageContext } = parts
   const router = new Router()
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
@@ -61,7 +64,11 @@ export function accountRoutes(parts: AccountParts): Middleware {
       ctx,
       accountPage(pageContext(ctx), {
         account,
-        signOut: { action: `${basePath}/account/sign-out`, csrf: csrf.token(account.id) },
+        signOut: {
+          action: `${basePath}/account/sign-out`,
+          everywhere: `${basePath}/account/sign-out-everywhere`,
+          csrf: csrf.token(account.id),
+        },
       }),
     )
   })
@@ -83,17 +90,20 @@ export function accountRoutes(parts: AccountParts): Middleware {
     return ctx.redirect(`${basePath}/account`)
   })
 
-  router.post('/account/sign-out', async (ctx) => {
+  const signOut = (everywhere: boolean) => async (ctx: Context) => {
     const form = await readForm(ctx, config.bodyLimit)
     const account = await session.account(ctx)
     if (account) {
       csrf.check(ctx, account.id, form['csrf'])
       await session.signOut(ctx)
+      if (everywhere) await revocations.logOutEverywhere(account)
       ctx.set('Clear-Site-Data', '"cache"')
     }
     ctx.status = 303
-    return ctx.redirect(`${basePath}/account/signed-out`)
-  })
+    ctx.redirect(`${basePath}/account/signed-out`)
+  }
+  router.post('/account/sign-out', signOut(false))
+  router.post('/account/sign-out-everywhere', signOut(true))
 
   router.get('/account/signed-out', async (ctx) => {
     if (!(await session.account(ctx))) {

@@ -52,7 +52,10 @@ function everyPage(text: string): Record<string, string> {
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
     'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),
     error: errorPage(context, { status: 400, title: text, ...failure }),
-    account: accountPage(context, { account, signOut: { action: text, csrf: text } }),
+    account: accountPage(context, {
+      account,
+      signOut: { action: text, everywhere: text, csrf: text },
+    }),
     home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
   }
 }
@@ -212,7 +215,10 @@ describe('interaction/pages: the first form is the step (K-09)', () => {
 
   it('account: signing out is one form away (ASVS 7.4.4)', () => {
     const account = { email: 'ada@example.com', emailVerified: true, id: '1' }
-    const markup = accountPage(context, { account, signOut: { action: '/out', csrf: 'c' } })
+    const markup = accountPage(context, {
+      account,
+      signOut: { action: '/out', everywhere: '/out-everywhere', csrf: 'c' },
+    })
     expect(parse(markup).querySelector('form')?.getAttribute('action')).to.equal('/out')
     expect(firstSubmit(markup)?.textContent).to.equal('Sign out')
   })

@@ -80,6 +80,16 @@ onEachStorage('people: the account page and signing out', (kind) => {
     expect(his.status).to.equal(200)
   })
 
+  it('signs out on every device at once (ASVS 7.4.3)', async () => {
+    const [here, there] = [await signedIn(), await signedIn()]
+    const page = await here.agent.submit(here.page, { form: '#sign-out-everywhere-form' })
+    expect(page.location?.pathname).to.equal('/account/signed-out')
+    expect((await there.agent.get(`${server.issuer}/account`)).status, 'the other one').to.equal(
+      303,
+    )
+    expect((await signedIn()).page.status, 'signing in again works').to.equal(200)
+  })
+
   it('says "signed out" to nobody who is signed in', async () => {
     const { agent } = await signedIn()
     const page = await agent.get(`${server.issuer}/account/signed-out`)

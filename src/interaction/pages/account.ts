@@ -4,7 +4,8 @@ import { csrfField, facts, name } from './parts.ts'
 
 export type AccountView = {
   account: { name?: string; email: string; username?: string; emailVerified: boolean; id: string }
-  signOut: { action: string; csrf: string }
+  /** `everywhere` is the address that ends all sessions and all access, on every device. */
+  signOut: { action: string; everywhere: string; csrf: string }
   sessions?: never
 }
 
@@ -28,6 +29,11 @@ ${facts([
 <form id="sign-out-form" method="post" action="${signOut.action}">
 ${csrfField(signOut.csrf)}
 <button id="sign-out" class="kt-button kt-quiet" type="submit">${words.signOut}</button>
+</form>
+<form id="sign-out-everywhere-form" class="kt-second" method="post" action="${signOut.everywhere}">
+${csrfField(signOut.csrf)}
+<p>${words.everywhereHint}</p>
+<button id="sign-out-everywhere" class="kt-button kt-plain" type="submit">${words.signOutEverywhere}</button>
 </form>`,
   })
 }

@@ -161,6 +161,9 @@ export const en: Messages = {
     unverified: 'not verified',
     id: 'Account ID',
     signOut: 'Sign out',
+    signOutEverywhere: 'Sign out everywhere',
+    everywhereHint:
+      'Lost a device? This signs you out on all of them and ends what applications may do in your name.',
   },
   home: {
     title: 'Authorization server',

@@ -87,6 +87,8 @@ export type Messages = {
     unverified: string
     id: string
     signOut: string
+    signOutEverywhere: string
+    everywhereHint: string
   }
   home: {
     title: string

@@ -125,7 +125,7 @@ suite('Postgres that fails under load (R-04)', function () {
       // What needs it says so, and nobody is told of a token what cannot be known any more.
       for (const { status, took } of probes) {
         expect(status, 'not ready').to.equal(503)
-        expect(took).to.be.below(3000)
+        expect(took).to.be.below(1900)
       }
       expectToldToRetry(told, logs())
       expect(slowest(told), summary(told)).to.be.below(bound)

@@ -1,0 +1,72 @@
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage } from '../support/boot.ts'
+import { errorOf, openNode, refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a connection that does not answer (R-04)', () => {
+  let core: Core
+  const postgres = () => (services() as Services).postgres
+
+  beforeEach(async () => {
+    core = await openNode({
+      ...(await freshStorage('services')),
+      DATABASE_POOL_SIZE: '1',
+      DENYLIST_MAX_STALENESS: '1',
+    })
+  })
+  afterEach(async () => {
+    postgres().resume()
+    core?.denials.stop()
+    await core?.close()
+  })
+
+  it('is closed: nobody inherits the transaction that was open in it', async () => {
+    const { database } = core
+    const refusal = await refusalOf(
+      database.transaction(async () => {
+        await core.tenants.declare({ id: 'half', name: 'Half done' })
+        postgres().pause()
+        await database.query('select 1')
+      }),
+      'storage_unavailable',
+    )
+    expect(refusal.status).to.equal(503)
+    expect(refusal.message).to.match(/^Postgres did not answer a statement within \d+ ms$/)
+    postgres().resume()
+
+    const [row] = await eventually('Postgres answers', () =>
+      database.query('select pg_current_xact_id_if_assigned() as transaction'),
+    )
+    expect(row).to.deep.equal({ transaction: null })
+    await core.tenants.declare({ id: 'whole', name: 'Done' })
+    const ids = (await core.tenants.list()).map(({ id }) => id)
+    expect(ids).to.have.members([defaultTenant, 'whole'])
+  })
+
+  it('is dropped when its server takes no writes any more: a primary that was demoted', async () => {
+    const { database } = core
+    await database.query('set default_transaction_read_only = on')
+    const error = await errorOf(core.tenants.declare({ id: 'refused', name: 'Refused' }))
+    expect(error.message).to.contain('read-only')
+    expect(await core.tenants.declare({ id: 'accepted', name: 'Accepted' })).to.equal(true)
+  })
+
+  it('makes the deny-list tell nothing once it is too old, and again when it is fresh', async () => {
+    const { denials } = core
+    const ask = () => denials.anyDenies(defaultTenant, [{ kind: 'jti', subject: 'x' }], 0)
+    await denials.start()
+    expect(ask()).to.equal(false)
+    postgres().pause()
+    const stale = await eventually('it is too old', () =>
+      errorOf(Promise.resolve().then(ask)).catch(() => undefined),
+    )
+    expect(stale).to.include({ code: 'deny_list_stale', status: 503 })
+    postgres().resume()
+    await eventually('it is fresh', () => !ask(), { within: 5000 })
+  })
+})

@@ -47,7 +47,10 @@ export async function startServer(core: Core): Promise<Server> {
     issuers.route(request).then(
       (handle) => {
         if (handle) handle(request, response)
-        else answer(response, 404, { error: 'not_found' })
+        else {
+          const [status, error, sentence] = domainErrors.not_found
+          answer(response, status, { error, error_description: sentence, error_id: randomUUID() })
+        }
       },
       (error: Error) => {
         const id = randomUUID()

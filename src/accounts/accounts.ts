@@ -38,8 +38,11 @@ export interface Accounts {
   /** Whether anything changed. */
   setDisabled(account: Account, disabled: boolean): Promise<boolean>
   /** Makes an account be as declared; a password is set when it differs. */
-  declare(tenant: string, account: NewAccount): Promise<'created' | 'updated' | 'unchanged'>
+  declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
 }
+
+/** `password_changed` is an update after which whoever knew the old password must be gone. */
+export type DeclaredAccount = 'created' | 'updated' | 'password_changed' | 'unchanged'
 
 export interface NewAccount {
   email: string
@@ -174,7 +177,7 @@ export function createAccounts({
         return 'created'
       }
       const { account, password } = found
-      let changed =
+      const changed =
         (await store.updateProfile(row(tenant, account.id, wanted, account)).catch(taken(wanted))) >
         0
       if (
@@ -183,7 +186,7 @@ export function createAccounts({
       ) {
         const hash = await passwords.hash(wanted.password)
         await store.setPassword(tenant, account.id, { hash, oneTime: false })
-        changed = true
+        return 'password_changed'
       }
       return changed ? 'updated' : 'unchanged'
     },

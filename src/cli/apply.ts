@@ -101,11 +101,13 @@ async function declareAccount(
   tenant: string,
   { email_verified: emailVerified, disabled, ...wanted }: Sections['accounts'][number],
 ): Promise<Change['outcome']> {
-  const outcome = await core.accounts.declare(tenant, { ...wanted, emailVerified })
-  if (disabled === undefined) return outcome
+  const declared = await core.accounts.declare(tenant, { ...wanted, emailVerified })
+  const outcome = declared === 'password_changed' ? 'updated' : declared
   const account = await core.accounts.byIdentifier(tenant, wanted.email)
-  const changed =
-    account !== undefined && (await core.revocations.setAccountDisabled(account, disabled))
+  if (!account) return outcome
+  if (declared === 'password_changed') await core.revocations.passwordChanged(account)
+  if (disabled === undefined) return outcome
+  const changed = await core.revocations.setAccountDisabled(account, disabled)
   return changed && outcome === 'unchanged' ? 'updated' : outcome
 }
 

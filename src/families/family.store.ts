@@ -87,6 +87,7 @@ export interface FamilyOwner {
 }
 
 const sweepBatch = 500
+const mostRounds = 200
 
 export function createFamilyStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
@@ -243,13 +244,20 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     },
 
     /** Forgets answers that nobody may have again. @param before milliseconds since the epoch */
-    forgetAnswers: (before: number) =>
-      database.execute(
-        `update refresh_tokens set answer = null where (tenant_id, token_hash) in (
-           select tenant_id, token_hash from refresh_tokens where answer is not null and consumed_at < $1
-           limit ${sweepBatch} for update skip locked)`,
-        [new Date(before)],
-      ),
+    async forgetAnswers(before: number): Promise<number> {
+      let total = 0
+      for (let round = 0; round < mostRounds; round++) {
+        const forgotten = await database.execute(
+          `update refresh_tokens set answer = null where (tenant_id, token_hash) in (
+             select tenant_id, token_hash from refresh_tokens where answer is not null and consumed_at < $1
+             limit ${sweepBatch} for update skip locked)`,
+          [new Date(before)],
+        )
+        total += forgotten
+        if (forgotten < sweepBatch) break
+      }
+      return total
+    },
 
     /** Deletes steps and families that have been over for longer than they are kept. */
     async purge(before: number): Promise<number> {

@@ -20,8 +20,6 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
   return withRunner(dataSource, async (runner) => {
     // Neither a large table nor a node that is before us in line may be cut short.
     await runner.query('set statement_timeout = 0')
-    // A migration may take long, and so may waiting for another node's.
-    await runner.query('set statement_timeout = 0')
     await runner.query('select pg_advisory_lock($1)', [lock])
     try {
       await assertNotNewer(dataSource, runner)
@@ -29,7 +27,6 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
       return applied.map(({ name }) => name)
     } finally {
       await runner.query('select pg_advisory_unlock($1)', [lock])
-      await runner.query('reset statement_timeout')
       await runner.query('reset statement_timeout')
     }
   })

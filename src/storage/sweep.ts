@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 /** Rows that one statement removes: little enough to hold no lock for long. */
 const batch = 500
 /** Batches of one round; what is left waits for the next. */
-const mostBatches = 20
+const mostBatches = 200
 
 export interface Sweep {
   table: string

@@ -170,7 +170,7 @@ onEachStorage('accounts', (kind) => {
     expect(await accounts.declare(defaultTenant, renamed)).to.equal('updated')
     const { email } = declared
     expect(await accounts.declare(defaultTenant, { email, password: 'a new password' })).to.equal(
-      'updated',
+      'password_changed',
     )
     const { account } = await signIn(email, 'a new password')
     expect(account).to.include({ name: 'Alice Liddell', username: declared.username })

@@ -113,7 +113,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(() =>
       openAnswer(hashOf(first.refresh_token as string), row?.answer as string),
     ).to.throw()
-    travel(31)
+    travel(61)
     await server.core.families.sweep()
     const left = await server.core.database.query(
       'select 1 from refresh_tokens where answer is not null',

@@ -3,6 +3,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm'
 const up = `
 alter table families add column ended_detail jsonb;
 
+alter table accounts add column sign_ins_not_before timestamptz;
+
 alter table refresh_tokens
   add column ip text,
   add column user_agent text,
@@ -39,6 +41,7 @@ drop index ix_refresh_tokens_expires;
 drop index ix_refresh_tokens_answer;
 alter table refresh_tokens
   drop column ip, drop column user_agent, drop column answer, drop column replays, drop column replayed_at;
+alter table accounts drop column sign_ins_not_before;
 alter table families drop column ended_detail;
 `
 

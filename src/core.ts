@@ -144,7 +144,7 @@ async function compose(
     check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
   })
   const grants = createGrants(base)
-  const sessions = createSessions({ ...base, denials, families })
+  const sessions = createSessions({ ...base, denials, accounts, families })
   const capabilities: Capabilities = {
     ...base,
     audit,

@@ -10,6 +10,7 @@ import { cacheableMetadata } from './http/metadata-cache.ts'
 import { allowedMethods } from './http/methods.ts'
 import { limitBody, limitParameters } from './http/parameters.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
+import { exactSpelling } from './http/spelling.ts'
 import { serveAssets } from './http/static.ts'
 import { dressHandover } from './interaction/handover.ts'
 import { pageContexts } from './interaction/pages/context.ts'
@@ -101,7 +102,7 @@ export function createIssuer(
     structured,
     access,
     pages: enginePages(context, pageContext, refusalPage, async (ctx) => {
-      if (!(await session.account(ctx))) return false
+      if (!(await session.find(ctx))) return false
       ctx.status = 303
       ctx.redirect(`${basePath}/account`)
       return true
@@ -131,6 +132,7 @@ export function createIssuer(
     answerErrors(log, refusalPage),
     limitBody(config.bodyLimit),
     limitParameters,
+    exactSpelling(Object.keys(methods)),
     allowedMethods(methods),
     healthRoutes(context),
     serveAssets(),

@@ -55,19 +55,19 @@ export function accountRoutes(parts: AccountParts): Middleware {
   )
 
   router.get('/account', async (ctx) => {
-    const account = await session.account(ctx)
-    if (!account) {
+    const found = await session.find(ctx)
+    if (!found) {
       ctx.status = 303
       return ctx.redirect(basePath + signInPath(issuer))
     }
     return html(
       ctx,
       accountPage(pageContext(ctx), {
-        account,
+        account: found.account,
         signOut: {
           action: `${basePath}/account/sign-out`,
           everywhere: `${basePath}/account/sign-out-everywhere`,
-          csrf: csrf.token(account.id),
+          csrf: csrf.token(found.uid),
         },
       }),
     )
@@ -79,7 +79,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       ctx.status = 303
       return ctx.redirect(`${basePath}/`)
     }
-    if (!(await session.account(ctx))) {
+    if (!(await session.find(ctx))) {
       throw new DomainError('session_changed', {
         publicMessage:
           'You are not signed in: this browser did not keep the cookie, or you signed out meanwhile.',
@@ -92,11 +92,11 @@ export function accountRoutes(parts: AccountParts): Middleware {
 
   const signOut = (everywhere: boolean) => async (ctx: Context) => {
     const form = await readForm(ctx, config.bodyLimit)
-    const account = await session.account(ctx)
-    if (account) {
-      csrf.check(ctx, account.id, form['csrf'])
+    const found = await session.find(ctx)
+    if (found) {
+      csrf.check(ctx, found.uid, form['csrf'])
+      if (everywhere) await revocations.logOutEverywhere(found.account)
       await session.signOut(ctx)
-      if (everywhere) await revocations.logOutEverywhere(account)
       ctx.set('Clear-Site-Data', '"cache"')
     }
     ctx.status = 303
@@ -106,7 +106,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   router.post('/account/sign-out-everywhere', signOut(true))
 
   router.get('/account/signed-out', async (ctx) => {
-    if (!(await session.account(ctx))) {
+    if (!(await session.find(ctx))) {
       return html(ctx, signedOutPage(pageContext(ctx), { signIn: { href: `${basePath}/account` } }))
     }
     ctx.status = 303

@@ -18,6 +18,7 @@ export const AccountsTable = table('accounts', {
     created_at: column.time,
     updated_at: column.time,
     disabled_at: nullable(column.time),
+    sign_ins_not_before: nullable(column.time),
   },
   references: { tenant: ofTenant },
   unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },
@@ -159,6 +160,24 @@ export function createAccountStore({ database, clock }: { database: Database; cl
           now(),
         ],
       )
+    },
+
+    /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
+    async voidSignIns(tenant: string, id: string): Promise<void> {
+      await database.execute(
+        `update accounts set sign_ins_not_before = $3 where tenant_id = $1 and id = $2`,
+        [tenant, id, now()],
+      )
+    },
+
+    /** Whether a sign-in still counts; within a transaction it does until that ends, and who voids it waits. */
+    async holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<boolean> {
+      const rows = await database.query(
+        `select 1 from accounts where tenant_id = $1 and id = $2 and disabled_at is null
+           and (sign_ins_not_before is null or sign_ins_not_before < $3) for share`,
+        [tenant, id, new Date(verifiedAt)],
+      )
+      return rows.length > 0
     },
 
     setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {

@@ -35,6 +35,13 @@ export interface Accounts {
   ): Promise<{ account: Account; oneTimePassword?: string }>
   /** A new one-time password; the old one is void at once. */
   resetPassword(account: Account): Promise<string>
+  /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
+  voidSignIns(account: Account): Promise<void>
+  /**
+   * Whether a sign-in still counts; within a transaction it does until that ends.
+   * @param verifiedAt when its password was checked, in milliseconds
+   */
+  holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<boolean>
   /** Whether anything changed. */
   setDisabled(account: Account, disabled: boolean): Promise<boolean>
   /** Makes an account be as declared; a password is set when it differs. */
@@ -162,6 +169,8 @@ export function createAccounts({
       await store.setPassword(account.tenant, account.id, stored)
       return password
     },
+    voidSignIns: ({ tenant, id }) => store.voidSignIns(tenant, id),
+    holdSignIn: store.holdSignIn,
     setDisabled: async (account, disabled) =>
       (await store.setDisabled(account.tenant, account.id, disabled)) > 0,
 

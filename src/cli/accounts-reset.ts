@@ -19,8 +19,10 @@ export const accountsReset: Command<z.infer<typeof input>, Output> = {
   prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
-    const oneTimePassword = await core.accounts.resetPassword(account)
-    await core.revocations.passwordChanged(account)
+    const oneTimePassword = await core.database.transaction(async () => {
+      await core.revocations.passwordChanged(account)
+      return core.accounts.resetPassword(account)
+    })
     return {
       account: accountOutput(account),
       one_time_password: oneTimePassword,

@@ -75,8 +75,8 @@ export function createClientStore({ database, clock }: { database: Database; clo
       return database.execute(
         `insert into clients (tenant_id, client_id, metadata, created_at, updated_at) values ($1, $2, $3, $4, $4)
          on conflict (tenant_id, client_id) do update
-           set metadata = excluded.metadata, updated_at = excluded.updated_at, disabled_at = null
-           where clients.metadata <> excluded.metadata or clients.disabled_at is not null`,
+           set metadata = excluded.metadata, updated_at = excluded.updated_at
+           where clients.metadata <> excluded.metadata`,
         [tenant, clientId, JSON.stringify(metadata), new Date(clock.now())],
       )
     },

@@ -13,6 +13,11 @@ export type DenialKind = 'jti' | 'family' | 'grant' | 'session' | 'account' | 'c
 export interface Denial {
   kind: DenialKind
   subject: string
+  /**
+   * Whether nothing may be issued under the subject ever again, so that a token is denied whenever it says it was
+   * issued: the clocks of nodes need not agree. Always so for `jti`, `family` and `grant`.
+   */
+  forGood?: boolean
 }
 
 /**
@@ -50,9 +55,11 @@ export const DenialsTable = table('denials', {
   index: { expires: ['expires_at'], created: ['created_at'] },
 })
 
-/** The longest an access token may live, in seconds, and the engine's tolerance for clocks. */
-const longestToken = 900 + 15
+/** The longest an access token may live, in seconds, the engine's tolerance, and how far clocks may be apart. */
+const longestToken = 900 + 15 + 300
 const channel = 'keyturn_denials'
+
+const endsForGood: ReadonlySet<DenialKind> = new Set(['jti', 'family', 'grant'])
 
 /** Milliseconds between two polls. */
 const pollEvery = 500
@@ -66,7 +73,7 @@ interface Row {
   tenant_id: string
   kind: DenialKind
   subject: string
-  not_before: Date
+  not_before: Date | number
   expires_at: Date
 }
 
@@ -104,7 +111,8 @@ export function createDenials({
         tenant: row.tenant_id,
         kind: row.kind,
         subject: row.subject,
-        notBefore: row.not_before.getTime(),
+        // The driver reads 'infinity' as a number.
+        notBefore: typeof row.not_before === 'number' ? row.not_before : row.not_before.getTime(),
         expiresAt: row.expires_at.getTime(),
       })),
     )
@@ -125,41 +133,47 @@ export function createDenials({
     refresh().catch((error: Error) => log.warn({ err: error }, 'deny-list not refreshed'))
   }
 
+  async function write(tenant: string, denials: Denial[]): Promise<void> {
+    const now = clock.now()
+    const own = denials.map((denial): DenyListEntry => {
+      const forGood = denial.forGood ?? endsForGood.has(denial.kind)
+      const notBefore = forGood ? Infinity : now
+      return { ...denial, tenant, notBefore, expiresAt: now + longestToken * 1000 }
+    })
+    await database.execute(
+      `with written as (
+         insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
+         select distinct on (kind, subject) $1, kind, subject,
+             case when for_good then 'infinity' else $5::timestamptz end, $5::timestamptz, $6::timestamptz
+           from unnest($2::text[], $3::text[], $4::boolean[]) as t (kind, subject, for_good)
+           order by kind, subject, for_good desc
+         on conflict (tenant_id, kind, subject) do update set
+           not_before = greatest(denials.not_before, excluded.not_before),
+           created_at = greatest(denials.created_at, excluded.created_at),
+           expires_at = greatest(denials.expires_at, excluded.expires_at)
+         returning 1)
+       select pg_notify('${channel}', '') from (select 1 from written limit 1) as any_row`,
+      [
+        tenant,
+        own.map(({ kind }) => kind),
+        own.map(({ subject }) => subject),
+        own.map(({ notBefore }) => notBefore === Infinity),
+        new Date(now),
+        new Date(now + longestToken * 1000),
+      ],
+    )
+    const unit = database.current()
+    if (unit?.isOpen()) unit.afterCommit(async () => list.put(own))
+    else list.put(own)
+  }
+
   return {
     async add(tenant, denials) {
       if (denials.length === 0) return
-      const now = clock.now()
-      const expiresAt = now + longestToken * 1000
-      await database.execute(
-        `with written as (
-           insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
-           select distinct $1, kind, subject, $4::timestamptz, $4::timestamptz, $5::timestamptz
-             from unnest($2::text[], $3::text[]) as t (kind, subject) order by kind, subject
-           on conflict (tenant_id, kind, subject) do update set
-             not_before = greatest(denials.not_before, excluded.not_before), 
-             created_at = greatest(denials.created_at, excluded.created_at),
-             expires_at = greatest(denials.expires_at, excluded.expires_at)
-           returning 1)
-         select pg_notify('${channel}', '') from (select 1 from written limit 1) as any_row`,
-        [
-          tenant,
-          denials.map(({ kind }) => kind),
-          denials.map(({ subject }) => subject),
-          new Date(now),
-          new Date(expiresAt),
-        ],
-      )
-      const own = denials.map(
-        (denial): DenyListEntry => ({
-          ...denial,
-          tenant,
-          notBefore: now,
-          expiresAt,
-        }),
-      )
       const unit = database.current()
-      if (unit?.isOpen()) unit.afterCommit(async () => list.put(own))
-      else list.put(own)
+      // Just before COMMIT: a poll of another node must not look behind an entry that is written long before it shows.
+      if (unit?.isOpen()) unit.beforeCommit(() => write(tenant, denials))
+      else await write(tenant, denials)
     },
 
     anyDenies(tenant, denials, issuedAt) {

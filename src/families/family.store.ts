@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
-import { sweepTable } from '../storage/sweep.ts'
+import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Family, FamilyEnd, StoredRefreshToken } from './family.ts'
 import type { Presenter } from './replay.ts'
@@ -85,9 +85,6 @@ export interface FamilyOwner {
   clientId?: string | undefined
   grantId?: string | undefined
 }
-
-const sweepBatch = 500
-const mostRounds = 200
 
 export function createFamilyStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
@@ -244,20 +241,14 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     },
 
     /** Forgets answers that nobody may have again. @param before milliseconds since the epoch */
-    async forgetAnswers(before: number): Promise<number> {
-      let total = 0
-      for (let round = 0; round < mostRounds; round++) {
-        const forgotten = await database.execute(
-          `update refresh_tokens set answer = null where (tenant_id, token_hash) in (
-             select tenant_id, token_hash from refresh_tokens where answer is not null and consumed_at < $1
-             limit ${sweepBatch} for update skip locked)`,
-          [new Date(before)],
-        )
-        total += forgotten
-        if (forgotten < sweepBatch) break
-      }
-      return total
-    },
+    forgetAnswers: (before: number) =>
+      inBatches(
+        database,
+        `update refresh_tokens set answer = null where (tenant_id, token_hash) in (
+           select tenant_id, token_hash from refresh_tokens where answer is not null and consumed_at < $1
+           limit ${sweepBatch} for update skip locked)`,
+        [new Date(before)],
+      ),
 
     /** Deletes steps and families that have been over for longer than they are kept. */
     async purge(before: number): Promise<number> {

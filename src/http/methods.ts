@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
+import { addressPattern } from './spelling.ts'
 
 /**
  * Refuses methods that an address does not take, before anything else looks at the request (ASVS 4.1.4, P-040).
@@ -8,11 +9,7 @@ import { DomainError } from '../errors.ts'
  */
 export function allowedMethods(methods: Record<string, string[]>): Middleware {
   const rules = Object.entries(methods).map(
-    ([path, allowed]) =>
-      [
-        new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')}/?$`),
-        allowed,
-      ] as const,
+    ([path, allowed]) => [addressPattern(path), allowed] as const,
   )
   return (ctx, next) => {
     const [, allowed] = rules.find(([pattern]) => pattern.test(ctx.path)) ?? []

@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Accounts, Authenticated, MustChange } from '../accounts/accounts.ts'
+import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
@@ -19,6 +20,7 @@ export interface SignInParts {
   basePath: string
   config: Config
   log: Log
+  clock: Clock
   accounts: Accounts
   shortLived: ShortLived
   interactions: Interactions
@@ -48,7 +50,7 @@ const passwordStepTtl = 600
  * | choose password | time is over, used meanwhile  | login                                      |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
-  const { tenant, accounts, interactions, csrf, shortLived, config, log } = parts
+  const { tenant, accounts, interactions, csrf, shortLived, config, clock, log } = parts
   const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
   const stepKey = (uid: string) => ({ tenant, model: 'PasswordStep', id: hashOf(uid) })
 
@@ -106,6 +108,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       return showLogin(ctx, interaction, { error: 'missing', username, status: 400 })
     }
 
+    // Taken before the password is read: what changes it meanwhile must end this sign-in.
+    const verifiedAt = clock.now()
     let authenticated: Authenticated
     try {
       authenticated = await accounts.authenticate(tenant, username, password)
@@ -129,7 +133,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     }
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'signed in')
     ctx.status = 303
-    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'] }))
+    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
   })
 
   router.post('/interaction/:uid/password', async (ctx) => {
@@ -141,6 +145,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const step = await findStep(uid)
     if (!step) return showLogin(ctx, interaction, { status: 400 })
 
+    const verifiedAt = clock.now()
     const { new_password: chosen = '', confirm_password: confirmed = '' } = form
     if (chosen === '' || confirmed === '') return showPassword(ctx, interaction, step, 'missing')
     if (chosen !== confirmed) return showPassword(ctx, interaction, step, 'mismatch')
@@ -163,7 +168,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     if (!account) return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'password chosen')
     ctx.status = 303
-    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'] }))
+    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
   })
 
   /** The page of whichever state the interaction is in. */

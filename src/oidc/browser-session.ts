@@ -5,8 +5,8 @@ import type { IssuerContext } from './capabilities.ts'
 
 /** The SSO session of a browser, for our own pages. */
 export interface BrowserSession {
-  /** Who is signed in here. */
-  account(ctx: Context): Promise<Account | undefined>
+  /** Who is signed in here, and the session's uid. */
+  find(ctx: Context): Promise<{ account: Account; uid: string } | undefined>
   /** Ends the session and takes its cookie back. */
   signOut(ctx: Context): Promise<void>
 }
@@ -17,9 +17,11 @@ export function createBrowserSession(
   cookie: { name: string; path: string; secure: boolean },
 ): BrowserSession {
   return {
-    async account(ctx) {
-      const { accountId } = await provider.Session.get(ctx)
-      return accountId === undefined ? undefined : accounts.active(tenant, accountId)
+    async find(ctx) {
+      const { accountId, uid } = await provider.Session.get(ctx)
+      if (accountId === undefined) return undefined
+      const account = await accounts.active(tenant, accountId)
+      return account && { account, uid }
     },
     async signOut(ctx) {
       const { uid } = await provider.Session.get(ctx)

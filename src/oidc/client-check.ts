@@ -2,6 +2,7 @@ import Provider, { type Adapter } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import { issuerOf } from '../tenants/tenant.ts'
+import { accountClientId } from './account-client.ts'
 import { engineMetadata } from './adapters/client.ts'
 import type { Capabilities } from './capabilities.ts'
 import { clientRules } from './provider.ts'
@@ -13,6 +14,14 @@ import { clientRules } from './provider.ts'
  */
 export function createClientCheck({ signing, config }: Capabilities) {
   return async (tenant: string, metadata: ClientMetadata): Promise<void> => {
+    if (metadata.client_id === accountClientId) {
+      throw new DomainError('client_invalid', {
+        detail: {
+          client_id: metadata.client_id,
+          faults: [`client_id: ${accountClientId} belongs to the pages of this server`],
+        },
+      })
+    }
     await signing.ensure(tenant, [metadata.id_token_signed_response_alg])
     const keys = await signing.open(tenant)
     const provider = new Provider(issuerOf(config.issuer, tenant), {

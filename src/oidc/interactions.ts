@@ -21,6 +21,13 @@ export interface Interaction {
   accountId?: string
 }
 
+export interface Login {
+  account: Account
+  amr: string[]
+  /** When the password was checked, in milliseconds; what ends the account's sessions later ends this sign-in, too. */
+  verifiedAt: number
+}
+
 export interface Interactions {
   /**
    * The interaction that this browser is in; its cookie decides, never the address alone (security class C6).
@@ -28,7 +35,7 @@ export interface Interactions {
    */
   find(ctx: Context, uid: string): Promise<Interaction>
   /** Each returns the path where the engine goes on. */
-  finishLogin(ctx: Context, login: { account: Account; amr: string[] }): Promise<string>
+  finishLogin(ctx: Context, login: Login): Promise<string>
   finishConsent(ctx: Context, interaction: Interaction): Promise<string>
   /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
   abort(ctx: Context): Promise<string>
@@ -89,8 +96,8 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    finishLogin: (ctx, { account, amr }) =>
-      finish(ctx, { login: { accountId: account.id, amr, remember: true } }),
+    finishLogin: (ctx, { account, amr, verifiedAt }) =>
+      finish(ctx, { login: { accountId: account.id, amr, remember: true, verifiedAt } }),
     async finishConsent(ctx, { accountId, clientId, missing }) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)

@@ -1,6 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { sealAnswer } from '../families/replay.ts'
+import { type ReplayableAnswer, sealAnswer } from '../families/replay.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { routes } from './provider.ts'
@@ -28,10 +28,14 @@ export function tokenTransaction(context: IssuerContext): Middleware {
   }
 }
 
-/** What was asked for, as far as the answer depends on it. */
-function askedOf(ctx: Context): { scope?: unknown; resource?: unknown } {
-  const { params } = (ctx as unknown as { oidc: { params: Body } }).oidc
-  return { scope: params['scope'], resource: params['resource'] }
+/** What was asked for and by which key, as far as the answer depends on it. */
+function askedOf(ctx: Context): ReplayableAnswer['asked'] {
+  const { params, entities } = (ctx as KoaContextWithOIDC).oidc
+  return {
+    scope: params?.['scope'],
+    resource: params?.['resource'],
+    jkt: entities.AccessToken?.jkt,
+  }
 }
 
 /** Consumes the presented token, stores its successor and keeps the sealed answer: one statement. */

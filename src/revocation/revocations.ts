@@ -39,6 +39,11 @@ export interface Revocations {
   setTenantDisabled(tenant: string, disabled: boolean): Promise<boolean>
 }
 
+interface Holder {
+  accountId?: string
+  clientId?: string
+}
+
 export function createRevocations({
   database,
   accounts,
@@ -59,11 +64,23 @@ export function createRevocations({
   denials: Denials
 }): Revocations {
   async function endOf(
-    { tenant, id: accountId }: Account,
+    account: Account,
     reason: FamilyEnd & Parameters<Sessions['endAll']>[2],
   ): Promise<void> {
+    const { tenant, id: accountId } = account
+    await accounts.voidSignIns(account)
     await sessions.endAll(tenant, accountId, reason)
     await families.endAll(tenant, { accountId }, reason)
+  }
+
+  /**
+   * Families before grants, as a refresh locks them; and once more after, for a code whose redemption was waited for.
+   */
+  async function endHoldings(tenant: string, which: Holder, reason: FamilyEnd): Promise<string[]> {
+    await families.endAll(tenant, which, reason)
+    const revoked = await grants.revoke(tenant, which, reason)
+    await families.endAll(tenant, which, reason)
+    return revoked
   }
 
   const deny = (tenant: string, denial: Denial) => denials.add(tenant, [denial])
@@ -97,14 +114,14 @@ export function createRevocations({
 
     deleteClient: (tenant, clientId) =>
       database.transaction(async () => {
-        await deny(tenant, { kind: 'client', subject: clientId })
+        await endHoldings(tenant, { clientId }, 'client_disabled')
+        await deny(tenant, { kind: 'client', subject: clientId, forGood: true })
         await clients.delete(tenant, clientId)
       }),
 
     revokeGrant: (tenant, accountId, clientId) =>
       database.transaction(async () => {
-        const revoked = await grants.revoke(tenant, { accountId, clientId }, 'grant_revoked')
-        for (const grantId of revoked) await families.endAll(tenant, { grantId }, 'grant_revoked')
+        const revoked = await endHoldings(tenant, { accountId, clientId }, 'grant_revoked')
         await denials.add(
           tenant,
           revoked.map((subject) => ({ kind: 'grant', subject })),

@@ -1,3 +1,4 @@
+import type { Accounts } from '../accounts/accounts.ts'
 import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
@@ -16,6 +17,7 @@ export interface Sessions {
    * nothing.
    * @param known hashes of the handles under which this request may have found it
    * @param dropped clients that were signed out of it
+   * @param verifiedAt when the password of a sign-in that this writes was checked, in milliseconds
    */
   save(
     tenant: string,
@@ -23,6 +25,7 @@ export interface Sessions {
     handleHash: string,
     known: string[],
     dropped: string[],
+    verifiedAt?: number,
   ): Promise<SaveOutcome>
   /** Whether a session lives; within a transaction it stays so until that ends, and who ends it waits. */
   hold(tenant: string, uid: string): Promise<boolean>
@@ -42,17 +45,23 @@ export function createSessions(deps: {
   clock: Clock
   sealer: Sealer
   denials: Denials
+  accounts: Accounts
   families: Families
 }): Sessions {
-  const { database, denials, families } = deps
+  const { database, denials, accounts, families } = deps
   const store = createSessionStore(deps)
 
   return {
     byHandle: store.byHandle,
     byUid: store.byUid,
 
-    save: (tenant, session, handleHash, known, dropped) =>
+    save: (tenant, session, handleHash, known, dropped, verifiedAt) =>
       database.transaction(async () => {
+        // A sign-in that was under way when its account was signed out everywhere ends with the rest.
+        const { accountId } = session
+        if (accountId !== undefined && verifiedAt !== undefined) {
+          if (!(await accounts.holdSignIn(tenant, accountId, verifiedAt))) return 'ended'
+        }
         const written = await store.put(tenant, session, handleHash, known)
         if (written === 0 && (await store.isEnded(tenant, session.uid))) return 'ended'
         for (const [clientId, got] of Object.entries(session.clients)) {
@@ -75,17 +84,21 @@ export function createSessions(deps: {
         const sids = await store.sids(tenant, ended)
         await denials.add(
           tenant,
-          sids.map((subject) => ({ kind: 'session', subject })),
+          sids.map((subject) => ({ kind: 'session', subject, forGood: true })),
         )
       }),
 
-    sweep: () =>
-      sweepTable(database, {
-        table: 'sessions',
-        key: ['tenant_id', 'uid'],
-        where: 'ended_at < $1 or expires_at < $1',
-        before: deps.clock.now() - historyKept,
-      }),
+    async sweep() {
+      const now = deps.clock.now()
+      const sessions = { table: 'sessions', key: ['tenant_id', 'uid'] }
+      // Whoever never signed in leaves nothing behind (security class C25).
+      const anonymous = 'account_id is null and expires_at < $1'
+      const over = 'ended_at < $1 or expires_at < $1'
+      return (
+        (await sweepTable(database, { ...sessions, where: anonymous, before: now })) +
+        (await sweepTable(database, { ...sessions, where: over, before: now - historyKept }))
+      )
+    },
 
     end: (tenant, uid, reason) =>
       database.transaction(async () => {
@@ -94,7 +107,7 @@ export function createSessions(deps: {
         const sids = await store.boundSids(tenant, uid)
         await denials.add(
           tenant,
-          sids.map((subject) => ({ kind: 'session', subject })),
+          sids.map((subject) => ({ kind: 'session', subject, forGood: true })),
         )
       }),
   }

@@ -1,9 +1,13 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Database } from './database.ts'
 
-/** Rows that one statement removes: little enough to hold no lock for long (R-19). */
-const batch = 500
+/** Rows that one batch changes: little enough to hold no lock for long (R-19). */
+export const sweepBatch = 500
 /** Batches of one round; what is left waits for the next. */
 const mostBatches = 200
+
+/** Any 64-bit number serves; it only must differ from other advisory locks. */
+const lock = 4_917_260_332
 
 export interface Sweep {
   table: string
@@ -15,21 +19,42 @@ export interface Sweep {
   before: number
 }
 
-/** Deletes rows that are over, batch by batch; what another node is deleting is left to it. @returns how many */
-export async function sweepTable(
+/** Deletes rows that are over, batch by batch. @returns how many */
+export function sweepTable(
   database: Database,
   { table, key, where, before }: Sweep,
 ): Promise<number> {
   const columns = key.join(', ')
+  return inBatches(
+    database,
+    `delete from ${table} where (${columns}) in (
+       select ${columns} from ${table} where ${where} limit ${sweepBatch} for update skip locked)`,
+    [new Date(before)],
+  )
+}
+
+/**
+ * Repeats a statement that changes at most `sweepBatch` rows until it finds no more. Each batch is a transaction of
+ * its own, for whichever node gets the lock first; requests come in between.
+ * @returns how many rows
+ */
+export async function inBatches(
+  database: Database,
+  statement: string,
+  parameters: unknown[],
+): Promise<number> {
   let total = 0
   for (let round = 0; round < mostBatches; round++) {
-    const deleted = await database.execute(
-      `delete from ${table} where (${columns}) in (
-         select ${columns} from ${table} where ${where} limit ${batch} for update skip locked)`,
-      [new Date(before)],
-    )
-    total += deleted
-    if (deleted < batch) break
+    const changed = await database.transaction(async () => {
+      const [row] = await database.query<{ held: boolean }>(
+        'select pg_try_advisory_xact_lock($1) as held',
+        [lock],
+      )
+      return row?.held ? database.execute(statement, parameters) : 0
+    })
+    total += changed
+    if (changed < sweepBatch) break
+    await setImmediate()
   }
   return total
 }

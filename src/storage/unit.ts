@@ -17,6 +17,8 @@ export interface Unit {
   /** True from `open()` on for good: a statement that comes after the end is refused, never run on its own. */
   isOpen(): boolean
   run(sql: string, parameters: unknown[]): Promise<QueryResult>
+  /** For statements that belong at the very end of the transaction. */
+  beforeCommit(effect: Effect): void
   /** For what must not happen while row locks are held (network), or only when the work is kept. */
   afterCommit(effect: Effect): void
   /** For what must stay although the work is undone: a spent `jti`, the end of a family that was replayed. */
@@ -36,6 +38,7 @@ export function createUnit(connect: () => Connection): Unit {
   let ended = false
   let failure: { error: unknown } | undefined
   let last: Promise<unknown> = Promise.resolve()
+  const lasts: Effect[] = []
   const commits: Effect[] = []
   const refusals: Effect[] = []
 
@@ -75,14 +78,17 @@ export function createUnit(connect: () => Connection): Unit {
       })
       return next
     },
+    beforeCommit: (effect) => void lasts.push(effect),
     afterCommit: (effect) => void commits.push(effect),
     onRefusal: (effect) => void refusals.push(effect),
-    commit: () =>
-      end(async (open) => {
+    async commit() {
+      if (begun && !ended) for (const effect of lasts) await effect()
+      await end(async (open) => {
         if (!failure) return open.commitTransaction()
         await undo(open)
         throw failure.error
-      }),
+      })
+    },
     rollback: () => end(undo).catch(() => undefined),
     async settleCommit() {
       for (const effect of commits) await effect()

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { AdapterPayload } from 'oidc-provider'
+import Provider, { type AdapterPayload } from 'oidc-provider'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
@@ -84,6 +84,8 @@ onEachStorage('adapters at the token endpoint', (kind) => {
 
   async function refresh(engine: TestEngine, id: string): Promise<string> {
     const token = handle()
+    // The engine has authenticated the client before it looks at the token.
+    Provider.ctx?.oidc.entity('Client', { clientId } as never)
     const found = await engine.adapter('RefreshToken').find(id)
     if (!found) throw new Error('not found')
     if (found.consumed) {

@@ -14,6 +14,7 @@ import {
   tokensIn,
   userinfo,
 } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 /** Everything that somebody holds when the axe falls. */
@@ -141,6 +142,48 @@ onEachStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
       expect(await introspect(server, web, fresh.access_token)).to.include({ active: true })
       tokensIn(await refresh(server, web, fresh))
     } finally {
+      await server.stop()
+    }
+  })
+})
+
+onEachStorage('a sign-in that was under way', (kind) => {
+  for (const cause of ['log out everywhere', 'password changed', 'account disabled'] as const) {
+    it(`ends with: ${cause} (C4, C6)`, async () => {
+      const server = await boot(kind)
+      try {
+        await furnish(server)
+        const agent = createUserAgent()
+        const form = await agent.follow(await agent.get(authorizeUrl(server, web)))
+        const { email: username, password } = alice
+        const paused = await agent.submit(form, { fields: { username, password } })
+        expect(paused.status, 'the password is right').to.equal(303)
+
+        const account = (await server.core.accounts.byIdentifier('default', alice.email)) as Account
+        await causes[cause](server, account)
+        const resumed = await agent.follow(await agent.get(paused.location as URL))
+        expect(resumed.location?.searchParams.get('code') ?? null).to.equal(null)
+        expect((await agent.get(`${server.issuer}/account`)).status, 'not signed in').to.equal(303)
+      } finally {
+        await server.stop()
+      }
+    })
+  }
+})
+
+onEachStorage('revocation by a node whose clock is behind', (kind) => {
+  it('denies tokens that say they were issued later (R-08)', async () => {
+    const server = await boot(kind)
+    try {
+      await furnish(server)
+      travel(10)
+      const tokens = await tokensFor(server, web, { scope: 'openid offline_access' })
+      travel(-10)
+      const account = (await server.core.accounts.byIdentifier('default', alice.email)) as Account
+      await server.core.revocations.logOutEverywhere(account)
+      expect(await introspect(server, web, tokens.access_token)).to.deep.equal({ active: false })
+    } finally {
+      backToPresent()
       await server.stop()
     }
   })

@@ -67,11 +67,12 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
       const { consumed: _consumed, ...live } = stored
       return restored(id, live)
     }
-    reuses.set(request, consumed)
+    // Registered here and not where the engine notices: it looks at the expiry first.
+    if (stored.payload['clientId'] === Provider.ctx?.oidc.client?.clientId) {
+      endForReuse(request, stored.familyId, consumed)
+    }
     return restored(id, stored)
   }
-
-  const reuses = new WeakMap<TokenRequest, Consumption>()
 
   async function start(payload: AdapterPayload, token: NewToken): Promise<void> {
     const { familyId } = requiredTokenRequest()
@@ -119,13 +120,9 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
       if (request.rotating) request.rotating.successor = token
       else await start(payload, token)
     },
-    // On the token endpoint the engine destroys a token only when it was used before; elsewhere, to revoke it.
+    // On the token endpoint the engine destroys a token that was used before; `find` has seen to that already.
     async destroy(id) {
-      const request = currentTokenRequest()
-      if (request) {
-        if (request.familyId) endForReuse(request, request.familyId, reuses.get(request))
-        return
-      }
+      if (currentTokenRequest()) return
       const stored = await families.find(tenant, hashOf(id))
       if (stored) await families.end(tenant, stored.familyId, 'revoked')
     },

@@ -96,7 +96,15 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       const dropped = before.filter((clientId) => !(clientId in session.clients))
       const { oldId } = engineSession() ?? {}
       const known = oldId === undefined ? [] : [hashOf(oldId)]
-      const outcome = await sessions.save(tenant, session, hashOf(id), known, dropped)
+      const login = Provider.ctx?.oidc?.result?.login as { verifiedAt?: number } | undefined
+      const outcome = await sessions.save(
+        tenant,
+        session,
+        hashOf(id),
+        known,
+        dropped,
+        login?.verifiedAt,
+      )
       if (outcome === 'saved') return
       log.info({ outcome, session: session.uid }, 'session was changed by another request')
       // A sign-in must not end in a session whose handle somebody else may hold (security class C6).

@@ -1,0 +1,36 @@
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import { exchange } from '../support/http-exchange.ts'
+import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+
+describe('other spellings of an address (C29)', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  for (const path of ['/token/', '/TOKEN', '/Token', '/token//']) {
+    it(`POST ${path} is not the token endpoint`, async () => {
+      const tokens = await tokensFor(server, web, { scope: 'openid offline_access' })
+      const fields = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token }
+      expect((await post(server, path, web, fields)).status).to.equal(404)
+      tokensIn(await refresh(server, web, tokens))
+    })
+  }
+
+  for (const path of [
+    '/logout/confirm/',
+    '/LOGOUT/confirm',
+    '/logout/CONFIRM',
+    '/Authorize',
+    '/jwks/',
+  ]) {
+    it(`GET ${path} is nothing`, async () => {
+      const url = new URL(server.issuer + path)
+      expect((await exchange({ method: 'GET', url, headers: {} })).status).to.equal(404)
+    })
+  }
+})

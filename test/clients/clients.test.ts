@@ -254,4 +254,24 @@ onEachStorage('clients', (kind) => {
     expect((await find('raced')).secrets).to.have.length(1)
     expect(await fits('raced', secrets[0] as string)).to.equal(true)
   })
+
+  it('that an operator disabled stay so when they are declared again', async () => {
+    const declaration = confidential({ client_id: 'suspended' })
+    await nodes.a.clients.declare(defaultTenant, declaration)
+    await nodes.a.clients.setDisabled(defaultTenant, 'suspended', true)
+    const { outcome } = await nodes.a.clients.declare(defaultTenant, declaration)
+    expect(outcome).to.equal('unchanged')
+    expect(await nodes.a.clients.find(defaultTenant, 'suspended')).to.equal(undefined)
+    await nodes.a.clients.setDisabled(defaultTenant, 'suspended', false)
+    expect(await nodes.a.clients.find(defaultTenant, 'suspended')).to.not.equal(undefined)
+  })
+
+  it('cannot take the name of the server’s own pages', async () => {
+    const declared = nodes.a.clients.declare(
+      defaultTenant,
+      confidential({ client_id: 'keyturn-account' }),
+    )
+    const refused = await refusalOf(declared, 'client_invalid')
+    expect(JSON.stringify(refused.detail)).to.contain('belongs to the pages of this server')
+  })
 })

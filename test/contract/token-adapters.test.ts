@@ -85,7 +85,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
   async function refresh(engine: TestEngine, id: string): Promise<string> {
     const token = handle()
     // The engine has authenticated the client before it looks at the token.
-    Provider.ctx?.oidc.entity('Client', { clientId } as never)
+    Provider.ctx?.oidc.entity('Client', { clientId })
     const found = await engine.adapter('RefreshToken').find(id)
     if (!found) throw new Error('not found')
     if (found.consumed) {

@@ -88,11 +88,7 @@ onEachStorage('what was disabled or is broken', (kind) => {
       agent,
     )
     const handle = await tokensFor(server, spa, { scope: 'openid read', resource: opaque }, agent)
-    await server.core.database.execute(
-      `update clients set disabled_at = now() where tenant_id = $1 and client_id = $2`,
-      [defaultTenant, spa.client_id],
-    )
-    travel(2)
+    await server.core.revocations.setClientDisabled(defaultTenant, spa.client_id, true)
     expectErrorPage(await agent.get(authorizeUrl(server, spa)))
     expectRefusal(await refresh(server, spa, tokens), 401, 'invalid_client')
     expect((await userinfo(server, tokens.access_token)).status).to.equal(401)
@@ -100,8 +96,10 @@ onEachStorage('what was disabled or is broken', (kind) => {
       expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
     }
     expect((await tokensFor(server, web, {}, agent)).id_token).to.be.a('string')
-    await server.core.clients.declare(defaultTenant, spa)
-    tokensIn(await refresh(server, spa, tokens))
+    travel(2)
+    await server.core.revocations.setClientDisabled(defaultTenant, spa.client_id, false)
+    expectRefusal(await refresh(server, spa, tokens), 400, 'invalid_grant')
+    tokensIn(await refresh(server, spa, await tokensFor(server, spa, {}, createUserAgent())))
   })
 
   it('a client broken in the database is refused alone, and the log says what is wrong (architecture §11)', async () => {

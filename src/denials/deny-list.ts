@@ -15,7 +15,6 @@ export interface DenyList {
   denies(tenant: string, denials: Denial[], issuedAt: number): boolean
   /** Forgets what no living token can meet. @param now milliseconds since the epoch */
   expire(now: number): void
-  readonly size: number
 }
 
 export function createDenyList(): DenyList {
@@ -27,8 +26,11 @@ export function createDenyList(): DenyList {
       for (const entry of fresh) {
         const key = keyOf(entry.tenant, entry)
         const known = entries.get(key)
-        if (known && known.notBefore >= entry.notBefore) continue
-        entries.set(key, { notBefore: entry.notBefore, expiresAt: entry.expiresAt })
+        // Each at its own latest: a second denial of what is denied for good must last as long as the first would.
+        entries.set(key, {
+          notBefore: Math.max(entry.notBefore, known?.notBefore ?? 0),
+          expiresAt: Math.max(entry.expiresAt, known?.expiresAt ?? 0),
+        })
       }
     },
     denies: (tenant, denials, issuedAt) =>
@@ -38,9 +40,6 @@ export function createDenyList(): DenyList {
       }),
     expire(now) {
       for (const [key, { expiresAt }] of entries) if (expiresAt <= now) entries.delete(key)
-    },
-    get size() {
-      return entries.size
     },
   }
 }

@@ -4,6 +4,7 @@ import type { Denial } from '../../src/denials/denials.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 
 onEachStorage('denials', (kind) => {
   let nodes: Nodes
@@ -41,6 +42,21 @@ onEachStorage('denials', (kind) => {
     expect(await denies(family('for good'), seconds() + 300)).to.equal(true)
     expect(await denies({ kind: 'jti', subject: 'for good' }, seconds() + 300)).to.equal(true)
     expect(await denies({ kind: 'session', subject: 'ended' }, seconds() + 300)).to.equal(true)
+  })
+
+  it('made again last as long as the later one', async () => {
+    const client: Denial = { kind: 'client', subject: 'deleted twice', forGood: true }
+    try {
+      await nodes.a.denials.add(defaultTenant, [client])
+      expect(await denies(client, seconds())).to.equal(true)
+      travel(1000)
+      await nodes.a.denials.add(defaultTenant, [client])
+      expect(await denies(client, seconds())).to.equal(true)
+      travel(400)
+      expect(await denies(client, seconds() - 400)).to.equal(true)
+    } finally {
+      backToPresent()
+    }
   })
 
   it('show on other nodes however long their transaction took', async () => {

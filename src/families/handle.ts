@@ -1,4 +1,4 @@
-import { newHandle } from '../secrets/handle.ts'
+import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 
 /**
@@ -25,6 +25,6 @@ export function newRefreshToken(sealer: Sealer, familyId: string): string {
 export function familyNamedBy(sealer: Sealer, token: string): string | undefined {
   if (token.length !== tokenLength) return undefined
   const head = token.slice(0, handleLength + familyLength)
-  // An attacker gains nothing by timing this: it only tells whether a forged token ends a family.
-  return token.slice(head.length) === macOf(sealer, head) ? head.slice(handleLength) : undefined
+  const isOurs = equalInConstantTime(token.slice(head.length), macOf(sealer, head))
+  return isOurs ? head.slice(handleLength) : undefined
 }

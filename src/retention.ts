@@ -6,10 +6,10 @@ import type { Core } from './core.ts'
  * @returns how many rows
  */
 export async function sweepExpired(core: Core): Promise<number> {
-  const { shortLived, singleUse, denials, families, sessions, grants, audit } = core
+  const { shortLived, singleUse, denials, families, sessions, grants, audit, registrationTokens } =
+    core
+  const stores = [shortLived, singleUse, denials, families, sessions, grants, audit]
   let total = 0
-  for (const store of [shortLived, singleUse, denials, families, sessions, grants, audit]) {
-    total += await store.sweep()
-  }
-  return total + (await core.registrationTokens.sweep())
+  for (const store of [...stores, registrationTokens]) total += await store.sweep()
+  return total
 }

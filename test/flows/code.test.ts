@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { api, furnish, ordersApi, spa, web } from '../support/fixtures.ts'
+import { api, furnish, furnishOpaque, opaque, ordersApi, spa, web } from '../support/fixtures.ts'
 import {
   codeFor,
   expectRefusal,
@@ -15,7 +15,6 @@ import {
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-const opaque = 'https://opaque.example.com'
 const inactive = { active: false }
 
 onEachStorage('authorization codes', (kind) => {
@@ -24,11 +23,7 @@ onEachStorage('authorization codes', (kind) => {
   before(async () => {
     server = await boot(kind)
     await furnish(server)
-    await server.core.resources.declare(defaultTenant, {
-      identifier: opaque,
-      scopes: ['read'],
-      access_token_format: 'opaque',
-    })
+    await furnishOpaque(server)
   })
   after(() => server?.stop())
   afterEach(backToPresent)

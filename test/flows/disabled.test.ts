@@ -1,7 +1,17 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { alice, api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
+import {
+  alice,
+  api,
+  furnish,
+  furnishOpaque,
+  machine,
+  opaque,
+  ordersApi,
+  spa,
+  web,
+} from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
@@ -20,7 +30,6 @@ import {
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-const opaque = 'https://opaque.example.com'
 const inactive = { active: false }
 
 onEachStorage('what was disabled or is broken', (kind) => {
@@ -28,12 +37,7 @@ onEachStorage('what was disabled or is broken', (kind) => {
   before(async () => {
     server = await boot(kind)
     await furnish(server)
-    await server.core.resources.declare(defaultTenant, {
-      identifier: opaque,
-      scopes: ['read'],
-      access_token_format: 'opaque',
-      introspection_clients: [ordersApi.client_id],
-    })
+    await furnishOpaque(server)
   })
   after(() => server?.stop())
   afterEach(backToPresent)

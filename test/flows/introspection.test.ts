@@ -2,13 +2,21 @@ import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
+import {
+  api,
+  furnish,
+  furnishOpaque,
+  machine,
+  opaque,
+  ordersApi,
+  spa,
+  web,
+} from '../support/fixtures.ts'
 import { forgeries, misissued } from '../support/forgeries.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { encode, expectRefusal, introspect, post, tokensFor } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-const opaque = 'https://opaque.example.com'
 const inactive = { active: false }
 
 onEachStorage('introspection', (kind) => {
@@ -17,12 +25,7 @@ onEachStorage('introspection', (kind) => {
   before(async () => {
     server = await boot(kind)
     await furnish(server)
-    await server.core.resources.declare(defaultTenant, {
-      identifier: opaque,
-      scopes: ['read'],
-      access_token_format: 'opaque',
-      introspection_clients: [ordersApi.client_id],
-    })
+    await furnishOpaque(server)
   })
   after(() => server?.stop())
 

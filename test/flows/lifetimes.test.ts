@@ -1,7 +1,6 @@
 import { expect } from 'chai'
-import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { furnish, spa, web } from '../support/fixtures.ts'
+import { furnish, furnishOpaque, opaque, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
   expectRefusal,
@@ -24,18 +23,13 @@ const settings = {
   REFRESH_TOKEN_ABSOLUTE_TTL: String(100 * minute),
 }
 const offline = { scope: 'openid offline_access' }
-const opaque = 'https://opaque.example.com'
 
 onEachStorage('lifetimes', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind, settings)
     await furnish(server)
-    await server.core.resources.declare(defaultTenant, {
-      identifier: opaque,
-      scopes: ['read'],
-      access_token_format: 'opaque',
-    })
+    await furnishOpaque(server)
   })
   after(() => server?.stop())
   afterEach(backToPresent)

@@ -1,7 +1,15 @@
 import { expect } from 'chai'
-import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
+import {
+  api,
+  furnish,
+  furnishOpaque,
+  machine,
+  opaque,
+  ordersApi,
+  spa,
+  web,
+} from '../support/fixtures.ts'
 import { forgeries } from '../support/forgeries.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
@@ -16,7 +24,6 @@ import {
 } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-const opaque = 'https://opaque.example.com'
 const inactive = { active: false }
 
 onEachStorage('revocation', (kind) => {
@@ -25,12 +32,7 @@ onEachStorage('revocation', (kind) => {
   before(async () => {
     server = await boot(kind)
     await furnish(server)
-    await server.core.resources.declare(defaultTenant, {
-      identifier: opaque,
-      scopes: ['read'],
-      access_token_format: 'opaque',
-      introspection_clients: [ordersApi.client_id],
-    })
+    await furnishOpaque(server)
   })
   after(() => server?.stop())
 

@@ -2,13 +2,20 @@ import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { alice, api, furnish, machine, spa, web } from '../support/fixtures.ts'
+import {
+  alice,
+  api,
+  furnish,
+  furnishOpaque,
+  machine,
+  opaque,
+  spa,
+  web,
+} from '../support/fixtures.ts'
 import { forgeries } from '../support/forgeries.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl, encode, post, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
-
-const opaque = 'https://opaque.example.com'
 
 onEachStorage('access tokens and userinfo', (kind) => {
   let server: TestServer
@@ -17,11 +24,7 @@ onEachStorage('access tokens and userinfo', (kind) => {
   before(async () => {
     server = await boot(kind)
     await furnish(server)
-    await server.core.resources.declare(defaultTenant, {
-      identifier: opaque,
-      scopes: ['read'],
-      access_token_format: 'opaque',
-    })
+    await furnishOpaque(server)
   })
   after(() => server?.stop())
 

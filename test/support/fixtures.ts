@@ -10,6 +10,8 @@ export const alice = {
 }
 
 export const api = 'https://api.example.com'
+/** A resource server whose access tokens are opaque; declared by `furnishOpaque`. */
+export const opaque = 'https://opaque.example.com'
 export const callback = 'http://localhost:9/callback'
 
 /** A confidential web client with a secret that came from outside. */
@@ -58,4 +60,14 @@ export async function furnish({ core }: { core: Core }, tenant = defaultTenant):
   })
   for (const client of [web, spa, machine, ordersApi]) await core.clients.declare(tenant, client)
   await core.accounts.declare(tenant, { ...alice, emailVerified: true })
+}
+
+/** Declares the resource server `opaque`, whose tokens `ordersApi` may introspect. */
+export async function furnishOpaque({ core }: { core: Core }): Promise<void> {
+  await core.resources.declare(defaultTenant, {
+    identifier: opaque,
+    scopes: ['read'],
+    access_token_format: 'opaque',
+    introspection_clients: [ordersApi.client_id],
+  })
 }

@@ -123,6 +123,7 @@ describe('people: a relying party in Chromium', function () {
     await tab.keyboard.type('wrong')
     await tab.keyboard.press('Enter')
     await tab.waitForSelector('[role=alert]')
+    await tab.waitForSelector('#password:focus')
     await tab.keyboard.type(alice.password)
     await tab.keyboard.press('Enter')
     await tab.waitForSelector('#account-email')

@@ -11,7 +11,7 @@ import type { PageContext } from '../interaction/pages/layout.ts'
 import { signedOutPage } from '../interaction/pages/logout.ts'
 import { accountClient } from '../oidc/account-client.ts'
 import type { BrowserSession } from '../oidc/browser-session.ts'
-import { routes } from '../oidc/provider.ts'
+import { routes } from '../oidc/routes.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { newHandle } from '../secrets/handle.ts'
 

@@ -5,7 +5,7 @@ import { issuerOf } from '../tenants/tenant.ts'
 import { accountClientId } from './account-client.ts'
 import { engineMetadata } from './adapters/client.ts'
 import type { Capabilities } from './capabilities.ts'
-import { clientRules } from './provider.ts'
+import { clientRules } from './features.ts'
 
 /**
  * The engine's own judgement of a client, before it is stored: it refuses at every request what it would refuse here.

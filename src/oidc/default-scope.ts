@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import { clientMetadata } from '../clients/client.ts'
 import type { IssuerContext } from './capabilities.ts'
-import { routes } from './provider.ts'
+import { routes } from './routes.ts'
 
 const isOpenid = (scope: string) => scope.split(' ').includes('openid')
 

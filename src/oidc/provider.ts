@@ -1,31 +1,27 @@
 import Provider, {
   type Configuration,
-  type Client as EngineClient,
   type ErrorOut,
-  errors,
   interactionPolicy,
-  type JWK,
   type KoaContextWithOIDC,
 } from 'oidc-provider'
-import type { Config } from '../../config/config.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import { sidOf } from '../sessions/session.ts'
 import type { OpenSigningKey } from '../signing/signing-keys.ts'
 import { traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
-import { ownMembers } from './adapters/client.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
-import { refreshPolicy } from './refresh-policy.ts'
+import { clientRules, type FeaturePages, features } from './features.ts'
+import { lifetimes } from './lifetimes.ts'
 import type { ResourceAccess } from './resource-access.ts'
+import { routes } from './routes.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
 
 /** What the engine lets a person see; made by the pages, which the engine does not know. */
-export interface EnginePages {
+export interface EnginePages extends FeaturePages {
   error(ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): void
-  logout(ctx: KoaContextWithOIDC, form: { action: string; xsrf: string }): void | Promise<void>
-  signedOut(ctx: KoaContextWithOIDC): void | Promise<void>
 }
 
 export interface ProviderParts {
@@ -39,19 +35,6 @@ export interface ProviderParts {
   pages: EnginePages
 }
 
-/** Where the endpoints are, below the issuer. */
-export const routes = {
-  authorization: '/authorize',
-  token: '/token',
-  userinfo: '/userinfo',
-  jwks: '/jwks',
-  introspection: '/introspect',
-  revocation: '/revoke',
-  end_session: '/logout',
-}
-
-const foreverSeconds = 100 * 365 * 24 * 3600
-
 /**
  * The engine for one issuer and one set of signing keys. Every default of the engine that is below the bar is raised
  * here (engine.md §6.2, security-bar M4); the engine is rebuilt when the keys change.
@@ -62,18 +45,8 @@ export function createProvider(parts: ProviderParts): Provider {
   // What the engine reads of a request about its own address was put there by us (http/edge.ts).
   provider.proxy = true
 
-  const { tenant, clients, families, singleUse } = context
-  provider.Client.prototype.compareClientSecret = async function (this: EngineClient, secret) {
-    // The engine takes the two ways to send a secret for one; registered is the one that counts (P-043).
-    const inBody = Provider.ctx?.oidc.params?.['client_secret'] !== undefined
-    if (inBody !== (this.clientAuthMethod === 'client_secret_post')) {
-      throw new errors.InvalidClientAuth(
-        `client is registered for ${this.clientAuthMethod}, the secret came ${inBody ? 'in the body' : 'as Basic'}`,
-      )
-    }
-    const client = await clients.find(tenant, this.clientId)
-    return client !== undefined && clients.secretFits(client, secret)
-  }
+  const { tenant, families, singleUse } = context
+  authenticateBySecret(provider, context)
   // Every ID token names its session, so that a client can be told when it ends.
   Object.assign(provider.Client.prototype, { includeSid: () => true })
   // The same `sid` whichever of two overlapping requests comes first.
@@ -92,7 +65,7 @@ export function createProvider(parts: ProviderParts): Provider {
 
 function configuration(parts: ProviderParts): Configuration {
   const { context, keys, cookieKeys, access, pages, structured } = parts
-  const { config, tenant, issuer, accounts, clock } = context
+  const { config, tenant, issuer, accounts } = context
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
@@ -122,29 +95,7 @@ function configuration(parts: ProviderParts): Configuration {
       long: { ...cookie, path: basePath || '/' },
       short: cookie,
     },
-    features: {
-      ...rules.features,
-      introspection: {
-        enabled: true,
-        allowedPolicy: (_ctx, client, token) => access.mayIntrospect(client.clientId, token),
-      },
-      revocation: { enabled: true, allowedPolicy: ownTokensOnly },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: access.defaultResource,
-        getResourceServerInfo: access.getResourceServerInfo,
-        useGrantedResource: () => true,
-      },
-      rpInitiatedLogout: {
-        enabled: true,
-        logoutSource: (ctx) =>
-          pages.logout(ctx, {
-            action: `${basePath}${routes.end_session}/confirm`,
-            xsrf: (ctx.oidc.session as unknown as { state: { secret: string } }).state.secret,
-          }),
-        postLogoutSuccessSource: pages.signedOut,
-      },
-    },
+    features: features(rules, { access, basePath, pages }),
     interactions: {
       policy: interactionPolicy.base(),
       url: (_ctx, interaction) => `${basePath}/interaction/${interaction.uid}`,
@@ -173,61 +124,8 @@ function configuration(parts: ProviderParts): Configuration {
         },
       },
     },
-    ttl: {
-      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenTtl,
-      ClientCredentials: config.accessTokenTtl,
-      AuthorizationCode: config.authorizationCodeTtl,
-      IdToken: config.idTokenTtl,
-      Interaction: config.interactionTtl,
-      Grant: foreverSeconds,
-      RefreshToken(_ctx, token, client) {
-        const { idleTtl, absoluteTtl } = refreshPolicy(config, client)
-        const startedAt = token.iiat ?? clock.seconds()
-        return atLeastOne(Math.min(idleTtl, startedAt + absoluteTtl - clock.seconds()))
-      },
-      Session: (_ctx, session) =>
-        atLeastOne(
-          session.loginTs === undefined
-            ? config.interactionTtl
-            : Math.min(
-                config.sessionIdleTtl,
-                session.loginTs + config.sessionAbsoluteTtl - clock.seconds(),
-              ),
-        ),
-    },
+    ttl: lifetimes(context),
   }
-}
-
-/** The part of the configuration that decides what a client may register. */
-export function clientRules(keys: OpenSigningKey[], nonceSecret?: Buffer) {
-  return {
-    jwks: { keys: keys.map(({ privateJwk }) => privateJwk as JWK) },
-    responseTypes: ['code'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
-    subjectTypes: ['public'],
-    scopes: ['openid', 'offline_access'],
-    extraClientMetadata: { properties: [...ownMembers] },
-    features: {
-      devInteractions: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
-      dPoP: { enabled: true, ...(nonceSecret ? { nonceSecret } : {}) },
-      clientCredentials: { enabled: true },
-    },
-  } satisfies Configuration
-}
-
-/** A public client's token that is not bound to a key rotates whatever its policy says (RFC 9700 §4.14.2). */
-function rotates(config: Config) {
-  return ({ oidc: { client, entities } }: KoaContextWithOIDC): boolean => {
-    const isBound =
-      client?.clientAuthMethod !== 'none' || entities.RefreshToken?.isSenderConstrained() === true
-    return refreshPolicy(config, client).rotates || !isBound
-  }
-}
-
-/** The engine accepts no lifetime below a second; what lives one second is over. */
-function atLeastOne(seconds: number): number {
-  return Math.max(1, Math.floor(seconds))
 }
 
 /** Cookies of one tenant are not read by another on the same host; the prefix refuses plain http (RFC 6265bis §4.1.3). */
@@ -238,32 +136,4 @@ export function cookieNames(tenant: string, isHttps: boolean) {
     interaction: `${prefix}.interaction`,
     resume: `${prefix}.resume`,
   }
-}
-
-/**
- * PKCE is required of everybody; a confidential client may carry an exemption, then `nonce` is mandatory
- * (OAuth 2.1 §4.1.1, K-04).
- */
-function requiresPkce(ctx: KoaContextWithOIDC, client: EngineClient): boolean {
-  if (client['require_pkce'] !== false || client.clientAuthMethod === 'none') return true
-  if (ctx.oidc.params?.['nonce'] === undefined) {
-    throw new errors.InvalidRequest('nonce is required where PKCE is not used')
-  }
-  return false
-}
-
-/** RFC 7009 §2.1: the token must have been issued to the client that wants it revoked. */
-function ownTokensOnly(
-  _ctx: KoaContextWithOIDC,
-  client: EngineClient,
-  token: { clientId?: string | undefined },
-): boolean {
-  if (token.clientId === client.clientId) return true
-  throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
-}
-
-/** Browser apps call from the origins of their redirect URIs; userinfo may be called by any client's (K-23). */
-function allowsOrigin(ctx: KoaContextWithOIDC, origin: string, client: EngineClient): boolean {
-  if (ctx.oidc.route !== 'userinfo' && client.clientAuthMethod !== 'none') return false
-  return (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
 }

@@ -3,8 +3,8 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { type ReplayableAnswer, sealAnswer } from '../families/replay.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
-import { routes } from './provider.ts'
 import { refreshPolicy } from './refresh-policy.ts'
+import { routes } from './routes.ts'
 import { beginTokenRequest, type TokenRequest } from './token-request.ts'
 
 type Body = Record<string, unknown>

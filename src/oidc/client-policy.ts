@@ -1,0 +1,64 @@
+import Provider, {
+  type Client as EngineClient,
+  errors,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
+import type { Config } from '../../config/config.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { refreshPolicy } from './refresh-policy.ts'
+
+/** Compares secrets by their hashes, and only where the client is registered to send them (P-043). */
+export function authenticateBySecret(provider: Provider, { tenant, clients }: IssuerContext): void {
+  provider.Client.prototype.compareClientSecret = async function (this: EngineClient, secret) {
+    // The engine takes the two ways to send a secret for one; registered is the one that counts (P-043).
+    const inBody = Provider.ctx?.oidc.params?.['client_secret'] !== undefined
+    if (inBody !== (this.clientAuthMethod === 'client_secret_post')) {
+      throw new errors.InvalidClientAuth(
+        `client is registered for ${this.clientAuthMethod}, the secret came ${inBody ? 'in the body' : 'as Basic'}`,
+      )
+    }
+    const client = await clients.find(tenant, this.clientId)
+    return client !== undefined && clients.secretFits(client, secret)
+  }
+}
+
+/** A public client's token that is not bound to a key rotates whatever its policy says (RFC 9700 §4.14.2). */
+export function rotates(config: Config) {
+  return ({ oidc: { client, entities } }: KoaContextWithOIDC): boolean => {
+    const isBound =
+      client?.clientAuthMethod !== 'none' || entities.RefreshToken?.isSenderConstrained() === true
+    return refreshPolicy(config, client).rotates || !isBound
+  }
+}
+
+/**
+ * PKCE is required of everybody; a confidential client may carry an exemption, then `nonce` is mandatory
+ * (OAuth 2.1 §4.1.1, K-04).
+ */
+export function requiresPkce(ctx: KoaContextWithOIDC, client: EngineClient): boolean {
+  if (client['require_pkce'] !== false || client.clientAuthMethod === 'none') return true
+  if (ctx.oidc.params?.['nonce'] === undefined) {
+    throw new errors.InvalidRequest('nonce is required where PKCE is not used')
+  }
+  return false
+}
+
+/** RFC 7009 §2.1: the token must have been issued to the client that wants it revoked. */
+export function ownTokensOnly(
+  _ctx: KoaContextWithOIDC,
+  client: EngineClient,
+  token: { clientId?: string | undefined },
+): boolean {
+  if (token.clientId === client.clientId) return true
+  throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
+}
+
+/** Browser apps call from the origins of their redirect URIs; userinfo may be called by any client's (K-23). */
+export function allowsOrigin(
+  ctx: KoaContextWithOIDC,
+  origin: string,
+  client: EngineClient,
+): boolean {
+  if (ctx.oidc.route !== 'userinfo' && client.clientAuthMethod !== 'none') return false
+  return (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
+}

@@ -1,0 +1,67 @@
+import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider'
+import type { OpenSigningKey } from '../signing/signing-keys.ts'
+import { ownMembers } from './adapters/client.ts'
+import { ownTokensOnly } from './client-policy.ts'
+import type { ResourceAccess } from './resource-access.ts'
+import { routes } from './routes.ts'
+
+interface FeatureParts {
+  access: ResourceAccess
+  /** The path of the issuer, without a trailing slash. */
+  basePath: string
+  pages: FeaturePages
+}
+
+/** What the features let a person see. */
+export interface FeaturePages {
+  logout(ctx: KoaContextWithOIDC, form: { action: string; xsrf: string }): void | Promise<void>
+  signedOut(ctx: KoaContextWithOIDC): void | Promise<void>
+}
+
+/** Everything optional that the engine can do, as far as this server does it. */
+export function features(
+  rules: ReturnType<typeof clientRules>,
+  { access, basePath, pages }: FeatureParts,
+): NonNullable<Configuration['features']> {
+  return {
+    ...rules.features,
+    introspection: {
+      enabled: true,
+      allowedPolicy: (_ctx, client, token) => access.mayIntrospect(client.clientId, token),
+    },
+    revocation: { enabled: true, allowedPolicy: ownTokensOnly },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: access.defaultResource,
+      getResourceServerInfo: access.getResourceServerInfo,
+      useGrantedResource: () => true,
+    },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (ctx) =>
+        pages.logout(ctx, {
+          action: `${basePath}${routes.end_session}/confirm`,
+          xsrf: (ctx.oidc.session as unknown as { state: { secret: string } }).state.secret,
+        }),
+      postLogoutSuccessSource: pages.signedOut,
+    },
+  }
+}
+
+/** The part of the configuration that decides what a client may register. */
+export function clientRules(keys: OpenSigningKey[], nonceSecret?: Buffer) {
+  return {
+    jwks: { keys: keys.map(({ privateJwk }) => privateJwk as JWK) },
+    responseTypes: ['code'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    subjectTypes: ['public'],
+    scopes: ['openid', 'offline_access'],
+    extraClientMetadata: { properties: [...ownMembers] },
+    features: {
+      devInteractions: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      dPoP: { enabled: true, ...(nonceSecret ? { nonceSecret } : {}) },
+      clientCredentials: { enabled: true },
+    },
+  } satisfies Configuration
+}

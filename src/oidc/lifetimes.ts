@@ -1,0 +1,36 @@
+import type { Configuration } from 'oidc-provider'
+import type { IssuerContext } from './capabilities.ts'
+import { refreshPolicy } from './refresh-policy.ts'
+
+const foreverSeconds = 100 * 365 * 24 * 3600
+
+/** How long everything lives that the engine issues, in seconds. */
+export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configuration['ttl']> {
+  return {
+    AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenTtl,
+    ClientCredentials: config.accessTokenTtl,
+    AuthorizationCode: config.authorizationCodeTtl,
+    IdToken: config.idTokenTtl,
+    Interaction: config.interactionTtl,
+    Grant: foreverSeconds,
+    RefreshToken(_ctx, token, client) {
+      const { idleTtl, absoluteTtl } = refreshPolicy(config, client)
+      const startedAt = token.iiat ?? clock.seconds()
+      return atLeastOne(Math.min(idleTtl, startedAt + absoluteTtl - clock.seconds()))
+    },
+    Session: (_ctx, session) =>
+      atLeastOne(
+        session.loginTs === undefined
+          ? config.interactionTtl
+          : Math.min(
+              config.sessionIdleTtl,
+              session.loginTs + config.sessionAbsoluteTtl - clock.seconds(),
+            ),
+      ),
+  }
+}
+
+/** The engine accepts no lifetime below a second; what lives one second is over. */
+function atLeastOne(seconds: number): number {
+  return Math.max(1, Math.floor(seconds))
+}

@@ -1,0 +1,10 @@
+/** Where the endpoints are, below the issuer. */
+export const routes = {
+  authorization: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  introspection: '/introspect',
+  revocation: '/revoke',
+  end_session: '/logout',
+}

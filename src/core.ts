@@ -27,6 +27,7 @@ import { createSealer } from './secrets/seal.ts'
 import { createSharedSecrets, SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createSealedSigner } from './signing/sealed-signer.ts'
 import { SigningKeysTable } from './signing/signing-key.store.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
 import { createSingleUse, SingleUseTable } from './single-use/single-use.ts'
@@ -120,7 +121,7 @@ async function compose(
     queue: createHashQueue({ concurrency: config.hashConcurrency, length: config.hashQueue }),
   })
   const tenants = createTenants(base)
-  const signing = createSigningKeys(base)
+  const signing = createSigningKeys({ ...base, signer: createSealedSigner(sealer) })
   const resources = createResourceServers(base)
   const denials = createDenials({
     ...base,

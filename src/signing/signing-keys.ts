@@ -1,9 +1,9 @@
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Clock } from '../clock.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
+import { signedJwt } from './jwt.ts'
+import type { PrivateKey, Signer } from './signer.ts'
 import { createSigningKeyStore, type StoredSigningKey } from './signing-key.store.ts'
-import { inUse, type SigningAlg, type SigningKey } from './signing-key.ts'
+import { inUse, type SigningAlg, type SigningKey, stateOf } from './signing-key.ts'
 
 export interface SigningKeys {
   /**
@@ -13,25 +13,31 @@ export interface SigningKeys {
   ensure(tenant: string, algs: SigningAlg[]): Promise<boolean>
   /** The keys in use, with their private parts, in the order in which the engine has to see them. */
   open(tenant: string): Promise<OpenSigningKey[]>
+  /**
+   * A JWT of our own by the active key.
+   * @param typ `logout+jwt` and the like
+   */
+  sign(
+    tenant: string,
+    alg: SigningAlg,
+    typ: string,
+    claims: Record<string, unknown>,
+  ): Promise<string>
   list(tenant: string): Promise<SigningKey[]>
   /** Rises whenever this process changes keys. */
   revision(): number
 }
 
-export interface OpenSigningKey extends SigningKey {
-  privateJwk: JWK
-}
-
-const purpose = (tenant: string, kid: string) => `signing-key:${tenant}:${kid}`
+export interface OpenSigningKey extends SigningKey, PrivateKey {}
 
 export function createSigningKeys({
   database,
   clock,
-  sealer,
+  signer,
 }: {
   database: Database
   clock: Clock
-  sealer: Sealer
+  signer: Signer
 }): SigningKeys {
   const store = createSigningKeyStore({ database, clock })
   let revision = 0
@@ -42,21 +48,19 @@ export function createSigningKeys({
   }
 
   async function generate(tenant: string, alg: SigningAlg): Promise<StoredSigningKey> {
-    const pair = await generateKeyPair(alg, { extractable: true })
-    const publicJwk = await exportJWK(pair.publicKey)
-    const kid = await calculateJwkThumbprint(publicJwk)
-    const members = { kid, alg, use: 'sig' }
-    const privateJwk = { ...(await exportJWK(pair.privateKey)), ...members }
+    const key = await signer.generate(tenant, alg)
     const now = clock.now()
-    return {
-      kid,
-      alg,
-      publicJwk: { ...publicJwk, ...members },
-      // The first key of an algorithm has no verifier that could know another: it is active at once.
-      publishAt: now,
-      activateAt: now,
-      sealed: sealer.seal(purpose(tenant, kid), JSON.stringify(privateJwk)),
-    }
+    // The first key of an algorithm has no verifier that could know another: it is active at once.
+    return { ...key, publishAt: now, activateAt: now }
+  }
+
+  async function open(tenant: string): Promise<OpenSigningKey[]> {
+    return Promise.all(
+      inUse(await store.list(tenant), clock.now()).map(async ({ sealed, ...key }) => ({
+        ...key,
+        ...(await signer.open(tenant, { ...key, sealed })),
+      })),
+    )
   }
 
   return {
@@ -72,11 +76,13 @@ export function createSigningKeys({
         return still.length > 0
       })
     },
-    async open(tenant) {
-      return inUse(await store.list(tenant), clock.now()).map(({ sealed, ...key }) => ({
-        ...key,
-        privateJwk: JSON.parse(sealer.open(purpose(tenant, key.kid), sealed)) as JWK,
-      }))
+    open,
+    async sign(tenant, alg, typ, claims) {
+      const key = (await open(tenant)).find((each) => each.alg === alg)
+      if (!key || stateOf(key, clock.now()) !== 'active') {
+        throw new Error(`tenant ${tenant} has no active key for ${alg}`)
+      }
+      return signedJwt(key, typ, claims)
     },
     revision: () => revision,
     list: async (tenant) =>

@@ -1,9 +1,10 @@
 import { expect } from 'chai'
-import { calculateJwkThumbprint, type JWK } from 'jose'
+import { calculateJwkThumbprint, createLocalJWKSet, type JWK, jwtVerify } from 'jose'
 import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
+import type { OpenSigningKey } from '../../src/signing/signing-keys.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes } from '../support/cores.ts'
+import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
 
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']
 
@@ -29,7 +30,8 @@ onEachStorage('signing keys', (kind) => {
   it('are active at once, named by their thumbprint (RFC 7638) and opened the same everywhere', async () => {
     await nodes.a.signing.ensure(defaultTenant, ['ES256', 'RS256'])
     const opened = await nodes.a.signing.open(defaultTenant)
-    expect(await nodes.b.signing.open(defaultTenant)).to.deep.equal(opened)
+    const data = ({ sign: _sign, ...key }: OpenSigningKey) => key
+    expect((await nodes.b.signing.open(defaultTenant)).map(data)).to.deep.equal(opened.map(data))
     for (const { kid, alg, publicJwk, privateJwk } of opened) {
       expect(kid).to.equal(await calculateJwkThumbprint(publicJwk))
       expect(publicJwk).to.include({ kid, alg, use: 'sig' })
@@ -41,6 +43,16 @@ onEachStorage('signing keys', (kind) => {
       opened.find((key) => key.alg === alg)?.publicJwk
     expect(Buffer.from(sizes('RS256')?.n ?? '', 'base64url').length * 8).to.be.at.least(2048)
     expect(sizes('ES256')?.crv).to.equal('P-256')
+  })
+
+  it('sign tokens of our own with the active key of an algorithm', async () => {
+    await nodes.a.signing.ensure(defaultTenant, ['ES256'])
+    const jwt = await nodes.a.signing.sign(defaultTenant, 'ES256', 'logout+jwt', { sub: 'alice' })
+    const keys = (await nodes.b.signing.list(defaultTenant)).map(({ publicJwk }) => publicJwk)
+    const { payload } = await jwtVerify(jwt, createLocalJWKSet({ keys }), { typ: 'logout+jwt' })
+    expect(payload).to.deep.equal({ sub: 'alice' })
+    const unknown = errorOf(nodes.a.signing.sign(defaultTenant, 'EdDSA', 'logout+jwt', {}))
+    expect((await unknown).message).to.contain('EdDSA')
   })
 
   it('of a tenant are its own', async () => {

@@ -1,0 +1,53 @@
+import { constants, createPrivateKey, type SignKeyObjectInput, sign } from 'node:crypto'
+import { promisify } from 'node:util'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Signer } from './signer.ts'
+import type { SigningAlg } from './signing-key.ts'
+
+const signAsync = promisify(sign)
+
+/** How Node signs what RFC 7518 §3 and RFC 8037 §3.1 call so. */
+const schemes: Record<
+  SigningAlg,
+  { digest: string | null; options: Omit<SignKeyObjectInput, 'key'> }
+> = {
+  ES256: { digest: 'sha256', options: { dsaEncoding: 'ieee-p1363' } },
+  RS256: { digest: 'sha256', options: {} },
+  PS256: {
+    digest: 'sha256',
+    options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 },
+  },
+  EdDSA: { digest: null, options: {} },
+}
+
+/** Private keys in Postgres, sealed under the key-encryption key; they are in the memory of every node. */
+export function createSealedSigner(sealer: Sealer): Signer {
+  const purpose = (tenant: string, kid: string) => `signing-key:${tenant}:${kid}`
+
+  return {
+    async generate(tenant, alg) {
+      const pair = await generateKeyPair(alg, { extractable: true })
+      const publicJwk = await exportJWK(pair.publicKey)
+      const kid = await calculateJwkThumbprint(publicJwk)
+      const members = { kid, alg, use: 'sig' }
+      const privateJwk = { ...(await exportJWK(pair.privateKey)), ...members }
+      return {
+        kid,
+        alg,
+        publicJwk: { ...publicJwk, ...members },
+        sealed: sealer.seal(purpose(tenant, kid), JSON.stringify(privateJwk)),
+      }
+    },
+
+    async open(tenant, { kid, alg, sealed }) {
+      const privateJwk = JSON.parse(sealer.open(purpose(tenant, kid), sealed)) as JWK
+      const { digest, options } = schemes[alg]
+      const key = createPrivateKey({ key: privateJwk, format: 'jwk' })
+      return {
+        privateJwk,
+        sign: (data) => signAsync(digest, data, { key, ...options }),
+      }
+    },
+  }
+}

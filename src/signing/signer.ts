@@ -1,0 +1,36 @@
+import type { JWK } from 'jose'
+import type { SigningAlg } from './signing-key.ts'
+
+/**
+ * Where private keys are, and what signs with them. Nothing else touches a private key: our own tokens are signed
+ * through it, and the engine gets its keys from it.
+ */
+export interface Signer {
+  /** Makes a key pair; takes as long as it takes, on another thread. */
+  generate(tenant: string, alg: SigningAlg): Promise<NewKey>
+  /**
+   * Readies a stored key.
+   * @throws DomainError `key_encryption_key_invalid`
+   */
+  open(tenant: string, key: NewKey): Promise<PrivateKey>
+}
+
+export interface NewKey {
+  /** The thumbprint of the public key (RFC 7638). */
+  kid: string
+  alg: SigningAlg
+  /** With `kid`, `alg` and `use`, as it is published. */
+  publicJwk: JWK
+  /** What the signer needs to find the private key again: fit to be stored. */
+  sealed: string
+}
+
+export interface PrivateKey {
+  /**
+   * @param data what a JWS signs (RFC 7515 §5.1, step 8)
+   * @returns the signature as a JWS has it (RFC 7518 §3)
+   */
+  sign(data: Uint8Array): Promise<Uint8Array>
+  /** For the engine, which signs by itself. */
+  privateJwk: JWK
+}

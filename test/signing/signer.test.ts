@@ -1,0 +1,34 @@
+import { expect } from 'chai'
+import { createLocalJWKSet, jwtVerify } from 'jose'
+import { createSealer } from '../../src/secrets/seal.ts'
+import { signedJwt } from '../../src/signing/jwt.ts'
+import { createSealedSigner } from '../../src/signing/sealed-signer.ts'
+import { signingAlgs } from '../../src/signing/signing-key.ts'
+import { refusalOf } from '../support/cores.ts'
+
+describe('sealed signer', () => {
+  const signer = createSealedSigner(createSealer(Buffer.alloc(32, 7)))
+  const claims = { iss: 'https://id.example', sub: 'alice', ünïcode: '✓' }
+
+  for (const alg of signingAlgs) {
+    it(`signs ${alg} as every verifier understands it (RFC 7518 §3)`, async () => {
+      const key = await signer.generate('default', alg)
+      const opened = {
+        ...key,
+        ...(await signer.open('default', key)),
+        publishAt: 0,
+        activateAt: 0,
+      }
+      const jwt = await signedJwt(opened, 'logout+jwt', claims)
+      const jwks = createLocalJWKSet({ keys: [key.publicJwk] })
+      const verified = await jwtVerify(jwt, jwks, { typ: 'logout+jwt', algorithms: [alg] })
+      expect(verified.payload).to.deep.equal(claims)
+      expect(verified.protectedHeader).to.deep.equal({ alg, typ: 'logout+jwt', kid: key.kid })
+    })
+  }
+
+  it('opens a key for its tenant alone', async () => {
+    const key = await signer.generate('default', 'ES256')
+    await refusalOf(signer.open('other', key), 'key_encryption_key_invalid')
+  })
+})

@@ -1,6 +1,8 @@
 import type { z } from 'zod'
+import { limits } from './limits.ts'
 import {
   email,
+  flag,
   folder,
   host,
   integer,
@@ -11,6 +13,7 @@ import {
   oneOf,
   postgresUrl,
   redisUrl,
+  seconds,
   text,
 } from './values.ts'
 
@@ -43,9 +46,6 @@ interface Earlier {
   port?: number
   issuer?: string
 }
-
-const seconds = (min: number, max: number) =>
-  ({ unit: 'seconds', schema: integer(min, max) }) as const
 
 const table = {
   port: {
@@ -291,50 +291,23 @@ const table = {
     description: 'Sign-ins that may wait for a hash; the next one is told to try again (503).',
   },
 
-  bodyLimit: {
-    env: 'BODY_LIMIT',
-    group: 'Limits',
-    unit: 'bytes',
-    schema: integer(1024, 10_485_760),
-    default: '57344',
-    description: 'The largest request body (413 beyond).',
-  },
-  headerLimit: {
-    env: 'HEADER_LIMIT',
-    group: 'Limits',
-    unit: 'bytes',
-    schema: integer(4096, 262_144),
-    default: '16384',
-    description: 'The largest request header, all lines together (431 beyond).',
-  },
-  headersTimeout: {
-    env: 'HEADERS_TIMEOUT',
-    group: 'Limits',
-    ...seconds(1, 300),
-    default: '10',
-    description: 'How long a request header may take to arrive. At most `REQUEST_TIMEOUT`.',
-  },
-  requestTimeout: {
-    env: 'REQUEST_TIMEOUT',
-    group: 'Limits',
-    ...seconds(1, 600),
-    default: '15',
-    description: 'How long a whole request may take to arrive.',
-  },
-  keepAliveTimeout: {
-    env: 'KEEP_ALIVE_TIMEOUT',
-    group: 'Limits',
-    ...seconds(1, 600),
-    default: '5',
+  ...limits,
+
+  allowFetchTo: {
+    env: 'ALLOW_FETCH_TO',
+    group: 'Outgoing requests',
+    schema: networks,
+    default: '',
     description:
-      'How long an idle connection is kept. Behind a reverse proxy, longer than the proxy keeps its own.',
+      'Networks that outgoing requests may reach although they are not public, for clients on a private network. Still https alone.',
   },
-  maxConnections: {
-    env: 'MAX_CONNECTIONS',
-    group: 'Limits',
-    schema: integer(1, 1_000_000),
-    default: '10000',
-    description: 'Open connections of one process; more are closed at once.',
+  allowLoopbackFetch: {
+    env: 'ALLOW_LOOPBACK_FETCH',
+    group: 'Outgoing requests',
+    schema: flag,
+    default: 'off',
+    description:
+      'For tests alone: outgoing requests may reach this machine, over plain http as well.',
   },
 
   logLevel: {

@@ -17,10 +17,20 @@ export function integer(min: number, max: number) {
     .describe(`an integer from ${min} to ${max}`)
 }
 
+/** The members of a setting that is a number of seconds. */
+export const seconds = (min: number, max: number) =>
+  ({ unit: 'seconds', schema: integer(min, max) }) as const
+
 /** One of a few words. */
 export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
   return z.enum(words).describe(`one of ${words.join(', ')}`)
 }
+
+/** Output: a boolean. */
+export const flag = z
+  .enum(['on', 'off', 'true', 'false', '1', '0'])
+  .transform((word) => ['on', 'true', '1'].includes(word))
+  .describe('on or off (true, false, 1, 0)')
 
 /** Text without control characters. */
 export function text(maxLength: number) {

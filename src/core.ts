@@ -15,6 +15,7 @@ import { createGrants, GrantsTable } from './grants/grants.ts'
 import type { Log } from './log.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
+import { createFetch } from './outgoing/fetch.ts'
 import {
   createRegistrationTokens,
   RegistrationTokensTable,
@@ -109,7 +110,8 @@ async function compose(
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
   const sealer = createSealer(await keyEncryptionKey(config, storage.selfContained && !hasSecrets))
-  const base = { config, log, clock, database, shortLived, sealer }
+  const fetch = createFetch(config, log)
+  const base = { config, log, clock, database, shortLived, sealer, fetch }
   const sharedSecrets = createSharedSecrets(base)
   // Opens a sealed secret, so that a wrong key stops the start and not the first request.
   await sharedSecrets.get(defaultTenant, 'cookies')

@@ -7,6 +7,7 @@ import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Log } from '../log.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -27,6 +28,8 @@ export interface Capabilities {
   database: Database
   shortLived: ShortLived
   sealer: Sealer
+  /** Every request that leaves the server. */
+  fetch: OutgoingFetch
   sharedSecrets: SharedSecrets
   tenants: Tenants
   accounts: Accounts

@@ -12,7 +12,7 @@ import { clientRules } from './features.ts'
  * Makes sure that there are keys for the algorithms that the client names.
  * @throws DomainError `client_invalid` with what the engine said
  */
-export function createClientCheck({ signing, config }: Capabilities) {
+export function createClientCheck({ signing, config, fetch }: Capabilities) {
   return async (tenant: string, metadata: ClientMetadata): Promise<void> => {
     if (metadata.client_id === accountClientId) {
       throw new DomainError('client_invalid', {
@@ -25,7 +25,7 @@ export function createClientCheck({ signing, config }: Capabilities) {
     await signing.ensure(tenant, [metadata.id_token_signed_response_alg])
     const keys = await signing.open(tenant)
     const provider = new Provider(issuerOf(config.issuer, tenant), {
-      ...clientRules(keys),
+      ...clientRules({ fetch }, keys),
       adapter: () => ({}) as Adapter,
     })
     await provider.Client.validate(engineMetadata(metadata) as never).catch((cause: Error) => {

@@ -1,6 +1,7 @@
 import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider'
 import type { OpenSigningKey } from '../signing/signing-keys.ts'
 import { ownMembers } from './adapters/client.ts'
+import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
@@ -49,8 +50,13 @@ export function features(
 }
 
 /** The part of the configuration that decides what a client may register. */
-export function clientRules(keys: OpenSigningKey[], nonceSecret?: Buffer) {
+export function clientRules(
+  { fetch }: Pick<IssuerContext, 'fetch'>,
+  keys: OpenSigningKey[],
+  nonceSecret?: Buffer,
+) {
   return {
+    fetch: fetch as NonNullable<Configuration['fetch']>,
     jwks: { keys: keys.map(({ privateJwk }) => privateJwk as JWK) },
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],

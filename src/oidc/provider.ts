@@ -71,7 +71,7 @@ function configuration(parts: ProviderParts): Configuration {
   const isHttps = protocol === 'https:'
   const cookie = { httpOnly: true, sameSite: 'lax', signed: true, secure: isHttps } as const
 
-  const rules = clientRules(keys, parts.nonceSecret)
+  const rules = clientRules(context, keys, parts.nonceSecret)
   return {
     ...rules,
     adapter: createAdapter(context, structured, access),

@@ -1,0 +1,24 @@
+/** Why a request that this server wanted to make was not made, or failed; what each means is in docs/outgoing.md. */
+export const fetchFaults = [
+  'url_refused',
+  'name_not_found',
+  'address_refused',
+  'connection_failed',
+  'certificate_refused',
+  'timed_out',
+  'answer_too_large',
+  'answer_malformed',
+] as const
+
+export type FetchFault = (typeof fetchFaults)[number]
+
+/** The message says what was expected and what came, for operators; it holds no query and no credentials. */
+export class FetchError extends Error {
+  override readonly name = 'FetchError'
+  readonly code: FetchFault
+
+  constructor(code: FetchFault, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+  }
+}

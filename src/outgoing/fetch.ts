@@ -1,0 +1,150 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { isIPv6, type LookupFunction } from 'node:net'
+import type { Config } from '../../config/config.ts'
+import type { Log } from '../log.ts'
+import { listOf } from './address.ts'
+import { FetchError } from './fault.ts'
+import { checkTarget, type Resolve, resolveByDns, type Target, type TargetRules } from './target.ts'
+
+/**
+ * The one way out: every request that this server makes of its own accord to an address that others named (security
+ * class C11). As the global `fetch`, but
+ * - only to public addresses over https; the name is looked up once and exactly what was checked is connected to, so
+ *   that a name cannot change its mind in between;
+ * - a redirect is an answer like any other and never followed;
+ * - time, size of the answer and number of connections are limited; no proxy, no cookies, no kept connections.
+ * @throws FetchError
+ */
+export type OutgoingFetch = (url: string | URL, init?: RequestInit) => Promise<Response>
+
+/** Milliseconds for everything: name, connection, TLS, answer to its last byte. */
+const fetchPatience = 5000
+/** Bytes of a body. */
+const largestAnswer = 262_144
+/** Connections of this process: to one host, and in all. What comes then waits, on its own time. */
+const most = { maxSockets: 8, maxTotalSockets: 128 }
+
+export function createFetch(
+  { allowFetchTo, allowLoopbackFetch }: Pick<Config, 'allowFetchTo' | 'allowLoopbackFetch'>,
+  log: Log,
+  resolve: Resolve = resolveByDns,
+): OutgoingFetch {
+  if (allowLoopbackFetch) {
+    log.warn(
+      'ALLOW_LOOPBACK_FETCH is on: outgoing requests reach this machine. It is for tests alone.',
+    )
+  }
+  const rules: TargetRules = { isAllowed: listOf(allowFetchTo), allowLoopback: allowLoopbackFetch }
+  const agents = {
+    'http:': new HttpAgent({ keepAlive: false, ...most }),
+    'https:': new HttpsAgent({ keepAlive: false, ...most }),
+  }
+
+  return async (url, init = {}) => {
+    const time = AbortSignal.timeout(fetchPatience)
+    const signal = init.signal ? AbortSignal.any([time, init.signal]) : time
+    try {
+      const target = await inTime(checkTarget(url, rules, resolve, signal), signal)
+      const { method, headers, body } = new Request(target.url, { ...init, redirect: 'manual' })
+      // The connection is named by the URL, whatever headers say.
+      for (const name of ['host', 'connection', 'transfer-encoding']) headers.delete(name)
+      const bytes = body ? Buffer.from(await new Response(body).arrayBuffer()) : undefined
+      const agent = agents[target.url.protocol as keyof typeof agents]
+      return await send(target, { method, headers, bytes, agent, signal })
+    } catch (error) {
+      throw faultOf(error, time.aborted || (signal.aborted && isTimeout(signal.reason)))
+    }
+  }
+}
+
+interface Message {
+  method: string
+  headers: Headers
+  bytes: Buffer | undefined
+  agent: HttpAgent
+  signal: AbortSignal
+}
+
+function send(target: Target, { method, headers, bytes, agent, signal }: Message) {
+  const { url, addresses } = target
+  const { promise, resolve, reject } = Promise.withResolvers<Response>()
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest
+  const outgoing = request(url, {
+    method,
+    headers: {
+      ...Object.fromEntries(headers),
+      connection: 'close',
+      ...(bytes === undefined ? {} : { 'content-length': bytes.length }),
+    },
+    agent,
+    signal,
+    lookup: pinned(addresses),
+    // Whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED).
+    ...(url.protocol === 'https:' ? { rejectUnauthorized: true, minVersion: 'TLSv1.2' } : {}),
+  })
+  outgoing.on('error', reject)
+  outgoing.on('response', (incoming) => {
+    read(incoming).then(resolve, (error: Error) => {
+      outgoing.destroy()
+      reject(error)
+    })
+  })
+  outgoing.end(bytes)
+  return promise
+}
+
+/** Answers the only question that a connection asks with what was checked. */
+function pinned(addresses: string[]): LookupFunction {
+  const known = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
+  return (_hostname, { all }, answer) => {
+    const [first] = known
+    if (all) answer(null, known)
+    else answer(null, first?.address ?? '', first?.family)
+  }
+}
+
+const withoutBody = new Set([204, 205, 304])
+
+async function read(incoming: IncomingMessage): Promise<Response> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > largestAnswer) {
+      throw new FetchError('answer_too_large', `expected at most ${largestAnswer} bytes, got more`)
+    }
+    chunks.push(chunk)
+  }
+  const status = incoming.statusCode ?? 0
+  if (status < 200 || status > 599) {
+    throw new FetchError('answer_malformed', `expected a status from 200 to 599, got ${status}`)
+  }
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(incoming.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value)
+  }
+  return new Response(withoutBody.has(status) ? null : Buffer.concat(chunks), { status, headers })
+}
+
+/** What a name server does after the time is up is not waited for. */
+function inTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  if (signal.aborted) reject(signal.reason)
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  return Promise.race([work, promise])
+}
+
+const isTimeout = (reason: unknown) => reason instanceof Error && reason.name === 'TimeoutError'
+
+/** Codes of OpenSSL and of Node's check of names. */
+const ofCertificates = /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/
+
+function faultOf(error: unknown, late: boolean): FetchError {
+  if (error instanceof FetchError) return error
+  if (late) return new FetchError('timed_out', `no complete answer in time`, error)
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (ofCertificates.test(code)) return new FetchError('certificate_refused', message, error)
+  if (code.startsWith('HPE_')) return new FetchError('answer_malformed', message, error)
+  return new FetchError('connection_failed', [code, message].filter(Boolean).join(': '), error)
+}

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createIssuer, type IssuerHandler } from './issuer.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { defaultTenant, tenantIdPattern } from './tenants/tenant.ts'
@@ -12,8 +13,10 @@ export interface Issuers {
   route(request: IncomingMessage): Promise<IssuerHandler | undefined>
 }
 
-/** How long, in milliseconds, a change of keys made on another node may go unnoticed. */
-const keysMaxAge = 1000
+/** How long, in milliseconds, a change made on another node, of keys or of the tenant, may go unnoticed. */
+const maxAge = 500
+/** Milliseconds that a request waits for Postgres to say so: what is known goes on serving while it does not answer. */
+const patience = 200
 
 interface Built {
   handler: IssuerHandler
@@ -67,11 +70,12 @@ export function createIssuers(capabilities: Capabilities): Issuers {
     const known = built.get(tenant)
     // A key that this process made must sign from the next request on.
     if (!known || known.revision !== signing.revision()) return (await refresh(tenant))?.handler
-    // What Postgres has to say may wait: what is known goes on serving while it does not answer.
-    if (clock.now() - known.checkedAt >= keysMaxAge) {
-      refresh(tenant).catch((error: Error) => log.warn({ err: error, tenant }, 'keys not checked'))
-    }
-    return known.handler
+    if (clock.now() - known.checkedAt < maxAge) return known.handler
+    const checked = refresh(tenant).catch((error: Error) => {
+      log.warn({ err: error, tenant }, 'keys and tenant not checked')
+      return known
+    })
+    return (await Promise.race([checked, pause(patience, known, { ref: false })]))?.handler
   }
 
   return {

@@ -52,7 +52,7 @@ const secretPattern = /^[\x20-\x7E]{16,512}$/
 export function createClients(deps: Dependencies): Clients {
   const { database, clock, sealer } = deps
   const store = createClientStore(deps)
-  const cache = createCache<Client | undefined>(deps, { maxAge: 1, maxSize: 10_000 })
+  const cache = createCache<Client | undefined>(deps, { maxAge: 0.5, maxSize: 10_000 })
   const key = (tenant: string, clientId: string) => JSON.stringify([tenant, clientId])
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`

@@ -18,6 +18,8 @@ export interface Denial {
    * issued: the clocks of nodes need not agree. Always so for `jti`, `family` and `grant`.
    */
   forGood?: boolean
+  /** Spares what says it was issued within the current second: whoever starts anew at once is not touched. */
+  sparesThisSecond?: boolean
 }
 
 /**
@@ -137,16 +139,16 @@ export function createDenials({
     const now = clock.now()
     const own = denials.map((denial): DenyListEntry => {
       const forGood = denial.forGood ?? endsForGood.has(denial.kind)
-      const notBefore = forGood ? Infinity : now
+      const latest = denial.sparesThisSecond ? Math.floor(now / 1000) * 1000 - 1 : now
+      const notBefore = forGood ? Infinity : latest
       return { ...denial, tenant, notBefore, expiresAt: now + longestToken * 1000 }
     })
     await database.execute(
       `with written as (
          insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
-         select distinct on (kind, subject) $1, kind, subject,
-             case when for_good then 'infinity' else $5::timestamptz end, $5::timestamptz, $6::timestamptz
-           from unnest($2::text[], $3::text[], $4::boolean[]) as t (kind, subject, for_good)
-           order by kind, subject, for_good desc
+         select distinct on (kind, subject) $1, kind, subject, not_before, $5::timestamptz, $6::timestamptz
+           from unnest($2::text[], $3::text[], $4::timestamptz[]) as t (kind, subject, not_before)
+           order by kind, subject, not_before desc
          on conflict (tenant_id, kind, subject) do update set
            not_before = greatest(denials.not_before, excluded.not_before),
            created_at = greatest(denials.created_at, excluded.created_at),
@@ -157,7 +159,9 @@ export function createDenials({
         tenant,
         own.map(({ kind }) => kind),
         own.map(({ subject }) => subject),
-        own.map(({ notBefore }) => notBefore === Infinity),
+        own.map(({ notBefore }) =>
+          notBefore === Infinity ? 'infinity' : new Date(notBefore).toISOString(),
+        ),
         new Date(now),
         new Date(now + longestToken * 1000),
       ],

@@ -25,8 +25,11 @@ export interface Families {
   findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
   /** The living family that a token of ours names although its row was purged long ago. */
   findForgotten(tenant: string, token: string): Promise<FamilyView | undefined>
-  /** Starts a family with its first token; the oldest one past the limit ends. */
-  start(family: Family, token: NewToken): Promise<void>
+  /**
+   * Starts a family with its first token; the oldest one past the limit ends.
+   * @returns false when its client was disabled meanwhile
+   */
+  start(family: Family, token: NewToken): Promise<boolean>
   /**
    * Replaces a token by its successor: consumed and inserted in one statement, so that a crash leaves both or neither.
    * @param answer sealed, for the replay window
@@ -127,7 +130,7 @@ export function createFamilies(deps: {
       return family
     },
     async start(family, token) {
-      await store.start(family, token)
+      if (!(await store.start(family, token))) return false
       counts.started++
       const { tenant, accountId, clientId } = family
       await end(
@@ -135,6 +138,7 @@ export function createFamilies(deps: {
         await store.beyond(tenant, accountId, clientId, deps.mostFamilies),
         'superseded',
       )
+      return true
     },
     async rotate(tenant, parent, token, answer) {
       const rotated = await store.rotate(tenant, parent, token, answer)

@@ -119,12 +119,16 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     /** The token and its family stay as they are until the transaction ends; who comes second waits here. */
     findLocked: (tenant: string, hash: string) => select(tenant, hash, 'for update of f, t'),
 
-    async start(family: Family, token: NewToken): Promise<void> {
-      await database.execute(
-        `with started as (
+    /** Whether it started: its client is enabled and stays so until the transaction ends; who disables it waits. */
+    async start(family: Family, token: NewToken): Promise<boolean> {
+      const inserted = await database.execute(
+        `with allowed as (
+           select tenant_id, client_id from clients
+           where tenant_id = $1 and client_id = $5 and disabled_at is null for share),
+         started as (
            insert into families (tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session,
              created_at, expires_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $11, $8) returning tenant_id, id)
+           select tenant_id, $2, $3, $4, client_id, $6, $7, $11, $8 from allowed returning tenant_id, id)
          insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at, ip, user_agent)
          select tenant_id, $9, id, $10, $11, $12, $13, $14 from started`,
         [
@@ -144,6 +148,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
           token.issuedTo.userAgent ?? null,
         ],
       )
+      return inserted === 1
     },
 
     /**
@@ -208,33 +213,40 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return rows.map(({ id }) => id)
     },
 
-    /** The families that end with a session, or with what one client got in it. */
+    /** The families that end with a session, or with what one client got in it, locked. */
     async boundToSession(tenant: string, uid: string, clientId?: string): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families
          where tenant_id = $1 and session_uid = $2 and ends_with_session and ended_at is null
-           and ($3::text is null or client_id = $3)`,
+           and ($3::text is null or client_id = $3)
+         order by id for update`,
         [tenant, uid, clientId ?? null],
       )
       return rows.map(({ id }) => id)
     },
 
+    /** The families that have not ended, locked one after the other, so that two who end some never wait in a circle. */
     async alive(tenant: string, { accountId, clientId, grantId }: FamilyOwner): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families
          where tenant_id = $1 and ended_at is null and ($2::text is null or account_id = $2)
-           and ($3::text is null or client_id = $3) and ($4::text is null or grant_id = $4)`,
+           and ($3::text is null or client_id = $3) and ($4::text is null or grant_id = $4)
+         order by id for update`,
         [tenant, accountId ?? null, clientId ?? null, grantId ?? null],
       )
       return rows.map(({ id }) => id)
     },
 
-    /** Live families of an account at a client past the newest `most`, the oldest first. */
+    /**
+     * Live families of an account at a client past the newest `most`. One that somebody holds is left to the next
+     * start: who starts a family holds its grant and client, and must not wait for another family.
+     */
     async beyond(tenant: string, accountId: string, clientId: string, most: number) {
       const rows = await database.query<{ id: string }>(
-        `select id from families
-         where tenant_id = $1 and account_id = $2 and client_id = $3 and ended_at is null and expires_at > $4
-         order by created_at desc, id offset $5`,
+        `select id from families where tenant_id = $1 and id in (
+           select id from families
+           where tenant_id = $1 and account_id = $2 and client_id = $3 and ended_at is null and expires_at > $4
+           order by created_at desc, id offset $5) for update skip locked`,
         [tenant, accountId, clientId, now(), most],
       )
       return rows.map(({ id }) => id)

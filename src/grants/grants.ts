@@ -7,6 +7,8 @@ import type { Grant } from './grant.ts'
 export interface Grants {
   /** A grant that lives, or undefined. */
   find(tenant: string, id: string): Promise<Grant | undefined>
+  /** The same; within a transaction it lives until that ends, and who revokes it waits. */
+  hold(tenant: string, id: string): Promise<Grant | undefined>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
   /**
@@ -60,30 +62,32 @@ export const liveGrantKey = 'uq_grants_live'
 const historyKept = 30 * 24 * 3600 * 1000
 
 export function createGrants({ database, clock }: { database: Database; clock: Clock }): Grants {
+  async function select(tenant: string, id: string, lock: string): Promise<Grant | undefined> {
+    const [row] = await database.query<{
+      account_id: string
+      client_id: string
+      payload: Record<string, unknown>
+      created_at: Date
+    }>(
+      `select account_id, client_id, payload, created_at from grants
+       where tenant_id = $1 and id = $2 and revoked_at is null ${lock}`,
+      [tenant, id],
+    )
+    return (
+      row && {
+        tenant,
+        id,
+        accountId: row.account_id,
+        clientId: row.client_id,
+        allowed: row.payload,
+        createdAt: Math.floor(row.created_at.getTime() / 1000),
+      }
+    )
+  }
+
   return {
-    async find(tenant, id) {
-      const [row] = await database.query<{
-        account_id: string
-        client_id: string
-        payload: Record<string, unknown>
-        created_at: Date
-      }>(
-        // Within a token request, who revokes the grant waits until the tokens are there to be ended.
-        `select account_id, client_id, payload, created_at from grants
-         where tenant_id = $1 and id = $2 and revoked_at is null ${database.current()?.isOpen() ? 'for share' : ''}`,
-        [tenant, id],
-      )
-      return (
-        row && {
-          tenant,
-          id,
-          accountId: row.account_id,
-          clientId: row.client_id,
-          allowed: row.payload,
-          createdAt: Math.floor(row.created_at.getTime() / 1000),
-        }
-      )
-    },
+    find: (tenant, id) => select(tenant, id, ''),
+    hold: (tenant, id) => select(tenant, id, 'for share'),
     async between(tenant, accountId, clientId) {
       const [row] = await database.query<{ id: string }>(
         `select id from grants

@@ -10,6 +10,8 @@ export interface TokenRequest {
   presenter: Presenter
   /** The family that the presented code starts, or the presented refresh token belongs to. */
   familyId?: string
+  /** Whether that family is locked: who ends what it hangs from ends it, too, and so waits. */
+  holdsFamily?: boolean
   /** The refresh token that is being replaced. */
   rotating?: { presented: string; successor?: NewToken }
   /** The previous token came again in time: this is what it was answered the first time. */

@@ -5,6 +5,7 @@ import type { Denial, Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { FamilyEnd } from '../families/family.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { SessionEnd } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Database } from '../storage/database.ts'
 import type { Tenants } from '../tenants/tenants.ts'
@@ -22,6 +23,24 @@ import type { Tenants } from '../tenants/tenants.ts'
  * | client deleted         | stay     | deleted  | deleted| denied               | never                |
  * | grant revoked          | stay     | end      | ends   | denied               | by consenting again  |
  * | tenant disabled        | stay     | stay     | stay   | its issuer is gone   | when enabled         |
+ *
+ * Rows are locked in one order, from left to right, so that nobody waits in a circle (×: changes it; s: holds it as it
+ * is, who changes it waits):
+ *
+ * | transaction                  | account | sessions | grants | client | families       | denials |
+ * |------------------------------|---------|----------|--------|--------|----------------|---------|
+ * | sign-in, session written     | s       | ×        |        |        | × those dropped| ×       |
+ * | code redeemed                |         | s        | s      | s      | × new          |         |
+ * | refresh                      |         |          |        |        | × its own      |         |
+ * | log-out                      |         | ×        |        |        | ×              | ×       |
+ * | account: any of the above    | ×       | ×        | ×      |        | ×              | ×       |
+ * | grant revoked                |         |          | ×      |        | ×              | ×       |
+ * | client disabled              |         |          |        | ×      | ×              | ×       |
+ * | client deleted               |         |          | ×      | ×      | ×              | ×       |
+ *
+ * Who starts a family holds everything that it hangs from, so that a revocation either comes first, and is seen, or
+ * finds the family. Who refreshes holds the family alone, which every revocation ends. Several families are locked in
+ * the order of their ids; those past `MAX_FAMILIES` only when nobody holds them.
  */
 export interface Revocations {
   logOutEverywhere(account: Account): Promise<void>
@@ -37,11 +56,6 @@ export interface Revocations {
   revokeGrant(tenant: string, accountId: string, clientId: string): Promise<boolean>
   /** Whether anything changed. */
   setTenantDisabled(tenant: string, disabled: boolean): Promise<boolean>
-}
-
-interface Holder {
-  accountId?: string
-  clientId?: string
 }
 
 export function createRevocations({
@@ -63,24 +77,14 @@ export function createRevocations({
   grants: Grants
   denials: Denials
 }): Revocations {
-  async function endOf(
-    account: Account,
-    reason: FamilyEnd & Parameters<Sessions['endAll']>[2],
-  ): Promise<void> {
-    const { tenant, id: accountId } = account
+  async function endSessions(account: Account, reason: SessionEnd): Promise<void> {
     await accounts.voidSignIns(account)
-    await sessions.endAll(tenant, accountId, reason)
-    await families.endAll(tenant, { accountId }, reason)
+    await sessions.endAll(account.tenant, account.id, reason)
   }
 
-  /**
-   * Families before grants, as a refresh locks them; and once more after, for a code whose redemption was waited for.
-   */
-  async function endHoldings(tenant: string, which: Holder, reason: FamilyEnd): Promise<string[]> {
-    await families.endAll(tenant, which, reason)
-    const revoked = await grants.revoke(tenant, which, reason)
-    await families.endAll(tenant, which, reason)
-    return revoked
+  async function endOf(account: Account, reason: FamilyEnd & SessionEnd): Promise<void> {
+    await endSessions(account, reason)
+    await families.endAll(account.tenant, { accountId: account.id }, reason)
   }
 
   const deny = (tenant: string, denial: Denial) => denials.add(tenant, [denial])
@@ -88,9 +92,10 @@ export function createRevocations({
   return {
     logOutEverywhere: (account) =>
       database.transaction(async () => {
-        await endOf(account, 'signed_out_everywhere')
         const { tenant, id: accountId } = account
+        await endSessions(account, 'signed_out_everywhere')
         await grants.revoke(tenant, { accountId }, 'signed_out_everywhere')
+        await families.endAll(tenant, { accountId }, 'signed_out_everywhere')
       }),
 
     passwordChanged: (account) => database.transaction(() => endOf(account, 'password_changed')),
@@ -107,21 +112,26 @@ export function createRevocations({
         const changed = await clients.setDisabled(tenant, clientId, disabled)
         if (disabled) {
           await families.endAll(tenant, { clientId }, 'client_disabled')
-          await deny(tenant, { kind: 'client', subject: clientId })
         }
+        // When it is enabled: for what a node gave it that had not heard of it yet.
+        await deny(tenant, { kind: 'client', subject: clientId, sparesThisSecond: !disabled })
         return changed
       }),
 
     deleteClient: (tenant, clientId) =>
       database.transaction(async () => {
-        await endHoldings(tenant, { clientId }, 'client_disabled')
+        await grants.revoke(tenant, { clientId }, 'client_disabled')
+        await clients.setDisabled(tenant, clientId, true)
+        await families.endAll(tenant, { clientId }, 'client_disabled')
         await deny(tenant, { kind: 'client', subject: clientId, forGood: true })
         await clients.delete(tenant, clientId)
       }),
 
     revokeGrant: (tenant, accountId, clientId) =>
       database.transaction(async () => {
-        const revoked = await endHoldings(tenant, { accountId, clientId }, 'grant_revoked')
+        const which = { accountId, clientId }
+        const revoked = await grants.revoke(tenant, which, 'grant_revoked')
+        await families.endAll(tenant, which, 'grant_revoked')
         await denials.add(
           tenant,
           revoked.map((subject) => ({ kind: 'grant', subject })),

@@ -27,7 +27,7 @@ export const TenantsTable = table('tenants', {
 
 export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
   const { database, clock } = deps
-  const cache = createCache<Tenant | undefined>(deps, { maxAge: 1, maxSize: 1000 })
+  const cache = createCache<Tenant | undefined>(deps, { maxAge: 0.5, maxSize: 1000 })
 
   return {
     find: (id) =>

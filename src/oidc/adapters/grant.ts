@@ -1,5 +1,6 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { IssuerContext } from '../capabilities.ts'
+import { currentTokenRequest } from '../token-request.ts'
 
 /** The engine wants an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
 const foreverSeconds = 100 * 365 * 24 * 3600
@@ -8,7 +9,10 @@ const foreverSeconds = 100 * 365 * 24 * 3600
 export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter {
   return {
     async find(id) {
-      const grant = await grants.find(tenant, id)
+      const request = currentTokenRequest()
+      // Who revokes it waits until a family that starts is there to be ended; one that is locked already waits itself.
+      const starts = request?.unit.isOpen() === true && request.holdsFamily !== true
+      const grant = await (starts ? grants.hold(tenant, id) : grants.find(tenant, id))
       if (!grant) return undefined
       return {
         ...(grant.allowed as AdapterPayload),

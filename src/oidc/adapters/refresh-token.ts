@@ -57,6 +57,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     const stored = await families.findLocked(tenant, hashOf(id))
     if (!stored) return refuseForgotten(id, request)
     request.familyId = stored.familyId
+    request.holdsFamily = true
     const { consumed } = stored
     if (!consumed) return restored(id, stored)
 
@@ -80,7 +81,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     if (!familyId || !grantId || !accountId || !clientId) {
       throw new Error('a refresh token without a family, grant, account or client')
     }
-    await families
+    const started = await families
       .start(
         {
           tenant,
@@ -95,6 +96,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
         token,
       )
       .catch(refusedByKeys)
+    if (!started) throw invalidGrant('the client was disabled meanwhile')
   }
 
   return {

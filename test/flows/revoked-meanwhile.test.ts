@@ -1,0 +1,182 @@
+import { expect } from 'chai'
+import type { Account } from '../../src/accounts/account.ts'
+import type { Core } from '../../src/core.ts'
+import type { Families } from '../../src/families/families.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import {
+  codeFor,
+  expectRefusal,
+  introspect,
+  post,
+  redeem,
+  refresh,
+  type StoryClient,
+  type Tokens,
+  tokensFor,
+  tokensIn,
+} from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+const offline = { scope: 'openid offline_access' }
+
+/** What ends a family, and what lets its owner start anew, on another node. */
+type Act = (other: Core, account: Account, client: typeof web) => Promise<unknown>
+const causes: Record<string, [end: Act, again?: Act]> = {
+  'the client is disabled and enabled': [
+    ({ revocations }, _, { client_id: id }) => revocations.setClientDisabled('default', id, true),
+    ({ revocations }, _, { client_id: id }) => revocations.setClientDisabled('default', id, false),
+  ],
+  'the account is disabled and enabled': [
+    ({ revocations }, account) => revocations.setAccountDisabled(account, true),
+    ({ revocations }, account) => revocations.setAccountDisabled(account, false),
+  ],
+  'the client is deleted and declared anew': [
+    ({ revocations }, _, { client_id: id }) => revocations.deleteClient('default', id),
+    ({ clients }, _, client) => clients.declare('default', client),
+  ],
+  'the grant is revoked': [
+    ({ revocations }, { id }, client) => revocations.revokeGrant('default', id, client.client_id),
+  ],
+  'its owner signs out everywhere': [
+    ({ revocations }, account) => revocations.logOutEverywhere(account),
+  ],
+  'the password is changed': [({ revocations }, account) => revocations.passwordChanged(account)],
+}
+
+/** A token request that is under way, and where it is interrupted. */
+const requests = {
+  'a code': {
+    prepare: async (server: TestServer, client: StoryClient) => {
+      const code = await codeFor(server, client, offline)
+      return () => redeem(server, client, code)
+    },
+    points: ['before start', 'after start'],
+  },
+  'a refresh token': {
+    prepare: async (server: TestServer, client: StoryClient) => {
+      const tokens = await tokensFor(server, client, offline)
+      return () => refresh(server, client, tokens)
+    },
+    points: ['before findLocked', 'after findLocked', 'after rotate'],
+  },
+} as const
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a token request that is under way on one node while, on another,', () => {
+  let server: TestServer
+  let other: Core
+  let clients = 0
+  before(async () => {
+    server = await boot('services')
+    await furnish(server)
+    other = await openNode(server.env)
+  })
+  after(async () => {
+    await other?.close()
+    await server?.stop()
+  })
+
+  /** Runs `meanwhile` at a point of the next token request, until it is over or waits for a lock. */
+  function interrupt(point: string, meanwhile: () => Promise<unknown>) {
+    const [when, name] = point.split(' ') as ['before' | 'after', 'start' | 'findLocked' | 'rotate']
+    const { families } = server.core
+    const real = families[name] as (...args: unknown[]) => Promise<unknown>
+    let work: Promise<unknown> | undefined
+    const run = async () => {
+      let isOver = false
+      work = meanwhile().finally(() => {
+        isOver = true
+      })
+      work.catch(() => undefined)
+      await eventually('over or waiting', async () => isOver || (await waitsForLock()))
+    }
+    const patched = async (...args: unknown[]) => {
+      Object.assign(families, { [name]: real } as Partial<Families>)
+      if (when === 'before') await run()
+      const result = await real(...args)
+      if (when === 'after') await run()
+      return result
+    }
+    Object.assign(families, { [name]: patched } as Partial<Families>)
+    return () => work
+  }
+
+  async function waitsForLock(): Promise<boolean> {
+    const rows = await other.database.query(
+      `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return rows.length > 0
+  }
+
+  for (const [cause, [end, again]] of Object.entries(causes)) {
+    for (const [what, { prepare, points }] of Object.entries(requests)) {
+      for (const point of points) {
+        it(`${cause}: ${what} leaves nothing alive, ${point} (C4, C5)`, async () => {
+          const client = { ...web, client_id: `web-${clients++}` }
+          await server.core.clients.declare('default', client)
+          const account = (await other.accounts.byIdentifier('default', alice.email)) as Account
+          const send = await prepare(server, client)
+          const ended = interrupt(point, () => end(other, account, client))
+          const answer = await send()
+          try {
+            await ended()
+          } finally {
+            await again?.(other, account, client)
+          }
+          await expectNothingLeft(answer, client)
+        })
+      }
+    }
+  }
+
+  it('a client is disabled: a token that a node gave it which had not heard of it stays void (C5)', async () => {
+    const give = () =>
+      post(server, '/token', machine, { grant_type: 'client_credentials', resource: api })
+    const isActive = async (page: Page) =>
+      (await introspect(server, ordersApi, tokensIn(page).access_token))['active']
+    const { revocations } = other
+    travel(1.9 - (Date.now() % 1000) / 1000)
+    try {
+      expect(await isActive(await give())).to.equal(true)
+      await revocations.setClientDisabled('default', machine.client_id, true)
+      travel(0.3)
+      const given = await give()
+      travel(2)
+      expectRefusal(await give(), 401, 'invalid_client')
+      await revocations.setClientDisabled('default', machine.client_id, false)
+      travel(2)
+      expect(await isActive(given)).to.equal(false)
+      expect(await isActive(await give())).to.equal(true)
+    } finally {
+      backToPresent()
+    }
+  })
+
+  async function expectNothingLeft(answer: Page, client: typeof web) {
+    const which = { clientId: client.client_id, live: true }
+    const alive = await other.families.list('default', which)
+    expect(alive.map(({ id }) => id)).to.deep.equal([])
+    if (answer.status !== 200) {
+      expect(answer.status, answer.body).to.be.oneOf([400, 401])
+      return
+    }
+    const tokens = answer.json() as Tokens
+    expect((await refresh(server, client, tokens)).status).to.be.oneOf([400, 401])
+    const within = { within: 1000 }
+    await eventually(
+      'the access token is void on this node, too',
+      async () => {
+        const { status, body } = await post(server, '/introspect', client, {
+          token: tokens.access_token,
+        })
+        return status === 200 && body === '{"active":false}'
+      },
+      within,
+    )
+  }
+})

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { identifierKey, roles } from '../accounts/account.ts'
-import { clientMetadata } from '../clients/client.ts'
+import { clientMetadata, secretFault } from '../clients/client.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { tenantIdPattern } from '../tenants/tenant.ts'
 import { invalid, type OperatorDocument } from './document.ts'
@@ -9,16 +9,11 @@ import { resolveSecret, type SecretSources } from './secret-reference.ts'
 
 /** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
 export const clientDeclaration = clientMetadata
-  .safeExtend({
-    client_secret: z
-      .string()
-      .regex(/^[\x20-\x7E]{16,512}$/, { error: 'must be 16 to 512 printable ASCII characters' })
-      .optional(),
-  })
+  .safeExtend({ client_secret: z.string().optional() })
   .superRefine((client, context) => {
-    if (client.client_secret === undefined || client.token_endpoint_auth_method !== 'none') return
-    const message = 'a public client (token_endpoint_auth_method none) has none'
-    context.addIssue({ code: 'custom', path: ['client_secret'], message })
+    if (client.client_secret === undefined) return
+    const message = secretFault(client.token_endpoint_auth_method, client.client_secret)
+    if (message) context.addIssue({ code: 'custom', path: ['client_secret'], message })
   })
 
 const line = z.string().regex(/^\P{Cc}{1,200}$/u, {

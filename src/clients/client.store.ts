@@ -22,6 +22,7 @@ export const ClientSecretsTable = table('client_secrets', {
     tenant_id: column.text,
     client_id: column.text,
     hash: column.text,
+    sealed: nullable(column.text),
     created_at: column.time,
     expires_at: nullable(column.time),
   },
@@ -31,12 +32,13 @@ export const ClientSecretsTable = table('client_secrets', {
 interface ClientRow {
   client_id: string
   metadata: unknown
-  secrets: Array<{ hash: string; expires_at: string | null }>
+  secrets: Array<{ hash: string; sealed: string | null; expires_at: string | null }>
 }
 
 const selectClients = `
   select c.client_id, c.metadata, coalesce(
-    (select jsonb_agg(jsonb_build_object('hash', s.hash, 'expires_at', s.expires_at) order by s.created_at)
+    (select jsonb_agg(jsonb_build_object('hash', s.hash, 'sealed', s.sealed, 'expires_at', s.expires_at)
+       order by s.created_at desc)
      from client_secrets s where s.tenant_id = c.tenant_id and s.client_id = c.client_id), '[]') as secrets
   from clients c where c.tenant_id = $1 and c.disabled_at is null`
 
@@ -48,6 +50,7 @@ export function createClientStore({ database, clock }: { database: Database; clo
     secrets: row.secrets.map(
       (secret): ClientSecret => ({
         hash: secret.hash,
+        ...(secret.sealed === null ? {} : { sealed: secret.sealed }),
         ...(secret.expires_at === null ? {} : { expiresAt: Date.parse(secret.expires_at) }),
       }),
     ),
@@ -111,13 +114,29 @@ export function createClientStore({ database, clock }: { database: Database; clo
       return rows.length > 0
     },
 
-    /** @returns rows written: none when the secret is known already */
-    addSecret(tenant: string, clientId: string, hash: string): Promise<number> {
+    /** @returns rows written: none when the secret is known already, and in the same form */
+    addSecret(
+      tenant: string,
+      clientId: string,
+      { hash, sealed }: Pick<ClientSecret, 'hash' | 'sealed'>,
+    ): Promise<number> {
       return database.execute(
-        `insert into client_secrets (tenant_id, client_id, hash, created_at) values ($1, $2, $3, $4)
-         on conflict (tenant_id, client_id, hash) do update set expires_at = null
-           where client_secrets.expires_at is not null`,
-        [tenant, clientId, hash, new Date(clock.now())],
+        `insert into client_secrets (tenant_id, client_id, hash, sealed, created_at)
+         values ($1, $2, $3, $4, $5)
+         on conflict (tenant_id, client_id, hash) do update
+           set expires_at = null, sealed = excluded.sealed
+           where client_secrets.expires_at is not null
+              or (client_secrets.sealed is null) <> (excluded.sealed is null)`,
+        [tenant, clientId, hash, sealed ?? null, new Date(clock.now())],
+      )
+    },
+
+    /** Forgets the plain form of secrets whose hash is enough. */
+    forgetPlain(tenant: string, clientId: string): Promise<number> {
+      return database.execute(
+        `update client_secrets set sealed = null
+         where tenant_id = $1 and client_id = $2 and sealed is not null`,
+        [tenant, clientId],
       )
     },
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { signingAlgs } from '../signing/signing-key.ts'
+import { assertionAlgs, clientJwks } from './client-jwks.ts'
 import { redirectUriFault, webUriFault } from './redirect-uri.ts'
 
 const text = z.string().min(1).max(200)
@@ -17,6 +18,37 @@ const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\
 export const clientIdPattern = /^[\x20-\x7E]{1,255}$/
 
 const seconds = (most: number) => z.int().min(1).max(most)
+
+export const authMethods = [
+  'client_secret_basic',
+  'client_secret_post',
+  'client_secret_jwt',
+  'private_key_jwt',
+  'none',
+] as const
+
+export type AuthMethod = (typeof authMethods)[number]
+
+/** Whether a client has secrets at all, and whether the server must be able to read them. */
+export function secretsOf(method: unknown): 'none' | 'hashed' | 'readable' {
+  if (method === 'client_secret_jwt') return 'readable'
+  return method === 'client_secret_basic' || method === 'client_secret_post' ? 'hashed' : 'none'
+}
+
+/** RFC 7518 §3.2: a key for HS256 has at least 256 bits. */
+const shortestKey = 32
+
+/** What is wrong with a secret that came from outside, or undefined; RFC 6749 Appendix A.2, and not to be guessed. */
+export function secretFault(method: AuthMethod, secret: unknown): string | undefined {
+  if (secretsOf(method) === 'none') return `a client that authenticates by ${method} has none`
+  if (typeof secret !== 'string' || !/^[\x20-\x7E]{16,512}$/.test(secret)) {
+    return 'must be 16 to 512 printable ASCII characters'
+  }
+  if (secretsOf(method) === 'readable' && secret.length < shortestKey) {
+    return `must be at least ${shortestKey} characters for ${method} (RFC 7518 §3.2), it has ${secret.length}`
+  }
+  return undefined
+}
 
 /**
  * What an operator says of a client: the members of RFC 7591 §2 and OpenID Connect Registration §2 that this server
@@ -42,9 +74,10 @@ export const clientMetadata = z
       .min(1)
       .default(['authorization_code']),
     response_types: z.array(z.literal('code')).optional(),
-    token_endpoint_auth_method: z
-      .enum(['client_secret_basic', 'client_secret_post', 'none'])
-      .default('client_secret_basic'),
+    token_endpoint_auth_method: z.enum(authMethods).default('client_secret_basic'),
+    token_endpoint_auth_signing_alg: z.enum(assertionAlgs).optional(),
+    client_assertion_audience: z.enum(['issuer', 'token_endpoint']).default('issuer'),
+    jwks: clientJwks.optional(),
     id_token_signed_response_alg: z.enum(signingAlgs).default('RS256'),
     scope: scope.optional(),
     default_max_age: z.int().nonnegative().optional(),
@@ -104,6 +137,8 @@ export interface Client {
 export interface ClientSecret {
   /** `sha256:` of a secret of ours, or `hmac:` of one that came from outside (architecture §5). */
   hash: string
+  /** The secret itself, sealed; only where the client's way to authenticate needs it. */
+  sealed?: string
   /** Milliseconds since the epoch; absent for one without an end. */
   expiresAt?: number
 }

@@ -6,7 +6,15 @@ import type { Sealer } from '../secrets/seal.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { createClientStore } from './client.store.ts'
-import { type Client, type ClientMetadata, clientIdPattern, clientMetadata } from './client.ts'
+import {
+  type Client,
+  type ClientMetadata,
+  type ClientSecret,
+  clientIdPattern,
+  clientMetadata,
+  secretFault,
+  secretsOf,
+} from './client.ts'
 
 export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
@@ -14,6 +22,8 @@ export interface Clients {
   list(tenant: string): Promise<Client[]>
   /** Whether a secret is one of the client's, compared in constant time. */
   secretFits(client: Client, secret: string): boolean
+  /** The secrets that are valid now, newest first; none unless the client's way to authenticate needs them plain. */
+  readableSecrets(client: Client): string[]
   /**
    * Makes a client be as declared. A confidential client without a given secret gets one when it has none, which is
    * returned and cannot be read again.
@@ -46,9 +56,6 @@ interface Dependencies {
   check(tenant: string, metadata: ClientMetadata): Promise<void>
 }
 
-/** RFC 6749 §2.3.1 through RFC 6749 Appendix A.2: VSCHAR. Shorter ones can be guessed. */
-const secretPattern = /^[\x20-\x7E]{16,512}$/
-
 export function createClients(deps: Dependencies): Clients {
   const { database, clock, sealer } = deps
   const store = createClientStore(deps)
@@ -56,6 +63,48 @@ export function createClients(deps: Dependencies): Clients {
   const key = (tenant: string, clientId: string) => JSON.stringify([tenant, clientId])
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
+
+  const purpose = (tenant: string, clientId: string) => `client-secret:${tenant}:${clientId}`
+  const isAlive = ({ expiresAt }: ClientSecret) =>
+    expiresAt === undefined || expiresAt > clock.now()
+
+  /** A secret as it is stored: in a form that can be read only where there is no other way. */
+  function kept(
+    tenant: string,
+    { token_endpoint_auth_method: method, client_id: id }: ClientMetadata,
+    secret: string,
+    hash: string,
+  ) {
+    return secretsOf(method) === 'readable'
+      ? { hash, sealed: sealer.seal(purpose(tenant, id), secret) }
+      : { hash }
+  }
+
+  /** Makes the secrets of a client be what its way to authenticate needs. */
+  async function settleSecrets(
+    tenant: string,
+    metadata: ClientMetadata,
+    given: string | undefined,
+  ): Promise<{ changes: number; generated?: string }> {
+    const { client_id: clientId, token_endpoint_auth_method: method } = metadata
+    const wanted = secretsOf(method)
+    if (wanted === 'none') return { changes: await store.deleteSecrets(tenant, clientId) }
+    let changes = wanted === 'hashed' ? await store.forgetPlain(tenant, clientId) : 0
+    if (given !== undefined) {
+      const secret = kept(tenant, metadata, given, foreign(given))
+      changes += await store.addSecret(tenant, clientId, secret)
+      await store.retireOtherSecrets(tenant, clientId, secret.hash, clock.now())
+      return { changes }
+    }
+    const there = (await store.find(tenant, clientId))?.secrets ?? []
+    const usable = wanted === 'readable' ? there.filter(({ sealed }) => sealed) : there
+    if (usable.length > 0) return { changes }
+    const generated = newHandle()
+    const secret = kept(tenant, metadata, generated, own(generated))
+    changes += await store.addSecret(tenant, clientId, secret)
+    await store.retireOtherSecrets(tenant, clientId, secret.hash, clock.now())
+    return { changes, generated }
+  }
 
   async function assertKnown(tenant: string, clientId: string): Promise<void> {
     if (await store.exists(tenant, clientId)) return
@@ -84,34 +133,29 @@ export function createClients(deps: Dependencies): Clients {
     secretFits(client, secret) {
       const forms = [own(secret), foreign(secret)]
       let fits = false
-      for (const { hash, expiresAt } of client.secrets) {
-        const alive = expiresAt === undefined || expiresAt > clock.now()
-        for (const form of forms) fits = (equalInConstantTime(hash, form) && alive) || fits
+      for (const known of client.secrets) {
+        const alive = isAlive(known)
+        for (const form of forms) fits = (equalInConstantTime(known.hash, form) && alive) || fits
       }
       return fits
     },
+    readableSecrets: ({ tenant, clientId, secrets }) =>
+      secrets
+        .filter(isAlive)
+        .flatMap(({ sealed }) =>
+          sealed === undefined ? [] : [sealer.open(purpose(tenant, clientId), sealed)],
+        ),
 
     async declare(tenant, declaration) {
       const { metadata, secret } = parse(declaration)
       await deps.check(tenant, metadata)
       const { client_id: clientId } = metadata
-      const isPublic = metadata.token_endpoint_auth_method === 'none'
 
       const declared = await database.transaction(async (): Promise<DeclaredClient> => {
         const known = await store.exists(tenant, clientId)
-        let changed = (await store.put(tenant, clientId, metadata)) > 0
-        let generated: string | undefined
-        if (isPublic) {
-          changed = (await store.deleteSecrets(tenant, clientId)) > 0 || changed
-        } else if (secret !== undefined) {
-          const hash = foreign(secret)
-          changed = (await store.addSecret(tenant, clientId, hash)) > 0 || changed
-          await store.retireOtherSecrets(tenant, clientId, hash, clock.now())
-        } else if ((await store.find(tenant, clientId))?.secrets.length === 0) {
-          generated = newHandle()
-          await store.addSecret(tenant, clientId, own(generated))
-          changed = true
-        }
+        const put = await store.put(tenant, clientId, metadata)
+        const { changes, generated } = await settleSecrets(tenant, metadata, secret)
+        const changed = put + changes > 0
         return {
           outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
           clientId,
@@ -125,15 +169,16 @@ export function createClients(deps: Dependencies): Clients {
     async rotateSecret(tenant, clientId, overlap) {
       const client = await store.find(tenant, clientId)
       if (!client) throw new DomainError('client_not_found', { detail: { client_id: clientId } })
-      const method = (client.metadata as Partial<ClientMetadata>).token_endpoint_auth_method
-      if (method === 'none') {
+      const metadata = client.metadata as ClientMetadata
+      const method = metadata.token_endpoint_auth_method
+      if (secretsOf(method) === 'none') {
         throw new DomainError('client_invalid', {
-          detail: `client ${clientId} is public (token_endpoint_auth_method none): it has no secret`,
+          detail: `client ${clientId} authenticates by ${method}: it has no secret`,
         })
       }
       const secret = newHandle()
       await database.transaction(async () => {
-        await store.addSecret(tenant, clientId, own(secret))
+        await store.addSecret(tenant, clientId, kept(tenant, metadata, secret, own(secret)))
         await store.retireOtherSecrets(tenant, clientId, own(secret), clock.now() + overlap * 1000)
       })
       cache.drop(key(tenant, clientId))
@@ -149,11 +194,11 @@ function parse(declaration: unknown): { metadata: ClientMetadata; secret?: strin
     ? []
     : parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'client'}: ${message}`)
   if (secret !== undefined) {
-    if (parsed.data?.token_endpoint_auth_method === 'none') {
-      faults.push('client_secret: a public client (token_endpoint_auth_method none) has none')
-    } else if (typeof secret !== 'string' || !secretPattern.test(secret)) {
-      faults.push('client_secret: must be 16 to 512 printable ASCII characters')
-    }
+    const fault = secretFault(
+      parsed.data?.token_endpoint_auth_method ?? 'client_secret_basic',
+      secret,
+    )
+    if (fault) faults.push(`client_secret: ${fault}`)
   }
   if (!parsed.success || faults.length > 0) {
     throw new DomainError('client_invalid', {

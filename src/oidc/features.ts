@@ -1,4 +1,6 @@
 import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider'
+import { authMethods } from '../clients/client.ts'
+import { assertionAlgs } from '../clients/client-jwks.ts'
 import type { OpenSigningKey } from '../signing/signing-keys.ts'
 import { ownMembers } from './adapters/client.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -59,7 +61,8 @@ export function clientRules(
     fetch: fetch as NonNullable<Configuration['fetch']>,
     jwks: { keys: keys.map(({ privateJwk }) => privateJwk as JWK) },
     responseTypes: ['code'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientAuthMethods: [...authMethods],
+    enabledJWA: { clientAuthSigningAlgValues: [...assertionAlgs] },
     subjectTypes: ['public'],
     scopes: ['openid', 'offline_access'],
     extraClientMetadata: { properties: [...ownMembers] },

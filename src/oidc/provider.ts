@@ -5,11 +5,13 @@ import Provider, {
   type KoaContextWithOIDC,
 } from 'oidc-provider'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
+import { derivedId } from '../secrets/handle.ts'
 import { sidOf } from '../sessions/session.ts'
 import type { OpenSigningKey } from '../signing/signing-keys.ts'
 import { traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { clientAssertionRules } from './client-assertion.ts'
 import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
 import { clientRules, type FeaturePages, features } from './features.ts'
@@ -57,8 +59,9 @@ export function createProvider(parts: ProviderParts): Provider {
   Object.assign(provider.RefreshToken.prototype, {
     generateTokenId: () => families.newToken(requiredTokenRequest().familyId as string),
   })
+  // Hashed, as it is a stranger's text of any length.
   provider.ReplayDetection.unique = (iss, jti, exp) =>
-    singleUse.spend({ tenant, kind: 'jti', key: JSON.stringify([iss, jti]) }, exp * 1000, true)
+    singleUse.spend({ tenant, kind: 'jti', key: derivedId(iss, jti) }, exp * 1000, true)
 
   return provider
 }
@@ -88,6 +91,7 @@ function configuration(parts: ProviderParts): Configuration {
     },
     allowOmittingSingleRegisteredRedirectUri: false,
     pkce: { required: requiresPkce },
+    assertJwtClientAuthClaimsAndHeader: clientAssertionRules(context.clock),
     clientBasedCORS: allowsOrigin,
     cookies: {
       keys: cookieKeys,

@@ -38,6 +38,8 @@ export interface RelyingPartyOptions {
   readonly clientSecret?: string
   /** `client_secret_basic` by default with a secret, `none` without. */
   readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | 'none'
+  /** Any other way to authenticate, as openid-client has it. */
+  readonly auth?: ClientAuth
   readonly redirectUri: string
   /** Further client metadata, for instance `id_token_signed_response_alg`. */
   readonly metadata?: Partial<ClientMetadata>
@@ -75,7 +77,8 @@ export interface RelyingParty {
   endSession(parameters?: Parameters): URL
 }
 
-function clientAuth({ clientSecret, authMethod }: RelyingPartyOptions): ClientAuth {
+function clientAuth({ clientSecret, authMethod, auth }: RelyingPartyOptions): ClientAuth {
+  if (auth !== undefined) return auth
   if (clientSecret === undefined || authMethod === 'none') return None()
   return authMethod === 'client_secret_post'
     ? ClientSecretPost(clientSecret)

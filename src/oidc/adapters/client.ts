@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
-import { type ClientMetadata, clientMetadata } from '../../clients/client.ts'
+import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { type ClientMetadata, clientMetadata, secretsOf } from '../../clients/client.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { secretBehind } from '../client-assertion.ts'
 
 /**
  * The engine insists on a secret for clients that authenticate with one, and compares it in clear. It gets this one,
@@ -13,6 +14,7 @@ const nobodysSecret = randomBytes(32).toString('base64url')
 /** Members that the engine keeps for us without a meaning of their own. */
 export const ownMembers = [
   'require_pkce',
+  'client_assertion_audience',
   'resources',
   'registered_scope',
   'refresh_token_rotation',
@@ -24,14 +26,18 @@ export const ownMembers = [
 /**
  * Metadata as the engine wants it. It knows no scope but those of OpenID, so that what a client may ask for goes by
  * another name; resource-access.ts enforces it.
+ * @param secret only for a client whose way to authenticate needs it plain
  */
-export function engineMetadata({ scope, ...metadata }: ClientMetadata): AdapterPayload {
+export function engineMetadata(
+  { scope, ...metadata }: ClientMetadata,
+  secret: string = nobodysSecret,
+): AdapterPayload {
   const usesCode = metadata.grant_types.includes('authorization_code')
   return {
     ...metadata,
     ...(scope === undefined ? {} : { registered_scope: scope }),
     response_types: usesCode ? ['code'] : [],
-    ...(metadata.token_endpoint_auth_method === 'none' ? {} : { client_secret: nobodysSecret }),
+    ...(secretsOf(metadata.token_endpoint_auth_method) === 'none' ? {} : { client_secret: secret }),
   }
 }
 
@@ -57,7 +63,9 @@ export function clientAdapter({ tenant, issuer, clients, log }: IssuerContext): 
           `stored client ${id}: ${faults.join('; ')}`,
         )
       }
-      return engineMetadata(parsed.data)
+      const assertion = Provider.ctx?.oidc?.params?.['client_assertion']
+      const secret = await secretBehind(assertion, clients.readableSecrets(client))
+      return engineMetadata(parsed.data, secret)
     },
     upsert: refuse,
     destroy: refuse,

@@ -1,0 +1,68 @@
+import { compactVerify, errors as joseErrors } from 'jose'
+import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Clock } from '../clock.ts'
+
+/** Seconds that an assertion may live: its `jti` is kept that long (P-052). */
+const longestLife = 3600
+/** Seconds that the clock of a client may be ahead (P-053). */
+const mostAhead = 60
+
+/**
+ * What a client says of itself in `client_assertion` (RFC 7523 §3), beyond what the engine checks: signature, `iss` and
+ * `sub` are the client, `exp` is to come, `jti` is new.
+ *
+ * | claim | rule                                                                                          |
+ * |-------|-----------------------------------------------------------------------------------------------|
+ * | `aud` | the issuer alone, as RFC 7523bis wants it: an assertion for another server is none for us       |
+ * |       | clients with `client_assertion_audience: token_endpoint`: also what RFC 7523 §3 lets them say  |
+ * | `exp` | at most an hour ahead                                                                         |
+ * | `iat` | at most a minute ahead                                                                        |
+ */
+export function clientAssertionRules(clock: Clock) {
+  return async (
+    ctx: KoaContextWithOIDC,
+    { aud, exp, iat }: Record<string, unknown>,
+    _header: unknown,
+    client: EngineClient,
+  ): Promise<void> => {
+    const now = clock.seconds()
+    const named = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
+    if (named !== ctx.oidc.issuer && client['client_assertion_audience'] !== 'token_endpoint') {
+      throw new errors.InvalidClientAuth(
+        `aud of the client assertion must be ${ctx.oidc.issuer} alone, it is ${JSON.stringify(aud)}`,
+      )
+    }
+    if ((exp as number) > now + longestLife + mostAhead) {
+      throw new errors.InvalidClientAuth(
+        `exp of the client assertion must be at most ${longestLife} seconds ahead, it is ${(exp as number) - now}`,
+      )
+    }
+    if (iat !== undefined && (iat as number) > now + mostAhead) {
+      throw new errors.InvalidClientAuth(
+        `iat of the client assertion is ${(iat as number) - now} seconds ahead`,
+      )
+    }
+  }
+}
+
+/**
+ * The engine knows one secret of a client; while the old and the new one overlap it gets the one that the assertion
+ * was made with, else the first.
+ * @param secrets newest first
+ */
+export async function secretBehind(
+  assertion: unknown,
+  secrets: string[],
+): Promise<string | undefined> {
+  const [newest, ...older] = secrets
+  if (typeof assertion !== 'string' || older.length === 0) return newest
+  for (const secret of secrets) {
+    try {
+      await compactVerify(assertion, Buffer.from(secret))
+      return secret
+    } catch (error) {
+      if (!(error instanceof joseErrors.JOSEError || error instanceof TypeError)) throw error
+    }
+  }
+  return newest
+}

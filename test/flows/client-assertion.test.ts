@@ -1,0 +1,328 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { ClientSecretJwt, PrivateKeyJwt } from 'openid-client'
+import { isDomainError } from '../../src/errors.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, callback, furnish, machine, web } from '../support/fixtures.ts'
+import { expectRefusal, type Fields, post } from '../support/protocol.ts'
+import { createRelyingParty } from '../support/relying-party.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+
+const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const secret = 'a secret that is long enough for HMAC with SHA-256'
+
+type CryptoKeyPair = Awaited<ReturnType<typeof generateKeyPair>>
+
+interface Signing {
+  alg?: string
+  key?: CryptoKeyPair['privateKey'] | Uint8Array
+  header?: object
+}
+
+onEachStorage('client assertions', (kind) => {
+  let server: TestServer
+  const keys = new Map<string, CryptoKeyPair>()
+  const signer = { ...web, client_id: 'signer', token_endpoint_auth_method: 'private_key_jwt' }
+  const service = {
+    client_id: 'service',
+    grant_types: ['client_credentials'],
+    scope: 'orders:read',
+    token_endpoint_auth_method: 'private_key_jwt',
+  }
+  const hmac = { ...machine, client_id: 'hmac', client_secret: secret }
+
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    for (const alg of ['ES256', 'PS256', 'EdDSA']) {
+      keys.set(alg, await generateKeyPair(alg, { extractable: true }))
+    }
+    const jwks = {
+      keys: await Promise.all(
+        [...keys].map(async ([alg, { publicKey }]) => ({
+          ...(await exportJWK(publicKey)),
+          kid: alg,
+          use: 'sig',
+        })),
+      ),
+    }
+    remember(secret)
+    await declare({ ...signer, client_secret: undefined, jwks })
+    await declare({ ...service, jwks })
+    await declare({ ...hmac, token_endpoint_auth_method: 'client_secret_jwt' })
+  })
+  afterEach(backToPresent)
+  after(() => server?.stop())
+
+  const declare = ({ client_secret, ...client }: Record<string, unknown>) =>
+    server.core.clients.declare(defaultTenant, {
+      ...client,
+      ...(client_secret === undefined ? {} : { client_secret }),
+    })
+  const now = () => Math.floor(Date.now() / 1000)
+
+  /** An assertion of `service` that is right but for what `claims` change. */
+  function assertion(
+    claims: Record<string, unknown> = {},
+    { alg = 'ES256', key, header = {} }: Signing = {},
+  ): Promise<string> {
+    const { client_id } = service
+    const usual = { iss: client_id, sub: client_id, aud: server.issuer, jti: randomUUID() }
+    return new SignJWT({ ...usual, iat: now(), exp: now() + 60, ...claims })
+      .setProtectedHeader({ alg, ...header })
+      .sign(key ?? (keys.get(alg) as CryptoKeyPair).privateKey)
+  }
+  const present = (client_assertion: string | string[], fields: Fields = {}, path = '/token') =>
+    post(server, path, undefined, {
+      grant_type: 'client_credentials',
+      client_assertion_type: type,
+      client_assertion,
+      ...fields,
+    })
+
+  it('by private_key_jwt carry a whole flow of openid-client (K-40)', async () => {
+    for (const [alg, { privateKey }] of keys) {
+      const party = await createRelyingParty({
+        issuer: server.issuer,
+        clientId: signer.client_id,
+        redirectUri: callback,
+        auth: PrivateKeyJwt({ key: privateKey, kid: alg }),
+      })
+      const request = await party.authorize()
+      const returned = await createUserAgent().walk(request.url, {
+        username: alice.email,
+        password: alice.password,
+      })
+      const tokens = await party.finish(request, returned)
+      const next = await party.refresh(tokens.refresh_token as string)
+      expect((await party.introspect(next.access_token)).active).to.equal(true)
+      await party.revoke(next.refresh_token as string)
+      expect((await party.introspect(next.access_token)).active).to.equal(false)
+    }
+  })
+
+  it('by client_secret_jwt work with a secret that is kept sealed, and rotate (architecture §5)', async () => {
+    const withSecret = async (clientSecret: string) => {
+      const party = await createRelyingParty({
+        issuer: server.issuer,
+        clientId: hmac.client_id,
+        redirectUri: callback,
+        auth: ClientSecretJwt(clientSecret),
+      })
+      return party.clientCredentials().then(
+        ({ token_type }) => token_type,
+        (error: { error?: string }) => error.error,
+      )
+    }
+    expect(await withSecret(secret)).to.equal('bearer')
+    expect(await withSecret(`${secret}!`)).to.equal('invalid_client')
+    const next = await server.core.clients.rotateSecret(defaultTenant, hmac.client_id, 3600)
+    remember(next)
+    expect(await withSecret(secret)).to.equal('bearer')
+    expect(await withSecret(next)).to.equal('bearer')
+    travel(3601)
+    expect(await withSecret(secret)).to.equal('invalid_client')
+    expect(await withSecret(next)).to.equal('bearer')
+  })
+
+  it('need a secret that can be read: a client that changes its method gets a new one', async () => {
+    const client = { ...machine, client_id: 'changes' }
+    const sealed = async () =>
+      (await server.core.clients.find(defaultTenant, 'changes'))?.secrets.filter((s) => s.sealed)
+    await declare(client)
+    expect(await sealed()).to.deep.equal([])
+    const jwt = {
+      ...client,
+      client_secret: undefined,
+      token_endpoint_auth_method: 'client_secret_jwt',
+    }
+    const { clientSecret } = await declare(jwt)
+    expect(clientSecret).to.match(/^[\w-]{43}$/)
+    expect(await sealed()).to.have.length(1)
+    expect((await declare(jwt)).outcome).to.equal('unchanged')
+    expect((await declare({ ...client, client_secret: undefined })).outcome).to.equal('updated')
+    expect(await sealed()).to.deep.equal([])
+  })
+
+  it('are refused for each claim that is wrong (P-052, P-053, ASVS 9.2.1, 10.4.16)', async () => {
+    const { issuer } = server
+    const stranger = (await generateKeyPair('ES256')).privateKey
+    const { publicKey } = keys.get('ES256') as CryptoKeyPair
+    const wrong: Record<string, Promise<string>> = {
+      'no aud': assertion({ aud: undefined }),
+      'aud of another server': assertion({ aud: 'https://other.example' }),
+      'aud of the token endpoint': assertion({ aud: `${issuer}/token` }),
+      'aud with a slash': assertion({ aud: `${issuer}/` }),
+      'aud for us and another': assertion({ aud: [issuer, 'https://other.example'] }),
+      'aud for another and us': assertion({ aud: ['https://other.example', issuer] }),
+      'aud twice': assertion({ aud: [issuer, issuer] }),
+      'no aud in a list': assertion({ aud: [] }),
+      'no exp': assertion({ exp: undefined }),
+      expired: assertion({ exp: now() - 61 }),
+      'exp in two hours': assertion({ exp: now() + 7200 }),
+      'exp as text': assertion({ exp: String(now() + 60) }),
+      'no jti': assertion({ jti: undefined }),
+      'jti as a number': assertion({ jti: 4711 }),
+      'no iss': assertion({ iss: undefined }),
+      'iss of another client': assertion({ iss: machine.client_id }),
+      'sub of another client': assertion({ sub: signer.client_id }),
+      'no sub': assertion({ sub: undefined }),
+      'iat 61 seconds ahead': assertion({ iat: now() + 61 + 5 }),
+      'nbf 61 seconds ahead': assertion({ nbf: now() + 61 }),
+      'a stranger’s key': assertion({}, { key: stranger }),
+      'HMAC with the public key': assertion(
+        {},
+        { alg: 'HS256', key: Buffer.from(JSON.stringify(await exportJWK(publicKey))) },
+      ),
+      'another kid': assertion({}, { header: { kid: 'PS256' } }),
+    }
+    for (const [what, made] of Object.entries(wrong)) {
+      const page = await present(await made)
+      expect(page.status, what).to.be.oneOf([400, 401])
+      expect((page.json() as { error: string }).error, what).to.be.oneOf([
+        'invalid_client',
+        'invalid_request',
+      ])
+    }
+    const [head = '', payload = ''] = (await assertion()).split('.')
+    for (const alg of ['none', 'None', '']) {
+      const unsigned = Buffer.from(JSON.stringify({ alg })).toString('base64url')
+      expectRefusal(await present(`${unsigned}.${payload}.`), 401, 'invalid_client')
+    }
+    for (const broken of ['x', 'a.b.c', `${head}.${payload}`, `${head}.${payload}.AAAA`]) {
+      expect((await present(broken)).status, broken).to.be.oneOf([400, 401])
+    }
+  })
+
+  it('are taken from clocks that are a little off, and as a list of one (P-053)', async () => {
+    const { issuer } = server
+    const right = [{}, { aud: [issuer] }, { iat: now() + 8, nbf: now() + 8 }, { exp: now() - 8 }]
+    for (const claims of [...right, { iat: undefined }, { exp: now() + 3600 }]) {
+      const page = await present(await assertion(claims))
+      expect(page.status, `${JSON.stringify(claims)} ${page.body}`).to.equal(200)
+    }
+  })
+
+  it('count once, whoever is first of twenty, at every endpoint (P-052, C26)', async () => {
+    const one = await assertion()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => present(one)))
+    expect(answers.filter(({ status }) => status === 200)).to.have.length(1)
+    for (const page of answers.filter(({ status }) => status !== 200)) {
+      expectRefusal(page, 401, 'invalid_client')
+    }
+    expectRefusal(await present(one, { token: 'x' }, '/introspect'), 401, 'invalid_client')
+
+    const refused = await assertion()
+    expectRefusal(await present(refused, { scope: 'orders:write' }), 400, 'invalid_scope')
+    expectRefusal(await present(refused), 401, 'invalid_client')
+    travel(50)
+    expectRefusal(await present(one), 401, 'invalid_client')
+  })
+
+  it('may have a jti of any text', async () => {
+    for (const jti of ['x'.repeat(8000), 'a\0b', '😀', "' or 1=1"]) {
+      const one = await assertion({ jti })
+      expect((await present(one)).status).to.equal(200)
+      expectRefusal(await present(one), 401, 'invalid_client')
+    }
+  })
+
+  it('may name the token endpoint where the client is registered so', async () => {
+    const { publicKey } = keys.get('ES256') as CryptoKeyPair
+    const jwks = { keys: [await exportJWK(publicKey)] }
+    const old = { ...service, client_id: 'old', client_assertion_audience: 'token_endpoint', jwks }
+    await declare(old)
+    const names = { iss: 'old', sub: 'old' }
+    const aud = `${server.issuer}/token`
+    expect((await present(await assertion({ ...names, aud }))).status).to.equal(200)
+    expect((await present(await assertion(names))).status).to.equal(200)
+    const other = await assertion({ ...names, aud: 'https://other.example/token' })
+    expectRefusal(await present(other), 401, 'invalid_client')
+  })
+
+  it('are the way of those alone that registered it, and come alone (P-043)', async () => {
+    const secretClient = { iss: machine.client_id, sub: machine.client_id }
+    const key = Buffer.from(machine.client_secret)
+    const made = await assertion(secretClient, { alg: 'HS256', key })
+    expectRefusal(await present(made), 401, 'invalid_client')
+    const posted = await post(
+      server,
+      '/token',
+      { ...service, client_secret: 'x'.repeat(20) },
+      {
+        grant_type: 'client_credentials',
+      },
+    )
+    expectRefusal(posted, 401, 'invalid_client')
+    const both = { client_id: service.client_id, client_secret: 'x'.repeat(20) }
+    expectRefusal(await present(await assertion(), both), 400, 'invalid_request')
+    expectRefusal(await present([await assertion(), await assertion()]), 400, 'invalid_request')
+    const other = { client_id: machine.client_id }
+    expectRefusal(await present(await assertion(), other), 400, 'invalid_request')
+    expectRefusal(
+      await present(await assertion(), { client_assertion_type: 'jwt' }),
+      400,
+      'invalid_request',
+    )
+  })
+
+  it('are made with the algorithm that the client registered, if any', async () => {
+    const { publicKey } = keys.get('PS256') as CryptoKeyPair
+    const jwks = { keys: [await exportJWK(publicKey)] }
+    const strict = { ...service, client_id: 'strict', jwks }
+    await declare({ ...strict, token_endpoint_auth_signing_alg: 'PS256' })
+    const names = { iss: 'strict', sub: 'strict' }
+    expect((await present(await assertion(names, { alg: 'PS256' }))).status).to.equal(200)
+    const rsa = await assertion(names, { alg: 'ES256' })
+    expectRefusal(await present(rsa), 401, 'invalid_client')
+  })
+
+  it('want keys that are public and strong, and a secret that is long enough', async () => {
+    const refused = async (client: Record<string, unknown>) =>
+      declare(client).then(
+        () => 'accepted',
+        (error: { detail: { faults: string[] } }) =>
+          isDomainError(error, 'client_invalid') ? error.detail.faults.join() : 'failed',
+      )
+    const { privateKey } = keys.get('ES256') as CryptoKeyPair
+    const weak = { kty: 'RSA', e: 'AQAB', n: Buffer.alloc(128, 7).toString('base64url') }
+    const client = { ...service, client_id: 'faulty' }
+    expect(await refused(client)).to.contain('jwks')
+    const keySets: [unknown, string][] = [
+      [await exportJWK(privateKey), 'must be a public key'],
+      [{ kty: 'oct', k: 'AAAA' }, 'must be a public key'],
+      [{ kty: 'oct' }, 'must not be symmetric'],
+      [weak, 'at least 2048 bits, it has 1024'],
+    ]
+    for (const [key, fault] of keySets) {
+      expect(await refused({ ...client, jwks: { keys: [key] } })).to.contain(fault)
+    }
+    expect(
+      await refused({
+        ...hmac,
+        client_secret: 'x'.repeat(31),
+        token_endpoint_auth_method: 'client_secret_jwt',
+      }),
+    ).to.contain('client_secret: must be at least 32 characters')
+    expect(await refused({ ...signer, client_secret: secret })).to.contain('has none')
+  })
+
+  it('are advertised with their algorithms, never none', async () => {
+    const metadata = (await (
+      await fetch(`${server.issuer}/.well-known/openid-configuration`)
+    ).json()) as Record<string, string[]>
+    expect(metadata['token_endpoint_auth_methods_supported']).to.have.members([
+      'client_secret_basic',
+      'client_secret_post',
+      'client_secret_jwt',
+      'private_key_jwt',
+      'none',
+    ])
+    const algs = metadata['token_endpoint_auth_signing_alg_values_supported']
+    expect(algs).to.have.members(['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519', 'HS256'])
+  })
+})

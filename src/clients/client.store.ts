@@ -131,6 +131,15 @@ export function createClientStore({ database, clock }: { database: Database; clo
       )
     },
 
+    async hasSecret(tenant: string, clientId: string, kind: 'hashed' | 'readable') {
+      const rows = await database.query(
+        `select 1 from client_secrets
+         where tenant_id = $1 and client_id = $2 and (sealed is not null or $3)`,
+        [tenant, clientId, kind === 'hashed'],
+      )
+      return rows.length > 0
+    },
+
     /** Forgets the plain form of secrets whose hash is enough. */
     forgetPlain(tenant: string, clientId: string): Promise<number> {
       return database.execute(

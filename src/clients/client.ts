@@ -40,7 +40,8 @@ const shortestKey = 32
 
 /** What is wrong with a secret that came from outside, or undefined; RFC 6749 Appendix A.2, and not to be guessed. */
 export function secretFault(method: AuthMethod, secret: unknown): string | undefined {
-  if (secretsOf(method) === 'none') return `a client that authenticates by ${method} has none`
+  if (secretsOf(method) === 'none')
+    return `a client with token_endpoint_auth_method ${method} has none`
   if (typeof secret !== 'string' || !/^[\x20-\x7E]{16,512}$/.test(secret)) {
     return 'must be 16 to 512 printable ASCII characters'
   }

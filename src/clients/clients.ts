@@ -96,9 +96,7 @@ export function createClients(deps: Dependencies): Clients {
       await store.retireOtherSecrets(tenant, clientId, secret.hash, clock.now())
       return { changes }
     }
-    const there = (await store.find(tenant, clientId))?.secrets ?? []
-    const usable = wanted === 'readable' ? there.filter(({ sealed }) => sealed) : there
-    if (usable.length > 0) return { changes }
+    if (await store.hasSecret(tenant, clientId, wanted)) return { changes }
     const generated = newHandle()
     const secret = kept(tenant, metadata, generated, own(generated))
     changes += await store.addSecret(tenant, clientId, secret)

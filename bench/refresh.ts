@@ -3,6 +3,7 @@ import { boot, type StorageKind, type TestServer } from '../test/support/boot.ts
 import { furnish, web } from '../test/support/fixtures.ts'
 import { refresh, tokensFor, tokensIn } from '../test/support/protocol.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
+import { percentile } from './load/percentile.ts'
 
 /** Refreshes per measured block, blocks per variant; the variants take turns, so that drift of the machine meets both. */
 const perBlock = 40
@@ -68,11 +69,6 @@ async function roundTrips({ server, tokens }: Variant): Promise<number> {
     client.query = originals[i] as Counted['query']
   }
   return count
-}
-
-function percentile(values: number[], part: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
 }
 
 await mochaGlobalSetup()

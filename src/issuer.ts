@@ -4,11 +4,11 @@ import { accountMethods, accountRoutes } from './account/routes.ts'
 import { clientMetadata } from './clients/client.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
-import { securityHeaders } from './http/headers.ts'
+import { securityHeaders, securityHeadersOf } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
-import { cacheableMetadata } from './http/metadata-cache.ts'
 import { allowedMethods } from './http/methods.ts'
 import { limitBody, limitParameters } from './http/parameters.ts'
+import { createPublished } from './http/published.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
 import { exactSpelling } from './http/spelling.ts'
 import { serveAssets } from './http/static.ts'
@@ -124,11 +124,18 @@ export function createIssuer(
       ?.client_name
   const parts = { ...context, basePath, csrf, interactions, session, pageContext, clientName }
 
+  const published = createPublished([routes.jwks, ...discovery], {
+    log,
+    maxAge: config.jwksMaxAge,
+    headers: securityHeadersOf({ isHttps }),
+  })
+
   // Order is security: each line may rely on those above it.
   install(provider, [
     mountedAt(basePath),
     requestLog(log),
     securityHeaders({ isHttps }),
+    published.keep,
     jsonForPrograms,
     answerErrors(log, refusalPage),
     limitBody(config.bodyLimit),
@@ -137,7 +144,6 @@ export function createIssuer(
     allowedMethods(methods),
     healthRoutes(context),
     serveAssets(),
-    cacheableMetadata([routes.jwks, ...discovery], config.jwksMaxAge),
     interactionRoutes(parts),
     accountRoutes(parts),
     dressHandover(pageContext),
@@ -147,7 +153,9 @@ export function createIssuer(
     structuredEndpoints(provider, context, structured, access),
   ])
   const handle = provider.callback()
-  return (request, response) => void handle(request, response)
+  return (request, response) => {
+    if (!published.answer(request, response)) void handle(request, response)
+  }
 }
 
 function install(app: { use(middleware: Middleware): unknown }, table: Middleware[]): void {

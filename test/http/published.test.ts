@@ -1,0 +1,141 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect } from 'chai'
+import { bareEngine } from '../support/bare-engine.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { exchange, type Page } from '../support/http-exchange.ts'
+
+const discovery = ['openid-configuration', 'oauth-authorization-server']
+
+/** Addresses of the documents of a tenant, and where the engine has the same one. */
+function addressesOf(tenant: string): { address: string; own: string }[] {
+  const base = tenant === 'default' ? '' : `/t/${tenant}`
+  return [
+    { address: `${base}/jwks`, own: '/jwks' },
+    ...discovery.flatMap((name) => {
+      const own = `/.well-known/${name}`
+      const forms = base === '' ? [own] : [`${base}${own}`, `${own}${base}`, `${own}${base}/`]
+      return forms.map((address) => ({ address, own }))
+    }),
+  ]
+}
+
+onEachStorage('the key set and discovery', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+  })
+  after(() => server?.stop())
+
+  const ask = (address: string, headers: Record<string, string> = {}, method = 'GET') =>
+    exchange({ method, url: new URL(server.issuer + address), headers })
+
+  /** What the engine's own handler answers for an issuer, with the bytes as they are. */
+  async function fromEngine(tenant: string, path: string): Promise<Page> {
+    const engine = await bareEngine(server.core, tenant)
+    const { host, pathname } = new URL(server.issuer + (tenant === 'default' ? '' : `/t/${tenant}`))
+    engine.use((ctx, next) => {
+      Object.assign(ctx, { mountPath: pathname === '/' ? '' : pathname })
+      return next()
+    })
+    const handle = engine.callback()
+    const listener = createServer((request, response) => void handle(request, response))
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+    try {
+      const { port } = listener.address() as AddressInfo
+      const url = new URL(path, `http://127.0.0.1:${port}`)
+      return await exchange({ method: 'GET', url, headers: { host } })
+    } finally {
+      listener.close()
+      listener.closeAllConnections()
+    }
+  }
+
+  it('cannot be spoiled by whoever asks first (C17)', async () => {
+    const evil = {
+      host: 'evil.example',
+      origin: 'https://evil.example',
+      accept: 'text/html',
+      'accept-language': 'xx',
+      'if-none-match': 'W/"x", "y',
+      'x-forwarded-host': 'evil.example',
+      'x-forwarded-prefix': '/evil',
+    }
+    for (const tenant of ['default', 'acme']) {
+      for (const { address } of addressesOf(tenant)) {
+        const first = await ask(`${address}?evil=1`, evil)
+        const later = await ask(address)
+        expect(first.status).to.equal(200)
+        expect(first.body, address).to.equal(later.body).and.not.include('evil')
+        const constant = ({ headers }: Page) =>
+          [...headers].filter(([name]) => !['date', 'request-id'].includes(name))
+        expect(constant(first), address).to.deep.equal(constant(later))
+      }
+    }
+  })
+
+  it('are byte for byte what the engine answers, at every address of every tenant', async () => {
+    for (const tenant of ['default', 'acme']) {
+      for (const { address, own } of addressesOf(tenant)) {
+        // They come from memory only the second time.
+        await ask(address)
+        const [ours, theirs] = [await ask(address), await fromEngine(tenant, own)]
+        expect(theirs.status).to.equal(200)
+        expect(ours.body, address).to.equal(theirs.body)
+        for (const name of ['content-type', 'content-length']) {
+          expect(ours.headers.get(name), `${address}: ${name}`).to.equal(theirs.headers.get(name))
+        }
+      }
+    }
+  })
+
+  it('answer a conditional request as RFC 9110 §13.1.2 has it', async () => {
+    for (const { address } of [...addressesOf('default'), ...addressesOf('acme')]) {
+      const etag = (await ask(address)).headers.get('etag') ?? ''
+      expect(etag, 'strong').to.match(/^"[\w-]{22}"$/)
+      const same = [etag, `W/${etag}`, '*', ` ${etag} `, `"a,b", ${etag}`, `W/"a",W/${etag},"c"`]
+      const other = ['""', `${etag.slice(0, -1)}x"`, etag.replaceAll('"', ''), '"*"', 'W/"x"']
+      for (const method of ['GET', 'HEAD']) {
+        for (const value of [...same, ...other]) {
+          for (const reload of [{}, { 'cache-control': 'no-cache' }] as Record<string, string>[]) {
+            const page = await ask(address, { 'if-none-match': value, ...reload }, method)
+            const status = same.includes(value) ? 304 : 200
+            expect(page.status, `${method} ${address}: ${value}`).to.equal(status)
+            expect(page.headers.get('etag')).to.equal(etag)
+            expect(page.headers.get('cache-control')).to.equal('public, max-age=300')
+            expect(page.headers.get('access-control-allow-origin')).to.equal('*')
+            if (status === 304) expect(page.body).to.equal('')
+          }
+        }
+      }
+    }
+  })
+
+  it('tell a HEAD how long they are, and say nothing more (RFC 9110 §9.3.2)', async () => {
+    for (const { address } of [...addressesOf('default'), ...addressesOf('acme')]) {
+      const [get, head] = [await ask(address), await ask(address, {}, 'HEAD')]
+      expect(head.body).to.equal('')
+      for (const name of ['content-length', 'content-type', 'etag', 'cache-control']) {
+        expect(head.headers.get(name), name).to.equal(get.headers.get(name))
+      }
+      expect(get.headers.get('content-length')).to.equal(String(Buffer.byteLength(get.body)))
+      for (const { headers } of [get, head]) {
+        expect(headers.get('request-id')).to.match(/^[\da-f-]{36}$/)
+        expect(headers.get('x-content-type-options')).to.equal('nosniff')
+        expect(headers.get('cross-origin-resource-policy')).to.equal('cross-origin')
+      }
+    }
+  })
+
+  it('differ between tenants, and follow the keys', async () => {
+    const before = await ask('/jwks')
+    expect((await ask('/t/acme/jwks')).headers.get('etag')).to.not.equal(before.headers.get('etag'))
+    await server.core.signing.ensure('default', ['EdDSA'])
+    const after = await ask('/jwks', { 'if-none-match': before.headers.get('etag') ?? '' })
+    expect(after.status).to.equal(200)
+    expect(after.body).to.include('"EdDSA"')
+    const { body } = await ask('/.well-known/openid-configuration')
+    expect(body).to.equal((await fromEngine('default', '/.well-known/openid-configuration')).body)
+  })
+})

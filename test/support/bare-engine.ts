@@ -1,0 +1,28 @@
+import type Provider from 'oidc-provider'
+import type { Core } from '../../src/core.ts'
+import { createProvider } from '../../src/oidc/provider.ts'
+import { createResourceAccess } from '../../src/oidc/resource-access.ts'
+import { createStructuredTokens } from '../../src/oidc/structured-tokens.ts'
+import { issuerOf } from '../../src/tenants/tenant.ts'
+
+/**
+ * The engine as an issuer of this core configures it, with nothing of ours around it: what its own handlers answer.
+ * Nobody must see a page.
+ */
+export async function bareEngine(core: Core, tenant: string): Promise<Provider> {
+  const issuer = issuerOf(core.config.issuer, tenant)
+  const context = { ...core, tenant, issuer }
+  const keys = await core.signing.open(tenant)
+  const unseen = () => {
+    throw new Error('a page was asked for')
+  }
+  return createProvider({
+    context,
+    keys,
+    cookieKeys: ['of no matter'],
+    nonceSecret: await core.sharedSecrets.get(tenant, 'dpop'),
+    structured: createStructuredTokens(context, keys),
+    access: createResourceAccess(context),
+    pages: { error: unseen, logout: unseen, signedOut: unseen },
+  })
+}

@@ -20,8 +20,8 @@ export interface AuditEvent {
 
 /** Security events, append-only (ASVS 16.3). */
 export interface Audit {
-  /** Joins the transaction of what it tells. */
-  record(tenant: string, event: AuditEvent): Promise<void>
+  /** Joins the transaction of what they tell; one statement, however many. */
+  record(tenant: string, ...events: AuditEvent[]): Promise<void>
   /** The events of a family, the oldest first. */
   ofFamily(tenant: string, familyId: string): Promise<Array<AuditEvent & { at: number }>>
   /** Removes events that are older than they are kept, a batch at a time; returns how many. */
@@ -60,22 +60,24 @@ interface Row {
 
 export function createAudit({ database, clock }: { database: Database; clock: Clock }): Audit {
   return {
-    async record(tenant, event) {
+    async record(tenant, ...events) {
+      if (events.length === 0) return
+      const rows = events.map((event) => ({
+        id: randomUUID(),
+        type: event.type,
+        account_id: event.accountId,
+        client_id: event.clientId,
+        family_id: event.familyId,
+        ip: event.ip,
+        user_agent: event.userAgent,
+        detail: event.detail,
+      }))
       await database.execute(
         `insert into audit_events (tenant_id, id, at, type, account_id, client_id, family_id, ip, user_agent, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-        [
-          tenant,
-          randomUUID(),
-          new Date(clock.now()),
-          event.type,
-          event.accountId ?? null,
-          event.clientId ?? null,
-          event.familyId ?? null,
-          event.ip ?? null,
-          event.userAgent ?? null,
-          event.detail === undefined ? null : JSON.stringify(event.detail),
-        ],
+         select $1, id, $2, type, account_id, client_id, family_id, ip, user_agent, detail
+         from jsonb_to_recordset($3::jsonb) as event (id text, type text, account_id text, client_id text,
+           family_id text, ip text, user_agent text, detail jsonb)`,
+        [tenant, new Date(clock.now()), JSON.stringify(rows)],
       )
     },
     async ofFamily(tenant, familyId) {

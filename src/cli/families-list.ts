@@ -12,7 +12,7 @@ const input = z.strictObject({
   all: z.boolean(),
 })
 
-/** `families list`: `{ families: [{ id, account, client_id, device, …, ended_at?, ended_reason? }] }`. */
+/** `families list`: `{ families: [{ id, account, client_id, device, state, …, ended_at?, ended_reason? }] }`. */
 export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutput[] }> = {
   input,
   prepare: (args) => {
@@ -35,7 +35,7 @@ export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutp
     )
     return {
       families: found.map((family) =>
-        familyOutput(family, addresses.get(family.accountId) ?? family.accountId),
+        familyOutput(family, addresses.get(family.accountId) ?? family.accountId, core.clock.now()),
       ),
     }
   },
@@ -49,7 +49,7 @@ export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutp
             family.client_id,
             family.device,
             family.last_used_at,
-            family.ended_reason ?? 'alive',
+            family.ended_reason ?? family.state,
           ]),
         ),
 }

@@ -20,7 +20,7 @@ export const familiesRevoke: Command<z.infer<typeof input>, Output> = {
     const changed = family.endedAt === undefined
     if (changed) await core.families.end(wanted.tenant, family.id, 'operator')
     const ended = await findFamily(core, wanted)
-    return { family: familyOutput(ended, await ownerOf(core, ended)), changed }
+    return { family: familyOutput(ended, await ownerOf(core, ended), core.clock.now()), changed }
   },
   render: ({ family, changed }) =>
     changed

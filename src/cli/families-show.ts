@@ -58,7 +58,7 @@ export const familiesShow: Command<z.infer<typeof input>, Output> = {
       core.audit.ofFamily(wanted.tenant, family.id),
     ])
     return {
-      family: familyOutput(family, await ownerOf(core, family)),
+      family: familyOutput(family, await ownerOf(core, family), core.clock.now()),
       steps: steps.map(stepOutput),
       events: events.map(({ at, type, ip, detail }) => ({
         at: rfc3339(at),
@@ -71,12 +71,27 @@ export const familiesShow: Command<z.infer<typeof input>, Output> = {
   render: ({ family, steps, events }) =>
     [
       `Family ${family.id}: ${family.account} at ${family.client_id}, ${family.device}`,
-      family.ended_at
-        ? `Ended ${family.ended_at}: ${family.ended_reason} ${inWords(family.ended_detail)}`.trimEnd()
-        : `Alive until ${family.expires_at}${family.ends_with_session ? ', or until its session ends' : ''}`,
+      [`Allowed from ${family.ip ?? 'an unknown address'}`, family.user_agent ?? '']
+        .join('  ')
+        .trimEnd(),
+      sentenceOn(family),
       '',
       columns(timeLine(steps, events)),
     ].join('\n'),
+}
+
+function sentenceOn(family: FamilyOutput): string {
+  const until = family.ends_with_session ? ', or until its session ends' : ''
+  switch (family.state) {
+    case 'ended':
+      return `Ended ${family.ended_at}: ${family.ended_reason} ${inWords(family.ended_detail)}`.trimEnd()
+    case 'expired':
+      return `Expired ${family.expires_at}`
+    case 'idle_expired':
+      return `Not used in time: expired ${family.idle_expires_at}`
+    case 'alive':
+      return `Alive until ${family.idle_expires_at} when it is not used, ${family.expires_at} at most${until}`
+  }
 }
 
 function timeLine(steps: StepOutput[], events: EventOutput[]): string[][] {

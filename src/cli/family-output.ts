@@ -1,4 +1,10 @@
-import type { FamilyEnd, FamilyStep, FamilyView } from '../families/family.ts'
+import {
+  type FamilyEnd,
+  type FamilyState,
+  type FamilyStep,
+  type FamilyView,
+  stateOf,
+} from '../families/family.ts'
 
 /** A family as commands print it; times as RFC 3339. */
 export interface FamilyOutput {
@@ -6,9 +12,13 @@ export interface FamilyOutput {
   account: string
   client_id: string
   device: string
+  ip?: string
+  user_agent?: string
+  state: FamilyState
   ends_with_session: boolean
   created_at: string
   last_used_at: string
+  idle_expires_at: string
   expires_at: string
   ended_at?: string
   ended_reason?: FamilyEnd
@@ -29,16 +39,24 @@ export interface StepOutput {
 
 export const rfc3339 = (at: number) => new Date(at).toISOString()
 
-/** @param account the address of its owner */
-export function familyOutput(family: FamilyView, account: string): FamilyOutput {
+/**
+ * @param account the address of its owner
+ * @param now milliseconds since the epoch
+ */
+export function familyOutput(family: FamilyView, account: string, now: number): FamilyOutput {
+  const { ip, userAgent } = family.allowedFrom
   return {
     id: family.id,
     account,
     client_id: family.clientId,
     device: family.device,
+    ...(ip === undefined ? {} : { ip }),
+    ...(userAgent === undefined ? {} : { user_agent: userAgent }),
+    state: stateOf(family, now),
     ends_with_session: family.endsWithSession,
     created_at: rfc3339(family.createdAt),
     last_used_at: rfc3339(family.lastUsedAt),
+    idle_expires_at: rfc3339(family.idleExpiresAt),
     expires_at: rfc3339(family.expiresAt),
     ...(family.endedAt === undefined ? {} : { ended_at: rfc3339(family.endedAt) }),
     ...(family.endedReason === undefined ? {} : { ended_reason: family.endedReason }),

@@ -43,8 +43,15 @@ export interface Families {
   ): Promise<boolean>
   /** Counts that a holder of the previous token got its answer again. */
   replayed(tenant: string, familyId: string, hash: string, presenter: Presenter): Promise<void>
-  /** Ends a family whose token was used again: the verdict goes into its time line and the audit. */
-  endForReuse(tenant: string, familyId: string, reuse: Reuse): Promise<'race' | 'attack'>
+  /**
+   * Ends a family whose token was used again: the verdict goes into its time line and the audit. Of many who notice
+   * at the same moment one does; undefined for the others.
+   */
+  endForReuse(
+    tenant: string,
+    familyId: string,
+    reuse: Reuse,
+  ): Promise<'race' | 'attack' | undefined>
   /** Ends a family and the access tokens issued in it, whether it holds refresh tokens or not. */
   end(
     tenant: string,
@@ -99,22 +106,24 @@ export function createFamilies(deps: {
     reuse_attack: 0,
   }
 
+  /** @returns those that lived until now */
   async function end(
     tenant: string,
     ids: string[],
     reason: FamilyEnd,
     detail?: Record<string, unknown>,
-  ): Promise<void> {
-    if (ids.length === 0) return
-    await database.transaction(async () => {
+  ): Promise<string[]> {
+    if (ids.length === 0) return []
+    return database.transaction(async () => {
       const ended = await store.end(tenant, ids, reason, detail)
       await denials.add(
         tenant,
         ids.map((subject) => ({ kind: 'family', subject })),
       )
-      for (const familyId of ended) {
-        await audit.record(tenant, { type: 'family.ended', familyId, detail: { reason } })
-      }
+      const type = 'family.ended' as const
+      const events = ended.map((familyId) => ({ type, familyId, detail: { reason } }))
+      await audit.record(tenant, ...events)
+      return ended
     })
   }
 
@@ -153,7 +162,6 @@ export function createFamilies(deps: {
     async endForReuse(tenant, familyId, { presenter, consumed }) {
       const elapsed = consumed && clock.now() - consumed.at
       const verdict = verdictOn(presenter, consumed?.by, elapsed)
-      counts[verdict === 'race' ? 'reuse_race' : 'reuse_attack']++
       const { ip, userAgent } = presenter
       const detail = {
         verdict,
@@ -161,13 +169,15 @@ export function createFamilies(deps: {
         first_used_by: consumed && { ip: consumed.by.ip, user_agent: consumed.by.userAgent },
         seconds_after_first_use: elapsed === undefined ? undefined : Math.round(elapsed / 1000),
       }
-      await database.transaction(async () => {
+      return database.transaction(async () => {
+        const [ended] = await end(tenant, [familyId], 'reuse', detail)
+        if (ended === undefined) return undefined
         await audit.record(tenant, { type: 'family.reuse', familyId, ip, userAgent, detail })
-        await end(tenant, [familyId], 'reuse', detail)
+        counts[verdict === 'race' ? 'reuse_race' : 'reuse_attack']++
+        return verdict
       })
-      return verdict
     },
-    end: (tenant, id, reason, detail) => end(tenant, [id], reason, detail),
+    end: async (tenant, id, reason, detail) => void (await end(tenant, [id], reason, detail)),
     endWithSession: (tenant, uid, clientId) =>
       database.transaction(async () => {
         await end(tenant, await store.boundToSession(tenant, uid, clientId), 'session_ended')

@@ -18,6 +18,8 @@ interface FamilyRow {
   ended_detail: Record<string, unknown> | null
   last_used_at: Date | null
   user_agent: string | null
+  ip: string | null
+  idle_expires_at: Date | null
 }
 
 /** Which families to show. */
@@ -36,13 +38,13 @@ export function createFamilyViews({ database, clock }: { database: Database; clo
     async list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]> {
       const rows = await database.query<FamilyRow>(
         `select f.id, f.grant_id, f.account_id, f.client_id, f.session_uid, f.ends_with_session, f.created_at,
-           f.expires_at, f.ended_at, f.ended_reason, f.ended_detail, t.issued_at as last_used_at, t.user_agent
-         from families f left join lateral (
-           select issued_at, user_agent from refresh_tokens t
-           where t.tenant_id = f.tenant_id and t.family_id = f.id order by issued_at desc limit 1) t on true
+           f.expires_at, f.ended_at, f.ended_reason, f.ended_detail, f.ip, f.user_agent,
+           t.issued_at as last_used_at, t.expires_at as idle_expires_at
+         from families f left join refresh_tokens t
+           on t.tenant_id = f.tenant_id and t.family_id = f.id and t.consumed_at is null
          where f.tenant_id = $1 and ($2::text is null or f.account_id = $2)
            and ($3::text is null or f.client_id = $3) and ($4::text is null or f.id = $4)
-           and (not $5 or (f.ended_at is null and f.expires_at > $6))
+           and (not $5 or (f.ended_at is null and f.expires_at > $6 and t.expires_at > $6))
          order by f.created_at desc, f.id limit 1000`,
         [
           tenant,
@@ -101,7 +103,9 @@ function toView(tenant: string, row: FamilyRow): FamilyView {
     endsWithSession: row.ends_with_session,
     createdAt: row.created_at.getTime(),
     expiresAt: row.expires_at.getTime(),
+    allowedFrom: presenter(row.ip, row.user_agent),
     lastUsedAt: (row.last_used_at ?? row.created_at).getTime(),
+    idleExpiresAt: (row.idle_expires_at ?? row.expires_at).getTime(),
     device: deviceLabel(row.user_agent ?? undefined),
     ...(row.ended_at === null ? {} : { endedAt: row.ended_at.getTime() }),
     ...(row.ended_reason === null ? {} : { endedReason: row.ended_reason }),

@@ -20,6 +20,8 @@ export const FamiliesTable = table('families', {
     ended_at: nullable(column.time),
     ended_reason: nullable(column.text),
     ended_detail: nullable(column.json),
+    ip: nullable(column.text),
+    user_agent: nullable(column.text),
   },
   references: {
     grant: ['grants', ['tenant_id', 'grant_id'], ['tenant_id', 'id']],
@@ -127,10 +129,10 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
            where tenant_id = $1 and client_id = $5 and disabled_at is null for share),
          started as (
            insert into families (tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session,
-             created_at, expires_at)
-           select tenant_id, $2, $3, $4, client_id, $6, $7, $11, $8 from allowed returning tenant_id, id)
+             created_at, expires_at, ip, user_agent)
+           select tenant_id, $2, $3, $4, client_id, $6, $7, $11, $8, $14, $15 from allowed returning tenant_id, id)
          insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at, ip, user_agent)
-         select tenant_id, $9, id, $10, $11, $12, $13, $14 from started`,
+         select tenant_id, $9, id, $10, $11, $12, $13, $16 from started`,
         [
           family.tenant,
           family.id,
@@ -145,6 +147,8 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
           now(),
           new Date(token.expiresAt),
           token.issuedTo.ip ?? null,
+          family.allowedFrom.ip ?? null,
+          family.allowedFrom.userAgent ?? null,
           token.issuedTo.userAgent ?? null,
         ],
       )
@@ -238,15 +242,16 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     },
 
     /**
-     * Live families of an account at a client past the newest `most`. One that somebody holds is left to the next
+     * Living families of an account at a client past the newest `most`. One that somebody holds is left to the next
      * start: who starts a family holds its grant and client, and must not wait for another family.
      */
     async beyond(tenant: string, accountId: string, clientId: string, most: number) {
       const rows = await database.query<{ id: string }>(
         `select id from families where tenant_id = $1 and id in (
-           select id from families
-           where tenant_id = $1 and account_id = $2 and client_id = $3 and ended_at is null and expires_at > $4
-           order by created_at desc, id offset $5) for update skip locked`,
+           select f.id from families f join refresh_tokens t on t.tenant_id = f.tenant_id and t.family_id = f.id
+           where f.tenant_id = $1 and f.account_id = $2 and f.client_id = $3
+             and f.ended_at is null and f.expires_at > $4 and t.consumed_at is null and t.expires_at > $4
+           order by f.created_at desc, f.id offset $5) for update skip locked`,
         [tenant, accountId, clientId, now(), most],
       )
       return rows.map(({ id }) => id)
@@ -276,7 +281,14 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
         where: 'ended_at < $1 or expires_at < $1',
         before,
       })
-      return steps + families
+      const unused = await sweepTable(database, {
+        table: 'families',
+        key: ['tenant_id', 'id'],
+        where: `(tenant_id, id) in (
+          select tenant_id, family_id from refresh_tokens where consumed_at is null and expires_at < $1)`,
+        before,
+      })
+      return steps + families + unused
     },
   }
 }

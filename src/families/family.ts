@@ -13,6 +13,8 @@ export interface Family {
   endsWithSession: boolean
   /** Milliseconds since the epoch; the absolute end. */
   expiresAt: number
+  /** Where its owner allowed it: a browser, or the device itself. */
+  allowedFrom: Presenter
 }
 
 export const familyEnds = [
@@ -74,8 +76,27 @@ export interface FamilyView extends Family {
   createdAt: number
   /** When a token of it was last issued. */
   lastUsedAt: number
+  /** When its living token expires, should it not be used. */
+  idleExpiresAt: number
   device: string
   endedAt?: number
   endedReason?: FamilyEnd
   endedDetail?: Record<string, unknown>
+}
+
+/** ended: by somebody; expired: its absolute lifetime is over; idle_expired: nobody used it for too long. */
+export type FamilyState = 'alive' | 'idle_expired' | 'expired' | 'ended'
+
+/** @param now milliseconds since the epoch */
+export function stateOf(
+  {
+    endedAt,
+    expiresAt,
+    idleExpiresAt,
+  }: Pick<FamilyView, 'endedAt' | 'expiresAt' | 'idleExpiresAt'>,
+  now: number,
+): FamilyState {
+  if (endedAt !== undefined) return 'ended'
+  if (expiresAt <= now) return 'expired'
+  return idleExpiresAt <= now ? 'idle_expired' : 'alive'
 }

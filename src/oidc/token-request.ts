@@ -8,6 +8,8 @@ import type { Unit } from '../storage/database.ts'
 export interface TokenRequest {
   unit: Unit
   presenter: Presenter
+  /** The browser in which a person allowed what is redeemed; absent where it is the presenter's own device. */
+  allowedFrom?: Presenter
   /** The family that the presented code starts, or the presented refresh token belongs to. */
   familyId?: string
   /** Whether that family is locked: who ends what it hangs from ends it, too, and so waits. */
@@ -22,13 +24,15 @@ const requests = new WeakMap<object, TokenRequest>()
 
 /** Marks a request to the token endpoint as a unit of work (architecture §6). */
 export function beginTokenRequest(ctx: Context, unit: Unit): TokenRequest {
-  const userAgent = ctx.get('user-agent').slice(0, 256)
-  const request: TokenRequest = {
-    unit,
-    presenter: { ip: ctx.ip, ...(userAgent ? { userAgent } : {}) },
-  }
+  const request: TokenRequest = { unit, presenter: presenterOf(ctx) }
   requests.set(ctx, request)
   return request
+}
+
+/** Who sent a request; what its program says of itself is cut at 256 characters. */
+export function presenterOf(ctx: Context): Presenter {
+  const userAgent = ctx.get('user-agent').slice(0, 256)
+  return { ip: ctx.ip, ...(userAgent ? { userAgent } : {}) }
 }
 
 /** The token request that the engine is working on, or undefined on every other route. */

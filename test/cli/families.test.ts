@@ -4,7 +4,10 @@ import { familiesRevoke } from '../../src/cli/families-revoke.ts'
 import { familiesShow } from '../../src/cli/families-show.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
+import { someFamily } from '../support/people.ts'
 import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
 
 onEachStorage('families list, show, revoke', (kind) => {
   let server: TestServer
@@ -46,6 +49,47 @@ onEachStorage('families list, show, revoke', (kind) => {
     const now = { tenant, all: false }
     expect((await familiesList.execute(core, now)).families).to.deep.equal([])
     expect((await familiesList.execute(core, { ...now, all: true })).families).to.have.length(1)
+  })
+
+  it('name the browser that allowed a device, not the server of its client (C19)', async () => {
+    const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+    const called = `${firefox} ${'x'.repeat(1000)}`
+    const { core } = server
+    const offline = { scope: 'openid offline_access' }
+    const first = await tokensFor(server, web, offline, createUserAgent({ called }))
+    tokensIn(await refresh(server, web, first))
+    const wanted = { tenant: 'default', client: web.client_id, all: false }
+    const { families } = await familiesList.execute(core, wanted)
+    expect(families.map(({ device, state }) => [device, state])).to.deep.equal([
+      ['Firefox on Linux', 'alive'],
+    ])
+    const { id } = families[0] as { id: string }
+    const shown = await familiesShow.execute(core, { tenant: 'default', id })
+    expect(shown.family.user_agent).to.equal(called.slice(0, 256))
+    expect(shown.family.ip).to.equal('127.0.0.1')
+    expect(familiesShow.render(shown)).to.include(`Allowed from 127.0.0.1  ${firefox}`)
+    expect(shown.steps.map(({ user_agent }) => user_agent)).to.deep.equal([undefined, undefined])
+  })
+
+  it('tell a family that nobody used in time from one that lives', async () => {
+    const { core } = server
+    const { family } = await someFamily(core)
+    const list = async (all: boolean) => {
+      const wanted = { tenant: 'default', client: family.clientId, all }
+      return (await familiesList.execute(core, wanted)).families.map(({ state }) => state)
+    }
+    expect(await list(false)).to.deep.equal(['alive'])
+    try {
+      travel(601)
+      expect(await list(false)).to.deep.equal([])
+      expect(await list(true)).to.deep.equal(['idle_expired'])
+      travel(3000)
+      expect(await list(true)).to.deep.equal(['expired'])
+      await core.families.end('default', family.id, 'operator')
+      expect(await list(true)).to.deep.equal(['ended'])
+    } finally {
+      backToPresent()
+    }
   })
 
   it('say so when there is no such family', async () => {

@@ -48,6 +48,20 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(server.core.families.counts).to.include({ rotated: 1, replayed: 19, reuse_race: 0 })
   })
 
+  it('is refused to all who ask at once when the window is over, and told once (C26)', async () => {
+    const first = await tokensFor(server, spa, offline)
+    const answer = tokensIn(await refresh(server, spa, first))
+    const family = (await familyOf(answer.refresh_token)) as string
+    travel(31)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(server, spa, first)))
+    for (const each of answers) expectRefusal(each, 400, 'invalid_grant')
+    expectRefusal(await refresh(server, spa, answer), 400, 'invalid_grant')
+    const events = await server.core.audit.ofFamily('default', family)
+    expect(events.map(({ type }) => type)).to.have.members(['family.reuse', 'family.ended'])
+    const { reuse_race, reuse_attack } = server.core.families.counts
+    expect({ reuse_race, reuse_attack }).to.deep.equal({ reuse_race: 1, reuse_attack: 0 })
+  })
+
   it('gets a new access token but the same successor for another question', async () => {
     const first = await tokensFor(server, web, {
       scope: 'openid offline_access orders:read orders:write',

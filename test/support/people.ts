@@ -49,6 +49,7 @@ export async function someFamily(
     id: newHandle(),
     grantId,
     endsWithSession: false,
+    allowedFrom: {},
     expiresAt: Date.now() + 3600_000,
     ...between,
     ...members,

@@ -60,8 +60,17 @@ function siteOf(
   return sameSite ? 'same-site' : 'cross-site'
 }
 
-/** A user agent with an empty cookie jar. `origin` is the base of relative addresses. */
-export function createUserAgent({ origin }: { readonly origin?: string | URL } = {}): UserAgent {
+/**
+ * A user agent with an empty cookie jar. `origin` is the base of relative addresses; `called` is what it says of
+ * itself.
+ */
+export function createUserAgent({
+  origin,
+  called = 'Mozilla/5.0 (browser without script)',
+}: {
+  readonly origin?: string | URL
+  readonly called?: string
+} = {}): UserAgent {
   const jar = new CookieJar()
   const resolve = (url: string | URL): URL => new URL(url, origin)
 
@@ -78,7 +87,7 @@ export function createUserAgent({ origin }: { readonly origin?: string | URL } =
     const sent: Record<string, string | null> = {
       accept: 'text/html,application/xhtml+xml,*/*;q=0.8',
       'accept-language': 'en',
-      'user-agent': 'Mozilla/5.0 (browser without script)',
+      'user-agent': called,
       'upgrade-insecure-requests': '1',
       'sec-fetch-dest': 'document',
       'sec-fetch-mode': 'navigate',

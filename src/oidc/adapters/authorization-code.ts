@@ -1,10 +1,16 @@
 import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import { familyStartedBy } from '../../families/family.ts'
+import type { Presenter } from '../../families/replay.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { denialsNaming, traceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
-import { invalidGrant, requiredTokenRequest } from '../token-request.ts'
+import { invalidGrant, presenterOf, requiredTokenRequest } from '../token-request.ts'
 import { shortLivedAdapter } from './short-lived.ts'
+
+interface StoredCode extends AdapterPayload {
+  /** The browser that got it. */
+  allowedFrom?: Presenter
+}
 
 /**
  * Authorization codes: one claim inside the token transaction makes them single-use. Whoever comes second, at the
@@ -27,10 +33,17 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
 
   return {
     ...base,
+    // The browser stands for the device: the token endpoint sees the server of a confidential client.
+    upsert(id, payload, expiresIn) {
+      const { ctx } = Provider
+      const stored: StoredCode = { ...payload, ...(ctx ? { allowedFrom: presenterOf(ctx) } : {}) }
+      return base.upsert(id, stored, expiresIn)
+    },
     async find(id) {
       const request = requiredTokenRequest()
       request.familyId = familyStartedBy(hashOf(id))
-      const found = await base.find(id)
+      const found = (await base.find(id)) as StoredCode | undefined
+      if (found?.allowedFrom) request.allowedFrom = found.allowedFrom
       const code = found && !isDenied(found) ? found : undefined
       await request.unit.open()
       // Who signs out meanwhile waits until the tokens are there to be ended (architecture §6).

@@ -76,7 +76,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
   }
 
   async function start(payload: AdapterPayload, token: NewToken): Promise<void> {
-    const { familyId } = requiredTokenRequest()
+    const { familyId, allowedFrom, presenter } = requiredTokenRequest()
     const { grantId, accountId, clientId, sessionUid, expiresWithSession } = payload
     if (!familyId || !grantId || !accountId || !clientId) {
       throw new Error('a refresh token without a family, grant, account or client')
@@ -92,6 +92,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
           sessionUid,
           endsWithSession: expiresWithSession === true,
           expiresAt: clock.now() + policy().absoluteTtl * 1000,
+          allowedFrom: allowedFrom ?? presenter,
         },
         token,
       )

@@ -1,0 +1,58 @@
+import { expect } from 'chai'
+import type { Family } from '../../src/families/family.ts'
+import { newHandle } from '../../src/secrets/handle.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes } from '../support/cores.ts'
+import { someFamily, tokenOf } from '../support/people.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+onEachStorage('families that nobody used in time', (kind) => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes(kind, { MAX_FAMILIES: '2' })
+  })
+  after(() => nodes?.close())
+  afterEach(backToPresent)
+
+  const isThere = async ({ id }: Family) =>
+    (await nodes.a.families.list(defaultTenant, { id })).length > 0
+  const lives = async ({ id }: Family) =>
+    (await nodes.a.families.list(defaultTenant, { id, live: true })).length > 0
+
+  async function another(like: Family): Promise<Family> {
+    travel(1)
+    const family = { ...like, id: newHandle(), expiresAt: Date.now() + 400 * 24 * 3600_000 }
+    await nodes.a.families.start(family, tokenOf(newHandle()))
+    return family
+  }
+
+  it('make room for others of the account at the client', async () => {
+    const { family: first } = await someFamily(nodes.a)
+    const second = await another(first)
+    expect(await lives(first), 'two are allowed').to.equal(true)
+    const third = await another(first)
+    expect(await lives(first), 'the oldest one ends').to.equal(false)
+
+    travel(605)
+    const fourth = await another(first)
+    const fifth = await another(first)
+    expect(await lives(fourth)).to.equal(true)
+    for (const unused of [second, third]) {
+      const [view] = await nodes.a.families.list(defaultTenant, { id: unused.id })
+      expect(view?.endedAt, 'nobody had to end it').to.equal(undefined)
+    }
+    expect(await lives(fifth)).to.equal(true)
+  })
+
+  it('are removed like those that ended, long before their absolute lifetime is over (C25)', async () => {
+    const { family } = await someFamily(nodes.a)
+    const unused = await another(family)
+    travel(600 + 29 * 24 * 3600)
+    await nodes.a.families.sweep()
+    expect(await isThere(unused)).to.equal(true)
+    travel(2 * 24 * 3600)
+    await nodes.a.families.sweep()
+    expect(await isThere(unused)).to.equal(false)
+  })
+})

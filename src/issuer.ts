@@ -19,7 +19,6 @@ import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
-import { defaultScope } from './oidc/default-scope.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { cookieNames, createProvider, type EnginePages } from './oidc/provider.ts'
@@ -48,6 +47,7 @@ const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-auth
 const methods = {
   [routes.authorization]: ['GET', 'HEAD'],
   [`${routes.authorization}/:uid`]: ['GET', 'HEAD'],
+  [routes.pushed_authorization_request]: ['POST', 'OPTIONS'],
   [routes.token]: ['POST', 'OPTIONS'],
   [routes.userinfo]: ['GET', 'HEAD', 'POST', 'OPTIONS'],
   [routes.jwks]: ['GET', 'HEAD', 'OPTIONS'],
@@ -65,6 +65,7 @@ const methods = {
 
 /** The addresses that programs ask. They get JSON whatever they say they accept, as they parse before they look (K-25). */
 const forPrograms = new Set<string>([
+  routes.pushed_authorization_request,
   routes.token,
   routes.userinfo,
   routes.jwks,
@@ -148,7 +149,6 @@ export function createIssuer(
     accountRoutes(parts),
     dressHandover(pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
-    defaultScope(context),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),
   ])

@@ -85,6 +85,7 @@ export const clientMetadata = z
     require_auth_time: z.boolean().optional(),
     initiate_login_uri: webUri.optional(),
     require_pkce: z.boolean().default(true),
+    require_pushed_authorization_requests: z.boolean().default(false),
     dpop_bound_access_tokens: z.boolean().default(false),
     refresh_token_rotation: z.enum(['always', 'never']).default('always'),
     refresh_token_idle_ttl: seconds(63_072_000).optional(),

@@ -3,6 +3,7 @@ import { accessTokenAdapter } from './adapters/access-token.ts'
 import { authorizationCodeAdapter } from './adapters/authorization-code.ts'
 import { clientAdapter } from './adapters/client.ts'
 import { grantAdapter } from './adapters/grant.ts'
+import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import { refreshTokenAdapter } from './adapters/refresh-token.ts'
 import { registrationTokenAdapter } from './adapters/registration-token.ts'
 import { sessionAdapter } from './adapters/session.ts'
@@ -39,6 +40,8 @@ export function createAdapter(
         return refreshTokenAdapter(context)
       case 'AuthorizationCode':
         return authorizationCodeAdapter(context)
+      case 'PushedAuthorizationRequest':
+        return pushedRequestAdapter(context)
       case 'AccessToken':
       case 'ClientCredentials':
         return accessTokenAdapter(model, context, structured, access)

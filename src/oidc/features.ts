@@ -68,7 +68,7 @@ export function clientRules(
     extraClientMetadata: { properties: [...ownMembers] },
     features: {
       devInteractions: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
+      pushedAuthorizationRequests: { enabled: true },
       dPoP: { enabled: true, ...(nonceSecret ? { nonceSecret } : {}) },
       clientCredentials: { enabled: true },
     },

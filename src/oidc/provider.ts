@@ -10,6 +10,7 @@ import { sidOf } from '../sessions/session.ts'
 import type { OpenSigningKey } from '../signing/signing-keys.ts'
 import { traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
+import { applyAuthorizationPolicy } from './authorization-policy.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { clientAssertionRules } from './client-assertion.ts'
 import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './client-policy.ts'
@@ -49,6 +50,7 @@ export function createProvider(parts: ProviderParts): Provider {
 
   const { tenant, families, singleUse } = context
   authenticateBySecret(provider, context)
+  applyAuthorizationPolicy(provider)
   // Every ID token names its session, so that a client can be told when it ends.
   Object.assign(provider.Client.prototype, { includeSid: () => true })
   // The same `sid` whichever of two overlapping requests comes first.

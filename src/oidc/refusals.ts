@@ -7,6 +7,7 @@ import { isRefusedJwt } from './structured-endpoints.ts'
 /** The engine's events for a request that it refused; each names the endpoint. */
 const refusalEvents = [
   'authorization.error',
+  'pushed_authorization_request.error',
   'grant.error',
   'userinfo.error',
   'introspection.error',

@@ -6,6 +6,7 @@ import {
 } from 'oidc-provider'
 import { implicitDefault, openidScopes, type ResourceServer } from '../resources/resource-server.ts'
 import { accountClientId } from './account-client.ts'
+import { askedScope } from './authorization-policy.ts'
 import type { IssuerContext } from './capabilities.ts'
 
 /** RFC 8707 as the engine asks for it. */
@@ -138,11 +139,11 @@ function completeScope(
     if (reachable.size > 0) params['scope'] = [...reachable].join(' ')
     return
   }
-  if (route !== 'authorization' || client.clientId === accountClientId) return
-  const asked = scopeSet(ctx.query['scope'])
+  const isAsking = route === 'authorization' || route === 'pushed_authorization_request'
+  if (!isAsking || client.clientId === accountClientId) return
   const scope = scopeSet(params['scope'])
   const entitled = client.grantTypeAllowed('refresh_token')
-  if (asked.has('offline_access') && !scope.has('offline_access') && entitled) {
+  if (askedScope(ctx).has('offline_access') && !scope.has('offline_access') && entitled) {
     params['scope'] = [...scope, 'offline_access'].join(' ')
   }
 }

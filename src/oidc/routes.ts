@@ -1,6 +1,7 @@
 /** Where the endpoints are, below the issuer. */
 export const routes = {
   authorization: '/authorize',
+  pushed_authorization_request: '/par',
   token: '/token',
   userinfo: '/userinfo',
   jwks: '/jwks',

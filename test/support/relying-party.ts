@@ -2,6 +2,7 @@ import {
   allowInsecureRequests,
   authorizationCodeGrant,
   buildAuthorizationUrl,
+  buildAuthorizationUrlWithPAR,
   buildEndSessionUrl,
   type ClientAuth,
   type ClientMetadata,
@@ -10,6 +11,7 @@ import {
   type Configuration,
   calculatePKCECodeChallenge,
   clientCredentialsGrant,
+  type DPoPOptions,
   discovery,
   fetchUserInfo,
   type IntrospectionResponse,
@@ -63,13 +65,20 @@ export interface RelyingParty {
   readonly redirectUri: string
   /** A request with PKCE S256, state and nonce; `scope` is `openid` unless given. */
   authorize(parameters?: Parameters): Promise<AuthorizationRequest>
+  /** The same, pushed (RFC 9126). */
+  push(parameters?: Parameters, options?: DPoPOptions): Promise<AuthorizationRequest>
   /** Validates the answer (state, iss) and redeems the code for validated tokens. */
   finish(
     request: AuthorizationRequest,
     callback: URL,
     parameters?: Parameters,
+    options?: DPoPOptions,
   ): Promise<TokenResponse>
-  refresh(refreshToken: string, parameters?: Parameters): Promise<TokenResponse>
+  refresh(
+    refreshToken: string,
+    parameters?: Parameters,
+    options?: DPoPOptions,
+  ): Promise<TokenResponse>
   clientCredentials(parameters?: Parameters): Promise<TokenResponse>
   revoke(token: string, parameters?: Parameters): Promise<void>
   introspect(token: string, parameters?: Parameters): Promise<IntrospectionResponse>
@@ -96,36 +105,43 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
     algorithm,
     execute: [allowInsecureRequests],
   })
+  async function prepare({ scope = 'openid', ...rest }: Parameters) {
+    const codeVerifier = randomPKCECodeVerifier()
+    const state = randomState()
+    const nonce = scope.split(' ').includes('openid') ? randomNonce() : undefined
+    const parameters = {
+      redirect_uri: redirectUri,
+      scope,
+      code_challenge: await calculatePKCECodeChallenge(codeVerifier),
+      code_challenge_method: 'S256',
+      state,
+      ...(nonce === undefined ? {} : { nonce }),
+      ...rest,
+    }
+    return { parameters, codeVerifier, state, nonce }
+  }
   return {
     config,
     clientId,
     redirectUri,
-    async authorize(parameters = {}) {
-      const codeVerifier = randomPKCECodeVerifier()
-      const state = randomState()
-      const { scope = 'openid', ...rest } = parameters
-      const nonce = scope.split(' ').includes('openid') ? randomNonce() : undefined
-      const url = buildAuthorizationUrl(config, {
-        redirect_uri: redirectUri,
-        scope,
-        code_challenge: await calculatePKCECodeChallenge(codeVerifier),
-        code_challenge_method: 'S256',
-        state,
-        ...(nonce === undefined ? {} : { nonce }),
-        ...rest,
-      })
-      return { url, codeVerifier, state, nonce }
+    async authorize(given = {}) {
+      const { parameters, ...request } = await prepare(given)
+      return { url: buildAuthorizationUrl(config, parameters), ...request }
     },
-    finish({ codeVerifier, state, nonce }, callback, parameters = {}) {
+    async push(given = {}, dpop = {}) {
+      const { parameters, ...request } = await prepare(given)
+      return { url: await buildAuthorizationUrlWithPAR(config, parameters, dpop), ...request }
+    },
+    finish({ codeVerifier, state, nonce }, callback, parameters = {}, dpop = {}) {
       const checks = {
         pkceCodeVerifier: codeVerifier,
         expectedState: state,
         ...(nonce === undefined ? {} : { expectedNonce: nonce }),
       }
-      return authorizationCodeGrant(config, callback, checks, { ...parameters })
+      return authorizationCodeGrant(config, callback, checks, { ...parameters }, dpop)
     },
-    refresh: (refreshToken, parameters = {}) =>
-      refreshTokenGrant(config, refreshToken, { ...parameters }),
+    refresh: (refreshToken, parameters = {}, dpop = {}) =>
+      refreshTokenGrant(config, refreshToken, { ...parameters }, dpop),
     clientCredentials: (parameters = {}) => clientCredentialsGrant(config, { ...parameters }),
     revoke: (token, parameters = {}) => tokenRevocation(config, token, { ...parameters }),
     introspect: (token, parameters = {}) => tokenIntrospection(config, token, { ...parameters }),

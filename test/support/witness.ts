@@ -5,7 +5,9 @@ import type { Database } from '../../src/storage/database.ts'
 /** What this process' servers handed out and must not keep: codes, tokens, cookies. */
 const handedOut = new Set<string>()
 
-const tokens = ['access_token', 'refresh_token', 'id_token', 'code'] as const
+const tokens = ['access_token', 'refresh_token', 'id_token', 'code', 'request_uri'] as const
+
+const pushed = 'urn:ietf:params:oauth:request_uri:'
 
 /** Watches every answer of every server in this process. */
 function watchAnswers(): void {
@@ -22,7 +24,9 @@ function watchAnswers(): void {
     if (String(this.getHeader('content-type')).includes('json') && typeof body === 'string') {
       const parsed = JSON.parse(body) as Record<string, unknown>
       for (const name of tokens) {
-        if (typeof parsed[name] === 'string') handedOut.add(parsed[name])
+        const value = parsed[name]
+        // What counts of a request_uri is what follows the common part.
+        if (typeof value === 'string') handedOut.add(value.replace(pushed, ''))
       }
     }
     return Reflect.apply(end, this, given) as ServerResponse

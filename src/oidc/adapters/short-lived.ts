@@ -9,15 +9,19 @@ const clockTolerance = 15
 /** Marks an id that is the hash of a handle: for records that were found by another member. */
 const byHash = 'sha256:'
 
+/** The hash of a handle, which may be given by its hash. */
+export function hashIn(id: string): string {
+  return id.startsWith(byHash) ? id.slice(byHash.length) : hashOf(id)
+}
+
 /**
  * Codes, device codes, interactions, opaque access tokens and the like: the payload is short-lived and may vanish;
  * that it was used is a row in Postgres (architecture §4). Neither holds the handle.
  */
 export function shortLivedAdapter(model: string, context: IssuerContext): Adapter {
   const { tenant, shortLived, singleUse, sealer } = context
-  const hash = (id: string) => (id.startsWith(byHash) ? id.slice(byHash.length) : hashOf(id))
-  const keyOf = (id: string) => ({ tenant, model, id: hash(id) })
-  const spentKey = (id: string) => ({ tenant, kind: model, key: hash(id) })
+  const keyOf = (id: string) => ({ tenant, model, id: hashIn(id) })
+  const spentKey = (id: string) => ({ tenant, kind: model, key: hashIn(id) })
   const userCodeKey = (code: string) => ({
     tenant,
     model: `${model}.user_code`,
@@ -40,7 +44,7 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
       const ttl = (expiresIn ?? 0) + clockTolerance
       await shortLived.put(keyOf(id), stripped(payload, id), ttl)
       if (payload.userCode) {
-        await shortLived.put(userCodeKey(payload.userCode), hash(id), ttl)
+        await shortLived.put(userCodeKey(payload.userCode), hashIn(id), ttl)
       }
     },
     // A caller must not be able to present a hash in place of the handle.
@@ -62,15 +66,17 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
   }
 }
 
-// The engine's interactions carry their own handle in the address to return to, and the session's as `cookie`.
+// The engine's interactions carry their own handle in the address to return to, the session's as `cookie`, and that of
+// a pushed request.
 const ownHandle = '{id}'
 
 function stripped(payload: AdapterPayload, id: string): AdapterPayload {
-  const { session, returnTo, ...rest } = payload
+  const { session, returnTo, parJti, ...rest } = payload
   return {
     ...rest,
     ...(session ? { session: { ...session, cookie: undefined } } : {}),
     ...(returnTo ? { returnTo: returnTo.replaceAll(id, ownHandle) } : {}),
+    ...(parJti ? { parJti: byHash + hashIn(parJti) } : {}),
   }
 }
 

@@ -1,0 +1,43 @@
+import Provider, { type Client as EngineClient, type KoaContextWithOIDC } from 'oidc-provider'
+
+const scopeSet = (scope: unknown) =>
+  new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
+
+/** What requests asked for, before the engine takes away what it thinks they may not have. */
+const asked = new WeakMap<object, Set<string>>()
+
+/** The scope that an authorization request came with, in whatever form. */
+export function askedScope(ctx: KoaContextWithOIDC): Set<string> {
+  return asked.get(ctx) ?? new Set()
+}
+
+/**
+ * What this server makes of every authorization request, whether it came in the address, was pushed (RFC 9126) or
+ * signed (RFC 9101). The engine asks the client for its response modes when it has read the request, and before it
+ * looks at anything else in it: that is the moment.
+ */
+export function applyAuthorizationPolicy(provider: Provider): void {
+  const { prototype } = provider.Client
+  const { responseModeAllowed } = prototype
+  prototype.responseModeAllowed = function (this: EngineClient, ...about) {
+    const { ctx } = Provider
+    if (ctx) completeRequest(ctx, this)
+    return responseModeAllowed.apply(this, about)
+  }
+}
+
+/**
+ * A request without `scope` asks for the scope that its client registered, or for `openid` (RFC 6749 §3.3: the
+ * documented default; K-01). A `nonce` beside a default without `openid` means nothing and is ignored; the engine would
+ * refuse it.
+ */
+function completeRequest(ctx: KoaContextWithOIDC, client: EngineClient): void {
+  const { params } = ctx.oidc
+  if (!params) return
+  if (params['scope'] === undefined) {
+    const scope = (client['registered_scope'] as string | undefined) ?? 'openid'
+    params['scope'] = scope
+    if (!scopeSet(scope).has('openid')) params['nonce'] = undefined
+  }
+  asked.set(ctx, scopeSet(params['scope']))
+}

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { limits } from './limits.ts'
+import { pages } from './pages.ts'
 import {
   email,
   flag,
@@ -14,7 +15,6 @@ import {
   postgresUrl,
   redisUrl,
   seconds,
-  text,
 } from './values.ts'
 
 export type { RedisTarget } from './values.ts'
@@ -87,13 +87,7 @@ const table = {
     description:
       "The reverse proxies whose `X-Forwarded-For` is believed. Without it the caller is the connection's peer. No forwarding header ever chooses a URL.",
   },
-  themeName: {
-    env: 'THEME_NAME',
-    group: 'Address',
-    schema: text(60),
-    default: 'Keyturn',
-    description: 'The name that people see on the pages.',
-  },
+  ...pages,
 
   databaseUrl: {
     env: 'DATABASE_URL',

@@ -13,8 +13,10 @@ import { requestIdOf, requestLog } from './http/request.ts'
 import { exactSpelling } from './http/spelling.ts'
 import { serveAssets } from './http/static.ts'
 import { dressHandover } from './interaction/handover.ts'
+import { carryLanguage } from './interaction/logout-language.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
+import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
@@ -91,8 +93,13 @@ export function createIssuer(
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
-  const pageContext = pageContexts({ basePath, theme: { name: config.themeName } })
-  const refusalPage: RefusalPage = (ctx, refusal) => errorPage(pageContext(ctx), refusal)
+  const pageContext = pageContexts({
+    basePath,
+    theme: { name: config.themeName },
+    language: config.language,
+  })
+  const refusalPage: RefusalPage = (ctx, refusal) =>
+    errorPage(pageContext(ctx), { ...refusal, time: context.clock.now() })
 
   const access = createResourceAccess(context)
   const structured = createStructuredTokens(context, secrets.keys)
@@ -106,7 +113,7 @@ export function createIssuer(
     pages: enginePages(context, pageContext, refusalPage, async (ctx) => {
       if (!(await session.find(ctx))) return false
       ctx.status = 303
-      ctx.redirect(`${basePath}/account`)
+      ctx.redirect(ownAddress(pageContext(ctx), '/account'))
       return true
     }),
   })
@@ -148,6 +155,7 @@ export function createIssuer(
     interactionRoutes(parts),
     accountRoutes(parts),
     dressHandover(pageContext),
+    carryLanguage(issuer, pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),
@@ -180,7 +188,7 @@ function mountedAt(basePath: string): Middleware {
 
 function enginePages(
   { tenant, accounts }: IssuerContext,
-  pageContext: (ctx: Context, uiLocales?: string) => ReturnType<ReturnType<typeof pageContexts>>,
+  pageContext: (ctx: Context) => PageContext,
   refusalPage: RefusalPage,
   staysSignedIn: (ctx: Context) => Promise<boolean>,
 ): EnginePages {
@@ -200,15 +208,12 @@ function enginePages(
     async logout(ctx, { action, xsrf }) {
       const { session, client } = ctx.oidc
       const account = session?.accountId && (await accounts.active(tenant, session.accountId))
-      ctx.body = logoutPage(
-        pageContext(ctx, ctx.oidc.params?.['ui_locales'] as string | undefined),
-        {
-          action,
-          csrfField: { name: 'xsrf', value: xsrf },
-          ...(account ? { email: account.email } : {}),
-          ...(client ? { clientName: client.clientName ?? client.clientId } : {}),
-        },
-      )
+      ctx.body = logoutPage(pageContext(ctx), {
+        action,
+        csrfField: { name: 'xsrf', value: xsrf },
+        ...(account ? { email: account.email } : {}),
+        ...(client ? { clientName: client.clientName ?? client.clientId } : {}),
+      })
     },
     async signedOut(ctx) {
       // The engine leads here also whoever chose to stay.
@@ -218,7 +223,7 @@ function enginePages(
       const clientName = client?.clientName ?? client?.clientId
       const page = pageContext(ctx)
       ctx.body = signedOutPage(page, {
-        signIn: { href: `${page.basePath}/account` },
+        signIn: { href: ownAddress(page, '/account') },
         ...(clientName === undefined ? {} : { clientName }),
       })
     },

@@ -7,11 +7,12 @@ import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { accountPage } from '../interaction/pages/account.ts'
 import { homePage } from '../interaction/pages/home.ts'
-import type { PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import { signedOutPage } from '../interaction/pages/logout.ts'
 import { accountClient } from '../oidc/account-client.ts'
 import type { BrowserSession } from '../oidc/browser-session.ts'
 import { routes } from '../oidc/routes.ts'
+import { rememberLocales } from '../oidc/ui-locales.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { newHandle } from '../secrets/handle.ts'
 
@@ -43,41 +44,45 @@ export function accountRoutes(parts: AccountParts): Middleware {
     ctx.body = body
   }
 
-  router.get('/', (ctx) =>
-    html(
+  router.get('/', (ctx) => {
+    const page = pageContext(ctx)
+    return html(
       ctx,
-      homePage(pageContext(ctx), {
+      homePage(page, {
         issuer,
         discoveryUrl: `${issuer}/.well-known/openid-configuration`,
-        accountUrl: `${basePath}/account`,
+        accountUrl: ownAddress(page, '/account'),
       }),
-    ),
-  )
+    )
+  })
 
   router.get('/account', async (ctx) => {
     const found = await session.find(ctx)
+    const page = pageContext(ctx)
     if (!found) {
       ctx.status = 303
-      return ctx.redirect(basePath + signInPath(issuer))
+      return ctx.redirect(basePath + signInPath(issuer, page.asked))
     }
     return html(
       ctx,
-      accountPage(pageContext(ctx), {
+      accountPage(page, {
         account: found.account,
         signOut: {
-          action: `${basePath}/account/sign-out`,
-          everywhere: `${basePath}/account/sign-out-everywhere`,
+          action: ownAddress(page, '/account/sign-out'),
+          everywhere: ownAddress(page, '/account/sign-out-everywhere'),
           csrf: csrf.token(found.uid),
         },
       }),
     )
   })
 
-  // The code is not redeemed: what the page needs is the session that came with it.
+  // The code is not redeemed: what the page needs is the session that came with it. The state is the language.
   router.get('/account/callback', async (ctx) => {
+    rememberLocales(ctx, ctx.query['state'])
+    const page = pageContext(ctx)
     if (ctx.query['error'] !== undefined) {
       ctx.status = 303
-      return ctx.redirect(`${basePath}/`)
+      return ctx.redirect(ownAddress(page, '/'))
     }
     if (!(await session.find(ctx))) {
       throw new DomainError('session_changed', {
@@ -87,7 +92,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       })
     }
     ctx.status = 303
-    return ctx.redirect(`${basePath}/account`)
+    return ctx.redirect(ownAddress(page, '/account'))
   })
 
   const signOut = (everywhere: boolean) => async (ctx: Context) => {
@@ -100,24 +105,26 @@ export function accountRoutes(parts: AccountParts): Middleware {
       ctx.set('Clear-Site-Data', '"cache"')
     }
     ctx.status = 303
-    ctx.redirect(`${basePath}/account/signed-out`)
+    ctx.redirect(ownAddress(pageContext(ctx), '/account/signed-out'))
   }
   router.post('/account/sign-out', signOut(false))
   router.post('/account/sign-out-everywhere', signOut(true))
 
   router.get('/account/signed-out', async (ctx) => {
+    const page = pageContext(ctx)
+    const account = ownAddress(page, '/account')
     if (!(await session.find(ctx))) {
-      return html(ctx, signedOutPage(pageContext(ctx), { signIn: { href: `${basePath}/account` } }))
+      return html(ctx, signedOutPage(page, { signIn: { href: account } }))
     }
     ctx.status = 303
-    return ctx.redirect(`${basePath}/account`)
+    return ctx.redirect(account)
   })
 
   return router.routes() as Middleware
 }
 
 /** An authorization request of our own pages, with a challenge that nobody will need to answer. */
-function signInPath(issuer: string): string {
+function signInPath(issuer: string, uiLocales?: string): string {
   const { client_id, redirect_uris } = accountClient(issuer)
   const query = new URLSearchParams({
     client_id,
@@ -126,6 +133,7 @@ function signInPath(issuer: string): string {
     scope: 'openid',
     code_challenge: createHash('sha256').update(newHandle()).digest('base64url'),
     code_challenge_method: 'S256',
+    ...(uiLocales === undefined ? {} : { ui_locales: uiLocales, state: uiLocales }),
   })
   return `${routes.authorization}?${query.toString()}`
 }

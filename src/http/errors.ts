@@ -81,6 +81,7 @@ export function answerErrors(log: Log, page: RefusalPage): Middleware {
 const pageErrors: Partial<Record<DomainError['code'], string>> = {
   interaction_not_found: 'interaction_expired',
   csrf_failed: 'csrf_failed',
+  session_changed: 'session_changed',
   not_found: 'not_found',
 }
 

@@ -28,7 +28,7 @@ export interface ConsentParts {
   resources: ResourceServers
   interactions: Interactions
   csrf: Csrf
-  pageContext(ctx: Context, uiLocales?: string): PageContext
+  pageContext(ctx: Context): PageContext
 }
 
 /** Asking a person what a client may do (OpenID Connect Core §3.1.2.4), and remembering the answer. */
@@ -68,7 +68,7 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
   })
 
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
-    const context = parts.pageContext(ctx, interaction.uiLocales)
+    const context = parts.pageContext(ctx)
     const { uid } = interaction
     ctx.type = 'html'
     ctx.body = consentPage(context, {

@@ -8,6 +8,7 @@ import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
+import { accountClientId } from '../oidc/account-client.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
@@ -25,7 +26,7 @@ export interface SignInParts {
   shortLived: ShortLived
   interactions: Interactions
   csrf: Csrf
-  pageContext(ctx: Context, uiLocales?: string): PageContext
+  pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
 }
 
@@ -63,16 +64,18 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     interaction: Interaction,
     again: { error?: LoginView['error']; username?: string; status?: number } = {},
   ) {
-    const { uid, clientId, loginHint, uiLocales } = interaction
-    const clientName = await parts.clientName(clientId)
+    const { uid, clientId, loginHint } = interaction
+    const ours = clientId === accountClientId
+    const clientName = ours ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
     ctx.status = again.status ?? 200
     ctx.type = 'html'
-    ctx.body = loginPage(parts.pageContext(ctx, uiLocales), {
+    ctx.body = loginPage(parts.pageContext(ctx), {
       action: at(uid, 'login'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       ...(clientName === undefined ? {} : { clientName }),
+      ...(ours ? { ours } : {}),
       ...(username === undefined ? {} : { username }),
       ...(again.error === undefined ? {} : { error: again.error }),
     })
@@ -80,14 +83,14 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
   function showPassword(
     ctx: Context,
-    { uid, uiLocales }: Interaction,
+    { uid }: Interaction,
     { email }: PasswordStep,
     error?: PasswordView['error'],
   ) {
     ctx.status = error === undefined ? 200 : error === 'busy' ? 503 : 400
     if (error === 'busy') ctx.set('Retry-After', '2')
     ctx.type = 'html'
-    ctx.body = passwordPage(parts.pageContext(ctx, uiLocales), {
+    ctx.body = passwordPage(parts.pageContext(ctx), {
       action: at(uid, 'password'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },

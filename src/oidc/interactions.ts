@@ -5,6 +5,7 @@ import type { Account } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
+import { rememberLocales } from './ui-locales.ts'
 
 /** A step that an authorization request waits for, without the engine's types. */
 export interface Interaction {
@@ -17,7 +18,6 @@ export interface Interaction {
   /** What is not allowed yet. */
   missing: Consent
   loginHint?: string
-  uiLocales?: string
   accountId?: string
 }
 
@@ -64,6 +64,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
     async find(ctx, uid) {
       const interaction = await details(ctx)
       const { prompt, params, session } = interaction
+      rememberLocales(ctx, params['ui_locales'])
       if (interaction.uid !== uid) {
         throw new DomainError('interaction_not_found', {
           detail: 'the cookie belongs to another interaction than the address',
@@ -76,7 +77,6 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       }
       const text = (name: string) => params[name] as string | undefined
       const loginHint = text('login_hint')
-      const uiLocales = text('ui_locales')
       return {
         uid,
         step: prompt.name as Interaction['step'],
@@ -92,7 +92,6 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
           resources: missing.missingResourceScopes ?? {},
         },
         ...(loginHint === undefined ? {} : { loginHint }),
-        ...(uiLocales === undefined ? {} : { uiLocales }),
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },

@@ -4,6 +4,7 @@ import Provider, {
   interactionPolicy,
   type KoaContextWithOIDC,
 } from 'oidc-provider'
+import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import { derivedId } from '../secrets/handle.ts'
 import { sidOf } from '../sessions/session.ts'
@@ -101,6 +102,7 @@ function configuration(parts: ProviderParts): Configuration {
       long: { ...cookie, path: basePath || '/' },
       short: cookie,
     },
+    discovery: { ui_locales_supported: [...languages] },
     features: features(rules, { access, basePath, pages }),
     interactions: {
       policy: interactionPolicy.base(),

@@ -75,6 +75,7 @@ onEachStorage('metadata, keys and CORS', (kind) => {
       ],
       request_uri_parameter_supported: false,
       subject_types_supported: ['public'],
+      ui_locales_supported: ['en', 'de'],
     })
   })
 

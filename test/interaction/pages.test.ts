@@ -4,13 +4,13 @@ import { type HTMLElement, parse } from 'node-html-parser'
 import { accountPage } from '../../src/interaction/pages/account.ts'
 import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
-import { homePage } from '../../src/interaction/pages/home.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
 import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts'
-import { messagesFor, scopeText } from '../../src/interaction/pages/messages.ts'
+import { messagesOf, scopeText } from '../../src/interaction/pages/messages.ts'
 import { passwordPage } from '../../src/interaction/pages/password.ts'
+import { consentView, everyPage } from '../support/every-page.ts'
 
-const messages = messagesFor('en')
+const messages = messagesOf('en')
 const context = { messages, basePath: '/t/acme', theme: { name: 'Keyturn' } }
 const payloads = [
   '"><img src=x onerror=alert(1)>',
@@ -20,47 +20,7 @@ const payloads = [
   '` style=`x:expression(alert(1))',
 ]
 
-function consentView(text: string): ConsentView {
-  return {
-    action: '/allow',
-    csrf: text,
-    cancel: { action: '/cancel' },
-    client: { name: text, uri: text, clientId: text, policyUri: text, tosUri: text },
-    redirectHost: text,
-    localhostOnly: true,
-    unverified: true,
-    account: { name: text, email: text },
-    scopes: [{ scope: text, text }],
-    resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],
-    offline: true,
-  }
-}
-
-/** Every page with one text in every place a text from outside can reach. */
-function everyPage(text: string): Record<string, string> {
-  const account = { name: text, email: text, username: text, emailVerified: false, id: text }
-  const login = { action: text, csrf: text, clientName: text, username: text }
-  const token = { name: text, value: text }
-  const failure = { error: text, description: text, id: text, hint: text }
-  return {
-    login: loginPage(context, { ...login, error: 'invalid', cancel: { action: text } }),
-    consent: consentPage(context, consentView(text)),
-    password: passwordPage(context, {
-      ...{ action: text, csrf: text, email: text, minLength: 12 },
-      error: 'too_short',
-    }),
-    logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
-    'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),
-    error: errorPage(context, { status: 400, title: text, ...failure }),
-    account: accountPage(context, {
-      account,
-      signOut: { action: text, everywhere: text, csrf: text },
-    }),
-    home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
-  }
-}
-
-const pages = Object.entries(everyPage('plain'))
+const pages = Object.entries(everyPage(context, 'plain'))
 
 function firstSubmit(page: string): HTMLElement | undefined {
   return parse(page).querySelector('form')?.querySelector('button, input[type=submit]') ?? undefined
@@ -108,14 +68,14 @@ describe('interaction/pages: every page', () => {
   }
 
   for (const payload of payloads) {
-    for (const [page, markup] of Object.entries(everyPage(payload))) {
+    for (const [page, markup] of Object.entries(everyPage(context, payload))) {
       it(`${page} keeps ${payload} a text (P-071)`, () => {
         const shape = (from: string): string[] =>
           parse(from)
             .querySelectorAll('*')
             .map((element) => [element.tagName, ...Object.keys(element.attributes)].join(' '))
         if (/[<>"'`]/.test(payload)) expect(markup).not.to.include(payload)
-        expect(shape(markup)).to.deep.equal(shape(everyPage('plain')[page] ?? ''))
+        expect(shape(markup)).to.deep.equal(shape(everyPage(context, 'plain')[page] ?? ''))
       })
     }
   }
@@ -292,9 +252,9 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
   })
 })
 
-describe('interaction/pages: errors and languages', () => {
+describe('interaction/pages: errors and scopes', () => {
   const heading = (error: string, status: number): string | undefined =>
-    parse(errorPage(context, { status, error, id: 'e1' })).querySelector('h1')?.textContent
+    parse(errorPage(context, { status, error, id: 'e1', time: 0 })).querySelector('h1')?.textContent
 
   it('words an error by its code, an unknown one by its status', () => {
     expect(heading('access_denied', 400)).to.equal(messages.error.kinds.denied.title)
@@ -304,17 +264,13 @@ describe('interaction/pages: errors and languages', () => {
   })
 
   it('shows the reference, the code and the description', () => {
-    const view = { status: 400, error: 'invalid_scope', description: 'no such scope', id: 'e-42' }
+    const refusal = { status: 400, error: 'invalid_scope', description: 'no such scope' }
+    const view = { ...refusal, id: 'e-42', time: Date.UTC(2026, 0, 2, 3, 4, 5) }
     const document = parse(errorPage(context, view))
+    expect(document.textContent).to.include('January 2, 2026 at 3:04:05 AM UTC')
     expect(document.querySelector('#error-id')?.textContent).to.equal('e-42')
     expect(document.querySelector('#error-code')?.textContent).to.equal('invalid_scope')
     expect(document.querySelector('#error-description')?.textContent).to.equal('no such scope')
-  })
-
-  it('speaks the first wanted language it knows, English otherwise', () => {
-    expect(messagesFor('xx', 'en-GB').locale).to.equal('en')
-    expect(messagesFor().locale).to.equal('en')
-    expect(messagesFor('').locale).to.equal('en')
   })
 
   it('leaves an unknown scope its name', () => {

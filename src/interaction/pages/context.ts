@@ -1,17 +1,26 @@
 import type { Context } from 'koa'
+import { requestedLocales } from '../../oidc/ui-locales.ts'
 import type { PageContext, Theme } from './layout.ts'
-import { messagesFor } from './messages.ts'
+import { type Language, messagesOf, spoken } from './messages.ts'
 
-/** Makes the context of a page from a request: the language that was asked for, else the browser's (OIDC Core §3.1.2.1). */
-export function pageContexts({ basePath, theme }: { basePath: string; theme: Theme }) {
-  return (ctx: Context, uiLocales?: string): PageContext => ({
-    messages: messagesFor(...(uiLocales?.split(' ') ?? []), ...browserLanguages(ctx)),
-    basePath,
-    theme,
-  })
+/**
+ * Makes the context of a page from a request: the language that was asked for, else the browser's (OIDC Core
+ * §3.1.2.1), else that of the settings.
+ */
+export function pageContexts(parts: { basePath: string; theme: Theme; language: Language }) {
+  const { basePath, theme, language } = parts
+  return (ctx: Context): PageContext => {
+    const asked = spoken(requestedLocales(ctx)?.split(' ') ?? [])
+    return {
+      messages: asked ?? spoken(browserLanguages(ctx)) ?? messagesOf(language),
+      basePath,
+      theme,
+      ...(asked ? { asked: asked.locale } : {}),
+    }
+  }
 }
 
 function browserLanguages(ctx: Context): string[] {
   const accepted = ctx.acceptsLanguages()
-  return Array.isArray(accepted) ? accepted.filter((tag) => tag !== '*') : []
+  return Array.isArray(accepted) ? accepted : []
 }

@@ -1,5 +1,8 @@
 import { html } from '../../http/html.ts'
+import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
+
+const characters = counted('en', { one: 'character', other: 'characters' })
 
 /** English. */
 export const en: Messages = {
@@ -11,6 +14,7 @@ export const en: Messages = {
   login: {
     title: 'Sign in',
     lead: (client) => html`to continue to ${client}`,
+    leadAccount: 'to continue to your account',
     username: 'E-mail address or username',
     password: 'Password',
     submit: 'Sign in',
@@ -62,10 +66,11 @@ export const en: Messages = {
     newPassword: 'New password',
     confirm: 'New password again',
     hint: (minLength) =>
-      `At least ${minLength} characters. A few unrelated words are easy to remember and hard to guess.`,
+      `At least ${characters(minLength)}. A few unrelated words are easy to remember and hard to guess.`,
     submit: 'Save password',
     errors: {
-      too_short: (minLength) => `That password is too short. Use at least ${minLength} characters.`,
+      too_short: (minLength) =>
+        `That password is too short. Use at least ${characters(minLength)}.`,
       mismatch: 'The two passwords differ. Type the same one twice.',
       same: 'That is the one-time password. Choose one you have not used here before.',
       too_long: 'That password is too long. Choose a shorter one.',
@@ -96,6 +101,7 @@ export const en: Messages = {
     details: 'For the people who run the application',
     code: 'Error',
     status: 'Status',
+    time: 'Time',
     description: 'Description',
     kinds: {
       request: {
@@ -125,6 +131,10 @@ export const en: Messages = {
       signin: {
         title: 'You need to sign in first',
         text: 'Go back to the application and start again; you will be asked to sign in.',
+      },
+      session: {
+        title: 'You are not signed in',
+        text: 'This browser did not keep the cookie, or you signed out meanwhile. Start again.',
       },
       expired: {
         title: 'This page has expired',

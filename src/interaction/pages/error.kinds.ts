@@ -7,6 +7,7 @@ export type ErrorKind =
   | 'target'
   | 'denied'
   | 'signin'
+  | 'session'
   | 'expired'
   | 'forbidden'
   | 'not_found'
@@ -42,6 +43,7 @@ const byCode: Readonly<Record<string, ErrorKind>> = {
   expired_token: 'expired',
   session_expired: 'expired',
   interaction_expired: 'expired',
+  session_changed: 'session',
   csrf_failed: 'forbidden',
   not_found: 'not_found',
   slow_down: 'too_many',

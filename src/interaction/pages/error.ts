@@ -1,5 +1,6 @@
 import { html } from '../../http/html.ts'
 import { errorKind } from './error.kinds.ts'
+import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
 import { facts } from './parts.ts'
 
@@ -10,10 +11,12 @@ export type ErrorView = {
   title?: string
   /** The OAuth error code. */
   error: string
-  /** `error_description`: technical, for those who run the application. */
+  /** `error_description`: technical, for those who run the application; English, as the protocol has no umlauts. */
   description?: string
   /** The id this refusal is logged under. */
   id: string
+  /** When, in milliseconds. */
+  time: number
   /** What the person can do, when the caller knows better than the code does. */
   hint?: string
 }
@@ -38,9 +41,10 @@ ${view.hint && html`<p>${view.hint}</p>`}
 ${facts([
   [error.code, html`<code id="error-code">${view.error}</code>`],
   [error.status, view.status],
+  [error.time, momentText(context.messages.locale, view.time)],
   [
     error.description,
-    view.description && html`<span id="error-description">${view.description}</span>`,
+    view.description && html`<span id="error-description" lang="en">${view.description}</span>`,
   ],
 ])}
 </section>`,

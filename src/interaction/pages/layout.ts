@@ -1,12 +1,23 @@
 import { assetVersion } from '../../http/assets.ts'
 import { type Html, html } from '../../http/html.ts'
-import type { Messages } from './messages.ts'
+import type { Language, Messages } from './messages.ts'
 
 /** How a deployment or tenant calls itself and looks. The style sheet, if any, sets the `--kt-…` properties. */
 export type Theme = { name: string; logoUrl?: string; stylesheetUrl?: string }
 
 /** What every page needs: its language, the path our own URLs start with (`''` or `'/t/acme'`), the theme. */
-export type PageContext = { messages: Messages; basePath: string; theme: Theme }
+export type PageContext = {
+  messages: Messages
+  basePath: string
+  theme: Theme
+  /** The language when the request asked for it by `ui_locales`, which is more than what its browser prefers. */
+  asked?: Language
+}
+
+/** The address of one of our own pages, in the language that was asked for. */
+export function ownAddress({ basePath, asked }: PageContext, path: string): string {
+  return `${basePath}${path}${asked ? `?ui_locales=${asked}` : ''}`
+}
 
 export type PageContent = {
   title: string

@@ -6,6 +6,8 @@ export type LoginView = {
   action: string
   csrf: string
   clientName?: string
+  /** Whether it is our own pages that somebody signs in to. */
+  ours?: true
   /** What was typed before, or the request's `login_hint`. */
   username?: string
   error?: 'invalid' | 'missing' | 'busy' | 'one_time_expired'
@@ -26,6 +28,7 @@ export function loginPage(context: PageContext, view: LoginView): string {
     fault: error !== undefined,
     body: html`<h1>${login.title}</h1>
 ${view.clientName && html`<p class="kt-lead">${login.lead(name(view.clientName))}</p>`}
+${view.ours && html`<p class="kt-lead">${login.leadAccount}</p>`}
 <form id="login-form" method="post" action="${view.action}">
 ${error && alert('login-error', login.errors[error])}
 ${csrfField(view.csrf)}

@@ -1,18 +1,25 @@
+import type { Config } from '../../../config/config.ts'
 import type { Html } from '../../http/html.ts'
+import { de } from './de.ts'
 import { en } from './en.ts'
 import type { ErrorKind } from './error.kinds.ts'
 
 /** A sentence with something set into it, such as the name of a client. */
 type Phrase = (inserted: Html) => Html
 
+/** The languages of our pages, as in the settings. */
+export type Language = Config['language']
+
 /** Everything our pages say. A language is one file that fills this in, and its row in `languages`. */
 export type Messages = {
   /** The language of these texts, as in the `lang` attribute (BCP 47). */
-  locale: string
+  locale: Language
   layout: { faultTitle: (title: string) => string; promise: string }
   login: {
     title: string
     lead: Phrase
+    /** The same when it is our own pages that somebody signs in to. */
+    leadAccount: string
     username: string
     password: string
     submit: string
@@ -75,6 +82,7 @@ export type Messages = {
     details: string
     code: string
     status: string
+    time: string
     description: string
     kinds: Record<ErrorKind, { title: string; text: string }>
   }
@@ -100,19 +108,25 @@ export type Messages = {
   }
 }
 
-const languages: readonly Messages[] = [en]
+const languages: Readonly<Record<Language, Messages>> = { en, de }
+
+/** As many wishes as are looked at: whoever sends more has sent nonsense. */
+const mostWishes = 20
 
 /**
- * The catalogue of the first wanted language we speak; English when there is none.
- * @param wanted BCP 47 tags, the most wanted first (OIDC Core §3.1.2.1, `ui_locales`); `en-GB` is served `en`
+ * The catalogue of the first wanted language that we speak, or none.
+ * @param wanted BCP 47 tags, the most wanted first (OIDC Core §3.1.2.1, `ui_locales`); `de-AT` is served `de`
  */
-export function messagesFor(...wanted: readonly string[]): Messages {
-  for (const tag of wanted) {
-    const primary = tag.split('-', 1)[0]?.toLowerCase()
-    const found = languages.find((messages) => messages.locale === primary)
-    if (found) return found
+export function spoken(wanted: readonly string[]): Messages | undefined {
+  for (const tag of wanted.slice(0, mostWishes)) {
+    const primary = tag.split('-', 1)[0]?.toLowerCase() ?? ''
+    if (Object.hasOwn(languages, primary)) return languages[primary as Language]
   }
-  return en
+  return undefined
+}
+
+export function messagesOf(language: Language): Messages {
+  return languages[language]
 }
 
 /** What a scope lets a client do, in plain words; the scope itself when we have no words for it. */

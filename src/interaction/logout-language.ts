@@ -1,0 +1,29 @@
+import type { Context, Middleware } from 'koa'
+import { routes } from '../oidc/routes.ts'
+import type { PageContext } from './pages/layout.ts'
+
+/**
+ * Signing out takes three requests, and the engine forgets after the first in which language it was asked for: the
+ * addresses of the next two carry it.
+ */
+export function carryLanguage(
+  issuer: string,
+  pageContext: (ctx: Context) => PageContext,
+): Middleware {
+  const confirm = `${routes.end_session}/confirm`
+  const success = `${routes.end_session}/success`
+  return async (ctx, next) => {
+    await next()
+    if (ctx.path !== routes.end_session && ctx.path !== confirm) return
+    const { asked } = pageContext(ctx)
+    if (asked === undefined) return
+    const query = `ui_locales=${asked}`
+    if (typeof ctx.body === 'string') {
+      ctx.body = ctx.body.replaceAll(`${confirm}"`, `${confirm}?${query}"`)
+    }
+    const { location = '' } = ctx.response.headers as { location?: string }
+    if (location.startsWith(issuer + success)) {
+      ctx.set('Location', `${location}${location.includes('?') ? '&' : '?'}${query}`)
+    }
+  }
+}

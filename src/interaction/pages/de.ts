@@ -1,0 +1,187 @@
+import { html } from '../../http/html.ts'
+import { counted } from './format.ts'
+import type { Messages } from './messages.ts'
+
+const characters = counted('de', { one: 'Zeichen', other: 'Zeichen' })
+
+/** German, addressing people as „Sie“. */
+export const de: Messages = {
+  locale: 'de',
+  layout: {
+    faultTitle: (title) => `Fehler: ${title}`,
+    promise: 'Ihr Passwort bleibt hier. Anwendungen bekommen es nie zu sehen.',
+  },
+  login: {
+    title: 'Anmelden',
+    lead: (client) => html`und weiter zu ${client}`,
+    leadAccount: 'und weiter zu Ihrem Konto',
+    username: 'E-Mail-Adresse oder Benutzername',
+    password: 'Passwort',
+    submit: 'Anmelden',
+    cancel: 'Abbrechen',
+    errors: {
+      invalid:
+        'Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es noch einmal.',
+      missing: 'Geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen und Ihr Passwort ein.',
+      busy: 'Gerade melden sich zu viele Menschen gleichzeitig an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.',
+      one_time_expired: 'Dieses Einmalpasswort gilt nicht mehr. Bitten Sie um ein neues.',
+    },
+  },
+  consent: {
+    title: 'Zugriff erlauben',
+    heading: (client) => html`Darf ${client} Ihr Konto verwenden?`,
+    signedInAs: (account) => html`Angemeldet als ${account}`,
+    abilities: 'Wenn Sie es erlauben, kann diese Anwendung',
+    nothing: 'Erfahren, dass Sie hier ein Konto haben, und sonst nichts',
+    resource: (resource) => html`Bei ${resource} kann sie`,
+    actForYou: 'In Ihrem Namen handeln',
+    unverified: (client) =>
+      html`Niemand hat geprüft, wer hinter ${client} steht. Erlauben Sie den Zugriff nur, wenn Sie die Anwendung kennen und ihr vertrauen.`,
+    localhost:
+      'Diese Anwendung läuft auf Ihrem eigenen Gerät, und andere Programme dort können sich für sie ausgeben. ' +
+      'Fahren Sie nur fort, wenn Sie sie gerade eben selbst gestartet haben.',
+    offline: 'Den Zugriff auch in Ihrer Abwesenheit behalten, bis Sie ihn zurücknehmen',
+    untilSignOut: 'Der Zugriff endet, wenn Sie sich abmelden.',
+    limited: 'Der Zugriff endet nach begrenzter Zeit von selbst.',
+    application: 'Anwendung',
+    website: 'Website',
+    returnsTo: 'Schickt Sie zurück zu',
+    policy: 'Datenschutzerklärung',
+    terms: 'Nutzungsbedingungen',
+    newTab: '(öffnet sich in einem neuen Tab)',
+    allow: 'Erlauben',
+    deny: 'Ablehnen',
+    scopes: {
+      openid: 'Sie wiedererkennen, wenn Sie zurückkommen',
+      profile: 'Ihren Namen und Ihr Profil sehen',
+      email: 'Ihre E-Mail-Adresse sehen',
+      phone: 'Ihre Telefonnummer sehen',
+      address: 'Ihre Postanschrift sehen',
+      offline_access: 'Den Zugriff auch in Ihrer Abwesenheit behalten, bis Sie ihn zurücknehmen',
+    },
+  },
+  password: {
+    title: 'Neues Passwort wählen',
+    lead: 'Das Passwort, mit dem Sie sich angemeldet haben, gilt nur ein einziges Mal. Von jetzt an gilt das, das Sie hier wählen.',
+    username: 'Konto',
+    newPassword: 'Neues Passwort',
+    confirm: 'Neues Passwort wiederholen',
+    hint: (minLength) =>
+      `Mindestens ${characters(minLength)}. Ein paar Wörter ohne Zusammenhang sind leicht zu merken und schwer zu erraten.`,
+    submit: 'Passwort speichern',
+    errors: {
+      too_short: (minLength) =>
+        `Dieses Passwort ist zu kurz. Es braucht mindestens ${characters(minLength)}.`,
+      mismatch: 'Die beiden Passwörter sind verschieden. Geben Sie zweimal dasselbe ein.',
+      same: 'Das ist das Einmalpasswort. Wählen Sie eines, das Sie hier noch nie verwendet haben.',
+      too_long: 'Dieses Passwort ist zu lang. Wählen Sie ein kürzeres.',
+      missing: 'Geben Sie Ihr neues Passwort in beide Felder ein.',
+      busy: 'Gerade melden sich zu viele Menschen gleichzeitig an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.',
+    },
+  },
+  logout: {
+    title: 'Abmelden?',
+    signedInAs: (account) => html`Sie sind als ${account} angemeldet.`,
+    effect: 'Das Abmelden beendet Ihre Sitzung hier und in den Anwendungen, die sie verwenden.',
+    askedBy: (client) => html`${client} möchte Sie abmelden.`,
+    submit: 'Abmelden',
+    stay: 'Angemeldet bleiben',
+    doneTitle: 'Sie sind abgemeldet',
+    done: 'Ihre Sitzung ist beendet. Schließen Sie an einem gemeinsam genutzten Gerät auch den Browser.',
+    returnTo: (client) => html`Sie können jetzt zu ${client} zurückkehren.`,
+    again: 'Wieder anmelden',
+  },
+  handover: {
+    title: 'Gleich geschafft',
+    text: 'Ihr Browser fährt nicht von selbst fort, weil Skripte ausgeschaltet sind.',
+    submit: 'Weiter',
+  },
+  error: {
+    reference: 'Kennung',
+    referenceHint: 'Nennen Sie diese Kennung, wenn Sie um Hilfe bitten.',
+    details: 'Für die Betreiber der Anwendung',
+    code: 'Fehlercode',
+    status: 'Status',
+    time: 'Zeitpunkt',
+    description: 'Beschreibung',
+    kinds: {
+      request: {
+        title: 'Dieser Anfrage können wir nicht folgen',
+        text: 'Die Anwendung hat Sie mit einer fehlerhaften Anfrage hierher geschickt. Gehen Sie zu ihr zurück und versuchen Sie es noch einmal.',
+      },
+      application: {
+        title: 'Wir kennen diese Anwendung nicht',
+        text: 'Die Anwendung, die Sie hierher geschickt hat, ist bei uns nicht registriert oder darf nicht, worum sie gebeten hat.',
+      },
+      redirect: {
+        title: 'Die Rücksprungadresse ist nicht registriert',
+        text: 'Zum Schutz Ihres Kontos schicken wir Sie nur zu Adressen, die die Anwendung registriert hat. Diese gehört nicht dazu.',
+      },
+      scope: {
+        title: 'Die Anwendung wollte zu viel',
+        text: 'Sie hat um Zugriff gebeten, den es nicht gibt oder den sie nicht haben darf.',
+      },
+      target: {
+        title: 'Wir kennen diesen Dienst nicht',
+        text: 'Die Anwendung hat um Zugriff auf einen Dienst gebeten, der bei uns nicht registriert ist.',
+      },
+      denied: {
+        title: 'Der Zugriff wurde nicht erlaubt',
+        text: 'Die Anwendung bekommt keinen Zugriff auf Ihr Konto. Sie können zu ihr zurückkehren oder diese Seite schließen.',
+      },
+      signin: {
+        title: 'Melden Sie sich zuerst an',
+        text: 'Gehen Sie zurück zur Anwendung und beginnen Sie von vorn; Sie werden dann nach Ihrer Anmeldung gefragt.',
+      },
+      session: {
+        title: 'Sie sind nicht angemeldet',
+        text: 'Dieser Browser hat unser Cookie nicht behalten, oder Sie haben sich inzwischen abgemeldet. Beginnen Sie von vorn.',
+      },
+      expired: {
+        title: 'Diese Seite ist abgelaufen',
+        text: 'Sie war zu lange offen oder wurde schon verwendet. Gehen Sie zurück zur Anwendung und beginnen Sie von vorn.',
+      },
+      forbidden: {
+        title: 'Wir konnten nicht sicherstellen, dass Sie es waren',
+        text: 'Das Formular kam nicht von unserer eigenen Seite, oder Ihr Browser blockiert unsere Cookies. Gehen Sie zurück und versuchen Sie es noch einmal.',
+      },
+      not_found: {
+        title: 'Diese Seite gibt es nicht',
+        text: 'Die Adresse ist vielleicht falsch geschrieben, oder die Seite gibt es nicht mehr.',
+      },
+      too_many: {
+        title: 'Zu viele Versuche',
+        text: 'Warten Sie ein paar Minuten und versuchen Sie es dann noch einmal.',
+      },
+      unavailable: {
+        title: 'Wir sind gerade überlastet',
+        text: 'Mit Ihrem Konto ist alles in Ordnung. Versuchen Sie es gleich noch einmal.',
+      },
+      broken: {
+        title: 'Bei uns ist etwas schiefgegangen',
+        text: 'Es liegt nicht an Ihnen. Versuchen Sie es gleich noch einmal; wenn es wieder geschieht, nennen Sie uns die Kennung unten.',
+      },
+    },
+  },
+  account: {
+    title: 'Ihr Konto',
+    name: 'Name',
+    username: 'Benutzername',
+    email: 'E-Mail-Adresse',
+    verified: 'bestätigt',
+    unverified: 'nicht bestätigt',
+    id: 'Kontonummer',
+    signOut: 'Abmelden',
+    signOutEverywhere: 'Überall abmelden',
+    everywhereHint:
+      'Ein Gerät verloren? So melden Sie sich auf allen ab und beenden, was Anwendungen in Ihrem Namen tun dürfen.',
+  },
+  home: {
+    title: 'Anmeldedienst',
+    lead: 'Dieser Server meldet Menschen bei ihren Anwendungen an und stellt die Token aus, die diese Anwendungen verwenden.',
+    account: 'Zu Ihrem Konto',
+    developers: 'Für Entwickler',
+    issuer: 'Aussteller (Issuer)',
+    discovery: 'Discovery-Dokument',
+  },
+}

@@ -1,0 +1,24 @@
+/** Numbers and times in a person's language; both through Intl, which knows every language's rules. */
+
+/**
+ * A number with its noun in the right form.
+ * @param forms by plural category (CLDR); `other` is every number without a form of its own
+ * @example counted('en', { one: 'character', other: 'characters' })(8) // '8 characters'
+ */
+export function counted(
+  locale: string,
+  forms: Partial<Record<Intl.LDMLPluralRule, string>> & { other: string },
+): (count: number) => string {
+  const rules = new Intl.PluralRules(locale)
+  const number = new Intl.NumberFormat(locale)
+  return (count) => `${number.format(count)} ${forms[rules.select(count)] ?? forms.other}`
+}
+
+/**
+ * A moment, to the second, in UTC: nobody tells us where a person is.
+ * @param time milliseconds since the epoch
+ */
+export function momentText(locale: string, time: number): string {
+  const format = { dateStyle: 'long', timeStyle: 'long', timeZone: 'UTC' } as const
+  return new Intl.DateTimeFormat(locale, format).format(time)
+}

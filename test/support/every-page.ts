@@ -1,0 +1,48 @@
+import { accountPage } from '../../src/interaction/pages/account.ts'
+import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
+import { errorPage } from '../../src/interaction/pages/error.ts'
+import { homePage } from '../../src/interaction/pages/home.ts'
+import type { PageContext } from '../../src/interaction/pages/layout.ts'
+import { loginPage } from '../../src/interaction/pages/login.ts'
+import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts'
+import { passwordPage } from '../../src/interaction/pages/password.ts'
+
+export function consentView(text: string): ConsentView {
+  return {
+    action: '/allow',
+    csrf: text,
+    cancel: { action: '/cancel' },
+    client: { name: text, uri: text, clientId: text, policyUri: text, tosUri: text },
+    redirectHost: text,
+    localhostOnly: true,
+    unverified: true,
+    account: { name: text, email: text },
+    scopes: [{ scope: text, text }],
+    resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],
+    offline: true,
+  }
+}
+
+/** Every page with one text in every place a text from outside can reach. */
+export function everyPage(context: PageContext, text: string): Record<string, string> {
+  const account = { name: text, email: text, username: text, emailVerified: false, id: text }
+  const login = { action: text, csrf: text, clientName: text, username: text }
+  const token = { name: text, value: text }
+  const failure = { error: text, description: text, id: text, hint: text, time: 0 }
+  return {
+    login: loginPage(context, { ...login, error: 'invalid', cancel: { action: text } }),
+    consent: consentPage(context, consentView(text)),
+    password: passwordPage(context, {
+      ...{ action: text, csrf: text, email: text, minLength: 12 },
+      error: 'too_short',
+    }),
+    logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
+    'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),
+    error: errorPage(context, { status: 400, title: text, ...failure }),
+    account: accountPage(context, {
+      account,
+      signOut: { action: text, everywhere: text, csrf: text },
+    }),
+    home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
+  }
+}

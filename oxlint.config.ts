@@ -7,7 +7,7 @@ import { defineConfig } from 'oxlint'
 const layers: string[][] = [
   ['storage', 'secrets', 'outgoing'],
   ['http'],
-  ['audit', 'tenants', 'single-use', 'denials', 'signing', 'registration'],
+  ['audit', 'tenants', 'attempts', 'single-use', 'denials', 'signing', 'registration'],
   ['accounts', 'clients', 'resources'],
   ['grants'],
   ['families'],

@@ -173,6 +173,13 @@ const table = {
     default: '60',
     description: 'Life of an authorization code.',
   },
+  deviceCodeTtl: {
+    env: 'DEVICE_CODE_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 1800),
+    default: '600',
+    description: 'Life of a device code: how long a person may take to enter it and to allow it.',
+  },
   interactionTtl: {
     env: 'INTERACTION_TTL',
     group: 'Lifetimes',

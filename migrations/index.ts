@@ -3,6 +3,7 @@ import { Initial0001 } from './0001-initial.ts'
 import { FamilyTimeLine0002 } from './0002-family-time-line.ts'
 import { ReadableClientSecrets0003 } from './0003-readable-client-secrets.ts'
 import { FamilyBrowser0004 } from './0004-family-browser.ts'
+import { Attempts0005 } from './0005-attempts.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -10,4 +11,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   FamilyTimeLine0002,
   ReadableClientSecrets0003,
   FamilyBrowser0004,
+  Attempts0005,
 ]

@@ -3,6 +3,7 @@ import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
+import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
@@ -58,6 +59,7 @@ export const entities = [
   FamiliesTable,
   RefreshTokensTable,
   SingleUseTable,
+  AttemptsTable,
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
@@ -172,6 +174,7 @@ async function compose(
       denials,
     }),
     singleUse: createSingleUse(base),
+    attempts: createAttempts(base),
     registrationTokens: createRegistrationTokens(base),
   }
 

@@ -12,6 +12,7 @@ import { createPublished } from './http/published.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
 import { exactSpelling } from './http/spelling.ts'
 import { serveAssets } from './http/static.ts'
+import { deviceMethods, deviceRoutes, showOutcome } from './interaction/device.routes.ts'
 import { dressHandover } from './interaction/handover.ts'
 import { carryLanguage } from './interaction/logout-language.ts'
 import { pageContexts } from './interaction/pages/context.ts'
@@ -21,9 +22,12 @@ import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
+import { settleDecisions } from './oidc/device-decision.ts'
+import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
+import type { FeaturePages } from './oidc/features.ts'
 import { createInteractions } from './oidc/interactions.ts'
-import { cookieNames, createProvider, type EnginePages } from './oidc/provider.ts'
+import { cookieNames, createProvider } from './oidc/provider.ts'
 import { logRefusals } from './oidc/refusals.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
 import { routes } from './oidc/routes.ts'
@@ -55,11 +59,13 @@ const methods = {
   [routes.jwks]: ['GET', 'HEAD', 'OPTIONS'],
   [routes.introspection]: ['POST', 'OPTIONS'],
   [routes.revocation]: ['POST', 'OPTIONS'],
+  [routes.device_authorization]: ['POST', 'OPTIONS'],
   [routes.end_session]: ['GET', 'HEAD', 'POST'],
   [`${routes.end_session}/confirm`]: ['POST'],
   [`${routes.end_session}/success`]: ['GET', 'HEAD'],
   ...Object.fromEntries(discovery.map((path) => [path, ['GET', 'HEAD', 'OPTIONS']])),
   ...interactionMethods,
+  ...deviceMethods,
   ...accountMethods,
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
@@ -73,6 +79,7 @@ const forPrograms = new Set<string>([
   routes.jwks,
   routes.introspection,
   routes.revocation,
+  routes.device_authorization,
   ...discovery,
 ])
 
@@ -103,6 +110,12 @@ export function createIssuer(
 
   const access = createResourceAccess(context)
   const structured = createStructuredTokens(context, secrets.keys)
+  const pages = enginePages(context, pageContext, refusalPage, async (ctx) => {
+    if (!(await session.find(ctx))) return false
+    ctx.status = 303
+    ctx.redirect(ownAddress(pageContext(ctx), '/account'))
+    return true
+  })
   const provider = createProvider({
     context,
     keys: secrets.keys,
@@ -110,26 +123,27 @@ export function createIssuer(
     nonceSecret: secrets.dpop,
     structured,
     access,
-    pages: enginePages(context, pageContext, refusalPage, async (ctx) => {
-      if (!(await session.find(ctx))) return false
-      ctx.status = 303
-      ctx.redirect(ownAddress(pageContext(ctx), '/account'))
-      return true
-    }),
+    pages,
   })
   logRefusals(provider, log, requestIdOf, reportFault)
   correctErrorCodes(provider)
 
   const csrf = createCsrf({ secret: secrets.csrf, issuer })
   const interactions = createInteractions(provider, context)
+  const cookies = cookieNames(tenant, isHttps)
   const session = createBrowserSession(provider, context, {
-    name: cookieNames(tenant, isHttps).session,
+    name: cookies.session,
     path: basePath || '/',
     secure: isHttps,
   })
   const clientName = async (clientId: string) =>
     clientMetadata.safeParse((await context.clients.find(tenant, clientId))?.metadata).data
       ?.client_name
+  const devices = createDeviceVerification(provider, context, {
+    basePath,
+    cookie: { name: cookies.resume, secure: isHttps },
+  })
+  const deviceCookie = { name: cookies.device, secure: isHttps }
   const parts = { ...context, basePath, csrf, interactions, session, pageContext, clientName }
 
   const published = createPublished([routes.jwks, ...discovery], {
@@ -153,10 +167,12 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(),
     interactionRoutes(parts),
+    deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes(parts),
     dressHandover(pageContext),
     carryLanguage(issuer, pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
+    settleDecisions(context, pages),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),
   ])
@@ -191,7 +207,7 @@ function enginePages(
   pageContext: (ctx: Context) => PageContext,
   refusalPage: RefusalPage,
   staysSignedIn: (ctx: Context) => Promise<boolean>,
-): EnginePages {
+): FeaturePages {
   return {
     error(ctx, { error, error_description: description }, thrown) {
       const refusal = {
@@ -205,6 +221,7 @@ function enginePages(
         refusalPage(context, isExpired ? { ...shown, error: 'interaction_expired' } : shown),
       )
     },
+    device: (ctx, outcome) => showOutcome(ctx, pageContext(ctx), outcome),
     async logout(ctx, { action, xsrf }) {
       const { session, client } = ctx.oidc
       const account = session?.accountId && (await accounts.active(tenant, session.accountId))

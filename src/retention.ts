@@ -6,10 +6,9 @@ import type { Core } from './core.ts'
  * @returns how many rows
  */
 export async function sweepExpired(core: Core): Promise<number> {
-  const { shortLived, singleUse, denials, families, sessions, grants, audit, registrationTokens } =
-    core
-  const stores = [shortLived, singleUse, denials, families, sessions, grants, audit]
+  const { shortLived, singleUse, attempts, denials, families, sessions, grants, audit } = core
+  const stores = [shortLived, singleUse, attempts, denials, families, sessions, grants, audit]
   let total = 0
-  for (const store of [...stores, registrationTokens]) total += await store.sweep()
+  for (const store of [...stores, core.registrationTokens]) total += await store.sweep()
   return total
 }

@@ -14,6 +14,9 @@ const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\
   error: 'must be scope names separated by single spaces (RFC 6749 §3.3)',
 })
 
+/** RFC 8628 §3.4. */
+export const deviceCodeGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
 /** RFC 6749 Appendix A.1: VSCHAR. */
 export const clientIdPattern = /^[\x20-\x7E]{1,255}$/
 
@@ -71,7 +74,7 @@ export const clientMetadata = z
     redirect_uris: z.array(z.string()).max(100).default([]),
     post_logout_redirect_uris: z.array(z.string()).max(100).default([]),
     grant_types: z
-      .array(z.enum(['authorization_code', 'refresh_token', 'client_credentials']))
+      .array(z.enum(['authorization_code', 'refresh_token', 'client_credentials', deviceCodeGrant]))
       .min(1)
       .default(['authorization_code']),
     response_types: z.array(z.literal('code')).optional(),
@@ -108,8 +111,12 @@ export const clientMetadata = z
     if (usesCode && client.redirect_uris.length === 0) {
       fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
     }
-    if (client.grant_types.includes('refresh_token') && !usesCode) {
-      fault(['grant_types'], 'refresh_token needs authorization_code beside it')
+    const involvesPerson = usesCode || client.grant_types.includes(deviceCodeGrant)
+    if (client.grant_types.includes('refresh_token') && !involvesPerson) {
+      fault(
+        ['grant_types'],
+        `refresh_token needs authorization_code or ${deviceCodeGrant} beside it`,
+      )
     }
     if (isPublic && client.grant_types.includes('client_credentials')) {
       fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')

@@ -9,6 +9,14 @@ const programs: Array<[RegExp, string]> = [
 ]
 
 const systems: Array<[RegExp, string]> = [
+  [/Tizen/, 'Samsung TV'],
+  [/Web0S|webOS/, 'LG TV'],
+  [/AppleTV|tvOS/, 'Apple TV'],
+  [/Roku/, 'Roku'],
+  [/CrKey|Android TV|GoogleTV/, 'Google TV'],
+  [/\bAFT\w+/, 'Fire TV'],
+  [/PlayStation/, 'PlayStation'],
+  [/Xbox/, 'Xbox'],
   [/iPhone|iPad/, 'iOS'],
   [/Android/, 'Android'],
   [/Windows/, 'Windows'],

@@ -83,7 +83,7 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
 /** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
 async function describe(
   { tenant, accounts, clients, resources }: ConsentParts,
-  { clientId, accountId = '', redirectUri, requested }: Interaction,
+  { clientId, accountId = '', redirectUri, userCode, requested }: Interaction,
   messages: Messages,
 ): Promise<Omit<ConsentView, 'action' | 'cancel' | 'csrf'>> {
   const [account, client] = await Promise.all([
@@ -106,10 +106,11 @@ async function describe(
       ...(metadata.policy_uri === undefined ? {} : { policyUri: metadata.policy_uri }),
       ...(metadata.tos_uri === undefined ? {} : { tosUri: metadata.tos_uri }),
     },
-    redirectHost: hostOf(redirectUri),
-    localhostOnly: metadata.redirect_uris.every((uri) =>
-      isLoopbackHost(URL.parse(uri)?.hostname ?? ''),
-    ),
+    ...(redirectUri === undefined ? {} : { redirectHost: hostOf(redirectUri) }),
+    ...(userCode === undefined ? {} : { userCode }),
+    localhostOnly:
+      redirectUri !== undefined &&
+      metadata.redirect_uris.every((uri) => isLoopbackHost(URL.parse(uri)?.hostname ?? '')),
     account: { name: account.name ?? account.email, email: account.email },
     scopes: requested.scopes
       .filter((scope) => isOpenid(scope) && scope !== 'offline_access')

@@ -2,6 +2,7 @@ import type { Adapter } from 'oidc-provider'
 import { accessTokenAdapter } from './adapters/access-token.ts'
 import { authorizationCodeAdapter } from './adapters/authorization-code.ts'
 import { clientAdapter } from './adapters/client.ts'
+import { deviceCodeAdapter } from './adapters/device-code.ts'
 import { grantAdapter } from './adapters/grant.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import { refreshTokenAdapter } from './adapters/refresh-token.ts'
@@ -42,6 +43,8 @@ export function createAdapter(
         return authorizationCodeAdapter(context)
       case 'PushedAuthorizationRequest':
         return pushedRequestAdapter(context)
+      case 'DeviceCode':
+        return deviceCodeAdapter(context)
       case 'AccessToken':
       case 'ClientCredentials':
         return accessTokenAdapter(model, context, structured, access)

@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
+import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
@@ -43,6 +44,7 @@ export interface Capabilities {
   audit: Audit
   revocations: Revocations
   singleUse: SingleUse
+  attempts: Attempts
   registrationTokens: RegistrationTokens
 }
 

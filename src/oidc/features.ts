@@ -5,6 +5,7 @@ import type { OpenSigningKey } from '../signing/signing-keys.ts'
 import { ownMembers } from './adapters/client.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
+import { type DevicePages, deviceFlow } from './device-decision.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
 
@@ -16,7 +17,7 @@ interface FeatureParts {
 }
 
 /** What the features let a person see. */
-export interface FeaturePages {
+export interface FeaturePages extends DevicePages {
   logout(ctx: KoaContextWithOIDC, form: { action: string; xsrf: string }): void | Promise<void>
   signedOut(ctx: KoaContextWithOIDC): void | Promise<void>
 }
@@ -33,6 +34,7 @@ export function features(
       allowedPolicy: (_ctx, client, token) => access.mayIntrospect(client.clientId, token),
     },
     revocation: { enabled: true, allowedPolicy: ownTokensOnly },
+    deviceFlow: { ...rules.features.deviceFlow, ...deviceFlow(pages) },
     resourceIndicators: {
       enabled: true,
       defaultResource: access.defaultResource,
@@ -71,6 +73,13 @@ export function clientRules(
       pushedAuthorizationRequests: { enabled: true },
       dPoP: { enabled: true, ...(nonceSecret ? { nonceSecret } : {}) },
       clientCredentials: { enabled: true },
+      // What the device says of itself is not kept: it would prove nothing to a person.
+      deviceFlow: {
+        enabled: true,
+        charset: 'base-20',
+        mask: '****-****',
+        deviceInfo: () => ({}),
+      },
     },
   } satisfies Configuration
 }

@@ -3,16 +3,21 @@ import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
+import { hashIn } from './adapters/short-lived.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
+import { createDeviceCodes } from './device-codes.ts'
 import { rememberLocales } from './ui-locales.ts'
+import { writtenUserCode } from './user-code.ts'
 
 /** A step that an authorization request waits for, without the engine's types. */
 export interface Interaction {
   uid: string
   step: 'login' | 'consent'
   clientId: string
-  redirectUri: string
+  /** Absent for a device, which gets no redirect but its `userCode`, as it shows it. */
+  redirectUri?: string
+  userCode?: string
   /** Everything that was asked for. */
   requested: { scopes: string[]; resources: string[] }
   /** What is not allowed yet. */
@@ -42,6 +47,8 @@ export interface Interactions {
 }
 
 export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
+  const codes = createDeviceCodes(context)
+
   async function details(ctx: Context) {
     return provider.interactionDetails(ctx.req, ctx.res).catch((cause: unknown) => {
       if (cause instanceof errors.SessionNotFound) {
@@ -63,7 +70,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
   return {
     async find(ctx, uid) {
       const interaction = await details(ctx)
-      const { prompt, params, session } = interaction
+      const { prompt, params, session, deviceCode } = interaction
       rememberLocales(ctx, params['ui_locales'])
       if (interaction.uid !== uid) {
         throw new DomainError('interaction_not_found', {
@@ -77,11 +84,14 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       }
       const text = (name: string) => params[name] as string | undefined
       const loginHint = text('login_hint')
+      const redirectUri = text('redirect_uri')
+      const userCode = deviceCode && (await codes.find(hashIn(deviceCode)))?.userCode
       return {
         uid,
         step: prompt.name as Interaction['step'],
         clientId: text('client_id') as string,
-        redirectUri: text('redirect_uri') as string,
+        ...(redirectUri === undefined ? {} : { redirectUri }),
+        ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
         requested: {
           scopes: text('scope')?.split(' ') ?? [],
           resources: [params['resource'] ?? []].flat() as string[],

@@ -10,6 +10,7 @@ export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configu
     AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenTtl,
     ClientCredentials: config.accessTokenTtl,
     AuthorizationCode: config.authorizationCodeTtl,
+    DeviceCode: config.deviceCodeTtl,
     IdToken: config.idTokenTtl,
     Interaction: config.interactionTtl,
     Grant: foreverSeconds,

@@ -1,9 +1,4 @@
-import Provider, {
-  type Configuration,
-  type ErrorOut,
-  interactionPolicy,
-  type KoaContextWithOIDC,
-} from 'oidc-provider'
+import Provider, { type Configuration, interactionPolicy } from 'oidc-provider'
 import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import { derivedId } from '../secrets/handle.ts'
@@ -16,17 +11,13 @@ import type { IssuerContext } from './capabilities.ts'
 import { clientAssertionRules } from './client-assertion.ts'
 import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
+import { newDeviceCode, pollInterval } from './device-codes.ts'
 import { clientRules, type FeaturePages, features } from './features.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
-
-/** What the engine lets a person see; made by the pages, which the engine does not know. */
-export interface EnginePages extends FeaturePages {
-  error(ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): void
-}
 
 export interface ProviderParts {
   context: IssuerContext
@@ -36,7 +27,8 @@ export interface ProviderParts {
   nonceSecret: Buffer
   structured: StructuredTokens
   access: ResourceAccess
-  pages: EnginePages
+  /** What the engine lets a person see; made by the pages, which the engine does not know. */
+  pages: FeaturePages
 }
 
 /**
@@ -49,7 +41,7 @@ export function createProvider(parts: ProviderParts): Provider {
   // What the engine reads of a request about its own address was put there by us (http/edge.ts).
   provider.proxy = true
 
-  const { tenant, families, singleUse } = context
+  const { tenant, families, sealer, singleUse } = context
   authenticateBySecret(provider, context)
   applyAuthorizationPolicy(provider)
   // Every ID token names its session, so that a client can be told when it ends.
@@ -61,6 +53,10 @@ export function createProvider(parts: ProviderParts): Provider {
   // A token names its family, so that it is recognised when its row is long gone.
   Object.assign(provider.RefreshToken.prototype, {
     generateTokenId: () => families.newToken(requiredTokenRequest().familyId as string),
+  })
+  Object.assign(provider.DeviceCode.prototype, { generateTokenId: () => newDeviceCode(sealer) })
+  provider.on('device_authorization.success', (_ctx, answer) => {
+    Object.assign(answer, { interval: pollInterval })
   })
   // Hashed, as it is a stranger's text of any length.
   provider.ReplayDetection.unique = (iss, jti, exp) =>
@@ -126,8 +122,8 @@ function configuration(parts: ProviderParts): Configuration {
       customizers: {
         // RFC 9068 §2.2.1: how the person was authenticated, where there is one.
         jwt(ctx, _token, jwt) {
-          const source = ctx?.oidc.entities.AuthorizationCode ?? ctx?.oidc.entities.RefreshToken
-          const { authTime, acr, amr } = source ?? {}
+          const { AuthorizationCode, DeviceCode, RefreshToken } = ctx?.oidc.entities ?? {}
+          const { authTime, acr, amr } = AuthorizationCode ?? DeviceCode ?? RefreshToken ?? {}
           Object.assign(jwt.payload, { auth_time: authTime, acr, amr })
         },
       },
@@ -143,5 +139,6 @@ export function cookieNames(tenant: string, isHttps: boolean) {
     session: `${prefix}.session`,
     interaction: `${prefix}.interaction`,
     resume: `${prefix}.resume`,
+    device: `${prefix}.device`,
   }
 }

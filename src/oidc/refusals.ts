@@ -12,6 +12,8 @@ const refusalEvents = [
   'userinfo.error',
   'introspection.error',
   'revocation.error',
+  'device_authorization.error',
+  'device_resume.error',
   'end_session.error',
   'end_session_confirm.error',
   'end_session_success.error',
@@ -39,10 +41,14 @@ export function logRefusals(
     error: error.message,
     reason: error.error_detail ?? error.error_description,
   })
+  /** A device asks until its person has decided. */
+  const isWaiting = ({ message }: EngineError) =>
+    message === 'authorization_pending' || message === 'slow_down'
   const events: EventEmitter = provider
   for (const event of refusalEvents) {
     events.on(event, (ctx: KoaContextWithOIDC, error: EngineError) => {
-      if (!isRefusedJwt(error)) log.info(describe(ctx, error), 'request refused')
+      if (isRefusedJwt(error)) return
+      log[isWaiting(error) ? 'debug' : 'info'](describe(ctx, error), 'request refused')
     })
   }
   provider.on('server_error', (ctx, error) => {

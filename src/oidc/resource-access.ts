@@ -126,6 +126,8 @@ function reachableScopes(
  * Completes the scope of a request where the engine would leave it empty or drop a part of it.
  *
  * - client_credentials without `scope` gets every scope it may have (RFC 6749 §3.3: the documented default).
+ * - A device authorization request without one asks for what its client registered, or for `openid`; that is how
+ *   authorization-policy.ts completes any other.
  * - `offline_access` counts also without `prompt=consent`: consent is asked for it as for any scope (K-06).
  */
 function completeScope(
@@ -138,6 +140,9 @@ function completeScope(
   if (params['grant_type'] === 'client_credentials' && params['scope'] === undefined) {
     if (reachable.size > 0) params['scope'] = [...reachable].join(' ')
     return
+  }
+  if (route === 'device_authorization') {
+    params['scope'] ??= client['registered_scope'] ?? 'openid'
   }
   const isAsking = route === 'authorization' || route === 'pushed_authorization_request'
   if (!isAsking || client.clientId === accountClientId) return

@@ -8,4 +8,6 @@ export const routes = {
   introspection: '/introspect',
   revocation: '/revoke',
   end_session: '/logout',
+  device_authorization: '/device_authorization',
+  code_verification: '/device',
 }

@@ -31,6 +31,8 @@ import type { Tenants } from '../tenants/tenants.ts'
  * |------------------------------|---------|----------|--------|--------|----------------|---------|
  * | sign-in, session written     | s       | ×        |        |        | × those dropped| ×       |
  * | code redeemed                |         | s        | s      | s      | × new          |         |
+ * | device allowed               | s       | s        |        |        |                |         |
+ * | device code redeemed         | s       | s        | s      | s      | × new          |         |
  * | refresh                      |         |          |        |        | × its own      |         |
  * | log-out                      |         | ×        |        |        | ×              | ×       |
  * | account: any of the above    | ×       | ×        | ×      |        | ×              | ×       |

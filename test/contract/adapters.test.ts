@@ -1,7 +1,9 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import type { AdapterPayload } from 'oidc-provider'
-import { newHandle } from '../../src/secrets/handle.ts'
+import { deviceReference } from '../../src/oidc/adapters/device-code.ts'
+import { newDeviceCode } from '../../src/oidc/device-codes.ts'
+import { hashOf, newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
@@ -13,7 +15,6 @@ const shortLived = [
   'Interaction',
   'AccessToken',
   'ClientCredentials',
-  'DeviceCode',
   'BackchannelAuthenticationRequest',
   'PushedAuthorizationRequest',
   'PreAuthorizedCode',
@@ -21,7 +22,6 @@ const shortLived = [
 ]
 const registration = ['InitialAccessToken', 'RegistrationAccessToken']
 const consumable = [
-  'DeviceCode',
   'BackchannelAuthenticationRequest',
   'PushedAuthorizationRequest',
   'PreAuthorizedCode',
@@ -146,23 +146,29 @@ onEachStorage('adapters of the engine', (kind) => {
   }
 
   it('do not consume what vanished: it could come back unspent', async () => {
-    const error = await errorOf(one.adapter('DeviceCode').consume(handle()))
+    const error = await errorOf(one.adapter('PushedAuthorizationRequest').consume(handle()))
     expect(error).to.have.property('error', 'invalid_grant')
   })
 
-  it('do not take the hash of a handle for the handle', async () => {
-    const id = handle()
-    const payload = { ...payloadOf('DeviceCode', id), userCode: 'BCDF-GHJK' }
+  it('know a device code by its hash in the steps of its person, never at the token endpoint (C3)', async () => {
+    const id = newDeviceCode(nodes.a.sealer)
+    const reference = deviceReference(hashOf(id))
+    const payload = { ...payloadOf('DeviceCode', id), userCode: 'BCDFGHJK' }
     await one.adapter('DeviceCode').upsert(id, payload, 60)
-    const found = await two.adapter('DeviceCode').findByUserCode('BCDF-GHJK')
-    const reference = found?.jti as string
-    expect(found?.userCode).to.equal('BCDF-GHJK')
-    expect(reference).to.not.equal(id)
-    expect(await two.adapter('DeviceCode').find(reference)).to.equal(undefined)
-    expect(await two.adapter('DeviceCode').findByUserCode('XXXX-XXXX')).to.equal(undefined)
+    expect((await two.adapter('DeviceCode').find(reference))?.userCode).to.equal('BCDFGHJK')
+    expect(await two.adapter('DeviceCode').find(id), 'elsewhere nobody has the handle').to.equal(
+      undefined,
+    )
+  })
 
-    await two.adapter('DeviceCode').upsert(reference, { ...payload, accountId: 'approved' }, 60)
-    expect((await one.adapter('DeviceCode').find(id))?.accountId).to.equal('approved')
+  it('give no user code to two devices at once', async () => {
+    const ask = () => {
+      const id = newDeviceCode(nodes.a.sealer)
+      const payload = { ...payloadOf('DeviceCode', id), userCode: 'ZZZZZZZZ' }
+      return one.adapter('DeviceCode').upsert(id, payload, 60)
+    }
+    await ask()
+    expect(await errorOf(ask())).to.have.property('error', 'temporarily_unavailable')
   })
 
   it('hand an interaction back with its address, stored without it and the cookie', async () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -63,7 +64,13 @@ onEachStorage('metadata, keys and CORS', (kind) => {
   it('names what there is: code, S256, iss; no implicit, hybrid or password (ASVS 10.4.4, 10.6.1, P-010, P-011)', async () => {
     expect(await read('/.well-known/openid-configuration')).to.deep.include({
       response_types_supported: ['code'],
-      grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+      grant_types_supported: [
+        'authorization_code',
+        'refresh_token',
+        'client_credentials',
+        deviceCodeGrant,
+      ],
+      device_authorization_endpoint: `${server.issuer}/device_authorization`,
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
       token_endpoint_auth_methods_supported: [

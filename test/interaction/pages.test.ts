@@ -212,7 +212,7 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
     const codes = parse(consentPage(context, view))
       .querySelectorAll('.kt-facts code')
       .map((code) => code.textContent)
-    expect(codes).to.deep.equal(['harbour.example', 'app.harbour.example:8443'])
+    expect(codes).to.deep.equal(['harbour.example', 'app.harbour.example:8443', 'plain'])
   })
 
   it('says offline access once, and otherwise when the access ends', () => {

@@ -23,6 +23,6 @@ export async function bareEngine(core: Core, tenant: string): Promise<Provider> 
     nonceSecret: await core.sharedSecrets.get(tenant, 'dpop'),
     structured: createStructuredTokens(context, keys),
     access: createResourceAccess(context),
-    pages: { error: unseen, logout: unseen, signedOut: unseen },
+    pages: { error: unseen, device: unseen, logout: unseen, signedOut: unseen },
   })
 }

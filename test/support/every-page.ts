@@ -1,5 +1,10 @@
 import { accountPage } from '../../src/interaction/pages/account.ts'
 import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
+import {
+  confirmDevicePage,
+  deviceResultPage,
+  enterCodePage,
+} from '../../src/interaction/pages/device.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
 import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
@@ -14,6 +19,7 @@ export function consentView(text: string): ConsentView {
     cancel: { action: '/cancel' },
     client: { name: text, uri: text, clientId: text, policyUri: text, tosUri: text },
     redirectHost: text,
+    userCode: text,
     localhostOnly: true,
     unverified: true,
     account: { name: text, email: text },
@@ -38,6 +44,14 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
     'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),
+    'enter-code': enterCodePage(context, {
+      ...{ action: text, csrf: text, userCode: text, error: 'too_many' },
+      signIn: { href: text },
+    }),
+    'confirm-device': confirmDevicePage(context, {
+      ...{ action: text, csrf: text, clientName: text, userCode: text },
+    }),
+    'device-over': deviceResultPage(context, { outcome: 'over', again: { href: text } }),
     error: errorPage(context, { status: 400, title: text, ...failure }),
     account: accountPage(context, {
       account,

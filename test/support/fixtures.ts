@@ -1,3 +1,4 @@
+import { deviceCodeGrant } from '../../src/clients/client.ts'
 import type { Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { remember } from './witness.ts'
@@ -34,6 +35,14 @@ export const spa = {
   token_endpoint_auth_method: 'none',
 }
 
+/** A device without a browser: a television. */
+export const tv = {
+  client_id: 'tv',
+  client_name: 'Example television',
+  grant_types: [deviceCodeGrant, 'refresh_token'],
+  token_endpoint_auth_method: 'none',
+}
+
 /** A machine. */
 export const machine = {
   client_id: 'machine',
@@ -58,7 +67,8 @@ export async function furnish({ core }: { core: Core }, tenant = defaultTenant):
     scopes: ['orders:read', 'orders:write'],
     introspection_clients: [ordersApi.client_id],
   })
-  for (const client of [web, spa, machine, ordersApi]) await core.clients.declare(tenant, client)
+  for (const client of [web, spa, tv, machine, ordersApi])
+    await core.clients.declare(tenant, client)
   await core.accounts.declare(tenant, { ...alice, emailVerified: true })
 }
 

@@ -5,7 +5,15 @@ import type { Database } from '../../src/storage/database.ts'
 /** What this process' servers handed out and must not keep: codes, tokens, cookies. */
 const handedOut = new Set<string>()
 
-const tokens = ['access_token', 'refresh_token', 'id_token', 'code', 'request_uri'] as const
+const tokens = [
+  'access_token',
+  'refresh_token',
+  'id_token',
+  'code',
+  'request_uri',
+  'device_code',
+  'user_code',
+] as const
 
 const pushed = 'urn:ietf:params:oauth:request_uri:'
 
@@ -27,6 +35,10 @@ function watchAnswers(): void {
         const value = parsed[name]
         // What counts of a request_uri is what follows the common part.
         if (typeof value === 'string') handedOut.add(value.replace(pushed, ''))
+      }
+      // A person may type it without its dash.
+      if (typeof parsed['user_code'] === 'string') {
+        handedOut.add(parsed['user_code'].replace('-', ''))
       }
     }
     return Reflect.apply(end, this, given) as ServerResponse

@@ -19,8 +19,10 @@ export type ConsentView = {
     policyUri?: string
     tosUri?: string
   }
-  /** The host the answer goes to, as the redirect URI has it. */
-  redirectHost: string
+  /** The host the answer goes to, as the redirect URI has it; none for a device. */
+  redirectHost?: string
+  /** What the device shows that asks (RFC 8628 §5.4, P-034). */
+  userCode?: string
   /** Whether the client has loopback redirect URIs only. */
   localhostOnly: boolean
   /** Whether the client registered itself. */
@@ -103,7 +105,14 @@ function provenance({ consent }: Messages, view: ConsentView): Html {
   return facts([
     [consent.application, html`<code>${safeUrl(clientId)?.host ?? clientId}</code>`],
     [consent.website, website && linkOut(website, website.host, consent.newTab)],
-    [consent.returnsTo, html`<code id="redirect-host">${view.redirectHost}</code>`],
+    [
+      consent.returnsTo,
+      view.redirectHost !== undefined && html`<code id="redirect-host">${view.redirectHost}</code>`,
+    ],
+    [
+      consent.deviceCode,
+      view.userCode !== undefined && html`<code id="user-code">${view.userCode}</code>`,
+    ],
   ])
 }
 

@@ -46,6 +46,7 @@ export const de: Messages = {
     application: 'Anwendung',
     website: 'Website',
     returnsTo: 'Schickt Sie zurück zu',
+    deviceCode: 'Code auf Ihrem Gerät',
     policy: 'Datenschutzerklärung',
     terms: 'Nutzungsbedingungen',
     newTab: '(öffnet sich in einem neuen Tab)',
@@ -90,6 +91,44 @@ export const de: Messages = {
     done: 'Ihre Sitzung ist beendet. Schließen Sie an einem gemeinsam genutzten Gerät auch den Browser.',
     returnTo: (client) => html`Sie können jetzt zu ${client} zurückkehren.`,
     again: 'Wieder anmelden',
+  },
+  device: {
+    title: 'Gerät verbinden',
+    lead: 'Geben Sie den Code ein, den Ihr Gerät anzeigt.',
+    code: 'Code',
+    hint: 'Acht Buchstaben, zum Beispiel BCDF-GHJK. Großschreibung und Bindestrich spielen keine Rolle.',
+    submit: 'Weiter',
+    signInFirst: 'Anmelden',
+    errors: {
+      invalid:
+        'Dieser Code ist nicht gültig. Vergleichen Sie ihn mit Ihrem Gerät; wenn er abgelaufen ist, kann Ihr Gerät einen neuen anzeigen.',
+      missing: 'Geben Sie den Code ein, den Ihr Gerät anzeigt.',
+      too_many:
+        'Zu viele falsche Codes wurden eingegeben. Warten Sie zehn Minuten; oder melden Sie sich zuerst an, kommen Sie dann zurück und geben Sie den Code ein.',
+    },
+    confirmTitle: 'Ist das Ihr Gerät?',
+    confirmHeading: (client) => html`${client} mit Ihrem Konto verbinden?`,
+    compare: 'Ihr Gerät muss genau diesen Code anzeigen',
+    warning:
+      'Fahren Sie nur fort, wenn Sie das selbst auf einem Gerät begonnen haben, das Sie vor sich haben. Wenn Ihnen ' +
+      'jemand diesen Code oder einen Link damit geschickt hat, lehnen Sie ab: Er käme sonst in Ihr Konto.',
+    proceed: 'Weiter',
+    deny: 'Ablehnen',
+    outcomes: {
+      allowed: {
+        title: 'Ihr Gerät ist verbunden',
+        text: 'Es macht in ein paar Sekunden von selbst weiter. Sie können diese Seite schließen.',
+      },
+      denied: {
+        title: 'Das Gerät wurde abgelehnt',
+        text: 'Es bekommt keinen Zugriff auf Ihr Konto. Sie können diese Seite schließen.',
+      },
+      over: {
+        title: 'Dieser Code gilt nicht mehr',
+        text: 'Er ist abgelaufen oder wurde schon verwendet. Beginnen Sie auf Ihrem Gerät von vorn; es zeigt dann einen neuen Code an.',
+      },
+    },
+    again: 'Anderen Code eingeben',
   },
   handover: {
     title: 'Gleich geschafft',

@@ -45,6 +45,7 @@ export const en: Messages = {
     application: 'Application',
     website: 'Website',
     returnsTo: 'Sends you back to',
+    deviceCode: 'Code on your device',
     policy: 'Privacy policy',
     terms: 'Terms of service',
     newTab: '(opens in a new tab)',
@@ -89,6 +90,44 @@ export const en: Messages = {
     done: 'Your session has ended. On a shared computer, close the browser as well.',
     returnTo: (client) => html`You can go back to ${client} now.`,
     again: 'Sign in again',
+  },
+  device: {
+    title: 'Connect a device',
+    lead: 'Enter the code that your device shows.',
+    code: 'Code',
+    hint: 'Eight letters, such as BCDF-GHJK. Capitals and the dash do not matter.',
+    submit: 'Continue',
+    signInFirst: 'Sign in',
+    errors: {
+      invalid:
+        'This code is not valid. Compare it with your device; if it has expired, your device can show a new one.',
+      missing: 'Enter the code that your device shows.',
+      too_many:
+        'Too many wrong codes were entered. Wait ten minutes; or sign in first, then come back and enter the code.',
+    },
+    confirmTitle: 'Is this your device?',
+    confirmHeading: (client) => html`Connect ${client} to your account?`,
+    compare: 'Your device must show exactly this code',
+    warning:
+      'Only continue if you started this on a device you have in front of you. If somebody sent you this code, or a ' +
+      'link with it, deny: they would get into your account.',
+    proceed: 'Continue',
+    deny: 'Deny',
+    outcomes: {
+      allowed: {
+        title: 'Your device is connected',
+        text: 'It goes on by itself in a few seconds. You can close this page.',
+      },
+      denied: {
+        title: 'The device was denied',
+        text: 'It gets no access to your account. You can close this page.',
+      },
+      over: {
+        title: 'This code is no longer valid',
+        text: 'It has expired or was used already. Start again on your device, which then shows a new code.',
+      },
+    },
+    again: 'Enter another code',
   },
   handover: {
     title: 'Almost there',

@@ -43,6 +43,7 @@ export type Messages = {
     application: string
     website: string
     returnsTo: string
+    deviceCode: string
     policy: string
     terms: string
     newTab: string
@@ -72,6 +73,23 @@ export type Messages = {
     doneTitle: string
     done: string
     returnTo: Phrase
+    again: string
+  }
+  device: {
+    title: string
+    lead: string
+    code: string
+    hint: string
+    submit: string
+    signInFirst: string
+    errors: Record<'invalid' | 'missing' | 'too_many', string>
+    confirmTitle: string
+    confirmHeading: Phrase
+    compare: string
+    warning: string
+    proceed: string
+    deny: string
+    outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
     again: string
   }
   /** What a browser without script shows between us and a client. */

@@ -7,7 +7,7 @@ import { invalidGrant } from '../token-request.ts'
 const clockTolerance = 15
 
 /** Marks an id that is the hash of a handle: for records that were found by another member. */
-const byHash = 'sha256:'
+export const byHash = 'sha256:'
 
 /** The hash of a handle, which may be given by its hash. */
 export function hashIn(id: string): string {
@@ -15,18 +15,13 @@ export function hashIn(id: string): string {
 }
 
 /**
- * Codes, device codes, interactions, opaque access tokens and the like: the payload is short-lived and may vanish;
+ * Codes, interactions, opaque access tokens and the like: the payload is short-lived and may vanish;
  * that it was used is a row in Postgres (architecture §4). Neither holds the handle.
  */
 export function shortLivedAdapter(model: string, context: IssuerContext): Adapter {
-  const { tenant, shortLived, singleUse, sealer } = context
+  const { tenant, shortLived, singleUse } = context
   const keyOf = (id: string) => ({ tenant, model, id: hashIn(id) })
   const spentKey = (id: string) => ({ tenant, kind: model, key: hashIn(id) })
-  const userCodeKey = (code: string) => ({
-    tenant,
-    model: `${model}.user_code`,
-    id: sealer.mac('user-code', code),
-  })
 
   async function load(id: string): Promise<AdapterPayload | undefined> {
     const stored = (await shortLived.get(keyOf(id))) as AdapterPayload | undefined
@@ -41,18 +36,11 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
 
   return {
     async upsert(id, { jti: _jti, consumed: _consumed, ...payload }, expiresIn) {
-      const ttl = (expiresIn ?? 0) + clockTolerance
-      await shortLived.put(keyOf(id), stripped(payload, id), ttl)
-      if (payload.userCode) {
-        await shortLived.put(userCodeKey(payload.userCode), hashIn(id), ttl)
-      }
+      await shortLived.put(keyOf(id), stripped(payload, id), (expiresIn ?? 0) + clockTolerance)
     },
     // A caller must not be able to present a hash in place of the handle.
     find: async (id) => (id.startsWith(byHash) ? undefined : load(id)),
-    async findByUserCode(userCode) {
-      const id = (await shortLived.get(userCodeKey(userCode))) as string | undefined
-      return id === undefined ? undefined : load(byHash + id)
-    },
+    findByUserCode: async () => undefined,
     findByUid: async () => undefined,
     async consume(id) {
       const stored = await load(id)

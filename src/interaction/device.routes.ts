@@ -1,0 +1,185 @@
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Attempts, Budget } from '../attempts/attempts.ts'
+import { networkOf } from '../attempts/network.ts'
+import { DomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { Log } from '../log.ts'
+import type { BrowserSession } from '../oidc/browser-session.ts'
+import type { DeviceOutcome } from '../oidc/device-decision.ts'
+import type { DeviceVerification, WaitingDevice } from '../oidc/device-verification.ts'
+import { userCodeIn, writtenUserCode } from '../oidc/user-code.ts'
+import { newHandle } from '../secrets/handle.ts'
+import {
+  confirmDevicePage,
+  deviceResultPage,
+  type EnterCodeView,
+  enterCodePage,
+} from './pages/device.ts'
+import { ownAddress, type PageContext } from './pages/layout.ts'
+
+export interface DeviceParts {
+  tenant: string
+  basePath: string
+  config: Config
+  log: Log
+  attempts: Attempts
+  csrf: Csrf
+  devices: DeviceVerification
+  session: BrowserSession
+  /** What the forms of a browser are bound to before anybody has signed in. */
+  deviceCookie: { name: string; secure: boolean }
+  pageContext(ctx: Context): PageContext
+}
+
+export const deviceMethods = {
+  '/device': ['GET', 'HEAD', 'POST'],
+  '/device/confirm': ['GET', 'HEAD', 'POST'],
+  '/device/:uid': ['GET', 'HEAD'],
+}
+
+/** Seconds in which so many wrong codes are taken. */
+const window = 600
+const mostPerNetwork = 20
+const mostOfAll = 200
+const mostPerAccount = 10
+
+/**
+ * Who may still try. Strangers share what they have, so that many networks are no way round the limit; whoever has
+ * signed in has tries of his own, so that strangers cannot use up his (RFC 8628 §5.1, security class C9).
+ */
+function budgetsOf(address: string, accountId: string | undefined): Budget[] {
+  const budget = (subject: string, limit: number) => ({ kind: 'user_code', subject, limit, window })
+  if (accountId !== undefined) return [budget(`account ${accountId}`, mostPerAccount)]
+  return [budget(`network ${networkOf(address)}`, mostPerNetwork), budget('everybody', mostOfAll)]
+}
+
+/** The last page of a device's person. */
+export function showOutcome(ctx: Context, context: PageContext, outcome: DeviceOutcome): void {
+  ctx.status = outcome === 'over' ? 400 : 200
+  ctx.type = 'html'
+  ctx.body = deviceResultPage(context, {
+    outcome,
+    again: { href: ownAddress(context, '/device') },
+  })
+}
+
+/**
+ * What a person does with the code that a device shows. The second step needs a token that only the page of a right
+ * code carries, so that neither a link nor another site can skip it.
+ *
+ * | state   | event                                | next                                 |
+ * |---------|--------------------------------------|--------------------------------------|
+ * | enter   | missing, wrong, over, no tries left  | enter, with the reason               |
+ * | enter   | right                                | confirm                              |
+ * | confirm | decided or over meanwhile            | over                                 |
+ * | confirm | deny                                 | denied                               |
+ * | confirm | continue                             | the engine: sign-in, consent, allowed |
+ */
+export function deviceRoutes(parts: DeviceParts): Middleware {
+  const { tenant, basePath, config, log, attempts, csrf, devices, session, deviceCookie } = parts
+  const router = new Router()
+  const { name: cookieName, secure } = deviceCookie
+
+  function browserOf(ctx: Context): string {
+    const browser = ctx.cookies.get(cookieName, { signed: true })
+    if (!browser) throw new DomainError('csrf_failed', { detail: { check: 'cookie' } })
+    return browser
+  }
+  const entering = (browser: string) => `device ${browser}`
+  const confirming = (browser: string, code: string) => `device ${browser} ${code}`
+
+  function showEnter(
+    ctx: Context,
+    browser: string,
+    status: number,
+    view: Pick<EnterCodeView, 'error' | 'userCode'>,
+  ): void {
+    ctx.status = status
+    if (status === 429) ctx.set('Retry-After', String(window))
+    ctx.type = 'html'
+    const context = parts.pageContext(ctx)
+    ctx.body = enterCodePage(context, {
+      action: ownAddress(context, '/device'),
+      csrf: csrf.token(entering(browser)),
+      signIn: { href: ownAddress(context, '/account') },
+      ...view,
+    })
+  }
+
+  /** Takes the tries before it looks; gives them back unless the code is wrong. */
+  async function guess(ctx: Context, code: string): Promise<WaitingDevice | 'wrong' | 'too_many'> {
+    const budgets = budgetsOf(ctx.ip, (await session.find(ctx))?.account.id)
+    if (!(await attempts.take(tenant, budgets))) return 'too_many'
+    let isWrong = false
+    try {
+      const device = await devices.find(code)
+      isWrong = device === undefined
+      return device ?? 'wrong'
+    } finally {
+      if (!isWrong) await attempts.giveBack(tenant, budgets)
+    }
+  }
+
+  router.get('/device', (ctx) => {
+    const known = ctx.cookies.get(cookieName, { signed: true })
+    const browser = known || newHandle()
+    if (!known) {
+      const options = { httpOnly: true, sameSite: 'lax', signed: true, secure } as const
+      ctx.cookies.set(cookieName, browser, { ...options, path: `${basePath}/device` })
+    }
+    const { user_code: given } = ctx.query
+    const code = typeof given === 'string' ? userCodeIn(given) : undefined
+    showEnter(ctx, browser, 200, code === undefined ? {} : { userCode: writtenUserCode(code) })
+  })
+
+  router.post('/device', async (ctx) => {
+    const browser = browserOf(ctx)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, entering(browser), form['csrf'])
+    const { user_code: typed = '' } = form
+    if (typed.trim() === '') return showEnter(ctx, browser, 400, { error: 'missing' })
+    const code = userCodeIn(typed)
+    const device = code === undefined ? 'wrong' : await guess(ctx, code)
+    if (code === undefined || typeof device === 'string') {
+      log.info({ request_id: requestIdOf(ctx), ip: ctx.ip, reason: device }, 'user code refused')
+      if (device === 'too_many') return showEnter(ctx, browser, 429, { error: 'too_many' })
+      return showEnter(ctx, browser, 400, { error: 'invalid' })
+    }
+    ctx.type = 'html'
+    const context = parts.pageContext(ctx)
+    ctx.body = confirmDevicePage(context, {
+      action: ownAddress(context, '/device/confirm'),
+      csrf: csrf.token(confirming(browser, code)),
+      clientName: device.clientName,
+      userCode: writtenUserCode(code),
+    })
+  })
+
+  router.post('/device/confirm', async (ctx) => {
+    const browser = browserOf(ctx)
+    const form = await readForm(ctx, config.bodyLimit)
+    const code = userCodeIn(form['user_code'] ?? '') ?? ''
+    csrf.check(ctx, confirming(browser, code), form['csrf'])
+    const device = await devices.find(code)
+    if (device && form['decision'] === 'continue') {
+      const path = await devices.begin(ctx, device.id)
+      if (path !== undefined) {
+        ctx.status = 303
+        return ctx.redirect(path)
+      }
+    }
+    const isDenied = device && form['decision'] !== 'continue' && (await devices.deny(device.id))
+    return showOutcome(ctx, parts.pageContext(ctx), isDenied ? 'denied' : 'over')
+  })
+
+  // The address of a form that came back, typed or bookmarked.
+  router.get('/device/confirm', (ctx) => {
+    ctx.status = 303
+    ctx.redirect(`${basePath}/device`)
+  })
+  return router.routes() as Middleware
+}

@@ -1,0 +1,149 @@
+import { type AdapterPayload, errors } from 'oidc-provider'
+import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { IssuerContext } from './capabilities.ts'
+
+/** A device code as it is stored: the engine's payload, and when the person decided, in milliseconds. */
+export type DeviceCodePayload = AdapterPayload & { decidedAt?: number }
+
+/**
+ * Device codes (RFC 8628). What was asked and what was decided is short-lived and may vanish: then the device starts
+ * over. What counts once is in Postgres, each a claim whose primary key says who was first:
+ *
+ * | claim            | made when                            | so that                                          |
+ * |------------------|--------------------------------------|--------------------------------------------------|
+ * | `UserCode`       | a code is given out                  | no two devices show the same                     |
+ * | `DeviceDecision` | a person allows or denies            | one decides, and nothing that comes back changes it |
+ * | `DeviceCode`     | the device gets its tokens, with them | it gets them once                               |
+ *
+ * The device code is known by its SHA-256, the user code by an HMAC; to be shown to its person again it is sealed.
+ */
+export interface DeviceCodes {
+  /** Keeps a new code. @throws errors.TemporarilyUnavailable when its user code is in use */
+  create(handle: string, payload: AdapterPayload): Promise<void>
+  /** @param hash of the device code */
+  find(hash: string): Promise<DeviceCodePayload | undefined>
+  /** One that waits for its person. @returns the hash of the device code */
+  waitingFor(userCode: string): Promise<{ hash: string; payload: DeviceCodePayload } | undefined>
+  /**
+   * Keeps what the person decided: `accountId` and what comes with it, or `error`.
+   * @returns false when somebody else decided first, or who allows it was signed out meanwhile
+   */
+  decide(hash: string, payload: AdapterPayload): Promise<boolean>
+  /** Counts that the device asked while nobody has decided. @returns whether it asked too soon */
+  poll(hash: string, payload: DeviceCodePayload): Promise<boolean>
+}
+
+/** Seconds between two questions of a device (RFC 8628 §3.2), and what each hasty one adds (§3.5). */
+export const pollInterval = 5
+const pollPenalty = 5
+/** Milliseconds by which a question may be early: a timer that rounds down, two clocks. */
+const pollTolerance = 500
+
+/** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
+const clockTolerance = 15
+
+const handleLength = 43
+const macOf = (sealer: Sealer, handle: string) => sealer.mac('device-code', handle).slice(0, 22)
+
+/** A device code: 256 random bits and a MAC, so that one of ours is told from an invention when it is gone. */
+export function newDeviceCode(sealer: Sealer): string {
+  const handle = newHandle()
+  return handle + macOf(sealer, handle)
+}
+
+export function isDeviceCode(sealer: Sealer, code: string): boolean {
+  const handle = code.slice(0, handleLength)
+  return equalInConstantTime(code.slice(handleLength), macOf(sealer, handle))
+}
+
+export function createDeviceCodes(context: IssuerContext): DeviceCodes {
+  const { tenant, shortLived, singleUse, sealer, clock, database, accounts, sessions, log } =
+    context
+  const key = (hash: string) => ({ tenant, model: 'DeviceCode', id: hash })
+  const pollKey = (hash: string) => ({ tenant, model: 'DeviceCode.poll', id: hash })
+  const userCodeKey = (mac: string) => ({ tenant, model: 'DeviceCode.user_code', id: mac })
+  const sealedFor = (hash: string) => `user-code:${tenant}:${hash}`
+  const macOfUserCode = (userCode: string) => sealer.mac('user-code', userCode)
+
+  const lastMoment = ({ exp = 0 }: AdapterPayload) => exp + clockTolerance
+  const ttl = (payload: AdapterPayload) => Math.max(1, lastMoment(payload) - clock.seconds())
+  const isOver = ({ exp = 0 }: AdapterPayload) => exp <= clock.seconds()
+
+  async function put(hash: string, payload: DeviceCodePayload): Promise<void> {
+    const { jti: _jti, consumed: _consumed, inFlight: _inFlight, userCode = '', ...rest } = payload
+    const stored = { ...rest, userCode: sealer.seal(sealedFor(hash), userCode) }
+    await shortLived.put(key(hash), stored, ttl(payload))
+  }
+
+  async function find(hash: string): Promise<DeviceCodePayload | undefined> {
+    const stored = (await shortLived.get(key(hash))) as DeviceCodePayload | undefined
+    return (
+      stored && { ...stored, userCode: sealer.open(sealedFor(hash), stored.userCode as string) }
+    )
+  }
+
+  function claim(kind: string, subject: string, payload: AdapterPayload): Promise<boolean> {
+    return singleUse.spend({ tenant, kind, key: subject }, lastMoment(payload) * 1000)
+  }
+
+  return {
+    find,
+
+    async create(handle, payload) {
+      const hash = hashOf(handle)
+      const mac = macOfUserCode(payload.userCode as string)
+      if (!(await claim('UserCode', mac, payload))) {
+        throw new errors.TemporarilyUnavailable('try again', 'the user code is in use')
+      }
+      await put(hash, payload)
+      await shortLived.put(userCodeKey(mac), hash, ttl(payload))
+    },
+
+    async waitingFor(userCode) {
+      const hash = (await shortLived.get(userCodeKey(macOfUserCode(userCode)))) as
+        | string
+        | undefined
+      const payload = hash === undefined ? undefined : await find(hash)
+      if (hash === undefined || !payload || isOver(payload)) return undefined
+      const isDecided = payload.accountId !== undefined || payload.error !== undefined
+      if (isDecided || !equalInConstantTime(payload.userCode as string, userCode)) return undefined
+      return { hash, payload }
+    },
+
+    async decide(hash, payload) {
+      const { accountId, sessionUid, clientId } = payload
+      const decidedAt = clock.now()
+      const first = await database.transaction(async () => {
+        if (accountId !== undefined) {
+          // In the order in which revocations lock; who revokes later finds the session that this hangs from.
+          if (!(await accounts.holdSignIn(tenant, accountId, decidedAt))) return false
+          if (!(await sessions.hold(tenant, sessionUid as string))) return false
+        }
+        return claim('DeviceDecision', hash, payload)
+      })
+      if (!first) return false
+      await put(hash, { ...payload, decidedAt })
+      const allowed = accountId !== undefined
+      log.info({ tenant, client_id: clientId, account: accountId, allowed }, 'device decided')
+      return true
+    },
+
+    async poll(hash, payload) {
+      const now = clock.now()
+      const last = (await shortLived.get(pollKey(hash))) as Poll | undefined
+      const interval = last?.interval ?? pollInterval
+      const tooSoon = last !== undefined && now - last.at < interval * 1000 - pollTolerance
+      const next: Poll = { at: now, interval: tooSoon ? interval + pollPenalty : interval }
+      await shortLived.put(pollKey(hash), next, ttl(payload))
+      return tooSoon
+    },
+  }
+}
+
+interface Poll {
+  /** Milliseconds since the epoch. */
+  at: number
+  /** Seconds. */
+  interval: number
+}

@@ -1,0 +1,240 @@
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { allowDevice, askFor, startDevice } from '../support/devices.ts'
+import { api, furnish, furnishOpaque, machine, opaque, tv, web } from '../support/fixtures.ts'
+import { forgetShortLived } from '../support/forget.ts'
+import {
+  expectRefusal,
+  introspect,
+  post,
+  refresh,
+  type Tokens,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+/** A confidential device, so that it may introspect what it got. */
+const kiosk = {
+  client_id: 'kiosk',
+  client_name: 'Example kiosk',
+  client_secret: 'the-secret-of-the-example-kiosk',
+  grant_types: tv.grant_types,
+}
+
+onEachStorage('device authorization (RFC 8628)', (kind) => {
+  let server: TestServer
+  beforeEach(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await server.core.clients.declare('default', kiosk)
+  })
+  afterEach(async () => {
+    backToPresent()
+    await server?.stop()
+  })
+
+  const inactive = { active: false }
+  const active = async (token: string | undefined) =>
+    (await introspect(server, kiosk, token))['active']
+
+  async function allowed(fields?: Record<string, string>): Promise<{ device_code: string }> {
+    const device = await startDevice(server, fields, kiosk)
+    await allowDevice(server, device)
+    return device
+  }
+
+  it('answers as §3.2 wants it: two codes, two addresses, life and interval', async () => {
+    const device = await startDevice(server)
+    expect(device).to.deep.equal({
+      device_code: device.device_code,
+      user_code: device.user_code,
+      verification_uri: `${server.issuer}/device`,
+      verification_uri_complete: `${server.issuer}/device?user_code=${device.user_code}`,
+      expires_in: 600,
+      interval: 5,
+    })
+    expect(device.device_code).to.match(/^[\w-]{65}$/)
+    expect(device.user_code).to.match(/^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/)
+  })
+
+  it('gives a device its tokens when its person has allowed it, and they rotate as any (P-033)', async () => {
+    const device = await startDevice(server)
+    expectRefusal(await askFor(server, device), 400, 'authorization_pending')
+    await allowDevice(server, device)
+    const tokens = tokensIn(await askFor(server, device))
+    const { auth_time, amr, fid, sub } = decodeJwt(tokens.access_token)
+    expect({ auth_time: typeof auth_time, amr, fid: typeof fid }).to.deep.equal({
+      ...{ auth_time: 'number', amr: ['pwd'], fid: 'string' },
+    })
+    expect(decodeJwt(tokens.id_token as string)).to.include({ sub, aud: tv.client_id })
+    expect((await userinfo(server, tokens.access_token)).status).to.equal(200)
+    const second = tokensIn(await refresh(server, tv, tokens))
+    expect(second.refresh_token).not.to.equal(tokens.refresh_token)
+  })
+
+  it('asks for what the client registered, or for openid, when no scope is named (K-01)', async () => {
+    const device = await startDevice(server, {})
+    await allowDevice(server, device)
+    expect(tokensIn(await askFor(server, device)).scope).to.equal('openid')
+    const registered = { ...tv, client_id: 'tv-2', scope: 'openid orders:read offline_access' }
+    await server.core.clients.declare('default', registered)
+    const other = await startDevice(server, { resource: api }, registered)
+    await allowDevice(server, other)
+    expect(tokensIn(await askFor(server, other, registered)).scope).to.equal('orders:read')
+  })
+
+  it('lets a session end what came without offline_access, and not what came with it', async () => {
+    const [bound, free] = [
+      await startDevice(server, { scope: 'openid' }, kiosk),
+      await startDevice(server, { scope: 'openid offline_access' }),
+    ]
+    const agent = await allowDevice(server, bound)
+    await allowDevice(server, free, agent)
+    const ends = tokensIn(await askFor(server, bound, kiosk))
+    const stays = tokensIn(await askFor(server, free))
+    await agent.submit(await agent.get(`${server.issuer}/account`))
+    expectRefusal(await refresh(server, kiosk, ends), 400, 'invalid_grant')
+    tokensIn(await refresh(server, tv, stays))
+  })
+
+  it('names the device in the list of families', async () => {
+    const device = await startDevice(server)
+    await allowDevice(server, device)
+    const agent = 'Mozilla/5.0 (SMART-TV; LINUX; Tizen 6.0) AppleWebKit/537.36 TV Safari/537.36'
+    tokensIn(await askFor(server, device, tv, { 'user-agent': agent }))
+    const [family] = await server.core.families.list('default', { clientId: tv.client_id })
+    expect(family?.device).to.equal('Safari on Samsung TV')
+    expect(family?.endsWithSession).to.equal(false)
+  })
+
+  describe('polling', () => {
+    it('too soon slows down, by five seconds each time, and tells a patient device to wait (§3.5)', async () => {
+      const device = await startDevice(server)
+      const wait = async (seconds: number, answer: string) => {
+        travel(seconds)
+        expectRefusal(await askFor(server, device), 400, answer)
+      }
+      await wait(0, 'authorization_pending')
+      await wait(4, 'slow_down')
+      await wait(6, 'slow_down')
+      await wait(15, 'authorization_pending')
+      await wait(14, 'slow_down')
+      await wait(20, 'authorization_pending')
+      travel(1)
+      await allowDevice(server, device)
+      tokensIn(await askFor(server, device))
+    })
+
+    it('says when the code is over, also long after, and never mistakes an invention for one', async () => {
+      const device = await startDevice(server)
+      travel(601)
+      expectRefusal(await askFor(server, device), 400, 'expired_token')
+      travel(3600)
+      expectRefusal(await askFor(server, device), 400, 'expired_token')
+      for (const device_code of [
+        'x',
+        'y'.repeat(65),
+        device.device_code.slice(0, -1),
+        'ÿ'.repeat(65),
+      ]) {
+        expectRefusal(await askFor(server, { device_code }), 400, 'invalid_grant')
+      }
+    })
+
+    it('says again and again that the person said no', async () => {
+      const device = await startDevice(server)
+      const agent = createUserAgent()
+      const form = await agent.get(device.verification_uri_complete)
+      await agent.submit(await agent.submit(form), { button: '#deny' })
+      for (let time = 0; time < 3; time += 1) {
+        expectRefusal(await askFor(server, device), 400, 'access_denied')
+      }
+    })
+
+    it('belongs to the client that asked, and a stranger does not spoil it (P-017)', async () => {
+      const device = await startDevice(server)
+      expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
+      await allowDevice(server, device)
+      expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
+      tokensIn(await askFor(server, device))
+      expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
+    })
+  })
+
+  describe('a code that was allowed', () => {
+    it('is worth one answer to many at once, and what that gave ends, since the others are reuse (C26)', async () => {
+      const device = await allowed({ scope: 'openid offline_access' })
+      const pages = await Promise.all(
+        Array.from({ length: 20 }, () => askFor(server, device, kiosk)),
+      )
+      const won = pages.filter(({ status }) => status === 200)
+      expect(won).to.have.length(1)
+      expect(pages.filter(({ status }) => status === 400)).to.have.length(19)
+      const tokens = won[0]?.json() as Tokens
+      expect(await active(tokens.access_token)).to.equal(false)
+      expectRefusal(await refresh(server, kiosk, tokens), 400, 'invalid_grant')
+    })
+
+    for (const resource of [undefined, opaque]) {
+      it(`used again ends what it issued: refresh token and ${resource ? 'opaque' : 'JWT'} access token (P-045)`, async () => {
+        await furnishOpaque(server)
+        const scope = resource ? 'openid read offline_access' : 'openid offline_access'
+        const device = await allowed({ scope, ...(resource ? { resource } : {}) })
+        const first = tokensIn(await askFor(server, device, kiosk))
+        const second = tokensIn(await refresh(server, kiosk, first))
+        for (const token of [first.access_token, second.access_token, second.refresh_token]) {
+          expect(await active(token)).to.equal(true)
+        }
+        travel(590)
+        expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
+        travel(-590)
+        for (const token of [first.access_token, second.access_token, second.refresh_token]) {
+          expect(await introspect(server, kiosk, token)).to.deep.equal(inactive)
+        }
+        expectRefusal(await refresh(server, kiosk, second), 400, 'invalid_grant')
+      })
+    }
+
+    it('that failed a check was not used: the right request still succeeds (P-017)', async () => {
+      const device = await allowed()
+      const wrong = { ...{ grant_type: kiosk.grant_types[0] }, ...device, resource: api }
+      expectRefusal(await post(server, '/token', kiosk, wrong), 400, 'invalid_target')
+      tokensIn(await askFor(server, device, kiosk))
+    })
+
+    it('is void when Redis, or what stands for it, has lost it: never a grant, never pending for good', async () => {
+      const device = await allowed()
+      await forgetShortLived(server.core, server.env)
+      expectRefusal(await askFor(server, device, kiosk), 400, 'expired_token')
+    })
+  })
+
+  describe('refusals at /device_authorization', () => {
+    it('are those of RFC 6749 §5.2 (ASVS 10.4.10, 10.4.11, P-042)', async () => {
+      const ask = (client: Parameters<typeof post>[2], fields: Record<string, string>) =>
+        post(server, '/device_authorization', client, fields)
+      expectRefusal(await ask(web, { scope: 'openid' }), 400, 'unauthorized_client')
+      expectRefusal(await ask(machine, { scope: 'orders:read' }), 400, 'unauthorized_client')
+      expectRefusal(await ask(undefined, { scope: 'openid' }), 400, 'invalid_request')
+      expectRefusal(await ask({ client_id: 'nobody' }, {}), 401, 'invalid_client')
+      expectRefusal(await ask({ client_id: kiosk.client_id }, {}), 401, 'invalid_client')
+      const limited = { ...tv, client_id: 'tv-3', scope: 'openid' }
+      await server.core.clients.declare('default', limited)
+      const wide = { scope: 'openid orders:read', resource: api }
+      expectRefusal(await ask(limited, wide), 400, 'invalid_scope')
+      expectRefusal(await ask(tv, { resource: 'https://nowhere.example' }), 400, 'invalid_target')
+      const get = await createUserAgent().get(`${server.issuer}/device_authorization`)
+      expect(get.status).to.equal(405)
+    })
+
+    it('are for disabled clients, too, and pending codes of theirs are over', async () => {
+      const device = await startDevice(server)
+      await server.core.revocations.setClientDisabled('default', tv.client_id, true)
+      expectRefusal(await askFor(server, device), 401, 'invalid_client')
+      expectRefusal(await post(server, '/device_authorization', tv, {}), 401, 'invalid_client')
+    })
+  })
+})

@@ -146,7 +146,7 @@ onEachStorage('adapters of the engine', (kind) => {
   }
 
   it('do not consume what vanished: it could come back unspent', async () => {
-    const error = await errorOf(one.adapter('PushedAuthorizationRequest').consume(handle()))
+    const error = await errorOf(one.adapter('PreAuthorizedCode').consume(handle()))
     expect(error).to.have.property('error', 'invalid_grant')
   })
 

@@ -95,7 +95,7 @@ export const de: Messages = {
   device: {
     title: 'Gerät verbinden',
     lead: 'Geben Sie den Code ein, den Ihr Gerät anzeigt.',
-    code: 'Code',
+    code: 'Code des Geräts',
     hint: 'Acht Buchstaben, zum Beispiel BCDF-GHJK. Großschreibung und Bindestrich spielen keine Rolle.',
     submit: 'Weiter',
     signInFirst: 'Anmelden',

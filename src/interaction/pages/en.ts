@@ -94,7 +94,7 @@ export const en: Messages = {
   device: {
     title: 'Connect a device',
     lead: 'Enter the code that your device shows.',
-    code: 'Code',
+    code: 'Code on your device',
     hint: 'Eight letters, such as BCDF-GHJK. Capitals and the dash do not matter.',
     submit: 'Continue',
     signInFirst: 'Sign in',

@@ -10,6 +10,7 @@ import {
   isLoopbackHost,
   issuer,
   key256,
+  keys256,
   networks,
   oneOf,
   postgresUrl,
@@ -134,6 +135,15 @@ const table = {
     secret: true,
     description:
       'Seals signing keys and other secrets in the database. Make one with `openssl rand -base64 32`. Without it the one in `KEYS_DIR` is used.',
+  },
+
+  keyEncryptionKeyPrevious: {
+    env: 'KEY_ENCRYPTION_KEY_PREVIOUS',
+    group: 'Storage',
+    schema: keys256,
+    secret: true,
+    description:
+      'Further key-encryption keys, which open and never seal: those before the current one, or the next one, while it is being rotated ([how](../docs/key-encryption-key.md)).',
   },
 
   jwksMaxAge: {

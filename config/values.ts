@@ -68,6 +68,13 @@ export const key256 = z
   .transform(({ bytes }) => bytes)
   .describe('base64 of exactly 32 bytes')
 
+/** Output: the keys, 32 bytes each. */
+export const keys256 = z
+  .string()
+  .transform((list) => list.split(/[\s,]+/).filter(Boolean))
+  .pipe(z.array(key256))
+  .describe('a list of keys, each base64 of exactly 32 bytes, separated by commas or white space')
+
 /** Whether an URL's hostname can only be this machine (RFC 6761 §6.3, RFC 5735 §3, RFC 4291 §2.5.3). */
 export function isLoopbackHost(hostname: string): boolean {
   if (hostname === 'localhost' || hostname.endsWith('.localhost')) return true

@@ -4,6 +4,7 @@ import { FamilyTimeLine0002 } from './0002-family-time-line.ts'
 import { ReadableClientSecrets0003 } from './0003-readable-client-secrets.ts'
 import { FamilyBrowser0004 } from './0004-family-browser.ts'
 import { Attempts0005 } from './0005-attempts.ts'
+import { SealedSessionState0006 } from './0006-sealed-session-state.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -12,4 +13,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   ReadableClientSecrets0003,
   FamilyBrowser0004,
   Attempts0005,
+  SealedSessionState0006,
 ]

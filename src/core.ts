@@ -24,9 +24,12 @@ import {
 import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
-import { loadKeyEncryptionKey } from './secrets/key-encryption-key.ts'
-import { createSealer } from './secrets/seal.ts'
-import { createSharedSecrets, SharedSecretsTable } from './secrets/shared-secrets.ts'
+import { sealedColumns } from './sealed-columns.ts'
+import { loadKeyEncryptionKeys } from './secrets/key-encryption-key.ts'
+import { createKeyRotation } from './secrets/key-rotation.ts'
+import { createEnvelopes, createSealer } from './secrets/seal.ts'
+import { assertOpens } from './secrets/sealed-column.ts'
+import { createSharedSecrets, macKeyOf, SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSealedSigner } from './signing/sealed-signer.ts'
@@ -87,7 +90,7 @@ export async function openCore(
   { schema }: { schema: SchemaPolicy },
 ): Promise<Core> {
   // On a server nothing is touched before it is known that there is a key to read it with.
-  if (config.databaseUrl) await keyEncryptionKey(config, false)
+  if (config.databaseUrl) await keyEncryptionKeys(config, false)
   const clock = createClock()
   const storage = await openStorage(config, { entities, clock, log, schema })
   try {
@@ -98,8 +101,9 @@ export async function openCore(
   }
 }
 
-function keyEncryptionKey({ keyEncryptionKey: configured, keysDir }: Config, create: boolean) {
-  return loadKeyEncryptionKey({ configured, keysDir, create })
+function keyEncryptionKeys(config: Config, create: boolean) {
+  const { keyEncryptionKey: configured, keyEncryptionKeyPrevious: previous, keysDir } = config
+  return loadKeyEncryptionKeys({ configured, previous, keysDir, create })
 }
 
 async function compose(
@@ -111,12 +115,19 @@ async function compose(
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
-  const sealer = createSealer(await keyEncryptionKey(config, storage.selfContained && !hasSecrets))
+  const keys = await keyEncryptionKeys(config, storage.selfContained && !hasSecrets)
+  const envelopes = createEnvelopes(keys)
+  await assertOpens(database, envelopes, sealedColumns)
+  const sealing = { database, envelopes, clock }
+  const sealer = createSealer(envelopes, await macKeyOf(sealing, keys, defaultTenant))
   const fetch = createFetch(config, log)
   const base = { config, log, clock, database, shortLived, sealer, fetch }
-  const sharedSecrets = createSharedSecrets(base)
-  // Opens a sealed secret, so that a wrong key stops the start and not the first request.
-  await sharedSecrets.get(defaultTenant, 'cookies')
+  const sharedSecrets = createSharedSecrets(sealing)
+  const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
+  const keyRotation = createKeyRotation({
+    ...{ database, envelopes, log, columns: sealedColumns },
+    keysDir: ownsKeyFile ? config.keysDir : undefined,
+  })
 
   const passwords = await createPasswords({
     minLength: config.passwordMinLength,
@@ -154,6 +165,7 @@ async function compose(
     ...base,
     audit,
     sharedSecrets,
+    keyRotation,
     tenants,
     accounts,
     clients,

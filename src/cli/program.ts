@@ -75,8 +75,9 @@ function describeProgram(io: Io, run: Start): Program {
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeFamilies(program.command('families').description('refresh-token families'), run)
-  const keys = program.command('keys').description('signing keys')
+  const keys = program.command('keys').description('signing keys, and the key-encryption key')
   ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))
+  leaf(keys, 'rotate-kek', 'keys rotate-kek', 'seal everything under a new key-encryption key', run)
   leaf(program, 'doctor', 'doctor', 'check this installation and say what to fix', run)
   return program
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
+import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { createClientStore } from './client.store.ts'
@@ -56,6 +57,15 @@ interface Dependencies {
   check(tenant: string, metadata: ClientMetadata): Promise<void>
 }
 
+const purpose = (tenant: string, clientId: string) => `client-secret:${tenant}:${clientId}`
+
+export const sealedClientSecrets: SealedColumn = {
+  table: 'client_secrets',
+  key: ['tenant_id', 'client_id', 'hash'],
+  column: 'sealed',
+  purpose: (row) => purpose(row['tenant_id'] as string, row['client_id'] as string),
+}
+
 export function createClients(deps: Dependencies): Clients {
   const { database, clock, sealer } = deps
   const store = createClientStore(deps)
@@ -64,7 +74,6 @@ export function createClients(deps: Dependencies): Clients {
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 
-  const purpose = (tenant: string, clientId: string) => `client-secret:${tenant}:${clientId}`
   const isAlive = ({ expiresAt }: ClientSecret) =>
     expiresAt === undefined || expiresAt > clock.now()
 

@@ -12,6 +12,7 @@ import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
+import type { KeyRotation } from '../secrets/key-rotation.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -32,6 +33,7 @@ export interface Capabilities {
   /** Every request that leaves the server. */
   fetch: OutgoingFetch
   sharedSecrets: SharedSecrets
+  keyRotation: KeyRotation
   tenants: Tenants
   accounts: Accounts
   clients: Clients

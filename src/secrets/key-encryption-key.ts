@@ -1,30 +1,78 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError } from '../errors.ts'
+import type { KeyEncryptionKeys } from './seal.ts'
+
+/** Where the keys may come from. */
+export interface KeySources {
+  /** From the configuration. */
+  configured?: Buffer | undefined
+  previous?: readonly Buffer[] | undefined
+  /** The folder of the files, which count where nothing is configured. */
+  keysDir: string
+}
+
+const pathIn = (keysDir: string) => join(keysDir, 'key-encryption-key')
+/** The keys before it, one a line, while a rotation is under way. */
+const previousIn = (keysDir: string) => `${pathIn(keysDir)}.previous`
 
 /**
- * The key-encryption key: from the configuration, else from `keys/key-encryption-key`, which the first start of an
+ * The key-encryption keys: from the configuration, else from `keys/key-encryption-key`, which the first start of an
  * embedded installation creates (mode 0600).
  * @param create whether a missing file may be created: only where no secret was sealed yet
- * @returns 32 bytes
- * @throws DomainError `key_encryption_key_invalid` when it is missing or is not 32 bytes in base64
+ * @throws DomainError `key_encryption_key_invalid` when it is missing, is not 32 bytes in base64, or is given twice
  */
-export async function loadKeyEncryptionKey({
+export async function loadKeyEncryptionKeys({
   configured,
+  previous = [],
   keysDir,
   create,
-}: {
-  configured?: Buffer | undefined
-  keysDir: string
-  create: boolean
-}): Promise<Buffer> {
-  if (configured) return configured
-  const path = join(keysDir, 'key-encryption-key')
-  const found = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw invalid(`${path} cannot be read: ${error.message}`)
-  })
+}: KeySources & { create: boolean }): Promise<KeyEncryptionKeys> {
+  const current = configured ?? (await readOrCreate(keysDir, create))
+  if (previous.some((key) => key.equals(current))) {
+    throw invalid(
+      'KEY_ENCRYPTION_KEY_PREVIOUS holds the current key, too: a rotation needs a new one (openssl rand -base64 32)',
+    )
+  }
+  const unfinished = configured ? [] : await unfinishedRotation(keysDir, current)
+  return { current, previous: [...previous, ...unfinished] }
+}
+
+/** The keys of a rotation that has begun and not ended: some rows may still be sealed under them. */
+export async function unfinishedRotation(keysDir: string, current: Buffer): Promise<Buffer[]> {
+  const path = previousIn(keysDir)
+  const lines = (await read(path))?.trim().split('\n') ?? []
+  // A start of a rotation that was cut short has written the old key, and no new one.
+  return lines.map((line) => decode(line, path)).filter((key) => !key.equals(current))
+}
+
+/**
+ * Makes a new key the current one. At every moment the files hold each key that something may be sealed under:
+ *
+ * | after | key-encryption-key | key-encryption-key.previous |
+ * |---|---|---|
+ * | – | old | – |
+ * | the first file | old | old |
+ * | the second file | new | old |
+ * | `endRotation` | new | – |
+ */
+export async function beginRotation(keysDir: string, old: Buffer): Promise<Buffer> {
+  const current = randomBytes(32)
+  await writeDurably(keysDir, previousIn(keysDir), `${old.toString('base64')}\n`)
+  await writeDurably(keysDir, pathIn(keysDir), `${current.toString('base64')}\n`)
+  return current
+}
+
+/** Removes the old key, under which nothing is sealed any more. */
+export async function endRotation(keysDir: string): Promise<void> {
+  await rm(previousIn(keysDir), { force: true })
+  await syncFolder(keysDir)
+}
+
+async function readOrCreate(keysDir: string, create: boolean): Promise<Buffer> {
+  const path = pathIn(keysDir)
+  const found = await read(path)
   if (found !== undefined) return decode(found, path)
   if (!create) {
     throw invalid(
@@ -34,12 +82,19 @@ export async function loadKeyEncryptionKey({
   }
   await mkdir(keysDir, { recursive: true, mode: 0o700 })
   const key = randomBytes(32)
-  await createDurably(keysDir, path, `${key.toString('base64')}\n`)
+  await writeDurably(keysDir, path, `${key.toString('base64')}\n`)
   return key
 }
 
+async function read(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw invalid(`${path} cannot be read: ${error.message}`)
+  })
+}
+
 /** All of it or nothing, also when the machine stops now: what will be sealed can be read with this file alone. */
-async function createDurably(folder: string, path: string, text: string): Promise<void> {
+async function writeDurably(folder: string, path: string, text: string): Promise<void> {
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
     await file.writeFile(text)
@@ -48,6 +103,10 @@ async function createDurably(folder: string, path: string, text: string): Promis
     await file.close()
   }
   await rename(`${path}.new`, path)
+  await syncFolder(folder)
+}
+
+async function syncFolder(folder: string): Promise<void> {
   const entries = await open(folder)
   try {
     await entries.sync()

@@ -2,35 +2,71 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
 import { DomainError } from '../errors.ts'
 import { derivedId } from './handle.ts'
 
+/** The key that seals, and others that only open: those before it, or the one that comes next. 32 bytes each. */
+export interface KeyEncryptionKeys {
+  current: Buffer
+  previous: Buffer[]
+}
+
 /** Seals what must be readable again: signing keys, shared secrets, session state (architecture §5). */
-export interface Sealer {
-  /** Names the key-encryption key; stands in every envelope, so that it can be rotated. */
+export interface Envelopes {
+  /** Names the key-encryption key that seals; stands in every envelope, so that it can be rotated. */
   readonly keyId: string
+  /** The other keys that it opens with. */
+  readonly previousKeyIds: string[]
   /** @param purpose bound to the envelope: it opens only for the same purpose */
   seal(purpose: string, plain: string): string
-  /** @throws DomainError `key_encryption_key_invalid` when another key sealed it or it was changed */
+  /** @throws DomainError `key_encryption_key_invalid` when no key here sealed it or it was changed */
   open(purpose: string, envelope: string): string
-  /** HMAC-SHA-256 under a key of its own, for values that are not 256 random bits of ours. */
+  /** From now on this key seals, for whoever holds the envelopes; those before it go on to open. */
+  adopt(key: Buffer): void
+}
+
+export interface Sealer extends Envelopes {
+  /**
+   * HMAC-SHA-256 under a key of its own, for values that are not 256 random bits of ours. It stays the same when the
+   * key-encryption key is rotated: what was stored, or handed out, goes on being recognised.
+   */
   mac(purpose: string, value: string): string
 }
 
 const version = 'v1'
 
+export function keyIdOf(key: Buffer): string {
+  return derivedId('key-encryption-key', key.toString('base64')).slice(0, 8)
+}
+
+/** The id of the key that sealed an envelope. */
+export function keyIdIn(envelope: string): string | undefined {
+  return envelope.split('.')[1]
+}
+
 /**
  * AES-256-GCM under the key-encryption key, with a fresh 96-bit nonce each time.
  * Envelope: `v1.<key id>.<nonce>.<ciphertext and tag>`, base64url.
- * @param key 32 bytes
  */
-export function createSealer(key: Buffer): Sealer {
-  const keyId = derivedId('key-encryption-key', key.toString('base64')).slice(0, 8)
-  const sealingKey = Buffer.from(hkdfSync('sha256', key, '', 'keyturn seal', 32))
-  const macKey = Buffer.from(hkdfSync('sha256', key, '', 'keyturn mac', 32))
+export function createEnvelopes(keys: KeyEncryptionKeys): Envelopes {
+  let keyId = ''
+  const sealingKeys = new Map<string, Buffer>()
+
+  function adopt(key: Buffer): void {
+    keyId = keyIdOf(key)
+    sealingKeys.set(keyId, Buffer.from(hkdfSync('sha256', key, '', 'keyturn seal', 32)))
+  }
+  for (const key of [...keys.previous, keys.current]) adopt(key)
 
   return {
-    keyId,
+    get keyId() {
+      return keyId
+    },
+    get previousKeyIds() {
+      return [...sealingKeys.keys()].filter((id) => id !== keyId)
+    },
+    adopt,
     seal(purpose, plain) {
       const nonce = randomBytes(12)
-      const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce).setAAD(Buffer.from(purpose))
+      const key = sealingKeys.get(keyId) as Buffer
+      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(purpose))
       const sealed = Buffer.concat([
         cipher.update(plain, 'utf8'),
         cipher.final(),
@@ -39,17 +75,18 @@ export function createSealer(key: Buffer): Sealer {
       return [version, keyId, nonce.toString('base64url'), sealed.toString('base64url')].join('.')
     },
     open(purpose, envelope) {
-      const [sealedAs, sealedBy, nonce = '', body = ''] = envelope.split('.')
+      const [sealedAs, sealedBy = '', nonce = '', body = ''] = envelope.split('.')
       const bytes = Buffer.from(body, 'base64url')
-      if (sealedAs !== version || sealedBy !== keyId) {
-        throw cannotOpen(`it was sealed under key ${sealedBy}, this process has key ${keyId}`)
+      const key = sealedAs === version ? sealingKeys.get(sealedBy) : undefined
+      if (!key) {
+        const has = [...sealingKeys.keys()].join(' and ')
+        throw cannotOpen(
+          `it was sealed under key ${sealedBy}, this process has key ${has}. ` +
+            'Put back the key that is missing, or add it to KEY_ENCRYPTION_KEY_PREVIOUS.',
+        )
       }
       try {
-        const decipher = createDecipheriv(
-          'aes-256-gcm',
-          sealingKey,
-          Buffer.from(nonce, 'base64url'),
-        )
+        const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(nonce, 'base64url'))
           .setAAD(Buffer.from(purpose))
           .setAuthTag(bytes.subarray(-16))
         return decipher.update(bytes.subarray(0, -16), undefined, 'utf8') + decipher.final('utf8')
@@ -57,11 +94,38 @@ export function createSealer(key: Buffer): Sealer {
         throw cannotOpen(`the envelope for ${purpose} was changed`, cause as Error)
       }
     },
+  }
+}
+
+/** @param macKey 32 bytes */
+export function createSealer(envelopes: Envelopes, macKey: Buffer): Sealer {
+  return {
+    get keyId() {
+      return envelopes.keyId
+    },
+    get previousKeyIds() {
+      return envelopes.previousKeyIds
+    },
+    adopt: envelopes.adopt,
+    seal: envelopes.seal,
+    open: envelopes.open,
     mac: (purpose, value) =>
       createHmac('sha256', macKey)
         .update(JSON.stringify([purpose, value]))
         .digest('base64url'),
   }
+}
+
+/**
+ * What `Sealer.mac` used before it had a key of its own: derived from the key-encryption key that sealed the envelopes
+ * of that time.
+ */
+export function inheritedMacKey(
+  { current, previous }: KeyEncryptionKeys,
+  envelope: string,
+): Buffer {
+  const key = [current, ...previous].find((each) => keyIdOf(each) === keyIdIn(envelope)) ?? current
+  return Buffer.from(hkdfSync('sha256', key, '', 'keyturn mac', 32))
 }
 
 function cannotOpen(detail: string, cause?: Error): DomainError {

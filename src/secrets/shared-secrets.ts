@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
-import type { Sealer } from './seal.ts'
+import { type Envelopes, inheritedMacKey, type KeyEncryptionKeys } from './seal.ts'
+import type { SealedColumn } from './sealed-column.ts'
 
 /** Secrets that every node of a tenant needs alike; created once, by whichever node comes first. */
-export type SharedSecretName = 'cookies' | 'csrf' | 'dpop'
+export type SharedSecretName = 'cookies' | 'csrf' | 'dpop' | 'mac'
 
 export interface SharedSecrets {
   /** The secret, 32 bytes. All nodes get the same one, also when they ask at the same moment. */
@@ -23,37 +24,67 @@ export const SharedSecretsTable = table('shared_secrets', {
   references: { tenant: ofTenant },
 })
 
-export function createSharedSecrets({
-  database,
-  sealer,
-  clock,
-}: {
+const purpose = (tenant: string, name: string) => `shared-secret:${tenant}:${name}`
+
+export const sealedSharedSecrets: SealedColumn = {
+  table: 'shared_secrets',
+  key: ['tenant_id', 'name'],
+  column: 'sealed',
+  purpose: ({ tenant_id, name }) => purpose(tenant_id as string, name as string),
+}
+
+interface Dependencies {
   database: Database
-  sealer: Sealer
+  envelopes: Envelopes
   clock: Clock
-}): SharedSecrets {
-  async function find(tenant: string, name: string): Promise<string | undefined> {
+}
+
+/** The secret of that name, which whoever comes first decides. */
+async function settled(
+  { database, envelopes, clock }: Dependencies,
+  tenant: string,
+  name: SharedSecretName,
+  initial: () => Buffer | Promise<Buffer>,
+): Promise<Buffer> {
+  const find = async () => {
     const [row] = await database.query<{ sealed: string }>(
       `select sealed from shared_secrets where tenant_id = $1 and name = $2`,
       [tenant, name],
     )
     return row?.sealed
   }
-
-  return {
-    async get(tenant, name) {
-      const purpose = `shared-secret:${tenant}:${name}`
-      let sealed = await find(tenant, name)
-      if (sealed === undefined) {
-        const fresh = sealer.seal(purpose, randomBytes(32).toString('base64'))
-        await database.execute(
-          `insert into shared_secrets (tenant_id, name, sealed, created_at) values ($1, $2, $3, $4)
-           on conflict do nothing`,
-          [tenant, name, fresh, new Date(clock.now())],
-        )
-        sealed = (await find(tenant, name)) as string
-      }
-      return Buffer.from(sealer.open(purpose, sealed), 'base64')
-    },
+  let sealed = await find()
+  if (sealed === undefined) {
+    const fresh = envelopes.seal(purpose(tenant, name), (await initial()).toString('base64'))
+    await database.execute(
+      `insert into shared_secrets (tenant_id, name, sealed, created_at) values ($1, $2, $3, $4)
+       on conflict do nothing`,
+      [tenant, name, fresh, new Date(clock.now())],
+    )
+    sealed = (await find()) as string
   }
+  return Buffer.from(envelopes.open(purpose(tenant, name), sealed), 'base64')
+}
+
+export function createSharedSecrets(deps: Dependencies): SharedSecrets {
+  return { get: (tenant, name) => settled(deps, tenant, name, () => randomBytes(32)) }
+}
+
+/**
+ * The key of `Sealer.mac`: a secret like the others, so that it outlives the key-encryption key. It is the first one
+ * of an installation; where others are there before it, they are of a version that derived it from the key that
+ * sealed them, and so it stays.
+ * @param tenant whose row it is: there is one for all
+ */
+export function macKeyOf(
+  deps: Dependencies,
+  keys: KeyEncryptionKeys,
+  tenant: string,
+): Promise<Buffer> {
+  return settled(deps, tenant, 'mac', async () => {
+    const [other] = await deps.database.query<{ sealed: string }>(
+      'select sealed from shared_secrets limit 1',
+    )
+    return other ? inheritedMacKey(keys, other.sealed) : randomBytes(32)
+  })
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Sealer } from '../secrets/seal.ts'
+import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { Session, SessionClient, SessionEnd } from './session.ts'
@@ -27,8 +28,21 @@ export const SessionsTable = table('sessions', {
     account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']],
   },
   unique: { handle: ['tenant_id', 'handle_hash'] },
-  index: { account: ['tenant_id', 'account_id'], expires: ['expires_at'] },
+  index: {
+    account: ['tenant_id', 'account_id'],
+    expires: ['expires_at'],
+    state: { columns: ['tenant_id', 'uid'], where: 'state is not null' },
+  },
 })
+
+const purpose = (uid: string) => `session-state:${uid}`
+
+export const sealedSessionState: SealedColumn = {
+  table: 'sessions',
+  key: ['tenant_id', 'uid'],
+  column: 'state',
+  purpose: ({ uid }) => purpose(uid as string),
+}
 
 export const SessionClientsTable = table('session_clients', {
   key: ['tenant_id', 'session_uid', 'client_id'],
@@ -74,7 +88,6 @@ export function createSessionStore({
   sealer: Sealer
 }) {
   const now = () => new Date(clock.now())
-  const purpose = (uid: string) => `session-state:${uid}`
 
   function toSession(row: Row): Session {
     const session: Session = {

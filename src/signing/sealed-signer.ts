@@ -1,7 +1,8 @@
 import { constants, createPrivateKey, type SignKeyObjectInput, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Envelopes } from '../secrets/seal.ts'
+import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Signer } from './signer.ts'
 import type { SigningAlg } from './signing-key.ts'
 
@@ -21,10 +22,17 @@ const schemes: Record<
   EdDSA: { digest: null, options: {} },
 }
 
-/** Private keys in Postgres, sealed under the key-encryption key; they are in the memory of every node. */
-export function createSealedSigner(sealer: Sealer): Signer {
-  const purpose = (tenant: string, kid: string) => `signing-key:${tenant}:${kid}`
+const purpose = (tenant: string, kid: string) => `signing-key:${tenant}:${kid}`
 
+export const sealedSigningKeys: SealedColumn = {
+  table: 'signing_keys',
+  key: ['tenant_id', 'kid'],
+  column: 'private_jwk',
+  purpose: ({ tenant_id, kid }) => purpose(tenant_id as string, kid as string),
+}
+
+/** Private keys in Postgres, sealed under the key-encryption key; they are in the memory of every node. */
+export function createSealedSigner(sealer: Envelopes): Signer {
   return {
     async generate(tenant, alg) {
       const pair = await generateKeyPair(alg, { extractable: true })

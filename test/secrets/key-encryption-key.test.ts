@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { loadKeyEncryptionKey } from '../../src/secrets/key-encryption-key.ts'
+import { loadKeyEncryptionKeys } from '../../src/secrets/key-encryption-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage, onEachStorage, testKey } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
@@ -12,19 +12,23 @@ describe('key-encryption key', () => {
 
   it('is made once, in a file that only its owner can read', async () => {
     const keysDir = join(await temporaryFolder('keys'), 'deep', 'keys')
-    const key = await loadKeyEncryptionKey({ keysDir, create: true })
+    const { current: key } = await loadKeyEncryptionKeys({ keysDir, create: true })
     expect(key).to.have.length(32)
     expect((await stat(pathIn(keysDir))).mode & 0o777).to.equal(0o600)
     expect((await stat(keysDir)).mode & 0o777).to.equal(0o700)
     for (const create of [true, false]) {
-      expect(await loadKeyEncryptionKey({ keysDir, create })).to.deep.equal(key)
+      expect(await loadKeyEncryptionKeys({ keysDir, create })).to.deep.equal({
+        current: key,
+        previous: [],
+      })
     }
   })
 
   it('from the configuration makes and reads no file', async () => {
     const keysDir = join(await temporaryFolder('keys'), 'none')
     const configured = Buffer.alloc(32, 9)
-    expect(await loadKeyEncryptionKey({ configured, keysDir, create: true })).to.equal(configured)
+    const { current } = await loadKeyEncryptionKeys({ configured, keysDir, create: true })
+    expect(current).to.equal(configured)
     await stat(keysDir).then(
       () => expect.fail('a folder was made'),
       (error: NodeJS.ErrnoException) => expect(error.code).to.equal('ENOENT'),
@@ -34,7 +38,7 @@ describe('key-encryption key', () => {
   it('that is missing where secrets are is asked for, not replaced', async () => {
     const keysDir = await temporaryFolder('keys')
     const refusal = await refusalOf(
-      loadKeyEncryptionKey({ keysDir, create: false }),
+      loadKeyEncryptionKeys({ keysDir, create: false }),
       'key_encryption_key_invalid',
     )
     expect(refusal.message).to.contain('KEY_ENCRYPTION_KEY').and.contain(pathIn(keysDir))
@@ -45,7 +49,7 @@ describe('key-encryption key', () => {
     for (const text of ['', 'short', Buffer.alloc(31).toString('base64')]) {
       await writeFile(pathIn(keysDir), text)
       const refusal = await refusalOf(
-        loadKeyEncryptionKey({ keysDir, create: true }),
+        loadKeyEncryptionKeys({ keysDir, create: true }),
         'key_encryption_key_invalid',
       )
       expect(refusal.message).to.contain(pathIn(keysDir)).and.contain('32 bytes')
@@ -54,7 +58,7 @@ describe('key-encryption key', () => {
     await rm(pathIn(keysDir))
     await mkdir(pathIn(keysDir))
     const refusal = await refusalOf(
-      loadKeyEncryptionKey({ keysDir, create: true }),
+      loadKeyEncryptionKeys({ keysDir, create: true }),
       'key_encryption_key_invalid',
     )
     expect(refusal.message).to.contain('cannot be read')

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { isDomainError } from '../../src/errors.ts'
-import { createSealer } from '../../src/secrets/seal.ts'
+import { createEnvelopes, createSealer } from '../../src/secrets/seal.ts'
 
 describe('sealed secrets', () => {
   const key = Buffer.alloc(32, 1)
-  const sealer = createSealer(key)
+  const sealerOf = (current: Buffer, ...previous: Buffer[]) =>
+    createSealer(createEnvelopes({ current, previous }), current)
+  const sealer = sealerOf(key)
   const plain = 'the private part: üñí'
 
   const refuses = (open: () => unknown) => {
@@ -22,7 +24,7 @@ describe('sealed secrets', () => {
   it('open again for the same purpose, also in another process', () => {
     for (const text of [plain, '', 'x'.repeat(10_000)]) {
       const envelope = sealer.seal('purpose', text)
-      expect(createSealer(Buffer.from(key)).open('purpose', envelope)).to.equal(text)
+      expect(sealerOf(Buffer.from(key)).open('purpose', envelope)).to.equal(text)
     }
   })
 
@@ -37,7 +39,7 @@ describe('sealed secrets', () => {
     expect(version).to.equal('v1')
     expect(keyId).to.equal(sealer.keyId)
     expect(Buffer.from(nonce as string, 'base64url')).to.have.length(12)
-    expect(createSealer(randomBytes(32)).keyId).to.not.equal(sealer.keyId)
+    expect(sealerOf(randomBytes(32)).keyId).to.not.equal(sealer.keyId)
   })
 
   it('do not open when any part was changed', () => {
@@ -73,17 +75,17 @@ describe('sealed secrets', () => {
   it('do not open for another purpose or under another key', () => {
     const envelope = sealer.seal('signing-key:default:a', plain)
     refuses(() => sealer.open('signing-key:default:b', envelope))
-    refuses(() => createSealer(randomBytes(32)).open('signing-key:default:a', envelope))
+    refuses(() => sealerOf(randomBytes(32)).open('signing-key:default:a', envelope))
   })
 
   it('have MACs that depend on key, purpose and value', () => {
     const mac = sealer.mac('user-code', 'ABCD')
-    expect(mac).to.equal(createSealer(Buffer.from(key)).mac('user-code', 'ABCD'))
+    expect(mac).to.equal(sealerOf(Buffer.from(key)).mac('user-code', 'ABCD'))
     for (const other of [
       sealer.mac('user-code', 'ABCE'),
       sealer.mac('client-secret', 'ABCD'),
       sealer.mac('user-codeA', 'BCD'),
-      createSealer(randomBytes(32)).mac('user-code', 'ABCD'),
+      sealerOf(randomBytes(32)).mac('user-code', 'ABCD'),
     ]) {
       expect(other).to.not.equal(mac)
     }

@@ -1,13 +1,13 @@
 import { expect } from 'chai'
 import { createLocalJWKSet, jwtVerify } from 'jose'
-import { createSealer } from '../../src/secrets/seal.ts'
+import { createEnvelopes } from '../../src/secrets/seal.ts'
 import { signedJwt } from '../../src/signing/jwt.ts'
 import { createSealedSigner } from '../../src/signing/sealed-signer.ts'
 import { signingAlgs } from '../../src/signing/signing-key.ts'
 import { refusalOf } from '../support/cores.ts'
 
 describe('sealed signer', () => {
-  const signer = createSealedSigner(createSealer(Buffer.alloc(32, 7)))
+  const signer = createSealedSigner(createEnvelopes({ current: Buffer.alloc(32, 7), previous: [] }))
   const claims = { iss: 'https://id.example', sub: 'alice', ünïcode: '✓' }
 
   for (const alg of signingAlgs) {

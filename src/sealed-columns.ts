@@ -1,0 +1,13 @@
+import { sealedClientSecrets } from './clients/clients.ts'
+import type { SealedColumn } from './secrets/sealed-column.ts'
+import { sealedSharedSecrets } from './secrets/shared-secrets.ts'
+import { sealedSessionState } from './sessions/session.store.ts'
+import { sealedSigningKeys } from './signing/sealed-signer.ts'
+
+/** All that is sealed under the key-encryption key: what a start checks and what a rotation seals anew. */
+export const sealedColumns: SealedColumn[] = [
+  sealedSharedSecrets,
+  sealedSigningKeys,
+  sealedClientSecrets,
+  sealedSessionState,
+]

@@ -1,0 +1,149 @@
+import { setImmediate } from 'node:timers/promises'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Database } from '../storage/database.ts'
+import { type Envelopes, keyIdIn } from './seal.ts'
+
+/** A column of envelopes, and what each row was sealed for. */
+export interface SealedColumn {
+  table: string
+  /** Columns of the primary key; all are text. */
+  key: string[]
+  column: string
+  /** @param row values of the primary key */
+  purpose(row: Record<string, string>): string
+}
+
+type Row = Record<string, string> & { sealed: string }
+
+/** Rows of one batch: each is one statement, so that nobody waits for long. */
+const batch = 200
+/** So often all columns are gone through, should others seal with an old key meanwhile. */
+const mostPasses = 5
+
+/** What an envelope looks like; a column may hold other things, too. */
+const isEnvelope = (column: string) => `${column} like 'v1.%'`
+
+/** Batches of rows whose envelopes fit a condition, in the order of the primary key. */
+async function* rowsOf(
+  database: Database,
+  { table, key, column }: SealedColumn,
+  condition = 'true',
+  parameter?: string,
+): AsyncGenerator<Row[]> {
+  const columns = key.join(', ')
+  const given = parameter === undefined ? [] : [parameter]
+  const after = key.map((_, i) => `$${i + 1 + given.length}`).join(', ')
+  let last = key.map(() => '')
+  for (;;) {
+    const rows = await database.query<Row>(
+      `select ${columns}, ${column} as sealed from ${table}
+       where ${isEnvelope(column)} and ${condition} and (${columns}) > (${after})
+       order by ${columns} limit ${batch}`,
+      [...given, ...last],
+    )
+    if (rows.length > 0) yield rows
+    if (rows.length < batch) return
+    last = key.map((name) => (rows.at(-1) as Row)[name] as string)
+    await setImmediate()
+  }
+}
+
+/**
+ * Opens every envelope, so that a wrong key stops the start and not a request.
+ * @throws DomainError `key_encryption_key_invalid` naming the first row that does not open
+ */
+export async function assertOpens(
+  database: Database,
+  envelopes: Envelopes,
+  columns: SealedColumn[],
+): Promise<void> {
+  for (const sealed of columns) {
+    for await (const rows of rowsOf(database, sealed)) {
+      for (const row of rows) {
+        try {
+          envelopes.open(sealed.purpose(row), row.sealed)
+        } catch (cause) {
+          if (!isDomainError(cause)) throw cause
+          const where = sealed.key.map((name) => row[name]).join(', ')
+          throw new DomainError('key_encryption_key_invalid', {
+            detail: `${cause.message.replace(/\.$/, '')} (${sealed.table}: ${where}).`,
+            cause,
+          })
+        }
+      }
+    }
+  }
+}
+
+/**
+ * Seals under the current key whatever is sealed under another. Each row is changed only while it is as it was read,
+ * so that others may write at the same time; what is done stays done, and a repetition does the rest.
+ * @returns `table.column` → rows
+ * @throws DomainError `key_encryption_key_invalid` when a row does not open, or others go on to seal with an old key
+ */
+export async function reseal(
+  database: Database,
+  envelopes: Envelopes,
+  columns: SealedColumn[],
+): Promise<Record<string, number>> {
+  const counts = Object.fromEntries(columns.map((each) => [nameOf(each), 0]))
+  let strangers = new Set<string>()
+  for (let pass = 0; pass < mostPasses; pass++) {
+    strangers = new Set()
+    for (const sealed of columns) {
+      const others = rowsOf(
+        database,
+        sealed,
+        `split_part(${sealed.column}, '.', 2) <> $1`,
+        envelopes.keyId,
+      )
+      for await (const rows of others) {
+        for (const { sealed: envelope } of rows) strangers.add(String(keyIdIn(envelope)))
+        counts[nameOf(sealed)] =
+          (counts[nameOf(sealed)] ?? 0) + (await replace(database, envelopes, sealed, rows))
+      }
+    }
+    if (strangers.size === 0) return counts
+  }
+  throw new DomainError('key_encryption_key_invalid', {
+    detail:
+      `Another process goes on to seal under key ${[...strangers].join(', ')}. ` +
+      `Make key ${envelopes.keyId} the current one of every process, then repeat the command.`,
+  })
+}
+
+/** One batch in one statement. @returns rows that were still as they had been read */
+function replace(
+  database: Database,
+  envelopes: Envelopes,
+  { table, key, column, purpose }: SealedColumn,
+  rows: Row[],
+): Promise<number> {
+  const fresh = rows.map((row) =>
+    envelopes.seal(purpose(row), envelopes.open(purpose(row), row.sealed)),
+  )
+  const names = [...key, 'old', 'fresh']
+  return database.execute(
+    `update ${table} t set ${column} = v.fresh
+     from unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as v (${names.join(', ')})
+     where ${key.map((name) => `t.${name} = v.${name}`).join(' and ')} and t.${column} = v.old`,
+    [...key.map((name) => rows.map((row) => row[name])), rows.map((row) => row.sealed), fresh],
+  )
+}
+
+/** How many envelopes each key has sealed. */
+export async function envelopesByKey(
+  database: Database,
+  columns: SealedColumn[],
+): Promise<Map<string, number>> {
+  const found = new Map<string, number>()
+  for (const { table, column } of columns) {
+    const rows = await database.query<{ id: string; count: string }>(
+      `select split_part(${column}, '.', 2) as id, count(*) from ${table} where ${isEnvelope(column)} group by 1`,
+    )
+    for (const { id, count } of rows) found.set(id, (found.get(id) ?? 0) + Number(count))
+  }
+  return found
+}
+
+const nameOf = ({ table, column }: SealedColumn) => `${table}.${column}`

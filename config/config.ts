@@ -143,7 +143,7 @@ const table = {
     schema: keys256,
     secret: true,
     description:
-      'Further key-encryption keys, which open and never seal: those before the current one, or the next one, while it is being rotated ([how](../docs/key-encryption-key.md)).',
+      'Further key-encryption keys, which open and never seal, while the key is being rotated. See `docs/key-encryption-key.md`.',
   },
 
   jwksMaxAge: {

@@ -125,7 +125,10 @@ async function compose(
   const sharedSecrets = createSharedSecrets(sealing)
   const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
   const keyRotation = createKeyRotation({
-    ...{ database, envelopes, log, columns: sealedColumns },
+    database,
+    envelopes,
+    log,
+    columns: sealedColumns,
     keysDir: ownsKeyFile ? config.keysDir : undefined,
   })
 

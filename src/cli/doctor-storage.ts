@@ -64,7 +64,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     return { status: 'ok', message: `${where} answers.` }
   },
 
-  async 'key-encryption key'({ database, tenants, sharedSecrets, signing }) {
+  async 'key-encryption key'({ database, tenants, sharedSecrets, signing, sealer, keyRotation }) {
     const secrets = await database.query<{ tenant_id: string; name: SharedSecretName }>(
       'select tenant_id, name from shared_secrets',
     )
@@ -72,6 +72,15 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     let keys = 0
     for (const { id } of await tenants.list()) keys += (await signing.open(id)).length
     const message = `It opens every secret (${secrets.length}) and signing key (${keys}).`
+    const others = [...(await keyRotation.survey())].filter(([id]) => id !== sealer.keyId)
+    if (others.length > 0) {
+      const counts = others.map(([id, count]) => `${count} under key ${id}`).join(', ')
+      return {
+        status: 'warn',
+        message: `The current key is ${sealer.keyId}, but still sealed are ${counts}.`,
+        fix: 'run "npm run keyturn -- keys rotate-kek".',
+      }
+    }
     return { status: 'ok', message }
   },
 

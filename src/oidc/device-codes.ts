@@ -72,14 +72,17 @@ export function createDeviceCodes(context: IssuerContext): DeviceCodes {
 
   async function put(hash: string, payload: DeviceCodePayload): Promise<void> {
     const { jti: _jti, consumed: _consumed, inFlight: _inFlight, userCode = '', ...rest } = payload
-    const stored = { ...rest, userCode: sealer.seal(sealedFor(hash), userCode) }
+    const stored = { ...rest, userCode: sealer.artifacts.seal(sealedFor(hash), userCode) }
     await shortLived.put(key(hash), stored, ttl(payload))
   }
 
   async function find(hash: string): Promise<DeviceCodePayload | undefined> {
     const stored = (await shortLived.get(key(hash))) as DeviceCodePayload | undefined
     return (
-      stored && { ...stored, userCode: sealer.open(sealedFor(hash), stored.userCode as string) }
+      stored && {
+        ...stored,
+        userCode: sealer.artifacts.open(sealedFor(hash), stored.userCode as string),
+      }
     )
   }
 

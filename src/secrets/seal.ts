@@ -28,6 +28,8 @@ export interface Sealer extends Envelopes {
    * key-encryption key is rotated: what was stored, or handed out, goes on being recognised.
    */
   mac(purpose: string, value: string): string
+  /** For short-lived artifacts, which a rotation of the key-encryption key does not reach: under a key of their own. */
+  readonly artifacts: Pick<Envelopes, 'seal' | 'open'>
 }
 
 const version = 'v1'
@@ -97,9 +99,11 @@ export function createEnvelopes(keys: KeyEncryptionKeys): Envelopes {
   }
 }
 
-/** @param macKey 32 bytes */
+/** @param macKey 32 bytes, which no rotation changes */
 export function createSealer(envelopes: Envelopes, macKey: Buffer): Sealer {
+  const artifactKey = Buffer.from(hkdfSync('sha256', macKey, '', 'keyturn artifacts', 32))
   return {
+    artifacts: createEnvelopes({ current: artifactKey, previous: [] }),
     get keyId() {
       return envelopes.keyId
     },

@@ -1,0 +1,42 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { entities } from '../../src/core.ts'
+import { sealedColumns } from '../../src/sealed-columns.ts'
+
+const src = fileURLToPath(new URL('../../src', import.meta.url))
+const read = (path: string) => readFileSync(join(src, path), 'utf8')
+
+/** They seal what others give them. */
+const machinery = ['secrets/seal.ts', 'secrets/sealed-column.ts']
+
+describe('sealed columns (ASVS 11.1.1)', () => {
+  const list = read('sealed-columns.ts')
+
+  for (const path of globSync('**/*.ts', { cwd: src })) {
+    const source = read(path)
+    const purposes = [...source.matchAll(/(?<!artifacts)\.seal\(\s*([\w.]+)/g)].map(
+      ([, name]) => name,
+    )
+    if (purposes.length === 0 || machinery.includes(path)) continue
+
+    it(`of ${path} are in the one list that a rotation of the key-encryption key follows`, () => {
+      const columns = [...source.matchAll(/export const (\w+): SealedColumn = \{/g)]
+      expect(columns, 'SealedColumns that it declares').to.not.have.length(0)
+      for (const [, name = ''] of columns) expect(list, 'src/sealed-columns.ts').to.include(name)
+      expect(new Set(purposes), 'it seals for the purpose of its column alone').to.have.keys(
+        'purpose',
+      )
+    })
+  }
+
+  it('are text, with the primary key that the table has', () => {
+    for (const { table, key, column } of sealedColumns) {
+      const options = entities.find((entity) => entity.options.name === table)?.options.columns
+      const primary = Object.entries(options ?? {}).filter(([, each]) => each?.primary)
+      expect(primary.map(([name]) => name)).to.have.members(key)
+      for (const name of [...key, column]) expect(options?.[name]?.type, name).to.equal('text')
+    }
+  })
+})

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { familyNamedBy } from '../../src/families/handle.ts'
+import { newHandle } from '../../src/secrets/handle.ts'
+import { keyIdOf } from '../../src/secrets/seal.ts'
+import { freshStorage, type StorageKind, testKey } from './boot.ts'
+import { someSession } from './people.ts'
+import { dump } from './witness.ts'
+
+/** A key-encryption key as it is configured, and its id. */
+export interface TestKey {
+  text: string
+  id: string
+}
+
+export function keyOf(text: string): TestKey {
+  return { text, id: keyIdOf(Buffer.from(text, 'base64')) }
+}
+
+export const newKey = (): TestKey => keyOf(randomBytes(32).toString('base64'))
+
+/** Fresh storage whose key is in a file of its own, as an embedded installation has it. */
+export async function storageWithKeyFile(kind: StorageKind): Promise<Record<string, string>> {
+  const { KEY_ENCRYPTION_KEY: _key, ...env } = await freshStorage(kind)
+  await writeFile(keyFileOf(env), `${testKey}\n`, { mode: 0o600 })
+  return env
+}
+
+export const keyFileOf = (env: Record<string, string>): string =>
+  join(env['KEYS_DIR'] as string, 'key-encryption-key')
+
+/** Fails unless every value is still there, readable and recognised. */
+export type Reading = (core: Core) => Promise<void>
+
+/** One secret of each kind that is sealed, or derived, in several tenants; and many sessions. */
+export async function sealEverything(core: Core, sessions = 240): Promise<Reading> {
+  const tenants = ['default', 'acme', 'beta']
+  const secret = 'a-secret-that-must-be-readable-again-and-again'
+  const foreign = 'a-secret-that-came-from-outside'
+  const states: { uid: string; state: Record<string, unknown> }[] = []
+  for (const tenant of tenants) {
+    if (tenant !== 'default') await core.tenants.declare({ id: tenant, name: tenant })
+    await core.signing.ensure(tenant, ['ES256', 'RS256', 'EdDSA'])
+    for (const [client_id, client_secret, method] of [
+      ['reads', secret, 'client_secret_jwt'],
+      ['hashed', foreign, 'client_secret_basic'],
+    ] as const) {
+      await core.clients.declare(tenant, {
+        ...{ client_id, client_secret, token_endpoint_auth_method: method },
+        redirect_uris: ['https://app.example.com/callback'],
+      })
+    }
+    for (let i = 0; i < sessions / tenants.length; i++) {
+      const session = someSession({ state: { secret: newHandle() } })
+      await core.sessions.save(tenant, session, newHandle(), [], [])
+      states.push({ uid: session.uid, state: session.state as Record<string, unknown> })
+    }
+  }
+  const token = core.families.newToken(newHandle().slice(0, 22))
+  const mac = core.sealer.mac('user-code', 'ABCD')
+  const read = async (now: Core) => ({
+    shared: await Promise.all(
+      tenants.flatMap((tenant) =>
+        (['cookies', 'csrf', 'dpop'] as const).map((name) => now.sharedSecrets.get(tenant, name)),
+      ),
+    ),
+    keys: await Promise.all(
+      tenants.map(async (tenant) =>
+        (await now.signing.open(tenant)).map(({ privateJwk }) => privateJwk),
+      ),
+    ),
+  })
+  const before = await read(core)
+
+  return async (now) => {
+    expect(await read(now)).to.deep.equal(before)
+    for (const tenant of tenants) {
+      const [reads, hashed] = await Promise.all(
+        ['reads', 'hashed'].map((id) => now.clients.find(tenant, id)),
+      )
+      if (!reads || !hashed) throw new Error('a client is gone')
+      expect(now.clients.readableSecrets(reads)).to.deep.equal([secret])
+      expect(now.clients.secretFits(hashed, foreign), 'an imported secret').to.equal(true)
+    }
+    for (const [i, { uid, state }] of states.entries()) {
+      const tenant = tenants[Math.floor(i / (sessions / tenants.length))] as string
+      expect((await now.sessions.byUid(tenant, uid))?.state).to.deep.equal(state)
+    }
+    expect(now.sealer.mac('user-code', 'ABCD')).to.equal(mac)
+    expect(familyNamedBy(now.sealer, token), 'a refresh token').to.equal(token.slice(43, 65))
+  }
+}
+
+/** The keys that have sealed something in a dump of both stores. */
+export async function keyIdsIn(core: Core, env: Record<string, string>): Promise<string[]> {
+  const text = await dump(core.database, env['REDIS_URL'])
+  return [...new Set([...text.matchAll(/\bv1\.([\w-]{8})\./g)].map(([, id]) => id as string))]
+}

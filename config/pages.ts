@@ -1,7 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import { contrastIn, legible } from './colour.ts'
+import { type Image, imageOf } from './image.ts'
 import { oneOf, text } from './values.ts'
 
 /** The languages that the pages speak. */
 export const languages = ['en', 'de'] as const
+
+/** Bytes of a logo, which every visitor loads. */
+const largestLogo = 262_144
+
+/** A path. Output: the picture in the file. */
+const logo = z
+  .string()
+  .transform((path, context): Image => {
+    const fault = (message: string) => {
+      context.addIssue({ code: 'custom', message })
+      return z.NEVER
+    }
+    let body: Buffer
+    try {
+      body = readFileSync(path)
+    } catch (error) {
+      return fault((error as NodeJS.ErrnoException).code ?? 'unreadable')
+    }
+    if (body.length > largestLogo) return fault(`it has ${body.length} bytes`)
+    return imageOf(body) ?? fault('it is none of these')
+  })
+  .describe(`a file of at most ${largestLogo} bytes that is SVG, PNG, JPEG, GIF or WebP`)
+
+/** A colour that text can have on the pages of a scheme. Output: in small letters. */
+function accent(scheme: 'light' | 'dark') {
+  return z
+    .string()
+    .regex(/^#[\da-f]{6}$/i, { abort: true })
+    .toLowerCase()
+    .superRefine((colour, context) => {
+      const ratio = contrastIn(scheme, colour)
+      if (ratio >= legible) return
+      const better = scheme === 'light' ? 'darker' : 'lighter'
+      const message = `its contrast is ${ratio.toFixed(2)}:1; take a ${better} one`
+      context.addIssue({ code: 'custom', message })
+    })
+    .describe(
+      `a colour as #rrggbb whose contrast with the ground of the ${scheme} pages is ${legible}:1 or more (WCAG 2.2)`,
+    )
+}
 
 /** What people see: a part of the table in config.ts. */
 export const pages = {
@@ -11,6 +55,26 @@ export const pages = {
     schema: text(60),
     default: 'Keyturn',
     description: 'The name that people see on the pages.',
+  },
+  themeLogo: {
+    env: 'THEME_LOGO_FILE',
+    group: 'Pages',
+    schema: logo,
+    description:
+      'The logo beside that name, 32 pixels high; also the icon of the tab. Served by this server itself.',
+  },
+  themeAccent: {
+    env: 'THEME_ACCENT',
+    group: 'Pages',
+    schema: accent('light'),
+    description: 'The colour of buttons and links where the browser prefers light pages.',
+  },
+  themeAccentDark: {
+    env: 'THEME_ACCENT_DARK',
+    group: 'Pages',
+    schema: accent('dark'),
+    description:
+      'The same where it prefers dark pages. Without it `THEME_ACCENT`, as much lighter as reading takes.',
   },
   language: {
     env: 'DEFAULT_LANGUAGE',

@@ -12,6 +12,7 @@ import { createPublished } from './http/published.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
 import { exactSpelling } from './http/spelling.ts'
 import { serveAssets } from './http/static.ts'
+import { createClientLogos } from './interaction/client-logos.ts'
 import { deviceMethods, deviceRoutes, showOutcome } from './interaction/device.routes.ts'
 import { dressHandover } from './interaction/handover.ts'
 import { carryLanguage } from './interaction/logout-language.ts'
@@ -20,6 +21,7 @@ import { errorPage } from './interaction/pages/error.ts'
 import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
+import { createTheme } from './interaction/theme.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
@@ -100,9 +102,10 @@ export function createIssuer(
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
+  const { theme, assets } = createTheme(config, basePath)
   const pageContext = pageContexts({
     basePath,
-    theme: { name: config.themeName },
+    theme,
     language: config.language,
   })
   const refusalPage: RefusalPage = (ctx, refusal) =>
@@ -144,7 +147,17 @@ export function createIssuer(
     cookie: { name: cookies.resume, secure: isHttps },
   })
   const deviceCookie = { name: cookies.device, secure: isHttps }
-  const parts = { ...context, basePath, csrf, interactions, session, pageContext, clientName }
+  const clientLogo = createClientLogos(context)
+  const parts = {
+    ...context,
+    basePath,
+    csrf,
+    interactions,
+    session,
+    pageContext,
+    clientName,
+    clientLogo,
+  }
 
   const published = createPublished([routes.jwks, ...discovery], {
     log,
@@ -165,7 +178,7 @@ export function createIssuer(
     exactSpelling(Object.keys(methods)),
     allowedMethods(methods),
     healthRoutes(context),
-    serveAssets(),
+    serveAssets(assets),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes(parts),

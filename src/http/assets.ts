@@ -17,7 +17,7 @@ const assets: ReadonlyMap<string, Asset> = new Map(
     const body = Buffer.concat(
       files.map((file) => readFileSync(new URL(`../assets/${file}`, import.meta.url))),
     )
-    return [name, { body, type, etag: `"${digest(body)}"` }]
+    return [name, assetOf(type, body)]
   }),
 )
 
@@ -32,6 +32,10 @@ export function loadAssets(): ReadonlyMap<string, Asset> {
  */
 export function assetVersion(name: AssetName): string {
   return assets.get(name)?.etag.slice(1, -1) ?? ''
+}
+
+export function assetOf(type: string, body: Buffer): Asset {
+  return { body, type, etag: `"${digest(body)}"` }
 }
 
 function digest(body: Buffer): string {

@@ -1,6 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
+import type { Image } from '../../config/image.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { clientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
@@ -29,6 +30,7 @@ export interface ConsentParts {
   interactions: Interactions
   csrf: Csrf
   pageContext(ctx: Context): PageContext
+  clientLogo(uri: string): Promise<Image | undefined>
 }
 
 /** Asking a person what a client may do (OpenID Connect Core §3.1.2.4), and remembering the answer. */
@@ -58,6 +60,17 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
     )
   })
 
+  // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
+  router.get('/interaction/:uid/logo', async (ctx) => {
+    const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
+    const { metadata } = (await parts.clients.find(parts.tenant, clientId)) ?? {}
+    const uri = clientMetadata.safeParse(metadata).data?.logo_uri
+    const image = uri === undefined ? undefined : await parts.clientLogo(uri)
+    if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
+    ctx.type = image.type
+    ctx.body = image.body
+  })
+
   router.post('/interaction/:uid/abort', async (ctx) => {
     const uid = ctx.params['uid'] as string
     await interactions.find(ctx, uid)
@@ -75,7 +88,7 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
       action: at(uid, 'consent'),
       cancel: { action: at(uid, 'abort') },
       csrf: csrf.token(uid),
-      ...(await describe(parts, interaction, context.messages)),
+      ...(await describe(parts, interaction, context.messages, at(uid, 'logo'))),
     })
   }
 }
@@ -85,6 +98,7 @@ async function describe(
   { tenant, accounts, clients, resources }: ConsentParts,
   { clientId, accountId = '', redirectUri, userCode, requested }: Interaction,
   messages: Messages,
+  logoUrl: string,
 ): Promise<Omit<ConsentView, 'action' | 'cancel' | 'csrf'>> {
   const [account, client] = await Promise.all([
     accounts.active(tenant, accountId),
@@ -102,6 +116,7 @@ async function describe(
     client: {
       name: metadata.client_name ?? clientId,
       clientId,
+      ...(metadata.logo_uri === undefined ? {} : { logoUrl }),
       ...(metadata.client_uri === undefined ? {} : { uri: metadata.client_uri }),
       ...(metadata.policy_uri === undefined ? {} : { policyUri: metadata.policy_uri }),
       ...(metadata.tos_uri === undefined ? {} : { tosUri: metadata.tos_uri }),

@@ -29,7 +29,8 @@ export function dressHandover(pageContext: (ctx: Context) => PageContext): Middl
         () =>
           html`<title>${title} · ${theme.name}</title>
   <meta name="viewport" content="width=device-width, initial-scale=1">
-  <link rel="stylesheet" href="${sheet}">`.markup,
+  <link rel="stylesheet" href="${sheet}">${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">`}`
+            .markup,
       )
       .replace('<body>', '<body class="kt-page kt-narrow">')
       .replace('<noscript>', '<noscript><main class="kt-card">')

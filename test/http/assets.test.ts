@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { contrast, grounds } from '../../config/colour.ts'
 import { assetVersion, loadAssets } from '../../src/http/assets.ts'
 
 describe('http/assets', () => {
@@ -24,9 +25,10 @@ describe('http/assets', () => {
     expect(svg).not.to.match(/<script|<style|style=|\son\w+=|href/)
   })
 
-  for (const scheme of ['light', 'dark']) {
+  for (const scheme of ['light', 'dark'] as const) {
     it(`has colours that meet WCAG 2.2 AA in the ${scheme} scheme (1.4.3, 1.4.11)`, () => {
       const colour = palette(scheme)
+      expect(['surface', 'canvas', 'sunken'].map(colour)).to.deep.equal(grounds[scheme])
       const pairs: Array<[string, string, number]> = [
         ['text', 'surface', 4.5],
         ['text', 'canvas', 4.5],
@@ -56,19 +58,5 @@ function palette(scheme: string): (name: string) => string {
   const css = loadAssets().get('keyturn.css')?.body.toString() ?? ''
   const [light = '', dark = ''] = css.split('@media (prefers-color-scheme: dark) {')
   return (name) =>
-    new RegExp(`--kt-${name}: #([0-9a-f]{6})`).exec(scheme === 'dark' ? dark : light)?.[1] ?? ''
-}
-
-/** WCAG 2.2, definition of contrast ratio. */
-function contrast(one: string, other: string): number {
-  const [brighter = 0, darker = 0] = [luminance(one), luminance(other)].toSorted((a, b) => b - a)
-  return (brighter + 0.05) / (darker + 0.05)
-}
-
-function luminance(hex: string): number {
-  const [red = 0, green = 0, blue = 0] = [0, 2, 4].map((start) => {
-    const share = Number.parseInt(hex.slice(start, start + 2), 16) / 255
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4
-  })
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    new RegExp(`--kt-${name}: (#[0-9a-f]{6})`).exec(scheme === 'dark' ? dark : light)?.[1] ?? ''
 }

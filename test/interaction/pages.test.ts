@@ -230,6 +230,14 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
   it('warns of a client on the own machine and of one nobody checked, and only then (P-089, ASVS 10.4.7)', () => {
     const trusted = consentPage(context, { ...view, localhostOnly: false, unverified: false })
     expect(parse(trusted).querySelectorAll('[role=note]')).to.deep.equal([])
+    const client = { ...view.client, logoUrl: '/logo' }
+    const logos = [true, false].map((unverified) =>
+      parse(consentPage(context, { ...view, client, unverified })).querySelectorAll('#client-logo'),
+    )
+    expect(
+      logos.map(({ length }) => length),
+      'a picture would vouch for it',
+    ).to.deep.equal([0, 1])
     expect(text(view)).to.include('runs on your own computer')
     expect(text(view)).to.include('Nobody has checked who is behind Harbour')
   })

@@ -13,8 +13,8 @@ export type ConsentView = {
   client: {
     name: string
     uri?: string
-    /** A client's picture is never shown: whoever registers chooses it, and people trust pictures. */
-    logoUri?: never
+    /** Our own copy of the client's picture. Never for one that registered itself: people trust pictures. */
+    logoUrl?: string
     clientId: string
     policyUri?: string
     tosUri?: string
@@ -46,7 +46,7 @@ export function consentPage(context: PageContext, view: ConsentView): string {
   return page(context, {
     title: consent.title,
     width: 'wide',
-    body: html`<h1>${consent.heading(client)}</h1>
+    body: html`<h1>${logo(view)}${consent.heading(client)}</h1>
 <p class="kt-lead">${consent.signedInAs(html`${name(view.account.name)} <bdi>${view.account.email}</bdi>`)}</p>
 ${view.unverified && notice(consent.unverified(client))}
 ${view.localhostOnly && notice(html`${consent.localhost}`)}
@@ -69,6 +69,12 @@ ${csrfField(view.csrf)}
 </form>
 ${documents(messages, view)}`,
   })
+}
+
+/** Nothing is left of it when the picture does not come. */
+function logo({ client, unverified }: ConsentView): Html | undefined {
+  if (client.logoUrl === undefined || unverified) return undefined
+  return html`<img class="kt-logo" id="client-logo" src="${client.logoUrl}" alt="" height="32"> `
 }
 
 function notice(text: Html): Html {

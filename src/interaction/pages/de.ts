@@ -209,7 +209,7 @@ export const de: Messages = {
     email: 'E-Mail-Adresse',
     verified: 'bestätigt',
     unverified: 'nicht bestätigt',
-    id: 'Kontonummer',
+    id: 'Konto-ID',
     signOut: 'Abmelden',
     signOutEverywhere: 'Überall abmelden',
     everywhereHint:

@@ -35,7 +35,7 @@ export type PageContent = {
 export function page(context: PageContext, content: PageContent): string {
   const { messages, basePath, theme } = context
   const title = content.fault ? messages.layout.faultTitle(content.title) : content.title
-  const icon = `${basePath}/assets/keyturn.svg?v=${assetVersion('keyturn.svg')}`
+  const logo = theme.logoUrl ?? `${basePath}/assets/keyturn.svg?v=${assetVersion('keyturn.svg')}`
   return html`<!doctype html>
 <html lang="${messages.locale}">
 <head>
@@ -44,12 +44,12 @@ export function page(context: PageContext, content: PageContent): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<link rel="icon" type="image/svg+xml" href="${icon}">
+<link rel="icon" href="${logo}">
 <link rel="stylesheet" href="${basePath}/assets/keyturn.css?v=${assetVersion('keyturn.css')}">
 ${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}</head>
 <body class="kt-page kt-${content.width ?? 'narrow'}">
 <header class="kt-header">
-<img class="kt-logo" src="${theme.logoUrl ?? icon}" alt="" height="32">
+<img class="kt-logo" src="${logo}" alt="" height="32">
 <span class="kt-brand">${theme.name}</span>
 </header>
 <main class="kt-card">

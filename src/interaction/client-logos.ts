@@ -1,0 +1,43 @@
+import { type Image, rasterOf } from '../../config/image.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { createCache } from '../storage/cache.ts'
+import type { Database } from '../storage/database.ts'
+
+/** Bytes of one logo. */
+const largest = 65_536
+/** How long one is kept, or that there is none: seconds; and how many. */
+const kept = { maxAge: 600, maxSize: 100 }
+
+/**
+ * The pictures that clients name in `logo_uri`. This server gets them itself and shows its own copy: the policy of the
+ * pages stays `img-src 'self'`, the client's host learns neither who looks nor when, and cannot show one person another
+ * picture. Bytes that can only be a picture are shown; SVG is a document and is not.
+ * @returns the picture behind an address, or nothing when it cannot be had
+ */
+export function createClientLogos(parts: {
+  database: Database
+  clock: Clock
+  fetch: OutgoingFetch
+  log: Log
+}): (uri: string) => Promise<Image | undefined> {
+  const { fetch, log } = parts
+  const cache = createCache<Image | undefined>(parts, kept)
+
+  async function load(uri: string): Promise<Image | undefined> {
+    try {
+      const answer = await fetch(uri, { headers: { accept: 'image/png, image/jpeg, image/webp' } })
+      const body = Buffer.from(await answer.arrayBuffer())
+      const image = answer.status === 200 && body.length <= largest ? rasterOf(body) : undefined
+      if (image) return image
+      const came = { status: answer.status, bytes: body.length }
+      log.info({ uri, expected: `a picture of at most ${largest} bytes`, came }, 'no client logo')
+    } catch (error) {
+      log.info({ uri, err: error }, 'no client logo')
+    }
+    return undefined
+  }
+
+  return (uri) => cache.get(uri, () => load(uri))
+}

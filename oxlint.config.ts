@@ -7,9 +7,9 @@ import { defineConfig } from 'oxlint'
 const layers: string[][] = [
   ['storage', 'secrets', 'outgoing'],
   ['http'],
-  ['audit', 'tenants', 'attempts', 'single-use', 'denials', 'signing', 'registration'],
+  ['audit', 'tenants', 'attempts', 'single-use', 'denials', 'signing', 'registration', 'outbox'],
   ['accounts', 'clients', 'resources'],
-  ['grants'],
+  ['grants', 'logouts'],
   ['families'],
   ['sessions'],
   ['revocation'],

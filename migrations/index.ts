@@ -5,6 +5,7 @@ import { ReadableClientSecrets0003 } from './0003-readable-client-secrets.ts'
 import { FamilyBrowser0004 } from './0004-family-browser.ts'
 import { Attempts0005 } from './0005-attempts.ts'
 import { SealedSessionState0006 } from './0006-sealed-session-state.ts'
+import { Outbox0007 } from './0007-outbox.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -14,4 +15,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   FamilyBrowser0004,
   Attempts0005,
   SealedSessionState0006,
+  Outbox0007,
 ]

@@ -14,8 +14,11 @@ import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
 import type { Log } from './log.ts'
+import { createLogouts } from './logouts/logouts.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
+import { OutboxTable } from './outbox/outbox.store.ts'
+import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
 import {
   createRegistrationTokens,
@@ -67,6 +70,7 @@ export const entities = [
   RegistrationTokensTable,
   ShortLivedTable,
   AuditEventsTable,
+  OutboxTable,
 ]
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
@@ -163,7 +167,9 @@ async function compose(
     check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
   })
   const grants = createGrants(base)
-  const sessions = createSessions({ ...base, denials, accounts, families })
+  const outbox = createOutbox({ ...base, notifications: storage.notifications })
+  const logouts = createLogouts({ ...base, outbox, clients, signing, audit })
+  const sessions = createSessions({ ...base, denials, accounts, families, logouts })
   const capabilities: Capabilities = {
     ...base,
     audit,
@@ -177,6 +183,8 @@ async function compose(
     grants,
     families,
     sessions,
+    logouts,
+    outbox,
     denials,
     revocations: createRevocations({
       database,

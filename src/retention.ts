@@ -6,8 +6,19 @@ import type { Core } from './core.ts'
  * @returns how many rows
  */
 export async function sweepExpired(core: Core): Promise<number> {
-  const { shortLived, singleUse, attempts, denials, families, sessions, grants, audit } = core
-  const stores = [shortLived, singleUse, attempts, denials, families, sessions, grants, audit]
+  const { shortLived, singleUse, attempts, denials, families, sessions, grants, audit, outbox } =
+    core
+  const stores = [
+    shortLived,
+    singleUse,
+    attempts,
+    denials,
+    families,
+    sessions,
+    grants,
+    audit,
+    outbox,
+  ]
   let total = 0
   for (const store of [...stores, core.registrationTokens]) total += await store.sweep()
   return total

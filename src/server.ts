@@ -25,6 +25,7 @@ const maintainEvery = 3600
 export async function startServer(core: Core): Promise<Server> {
   const { config, log } = core
   await core.denials.start()
+  core.outbox.start()
   const issuers = createIssuers(core)
   const edge = createEdge(config)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
@@ -74,6 +75,7 @@ export async function startServer(core: Core): Promise<Server> {
       stopping = true
       for (const timer of timers) clearInterval(timer)
       await listener.stop()
+      await core.outbox.stop()
     },
   }
 }

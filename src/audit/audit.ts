@@ -5,7 +5,13 @@ import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 
 /** What happened, by type; each is documented in docs/audit.md. */
-export const auditTypes = ['family.reuse', 'family.replayed', 'family.ended'] as const
+export const auditTypes = [
+  'family.reuse',
+  'family.replayed',
+  'family.ended',
+  'logout.delivered',
+  'logout.failed',
+] as const
 
 export interface AuditEvent {
   type: (typeof auditTypes)[number]

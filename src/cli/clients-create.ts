@@ -60,6 +60,7 @@ function fromFlags(args: Arguments): Record<string, unknown> {
     scope: optionalText(args, 'scope'),
     redirect_uris: options['redirectUri'],
     post_logout_redirect_uris: options['postLogoutRedirectUri'],
+    backchannel_logout_uri: optionalText(args, 'backchannelLogoutUri'),
     grant_types: options['grant'],
     token_endpoint_auth_method: options['public'] ? 'none' : undefined,
   }

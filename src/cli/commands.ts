@@ -20,6 +20,7 @@ const loaders = {
   'families list': async () => (await import('./families-list.ts')).familiesList,
   'families show': async () => (await import('./families-show.ts')).familiesShow,
   'families revoke': async () => (await import('./families-revoke.ts')).familiesRevoke,
+  'logouts list': async () => (await import('./logouts-list.ts')).logoutsList,
   'keys rotate-kek': async () => (await import('./keys-rotate-kek.ts')).keysRotateKek,
   'keys list': async () => (await import('./keys-list.ts')).keysList,
   'doctor storage': async () => (await import('./doctor-storage.ts')).doctorStorage,

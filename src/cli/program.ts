@@ -1,4 +1,4 @@
-import { CommanderError, InvalidArgumentError, Command as Program } from 'commander'
+import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander'
 import { type Arguments, type Io, UsageError } from './command.ts'
 import type { CommandName } from './commands.ts'
 import { version } from './version.ts'
@@ -75,6 +75,7 @@ function describeProgram(io: Io, run: Start): Program {
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeFamilies(program.command('families').description('refresh-token families'), run)
+  describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')
   ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))
   leaf(keys, 'rotate-kek', 'keys rotate-kek', 'seal everything under a new key-encryption key', run)
@@ -116,6 +117,7 @@ function describeClients(clients: Program, run: Start): void {
     .option('--name <client_name>', 'what people see')
     .option('--redirect-uri <uri>', 'may be repeated', collect)
     .option('--post-logout-redirect-uri <uri>', 'may be repeated', collect)
+    .option('--backchannel-logout-uri <uri>', 'where the client is told of log-outs')
     .option('--grant <grant_type>', 'may be repeated; default: authorization_code', collect)
     .option('--scope <scope>', 'scope names separated by spaces')
     .option('--public', 'a client that cannot keep a secret: a browser or native app')
@@ -145,6 +147,15 @@ function describeFamilies(families: Program, run: Start): void {
   ofTenant(
     leaf(families, 'revoke', 'families revoke', 'end a family and its access tokens', run),
   ).argument('<id>')
+}
+
+function describeLogouts(logouts: Program, run: Start): void {
+  ofTenant(leaf(logouts, 'list', 'logouts list', 'list which clients were told', run))
+    .option('--account <identifier>', 'of one account')
+    .option('--client <client_id>', 'of one client')
+    .addOption(
+      new Option('--state <state>', 'of one state').choices(['waiting', 'delivered', 'failed']),
+    )
 }
 
 function leaf(parent: Program, word: string, name: Name, description: string, run: Start): Program {

@@ -87,6 +87,8 @@ export const clientMetadata = z
     default_max_age: z.int().nonnegative().optional(),
     require_auth_time: z.boolean().optional(),
     initiate_login_uri: webUri.optional(),
+    backchannel_logout_uri: z.string().optional(),
+    backchannel_logout_session_required: z.boolean().optional(),
     require_pkce: z.boolean().default(true),
     require_pushed_authorization_requests: z.boolean().default(false),
     dpop_bound_access_tokens: z.boolean().default(false),
@@ -106,6 +108,10 @@ export const clientMetadata = z
         const message = redirectUriFault(uri, client.application_type)
         if (message) fault([member, i], message)
       })
+    }
+    if (client.backchannel_logout_uri !== undefined) {
+      const message = redirectUriFault(client.backchannel_logout_uri, 'web')
+      if (message) fault(['backchannel_logout_uri'], message)
     }
     const usesCode = client.grant_types.includes('authorization_code')
     if (usesCode && client.redirect_uris.length === 0) {

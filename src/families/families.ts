@@ -3,7 +3,12 @@ import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
-import { createFamilyStore, type FamilyOwner, type NewToken } from './family.store.ts'
+import {
+  createFamilyStore,
+  type FamilyOrigin,
+  type FamilyOwner,
+  type NewToken,
+} from './family.store.ts'
 import type {
   Consumption,
   Family,
@@ -61,6 +66,8 @@ export interface Families {
   ): Promise<void>
   /** Ends the families that live only as long as a session, or those of one client in it. */
   endWithSession(tenant: string, uid: string, clientId?: string): Promise<void>
+  /** Where an account's living families come from that do not end with a session: each client and session once. */
+  outlivingSessions(tenant: string, accountId: string): Promise<FamilyOrigin[]>
   /** Ends every family that lives and fits. */
   endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
@@ -182,6 +189,7 @@ export function createFamilies(deps: {
       database.transaction(async () => {
         await end(tenant, await store.boundToSession(tenant, uid, clientId), 'session_ended')
       }),
+    outlivingSessions: store.outlivingSessions,
     endAll: (tenant, which, reason) =>
       database.transaction(async () => {
         await end(tenant, await store.alive(tenant, which), reason)

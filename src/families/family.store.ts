@@ -81,6 +81,12 @@ export interface NewToken {
   issuedTo: Presenter
 }
 
+/** Where a family began. */
+export interface FamilyOrigin {
+  clientId: string
+  sessionUid?: string
+}
+
 /** Whose families are meant. */
 export interface FamilyOwner {
   accountId?: string | undefined
@@ -230,6 +236,19 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     },
 
     /** The families that have not ended, locked one after the other, so that two who end some never wait in a circle. */
+    async outlivingSessions(tenant: string, accountId: string): Promise<FamilyOrigin[]> {
+      const rows = await database.query<{ client_id: string; session_uid: string | null }>(
+        `select distinct client_id, session_uid from families
+         where tenant_id = $1 and account_id = $2 and not ends_with_session and ended_at is null
+           and expires_at > $3`,
+        [tenant, accountId, now()],
+      )
+      return rows.map(({ client_id, session_uid }) => ({
+        clientId: client_id,
+        ...(session_uid === null ? {} : { sessionUid: session_uid }),
+      }))
+    },
+
     async alive(tenant: string, { accountId, clientId, grantId }: FamilyOwner): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families

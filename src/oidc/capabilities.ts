@@ -8,6 +8,8 @@ import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Log } from '../log.ts'
+import type { Logouts } from '../logouts/logouts.ts'
+import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
@@ -42,6 +44,8 @@ export interface Capabilities {
   grants: Grants
   families: Families
   sessions: Sessions
+  logouts: Logouts
+  outbox: Outbox
   denials: Denials
   audit: Audit
   revocations: Revocations

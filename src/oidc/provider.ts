@@ -13,6 +13,7 @@ import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './cli
 import { loadGrant } from './consent.ts'
 import { newDeviceCode, pollInterval } from './device-codes.ts'
 import { clientRules, type FeaturePages, features } from './features.ts'
+import { onlyIdTokensAreHints } from './id-token-hint.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
@@ -44,6 +45,7 @@ export function createProvider(parts: ProviderParts): Provider {
   const { tenant, families, sealer, singleUse } = context
   authenticateBySecret(provider, context)
   applyAuthorizationPolicy(provider)
+  onlyIdTokensAreHints(provider)
   // Every ID token names its session, so that a client can be told when it ends.
   Object.assign(provider.Client.prototype, { includeSid: () => true })
   // The same `sid` whichever of two overlapping requests comes first.
@@ -98,7 +100,12 @@ function configuration(parts: ProviderParts): Configuration {
       long: { ...cookie, path: basePath || '/' },
       short: cookie,
     },
-    discovery: { ui_locales_supported: [...languages] },
+    discovery: {
+      ui_locales_supported: [...languages],
+      // The engine's own feature is off: it would tell clients while a person waits (ADR 0010).
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
+    },
     features: features(rules, { access, basePath, pages }),
     interactions: {
       policy: interactionPolicy.base(),

@@ -76,6 +76,18 @@ interface Row {
   clients: Record<string, { sid: string; grantId: string | null; persistsLogout: boolean }> | null
 }
 
+interface PartRow {
+  client_id: string
+  sid: string
+  persists_logout: boolean
+}
+
+const toPart = (row: PartRow) => ({
+  clientId: row.client_id,
+  sid: row.sid,
+  persistsLogout: row.persists_logout,
+})
+
 const inSeconds = (time: Date) => Math.floor(time.getTime() / 1000)
 
 export function createSessionStore({
@@ -179,14 +191,14 @@ export function createSessionStore({
       )
     },
 
-    /** Whether what the client got outlives the session. */
-    async deleteClient(tenant: string, uid: string, clientId: string): Promise<boolean> {
-      const [row] = await database.query<{ persists_logout: boolean }>(
+    /** What was deleted: undefined when another request was first. */
+    async deleteClient(tenant: string, uid: string, clientId: string) {
+      const [row] = await database.query<PartRow>(
         `delete from session_clients where tenant_id = $1 and session_uid = $2 and client_id = $3
-         returning persists_logout`,
+         returning client_id, sid, persists_logout`,
         [tenant, uid, clientId],
       )
-      return row?.persists_logout ?? false
+      return row && toPart(row)
     },
 
     async hold(tenant: string, uid: string): Promise<boolean> {
@@ -198,12 +210,15 @@ export function createSessionStore({
       return rows.length > 0
     },
 
-    end: (tenant: string, uid: string, reason: SessionEnd) =>
-      database.execute(
+    /** Whose session it was; undefined when it had ended before. */
+    async end(tenant: string, uid: string, reason: SessionEnd) {
+      const [row] = await database.query<{ account_id: string | null }>(
         `update sessions set ended_at = $3, ended_reason = $4, state = null
-         where tenant_id = $1 and uid = $2 and ended_at is null`,
+         where tenant_id = $1 and uid = $2 and ended_at is null returning account_id`,
         [tenant, uid, now(), reason],
-      ),
+      )
+      return row && { accountId: row.account_id ?? undefined }
+    },
 
     /** The sessions of an account that this ended. */
     async endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<string[]> {
@@ -215,22 +230,14 @@ export function createSessionStore({
       return rows.map(({ uid }) => uid)
     },
 
-    async sids(tenant: string, uids: string[]): Promise<string[]> {
-      const rows = await database.query<{ sid: string }>(
-        `select sid from session_clients where tenant_id = $1 and session_uid = any($2)`,
+    /** What clients got in these sessions. */
+    async parts(tenant: string, uids: string[]) {
+      const rows = await database.query<PartRow>(
+        `select client_id, sid, persists_logout from session_clients
+         where tenant_id = $1 and session_uid = any($2)`,
         [tenant, uids],
       )
-      return rows.map(({ sid }) => sid)
-    },
-
-    /** What clients got in a session that does not outlive it. */
-    async boundSids(tenant: string, uid: string): Promise<string[]> {
-      const rows = await database.query<{ sid: string }>(
-        `select sid from session_clients
-         where tenant_id = $1 and session_uid = $2 and not persists_logout`,
-        [tenant, uid],
-      )
-      return rows.map(({ sid }) => sid)
+      return rows.map(toPart)
     },
   }
 }

@@ -2,6 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
+import type { Logouts } from '../logouts/logouts.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
@@ -29,9 +30,12 @@ export interface Sessions {
   ): Promise<SaveOutcome>
   /** Whether a session lives; within a transaction it stays so until that ends, and who ends it waits. */
   hold(tenant: string, uid: string): Promise<boolean>
-  /** Ends every session of an account and all that clients got in them, offline access included. */
+  /**
+   * Ends every session of an account and all that clients got in them, offline access included. Clients are told of
+   * each, those that hold offline access from an earlier session as well: what they got it in is over, too.
+   */
   endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<void>
-  /** Ends it for good, with everything that lives only as long as it. */
+  /** Ends it for good, with everything that lives only as long as it; every client in it is told. */
   end(tenant: string, uid: string, reason: SessionEnd): Promise<void>
   /** Deletes sessions that have been over for longer than they are kept; returns how many. */
   sweep(): Promise<number>
@@ -47,8 +51,9 @@ export function createSessions(deps: {
   denials: Denials
   accounts: Accounts
   families: Families
+  logouts: Logouts
 }): Sessions {
-  const { database, denials, accounts, families } = deps
+  const { database, denials, accounts, families, logouts } = deps
   const store = createSessionStore(deps)
 
   return {
@@ -68,10 +73,15 @@ export function createSessions(deps: {
           await store.putClient(tenant, session.uid, clientId, got)
         }
         for (const clientId of dropped) {
-          const outlives = await store.deleteClient(tenant, session.uid, clientId)
+          const deleted = await store.deleteClient(tenant, session.uid, clientId)
           await families.endWithSession(tenant, session.uid, clientId)
-          const subject = sidOf(session.uid, clientId)
-          if (!outlives) await denials.add(tenant, [{ kind: 'session', subject }])
+          const sid = sidOf(session.uid, clientId)
+          if (!deleted?.persistsLogout) {
+            await denials.add(tenant, [{ kind: 'session', subject: sid }])
+          }
+          if (deleted && accountId !== undefined) {
+            await logouts.tell(tenant, accountId, [{ clientId, sid }])
+          }
         }
         return written === 0 ? 'superseded' : 'saved'
       }),
@@ -80,12 +90,20 @@ export function createSessions(deps: {
 
     endAll: (tenant, accountId, reason) =>
       database.transaction(async () => {
+        const outlived = await families.outlivingSessions(tenant, accountId)
         const ended = await store.endAll(tenant, accountId, reason)
-        const sids = await store.sids(tenant, ended)
+        const parts = await store.parts(tenant, ended)
         await denials.add(
           tenant,
-          sids.map((subject) => ({ kind: 'session', subject, forGood: true })),
+          parts.map(({ sid }) => ({ kind: 'session', subject: sid, forGood: true })),
         )
+        await logouts.tell(tenant, accountId, [
+          ...parts,
+          ...outlived.map(({ clientId, sessionUid }) => ({
+            clientId,
+            sid: sessionUid && sidOf(sessionUid, clientId),
+          })),
+        ])
       }),
 
     async sweep() {
@@ -102,13 +120,17 @@ export function createSessions(deps: {
 
     end: (tenant, uid, reason) =>
       database.transaction(async () => {
-        if ((await store.end(tenant, uid, reason)) === 0) return
+        const ended = await store.end(tenant, uid, reason)
+        if (!ended) return
         await families.endWithSession(tenant, uid)
-        const sids = await store.boundSids(tenant, uid)
+        const parts = await store.parts(tenant, [uid])
         await denials.add(
           tenant,
-          sids.map((subject) => ({ kind: 'session', subject, forGood: true })),
+          parts
+            .filter(({ persistsLogout }) => !persistsLogout)
+            .map(({ sid }) => ({ kind: 'session', subject: sid, forGood: true })),
         )
+        if (ended.accountId !== undefined) await logouts.tell(tenant, ended.accountId, parts)
       }),
   }
 }

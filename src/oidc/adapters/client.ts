@@ -15,6 +15,8 @@ const nobodysSecret = randomBytes(32).toString('base64url')
 export const ownMembers = [
   'require_pkce',
   'client_assertion_audience',
+  'backchannel_logout_uri',
+  'backchannel_logout_session_required',
   'resources',
   'registered_scope',
   'refresh_token_rotation',

@@ -1,0 +1,51 @@
+import { z } from 'zod'
+
+/** A client that has to hear that a session is over, or what it got in one. */
+export interface EndedPart {
+  clientId: string
+  /** The session at this client; absent when all that this person has there is meant. */
+  sid?: string | undefined
+}
+
+/** What is stored of one until it is delivered. */
+export const pendingLogout = z.object({
+  client_id: z.string(),
+  account_id: z.string(),
+  sid: z.string().optional(),
+})
+export type PendingLogout = z.infer<typeof pendingLogout>
+
+/** Seconds that a logout token is good for (OpenID Connect Back-Channel Logout §2.4: two minutes at most). */
+const tokenTtl = 120
+
+/** The `typ` of a logout token, so that it is never taken for an ID token (§2.4, RFC 8725 §3.11). */
+export const logoutTokenType = 'logout+jwt'
+
+/**
+ * The claims of a logout token (OpenID Connect Back-Channel Logout §2.4).
+ * @param id of the message: the same `jti` at every attempt
+ * @param now seconds since the epoch
+ */
+export function logoutClaims(
+  issuer: string,
+  id: string,
+  { client_id, account_id, sid }: PendingLogout,
+  now: number,
+): Record<string, unknown> {
+  return {
+    iss: issuer,
+    aud: client_id,
+    iat: now,
+    exp: now + tokenTtl,
+    jti: id,
+    sub: account_id,
+    ...(sid === undefined ? {} : { sid }),
+    events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+  }
+}
+
+/** Each part once. */
+export function distinct(parts: EndedPart[]): EndedPart[] {
+  const byKey = new Map(parts.map((part) => [JSON.stringify([part.clientId, part.sid]), part]))
+  return [...byKey.values()]
+}

@@ -1,0 +1,150 @@
+import type { Config } from '../../config/config.ts'
+import type { Audit } from '../audit/audit.ts'
+import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import type { Clock } from '../clock.ts'
+import type { Attempt, Message, MessageState, MessageView } from '../outbox/message.ts'
+import type { Outbox } from '../outbox/outbox.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
+import { issuerOf } from '../tenants/tenant.ts'
+import {
+  distinct,
+  type EndedPart,
+  logoutClaims,
+  logoutTokenType,
+  type PendingLogout,
+  pendingLogout,
+} from './logout.ts'
+
+/** Telling clients that a session is over (OpenID Connect Back-Channel Logout 1.0, P-070). */
+export interface Logouts {
+  /**
+   * Has those of the clients told that registered a `backchannel_logout_uri`. Joins the transaction that ends what
+   * they got; the logout token is signed when it is sent.
+   */
+  tell(tenant: string, accountId: string, parts: EndedPart[]): Promise<void>
+  /** Who was told, who is still to be told, and who could not be; the newest first. */
+  list(tenant: string, filter: LogoutFilter): Promise<LogoutView[]>
+}
+
+export interface LogoutFilter {
+  accountId?: string | undefined
+  clientId?: string | undefined
+  state?: MessageState | undefined
+}
+
+export type LogoutView = Omit<MessageView, 'payload'> & {
+  clientId: string
+  accountId: string
+  sid?: string | undefined
+}
+
+const kind = 'backchannel_logout'
+
+export function createLogouts({
+  config,
+  clock,
+  outbox,
+  clients,
+  signing,
+  audit,
+  fetch,
+}: {
+  config: Config
+  clock: Clock
+  outbox: Outbox
+  clients: Clients
+  signing: SigningKeys
+  audit: Audit
+  fetch: OutgoingFetch
+}): Logouts {
+  type Receiver = ClientMetadata & { backchannel_logout_uri: string }
+
+  /** A client that is there, enabled and wants to be told. */
+  async function receiver(tenant: string, clientId: string): Promise<Receiver | undefined> {
+    const client = await clients.find(tenant, clientId)
+    const { data } = clientMetadata.safeParse(client?.metadata)
+    return data?.backchannel_logout_uri === undefined ? undefined : (data as Receiver)
+  }
+
+  async function deliver({ tenant, id, payload }: Message): Promise<Attempt> {
+    const pending = pendingLogout.parse(payload)
+    const client = await receiver(tenant, pending.client_id)
+    if (!client) {
+      const reason = 'the client is deleted or disabled, or has no backchannel_logout_uri any more'
+      return { final: true, reason }
+    }
+    const claims = logoutClaims(issuerOf(config.issuer, tenant), id, pending, clock.seconds())
+    const alg = client.id_token_signed_response_alg
+    const response = await fetch(client.backchannel_logout_uri, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      body: new URLSearchParams({
+        logout_token: await signing.sign(tenant, alg, logoutTokenType, claims),
+      }).toString(),
+    })
+    if (response.ok) return 'delivered'
+    // §2.8: the token is not valid there, or the log-out failed; the same token again would fare no better.
+    const final = response.status === 400
+    return { final, reason: `answered ${response.status}${await explanation(response)}` }
+  }
+
+  outbox.deliverWith(kind, {
+    deliver,
+    async settled({ tenant, id, payload }, { attempts, failed }) {
+      const { client_id: clientId, account_id: accountId, sid } = pendingLogout.parse(payload)
+      const type = failed === undefined ? 'logout.delivered' : 'logout.failed'
+      const detail = { jti: id, sid, attempts, reason: failed }
+      await audit.record(tenant, { type, clientId, accountId, detail })
+    },
+  })
+
+  return {
+    async tell(tenant, accountId, parts) {
+      const receivers = new Map<string, Receiver | undefined>()
+      for (const { clientId } of parts) {
+        if (!receivers.has(clientId)) receivers.set(clientId, await receiver(tenant, clientId))
+      }
+      const messages = distinct(parts).flatMap(({ clientId, sid }) => {
+        const client = receivers.get(clientId)
+        if (!client) return []
+        const payload: PendingLogout = { client_id: clientId, account_id: accountId, sid }
+        return [{ destination: new URL(client.backchannel_logout_uri).host, payload }]
+      })
+      await outbox.add(tenant, kind, messages)
+    },
+
+    async list(tenant, { accountId, clientId, state }) {
+      const payload = {
+        ...(accountId === undefined ? {} : { account_id: accountId }),
+        ...(clientId === undefined ? {} : { client_id: clientId }),
+      }
+      const found = await outbox.list(tenant, kind, { state, payload })
+      return found.map(({ payload: stored, ...message }) => {
+        const pending = pendingLogout.parse(stored)
+        return {
+          ...message,
+          clientId: pending.client_id,
+          accountId: pending.account_id,
+          sid: pending.sid,
+        }
+      })
+    },
+  }
+}
+
+/** What the client says of its refusal (§2.8), as far as it is text. */
+async function explanation(response: Response): Promise<string> {
+  const body: unknown = await response.json().catch(() => undefined)
+  if (typeof body !== 'object' || body === null) return ''
+  const said = ['error', 'error_description']
+    .map((member) => (body as Record<string, unknown>)[member])
+    .filter((value) => typeof value === 'string')
+  return said.length === 0
+    ? ''
+    : `: ${said
+        .join(', ')
+        .replace(/\p{Cc}/gu, ' ')
+        .slice(0, 300)}`
+}

@@ -1,0 +1,212 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { Message, MessageState, MessageView } from './message.ts'
+
+const pending = 'delivered_at is null and failed_at is null'
+
+export const OutboxTable = table('outbox', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    kind: column.text,
+    destination: column.text,
+    payload: column.json,
+    created_at: column.time,
+    next_at: column.time,
+    leased_until: nullable(column.time),
+    attempts: column.count,
+    delivered_at: nullable(column.time),
+    failed_at: nullable(column.time),
+    last_error: nullable(column.text),
+  },
+  references: { tenant: ofTenant },
+  index: {
+    pending: { columns: ['destination', 'next_at'], where: pending },
+    created: ['tenant_id', 'kind', 'created_at'],
+  },
+})
+
+/** Wakes the workers of every node. */
+export const channel = 'keyturn_outbox'
+
+/** What a node may take now. */
+export interface Appetite {
+  kinds: string[]
+  /** Messages in all. */
+  most: number
+  /** Attempts under way at one destination, those of other nodes included. */
+  mostPerDestination: number
+  /** Destinations that did not answer a moment ago. */
+  paused: string[]
+  /** Milliseconds after which another node may take what this one did not finish. */
+  lease: number
+}
+
+/** A message that is this node's until its lease is over. */
+export interface Taken extends Message {
+  kind: string
+  attempts: number
+  createdAt: number
+}
+
+export interface MessageFilter {
+  state?: MessageState | undefined
+  /** Members that the payload has. */
+  payload?: Record<string, unknown> | undefined
+}
+
+interface Row {
+  tenant_id: string
+  id: string
+  kind: string
+  destination: string
+  payload: Record<string, unknown>
+  created_at: Date
+  next_at: Date
+  attempts: number
+  delivered_at: Date | null
+  failed_at: Date | null
+  last_error: string | null
+}
+
+/** Rows of one listing at most. */
+const longestList = 1000
+
+export function createOutboxStore({ database, clock }: { database: Database; clock: Clock }) {
+  const now = () => new Date(clock.now())
+  const after = (milliseconds: number) => new Date(clock.now() + milliseconds)
+
+  return {
+    async insert(kind: string, messages: Message[]): Promise<void> {
+      await database.execute(
+        `with written as (
+           insert into outbox (tenant_id, id, kind, destination, payload, created_at, next_at, attempts)
+           select tenant, id, $5, destination, payload::jsonb, $6, $6, 0
+             from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as m (tenant, id, destination, payload)
+           returning 1)
+         select pg_notify('${channel}', '') from (select 1 from written limit 1) as any_row`,
+        [
+          messages.map(({ tenant }) => tenant),
+          messages.map(({ id }) => id),
+          messages.map(({ destination }) => destination),
+          messages.map(({ payload }) => JSON.stringify(payload)),
+          kind,
+          now(),
+        ],
+      )
+    },
+
+    /**
+     * Leases due messages to this node in one statement: what another node takes at the same moment is skipped. It
+     * goes from destination to destination by the index, so that a long queue at one hides nobody else's.
+     */
+    async take(appetite: Appetite): Promise<Taken[]> {
+      const rows = await database.query<Row>(
+        `with recursive destinations (destination) as (
+           (select destination from outbox where ${pending} order by destination limit 1)
+           union all
+           select (select o.destination from outbox o
+                   where ${pending} and o.destination > d.destination order by o.destination limit 1)
+             from destinations d where d.destination is not null),
+         due as (
+           select m.tenant_id, m.id from destinations d cross join lateral (
+             select tenant_id, id, next_at from outbox
+             where destination = d.destination and ${pending} and kind = any($3) and next_at <= $1
+               and (leased_until is null or leased_until <= $1)
+             order by next_at limit greatest(0, $4 - (
+               select count(*) from outbox busy
+               where busy.destination = d.destination and ${pending} and busy.leased_until > $1))
+             for update skip locked) m
+           where d.destination <> all($5) order by m.next_at limit $6)
+         update outbox o set leased_until = $2, attempts = o.attempts + 1 from due
+         where o.tenant_id = due.tenant_id and o.id = due.id
+         returning o.tenant_id, o.id, o.kind, o.destination, o.payload, o.created_at, o.attempts`,
+        [
+          now(),
+          after(appetite.lease),
+          appetite.kinds,
+          appetite.mostPerDestination,
+          appetite.paused,
+          appetite.most,
+        ],
+      )
+      return rows.map((row) => ({
+        tenant: row.tenant_id,
+        id: row.id,
+        kind: row.kind,
+        destination: row.destination,
+        payload: row.payload,
+        createdAt: row.created_at.getTime(),
+        attempts: row.attempts,
+      }))
+    },
+
+    /** Whether this was the one that settled it. It counts also when its lease was over: it did arrive. */
+    async delivered({ tenant, id }: Message): Promise<boolean> {
+      const changed = await database.execute(
+        `update outbox set delivered_at = $3, leased_until = null, last_error = null
+         where tenant_id = $1 and id = $2 and delivered_at is null`,
+        [tenant, id, now()],
+      )
+      return changed > 0
+    },
+
+    /** Whether this attempt was still the last one. @param pause milliseconds; absent when it is given up */
+    async missed(
+      { tenant, id, attempts }: Taken,
+      reason: string,
+      pause: number | undefined,
+    ): Promise<boolean> {
+      const changed = await database.execute(
+        `update outbox set leased_until = null, last_error = $4, next_at = coalesce($5, next_at), failed_at = $6
+         where tenant_id = $1 and id = $2 and attempts = $3 and ${pending}`,
+        [
+          tenant,
+          id,
+          attempts,
+          reason,
+          pause === undefined ? null : after(pause),
+          pause === undefined ? now() : null,
+        ],
+      )
+      return changed > 0
+    },
+
+    /** The newest first. */
+    async list(
+      tenant: string,
+      kind: string,
+      { state, payload }: MessageFilter,
+    ): Promise<MessageView[]> {
+      const rows = await database.query<Row>(
+        `select * from (
+           select *, case when delivered_at is not null then 'delivered' when failed_at is not null then 'failed'
+             else 'waiting' end as state from outbox
+           where tenant_id = $1 and kind = $2 and payload @> $4) o
+         where $3::text is null or state = $3 order by created_at desc, id limit ${longestList}`,
+        [tenant, kind, state ?? null, JSON.stringify(payload ?? {})],
+      )
+      return rows.map((row) => toView(row))
+    },
+  }
+}
+
+function toView(row: Row): MessageView {
+  const { delivered_at: delivered, failed_at: failed } = row
+  const view: MessageView = {
+    tenant: row.tenant_id,
+    id: row.id,
+    destination: row.destination,
+    payload: row.payload,
+    state: delivered ? 'delivered' : failed ? 'failed' : 'waiting',
+    attempts: row.attempts,
+    createdAt: row.created_at.getTime(),
+  }
+  if (delivered) view.deliveredAt = delivered.getTime()
+  if (failed) view.failedAt = failed.getTime()
+  if (view.state === 'waiting') view.nextAt = row.next_at.getTime()
+  if (row.last_error !== null) view.lastError = row.last_error
+  return view
+}

@@ -1,0 +1,181 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Database } from '../storage/database.ts'
+import type { Notifications } from '../storage/notifications.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { type Attempt, giveUpAfter, type Message, type MessageView, pauseAfter } from './message.ts'
+import { channel, createOutboxStore, type MessageFilter, type Taken } from './outbox.store.ts'
+import { createPauses } from './pauses.ts'
+
+/**
+ * What others have to be told. A message is written in the transaction of what it tells, and delivered by whichever
+ * node comes first: soon after the commit, again and again while its receiver is away, and at least once although a
+ * node dies (R-21, R-25). No transaction is open while a receiver is talked to.
+ */
+export interface Outbox {
+  /** Joins the transaction of this context; delivery begins when that is committed. */
+  add(
+    tenant: string,
+    kind: string,
+    messages: Array<Pick<Message, 'destination' | 'payload'>>,
+  ): Promise<void>
+  /** Says how messages of a kind are delivered; before `start`. */
+  deliverWith(kind: string, deliverer: Deliverer): void
+  /** The newest first, 1000 at most. */
+  list(tenant: string, kind: string, filter: MessageFilter): Promise<MessageView[]>
+  /** Delivers until `stop`, which waits for what is under way. */
+  start(): void
+  stop(): Promise<void>
+  /** Deletes messages that were settled longer ago than they are kept; returns how many. */
+  sweep(): Promise<number>
+}
+
+export interface Deliverer {
+  /** One attempt. @throws whatever kept it from being answered */
+  deliver(message: Message): Promise<Attempt>
+  /** Joins the transaction that writes down that a message was delivered or given up. */
+  settled(message: Message, outcome: { attempts: number; failed?: string }): Promise<void>
+}
+
+/** Milliseconds between two polls; a notification makes it prompt, the poll makes it sure. */
+const pollEvery = 500
+/** Attempts under way: of this node, and at one destination. */
+const most = 32
+const mostPerDestination = 4
+/** Milliseconds; more than an attempt may take. What a node that died had taken is taken again after it. */
+const lease = 15_000
+
+const day = 24 * 3600 * 1000
+const kept = { delivered: 7 * day, failed: 30 * day }
+const longestError = 500
+
+export function createOutbox(deps: {
+  database: Database
+  clock: Clock
+  log: Log
+  notifications: Notifications
+}): Outbox {
+  const { database, clock, log, notifications } = deps
+  const store = createOutboxStore(deps)
+  const pauses = createPauses()
+  const deliverers = new Map<string, Deliverer>()
+  const underWay = new Set<Promise<void>>()
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> | undefined
+  let again = false
+
+  // Whoever wakes the worker may be inside of a transaction or a request, which deliveries are no part of.
+  const outside = AsyncLocalStorage.snapshot()
+  const wake = () => outside(takeMore)
+
+  /** Takes as much as there is room for: one round at a time, and one more when something came meanwhile. */
+  function takeMore(): void {
+    again = true
+    const room = most - underWay.size
+    if (!timer || running || room <= 0) return
+    again = false
+    running = round(room).then(
+      () => {
+        running = undefined
+        if (again) takeMore()
+      },
+      (error: Error) => {
+        running = undefined
+        log.warn({ err: error }, 'outbox not read')
+      },
+    )
+  }
+
+  async function round(room: number): Promise<void> {
+    const kinds = [...deliverers.keys()]
+    const paused = pauses.current()
+    const taken = await store.take({ kinds, most: room, mostPerDestination, paused, lease })
+    for (const message of taken) {
+      const work = attempt(message)
+        .catch((error: Error) =>
+          // Its lease will end, and the message is taken once more.
+          log.warn({ err: error, message: message.id }, 'outcome of a delivery not written down'),
+        )
+        .finally(() => {
+          underWay.delete(work)
+          wake()
+        })
+      underWay.add(work)
+    }
+  }
+
+  async function attempt(message: Taken): Promise<void> {
+    const { tenant, id, kind, destination, attempts } = message
+    const deliverer = deliverers.get(kind) as Deliverer
+    const outcome = await deliverer.deliver(message).then(
+      (answer) => {
+        pauses.answered(destination)
+        return answer
+      },
+      (error: Error) => {
+        pauses.unanswered(destination)
+        return { final: false, reason: describe(error) }
+      },
+    )
+    const about = { tenant, kind, message: id, destination, attempts }
+    if (outcome === 'delivered') {
+      log.info(about, 'delivered')
+      await database.transaction(async () => {
+        if (await store.delivered(message)) await deliverer.settled(message, { attempts })
+      })
+      return
+    }
+    const reason = outcome.reason.slice(0, longestError)
+    const isOver = outcome.final || clock.now() - message.createdAt >= giveUpAfter
+    log.warn({ ...about, reason }, isOver ? 'delivery given up' : 'not delivered yet')
+    await database.transaction(async () => {
+      const written = await store.missed(message, reason, isOver ? undefined : pauseAfter(attempts))
+      if (written && isOver) await deliverer.settled(message, { attempts, failed: reason })
+    })
+  }
+
+  return {
+    async add(tenant, kind, messages) {
+      if (messages.length === 0) return
+      await store.insert(
+        kind,
+        messages.map((message) => ({ ...message, tenant, id: randomUUID() })),
+      )
+      const unit = database.current()
+      if (unit?.isOpen()) unit.afterCommit(async () => wake())
+      else wake()
+    },
+    deliverWith: (kind, deliverer) => void deliverers.set(kind, deliverer),
+    list: store.list,
+    start() {
+      if (timer) return
+      notifications.listen(channel, wake)
+      timer = setInterval(wake, pollEvery).unref()
+      wake()
+    },
+    async stop() {
+      clearInterval(timer)
+      timer = undefined
+      await running
+      await Promise.all(underWay)
+    },
+    async sweep() {
+      const settled = { table: 'outbox', key: ['tenant_id', 'id'] }
+      const [delivered, failed] = [clock.now() - kept.delivered, clock.now() - kept.failed]
+      return (
+        (await sweepTable(database, {
+          ...settled,
+          where: 'delivered_at < $1',
+          before: delivered,
+        })) + (await sweepTable(database, { ...settled, where: 'failed_at < $1', before: failed }))
+      )
+    },
+  }
+}
+
+function describe(error: Error): string {
+  const { code } = error as { code?: unknown }
+  return [code, error.message].filter(Boolean).join(': ')
+}

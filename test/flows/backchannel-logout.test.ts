@@ -1,0 +1,393 @@
+import { expect } from 'chai'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import type { Account } from '../../src/accounts/account.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
+import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-receiver.ts'
+import { authorizeUrl, introspect, redeem, tokensFor } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+
+const bob = { email: 'bob@example.com', name: 'Bob', password: 'a caterpillar on a mushroom' }
+
+/** A confidential client that wants ES256 and a `sid`. */
+const shop = {
+  ...web,
+  client_id: 'shop',
+  client_secret: 'the-secret-of-the-second-app',
+  id_token_signed_response_alg: 'ES256',
+  backchannel_logout_session_required: true,
+}
+
+onEachStorage('back-channel log-out (P-070)', (kind) => {
+  let server: TestServer
+  let webParty: LogoutReceiver
+  let shopParty: LogoutReceiver
+
+  beforeEach(async () => {
+    server = await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' })
+    await furnish(server)
+    remember(shop.client_secret, bob.password)
+    const { issuer } = server
+    webParty = await startLogoutReceiver({ issuer, clientId: web.client_id })
+    shopParty = await startLogoutReceiver({ issuer, clientId: shop.client_id, alg: 'ES256' })
+    await declare({ ...web, backchannel_logout_uri: webParty.uri })
+    await declare({ ...shop, backchannel_logout_uri: shopParty.uri })
+    await server.core.accounts.declare(defaultTenant, { ...bob, emailVerified: true })
+  })
+  afterEach(async () => {
+    backToPresent()
+    await Promise.all([webParty?.stop(), shopParty?.stop()])
+    await server?.stop()
+  })
+
+  const declare = (client: object) => server.core.clients.declare(defaultTenant, client)
+  const aliceHerself = async () =>
+    (await server.core.accounts.byIdentifier(defaultTenant, alice.email)) as Account
+  const logouts = (filter = {}) => server.core.logouts.list(defaultTenant, filter)
+  const audited = () =>
+    server.core.database.query<{ type: string; client_id: string; detail: object }>(
+      `select type, client_id, detail from audit_events where type like 'logout.%' order by at`,
+    )
+  async function signOut(agent: UserAgent) {
+    const asked = await agent.get(`${server.issuer}/logout`)
+    return agent.submit(asked)
+  }
+  const sidIn = (idToken = '') => decodeJwt(idToken)['sid']
+
+  it('tells every client of the session, in the terms of the specification', async () => {
+    const agent = createUserAgent()
+    const atWeb = await tokensFor(server, web, {}, agent)
+    const atShop = await tokensFor(server, shop, { scope: 'openid offline_access' }, agent)
+    await tokensFor(server, spa, {}, agent)
+    const { sub } = decodeJwt(atWeb.id_token as string)
+    await signOut(agent)
+
+    const [web_, shop_] = [...(await webParty.told(1)), ...(await shopParty.told(1))]
+    expect(web_).to.include({ sub, sid: sidIn(atWeb.id_token), aud: 'web', iss: server.issuer })
+    expect(shop_).to.include({ sub, sid: sidIn(atShop.id_token), aud: 'shop' })
+    expect(Object.keys(web_ ?? {})).to.have.members('iss aud iat exp jti sub sid events'.split(' '))
+    const header = decodeProtectedHeader(shopParty.received[0]?.token ?? '')
+    expect(header).to.include({ alg: 'ES256', typ: 'logout+jwt' }).and.have.property('kid')
+
+    await eventually('both are written down', async () => {
+      const states = (await logouts()).map(({ state }) => state)
+      return states.length === 2 && states.every((state) => state === 'delivered')
+    })
+    const events = await audited()
+    expect(events.map(({ type, client_id }) => [type, client_id])).to.have.deep.members([
+      ['logout.delivered', 'web'],
+      ['logout.delivered', 'shop'],
+    ])
+    expect(events.find(({ client_id }) => client_id === 'web')?.detail).to.deep.equal({
+      jti: web_?.jti,
+      sid: web_?.['sid'],
+      attempts: 1,
+    })
+    const { jti } = web_ ?? {}
+    expect((await logouts({ clientId: 'web' }))[0]).to.include({ id: jti, attempts: 1 })
+  })
+
+  it('announces itself in discovery', async () => {
+    const metadata = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
+    expect(metadata).to.include({
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
+    })
+  })
+
+  it('cannot pass its token off as an ID token or an access token (ASVS 9.2.2)', async () => {
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    await webParty.told(1)
+    const { token } = webParty.received[0] as { token: string }
+    const other = createUserAgent()
+    await tokensFor(server, web, {}, other)
+    const hinted = await other.get(`${server.issuer}/logout?id_token_hint=${token}`)
+    expect(hinted.status, 'as a hint').to.equal(400)
+    const silent = { prompt: 'none', id_token_hint: token }
+    const returned = await other.get(authorizeUrl(server, web, silent))
+    expect(returned.location?.searchParams.get('code') ?? null, 'as a hint').to.equal(null)
+    expect(await introspect(server, web, token)).to.deep.equal({ active: false })
+    const asked = await fetch(`${server.issuer}/userinfo`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    expect(asked.status).to.equal(401)
+  })
+
+  it('tells the one client that a person signs out of while the session stays', async () => {
+    const agent = createUserAgent()
+    const { id_token } = await tokensFor(server, web, {}, agent)
+    await tokensFor(server, shop, {}, agent)
+    const asked = await agent.get(`${server.issuer}/logout?id_token_hint=${id_token}`)
+    await agent.submit(asked, { form: '#stay-form' })
+    expect((await webParty.told(1))[0]).to.include({ sid: sidIn(id_token) })
+    expect((await logouts()).map(({ clientId }) => clientId)).to.deep.equal(['web'])
+  })
+
+  it('tells the clients of whoever was signed in when another person signs in', async () => {
+    const agent = createUserAgent()
+    const { id_token } = await tokensFor(server, web, {}, agent)
+    const form = await agent.follow(
+      await agent.get(authorizeUrl(server, shop, { prompt: 'login' })),
+    )
+    const fields = { username: bob.email, password: bob.password }
+    let page = await agent.follow(await agent.submit(form, { fields }))
+    while (page.location === undefined) page = await agent.follow(await agent.submit(page))
+    expect(page.location.searchParams.get('code')).to.be.a('string')
+    const { sub } = decodeJwt(id_token as string)
+    expect((await webParty.told(1))[0]).to.include({ sub, sid: sidIn(id_token) })
+    expect(await logouts()).to.have.length(1)
+  })
+
+  for (const [cause, end] of [
+    ['log out everywhere', (account: Account) => server.core.revocations.logOutEverywhere(account)],
+    ['password changed', (account: Account) => server.core.revocations.passwordChanged(account)],
+    [
+      'account disabled',
+      (account: Account) => server.core.revocations.setAccountDisabled(account, true),
+    ],
+  ] as const) {
+    it(`reaches every session of the account within five seconds: ${cause} (ASVS 7.6.1)`, async () => {
+      const [laptop, phone, bobs] = [createUserAgent(), createUserAgent(), createUserAgent()]
+      const one = await tokensFor(server, web, {}, laptop)
+      const two = await tokensFor(server, web, {}, phone)
+      const three = await tokensFor(server, shop, {}, phone)
+      await bobs.walk(authorizeUrl(server, web), { username: bob.email, password: bob.password })
+      await end(await aliceHerself())
+      const sids = (await webParty.told(2)).map((claims) => claims['sid'])
+      expect(sids).to.have.members([sidIn(one.id_token), sidIn(two.id_token)])
+      expect((await shopParty.told(1))[0]).to.include({ sid: sidIn(three.id_token) })
+    })
+  }
+
+  it('reaches those that hold offline access alone, with the sid that they know', async () => {
+    const { id_token } = await tokensFor(server, shop, { scope: 'openid offline_access' })
+    // The session expires, and later its row is removed; the family lives on.
+    travel(25 * 24 * 3600)
+    await server.core.sessions.sweep()
+    expect(await server.core.database.query('select 1 from sessions')).to.deep.equal([])
+    await server.core.revocations.logOutEverywhere(await aliceHerself())
+    backToPresent()
+    const told = await eventually('the token', () => shopParty.received[0])
+    expect(decodeJwt(told.token)).to.include({ sid: sidIn(id_token), aud: 'shop' })
+  })
+
+  it('says nothing of a session that ends before anybody signed in, or by the clock', async () => {
+    await tokensFor(server, web, {}, createUserAgent())
+    await signOut(createUserAgent())
+    travel(40 * 24 * 3600)
+    await server.core.sessions.sweep()
+    expect(await logouts()).to.deep.equal([])
+  })
+
+  it('forgets nobody whose request overlaps: who got a code is told', async () => {
+    for (let round = 0; round < 8; round++) {
+      const before = shopParty.received.length
+      const agent = createUserAgent()
+      await tokensFor(server, web, {}, agent)
+      // The consent for shop was given once, so that a request needs no page.
+      if (round === 0) await tokensFor(server, shop, {}, agent)
+      const asked = await agent.get(`${server.issuer}/logout`)
+      const cookie = await agent.jar.getCookieString(server.issuer)
+      const [page] = await Promise.all([
+        createUserAgent().get(authorizeUrl(server, shop, { prompt: 'none' }), {
+          headers: { cookie },
+        }),
+        agent.submit(asked),
+      ])
+      const code = page.location?.searchParams.get('code')
+      if (!code && round > 0) continue
+      await eventually('shop is told', () => shopParty.received.length > before)
+      if (code) expect((await redeem(server, shop, code)).status, 'code').to.equal(400)
+    }
+  })
+
+  it('repeats what was not received, always with the same jti (R-25)', async () => {
+    webParty.answerWith((response, attempt) =>
+      response.writeHead(attempt === 1 ? 503 : attempt === 2 ? 429 : 204).end(),
+    )
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    const told = await webParty.told(3, 15_000)
+    expect(new Set(told.map(({ jti }) => jti)).size).to.equal(1)
+    const delivered = await eventually('delivered', async () => {
+      const [logout] = await logouts({ state: 'delivered' })
+      return logout
+    })
+    expect(delivered).to.include({ attempts: 3 }).and.not.have.property('lastError')
+  })
+
+  it('waits for one that is away and tells it when it is back', async () => {
+    await webParty.stop()
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    const waiting = await eventually('an attempt failed', async () => {
+      const [logout] = await logouts({ state: 'waiting' })
+      return logout?.lastError !== undefined && logout
+    })
+    expect(waiting.lastError).to.match(/^connection_failed: .*ECONNREFUSED/)
+    await webParty.start()
+    await webParty.told(1, 10_000)
+  })
+
+  it('follows no redirect, and goes on when the address is corrected', async () => {
+    const canary = await startLogoutReceiver({ issuer: server.issuer, clientId: web.client_id })
+    webParty.answerWith((response) => response.writeHead(307, { location: canary.uri }).end())
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    const [logout] = await eventually('an attempt failed', async () => {
+      const found = await logouts()
+      return found[0]?.lastError !== undefined && found
+    })
+    expect(logout).to.include({ state: 'waiting', lastError: 'answered 307' })
+    expect(canary.connections()).to.equal(0)
+    await declare({ ...web, backchannel_logout_uri: canary.uri })
+    await canary.told(1, 10_000)
+    await canary.stop()
+  })
+
+  it('takes 400 for a refusal that is final (§2.8), and says what was said', async () => {
+    webParty.answerWith((response) => {
+      response.writeHead(400, { 'content-type': 'application/json' })
+      response.end(
+        JSON.stringify({ error: 'invalid_request', error_description: 'no\u001b[1m sid' }),
+      )
+    })
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    const [failed] = await eventually('given up', async () => {
+      const found = await logouts({ state: 'failed' })
+      return found.length > 0 && found
+    })
+    expect(failed).to.include({
+      attempts: 1,
+      lastError: 'answered 400: invalid_request, no [1m sid',
+    })
+    expect(await audited()).to.have.nested.property('[0].type', 'logout.failed')
+  })
+
+  it('gives up after a day', async () => {
+    await webParty.stop()
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    await eventually('an attempt failed', async () => (await logouts())[0]?.lastError)
+    travel(24 * 3600 + 1)
+    const [failed] = await eventually('given up', async () => {
+      const found = await logouts({ state: 'failed' })
+      return found.length > 0 && found
+    })
+    expect(failed?.lastError).to.match(/^connection_failed/)
+    expect(failed).not.to.have.property('nextAt')
+    expect(await audited()).to.have.nested.property('[0].detail.reason', failed?.lastError)
+  })
+
+  it('gives up on a client that is gone', async () => {
+    await webParty.stop()
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    await eventually('an attempt failed', async () => (await logouts())[0]?.lastError)
+    await server.core.revocations.deleteClient(defaultTenant, web.client_id)
+    const [failed] = await eventually('given up', async () => {
+      const found = await logouts({ state: 'failed' })
+      return found.length > 0 && found
+    })
+    expect(failed?.lastError).to.match(/^the client is deleted or disabled/)
+  })
+
+  it('is kept for a week, what failed for a month (C25)', async () => {
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    await signOut(agent)
+    await eventually('delivered', async () => (await logouts())[0]?.state === 'delivered')
+    travel(6.9 * 24 * 3600)
+    expect(await server.core.outbox.sweep()).to.equal(0)
+    travel(0.2 * 24 * 3600)
+    expect(await server.core.outbox.sweep()).to.equal(1)
+  })
+
+  it('delays no log-out and no other receiver when one is slow (R-21)', async () => {
+    shopParty.answerWith(() => undefined)
+    const account = await aliceHerself()
+    const many = Array.from({ length: 300 }, (_, i) => ({ clientId: 'shop', sid: `sid-${i}` }))
+    await server.core.logouts.tell(defaultTenant, account.id, many)
+    await eventually('the slow one is busy', () => shopParty.connections() >= 4)
+    for (let round = 1; round <= 5; round++) {
+      const agent = createUserAgent()
+      await tokensFor(server, web, {}, agent)
+      await tokensFor(server, shop, {}, agent)
+      const asked = await agent.get(`${server.issuer}/logout`)
+      const startedAt = performance.now()
+      await agent.submit(asked)
+      expect(performance.now() - startedAt, 'log-out').to.be.below(2000)
+      await webParty.told(round, 3000)
+    }
+    expect(shopParty.connections(), 'connections to the slow one').to.be.below(20)
+  })
+})
+
+onEachStorage('back-channel log-out to a private address', (kind) => {
+  it('is refused unless it was allowed (C11)', async () => {
+    const server = await boot(kind)
+    const party = await startLogoutReceiver({ issuer: server.issuer, clientId: web.client_id })
+    try {
+      await furnish(server)
+      const inside = 'https://10.1.2.3/logout'
+      for (const [client, backchannel_logout_uri] of [
+        [web, party.uri],
+        [shop, inside],
+      ] as const) {
+        await server.core.clients.declare(defaultTenant, { ...client, backchannel_logout_uri })
+      }
+      const agent = createUserAgent()
+      await tokensFor(server, web, {}, agent)
+      await tokensFor(server, shop, {}, agent)
+      await agent.submit(await agent.get(`${server.issuer}/logout`))
+      const found = await eventually('both were tried', async () => {
+        const all = await server.core.logouts.list(defaultTenant, {})
+        return all.every(({ lastError }) => lastError !== undefined) && all
+      })
+      const reasons = Object.fromEntries(found.map((one) => [one.clientId, one.lastError]))
+      expect(reasons['web']).to.match(/^url_refused: expected an https URL/)
+      expect(reasons['shop']).to.equal(
+        'address_refused: expected a public one: 10.1.2.3 is at 10.1.2.3',
+      )
+      expect(party.connections()).to.equal(0)
+    } finally {
+      await party.stop()
+      await server.stop()
+    }
+  })
+})
+
+describe('the address for log-outs', () => {
+  it('is https, or loopback for development, without a fragment (§2.2)', async () => {
+    const { clientMetadata } = await import('../../src/clients/client.ts')
+    const said = (backchannel_logout_uri: unknown) =>
+      clientMetadata
+        .safeParse({ client_id: 'x', redirect_uris: [callback], backchannel_logout_uri })
+        .error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+    expect(said('https://rp.example/logout?a=b')).to.equal(undefined)
+    for (const uri of [
+      'https://rp.example/#a',
+      'http://rp.example/',
+      'https://user@rp.example/',
+      'com.example:/x',
+      '/logout',
+      '',
+      7,
+    ]) {
+      expect(said(uri)?.join(), String(uri)).to.match(/^backchannel_logout_uri: /)
+    }
+  })
+})

@@ -1,0 +1,126 @@
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { loadConfig } from '../../config/load.ts'
+import { openCore } from '../../src/core.ts'
+import { createLog } from '../../src/log.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import type { TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-receiver.ts'
+import { runCommand, startNode } from '../support/node-process.ts'
+import { authorizeUrl, redeem, tokensIn } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('delivery of log-outs on two nodes (R-25)', function () {
+  this.timeout(90_000)
+  let nodes: TwoNodes
+  let party: LogoutReceiver
+
+  beforeEach(async () => {
+    nodes = await startTwoNodes({ ALLOW_LOOPBACK_FETCH: 'on' })
+    await furnish(nodes)
+    party = await startLogoutReceiver({
+      issuer: nodes.issuer,
+      clientId: web.client_id,
+      // The node behind the issuer may be dead; the keys are the same on all.
+      keysAt: () => nodes.b.url,
+    })
+    const backchannel_logout_uri = party.uri
+    await nodes.core.clients.declare(defaultTenant, { ...web, backchannel_logout_uri })
+  })
+  afterEach(async () => {
+    await party?.stop()
+    await nodes?.stop()
+  })
+
+  const outcomes = () => nodes.core.logouts.list(defaultTenant, {})
+
+  /** Alice is signed in at the client by node a. */
+  async function signedIn() {
+    const server = { issuer: nodes.issuer } as TestServer
+    const agent = createUserAgent()
+    const { email: username, password } = alice
+    const returned = await agent.walk(authorizeUrl(server, web), { username, password })
+    const code = returned.searchParams.get('code') as string
+    const tokens = tokensIn(await redeem(server, web, code))
+    return { agent, sid: decodeJwt(tokens.id_token as string)['sid'] }
+  }
+
+  it('another node delivers when one was killed while the client had not answered', async () => {
+    const { agent, sid } = await signedIn()
+    // The other node cannot take part until the first one is dead.
+    nodes.b.signal('SIGSTOP')
+    party.answerWith(() => undefined)
+    const asked = await agent.get(`${nodes.issuer}/logout`)
+    const page = await agent.submit(asked)
+    expect(page.status).to.equal(303)
+    await eventually('an attempt is under way', () => party.connections() > 0)
+    nodes.a.signal('SIGKILL')
+    await nodes.a.exit
+    nodes.b.signal('SIGCONT')
+    const [interrupted] = await outcomes()
+    expect(interrupted).to.include({ state: 'waiting', attempts: 1 })
+
+    party.answerWith(undefined)
+    await eventually('delivered', async () => (await outcomes())[0]?.state === 'delivered', {
+      within: 30_000,
+    })
+    const [delivered, ...others] = await outcomes()
+    expect(others).to.deep.equal([])
+    expect(delivered).to.include({ attempts: 2, sid })
+    const jtis = party.received.map(({ token }) => decodeJwt(token).jti)
+    expect(new Set(jtis)).to.deep.equal(new Set([delivered?.id]))
+    expect(party.received.at(-1)?.claims).to.include({ sid, jti: delivered?.id })
+  })
+
+  it('nothing is lost when every node is killed between the commit and the delivery', async () => {
+    const { sid } = await signedIn()
+    for (const node of [nodes.a, nodes.b]) node.signal('SIGKILL')
+    await Promise.all([nodes.a.exit, nodes.b.exit])
+    // A command commits, and is a process that delivers nothing.
+    const signedOut = await runCommand(['accounts', 'sign-out', alice.email], nodes.env)
+    expect(signedOut.code, signedOut.stderr).to.equal(0)
+    expect(party.connections()).to.equal(0)
+    expect((await outcomes())[0]).to.include({ state: 'waiting', attempts: 0 })
+
+    const again = await startNode({ env: { ...nodes.env, PORT: new URL(nodes.b.url).port } })
+    try {
+      expect((await party.told(1))[0]).to.include({ sid })
+    } finally {
+      await again.stop()
+    }
+  })
+
+  it('every message is delivered once while both work', async () => {
+    const { sid } = await signedIn()
+    const account = await nodes.core.accounts.byIdentifier(defaultTenant, alice.email)
+    const sids = Array.from({ length: 200 }, (_, i) => `${String(sid)}-${i}`)
+    const parts = sids.map((each) => ({ clientId: 'web', sid: each }))
+    await nodes.core.logouts.tell(defaultTenant, account?.id as string, parts)
+    const told = await party.told(200, 30_000)
+    expect(new Set(told.map(({ jti }) => jti)).size).to.equal(200)
+    await eventually('all are written down', async () =>
+      (await outcomes()).every(({ state, attempts }) => state === 'delivered' && attempts === 1),
+    )
+  })
+
+  it('a command that commits on its own is delivered at once by a node (ASVS 7.6.1)', async () => {
+    await signedIn()
+    const core = await openCore(loadConfig(nodes.env), createLog({ level: 'silent' }), {
+      schema: 'require',
+    })
+    try {
+      const account = await core.accounts.byIdentifier(defaultTenant, alice.email)
+      if (account) await core.revocations.logOutEverywhere(account)
+      const committed = performance.now()
+      await party.told(1, 5000)
+      expect((party.received[0]?.at ?? Infinity) - committed).to.be.below(1000)
+    } finally {
+      await core.close()
+    }
+  })
+})

@@ -1,0 +1,163 @@
+import { expect } from 'chai'
+import type { Attempt, Message } from '../../src/outbox/message.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+onEachStorage('the outbox', (kind) => {
+  let nodes: Nodes
+  const arrived: Array<{ node: 'a' | 'b'; message: Message }> = []
+  const settled: Array<[string, object]> = []
+  let answer: (message: Message) => Promise<Attempt>
+
+  before(async () => {
+    nodes = await openNodes(kind)
+    for (const name of ['a', 'b'] as const) {
+      nodes[name].outbox.deliverWith('test', {
+        deliver: (message) => {
+          arrived.push({ node: name, message })
+          return answer(message)
+        },
+        settled: async ({ id }, outcome) => void settled.push([id, outcome]),
+      })
+    }
+  })
+  beforeEach(async () => {
+    arrived.length = 0
+    settled.length = 0
+    answer = async () => 'delivered'
+    await nodes.a.database.execute('delete from outbox')
+    nodes.a.outbox.start()
+    nodes.b.outbox.start()
+  })
+  afterEach(async () => {
+    backToPresent()
+    await Promise.all([nodes.a.outbox.stop(), nodes.b.outbox.stop()])
+  })
+  after(() => nodes?.close())
+
+  const add = (count: number, destination = 'one.example') =>
+    nodes.a.outbox.add(
+      defaultTenant,
+      'test',
+      Array.from({ length: count }, (_, n) => ({ destination, payload: { n } })),
+    )
+  /** A message that is added now has arrived, and so has whatever was due before. */
+  async function marker() {
+    const [before, kept] = [settled.length, answer]
+    answer = (message) =>
+      message.destination === 'marker.example' ? Promise.resolve('delivered') : kept(message)
+    await add(1, 'marker.example')
+    await eventually('the marker', () => settled.length > before)
+    answer = kept
+    settled.pop()
+    return arrived.filter(({ message }) => message.destination !== 'marker.example')
+  }
+  const list = () => nodes.b.outbox.list(defaultTenant, 'test', {})
+
+  it('delivers what was committed, soon, and tells so in one transaction', async () => {
+    await add(3)
+    await eventually('delivered', async () => settled.length === 3, { within: 1500 })
+    expect(arrived.map(({ message }) => message.payload['n'])).to.have.members([0, 1, 2])
+    for (const message of await list()) {
+      expect(message).to.include({ state: 'delivered', attempts: 1 })
+    }
+  })
+
+  it('knows nothing of what was rolled back', async () => {
+    const work = nodes.a.database.transaction(async () => {
+      await add(1)
+      throw new Error('changed my mind')
+    })
+    await errorOf(work)
+    expect(await list()).to.deep.equal([])
+    expect(await marker()).to.deep.equal([])
+  })
+
+  it('opens no transaction while a receiver is talked to', async () => {
+    let busy: Array<{ state: string }> = []
+    answer = async () => {
+      expect(nodes.a.database.current()).to.equal(undefined)
+      busy = await nodes.a.database.query(
+        `select state from pg_stat_activity where datname = current_database() and state like 'idle in%'`,
+      )
+      return 'delivered'
+    }
+    // Added inside of a transaction, whose context deliveries must not inherit.
+    await nodes.a.database.transaction(() => add(1))
+    await eventually('delivered', () => settled.length === 1)
+    expect(busy).to.deep.equal([])
+    expect((await list())[0]).to.include({ state: 'delivered' })
+  })
+
+  it('has at most four under way at one destination, and goes on with others (R-21)', async () => {
+    const held = Promise.withResolvers<Attempt>()
+    answer = ({ destination }) =>
+      destination === 'slow.example' ? held.promise : Promise.resolve('delivered')
+    await add(50, 'slow.example')
+    await eventually('the slow one is busy', () => arrived.length >= 4)
+    await add(20, 'quick.example')
+    await eventually('the quick one has all', () => settled.length === 20, { within: 3000 })
+    const slow = () => arrived.filter(({ message }) => message.destination === 'slow.example')
+    // Two nodes that take at the same moment cannot see each other's first four.
+    expect(slow().length).to.be.within(4, kind === 'embedded' ? 4 : 8)
+    held.resolve('delivered')
+    await eventually('all arrived', () => settled.length === 70)
+  })
+
+  it('is not held up by many destinations that do not answer (R-21)', async () => {
+    const refuse = Promise.withResolvers<Attempt>()
+    refuse.promise.catch(() => undefined)
+    answer = ({ destination }) =>
+      destination.startsWith('down') ? refuse.promise : Promise.resolve('delivered')
+    for (let i = 0; i < 20; i++) await add(20, `down-${i}.example`)
+    await eventually('every place is taken', () => arrived.length >= 32)
+    refuse.reject(new Error('nobody there'))
+    await add(1, 'up.example')
+    await eventually('the one that is up has it', () => settled.length === 1, { within: 3000 })
+  })
+
+  it('gives the message of a node that died to another when its lease is over', async () => {
+    const never = Promise.withResolvers<Attempt>()
+    answer = () => never.promise
+    await add(1)
+    await eventually('taken', () => arrived.length === 1)
+    expect(await marker(), 'leased').to.have.length(1)
+    answer = async () => 'delivered'
+    travel(16)
+    await eventually('taken again', () => settled.length === 1)
+    expect(arrived.at(-1)?.message.id).to.equal(arrived[0]?.message.id)
+    // The first node was not dead after all: it changes nothing any more.
+    never.resolve({ final: true, reason: 'late' })
+    expect(await marker()).to.have.length(2)
+    const first = (await list()).find(({ id }) => id === arrived[0]?.message.id)
+    expect(first).to.include({ state: 'delivered', attempts: 2 })
+    expect(settled).to.have.length(1)
+  })
+
+  it('leaves alone what it cannot deliver: another version wrote it', async () => {
+    await nodes.a.outbox.add(defaultTenant, 'unknown', [{ destination: 'x', payload: {} }])
+    await add(1)
+    await eventually('the known one', () => settled.length === 1)
+    const [other] = await nodes.a.outbox.list(defaultTenant, 'unknown', {})
+    expect(other).to.include({ state: 'waiting', attempts: 0 })
+  })
+
+  it('stops when what is under way is done', async () => {
+    const held = Promise.withResolvers<Attempt>()
+    answer = () => held.promise
+    await add(1)
+    await eventually('under way', () => arrived.length === 1)
+    let stopped = false
+    const stopping = Promise.all([nodes.a.outbox.stop(), nodes.b.outbox.stop()]).then(() => {
+      stopped = true
+    })
+    for (let i = 0; i < 20; i++) await list()
+    expect(stopped).to.equal(false)
+    held.resolve('delivered')
+    await stopping
+    expect((await list())[0]).to.include({ state: 'delivered' })
+  })
+})

@@ -12,6 +12,7 @@ import {
   key256,
   keys256,
   networks,
+  oneNumberOf,
   oneOf,
   postgresUrl,
   redisUrl,
@@ -159,7 +160,38 @@ const table = {
     ...seconds(0, 2_592_000),
     default: '900',
     description:
-      'How long a key is published before it signs. At least `JWKS_MAX_AGE`; leave a minute more for clock skew and for verifiers that pause between fetches.',
+      'How long a key is published before it signs. At least `JWKS_MAX_AGE`; less than a minute more is told at the start, as verifiers pause between fetches (30 s in jose).',
+  },
+
+  keyRotateEvery: {
+    env: 'KEY_ROTATE_EVERY',
+    group: 'Signing keys',
+    ...seconds(1, 315_360_000),
+    default: '7776000',
+    description: 'How long a key signs before its successor does.',
+  },
+  keyRetain: {
+    env: 'KEY_RETAIN',
+    group: 'Signing keys',
+    ...seconds(1, 315_360_000),
+    default: '2592000',
+    description:
+      'How long a key that signs no more stays published: no token may live longer, and no ID token is accepted as `id_token_hint` for longer than that after its key was followed by another.',
+  },
+  keyMaxStaleness: {
+    env: 'KEY_MAX_STALENESS',
+    group: 'Signing keys',
+    ...seconds(2, 3600),
+    default: '30',
+    description:
+      'How long a process goes on signing without having heard from Postgres. After that it cannot know that its key was not revoked, and answers 503.',
+  },
+  rsaKeyBits: {
+    env: 'RSA_KEY_BITS',
+    group: 'Signing keys',
+    schema: oneNumberOf([2048, 3072, 4096]),
+    default: '2048',
+    description: 'Size of new RSA keys (RS256, PS256).',
   },
 
   accessTokenTtl: {
@@ -356,11 +388,3 @@ export type Config = {
 export type ConfigKey = keyof Config
 
 export const settings: Readonly<Record<ConfigKey, Setting>> = table
-
-/** Pairs of settings of which the first must not exceed the second. */
-export const ordered: readonly (readonly [ConfigKey, ConfigKey])[] = [
-  ['jwksMaxAge', 'keyPrepublish'],
-  ['sessionIdleTtl', 'sessionAbsoluteTtl'],
-  ['refreshTokenIdleTtl', 'refreshTokenAbsoluteTtl'],
-  ['headersTimeout', 'requestTimeout'],
-]

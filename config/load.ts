@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { DomainError } from '../src/errors.ts'
-import { type Config, type ConfigKey, ordered, type Setting, settings } from './config.ts'
+import { type Config, type ConfigKey, type Setting, settings } from './config.ts'
+import { ordered } from './order.ts'
 
 /** All that is wrong with the configuration; `message` has one line per fault. */
 export class ConfigError extends DomainError {

@@ -32,6 +32,16 @@ export const flag = z
   .transform((word) => ['on', 'true', '1'].includes(word))
   .describe('on or off (true, false, 1, 0)')
 
+/** One of a few numbers. */
+export function oneNumberOf(numbers: readonly number[]) {
+  const words = numbers.map(String)
+  return z
+    .string()
+    .refine((value) => words.includes(value))
+    .transform(Number)
+    .describe(`one of ${words.join(', ')}`)
+}
+
 /** Text without control characters. */
 export function text(maxLength: number) {
   return z

@@ -6,6 +6,7 @@ import { FamilyBrowser0004 } from './0004-family-browser.ts'
 import { Attempts0005 } from './0005-attempts.ts'
 import { SealedSessionState0006 } from './0006-sealed-session-state.ts'
 import { Outbox0007 } from './0007-outbox.ts'
+import { SigningKeyLife0008 } from './0008-signing-key-life.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -16,4 +17,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   Attempts0005,
   SealedSessionState0006,
   Outbox0007,
+  SigningKeyLife0008,
 ]

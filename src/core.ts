@@ -35,8 +35,10 @@ import { assertOpens } from './secrets/sealed-column.ts'
 import { createSharedSecrets, macKeyOf, SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { scheduleOf } from './signing/schedule.ts'
 import { createSealedSigner } from './signing/sealed-signer.ts'
 import { SigningKeysTable } from './signing/signing-key.store.ts'
+import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
 import { createSingleUse, SingleUseTable } from './single-use/single-use.ts'
 import { ShortLivedTable } from './storage/short-lived.postgres.ts'
@@ -143,14 +145,21 @@ async function compose(
     queue: createHashQueue({ concurrency: config.hashConcurrency, length: config.hashQueue }),
   })
   const tenants = createTenants(base)
-  const signing = createSigningKeys({ ...base, signer: createSealedSigner(sealer) })
-  const resources = createResourceServers(base)
   const denials = createDenials({
     ...base,
     notifications: storage.notifications,
     maxStaleness: config.denylistMaxStaleness,
   })
   const audit = createAudit(base)
+  const signing = createSigningKeys({
+    ...base,
+    audit,
+    notifications: storage.notifications,
+    signer: createSealedSigner(sealer, config.rsaKeyBits),
+    schedule: scheduleOf(config),
+    maxStaleness: config.keyMaxStaleness,
+  })
+  const resources = createResourceServers({ ...base, signing })
   const families = createFamilies({
     ...base,
     denials,
@@ -205,11 +214,12 @@ async function compose(
     ...capabilities,
     storage,
     async firstStart() {
-      await signing.ensure(defaultTenant, ['ES256', 'RS256'])
+      await signing.ensure(defaultTenant, requiredAlgs)
       return firstOperator(capabilities)
     },
     async close() {
       denials.stop()
+      signing.stop()
       await storage.close()
     },
   }

@@ -30,20 +30,21 @@ import { correctErrorCodes } from './oidc/error-codes.ts'
 import type { FeaturePages } from './oidc/features.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
+import { publishedKeys } from './oidc/published-keys.ts'
 import { logRefusals } from './oidc/refusals.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
 import { routes } from './oidc/routes.ts'
 import { structuredEndpoints } from './oidc/structured-endpoints.ts'
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
-import type { OpenSigningKey } from './signing/signing-keys.ts'
+import type { KeySet } from './signing/key-set.ts'
 import { issuerOf } from './tenants/tenant.ts'
 
 /** Answers every request to one issuer, whose path is already cut off. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface IssuerSecrets {
-  keys: OpenSigningKey[]
+  keys: KeySet
   cookies: Buffer
   csrf: Buffer
   dpop: Buffer
@@ -179,6 +180,8 @@ export function createIssuer(
     allowedMethods(methods),
     healthRoutes(context),
     serveAssets(assets),
+    publishedKeys(secrets.keys),
+    signsWhileFresh(context),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes(parts),
@@ -192,6 +195,14 @@ export function createIssuer(
   const handle = provider.callback()
   return (request, response) => {
     if (!published.answer(request, response)) void handle(request, response)
+  }
+}
+
+/** What may end in a signature is refused while nobody can know that the key is still good. */
+function signsWhileFresh({ signing }: IssuerContext): Middleware {
+  return (ctx, next) => {
+    if (ctx.path === routes.token || ctx.path === routes.introspection) signing.assertFresh()
+    return next()
   }
 }
 

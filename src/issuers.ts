@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createIssuer, type IssuerHandler } from './issuer.ts'
+import { createIssuer, type IssuerHandler, type IssuerSecrets } from './issuer.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
+import type { KeySet } from './signing/key-set.ts'
+import { requiredAlgs } from './signing/signing-key.ts'
 import { defaultTenant, tenantIdPattern } from './tenants/tenant.ts'
 
 /** Every issuer that this process answers for; each is built when it is first asked for. */
@@ -13,69 +15,66 @@ export interface Issuers {
   route(request: IncomingMessage): Promise<IssuerHandler | undefined>
 }
 
-/** How long, in milliseconds, a change made on another node, of keys or of the tenant, may go unnoticed. */
+/** How long, in milliseconds, a change of the tenant made on another node may go unnoticed. */
 const maxAge = 500
 /** Milliseconds that a request waits for Postgres to say so: what is known goes on serving while it does not answer. */
 const patience = 200
 
 interface Built {
   handler: IssuerHandler
-  fingerprint: string
-  revision: number
-  checkedAt: number
+  keys: KeySet
+  secrets: Omit<IssuerSecrets, 'keys'>
 }
 
 export function createIssuers(capabilities: Capabilities): Issuers {
-  const { clock, config, database, log, sharedSecrets, signing, tenants } = capabilities
+  const { clock, config, log, sharedSecrets, signing, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
   const built = new Map<string, Built>()
+  const seen = new Map<string, number>()
 
-  async function fingerprint(tenant: string): Promise<string> {
-    const [row] = await database.query<{ kids: string | null }>(
-      `select string_agg(kid, ' ' order by kid) as kids from signing_keys where tenant_id = $1`,
-      [tenant],
-    )
-    return row?.kids ?? ''
+  async function secretsOf(tenant: string): Promise<Omit<IssuerSecrets, 'keys'>> {
+    const get = (name: 'cookies' | 'csrf' | 'dpop') => sharedSecrets.get(tenant, name)
+    return { cookies: await get('cookies'), csrf: await get('csrf'), dpop: await get('dpop') }
   }
 
-  async function build(tenant: string, current: string): Promise<Built> {
-    await signing.ensure(tenant, ['ES256', 'RS256'])
-    const revision = signing.revision()
-    const handler = createIssuer(capabilities, tenant, {
-      keys: await signing.open(tenant),
-      cookies: await sharedSecrets.get(tenant, 'cookies'),
-      csrf: await sharedSecrets.get(tenant, 'csrf'),
-      dpop: await sharedSecrets.get(tenant, 'dpop'),
-    })
-    return { handler, revision, fingerprint: current, checkedAt: clock.now() }
-  }
-
-  async function refresh(tenant: string): Promise<Built | undefined> {
-    const known = built.get(tenant)
-    if (known) known.checkedAt = clock.now()
-    if (!(await tenants.find(tenant))) {
+  async function exists(tenant: string): Promise<boolean> {
+    const found = (await tenants.find(tenant)) !== undefined
+    if (found) seen.set(tenant, clock.now())
+    else {
+      seen.delete(tenant)
       built.delete(tenant)
-      return undefined
     }
-    const revision = signing.revision()
-    const current = await fingerprint(tenant)
-    if (known?.fingerprint === current) return Object.assign(known, { revision })
-    const fresh = await build(tenant, current)
-    built.set(tenant, fresh)
-    return fresh
+    return found
   }
 
-  async function issuerOf(tenant: string): Promise<IssuerHandler | undefined> {
-    const known = built.get(tenant)
-    // A key that this process made must sign from the next request on.
-    if (!known || known.revision !== signing.revision()) return (await refresh(tenant))?.handler
-    if (clock.now() - known.checkedAt < maxAge) return known.handler
-    const checked = refresh(tenant).catch((error: Error) => {
-      log.warn({ err: error, tenant }, 'keys and tenant not checked')
-      return known
+  async function isThere(tenant: string): Promise<boolean> {
+    const at = seen.get(tenant)
+    if (at === undefined) return exists(tenant)
+    if (clock.now() - at < maxAge) return true
+    seen.set(tenant, clock.now())
+    const checked = exists(tenant).catch((error: Error) => {
+      log.warn({ err: error, tenant }, 'tenant not checked')
+      return true
     })
-    return (await Promise.race([checked, pause(patience, known, { ref: false })]))?.handler
+    return Promise.race([checked, pause(patience, true, { ref: false })])
+  }
+
+  /** Requests under way end where they began; the next one meets the new keys. */
+  async function issuerOf(tenant: string): Promise<IssuerHandler | undefined> {
+    if (!(await isThere(tenant))) return undefined
+    const known = built.get(tenant)
+    if (!known) await signing.ensure(tenant, requiredAlgs)
+    const keys = await signing.current(tenant)
+    if (known?.keys === keys) return known.handler
+    const secrets = known?.secrets ?? (await secretsOf(tenant))
+    const handler = createIssuer(capabilities, tenant, { ...secrets, keys })
+    built.set(tenant, { handler, keys, secrets })
+    log.info(
+      { tenant, kids: kidsOf(keys.signing), published: kidsOf(keys.published) },
+      'signing keys in use',
+    )
+    return handler
   }
 
   return {
@@ -86,6 +85,8 @@ export function createIssuers(capabilities: Capabilities): Issuers {
     },
   }
 }
+
+const kidsOf = (keys: KeySet['published']) => keys.map(({ kid, alg }) => `${alg} ${kid}`)
 
 const wellKnown =
   /^(\/\.well-known\/(?:openid-configuration|oauth-authorization-server))(\/[^?]*)?(\?.*)?$/

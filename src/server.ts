@@ -19,12 +19,14 @@ export interface Server {
 /** Seconds between two rounds of each. */
 const sweepEvery = 60
 const clockEvery = 60
+const rotateEvery = 5
 const maintainEvery = 3600
 
 /** Starts to answer requests over open capabilities. */
 export async function startServer(core: Core): Promise<Server> {
   const { config, log } = core
   await core.denials.start()
+  core.signing.start()
   core.outbox.start()
   const issuers = createIssuers(core)
   const edge = createEdge(config)
@@ -64,6 +66,7 @@ export async function startServer(core: Core): Promise<Server> {
 
   const timers = [
     repeat(sweepEvery, 'sweep', core, async () => void (await sweepExpired(core))),
+    repeat(rotateEvery, 'signing keys', core, async () => void (await core.signing.rotateDue())),
     repeat(clockEvery, 'clock', core, () => followDatabaseClock(core.database, core.clock)),
     repeat(maintainEvery, 'maintenance', core, async () => {
       for (const statement of core.storage.maintenance) await core.database.query(statement)

@@ -11,6 +11,8 @@ export const auditTypes = [
   'family.ended',
   'logout.delivered',
   'logout.failed',
+  'signing_key.published',
+  'signing_key.revoked',
 ] as const
 
 export interface AuditEvent {

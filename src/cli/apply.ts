@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { DeclaredClient } from '../clients/clients.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { requiredAlgs } from '../signing/signing-key.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { applyDocument, checkApplyFile, type Sections } from './apply-file.ts'
 import { type ApplyResult, type Change, renderApply } from './apply-output.ts'
@@ -64,7 +65,7 @@ async function declareTenants(work: Work, tenants: Input['document']['tenants'])
     const changed = await core.tenants.declare({ id, name })
     const outcome = known.has(id) ? (changed ? 'updated' : 'unchanged') : 'created'
     changes.push({ tenant: id, kind: 'tenant', id, outcome })
-    if (!known.has(id)) await core.signing.ensure(id, ['ES256', 'RS256'])
+    if (!known.has(id)) await core.signing.ensure(id, requiredAlgs)
   }
 }
 

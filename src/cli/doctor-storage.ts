@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { SharedSecretName } from '../secrets/shared-secrets.ts'
-import { stateOf } from '../signing/signing-key.ts'
+import { requiredAlgs, stateOf } from '../signing/signing-key.ts'
 import { migrationState } from '../storage/migrate.ts'
 import { type Check, diagnosisOf, renderDiagnosis } from './check.ts'
 import type { Command } from './command.ts'
@@ -31,8 +31,6 @@ type Finding = Omit<Check, 'name'>
 const oldestPostgres = 14
 /** Milliseconds. */
 const tolerableSkew = 5000
-/** What every tenant signs with (architecture §7). */
-const requiredAlgs = ['ES256', 'RS256'] as const
 
 const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
   async storage({ database }) {
@@ -70,7 +68,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     )
     for (const { tenant_id, name } of secrets) await sharedSecrets.get(tenant_id, name)
     let keys = 0
-    for (const { id } of await tenants.list()) keys += (await signing.open(id)).length
+    for (const { id } of await tenants.list()) keys += (await signing.open(id)).published.length
     const message = `It opens every secret (${secrets.length}) and signing key (${keys}).`
     const others = [...(await keyRotation.survey())].filter(([id]) => id !== sealer.keyId)
     if (others.length > 0) {

@@ -1,11 +1,12 @@
-import type { Configuration, JWK, KoaContextWithOIDC } from 'oidc-provider'
+import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { authMethods } from '../clients/client.ts'
 import { assertionAlgs } from '../clients/client-jwks.ts'
-import type { OpenSigningKey } from '../signing/signing-keys.ts'
+import type { KeySet } from '../signing/key-set.ts'
 import { ownMembers } from './adapters/client.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
 import { type DevicePages, deviceFlow } from './device-decision.ts'
+import { engineKeys } from './engine-keys.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
 
@@ -56,12 +57,12 @@ export function features(
 /** The part of the configuration that decides what a client may register. */
 export function clientRules(
   { fetch }: Pick<IssuerContext, 'fetch'>,
-  keys: OpenSigningKey[],
+  keys: KeySet,
   nonceSecret?: Buffer,
 ) {
   return {
     fetch: fetch as NonNullable<Configuration['fetch']>,
-    jwks: { keys: keys.map(({ privateJwk }) => privateJwk as JWK) },
+    jwks: engineKeys(keys),
     responseTypes: ['code'],
     clientAuthMethods: [...authMethods],
     enabledJWA: { clientAuthSigningAlgValues: [...assertionAlgs] },

@@ -3,7 +3,7 @@ import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import { derivedId } from '../secrets/handle.ts'
 import { sidOf } from '../sessions/session.ts'
-import type { OpenSigningKey } from '../signing/signing-keys.ts'
+import type { KeySet } from '../signing/key-set.ts'
 import { traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
 import { applyAuthorizationPolicy } from './authorization-policy.ts'
@@ -22,7 +22,7 @@ import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
 
 export interface ProviderParts {
   context: IssuerContext
-  keys: OpenSigningKey[]
+  keys: KeySet
   cookieKeys: string[]
   /** 32 bytes; makes the nonces of DPoP proofs, alike on every node (RFC 9449 §8). */
   nonceSecret: Buffer

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } from 'jose'
 import type { AdapterPayload } from 'oidc-provider'
-import { type OpenSigningKey } from '../signing/signing-keys.ts'
+import type { KeySet } from '../signing/key-set.ts'
 import type { TraceClaims } from './access-token.ts'
 import { denialsNaming } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -22,11 +22,11 @@ export type AccessTokenClaims = JWTPayload &
 
 export function createStructuredTokens(
   context: IssuerContext,
-  keys: OpenSigningKey[],
+  { published }: KeySet,
 ): StructuredTokens {
   const { tenant, issuer, clients, clock, denials } = context
-  const jwks = createLocalJWKSet({ keys: keys.map(({ publicJwk }) => publicJwk) })
-  const algorithms = [...new Set(keys.map(({ alg }) => alg))]
+  const jwks = createLocalJWKSet({ keys: published.map(({ publicJwk }) => publicJwk) })
+  const algorithms = [...new Set(published.map(({ alg }) => alg))]
 
   async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
     try {

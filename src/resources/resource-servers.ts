@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { createResourceServerStore } from './resource-server.store.ts'
@@ -18,7 +19,12 @@ export interface ResourceServers {
   declare(tenant: string, declaration: unknown): Promise<'created' | 'updated' | 'unchanged'>
 }
 
-export function createResourceServers(deps: { database: Database; clock: Clock }): ResourceServers {
+export function createResourceServers(deps: {
+  database: Database
+  clock: Clock
+  /** Makes sure that there is a key to sign its tokens with. */
+  signing: Pick<SigningKeys, 'ensure'>
+}): ResourceServers {
   const store = createResourceServerStore(deps)
   const cache = createCache<ResourceServer[]>(deps, { maxAge: 1, maxSize: 1000 })
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
@@ -42,6 +48,8 @@ export function createResourceServers(deps: { database: Database; clock: Clock }
           },
         })
       }
+      const { access_token_format: format, access_token_signing_alg: alg } = parsed.data
+      if (format === 'jwt') await deps.signing.ensure(tenant, [alg])
       const outcome = await deps.database.transaction(async () => {
         const known = (await store.list(tenant)).some(
           ({ identifier }) => identifier === parsed.data.identifier,

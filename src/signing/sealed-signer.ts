@@ -31,11 +31,14 @@ export const sealedSigningKeys: SealedColumn = {
   purpose: ({ tenant_id, kid }) => purpose(tenant_id as string, kid as string),
 }
 
-/** Private keys in Postgres, sealed under the key-encryption key; they are in the memory of every node. */
-export function createSealedSigner(sealer: Envelopes): Signer {
+/**
+ * Private keys in Postgres, sealed under the key-encryption key; they are in the memory of every node.
+ * @param rsaBits size of new RSA keys
+ */
+export function createSealedSigner(sealer: Envelopes, rsaBits: number): Signer {
   return {
     async generate(tenant, alg) {
-      const pair = await generateKeyPair(alg, { extractable: true })
+      const pair = await generateKeyPair(alg, { extractable: true, modulusLength: rsaBits })
       const publicJwk = await exportJWK(pair.publicKey)
       const kid = await calculateJwkThumbprint(publicJwk)
       const members = { kid, alg, use: 'sig' }

@@ -11,74 +11,166 @@ export const SigningKeysTable = table('signing_keys', {
     kid: column.text,
     alg: column.text,
     public_jwk: column.json,
-    private_jwk: column.text,
+    private_jwk: nullable(column.text),
     created_at: column.time,
     publish_at: column.time,
     activate_at: column.time,
     retire_at: nullable(column.time),
     remove_at: nullable(column.time),
+    revoked_at: nullable(column.time),
+    changed_at: column.time,
   },
   references: { tenant: ofTenant },
+  index: {
+    // One key of an algorithm has no end: its successor can be made once.
+    last: { columns: ['tenant_id', 'alg'], unique: true, where: 'retire_at is null' },
+    changed: ['changed_at'],
+  },
+  check: ['order'],
 })
 
+export const signingKeysChannel = 'keyturn_signing_keys'
+
 export interface StoredSigningKey extends SigningKey {
-  /** The private JWK in its envelope. */
+  /** The private key as the signer keeps it; empty once it was destroyed. */
   sealed: string
+  /** When the row changed last, in milliseconds: later with each change of a tenant's keys. */
+  changedAt: number
+}
+
+/** What anybody may know of it. */
+export function described({
+  sealed: _sealed,
+  changedAt: _changedAt,
+  ...key
+}: StoredSigningKey): SigningKey {
+  return key
 }
 
 interface Row {
   kid: string
   alg: string
   public_jwk: JWK
-  private_jwk: string
+  private_jwk: string | null
   publish_at: Date
   activate_at: Date
   retire_at: Date | null
   remove_at: Date | null
+  revoked_at: Date | null
+  changed_at: Date
 }
 
+const columns =
+  'kid, alg, public_jwk, private_jwk, publish_at, activate_at, retire_at, remove_at, revoked_at, changed_at'
+
+/** Over `$1`, the tenant, and `$2`, now: nodes' clocks are apart, and a change must never look like the one before. */
+const later = `greatest($2::timestamptz, (select max(changed_at) + interval '1 ms' from signing_keys where tenant_id = $1))`
+
 export function createSigningKeyStore({ database, clock }: { database: Database; clock: Clock }) {
+  const time = (at: number) => new Date(at)
+
   return {
     async list(tenant: string): Promise<StoredSigningKey[]> {
       const rows = await database.query<Row>(
-        `select kid, alg, public_jwk, private_jwk, publish_at, activate_at, retire_at, remove_at
-         from signing_keys where tenant_id = $1 order by activate_at, kid`,
+        `select ${columns} from signing_keys where tenant_id = $1 order by activate_at, kid`,
         [tenant],
       )
-      return rows.map((row) => ({
-        kid: row.kid,
-        alg: row.alg as SigningAlg,
-        publicJwk: row.public_jwk,
-        sealed: row.private_jwk,
-        publishAt: row.publish_at.getTime(),
-        activateAt: row.activate_at.getTime(),
-        ...(row.retire_at ? { retireAt: row.retire_at.getTime() } : {}),
-        ...(row.remove_at ? { removeAt: row.remove_at.getTime() } : {}),
+      return rows.map(toKey)
+    },
+
+    /** Tenants whose keys changed after that, and when they did last. @param since milliseconds since the epoch */
+    async changes(since: number): Promise<Map<string, number>> {
+      const rows = await database.query<{ tenant_id: string; at: Date }>(
+        `select tenant_id, max(changed_at) as at from signing_keys where changed_at > $1 group by tenant_id`,
+        [time(since)],
+      )
+      return new Map(rows.map(({ tenant_id, at }) => [tenant_id, at.getTime()]))
+    },
+
+    /** The keys without an end that were active at a time, of all tenants. */
+    async withoutEnd(activeSince: number) {
+      const rows = await database.query<{ tenant_id: string; alg: string; activate_at: Date }>(
+        `select tenant_id, alg, activate_at from signing_keys where retire_at is null and activate_at <= $1`,
+        [time(activeSince)],
+      )
+      return rows.map(({ tenant_id: tenant, alg, activate_at }) => ({
+        tenant,
+        alg: alg as SigningAlg,
+        activateAt: activate_at.getTime(),
       }))
     },
 
-    /** One node at a time changes the keys of a tenant; held until the transaction ends. */
+    /** One node at a time changes the keys of a tenant; held until the transaction ends, which all nodes hear of. */
     async lock(tenant: string): Promise<void> {
-      await database.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [
-        `keyturn signing keys ${tenant}`,
-      ])
+      await database.query(
+        `select pg_advisory_xact_lock(hashtextextended($1, 0)), pg_notify($2, '')`,
+        [`keyturn signing keys ${tenant}`, signingKeysChannel],
+      )
     },
 
-    async insert(tenant: string, key: StoredSigningKey): Promise<void> {
+    async insert(tenant: string, key: Omit<StoredSigningKey, 'changedAt'>): Promise<void> {
       await database.execute(
-        `insert into signing_keys (tenant_id, kid, alg, public_jwk, private_jwk, created_at, publish_at, activate_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+        `insert into signing_keys (tenant_id, created_at, changed_at, kid, alg, public_jwk, private_jwk, publish_at, activate_at)
+         values ($1, $2, ${later}, $3, $4, $5, $6, $7, $8)`,
         [
           tenant,
+          time(clock.now()),
           key.kid,
           key.alg,
           JSON.stringify(key.publicJwk),
           key.sealed,
-          new Date(clock.now()),
-          new Date(key.publishAt),
-          new Date(key.activateAt),
+          time(key.publishAt),
+          time(key.activateAt),
         ],
       )
     },
+
+    /** Changes the times of a key; `null` takes one away. */
+    async setTimes(
+      tenant: string,
+      kid: string,
+      times: { activateAt?: number; retireAt?: number | null; removeAt?: number | null },
+    ): Promise<void> {
+      const entries = Object.entries({
+        activate_at: times.activateAt,
+        retire_at: times.retireAt,
+        remove_at: times.removeAt,
+      }).filter(([, at]) => at !== undefined)
+      await database.execute(
+        `update signing_keys set ${entries.map(([name], i) => `${name} = $${i + 4}`).join(', ')}, changed_at = ${later}
+         where tenant_id = $1 and kid = $3`,
+        [
+          tenant,
+          time(clock.now()),
+          kid,
+          ...entries.map(([, at]) => (typeof at === 'number' ? time(at) : null)),
+        ],
+      )
+    },
+
+    /** Ends a key at once and forgets its private part. */
+    async revoke(tenant: string, kid: string): Promise<void> {
+      await database.execute(
+        `update signing_keys set revoked_at = $2, retire_at = least(retire_at, $2), remove_at = $2,
+           private_jwk = null, changed_at = ${later}
+         where tenant_id = $1 and kid = $3`,
+        [tenant, time(clock.now()), kid],
+      )
+    },
+  }
+}
+
+function toKey(row: Row): StoredSigningKey {
+  return {
+    kid: row.kid,
+    alg: row.alg as SigningAlg,
+    publicJwk: row.public_jwk,
+    sealed: row.private_jwk ?? '',
+    changedAt: row.changed_at.getTime(),
+    publishAt: row.publish_at.getTime(),
+    activateAt: row.activate_at.getTime(),
+    ...(row.retire_at ? { retireAt: row.retire_at.getTime() } : {}),
+    ...(row.remove_at ? { removeAt: row.remove_at.getTime() } : {}),
+    ...(row.revoked_at ? { revokedAt: row.revoked_at.getTime() } : {}),
   }
 }

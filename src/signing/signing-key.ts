@@ -4,6 +4,9 @@ import type { JWK } from 'jose'
 export const signingAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
 export type SigningAlg = (typeof signingAlgs)[number]
 
+/** Those that every tenant has from its start. */
+export const requiredAlgs: SigningAlg[] = ['ES256', 'RS256']
+
 /** A signing key; its state is a function of its times and the clock, never a column (architecture §8). */
 export interface SigningKey {
   kid: string
@@ -11,30 +14,57 @@ export interface SigningKey {
   publicJwk: JWK
   /** Milliseconds since the epoch. */
   publishAt: number
+  /** When it signs. The same as `publishAt`: at once, because there was no other to sign with. */
   activateAt: number
+  /** When its successor signs; absent as long as there is none. */
   retireAt?: number
+  /** When nothing that it signed can be presented any more. */
   removeAt?: number
+  revokedAt?: number
 }
 
-export type SigningKeyState = 'unpublished' | 'pending' | 'active' | 'retiring' | 'removed'
+export type SigningKeyState =
+  | 'unpublished'
+  | 'pending'
+  | 'active'
+  | 'retiring'
+  | 'removed'
+  | 'revoked'
 
 /** @param now milliseconds since the epoch */
 export function stateOf(key: SigningKey, now: number): SigningKeyState {
+  // Neither waits for the clock of a node that is behind the one that said so.
+  if (key.revokedAt !== undefined) return 'revoked'
+  const atOnce = key.activateAt === key.publishAt
   if (key.removeAt !== undefined && key.removeAt <= now) return 'removed'
   if (key.retireAt !== undefined && key.retireAt <= now) return 'retiring'
-  if (key.activateAt <= now) return 'active'
+  if (atOnce || key.activateAt <= now) return 'active'
   return key.publishAt <= now ? 'pending' : 'unpublished'
 }
 
 const published = ['active', 'retiring', 'pending']
 
-/**
- * The keys to publish, in the order in which the engine has to see them: it signs with the first of an algorithm.
- * @param now milliseconds since the epoch
- */
-export function inUse<Key extends SigningKey>(keys: Key[], now: number): Key[] {
+/** The keys to publish: active ones first, of those the latest. @param now milliseconds since the epoch */
+export function inUse<Key extends SigningKey>(keys: readonly Key[], now: number): Key[] {
   const rank = (key: Key) => published.indexOf(stateOf(key, now))
   return keys
     .filter((key) => rank(key) >= 0)
     .toSorted((a, b) => rank(a) - rank(b) || b.activateAt - a.activateAt)
+}
+
+/** The one key of each algorithm that signs. @param now milliseconds since the epoch */
+export function signingAt<Key extends SigningKey>(keys: readonly Key[], now: number): Key[] {
+  const active = inUse(keys, now).filter((key) => stateOf(key, now) === 'active')
+  return active.filter((key, i) => active.findIndex(({ alg }) => alg === key.alg) === i)
+}
+
+/** When the state of one of them changes next, by the clock alone; `Infinity` for never. */
+export function nextChange(keys: readonly SigningKey[], now: number): number {
+  const times = keys.flatMap(({ publishAt, activateAt, retireAt = 0, removeAt = 0 }) => [
+    publishAt,
+    activateAt,
+    retireAt,
+    removeAt,
+  ])
+  return Math.min(Infinity, ...times.filter((time) => time > now))
 }

@@ -1,8 +1,15 @@
+import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
 import type { Database } from '../storage/database.ts'
+import type { Notifications } from '../storage/notifications.ts'
 import { signedJwt } from './jwt.ts'
-import type { PrivateKey, Signer } from './signer.ts'
-import { createSigningKeyStore, type StoredSigningKey } from './signing-key.store.ts'
+import { createKeyRing } from './key-ring.ts'
+import { type KeySet, keySetAt } from './key-set.ts'
+import { firstKey, promotion, type Schedule, succession, successorDueAt } from './schedule.ts'
+import type { NewKey, Signer } from './signer.ts'
+import { createSigningKeyStore, described, type StoredSigningKey } from './signing-key.store.ts'
 import { inUse, type SigningAlg, type SigningKey, stateOf } from './signing-key.ts'
 
 export interface SigningKeys {
@@ -11,11 +18,14 @@ export interface SigningKeys {
    * @returns whether one was created
    */
   ensure(tenant: string, algs: SigningAlg[]): Promise<boolean>
-  /** The keys in use, with their private parts, in the order in which the engine has to see them. */
-  open(tenant: string): Promise<OpenSigningKey[]>
+  /** The keys as they are now, from memory: the same object until something is different. */
+  current(tenant: string): Promise<KeySet>
+  /** @throws DomainError `signing_keys_stale` when this process cannot know that its keys are still good */
+  assertFresh(): void
   /**
    * A JWT of our own by the active key.
    * @param typ `logout+jwt` and the like
+   * @throws DomainError `signing_keys_stale`
    */
   sign(
     tenant: string,
@@ -23,69 +33,200 @@ export interface SigningKeys {
     typ: string,
     claims: Record<string, unknown>,
   ): Promise<string>
+  /** Publishes a successor of the active key; while one is pending it does nothing. Absent: the tenant has no such key. */
+  rotate(tenant: string, alg: SigningAlg): Promise<Rotation | undefined>
+  /** Rotates every key, of any tenant, whose successor is due. @returns how many */
+  rotateDue(): Promise<number>
+  /**
+   * Ends a key at once. When it was to sign, a replacement signs at once: its published successor, or a new key.
+   * @throws DomainError `signing_key_not_found`
+   */
+  revoke(tenant: string, kid: string): Promise<Revocation>
+  /** Every key that there is a row of, with those that are over. */
   list(tenant: string): Promise<SigningKey[]>
-  /** Rises whenever this process changes keys. */
-  revision(): number
+  /** The same as Postgres has them, in the transaction of this context, too. */
+  open(tenant: string): Promise<KeySet>
+  /** Hears of changes until `stop`. */
+  start(): void
+  stop(): void
 }
 
-export interface OpenSigningKey extends SigningKey, PrivateKey {}
+export interface Rotation {
+  outcome: 'published' | 'pending'
+  /** The one that will sign. */
+  next: SigningKey
+}
 
-export function createSigningKeys({
-  database,
-  clock,
-  signer,
-}: {
+export interface Revocation {
+  /** False when it was over already. */
+  changed: boolean
+  revoked: SigningKey
+  /** What signs in its place, and whether its verifiers had time to fetch it. */
+  replacement?: { key: SigningKey; kind: 'promoted' | 'new' }
+}
+
+export interface SigningKeysDependencies {
   database: Database
   clock: Clock
+  log: Log
+  audit: Audit
   signer: Signer
-}): SigningKeys {
-  const store = createSigningKeyStore({ database, clock })
-  let revision = 0
+  notifications: Notifications
+  schedule: Schedule
+  /** Seconds. */
+  maxStaleness: number
+}
+
+export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
+  const { database, clock, log, audit, signer, schedule } = deps
+  const store = createSigningKeyStore(deps)
+  const ring = createKeyRing({ ...deps, store })
+
+  /** What changes keys: one node at a time, and this process knows when it is done. */
+  async function change<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    const result = await database.transaction(async () => {
+      await store.lock(tenant)
+      return work()
+    })
+    const unit = database.current()
+    if (unit?.isOpen()) unit.afterCommit(() => ring.reload(tenant))
+    else await ring.reload(tenant)
+    return result
+  }
 
   async function missing(tenant: string, algs: SigningAlg[]): Promise<SigningAlg[]> {
-    const there = new Set(inUse(await store.list(tenant), clock.now()).map(({ alg }) => alg))
-    return [...new Set(algs)].filter((alg) => !there.has(alg))
+    const there = (await store.list(tenant)).filter(({ retireAt }) => retireAt === undefined)
+    return [...new Set(algs)].filter((alg) => !there.some((key) => key.alg === alg))
   }
 
-  async function generate(tenant: string, alg: SigningAlg): Promise<StoredSigningKey> {
-    const key = await signer.generate(tenant, alg)
+  async function lastOf(tenant: string, alg: SigningAlg): Promise<StoredSigningKey | undefined> {
+    const keys = await store.list(tenant)
+    return keys.find((key) => key.alg === alg && key.retireAt === undefined)
+  }
+
+  async function rotate(tenant: string, alg: SigningAlg): Promise<Rotation | undefined> {
+    const before = await lastOf(tenant, alg)
+    if (!before) return undefined
+    if (stateOf(before, clock.now()) !== 'active') return { outcome: 'pending', next: before }
+    // Made before a connection is taken: a large RSA key takes seconds.
+    const made = await signer.generate(tenant, alg)
+    return change(tenant, async () => {
+      const last = await lastOf(tenant, alg)
+      if (!last || last.kid !== before.kid) {
+        return last && { outcome: 'pending' as const, next: last }
+      }
+      const { successor, predecessor } = succession(clock.now(), schedule)
+      await store.setTimes(tenant, last.kid, predecessor)
+      await store.insert(tenant, { ...made, ...successor })
+      await record(tenant, 'signing_key.published', made.kid, alg)
+      return { outcome: 'published' as const, next: { ...made, ...successor } }
+    })
+  }
+
+  /** In place of a key that signs no more. @param spare made before a connection was taken */
+  async function replace(
+    tenant: string,
+    { alg, kid }: SigningKey,
+    spare: NewKey | undefined,
+  ): Promise<NonNullable<Revocation['replacement']>> {
     const now = clock.now()
-    // The first key of an algorithm has no verifier that could know another: it is active at once.
-    return { ...key, publishAt: now, activateAt: now }
+    const successor = await lastOf(tenant, alg)
+    if (successor) {
+      const activateAt = promotion(successor, now)
+      await store.setTimes(tenant, successor.kid, { activateAt })
+      return { key: { ...successor, activateAt }, kind: 'promoted' }
+    }
+    const made = { ...(spare ?? (await signer.generate(tenant, alg))), ...firstKey(now) }
+    await store.insert(tenant, made)
+    await record(tenant, 'signing_key.published', made.kid, alg, { replaces: kid })
+    return { key: made, kind: 'new' }
   }
 
-  async function open(tenant: string): Promise<OpenSigningKey[]> {
-    return Promise.all(
-      inUse(await store.list(tenant), clock.now()).map(async ({ sealed, ...key }) => ({
-        ...key,
-        ...(await signer.open(tenant, { ...key, sealed })),
-      })),
-    )
+  async function revoke(tenant: string, kid: string): Promise<Revocation> {
+    const last = (await store.list(tenant)).find((key) => key.kid === kid && !key.retireAt)
+    const isAlone = last && stateOf(last, clock.now()) === 'active'
+    const spare = isAlone ? await signer.generate(tenant, last.alg) : undefined
+    return change(tenant, async () => {
+      const now = clock.now()
+      const keys = await store.list(tenant)
+      const key = keys.find((each) => each.kid === kid)
+      if (!key) throw new DomainError('signing_key_not_found', { detail: { kid, tenant } })
+      const state = stateOf(key, now)
+      if (state === 'revoked' || state === 'removed') return { changed: false, revoked: key }
+      await store.revoke(tenant, kid)
+      await record(tenant, 'signing_key.revoked', kid, key.alg, { state })
+      const revoked = { ...key, revokedAt: now }
+      if (state === 'active') {
+        return { changed: true, revoked, replacement: await replace(tenant, key, spare) }
+      }
+      // Nothing follows the one before any more: it goes on signing until another successor is made.
+      if (state === 'pending' || state === 'unpublished') {
+        const before = keys.find((each) => each.alg === key.alg && each.retireAt === key.activateAt)
+        if (before) await store.setTimes(tenant, before.kid, { retireAt: null, removeAt: null })
+      }
+      return { changed: true, revoked }
+    })
+  }
+
+  function record(
+    tenant: string,
+    type: 'signing_key.published' | 'signing_key.revoked',
+    kid: string,
+    alg: SigningAlg,
+    more: Record<string, string> = {},
+  ): Promise<void> {
+    log.info({ tenant, kid, alg, ...more }, type)
+    return audit.record(tenant, { type, detail: { kid, alg, ...more } })
   }
 
   return {
     async ensure(tenant, algs) {
       const wanted = await missing(tenant, algs)
       if (wanted.length === 0) return false
-      const keys = await Promise.all(wanted.map((alg) => generate(tenant, alg)))
-      return database.transaction(async () => {
-        await store.lock(tenant)
+      const made = await Promise.all(wanted.map((alg) => signer.generate(tenant, alg)))
+      return change(tenant, async () => {
         const still = await missing(tenant, wanted)
-        for (const key of keys) if (still.includes(key.alg)) await store.insert(tenant, key)
-        revision++
+        for (const key of made.filter(({ alg }) => still.includes(alg))) {
+          await store.insert(tenant, { ...key, ...firstKey(clock.now()) })
+        }
         return still.length > 0
       })
     },
-    open,
+    current: ring.of,
+    assertFresh: ring.assertFresh,
     async sign(tenant, alg, typ, claims) {
-      const key = (await open(tenant)).find((each) => each.alg === alg)
-      if (!key || stateOf(key, clock.now()) !== 'active') {
-        throw new Error(`tenant ${tenant} has no active key for ${alg}`)
-      }
+      ring.assertFresh()
+      const key = (await ring.of(tenant)).signing.find((each) => each.alg === alg)
+      if (!key) throw new Error(`tenant ${tenant} has no active key for ${alg}`)
       return signedJwt(key, typ, claims)
     },
-    revision: () => revision,
-    list: async (tenant) =>
-      (await store.list(tenant)).map(({ sealed: _sealed, ...key }): SigningKey => key),
+    rotate,
+    async rotateDue() {
+      const now = clock.now()
+      // The earliest that one can be due, so that Postgres leaves the rest out.
+      const candidates = await store.withoutEnd(now - successorDueAt({ activateAt: 0 }, schedule))
+      let count = 0
+      for (const { tenant, alg } of candidates) {
+        // One that cannot be followed must not keep the others from it.
+        const rotation = await rotate(tenant, alg).catch((error: Error) => {
+          log.error({ err: error, tenant, alg }, 'signing key not rotated')
+          return undefined
+        })
+        if (rotation?.outcome === 'published') count++
+      }
+      return count
+    },
+    revoke,
+    list: async (tenant) => (await store.list(tenant)).map(described),
+    async open(tenant) {
+      const now = clock.now()
+      const keys = inUse(await store.list(tenant), now).map(async (row) => ({
+        ...described(row),
+        ...(await signer.open(tenant, row)),
+      }))
+      return keySetAt(await Promise.all(keys), now)
+    },
+    start: ring.start,
+    stop: ring.stop,
   }
 }

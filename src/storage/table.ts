@@ -21,15 +21,17 @@ interface Table {
   references?: Record<string, [table: string, own: string[], theirs: string[]]>
   unique?: Record<string, string[]>
   index?: Record<string, string[] | { columns: string[]; unique?: true; where: string }>
+  /** Constraint name suffix; what it says stands in the migration alone. */
+  check?: string[]
 }
 
 /**
  * The mapping of one table. Migrations create it; a test proves that both agree, which is why every constraint is
- * named here by the same rule: pk_<table>, fk_<table>_<x>, uq_<table>_<x>, ix_<table>_<x>.
+ * named here by the same rule: pk_<table>, fk_<table>_<x>, uq_<table>_<x>, ix_<table>_<x>, ck_<table>_<x>.
  */
 export function table(
   name: string,
-  { columns, key, references, unique, index }: Table,
+  { columns, key, references, unique, index, check }: Table,
 ): EntitySchema {
   return new EntitySchema({
     name,
@@ -53,6 +55,7 @@ export function table(
       name: `uq_${name}_${suffix}`,
       columns: of,
     })),
+    checks: (check ?? []).map((suffix) => ({ name: `ck_${name}_${suffix}`, expression: '' })),
     indices: Object.entries(index ?? {}).map(([suffix, of]) =>
       Array.isArray(of)
         ? { name: `ix_${name}_${suffix}`, columns: of }

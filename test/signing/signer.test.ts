@@ -7,7 +7,10 @@ import { signingAlgs } from '../../src/signing/signing-key.ts'
 import { refusalOf } from '../support/cores.ts'
 
 describe('sealed signer', () => {
-  const signer = createSealedSigner(createEnvelopes({ current: Buffer.alloc(32, 7), previous: [] }))
+  const signer = createSealedSigner(
+    createEnvelopes({ current: Buffer.alloc(32, 7), previous: [] }),
+    2048,
+  )
   const claims = { iss: 'https://id.example', sub: 'alice', ünïcode: '✓' }
 
   for (const alg of signingAlgs) {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { calculateJwkThumbprint, createLocalJWKSet, type JWK, jwtVerify } from 'jose'
+import type { OpenSigningKey } from '../../src/signing/key-set.ts'
 import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
-import type { OpenSigningKey } from '../../src/signing/signing-keys.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
@@ -29,9 +29,11 @@ onEachStorage('signing keys', (kind) => {
 
   it('are active at once, named by their thumbprint (RFC 7638) and opened the same everywhere', async () => {
     await nodes.a.signing.ensure(defaultTenant, ['ES256', 'RS256'])
-    const opened = await nodes.a.signing.open(defaultTenant)
+    const { published: opened } = await nodes.a.signing.open(defaultTenant)
     const data = ({ sign: _sign, ...key }: OpenSigningKey) => key
-    expect((await nodes.b.signing.open(defaultTenant)).map(data)).to.deep.equal(opened.map(data))
+    expect((await nodes.b.signing.open(defaultTenant)).published.map(data)).to.deep.equal(
+      opened.map(data),
+    )
     for (const { kid, alg, publicJwk, privateJwk } of opened) {
       expect(kid).to.equal(await calculateJwkThumbprint(publicJwk))
       expect(publicJwk).to.include({ kid, alg, use: 'sig' })
@@ -66,7 +68,7 @@ onEachStorage('signing keys', (kind) => {
   it('keep their private part sealed', async () => {
     await nodes.a.signing.ensure(defaultTenant, ['ES256'])
     const rows = JSON.stringify(await nodes.a.database.query('select * from signing_keys'))
-    for (const { privateJwk } of await nodes.a.signing.open(defaultTenant)) {
+    for (const { privateJwk } of (await nodes.a.signing.open(defaultTenant)).published) {
       expect(rows).to.not.contain(privateJwk.d)
     }
   })

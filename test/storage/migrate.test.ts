@@ -98,7 +98,9 @@ onServices('migrations of a shared database', () => {
     expect(keys.map(({ alg }) => alg)).to.have.members(['ES256', 'RS256'])
 
     const sets = await Promise.all(
-      cores.map(async (core) => (await core.signing.open(defaultTenant)).map(({ kid }) => kid)),
+      cores.map(async (core) =>
+        (await core.signing.open(defaultTenant)).signing.map(({ kid }) => kid),
+      ),
     )
     for (const set of sets) expect(set).to.deep.equal(sets[0])
     const secrets = await Promise.all(

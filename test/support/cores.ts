@@ -17,6 +17,7 @@ export async function openNode(
 ): Promise<Core> {
   const core = await openCore(loadConfig(env), silentLog, { schema })
   await core.denials.start()
+  core.signing.start()
   return core
 }
 

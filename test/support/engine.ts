@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import Provider, { type Adapter } from 'oidc-provider'
 import type { Core } from '../../src/core.ts'
 import { createAdapter } from '../../src/oidc/adapter.ts'
+import { engineKeys } from '../../src/oidc/engine-keys.ts'
 import { createResourceAccess } from '../../src/oidc/resource-access.ts'
 import { createStructuredTokens } from '../../src/oidc/structured-tokens.ts'
 import { tokenTransaction } from '../../src/oidc/token-endpoint.ts'
@@ -38,7 +39,7 @@ export async function startEngine(core: Core, tenant = defaultTenant): Promise<T
     // The engine asks for the client first: the one moment in which a test can be inside of a request.
     adapter: () => ({ find: async (id: string) => works.get(id)?.() }) as never,
     cookies: { keys: ['of no matter'] },
-    jwks: { keys: keys.map(({ privateJwk }) => privateJwk as never) },
+    jwks: engineKeys(keys),
     features: { devInteractions: { enabled: false } },
   })
   provider.use(tokenTransaction(context))

@@ -100,7 +100,9 @@ export async function misissued(
 ): Promise<[string, string][]> {
   const header = decodeProtectedHeader(token)
   const claims = decodeJwt(token)
-  const key = (await server.core.signing.open(tenant)).find(({ kid }) => kid === header.kid)
+  const key = (await server.core.signing.open(tenant)).published.find(
+    ({ kid }) => kid === header.kid,
+  )
   const privateKey = await importJWK(key?.privateJwk as JWK, header.alg)
   const sign = (fields: object, changes: object) =>
     new SignJWT(JSON.parse(JSON.stringify({ ...claims, ...changes })) as object as never)

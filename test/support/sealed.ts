@@ -69,7 +69,7 @@ export async function sealEverything(core: Core, sessions = 240): Promise<Readin
     ),
     keys: await Promise.all(
       tenants.map(async (tenant) =>
-        (await now.signing.open(tenant)).map(({ privateJwk }) => privateJwk),
+        (await now.signing.open(tenant)).published.map(({ privateJwk }) => privateJwk),
       ),
     ),
   })

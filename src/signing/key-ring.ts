@@ -1,0 +1,143 @@
+import type { Clock } from '../clock.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Notifications } from '../storage/notifications.ts'
+import { type KeySet, keySetAt, type OpenSigningKey } from './key-set.ts'
+import type { Signer } from './signer.ts'
+import {
+  createSigningKeyStore,
+  described,
+  type StoredSigningKey,
+  signingKeysChannel,
+} from './signing-key.store.ts'
+import { nextChange, stateOf } from './signing-key.ts'
+
+/**
+ * The keys of the tenants that this process serves, in its memory. Changes of rows come by notification and by a poll;
+ * what the clock alone changes, changes at its moment, as the set is asked for with the time.
+ */
+export interface KeyRing {
+  /** Does not ask the database, except for a tenant that it has not seen before. */
+  of(tenant: string): Promise<KeySet>
+  /** Reads the keys of a tenant again: they were changed here. */
+  reload(tenant: string): Promise<void>
+  /** @throws DomainError `signing_keys_stale` when it has not heard of changes for too long */
+  assertFresh(): void
+  start(): void
+  stop(): void
+}
+
+/** Milliseconds between two polls: with a query, less than `noticedWithin`. */
+const pollEvery = 500
+/** Milliseconds that a poll looks back: a transaction may commit so long after it wrote. */
+const overlap = 600_000
+
+interface Known {
+  keys: OpenSigningKey[]
+  changedAt: number
+  order: number
+  current?: { set: KeySet; from: number; until: number }
+}
+
+export interface KeyRingDependencies {
+  store: ReturnType<typeof createSigningKeyStore>
+  clock: Clock
+  log: Log
+  signer: Signer
+  notifications: Notifications
+  /** Seconds. */
+  maxStaleness: number
+}
+
+export function createKeyRing(deps: KeyRingDependencies): KeyRing {
+  const { store, clock, log, signer, notifications } = deps
+  const tenants = new Map<string, Known>()
+  /** By the server's clock, and by one that never jumps. */
+  let heard = { at: clock.now(), monotonic: performance.now() }
+  let loads = 0
+  let polling: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  async function load(tenant: string): Promise<Known> {
+    const order = ++loads
+    const rows = await store.list(tenant)
+    const before = new Map(tenants.get(tenant)?.keys.map((key) => [key.kid, key]))
+    const needed = rows.filter((row) => !isOver(row, clock.now()))
+    const keys = await Promise.all(
+      needed.map(async (row) => {
+        const { sign, privateJwk } = before.get(row.kid) ?? (await signer.open(tenant, row))
+        return { ...described(row), sign, privateJwk }
+      }),
+    )
+    const known = tenants.get(tenant)
+    // A slower look at what was before must not undo a later one.
+    if (known && known.order > order) return known
+    const changedAt = Math.max(0, ...rows.map((row) => row.changedAt))
+    const fresh = { keys, changedAt, order }
+    tenants.set(tenant, fresh)
+    return fresh
+  }
+
+  async function poll(): Promise<void> {
+    const now = { at: clock.now(), monotonic: performance.now() }
+    const changes = await store.changes(heard.at - overlap)
+    for (const [tenant, known] of tenants) {
+      if ((changes.get(tenant) ?? 0) <= known.changedAt) continue
+      await load(tenant).catch((error: unknown) => {
+        if (!isDomainError(error, 'key_encryption_key_invalid')) throw error
+        // This tenant is refused from now on, and no other.
+        log.error({ err: error, tenant }, 'signing keys cannot be opened')
+        tenants.delete(tenant)
+      })
+    }
+    heard = now
+  }
+
+  /** One at a time; whoever comes meanwhile waits for the one after, which sees what made it come. */
+  async function pollAgain(): Promise<void> {
+    if (polling) await polling.catch(() => undefined)
+    polling ??= poll().finally(() => {
+      polling = undefined
+    })
+    return polling
+  }
+
+  function pollNow(): void {
+    pollAgain().catch((error: Error) => log.warn({ err: error }, 'signing keys not checked'))
+  }
+
+  return {
+    async of(tenant) {
+      const known = tenants.get(tenant) ?? (await load(tenant))
+      const now = clock.now()
+      const { current } = known
+      if (current && current.from <= now && now < current.until) return current.set
+      const set = keySetAt(known.keys, now)
+      known.current = { set, from: now, until: nextChange(known.keys, now) }
+      return set
+    },
+    reload: async (tenant) => void (await load(tenant)),
+    assertFresh() {
+      const age = performance.now() - heard.monotonic
+      if (!timer || age <= deps.maxStaleness * 1000) return
+      throw new DomainError('signing_keys_stale', {
+        detail: { expected: `at most ${deps.maxStaleness} s old`, milliseconds: Math.round(age) },
+      })
+    },
+    start() {
+      if (timer) return
+      heard = { at: clock.now(), monotonic: performance.now() }
+      notifications.listen(signingKeysChannel, pollNow)
+      timer = setInterval(pollNow, pollEvery).unref()
+    },
+    stop() {
+      clearInterval(timer)
+    },
+  }
+}
+
+/** Nothing of it is needed, now and later. */
+function isOver(key: StoredSigningKey, now: number): boolean {
+  const state = stateOf(key, now)
+  return state === 'removed' || state === 'revoked' || key.sealed === ''
+}

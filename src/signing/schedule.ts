@@ -1,0 +1,60 @@
+import type { SigningKey } from './signing-key.ts'
+
+/** Milliseconds. */
+export interface Schedule {
+  rotateEvery: number
+  prepublish: number
+  retain: number
+}
+
+/**
+ * The longest that a node which hears from Postgres may take to publish a key that is there: it asks twice a second. A
+ * key signs so much later, so that every node has published it for the whole of `prepublish`.
+ */
+const noticedWithin = 1000
+
+/** For requests that were under way when the successor began to sign, and clocks that are apart. */
+const grace = 60_000
+
+/** A promoted successor signs on nodes whose clock is behind as well. */
+const skew = 5000
+
+/** Settings in seconds. */
+export function scheduleOf(config: {
+  keyRotateEvery: number
+  keyPrepublish: number
+  keyRetain: number
+}): Schedule {
+  return {
+    rotateEvery: config.keyRotateEvery * 1000,
+    prepublish: config.keyPrepublish * 1000,
+    retain: config.keyRetain * 1000,
+  }
+}
+
+/** The times of the first key of an algorithm: no verifier can know another. */
+export function firstKey(now: number) {
+  return { publishAt: now, activateAt: now }
+}
+
+/** The times of a successor, and those that its predecessor gets by it. */
+export function succession(now: number, { prepublish, retain }: Schedule) {
+  const activateAt = now + prepublish + noticedWithin
+  return {
+    successor: { publishAt: now, activateAt },
+    predecessor: { retireAt: activateAt, removeAt: activateAt + retain + grace },
+  }
+}
+
+/** When a pending key signs that has to stand in for a revoked one: now, however short it has been published. */
+export function promotion({ publishAt }: SigningKey, now: number): number {
+  return Math.max(publishAt, now - skew)
+}
+
+/** When the successor of a key has to be published, so that it signs after `rotateEvery`. */
+export function successorDueAt(
+  { activateAt }: Pick<SigningKey, 'activateAt'>,
+  { rotateEvery, prepublish }: Schedule,
+): number {
+  return activateAt + rotateEvery - prepublish - noticedWithin
+}

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { allowDevice, askFor, startDevice } from '../support/devices.ts'
+import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
 import { api, furnish, furnishOpaque, machine, opaque, tv, web } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import {
@@ -95,7 +95,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     await allowDevice(server, free, agent)
     const ends = tokensIn(await askFor(server, bound, kiosk))
     const stays = tokensIn(await askFor(server, free))
-    await agent.submit(await agent.get(`${server.issuer}/account`))
+    await signOut(server, agent)
     expectRefusal(await refresh(server, kiosk, ends), 400, 'invalid_grant')
     tokensIn(await refresh(server, tv, stays))
   })

@@ -1,9 +1,11 @@
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
 import type { Core } from '../../src/core.ts'
 import type { Families } from '../../src/families/families.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
+import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -54,6 +56,22 @@ const requests = {
     prepare: async (server: TestServer, client: StoryClient) => {
       const code = await codeFor(server, client, offline)
       return () => redeem(server, client, code)
+    },
+    points: ['before start', 'after start'],
+  },
+  'a device code': {
+    prepare: async (server: TestServer, client: StoryClient) => {
+      const device = await startDevice(server, offline, client)
+      await allowDevice(server, device)
+      return () => askFor(server, device, client)
+    },
+    points: ['before start', 'after start'],
+  },
+  'a device code whose browser signed out': {
+    prepare: async (server: TestServer, client: StoryClient) => {
+      const device = await startDevice(server, offline, client)
+      await signOut(server, await allowDevice(server, device))
+      return () => askFor(server, device, client)
     },
     points: ['before start', 'after start'],
   },
@@ -117,7 +135,8 @@ suite('a token request that is under way on one node while, on another,', () => 
     for (const [what, { prepare, points }] of Object.entries(requests)) {
       for (const point of points) {
         it(`${cause}: ${what} leaves nothing alive, ${point} (C4, C5)`, async () => {
-          const client = { ...web, client_id: `web-${clients++}` }
+          const grant_types = [...web.grant_types, deviceCodeGrant]
+          const client = { ...web, client_id: `web-${clients++}`, grant_types }
           await server.core.clients.declare('default', client)
           const account = (await other.accounts.byIdentifier('default', alice.email)) as Account
           const send = await prepare(server, client)

@@ -81,3 +81,8 @@ export async function allowDevice(
   }
   return agent
 }
+
+/** Whoever is signed in in a browser signs out there, and nowhere else. */
+export async function signOut(server: TestServer, agent: UserAgent): Promise<void> {
+  await agent.follow(await agent.submit(await agent.get(`${server.issuer}/account`)))
+}

@@ -1,0 +1,175 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { expect } from 'chai'
+import type { Account } from '../../src/accounts/account.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import {
+  allowDevice,
+  askFor,
+  type DeviceAuthorization,
+  enterCode,
+  finishSteps,
+  outcomeOf,
+  signOut,
+  startDevice,
+} from '../support/devices.ts'
+import { alice, furnish, tv } from '../support/fixtures.ts'
+import { forgetShortLived } from '../support/forget.ts'
+import { expectRefusal, tokensIn } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+
+/** A tenant of its own, so that it can be disabled. */
+const tenant = 'acme'
+
+interface Scene {
+  server: TestServer
+  account: Account
+  agent: UserAgent
+}
+
+/** What ends, and what lets it work again where that is possible. */
+type Act = (scene: Scene) => Promise<unknown>
+const revocations = ({ server }: Scene) => server.core.revocations
+const causes: Record<string, [end: Act, again?: Act]> = {
+  'log out everywhere': [(scene) => revocations(scene).logOutEverywhere(scene.account)],
+  'password changed': [(scene) => revocations(scene).passwordChanged(scene.account)],
+  'account disabled': [
+    (scene) => revocations(scene).setAccountDisabled(scene.account, true),
+    (scene) => revocations(scene).setAccountDisabled(scene.account, false),
+  ],
+  'client disabled': [
+    (scene) => revocations(scene).setClientDisabled(tenant, tv.client_id, true),
+    (scene) => revocations(scene).setClientDisabled(tenant, tv.client_id, false),
+  ],
+  'client deleted': [(scene) => revocations(scene).deleteClient(tenant, tv.client_id)],
+  'grant revoked': [
+    (scene) => revocations(scene).revokeGrant(tenant, scene.account.id, tv.client_id),
+  ],
+  'tenant disabled': [(scene) => revocations(scene).setTenantDisabled(tenant, true)],
+}
+
+/** Codes that were allowed, by what they hang from. */
+const codes = {
+  'with offline_access': { scope: 'openid offline_access', leaves: false },
+  'with offline_access, its browser signed out': { scope: 'openid offline_access', leaves: true },
+  'bound to the session': { scope: 'openid', leaves: false },
+  'without openid': { scope: 'orders:read', leaves: false },
+} as const
+
+onEachStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.4.2)', (kind) => {
+  let booted: TestServer
+  let scene: Scene
+  beforeEach(async () => {
+    booted = await boot(kind)
+    await booted.core.tenants.declare({ id: tenant, name: 'Acme' })
+    await furnish(booted, tenant)
+    const server = { ...booted, issuer: `${booted.issuer}/t/${tenant}` }
+    const account = (await booted.core.accounts.byIdentifier(tenant, alice.email)) as Account
+    scene = { server, account, agent: createUserAgent() }
+  })
+  afterEach(async () => {
+    backToPresent()
+    await booted?.stop()
+  })
+
+  const ask = (device: DeviceAuthorization) => askFor(scene.server, device)
+
+  for (const [cause, [end, again]] of Object.entries(causes)) {
+    it(`${cause}: every one of them is worthless, and stays so`, async () => {
+      const { server } = scene
+      const devices: Record<string, DeviceAuthorization> = {}
+      for (const [what, { scope, leaves }] of Object.entries(codes)) {
+        const device = await startDevice(
+          server,
+          scope.startsWith('orders') ? { scope, resource: 'https://api.example.com' } : { scope },
+        )
+        const agent = await allowDevice(server, device, leaves ? createUserAgent() : scene.agent)
+        if (leaves) await signOut(server, agent)
+        devices[what] = device
+      }
+      const control = await startDevice(server)
+      await allowDevice(server, control, scene.agent)
+      tokensIn(await ask(control))
+
+      travel(1)
+      await end(scene)
+      travel(1)
+      for (const [what, device] of Object.entries(devices)) {
+        expect((await ask(device)).status, what).to.be.within(400, 404)
+      }
+      if (!again) return
+      await again(scene)
+      travel(2)
+      for (const device of Object.values(devices)) {
+        expectRefusal(await ask(device), 400, 'expired_token')
+      }
+      const fresh = await startDevice(server)
+      await allowDevice(server, fresh, createUserAgent())
+      tokensIn(await ask(fresh))
+    })
+  }
+
+  it('session ended: what is bound to it goes, what came with offline_access stays', async () => {
+    const { server, agent } = scene
+    const bound = await startDevice(server, { scope: 'openid' })
+    const free = await startDevice(server)
+    await allowDevice(server, bound, agent)
+    await allowDevice(server, free, agent)
+    await signOut(server, agent)
+    expectRefusal(await ask(bound), 400, 'expired_token')
+    tokensIn(await ask(free))
+  })
+
+  it('log out everywhere at one device leaves a code alone that nobody has decided yet', async () => {
+    const { server } = scene
+    const device = await startDevice(server)
+    await causes['log out everywhere']?.[0](scene)
+    expectRefusal(await ask(device), 400, 'authorization_pending')
+    await allowDevice(server, device, createUserAgent())
+    tokensIn(await ask(device))
+  })
+
+  it('and after Redis came back empty, nothing comes back with it', async () => {
+    const { server, agent } = scene
+    const device = await startDevice(server)
+    await allowDevice(server, device, agent)
+    await causes['log out everywhere']?.[0](scene)
+    await forgetShortLived(booted.core, booted.env)
+    expectRefusal(await ask(device), 400, 'expired_token')
+    expect((await enterCode(server, createUserAgent(), device.user_code)).status).to.equal(400)
+  })
+
+  // With one connection for all, nobody can come in between.
+  if (kind === 'embedded') return
+
+  for (const cause of ['log out everywhere', 'password changed', 'account disabled'] as const) {
+    for (const moment of ['before', 'after'] as const) {
+      it(`${cause}, ${moment} the decision holds its sign-in: a device is not allowed meanwhile (C26)`, async () => {
+        const { server, agent } = scene
+        const outside = AsyncLocalStorage.snapshot()
+        const device = await startDevice(server)
+        const start = await enterCode(server, agent, device.user_code)
+        const { accounts } = booted.core
+        const { holdSignIn } = accounts
+        let ended: Promise<unknown> | undefined
+        // The session is written twice, at sign-in and at consent; then comes the decision.
+        let calls = 0
+        accounts.holdSignIn = async (...held) => {
+          calls += 1
+          if (calls !== 3) return holdSignIn(...held)
+          accounts.holdSignIn = holdSignIn
+          const isHeld = moment === 'after' ? await holdSignIn(...held) : undefined
+          ended = outside(() => causes[cause]?.[0](scene))
+          if (isHeld !== undefined) return isHeld
+          await ended
+          return holdSignIn(...held)
+        }
+        const last = await finishSteps(agent, start)
+        await ended
+        expect(outcomeOf(last)).to.equal(moment === 'before' ? 'over' : 'allowed')
+        const answer = moment === 'before' ? 'authorization_pending' : 'expired_token'
+        expectRefusal(await ask(device), 400, answer)
+      })
+    }
+  }
+})

@@ -1,7 +1,9 @@
 import { loadConfig } from '../../config/load.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { freshStorage, type TestServer } from '../support/boot.ts'
+import { allowDevice, type DeviceAuthorization, startDevice } from '../support/devices.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { startNode } from '../support/node-process.ts'
@@ -18,6 +20,8 @@ export interface Installation {
   readonly server: TestServer
   /** A new code of an authorization request that nobody sees: single sign-on, `prompt=none`. */
   silentCode(): Promise<string>
+  /** A new device code, which its person has allowed. */
+  allowedDevice(): Promise<DeviceAuthorization>
   stop(): Promise<void>
 }
 
@@ -37,6 +41,8 @@ export async function startInstallation(): Promise<Installation> {
   const core = await openCore(loadConfig(env), log, { schema: 'migrate' })
   try {
     await furnish({ core })
+    const grant_types = [...web.grant_types, deviceCodeGrant]
+    await core.clients.declare('default', { ...web, grant_types })
     const node = await startNode({ env: { ...env, PORT: port } })
     const server = nodeAt(issuer)
     const agent = createUserAgent()
@@ -53,6 +59,11 @@ export async function startInstallation(): Promise<Installation> {
         const code = page.location?.searchParams.get('code')
         if (!code) throw new Error(`no silent code: ${page.location?.href ?? page.body}`)
         return code
+      },
+      async allowedDevice() {
+        const device = await startDevice(server, fields, web)
+        await allowDevice(server, device, agent)
+        return device
       },
       async stop() {
         await node.stop()

@@ -112,4 +112,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
 
   it('leaves a code redeemed or not: the retry succeeds, or a silent sign-in does', () =>
     strikeEverywhere('code exchange', trials.codeExchange))
+
+  it('leaves a device code redeemed or not: the retry succeeds, or a new code does', () =>
+    strikeEverywhere('device code exchange', trials.deviceExchange))
 })

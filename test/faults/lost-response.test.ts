@@ -49,4 +49,11 @@ suite('a connection that is cut after COMMIT and before the response (R-07)', fu
     expect(await trial.recover()).to.equal(true, 'committed')
     await trials.expectNoOrphans()
   })
+
+  it('refuses the device code, whose device shows a new one', async () => {
+    const trial = await trials.deviceExchange()
+    await sendInVain(trial)
+    expect(await trial.recover()).to.equal(true, 'committed')
+    await trials.expectNoOrphans()
+  })
 })

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { familyStartedBy } from '../../src/families/family.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import type { TestServer } from '../support/boot.ts'
+import { askFor } from '../support/devices.ts'
 import { web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
@@ -29,7 +30,7 @@ interface Row {
   has_ended: boolean
 }
 
-export function createTrials({ core, server, silentCode }: Installation) {
+export function createTrials({ core, server, silentCode, allowedDevice }: Installation) {
   /** The families that may be alive. */
   const owned = new Set<string>()
 
@@ -56,11 +57,46 @@ export function createTrials({ core, server, silentCode }: Installation) {
     tokensIn(await refresh(server, web, tokens))
   }
 
+  async function started(handle: string, page: Promise<Page>) {
+    const family = familyStartedBy(hashOf(handle))
+    owned.add(family)
+    return { family, tokens: tokensIn(await page) }
+  }
+
   async function startFamily(): Promise<{ family: string; tokens: Tokens }> {
     const code = await silentCode()
-    const family = familyStartedBy(hashOf(code))
-    owned.add(family)
-    return { family, tokens: tokensIn(await redeem(server, web, code)) }
+    return started(code, redeem(server, web, code))
+  }
+
+  async function connectDevice(): Promise<{ family: string; tokens: Tokens }> {
+    const device = await allowedDevice()
+    return started(device.device_code, askFor(server, device, web))
+  }
+
+  /** Something that is redeemed once. @param startAgain a fresh one of its kind, redeemed */
+  function exchangeOf(
+    handle: string,
+    send: Trial['send'],
+    startAgain: () => Promise<{ family: string; tokens: Tokens }>,
+  ): Trial {
+    const family = familyStartedBy(hashOf(handle))
+    return {
+      send,
+      async recover() {
+        const committed = (await rowsOf(family)).length > 0
+        const page = await send(server)
+        if (!committed) {
+          owned.add(family)
+          await expectOneChain(family, tokensIn(page))
+          return false
+        }
+        expectRefusal(page, 400, 'invalid_grant')
+        expect((await rowsOf(family)).every((row) => row.has_ended)).to.equal(true, 'an orphan')
+        const next = await startAgain()
+        await expectOneChain(next.family, next.tokens)
+        return true
+      },
+    }
   }
 
   return {
@@ -83,24 +119,13 @@ export function createTrials({ core, server, silentCode }: Installation) {
     /** The retry gets tokens, or a refusal when they had been issued: then a silent sign-in does. */
     async codeExchange(): Promise<Trial> {
       const code = await silentCode()
-      const family = familyStartedBy(hashOf(code))
-      return {
-        send: (to) => redeem(to, web, code),
-        async recover() {
-          const committed = (await rowsOf(family)).length > 0
-          const page = await redeem(server, web, code)
-          if (!committed) {
-            owned.add(family)
-            await expectOneChain(family, tokensIn(page))
-            return false
-          }
-          expectRefusal(page, 400, 'invalid_grant')
-          expect((await rowsOf(family)).every((row) => row.has_ended)).to.equal(true, 'an orphan')
-          const next = await startFamily()
-          await expectOneChain(next.family, next.tokens)
-          return true
-        },
-      }
+      return exchangeOf(code, (to) => redeem(to, web, code), startFamily)
+    },
+
+    /** Likewise; the device then shows a new code. */
+    async deviceExchange(): Promise<Trial> {
+      const device = await allowedDevice()
+      return exchangeOf(device.device_code, (to) => askFor(to, device, web), connectDevice)
     },
 
     /** Every family that lives is one whose holder has its tokens. */

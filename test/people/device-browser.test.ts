@@ -1,0 +1,136 @@
+import { expect } from 'chai'
+import type { Browser, BrowserContext, BrowserContextOptions, Page as Tab } from 'playwright-core'
+import { boot, type TestServer } from '../support/boot.ts'
+import { launchBrowser } from '../support/browser.ts'
+import { askFor, type DeviceAuthorization, startDevice } from '../support/devices.ts'
+import { alice, furnish } from '../support/fixtures.ts'
+import { expectRefusal, tokensIn } from '../support/protocol.ts'
+import { complaintsOf, type Site, startSite } from './site.ts'
+
+describe('people: connecting a device in Chromium', function () {
+  this.timeout(60_000)
+  let server: TestServer
+  let browser: Browser | undefined
+  let site: Site
+  const contexts: BrowserContext[] = []
+
+  before(async function () {
+    browser = await launchBrowser()
+    if (!browser) this.skip()
+    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    await furnish(server)
+  })
+  afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))
+  after(async () => {
+    await browser?.close()
+    await site?.stop()
+    await server?.stop()
+  })
+
+  /** A fresh profile with one tab. */
+  async function open(options: BrowserContextOptions = {}) {
+    if (!browser) throw new Error('no browser')
+    const context = await browser.newContext(options)
+    contexts.push(context)
+    context.setDefaultTimeout(10_000)
+    const tab = await context.newPage()
+    return { tab, complaints: complaintsOf(tab) }
+  }
+
+  async function signInAndAllow(tab: Tab): Promise<void> {
+    await tab.fill('#username', alice.email)
+    await tab.fill('#password', alice.password)
+    await tab.click('#sign-in')
+    // Whoever allowed it before is through already.
+    await tab.waitForSelector('#allow, #device-outcome')
+    if (await tab.$('#allow')) await tab.click('#allow')
+  }
+
+  const outcome = (tab: Tab) => tab.getAttribute('#device-outcome', 'data-outcome')
+
+  /** Nothing sticks out to the side. */
+  async function expectToFit(tab: Tab): Promise<void> {
+    const overhang = await tab.evaluate(
+      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    )
+    expect(overhang).to.equal(0)
+  }
+
+  for (const javaScriptEnabled of [true, false]) {
+    for (const width of [360, 1280]) {
+      it(`types, compares, signs in, consents and is done, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
+        const device = await startDevice(server)
+        const viewport = { width, height: 800 }
+        const { tab, complaints } = await open({ javaScriptEnabled, viewport })
+        await tab.goto(device.verification_uri)
+        await expectToFit(tab)
+        // The cursor waits where one types.
+        await tab.keyboard.type(device.user_code.replace('-', ' ').toLowerCase())
+        await tab.keyboard.press('Enter')
+        await tab.waitForSelector('#confirm-form')
+        expect(await tab.inputValue('#user_code')).to.equal(device.user_code)
+        await expectToFit(tab)
+        await tab.click('#continue')
+        await signInAndAllow(tab)
+        expect(await outcome(tab)).to.equal('allowed')
+        await expectToFit(tab)
+        tokensIn(await askFor(server, device))
+        expect(complaints).to.deep.equal([])
+      })
+    }
+  }
+
+  it('follows a link with the code in it, and denies after all', async () => {
+    const device = await startDevice(server)
+    const { tab, complaints } = await open()
+    site.html = `<a id="link" href="${device.verification_uri_complete}">Connect</a>`
+    await tab.goto(site.origin)
+    await tab.click('#link')
+    expect(await tab.inputValue('#user_code')).to.equal(device.user_code)
+    await tab.click('#check-code')
+    await tab.click('#deny')
+    expect(await outcome(tab)).to.equal('denied')
+    expectRefusal(await askFor(server, device), 400, 'access_denied')
+    expect(complaints).to.deep.equal([])
+  })
+
+  it('goes back after it is done, and finds that the code is over', async () => {
+    const device = await startDevice(server)
+    const { tab } = await open()
+    await tab.goto(device.verification_uri_complete)
+    await tab.click('#check-code')
+    await tab.click('#continue')
+    await signInAndAllow(tab)
+    expect(await outcome(tab)).to.equal('allowed')
+    await tab.goto(device.verification_uri_complete)
+    await tab.click('#check-code')
+    await tab.waitForSelector('#device-error')
+    expect(await tab.inputValue('#user_code')).to.equal('')
+  })
+
+  it('is framed by nobody, and takes no form from another site (C23, C24)', async () => {
+    const device: DeviceAuthorization = await startDevice(server)
+    const { tab } = await open()
+    await tab.goto(device.verification_uri_complete)
+    const csrf = await tab.getAttribute('[name=csrf]', 'value')
+    for (const address of ['/device', '/device/confirm', '/device/unknown']) {
+      const blocked = tab.waitForEvent('console', {
+        predicate: (message) =>
+          /frame-ancestors|X-Frame-Options|Refused to (display|frame)|Framing/.test(message.text()),
+      })
+      site.html = `<iframe src="${server.issuer}${address}"></iframe>`
+      await tab.goto(site.origin)
+      expect((await blocked).type(), address).to.equal('error')
+    }
+    for (const path of ['/device', '/device/confirm']) {
+      site.html =
+        `<form method="post" action="${server.issuer}${path}"><input name="csrf" value="${csrf}">` +
+        `<input name="user_code" value="${device.user_code}"><input name="decision" value="continue"></form>` +
+        '<script>document.forms[0].submit()</script>'
+      const answered = tab.waitForResponse((response) => response.request().method() === 'POST')
+      await tab.goto(site.origin)
+      expect((await answered).status(), path).to.equal(403)
+    }
+    expectRefusal(await askFor(server, device), 400, 'authorization_pending')
+  })
+})

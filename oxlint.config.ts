@@ -129,6 +129,7 @@ export default defineConfig({
         'node/no-process-env': 'off',
         'no-restricted-globals': 'off',
         'import/no-default-export': 'off',
+        'import/no-unassigned-import': 'off',
         // Chai's assertions are expressions, and tables in tests read best as they are.
         'no-unused-expressions': 'off',
         'no-control-regex': 'off',

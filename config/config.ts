@@ -1,14 +1,13 @@
 import type { z } from 'zod'
+import { address } from './address.ts'
 import { limits } from './limits.ts'
 import { pages } from './pages.ts'
+import type { Setting } from './setting.ts'
 import {
   email,
   flag,
   folder,
-  host,
   integer,
-  isLoopbackHost,
-  issuer,
   key256,
   keys256,
   networks,
@@ -25,70 +24,8 @@ export type { RedisTarget } from './values.ts'
  * Every setting once. The type of the configuration, its validation (`load.ts`) and the reference (`reference.md`) all
  * come from this table. A setting that follows from others stands after them.
  */
-export interface Setting {
-  /** The environment variable; a secret may come from a file named by `<env>_FILE` instead. */
-  env: string
-  group: string
-  schema: z.ZodType<unknown, string>
-  /** As one would write it in the environment; absent means that the setting may be left out. */
-  default?: string | DerivedDefault
-  unit?: 'seconds' | 'bytes' | 'KiB'
-  secret?: true
-  description: string
-}
-
-export interface DerivedDefault {
-  /** For the reference. */
-  text: string
-  /** @param earlier values of settings above; one that was refused is absent */
-  from(earlier: Earlier): string | undefined
-}
-
-interface Earlier {
-  port?: number
-  issuer?: string
-}
-
 const table = {
-  port: {
-    env: 'PORT',
-    group: 'Address',
-    schema: integer(1, 65535),
-    default: '3000',
-    description: 'The TCP port to listen on.',
-  },
-  issuer: {
-    env: 'ISSUER',
-    group: 'Address',
-    schema: issuer,
-    default: {
-      text: '`http://localhost:$PORT`',
-      from: ({ port }: Earlier) => (port ? `http://localhost:${port}` : undefined),
-    },
-    description:
-      'The issuer identifier: the public address of this server, a path included. It stands in every token; changing it invalidates them. A trailing slash is dropped.',
-  },
-  host: {
-    env: 'HOST',
-    group: 'Address',
-    schema: host,
-    default: {
-      text: '`127.0.0.1` when the host of the issuer is loopback, else `0.0.0.0`',
-      from: (earlier: Earlier) =>
-        earlier.issuer &&
-        (isLoopbackHost(new URL(earlier.issuer).hostname) ? '127.0.0.1' : '0.0.0.0'),
-    },
-    description:
-      'The address to listen on. A server for this machine alone is not reachable from others unless told so.',
-  },
-  trustProxy: {
-    env: 'TRUST_PROXY',
-    group: 'Address',
-    schema: networks,
-    default: '',
-    description:
-      "The reverse proxies whose `X-Forwarded-For` is believed. Without it the caller is the connection's peer. No forwarding header ever chooses a URL.",
-  },
+  ...address,
   ...pages,
 
   databaseUrl: {
@@ -382,7 +319,11 @@ type Table = typeof table
 export type Config = {
   readonly [Key in keyof Table]:
     | z.infer<Table[Key]['schema']>
-    | (Table[Key] extends { default: unknown } ? never : undefined)
+    | (Table[Key] extends { optional: true }
+        ? undefined
+        : Table[Key] extends { default: unknown }
+          ? never
+          : undefined)
 }
 
 export type ConfigKey = keyof Config

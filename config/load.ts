@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { DomainError } from '../src/errors.ts'
-import { type Config, type ConfigKey, type Setting, settings } from './config.ts'
+import { addressFaults } from './address.ts'
+import { type Config, type ConfigKey, settings } from './config.ts'
 import { ordered } from './order.ts'
+import { contentOf, Fault, type Setting } from './setting.ts'
 
 /** All that is wrong with the configuration; `message` has one line per fault. */
 export class ConfigError extends DomainError {
@@ -38,6 +40,7 @@ export function loadConfig(
     }
   }
   faults.push(...ordered.flatMap(([lower, upper]) => faultOfOrder(lower, upper, values)))
+  faults.push(...addressFaults(values, readFile))
 
   if (faults.length > 0) throw new ConfigError(faults)
   return deepFreeze(values) as Config
@@ -47,9 +50,6 @@ export function loadConfig(
 export function maskUrl(url: string): string {
   return url.replace(/\/\/[^/\s]*@/, '//***@').replace(/\?.*$/s, '?***')
 }
-
-/** One fault, on its way to the list. */
-class Fault extends Error {}
 
 function textOf(
   { env: name, secret }: Setting,
@@ -62,19 +62,7 @@ function textOf(
   if (direct !== undefined)
     throw new Fault(`${name}: expected one of ${name} and ${name}_FILE, got both`)
 
-  const shown = JSON.stringify(path)
-  let content: string
-  try {
-    content = readFile(path).trim()
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new Fault(
-      `${name}_FILE: expected a readable file, got ${shown} (${code ?? 'unreadable'})`,
-    )
-  }
-  if (!content)
-    throw new Fault(`${name}_FILE: expected a file with a value, got ${shown}, which is empty`)
-  return content
+  return contentOf(`${name}_FILE`, path, readFile)
 }
 
 function defaultOf(setting: Setting, earlier: Record<string, unknown>): string | undefined {

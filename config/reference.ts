@@ -1,4 +1,5 @@
-import { type Setting, settings } from './config.ts'
+import { settings } from './config.ts'
+import type { Setting } from './setting.ts'
 
 /** The reference of all settings in Markdown, from the table: one section per group. */
 export function configReference(): string {

@@ -58,6 +58,9 @@ export const folder = z
   .transform((path) => resolve(path))
   .describe('a path')
 
+/** A file; a relative path starts at the working directory. Output: an absolute path. */
+export const file = folder.describe('the path of a file')
+
 export const host = z
   .string()
   .regex(/^[\w.:-]+$/)
@@ -107,6 +110,24 @@ export const issuer = z
   .describe(
     'an https URL (http only where the host is loopback) without query, fragment and credentials',
   )
+
+/** Output: scheme, host and port, nothing after them. */
+export const origin = z
+  .string()
+  .transform((given, context) => {
+    const url = /^https:\/\/[^\s\\]+$/i.test(given) ? URL.parse(given) : null
+    if (url?.href === `${url?.origin}/`) return url.origin
+    context.addIssue({ code: 'custom', message: url ? 'it says more' : 'it is no https URL' })
+    return z.NEVER
+  })
+  .describe('an https URL of a host, and a port if need be, and nothing after them')
+
+/** RFC 9110 §5.1. Output: in lower case. */
+export const headerName = z
+  .string()
+  .regex(/^[a-z][a-z\d-]{1,99}$/i)
+  .transform((name) => name.toLowerCase())
+  .describe('the name of a header')
 
 function issuerFault(given: string, url: URL): string | undefined {
   if (url.username || url.password) return 'it has credentials'

@@ -8,6 +8,7 @@ import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
 import { createClock } from './clock.ts'
+import { createCounters } from './counters.ts'
 import { createDenials, DenialsTable } from './denials/denials.ts'
 import { isDomainError } from './errors.ts'
 import { createFamilies } from './families/families.ts'
@@ -127,7 +128,16 @@ async function compose(
   const sealing = { database, envelopes, clock }
   const sealer = createSealer(envelopes, await macKeyOf(sealing, keys, defaultTenant))
   const fetch = createFetch(config, log)
-  const base = { config, log, clock, database, shortLived, sealer, fetch }
+  const base = {
+    config,
+    log,
+    clock,
+    counters: createCounters(),
+    database,
+    shortLived,
+    sealer,
+    fetch,
+  }
   const sharedSecrets = createSharedSecrets(sealing)
   const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
   const keyRotation = createKeyRotation({

@@ -7,6 +7,7 @@ import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './ht
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
 import { allowedMethods } from './http/methods.ts'
+import { mutualPortServes } from './http/mutual-port.ts'
 import { limitBody, limitParameters } from './http/parameters.ts'
 import { createPublished } from './http/published.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
@@ -29,6 +30,8 @@ import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
 import type { FeaturePages } from './oidc/features.ts'
 import { createInteractions } from './oidc/interactions.ts'
+import { keyRefusals } from './oidc/key-refusals.ts'
+import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
 import { logRefusals } from './oidc/refusals.ts'
@@ -96,6 +99,7 @@ export function createIssuer(
   capabilities: Capabilities,
   tenant: string,
   secrets: IssuerSecrets,
+  certificates: ClientCertificates,
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -127,6 +131,7 @@ export function createIssuer(
     nonceSecret: secrets.dpop,
     structured,
     access,
+    certificates,
     pages,
   })
   logRefusals(provider, log, requestIdOf, reportFault)
@@ -177,6 +182,7 @@ export function createIssuer(
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),
+    mutualPortServes(mutualPaths),
     allowedMethods(methods),
     healthRoutes(context),
     serveAssets(assets),
@@ -189,6 +195,7 @@ export function createIssuer(
     carryLanguage(issuer, pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     settleDecisions(context, pages),
+    keyRefusals(provider, context, certificates),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),
   ])

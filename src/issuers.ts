@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createIssuer, type IssuerHandler, type IssuerSecrets } from './issuer.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
+import type { ClientCertificates } from './oidc/mtls.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { defaultTenant, tenantIdPattern } from './tenants/tenant.ts'
@@ -26,7 +27,10 @@ interface Built {
   secrets: Omit<IssuerSecrets, 'keys'>
 }
 
-export function createIssuers(capabilities: Capabilities): Issuers {
+export function createIssuers(
+  capabilities: Capabilities,
+  certificates: ClientCertificates,
+): Issuers {
   const { clock, config, log, sharedSecrets, signing, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
@@ -68,7 +72,7 @@ export function createIssuers(capabilities: Capabilities): Issuers {
     const keys = await signing.current(tenant)
     if (known?.keys === keys) return known.handler
     const secrets = known?.secrets ?? (await secretsOf(tenant))
-    const handler = createIssuer(capabilities, tenant, { ...secrets, keys })
+    const handler = createIssuer(capabilities, tenant, { ...secrets, keys }, certificates)
     built.set(tenant, { handler, keys, secrets })
     log.info(
       { tenant, kids: kidsOf(keys.signing), published: kidsOf(keys.published) },

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { Core } from './core.ts'
 import { domainErrors } from './errors.ts'
-import { createEdge } from './http/edge.ts'
+import { certificateOf, createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
+import { openTlsFiles } from './http/tls-files.ts'
 import { createIssuers } from './issuers.ts'
 import { sweepExpired } from './retention.ts'
 import { followDatabaseClock } from './storage/storage.ts'
@@ -21,15 +22,21 @@ const sweepEvery = 60
 const clockEvery = 60
 const rotateEvery = 5
 const maintainEvery = 3600
+const filesEvery = 2
+const countsEvery = 60
 
 /** Starts to answer requests over open capabilities. */
 export async function startServer(core: Core): Promise<Server> {
   const { config, log } = core
+  const files = await openTlsFiles(config, log)
   await core.denials.start()
   core.signing.start()
   core.outbox.start()
-  const issuers = createIssuers(core)
-  const edge = createEdge(config)
+  const issuers = createIssuers(core, {
+    of: ({ req }) => certificateOf(req),
+    authorities: files.authorities,
+  })
+  const edge = createEdge(config, log)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   let stopping = false
 
@@ -40,8 +47,8 @@ export async function startServer(core: Core): Promise<Server> {
     response.end(JSON.stringify(body))
   }
 
-  const listener = await listen(config, (request, response) => {
-    edge.enter(request)
+  const listener = await listen(config, files, (request, response, mutual) => {
+    edge.enter(request, mutual)
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && request.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
@@ -64,21 +71,33 @@ export async function startServer(core: Core): Promise<Server> {
     )
   })
 
+  let told = JSON.stringify(core.counters.read())
+  /** For operators who have nothing but the log: what has changed since the last time. */
+  async function tellCounts(): Promise<void> {
+    const counts = core.counters.read()
+    if (told === JSON.stringify(counts)) return
+    told = JSON.stringify(counts)
+    log.info({ counts }, 'counts since the start')
+  }
+
   const timers = [
     repeat(sweepEvery, 'sweep', core, async () => void (await sweepExpired(core))),
     repeat(rotateEvery, 'signing keys', core, async () => void (await core.signing.rotateDue())),
     repeat(clockEvery, 'clock', core, () => followDatabaseClock(core.database, core.clock)),
+    repeat(countsEvery, 'counts', core, tellCounts),
+    repeat(filesEvery, 'files', core, files.check),
     repeat(maintainEvery, 'maintenance', core, async () => {
       for (const statement of core.storage.maintenance) await core.database.query(statement)
     }),
   ]
   return {
-    url: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
+    url: `http${files.certificate ? 's' : ''}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
     async stop() {
       stopping = true
       for (const timer of timers) clearInterval(timer)
       await listener.stop()
       await core.outbox.stop()
+      await tellCounts()
     },
   }
 }
@@ -87,7 +106,7 @@ function repeat(
   seconds: number,
   what: string,
   { log }: Core,
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
 ): NodeJS.Timeout {
   return setInterval(() => {
     work().catch((error: Error) => log.warn({ err: error, what }, 'background work failed'))

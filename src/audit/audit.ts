@@ -13,6 +13,7 @@ export const auditTypes = [
   'logout.failed',
   'signing_key.published',
   'signing_key.revoked',
+  'token.key_refused',
 ] as const
 
 export interface AuditEvent {

@@ -1,3 +1,7 @@
+import type { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { certificatesIn } from '../../config/certificates.ts'
 import type { Config } from '../../config/config.ts'
 import { isLoopbackHost } from '../../config/values.ts'
 import type { Check } from './check.ts'
@@ -21,8 +25,10 @@ export async function checkIssuer(config: Config): Promise<Check[]> {
           },
     await checkDiscovery(config.issuer),
   ]
-  // The server itself speaks plain HTTP: an https issuer means that a proxy stands before it.
-  if (protocol === 'https:') checks.push(checkProxy(config))
+  if (config.tlsCertFile !== undefined)
+    checks.push(await checkCertificate(config.tlsCertFile, config))
+  // Else this server speaks plain HTTP: an https issuer means that a proxy stands before it.
+  else if (protocol === 'https:') checks.push(checkProxy(config))
   return checks
 }
 
@@ -66,6 +72,27 @@ function issuerIn(body: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** Days before its end that a certificate should have been renewed. */
+const renewal = 14
+
+/** Whether clients accept the certificate, now and for a while; that it can be read is known by now. */
+async function checkCertificate(path: string, { issuer }: Config): Promise<Check> {
+  const name = 'certificate'
+  const { hostname } = new URL(issuer)
+  const certificate = certificatesIn(await readFile(path, 'utf8'))[0] as X509Certificate
+  const days = Math.floor((certificate.validToDate.getTime() - Date.now()) / 86_400_000)
+  const bare = hostname.replace(/[[\]]/g, '')
+  const fits = isIP(bare) ? certificate.checkIP(bare) : certificate.checkHost(hostname)
+  const ends = `${path} is valid until ${certificate.validToDate.toISOString()}`
+  if (!fits) {
+    const message = `${path} is not for ${hostname} (${certificate.subjectAltName ?? 'no names'}).`
+    return { name, status: 'fail', message, fix: 'get one for the host of ISSUER.' }
+  }
+  if (days >= renewal) return { name, status: 'ok', message: `${ends}.` }
+  const status = days < 0 ? 'fail' : 'warn'
+  return { name, status, message: `${ends}.`, fix: 'renew it; the server takes it up by itself.' }
 }
 
 function checkProxy({ trustProxy }: Config): Check {

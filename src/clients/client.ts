@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { signingAlgs } from '../signing/signing-key.ts'
+import { certificateFaults, certificateSubject } from './certificate-subject.ts'
 import { assertionAlgs, clientJwks } from './client-jwks.ts'
 import { redirectUriFault, webUriFault } from './redirect-uri.ts'
 
@@ -27,6 +28,8 @@ export const authMethods = [
   'client_secret_post',
   'client_secret_jwt',
   'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
   'none',
 ] as const
 
@@ -82,6 +85,7 @@ export const clientMetadata = z
     token_endpoint_auth_signing_alg: z.enum(assertionAlgs).optional(),
     client_assertion_audience: z.enum(['issuer', 'token_endpoint']).default('issuer'),
     jwks: clientJwks.optional(),
+    ...certificateSubject,
     id_token_signed_response_alg: z.enum(signingAlgs).default('RS256'),
     scope: scope.optional(),
     default_max_age: z.int().nonnegative().optional(),
@@ -92,6 +96,7 @@ export const clientMetadata = z
     require_pkce: z.boolean().default(true),
     require_pushed_authorization_requests: z.boolean().default(false),
     dpop_bound_access_tokens: z.boolean().default(false),
+    tls_client_certificate_bound_access_tokens: z.boolean().default(false),
     refresh_token_rotation: z.enum(['always', 'never']).default('always'),
     refresh_token_idle_ttl: seconds(63_072_000).optional(),
     refresh_token_absolute_ttl: seconds(157_680_000).optional(),
@@ -127,12 +132,15 @@ export const clientMetadata = z
     if (isPublic && client.grant_types.includes('client_credentials')) {
       fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')
     }
-    if (client.refresh_token_rotation === 'never' && !client.dpop_bound_access_tokens) {
+    const isBound =
+      client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens
+    if (client.refresh_token_rotation === 'never' && !isBound) {
       fault(
         ['refresh_token_rotation'],
-        'never needs dpop_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
+        'never needs dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
       )
     }
+    for (const [member, message] of certificateFaults(client)) fault([member], message)
     if (isPublic && !client.require_pkce) {
       fault(['require_pkce'], 'must be true for a public client (OAuth 2.1 §4.1.1)')
     }

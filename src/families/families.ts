@@ -1,5 +1,6 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
@@ -73,13 +74,9 @@ export interface Families {
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
   /** The time line of a family, the oldest step first. */
   steps(tenant: string, familyId: string): Promise<FamilyStep[]>
-  /** What has happened in this process since it started, ready for metrics. */
-  readonly counts: Readonly<Record<FamilyCount, number>>
   /** Forgets answers whose window is over, and history that is older than it is kept; returns how many rows. */
   sweep(): Promise<number>
 }
-
-export type FamilyCount = 'started' | 'rotated' | 'replayed' | 'reuse_race' | 'reuse_attack'
 
 export interface Reuse {
   presenter: Presenter
@@ -97,21 +94,15 @@ export function createFamilies(deps: {
   database: Database
   clock: Clock
   sealer: Sealer
+  counters: Counters
   denials: Denials
   audit: Audit
   /** Live families per account and client. */
   mostFamilies: number
 }): Families {
-  const { database, denials, audit, clock, sealer } = deps
+  const { database, denials, audit, clock, counters, sealer } = deps
   const store = createFamilyStore(deps)
   const views = createFamilyViews(deps)
-  const counts: Record<FamilyCount, number> = {
-    started: 0,
-    rotated: 0,
-    replayed: 0,
-    reuse_race: 0,
-    reuse_attack: 0,
-  }
 
   /** @returns those that lived until now */
   async function end(
@@ -135,7 +126,6 @@ export function createFamilies(deps: {
   }
 
   return {
-    counts,
     newToken: (familyId) => newRefreshToken(sealer, familyId),
     find: store.find,
     findLocked: store.findLocked,
@@ -147,7 +137,7 @@ export function createFamilies(deps: {
     },
     async start(family, token) {
       if (!(await store.start(family, token))) return false
-      counts.started++
+      counters.count('family_started')
       const { tenant, accountId, clientId } = family
       await end(
         tenant,
@@ -158,11 +148,11 @@ export function createFamilies(deps: {
     },
     async rotate(tenant, parent, token, answer) {
       const rotated = await store.rotate(tenant, parent, token, answer)
-      if (rotated) counts.rotated++
+      if (rotated) counters.count('family_rotated')
       return rotated
     },
     async replayed(tenant, familyId, hash, { ip, userAgent }) {
-      counts.replayed++
+      counters.count('family_replayed')
       await store.countReplay(tenant, hash)
       await audit.record(tenant, { type: 'family.replayed', familyId, ip, userAgent })
     },
@@ -180,7 +170,7 @@ export function createFamilies(deps: {
         const [ended] = await end(tenant, [familyId], 'reuse', detail)
         if (ended === undefined) return undefined
         await audit.record(tenant, { type: 'family.reuse', familyId, ip, userAgent, detail })
-        counts[verdict === 'race' ? 'reuse_race' : 'reuse_attack']++
+        counters.count(`family_reuse_${verdict}`)
         return verdict
       })
     },

@@ -5,7 +5,7 @@ export interface ReplayableAnswer {
   /** The token response (RFC 6749 §5.1). */
   body: Record<string, unknown>
   /** What was asked for; only the same question gets the same access token. */
-  asked: { scope?: unknown; resource?: unknown; jkt?: unknown }
+  asked: { scope?: unknown; resource?: unknown; jkt?: unknown; 'x5t#S256'?: unknown }
   /** When the access token in it expires, in milliseconds. */
   expiresAt: number
 }

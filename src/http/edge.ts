@@ -1,22 +1,49 @@
+import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import type { Config } from '../../config/config.ts'
+import type { Log } from '../log.ts'
+import { certificateInHeader, certificateOfPeer } from './client-certificate.ts'
 
 /** What the outside may decide of a request's address: the path and the query, and nothing else. */
 export interface Edge {
   /**
-   * Rewrites a request before anything reads it: host and scheme become the issuer's, forwarding headers are dropped,
-   * and the caller's address is the peer's or what a trusted proxy says (security classes C17, C29).
+   * Rewrites a request before anything reads it: host and scheme become the issuer's, or those of `MTLS_ORIGIN` for
+   * who called there; forwarding headers are dropped; the caller's address and certificate are the peer's or what a
+   * trusted proxy says (security classes C17, C29; P-055).
+   * @param mutual whether it came to the port where certificates are asked for
    * @returns the caller's address
    */
-  enter(request: IncomingMessage): string
+  enter(request: IncomingMessage, mutual?: boolean): string
+}
+
+interface Arrival {
+  mutual: boolean
+  certificate: X509Certificate | undefined
+}
+
+const arrivals = new WeakMap<IncomingMessage, Arrival>()
+
+/** The certificate of whoever sent a request that has come in; whether it is worth anything is not known yet. */
+export function certificateOf(request: IncomingMessage): X509Certificate | undefined {
+  return arrivals.get(request)?.certificate
+}
+
+/** Whether a request came to the port where certificates are asked for. */
+export function cameToMutualPort(request: IncomingMessage): boolean {
+  return arrivals.get(request)?.mutual === true
 }
 
 const forwarding =
-  /^(forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]original[-_].*|x[-_]client[-_]ip|true[-_]client[-_]ip)$/i
+  /^(forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]original[-_].*|x[-_]client[-_]ip|true[-_]client[-_]ip|client[-_]cert([-_]chain)?)$/i
 
-/** @param trustProxy networks in CIDR form whose `X-Forwarded-For` is believed */
-export function createEdge({ issuer, trustProxy }: { issuer: string; trustProxy: string[] }): Edge {
-  const { host, protocol } = new URL(issuer)
+/** What decides at the edge. */
+type EdgeSettings = Pick<Config, 'issuer' | 'trustProxy' | 'mtlsOrigin' | 'mtlsCertificateHeader'>
+
+export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge {
+  const { issuer, trustProxy, mtlsOrigin, mtlsCertificateHeader: header } = settings
+  const ordinary = new URL(issuer)
+  const mutualBase = mtlsOrigin === undefined ? undefined : new URL(mtlsOrigin)
   const trusted = new BlockList()
   for (const network of trustProxy) {
     const [address = '', prefix] = network.split('/')
@@ -24,12 +51,30 @@ export function createEdge({ issuer, trustProxy }: { issuer: string; trustProxy:
   }
   const isTrusted = (address: string) => trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 
+  /** A proxy speaks for its clients: a certificate that it shows itself is not theirs. */
+  function certificate(request: IncomingMessage): X509Certificate | undefined {
+    const peer = plain(request.socket.remoteAddress ?? '')
+    if (header === undefined || !isTrusted(peer)) return certificateOfPeer(request)
+    const value = request.headers[header]
+    if (!value) return undefined
+    try {
+      return certificateInHeader(String(value))
+    } catch (error) {
+      log.warn({ header, peer, err: error }, 'a proxy passed on what is no certificate')
+      return undefined
+    }
+  }
+
   return {
-    enter(request) {
+    enter(request, mutual = false) {
       const caller = callerOf(request, isTrusted)
+      const arrival = { mutual, certificate: certificate(request) }
+      arrivals.set(request, arrival)
       for (const name of Object.keys(request.headers)) {
-        if (forwarding.test(name)) delete request.headers[name]
+        if (forwarding.test(name) || name === header) delete request.headers[name]
       }
+      const { host, protocol } =
+        (mutual || arrival.certificate ? mutualBase : undefined) ?? ordinary
       request.headers.host = host
       request.headers['x-forwarded-host'] = host
       request.headers['x-forwarded-proto'] = protocol.slice(0, -1)

@@ -1,32 +1,91 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Config } from '../../config/config.ts'
 import { securityHeadersOf } from './headers.ts'
+import type { TlsFiles } from './tls-files.ts'
 
 export interface Listener {
   /** Stops taking requests, lets those in flight finish, then closes what is left. */
   stop(): Promise<void>
 }
 
-/** Listens with limits on everything a caller can stretch (security-bar M7, R-14). */
-export async function listen(config: Config, handle: RequestListener): Promise<Listener> {
-  const server = createServer(
-    {
-      maxHeaderSize: config.headerLimit,
-      headersTimeout: config.headersTimeout * 1000,
-      requestTimeout: config.requestTimeout * 1000,
-      keepAliveTimeout: config.keepAliveTimeout * 1000,
-      connectionsCheckingInterval: 1000,
-    },
-    handle,
-  )
+/** @param mutual whether it came to the port where callers are asked for a certificate */
+type Handle = (request: IncomingMessage, response: ServerResponse, mutual: boolean) => void
+
+/**
+ * Listens with limits on everything a caller can stretch (security-bar M7, R-14): at `PORT`, and at `MTLS_PORT` where
+ * callers are asked for a certificate. There they need not show one, and any will do (RFC 8705 §2.2).
+ */
+export async function listen(config: Config, tls: TlsFiles, handle: Handle): Promise<Listener> {
+  const servers: Server[] = []
+  const stop = async () => {
+    await Promise.all(servers.map((server) => drain(server, config.shutdownTimeout)))
+  }
+  try {
+    for (const [port, mutual] of [
+      [config.port, false] as const,
+      [config.mtlsPort, true] as const,
+    ]) {
+      if (port === undefined) continue
+      const server = create(config, tls, mutual, (request, response) =>
+        handle(request, response, mutual),
+      )
+      await opened(config, server, port)
+      servers.push(server)
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { stop }
+}
+
+async function opened(config: Config, server: Server, port: number): Promise<void> {
   server.maxConnections = config.maxConnections
   server.on('clientError', refuseUnreadable(config))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ port: config.port, host: config.host }, resolve)
+    server.listen({ port, host: config.host }, resolve)
   })
-  return { stop: () => drain(server, config.shutdownTimeout) }
+}
+
+function create(
+  config: Config,
+  { certificate }: TlsFiles,
+  mutual: boolean,
+  handle: RequestListener,
+): Server {
+  const limits: ServerOptions = {
+    maxHeaderSize: config.headerLimit,
+    headersTimeout: config.headersTimeout * 1000,
+    requestTimeout: config.requestTimeout * 1000,
+    keepAliveTimeout: config.keepAliveTimeout * 1000,
+    connectionsCheckingInterval: 1000,
+  }
+  if (!certificate) return createServer(limits, handle)
+  // BCP 195 (RFC 9325 §3.1.1) allows 1.2; nothing that can use this server needs it.
+  const tls = { minVersion: 'TLSv1.3' } as const
+  const server = createTlsServer(
+    {
+      ...limits,
+      ...tls,
+      ...certificate.current,
+      handshakeTimeout: config.headersTimeout * 1000,
+      requestCert: mutual,
+      rejectUnauthorized: false,
+    },
+    handle,
+  )
+  certificate.onChange((renewed) => server.setSecureContext({ ...tls, ...renewed }))
+  return server
 }
 
 const unreadable: Record<string, string> = {

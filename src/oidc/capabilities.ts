@@ -4,6 +4,7 @@ import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
@@ -29,6 +30,7 @@ export interface Capabilities {
   config: Config
   log: Log
   clock: Clock
+  counters: Counters
   database: Database
   shortLived: ShortLived
   sealer: Sealer

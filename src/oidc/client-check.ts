@@ -6,26 +6,28 @@ import { accountClientId } from './account-client.ts'
 import { engineMetadata } from './adapters/client.ts'
 import type { Capabilities } from './capabilities.ts'
 import { clientRules } from './features.ts'
+import { mtlsFault, noCertificates } from './mtls.ts'
 
 /**
  * The engine's own judgement of a client, before it is stored: it refuses at every request what it would refuse here.
  * Makes sure that there are keys for the algorithms that the client names.
  * @throws DomainError `client_invalid` with what the engine said
  */
-export function createClientCheck({ signing, config, fetch }: Capabilities) {
+export function createClientCheck({ signing, clock, config, fetch }: Capabilities) {
   return async (tenant: string, metadata: ClientMetadata): Promise<void> => {
-    if (metadata.client_id === accountClientId) {
+    const fault =
+      metadata.client_id === accountClientId
+        ? `client_id: ${accountClientId} belongs to the pages of this server`
+        : mtlsFault(config, metadata)
+    if (fault) {
       throw new DomainError('client_invalid', {
-        detail: {
-          client_id: metadata.client_id,
-          faults: [`client_id: ${accountClientId} belongs to the pages of this server`],
-        },
+        detail: { client_id: metadata.client_id, faults: [fault] },
       })
     }
     await signing.ensure(tenant, [metadata.id_token_signed_response_alg])
     const keys = await signing.open(tenant)
     const provider = new Provider(issuerOf(config.issuer, tenant), {
-      ...clientRules({ fetch }, keys),
+      ...clientRules({ config, clock, fetch }, keys, noCertificates),
       adapter: () => ({}) as Adapter,
     })
     await provider.Client.validate(engineMetadata(metadata) as never).catch((cause: Error) => {

@@ -1,5 +1,4 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import { authMethods } from '../clients/client.ts'
 import { assertionAlgs } from '../clients/client-jwks.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import { ownMembers } from './adapters/client.ts'
@@ -7,6 +6,7 @@ import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
 import { type DevicePages, deviceFlow } from './device-decision.ts'
 import { engineKeys } from './engine-keys.ts'
+import { type ClientCertificates, mtls, usableAuthMethods } from './mtls.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
 
@@ -56,15 +56,16 @@ export function features(
 
 /** The part of the configuration that decides what a client may register. */
 export function clientRules(
-  { fetch }: Pick<IssuerContext, 'fetch'>,
+  { config, clock, fetch }: Pick<IssuerContext, 'config' | 'clock' | 'fetch'>,
   keys: KeySet,
+  certificates: ClientCertificates,
   nonceSecret?: Buffer,
 ) {
   return {
     fetch: fetch as NonNullable<Configuration['fetch']>,
     jwks: engineKeys(keys),
     responseTypes: ['code'],
-    clientAuthMethods: [...authMethods],
+    clientAuthMethods: usableAuthMethods(config),
     enabledJWA: { clientAuthSigningAlgValues: [...assertionAlgs] },
     subjectTypes: ['public'],
     scopes: ['openid', 'offline_access'],
@@ -81,6 +82,7 @@ export function clientRules(
         mask: '****-****',
         deviceInfo: () => ({}),
       },
+      mTLS: mtls(config, clock, certificates),
     },
   } satisfies Configuration
 }

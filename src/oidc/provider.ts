@@ -15,6 +15,7 @@ import { newDeviceCode, pollInterval } from './device-codes.ts'
 import { clientRules, type FeaturePages, features } from './features.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
 import { lifetimes } from './lifetimes.ts'
+import { type ClientCertificates, endpointAliases } from './mtls.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
@@ -28,6 +29,7 @@ export interface ProviderParts {
   nonceSecret: Buffer
   structured: StructuredTokens
   access: ResourceAccess
+  certificates: ClientCertificates
   /** What the engine lets a person see; made by the pages, which the engine does not know. */
   pages: FeaturePages
 }
@@ -68,14 +70,14 @@ export function createProvider(parts: ProviderParts): Provider {
 }
 
 function configuration(parts: ProviderParts): Configuration {
-  const { context, keys, cookieKeys, access, pages, structured } = parts
+  const { context, keys, cookieKeys, access, certificates, pages, structured } = parts
   const { config, tenant, issuer, accounts } = context
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
   const cookie = { httpOnly: true, sameSite: 'lax', signed: true, secure: isHttps } as const
 
-  const rules = clientRules(context, keys, parts.nonceSecret)
+  const rules = clientRules(context, keys, certificates, parts.nonceSecret)
   return {
     ...rules,
     adapter: createAdapter(context, structured, access),
@@ -102,6 +104,7 @@ function configuration(parts: ProviderParts): Configuration {
     },
     discovery: {
       ui_locales_supported: [...languages],
+      mtls_endpoint_aliases: endpointAliases(config, basePath),
       // The engine's own feature is off: it would tell clients while a person waits (ADR 0010).
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,

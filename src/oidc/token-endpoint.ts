@@ -35,6 +35,7 @@ function askedOf(ctx: Context): ReplayableAnswer['asked'] {
     scope: params?.['scope'],
     resource: params?.['resource'],
     jkt: entities.AccessToken?.jkt,
+    'x5t#S256': entities.AccessToken?.['x5t#S256'],
   }
 }
 

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { decodeJwt } from 'jose'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { prover } from '../support/dpop.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   codeFor,
@@ -14,18 +14,6 @@ import {
   verifier,
 } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
-
-/** A key that makes proofs of possession (RFC 9449 §4.2). */
-async function prover(server: TestServer) {
-  const { privateKey, publicKey } = await generateKeyPair('ES256')
-  const jwk = await exportJWK(publicKey)
-  const htu = `${server.issuer}/token`
-  return (jti: string = randomUUID()) =>
-    new SignJWT({ htm: 'POST', htu, jti })
-      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
-      .setIssuedAt()
-      .sign(privateKey)
-}
 
 onEachStorage('refresh tokens by policy of the client', (kind) => {
   let server: TestServer

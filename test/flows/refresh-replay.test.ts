@@ -45,7 +45,11 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     const steps = await server.core.families.steps('default', family)
     expect(steps.filter(({ consumedAt }) => consumedAt === undefined)).to.have.length(1)
     expect(steps[0]?.replays).to.equal(19)
-    expect(server.core.families.counts).to.include({ rotated: 1, replayed: 19, reuse_race: 0 })
+    expect(server.core.counters.read()).to.include({
+      family_rotated: 1,
+      family_replayed: 19,
+      family_reuse_race: 0,
+    })
   })
 
   it('is refused to all who ask at once when the window is over, and told once (C26)', async () => {
@@ -58,8 +62,10 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expectRefusal(await refresh(server, spa, answer), 400, 'invalid_grant')
     const events = await server.core.audit.ofFamily('default', family)
     expect(events.map(({ type }) => type)).to.have.members(['family.reuse', 'family.ended'])
-    const { reuse_race, reuse_attack } = server.core.families.counts
-    expect({ reuse_race, reuse_attack }).to.deep.equal({ reuse_race: 1, reuse_attack: 0 })
+    expect(server.core.counters.read()).to.include({
+      family_reuse_race: 1,
+      family_reuse_attack: 0,
+    })
   })
 
   it('gets a new access token but the same successor for another question', async () => {
@@ -97,7 +103,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(view?.endedDetail).to.include({ verdict: 'race', seconds_after_first_use: 31 })
     const events = await server.core.audit.ofFamily('default', family)
     expect(events.map(({ type }) => type)).to.have.members(['family.reuse', 'family.ended'])
-    expect(server.core.families.counts).to.include({ reuse_race: 1, reuse_attack: 0 })
+    expect(server.core.counters.read()).to.include({ family_reuse_race: 1, family_reuse_attack: 0 })
   })
 
   it('counts for five seconds more when the successor was used (two tabs)', async () => {
@@ -149,7 +155,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(rows, 'purged').to.deep.equal([])
     expectRefusal(await refresh(server, web, first), 400, 'invalid_grant')
     expectRefusal(await refresh(server, web, last), 400, 'invalid_grant')
-    expect(server.core.families.counts).to.include({ reuse_attack: 1 })
+    expect(server.core.counters.read()).to.include({ family_reuse_attack: 1 })
   })
 
   it('cannot be made up: a forged token ends nothing', async () => {

@@ -113,9 +113,22 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
   })
 }
 
+const warnings: unknown[] = []
+const edgeOf = (settings: Partial<Parameters<typeof createEdge>[0]>) =>
+  createEdge(
+    {
+      issuer: 'https://auth.example.com',
+      trustProxy: [],
+      mtlsOrigin: undefined,
+      mtlsCertificateHeader: undefined,
+      ...settings,
+    },
+    { warn: (line: unknown) => void warnings.push(line) },
+  )
+
 describe('http/edge: who called', () => {
   const call = (peer: string, forwardedFor: string | undefined, trustProxy: string[]): string =>
-    createEdge({ issuer: 'https://auth.example.com', trustProxy }).enter({
+    edgeOf({ trustProxy }).enter({
       url: '/',
       headers: forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor },
       socket: { remoteAddress: peer },
@@ -146,7 +159,7 @@ describe('http/edge: who called', () => {
   }
 
   it('reads the origin form out of the absolute form', () => {
-    const edge = createEdge({ issuer: 'https://auth.example.com', trustProxy: [] })
+    const edge = edgeOf({})
     for (const [target, path] of [
       ['http://attacker.example/jwks?a=1', '/jwks?a=1'],
       ['https://attacker.example', '/'],

@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Core } from '../../src/core.ts'
+import { noCertificates } from '../../src/oidc/mtls.ts'
 import { createProvider } from '../../src/oidc/provider.ts'
 import { createResourceAccess } from '../../src/oidc/resource-access.ts'
 import { createStructuredTokens } from '../../src/oidc/structured-tokens.ts'
@@ -23,6 +24,7 @@ export async function bareEngine(core: Core, tenant: string): Promise<Provider> 
     nonceSecret: await core.sharedSecrets.get(tenant, 'dpop'),
     structured: createStructuredTokens(context, keys),
     access: createResourceAccess(context),
+    certificates: noCertificates,
     pages: { error: unseen, device: unseen, logout: unseen, signedOut: unseen },
   })
 }

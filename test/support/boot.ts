@@ -5,6 +5,7 @@ import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
+import type { Identity } from './certificates.ts'
 import { temporaryFolder } from './child.ts'
 import { freePort } from './free-port.ts'
 import { services, servicesFound } from './root-hooks.ts'
@@ -16,6 +17,8 @@ export type StorageKind = 'embedded' | 'services'
 export interface TestServer {
   kind: StorageKind
   issuer: string
+  /** What callers show in a TLS handshake when they are asked for it. */
+  identity?: Identity | undefined
   core: Core
   /** The environment that a process would need to be a second node on the same storage. */
   env: Record<string, string>

@@ -24,6 +24,8 @@ export interface Exchange {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
+  /** What the caller shows in a TLS handshake when it is asked for it. */
+  readonly identity?: { readonly cert: string; readonly key: string } | undefined
 }
 
 const PATIENCE = 15_000
@@ -38,11 +40,17 @@ const withoutScript = { blockTextElements: { script: true, style: true } }
  *
  * @throws Error when there is no answer within 15 s.
  */
-export async function exchange({ method, url, headers, body }: Exchange): Promise<Page> {
+export async function exchange({ method, url, headers, body, identity }: Exchange): Promise<Page> {
   const { promise, resolve, reject } = Promise.withResolvers<Page>()
   const send = url.protocol === 'https:' ? requestHttps : requestHttp
   const signal = AbortSignal.timeout(PATIENCE)
-  const request = send(url, { method, headers: { ...headers }, agent: false, signal })
+  const request = send(url, {
+    method,
+    headers: { ...headers },
+    agent: false,
+    signal,
+    ...identity,
+  })
   request.once('error', reject)
   request.once('response', (response) => {
     const received = new Headers()

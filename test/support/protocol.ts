@@ -104,6 +104,7 @@ export function post(
       ...headers,
     },
     body: encode({ ...(usesBasic ? {} : inBody), ...fields }),
+    identity: server.identity,
   })
 }
 
@@ -172,6 +173,7 @@ export function userinfo(server: TestServer, token: string): Promise<Page> {
     method: 'GET',
     url: new URL(`${server.issuer}/userinfo`),
     headers: { authorization: `Bearer ${token}` },
+    identity: server.identity,
   })
 }
 

@@ -4,6 +4,7 @@ import { type ClientMetadata, clientMetadata, secretsOf } from '../../clients/cl
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { secretBehind } from '../client-assertion.ts'
+import { mtlsFault } from '../mtls.ts'
 
 /**
  * The engine insists on a secret for clients that authenticate with one, and compares it in clear. It gets this one,
@@ -44,7 +45,7 @@ export function engineMetadata(
 }
 
 /** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */
-export function clientAdapter({ tenant, issuer, clients, log }: IssuerContext): Adapter {
+export function clientAdapter({ config, tenant, issuer, clients, log }: IssuerContext): Adapter {
   const refuse = async () => {
     throw new Error('the engine must not write clients')
   }
@@ -55,10 +56,11 @@ export function clientAdapter({ tenant, issuer, clients, log }: IssuerContext): 
       const client = await clients.find(tenant, id)
       if (!client) return undefined
       const parsed = clientMetadata.safeParse(client.metadata)
-      if (!parsed.success) {
-        const faults = parsed.error.issues.map(
+      const beyondUs = parsed.success ? mtlsFault(config, parsed.data) : undefined
+      if (!parsed.success || beyondUs !== undefined) {
+        const faults = parsed.error?.issues.map(
           ({ path, message }) => `${path.join('.')}: ${message}`,
-        )
+        ) ?? [beyondUs]
         log.error({ client_id: id, tenant, faults }, 'stored client is not valid')
         throw new errors.InvalidClient(
           'client is invalid',

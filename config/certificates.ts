@@ -1,0 +1,39 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+
+const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/**
+ * The certificates in a PEM text, in order.
+ * @throws Error when one of them is none
+ */
+export function certificatesIn(pem: string): X509Certificate[] {
+  return (pem.match(block) ?? []).map((text) => new X509Certificate(text))
+}
+
+/** What is wrong with a PEM text that should hold certificates. */
+export function certificateFault(pem: string): string | undefined {
+  try {
+    if (certificatesIn(pem).length > 0) return undefined
+  } catch {
+    // The same fault.
+  }
+  return 'expected certificates in PEM, got something else'
+}
+
+/**
+ * What is wrong with a PEM text that should hold the private key of the first of some certificates; which one is not
+ * asked when these are unknown.
+ */
+export function keyFault(pem: string, certificates: string | undefined): string | undefined {
+  let key: KeyObject
+  try {
+    key = createPrivateKey(pem)
+  } catch {
+    return 'expected a private key in PEM that is not encrypted, got something else'
+  }
+  if (certificates === undefined || certificateFault(certificates)) return undefined
+  const [first] = certificatesIn(certificates)
+  return first?.checkPrivateKey(key)
+    ? undefined
+    : 'expected the key of the first certificate in TLS_CERT_FILE, got another'
+}

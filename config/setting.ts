@@ -1,0 +1,52 @@
+import type { z } from 'zod'
+
+export interface Setting {
+  /** The environment variable; a secret may come from a file named by `<env>_FILE` instead. */
+  env: string
+  group: string
+  schema: z.ZodType<unknown, string>
+  /** As one would write it in the environment; absent means that the setting may be left out. */
+  default?: string | DerivedDefault
+  /** Whether it may be absent although it has a default, which then followed from nothing. */
+  optional?: true
+  unit?: 'seconds' | 'bytes' | 'KiB'
+  secret?: true
+  description: string
+}
+
+interface DerivedDefault {
+  /** For the reference. */
+  text: string
+  /** @param earlier values of settings above; one that was refused is absent */
+  from(earlier: Earlier): string | undefined
+}
+
+export interface Earlier {
+  port?: number
+  tlsCertFile?: string
+  issuer?: string
+  mtlsPort?: number
+}
+
+/** One thing that is wrong with the configuration, on its way to the list of all. */
+export class Fault extends Error {}
+
+/** Reads a file that a variable names. @throws Fault when it cannot be read or is empty */
+export function contentOf(
+  variable: string,
+  path: string,
+  readFile: (path: string) => string,
+): string {
+  const shown = JSON.stringify(path)
+  let content: string
+  try {
+    content = readFile(path).trim()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Fault(`${variable}: expected a readable file, got ${shown} (${code ?? 'unreadable'})`)
+  }
+  if (!content) {
+    throw new Fault(`${variable}: expected a file with a value, got ${shown}, which is empty`)
+  }
+  return content
+}

@@ -1,0 +1,31 @@
+/** What is counted, and when; a new count is a new line here. */
+export const countMeanings = {
+  family_started: 'A refresh-token family began.',
+  family_rotated: 'A refresh token was replaced by its successor.',
+  family_replayed: 'The previous refresh token got its answer again.',
+  family_reuse_race: 'A refresh token was used again, probably by the device that used it first.',
+  family_reuse_attack: 'A refresh token was used again, by somebody else or much later.',
+  dpop_key_missing: 'A token bound by DPoP came without a proof, and was refused.',
+  dpop_key_other: 'A token bound by DPoP came with a proof of another key, and was refused.',
+  mtls_key_missing: 'A token bound to a certificate came without one, and was refused.',
+  mtls_key_other: 'A token bound to a certificate came with another, and was refused.',
+} as const
+
+export type CountName = keyof typeof countMeanings
+
+/** How often things happened in this process since it started. */
+export interface Counters {
+  count(name: CountName): void
+  read(): Readonly<Record<CountName, number>>
+}
+
+export function createCounters(): Counters {
+  const counts = Object.fromEntries(Object.keys(countMeanings).map((name) => [name, 0])) as Record<
+    CountName,
+    number
+  >
+  return {
+    count: (name) => void counts[name]++,
+    read: () => ({ ...counts }),
+  }
+}

@@ -1,0 +1,55 @@
+import type { X509Certificate } from 'node:crypto'
+import { certificateFault, certificatesIn, keyFault } from '../../config/certificates.ts'
+import type { Config } from '../../config/config.ts'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { type Followed, followFiles } from './followed-files.ts'
+
+/** The certificate of this server, with its chain, and its key: both in PEM. */
+export interface CertifiedKey {
+  cert: string
+  key: string
+}
+
+/** What the files say that TLS needs; they may be renewed while the server runs. */
+export interface TlsFiles {
+  /** What this server shows in a handshake; absent when it speaks plain HTTP. */
+  certificate: Followed<CertifiedKey> | undefined
+  /** Whose issues authenticate clients. */
+  authorities(): readonly X509Certificate[]
+  /** Takes up what has been renewed. */
+  check(): Promise<void>
+}
+
+/** @throws DomainError `config_invalid` when a file does not hold what it should */
+export async function openTlsFiles(config: Config, log: Log): Promise<TlsFiles> {
+  const { tlsCertFile, tlsKeyFile, mtlsCaFile } = config
+  const certificate =
+    tlsCertFile && tlsKeyFile
+      ? await followFiles([tlsCertFile, tlsKeyFile], certifiedKey, log)
+      : undefined
+  const authorities = mtlsCaFile ? await followFiles([mtlsCaFile], certificates, log) : undefined
+  return {
+    certificate,
+    authorities: () => authorities?.current ?? [],
+    async check() {
+      await certificate?.check()
+      await authorities?.check()
+    },
+  }
+}
+
+function certifiedKey(cert = '', key = ''): CertifiedKey {
+  refuse('TLS_CERT_FILE', certificateFault(cert))
+  refuse('TLS_KEY_FILE', keyFault(key, cert))
+  return { cert, key }
+}
+
+function certificates(pem = ''): X509Certificate[] {
+  refuse('MTLS_CA_FILE', certificateFault(pem))
+  return certificatesIn(pem)
+}
+
+function refuse(name: string, fault: string | undefined): void {
+  if (fault) throw new DomainError('config_invalid', { detail: `${name}: ${fault}` })
+}

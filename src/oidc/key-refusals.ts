@@ -1,0 +1,71 @@
+import type { EventEmitter } from 'node:events'
+import type { Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { AuditEvent } from '../audit/audit.ts'
+import type { TraceClaims } from './access-token.ts'
+import type { IssuerContext } from './capabilities.ts'
+import type { ClientCertificates } from './mtls.ts'
+import { currentTokenRequest } from './token-request.ts'
+
+type Mechanism = 'dpop' | 'mtls'
+
+/** The engine's reasons for refusing a token whose key was not proved; it has no other word for them. */
+const reasons: Partial<Record<string, Mechanism>> = {
+  'DPoP proof JWT not provided': 'dpop',
+  'failed jkt verification': 'dpop',
+  'mutual TLS client certificate not provided': 'mtls',
+  'failed x5t#S256 verification': 'mtls',
+}
+
+interface KeyRefusal {
+  mechanism: Mechanism
+  key: 'missing' | 'other'
+  event: Omit<AuditEvent, 'type' | 'detail'>
+}
+
+/**
+ * Counts and audits tokens that came without the key that they are bound to (RFC 9449, RFC 8705): whoever sends one has
+ * it from somebody else. The middleware must be outside of the token transaction, which is undone by then.
+ */
+export function keyRefusals(
+  provider: Provider,
+  { tenant, audit, counters }: IssuerContext,
+  certificates: ClientCertificates,
+): Middleware {
+  const refusals = new WeakMap<object, KeyRefusal>()
+
+  function mark(ctx: KoaContextWithOIDC, error: Error & { error_detail?: string }): void {
+    const mechanism = reasons[error.error_detail ?? '']
+    const { params, entities, client, route } = ctx.oidc
+    // A code, or a client that has nothing yet, is bound to no key.
+    if (!mechanism || (route === 'token' && params?.['grant_type'] !== 'refresh_token')) return
+    const isMissing = mechanism === 'dpop' ? !ctx.get('DPoP') : !certificates.of(ctx)
+    const token = entities.AccessToken
+    const { fid } = (token?.extra ?? {}) as Partial<TraceClaims>
+    refusals.set(ctx, {
+      mechanism,
+      key: isMissing ? 'missing' : 'other',
+      event: {
+        accountId: token?.accountId,
+        clientId: token?.clientId ?? client?.clientId,
+        familyId: fid ?? currentTokenRequest()?.familyId,
+        ip: ctx.ip,
+        userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
+      },
+    })
+  }
+  const events: EventEmitter = provider
+  events.on('grant.error', mark)
+  events.on('userinfo.error', mark)
+
+  return async (ctx, next) => {
+    await next()
+    const refusal = refusals.get(ctx)
+    if (!refusal) return
+    const { mechanism, key, event } = refusal
+    counters.count(`${mechanism}_key_${key}`)
+    const detail = { mechanism, key, endpoint: (ctx as KoaContextWithOIDC).oidc.route }
+    await audit.record(tenant, { type: 'token.key_refused', ...event, detail })
+  }
+}

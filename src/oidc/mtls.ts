@@ -1,0 +1,127 @@
+import type { X509Certificate } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Configuration } from 'oidc-provider'
+import type { Config } from '../../config/config.ts'
+import { subjectMatches } from '../clients/certificate-subject.ts'
+import { type AuthMethod, authMethods, type ClientMetadata } from '../clients/client.ts'
+import type { Clock } from '../clock.ts'
+import { routes } from './routes.ts'
+
+/** The certificates that mutual TLS is about (RFC 8705); the engine does not know connections. */
+export interface ClientCertificates {
+  /** What the caller showed, or a trusted proxy passed on. */
+  of(ctx: { req: IncomingMessage }): X509Certificate | undefined
+  /** Whose issues authenticate clients. */
+  authorities(): readonly X509Certificate[]
+}
+
+/** For whoever has no request. */
+export const noCertificates: ClientCertificates = { of: () => undefined, authorities: () => [] }
+
+type Mtls = NonNullable<NonNullable<Configuration['features']>['mTLS']>
+
+/** Whether callers can show a certificate here at all. */
+function hasMtls({ mtlsPort, mtlsCertificateHeader }: Config): boolean {
+  return mtlsPort !== undefined || mtlsCertificateHeader !== undefined
+}
+
+/**
+ * Which parts of RFC 8705 this installation offers, and what the engine asks of certificates. It asks also where
+ * nothing is offered: tokens of before may be bound.
+ */
+export function mtls(config: Config, clock: Clock, certificates: ClientCertificates) {
+  const enabled = hasMtls(config)
+  const methods = usableAuthMethods(config)
+  return {
+    enabled,
+    certificateBoundAccessTokens: enabled,
+    selfSignedTlsClientAuth: methods.includes('self_signed_tls_client_auth'),
+    tlsClientAuth: methods.includes('tls_client_auth'),
+    getCertificate: certificates.of,
+    certificateAuthorized(ctx) {
+      const certificate = certificates.of(ctx)
+      return (
+        certificate !== undefined &&
+        certificates.authorities().some((authority) => issued(authority, certificate, clock))
+      )
+    },
+    certificateSubjectMatches(ctx, member, expected) {
+      const certificate = certificates.of(ctx)
+      return certificate !== undefined && subjectMatches(certificate, member, expected)
+    },
+  } satisfies Mtls
+}
+
+/** The ways to authenticate that clients have here. */
+export function usableAuthMethods(config: Config): AuthMethod[] {
+  const offered = hasMtls(config)
+  return authMethods.filter(
+    (method) =>
+      (method !== 'tls_client_auth' || (offered && config.mtlsCaFile !== undefined)) &&
+      (method !== 'self_signed_tls_client_auth' || offered),
+  )
+}
+
+/**
+ * What a client wants that this installation cannot do. Where mutual TLS is not offered the engine would ignore such
+ * members, and issue tokens that are not bound.
+ */
+export function mtlsFault(config: Config, client: ClientMetadata): string | undefined {
+  const port = 'needs MTLS_PORT or MTLS_CERTIFICATE_HEADER'
+  const { token_endpoint_auth_method: method } = client
+  if (!usableAuthMethods(config).includes(method)) {
+    const authority = method === 'tls_client_auth' ? ', and MTLS_CA_FILE' : ''
+    return `token_endpoint_auth_method: ${method} ${port}${authority}`
+  }
+  return client.tls_client_certificate_bound_access_tokens && !hasMtls(config)
+    ? `tls_client_certificate_bound_access_tokens: ${port}`
+    : undefined
+}
+
+const clientAuthentication = '1.3.6.1.5.5.7.3.2'
+
+/**
+ * Whether an authority itself issued a certificate that is good for clients, and both are valid now. There is no chain
+ * to build: who issues for clients is named in `MTLS_CA_FILE`, an intermediate one too.
+ */
+function issued(authority: X509Certificate, certificate: X509Certificate, clock: Clock): boolean {
+  // The usages of RFC 5280 §4.2.1.12; a certificate without any is good for all.
+  const usages: readonly string[] | undefined = certificate.keyUsage
+  return (
+    authority.ca &&
+    [authority, certificate].every(({ validFromDate, validToDate }) => {
+      const now = clock.now()
+      return validFromDate.getTime() <= now && now <= validToDate.getTime()
+    }) &&
+    (usages === undefined || usages.includes(clientAuthentication)) &&
+    certificate.checkIssued(authority) &&
+    certificate.verify(authority.publicKey)
+  )
+}
+
+/** Endpoints that programs call directly, by their names in discovery (RFC 8705 §5). */
+const direct = new Set([
+  'token',
+  'userinfo',
+  'introspection',
+  'revocation',
+  'device_authorization',
+  'pushed_authorization_request',
+  'backchannel_authentication',
+])
+
+const directRoutes = Object.entries<string>(routes).filter(([name]) => direct.has(name))
+
+/** The addresses, below the issuer, that answer where certificates are asked for. */
+export const mutualPaths: readonly string[] = directRoutes.map(([, path]) => path)
+
+/** Where clients with a certificate call, for discovery; undefined when it is where all others call. */
+export function endpointAliases(
+  { mtlsOrigin }: Config,
+  basePath: string,
+): Record<string, string> | undefined {
+  if (mtlsOrigin === undefined) return undefined
+  return Object.fromEntries(
+    directRoutes.map(([name, path]) => [`${name}_endpoint`, mtlsOrigin + basePath + path]),
+  )
+}

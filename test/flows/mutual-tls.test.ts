@@ -1,0 +1,306 @@
+import { createPublicKey, X509Certificate } from 'node:crypto'
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Identity, selfSigned } from '../support/certificates.ts'
+import { startChild } from '../support/child.ts'
+import { api, furnish, furnishOpaque, opaque, ordersApi, spa, web } from '../support/fixtures.ts'
+import { exchange } from '../support/http-exchange.ts'
+import { bootMutual, type MutualServer } from '../support/mutual.ts'
+import {
+  codeFor,
+  expectRefusal,
+  introspect,
+  post,
+  redeem,
+  refresh,
+  type StoryClient,
+  type Tokens,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+const offline = { scope: 'openid offline_access' }
+const bound = { tls_client_certificate_bound_access_tokens: true }
+/** Public clients, whose refresh tokens are bound as well (RFC 8705 §4). */
+const app = { ...spa, ...bound, client_id: 'app' }
+const steady = { ...app, client_id: 'steady', refresh_token_rotation: 'never' }
+/** A client with a secret: its access tokens alone are bound, to whatever it shows. */
+const shop = { ...web, ...bound, client_id: 'shop' }
+
+const thumbprintOf = ({ cert }: Identity) =>
+  Buffer.from(new X509Certificate(cert).fingerprint256.replaceAll(':', ''), 'hex').toString(
+    'base64url',
+  )
+
+/** A key with its certificate, as a client registers it (RFC 8705 §2.2.2). */
+function jwkOf({ cert }: Identity) {
+  const certificate = new X509Certificate(cert)
+  const jwk = createPublicKey(cert).export({ format: 'jwk' })
+  return { ...jwk, x5c: [certificate.raw.toString('base64')] }
+}
+
+onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
+  let server: MutualServer
+  let own: Identity
+  let other: Identity
+  before(async () => {
+    server = await bootMutual(kind)
+    await furnish(server)
+    await furnishOpaque(server)
+    for (const client of [app, steady, shop]) await server.core.clients.declare('default', client)
+    own = await selfSigned('CN=app')
+    other = await selfSigned('CN=app')
+  })
+  afterEach(() => backToPresent())
+  after(() => server?.stop())
+
+  const obtain = async (client: StoryClient, fields = {}) =>
+    tokensIn(
+      await redeem(
+        server.showing(own),
+        client,
+        await codeFor(server, client, { ...offline, ...fields }),
+      ),
+    )
+  const cnfOf = ({ access_token }: Tokens) => decodeJwt(access_token)['cnf']
+
+  /** What a story added to the counts of refused keys. */
+  async function counting(story: () => Promise<void>) {
+    const before = server.core.counters.read()
+    await story()
+    const after = server.core.counters.read()
+    return {
+      missing: after.mtls_key_missing - before.mtls_key_missing,
+      other: after.mtls_key_other - before.mtls_key_other,
+    }
+  }
+
+  it('is told by discovery, with the addresses where certificates are asked for', async () => {
+    for (const kindOf of ['openid-configuration', 'oauth-authorization-server']) {
+      const url = new URL(`${server.issuer}/.well-known/${kindOf}`)
+      const { mtlsOrigin } = server.core.config
+      expect((await exchange({ method: 'GET', url, headers: {} })).json()).to.deep.include({
+        tls_client_certificate_bound_access_tokens: true,
+        mtls_endpoint_aliases: {
+          pushed_authorization_request_endpoint: `${mtlsOrigin}/par`,
+          token_endpoint: `${mtlsOrigin}/token`,
+          device_authorization_endpoint: `${mtlsOrigin}/device_authorization`,
+          userinfo_endpoint: `${mtlsOrigin}/userinfo`,
+          introspection_endpoint: `${mtlsOrigin}/introspect`,
+          revocation_endpoint: `${mtlsOrigin}/revoke`,
+        },
+      })
+    }
+  })
+
+  it('asks for certificates at its own port alone, which serves programs alone', async () => {
+    const { port, mtlsPort, mtlsOrigin } = server.core.config
+    for (const [where, asks] of [
+      [port, false],
+      [mtlsPort, true],
+    ] as const) {
+      const script = `require('node:tls').connect({ port: ${where}, enableTrace: true,
+        rejectUnauthorized: false }, function () { this.end() })`
+      const child = await startChild(process.execPath, ['-e', script], {})
+      await child.exit
+      expect(child.stderr()).to.include('EncryptedExtensions')
+      expect(child.stderr().includes('CertificateRequest'), String(where)).to.equal(asks)
+    }
+    for (const path of [
+      '/authorize',
+      '/',
+      '/account',
+      '/interaction/x',
+      '/logout',
+      '/device',
+      '/healthz',
+    ]) {
+      const url = new URL(`${mtlsOrigin}${path}`)
+      const page = await exchange({ method: 'GET', url, headers: {}, identity: own })
+      expect(page.status, path).to.equal(404)
+    }
+  })
+
+  it('binds access and refresh token, and the binding survives rotation (P-046)', async () => {
+    const first = await obtain(app)
+    const cnf = { 'x5t#S256': thumbprintOf(own) }
+    expect(first.token_type).to.equal('Bearer')
+    expect(cnfOf(first)).to.deep.equal(cnf)
+    const second = tokensIn(await refresh(server.showing(own), app, first))
+    const third = tokensIn(await refresh(server.showing(own), app, second))
+    expect(cnfOf(third)).to.deep.equal(cnf)
+    expect(new Set([first, second, third].map((tokens) => tokens.refresh_token)).size).to.equal(3)
+  })
+
+  it('refuses a refresh without the certificate or with another, counts it and tells the audit', async () => {
+    const first = await obtain(app)
+    const family = decodeJwt(first.access_token)['fid'] as string
+    const counted = await counting(async () => {
+      expectRefusal(await refresh(server, app, first), 400, 'invalid_grant')
+      expectRefusal(await refresh(server.showing(undefined), app, first), 400, 'invalid_grant')
+      expectRefusal(await refresh(server.showing(other), app, first), 400, 'invalid_grant')
+    })
+    expect(counted).to.deep.equal({ missing: 2, other: 1 })
+    const events = await server.core.audit.ofFamily('default', family)
+    expect(
+      events.map(({ type, clientId, detail }) => ({ type, clientId, ...detail })),
+    ).to.deep.equal(
+      ['missing', 'missing', 'other'].map((key) => ({
+        type: 'token.key_refused',
+        clientId: app.client_id,
+        mechanism: 'mtls',
+        key,
+        endpoint: 'token',
+      })),
+    )
+    tokensIn(await refresh(server.showing(own), app, first))
+  })
+
+  it('a client that must show a certificate gets nothing without, and that is no stolen token', async () => {
+    const counted = await counting(async () => {
+      const code = await codeFor(server, app, offline)
+      expectRefusal(await redeem(server, app, code), 400, 'invalid_grant')
+    })
+    expect(counted).to.deep.equal({ missing: 0, other: 0 })
+  })
+
+  it('answers a lost refresh again to the same certificate alone, and no stranger ends the family (R-07)', async () => {
+    const first = await obtain(app)
+    const second = tokensIn(await refresh(server.showing(own), app, first))
+    const counted = await counting(async () => {
+      expectRefusal(await refresh(server.showing(other), app, first), 400, 'invalid_grant')
+      expectRefusal(await refresh(server, app, first), 400, 'invalid_grant')
+    })
+    expect(counted).to.deep.equal({ missing: 1, other: 1 })
+    const again = tokensIn(await refresh(server.showing(own), app, first))
+    expect(again.refresh_token).to.equal(second.refresh_token)
+    expect(again.access_token).to.equal(second.access_token)
+    tokensIn(await refresh(server.showing(own), app, second))
+  })
+
+  it('a token that was used ends its family later on, whoever shows it (P-046)', async () => {
+    const first = await obtain(app)
+    const second = tokensIn(await refresh(server.showing(own), app, first))
+    travel(31)
+    expectRefusal(await refresh(server.showing(other), app, first), 400, 'invalid_grant')
+    expectRefusal(await refresh(server.showing(own), app, second), 400, 'invalid_grant')
+  })
+
+  it('a client with a secret may show another certificate: the answer is bound to that one', async () => {
+    const first = await obtain(shop)
+    const second = tokensIn(await refresh(server.showing(own), shop, first))
+    const renewed = tokensIn(await refresh(server.showing(other), shop, first))
+    expect(renewed.refresh_token).to.equal(second.refresh_token)
+    expect(cnfOf(second)).to.deep.equal({ 'x5t#S256': thumbprintOf(own) })
+    expect(cnfOf(renewed)).to.deep.equal({ 'x5t#S256': thumbprintOf(other) })
+    expectRefusal(await refresh(server, shop, second), 400, 'invalid_grant')
+  })
+
+  it('rotation "never" keeps the refresh token of a public client that is bound (P-049, P-050)', async () => {
+    const first = await obtain(steady)
+    const again = tokensIn(await refresh(server.showing(own), steady, first))
+    expect(again.refresh_token).to.equal(first.refresh_token)
+    expectRefusal(await refresh(server.showing(other), steady, first), 400, 'invalid_grant')
+    expect(await server.core.families.find('default', hashOf(first.refresh_token ?? ''))).to.be.an(
+      'object',
+    )
+  })
+
+  it('userinfo wants the same certificate', async () => {
+    const jwt = await obtain(app)
+    expect((await userinfo(server.showing(own), jwt.access_token)).status).to.equal(200)
+    const counted = await counting(async () => {
+      for (const caller of [server, server.showing(undefined), server.showing(other)]) {
+        const page = await userinfo(caller, jwt.access_token)
+        expect(page.status).to.equal(401)
+        expect(page.headers.get('www-authenticate')).to.match(/error="invalid_token"/)
+      }
+    })
+    expect(counted).to.deep.equal({ missing: 2, other: 1 })
+    const family = decodeJwt(jwt.access_token)['fid'] as string
+    const events = await server.core.audit.ofFamily('default', family)
+    expect(events.map(({ detail }) => detail?.['endpoint'])).to.deep.equal(
+      Array.from({ length: 3 }, () => 'userinfo'),
+    )
+  })
+
+  it('introspection shows the certificate of both forms of token (RFC 8705 §3.2)', async () => {
+    const cnf = { 'x5t#S256': thumbprintOf(own) }
+    for (const [resource, scope] of [
+      [api, 'openid orders:read'],
+      [opaque, 'openid read'],
+    ]) {
+      const { access_token } = await obtain(app, { resource, scope })
+      const answer = await introspect(server, ordersApi, access_token)
+      expect(answer, resource).to.deep.include({ active: true, cnf })
+    }
+  })
+
+  it('a self-signed certificate authenticates the client that registered it (RFC 8705 §2.2)', async () => {
+    const client = {
+      ...app,
+      client_id: 'self-signed',
+      token_endpoint_auth_method: 'self_signed_tls_client_auth',
+      jwks: { keys: [jwkOf(own)] },
+    }
+    await server.core.clients.declare('default', client)
+    const first = await obtain(client)
+    expect(cnfOf(first)).to.deep.equal({ 'x5t#S256': thumbprintOf(own) })
+    for (const caller of [server, server.showing(undefined), server.showing(other)]) {
+      expectRefusal(await refresh(caller, client, first), 401, 'invalid_client')
+    }
+    tokensIn(await refresh(server.showing(own), client, first))
+  })
+
+  describe('tls_client_auth (RFC 8705 §2.1)', () => {
+    const robot = {
+      client_id: 'robot',
+      grant_types: ['client_credentials'],
+      scope: 'orders:read',
+      token_endpoint_auth_method: 'tls_client_auth',
+      tls_client_auth_subject_dn: 'CN=robot,O=Example',
+      ...bound,
+    }
+    const ask = (identity: Identity | undefined) =>
+      post(server.showing(identity), '/token', robot, {
+        grant_type: 'client_credentials',
+        resource: api,
+      })
+    before(() => server.core.clients.declare('default', robot))
+
+    it('takes a certificate that a known authority issued for the registered name', async () => {
+      const identity = await server.authority.issue('O=Example, CN=robot')
+      const tokens = tokensIn(await ask(identity))
+      expect(cnfOf(tokens)).to.deep.equal({ 'x5t#S256': thumbprintOf(identity) })
+      const caller = server.showing(identity)
+      expect(await introspect(caller, robot, tokens.access_token)).to.include({ active: true })
+      const url = new URL(`${server.issuer}/token`)
+      const page = await exchange({ method: 'POST', url, headers: {}, identity })
+      expect(page.status, 'the ordinary port sees no certificate').to.equal(400)
+    })
+
+    it('refuses all others', async () => {
+      const { authority } = server
+      const name = 'O=Example, CN=robot'
+      const [day, serverUsage] = [24 * 3600, '1.3.6.1.5.5.7.3.1']
+      for (const [what, identity] of [
+        ['nobody', undefined],
+        ['another name', await authority.issue('O=Example, CN=robot2')],
+        ['part of the name', await authority.issue('CN=robot')],
+        ['the name backwards', await authority.issue('CN=robot, O=Example')],
+        ['more than the name', await authority.issue('O=Example, CN=robot, OU=x')],
+        ['its own authority', await selfSigned(name)],
+        ['one for servers', await authority.issue(name, { usages: [serverUsage] })],
+        ['one that is over', await authority.issue(name, { startsIn: -2 * day, expiresIn: -60 })],
+        ['one that is to come', await authority.issue(name, { startsIn: 60, expiresIn: day })],
+      ] as const) {
+        const page = await ask(identity)
+        expect(page.status, what).to.equal(401)
+        expectRefusal(page, 401, 'invalid_client')
+      }
+    })
+  })
+})

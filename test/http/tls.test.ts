@@ -1,0 +1,94 @@
+import { X509Certificate } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { type Authority, createAuthority, serverFiles, trust } from '../support/certificates.ts'
+import { startChild } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish, spa } from '../support/fixtures.ts'
+import { exchange } from '../support/http-exchange.ts'
+import { tokensFor, userinfo } from '../support/protocol.ts'
+
+describe('TLS in the process', () => {
+  let authority: Authority
+  let files: Awaited<ReturnType<typeof serverFiles>>
+  let server: TestServer
+  before(async () => {
+    authority = await createAuthority()
+    trust(authority)
+    files = await serverFiles(authority)
+    server = await boot('embedded', {
+      TLS_CERT_FILE: files.certFile,
+      TLS_KEY_FILE: files.keyFile,
+    })
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  /** What the other side shows in a handshake. */
+  async function handshake(options: ConnectionOptions = {}) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { port } = server.core.config
+    const socket = connectTls({ port, servername: 'localhost', ...options }, resolve)
+    socket.once('error', reject)
+    await promise
+    const shown = { version: socket.getProtocol(), peer: socket.getPeerX509Certificate() }
+    socket.destroy()
+    return shown
+  }
+
+  it('is 1.3, and 1.2 is refused (FAPI 2.0 §5.2.2, ASVS 12.1.1)', async () => {
+    expect((await handshake()).version).to.equal('TLSv1.3')
+    const old = await handshake({ maxVersion: 'TLSv1.2' }).catch((error: Error) => error)
+    expect(old).to.be.an('error').with.property('code').that.includes('PROTOCOL_VERSION')
+  })
+
+  it('makes the issuer https, tells browsers to stay there, and carries a whole flow', async () => {
+    expect(server.issuer).to.equal(`https://localhost:${server.core.config.port}`)
+    const url = new URL(`${server.issuer}/.well-known/openid-configuration`)
+    const page = await exchange({ method: 'GET', url, headers: {} })
+    expect(page.json()).to.include({ issuer: server.issuer })
+    expect(page.headers.get('strict-transport-security')).to.match(/^max-age=63072000/)
+    const { access_token } = await tokensFor(server, spa)
+    expect((await userinfo(server, access_token)).status).to.equal(200)
+  })
+
+  it('does not answer plain HTTP, and goes on', async () => {
+    const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
+    socket.on('error', () => undefined)
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    expect(await text(socket).catch(() => '')).not.to.include('HTTP/1.1 2')
+    expect((await handshake()).version).to.equal('TLSv1.3')
+  })
+
+  it('asks nobody for a certificate', async () => {
+    const script = `require('node:tls').connect({ port: ${server.core.config.port}, enableTrace: true,
+      rejectUnauthorized: false }, function () { this.end() })`
+    const child = await startChild(process.execPath, ['-e', script], {})
+    await child.exit
+    expect(child.stderr()).to.include('EncryptedExtensions').and.not.include('CertificateRequest')
+  })
+
+  it('takes up renewed files while it runs; a broken pair is logged and the old one goes on', async () => {
+    const before = (await handshake()).peer
+    const next = await files.issue()
+    await writeFile(files.certFile, next.cert)
+    await eventually('the broken pair is in the log', () =>
+      server.logged().includes('renewed files are not sound'),
+    )
+    expect(server.logged()).to.include('expected the key of the first certificate')
+    expect((await handshake()).peer?.fingerprint256).to.equal(before?.fingerprint256)
+
+    await writeFile(files.keyFile, next.key)
+    const renewed = new X509Certificate(next.cert).fingerprint256
+    await eventually(
+      'the new certificate is shown',
+      async () => (await handshake()).peer?.fingerprint256 === renewed,
+    )
+    expect(server.logged().split('not sound'), 'said once').to.have.length(2)
+    expect(server.logged()).not.to.include(next.key.slice(40, 80))
+  })
+})

@@ -1,0 +1,44 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { boot, type StorageKind, type TestServer } from './boot.ts'
+import {
+  type Authority,
+  createAuthority,
+  type Identity,
+  serverFiles,
+  trust,
+} from './certificates.ts'
+import { temporaryFolder } from './child.ts'
+import { freePort } from './free-port.ts'
+
+/** A server with TLS that asks for certificates at a port of its own. */
+export interface MutualServer extends TestServer {
+  /** Who issues certificates that authenticate clients. */
+  authority: Authority
+  /** The same server, as somebody sees it who calls there. */
+  showing(identity: Identity | undefined): TestServer
+}
+
+export async function bootMutual(
+  kind: StorageKind,
+  settings: Record<string, string> = {},
+): Promise<MutualServer> {
+  const authority = await createAuthority()
+  trust(authority)
+  const { certFile, keyFile } = await serverFiles(authority)
+  const caFile = join(await temporaryFolder('ca'), 'ca.pem')
+  await writeFile(caFile, authority.cert)
+  const server = await boot(kind, {
+    TLS_CERT_FILE: certFile,
+    TLS_KEY_FILE: keyFile,
+    MTLS_PORT: String(await freePort()),
+    MTLS_CA_FILE: caFile,
+    ...settings,
+  })
+  const { mtlsOrigin = '' } = server.core.config
+  return {
+    ...server,
+    authority,
+    showing: (identity) => ({ ...server, issuer: mtlsOrigin, identity }),
+  }
+}

@@ -118,6 +118,8 @@ describe('people: a relying party in Chromium', function () {
   it('can be driven by keyboard alone, the cursor waiting where one types', async () => {
     const { tab } = await open()
     await tab.goto(`${server.issuer}/account`)
+    // The field that is waiting has the focus with the first frame, which may come after the load event.
+    await tab.waitForSelector('#username:focus')
     await tab.keyboard.type(alice.email)
     await tab.keyboard.press('Tab')
     await tab.keyboard.type('wrong')

@@ -1,8 +1,9 @@
 import { hkdfSync } from 'node:crypto'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { freshStorage, onEachStorage, testKey } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
 import { someSession } from '../support/people.ts'
 import {
   keyFileOf,
@@ -91,6 +92,42 @@ onEachStorage('rotation of a key-encryption key that is configured', (kind) => {
     await b.close()
     if (kind === 'services') await a.close()
   })
+
+  if (kind === 'services') {
+    it('waits for who is writing a row, and seals what that wrote', async () => {
+      const env = await freshStorage(kind)
+      const second = newKey()
+      const old = await openNode(env)
+      const fresh = await openNode({
+        ...env,
+        KEY_ENCRYPTION_KEY: second.text,
+        KEY_ENCRYPTION_KEY_PREVIOUS: first.text,
+      })
+      const session = someSession({ state: { secret: 'one' } })
+      const save = () => old.sessions.save('default', session, 'a-handle', ['a-handle'], [])
+      await save()
+      let rotation: Promise<unknown> = Promise.resolve()
+      await old.database.transaction(async () => {
+        session.state = { secret: 'two' }
+        await save()
+        rotation = fresh.keyRotation.rotate()
+        await eventually('it waits for the row', async () => {
+          const waiting = await old.database.query(
+            `select 1 from pg_locks where not granted and pid in (
+               select pid from pg_stat_activity where datname = current_database())`,
+          )
+          return waiting.length > 0
+        })
+      })
+      await rotation
+      expect((await fresh.sessions.byUid('default', session.uid))?.state).to.deep.equal({
+        secret: 'two',
+      })
+      expect(await keyIdsIn(fresh, env)).to.deep.equal([second.id])
+      await old.close()
+      await fresh.close()
+    })
+  }
 
   it('is refused with another key than the process has, and with none that is new', async () => {
     const env = await freshStorage(kind)
@@ -222,6 +259,15 @@ describe('rotation of a key-encryption key in a file of its own', () => {
     const core = await openNode(env)
     const reading = await sealEverything(core, 3)
     await core.close()
+
+    // The old key cannot be written down: there must be no new one.
+    await mkdir(`${file}.previous.new`)
+    const zero = await openNode(env)
+    expect(await zero.keyRotation.rotate().catch((error: Error) => error)).to.be.instanceOf(Error)
+    expect(await textOf(file)).to.equal(first.text)
+    await rmdir(`${file}.previous.new`)
+    expect(await keyIdsIn(zero, env)).to.deep.equal([first.id])
+    await zero.close()
 
     // The old key is written down, the new one is not: nothing has begun.
     await writeFile(`${file}.previous`, `${first.text}\n`)

@@ -49,7 +49,8 @@ class StartFailure extends Error {
   }
 }
 
-async function spawnProduct(
+/** Starts a command of the product with only these settings; it dies with the test run at the latest. */
+export async function startCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<Child> {
@@ -72,7 +73,7 @@ export async function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
-  return outcomeOf(await spawnProduct(args, env))
+  return outcomeOf(await startCommand(args, env))
 }
 
 /**
@@ -88,7 +89,7 @@ export async function startNode({
 }: NodeOptions = {}): Promise<NodeProcess> {
   const port = env['PORT'] ?? String(await freePort())
   const url = `http://localhost:${port}`
-  const child = await spawnProduct(args, { HOST: '127.0.0.1', ...env, PORT: port })
+  const child = await startCommand(args, { HOST: '127.0.0.1', ...env, PORT: port })
   const ready = await eventually(
     `${waitFor} answers 200`,
     async () => {

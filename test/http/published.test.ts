@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { publishedKeys } from '../../src/oidc/published-keys.ts'
 import { bareEngine } from '../support/bare-engine.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -31,7 +32,7 @@ onEachStorage('the key set and discovery', (kind) => {
   const ask = (address: string, headers: Record<string, string> = {}, method = 'GET') =>
     exchange({ method, url: new URL(server.issuer + address), headers })
 
-  /** What the engine's own handler answers for an issuer, with the bytes as they are. */
+  /** What the engine's own handler answers for an issuer, with our keys in it, and the bytes as they are. */
   async function fromEngine(tenant: string, path: string): Promise<Page> {
     const engine = await bareEngine(server.core, tenant)
     const { host, pathname } = new URL(server.issuer + (tenant === 'default' ? '' : `/t/${tenant}`))
@@ -39,6 +40,7 @@ onEachStorage('the key set and discovery', (kind) => {
       Object.assign(ctx, { mountPath: pathname === '/' ? '' : pathname })
       return next()
     })
+    engine.use(publishedKeys(await server.core.signing.current(tenant)))
     const handle = engine.callback()
     const listener = createServer((request, response) => void handle(request, response))
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
@@ -75,7 +77,7 @@ onEachStorage('the key set and discovery', (kind) => {
     }
   })
 
-  it('are byte for byte what the engine answers, at every address of every tenant', async () => {
+  it('are byte for byte what the engine composes, at every address of every tenant', async () => {
     for (const tenant of ['default', 'acme']) {
       for (const { address, own } of addressesOf(tenant)) {
         // They come from memory only the second time.

@@ -21,12 +21,22 @@ export const deviceReference = (hash: string) => byHash + hash
  * | was denied                                          | `access_denied`         |                              |
  * | waits for its person                                | `authorization_pending` | or `slow_down`               |
  * | was used                                            | `invalid_grant`         | what it issued ends          |
- * | hangs from a sign-in, session or client that ended  | `expired_token`         |                              |
+ * | hangs from what has ended                           | `expired_token`         |                              |
  * | was allowed                                         | tokens                  | its claim is committed with them |
  */
 export function deviceCodeAdapter(context: IssuerContext): Adapter {
-  const { tenant, accounts, families, sessions, singleUse, sealer, denials, config, clock } =
-    context
+  const {
+    tenant,
+    accounts,
+    families,
+    grants,
+    sessions,
+    singleUse,
+    sealer,
+    denials,
+    config,
+    clock,
+  } = context
   const codes = createDeviceCodes(context)
 
   function endWhatItIssued(hash: string): void {
@@ -41,7 +51,9 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
     if (denials.anyDenies(tenant, denialsNaming({ ...code, extra }), decided)) return false
     if (!(await accounts.holdSignIn(tenant, code.accountId as string, decidedAt))) return false
     // With offline_access it outlives the session in which it was allowed.
-    return code.expiresWithSession !== true || sessions.hold(tenant, code.sessionUid as string)
+    const isBound = code.expiresWithSession === true
+    if (isBound && !(await sessions.hold(tenant, code.sessionUid as string))) return false
+    return (await grants.hold(tenant, code.grantId as string)) !== undefined
   }
 
   async function present(id: string): Promise<AdapterPayload | undefined> {

@@ -169,16 +169,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
   it('after Redis was flushed the device starts over; wrong codes stay counted', async () => {
     const device = await allowed()
     const waiting = await started()
-    const form = await agent.get(`${a.issuer}/device`)
-    const wrong = async (on: TestServer) =>
-      (
-        await agent.submit(
-          { ...form, url: new URL('/device', on.issuer), root: form.root } as never,
-          {
-            fields: { user_code: 'BCDF-GHJK' },
-          },
-        )
-      ).status
+    const wrong = async (on: TestServer) => (await enterCode(on, agent, 'BCDF-GHJK')).status
     for (let i = 0; i < 10; i += 1) expect(await wrong(i % 2 === 0 ? a : b)).to.equal(400)
     await forgetShortLived(nodes.core, nodes.env)
     expect(await wrong(b)).to.equal(429)

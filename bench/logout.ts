@@ -37,7 +37,7 @@ async function prepare(name: string, tells: boolean, hangs: boolean): Promise<Va
     const account = await accounts.byIdentifier(defaultTenant, alice.email)
     const sids = Array.from({ length: waiting }, (_, i) => `sid-${i}`)
     const parts = sids.map((sid) => ({ clientId: web.client_id, sid }))
-    await logouts.tell(defaultTenant, account?.id ?? '', parts)
+    await logouts.tell(defaultTenant, account?.id ?? '', parts, false)
   }
   return { name, server, party, signIns: [], logouts: [] }
 }

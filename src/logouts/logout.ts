@@ -12,6 +12,7 @@ export const pendingLogout = z.object({
   client_id: z.string(),
   account_id: z.string(),
   sid: z.string().optional(),
+  everywhere: z.boolean(),
 })
 export type PendingLogout = z.infer<typeof pendingLogout>
 
@@ -22,23 +23,28 @@ const tokenTtl = 120
 export const logoutTokenType = 'logout+jwt'
 
 /**
- * The claims of a logout token (OpenID Connect Back-Channel Logout §2.4).
+ * The claims of a logout token (OpenID Connect Back-Channel Logout §2.4). `sub` and `sid` both, as clients keep their
+ * sessions by one or the other. Only a client that says that it goes by `sid` is not told of `sub` when one of several
+ * sessions ends: some take `sub` for all that this person has there.
  * @param id of the message: the same `jti` at every attempt
+ * @param sessionRequired the client's `backchannel_logout_session_required`
  * @param now seconds since the epoch
  */
 export function logoutClaims(
   issuer: string,
   id: string,
-  { client_id, account_id, sid }: PendingLogout,
+  { client_id, account_id, sid, everywhere }: PendingLogout,
+  sessionRequired: boolean,
   now: number,
 ): Record<string, unknown> {
+  const bySidAlone = sessionRequired && sid !== undefined && !everywhere
   return {
     iss: issuer,
     aud: client_id,
     iat: now,
     exp: now + tokenTtl,
     jti: id,
-    sub: account_id,
+    ...(bySidAlone ? {} : { sub: account_id }),
     ...(sid === undefined ? {} : { sid }),
     events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
   }

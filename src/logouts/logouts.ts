@@ -22,8 +22,9 @@ export interface Logouts {
   /**
    * Has those of the clients told that registered a `backchannel_logout_uri`. Joins the transaction that ends what
    * they got; the logout token is signed when it is sent.
+   * @param everywhere whether all that the account had has ended, and not one session
    */
-  tell(tenant: string, accountId: string, parts: EndedPart[]): Promise<void>
+  tell(tenant: string, accountId: string, parts: EndedPart[], everywhere: boolean): Promise<void>
   /** Who was told, who is still to be told, and who could not be; the newest first. */
   list(tenant: string, filter: LogoutFilter): Promise<LogoutView[]>
 }
@@ -75,7 +76,9 @@ export function createLogouts({
       const reason = 'the client is deleted or disabled, or has no backchannel_logout_uri any more'
       return { final: true, reason }
     }
-    const claims = logoutClaims(issuerOf(config.issuer, tenant), id, pending, clock.seconds())
+    const issuer = issuerOf(config.issuer, tenant)
+    const sessionRequired = client.backchannel_logout_session_required === true
+    const claims = logoutClaims(issuer, id, pending, sessionRequired, clock.seconds())
     const alg = client.id_token_signed_response_alg
     const response = await fetch(client.backchannel_logout_uri, {
       method: 'POST',
@@ -101,7 +104,7 @@ export function createLogouts({
   })
 
   return {
-    async tell(tenant, accountId, parts) {
+    async tell(tenant, accountId, parts, everywhere) {
       const receivers = new Map<string, Receiver | undefined>()
       for (const { clientId } of parts) {
         if (!receivers.has(clientId)) receivers.set(clientId, await receiver(tenant, clientId))
@@ -109,7 +112,12 @@ export function createLogouts({
       const messages = distinct(parts).flatMap(({ clientId, sid }) => {
         const client = receivers.get(clientId)
         if (!client) return []
-        const payload: PendingLogout = { client_id: clientId, account_id: accountId, sid }
+        const payload: PendingLogout = {
+          client_id: clientId,
+          account_id: accountId,
+          sid,
+          everywhere,
+        }
         return [{ destination: new URL(client.backchannel_logout_uri).host, payload }]
       })
       await outbox.add(tenant, kind, messages)

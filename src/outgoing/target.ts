@@ -65,12 +65,14 @@ async function addressesOf(hostname: string, resolve: Resolve, signal: AbortSign
   return addresses
 }
 
+const noSuchName = new Set(['ENOTFOUND', 'ENODATA'])
+
 /**
  * Asks DNS itself. The system's own lookup would hold one of the few threads that hash passwords for as long as a
  * name server of a stranger likes (R-21).
  */
 export const resolveByDns: Resolve = async (hostname, signal) => {
-  const resolver = new Resolver({ timeout: 1000, tries: 2 })
+  const resolver = new Resolver({ timeout: 700, tries: 2 })
   const cancel = () => resolver.cancel()
   signal.addEventListener('abort', cancel, { once: true })
   try {
@@ -78,7 +80,11 @@ export const resolveByDns: Resolve = async (hostname, signal) => {
       resolver.resolve4(hostname),
       resolver.resolve6(hostname),
     ])
-    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+    const addresses = answers.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
+    const faults = answers.map((each) => each.status === 'rejected' && each.reason.code)
+    const silent = faults.find((code) => code && !noSuchName.has(code))
+    if (addresses.length > 0 || !silent) return addresses
+    throw new FetchError('name_not_found', `DNS has no answer for ${hostname}: ${silent}`)
   } finally {
     signal.removeEventListener('abort', cancel)
   }

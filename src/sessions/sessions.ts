@@ -80,7 +80,7 @@ export function createSessions(deps: {
             await denials.add(tenant, [{ kind: 'session', subject: sid }])
           }
           if (deleted && accountId !== undefined) {
-            await logouts.tell(tenant, accountId, [{ clientId, sid }])
+            await logouts.tell(tenant, accountId, [{ clientId, sid }], false)
           }
         }
         return written === 0 ? 'superseded' : 'saved'
@@ -97,13 +97,11 @@ export function createSessions(deps: {
           tenant,
           parts.map(({ sid }) => ({ kind: 'session', subject: sid, forGood: true })),
         )
-        await logouts.tell(tenant, accountId, [
-          ...parts,
-          ...outlived.map(({ clientId, sessionUid }) => ({
-            clientId,
-            sid: sessionUid && sidOf(sessionUid, clientId),
-          })),
-        ])
+        const earlier = outlived.map(({ clientId, sessionUid }) => ({
+          clientId,
+          sid: sessionUid && sidOf(sessionUid, clientId),
+        }))
+        await logouts.tell(tenant, accountId, [...parts, ...earlier], true)
       }),
 
     async sweep() {
@@ -130,7 +128,7 @@ export function createSessions(deps: {
             .filter(({ persistsLogout }) => !persistsLogout)
             .map(({ sid }) => ({ kind: 'session', subject: sid, forGood: true })),
         )
-        if (ended.accountId !== undefined) await logouts.tell(tenant, ended.accountId, parts)
+        if (ended.accountId !== undefined) await logouts.tell(tenant, ended.accountId, parts, false)
       }),
   }
 }

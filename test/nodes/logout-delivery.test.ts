@@ -100,7 +100,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     const account = await nodes.core.accounts.byIdentifier(defaultTenant, alice.email)
     const sids = Array.from({ length: 200 }, (_, i) => `${String(sid)}-${i}`)
     const parts = sids.map((each) => ({ clientId: 'web', sid: each }))
-    await nodes.core.logouts.tell(defaultTenant, account?.id as string, parts)
+    await nodes.core.logouts.tell(defaultTenant, account?.id as string, parts, false)
     const told = await party.told(200, 30_000)
     expect(new Set(told.map(({ jti }) => jti)).size).to.equal(200)
     await eventually('all are written down', async () =>

@@ -9,6 +9,7 @@ import {
   type Socket,
 } from 'node:net'
 import { join } from 'node:path'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { FetchError } from '../../src/outgoing/fault.ts'
@@ -281,7 +282,7 @@ describe('outgoing requests (C11)', () => {
     expect(await codeOf(fetch(`http://127.0.0.1:${strange}/`))).to.equal('answer_malformed')
   })
 
-  it('trust no certificate that nobody vouches for, whatever the environment says', async () => {
+  it('trust no certificate that nobody vouches for, whatever the environment says, nor one for another name', async () => {
     const folder = await temporaryFolder('certificate')
     const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
@@ -297,12 +298,22 @@ describe('outgoing requests (C11)', () => {
       }),
     )
     const before = process.env['NODE_TLS_REJECT_UNAUTHORIZED']
+    const trusted = getCACertificates()
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
     try {
       const url = `https://localhost:${port}/`
       expect(await codeOf(createFetch(local, silentLog)(url))).to.equal('certificate_refused')
       expect(requests).to.equal(0)
+
+      setDefaultCACertificates([...trusted, cert.toString()])
+      expect((await createFetch(local, silentLog)(url)).status).to.equal(200)
+      // The pinned address is not what a certificate is for: the name is.
+      const other = createFetch(local, silentLog, names(['127.0.0.1']).resolve)
+      expect(await codeOf(other(`https://rp.example:${port}/`))).to.equal('certificate_refused')
+      expect(await codeOf(other(`https://127.0.0.1:${port}/`))).to.equal('certificate_refused')
+      expect(requests).to.equal(1)
     } finally {
+      setDefaultCACertificates(trusted)
       if (before === undefined) delete process.env['NODE_TLS_REJECT_UNAUTHORIZED']
       else process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = before
     }

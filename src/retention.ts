@@ -18,6 +18,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     grants,
     audit,
     outbox,
+    core.signing,
   ]
   let total = 0
   for (const store of [...stores, core.registrationTokens]) total += await store.sweep()

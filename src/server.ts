@@ -31,7 +31,6 @@ export async function startServer(core: Core): Promise<Server> {
   const files = await openTlsFiles(config, log)
   await core.denials.start()
   core.signing.start()
-  core.outbox.start()
   const issuers = createIssuers(core, {
     of: ({ req }) => certificateOf(req),
     authorities: files.authorities,
@@ -80,6 +79,8 @@ export async function startServer(core: Core): Promise<Server> {
     log.info({ counts }, 'counts since the start')
   }
 
+  // A process that cannot listen ends at once: nothing may be under way by then.
+  core.outbox.start()
   const timers = [
     repeat(sweepEvery, 'sweep', core, async () => void (await sweepExpired(core))),
     repeat(rotateEvery, 'signing keys', core, async () => void (await core.signing.rotateDue())),

@@ -23,6 +23,8 @@ const loaders = {
   'logouts list': async () => (await import('./logouts-list.ts')).logoutsList,
   'keys rotate-kek': async () => (await import('./keys-rotate-kek.ts')).keysRotateKek,
   'keys list': async () => (await import('./keys-list.ts')).keysList,
+  'keys rotate': async () => (await import('./keys-rotate.ts')).keysRotate,
+  'keys revoke': async () => (await import('./keys-revoke.ts')).keysRevoke,
   'doctor storage': async () => (await import('./doctor-storage.ts')).doctorStorage,
 }
 

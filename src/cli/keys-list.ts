@@ -1,42 +1,56 @@
 import { z } from 'zod'
-import { type SigningKeyState, stateOf } from '../signing/signing-key.ts'
+import { scheduleOf } from '../signing/schedule.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
+import { type KeyOutput, keyOutput } from './key-output.ts'
+import { keyPicture } from './key-picture.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
-/** Times as RFC 3339. */
-interface KeyOutput {
-  kid: string
-  alg: string
-  state: SigningKeyState
-  publish_at: string
-  activate_at: string
-  retire_at?: string
-  remove_at?: string
+interface Output {
+  keys: KeyOutput[]
+  /** RFC 3339. */
+  now: string
 }
 
-/** `keys list`: `{ keys: [{ kid, alg, state, publish_at, activate_at, retire_at?, remove_at? }] }`. */
-export const keysList: Command<z.infer<typeof input>, { keys: KeyOutput[] }> = {
+/** `keys list`: `{ keys: [{ kid, alg, state, … }], now }`. */
+export const keysList: Command<z.infer<typeof input>, Output> = {
   input,
   prepare: tenantOption,
   async execute(core, { tenant }) {
     await assertTenant(core, tenant)
-    const time = (at: number) => new Date(at).toISOString()
-    const keys = (await core.signing.list(tenant)).map((key) => ({
-      kid: key.kid,
-      alg: key.alg,
-      state: stateOf(key, core.clock.now()),
-      publish_at: time(key.publishAt),
-      activate_at: time(key.activateAt),
-      ...(key.retireAt === undefined ? {} : { retire_at: time(key.retireAt) }),
-      ...(key.removeAt === undefined ? {} : { remove_at: time(key.removeAt) }),
-    }))
-    return { keys }
+    const now = core.clock.now()
+    const schedule = scheduleOf(core.config)
+    const keys = (await core.signing.list(tenant)).map((key) => keyOutput(key, now, schedule))
+    keys.sort((a, b) => a.alg.localeCompare(b.alg))
+    return { keys, now: new Date(now).toISOString() }
   },
-  render: ({ keys }) =>
+  render: ({ keys, now }) =>
     keys.length === 0
       ? 'There are no signing keys yet; the first start of the server makes them.'
-      : columns(keys.map(({ kid, alg, state, activate_at }) => [alg, state, activate_at, kid])),
+      : [
+          columns(keys.map((key) => [key.alg, key.state, whatNext(key), key.kid])),
+          '',
+          ...keyPicture(keys, Date.parse(now)),
+        ].join('\n'),
+}
+
+/** The next thing that happens to it, or the last that did. */
+function whatNext({ state, ...key }: KeyOutput): string {
+  switch (state) {
+    case 'unpublished':
+    case 'pending':
+      return `signs from ${key.activate_at}`
+    case 'active':
+      return key.retire_at === undefined
+        ? `successor due ${key.successor_due_at}`
+        : `signs until ${key.retire_at}`
+    case 'retiring':
+      return `removed at ${key.remove_at}`
+    case 'removed':
+      return `removed at ${key.remove_at}`
+    case 'revoked':
+      return `revoked at ${key.revoked_at}`
+  }
 }

@@ -78,6 +78,12 @@ function describeProgram(io: Io, run: Start): Program {
   describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')
   ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))
+  ofTenant(
+    leaf(keys, 'rotate', 'keys rotate', 'publish the successors of the signing keys', run),
+  ).option('--alg <alg>', 'of one algorithm alone')
+  ofTenant(
+    leaf(keys, 'revoke', 'keys revoke', 'end a signing key at once: somebody else has it', run),
+  ).argument('<kid>')
   leaf(keys, 'rotate-kek', 'keys rotate-kek', 'seal everything under a new key-encryption key', run)
   leaf(program, 'doctor', 'doctor', 'check this installation and say what to fix', run)
   return program

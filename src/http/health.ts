@@ -3,13 +3,22 @@ import type { Middleware } from 'koa'
 export interface Health {
   database: { query(sql: string): Promise<unknown> }
   shortLived: { ping(): Promise<void> }
+  clock: { readonly offset: number }
+  signing: { alarms(): { late: number; overdue: number } }
 }
 
 /**
- * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer, while a dead Redis costs sign-ins
- * alone and is told but not refused (architecture §4, R-03).
+ * Milliseconds that the clock of this machine may be apart from that of Postgres. What the engine signs carries the time
+ * of this machine, and verifiers commonly forgive a minute (R-08).
  */
-export function healthRoutes({ database, shortLived }: Health): Middleware {
+const tolerableSkew = 60_000
+
+/**
+ * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer and tell about the same time, while a
+ * dead Redis costs sign-ins alone, and a late signing key nobody yet: both are told but not refused (architecture §4,
+ * R-03).
+ */
+export function healthRoutes({ database, shortLived, clock, signing }: Health): Middleware {
   return async (ctx, next) => {
     if (ctx.path === '/healthz') {
       ctx.body = { status: 'alive' }
@@ -18,11 +27,17 @@ export function healthRoutes({ database, shortLived }: Health): Middleware {
         answers(database.query('select 1')),
         answers(shortLived.ping()),
       ])
-      ctx.status = storage ? 200 : 503
+      const onTime = Math.abs(clock.offset) <= tolerableSkew
+      const ready = storage && onTime
+      const { late, overdue } = signing.alarms()
+      ctx.status = ready ? 200 : 503
       ctx.body = {
-        status: storage ? 'ready' : 'not ready',
+        status: ready ? 'ready' : 'not ready',
         storage: storage ? 'ok' : 'does not answer',
         short_lived: artifacts ? 'ok' : 'does not answer',
+        clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
+        signing_keys:
+          late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`,
       }
     } else {
       await next()

@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { SigningAlg, SigningKey } from './signing-key.ts'
 
@@ -62,6 +63,9 @@ interface Row {
 
 const columns =
   'kid, alg, public_jwk, private_jwk, publish_at, activate_at, retire_at, remove_at, revoked_at, changed_at'
+
+/** How long `keys list` shows what is over. */
+const keptDays = 90
 
 /** Over `$1`, the tenant, and `$2`, now: nodes' clocks are apart, and a change must never look like the one before. */
 const later = `greatest($2::timestamptz, (select max(changed_at) + interval '1 ms' from signing_keys where tenant_id = $1))`
@@ -146,6 +150,20 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
           ...entries.map(([, at]) => (typeof at === 'number' ? time(at) : null)),
         ],
       )
+    },
+
+    async sweep(): Promise<number> {
+      const now = clock.now()
+      const wiped = await inBatches(
+        database,
+        `update signing_keys set private_jwk = null where (tenant_id, kid) in (
+           select tenant_id, kid from signing_keys where private_jwk is not null and remove_at <= $1
+           limit ${sweepBatch} for update skip locked)`,
+        [time(now)],
+      )
+      const before = now - keptDays * 24 * 3600 * 1000
+      const over = { table: 'signing_keys', key: ['tenant_id', 'kid'], where: 'remove_at <= $1' }
+      return wiped + (await sweepTable(database, { ...over, before }))
     },
 
     /** Ends a key at once and forgets its private part. */

@@ -1,5 +1,6 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Database } from '../storage/database.ts'
@@ -7,6 +8,7 @@ import type { Notifications } from '../storage/notifications.ts'
 import { signedJwt } from './jwt.ts'
 import { createKeyRing } from './key-ring.ts'
 import { type KeySet, keySetAt } from './key-set.ts'
+import { createKeyWatch, type KeyAlarms } from './key-watch.ts'
 import { firstKey, promotion, type Schedule, succession, successorDueAt } from './schedule.ts'
 import type { NewKey, Signer } from './signer.ts'
 import { createSigningKeyStore, described, type StoredSigningKey } from './signing-key.store.ts'
@@ -35,8 +37,12 @@ export interface SigningKeys {
   ): Promise<string>
   /** Publishes a successor of the active key; while one is pending it does nothing. Absent: the tenant has no such key. */
   rotate(tenant: string, alg: SigningAlg): Promise<Rotation | undefined>
-  /** Rotates every key, of any tenant, whose successor is due. @returns how many */
+  /** Rotates every key, of any tenant, whose successor is due, and looks whether any is late. @returns how many */
   rotateDue(): Promise<number>
+  /** What the last look found. */
+  alarms(): KeyAlarms
+  /** Forgets private keys that are over, and later their rows; returns how many. */
+  sweep(): Promise<number>
   /**
    * Ends a key at once. When it was to sign, a replacement signs at once: its published successor, or a new key.
    * @throws DomainError `signing_key_not_found`
@@ -69,6 +75,7 @@ export interface SigningKeysDependencies {
   database: Database
   clock: Clock
   log: Log
+  counters: Counters
   audit: Audit
   signer: Signer
   notifications: Notifications
@@ -81,6 +88,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   const { database, clock, log, audit, signer, schedule } = deps
   const store = createSigningKeyStore(deps)
   const ring = createKeyRing({ ...deps, store })
+  const watch = createKeyWatch(deps)
 
   /** What changes keys: one node at a time, and this process knows when it is done. */
   async function change<T>(tenant: string, work: () => Promise<T>): Promise<T> {
@@ -214,8 +222,11 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
         })
         if (rotation?.outcome === 'published') count++
       }
+      watch.look(candidates.length > count ? await store.withoutEnd(now) : [], now)
       return count
     },
+    alarms: watch.alarms,
+    sweep: store.sweep,
     revoke,
     list: async (tenant) => (await store.list(tenant)).map(described),
     async open(tenant) {

@@ -232,7 +232,48 @@ accounts:
         'ES256 active',
         'RS256 active',
       ])
-      expect(await done('keys', 'list', '--tenant', 'acme')).to.match(/^ES256 {2}active/)
+      const text = await done('keys', 'list', '--tenant', 'acme')
+      expect(text).to.match(/^ES256 {2}active {2}successor due 2\d{3}-/)
+      expect(text, 'a bar of the time in which it signs').to.match(/^ES256 .*█████/m)
+      expect(text).to.match(/\^ now$/m)
+    })
+
+    it('rotates signing keys: a successor is published, and a second one refused (R-09)', async () => {
+      interface Rotated {
+        rotations: { outcome: string; next: { kid: string; alg: string; state: string } }[]
+      }
+      const first = await json<Rotated>('keys', 'rotate', '--alg', 'ES256', '--tenant', 'acme')
+      expect(first.rotations.map(({ outcome, next }) => `${outcome} ${next.state}`)).to.deep.equal([
+        'published pending',
+      ])
+      const { kid } = first.rotations[0]!.next
+      const again = await done('keys', 'rotate', '--tenant', 'acme')
+      expect(again).to.include(`ES256: nothing was done: key ${kid} is pending already`)
+      expect(again).to.match(/^RS256: key .* is published and signs from 2/m)
+      const jwks = await (await fetch(`${node.url}/t/acme/jwks`)).json()
+      expect((jwks as { keys: { kid: string }[] }).keys.map((key) => key.kid)).to.include(kid)
+      const text = await done('keys', 'list', '--tenant', 'acme')
+      expect(text, 'published, then signing').to.match(/^ES256 .* ░+█+/m)
+      expect((await run('keys', 'rotate', '--alg', 'HS256')).code).to.equal(2)
+    })
+
+    it('revokes a signing key, and says what verifiers will see (R-10)', async () => {
+      interface Listed {
+        keys: { kid: string; alg: string; state: string }[]
+      }
+      const before = await json<Listed>('keys', 'list', '--tenant', 'acme')
+      const find = (state: string) =>
+        before.keys.find((key) => key.alg === 'ES256' && key.state === state)?.kid as string
+      const [active, pending] = [find('active'), find('pending')]
+      const text = await done('keys', 'revoke', active, '--tenant', 'acme')
+      expect(text).to.include(`Key ${pending} signs in its place at once`)
+      expect(text).to.include('300 s by Cache-Control').and.include('end within 600 s')
+      const jwks = await (await fetch(`${node.url}/t/acme/jwks`)).json()
+      expect((jwks as { keys: { kid: string }[] }).keys.map((key) => key.kid))
+        .to.include(pending)
+        .and.not.include(active)
+      expect(await done('keys', 'revoke', active, '--tenant', 'acme')).to.include('revoked already')
+      expect(await refused('keys', 'revoke', 'nothing')).to.include('no such signing key')
     })
 
     it('migrate has nothing to do', async () => {

@@ -97,6 +97,8 @@ suite('Redis that fails under load (R-03)', function () {
           status: 'ready',
           storage: 'ok',
           short_lived: 'does not answer',
+          clock: 'ok',
+          signing_keys: 'ok',
         })),
       )
       const to = performance.now()

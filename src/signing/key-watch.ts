@@ -1,0 +1,63 @@
+import type { Counters } from '../counters.ts'
+import type { Log } from '../log.ts'
+import { type Schedule, successorDueAt } from './schedule.ts'
+
+/** What an operator has to look after, because the schedule could not be kept. */
+export interface KeyAlarms {
+  /** Keys whose successor is not published in time. */
+  late: number
+  /** Of those, the keys that sign for longer than they were to. */
+  overdue: number
+}
+
+/** Milliseconds that the nodes may take to make a successor that is due. */
+const slack = 60_000
+
+interface WithoutEnd {
+  tenant: string
+  alg: string
+  activateAt: number
+}
+
+/** Tells of every key once when its alarm begins, and once when it is over. */
+export function createKeyWatch({
+  schedule,
+  log,
+  counters,
+}: {
+  schedule: Schedule
+  log: Log
+  counters: Counters
+}) {
+  let known = new Map<string, WithoutEnd & { overdue: boolean }>()
+
+  return {
+    /** @param keys those that sign and have no successor */
+    look(keys: WithoutEnd[], now: number): void {
+      const before = known
+      known = new Map()
+      for (const key of keys) {
+        if (successorDueAt(key, schedule) + slack >= now) continue
+        const name = `${key.tenant} ${key.alg} ${key.activateAt}`
+        const overdue = key.activateAt + schedule.rotateEvery + slack < now
+        known.set(name, { ...key, overdue })
+        const { tenant, alg } = key
+        if (!before.has(name)) {
+          counters.count('signing_key_late')
+          log.error({ tenant, alg }, 'the next signing key is not published in time')
+        }
+        if (overdue && !before.get(name)?.overdue) {
+          counters.count('signing_key_overdue')
+          log.error({ tenant, alg }, 'the signing key is older than its schedule')
+        }
+      }
+      for (const [name, { tenant, alg }] of before) {
+        if (!known.has(name)) log.info({ tenant, alg }, 'the next signing key is published')
+      }
+    },
+    alarms(): KeyAlarms {
+      const all = [...known.values()]
+      return { late: all.length, overdue: all.filter(({ overdue }) => overdue).length }
+    },
+  }
+}

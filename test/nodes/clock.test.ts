@@ -1,0 +1,38 @@
+import { expect } from 'chai'
+import { freshStorage } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { runCommand, startNode } from '../support/node-process.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a node whose clock is not that of Postgres (R-08)', function () {
+  this.timeout(60_000)
+
+  async function readiness(skew: number) {
+    const env = { ...(await freshStorage('services')), CLOCK_OFFSET_SECONDS: String(skew) }
+    expect((await runCommand(['migrate'], env)).code).to.equal(0)
+    const node = await startNode({ env, waitFor: '/healthz' })
+    try {
+      return await eventually('an answer', async () => {
+        const answer = await fetch(`${node.url}/readyz`)
+        return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
+      })
+    } finally {
+      await node.stop()
+    }
+  }
+
+  for (const skew of [-30, 30]) {
+    it(`serves with ${skew} seconds`, async () => {
+      const { status, body } = await readiness(skew)
+      expect({ status, clock: body['clock'] }).to.deep.equal({ status: 200, clock: 'ok' })
+    })
+  }
+
+  for (const skew of [-300, 300]) {
+    it(`reports itself not ready with ${skew} seconds`, async () => {
+      const { status, body } = await readiness(skew)
+      expect({ status, clock: body['clock'] }).to.deep.equal({ status: 503, clock: '300 s off' })
+    })
+  }
+})

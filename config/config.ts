@@ -16,6 +16,7 @@ import {
   postgresUrl,
   redisUrl,
   seconds,
+  workers,
 } from './values.ts'
 
 export type { RedisTarget } from './values.ts'
@@ -303,6 +304,14 @@ const table = {
     ...seconds(0, 300),
     default: '10',
     description: 'How long open requests may take to finish after SIGTERM.',
+  },
+  workers: {
+    env: 'WORKERS',
+    group: 'Running',
+    schema: workers,
+    default: '1',
+    description:
+      'Processes that share the port; `auto` is one for each core. Embedded Postgres belongs to one process: more are refused, and `auto` is one. Limits and `DATABASE_POOL_SIZE` are per process.',
   },
   clockOffsetSeconds: {
     env: 'CLOCK_OFFSET_SECONDS',

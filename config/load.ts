@@ -42,6 +42,7 @@ export function loadConfig(
   faults.push(...ordered.flatMap(([lower, upper]) => faultOfOrder(lower, upper, values)))
   faults.push(...addressFaults(values, readFile))
 
+  faults.push(...faultsOfWorkers(values))
   if (faults.length > 0) throw new ConfigError(faults)
   return deepFreeze(values) as Config
 }
@@ -85,6 +86,16 @@ function faultOfOrder(
 ): string[] {
   if (typeof low !== 'number' || typeof high !== 'number' || low <= high) return []
   return [`${settings[lower].env}: expected at most ${settings[upper].env} (${high}), got ${low}`]
+}
+
+/** Embedded Postgres lives in one process. */
+function faultsOfWorkers(values: Partial<Record<ConfigKey, unknown>>): string[] {
+  const { workers } = values
+  const embedded = 'databaseUrl' in values && values.databaseUrl === undefined
+  if (!embedded || typeof workers !== 'number' || workers === 1) return []
+  return [
+    `WORKERS: expected 1 without DATABASE_URL, as embedded storage belongs to one process, got ${workers}`,
+  ]
 }
 
 function deepFreeze<T>(value: T): T {

@@ -17,6 +17,11 @@ export function integer(min: number, max: number) {
     .describe(`an integer from ${min} to ${max}`)
 }
 
+/** Output: a number, or `auto`. */
+export const workers = z
+  .union([z.literal('auto'), integer(1, 256)])
+  .describe('auto or an integer from 1 to 256')
+
 /** The members of a setting that is a number of seconds. */
 export const seconds = (min: number, max: number) =>
   ({ unit: 'seconds', schema: integer(min, max) }) as const

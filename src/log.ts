@@ -34,18 +34,21 @@ const userInfo = /\/\/[^\s/?#@]+@/g
  * same two checks: the names of members, and the look of values (JWTs, values of query strings, credentials).
  * A `code` survives only in an error, where it says what failed; elsewhere it is an authorization code.
  * @param destination standard output when absent
+ * @param worker which of several processes writes, on every line
  */
 export function createLog({
   level,
   destination,
+  worker,
 }: {
   level: LevelWithSilent
   destination?: DestinationStream
+  worker?: number | string
 }): Log {
   return pino(
     {
       level,
-      base: { service: 'keyturn' },
+      base: { service: 'keyturn', ...(worker === undefined ? {} : { worker }) },
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },

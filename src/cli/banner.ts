@@ -7,12 +7,14 @@ export interface Started {
   config: Config
   /** Where the data is, without credentials. */
   storage: string
+  /** Processes that answer. */
+  workers: number
   /** Only on the first start. */
   operator?: { email: string; oneTimePassword: string } | undefined
 }
 
 /** What is printed once the server answers: plain text for a person, not a log line. */
-export function banner({ version, config, storage, operator }: Started): string {
+export function banner({ version, config, storage, workers, operator }: Started): string {
   const { issuer } = config
   return [
     '',
@@ -22,6 +24,7 @@ export function banner({ version, config, storage, operator }: Started): string 
     `  Discovery    ${issuer}/.well-known/openid-configuration`,
     `  Data         ${storage}`,
     ...(config.redis ? [`  Short-lived  Redis at ${redisPlace(config.redis)}`] : []),
+    ...(workers > 1 ? [`  Workers      ${workers}`] : []),
     '  Stop it      Ctrl-C',
     '',
     'What next:',

@@ -5,6 +5,7 @@ import type { Io } from './command.ts'
 import { controlSocketOf } from './control-socket.ts'
 import { adoptClockOffset } from './process-clock.ts'
 import { version } from './version.ts'
+import { superviseWorkers, workerId, workersOf } from './workers.ts'
 
 /**
  * Runs the server until SIGTERM or SIGINT; a second one ends the process at once (exit code 1).
@@ -13,9 +14,14 @@ import { version } from './version.ts'
 export async function serve(io: Io): Promise<void> {
   const config = loadConfig(io.env)
   await adoptClockOffset(config)
-  const log = createLog({ level: config.logLevel })
+  const supervises = workerId === undefined && workersOf(config) > 1
+  const worker = supervises ? 'supervisor' : workerId
+  const log = createLog({ level: config.logLevel, ...(worker === undefined ? {} : { worker }) })
   endOnStrayErrors(log)
+  // A worker that could not start ends, although it can still be spoken to.
+  process.channel?.unref()
   const stop = stopSignal()
+  if (supervises) return superviseWorkers({ config, log }, stop)
 
   const [{ openCore }, { startServer }, { serveControl }] = await Promise.all([
     import('../core.ts'),
@@ -34,7 +40,11 @@ export async function serve(io: Io): Promise<void> {
     const socket = controlSocketOf(config)
     try {
       const control = socket === undefined ? undefined : await serveControl(core, socket)
-      io.out(banner({ version, config, storage: core.storage.description, operator }))
+      // The first worker speaks for all; a later one is a replacement, or joins what runs already.
+      if (workerId === undefined || workerId === 1) {
+        const workers = workersOf(config)
+        io.out(banner({ version, config, storage: core.storage.description, workers, operator }))
+      }
       log.info({ signal: await stop }, 'stopping')
       await control?.close()
     } finally {

@@ -7,7 +7,7 @@ const operator = { email: 'admin@localhost', oneTimePassword: 'aaaaa-bbbbb-ccccc
 describe('What serve prints at the start', () => {
   it('says where it is, where the data lives, how to stop it and what to do next', () => {
     const config = loadConfig({ PORT: '4000' })
-    const text = banner({ version: '1.2.3', config, storage: '/srv/data/postgres' })
+    const text = banner({ version: '1.2.3', config, workers: 1, storage: '/srv/data/postgres' })
     expect(text)
       .to.include('Keyturn 1.2.3')
       .and.include('http://localhost:4000\n')
@@ -31,7 +31,13 @@ describe('What serve prints at the start', () => {
 
   it('never shows the credentials of Redis', () => {
     const place = (redis: string) =>
-      banner({ version: '1', config: loadConfig({ REDIS_URL: redis }), storage: 'x', operator })
+      banner({
+        version: '1',
+        workers: 4,
+        config: loadConfig({ REDIS_URL: redis }),
+        storage: 'x',
+        operator,
+      })
     expect(place('redis://me:hunter2@cache:6379'))
       .to.include('cache:6379')
       .and.not.include('hunter2')

@@ -1,0 +1,101 @@
+import cluster, { type Worker } from 'node:cluster'
+import { availableParallelism } from 'node:os'
+import type { Config } from '../../config/config.ts'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+
+/** Which worker this process is; nothing in a process of its own. */
+export const workerId: number | undefined = cluster.worker?.id
+
+/** How many processes answer requests. Embedded storage belongs to one; `auto` knows that. */
+export function workersOf({ workers, databaseUrl }: Config): number {
+  if (workers !== 'auto') return workers
+  return databaseUrl === undefined ? 1 : availableParallelism()
+}
+
+/** A worker that lived so long was sound: the next one starts at once. Milliseconds, as below. */
+const sound = 10_000
+const longestPause = 10_000
+const shortestPause = 100
+/** Beyond the time for open requests: what closing storage may take. */
+const closing = 10_000
+
+/**
+ * Runs workers that share the listening socket until told to stop.
+ *
+ * | event                              | what follows                                                     |
+ * |------------------------------------|------------------------------------------------------------------|
+ * | start                              | one worker; the others when it listens, so that faults come once |
+ * | the first one ends before it listens | nothing more: the start has failed                             |
+ * | a worker ends, whatever its reason | another, after a pause that doubles while they die young         |
+ * | stop                               | SIGTERM to all; SIGKILL to those that overstay                   |
+ *
+ * Who sweeps and who rotates is decided in the database, as between nodes; this process only keeps the others alive.
+ * @param stop resolves when it is time
+ * @throws DomainError when the first worker did not start
+ */
+export async function superviseWorkers(
+  { config, log }: { config: Config; log: Log },
+  stop: Promise<NodeJS.Signals>,
+): Promise<void> {
+  const alive = new Set<Worker>()
+  const pauses = new Set<NodeJS.Timeout>()
+  const { promise: allEnded, resolve: lastEnded } = Promise.withResolvers<void>()
+  let stopping = false
+
+  /** @param young how many in a row died before they were sound */
+  function start(young: number): Worker {
+    const worker = cluster.fork()
+    const began = performance.now()
+    alive.add(worker)
+    worker.once('listening', () =>
+      log.info({ of: worker.id, pid: worker.process.pid }, 'worker listens'),
+    )
+    worker.once('exit', (code, signal) => {
+      alive.delete(worker)
+      if (stopping && alive.size === 0) lastEnded()
+      if (stopping || !started) return
+      const streak = performance.now() - began < sound ? young + 1 : 0
+      const pause = streak < 2 ? 0 : Math.min(shortestPause * 2 ** (streak - 2), longestPause)
+      log.warn({ of: worker.id, pid: worker.process.pid, code, signal, pause }, 'worker ended')
+      const timer = setTimeout(() => {
+        pauses.delete(timer)
+        start(streak)
+      }, pause)
+      pauses.add(timer)
+    })
+    return worker
+  }
+
+  let started = false
+  const first = start(0)
+  const signal = await Promise.race([listensOrEnds(first), stop])
+  if (signal === 'ended') {
+    throw new DomainError('internal', {
+      detail: 'no worker could be started; the first one says why above',
+    })
+  }
+  started = true
+  if (signal === 'listening') {
+    for (let more = workersOf(config) - 1; more > 0; more--) start(0)
+    log.info({ signal: await stop }, 'stopping')
+  }
+
+  stopping = true
+  for (const timer of pauses) clearTimeout(timer)
+  if (alive.size === 0) return
+  const signalAll = (name: NodeJS.Signals) => {
+    for (const worker of alive) worker.process.kill(name)
+  }
+  signalAll('SIGTERM')
+  const force = setTimeout(signalAll, config.shutdownTimeout * 1000 + closing, 'SIGKILL')
+  await allEnded
+  clearTimeout(force)
+}
+
+function listensOrEnds(worker: Worker): Promise<'listening' | 'ended'> {
+  return new Promise((resolve) => {
+    worker.once('listening', () => resolve('listening'))
+    worker.once('exit', () => resolve('ended'))
+  })
+}

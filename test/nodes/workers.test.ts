@@ -1,0 +1,196 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import { loadConfig } from '../../config/load.ts'
+import { type Core, openCore } from '../../src/core.ts'
+import { createLog } from '../../src/log.ts'
+import { startLoad, succeeded, summary } from '../outages/load.ts'
+import { freshStorage } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import { type NodeProcess, runCommand, startNode } from '../support/node-process.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import type { TwoNodes } from '../support/two-nodes.ts'
+
+interface Line {
+  msg: string
+  worker?: number | string
+  of?: number
+  pid?: number
+  pause?: number
+}
+
+const count = 3
+
+describe('WORKERS with embedded storage', () => {
+  it('is refused before anything starts; auto is one process', async () => {
+    const { code, stdout, stderr } = await runCommand(['serve'], { WORKERS: '2' })
+    expect(code).to.equal(1)
+    expect(stdout).to.equal('')
+    expect(stderr).to.equal(
+      'keyturn: WORKERS: expected 1 without DATABASE_URL, as embedded storage belongs to one process, got 2\n',
+    )
+    expect(loadConfig({ WORKERS: 'auto' }).workers).to.equal('auto')
+    expect(() => loadConfig({ WORKERS: '0' })).to.throw('expected auto or an integer from 1 to 256')
+    expect(() => loadConfig({ WORKERS: '4', DATABASE_URL: 'no' })).not.to.throw('WORKERS')
+  })
+})
+
+const suite = servicesFound() ? describe : describe.skip
+suite('workers that share a port, on one Postgres and one Redis', function () {
+  this.timeout(120_000)
+  let core: Core
+  let env: Record<string, string>
+  let node: NodeProcess
+  let nodes: TwoNodes
+
+  before(async () => {
+    const port = String(await freePort())
+    const issuer = `http://localhost:${port}`
+    env = { ...(await freshStorage('services')), PORT: port, ISSUER: issuer, LOG_LEVEL: 'info' }
+    core = await openCore(loadConfig(env), createLog({ level: 'silent' }), { schema: 'migrate' })
+    await furnish({ core })
+    node = await startNode({ env: { ...env, WORKERS: String(count) } })
+    await eventually('all workers listen', async () => living().size === count)
+    // Both names of the load are this one address, behind which the workers are.
+    nodes = {
+      issuer,
+      a: node,
+      b: node,
+      env,
+      core,
+      on: (_node, url) => new URL(url),
+      stop: async () => undefined,
+    }
+  })
+  after(async () => {
+    await node?.stop()
+    await core?.close()
+  })
+
+  const lines = (from = node): Line[] =>
+    from
+      .stdout()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Line)
+
+  /** The workers that listen and have not ended: id → process. */
+  function living(from = node): Map<number, number> {
+    const found = new Map<number, number>()
+    for (const { msg, of = 0, pid = 0 } of lines(from)) {
+      if (msg === 'worker listens') found.set(of, pid)
+      if (msg === 'worker ended') found.delete(of)
+    }
+    return found
+  }
+
+  /** Sends a signal to the worker that has listened longest, and waits until another took its place. */
+  async function replaceOne(signal: NodeJS.Signals): Promise<void> {
+    const [[id, pid] = [0, 0]] = living()
+    process.kill(pid, signal)
+    await eventually('another worker listens', async () => {
+      const now = living()
+      return !now.has(id) && now.size === count
+    })
+  }
+
+  it('say once what a person should know; every line of the log carries its worker', async () => {
+    await Promise.all(Array.from({ length: 30 }, () => fetch(`${node.url}/`)))
+    const out = node.stdout()
+    expect(out.match(/is ready\./g)).to.have.length(1)
+    expect(out.match(/First start: this is your operator account/g)).to.have.length(1)
+    expect(out).to.include(`Workers      ${count}`)
+    const workers = lines().map(({ worker }) => worker)
+    expect(workers).not.to.include(undefined)
+    const answered = new Set(lines().flatMap((line) => (line.msg === 'request' ? line.worker : [])))
+    expect(answered.size, 'all take part').to.equal(count)
+  })
+
+  it('can be told to stop one after the other without a failed request (R-15)', async () => {
+    const load = await startLoad(nodes)
+    for (let round = 0; round < 6; round++) {
+      await replaceOne('SIGTERM')
+      await pause(200)
+    }
+    await load.stop()
+    const failed = load.answers.filter((answer) => !succeeded(answer))
+    expect(load.answers.length, 'answers').to.be.above(500)
+    expect(failed.length, summary(failed)).to.equal(0)
+    await load.expectNothingLost()
+  })
+
+  it('are replaced when one is killed under load: what it had at hand breaks, nothing is lost (R-15)', async () => {
+    const load = await startLoad(nodes)
+    const intervals: number[][] = []
+    for (let round = 0; round < 3; round++) {
+      await pause(300)
+      const from = performance.now()
+      await replaceOne('SIGKILL')
+      intervals.push([from - 15_000, performance.now()])
+    }
+    await pause(300)
+    await load.stop()
+    const failed = load.answers.filter((answer) => !succeeded(answer))
+    for (const answer of failed) {
+      expect(answer.status, `only broken connections: ${summary(failed)}`).to.equal(0)
+    }
+    expect(failed.length, summary(failed)).to.be.below(3 * 22)
+    expect(load.answers.length).to.be.above(300)
+    await load.expectNothingLost()
+  })
+
+  it('that die young are started with a pause that doubles', () => {
+    const pauses = lines().flatMap((line) => (line.msg === 'worker ended' ? (line.pause ?? 0) : []))
+    expect(pauses[0]).to.equal(0)
+    for (const each of pauses) expect([0, 100, 200, 400, 800, 1600]).to.include(each)
+  })
+
+  it('end together on SIGTERM: what is in flight is answered, exit code 0, nobody is left (R-15)', async () => {
+    const answers: number[] = []
+    const load = Promise.all(
+      [1, 2, 3, 4].map(async () => {
+        for (;;) {
+          const answer = await fetch(`${node.url}/jwks`).catch(() => undefined)
+          if (!answer) break
+          await answer.text()
+          answers.push(answer.status)
+        }
+      }),
+    )
+    await eventually('load runs', async () => answers.length > 100)
+    const pids = [...living().values()]
+    const began = performance.now()
+    const exit = await node.stop('SIGTERM')
+    await load
+    expect(exit).to.deep.include({ code: 0, signal: null })
+    expect(performance.now() - began, 'milliseconds').to.be.below(10_000)
+    expect(new Set(answers)).to.deep.equal(new Set([200]))
+    expect(pids).to.have.length(count)
+    for (const pid of pids) expect(() => process.kill(pid, 0), String(pid)).to.throw('ESRCH')
+  })
+
+  it('do not outlive the process that supervises them', async () => {
+    const brief = await startNode({ env: { ...env, PORT: String(await freePort()), WORKERS: '2' } })
+    await eventually('both listen', async () => living(brief).size === 2)
+    const pids = [...living(brief).values()]
+    await brief.stop('SIGKILL')
+    await eventually('they are gone', async () =>
+      pids.every((pid) => {
+        try {
+          return !process.kill(pid, 0)
+        } catch {
+          return true
+        }
+      }),
+    )
+  })
+
+  it('do not start in circles: what keeps the first from starting is said once, exit code 1', async () => {
+    const away = { ...env, WORKERS: '3', DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none' }
+    const { code, stderr } = await runCommand(['serve'], away)
+    expect(code).to.equal(1)
+    expect(stderr.match(/Postgres cannot be reached/g)).to.have.length(1)
+    expect(stderr).to.include('no worker could be started')
+  })
+})

@@ -51,6 +51,7 @@ export interface IssuerSecrets {
   cookies: Buffer
   csrf: Buffer
   dpop: Buffer
+  encryption: Buffer
 }
 
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
@@ -128,7 +129,8 @@ export function createIssuer(
     context,
     keys: secrets.keys,
     cookieKeys: [secrets.cookies.toString('base64url')],
-    nonceSecret: secrets.dpop,
+    dpop: secrets.dpop,
+    encryption: secrets.encryption,
     structured,
     access,
     certificates,
@@ -186,7 +188,7 @@ export function createIssuer(
     allowedMethods(methods),
     healthRoutes(context),
     serveAssets(assets),
-    publishedKeys(secrets.keys),
+    publishedKeys(secrets.keys, secrets.encryption),
     signsWhileFresh(context),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),

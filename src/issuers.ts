@@ -38,8 +38,14 @@ export function createIssuers(
   const seen = new Map<string, number>()
 
   async function secretsOf(tenant: string): Promise<Omit<IssuerSecrets, 'keys'>> {
-    const get = (name: 'cookies' | 'csrf' | 'dpop') => sharedSecrets.get(tenant, name)
-    return { cookies: await get('cookies'), csrf: await get('csrf'), dpop: await get('dpop') }
+    const get = (name: 'cookies' | 'csrf' | 'dpop' | 'encryption') =>
+      sharedSecrets.get(tenant, name)
+    return {
+      cookies: await get('cookies'),
+      csrf: await get('csrf'),
+      dpop: await get('dpop'),
+      encryption: await get('encryption'),
+    }
   }
 
   async function exists(tenant: string): Promise<boolean> {

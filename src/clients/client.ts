@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { signingAlgs } from '../signing/signing-key.ts'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
-import { assertionAlgs, clientJwks } from './client-jwks.ts'
+import { joseMembers } from './client-jose.ts'
 import { redirectUriFault, webUriFault } from './redirect-uri.ts'
 
 const text = z.string().min(1).max(200)
@@ -82,11 +81,8 @@ export const clientMetadata = z
       .default(['authorization_code']),
     response_types: z.array(z.literal('code')).optional(),
     token_endpoint_auth_method: z.enum(authMethods).default('client_secret_basic'),
-    token_endpoint_auth_signing_alg: z.enum(assertionAlgs).optional(),
-    client_assertion_audience: z.enum(['issuer', 'token_endpoint']).default('issuer'),
-    jwks: clientJwks.optional(),
+    ...joseMembers,
     ...certificateSubject,
-    id_token_signed_response_alg: z.enum(signingAlgs).default('RS256'),
     scope: scope.optional(),
     default_max_age: z.int().nonnegative().optional(),
     require_auth_time: z.boolean().optional(),

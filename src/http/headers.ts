@@ -3,7 +3,7 @@ import type { Middleware } from 'koa'
 /**
  * What every answer says, errors included (ASVS 3.4, 14.3.2; P-014).
  *
- * `script-src` lets in the one script that the engine's form_post answer needs: the engine adds its hash.
+ * `script-src` lets in files of ours alone: the one that sends the form of a form_post answer.
  * There is no `form-action`: browsers apply it to the whole chain of redirects that follows a form, and the last of
  * them belongs to the client (K-24). There is no Cross-Origin-Opener-Policy: clients sign people in from pop-ups.
  */

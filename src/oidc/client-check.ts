@@ -1,6 +1,7 @@
 import Provider, { type Adapter } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
+import type { SigningAlg } from '../signing/signing-key.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { accountClientId } from './account-client.ts'
 import { engineMetadata } from './adapters/client.ts'
@@ -13,7 +14,7 @@ import { mtlsFault, noCertificates } from './mtls.ts'
  * Makes sure that there are keys for the algorithms that the client names.
  * @throws DomainError `client_invalid` with what the engine said
  */
-export function createClientCheck({ signing, clock, config, fetch }: Capabilities) {
+export function createClientCheck({ signing, clock, config, fetch, sharedSecrets }: Capabilities) {
   return async (tenant: string, metadata: ClientMetadata): Promise<void> => {
     const fault =
       metadata.client_id === accountClientId
@@ -24,10 +25,11 @@ export function createClientCheck({ signing, clock, config, fetch }: Capabilitie
         detail: { client_id: metadata.client_id, faults: [fault] },
       })
     }
-    await signing.ensure(tenant, [metadata.id_token_signed_response_alg])
+    await signing.ensure(tenant, algsOf(metadata))
     const keys = await signing.open(tenant)
+    const encryption = await sharedSecrets.get(tenant, 'encryption')
     const provider = new Provider(issuerOf(config.issuer, tenant), {
-      ...clientRules({ config, clock, fetch }, keys, noCertificates),
+      ...clientRules({ config, clock, fetch }, keys, noCertificates, { encryption }),
       adapter: () => ({}) as Adapter,
     })
     await provider.Client.validate(engineMetadata(metadata) as never).catch((cause: Error) => {
@@ -38,4 +40,13 @@ export function createClientCheck({ signing, clock, config, fetch }: Capabilitie
       })
     })
   }
+}
+
+/** The algorithms that answers to a client are signed with. */
+function algsOf(metadata: ClientMetadata): SigningAlg[] {
+  return [
+    metadata.id_token_signed_response_alg,
+    metadata.userinfo_signed_response_alg,
+    metadata.authorization_signed_response_alg,
+  ].filter((alg) => alg !== undefined)
 }

@@ -1,16 +1,27 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import { assertionAlgs } from '../clients/client-jwks.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import { ownMembers } from './adapters/client.ts'
+import { enabledAlgorithms } from './algorithms.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
 import { type DevicePages, deviceFlow } from './device-decision.ts'
+import { encryptionKey } from './encryption-key.ts'
 import { engineKeys } from './engine-keys.ts'
 import { type ClientCertificates, mtls, usableAuthMethods } from './mtls.ts'
+import { requestObjectRules } from './request-object.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
 
+/** Secrets of 32 bytes, alike on every node. */
+export interface EngineSecrets {
+  /** Makes the nonces of DPoP proofs (RFC 9449 §8). */
+  dpop: Buffer
+  /** Makes the key that request objects are encrypted to. */
+  encryption: Buffer
+}
+
 interface FeatureParts {
+  context: IssuerContext
   access: ResourceAccess
   /** The path of the issuer, without a trailing slash. */
   basePath: string
@@ -26,10 +37,11 @@ export interface FeaturePages extends DevicePages {
 /** Everything optional that the engine can do, as far as this server does it. */
 export function features(
   rules: ReturnType<typeof clientRules>,
-  { access, basePath, pages }: FeatureParts,
+  { context, access, basePath, pages }: FeatureParts,
 ): NonNullable<Configuration['features']> {
   return {
     ...rules.features,
+    requestObjects: { enabled: true, assertJwtClaimsAndHeader: requestObjectRules(context.clock) },
     introspection: {
       enabled: true,
       allowedPolicy: (_ctx, client, token) => access.mayIntrospect(client.clientId, token),
@@ -59,21 +71,26 @@ export function clientRules(
   { config, clock, fetch }: Pick<IssuerContext, 'config' | 'clock' | 'fetch'>,
   keys: KeySet,
   certificates: ClientCertificates,
-  nonceSecret?: Buffer,
+  secrets: Partial<EngineSecrets> & Pick<EngineSecrets, 'encryption'>,
 ) {
   return {
     fetch: fetch as NonNullable<Configuration['fetch']>,
-    jwks: engineKeys(keys),
+    jwks: { keys: [...engineKeys(keys), encryptionKey(secrets.encryption)] },
     responseTypes: ['code'],
     clientAuthMethods: usableAuthMethods(config),
-    enabledJWA: { clientAuthSigningAlgValues: [...assertionAlgs] },
+    enabledJWA: enabledAlgorithms,
     subjectTypes: ['public'],
     scopes: ['openid', 'offline_access'],
     extraClientMetadata: { properties: [...ownMembers] },
     features: {
       devInteractions: { enabled: false },
       pushedAuthorizationRequests: { enabled: true },
-      dPoP: { enabled: true, ...(nonceSecret ? { nonceSecret } : {}) },
+      // Only by value, or pushed: a request_uri is never fetched (P-024).
+      requestObjects: { enabled: true },
+      jwtResponseModes: { enabled: true },
+      jwtUserinfo: { enabled: true },
+      encryption: { enabled: true },
+      dPoP: { enabled: true, ...(secrets.dpop ? { nonceSecret: secrets.dpop } : {}) },
       clientCredentials: { enabled: true },
       // What the device says of itself is not kept: it would prove nothing to a person.
       deviceFlow: {

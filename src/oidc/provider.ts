@@ -12,7 +12,7 @@ import { clientAssertionRules } from './client-assertion.ts'
 import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
 import { newDeviceCode, pollInterval } from './device-codes.ts'
-import { clientRules, type FeaturePages, features } from './features.ts'
+import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
 import { lifetimes } from './lifetimes.ts'
 import { type ClientCertificates, endpointAliases } from './mtls.ts'
@@ -21,12 +21,10 @@ import { routes } from './routes.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
 
-export interface ProviderParts {
+export interface ProviderParts extends EngineSecrets {
   context: IssuerContext
   keys: KeySet
   cookieKeys: string[]
-  /** 32 bytes; makes the nonces of DPoP proofs, alike on every node (RFC 9449 §8). */
-  nonceSecret: Buffer
   structured: StructuredTokens
   access: ResourceAccess
   certificates: ClientCertificates
@@ -77,7 +75,7 @@ function configuration(parts: ProviderParts): Configuration {
   const isHttps = protocol === 'https:'
   const cookie = { httpOnly: true, sameSite: 'lax', signed: true, secure: isHttps } as const
 
-  const rules = clientRules(context, keys, certificates, parts.nonceSecret)
+  const rules = clientRules(context, keys, certificates, parts)
   return {
     ...rules,
     adapter: createAdapter(context, structured, access),
@@ -109,7 +107,7 @@ function configuration(parts: ProviderParts): Configuration {
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
     },
-    features: features(rules, { access, basePath, pages }),
+    features: features(rules, { context, access, basePath, pages }),
     interactions: {
       policy: interactionPolicy.base(),
       url: (_ctx, interaction) => `${basePath}/interaction/${interaction.uid}`,

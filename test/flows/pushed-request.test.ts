@@ -103,7 +103,7 @@ onEachStorage('pushed authorization requests', (kind) => {
     expectRefusal(await push({ client_id: 'nobody' }), 401, 'invalid_client')
     const request_uri = await pushed(web)
     expectRefusal(await push(web, { request_uri }), 400, 'request_uri_not_supported')
-    expectRefusal(await push(web, { request: 'a.b.c' }), 400, 'request_not_supported')
+    expectRefusal(await push(web, { request: 'a.b.c' }), 400, 'invalid_request_object')
     const url = new URL(`${server.issuer}/par`)
     for (const method of ['GET', 'PUT', 'DELETE']) {
       expectRefusal(await exchange({ method, url, headers: {} }), 405, 'invalid_request')

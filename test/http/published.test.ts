@@ -40,7 +40,9 @@ onEachStorage('the key set and discovery', (kind) => {
       Object.assign(ctx, { mountPath: pathname === '/' ? '' : pathname })
       return next()
     })
-    engine.use(publishedKeys(await server.core.signing.current(tenant)))
+    const { sharedSecrets, signing } = server.core
+    const secret = await sharedSecrets.get(tenant, 'encryption')
+    engine.use(publishedKeys(await signing.current(tenant), secret))
     const handle = engine.callback()
     const listener = createServer((request, response) => void handle(request, response))
     await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))

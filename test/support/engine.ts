@@ -39,7 +39,7 @@ export async function startEngine(core: Core, tenant = defaultTenant): Promise<T
     // The engine asks for the client first: the one moment in which a test can be inside of a request.
     adapter: () => ({ find: async (id: string) => works.get(id)?.() }) as never,
     cookies: { keys: ['of no matter'] },
-    jwks: engineKeys(keys),
+    jwks: { keys: engineKeys(keys) },
     features: { devInteractions: { enabled: false } },
   })
   provider.use(tokenTransaction(context))

@@ -26,15 +26,18 @@ export type PageContent = {
   fault?: boolean
   /** `wide` for pages that are read rather than filled in. */
   width?: 'narrow' | 'wide'
+  /** Only for a page that does by itself what its button does, too. */
+  script?: 'submit.js'
 }
 
 /**
- * The whole document around a page. It has no script and no inline style, so that
- * `default-src 'none'; style-src 'self'; img-src 'self'` is enough for it.
+ * The whole document around a page. It has no inline script and no inline style, so that
+ * `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'` is enough for it.
  */
 export function page(context: PageContext, content: PageContent): string {
   const { messages, basePath, theme } = context
   const title = content.fault ? messages.layout.faultTitle(content.title) : content.title
+  const { script } = content
   const logo = theme.logoUrl ?? `${basePath}/assets/keyturn.svg?v=${assetVersion('keyturn.svg')}`
   return html`<!doctype html>
 <html lang="${messages.locale}">
@@ -46,7 +49,10 @@ export function page(context: PageContext, content: PageContent): string {
 <meta name="robots" content="noindex">
 <link rel="icon" href="${logo}">
 <link rel="stylesheet" href="${basePath}/assets/keyturn.css?v=${assetVersion('keyturn.css')}">
-${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}</head>
+${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}${
+  script &&
+  html`<script src="${basePath}/assets/${script}?v=${assetVersion(script)}" defer></script>\n`
+}</head>
 <body class="kt-page kt-${content.width ?? 'narrow'}">
 <header class="kt-header">
 <img class="kt-logo" src="${logo}" alt="" height="32">

@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { signingAlgs } from '../signing/signing-key.ts'
+
+/** Algorithms of what clients sign with a key of their own; never `none`. */
+export const clientSigningAlgs = ['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519'] as const
+/** Those of client assertions (RFC 7523); HS256 with the secret, for `client_secret_jwt` alone. */
+export const assertionAlgs = [...clientSigningAlgs, 'HS256'] as const
+/** How answers may be encrypted to a key of the client (RFC 7518 §4, §5). */
+export const encryptionAlgs = ['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256'] as const
+export const encryptionEncs = ['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512'] as const
+
+const shortestModulus = 2048
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
+
+/**
+ * What is wrong with a key that a client publishes (RFC 7517), or undefined. Keys of a kind that is not used here are
+ * let pass: a client may have them for others.
+ */
+function publicKeyFault(jwk: Record<string, unknown>): string | undefined {
+  const secret = privateMembers.find((member) => member in jwk)
+  if (secret !== undefined) return `must be a public key, it has the private member "${secret}"`
+  if (jwk['kty'] === 'oct') return 'must not be symmetric'
+  if (jwk['kty'] !== 'RSA') return undefined
+  const { n } = jwk
+  const bits = typeof n === 'string' ? Buffer.from(n, 'base64url').length * 8 : 0
+  return bits < shortestModulus
+    ? `must have a modulus of at least ${shortestModulus} bits, it has ${bits}`
+    : undefined
+}
+
+const jwk = z.looseObject({ kty: z.string().min(1) }).superRefine((key, context) => {
+  const message = publicKeyFault(key)
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
+const signedBy = z.enum(clientSigningAlgs).optional()
+const signedWith = z.enum(signingAlgs).optional()
+const encryptedBy = z.enum(encryptionAlgs).optional()
+const encryptedWith = z.enum(encryptionEncs).optional()
+
+/**
+ * Members of a client about its keys, and about what is signed and encrypted between it and this server (RFC 7591 §2,
+ * OpenID Connect Registration §2, RFC 9101 §10.5, JARM §3, RFC 9701 §6).
+ */
+export const joseMembers = {
+  jwks: z.strictObject({ keys: z.array(jwk).min(1).max(20) }).optional(),
+  token_endpoint_auth_signing_alg: z.enum(assertionAlgs).optional(),
+  client_assertion_audience: z.enum(['issuer', 'token_endpoint']).default('issuer'),
+  request_object_signing_alg: signedBy,
+  require_signed_request_object: z.boolean().default(false),
+  id_token_signed_response_alg: z.enum(signingAlgs).default('RS256'),
+  id_token_encrypted_response_alg: encryptedBy,
+  id_token_encrypted_response_enc: encryptedWith,
+  userinfo_signed_response_alg: signedWith,
+  userinfo_encrypted_response_alg: encryptedBy,
+  userinfo_encrypted_response_enc: encryptedWith,
+  authorization_signed_response_alg: signedWith,
+  authorization_encrypted_response_alg: encryptedBy,
+  authorization_encrypted_response_enc: encryptedWith,
+}

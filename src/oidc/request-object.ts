@@ -1,0 +1,41 @@
+import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Clock } from '../clock.ts'
+
+/** Seconds that a request object may live. */
+const longestLife = 3600
+/** Seconds that the clock of a client may be ahead. */
+const mostAhead = 60
+/** RFC 9101 §10.8 and what clients send that do not know of it; never the type of another kind of JWT. */
+const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
+
+/**
+ * What a request object must say (RFC 9101), beyond what the engine checks: signature, algorithm, `iss` is the client,
+ * `aud` this issuer, `nbf` and `exp`. What was pushed by us has been checked.
+ *
+ * | claim | rule                                                                    |
+ * |-------|-------------------------------------------------------------------------|
+ * | `typ` | absent, `JWT` or `oauth-authz-req+jwt`                                  |
+ * | `exp` | required, at most an hour ahead                                         |
+ * | `iat` | at most a minute ahead                                                  |
+ * | `sub` | absent: it could be presented as a client assertion (RFC 9101 §10.8)    |
+ */
+export function requestObjectRules(clock: Clock) {
+  return async (
+    ctx: KoaContextWithOIDC,
+    { exp, iat, sub }: Record<string, unknown>,
+    { typ }: Record<string, unknown>,
+    client: EngineClient,
+  ): Promise<void> => {
+    if (ctx.oidc.entities.PushedAuthorizationRequest) return
+    const now = clock.seconds()
+    const faults = [
+      !types.has(typ as string | undefined) && 'typ must be oauth-authz-req+jwt',
+      typeof exp !== 'number' && 'exp is required',
+      (exp as number) > now + longestLife + mostAhead && `exp is over ${longestLife} seconds ahead`,
+      iat !== undefined && (iat as number) > now + mostAhead && 'iat is in the future',
+      sub === client.clientId && 'sub must not be the client_id',
+    ]
+    const fault = faults.find((found) => found !== false)
+    if (fault !== undefined) throw new errors.InvalidRequestObject(`Request Object: ${fault}`)
+  }
+}

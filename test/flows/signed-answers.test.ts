@@ -1,0 +1,142 @@
+import { expect } from 'chai'
+import { decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose'
+import {
+  type ClientMetadata,
+  enableDecryptingResponses,
+  enableNonRepudiationChecks,
+  useJwtResponseMode,
+} from 'openid-client'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, callback, furnish, web } from '../support/fixtures.ts'
+import { userinfo } from '../support/protocol.ts'
+import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
+
+onEachStorage('signed and encrypted answers', (kind) => {
+  let server: TestServer
+  const credentials = { username: alice.email, password: alice.password }
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  async function partyOf(members: Record<string, unknown>): Promise<RelyingParty> {
+    await server.core.clients.declare(defaultTenant, { ...web, ...members })
+    return createRelyingParty({
+      issuer: server.issuer,
+      clientId: String(members['client_id']),
+      clientSecret: web.client_secret,
+      redirectUri: callback,
+      metadata: members as Partial<ClientMetadata>,
+    })
+  }
+
+  it('of the authorization endpoint come as one JWT that the client verifies (JARM, P-011)', async () => {
+    for (const alg of ['ES256', 'PS256', 'RS256', 'EdDSA']) {
+      const party = await partyOf({
+        client_id: `jarm-${alg}`,
+        authorization_signed_response_alg: alg,
+      })
+      useJwtResponseMode(party.config)
+      for (const response_mode of ['jwt', 'query.jwt']) {
+        const request = await party.authorize({ response_mode })
+        const returned = await createUserAgent().walk(request.url, credentials)
+        expect([...returned.searchParams.keys()]).to.deep.equal(['response'])
+        expect((await party.finish(request, returned)).access_token).to.be.a('string')
+      }
+    }
+  })
+
+  it('reach the client in the fragment and by a form as well, errors too', async () => {
+    const party = await partyOf({ client_id: 'jarm' })
+    const claimsIn = (jwt: string) =>
+      JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as object
+    for (const [fields, expected] of [
+      [{}, 'code'],
+      [{ prompt: 'none login' }, 'error'],
+    ] as const) {
+      const fragment = await party.authorize({ response_mode: 'fragment.jwt', ...fields })
+      const agent = createUserAgent()
+      const { hash } =
+        expected === 'code'
+          ? await agent.walk(fragment.url, credentials)
+          : ((await agent.get(fragment.url)).location as URL)
+      const answer = claimsIn(new URLSearchParams(hash.slice(1)).get('response') ?? '')
+      expect(answer).to.include.keys(expected, 'iss', 'aud', 'exp', 'state')
+      expect(answer).to.include({ iss: server.issuer, aud: 'jarm', state: fragment.state })
+
+      const form = await party.authorize({ response_mode: 'form_post.jwt', ...fields })
+      if (expected === 'code') await agent.walk((await party.authorize()).url, credentials)
+      const page = await agent.get(form.url)
+      const field = page.root.querySelector('form input[name=response]')
+      expect(claimsIn(field?.getAttribute('value') ?? '')).to.include.keys(expected, 'iss')
+      expect(page.root.querySelectorAll('form input')).to.have.length(1)
+    }
+  })
+
+  it('are encrypted to the key of the client: authorization, ID token, userinfo', async () => {
+    for (const [alg, enc] of [
+      ['ECDH-ES', 'A256GCM'],
+      ['ECDH-ES+A256KW', 'A128CBC-HS256'],
+      ['RSA-OAEP-256', 'A128GCM'],
+    ] as const) {
+      const pair: KeyPair = await generateKeyPair(alg, { extractable: true })
+      const jwk = { ...(await exportJWK(pair.publicKey)), kid: alg, use: 'enc', alg }
+      const both = { encrypted_response_alg: alg, encrypted_response_enc: enc }
+      const about = (what: string) =>
+        Object.fromEntries(Object.entries(both).map(([name, value]) => [`${what}_${name}`, value]))
+      const party = await partyOf({
+        client_id: `encrypted-${alg}`,
+        jwks: { keys: [jwk] },
+        authorization_signed_response_alg: 'ES256',
+        id_token_signed_response_alg: 'ES256',
+        userinfo_signed_response_alg: 'ES256',
+        ...about('authorization'),
+        ...about('id_token'),
+        ...about('userinfo'),
+      })
+      useJwtResponseMode(party.config)
+      enableNonRepudiationChecks(party.config)
+      enableDecryptingResponses(party.config, [enc], { key: pair.privateKey, alg, kid: alg })
+      const request = await party.authorize({ response_mode: 'jwt', scope: 'openid email' })
+      const returned = await createUserAgent().walk(request.url, credentials)
+      expect(returned.searchParams.get('response')?.split('.')).to.have.length(5)
+      const tokens = await party.finish(request, returned)
+      expect(decodeProtectedHeader(tokens.id_token ?? '')).to.include({ alg, enc, kid: alg })
+      const { sub } = tokens.claims() as { sub: string }
+      const page = await userinfo(server, tokens.access_token)
+      expect(page.headers.get('content-type')).to.match(/^application\/jwt/)
+      expect(page.body.split('.')).to.have.length(5)
+      expect((await party.userinfo(tokens.access_token, sub)).email).to.equal(alice.email)
+      const next = await party.refresh(tokens.refresh_token as string)
+      expect(next.claims()?.sub).to.equal(sub)
+    }
+  })
+
+  it('of userinfo are signed where the client wants it (P-065)', async () => {
+    const party = await partyOf({ client_id: 'signed', userinfo_signed_response_alg: 'ES256' })
+    enableNonRepudiationChecks(party.config)
+    const request = await party.authorize({ scope: 'openid email' })
+    const tokens = await party.finish(
+      request,
+      await createUserAgent().walk(request.url, credentials),
+    )
+    const { sub } = tokens.claims() as { sub: string }
+    expect((await party.userinfo(tokens.access_token, sub)).email).to.equal(alice.email)
+  })
+
+  it('need a key of the client to be encrypted to', async () => {
+    const refused = await partyOf({
+      client_id: 'keyless',
+      id_token_encrypted_response_alg: 'RSA-OAEP-256',
+    }).then(
+      () => undefined,
+      (error: { detail: { faults: string[] } }) => error.detail.faults.join(),
+    )
+    expect(refused).to.contain('jwks')
+  })
+})

@@ -1,9 +1,11 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
+import { Agent, get } from 'node:https'
+import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Identity, selfSigned } from '../support/certificates.ts'
+import { createAuthority, type Identity, selfSigned } from '../support/certificates.ts'
 import { startChild } from '../support/child.ts'
 import { api, furnish, furnishOpaque, opaque, ordersApi, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -227,6 +229,27 @@ onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     )
   })
 
+  it('a resumed connection has the certificate of the first', async () => {
+    const { access_token } = await obtain(app)
+    const agent = new Agent({ ...own, maxCachedSessions: 1 })
+    const reused: boolean[] = []
+    for (let i = 0; i < 2; i++) {
+      const { promise, resolve, reject } = Promise.withResolvers<number>()
+      const request = get(`${server.core.config.mtlsOrigin}/userinfo`, {
+        agent,
+        headers: { authorization: `Bearer ${access_token}` },
+      })
+      request.once('error', reject)
+      request.once('response', (response) => {
+        reused.push((response.socket as TLSSocket).isSessionReused())
+        response.resume().once('end', () => resolve(response.statusCode ?? 0))
+      })
+      expect(await promise).to.equal(200)
+    }
+    agent.destroy()
+    expect(reused).to.deep.equal([false, true])
+  })
+
   it('introspection shows the certificate of both forms of token (RFC 8705 §3.2)', async () => {
     const cnf = { 'x5t#S256': thumbprintOf(own) }
     for (const [resource, scope] of [
@@ -285,6 +308,7 @@ onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     it('refuses all others', async () => {
       const { authority } = server
       const name = 'O=Example, CN=robot'
+      const impostor = await createAuthority(authority.subject)
       const [day, serverUsage] = [24 * 3600, '1.3.6.1.5.5.7.3.1']
       for (const [what, identity] of [
         ['nobody', undefined],
@@ -293,6 +317,7 @@ onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
         ['the name backwards', await authority.issue('CN=robot, O=Example')],
         ['more than the name', await authority.issue('O=Example, CN=robot, OU=x')],
         ['its own authority', await selfSigned(name)],
+        ['an authority of the same name', await impostor.issue(name)],
         ['one for servers', await authority.issue(name, { usages: [serverUsage] })],
         ['one that is over', await authority.issue(name, { startsIn: -2 * day, expiresIn: -60 })],
         ['one that is to come', await authority.issue(name, { startsIn: 60, expiresIn: day })],

@@ -1,9 +1,11 @@
+import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { createEdge } from '../../src/http/edge.ts'
+import { certificateOf, createEdge } from '../../src/http/edge.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { selfSigned } from '../support/certificates.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl } from '../support/protocol.ts'
@@ -157,6 +159,37 @@ describe('http/edge: who called', () => {
       expect(call(peer, forwarded, proxies)).to.equal(caller)
     })
   }
+
+  it('answers who shows a certificate as MTLS_ORIGIN, and nobody else (P-055)', async () => {
+    const { cert } = await selfSigned('CN=app')
+    const der = `:${new X509Certificate(cert).raw.toString('base64')}:`
+    const edge = edgeOf({
+      trustProxy: ['10.0.0.0/8'],
+      mtlsOrigin: 'https://mtls.example.com:8443',
+      mtlsCertificateHeader: 'client-cert',
+    })
+    for (const [peer, header, mutual, host] of [
+      ['10.0.0.1', der, false, 'mtls.example.com:8443'],
+      ['10.0.0.1', ':x:', false, 'auth.example.com'],
+      ['10.0.0.1', undefined, false, 'auth.example.com'],
+      ['203.0.113.1', der, false, 'auth.example.com'],
+      ['203.0.113.1', der, true, 'mtls.example.com:8443'],
+    ] as const) {
+      const request = {
+        url: '/token',
+        headers: { host: 'x', ...(header ? { 'client-cert': header } : {}) } as Record<
+          string,
+          string
+        >,
+        socket: { remoteAddress: peer },
+      } as unknown as IncomingMessage
+      edge.enter(request, mutual)
+      expect(request.headers.host, `${peer} ${header}`).to.equal(host)
+      expect(request.headers).not.to.have.property('client-cert')
+      expect(certificateOf(request) !== undefined).to.equal(peer === '10.0.0.1' && header === der)
+    }
+    expect(warnings).to.have.length(1)
+  })
 
   it('reads the origin form out of the absolute form', () => {
     const edge = edgeOf({})

@@ -21,6 +21,7 @@ export interface Identity {
 
 /** Who signs certificates. */
 export interface Authority extends Identity {
+  readonly subject: string
   /** Issues a certificate. @param subject as in `CN=web, O=Example` */
   issue(subject: string, options?: Issue): Promise<Identity>
 }
@@ -76,12 +77,12 @@ export async function selfSigned(subject: string, options: Issue = {}): Promise<
   return (await make(subject, options)).identity
 }
 
-/** Each has a name of its own: who trusts several tells them apart by it. */
-export async function createAuthority(): Promise<Authority> {
-  const subject = `CN=Test CA ${serials++}`
+/** Each has a name of its own, unless told otherwise: who trusts several tells them apart by it. */
+export async function createAuthority(subject = `CN=Test CA ${serials++}`): Promise<Authority> {
   const { identity, privateKey } = await make(subject, { isAuthority: true })
   return {
     ...identity,
+    subject,
     issue: async (name, options = {}) =>
       (await make(name, options, { subject, privateKey })).identity,
   }

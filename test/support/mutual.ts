@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { CustomFetch } from 'openid-client'
 import { boot, type StorageKind, type TestServer } from './boot.ts'
 import {
   type Authority,
@@ -10,6 +11,7 @@ import {
 } from './certificates.ts'
 import { temporaryFolder } from './child.ts'
 import { freePort } from './free-port.ts'
+import { exchange } from './http-exchange.ts'
 
 /** A server with TLS that asks for certificates at a port of its own. */
 export interface MutualServer extends TestServer {
@@ -40,5 +42,14 @@ export async function bootMutual(
     ...server,
     authority,
     showing: (identity) => ({ ...server, issuer: mtlsOrigin, identity }),
+  }
+}
+
+/** `fetch` as openid-client needs it, by somebody who shows a certificate where it is asked for. */
+export function fetchShowing(identity: Identity): CustomFetch {
+  return async (url, { method, headers, body }) => {
+    const form = body instanceof URLSearchParams ? { body: body.toString() } : {}
+    const page = await exchange({ method, url: new URL(url), headers, identity, ...form })
+    return new Response(page.body, { status: page.status, headers: page.headers })
   }
 }

@@ -214,6 +214,7 @@ async function compose(
       families,
       grants,
       denials,
+      audit,
     }),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),

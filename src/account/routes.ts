@@ -100,7 +100,9 @@ export function accountRoutes(parts: AccountParts): Middleware {
     const found = await session.find(ctx)
     if (found) {
       csrf.check(ctx, found.uid, form['csrf'])
-      if (everywhere) await revocations.logOutEverywhere(found.account)
+      const userAgent = ctx.get('user-agent').slice(0, 256)
+      const owner = { by: 'owner' as const, ip: ctx.ip, userAgent: userAgent || undefined }
+      if (everywhere) await revocations.logOutEverywhere(found.account, owner)
       await session.signOut(ctx)
       ctx.set('Clear-Site-Data', '"cache"')
     }

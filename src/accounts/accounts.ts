@@ -36,7 +36,7 @@ export interface Accounts {
   /** A new one-time password; the old one is void at once. */
   resetPassword(account: Account): Promise<string>
   /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
-  voidSignIns(account: Account): Promise<void>
+  voidSignIns(tenant: string, id: string): Promise<void>
   /**
    * Whether a sign-in still counts; within a transaction it does until that ends.
    * @param verifiedAt when its password was checked, in milliseconds
@@ -169,7 +169,7 @@ export function createAccounts({
       await store.setPassword(account.tenant, account.id, stored)
       return password
     },
-    voidSignIns: ({ tenant, id }) => store.voidSignIns(tenant, id),
+    voidSignIns: store.voidSignIns,
     holdSignIn: store.holdSignIn,
     setDisabled: async (account, disabled) =>
       (await store.setDisabled(account.tenant, account.id, disabled)) > 0,

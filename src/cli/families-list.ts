@@ -3,6 +3,7 @@ import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { type FamilyOutput, familyOutput } from './family-output.ts'
+import { emailsById } from './owners.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject({
@@ -30,14 +31,9 @@ export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutp
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
     const found = await core.families.list(tenant, { accountId: owner?.id, clientId, live: !all })
-    const addresses = new Map(
-      (await core.accounts.list(tenant)).map(({ id, email }) => [id, email]),
-    )
-    return {
-      families: found.map((family) =>
-        familyOutput(family, addresses.get(family.accountId) ?? family.accountId, core.clock.now()),
-      ),
-    }
+    const emails = await emailsById(core, tenant)
+    const now = core.clock.now()
+    return { families: found.map((family) => familyOutput(family, emails(family.accountId), now)) }
   },
   render: ({ families }) =>
     families.length === 0

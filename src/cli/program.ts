@@ -1,6 +1,7 @@
 import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander'
 import { type Arguments, type Io, UsageError } from './command.ts'
-import type { CommandName } from './commands.ts'
+import { leaf, type Name, ofTenant, type Start } from './describe.ts'
+import { describeAccess } from './describe-access.ts'
 import { version } from './version.ts'
 
 /**
@@ -20,9 +21,6 @@ export async function runCli(argv: string[], io: Io): Promise<number> {
     return fail(error, io)
   }
 }
-
-type Name = CommandName | 'serve' | 'doctor'
-type Start = (name: Name, args: Arguments) => Promise<void>
 
 async function start(name: Name, args: Arguments, io: Io): Promise<number> {
   if (name === 'serve') {
@@ -74,7 +72,8 @@ function describeProgram(io: Io, run: Start): Program {
   )
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeClients(program.command('clients').description('relying parties'), run)
-  describeFamilies(program.command('families').description('refresh-token families'), run)
+  describeAccess(program, run)
+  describeTenants(program.command('tenants').description('issuers of their own'), run)
   describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')
   ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))
@@ -116,6 +115,14 @@ function describeAccounts(accounts: Program, run: Start): void {
   ).argument(...identifier)
 }
 
+function describeTenants(tenants: Program, run: Start): void {
+  leaf(tenants, 'list', 'tenants list', 'list the tenants', run)
+  leaf(tenants, 'disable', 'tenants disable', 'stop to answer for an issuer', run).argument('<id>')
+  leaf(tenants, 'enable', 'tenants enable', 'answer for a disabled issuer again', run).argument(
+    '<id>',
+  )
+}
+
 function describeClients(clients: Program, run: Start): void {
   ofTenant(leaf(clients, 'create', 'clients create', 'create a client', run))
     .argument('[file]', 'YAML or JSON with the members of RFC 7591; - is standard input')
@@ -142,19 +149,6 @@ function describeClients(clients: Program, run: Start): void {
   }
 }
 
-function describeFamilies(families: Program, run: Start): void {
-  ofTenant(leaf(families, 'list', 'families list', 'list the families that live', run))
-    .option('--account <identifier>', 'of one account')
-    .option('--client <client_id>', 'of one client')
-    .option('--all', 'those that have ended, too')
-  ofTenant(
-    leaf(families, 'show', 'families show', 'print the time line of a family', run),
-  ).argument('<id>')
-  ofTenant(
-    leaf(families, 'revoke', 'families revoke', 'end a family and its access tokens', run),
-  ).argument('<id>')
-}
-
 function describeLogouts(logouts: Program, run: Start): void {
   ofTenant(leaf(logouts, 'list', 'logouts list', 'list which clients were told', run))
     .option('--account <identifier>', 'of one account')
@@ -162,22 +156,6 @@ function describeLogouts(logouts: Program, run: Start): void {
     .addOption(
       new Option('--state <state>', 'of one state').choices(['waiting', 'delivered', 'failed']),
     )
-}
-
-function leaf(parent: Program, word: string, name: Name, description: string, run: Start): Program {
-  return parent
-    .command(word)
-    .description(description)
-    .option('--json', 'print JSON')
-    .action((...values: unknown[]) => {
-      const command = values.at(-1) as Program
-      const operands = command.processedArgs.filter((value) => typeof value === 'string')
-      return run(name, { operands, options: command.opts() })
-    })
-}
-
-function ofTenant(command: Program): Program {
-  return command.option('--tenant <id>', 'which tenant', 'default')
 }
 
 function collect(value: string, earlier: string[] = []): string[] {

@@ -18,8 +18,8 @@ export interface Denial {
    * issued: the clocks of nodes need not agree. Always so for `jti`, `family` and `grant`.
    */
   forGood?: boolean
-  /** Spares what says it was issued within the current second: whoever starts anew at once is not touched. */
-  sparesThisSecond?: boolean
+  /** Milliseconds from now on that are denied, too: nodes that have not heard yet still issue. */
+  unheardFor?: number
 }
 
 /**
@@ -139,8 +139,7 @@ export function createDenials({
     const now = clock.now()
     const own = denials.map((denial): DenyListEntry => {
       const forGood = denial.forGood ?? endsForGood.has(denial.kind)
-      const latest = denial.sparesThisSecond ? Math.floor(now / 1000) * 1000 - 1 : now
-      const notBefore = forGood ? Infinity : latest
+      const notBefore = forGood ? Infinity : now + (denial.unheardFor ?? 0)
       return { ...denial, tenant, notBefore, expiresAt: now + longestToken * 1000 }
     })
     await database.execute(

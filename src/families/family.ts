@@ -28,6 +28,7 @@ export const familyEnds = [
   'password_changed',
   'account_disabled',
   'client_disabled',
+  'client_deleted',
   'grant_revoked',
 ] as const
 export type FamilyEnd = (typeof familyEnds)[number]

@@ -12,3 +12,15 @@ export interface Grant {
   /** Seconds since the epoch. */
   createdAt: number
 }
+
+/** A grant as an operator sees it. */
+export interface ListedGrant {
+  accountId: string
+  clientId: string
+  /** OpenID scopes and those of resource servers. */
+  scopes: string[]
+  /** Milliseconds since the epoch. */
+  createdAt: number
+  /** When it was last widened. */
+  updatedAt: number
+}

@@ -2,13 +2,15 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
-import type { Grant } from './grant.ts'
+import type { Grant, ListedGrant } from './grant.ts'
 
 export interface Grants {
   /** A grant that lives, or undefined. */
   find(tenant: string, id: string): Promise<Grant | undefined>
   /** The same; within a transaction it lives until that ends, and who revokes it waits. */
   hold(tenant: string, id: string): Promise<Grant | undefined>
+  /** Grants that live, at most 1000, the newest first. */
+  list(tenant: string, which: GrantFilter): Promise<ListedGrant[]>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
   /**
@@ -88,6 +90,33 @@ export function createGrants({ database, clock }: { database: Database; clock: C
   return {
     find: (tenant, id) => select(tenant, id, ''),
     hold: (tenant, id) => select(tenant, id, 'for share'),
+    async list(tenant, { accountId, clientId }) {
+      const rows = await database.query<{
+        account_id: string
+        client_id: string
+        scopes: string[]
+        created_at: Date
+        updated_at: Date
+      }>(
+        `select account_id, client_id, created_at, updated_at, array(
+           select distinct scope from (
+             select payload->'openid'->>'scope' as scopes
+             union all select value from jsonb_each_text(coalesce(payload->'resources', '{}'))) as allowed,
+             regexp_split_to_table(scopes, ' ') as scope order by scope) as scopes
+         from grants
+         where tenant_id = $1 and revoked_at is null
+           and ($2::text is null or account_id = $2) and ($3::text is null or client_id = $3)
+         order by created_at desc, id limit 1000`,
+        [tenant, accountId ?? null, clientId ?? null],
+      )
+      return rows.map((row) => ({
+        accountId: row.account_id,
+        clientId: row.client_id,
+        scopes: row.scopes,
+        createdAt: row.created_at.getTime(),
+        updatedAt: row.updated_at.getTime(),
+      }))
+    },
     async between(tenant, accountId, clientId) {
       const [row] = await database.query<{ id: string }>(
         `select id from grants

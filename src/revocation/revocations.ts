@@ -1,75 +1,77 @@
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
+import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
-import type { Denial, Denials } from '../denials/denials.ts'
+import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
-import type { FamilyEnd } from '../families/family.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { SessionEnd } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Database } from '../storage/database.ts'
 import type { Tenants } from '../tenants/tenants.ts'
+import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
 
 /**
- * Ending things with everything that hangs from them. Each is one transaction: in Postgres before the caller is
- * answered, honoured by every node within a second (architecture §7).
- *
- * | what                   | sessions | families | grants | access tokens, codes | may come back        |
- * |------------------------|----------|----------|--------|----------------------|----------------------|
- * | log out everywhere     | end      | end      | end    | denied               | by signing in        |
- * | password changed       | end      | end      | stay   | denied               | by signing in        |
- * | account disabled       | end      | end      | stay   | denied               | when enabled         |
- * | client disabled        | stay     | end      | stay   | denied               | when enabled         |
- * | client deleted         | stay     | deleted  | deleted| denied               | never                |
- * | grant revoked          | stay     | end      | ends   | denied               | by consenting again  |
- * | tenant disabled        | stay     | stay     | stay   | its issuer is gone   | when enabled         |
+ * Ending things with everything that hangs from them, as `reaches` says. Each is one transaction: in Postgres, with
+ * its audit event, before the caller is answered, honoured by every node within a second (architecture §7).
  *
  * Rows are locked in one order, from left to right, so that nobody waits in a circle (×: changes it; s: holds it as it
  * is, who changes it waits):
  *
- * | transaction                  | account | sessions | grants | client | families       | denials |
- * |------------------------------|---------|----------|--------|--------|----------------|---------|
- * | sign-in, session written     | s       | ×        |        |        | × those dropped| ×       |
- * | code redeemed                |         | s        | s      | s      | × new          |         |
- * | device allowed               | s       | s        |        |        |                |         |
- * | device code redeemed         | s       | s        | s      | s      | × new          |         |
- * | refresh                      |         |          |        |        | × its own      |         |
- * | log-out                      |         | ×        |        |        | ×              | ×       |
- * | account: any of the above    | ×       | ×        | ×      |        | ×              | ×       |
- * | grant revoked                |         |          | ×      |        | ×              | ×       |
- * | client disabled              |         |          |        | ×      | ×              | ×       |
- * | client deleted               |         |          | ×      | ×      | ×              | ×       |
+ * | transaction                   | account | sessions | grants | client | families        | denials |
+ * |-------------------------------|---------|----------|--------|--------|-----------------|---------|
+ * | sign-in, session written      | s       | ×        |        |        | × those dropped | ×       |
+ * | code redeemed                 |         | s        | s      | s      | × new           |         |
+ * | device allowed                | s       | s        |        |        |                 |         |
+ * | device code redeemed          | s       | s        | s      | s      | × new           |         |
+ * | refresh                       |         |          |        |        | × its own       |         |
+ * | session ended, log-out        |         | ×        |        |        | ×               | ×       |
+ * | signed out everywhere         | ×       | ×        | ×      |        | ×               | ×       |
+ * | password or account: the rest | ×       | ×        |        |        | ×               | ×       |
+ * | grant revoked                 |         |          | ×      |        | ×               | ×       |
+ * | client disabled               |         |          |        | ×      | ×               | ×       |
+ * | client deleted                |         |          | ×      | ×      | ×               | ×       |
  *
  * Who starts a family holds everything that it hangs from, so that a revocation either comes first, and is seen, or
  * finds the family. Who refreshes holds the family alone, which every revocation ends. Several families are locked in
  * the order of their ids; those past `MAX_FAMILIES` only when nobody holds them.
  */
 export interface Revocations {
-  logOutEverywhere(account: Account): Promise<void>
+  logOutEverywhere(account: Account, actor?: Actor): Promise<void>
   /** For whoever changes or resets a password. */
-  passwordChanged(account: Account): Promise<void>
+  passwordChanged(account: Account, actor?: Actor): Promise<void>
   /** Whether anything changed. */
-  setAccountDisabled(account: Account, disabled: boolean): Promise<boolean>
+  setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
   /** Whether anything changed. @throws DomainError `client_not_found` */
-  setClientDisabled(tenant: string, clientId: string, disabled: boolean): Promise<boolean>
+  setClientDisabled(
+    tenant: string,
+    clientId: string,
+    disabled: boolean,
+    actor?: Actor,
+  ): Promise<boolean>
   /** @throws DomainError `client_not_found` */
-  deleteClient(tenant: string, clientId: string): Promise<void>
+  deleteClient(tenant: string, clientId: string, actor?: Actor): Promise<void>
   /** Withdraws what an account allowed a client; whether there was anything. */
-  revokeGrant(tenant: string, accountId: string, clientId: string): Promise<boolean>
+  revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
+  /** Whether it lived. */
+  endSession(tenant: string, uid: string, actor?: Actor): Promise<boolean>
   /** Whether anything changed. */
-  setTenantDisabled(tenant: string, disabled: boolean): Promise<boolean>
+  setTenantDisabled(tenant: string, disabled: boolean, actor?: Actor): Promise<boolean>
 }
 
-export function createRevocations({
-  database,
-  accounts,
-  clients,
-  tenants,
-  sessions,
-  families,
-  grants,
-  denials,
-}: {
+/** Whose sessions, grants and families end. */
+interface Holder {
+  accountId?: string
+  clientId?: string
+}
+
+const endsSessions = (kind: Revocation): kind is Revocation & SessionEnd =>
+  reaches[kind].sessions === 'end'
+
+/** Milliseconds that a node may take a disabled client for an enabled one. */
+const unheardFor = 1000
+
+export function createRevocations(deps: {
   database: Database
   accounts: Accounts
   clients: Clients
@@ -78,69 +80,111 @@ export function createRevocations({
   families: Families
   grants: Grants
   denials: Denials
+  audit: Audit
 }): Revocations {
-  async function endSessions(account: Account, reason: SessionEnd): Promise<void> {
-    await accounts.voidSignIns(account)
-    await sessions.endAll(account.tenant, account.id, reason)
+  const { database, accounts, clients, tenants, sessions, families, grants, denials, audit } = deps
+
+  function record(
+    tenant: string,
+    event: Pick<AuditEvent, 'type' | 'accountId' | 'clientId' | 'detail'>,
+    { by, ip, userAgent }: Actor,
+  ): Promise<void> {
+    return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
   }
 
-  async function endOf(account: Account, reason: FamilyEnd & SessionEnd): Promise<void> {
-    await endSessions(account, reason)
-    await families.endAll(account.tenant, { accountId: account.id }, reason)
+  /**
+   * Ends what a holder has, in the order of the locks; what changes an account comes before.
+   * @param holdClient locks the client, where that is what changes
+   * @returns how many grants ended
+   */
+  async function end(
+    kind: Exclude<Revocation, 'session_ended' | 'tenant_disabled'>,
+    tenant: string,
+    which: Holder,
+    holdClient?: () => Promise<unknown>,
+  ): Promise<number> {
+    const reach = reaches[kind]
+    if (which.accountId !== undefined && endsSessions(kind)) {
+      await accounts.voidSignIns(tenant, which.accountId)
+      await sessions.endAll(tenant, which.accountId, kind)
+    }
+    const revoked = reach.grants === 'end' ? await grants.revoke(tenant, which, kind) : []
+    await holdClient?.()
+    if (reach.families === 'end') await families.endAll(tenant, which, kind)
+    await denials.add(
+      tenant,
+      revoked.map((subject) => ({ kind: 'grant', subject })),
+    )
+    return revoked.length
   }
 
-  const deny = (tenant: string, denial: Denial) => denials.add(tenant, [denial])
-
-  return {
-    logOutEverywhere: (account) =>
+  const endAll =
+    (kind: 'signed_out_everywhere' | 'password_changed') =>
+    (account: Account, actor = operator) =>
       database.transaction(async () => {
         const { tenant, id: accountId } = account
-        await endSessions(account, 'signed_out_everywhere')
-        await grants.revoke(tenant, { accountId }, 'signed_out_everywhere')
-        await families.endAll(tenant, { accountId }, 'signed_out_everywhere')
-      }),
+        await end(kind, tenant, { accountId })
+        await record(tenant, { type: reaches[kind].event, accountId }, actor)
+      })
 
-    passwordChanged: (account) => database.transaction(() => endOf(account, 'password_changed')),
+  return {
+    logOutEverywhere: endAll('signed_out_everywhere'),
+    passwordChanged: endAll('password_changed'),
 
-    setAccountDisabled: (account, disabled) =>
+    setAccountDisabled: (account, disabled, actor = operator) =>
       database.transaction(async () => {
+        const { tenant, id: accountId } = account
         const changed = await accounts.setDisabled(account, disabled)
-        if (disabled) await endOf(account, 'account_disabled')
+        if (disabled) await end('account_disabled', tenant, { accountId })
+        const type = disabled ? reaches.account_disabled.event : 'account.enabled'
+        if (changed) await record(tenant, { type, accountId }, actor)
         return changed
       }),
 
-    setClientDisabled: (tenant, clientId, disabled) =>
+    setClientDisabled: (tenant, clientId, disabled, actor = operator) =>
       database.transaction(async () => {
         const changed = await clients.setDisabled(tenant, clientId, disabled)
         if (disabled) {
-          await families.endAll(tenant, { clientId }, 'client_disabled')
+          await end('client_disabled', tenant, { clientId })
+          await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
         }
-        // When it is enabled: for what a node gave it that had not heard of it yet.
-        await deny(tenant, { kind: 'client', subject: clientId, sparesThisSecond: !disabled })
+        const type = disabled ? reaches.client_disabled.event : 'client.enabled'
+        if (changed) await record(tenant, { type, clientId }, actor)
         return changed
       }),
 
-    deleteClient: (tenant, clientId) =>
+    deleteClient: (tenant, clientId, actor = operator) =>
       database.transaction(async () => {
-        await grants.revoke(tenant, { clientId }, 'client_disabled')
-        await clients.setDisabled(tenant, clientId, true)
-        await families.endAll(tenant, { clientId }, 'client_disabled')
-        await deny(tenant, { kind: 'client', subject: clientId, forGood: true })
+        const hold = () => clients.setDisabled(tenant, clientId, true)
+        await end('client_deleted', tenant, { clientId }, hold)
+        await denials.add(tenant, [{ kind: 'client', subject: clientId, forGood: true }])
         await clients.delete(tenant, clientId)
+        await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)
       }),
 
-    revokeGrant: (tenant, accountId, clientId) =>
+    revokeGrant: (tenant, accountId, clientId, actor = operator) =>
       database.transaction(async () => {
-        const which = { accountId, clientId }
-        const revoked = await grants.revoke(tenant, which, 'grant_revoked')
-        await families.endAll(tenant, which, 'grant_revoked')
-        await denials.add(
-          tenant,
-          revoked.map((subject) => ({ kind: 'grant', subject })),
-        )
-        return revoked.length > 0
+        const ended = await end('grant_revoked', tenant, { accountId, clientId })
+        if (ended === 0) return false
+        await record(tenant, { type: reaches.grant_revoked.event, accountId, clientId }, actor)
+        return true
       }),
 
-    setTenantDisabled: (tenant, disabled) => tenants.setDisabled(tenant, disabled),
+    endSession: (tenant, uid, actor = operator) =>
+      database.transaction(async () => {
+        const session = await sessions.byUid(tenant, uid)
+        const ended = await sessions.end(tenant, uid, 'operator')
+        const event = { type: reaches.session_ended.event, accountId: session?.accountId }
+        if (ended) await record(tenant, { ...event, detail: { session: uid } }, actor)
+        return ended
+      }),
+
+    setTenantDisabled: (tenant, disabled, actor = operator) =>
+      database.transaction(async () => {
+        const changed = await tenants.setDisabled(tenant, disabled)
+        const type = disabled ? reaches.tenant_disabled.event : 'tenant.enabled'
+        if (changed) await record(tenant, { type }, actor)
+        return changed
+      }),
   }
 }

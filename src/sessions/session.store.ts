@@ -3,7 +3,7 @@ import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import type { Session, SessionClient, SessionEnd } from './session.ts'
+import type { ListedSession, Session, SessionClient, SessionEnd } from './session.ts'
 
 export const SessionsTable = table('sessions', {
   key: ['tenant_id', 'uid'],
@@ -138,6 +138,30 @@ export function createSessionStore({
     byHandle: (tenant: string, hash: string) => findBy('handle_hash', tenant, hash),
     byUid: (tenant: string, uid: string) => findBy('uid', tenant, uid),
 
+    /** Sessions that live, of those who signed in, at most 1000. */
+    async list(tenant: string, accountId: string | undefined): Promise<ListedSession[]> {
+      const rows = await database.query<
+        Row & { account_id: string; updated_at: Date; ids: string[] }
+      >(
+        `select s.uid, s.account_id, s.login_at, s.updated_at, s.expires_at, array(
+           select c.client_id from session_clients c
+           where c.tenant_id = s.tenant_id and c.session_uid = s.uid order by c.client_id) as ids
+         from sessions s
+         where s.tenant_id = $1 and s.account_id is not null and ($2::text is null or s.account_id = $2)
+           and s.ended_at is null and s.expires_at > $3
+         order by s.updated_at desc, s.uid limit 1000`,
+        [tenant, accountId ?? null, now()],
+      )
+      return rows.map((row) => ({
+        uid: row.uid,
+        accountId: row.account_id,
+        clientIds: row.ids,
+        ...(row.login_at ? { signedInAt: row.login_at.getTime() } : {}),
+        lastUsedAt: row.updated_at.getTime(),
+        expiresAt: row.expires_at.getTime(),
+      }))
+    },
+
     /**
      * Inserts, or updates the row that still has one of the handles this request knows and was not ended: one
      * conditional statement decides between requests that write the same session.
@@ -228,6 +252,17 @@ export function createSessionStore({
         [tenant, accountId, now(), reason],
       )
       return rows.map(({ uid }) => uid)
+    },
+
+    /** What clients got in the sessions of an account, those that are over and still kept included. */
+    async sids(tenant: string, accountId: string): Promise<string[]> {
+      const rows = await database.query<{ sid: string }>(
+        `select c.sid from sessions s
+           join session_clients c on c.tenant_id = s.tenant_id and c.session_uid = s.uid
+         where s.tenant_id = $1 and s.account_id = $2`,
+        [tenant, accountId],
+      )
+      return rows.map(({ sid }) => sid)
     },
 
     /** What clients got in these sessions. */

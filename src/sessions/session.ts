@@ -25,11 +25,23 @@ export interface SessionClient {
   persistsLogout: boolean
 }
 
+/** A session as an operator sees it; times in milliseconds since the epoch. */
+export interface ListedSession {
+  uid: string
+  accountId: string
+  /** The clients that got something in it. */
+  clientIds: string[]
+  signedInAt?: number
+  lastUsedAt: number
+  expiresAt: number
+}
+
 export type SessionEnd =
   | 'signed_out'
   | 'signed_out_everywhere'
   | 'password_changed'
   | 'account_disabled'
+  | 'operator'
 
 /**
  * What came of writing a session:

@@ -7,12 +7,20 @@ import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { createSessionStore } from './session.store.ts'
-import { type SaveOutcome, type Session, type SessionEnd, sidOf } from './session.ts'
+import {
+  type ListedSession,
+  type SaveOutcome,
+  type Session,
+  type SessionEnd,
+  sidOf,
+} from './session.ts'
 
 export interface Sessions {
   /** A session that lives, whose account may act. */
   byHandle(tenant: string, handleHash: string): Promise<Session | undefined>
   byUid(tenant: string, uid: string): Promise<Session | undefined>
+  /** Sessions that live, the one used last first; at most 1000. */
+  list(tenant: string, accountId?: string): Promise<ListedSession[]>
   /**
    * Writes a session under its handle. What clients got is merged row by row, so that requests that overlap lose
    * nothing.
@@ -31,12 +39,16 @@ export interface Sessions {
   /** Whether a session lives; within a transaction it stays so until that ends, and who ends it waits. */
   hold(tenant: string, uid: string): Promise<boolean>
   /**
-   * Ends every session of an account and all that clients got in them, offline access included. Clients are told of
+   * Ends every session of an account and all that clients got in them, offline access included, also in those that
+   * have ended already. Clients are told of
    * each, those that hold offline access from an earlier session as well: what they got it in is over, too.
    */
   endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<void>
-  /** Ends it for good, with everything that lives only as long as it; every client in it is told. */
-  end(tenant: string, uid: string, reason: SessionEnd): Promise<void>
+  /**
+   * Ends it for good, with everything that lives only as long as it; every client in it is told.
+   * @returns whether it had not ended before
+   */
+  end(tenant: string, uid: string, reason: SessionEnd): Promise<boolean>
   /** Deletes sessions that have been over for longer than they are kept; returns how many. */
   sweep(): Promise<number>
 }
@@ -59,6 +71,7 @@ export function createSessions(deps: {
   return {
     byHandle: store.byHandle,
     byUid: store.byUid,
+    list: (tenant, accountId) => store.list(tenant, accountId),
 
     save: (tenant, session, handleHash, known, dropped, verifiedAt) =>
       database.transaction(async () => {
@@ -93,9 +106,10 @@ export function createSessions(deps: {
         const outlived = await families.outlivingSessions(tenant, accountId)
         const ended = await store.endAll(tenant, accountId, reason)
         const parts = await store.parts(tenant, ended)
+        const sids = await store.sids(tenant, accountId)
         await denials.add(
           tenant,
-          parts.map(({ sid }) => ({ kind: 'session', subject: sid, forGood: true })),
+          sids.map((subject) => ({ kind: 'session', subject, forGood: true })),
         )
         const earlier = outlived.map(({ clientId, sessionUid }) => ({
           clientId,
@@ -119,7 +133,7 @@ export function createSessions(deps: {
     end: (tenant, uid, reason) =>
       database.transaction(async () => {
         const ended = await store.end(tenant, uid, reason)
-        if (!ended) return
+        if (!ended) return false
         await families.endWithSession(tenant, uid)
         const parts = await store.parts(tenant, [uid])
         await denials.add(
@@ -129,6 +143,7 @@ export function createSessions(deps: {
             .map(({ sid }) => ({ kind: 'session', subject: sid, forGood: true })),
         )
         if (ended.accountId !== undefined) await logouts.tell(tenant, ended.accountId, parts, false)
+        return true
       }),
   }
 }

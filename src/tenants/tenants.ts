@@ -8,11 +8,15 @@ export interface Tenants {
   /** An enabled tenant, or undefined. */
   find(id: string): Promise<Tenant | undefined>
   /** Every tenant, enabled or not. */
-  list(): Promise<Tenant[]>
+  list(): Promise<ListedTenant[]>
   /** Creates or renames; whether anything changed. */
   declare(tenant: Tenant): Promise<boolean>
   /** Whether anything changed; a disabled tenant answers nothing. */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
+}
+
+export interface ListedTenant extends Tenant {
+  disabled: boolean
 }
 
 export const TenantsTable = table('tenants', {
@@ -38,7 +42,10 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
         )
         return row
       }),
-    list: () => database.query<Tenant>(`select id, name from tenants order by id`),
+    list: () =>
+      database.query<ListedTenant>(
+        `select id, name, disabled_at is not null as disabled from tenants order by id`,
+      ),
     async setDisabled(id, disabled) {
       const changed = await database.execute(
         `update tenants set disabled_at = $2 where id = $1 and (disabled_at is not null) <> $3`,

@@ -109,7 +109,9 @@ onEachStorage('schema', (kind) => {
     expect(left).to.deep.equal([{ tablename: 'schema_migrations' }])
     await executor.executePendingMigrations()
     expect(await shape()).to.deep.equal(before)
-    expect(await core.tenants.list()).to.deep.equal([{ id: 'default', name: 'Default' }])
+    expect(await core.tenants.list()).to.deep.equal([
+      { id: 'default', name: 'Default', disabled: false },
+    ])
   })
 
   it('has the tenant in every primary key, unique key and foreign key', async () => {

@@ -180,7 +180,7 @@ onEachStorage('sessions', (kind) => {
           ? node.sessions.end(defaultTenant, session.uid, 'signed_out')
           : save({ ...session, clients: got(session, i % 2 ? app : shop) }, handle, [], [], node),
       )
-      expect(outcomes['undefined'], 'the end').to.equal(1)
+      expect(outcomes['true'], 'the end').to.equal(1)
       expect(await byHandle(handle)).to.equal(undefined)
       const late = await nodes.a.database.query<{ client_id: string }>(
         'select client_id from session_clients where session_uid = $1',

@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { findAccount } from './account-output.ts'
+import { columns } from './columns.ts'
+import { type Command, optionalText } from './command.ts'
+import { rfc3339 } from './family-output.ts'
+import { emailsById } from './owners.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+
+const filter = z.strictObject({
+  ...ofTenant,
+  account: z.string().optional(),
+  client: z.string().optional(),
+})
+
+interface GrantOutput {
+  account: string
+  client_id: string
+  scopes: string[]
+  created_at: string
+  updated_at: string
+}
+
+/** `grants list`: `{ grants: [{ account, client_id, scopes, created_at, updated_at }] }`. */
+export const grantsList: Command<z.infer<typeof filter>, { grants: GrantOutput[] }> = {
+  input: filter,
+  prepare: (args) => {
+    const account = optionalText(args, 'account')
+    const client = optionalText(args, 'client')
+    return {
+      ...tenantOption(args),
+      ...(account === undefined ? {} : { account }),
+      ...(client === undefined ? {} : { client }),
+    }
+  },
+  async execute(core, { tenant, account: identifier, client: clientId }) {
+    await assertTenant(core, tenant)
+    const owner =
+      identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
+    const found = await core.grants.list(tenant, { accountId: owner?.id, clientId })
+    const emails = await emailsById(core, tenant)
+    return {
+      grants: found.map((grant) => ({
+        account: emails(grant.accountId),
+        client_id: grant.clientId,
+        scopes: grant.scopes,
+        created_at: rfc3339(grant.createdAt),
+        updated_at: rfc3339(grant.updatedAt),
+      })),
+    }
+  },
+  render: ({ grants }) =>
+    grants.length === 0
+      ? 'Nobody has allowed a client anything.'
+      : columns(
+          grants.map(({ account, client_id, scopes, updated_at }) => [
+            account,
+            client_id,
+            scopes.join(' '),
+            updated_at,
+          ]),
+        ),
+}
+
+const input = z.strictObject({ ...ofTenant, identifier: z.string(), client_id: z.string() })
+
+interface Output {
+  account: string
+  client_id: string
+  changed: boolean
+}
+
+/** `grants revoke`: `{ account, client_id, changed }`. */
+export const grantsRevoke: Command<z.infer<typeof input>, Output> = {
+  input,
+  prepare: (args) => ({
+    ...tenantOption(args),
+    identifier: args.operands[0] ?? '',
+    client_id: args.operands[1] ?? '',
+  }),
+  async execute(core, { tenant, identifier, client_id }) {
+    const { id, email } = await findAccount(core, { tenant, identifier })
+    const changed = await core.revocations.revokeGrant(tenant, id, client_id)
+    return { account: email, client_id, changed }
+  },
+  render: ({ account, client_id, changed }) =>
+    changed
+      ? `What ${account} allowed ${client_id} is withdrawn; its refresh and access tokens have ended.`
+      : `${account} had allowed ${client_id} nothing.`,
+}

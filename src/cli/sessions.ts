@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import { findAccount } from './account-output.ts'
+import { columns } from './columns.ts'
+import { type Command, optionalText } from './command.ts'
+import { rfc3339 } from './family-output.ts'
+import { emailsById } from './owners.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+
+const filter = z.strictObject({ ...ofTenant, account: z.string().optional() })
+
+interface SessionOutput {
+  id: string
+  account: string
+  clients: string[]
+  signed_in_at?: string
+  last_used_at: string
+  expires_at: string
+}
+
+/** `sessions list`: `{ sessions: [{ id, account, clients, signed_in_at?, last_used_at, expires_at }] }`. */
+export const sessionsList: Command<z.infer<typeof filter>, { sessions: SessionOutput[] }> = {
+  input: filter,
+  prepare: (args) => {
+    const account = optionalText(args, 'account')
+    return { ...tenantOption(args), ...(account === undefined ? {} : { account }) }
+  },
+  async execute(core, { tenant, account: identifier }) {
+    await assertTenant(core, tenant)
+    const owner =
+      identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
+    const found = await core.sessions.list(tenant, owner?.id)
+    const emails = await emailsById(core, tenant)
+    return {
+      sessions: found.map(({ uid, accountId, clientIds, signedInAt, lastUsedAt, expiresAt }) => ({
+        id: uid,
+        account: emails(accountId),
+        clients: clientIds,
+        ...(signedInAt === undefined ? {} : { signed_in_at: rfc3339(signedInAt) }),
+        last_used_at: rfc3339(lastUsedAt),
+        expires_at: rfc3339(expiresAt),
+      })),
+    }
+  },
+  render: ({ sessions }) =>
+    sessions.length === 0
+      ? 'Nobody is signed in.'
+      : columns(
+          sessions.map(({ id, account, clients, last_used_at }) => [
+            id,
+            account,
+            last_used_at,
+            clients.join(' '),
+          ]),
+        ),
+}
+
+const input = z.strictObject({ ...ofTenant, id: z.string() })
+
+/** `sessions end`: `{ id, changed }`. */
+export const sessionsEnd: Command<z.infer<typeof input>, { id: string; changed: boolean }> = {
+  input,
+  prepare: (args) => ({ ...tenantOption(args), id: args.operands[0] ?? '' }),
+  async execute(core, { tenant, id }) {
+    await assertTenant(core, tenant)
+    return { id, changed: await core.revocations.endSession(tenant, id) }
+  },
+  render: ({ id, changed }) =>
+    changed
+      ? `Session ${id} has ended, with what lived only as long as it.`
+      : `There is no session ${id}, or it had ended already.`,
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
+import { columns } from './columns.ts'
+import type { Command } from './command.ts'
+
+interface TenantOutput {
+  id: string
+  name: string
+  issuer: string
+  disabled: boolean
+}
+
+const none = z.strictObject({})
+
+/** `tenants list`: `{ tenants: [{ id, name, issuer, disabled }] }`. */
+export const tenantsList: Command<z.infer<typeof none>, { tenants: TenantOutput[] }> = {
+  input: none,
+  prepare: () => ({}),
+  async execute({ tenants, config }) {
+    const all = await tenants.list()
+    return {
+      tenants: all.map((tenant) => ({ ...tenant, issuer: issuerOf(config.issuer, tenant.id) })),
+    }
+  },
+  render: ({ tenants }) =>
+    columns(
+      tenants.map(({ id, name, issuer, disabled }) => [
+        id,
+        name,
+        issuer,
+        disabled ? 'disabled' : '',
+      ]),
+    ),
+}
+
+const input = z.strictObject({ tenant: z.string() })
+
+interface Output {
+  tenant: string
+  changed: boolean
+}
+
+/** `tenants disable`: `{ tenant, changed }`. */
+export const tenantsDisable = setting(true)
+
+/** `tenants enable`: `{ tenant, changed }`. */
+export const tenantsEnable = setting(false)
+
+function setting(disabled: boolean): Command<z.infer<typeof input>, Output> {
+  const state = disabled ? 'disabled' : 'enabled'
+  return {
+    input,
+    prepare: (args) => ({ tenant: args.operands[0] ?? '' }),
+    async execute({ tenants, revocations }, { tenant }) {
+      if (disabled && tenant === defaultTenant) {
+        throw new DomainError('not_found', {
+          detail:
+            'The default tenant has the operators and the health addresses: stop the server instead.',
+        })
+      }
+      const known = (await tenants.list()).map(({ id }) => id)
+      if (!known.includes(tenant)) {
+        throw new DomainError('not_found', {
+          detail: `There is no tenant ${JSON.stringify(tenant)}; there are: ${known.join(', ')}.`,
+        })
+      }
+      return { tenant, changed: await revocations.setTenantDisabled(tenant, disabled) }
+    },
+    render: ({ tenant, changed }) =>
+      `Tenant ${tenant} ${changed ? `is ${state} now` : `was ${state} already`}.`,
+  }
+}

@@ -1,0 +1,54 @@
+import type { AuditEvent } from '../audit/audit.ts'
+
+/** What a revocation does to what hangs from its subject. */
+interface Reach {
+  sessions: 'end' | 'stay'
+  /** With their refresh and access tokens. */
+  families: 'end' | 'stay'
+  /** Consent, with whatever was issued by it. */
+  grants: 'end' | 'stay'
+  /** What is written down. */
+  event: AuditEvent['type']
+}
+
+/**
+ * Every revocation, and how far it reaches. Pending codes, paused sign-ins and access tokens end with what they hang
+ * from. A disabled tenant is suspended: its issuer is gone, everywhere, and everything is there when it comes back.
+ */
+export const reaches = {
+  signed_out_everywhere: {
+    sessions: 'end',
+    families: 'end',
+    grants: 'end',
+    event: 'account.signed_out_everywhere',
+  },
+  password_changed: {
+    sessions: 'end',
+    families: 'end',
+    grants: 'stay',
+    event: 'account.password_changed',
+  },
+  account_disabled: {
+    sessions: 'end',
+    families: 'end',
+    grants: 'stay',
+    event: 'account.disabled',
+  },
+  session_ended: { sessions: 'end', families: 'end', grants: 'stay', event: 'session.ended' },
+  grant_revoked: { sessions: 'stay', families: 'end', grants: 'end', event: 'grant.revoked' },
+  client_disabled: { sessions: 'stay', families: 'end', grants: 'stay', event: 'client.disabled' },
+  client_deleted: { sessions: 'stay', families: 'end', grants: 'end', event: 'client.deleted' },
+  tenant_disabled: { sessions: 'stay', families: 'stay', grants: 'stay', event: 'tenant.disabled' },
+} as const satisfies Record<string, Reach>
+
+export type Revocation = keyof typeof reaches
+
+/** Who revokes. */
+export interface Actor {
+  by: 'owner' | 'operator'
+  ip?: string | undefined
+  userAgent?: string | undefined
+}
+
+/** Whoever may run commands on this machine. */
+export const operator: Actor = { by: 'operator' }

@@ -18,10 +18,16 @@ export interface TwoNodes {
   stop(): Promise<void>
 }
 
-export async function startTwoNodes(settings: Record<string, string> = {}): Promise<TwoNodes> {
+/** @param settings on top of those of the storage; `undefined` takes one away */
+export async function startTwoNodes(
+  settings: Record<string, string | undefined> = {},
+): Promise<TwoNodes> {
   const port = String(await freePort())
   const issuer = `http://localhost:${port}`
-  const env = { ...(await freshStorage('services')), ...settings, ISSUER: issuer }
+  const wanted = { ...(await freshStorage('services')), ...settings, ISSUER: issuer }
+  const env = Object.fromEntries(
+    Object.entries(wanted).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  )
   const core = await openCore(loadConfig(env), createLog({ level: 'silent' }), {
     schema: 'migrate',
   })

@@ -1,0 +1,74 @@
+import { expect } from 'chai'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { serverAt } from '../outages/load.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import { type NodeProcess, startNode } from '../support/node-process.ts'
+import { introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+
+/** Seconds; the replay window is 30. */
+const later = 40
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a refresh token that is used again after the window, on nodes that are there by then', function () {
+  this.timeout(60_000)
+  let nodes: TwoNodes
+  const laterNodes: NodeProcess[] = []
+  before(async () => {
+    nodes = await startTwoNodes()
+    await furnish({ core: nodes.core })
+  })
+  after(async () => {
+    await Promise.all(laterNodes.map((node) => node.stop()))
+    await nodes?.stop()
+  })
+
+  /** Nodes follow the clock of their database: it is moved, and so are the processes that start now (R-08). */
+  async function startLater(): Promise<void> {
+    const { database } = nodes.core
+    await database.query(
+      `create function public.clock_timestamp() returns timestamptz language sql volatile
+       as $$ select pg_catalog.clock_timestamp() + interval '${later} s' $$`,
+    )
+    const [row] = await database.query<{ name: string }>('select current_database() as name')
+    await database.query(`alter database ${row?.name} set search_path = public, pg_catalog`)
+    const env = { ...nodes.env, CLOCK_OFFSET_SECONDS: String(later) }
+    laterNodes.push(...(await Promise.all([startNode({ env }), startNode({ env })])))
+  }
+
+  it('kills the family on every node: 20 at once all fail, told once (C26, R-07)', async () => {
+    const { a, b, core } = nodes
+    const first = await tokensFor(serverAt(a.url), web, { scope: 'openid offline_access' })
+    const second = tokensIn(await refresh(serverAt(b.url), web, first))
+    const again = tokensIn(await refresh(serverAt(a.url), web, first))
+    expect(again.refresh_token, 'within the window').to.equal(second.refresh_token)
+    const stored = await core.families.find('default', hashOf(second.refresh_token as string))
+    const family = stored?.familyId as string
+
+    await startLater()
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => {
+        const node = laterNodes[i % laterNodes.length] as NodeProcess
+        return refresh(serverAt(node.url), web, first)
+      }),
+    )
+    expect(answers.map(({ status }) => status)).to.deep.equal(answers.map(() => 400))
+
+    for (const node of [a, b, ...laterNodes]) {
+      const server = serverAt(node.url)
+      expect((await refresh(server, web, second)).status, 'the successor').to.equal(400)
+      const isVoid = async () =>
+        !(await introspect(server, web, second.access_token))['active'] &&
+        !(await introspect(server, web, first.access_token))['active']
+      await eventually('its access tokens are void', isVoid, { within: 1000 })
+    }
+    const events = await core.audit.ofFamily('default', family)
+    const told = events.filter(({ type }) => type !== 'family.replayed')
+    expect(told.map(({ type }) => type)).to.have.members(['family.reuse', 'family.ended'])
+    const reuse = told.find(({ type }) => type === 'family.reuse')
+    expect(reuse?.detail).to.include({ verdict: 'race' })
+    expect(reuse?.detail?.['seconds_after_first_use']).to.be.within(later, later + 30)
+  })
+})

@@ -7,6 +7,7 @@ import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
+import { createSubjects } from './clients/subjects.ts'
 import { createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createDenials, DenialsTable } from './denials/denials.ts'
@@ -187,7 +188,8 @@ async function compose(
   })
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
-  const logouts = createLogouts({ ...base, outbox, clients, signing, audit })
+  const subjects = createSubjects({ sharedSecrets })
+  const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
   const capabilities: Capabilities = {
     ...base,
@@ -203,6 +205,7 @@ async function compose(
     families,
     sessions,
     logouts,
+    subjects,
     outbox,
     denials,
     revocations: createRevocations({

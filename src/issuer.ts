@@ -37,7 +37,7 @@ import { publishedKeys } from './oidc/published-keys.ts'
 import { logRefusals } from './oidc/refusals.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
 import { routes } from './oidc/routes.ts'
-import { structuredEndpoints } from './oidc/structured-endpoints.ts'
+import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoints.ts'
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
@@ -91,7 +91,9 @@ const forPrograms = new Set<string>([
 ])
 
 const jsonForPrograms: Middleware = (ctx, next) => {
-  if (forPrograms.has(ctx.path)) ctx.headers.accept = 'application/json'
+  const isJwt = ctx.path === routes.introspection && ctx.get('accept').includes(introspectionJwt)
+  if (isJwt) ctx.headers.accept = introspectionJwt
+  else if (forPrograms.has(ctx.path)) ctx.headers.accept = 'application/json'
   return next()
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { signingAlgs } from '../signing/signing-key.ts'
+import { webUriFault } from './redirect-uri.ts'
 
 /** Algorithms of what clients sign with a key of their own; never `none`. */
 export const clientSigningAlgs = ['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519'] as const
@@ -33,6 +34,11 @@ const jwk = z.looseObject({ kty: z.string().min(1) }).superRefine((key, context)
   if (message) context.addIssue({ code: 'custom', message })
 })
 
+export const webUri = z.string().superRefine((uri, context) => {
+  const message = webUriFault(uri)
+  if (message) context.addIssue({ code: 'custom', message })
+})
+
 const signedBy = z.enum(clientSigningAlgs).optional()
 const signedWith = z.enum(signingAlgs).optional()
 const encryptedBy = z.enum(encryptionAlgs).optional()
@@ -44,6 +50,7 @@ const encryptedWith = z.enum(encryptionEncs).optional()
  */
 export const joseMembers = {
   jwks: z.strictObject({ keys: z.array(jwk).min(1).max(20) }).optional(),
+  jwks_uri: webUri.optional(),
   token_endpoint_auth_signing_alg: z.enum(assertionAlgs).optional(),
   client_assertion_audience: z.enum(['issuer', 'token_endpoint']).default('issuer'),
   request_object_signing_alg: signedBy,
@@ -54,6 +61,9 @@ export const joseMembers = {
   userinfo_signed_response_alg: signedWith,
   userinfo_encrypted_response_alg: encryptedBy,
   userinfo_encrypted_response_enc: encryptedWith,
+  introspection_signed_response_alg: signedWith,
+  introspection_encrypted_response_alg: encryptedBy,
+  introspection_encrypted_response_enc: encryptedWith,
   authorization_signed_response_alg: signedWith,
   authorization_encrypted_response_alg: encryptedBy,
   authorization_encrypted_response_enc: encryptedWith,

@@ -1,14 +1,9 @@
 import { z } from 'zod'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
-import { joseMembers } from './client-jose.ts'
-import { redirectUriFault, webUriFault } from './redirect-uri.ts'
+import { joseMembers, webUri } from './client-jose.ts'
+import { redirectUriFault } from './redirect-uri.ts'
 
 const text = z.string().min(1).max(200)
-
-const webUri = z.string().superRefine((uri, context) => {
-  const message = webUriFault(uri)
-  if (message) context.addIssue({ code: 'custom', message })
-})
 
 const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, {
   error: 'must be scope names separated by single spaces (RFC 6749 §3.3)',
@@ -86,6 +81,8 @@ export const clientMetadata = z
     scope: scope.optional(),
     default_max_age: z.int().nonnegative().optional(),
     require_auth_time: z.boolean().optional(),
+    subject_type: z.enum(['public', 'pairwise']).default('public'),
+    sector_identifier_uri: webUri.optional(),
     initiate_login_uri: webUri.optional(),
     backchannel_logout_uri: z.string().optional(),
     backchannel_logout_session_required: z.boolean().optional(),
@@ -93,6 +90,7 @@ export const clientMetadata = z
     require_pushed_authorization_requests: z.boolean().default(false),
     dpop_bound_access_tokens: z.boolean().default(false),
     tls_client_certificate_bound_access_tokens: z.boolean().default(false),
+    require_dpop_nonce: z.boolean().default(false),
     refresh_token_rotation: z.enum(['always', 'never']).default('always'),
     refresh_token_idle_ttl: seconds(63_072_000).optional(),
     refresh_token_absolute_ttl: seconds(157_680_000).optional(),
@@ -137,6 +135,12 @@ export const clientMetadata = z
       )
     }
     for (const [member, message] of certificateFaults(client)) fault([member], message)
+    if (client.jwks_uri !== undefined && client.id_token_encrypted_response_alg !== undefined) {
+      fault(
+        ['jwks_uri'],
+        'must be jwks where ID tokens are encrypted: nothing is fetched while tokens are issued',
+      )
+    }
     if (isPublic && !client.require_pkce) {
       fault(['require_pkce'], 'must be true for a public client (OAuth 2.1 §4.1.1)')
     }

@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Image } from '../../config/image.ts'
+import { claimsByScope } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { clientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
@@ -96,7 +97,7 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
 /** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
 async function describe(
   { tenant, accounts, clients, resources }: ConsentParts,
-  { clientId, accountId = '', redirectUri, userCode, requested }: Interaction,
+  { clientId, accountId = '', redirectUri, userCode, requested, missing }: Interaction,
   messages: Messages,
   logoUrl: string,
 ): Promise<Omit<ConsentView, 'action' | 'cancel' | 'csrf'>> {
@@ -127,7 +128,7 @@ async function describe(
       redirectUri !== undefined &&
       metadata.redirect_uris.every((uri) => isLoopbackHost(URL.parse(uri)?.hostname ?? '')),
     account: { name: account.name ?? account.email, email: account.email },
-    scopes: requested.scopes
+    scopes: [...new Set([...requested.scopes, ...scopesOf(missing.openidClaims)])]
       .filter((scope) => isOpenid(scope) && scope !== 'offline_access')
       .map(line),
     resources: servers.flatMap((server) =>
@@ -143,6 +144,13 @@ async function describe(
     ),
     offline: requested.scopes.includes('offline_access'),
   }
+}
+
+/** Claims that were asked for one by one, in the words of the scopes that they belong to. */
+function scopesOf(claims: string[]): string[] {
+  return Object.entries(claimsByScope)
+    .filter(([, names]) => names.some((name) => claims.includes(name)))
+    .map(([scope]) => scope)
 }
 
 /** The host a code goes to; for a private-use scheme, which has none, the scheme (RFC 8252 §7.1). */

@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
 import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
+import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import type { Attempt, Message, MessageState, MessageView } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
@@ -48,6 +49,7 @@ export function createLogouts({
   clock,
   outbox,
   clients,
+  subjects,
   signing,
   audit,
   fetch,
@@ -56,6 +58,7 @@ export function createLogouts({
   clock: Clock
   outbox: Outbox
   clients: Clients
+  subjects: Subjects
   signing: SigningKeys
   audit: Audit
   fetch: OutgoingFetch
@@ -78,7 +81,8 @@ export function createLogouts({
     }
     const issuer = issuerOf(config.issuer, tenant)
     const sessionRequired = client.backchannel_logout_session_required === true
-    const claims = logoutClaims(issuer, id, pending, sessionRequired, clock.seconds())
+    const about = { ...pending, account_id: await subjects.of(tenant, client, pending.account_id) }
+    const claims = logoutClaims(issuer, id, about, sessionRequired, clock.seconds())
     const alg = client.id_token_signed_response_alg
     const response = await fetch(client.backchannel_logout_uri, {
       method: 'POST',

@@ -1,4 +1,4 @@
-import type { AdapterPayload } from 'oidc-provider'
+import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider'
 import type { Denial } from '../denials/denials.ts'
 import { sidOf } from '../sessions/session.ts'
 
@@ -35,6 +35,20 @@ export function traceClaims(
     ...(familyId ? { fid: familyId } : {}),
     ...(grantId ? { gid: grantId } : {}),
   }
+}
+
+/**
+ * What the `claims` parameter asked for (OpenID Connect Core §5.5), for a token that userinfo will accept. The engine
+ * forgets it for tokens with an audience, and ours all have one.
+ */
+export function claimsFor(
+  ctx: KoaContextWithOIDC | undefined,
+  { scope }: { scope?: string | undefined },
+): AdapterPayload['claims'] {
+  const { AuthorizationCode, RefreshToken, DeviceCode } = ctx?.oidc.entities ?? {}
+  const source = AuthorizationCode ?? RefreshToken ?? DeviceCode
+  if (!source || !scope?.split(' ').includes('openid')) return undefined
+  return (source as Pick<AdapterPayload, 'claims'>).claims
 }
 
 /** Everything that would deny a token. */

@@ -17,6 +17,8 @@ export const enabledAlgorithms = {
   idTokenEncryptionEncValues: [...encryptionEncs],
   userinfoEncryptionAlgValues: [...encryptionAlgs],
   userinfoEncryptionEncValues: [...encryptionEncs],
+  introspectionEncryptionAlgValues: [...encryptionAlgs],
+  introspectionEncryptionEncValues: [...encryptionEncs],
   authorizationEncryptionAlgValues: [...encryptionAlgs],
   authorizationEncryptionEncValues: [...encryptionEncs],
 } satisfies Configuration['enabledJWA']

@@ -3,6 +3,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
+import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
@@ -41,6 +42,7 @@ export interface Capabilities {
   tenants: Tenants
   accounts: Accounts
   clients: Clients
+  subjects: Subjects
   resources: ResourceServers
   signing: SigningKeys
   grants: Grants

@@ -47,6 +47,7 @@ function algsOf(metadata: ClientMetadata): SigningAlg[] {
   return [
     metadata.id_token_signed_response_alg,
     metadata.userinfo_signed_response_alg,
+    metadata.introspection_signed_response_alg,
     metadata.authorization_signed_response_alg,
   ].filter((alg) => alg !== undefined)
 }

@@ -7,6 +7,7 @@ import { ownTokensOnly } from './client-policy.ts'
 import { type DevicePages, deviceFlow } from './device-decision.ts'
 import { encryptionKey } from './encryption-key.ts'
 import { engineKeys } from './engine-keys.ts'
+import { noEssentialAcr } from './interaction-policy.ts'
 import { type ClientCertificates, mtls, usableAuthMethods } from './mtls.ts'
 import { requestObjectRules } from './request-object.ts'
 import type { ResourceAccess } from './resource-access.ts'
@@ -79,7 +80,7 @@ export function clientRules(
     responseTypes: ['code'],
     clientAuthMethods: usableAuthMethods(config),
     enabledJWA: enabledAlgorithms,
-    subjectTypes: ['public'],
+    subjectTypes: ['public', 'pairwise'],
     scopes: ['openid', 'offline_access'],
     extraClientMetadata: { properties: [...ownMembers] },
     features: {
@@ -89,8 +90,15 @@ export function clientRules(
       requestObjects: { enabled: true },
       jwtResponseModes: { enabled: true },
       jwtUserinfo: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => false },
+      jwtIntrospection: { enabled: true },
+      claimsParameter: { enabled: true, assertClaimsParameter: noEssentialAcr },
       encryption: { enabled: true },
-      dPoP: { enabled: true, ...(secrets.dpop ? { nonceSecret: secrets.dpop } : {}) },
+      dPoP: {
+        enabled: true,
+        ...(secrets.dpop ? { nonceSecret: secrets.dpop } : {}),
+        requireNonce: ({ oidc }) => oidc.client?.['require_dpop_nonce'] === true,
+      },
       clientCredentials: { enabled: true },
       // What the device says of itself is not kept: it would prove nothing to a person.
       deviceFlow: {

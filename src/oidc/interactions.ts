@@ -88,7 +88,8 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       const userCode = deviceCode && (await codes.find(hashIn(deviceCode)))?.userCode
       return {
         uid,
-        step: prompt.name as Interaction['step'],
+        // To choose another account one signs in with it.
+        step: prompt.name === 'consent' ? 'consent' : 'login',
         clientId: text('client_id') as string,
         ...(redirectUri === undefined ? {} : { redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
@@ -106,7 +107,10 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       }
     },
     finishLogin: (ctx, { account, amr, verifiedAt }) =>
-      finish(ctx, { login: { accountId: account.id, amr, remember: true, verifiedAt } }),
+      finish(ctx, {
+        login: { accountId: account.id, amr, remember: true, verifiedAt },
+        select_account: {},
+      }),
     async finishConsent(ctx, { accountId, clientId, missing }) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)

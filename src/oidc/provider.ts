@@ -1,10 +1,11 @@
-import Provider, { type Configuration, interactionPolicy } from 'oidc-provider'
+import Provider, { type Configuration } from 'oidc-provider'
 import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
+import type { ClientMetadata } from '../clients/client.ts'
 import { derivedId } from '../secrets/handle.ts'
 import { sidOf } from '../sessions/session.ts'
 import type { KeySet } from '../signing/key-set.ts'
-import { traceClaims } from './access-token.ts'
+import { claimsFor, traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
 import { applyAuthorizationPolicy } from './authorization-policy.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -14,6 +15,7 @@ import { loadGrant } from './consent.ts'
 import { newDeviceCode, pollInterval } from './device-codes.ts'
 import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
+import { askingPolicy } from './interaction-policy.ts'
 import { lifetimes } from './lifetimes.ts'
 import { type ClientCertificates, endpointAliases } from './mtls.ts'
 import type { ResourceAccess } from './resource-access.ts'
@@ -69,7 +71,7 @@ export function createProvider(parts: ProviderParts): Provider {
 
 function configuration(parts: ProviderParts): Configuration {
   const { context, keys, cookieKeys, access, certificates, pages, structured } = parts
-  const { config, tenant, issuer, accounts } = context
+  const { config, tenant, issuer, accounts, subjects } = context
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
@@ -92,6 +94,10 @@ function configuration(parts: ProviderParts): Configuration {
     },
     allowOmittingSingleRegisteredRedirectUri: false,
     pkce: { required: requiresPkce },
+    pairwiseIdentifier: (_ctx, accountId, client) =>
+      subjects.of(tenant, client.metadata() as ClientMetadata, accountId),
+    // Checked when the client is declared.
+    sectorIdentifierUriValidate: () => false,
     assertJwtClientAuthClaimsAndHeader: clientAssertionRules(context.clock),
     clientBasedCORS: allowsOrigin,
     cookies: {
@@ -103,13 +109,14 @@ function configuration(parts: ProviderParts): Configuration {
     discovery: {
       ui_locales_supported: [...languages],
       mtls_endpoint_aliases: endpointAliases(config, basePath),
+      prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
       // The engine's own feature is off: it would tell clients while a person waits (ADR 0010).
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
     },
     features: features(rules, { context, access, basePath, pages }),
     interactions: {
-      policy: interactionPolicy.base(),
+      policy: askingPolicy(),
       url: (_ctx, interaction) => `${basePath}/interaction/${interaction.uid}`,
     },
     loadExistingGrant: (ctx) => loadGrant(context, access, ctx),
@@ -128,11 +135,18 @@ function configuration(parts: ProviderParts): Configuration {
     }),
     formats: {
       customizers: {
-        // RFC 9068 §2.2.1: how the person was authenticated, where there is one.
-        jwt(ctx, _token, jwt) {
-          const { AuthorizationCode, DeviceCode, RefreshToken } = ctx?.oidc.entities ?? {}
-          const { authTime, acr, amr } = AuthorizationCode ?? DeviceCode ?? RefreshToken ?? {}
-          Object.assign(jwt.payload, { auth_time: authTime, acr, amr })
+        // RFC 9068 §2.2.1: how the person was authenticated, where there is one. What was asked for userinfo goes with
+        // the token, as nothing of it is stored.
+        jwt(ctx, token, jwt) {
+          const source = ctx?.oidc.entities.AuthorizationCode ?? ctx?.oidc.entities.RefreshToken
+          const { authTime, acr, amr } = source ?? {}
+          const wanted = Object.keys(claimsFor(ctx, token)?.userinfo ?? {})
+          Object.assign(jwt.payload, {
+            auth_time: authTime,
+            acr,
+            amr,
+            userinfo_claims: wanted.length > 0 ? wanted : undefined,
+          })
         },
       },
     },

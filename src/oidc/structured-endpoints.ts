@@ -1,10 +1,15 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
-import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { TraceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
+
+/** RFC 9701 §4; without the charset that Koa adds to a type it knows. */
+export const introspectionJwt = 'application/token-introspection+jwt'
+
+type Introspection = { active: boolean; aud?: unknown } & Record<string, unknown>
 
 /** Requests that the engine refused for nothing but the token being a JWT; the client is authenticated by then. */
 const refusedJwts = new WeakSet<object>()
@@ -35,33 +40,49 @@ export function structuredEndpoints(
     const { oidc } = ctx as KoaContextWithOIDC
     if (refusedJwts.has(ctx)) {
       const token = oidc.params?.['token'] as string
-      const caller = oidc.client?.clientId as string
-      ctx.type = 'json'
-      const answer =
+      const caller = oidc.client as EngineClient
+      const { status, body } =
         oidc.route === 'introspection'
-          ? { status: 200, body: await introspect(token, caller) }
-          : await revoke(token, caller)
-      ctx.status = answer.status
-      ctx.body = answer.body
+          ? await inForm(
+              ctx as KoaContextWithOIDC,
+              caller,
+              await introspect(token, caller.clientId),
+            )
+          : await revoke(token, caller.clientId)
+      ctx.status = status
+      ctx.body = body
+      ctx.type = typeof body === 'string' ? introspectionJwt : 'json'
     } else if (ctx.status === 200 && oidc?.route === 'revocation') {
       // RFC 7009 §2.2 leaves the body open; some clients parse it as JSON whatever it is (K-20).
       ctx.body = {}
-    } else if (ctx.status === 200 && oidc?.route === 'introspection') {
-      // The engine writes its own `sid`, which it leaves empty, over the one that the token carries.
-      const body = ctx.body as { active: boolean; sid?: string }
-      const { sid } = (oidc.entities.AccessToken?.extra ?? {}) as Partial<TraceClaims>
-      if (body.active && sid !== undefined) body.sid ??= sid
     }
   }
 
-  async function introspect(token: string, caller: string): Promise<object> {
+  /** A JWT for whoever asks for one (RFC 9701), as the engine gives it for the other kinds of token. */
+  async function inForm(
+    ctx: KoaContextWithOIDC,
+    client: EngineClient,
+    answer: Introspection,
+  ): Promise<{ status: number; body: object | string }> {
+    if (ctx.accepts('json', introspectionJwt) !== introspectionJwt) {
+      if (client.introspectionEncryptedResponseAlg === undefined) {
+        return { status: 200, body: answer }
+      }
+      return refusal(`introspection must be requested with Accept: ${introspectionJwt}`)
+    }
+    const token = new provider.IdToken({}, { ctx })
+    Object.assign(token, { extra: { token_introspection: answer, aud: answer.aud } })
+    return { status: 200, body: await token.issue({ use: 'introspection' }) }
+  }
+
+  async function introspect(token: string, caller: string): Promise<Introspection> {
     const found = await structured.find(token)
     if (!found || !(await access.mayIntrospect(caller, found))) return { active: false }
     const { extra, clientId, jkt, 'x5t#S256': thumbprint } = found
     return {
       ...(extra as unknown as TraceClaims),
       active: true,
-      sub: found.accountId ?? clientId,
+      sub: found['sub'],
       client_id: clientId,
       iss: context.issuer,
       aud: found.aud,
@@ -78,15 +99,13 @@ export function structuredEndpoints(
     const found = await structured.find(token)
     if (!found) return { status: 200, body: {} }
     if (found.clientId !== caller) {
-      return {
-        status: 400,
-        body: {
-          error: 'invalid_request',
-          error_description: 'client is not authorized to revoke the presented token',
-        },
-      }
+      return refusal('client is not authorized to revoke the presented token')
     }
     await context.denials.add(context.tenant, [{ kind: 'jti', subject: found.jti as string }])
     return { status: 200, body: {} }
   }
+}
+
+function refusal(description: string) {
+  return { status: 400, body: { error: 'invalid_request', error_description: description } }
 }

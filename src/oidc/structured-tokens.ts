@@ -1,5 +1,6 @@
 import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } from 'jose'
 import type { AdapterPayload } from 'oidc-provider'
+import { clientMetadata } from '../clients/client.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import type { TraceClaims } from './access-token.ts'
 import { denialsNaming } from './access-token.ts'
@@ -17,6 +18,8 @@ export type AccessTokenClaims = JWTPayload &
   TraceClaims & {
     client_id: string
     scope?: string
+    /** Claims that were asked for one by one, for userinfo. */
+    userinfo_claims?: string[]
     cnf?: { jkt?: string; 'x5t#S256'?: string }
   }
 
@@ -24,7 +27,7 @@ export function createStructuredTokens(
   context: IssuerContext,
   { published }: KeySet,
 ): StructuredTokens {
-  const { tenant, issuer, clients, clock, denials } = context
+  const { tenant, issuer, clients, subjects, clock, denials } = context
   const jwks = createLocalJWKSet({ keys: published.map(({ publicJwk }) => publicJwk) })
   const algorithms = [...new Set(published.map(({ alg }) => alg))]
 
@@ -44,11 +47,25 @@ export function createStructuredTokens(
     }
   }
 
+  /** The account that a token with a person in it is about. */
+  async function accountIn(
+    { gid, sub }: AccessTokenClaims,
+    metadata: unknown,
+  ): Promise<string | undefined> {
+    const client = clientMetadata.safeParse(metadata).data
+    return gid === undefined || !client
+      ? undefined
+      : subjects.accountBehind(tenant, client, sub as string)
+  }
+
   /** Asks memory alone: whatever ends what a token hangs from is on the deny-list (architecture §4). */
   async function find(token: string): Promise<AdapterPayload | undefined> {
     const claims = await claimsOf(token)
-    if (!claims || !(await clients.find(tenant, claims.client_id))) return undefined
-    const payload = toPayload(claims)
+    const client = claims && (await clients.find(tenant, claims.client_id))
+    if (!client) return undefined
+    const accountId = await accountIn(claims, client.metadata)
+    if (claims.gid !== undefined && accountId === undefined) return undefined
+    const payload = toPayload(claims, accountId)
     const denied = denials.anyDenies(tenant, denialsNaming(payload), claims.iat as number)
     return denied ? undefined : payload
   }
@@ -59,8 +76,8 @@ export function createStructuredTokens(
   }
 }
 
-function toPayload(claims: AccessTokenClaims): AdapterPayload {
-  const { tenant_id, sid, fid, gid, cnf } = claims
+function toPayload(claims: AccessTokenClaims, accountId: string | undefined): AdapterPayload {
+  const { tenant_id, sid, fid, gid, cnf, userinfo_claims: wanted } = claims
   const extra: TraceClaims = {
     tenant_id,
     ...(sid ? { sid } : {}),
@@ -74,10 +91,13 @@ function toPayload(claims: AccessTokenClaims): AdapterPayload {
     exp: claims.exp,
     aud: claims.aud,
     clientId: claims.client_id,
+    sub: claims.sub,
     extra: { ...extra },
     ...(claims.scope === undefined ? {} : { scope: claims.scope }),
-    // Subjects are public: `sub` is the account.
-    ...(gid === undefined ? {} : { grantId: gid, accountId: claims.sub }),
+    ...(gid === undefined ? {} : { grantId: gid, accountId }),
+    ...(wanted === undefined
+      ? {}
+      : { claims: { userinfo: Object.fromEntries(wanted.map((name) => [name, null])) } }),
     ...(cnf?.jkt === undefined ? {} : { jkt: cnf.jkt }),
     ...(cnf?.['x5t#S256'] === undefined ? {} : { 'x5t#S256': cnf['x5t#S256'] }),
   }

@@ -6,7 +6,7 @@ import { type Envelopes, inheritedMacKey, type KeyEncryptionKeys } from './seal.
 import type { SealedColumn } from './sealed-column.ts'
 
 /** Secrets that every node of a tenant needs alike; created once, by whichever node comes first. */
-export type SharedSecretName = 'cookies' | 'csrf' | 'dpop' | 'encryption' | 'mac'
+export type SharedSecretName = 'cookies' | 'csrf' | 'dpop' | 'encryption' | 'mac' | 'pairwise'
 
 export interface SharedSecrets {
   /** The secret, 32 bytes. All nodes get the same one, also when they ask at the same moment. */

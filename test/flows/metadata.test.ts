@@ -81,7 +81,7 @@ onEachStorage('metadata, keys and CORS', (kind) => {
         'none',
       ],
       request_uri_parameter_supported: false,
-      subject_types_supported: ['public'],
+      subject_types_supported: ['public', 'pairwise'],
       ui_locales_supported: ['en', 'de'],
     })
   })

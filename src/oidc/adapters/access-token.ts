@@ -1,6 +1,6 @@
 import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import { clientMetadata } from '../../clients/client.ts'
-import { denialsNaming } from '../access-token.ts'
+import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import type { ResourceAccess } from '../resource-access.ts'
 import type { StructuredTokens } from '../structured-tokens.ts'
@@ -26,8 +26,10 @@ export function accessTokenAdapter(
     // Introspecting it, the engine fails over a client that is gone or broken: that must not harm who asks.
     const client = token.clientId && (await clients.find(tenant, token.clientId))
     if (!client || !clientMetadata.safeParse(client.metadata).success) return undefined
-    const denied = denials.anyDenies(tenant, denialsNaming(token), token.iat ?? 0)
-    return denied ? undefined : token
+    if (denials.anyDenies(tenant, denialsNaming(token), token.iat ?? 0)) return undefined
+    // Introspecting it, the engine says its own `sid`, which it leaves empty, in place of the one the token carries.
+    const { sid } = (token.extra ?? {}) as Partial<TraceClaims>
+    return sid === undefined ? token : { ...token, sid }
   }
 
   /** Userinfo belongs to the default resource server: a token of another one is none there (ASVS 9.2.3). */
@@ -45,7 +47,9 @@ export function accessTokenAdapter(
       return token && Provider.ctx?.oidc.route === 'userinfo' ? forUserinfo(token) : token
     },
     // Redis is not spoken to while rows are locked, and a token whose grant was rolled back is never stored.
-    async upsert(id, payload, expiresIn) {
+    async upsert(id, token, expiresIn) {
+      const claims = claimsFor(Provider.ctx, token)
+      const payload = claims ? { ...token, claims } : token
       const request = currentTokenRequest()
       // A machine's token hangs from nothing that was committed: without it there is no answer.
       if (!request?.unit.isOpen()) return base.upsert(id, payload, expiresIn)

@@ -16,6 +16,7 @@ const nobodysSecret = randomBytes(32).toString('base64url')
 export const ownMembers = [
   'require_pkce',
   'client_assertion_audience',
+  'require_dpop_nonce',
   'backchannel_logout_uri',
   'backchannel_logout_session_required',
   'resources',

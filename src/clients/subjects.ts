@@ -1,0 +1,63 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import type { SharedSecrets } from '../secrets/shared-secrets.ts'
+import type { ClientMetadata } from './client.ts'
+
+/** What a person is called at a client: the `sub` of tokens (OpenID Connect Core §8). */
+export interface Subjects {
+  /** The account's id, or for a pairwise client another one, which nobody can link to those at other sectors. */
+  of(tenant: string, client: SubjectMembers, accountId: string): Promise<string>
+  /** The account behind a subject; undefined for what is none of ours. */
+  accountBehind(tenant: string, client: SubjectMembers, sub: string): Promise<string | undefined>
+}
+
+export type SubjectMembers = Pick<
+  ClientMetadata,
+  'subject_type' | 'sector_identifier_uri' | 'redirect_uris' | 'jwks_uri'
+>
+
+/**
+ * The host that a client's subjects belong to (OpenID Connect Core §8.1): clients of one sector call a person the same.
+ */
+function sectorOf({
+  sector_identifier_uri: uri,
+  redirect_uris: [first],
+  jwks_uri: keys,
+}: SubjectMembers): string {
+  return new URL(uri ?? first ?? keys ?? '').host
+}
+
+/** As accounts have them: 16 bytes, of which six bits are always the same. */
+const uuid = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/
+const pairwise = /^[\w-]{22}$/
+
+/**
+ * A pairwise subject is the account's UUID as one block of AES-256, under a key of the tenant's salt and the sector:
+ * unique, the same each time, meaningless without the salt, and the server can turn it back without a table.
+ */
+export function createSubjects({ sharedSecrets }: { sharedSecrets: SharedSecrets }): Subjects {
+  const salts = new Map<string, Buffer>()
+
+  async function keyOf(tenant: string, client: SubjectMembers): Promise<Buffer> {
+    const salt = salts.get(tenant) ?? (await sharedSecrets.get(tenant, 'pairwise'))
+    salts.set(tenant, salt)
+    return Buffer.from(hkdfSync('sha256', salt, '', `keyturn pairwise ${sectorOf(client)}`, 32))
+  }
+
+  return {
+    async of(tenant, client, accountId) {
+      if (client.subject_type !== 'pairwise') return accountId
+      const key = await keyOf(tenant, client)
+      const cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
+      return cipher.update(accountId.replaceAll('-', ''), 'hex').toString('base64url')
+    },
+    async accountBehind(tenant, client, sub) {
+      if (client.subject_type !== 'pairwise') return sub
+      if (!pairwise.test(sub)) return undefined
+      const key = await keyOf(tenant, client)
+      const decipher = createDecipheriv('aes-256-ecb', key, null).setAutoPadding(false)
+      const hex = decipher.update(Buffer.from(sub, 'base64url')).toString('hex')
+      const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+      return uuid.test(id) ? id : undefined
+    },
+  }
+}

@@ -1,0 +1,48 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { createSubjects } from '../../src/clients/subjects.ts'
+
+describe('subjects', () => {
+  const salts = new Map<string, Buffer>()
+  const subjects = createSubjects({
+    sharedSecrets: {
+      async get(tenant) {
+        const salt = salts.get(tenant) ?? randomBytes(32)
+        salts.set(tenant, salt)
+        return salt
+      },
+    },
+  })
+  const client = (host: string, type: 'public' | 'pairwise' = 'pairwise') => ({
+    subject_type: type,
+    sector_identifier_uri: undefined,
+    jwks_uri: undefined,
+    redirect_uris: [`https://${host}/callback`],
+  })
+  const id = randomUUID()
+
+  it('are the account for a public client', async () => {
+    expect(await subjects.of('t', client('a.example', 'public'), id)).to.equal(id)
+    expect(await subjects.accountBehind('t', client('a.example', 'public'), id)).to.equal(id)
+  })
+
+  it('differ by sector and by tenant, stay the same, and lead back (P-057)', async () => {
+    const [a, b] = [client('a.example'), client('b.example')]
+    const sub = await subjects.of('t', a, id)
+    expect(sub).to.match(/^[\w-]{22}$/)
+    expect(await subjects.of('t', a, id)).to.equal(sub)
+    expect(
+      await subjects.of('t', { ...b, sector_identifier_uri: 'https://a.example/s' }, id),
+    ).to.equal(sub)
+    expect(await subjects.of('t', b, id)).not.to.equal(sub)
+    expect(await subjects.of('other', a, id)).not.to.equal(sub)
+    expect(await subjects.of('t', a, randomUUID())).not.to.equal(sub)
+    expect(await subjects.accountBehind('t', a, sub)).to.equal(id)
+  })
+
+  it('that are none of ours lead nowhere', async () => {
+    for (const sub of [id, '', 'x', 'A'.repeat(21), 'A'.repeat(23)]) {
+      expect(await subjects.accountBehind('t', client('a.example'), sub)).to.equal(undefined)
+    }
+  })
+})

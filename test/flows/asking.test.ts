@@ -1,0 +1,188 @@
+import { expect } from 'chai'
+import {
+  compactVerify,
+  createLocalJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  type JSONWebKeySet,
+} from 'jose'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import {
+  alice,
+  api,
+  furnish,
+  furnishOpaque,
+  opaque,
+  ordersApi,
+  spa,
+  web,
+} from '../support/fixtures.ts'
+import {
+  authorizeUrl,
+  expectReturned,
+  type Fields,
+  post,
+  redeem,
+  type StoryClient,
+  signIn,
+  tokensFor,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+
+const introspectionJwt = 'application/token-introspection+jwt'
+
+/** A request without OpenID. */
+const pure = { nonce: undefined }
+
+onEachStorage('what a request may ask of a person, and an API of a token', (kind) => {
+  let server: TestServer
+  let agent: UserAgent
+  const credentials = { username: alice.email, password: alice.password }
+  const bob = { email: 'bob@example.com', password: 'can we fix it? yes we can 7' }
+  const app = { ...spa, client_id: 'app', application_type: 'native' }
+
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    await furnishOpaque(server)
+    await server.core.accounts.declare(defaultTenant, bob)
+    await server.core.clients.declare(defaultTenant, {
+      ...app,
+      redirect_uris: [
+        'https://app.example.com/callback',
+        'http://127.0.0.1/native',
+        'com.example.app:/x',
+      ],
+    })
+  })
+  beforeEach(() => {
+    agent = createUserAgent()
+  })
+  after(() => server?.stop())
+
+  const ask = (fields: Fields, client: StoryClient = web) =>
+    agent.get(authorizeUrl(server, client, fields))
+  const claims = (value: unknown) => ({ claims: JSON.stringify(value) })
+
+  it('claims come one by one where they were allowed, in the place asked for (OpenID Connect Core §5.5)', async () => {
+    const wanted = claims({ id_token: { email: null }, userinfo: { name: { essential: true } } })
+    const start = await agent.follow(await agent.get(authorizeUrl(server, web, wanted)))
+    const consent = await agent.follow(await agent.submit(start, { fields: credentials }))
+    expect(consent.root.structuredText, 'the page names what is asked').to.match(/e-?mail/i)
+    const { location } = await agent.follow(await agent.submit(consent))
+    const tokens = tokensIn(await redeem(server, web, location?.searchParams.get('code') ?? ''))
+    expect(decodeJwt(tokens.id_token ?? '')).to.include({ email: alice.email })
+    expect(decodeJwt(tokens.id_token ?? '')).not.to.have.property('name')
+    const said = (await userinfo(server, tokens.access_token)).json()
+    expect(said).to.include({ name: alice.name }).and.not.have.property('email')
+    expectReturned(
+      await ask({ prompt: 'none', ...claims({ id_token: { preferred_username: null } }) }),
+      'consent_required',
+    )
+  })
+
+  it('claims that make no sense are refused (OpenID Connect Core §5.5)', async () => {
+    for (const bad of ['x', '[]', '{}', '"a"', '{"id_token":1}', '{"id_token":{"email":1}}']) {
+      expectReturned(await ask({ claims: bad }), 'invalid_request')
+    }
+  })
+
+  it('an essential acr that there is not is an error, a voluntary one is not (P-021)', async () => {
+    for (const acr of [{ value: 'gold' }, { values: ['gold', 'silver'] }]) {
+      const essential = claims({ id_token: { acr: { essential: true, ...acr } } })
+      expectReturned(await ask(essential), 'unmet_authentication_requirements')
+      expectReturned(
+        await ask({ prompt: 'none', ...essential }),
+        'unmet_authentication_requirements',
+      )
+    }
+    const voluntary = await tokensFor(server, web, { acr_values: 'gold silver' }, agent)
+    expect(decodeJwt(voluntary.id_token ?? '')).not.to.have.property('acr')
+  })
+
+  it('prompt=select_account lets one sign in as somebody else, and create is refused (P-018)', async () => {
+    await signIn(server, web, {}, agent)
+    const page = await agent.follow(await ask({ prompt: 'select_account' }))
+    expect(page.root.querySelector('input[name=password]')).not.to.equal(null)
+    const returned = await agent.walk(
+      authorizeUrl(server, web, { prompt: 'select_account' }),
+      credentials,
+    )
+    expect(returned.searchParams.get('code')).to.be.a('string')
+    expectReturned(await ask({ prompt: 'none select_account' }), 'invalid_request')
+    expectReturned(await ask({ prompt: 'create' }), 'invalid_request')
+    const metadata = await fetch(`${server.issuer}/.well-known/openid-configuration`)
+    expect(await metadata.json()).to.deep.include({
+      prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
+      claims_parameter_supported: true,
+      subject_types_supported: ['public', 'pairwise'],
+    })
+  })
+
+  it('prompt=none renews a native app that owns its https address, and no other (K-07, P-029)', async () => {
+    const at = (redirect_uri: string, fields: Fields = {}) =>
+      authorizeUrl(server, app, { redirect_uri, ...fields })
+    const owned = 'https://app.example.com/callback'
+    for (const redirect_uri of [owned, 'http://127.0.0.1:4711/native', 'com.example.app:/x']) {
+      await agent.walk(at(redirect_uri), credentials)
+    }
+    const renewed = await agent.get(at(owned, { prompt: 'none' }))
+    expect(renewed.location?.searchParams.has('code')).to.equal(true)
+    for (const redirect_uri of ['http://127.0.0.1:4711/native', 'com.example.app:/x']) {
+      const { location } = await agent.get(at(redirect_uri, { prompt: 'none' }))
+      expect(location?.searchParams.get('error')).to.equal('interaction_required')
+      const asked = await agent.follow(await agent.get(at(redirect_uri)))
+      expect(asked.root.querySelector('[name=decision]'), 'consent again').not.to.equal(null)
+    }
+  })
+
+  it('introspection answers as a signed JWT to whoever asks for one, for both kinds of token (RFC 9701)', async () => {
+    await server.core.clients.declare(defaultTenant, {
+      ...ordersApi,
+      introspection_signed_response_alg: 'ES256',
+    })
+    const keys = createLocalJWKSet(
+      (await (await fetch(`${server.issuer}/jwks`)).json()) as JSONWebKeySet,
+    )
+    for (const [resource, scope] of [
+      [api, 'orders:read'],
+      [opaque, 'read'],
+    ] as const) {
+      const { access_token: token } = await tokensFor(server, web, { ...pure, resource, scope })
+      for (const given of [token, `${token}x`]) {
+        const page = await post(
+          server,
+          '/introspect',
+          ordersApi,
+          { token: given },
+          { accept: introspectionJwt },
+        )
+        expect(page.status, page.body).to.equal(200)
+        expect(page.headers.get('content-type')).to.match(/^application\/token-introspection\+jwt/)
+        expect(decodeProtectedHeader(page.body)).to.include({
+          typ: 'token-introspection+jwt',
+          alg: 'ES256',
+        })
+        await compactVerify(page.body, keys)
+        const { iss, iat, token_introspection: answer } = decodeJwt(page.body)
+        expect(iss).to.equal(server.issuer)
+        expect(iat).to.be.a('number')
+        if (given === token) expect(answer).to.include({ active: true, scope, aud: resource })
+        else expect(answer).to.deep.equal({ active: false })
+      }
+      const json = await post(server, '/introspect', ordersApi, { token })
+      expect(json.json()).to.include({ active: true })
+    }
+    const refused = await post(
+      server,
+      '/introspect',
+      { ...ordersApi, client_secret: 'x'.repeat(20) },
+      { token: 'x' },
+      { accept: introspectionJwt },
+    )
+    expect(refused.status).to.equal(401)
+  })
+})

@@ -1,0 +1,156 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect } from 'chai'
+import { decodeJwt, exportJWK, generateKeyPair } from 'jose'
+import { PrivateKeyJwt } from 'openid-client'
+import { isDomainError } from '../../src/errors.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import {
+  alice,
+  api,
+  callback,
+  furnish,
+  furnishOpaque,
+  opaque,
+  ordersApi,
+  web,
+} from '../support/fixtures.ts'
+import {
+  authorizeUrl,
+  expectReturned,
+  introspect,
+  redeem,
+  refresh,
+  tokensFor,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
+import { createRelyingParty } from '../support/relying-party.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+/** A request without OpenID. */
+const pure = { nonce: undefined }
+
+onEachStorage('pairwise subjects and keys by reference', (kind) => {
+  let server: TestServer
+  const documents = new Map<string, unknown>()
+  const site = createServer((request, response) => {
+    const found = documents.get(request.url ?? '')
+    response.writeHead(found === undefined ? 404 : 200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(found ?? {}))
+  })
+  const at = (path: string) => `http://127.0.0.1:${(site.address() as AddressInfo).port}${path}`
+  const other = 'https://other.example/callback'
+  const hidden = { ...web, client_id: 'hidden', subject_type: 'pairwise' }
+  const sibling = { ...hidden, client_id: 'sibling' }
+  const declare = (client: Record<string, unknown>) =>
+    server.core.clients.declare(defaultTenant, client).then(
+      () => 'accepted',
+      (error: { detail: { faults: string[] } }) =>
+        isDomainError(error, 'client_invalid') ? error.detail.faults.join() : 'failed',
+    )
+
+  before(async () => {
+    await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve))
+    server = await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' })
+    await furnish(server)
+    await furnishOpaque(server)
+    expect(await declare(hidden)).to.equal('accepted')
+    expect(await declare(sibling)).to.equal('accepted')
+  })
+  after(async () => {
+    await server?.stop()
+    site.close()
+  })
+
+  const subOf = (token: string | undefined) => decodeJwt(token ?? '').sub as string
+
+  it('are the same in ID token, access token, userinfo and introspection, and nobody’s elsewhere (P-057)', async () => {
+    const plain = await tokensFor(server, web)
+    const account = subOf(plain.id_token)
+    const tokens = await tokensFor(server, hidden)
+    const sub = subOf(tokens.id_token)
+    expect(sub)
+      .to.match(/^[\w-]{22}$/)
+      .and.not.equal(account)
+    expect(subOf(tokens.access_token)).to.equal(sub)
+    const said = await userinfo(server, tokens.access_token)
+    expect(said.status, said.body).to.equal(200)
+    expect((said.json() as { sub: string }).sub).to.equal(sub)
+    expect(await introspect(server, hidden, tokens.access_token)).to.include({ active: true, sub })
+    expect(subOf((await tokensFor(server, sibling)).id_token)).to.equal(sub)
+
+    const forApi = await tokensFor(server, hidden, { ...pure, resource: api, scope: 'orders:read' })
+    expect(await introspect(server, ordersApi, forApi.access_token)).to.include({ sub })
+    const handle = await tokensFor(server, hidden, { ...pure, resource: opaque, scope: 'read' })
+    expect(handle.access_token).not.to.include('.')
+    const answer = await introspect(server, ordersApi, handle.access_token)
+    expect(answer).to.include({ active: true, sub })
+    expect(answer['sid']).to.be.a('string')
+    const next = tokensIn(await refresh(server, hidden, tokens))
+    expect(subOf(next.id_token ?? next.access_token)).to.equal(sub)
+  })
+
+  it('are revoked with the account as ever', async () => {
+    const tokens = await tokensFor(server, hidden)
+    const { accounts, revocations } = server.core
+    const { account } = await accounts.authenticate(defaultTenant, alice.email, alice.password)
+    await revocations.logOutEverywhere(account)
+    expect(await introspect(server, hidden, tokens.access_token)).to.deep.equal({ active: false })
+    expect((await userinfo(server, tokens.access_token)).status).to.equal(401)
+  })
+
+  it('are what id_token_hint and the claims parameter mean (P-020, P-021)', async () => {
+    const agent = createUserAgent()
+    const { id_token = '' } = await tokensFor(server, hidden, {}, agent)
+    const hint = { prompt: 'none', id_token_hint: id_token }
+    const { location } = await agent.get(authorizeUrl(server, hidden, hint))
+    expect(location?.searchParams.has('code')).to.equal(true)
+    const claims = (value: string) => JSON.stringify({ id_token: { sub: { value } } })
+    const mine = { prompt: 'none', claims: claims(subOf(id_token)) }
+    const got = (await agent.get(authorizeUrl(server, hidden, mine))).location
+    tokensIn(await redeem(server, hidden, got?.searchParams.get('code') ?? ''))
+    const another = { prompt: 'none', claims: claims('somebody-else') }
+    expectReturned(await agent.get(authorizeUrl(server, hidden, another)), 'login_required')
+  })
+
+  it('of clients with several hosts need a sector document that names every redirect URI (P-082)', async () => {
+    const two = { ...hidden, client_id: 'two', redirect_uris: [callback, other] }
+    expect(await declare(two)).to.contain('sector_identifier_uri')
+    const sector = { ...two, sector_identifier_uri: at('/sector') }
+    // Plain http is for loopback alone, and not even there for this document.
+    expect(await declare(sector)).to.contain('https')
+  })
+
+  it('keys are fetched from jwks_uri, and again when a key is new (K-40)', async () => {
+    const pair = await generateKeyPair('ES256', { extractable: true })
+    const key = { ...(await exportJWK(pair.publicKey)), kid: 'one' }
+    documents.set('/keys', { keys: [key] })
+    const keyed = {
+      client_id: 'keyed',
+      grant_types: ['client_credentials'],
+      scope: 'orders:read',
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks_uri: at('/keys'),
+    }
+    expect(await declare(keyed)).to.equal('accepted')
+    const ask = async (privateKey: typeof pair.privateKey, kid: string) => {
+      const party = await createRelyingParty({
+        issuer: server.issuer,
+        clientId: 'keyed',
+        redirectUri: callback,
+        auth: PrivateKeyJwt({ key: privateKey, kid }),
+      })
+      return party.clientCredentials({ resource: api }).then(
+        ({ token_type }) => token_type,
+        (error: { error: string }) => error.error,
+      )
+    }
+    expect(await ask(pair.privateKey, 'one')).to.equal('bearer')
+    const stranger = await generateKeyPair('ES256')
+    expect(await ask(stranger.privateKey, 'one')).to.equal('invalid_client')
+    expect(await declare({ ...keyed, jwks: { keys: [key] } })).to.contain('jwks')
+    expect(await declare({ ...keyed, jwks_uri: 'http://keys.example/' })).to.contain('https')
+  })
+})

@@ -25,5 +25,9 @@ export function certificateInHeader(value: string): X509Certificate {
   const pem = decodeURIComponent(envoy ?? rfc9440 ?? value)
   const base64 = pem.replace(/-----(BEGIN|END) CERTIFICATE-----|\s/g, '')
   if (!/^[A-Za-z\d+/]+={0,2}$/.test(base64)) throw new Error('it is no certificate')
-  return new X509Certificate(Buffer.from(base64, 'base64'))
+  const der = Buffer.from(base64, 'base64')
+  const certificate = new X509Certificate(der)
+  // Node reads the first of two that stand together.
+  if (!certificate.raw.equals(der)) throw new Error('it is more than a certificate')
+  return certificate
 }

@@ -39,11 +39,13 @@ describe('a certificate in a header (RFC 9440)', () => {
 
   it('is none when there is anything else in it', async () => {
     const { 'RFC 9440': rfc = '', 'bare Base64': bare = '' } = forms(own)
+    const { raw } = new X509Certificate(own.cert)
     const second = forms(await selfSigned('CN=x'))['RFC 9440']
     for (const value of [
       `${rfc}, ${second}`,
       `${second},${rfc}`,
       `${bare}, ${bare}`,
+      Buffer.concat([raw, raw]).toString('base64'),
       rfc.slice(0, 40),
       `:${bare.slice(0, 40)}:`,
       `${encodeURIComponent(own.cert)}${encodeURIComponent(own.cert)}`,

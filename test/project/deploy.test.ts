@@ -1,0 +1,249 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { parse, parseAllDocuments } from 'yaml'
+import { settings } from '../../config/config.ts'
+import { temporaryFolder } from '../support/child.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const dockerfile = read('Dockerfile')
+
+/** The instructions of the Dockerfile with this word, what follows it, in order. */
+const instructions = (word: string) =>
+  [...dockerfile.matchAll(new RegExp(`^${word} (.+)$`, 'gm'))].map(([, rest = '']) => rest)
+
+/** What is copied from the folder of the project, and where to. */
+const copies = instructions('COPY')
+  .filter((rest) => !rest.startsWith('--from'))
+  .map((rest) => rest.split(' '))
+  .map((paths) => ({ sources: paths.slice(0, -1), target: paths.at(-1) ?? '' }))
+
+/** That a variable is a setting, or names the file of a secret one, and that its value is one that it takes. */
+function expectSetting(name: string, value?: string): void {
+  const ofFile = /^(.+)_FILE$/.exec(name)?.[1]
+  const all = Object.values(settings)
+  const setting = all.find(({ env }) => env === name)
+  if (setting) {
+    if (value) expect(setting.schema.safeParse(value).success, `${name}=${value}`).to.equal(true)
+    return
+  }
+  expect(
+    all.filter(({ secret }) => secret).map(({ env }) => env),
+    name,
+  ).to.include(ofFile)
+}
+
+interface Container {
+  image: string
+  args: string[]
+  env?: { name: string; valueFrom: { secretKeyRef: { name: string; key: string } } }[]
+  envFrom: { configMapRef: { name: string } }[]
+  securityContext: Record<string, unknown>
+  [probe: `${string}Probe`]: { httpGet: { path: string; port: string } } | undefined
+  ports?: { name: string; containerPort: number }[]
+}
+
+describe('Dockerfile', () => {
+  it('copies what there is, and .dockerignore lets exactly that through', () => {
+    const allowed = [...read('.dockerignore').matchAll(/^!(.+)$/gm)].map(([, path]) => path)
+    const sources = copies.flatMap((copy) => copy.sources)
+    for (const source of sources) expect(existsSync(join(root, source)), source).to.equal(true)
+    expect(new Set(sources)).to.deep.equal(new Set(allowed))
+    expect(read('.dockerignore')).to.match(/^\*$/m)
+  })
+
+  it('runs from what it copies and from production dependencies alone', async () => {
+    const folder = await temporaryFolder('image')
+    for (const { sources, target } of copies) {
+      for (const source of sources) {
+        const to = target.endsWith('/') ? join(target, source) : target
+        mkdirSync(join(folder, dirname(to)), { recursive: true })
+        cpSync(join(root, source), join(folder, to), { recursive: true })
+      }
+    }
+    const manifest = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { dev?: boolean }>
+    }
+    const installed = Object.keys(packages).filter(
+      (path) => /^node_modules\/(@[^/]+\/)?[^/]+$/.test(path) && !packages[path]?.dev,
+    )
+    expect(installed).to.include.members(
+      Object.keys(manifest.dependencies).map((name) => `node_modules/${name}`),
+    )
+    for (const path of installed.filter((each) => existsSync(join(root, each)))) {
+      mkdirSync(join(folder, dirname(path)), { recursive: true })
+      symlinkSync(join(root, path), join(folder, path))
+    }
+    const [entry = '', program = ''] = JSON.parse(instructions('ENTRYPOINT')[0] ?? '') as string[]
+    expect(entry).to.equal('node')
+    const run = (...args: string[]) =>
+      execFileSync(process.execPath, [join(folder, program), ...args], {
+        cwd: folder,
+        env: { DATA_DIR: join(folder, 'data'), KEYS_DIR: join(folder, 'keys') },
+        encoding: 'utf8',
+      })
+    expect(run('--version').trim()).to.match(/^\d+\.\d+\.\d+$/)
+    const ready = 'keyturn-account'
+    run('accounts', 'create', '--email', `${ready}@example.com`)
+    expect(run('accounts', 'list')).to.include(ready)
+  }).timeout(60_000)
+
+  it('is on the Node that the tests run on, without root and without a shell at the start', () => {
+    const { devDependencies } = JSON.parse(read('package.json')) as {
+      devDependencies: { node: string }
+    }
+    const major = devDependencies.node.split('.')[0]
+    for (const base of instructions('FROM'))
+      expect(base).to.match(new RegExp(`^node:${major}-slim`))
+    expect(instructions('USER')).to.deep.equal(['1000:1000'])
+    for (const word of ['ENTRYPOINT', 'CMD', 'HEALTHCHECK.* CMD']) {
+      for (const command of instructions(word)) expect(() => JSON.parse(command)).not.to.throw()
+    }
+    const check = JSON.parse(instructions('HEALTHCHECK.* CMD')[0] ?? '') as string[]
+    expect(copies.map(({ target }) => join(target))).to.include(join(check[1] ?? ''))
+    expect(dockerfile).to.include('npm ci --omit=dev')
+  })
+
+  it('sets only settings that there are', () => {
+    const pairs = instructions('ENV').flatMap((line) => line.split(' '))
+    for (const pair of pairs.filter((each) => !each.startsWith('NODE_ENV='))) {
+      const [name = '', value] = pair.split('=')
+      expectSetting(name, value)
+    }
+    expect(instructions('EXPOSE')).to.deep.equal([settings.port.default])
+  })
+})
+
+describe('deploy/compose.yaml', () => {
+  const compose = parse(read('deploy/compose.yaml'), { merge: true }) as {
+    services: Record<
+      string,
+      {
+        environment: Record<string, string>
+        secrets?: string[]
+        command?: string[]
+        depends_on?: Record<string, unknown>
+      }
+    >
+    secrets: Record<string, { file: string }>
+  }
+  const ours = ['migrate', 'keyturn']
+
+  it('sets only settings that there are, with values that they take', () => {
+    for (const name of ours) {
+      for (const [variable, given] of Object.entries(compose.services[name]?.environment ?? {})) {
+        const value = /^\$\{\w+:-(.*)\}$/.exec(given)?.[1] ?? given
+        expectSetting(variable, value)
+      }
+    }
+  })
+
+  it('mounts each secret that it names, and deploy/secrets.sh makes each', async () => {
+    const folder = await temporaryFolder('deploy')
+    cpSync(join(root, 'deploy/secrets.sh'), join(folder, 'secrets.sh'))
+    const make = () => execFileSync('sh', [join(folder, 'secrets.sh')])
+    make()
+    const kept = new Map<string, string>()
+    for (const { file } of Object.values(compose.secrets)) {
+      kept.set(file, readFileSync(join(folder, file), 'utf8'))
+    }
+    make()
+    for (const [file, content] of kept) {
+      expect(readFileSync(join(folder, file), 'utf8'), `${file} stays`).to.equal(content)
+    }
+    for (const [name, { secrets = [], environment = {}, command = [] }] of Object.entries(
+      compose.services,
+    )) {
+      const named = [...Object.values(environment), ...command]
+        .map((value) => /^\/run\/secrets\/(.+)$/.exec(value)?.[1])
+        .filter((secret) => secret !== undefined)
+      expect(secrets, name).to.have.members(named)
+      for (const secret of named) expect(compose.secrets).to.have.property(secret)
+    }
+    for (const [variable, value] of Object.entries(
+      compose.services['keyturn']?.environment ?? {},
+    )) {
+      const secret = /^\/run\/secrets\/(.+)$/.exec(value)?.[1]
+      const content = kept.get(`secrets/${secret}`)?.trim()
+      if (secret) expectSetting(variable.replace(/_FILE$/, ''), content)
+    }
+  })
+
+  it('waits for services that there are, and runs commands that there are', () => {
+    for (const name of ours) {
+      const { depends_on: needs = {}, command } = compose.services[name] ?? {}
+      for (const service of Object.keys(needs)) expect(compose.services).to.have.property(service)
+      expect(command).to.deep.equal([name === 'keyturn' ? 'serve' : name])
+    }
+  })
+})
+
+describe('deploy/kubernetes', () => {
+  const objects = globSync('deploy/kubernetes/*.yaml', { cwd: root }).flatMap((path) =>
+    parseAllDocuments(read(path)).map((document) => document.toJS() as Record<string, never>),
+  )
+  const of = (kind: string) => objects.find((object) => object['kind'] === kind) as never
+  const config: { metadata: { name: string }; data: Record<string, string> } = of('ConfigMap')
+  const workload = (kind: string) =>
+    (of(kind) as { spec: { template: { metadata: { labels: object }; spec: never } } }).spec
+      .template
+
+  for (const kind of ['Deployment', 'Job']) {
+    const { spec } = workload(kind) as {
+      spec: { containers: Container[]; securityContext: object }
+    }
+    const [container] = spec.containers as [Container]
+
+    it(`${kind}: settings that there are, secrets that the guide makes`, () => {
+      for (const [name, value] of Object.entries(config.data)) expectSetting(name, value)
+      expect(container.envFrom[0]?.configMapRef.name).to.equal(config.metadata.name)
+      for (const { name, valueFrom } of container.env ?? []) {
+        expectSetting(name)
+        expect(read('docs/deployment.md')).to.include(
+          `--from-literal=${valueFrom.secretKeyRef.key}=`,
+        )
+      }
+      expect(['serve', 'migrate']).to.include(container.args[0])
+    })
+
+    it(`${kind}: nothing that it could do without (C20)`, () => {
+      expect(spec.securityContext).to.deep.include({ runAsNonRoot: true, runAsUser: 1000 })
+      expect(container.securityContext).to.deep.equal({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      })
+      expect(spec).to.include({ automountServiceAccountToken: false })
+    })
+  }
+
+  it('probes what answers, and chooses its own pods but not those that migrate', () => {
+    const { metadata, spec } = workload('Deployment') as {
+      metadata: { labels: object }
+      spec: { containers: Container[] }
+    }
+    const [container] = spec.containers as [Container]
+    const paths = (['startup', 'readiness', 'liveness'] as const).map(
+      (kind) => container[`${kind}Probe`]?.httpGet,
+    )
+    expect(paths).to.deep.equal(
+      ['/healthz', '/readyz', '/healthz'].map((path) => ({ path, port: 'http' })),
+    )
+    expect(container.ports).to.deep.equal([{ name: 'http', containerPort: 3000 }])
+    const budget: { spec: { selector: { matchLabels: object } } } = of('PodDisruptionBudget')
+    const service: { spec: { selector: object } } = of('Service')
+    const deployment: { spec: { selector: { matchLabels: object } } } = of('Deployment')
+    for (const selector of [
+      budget.spec.selector.matchLabels,
+      service.spec.selector,
+      deployment.spec.selector.matchLabels,
+    ]) {
+      expect(selector).to.deep.equal(metadata.labels)
+      expect(selector).not.to.deep.equal(workload('Job').metadata.labels)
+    }
+  })
+})

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, api, machine, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, type Tokens, tokensFor } from '../support/protocol.ts'
@@ -230,7 +231,10 @@ export const slowest = (answers: readonly Answer[]): number =>
   Math.max(0, ...answers.map(({ took }) => took))
 
 /** The refusals of a dependency that is away: 503, when to come again, an id that is in the log, and no internals. */
-export function expectToldToRetry(answers: readonly Answer[], log: string): void {
+export async function expectToldToRetry(
+  answers: readonly Answer[],
+  log: () => string,
+): Promise<void> {
   for (const { kind, status, retryAfter, body } of answers) {
     expect(status, `${kind}: ${body}`).to.equal(503)
     expect(retryAfter, 'Retry-After').to.match(/^\d+$/)
@@ -239,9 +243,14 @@ export function expectToldToRetry(answers: readonly Answer[], log: string): void
     expect(Object.keys(told).toSorted()).to.deep.equal(['error', 'error_description', 'error_id'])
     expect(body).not.to.match(/redis|postgres|ioredis|ECONN|timeout|127\.0\.0\.1|select|query|at /i)
     expect(told['error_id']).to.match(/^[\da-f-]{36}$/)
-    const line = log.split('\n').find((each) => {
-      return each.includes(told['error_id'] as string) && each.includes('"level":"error"')
-    })
-    expect(line, `a line for ${told['error_id']}`).to.match(/Redis|Postgres|deny-list|deny_list/)
+    // The answer may be here before what its process wrote.
+    const line = await eventually(`a line for ${told['error_id']}`, () =>
+      log()
+        .split('\n')
+        .find(
+          (each) => each.includes(String(told['error_id'])) && each.includes('"level":"error"'),
+        ),
+    )
+    expect(line).to.match(/Redis|Postgres|deny-list|deny_list/)
   }
 }

@@ -127,13 +127,13 @@ suite('Postgres that fails under load (R-04)', function () {
         expect(status, 'not ready').to.equal(503)
         expect(took).to.be.below(1900)
       }
-      expectToldToRetry(told, logs())
+      await expectToldToRetry(told, logs)
       expect(slowest(told), summary(told)).to.be.below(bound)
       const away = load
         .of(needing, from + memory)
         .filter(({ began, took }) => began + took < ending)
       expect(away.length).to.be.above(5)
-      expectToldToRetry(away, logs())
+      await expectToldToRetry(away, logs)
       const wrong = load.answers.filter(
         ({ kind, body }) =>
           kind === 'introspection of a revoked token' && /"active":true/.test(body),
@@ -164,7 +164,7 @@ suite('Postgres that fails under load (R-04)', function () {
     await pause(1000)
     await load.stop()
     const failed = load.answers.filter((answer) => !succeeded(answer))
-    expectToldToRetry(failed, logs())
+    await expectToldToRetry(failed, logs)
     expect(slowest(load.answers), summary(load.answers)).to.be.below(bound)
     const late = failed.filter(({ began }) => began > over + 500)
     expect(late, summary(late)).to.have.length(0)

@@ -113,7 +113,7 @@ suite('Redis that fails under load (R-03)', function () {
       await expectUntouched(from)
 
       expect(refused.length).to.be.above(10)
-      expectToldToRetry(refused, logs())
+      await expectToldToRetry(refused, logs)
       expect(slowest(refused), summary(refused)).to.be.below(300)
       // Given up by then: nothing is sent that would only pile up.
       const late = load.of(['login'], from + 1400, to - grace)

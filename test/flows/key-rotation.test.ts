@@ -1,0 +1,204 @@
+import { expect } from 'chai'
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
+import type { Core } from '../../src/core.ts'
+import { type Server, startServer } from '../../src/server.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage, onEachStorage, type StorageKind, type TestServer } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import {
+  authorizeUrl,
+  encode,
+  introspect,
+  post,
+  redeem,
+  tokensFor,
+  tokensIn,
+} from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const prepublish = 900
+const rotateEvery = 1000
+const settings = {
+  KEY_PREPUBLISH: String(prepublish),
+  KEY_ROTATE_EVERY: String(rotateEvery),
+  KEY_RETAIN: '900',
+}
+
+/** As the stories of protocol.ts speak to it. */
+type Node = TestServer & { core: Core }
+
+/** Two servers where the storage can have two, else one; in this process, so that they travel together. */
+async function startNodes(kind: StorageKind, more: Record<string, string> = {}) {
+  const ports = [await freePort(), await freePort()]
+  const env = {
+    ...(await freshStorage(kind)),
+    ...settings,
+    ...more,
+    ISSUER: `http://localhost:${ports[0]}`,
+    LOG_LEVEL: 'silent',
+  }
+  const servers: Server[] = []
+  const nodes: Node[] = []
+  for (const port of kind === 'services' ? ports : ports.slice(0, 1)) {
+    const core = await openNode({ ...env, PORT: String(port) })
+    await core.firstStart()
+    servers.push(await startServer(core))
+    nodes.push({ core, issuer: `http://localhost:${port}` } as Node)
+  }
+  const [a, b = a] = nodes as [Node, Node?]
+  return {
+    a,
+    b,
+    async stop() {
+      for (const server of servers) await server.stop()
+      for (const { core } of nodes) await core.close()
+    },
+  }
+}
+
+async function publishedBy({ issuer }: Node): Promise<string[]> {
+  const { keys } = (await (await fetch(`${issuer}/jwks`)).json()) as { keys: { kid: string }[] }
+  return keys.map(({ kid }) => kid)
+}
+
+const kidOf = (token: string | undefined) => decodeProtectedHeader(token as string).kid as string
+
+onEachStorage('keys that rotate', function (this: Mocha.Suite, kind) {
+  let nodes: Awaited<ReturnType<typeof startNodes>>
+  beforeEach(async () => {
+    nodes = await startNodes(kind)
+    await furnish(nodes.a)
+  })
+  afterEach(async () => {
+    backToPresent()
+    await nodes?.stop()
+  })
+
+  const token = async (node: Node) =>
+    tokensIn(
+      await post(node, '/token', machine, {
+        grant_type: 'client_credentials',
+        scope: 'orders:read',
+        resource: api,
+      }),
+    ).access_token
+
+  /** Waits until both publish the same keys. */
+  async function agree(): Promise<void> {
+    await eventually('both nodes agree', async () => {
+      const [ofA, ofB] = await Promise.all([publishedBy(nodes.a), publishedBy(nodes.b)])
+      return ofA.join() === ofB.join()
+    })
+  }
+
+  async function rotate(node = nodes.a): Promise<void> {
+    await node.core.signing.rotate(defaultTenant, 'ES256')
+    await node.core.signing.rotate(defaultTenant, 'RS256')
+    await agree()
+  }
+
+  it('are verified all through ten rotations, and none signs before its time (R-09)', async function () {
+    this.timeout(60_000)
+    const verifiers = [nodes.a, nodes.b, nodes.a, nodes.b].map(({ issuer }) =>
+      createRemoteJWKSet(new URL(`${issuer}/jwks`), { cooldownDuration: 5000 }),
+    )
+    const seen = new Map<string, number>()
+    const initial = new Set(await publishedBy(nodes.a))
+    const signers = new Set<string>()
+    let leads = Infinity
+    const step = 100
+    for (let time = 0; time < 10 * rotateEvery + prepublish; time += step) {
+      travel(step)
+      const [first, second] = time % (2 * step) === 0 ? [nodes.a, nodes.b] : [nodes.b, nodes.a]
+      if ((await first.core.signing.rotateDue()) + (await second.core.signing.rotateDue()) > 0) {
+        await agree()
+      }
+      for (const kid of await publishedBy(nodes.a)) {
+        if (!seen.has(kid)) seen.set(kid, Date.now())
+      }
+      for (const node of [first, second]) {
+        const jwt = await token(node)
+        const kid = kidOf(jwt)
+        signers.add(kid)
+        if (!initial.has(kid)) leads = Math.min(leads, Date.now() - (seen.get(kid) ?? Infinity))
+        for (const verifier of verifiers) await jwtVerify(jwt, verifier)
+      }
+    }
+    expect(signers.size, 'keys that signed').to.be.within(10, 12)
+    expect(leads / 1000, 'shortest time of publishing before signing').to.be.at.least(prepublish)
+  })
+
+  it('change under a sign-in that is under way: it is finished with the new ones', async () => {
+    const before = kidOf((await tokensFor(nodes.a, web, { scope: 'openid' })).id_token)
+    const agent = createUserAgent()
+    const form = await agent.follow(await agent.get(authorizeUrl(nodes.a, web)))
+    await rotate()
+    travel(prepublish + 1)
+    const page = await agent.follow(
+      await agent.submit(form, { fields: { username: alice.email, password: alice.password } }),
+    )
+    const allowed = page.location ? page : await agent.follow(await agent.submit(page))
+    const code = allowed.location?.searchParams.get('code') as string
+    const { id_token: idToken } = tokensIn(await redeem(nodes.a, web, code))
+    expect(kidOf(idToken)).to.not.equal(before)
+    expect(await publishedBy(nodes.b)).to.include.members([before, kidOf(idToken)])
+  })
+
+  it('retire: an ID token is a hint for as long as its key is published', async () => {
+    const { id_token: hint } = await tokensFor(nodes.a, web, { scope: 'openid' })
+    const logout = async () =>
+      (await createUserAgent().get(`${nodes.b.issuer}/logout?${encode({ id_token_hint: hint })}`))
+        .status
+    await rotate()
+    expect(await logout(), 'while its successor is pending').to.equal(200)
+    travel(prepublish + 1)
+    expect(await logout(), 'retiring').to.equal(200)
+    travel(900 + 60)
+    expect(await publishedBy(nodes.b)).to.not.include(kidOf(hint))
+    expect(await logout(), 'removed').to.equal(400)
+  })
+
+  it('are revoked: within two seconds no node signs with them, publishes or accepts them (R-10)', async () => {
+    const jwt = await token(nodes.b)
+    const kid = kidOf(jwt)
+    expect(await introspect(nodes.b, ordersApi, jwt)).to.include({ active: true })
+    const began = performance.now()
+    await nodes.a.core.signing.revoke(defaultTenant, kid)
+    expect(kidOf(await token(nodes.a)), 'here at once').to.not.equal(kid)
+    await eventually('the other knows', async () => kidOf(await token(nodes.b)) !== kid, {
+      within: 2000,
+    })
+    expect(performance.now() - began).to.be.below(2000)
+    for (const node of [nodes.a, nodes.b]) {
+      expect(await publishedBy(node)).to.not.include(kid)
+      expect(await introspect(node, ordersApi, jwt)).to.deep.equal({ active: false })
+    }
+    const fresh = await token(nodes.a)
+    await jwtVerify(fresh as string, createRemoteJWKSet(new URL(`${nodes.b.issuer}/jwks`)))
+  })
+
+  it('are made for an algorithm when a resource server or a client asks for it', async () => {
+    for (const alg of ['EdDSA', 'PS256'] as const) {
+      const identifier = `https://${alg.toLowerCase()}.example.com`
+      const server = { identifier, scopes: ['read'], access_token_signing_alg: alg }
+      await nodes.a.core.resources.declare(defaultTenant, server)
+      await nodes.a.core.clients.declare(defaultTenant, { ...machine, scope: 'read' })
+      await agree()
+      const page = await eventually('both know the resource server', async () => {
+        const answer = await post(nodes.b, '/token', machine, {
+          grant_type: 'client_credentials',
+          scope: 'read',
+          resource: identifier,
+        })
+        return answer.status === 200 && answer
+      })
+      const jwt = tokensIn(page).access_token as string
+      expect(decodeProtectedHeader(jwt).alg).to.equal(alg)
+      await jwtVerify(jwt, createRemoteJWKSet(new URL(`${nodes.a.issuer}/jwks`)))
+    }
+  })
+})

@@ -1,0 +1,95 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+const staleness = 3
+const day = 24 * 3600
+
+const suite = servicesFound() ? describe : describe.skip
+suite('signing keys while Postgres is away', function () {
+  this.timeout(60_000)
+  let env: Record<string, string>
+  let core: Core
+  let other: Core
+  let proxy: TcpProxy
+  let isCut = false
+
+  before(async () => {
+    env = { ...(await freshStorage('services')), KEY_MAX_STALENESS: String(staleness) }
+    other = await openNode(env)
+    await other.firstStart()
+    const there = new URL(env['DATABASE_URL'] ?? '')
+    proxy = await startTcpProxy(Number(there.port), (link) => ({
+      fromClient: (bytes) => (isCut ? link.cut() : link.toServer(bytes)),
+      fromServer: (bytes) => (isCut ? link.cut() : link.toClient(bytes)),
+    }))
+    there.host = `127.0.0.1:${proxy.port}`
+    core = await openNode({ ...env, DATABASE_URL: there.href })
+    await core.signing.current(defaultTenant)
+  })
+  afterEach(backToPresent)
+  after(async () => {
+    await core?.close()
+    await other?.close()
+    await proxy?.stop()
+  })
+
+  const sign = () => core.signing.sign(defaultTenant, 'ES256', 'test+jwt', { sub: 'alice' })
+
+  it('go on signing until nobody can know any more that they are good, and are published all along', async () => {
+    const before = await core.signing.current(defaultTenant)
+    isCut = true
+    const cut = performance.now()
+    while (performance.now() - cut < (staleness - 1) * 1000) {
+      expect(await sign()).to.be.a('string')
+      await pause(100)
+    }
+    const { published } = await other.signing.current(defaultTenant)
+    const kid = published.find(({ alg }) => alg === 'ES256')?.kid as string
+    await other.signing.revoke(defaultTenant, kid)
+    await eventually('it signs no more', async () => (await refusalOf(sign())) !== undefined)
+    expect(performance.now() - cut, 'the bound').to.be.below(staleness * 1000 + 500)
+    await refusalOf(sign(), 'signing_keys_stale')
+    expect(await core.signing.current(defaultTenant)).to.equal(before)
+
+    isCut = false
+    await eventually('it signs again, with the key that replaced the revoked one', async () => {
+      await sign()
+      const now = await core.signing.current(defaultTenant)
+      return !now.published.some((key) => key.kid === kid)
+    })
+  })
+
+  it('that cannot be followed in time are an alarm, once, until they are (R-09)', async () => {
+    travel(90 * day)
+    const locked = Promise.withResolvers<void>()
+    let isReleased = false
+    const holder = other.database.transaction(async () => {
+      await other.database.query('lock table signing_keys in share row exclusive mode')
+      locked.resolve()
+      // Postgres ends a transaction in which nothing happens.
+      while (!isReleased) {
+        await other.database.query('select 1')
+        await pause(200)
+      }
+    })
+    await locked.promise
+    expect(await core.signing.rotateDue()).to.equal(0)
+    expect(core.signing.alarms()).to.deep.equal({ late: 2, overdue: 0 })
+    travel(3600)
+    expect(await core.signing.rotateDue()).to.equal(0)
+    expect(core.signing.alarms()).to.deep.equal({ late: 2, overdue: 2 })
+    expect(core.counters.read()).to.include({ signing_key_late: 2, signing_key_overdue: 2 })
+    isReleased = true
+    await holder
+    expect(await core.signing.rotateDue()).to.equal(2)
+    expect(core.signing.alarms()).to.deep.equal({ late: 0, overdue: 0 })
+  })
+})

@@ -178,7 +178,7 @@ onEachStorage('keys that rotate', function (this: Mocha.Suite, kind) {
       expect(await introspect(node, ordersApi, jwt)).to.deep.equal({ active: false })
     }
     const fresh = await token(nodes.a)
-    await jwtVerify(fresh as string, createRemoteJWKSet(new URL(`${nodes.b.issuer}/jwks`)))
+    await jwtVerify(fresh, createRemoteJWKSet(new URL(`${nodes.b.issuer}/jwks`)))
   })
 
   it('are made for an algorithm when a resource server or a client asks for it', async () => {
@@ -196,7 +196,7 @@ onEachStorage('keys that rotate', function (this: Mocha.Suite, kind) {
         })
         return answer.status === 200 && answer
       })
-      const jwt = tokensIn(page).access_token as string
+      const jwt = tokensIn(page).access_token
       expect(decodeProtectedHeader(jwt).alg).to.equal(alg)
       await jwtVerify(jwt, createRemoteJWKSet(new URL(`${nodes.a.issuer}/jwks`)))
     }

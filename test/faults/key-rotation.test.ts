@@ -1,16 +1,15 @@
-import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { stateOf } from '../../src/signing/signing-key.ts'
 import { freshStorage } from '../support/boot.ts'
-import { type Child, startChild } from '../support/child.ts'
+import type { Child } from '../support/child.ts'
 import { openNode } from '../support/cores.ts'
+import { startCommand } from '../support/node-process.ts'
 import { postgresConversation } from '../support/postgres-wire.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { createGate, type Point, type Side } from './gate.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const sides: Side[] = ['before', 'after']
 
 const suite = servicesFound() ? describe : describe.skip
@@ -44,10 +43,10 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     )
     there.host = `127.0.0.1:${proxy.port}`
     try {
-      const args = ['src/main.ts', 'keys', 'rotate', '--alg', 'ES256', '--tenant', tenant]
-      child = await startChild(process.execPath, args, {
-        cwd: ROOT,
-        env: { ...process.env, ...env, DATABASE_URL: there.href, REDIS_URL: '' },
+      child = await startCommand(['keys', 'rotate', '--alg', 'ES256', '--tenant', tenant], {
+        ...env,
+        DATABASE_URL: there.href,
+        REDIS_URL: '',
       })
       const { code } = await child.exit
       return { code, points: gate.counted(), isStruck: gate.isStruck(), stderr: child.stderr() }

@@ -1,6 +1,7 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import type { Client } from '../../src/clients/client.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
@@ -154,6 +155,13 @@ onEachStorage('clients', (kind) => {
     await refusalOf(nodes.a.clients.rotateSecret(defaultTenant, clientId, 0), 'client_invalid')
     await refusalOf(declare({ ...open, client_secret: given }), 'client_invalid')
     await refusalOf(nodes.a.clients.rotateSecret(defaultTenant, 'unknown', 0), 'client_not_found')
+  })
+
+  it('that are devices need no redirect URI, and may refresh (RFC 8628)', async () => {
+    const device = { grant_types: [deviceCodeGrant, 'refresh_token'] }
+    const { clientId } = await declare({ ...device, token_endpoint_auth_method: 'none' })
+    expect((await find(clientId)).metadata).to.deep.include({ ...device, redirect_uris: [] })
+    await refusalOf(declare({ grant_types: [deviceCodeGrant, 'password'] }), 'client_invalid')
   })
 
   it('are refused with all of their faults at once, and nothing is stored', async () => {

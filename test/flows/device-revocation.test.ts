@@ -142,33 +142,53 @@ onEachStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7
   // With one connection for all, nobody can come in between.
   if (kind === 'embedded') return
 
-  for (const cause of ['log out everywhere', 'password changed', 'account disabled'] as const) {
+  const ofAccount = ['log out everywhere', 'password changed', 'account disabled']
+  const meanwhile: Record<string, Act> = {
+    ...Object.fromEntries(ofAccount.map((cause) => [cause, causes[cause]?.[0] as Act])),
+    'session ended': async ({ account }) => {
+      const [row] = await booted.core.database.query<{ uid: string }>(
+        'select uid from sessions where account_id = $1 and ended_at is null',
+        [account.id],
+      )
+      await booted.core.sessions.end(tenant, row?.uid as string, 'signed_out')
+    },
+  }
+  for (const [cause, end] of Object.entries(meanwhile)) {
     for (const moment of ['before', 'after'] as const) {
-      it(`${cause}, ${moment} the decision holds its sign-in: a device is not allowed meanwhile (C26)`, async () => {
+      const outlives = cause === 'session ended' && moment === 'after'
+      it(`${cause}, ${moment} the decision holds its sign-in: ${outlives ? 'offline access outlives it' : 'a device gets nothing'} (C26)`, async () => {
         const { server, agent } = scene
         const outside = AsyncLocalStorage.snapshot()
         const device = await startDevice(server)
         const start = await enterCode(server, agent, device.user_code)
-        const { accounts } = booted.core
-        const { holdSignIn } = accounts
-        let ended: Promise<unknown> | undefined
-        // The session is written twice, at sign-in and at consent; then comes the decision.
+        const { accounts, sessions } = booted.core
+        // The session is written twice, at sign-in and at consent; then comes the decision, which holds first the
+        // account, then the session.
         let calls = 0
+        let ended: Promise<unknown> | undefined
+        const { holdSignIn } = accounts
         accounts.holdSignIn = async (...held) => {
           calls += 1
-          if (calls !== 3) return holdSignIn(...held)
-          accounts.holdSignIn = holdSignIn
-          const isHeld = moment === 'after' ? await holdSignIn(...held) : undefined
-          ended = outside(() => causes[cause]?.[0](scene))
-          if (isHeld !== undefined) return isHeld
-          await ended
+          if (calls === 3 && moment === 'before') await outside(() => end(scene))
           return holdSignIn(...held)
         }
+        const { hold } = sessions
+        sessions.hold = async (...held) => {
+          const isHeld = await hold(...held)
+          if (calls === 3 && moment === 'after') ended ??= outside(() => end(scene))
+          return isHeld
+        }
         const last = await finishSteps(agent, start)
+        Object.assign(accounts, { holdSignIn })
+        Object.assign(sessions, { hold })
         await ended
         expect(outcomeOf(last)).to.equal(moment === 'before' ? 'over' : 'allowed')
-        const answer = moment === 'before' ? 'authorization_pending' : 'expired_token'
-        expectRefusal(await ask(device), 400, answer)
+        const answer = await ask(device)
+        if (outlives) tokensIn(answer)
+        else {
+          const refusal = moment === 'before' ? 'authorization_pending' : 'expired_token'
+          expectRefusal(answer, 400, refusal)
+        }
       })
     }
   }

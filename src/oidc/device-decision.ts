@@ -6,7 +6,8 @@ import Provider, {
   type KoaContextWithOIDC,
 } from 'oidc-provider'
 import type { IssuerContext } from './capabilities.ts'
-import { createDeviceCodes } from './device-codes.ts'
+import { createDeviceCodes, pollInterval } from './device-codes.ts'
+import { routes } from './routes.ts'
 
 /** What a person is told at the end: allowed, denied, or that the code was over or decided already. */
 export type DeviceOutcome = 'allowed' | 'denied' | 'over'
@@ -69,4 +70,19 @@ export function deviceFlow(pages: DevicePages) {
       else pages.error(ctx, out ?? { error: 'server_error' }, error)
     },
   } satisfies NonNullable<Configuration['features']>['deviceFlow']
+}
+
+/**
+ * Completes what a device is answered (RFC 8628 §3.2). The engine makes its addresses from the listener that was asked;
+ * the person belongs to the issuer's, where no certificate is asked for.
+ */
+export function completeDeviceAnswers(provider: Provider): void {
+  provider.on('device_authorization.success', (_ctx, answer) => {
+    const uri = provider.issuer + routes.code_verification
+    Object.assign(answer, {
+      verification_uri: uri,
+      verification_uri_complete: `${uri}?user_code=${answer['user_code']}`,
+      interval: pollInterval,
+    })
+  })
 }

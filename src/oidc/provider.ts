@@ -12,7 +12,8 @@ import type { IssuerContext } from './capabilities.ts'
 import { clientAssertionRules } from './client-assertion.ts'
 import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
-import { newDeviceCode, pollInterval } from './device-codes.ts'
+import { newDeviceCode } from './device-codes.ts'
+import { completeDeviceAnswers } from './device-decision.ts'
 import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
 import { askingPolicy } from './interaction-policy.ts'
@@ -59,9 +60,7 @@ export function createProvider(parts: ProviderParts): Provider {
     generateTokenId: () => families.newToken(requiredTokenRequest().familyId as string),
   })
   Object.assign(provider.DeviceCode.prototype, { generateTokenId: () => newDeviceCode(sealer) })
-  provider.on('device_authorization.success', (_ctx, answer) => {
-    Object.assign(answer, { interval: pollInterval })
-  })
+  completeDeviceAnswers(provider)
   // Hashed, as it is a stranger's text of any length.
   provider.ReplayDetection.unique = (iss, jti, exp) =>
     singleUse.spend({ tenant, kind: 'jti', key: derivedId(iss, jti) }, exp * 1000, true)

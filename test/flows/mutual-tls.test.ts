@@ -7,7 +7,17 @@ import { hashOf } from '../../src/secrets/handle.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { createAuthority, type Identity, selfSigned } from '../support/certificates.ts'
 import { startChild } from '../support/child.ts'
-import { api, furnish, furnishOpaque, opaque, ordersApi, spa, web } from '../support/fixtures.ts'
+import { allowDevice, askFor, startDevice } from '../support/devices.ts'
+import {
+  api,
+  furnish,
+  furnishOpaque,
+  opaque,
+  ordersApi,
+  spa,
+  tv,
+  web,
+} from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { bootMutual, type MutualServer } from '../support/mutual.ts'
 import {
@@ -135,6 +145,20 @@ onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     const third = tokensIn(await refresh(server.showing(own), app, second))
     expect(cnfOf(third)).to.deep.equal(cnf)
     expect(new Set([first, second, third].map((tokens) => tokens.refresh_token)).size).to.equal(3)
+  })
+
+  it('binds what a device gets, and sends its person where no certificate is asked for', async () => {
+    const set = { ...tv, ...bound, client_id: 'bound-tv' }
+    await server.core.clients.declare('default', set)
+    const device = await startDevice(server.showing(own), offline, set)
+    expect(device.verification_uri).to.equal(`${server.issuer}/device`)
+    expect(device.verification_uri_complete).to.equal(
+      `${server.issuer}/device?user_code=${device.user_code}`,
+    )
+    await allowDevice(server, device)
+    expectRefusal(await askFor(server, device, set), 400, 'invalid_grant')
+    const tokens = tokensIn(await askFor(server.showing(own), device, set))
+    expect(cnfOf(tokens)).to.deep.equal({ 'x5t#S256': thumbprintOf(own) })
   })
 
   it('refuses a refresh without the certificate or with another, counts it and tells the audit', async () => {

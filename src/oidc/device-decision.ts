@@ -81,7 +81,7 @@ export function completeDeviceAnswers(provider: Provider): void {
     const uri = provider.issuer + routes.code_verification
     Object.assign(answer, {
       verification_uri: uri,
-      verification_uri_complete: `${uri}?user_code=${answer['user_code']}`,
+      verification_uri_complete: `${uri}?user_code=${answer['user_code'] as string}`,
       interval: pollInterval,
     })
   })

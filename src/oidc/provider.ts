@@ -137,8 +137,8 @@ function configuration(parts: ProviderParts): Configuration {
         // RFC 9068 §2.2.1: how the person was authenticated, where there is one. What was asked for userinfo goes with
         // the token, as nothing of it is stored.
         jwt(ctx, token, jwt) {
-          const source = ctx?.oidc.entities.AuthorizationCode ?? ctx?.oidc.entities.RefreshToken
-          const { authTime, acr, amr } = source ?? {}
+          const { AuthorizationCode, DeviceCode, RefreshToken } = ctx?.oidc.entities ?? {}
+          const { authTime, acr, amr } = AuthorizationCode ?? DeviceCode ?? RefreshToken ?? {}
           const wanted = Object.keys(claimsFor(ctx, token)?.userinfo ?? {})
           Object.assign(jwt.payload, {
             auth_time: authTime,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
 import { joseMembers, webUri } from './client-jose.ts'
+import { fapiFaults } from './fapi.ts'
 import { redirectUriFault } from './redirect-uri.ts'
 
 const text = z.string().min(1).max(200)
@@ -86,6 +87,7 @@ export const clientMetadata = z
     initiate_login_uri: webUri.optional(),
     backchannel_logout_uri: z.string().optional(),
     backchannel_logout_session_required: z.boolean().optional(),
+    fapi: z.literal('2.0').optional(),
     require_pkce: z.boolean().default(true),
     require_pushed_authorization_requests: z.boolean().default(false),
     dpop_bound_access_tokens: z.boolean().default(false),
@@ -141,6 +143,7 @@ export const clientMetadata = z
         'must be jwks where ID tokens are encrypted: nothing is fetched while tokens are issued',
       )
     }
+    if (client.fapi) for (const [member, message] of fapiFaults(client)) fault([member], message)
     if (isPublic && !client.require_pkce) {
       fault(['require_pkce'], 'must be true for a public client (OAuth 2.1 §4.1.1)')
     }

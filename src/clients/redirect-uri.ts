@@ -50,6 +50,29 @@ export function redirectUriFault(uri: string, type: 'web' | 'native'): string | 
   }
 }
 
+/**
+ * Whether an answer may go to an address: to a registered one, character by character. A native client may have any port
+ * where the host is loopback, as RFC 8252 §7.3 and OAuth 2.1 §2.3.1 want, and there `http://127.0.0.1` and
+ * `http://127.0.0.1/` are one (RFC 3986 §6.2.3, K-03).
+ */
+export function redirectUriAllowed(
+  uri: string,
+  registered: readonly string[],
+  type: 'web' | 'native',
+): boolean {
+  if (registered.includes(uri)) return true
+  const portless = type === 'native' ? withoutLoopbackPort(uri) : undefined
+  return portless !== undefined && registered.some((each) => withoutLoopbackPort(each) === portless)
+}
+
+const loopbackUri = /^(http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::(\d{1,5}))?(\/[^#]*)?$/
+
+function withoutLoopbackPort(uri: string): string | undefined {
+  const [, host, port = '80', path = '/'] = loopbackUri.exec(uri) ?? []
+  const isPort = Number(port) >= 1 && Number(port) <= 65_535
+  return host !== undefined && isPort ? host + path : undefined
+}
+
 /** What is wrong with a link that people will be shown, or undefined. */
 export function webUriFault(uri: string): string | undefined {
   const parsed = URL.parse(uri)

@@ -1,4 +1,5 @@
 import Provider, { type Client as EngineClient, type KoaContextWithOIDC } from 'oidc-provider'
+import { redirectUriAllowed } from '../clients/redirect-uri.ts'
 
 const scopeSet = (scope: unknown) =>
   new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
@@ -19,6 +20,12 @@ export function askedScope(ctx: KoaContextWithOIDC): Set<string> {
 export function applyAuthorizationPolicy(provider: Provider): void {
   const { prototype } = provider.Client
   const { responseModeAllowed } = prototype
+  prototype.redirectUriAllowed = function (this: EngineClient, uri) {
+    return redirectUriAllowed(uri, this.redirectUris ?? [], this.applicationType ?? 'web')
+  }
+  prototype.postLogoutRedirectUriAllowed = function (this: EngineClient, uri) {
+    return redirectUriAllowed(uri, this.postLogoutRedirectUris ?? [], this.applicationType ?? 'web')
+  }
   prototype.responseModeAllowed = function (this: EngineClient, ...about) {
     const { ctx } = Provider
     if (ctx) completeRequest(ctx, this)

@@ -1,5 +1,6 @@
 import { compactVerify, errors as joseErrors } from 'jose'
 import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { fapiAlgs } from '../clients/fapi.ts'
 import type { Clock } from '../clock.ts'
 
 /** Seconds that an assertion may live: its `jti` is kept that long (P-052). */
@@ -15,6 +16,7 @@ const mostAhead = 60
  * |-------|-----------------------------------------------------------------------------------------------|
  * | `aud` | the issuer alone, as RFC 7523bis wants it: an assertion for another server is none for us       |
  * |       | clients with `client_assertion_audience: token_endpoint`: also what RFC 7523 §3 lets them say  |
+ * |       | clients of FAPI 2.0: as a text, not a list; and with an algorithm of that profile               |
  * | `exp` | at most an hour ahead                                                                         |
  * | `iat` | at most a minute ahead                                                                        |
  */
@@ -22,14 +24,20 @@ export function clientAssertionRules(clock: Clock) {
   return async (
     ctx: KoaContextWithOIDC,
     { aud, exp, iat }: Record<string, unknown>,
-    _header: unknown,
+    { alg }: Record<string, unknown>,
     client: EngineClient,
   ): Promise<void> => {
     const now = clock.seconds()
-    const named = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
+    const isFapi = client['fapi'] !== undefined
+    const named = !isFapi && Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
     if (named !== ctx.oidc.issuer && client['client_assertion_audience'] !== 'token_endpoint') {
       throw new errors.InvalidClientAuth(
         `aud of the client assertion must be ${ctx.oidc.issuer} alone, it is ${JSON.stringify(aud)}`,
+      )
+    }
+    if (isFapi && !fapiAlgs.includes(alg as string)) {
+      throw new errors.InvalidClientAuth(
+        `FAPI 2.0 wants ${fapiAlgs.join(', ')}, it is ${String(alg)}`,
       )
     }
     if ((exp as number) > now + longestLife + mostAhead) {

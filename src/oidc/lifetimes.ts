@@ -1,4 +1,5 @@
 import type { Configuration } from 'oidc-provider'
+import { fapiCodeTtl } from '../clients/fapi.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { refreshPolicy } from './refresh-policy.ts'
 
@@ -9,7 +10,10 @@ export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configu
   return {
     AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenTtl,
     ClientCredentials: config.accessTokenTtl,
-    AuthorizationCode: config.authorizationCodeTtl,
+    AuthorizationCode: (_ctx, _code, client) =>
+      client['fapi']
+        ? Math.min(config.authorizationCodeTtl, fapiCodeTtl)
+        : config.authorizationCodeTtl,
     DeviceCode: config.deviceCodeTtl,
     IdToken: config.idTokenTtl,
     Interaction: config.interactionTtl,

@@ -1,4 +1,5 @@
 import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { fapiAlgs } from '../clients/fapi.ts'
 import type { Clock } from '../clock.ts'
 
 /** Seconds that a request object may live. */
@@ -22,17 +23,23 @@ const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
 export function requestObjectRules(clock: Clock) {
   return async (
     ctx: KoaContextWithOIDC,
-    { exp, iat, sub }: Record<string, unknown>,
-    { typ }: Record<string, unknown>,
+    { exp, iat, nbf, sub }: Record<string, unknown>,
+    { alg, typ }: Record<string, unknown>,
     client: EngineClient,
   ): Promise<void> => {
     if (ctx.oidc.entities.PushedAuthorizationRequest) return
     const now = clock.seconds()
+    const isFapi = client['fapi'] !== undefined
     const faults = [
       !types.has(typ as string | undefined) && 'typ must be oauth-authz-req+jwt',
       typeof exp !== 'number' && 'exp is required',
       (exp as number) > now + longestLife + mostAhead && `exp is over ${longestLife} seconds ahead`,
       iat !== undefined && (iat as number) > now + mostAhead && 'iat is in the future',
+      isFapi && typeof nbf !== 'number' && 'nbf is required',
+      isFapi &&
+        (exp as number) - (nbf as number) > longestLife &&
+        `exp is over ${longestLife} seconds after nbf`,
+      isFapi && !fapiAlgs.includes(alg as string) && 'alg is none of FAPI 2.0',
       sub === client.clientId && 'sub must not be the client_id',
     ]
     const fault = faults.find((found) => found !== false)

@@ -12,6 +12,7 @@ import {
 import {
   authorizeUrl,
   codeFor,
+  encode,
   expectErrorPage,
   expectRefusal,
   redeem,
@@ -46,7 +47,7 @@ onEachStorage('redirect URIs', (kind) => {
   after(() => server?.stop())
 
   it(`are compared exactly: ${hostileRedirects.length} that resemble one (P-001, C1, ASVS 10.4.1)`, async () => {
-    expect(hostileRedirects.length).to.be.at.least(120)
+    expect(hostileRedirects.length).to.be.at.least(150)
     expect(hostileRedirects).not.to.include(registered)
     for (const uri of hostileRedirects) expectErrorPage(await ask(app, uri))
     expect((await ask(app, registered)).status).to.equal(303)
@@ -58,6 +59,37 @@ onEachStorage('redirect URIs', (kind) => {
       expect((await ask(native, `http://127.0.0.1${port}/native`)).status).to.equal(303)
       expect((await ask(native6, `http://[::1]${port}/native`)).status).to.equal(303)
     }
+  })
+
+  it('of a native client on loopback are one with and without the slash of an empty path (K-03)', async () => {
+    for (const [i, uri] of ['http://127.0.0.1', 'http://[::1]/', 'http://localhost'].entries()) {
+      const bare = { ...native, client_id: `bare${i}`, redirect_uris: [uri] }
+      await server.core.clients.declare(defaultTenant, bare)
+      const host = uri.replace(/\/$/, '')
+      for (const asked of [host, `${host}/`, `${host}:4711`, `${host}:4711/`]) {
+        expect((await ask(bare, asked)).status, asked).to.equal(303)
+      }
+      for (const other of [`${host}:4711//`, `${host}:4711/x`, `${host}:4711?`, `${host}:0/`]) {
+        expectErrorPage(await ask(bare, other))
+      }
+    }
+  })
+
+  it(`after log-out are compared exactly: ${hostileRedirects.length} that resemble one (P-069, C1, K-46)`, async () => {
+    expect(hostileRedirects.length).to.be.at.least(150)
+    const bye = { ...app, client_id: 'bye', redirect_uris: [registered] }
+    await server.core.clients.declare(defaultTenant, {
+      ...bye,
+      post_logout_redirect_uris: [registered],
+    })
+    const out = (post_logout_redirect_uri: string) =>
+      agent.get(`${server.issuer}/logout?${encode({ client_id: 'bye', post_logout_redirect_uri })}`)
+    for (const uri of hostileRedirects.filter(Boolean)) {
+      const page = await out(uri)
+      expect(page.status, JSON.stringify(uri)).to.equal(400)
+      expect(page.headers.has('location')).to.equal(false)
+    }
+    expect((await out(registered)).status).to.equal(200)
   })
 
   it('are http for loopback alone, and never vary for web clients (P-004)', async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { type ClientMetadata, clientMetadata, secretsOf } from '../../clients/client.ts'
+import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { secretBehind } from '../client-assertion.ts'
@@ -14,6 +15,7 @@ const nobodysSecret = randomBytes(32).toString('base64url')
 
 /** Members that the engine keeps for us without a meaning of their own. */
 export const ownMembers = [
+  'fapi',
   'require_pkce',
   'client_assertion_audience',
   'require_dpop_nonce',
@@ -39,6 +41,7 @@ export function engineMetadata(
   const usesCode = metadata.grant_types.includes('authorization_code')
   return {
     ...metadata,
+    ...(metadata.fapi ? fapiForced : {}),
     ...(scope === undefined ? {} : { registered_scope: scope }),
     response_types: usesCode ? ['code'] : [],
     ...(secretsOf(metadata.token_endpoint_auth_method) === 'none' ? {} : { client_secret: secret }),

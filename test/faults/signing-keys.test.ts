@@ -1,0 +1,104 @@
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { stateOf } from '../../src/signing/signing-key.ts'
+import { freshStorage } from '../support/boot.ts'
+import type { Child } from '../support/child.ts'
+import { openNode } from '../support/cores.ts'
+import { startCommand } from '../support/node-process.ts'
+import { postgresConversation } from '../support/postgres-wire.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { createGate, type Point, type Side } from './gate.ts'
+
+const sides: Side[] = ['before', 'after']
+
+const suite = servicesFound() ? describe : describe.skip
+suite('keys rotate that is killed at any statement (R-02)', function () {
+  this.timeout(300_000)
+  let core: Core
+  let env: Record<string, string>
+  let tenants = 0
+
+  before(async () => {
+    env = await freshStorage('services')
+    core = await openNode(env)
+  })
+  after(() => core?.close())
+
+  async function newTenant(): Promise<string> {
+    const id = `t${tenants++}`
+    await core.tenants.declare({ id, name: id })
+    await core.signing.ensure(id, ['ES256'])
+    return id
+  }
+
+  /** Rotates in a process that hears of Postgres only through the gate. */
+  async function rotateThrough(tenant: string, target?: Point & { side: Side }) {
+    let child: Child | undefined
+    const gate = createGate(() => child?.signal('SIGKILL'))
+    gate.arm(target)
+    const there = new URL(env['DATABASE_URL'] ?? '')
+    const proxy = await startTcpProxy(Number(there.port), (link) =>
+      gate.relay('postgres', postgresConversation(), link),
+    )
+    there.host = `127.0.0.1:${proxy.port}`
+    try {
+      child = await startCommand(['keys', 'rotate', '--alg', 'ES256', '--tenant', tenant], {
+        ...env,
+        DATABASE_URL: there.href,
+        REDIS_URL: '',
+      })
+      const { code } = await child.exit
+      return { code, points: gate.counted(), isStruck: gate.isStruck(), stderr: child.stderr() }
+    } finally {
+      await proxy.stop()
+    }
+  }
+
+  /** One key that signs, and one that follows it or none. @returns whether it is followed */
+  async function expectOneSet(tenant: string): Promise<boolean> {
+    const keys = await core.signing.list(tenant)
+    const now = core.clock.now()
+    const [first, second, ...others] = keys.toSorted((a, b) => a.publishAt - b.publishAt)
+    expect(others, 'further keys').to.deep.equal([])
+    expect(first && stateOf(first, now)).to.equal('active')
+    if (!second) {
+      expect(first?.retireAt, 'an end without a successor').to.equal(undefined)
+      return false
+    }
+    expect(stateOf(second, now)).to.equal('pending')
+    expect(first?.retireAt).to.equal(second.activateAt)
+    expect(second.retireAt).to.equal(undefined)
+    return true
+  }
+
+  it('leaves one consistent set, and the next attempt ends in one successor', async () => {
+    const unharmed = await rotateThrough(await newTenant())
+    expect(unharmed.code, unharmed.stderr).to.equal(0)
+    const inTransaction = unharmed.points.findIndex(({ text }) => /begin|start tr/i.test(text))
+    // What comes before the rotation's own transaction reads, and is the same for every command.
+    const points = unharmed.points.slice(Math.max(0, inTransaction - 2))
+    expect(points.length).to.be.at.least(7)
+    let committed = 0
+    const failures: string[] = []
+    for (const [i, point] of points.entries()) {
+      for (const side of sides) {
+        const tenant = await newTenant()
+        const struck = await rotateThrough(tenant, { ...point, side })
+        try {
+          expect(struck.isStruck, `not struck: ${struck.stderr}`).to.equal(true)
+          if (await expectOneSet(tenant)) committed++
+          await core.signing.rotate(tenant, 'ES256')
+          expect(await expectOneSet(tenant), 'after the next attempt').to.equal(true)
+        } catch (error) {
+          failures.push(`${side} ${i + 1}, ${point.text}: ${(error as Error).message}`)
+        }
+      }
+    }
+    process.stdout.write(
+      `      killed before and after each of ${points.length} statements; ${committed} times after COMMIT\n`,
+    )
+    expect(failures).to.deep.equal([])
+    expect(committed).to.be.within(1, points.length)
+  })
+})

@@ -5,7 +5,9 @@ const prefix = '/assets/'
 const year = 'public, max-age=31536000, immutable'
 
 /** For pictures that are documents, when somebody opens one as such: no script, no requests, an origin of its own. */
-const picturePolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+const picturePolicy =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; object-src 'none'; " +
+  "frame-ancestors 'none'; sandbox"
 
 /**
  * Style sheets and logo; their address names their content, so they may be kept for a year. The logo is also what

@@ -1,0 +1,67 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { startChild } from '../../test/support/child.ts'
+import { machine } from '../../test/support/fixtures.ts'
+import { exchange } from '../../test/support/http-exchange.ts'
+import { basic } from '../../test/support/protocol.ts'
+import { processorTime, type Target } from './targets.ts'
+
+export interface Herd {
+  /** Milliseconds of token requests, without and with the herd. */
+  quiet: number[]
+  crowded: number[]
+  seconds: number[]
+  /** Seconds of processor time that one herd costs the server. */
+  processor: number[]
+  statuses: Record<string, number>
+}
+
+async function tokenRequest(url: string): Promise<number> {
+  const before = performance.now()
+  const page = await exchange({
+    method: 'POST',
+    url: new URL('/token', url),
+    headers: {
+      authorization: basic(machine),
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: 'grant_type=client_credentials&scope=orders:read&resource=https://api.example.com',
+  })
+  if (page.status !== 200) throw new Error(`${page.status}: ${page.body}`)
+  return performance.now() - before
+}
+
+/** Token requests for a second and a half, 100 a second, whether or not earlier ones have been answered. */
+async function tokenRequests(url: string): Promise<number[]> {
+  const asked: Promise<number>[] = []
+  for (let i = 0; i < 150; i++) {
+    asked.push(tokenRequest(url))
+    await pause(10)
+  }
+  return Promise.all(asked)
+}
+
+/** Whether token requests notice that 5,000 verifiers fetch the key set within one second (R-11). */
+export async function besideHerd({ url, pid }: Target, rounds: number): Promise<Herd> {
+  const found: Herd = { quiet: [], crowded: [], seconds: [], processor: [], statuses: {} }
+  const program = fileURLToPath(new URL('herd.ts', import.meta.url))
+  await tokenRequests(url)
+  for (let round = 0; round < rounds; round++) {
+    const begun = processorTime(pid)
+    found.quiet.push(...(await tokenRequests(url)))
+    const quiet = processorTime(pid) - begun
+    const herd = await startChild(process.execPath, [program, `${url}/jwks`, '5000'], {})
+    await pause(500)
+    found.crowded.push(...(await tokenRequests(url)))
+    await herd.exit
+    found.processor.push(processorTime(pid) - begun - 2 * quiet)
+    const { statuses, seconds } = JSON.parse(herd.stdout()) as Pick<Herd, 'statuses'> & {
+      seconds: number
+    }
+    found.seconds.push(seconds)
+    for (const [status, count] of Object.entries(statuses)) {
+      found.statuses[status] = (found.statuses[status] ?? 0) + count
+    }
+  }
+  return found
+}

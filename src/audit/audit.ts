@@ -24,6 +24,7 @@ export const auditTypes = [
   'tenant.enabled',
   'signing_key.published',
   'signing_key.revoked',
+  'key_encryption_key.rotated',
   'token.key_refused',
 ] as const
 

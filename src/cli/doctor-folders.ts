@@ -18,6 +18,8 @@ export async function checkFolders(config: Config): Promise<Check[]> {
     const key = await checkPath(file, 'file', constants.R_OK, 0o077, 'chmod 600')
     if (folder) checks.push({ name: 'keys folder', ...folder })
     if (key) checks.push({ name: 'key file', ...key })
+    const old = await checkPath(`${file}.previous`, 'file', constants.R_OK, 0o077, 'chmod 600')
+    if (old) checks.push({ name: 'previous key file', ...old })
   }
   return checks
 }

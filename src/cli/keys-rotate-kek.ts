@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { loadConfig } from '../../config/load.ts'
 import { keyIdOf } from '../secrets/seal.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
 import type { Command } from './command.ts'
 
 const input = z.strictObject({ key_id: z.string().optional() })
@@ -20,12 +21,16 @@ export const keysRotateKek: Command<z.infer<typeof input>, RotationOutput> = {
     const { keyEncryptionKey: key } = loadConfig(env)
     return key === undefined ? {} : { key_id: keyIdOf(key) }
   },
-  async execute({ keyRotation }, { key_id: wanted }) {
+  async execute({ keyRotation, audit }, { key_id: wanted }) {
     const { keyId, generated, retiredKeyIds, resealed } = await keyRotation.rotate(wanted)
-    return { key_id: keyId, generated, retired_key_ids: retiredKeyIds, resealed }
+    const detail = { key_id: keyId, generated, retired_key_ids: retiredKeyIds, resealed }
+    if (generated || rowsIn(resealed) > 0) {
+      await audit.record(defaultTenant, { type: 'key_encryption_key.rotated', detail })
+    }
+    return detail
   },
   render({ key_id: keyId, generated, retired_key_ids: retired, resealed }) {
-    const rows = Object.values(resealed).reduce((sum, count) => sum + count, 0)
+    const rows = rowsIn(resealed)
     const made = generated ? 'A new key-encryption key was made. ' : ''
     const first = `${made}Everything is sealed under key ${keyId} (${rows} sealed anew).`
     if (generated || (retired.length === 0 && rows > 0)) return `${first} ${copies}`
@@ -34,6 +39,9 @@ export const keysRotateKek: Command<z.infer<typeof input>, RotationOutput> = {
       : `${first} Take ${retired.join(', ')} out of KEY_ENCRYPTION_KEY_PREVIOUS now. ${copies}`
   },
 }
+
+const rowsIn = (resealed: Record<string, number>) =>
+  Object.values(resealed).reduce((sum, count) => sum + count, 0)
 
 const copies =
   'Copy the new key to where you keep the old one; backups from before can be read with the old one alone.'

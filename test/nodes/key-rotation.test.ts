@@ -110,6 +110,10 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
       expect(await keyIdsIn(core, env))
         .to.include(second.id)
         .and.not.include(first.id)
+      const events = await core.database.query(
+        `select detail->>'key_id' as id from audit_events where type = 'key_encryption_key.rotated'`,
+      )
+      expect(events).to.deep.equal([{ id: second.id }])
     })
   })
 

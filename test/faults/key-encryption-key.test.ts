@@ -1,0 +1,174 @@
+import { existsSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import { freshStorage, testKey } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import { startKeyTraffic } from '../support/key-traffic.ts'
+import { type Outcome, runCommand, startCommand, startNode } from '../support/node-process.ts'
+import { postgresConversation } from '../support/postgres-wire.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import {
+  keyFileOf,
+  keyIdsIn,
+  keyOf,
+  newKey,
+  type Reading,
+  sealEverything,
+  storageWithKeyFile,
+  type TestKey,
+} from '../support/sealed.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { createGate, type Point, type Side } from './gate.ts'
+
+const rotate = ['keys', 'rotate-kek', '--json']
+
+const suite = servicesFound() ? describe : describe.skip
+suite('keys rotate-kek that is killed at any of its statements (R-02)', function () {
+  this.timeout(180_000)
+  let env: Record<string, string>
+  let reading: Reading
+  let current: TestKey = keyOf(testKey)
+
+  before(async () => {
+    env = await freshStorage('services')
+    const core = await openNode(env)
+    // Two batches of the largest column.
+    reading = await sealEverything(core, 630)
+    await core.close()
+  })
+
+  /** One rotation by a process of its own, whose statements pass the gate. @returns what it did, and the new key */
+  async function rotateThrough(target?: Point & { side: Side }) {
+    const next = newKey()
+    const keys = { KEY_ENCRYPTION_KEY: next.text, KEY_ENCRYPTION_KEY_PREVIOUS: current.text }
+    let kill = () => undefined as void
+    const gate = createGate(() => kill())
+    const url = new URL(env['DATABASE_URL'] as string)
+    const proxy = await startTcpProxy(Number(url.port), (link) =>
+      gate.relay('postgres', postgresConversation(), link),
+    )
+    url.host = `127.0.0.1:${proxy.port}`
+    gate.arm(target)
+    const command = await startCommand(rotate, { ...env, ...keys, DATABASE_URL: url.href })
+    kill = () => command.signal('SIGKILL')
+    const { signal } = await command.exit
+    await proxy.stop()
+    return { gate, next, keys, signal, stderr: command.stderr() }
+  }
+
+  it('leaves every secret readable, and is finished by the next one', async () => {
+    const whole = await rotateThrough()
+    expect(whole.signal, whole.stderr).to.equal(null)
+    current = whole.next
+    const points = whole.gate
+      .counted()
+      .filter(({ text }) => /^update \w+ t set/.test(text) || text.includes('split_part'))
+    const updates = points.filter(({ text }) => text.startsWith('update'))
+    expect(updates.length, 'batches').to.be.above(5)
+
+    // Every batch, and the first and the last look for more.
+    const looks = points.filter(({ text }) => text.startsWith('select'))
+    const targets = [...updates, ...looks.slice(0, 1), ...looks.slice(-1)]
+    for (const point of targets) {
+      for (const side of ['before', 'after'] as const) {
+        const { gate, keys, next, signal } = await rotateThrough({ ...point, side })
+        expect(gate.isStruck(), point.text).to.equal(true)
+        expect(signal).to.equal('SIGKILL')
+        const core = await openNode({ ...env, ...keys })
+        try {
+          for (const id of await keyIdsIn(core, env)) expect([current.id, next.id]).to.include(id)
+          await core.keyRotation.rotate(next.id)
+          expect(await keyIdsIn(core, env)).to.deep.equal([next.id])
+        } finally {
+          await core.close()
+        }
+        current = next
+      }
+    }
+    process.stdout.write(`      killed before and after each of ${targets.length} statements\n`)
+    const core = await openNode({ ...env, KEY_ENCRYPTION_KEY: current.text })
+    await reading(core)
+    await core.close()
+  })
+})
+
+describe('keys rotate-kek beside a server on embedded storage', function () {
+  this.timeout(180_000)
+  let env: Record<string, string>
+  let reading: Reading
+  const done = (outcome: Outcome) => {
+    expect(outcome.code, outcome.stderr).to.equal(0)
+    return JSON.parse(outcome.stdout) as { generated: boolean; key_id: string }
+  }
+
+  before(async () => {
+    env = {
+      ...(await storageWithKeyFile('embedded')),
+      PORT: String(await freePort()),
+      LOG_LEVEL: 'info',
+    }
+    const core = await openNode(env)
+    await core.firstStart()
+    await furnish({ core })
+    reading = await sealEverything(core, 1500)
+    await core.close()
+  })
+
+  async function expectSealedUnder(...ids: string[]): Promise<void> {
+    const core = await openNode(env)
+    try {
+      expect(await keyIdsIn(core, env)).to.include.members(ids)
+      expect([...(await core.keyRotation.survey()).keys()]).to.have.members(ids)
+      await reading(core)
+    } finally {
+      await core.close()
+    }
+  }
+
+  it('fails no request of anybody', async () => {
+    const node = await startNode({ env })
+    const traffic = await startKeyTraffic(node.url)
+    const keys = new Set([keyOf(testKey).id])
+    for (let round = 0; round < 3; round++) {
+      const { generated, key_id: id } = done(await runCommand(rotate, env))
+      expect(generated).to.equal(true)
+      keys.add(id)
+    }
+    await eventually('there was traffic', () => (traffic.done['log-out'] ?? 0) > 3)
+    await traffic.stop()
+    const { code } = await node.stop()
+    expect(code).to.equal(0)
+    expect(traffic.failures, JSON.stringify(traffic.done)).to.deep.equal([])
+    expect(keys.size, 'a new key each time').to.equal(4)
+    process.stdout.write(`      ${JSON.stringify(traffic.done)}, no failure\n`)
+    await expectSealedUnder([...keys].at(-1) as string)
+  })
+
+  for (const after of [0, 15, 40, 100, 200]) {
+    it(`loses nothing when the server is killed ${after} ms after the old key was put aside`, async () => {
+      const node = await startNode({ env })
+      const previous = `${keyFileOf(env)}.previous`
+      const command = runCommand(rotate, env)
+      await eventually('it has begun', () => existsSync(previous), { every: 1 })
+      await pause(after)
+      node.signal('SIGKILL')
+      await node.exit
+      const { code, stderr } = await command
+      if (code !== 0) expect(stderr).to.include('The running server ended before it answered')
+
+      const again = await startNode({ env })
+      const before = await runCommand(['doctor'], env)
+      expect(before.stdout).to.not.match(/^fail/m)
+      if (after > 0) expect(before.stdout).to.match(/^ok +previous key file .*mode 600/m)
+      const [, left = 0] = /still sealed are (\d+) under/.exec(before.stdout) ?? []
+      process.stdout.write(`      ${left} rows were sealed under the old key\n`)
+      const { key_id: id } = done(await runCommand(rotate, env))
+      expect(existsSync(previous)).to.equal(false)
+      await again.stop()
+      await expectSealedUnder(id)
+    })
+  }
+})

@@ -1,6 +1,7 @@
 import { hkdfSync } from 'node:crypto'
 import { mkdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
 import { expect } from 'chai'
+import { sealedColumns } from '../../src/sealed-columns.ts'
 import { freshStorage, onEachStorage, testKey } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
@@ -33,22 +34,25 @@ onEachStorage('rotation of a key-encryption key that is configured', (kind) => {
     const core = await openNode(both)
     await reading(core)
     expect(await keyIdsIn(core, both)).to.deep.equal([first.id])
+    const there: Record<string, number> = {}
+    for (const { table, column } of sealedColumns) {
+      const [row] = await core.database.query<{ count: string }>(
+        `select count(${column}) from ${table}`,
+      )
+      there[`${table}.${column}`] = Number(row?.count)
+    }
+    expect(Object.values(there).every((count) => count > 2)).to.equal(true)
     expect(await core.keyRotation.rotate(second.id)).to.deep.equal({
       keyId: second.id,
       generated: false,
       retiredKeyIds: [first.id],
-      resealed: {
-        'shared_secrets.sealed': 10,
-        'signing_keys.private_jwk': 9,
-        'client_secrets.sealed': 3,
-        'sessions.state': 240,
-      },
+      resealed: there,
     })
     expect(await keyIdsIn(core, both)).to.deep.equal([second.id])
     expect([...(await core.keyRotation.survey()).keys()]).to.deep.equal([second.id])
     await reading(core)
     const { resealed } = await core.keyRotation.rotate(second.id)
-    expect(Object.values(resealed), 'nothing is left').to.deep.equal([0, 0, 0, 0])
+    expect(new Set(Object.values(resealed)), 'nothing is left').to.deep.equal(new Set([0]))
     await core.close()
 
     const after = await openNode({ ...env, KEY_ENCRYPTION_KEY: second.text })

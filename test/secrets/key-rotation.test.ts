@@ -19,7 +19,8 @@ import { dump } from '../support/witness.ts'
 const first = keyOf(testKey)
 
 onEachStorage('rotation of a key-encryption key that is configured', (kind) => {
-  it('seals every column anew: the old key opens nothing, and nothing is lost (ASVS 11.1.1)', async () => {
+  it('seals every column anew: the old key opens nothing, and nothing is lost (ASVS 11.1.1)', async function () {
+    this.timeout(60_000)
     const env = await freshStorage(kind)
     const before = await openNode(env)
     const reading = await sealEverything(before)
@@ -63,7 +64,8 @@ onEachStorage('rotation of a key-encryption key that is configured', (kind) => {
     expect(refusal.message).to.include('KEY_ENCRYPTION_KEY_PREVIOUS')
   })
 
-  it('leaves alone what others write meanwhile, and two at once do no harm', async () => {
+  it('leaves alone what others write meanwhile, and two at once do no harm', async function () {
+    this.timeout(60_000)
     const env = await freshStorage(kind)
     const second = newKey()
     const both = {
@@ -164,7 +166,8 @@ onEachStorage('rotation of a key-encryption key that is configured', (kind) => {
     await again.close()
   })
 
-  it('stops the start when one row of many does not open, names it, and changes nothing', async () => {
+  it('stops the start when one row of many does not open, names it, and changes nothing', async function () {
+    this.timeout(60_000)
     const env = await freshStorage(kind)
     const core = await openNode(env)
     await sealEverything(core)
@@ -230,7 +233,8 @@ describe('rotation of a key-encryption key in a file of its own', () => {
       .then(() => false)
       .catch(() => true)
 
-  it('makes a new key, seals everything under it, and then removes the old one', async () => {
+  it('makes a new key, seals everything under it, and then removes the old one', async function () {
+    this.timeout(60_000)
     const env = await storageWithKeyFile('embedded')
     const file = keyFileOf(env)
     const core = await openNode(env)

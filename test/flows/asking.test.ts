@@ -84,6 +84,13 @@ onEachStorage('what a request may ask of a person, and an API of a token', (kind
     )
   })
 
+  it('the ID token has the claims of the scopes that were granted (K-22)', async () => {
+    const { id_token = '' } = await tokensFor(server, web, { scope: 'openid email profile' })
+    expect(decodeJwt(id_token)).to.include({ email: alice.email, name: alice.name })
+    const { id_token: bare = '' } = await tokensFor(server, web)
+    expect(decodeJwt(bare)).not.to.have.any.keys('email', 'name')
+  })
+
   it('claims that make no sense are refused (OpenID Connect Core §5.5)', async () => {
     for (const bad of ['x', '[]', '{}', '"a"', '{"id_token":1}', '{"id_token":{"email":1}}']) {
       expectReturned(await ask({ claims: bad }), 'invalid_request')

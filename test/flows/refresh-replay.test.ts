@@ -34,7 +34,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     tokensIn(await refresh(server, web, again))
   })
 
-  it('gets one answer however many ask at once, and one chain lives on', async () => {
+  it('gets one answer however many ask at once, and one chain lives on (K-41)', async () => {
     const first = await tokensFor(server, spa, offline)
     const answers = await Promise.all(
       Array.from({ length: 20 }, async () => tokensIn(await refresh(server, spa, first))),

@@ -155,7 +155,7 @@ describe('outgoing requests (C11)', () => {
       )
     })
 
-    it('this machine without https, at a public address in tests', async () => {
+    it('this machine without https, at a public address in tests (K-60)', async () => {
       const fetch = createFetch(local, silentLog, names(['93.184.216.34']).resolve)
       expect(await codeOf(fetch('http://rp.example/'))).to.equal('address_refused')
       const toPrivate = createFetch(local, silentLog, names(['10.0.0.1']).resolve)

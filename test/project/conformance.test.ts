@@ -1,0 +1,35 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const page = readFileSync(join(root, 'docs/conformance.md'), 'utf8')
+const rows = [...page.matchAll(/^\| ([PK]-\d+) \| (.+?) \| (.+) \|$/gm)]
+
+/** Rows that are shown by no test of their own; each says why. */
+const withoutTest = ['P-016', 'P-059', 'K-42', 'K-61', 'K-62', 'K-63']
+
+describe('docs/conformance.md', () => {
+  it('has every requirement once', () => {
+    const ids = rows.map(([, id]) => id)
+    expect(new Set(ids).size).to.equal(ids.length)
+    expect(ids.filter((id) => id?.startsWith('P-'))).to.have.length(69)
+    expect(ids.filter((id) => id?.startsWith('K-'))).to.have.length(29)
+  })
+
+  for (const [, id = '', , shown = ''] of rows) {
+    it(`names tests that there are and that cite ${id}`, () => {
+      const files = [...shown.matchAll(/\]\(\.\.\/(test\/[^)]+)\)/g)].map(([, file = '']) => file)
+      for (const file of files) expect(existsSync(join(root, file)), file).to.equal(true)
+      if (withoutTest.includes(id)) {
+        expect(shown.length, 'a reason').to.be.above(40)
+        return
+      }
+      expect(files).to.not.deep.equal([])
+      for (const file of files) {
+        expect(readFileSync(join(root, file), 'utf8'), file).to.match(new RegExp(`\\b${id}\\b`))
+      }
+    })
+  }
+})

@@ -8,6 +8,7 @@ import { listen } from './http/listener.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { createIssuers } from './issuers.ts'
 import { sweepExpired } from './retention.ts'
+import { safePrepublish } from './signing/schedule.ts'
 import { followDatabaseClock } from './storage/storage.ts'
 
 export interface Server {
@@ -29,6 +30,12 @@ const countsEvery = 60
 export async function startServer(core: Core): Promise<Server> {
   const { config, log } = core
   const files = await openTlsFiles(config, log)
+  if (config.keyPrepublish < safePrepublish(config)) {
+    log.warn(
+      { expected: `at least ${safePrepublish(config)}`, key_prepublish: config.keyPrepublish },
+      'KEY_PREPUBLISH is short: a verifier may meet a key before it may fetch it',
+    )
+  }
   await core.denials.start()
   core.signing.start()
   const issuers = createIssuers(core, {

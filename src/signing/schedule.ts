@@ -19,6 +19,17 @@ const grace = 60_000
 /** A promoted successor signs on nodes whose clock is behind as well. */
 const skew = 5000
 
+/** Seconds: the pause between two fetches of careful verifiers (30 in jose), and clocks that are apart. */
+const pauseAndSkew = 60
+
+/**
+ * The shortest KEY_PREPUBLISH with which every verifier has fetched a key before it signs, in seconds. Less is allowed
+ * for those who know their verifiers.
+ */
+export function safePrepublish({ jwksMaxAge }: { jwksMaxAge: number }): number {
+  return jwksMaxAge + pauseAndSkew
+}
+
 /** Settings in seconds. */
 export function scheduleOf(config: {
   keyRotateEvery: number

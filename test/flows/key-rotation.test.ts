@@ -3,7 +3,13 @@ import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import type { Core } from '../../src/core.ts'
 import { type Server, startServer } from '../../src/server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { freshStorage, onEachStorage, type StorageKind, type TestServer } from '../support/boot.ts'
+import {
+  boot,
+  freshStorage,
+  onEachStorage,
+  type StorageKind,
+  type TestServer,
+} from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
@@ -64,6 +70,19 @@ async function publishedBy({ issuer }: Node): Promise<string[]> {
   const { keys } = (await (await fetch(`${issuer}/jwks`)).json()) as { keys: { kid: string }[] }
   return keys.map(({ kid }) => kid)
 }
+
+describe('KEY_PREPUBLISH (R-09)', () => {
+  for (const [set, told] of [
+    ['359', true],
+    ['360', false],
+  ] as const) {
+    it(`of ${set} s, where the key set may be kept for 300 s, is ${told ? 'told to be short' : 'long enough'}`, async () => {
+      const server = await boot('embedded', { KEY_PREPUBLISH: set })
+      await server.stop()
+      expect(server.logged().includes('KEY_PREPUBLISH is short')).to.equal(told)
+    })
+  }
+})
 
 const kidOf = (token: string | undefined) => decodeProtectedHeader(token as string).kid as string
 

@@ -1,0 +1,85 @@
+import { expect } from 'chai'
+import { decodeProtectedHeader } from 'jose'
+import { freshStorage } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { api, furnish, machine } from '../support/fixtures.ts'
+import { runCommand, startNode } from '../support/node-process.ts'
+import { basic } from '../support/protocol.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes } from '../support/two-nodes.ts'
+
+async function publishedBy(url: string): Promise<string[]> {
+  const { keys } = (await (await fetch(`${url}/jwks`)).json()) as {
+    keys: { kid: string; use: string }[]
+  }
+  return keys.filter(({ use }) => use === 'sig').map(({ kid }) => kid)
+}
+
+async function signerOf(url: string): Promise<string | undefined> {
+  const answer = await fetch(`${url}/token`, {
+    method: 'POST',
+    headers: { authorization: basic(machine) },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      scope: 'orders:read',
+      resource: api,
+    }),
+  })
+  const { access_token: token } = (await answer.json()) as { access_token: string }
+  return decodeProtectedHeader(token).kid
+}
+
+const suite = servicesFound() ? describe : describe.skip
+suite('processes on one database', function () {
+  this.timeout(90_000)
+
+  it('have one key set when five start at once on an empty one (R-24)', async () => {
+    const env = await freshStorage('services')
+    expect((await runCommand(['migrate'], env)).code).to.equal(0)
+    const nodes = await Promise.all(Array.from({ length: 5 }, () => startNode({ env })))
+    try {
+      const sets = await Promise.all(nodes.map(({ url }) => publishedBy(url)))
+      expect(sets[0]).to.have.length(2)
+      for (const set of sets) expect(set).to.deep.equal(sets[0])
+      const core = await openNode(env)
+      expect(await core.signing.list('default')).to.have.length(2)
+      await core.close()
+    } finally {
+      await Promise.all(nodes.map((node) => node.stop()))
+    }
+  })
+
+  it('know within two seconds of a key that a command revoked, also when nobody listens (R-10)', async () => {
+    const nodes = await startTwoNodes()
+    try {
+      await furnish({ core: nodes.core })
+      const urls = [nodes.a.url, nodes.b.url]
+      for (const listens of [true, false]) {
+        const kid = (await signerOf(nodes.a.url)) as string
+        if (!listens) {
+          await services()?.admin(
+            `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'keyturn listener'`,
+          )
+        }
+        const revoked = await nodes.core.signing.revoke('default', kid)
+        const began = performance.now()
+        const took = await Promise.all(
+          urls.map(async (url) => {
+            await eventually('it is gone', async () => {
+              const [signer, published] = await Promise.all([signerOf(url), publishedBy(url)])
+              return signer === revoked.replacement?.key.kid && !published.includes(kid)
+            })
+            return Math.round(performance.now() - began)
+          }),
+        )
+        process.stdout.write(
+          `      ${listens ? 'notified' : 'by the poll'}: ${took.join(', ')} ms\n`,
+        )
+        expect(Math.max(...took)).to.be.below(2000)
+      }
+    } finally {
+      await nodes.stop()
+    }
+  })
+})

@@ -27,6 +27,7 @@ import {
   userinfo,
 } from '../support/protocol.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 /** A request without OpenID. */
@@ -59,6 +60,7 @@ onEachStorage('pairwise subjects and keys by reference', (kind) => {
     expect(await declare(hidden)).to.equal('accepted')
     expect(await declare(sibling)).to.equal('accepted')
   })
+  afterEach(backToPresent)
   after(async () => {
     await server?.stop()
     site.close()
@@ -150,6 +152,12 @@ onEachStorage('pairwise subjects and keys by reference', (kind) => {
     expect(await ask(pair.privateKey, 'one')).to.equal('bearer')
     const stranger = await generateKeyPair('ES256')
     expect(await ask(stranger.privateKey, 'one')).to.equal('invalid_client')
+    const next = await generateKeyPair('ES256', { extractable: true })
+    documents.set('/keys', { keys: [{ ...(await exportJWK(next.publicKey)), kid: 'two' }] })
+    travel(120)
+    expect(await ask(next.privateKey, 'two')).to.equal('bearer')
+    expect(await ask(pair.privateKey, 'one')).to.equal('invalid_client')
+    backToPresent()
     expect(await declare({ ...keyed, jwks: { keys: [key] } })).to.contain('jwks')
     expect(await declare({ ...keyed, jwks_uri: 'http://keys.example/' })).to.contain('https')
   })

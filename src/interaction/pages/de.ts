@@ -132,7 +132,7 @@ export const de: Messages = {
   },
   handover: {
     title: 'Gleich geschafft',
-    text: 'Ihr Browser fährt nicht von selbst fort, weil Skripte ausgeschaltet sind.',
+    text: 'Sie werden zurückgeleitet. Falls nichts geschieht, drücken Sie den Knopf.',
     submit: 'Weiter',
   },
   error: {

@@ -131,7 +131,7 @@ export const en: Messages = {
   },
   handover: {
     title: 'Almost there',
-    text: 'Your browser does not go on by itself, because scripts are switched off.',
+    text: 'You are on your way back. If nothing happens, press the button.',
     submit: 'Continue',
   },
   error: {

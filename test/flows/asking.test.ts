@@ -20,6 +20,7 @@ import {
 } from '../support/fixtures.ts'
 import {
   authorizeUrl,
+  expectRefusal,
   expectReturned,
   type Fields,
   post,
@@ -190,6 +191,6 @@ onEachStorage('what a request may ask of a person, and an API of a token', (kind
       { token: 'x' },
       { accept: introspectionJwt },
     )
-    expect(refused.status).to.equal(401)
+    expectRefusal(refused, 401, 'invalid_client')
   })
 })

@@ -83,7 +83,8 @@ describe('people: the theme and the pictures of clients', function () {
     expect(logo.headers.get('content-type')).to.equal('image/svg+xml')
     expect(logo.headers.get('x-content-type-options')).to.equal('nosniff')
     expect(logo.headers.get('content-security-policy')).to.equal(
-      "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+      "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; object-src 'none'; " +
+        "frame-ancestors 'none'; sandbox",
     )
     expect(logo.headers.get('cache-control')).to.include('immutable')
     const icon = await agent.get(`${server.issuer}/favicon.ico`)

@@ -144,6 +144,26 @@ onEachStorage('rotation of signing keys (R-09)', (kind) => {
     expect((await states())[pending]).to.equal('revoked')
   })
 
+  it('forgets the private keys that are over at once, and their rows later', async () => {
+    const first = signer(await current())
+    await nodes.a.signing.rotate(defaultTenant, 'ES256')
+    const rows = () =>
+      nodes.a.database.query<{ wiped: boolean }>(
+        `select private_jwk is null as wiped from signing_keys where kid = $1`,
+        [first],
+      )
+    travel(900 + 30 * day)
+    await nodes.a.signing.sweep()
+    expect(await rows()).to.deep.equal([{ wiped: false }])
+    travel(70)
+    await nodes.a.signing.sweep()
+    expect(await rows()).to.deep.equal([{ wiped: true }])
+    travel(91 * day)
+    await nodes.a.signing.sweep()
+    expect(await rows()).to.deep.equal([])
+    expect(signer(await current())).to.be.a('string')
+  })
+
   it('finds Postgres in its way when a key would get two successors', async () => {
     const copy = nodes.a.database.execute(
       `insert into signing_keys select (jsonb_populate_record(k, '{"kid": "another"}')).* from signing_keys k where alg = 'ES256'`,

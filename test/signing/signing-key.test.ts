@@ -1,8 +1,10 @@
 import { expect } from 'chai'
 import {
   inUse,
+  nextChange,
   type SigningKey,
   type SigningKeyState,
+  signingAt,
   stateOf,
 } from '../../src/signing/signing-key.ts'
 
@@ -30,6 +32,9 @@ describe('signing key', () => {
     [{ removeAt: 150 }, 150, 'removed'],
     [{ retireAt: 150 }, 150, 'retiring'],
     [{ publishAt: 200 }, 200, 'active'],
+    // Made, or revoked, by a node whose clock is ahead of ours: neither waits for our clock.
+    [{ publishAt: 200 }, 190, 'active'],
+    [{ retireAt: 300, removeAt: 300, revokedAt: 300 }, 290, 'revoked'],
   ]
   for (const [times, now, state] of table) {
     it(`is ${state} at ${now} with ${JSON.stringify(times)}`, () => {
@@ -55,5 +60,13 @@ describe('signing key', () => {
     const keys = [key('next', { publishAt: 900, activateAt: 1001 }), key('now', {})]
     expect(inUse(keys, 1000)[0]?.kid).to.equal('now')
     expect(inUse(keys, 1001)[0]?.kid).to.equal('next')
+    expect(signingAt([keys[0] as SigningKey], 1000), 'rather none').to.deep.equal([])
+    expect(signingAt(keys, 1001).map(({ kid }) => kid)).to.deep.equal(['next'])
+  })
+
+  it('set tells when the clock alone changes it next', () => {
+    const keys = [key('next', { publishAt: 900, activateAt: 1001 }), key('now', whole)]
+    const changes = [99, 100, 200, 300, 400, 900, 1001].map((now) => nextChange(keys, now))
+    expect(changes).to.deep.equal([100, 200, 300, 400, 900, 1001, Infinity])
   })
 })

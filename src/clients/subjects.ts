@@ -51,7 +51,7 @@ export function createSubjects({ sharedSecrets }: { sharedSecrets: SharedSecrets
       return cipher.update(accountId.replaceAll('-', ''), 'hex').toString('base64url')
     },
     async accountBehind(tenant, client, sub) {
-      if (client.subject_type !== 'pairwise') return sub
+      if (client.subject_type !== 'pairwise') return uuid.test(sub) ? sub : undefined
       if (!pairwise.test(sub)) return undefined
       const key = await keyOf(tenant, client)
       const decipher = createDecipheriv('aes-256-ecb', key, null).setAutoPadding(false)

@@ -41,6 +41,11 @@ describe('subjects', () => {
   })
 
   it('that are none of ours lead nowhere', async () => {
+    const pairwise = await subjects.of('t', client('a.example'), id)
+    const known = client('a.example', 'public')
+    expect(await subjects.accountBehind('t', known, pairwise), 'it was pairwise').to.equal(
+      undefined,
+    )
     for (const sub of [id, '', 'x', 'A'.repeat(21), 'A'.repeat(23)]) {
       expect(await subjects.accountBehind('t', client('a.example'), sub)).to.equal(undefined)
     }

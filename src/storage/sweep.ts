@@ -7,7 +7,7 @@ export const sweepBatch = 500
 const mostBatches = 200
 
 /** Any 64-bit number serves; it only must differ from other advisory locks. */
-const lock = 4_917_260_332
+export const sweepLock = 4_917_260_332
 
 export interface Sweep {
   table: string
@@ -48,7 +48,7 @@ export async function inBatches(
     const changed = await database.transaction(async () => {
       const [row] = await database.query<{ held: boolean }>(
         'select pg_try_advisory_xact_lock($1) as held',
-        [lock],
+        [sweepLock],
       )
       return row?.held ? database.execute(statement, parameters) : 0
     })

@@ -1,0 +1,57 @@
+import { expect } from 'chai'
+import { sweepBatch, sweepLock, sweepTable } from '../../src/storage/sweep.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes } from '../support/cores.ts'
+
+onEachStorage('sweeping what is over (C25, R-19)', (kind) => {
+  const rows = 5 * sweepBatch
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes(kind)
+  })
+  beforeEach(async () => {
+    await nodes.a.database.execute(
+      `insert into single_use (tenant_id, kind, key, spent_at, expires_at)
+       select 'default', 'test', i::text, now(), now() - interval '1 h' from generate_series(1, ${rows}) i
+       on conflict do nothing`,
+    )
+  })
+  after(() => nodes?.close())
+
+  const sweep = ({ database }: Nodes['a']) =>
+    sweepTable(database, {
+      table: 'single_use',
+      key: ['tenant_id', 'kind', 'key'],
+      where: 'expires_at < $1',
+      before: Date.now(),
+    })
+  async function left(): Promise<number> {
+    const query = `select count(*)::int as count from single_use where kind = 'test'`
+    const [row] = await nodes.a.database.query<{ count: number }>(query)
+    return row?.count as number
+  }
+
+  it('is done once, however many nodes begin at the same moment', async () => {
+    const swept = await Promise.all([nodes.a, nodes.b, nodes.a, nodes.b].map(sweep))
+    expect(swept.reduce((sum, each) => sum + each)).to.equal(rows)
+    expect(await left()).to.equal(0)
+  })
+
+  it('goes on where a node was that ended in the middle', async () => {
+    await nodes.a.database.execute(
+      `delete from single_use where kind = 'test' and key::int <= ${sweepBatch + 1}`,
+    )
+    expect(await sweep(nodes.b)).to.equal(rows - sweepBatch - 1)
+  })
+
+  if (kind === 'services') {
+    it('is left to the node that holds the lock', async () => {
+      await nodes.a.database.transaction(async () => {
+        await nodes.a.database.query('select pg_advisory_xact_lock($1)', [sweepLock])
+        expect(await sweep(nodes.b)).to.equal(0)
+      })
+      expect(await left()).to.equal(rows)
+      expect(await sweep(nodes.b)).to.equal(rows)
+    })
+  }
+})

@@ -99,6 +99,14 @@ export function createClientStore({ database, clock }: { database: Database; clo
       )
     },
 
+    async isDisabled(tenant: string, clientId: string): Promise<boolean> {
+      const rows = await database.query(
+        `select 1 from clients where tenant_id = $1 and client_id = $2 and disabled_at is not null`,
+        [tenant, clientId],
+      )
+      return rows.length > 0
+    },
+
     delete(tenant: string, clientId: string): Promise<number> {
       return database.execute(`delete from clients where tenant_id = $1 and client_id = $2`, [
         tenant,

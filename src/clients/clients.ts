@@ -38,6 +38,8 @@ export interface Clients {
   rotateSecret(tenant: string, clientId: string, overlap: number): Promise<string>
   /** Whether anything changed. @throws DomainError `client_not_found` */
   setDisabled(tenant: string, clientId: string, disabled: boolean): Promise<boolean>
+  /** Whether it is there, and disabled. */
+  isDisabled(tenant: string, clientId: string): Promise<boolean>
   /** Deletes it with everything it ever got. @throws DomainError `client_not_found` */
   delete(tenant: string, clientId: string): Promise<void>
 }
@@ -125,6 +127,7 @@ export function createClients(deps: Dependencies): Clients {
       cache.drop(key(tenant, clientId))
       return changed > 0
     },
+    isDisabled: store.isDisabled,
     async delete(tenant, clientId) {
       await assertKnown(tenant, clientId)
       await store.delete(tenant, clientId)

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { sweepTable } from '../storage/sweep.ts'
@@ -175,8 +176,10 @@ export function createDenials({
       if (denials.length === 0) return
       const unit = database.current()
       // Just before COMMIT: a poll of another node must not look behind an entry that is written long before it shows.
-      if (unit?.isOpen()) unit.beforeCommit(() => write(tenant, denials))
-      else await write(tenant, denials)
+      for (const some of chunksOf(denials)) {
+        if (unit?.isOpen()) unit.beforeCommit(() => write(tenant, some))
+        else await write(tenant, some)
+      }
     },
 
     anyDenies(tenant, denials, issuedAt) {

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Sealer } from '../secrets/seal.ts'
+import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import {
   createFamilyStore,
@@ -47,6 +48,11 @@ export interface Families {
     token: NewToken,
     answer: string | undefined,
   ): Promise<boolean>
+  /**
+   * A token that is kept was used: it expires later. Within the transaction that holds its family.
+   * @param expiresAt milliseconds since the epoch
+   */
+  prolong(tenant: string, hash: string, expiresAt: number): Promise<void>
   /** Counts that a holder of the previous token got its answer again. */
   replayed(tenant: string, familyId: string, hash: string, presenter: Presenter): Promise<void>
   /**
@@ -69,12 +75,20 @@ export interface Families {
   endWithSession(tenant: string, uid: string, clientId?: string): Promise<void>
   /** Where an account's living families come from that do not end with a session: each client and session once. */
   outlivingSessions(tenant: string, accountId: string): Promise<FamilyOrigin[]>
-  /** Ends every family that lives and fits. */
+  /**
+   * Ends every family that lives and fits, a batch at a time: without a transaction around it, each batch is one of its
+   * own, for as many as a client may have.
+   */
   endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd): Promise<void>
+  /** Deletes what a client that is disabled ever had, a batch at a time. */
+  forget(tenant: string, clientId: string): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
   /** The time line of a family, the oldest step first. */
   steps(tenant: string, familyId: string): Promise<FamilyStep[]>
-  /** Forgets answers whose window is over, and history that is older than it is kept; returns how many rows. */
+  /**
+   * Forgets answers whose window is over, and history that is older than it is kept; ends what a disabled client still
+   * has. @returns how many rows were deleted
+   */
   sweep(): Promise<number>
 }
 
@@ -125,6 +139,12 @@ export function createFamilies(deps: {
     })
   }
 
+  async function endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd): Promise<void> {
+    for (const ids of chunksOf(await store.alive(tenant, which))) {
+      await database.transaction(async () => end(tenant, await store.lock(tenant, ids), reason))
+    }
+  }
+
   return {
     newToken: (familyId) => newRefreshToken(sealer, familyId),
     find: store.find,
@@ -151,6 +171,7 @@ export function createFamilies(deps: {
       if (rotated) counters.count('family_rotated')
       return rotated
     },
+    prolong: store.prolong,
     async replayed(tenant, familyId, hash, { ip, userAgent }) {
       counters.count('family_replayed')
       await store.countReplay(tenant, hash)
@@ -180,13 +201,16 @@ export function createFamilies(deps: {
         await end(tenant, await store.boundToSession(tenant, uid, clientId), 'session_ended')
       }),
     outlivingSessions: store.outlivingSessions,
-    endAll: (tenant, which, reason) =>
-      database.transaction(async () => {
-        await end(tenant, await store.alive(tenant, which), reason)
-      }),
+    endAll,
+    async forget(tenant, clientId) {
+      while (await store.forgetSome(tenant, clientId));
+    },
     list: views.list,
     steps: views.steps,
     async sweep() {
+      for (const { tenant, clientId } of await store.disabledOwners()) {
+        await endAll(tenant, { clientId }, 'client_disabled')
+      }
       const forgotten = await store.forgetAnswers(clock.now() - longestWindow)
       return forgotten + (await store.purge(clock.now() - historyKept))
     },

@@ -94,6 +94,9 @@ export interface FamilyOwner {
   grantId?: string | undefined
 }
 
+/** Rows without others that hang from them that one statement deletes at most. */
+const mostDeleted = 5000
+
 export function createFamilyStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
 
@@ -195,6 +198,17 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return inserted === 1
     },
 
+    /** Lets a token that lives, of a family that lives, expire later. @param expiresAt milliseconds since the epoch */
+    async prolong(tenant: string, hash: string, expiresAt: number): Promise<void> {
+      await database.execute(
+        `update refresh_tokens t set expires_at = $3, payload = jsonb_set(t.payload, '{exp}', to_jsonb($4::bigint))
+         from families f
+         where t.tenant_id = $1 and t.token_hash = $2 and t.consumed_at is null and t.expires_at < $3
+           and f.tenant_id = t.tenant_id and f.id = t.family_id and f.ended_at is null`,
+        [tenant, hash, new Date(expiresAt), Math.floor(expiresAt / 1000)],
+      )
+    },
+
     async countReplay(tenant: string, hash: string): Promise<void> {
       await database.execute(
         `update refresh_tokens set replays = coalesce(replays, 0) + 1, replayed_at = $3
@@ -249,15 +263,54 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       }))
     },
 
+    /** In the order in which they are to be locked. */
     async alive(tenant: string, { accountId, clientId, grantId }: FamilyOwner): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families
          where tenant_id = $1 and ended_at is null and ($2::text is null or account_id = $2)
            and ($3::text is null or client_id = $3) and ($4::text is null or grant_id = $4)
-         order by id for update`,
+         order by id`,
         [tenant, accountId ?? null, clientId ?? null, grantId ?? null],
       )
       return rows.map(({ id }) => id)
+    },
+
+    /** Locks those that have not ended, one after the other. */
+    async lock(tenant: string, ids: string[]): Promise<string[]> {
+      const rows = await database.query<{ id: string }>(
+        `select id from families where tenant_id = $1 and id = any($2) and ended_at is null
+         order by id for update`,
+        [tenant, ids],
+      )
+      return rows.map(({ id }) => id)
+    },
+
+    /** Disabled clients that still have families: whoever disabled them was stopped half-way. */
+    async disabledOwners(): Promise<Array<{ tenant: string; clientId: string }>> {
+      return database.query(
+        `select c.tenant_id as tenant, c.client_id as "clientId" from clients c
+         where c.disabled_at is not null and exists (
+           select 1 from families f
+           where f.tenant_id = c.tenant_id and f.client_id = c.client_id and f.ended_at is null)`,
+      )
+    },
+
+    /** Deletes families of a client with their tokens: as many as one statement may. @returns false when none is left */
+    async forgetSome(tenant: string, clientId: string): Promise<boolean> {
+      const some = `select id from families where tenant_id = $1 and client_id = $2 order by id limit ${sweepBatch}`
+      const parameters = [tenant, clientId]
+      const tokens = await database.execute(
+        `delete from refresh_tokens where (tenant_id, token_hash) in (
+           select tenant_id, token_hash from refresh_tokens
+           where tenant_id = $1 and family_id in (${some}) limit ${mostDeleted})`,
+        parameters,
+      )
+      if (tokens === mostDeleted) return true
+      const families = await database.execute(
+        `delete from families where tenant_id = $1 and id in (${some})`,
+        parameters,
+      )
+      return families > 0
     },
 
     /**

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
-import { sweepTable } from '../storage/sweep.ts'
+import { sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Grant, ListedGrant } from './grant.ts'
 
@@ -20,6 +20,8 @@ export interface Grants {
   save(grant: Omit<Grant, 'createdAt'>): Promise<void>
   /** Revokes the grants that live and fit; their ids. */
   revoke(tenant: string, which: GrantFilter, reason: string): Promise<string[]>
+  /** Deletes what a client that is disabled was ever allowed, a batch at a time; its families are gone by then. */
+  forget(tenant: string, clientId: string): Promise<void>
   /** Deletes grants that were revoked longer ago than they are kept; returns how many. */
   sweep(): Promise<number>
 }
@@ -133,6 +135,15 @@ export function createGrants({ database, clock }: { database: Database; clock: C
          where grants.revoked_at is null`,
         [tenant, id, accountId, clientId, JSON.stringify(allowed), new Date(clock.now())],
       )
+    },
+    async forget(tenant, clientId) {
+      const some = () =>
+        database.execute(
+          `delete from grants where (tenant_id, id) in (
+             select tenant_id, id from grants where tenant_id = $1 and client_id = $2 limit ${sweepBatch})`,
+          [tenant, clientId],
+        )
+      while ((await some()) > 0);
     },
     sweep: () =>
       sweepTable(database, {

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { sweepTable } from '../storage/sweep.ts'
@@ -139,10 +140,12 @@ export function createOutbox(deps: {
   return {
     async add(tenant, kind, messages) {
       if (messages.length === 0) return
-      await store.insert(
-        kind,
-        messages.map((message) => ({ ...message, tenant, id: randomUUID() })),
-      )
+      for (const some of chunksOf(messages)) {
+        await store.insert(
+          kind,
+          some.map((message) => ({ ...message, tenant, id: randomUUID() })),
+        )
+      }
       const unit = database.current()
       if (unit?.isOpen()) unit.afterCommit(async () => wake())
       else wake()

@@ -15,6 +15,11 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  * Ending things with everything that hangs from them, as `reaches` says. Each is one transaction: in Postgres, with
  * its audit event, before the caller is answered, honoured by every node within a second (architecture §7).
  *
+ * A client may have more families than one transaction can end in time. Disabling or deleting it therefore begins with
+ * what reaches everybody at once: the client is disabled and all its tokens are denied. From then on nothing starts
+ * under it, and its families end batch by batch. Whoever dies in between leaves them to the sweep, and nobody enables
+ * it before.
+ *
  * Rows are locked in one order, from left to right, so that nobody waits in a circle (×: changes it; s: holds it as it
  * is, who changes it waits):
  *
@@ -29,8 +34,8 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  * | signed out everywhere         | ×       | ×        | ×      |        | ×               | ×       |
  * | password or account: the rest | ×       | ×        |        |        | ×               | ×       |
  * | grant revoked                 |         |          | ×      |        | ×               | ×       |
- * | client disabled               |         |          |        | ×      | ×               | ×       |
- * | client deleted                |         |          | ×      | ×      | ×               | ×       |
+ * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
+ * | … then, batch by batch        |         |          |        |        | ×               | ×       |
  *
  * Who starts a family holds everything that it hangs from, so that a revocation either comes first, and is seen, or
  * finds the family. Who refreshes holds the family alone, which every revocation ends. Several families are locked in
@@ -61,7 +66,7 @@ export interface Revocations {
 
 /** Whose sessions, grants and families end. */
 interface Holder {
-  accountId?: string
+  accountId: string
   clientId?: string
 }
 
@@ -94,22 +99,22 @@ export function createRevocations(deps: {
 
   /**
    * Ends what a holder has, in the order of the locks; what changes an account comes before.
-   * @param holdClient locks the client, where that is what changes
    * @returns how many grants ended
    */
   async function end(
-    kind: Exclude<Revocation, 'session_ended' | 'tenant_disabled'>,
+    kind: Exclude<
+      Revocation,
+      'session_ended' | 'tenant_disabled' | 'client_disabled' | 'client_deleted'
+    >,
     tenant: string,
     which: Holder,
-    holdClient?: () => Promise<unknown>,
   ): Promise<number> {
     const reach = reaches[kind]
-    if (which.accountId !== undefined && endsSessions(kind)) {
+    if (endsSessions(kind)) {
       await accounts.voidSignIns(tenant, which.accountId)
       await sessions.endAll(tenant, which.accountId, kind)
     }
     const revoked = reach.grants === 'end' ? await grants.revoke(tenant, which, kind) : []
-    await holdClient?.()
     if (reach.families === 'end') await families.endAll(tenant, which, kind)
     await denials.add(
       tenant,
@@ -141,26 +146,37 @@ export function createRevocations(deps: {
         return changed
       }),
 
-    setClientDisabled: (tenant, clientId, disabled, actor = operator) =>
-      database.transaction(async () => {
-        const changed = await clients.setDisabled(tenant, clientId, disabled)
-        if (disabled) {
-          await end('client_disabled', tenant, { clientId })
-          await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
-        }
-        const type = disabled ? reaches.client_disabled.event : 'client.enabled'
-        if (changed) await record(tenant, { type, clientId }, actor)
-        return changed
-      }),
+    async setClientDisabled(tenant, clientId, disabled, actor = operator) {
+      const type = disabled ? reaches.client_disabled.event : 'client.enabled'
+      // What whoever disabled it could not end must not come back with it: nearly all of it in batches, the rest below.
+      if (!disabled && (await clients.isDisabled(tenant, clientId))) {
+        await families.endAll(tenant, { clientId }, 'client_disabled')
+      }
+      const changed = await database.transaction(async () => {
+        const isNews = await clients.setDisabled(tenant, clientId, disabled)
+        if (!disabled && isNews) await families.endAll(tenant, { clientId }, 'client_disabled')
+        if (disabled) await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
+        if (isNews) await record(tenant, { type, clientId }, actor)
+        return isNews
+      })
+      if (disabled) await families.endAll(tenant, { clientId }, 'client_disabled')
+      return changed
+    },
 
-    deleteClient: (tenant, clientId, actor = operator) =>
-      database.transaction(async () => {
-        const hold = () => clients.setDisabled(tenant, clientId, true)
-        await end('client_deleted', tenant, { clientId }, hold)
+    async deleteClient(tenant, clientId, actor = operator) {
+      await database.transaction(async () => {
+        await clients.setDisabled(tenant, clientId, true)
         await denials.add(tenant, [{ kind: 'client', subject: clientId, forGood: true }])
+      })
+      await families.endAll(tenant, { clientId }, 'client_deleted')
+      await families.forget(tenant, clientId)
+      await sessions.forget(tenant, clientId)
+      await grants.forget(tenant, clientId)
+      await database.transaction(async () => {
         await clients.delete(tenant, clientId)
         await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)
-      }),
+      })
+    },
 
     revokeGrant: (tenant, accountId, clientId, actor = operator) =>
       database.transaction(async () => {

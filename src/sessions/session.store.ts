@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepBatch } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { ListedSession, Session, SessionClient, SessionEnd } from './session.ts'
 
@@ -223,6 +224,16 @@ export function createSessionStore({
         [tenant, uid, clientId],
       )
       return row && toPart(row)
+    },
+
+    /** Deletes what a client got in sessions: as many rows as one statement may. */
+    forgetSome(tenant: string, clientId: string): Promise<number> {
+      return database.execute(
+        `delete from session_clients where (tenant_id, session_uid, client_id) in (
+           select tenant_id, session_uid, client_id from session_clients
+           where tenant_id = $1 and client_id = $2 limit ${sweepBatch})`,
+        [tenant, clientId],
+      )
     },
 
     async hold(tenant: string, uid: string): Promise<boolean> {

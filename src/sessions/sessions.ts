@@ -49,6 +49,8 @@ export interface Sessions {
    * @returns whether it had not ended before
    */
   end(tenant: string, uid: string, reason: SessionEnd): Promise<boolean>
+  /** Deletes what a client that is disabled got in any session, a batch at a time. */
+  forget(tenant: string, clientId: string): Promise<void>
   /** Deletes sessions that have been over for longer than they are kept; returns how many. */
   sweep(): Promise<number>
 }
@@ -117,6 +119,10 @@ export function createSessions(deps: {
         }))
         await logouts.tell(tenant, accountId, [...parts, ...earlier], true)
       }),
+
+    async forget(tenant, clientId) {
+      while ((await store.forgetSome(tenant, clientId)) > 0);
+    },
 
     async sweep() {
       const now = deps.clock.now()

@@ -1,0 +1,7 @@
+/** Rows that one statement of a revocation writes at most, so that none takes longer than a statement may. */
+const most = 1000
+
+/** The same items in order, a thousand at a time. */
+export function* chunksOf<Item>(items: readonly Item[]): Generator<Item[]> {
+  for (let at = 0; at < items.length; at += most) yield items.slice(at, at + most)
+}

@@ -1,0 +1,117 @@
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { sweepExpired } from '../../src/retention.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { furnish, web } from '../support/fixtures.ts'
+
+onEachStorage('revocation of more than one statement may change', (kind) => {
+  let server: TestServer
+  let core: Core
+  const clientId = 'popular'
+  const many = kind === 'services' ? 20_000 : 3000
+
+  beforeEach(async () => {
+    server = await boot(kind)
+    core = server.core
+    await furnish(server)
+    await core.clients.declare('default', { ...web, client_id: clientId })
+    await fill()
+  })
+  afterEach(() => server?.stop())
+
+  /** As many people as `many` have one family each at the client, with three tokens. */
+  async function fill() {
+    const now = new Date()
+    const later = new Date(now.getTime() + 24 * 3600 * 1000)
+    const statements = [
+      [
+        `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
+           select 'default', 'a' || i, 'a' || i, 'a' || i, true, '{}', $3, $3 from generate_series($1::int, $2::int) i`,
+        now,
+      ],
+      [
+        `insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
+           select 'default', 'g' || i, 'a' || i, '${clientId}', '{}', $3, $3 from generate_series($1::int, $2::int) i`,
+        now,
+      ],
+      [
+        `insert into families (tenant_id, id, grant_id, account_id, client_id, ends_with_session, created_at, expires_at)
+           select 'default', 'f' || i, 'g' || i, 'a' || i, '${clientId}', false, $3, $4
+             from generate_series($1::int, $2::int) i`,
+        now,
+        later,
+      ],
+      [
+        `insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at, consumed_at)
+           select 'default', 't' || i || '-' || j, 'f' || i, '{}', $3::timestamptz, $4, case when j < 3 then $3::timestamptz end
+             from generate_series($1::int, $2::int) i, generate_series(1, 3) j`,
+        now,
+        later,
+      ],
+    ] as const
+    for (const [sql, ...times] of statements) {
+      for (let from = 1; from <= many; from += 1000) {
+        await core.database.execute(sql, [from, Math.min(many, from + 999), ...times])
+      }
+      await core.database.execute('analyze')
+    }
+  }
+
+  async function count(table: string, where = 'true'): Promise<number> {
+    const [row] = await core.database.query<{ n: number }>(
+      `select count(*)::int as n from ${table} where ${where}`,
+    )
+    return row?.n ?? -1
+  }
+  const living = () => count('families', 'ended_at is null')
+
+  /** The next statements of a batch fail, as when this node dies there. */
+  async function failOn(family: string) {
+    await core.database.execute(
+      `create function die() returns trigger language plpgsql as $$ begin
+         if new.id = '${family}' and new.ended_at is not null then raise exception 'killed'; end if; return new; end $$`,
+    )
+    await core.database.execute(
+      'create trigger die before update on families for each row execute function die()',
+    )
+    return () => core.database.execute('drop function die cascade')
+  }
+
+  it('a client with many families is disabled, with none left', async () => {
+    expect(await core.revocations.setClientDisabled('default', clientId, true)).to.equal(true)
+    expect(await living()).to.equal(0)
+    expect(await count('audit_events', `type = 'family.ended'`)).to.equal(many)
+  })
+
+  it('a client with many families is deleted, and leaves nothing', async () => {
+    await core.revocations.deleteClient('default', clientId)
+    expect(await count('clients', `client_id = '${clientId}'`)).to.equal(0)
+    for (const table of ['families', 'refresh_tokens', 'grants']) {
+      expect(await count(table), table).to.equal(0)
+    }
+    expect(await count('audit_events', `type = 'client.deleted'`)).to.equal(1)
+  })
+
+  const finishers: Record<string, () => Promise<unknown>> = {
+    'the sweep': () => sweepExpired(core),
+    'whoever enables it': () => core.revocations.setClientDisabled('default', clientId, false),
+    'whoever disables it again': () =>
+      core.revocations.setClientDisabled('default', clientId, true),
+  }
+  for (const [what, finish] of Object.entries(finishers)) {
+    it(`stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`, async () => {
+      const revive = await failOn('f999')
+      const failed = await core.revocations.setClientDisabled('default', clientId, true).then(
+        () => false,
+        () => true,
+      )
+      expect(failed).to.equal(true)
+      expect(await core.clients.isDisabled('default', clientId)).to.equal(true)
+      expect(await count('denials', `kind = 'client' and subject = '${clientId}'`)).to.equal(1)
+      expect(await living()).to.be.above(0)
+      await revive()
+      await finish()
+      expect(await living()).to.equal(0)
+    })
+  }
+})

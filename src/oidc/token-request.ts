@@ -14,6 +14,8 @@ export interface TokenRequest {
   familyId?: string
   /** Whether that family is locked: who ends what it hangs from ends it, too, and so waits. */
   holdsFamily?: boolean
+  /** The living refresh token that was presented, and when it would expire, in seconds since the epoch. */
+  presented?: { hash: string; startedAt: number; exp: number }
   /** The refresh token that is being replaced. */
   rotating?: { presented: string; successor?: NewToken }
   /** The previous token came again in time: this is what it was answered the first time. */

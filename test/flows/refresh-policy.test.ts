@@ -108,6 +108,53 @@ onEachStorage('refresh tokens by policy of the client', (kind) => {
     expect(refused).to.contain('refresh_token_rotation: never needs dpop_bound_access_tokens')
   })
 
+  it('a token that is kept lives on from its last use, up to its absolute end (ASVS 10.4.8, P-049)', async () => {
+    const kept = {
+      ...web,
+      client_id: 'kept',
+      dpop_bound_access_tokens: true,
+      refresh_token_rotation: 'never',
+      refresh_token_idle_ttl: 1000,
+      refresh_token_absolute_ttl: 2500,
+    }
+    await server.core.clients.declare('default', kept)
+    const proof = await prover(server)
+    const { refresh_token } = await redeemBound(kept, await proof())
+    const use = async () => refreshBound(kept, refresh_token, await proof())
+    const expiry = async () => {
+      const [row] = await server.core.database.query<{ at: Date; exp: number; family: Date }>(
+        `select t.expires_at as at, (t.payload->>'exp')::int as exp, f.expires_at as family
+         from refresh_tokens t join families f on f.tenant_id = t.tenant_id and f.id = t.family_id
+         where f.client_id = 'kept' order by f.created_at desc limit 1`,
+      )
+      expect(row?.at.getTime()).to.be.within((row?.exp ?? 0) * 1000, (row?.exp ?? 0) * 1000 + 999)
+      return row?.exp ?? 0
+    }
+    const issued = await expiry()
+    travel(9)
+    tokensIn(await use())
+    expect(await expiry(), 'not written at every use').to.equal(issued)
+    travel(891)
+    tokensIn(await use())
+    expect(await expiry()).to.be.within(issued + 899, issued + 902)
+    // Refused for want of the key, it is no use of it.
+    travel(100)
+    expectRefusal(await refresh(server, kept, { refresh_token }), 400, 'invalid_grant')
+    expect(await expiry()).to.be.below(issued + 903)
+    travel(800)
+    tokensIn(await use())
+    expect(await expiry(), 'its absolute end').to.be.within(issued + 1498, issued + 1501)
+    travel(690)
+    tokensIn(await use())
+    travel(20)
+    expectRefusal(await use(), 400, 'invalid_grant')
+    backToPresent()
+
+    const idle = await redeemBound(kept, await proof())
+    travel(1001)
+    expectRefusal(await refreshBound(kept, idle.refresh_token, await proof()), 400, 'invalid_grant')
+  })
+
   it('a public client rotates whatever it registered (P-050)', async () => {
     const app = { ...spa, client_id: 'app', dpop_bound_access_tokens: true }
     await server.core.clients.declare('default', { ...app, refresh_token_rotation: 'never' })

@@ -20,7 +20,7 @@ import {
  *
  * | the presented token              | the engine sees      | what comes of it                            |
  * |----------------------------------|----------------------|---------------------------------------------|
- * | lives                            | a token              | rotation                                    |
+ * | lives                            | a token              | rotation; by policy, a longer life instead  |
  * | consumed, in the replay window   | a token              | every check anew, then the same answer      |
  * | consumed, later                  | a consumed token     | refused, the family ends                    |
  * | consumed, purged since           | none                 | refused, the family ends                    |
@@ -59,7 +59,11 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     request.familyId = stored.familyId
     request.holdsFamily = true
     const { consumed } = stored
-    if (!consumed) return restored(id, stored)
+    if (!consumed) {
+      const { iiat = 0, exp = 0 } = stored.payload as AdapterPayload
+      request.presented = { hash: hashOf(id), startedAt: iiat, exp }
+      return restored(id, stored)
+    }
 
     const { at: consumedAt, successorConsumedAt, answer } = consumed
     const times = { now: clock.now(), consumedAt, successorConsumedAt }

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { hashOf } from '../../src/secrets/handle.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import {
   api,
@@ -49,6 +50,16 @@ onEachStorage('revocation', (kind) => {
     { form: 'a JWT', resource: api, scope: 'openid orders:read offline_access' },
     { form: 'an opaque token', resource: opaque, scope: 'openid read offline_access' },
   ]
+  it('an opaque token that was revoked stays so when its store comes back as it was before (architecture §4, R-07)', async () => {
+    const { access_token = '' } = await tokensFor(server, web, kinds[1], agent)
+    const key = { tenant: 'default', model: 'AccessToken', id: hashOf(access_token) }
+    const before = await server.core.shortLived.get(key)
+    expect(before).to.be.an('object')
+    expectDone(await revoke(web, access_token))
+    await server.core.shortLived.put(key, before, 600)
+    expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
+  })
+
   for (const { form, ...asked } of kinds) {
     for (const client of [web, spa]) {
       it(`of ${form} by ${client.client_id} ends it at once and nothing else (P-062, K-20, K-21)`, async () => {

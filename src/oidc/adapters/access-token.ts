@@ -1,5 +1,6 @@
 import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import { clientMetadata } from '../../clients/client.ts'
+import { hashOf } from '../../secrets/handle.ts'
 import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import type { ResourceAccess } from '../resource-access.ts'
@@ -26,7 +27,8 @@ export function accessTokenAdapter(
     // Introspecting it, the engine fails over a client that is gone or broken: that must not harm who asks.
     const client = token.clientId && (await clients.find(tenant, token.clientId))
     if (!client || !clientMetadata.safeParse(client.metadata).success) return undefined
-    if (denials.anyDenies(tenant, denialsNaming(token), token.iat ?? 0)) return undefined
+    const named = denialsNaming({ ...token, jti: hashOf(id) })
+    if (denials.anyDenies(tenant, named, token.iat ?? 0)) return undefined
     // Introspecting it, the engine says its own `sid`, which it leaves empty, in place of the one the token carries.
     const { sid } = (token.extra ?? {}) as Partial<TraceClaims>
     return sid === undefined ? token : { ...token, sid }
@@ -45,6 +47,11 @@ export function accessTokenAdapter(
     async find(id) {
       const token = await (structured.looksLikeOne(id) ? structured.find(id) : findOpaque(id))
       return token && Provider.ctx?.oidc.route === 'userinfo' ? forUserinfo(token) : token
+    },
+    // Redis may come back as it was before (architecture §4): what was revoked stays so by the deny-list.
+    async destroy(id) {
+      await denials.add(tenant, [{ kind: 'jti', subject: hashOf(id) }])
+      await base.destroy(id)
     },
     // Redis is not spoken to while rows are locked, and a token whose grant was rolled back is never stored.
     async upsert(id, token, expiresIn) {

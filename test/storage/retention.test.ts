@@ -1,0 +1,39 @@
+import { expect } from 'chai'
+import { sweepExpired } from '../../src/retention.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+
+onEachStorage('retention', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+  })
+  after(() => server?.stop())
+
+  it('a table that cannot be swept keeps none of the others from it (C25, R-19)', async () => {
+    const { database } = server.core
+    const long = new Date(Date.now() - 500 * 24 * 3600 * 1000)
+    await database.execute(
+      `insert into single_use (tenant_id, kind, key, spent_at, expires_at) values ('default', 'Code', 'old', $1, $1)`,
+      [long],
+    )
+    await database.execute(
+      `insert into audit_events (tenant_id, id, at, type) values ('default', 'old', $1, 'client.enabled')`,
+      [long],
+    )
+    await database.execute(
+      `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$`,
+    )
+    await database.execute(
+      'create trigger refuse before delete on single_use for each row execute function refuse()',
+    )
+    const error = await sweepExpired(server.core).then(
+      () => undefined,
+      (thrown: Error) => thrown.message,
+    )
+    expect(error).to.contain('broken')
+    const left = await database.query(`select 1 from audit_events where id = 'old'`)
+    expect(left).to.deep.equal([])
+    await database.execute('drop function refuse cascade')
+    expect(await sweepExpired(server.core)).to.equal(1)
+  })
+})

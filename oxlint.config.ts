@@ -27,6 +27,7 @@ const homes: Record<string, string[]> = {
   ioredis: ['storage'],
   argon2: ['accounts'],
   jose: ['signing', 'oidc'],
+  pkcs11js: ['signing'],
   pino: ['log'],
   commander: ['cli'],
   yaml: ['cli'],

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { address } from './address.ts'
 import { limits } from './limits.ts'
 import { pages } from './pages.ts'
+import { pkcs11 } from './pkcs11.ts'
 import type { Setting } from './setting.ts'
 import {
   email,
@@ -131,6 +132,7 @@ const table = {
     default: '2048',
     description: 'Size of new RSA keys (RS256, PS256).',
   },
+  ...pkcs11,
 
   accessTokenTtl: {
     env: 'ACCESS_TOKEN_TTL',

@@ -3,6 +3,7 @@ import { DomainError } from '../src/errors.ts'
 import { addressFaults } from './address.ts'
 import { type Config, type ConfigKey, settings } from './config.ts'
 import { ordered } from './order.ts'
+import { pkcs11Faults } from './pkcs11.ts'
 import { contentOf, Fault, type Setting } from './setting.ts'
 
 /** All that is wrong with the configuration; `message` has one line per fault. */
@@ -41,6 +42,7 @@ export function loadConfig(
   }
   faults.push(...ordered.flatMap(([lower, upper]) => faultOfOrder(lower, upper, values)))
   faults.push(...addressFaults(values, readFile))
+  faults.push(...pkcs11Faults(values))
 
   faults.push(...faultsOfWorkers(values))
   if (faults.length > 0) throw new ConfigError(faults)

@@ -37,6 +37,8 @@ import { assertOpens } from './secrets/sealed-column.ts'
 import { createSharedSecrets, macKeyOf, SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createSigner } from './signing/pkcs11-signer.ts'
+import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
 import { createSealedSigner } from './signing/sealed-signer.ts'
 import { SigningKeysTable } from './signing/signing-key.store.ts'
@@ -162,11 +164,16 @@ async function compose(
     maxStaleness: config.denylistMaxStaleness,
   })
   const audit = createAudit(base)
+  const signer = createSigner(
+    createSealedSigner(sealer, config.rsaKeyBits),
+    tokenOf(config, log),
+    config.rsaKeyBits,
+  )
   const signing = createSigningKeys({
     ...base,
     audit,
     notifications: storage.notifications,
-    signer: createSealedSigner(sealer, config.rsaKeyBits),
+    signer,
     schedule: scheduleOf(config),
     maxStaleness: config.keyMaxStaleness,
   })
@@ -228,15 +235,24 @@ async function compose(
     ...capabilities,
     storage,
     async firstStart() {
+      await signing.check()
       await signing.ensure(defaultTenant, requiredAlgs)
       return firstOperator(capabilities)
     },
     async close() {
       denials.stop()
       signing.stop()
+      await signer.close()
       await storage.close()
     },
   }
+}
+
+function tokenOf(
+  { pkcs11Module: module, pkcs11TokenLabel: label, pkcs11Pin: pin }: Config,
+  log: Log,
+) {
+  return module && label && pin ? createToken({ module, label, pin }, log) : undefined
 }
 
 async function firstOperator({ config, accounts }: Capabilities) {

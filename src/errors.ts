@@ -17,6 +17,11 @@ export const domainErrors = {
     'temporarily_unavailable',
     'Nothing can be signed right now; try again soon.',
   ],
+  signing_unavailable: [
+    503,
+    'temporarily_unavailable',
+    'Nothing can be signed right now; try again soon.',
+  ],
   signing_key_not_found: [404, 'invalid_request', 'There is no such signing key.'],
   migrations_pending: [503, 'temporarily_unavailable', 'The database must be migrated first.'],
   key_encryption_key_invalid: [500, 'server_error', 'The key-encryption key does not fit.'],

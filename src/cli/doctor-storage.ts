@@ -83,6 +83,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
   },
 
   async 'signing keys'({ tenants, signing, clock }) {
+    await signing.check()
     const missing: string[] = []
     for (const { id } of await tenants.list()) {
       const active = (await signing.list(id)).filter(

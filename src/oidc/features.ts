@@ -6,7 +6,7 @@ import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
 import { type DevicePages, deviceFlow } from './device-decision.ts'
 import { encryptionKey } from './encryption-key.ts'
-import { engineKeys } from './engine-keys.ts'
+import { engineKeys, externalSigning } from './engine-keys.ts'
 import { noEssentialAcr } from './interaction-policy.ts'
 import { type ClientCertificates, mtls, usableAuthMethods } from './mtls.ts'
 import { requestObjectRules } from './request-object.ts'
@@ -99,6 +99,7 @@ export function clientRules(
         ...(secrets.dpop ? { nonceSecret: secrets.dpop } : {}),
         requireNonce: ({ oidc }) => oidc.client?.['require_dpop_nonce'] === true,
       },
+      externalSigningSupport: externalSigning,
       clientCredentials: { enabled: true },
       // What the device says of itself is not kept: it would prove nothing to a person.
       deviceFlow: {

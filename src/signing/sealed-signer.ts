@@ -9,7 +9,7 @@ import type { SigningAlg } from './signing-key.ts'
 const signAsync = promisify(sign)
 
 /** How Node signs what RFC 7518 §3 and RFC 8037 §3.1 call so. */
-const schemes: Record<
+export const schemes: Record<
   SigningAlg,
   { digest: string | null; options: Omit<SignKeyObjectInput, 'key'> }
 > = {
@@ -60,5 +60,10 @@ export function createSealedSigner(sealer: Envelopes, rsaBits: number): Signer {
         sign: (data) => signAsync(digest, data, { key, ...options }),
       }
     },
+
+    // There is nothing beside the row.
+    destroy: async () => undefined,
+    check: async () => undefined,
+    close: async () => undefined,
   }
 }

@@ -6,13 +6,35 @@ import type { SigningAlg } from './signing-key.ts'
  * through it, and the engine gets its keys from it.
  */
 export interface Signer {
-  /** Makes a key pair; takes as long as it takes, on another thread. */
+  /**
+   * Makes a key pair; takes as long as it takes, on another thread.
+   * @throws DomainError `signing_unavailable`
+   */
   generate(tenant: string, alg: SigningAlg): Promise<NewKey>
   /**
    * Readies a stored key.
    * @throws DomainError `key_encryption_key_invalid`
    */
   open(tenant: string, key: NewKey): Promise<PrivateKey>
+  /**
+   * Ends what is left of a private key when its row holds it no more; a key that is gone already is fine.
+   * @throws DomainError `signing_unavailable`
+   */
+  destroy(key: HeldKey): Promise<void>
+  /**
+   * Makes sure that it can make keys and sign with these.
+   * @throws DomainError `signing_unavailable`
+   */
+  check(keys: HeldKey[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** A key outside of the database. */
+export interface HeldKey {
+  tenant: string
+  kid: string
+  /** As in `NewKey`. */
+  sealed: string
 }
 
 export interface NewKey {
@@ -29,8 +51,9 @@ export interface PrivateKey {
   /**
    * @param data what a JWS signs (RFC 7515 §5.1, step 8)
    * @returns the signature as a JWS has it (RFC 7518 §3)
+   * @throws DomainError `signing_unavailable`
    */
   sign(data: Uint8Array): Promise<Uint8Array>
-  /** For the engine, which signs by itself. */
-  privateJwk: JWK
+  /** For the engine, which signs by itself with it; absent when the key cannot leave where it is. */
+  privateJwk?: JWK | undefined
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { HeldKey } from './signer.ts'
 import type { SigningAlg, SigningKey } from './signing-key.ts'
 
 export const SigningKeysTable = table('signing_keys', {
@@ -64,6 +65,9 @@ interface Row {
 const columns =
   'kid, alg, public_jwk, private_jwk, publish_at, activate_at, retire_at, remove_at, revoked_at, changed_at'
 
+/** The private key is elsewhere, and the row says where (RFC 7512). */
+const isHeld = "coalesce(private_jwk like 'pkcs11:%', false)"
+
 /** How long `keys list` shows what is over. */
 const keptDays = 90
 
@@ -72,6 +76,15 @@ const later = `greatest($2::timestamptz, (select max(changed_at) + interval '1 m
 
 export function createSigningKeyStore({ database, clock }: { database: Database; clock: Clock }) {
   const time = (at: number) => new Date(at)
+
+  /** @param where SQL over `$1`, now */
+  async function holdings(where: string): Promise<HeldKey[]> {
+    const rows = await database.query<{ tenant_id: string; kid: string; private_jwk: string }>(
+      `select tenant_id, kid, private_jwk from signing_keys where ${isHeld} and ${where}`,
+      [time(clock.now())],
+    )
+    return rows.map(({ tenant_id: tenant, kid, private_jwk: sealed }) => ({ tenant, kid, sealed }))
+  }
 
   return {
     async list(tenant: string): Promise<StoredSigningKey[]> {
@@ -157,20 +170,40 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
       const wiped = await inBatches(
         database,
         `update signing_keys set private_jwk = null where (tenant_id, kid) in (
-           select tenant_id, kid from signing_keys where private_jwk is not null and remove_at <= $1
+           select tenant_id, kid from signing_keys
+           where private_jwk is not null and not ${isHeld} and remove_at <= $1
            limit ${sweepBatch} for update skip locked)`,
         [time(now)],
       )
       const before = now - keptDays * 24 * 3600 * 1000
-      const over = { table: 'signing_keys', key: ['tenant_id', 'kid'], where: 'remove_at <= $1' }
+      const over = {
+        table: 'signing_keys',
+        key: ['tenant_id', 'kid'],
+        where: 'remove_at <= $1 and private_jwk is null',
+      }
       return wiped + (await sweepTable(database, { ...over, before }))
     },
 
-    /** Ends a key at once and forgets its private part. */
+    /** Keys outside of the database that sign, or will. */
+    held: (): Promise<HeldKey[]> =>
+      holdings('revoked_at is null and (retire_at is null or retire_at > $1)'),
+
+    /** Keys outside of the database that are over, as long as they may still be there. */
+    heldInVain: (): Promise<HeldKey[]> => holdings(`remove_at <= $1 limit ${sweepBatch}`),
+
+    /** The private part is nowhere any more. */
+    async forget({ tenant, kid, sealed }: HeldKey): Promise<void> {
+      await database.execute(
+        'update signing_keys set private_jwk = null where tenant_id = $1 and kid = $2 and private_jwk = $3',
+        [tenant, kid, sealed],
+      )
+    },
+
+    /** Ends a key at once and forgets its private part; one outside of the database is still to be destroyed there. */
     async revoke(tenant: string, kid: string): Promise<void> {
       await database.execute(
         `update signing_keys set revoked_at = $2, retire_at = least(retire_at, $2), remove_at = $2,
-           private_jwk = null, changed_at = ${later}
+           private_jwk = case when ${isHeld} then private_jwk end, changed_at = ${later}
          where tenant_id = $1 and kid = $3`,
         [tenant, time(clock.now()), kid],
       )

@@ -39,6 +39,11 @@ export interface SigningKeys {
   rotate(tenant: string, alg: SigningAlg): Promise<Rotation | undefined>
   /** Rotates every key, of any tenant, whose successor is due, and looks whether any is late. @returns how many */
   rotateDue(): Promise<number>
+  /**
+   * Makes sure that new keys can be made and that the keys outside of the database are there.
+   * @throws DomainError `signing_unavailable`
+   */
+  check(): Promise<void>
   /** What the last look found. */
   alarms(): KeyAlarms
   /** Forgets private keys that are over, and later their rows; returns how many. */
@@ -90,6 +95,9 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   const ring = createKeyRing({ ...deps, store })
   const watch = createKeyWatch(deps)
 
+  /** Those that were told of: the next sweep is a minute away. */
+  const undestroyed = new Set<string>()
+
   /** What changes keys: one node at a time, and this process knows when it is done. */
   async function change<T>(tenant: string, work: () => Promise<T>): Promise<T> {
     const result = await database.transaction(async () => {
@@ -100,6 +108,48 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     if (unit?.isOpen()) unit.afterCommit(() => ring.reload(tenant))
     else await ring.reload(tenant)
     return result
+  }
+
+  /** The same with keys that were made for it: those that no row has in the end are destroyed. */
+  async function changeWith<T>(tenant: string, made: NewKey[], work: () => Promise<T>): Promise<T> {
+    try {
+      return await change(tenant, work)
+    } finally {
+      if (made.length > 0) await discard(tenant, made).catch(notDestroyed)
+    }
+  }
+
+  async function discard(tenant: string, made: NewKey[]): Promise<void> {
+    const kept = await store.list(tenant)
+    for (const { kid, sealed } of made) {
+      if (!kept.some((key) => key.kid === kid)) await signer.destroy({ tenant, kid, sealed })
+    }
+  }
+
+  /** Where the private keys are outside of the database, their rows know of them until they are destroyed. */
+  async function destroyOver(): Promise<number> {
+    let count = 0
+    for (const key of await store.heldInVain()) {
+      const { tenant, kid } = key
+      try {
+        await signer.destroy(key)
+        await store.forget(key)
+        log.info({ tenant, kid }, 'signing key destroyed')
+        count++
+      } catch (err) {
+        log[undestroyed.has(kid) ? 'debug' : 'warn'](
+          { err, tenant, kid },
+          'signing key not destroyed',
+        )
+        undestroyed.add(kid)
+      }
+    }
+    return count
+  }
+
+  function notDestroyed(error: unknown): number {
+    log.warn({ err: error }, 'signing keys not destroyed')
+    return 0
   }
 
   async function missing(tenant: string, algs: SigningAlg[]): Promise<SigningAlg[]> {
@@ -118,7 +168,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     if (stateOf(before, clock.now()) !== 'active') return { outcome: 'pending', next: before }
     // Made before a connection is taken: a large RSA key takes seconds.
     const made = await signer.generate(tenant, alg)
-    return change(tenant, async () => {
+    return changeWith(tenant, [made], async () => {
       const last = await lastOf(tenant, alg)
       if (!last || last.kid !== before.kid) {
         return last && { outcome: 'pending' as const, next: last }
@@ -154,7 +204,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     const last = (await store.list(tenant)).find((key) => key.kid === kid && !key.retireAt)
     const isAlone = last && stateOf(last, clock.now()) === 'active'
     const spare = isAlone ? await signer.generate(tenant, last.alg) : undefined
-    return change(tenant, async () => {
+    const revocation = await changeWith(tenant, spare ? [spare] : [], async () => {
       const now = clock.now()
       const keys = await store.list(tenant)
       const key = keys.find((each) => each.kid === kid)
@@ -174,6 +224,8 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       }
       return { changed: true, revoked }
     })
+    if (!database.current()?.isOpen()) await destroyOver().catch(notDestroyed)
+    return revocation
   }
 
   function record(
@@ -192,7 +244,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       const wanted = await missing(tenant, algs)
       if (wanted.length === 0) return false
       const made = await Promise.all(wanted.map((alg) => signer.generate(tenant, alg)))
-      return change(tenant, async () => {
+      return changeWith(tenant, made, async () => {
         const still = await missing(tenant, wanted)
         for (const key of made.filter(({ alg }) => still.includes(alg))) {
           await store.insert(tenant, { ...key, ...firstKey(clock.now()) })
@@ -225,8 +277,9 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       watch.look(candidates.length > count ? await store.withoutEnd(now) : [], now)
       return count
     },
+    check: async () => signer.check(await store.held()),
     alarms: watch.alarms,
-    sweep: store.sweep,
+    sweep: async () => (await destroyOver().catch(notDestroyed)) + (await store.sweep()),
     revoke,
     list: async (tenant) => (await store.list(tenant)).map(described),
     async open(tenant) {

@@ -1,0 +1,42 @@
+import { file, text } from './values.ts'
+
+/** The token that holds signing keys: a part of the table in config.ts. */
+export const pkcs11 = {
+  pkcs11Module: {
+    env: 'PKCS11_MODULE',
+    group: 'Signing keys',
+    schema: file,
+    description:
+      'The PKCS#11 library of a token, such as `/usr/lib/softhsm/libsofthsm2.so`. With it new signing keys are made in the token and never leave it; without it they are sealed in Postgres. See `docs/pkcs11.md`.',
+  },
+  pkcs11TokenLabel: {
+    env: 'PKCS11_TOKEN_LABEL',
+    group: 'Signing keys',
+    schema: text(32),
+    description: 'The label of the token.',
+  },
+  pkcs11Pin: {
+    env: 'PKCS11_PIN',
+    group: 'Signing keys',
+    schema: text(255),
+    secret: true,
+    description: 'The user PIN of the token.',
+  },
+} as const
+
+type Member = keyof typeof pkcs11
+
+/** All of them, or none. */
+export function pkcs11Faults(given: Partial<Record<Member, unknown>>): string[] {
+  const members = Object.keys(pkcs11) as Member[]
+  // One that was given and refused is a fault already.
+  const absent = members.filter((key) => key in given && given[key] === undefined)
+  if (absent.length === members.length) return []
+  const others = (key: Member) => members.filter((each) => each !== key && !absent.includes(each))
+  return absent.map(
+    (key) =>
+      `${pkcs11[key].env}: expected a value beside ${others(key)
+        .map((other) => pkcs11[other].env)
+        .join(' and ')}, got none`,
+  )
+}

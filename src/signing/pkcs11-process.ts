@@ -1,0 +1,245 @@
+import { calculateJwkThumbprint, type JWK } from 'jose'
+import type Pkcs11 from 'pkcs11js'
+import type { Answer, Request, Work } from './pkcs11-token.ts'
+import type { SigningAlg } from './signing-key.ts'
+
+/**
+ * A process of its own that speaks to a PKCS#11 token: its library may block, hang or crash, and the server goes on. It
+ * holds the login, and ends with the server.
+ */
+
+/** Signatures that the token works on at once. */
+const sessions = 4
+
+const oids = { ES256: '06082a8648ce3d030107', EdDSA: '06032b6570' }
+/** PKCS #11 3.0 names that the binding does not have. */
+const [edwardsPairGen, eddsa] = [0x1055, 0x1057]
+
+/** Fails for good: asking again would not help. */
+class Refusal extends Error {}
+
+process.on('disconnect', () => process.exit())
+// Ctrl-C reaches the whole group; the server lets it go when nothing is left to sign.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
+
+const answer = (message: Answer) => process.send?.(message)
+
+let perform: ((work: Work) => Promise<unknown>) | undefined
+
+process.on('message', ({ id, work }: Request) => {
+  const done =
+    work.what === 'login'
+      ? login(work).then((performer) => void (perform = performer))
+      : perform?.(work)
+  done?.then(
+    (result) => answer({ id, result }),
+    (error: Error & { code?: number; method?: string }) =>
+      answer({
+        id,
+        fault: {
+          message: [error.method, error.message].filter(Boolean).join(': '),
+          isFinal: error instanceof Refusal,
+        },
+      }),
+  )
+})
+
+async function login({ module, label, pin }: Extract<Work, { what: 'login' }>) {
+  const { default: pkcs11 } = await import('pkcs11js').catch((cause: unknown) => {
+    throw new Refusal(
+      'the optional package pkcs11js is not installed; it is compiled by "npm ci" where Python, make and a C++ compiler are',
+      { cause },
+    )
+  })
+  const token = new pkcs11.PKCS11()
+  try {
+    token.load(module)
+  } catch (error) {
+    throw new Error(`PKCS11_MODULE cannot be loaded: ${(error as Error).message}`, { cause: error })
+  }
+  token.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK })
+  const slots = token.C_GetSlotList(true)
+  const labels = slots.map((slot) => token.C_GetTokenInfo(slot).label.replace(/[\s\0]+$/, ''))
+  const fitting = slots.filter((_, i) => labels[i] === label)
+  const [slot] = fitting
+  if (!slot || fitting.length > 1) {
+    const there = labels.filter(Boolean).map((each) => JSON.stringify(each))
+    throw new Error(
+      `expected one token labelled ${JSON.stringify(label)} (PKCS11_TOKEN_LABEL), got ${fitting.length} of ${there.join(', ') || 'none'}`,
+    )
+  }
+  const free = Array.from({ length: sessions }, () =>
+    token.C_OpenSession(slot, pkcs11.CKF_SERIAL_SESSION | pkcs11.CKF_RW_SESSION),
+  )
+  try {
+    token.C_Login(free[0] as Buffer, pkcs11.CKU_USER, pin)
+  } catch (error) {
+    const { message } = error as Error
+    // A token counts wrong PINs and locks itself: this one is not tried again.
+    if (message.includes('_PIN_')) throw new Refusal(`the token refuses PKCS11_PIN: ${message}`)
+    throw error
+  }
+  return performerOf(pkcs11, token, slot, free)
+}
+
+function performerOf(
+  pkcs11: typeof Pkcs11,
+  token: Pkcs11.PKCS11,
+  slot: Buffer,
+  free: Buffer[],
+): (work: Work) => Promise<unknown> {
+  const waiting: ((session: Buffer) => void)[] = []
+  const handles = new Map<string, Buffer>()
+  const mechanisms = new Set(token.C_GetMechanismList(slot))
+
+  async function withSession<T>(use: (session: Buffer) => Promise<T> | T): Promise<T> {
+    const session =
+      free.pop() ?? (await new Promise<Buffer>((resolve) => void waiting.push(resolve)))
+    try {
+      return await use(session)
+    } finally {
+      const next = waiting.shift()
+      if (next) next(session)
+      else free.push(session)
+    }
+  }
+
+  const labelOf = (tenant: string, kid: string) => `keyturn:${tenant}:${kid}`
+
+  function find(session: Buffer, tenant: string, kid: string): Buffer | undefined {
+    token.C_FindObjectsInit(session, [
+      { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_PRIVATE_KEY },
+      { type: pkcs11.CKA_ID, value: Buffer.from(kid, 'base64url') },
+      { type: pkcs11.CKA_LABEL, value: labelOf(tenant, kid) },
+    ])
+    try {
+      return token.C_FindObjects(session, 1)[0]
+    } finally {
+      token.C_FindObjectsFinal(session)
+    }
+  }
+
+  const schemes: Record<SigningAlg, { pair: number; sign: Pkcs11.Mechanism; public: Template }> = {
+    ES256: {
+      pair: pkcs11.CKM_EC_KEY_PAIR_GEN,
+      sign: { mechanism: pkcs11.CKM_ECDSA },
+      public: [{ type: pkcs11.CKA_EC_PARAMS, value: Buffer.from(oids.ES256, 'hex') }],
+    },
+    EdDSA: {
+      pair: edwardsPairGen,
+      sign: { mechanism: eddsa },
+      public: [{ type: pkcs11.CKA_EC_PARAMS, value: Buffer.from(oids.EdDSA, 'hex') }],
+    },
+    RS256: {
+      pair: pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN,
+      sign: { mechanism: pkcs11.CKM_RSA_PKCS },
+      public: [],
+    },
+    PS256: {
+      pair: pkcs11.CKM_RSA_PKCS_KEY_PAIR_GEN,
+      sign: {
+        mechanism: pkcs11.CKM_RSA_PKCS_PSS,
+        parameter: {
+          type: pkcs11.CK_PARAMS_RSA_PSS,
+          hashAlg: pkcs11.CKM_SHA256,
+          mgf: pkcs11.CKG_MGF1_SHA256,
+          saltLen: 32,
+        } as Pkcs11.IParams,
+      },
+      public: [],
+    },
+  }
+
+  async function generate(tenant: string, alg: SigningAlg, rsaBits: number): Promise<JWK> {
+    const scheme = schemes[alg]
+    if (![scheme.pair, scheme.sign.mechanism].every((each) => mechanisms.has(each))) {
+      throw new Refusal(`the token knows no ${alg}`)
+    }
+    const rsa: Template = [
+      { type: pkcs11.CKA_MODULUS_BITS, value: rsaBits },
+      { type: pkcs11.CKA_PUBLIC_EXPONENT, value: Buffer.from([1, 0, 1]) },
+    ]
+    return withSession(async (session) => {
+      const pair = await token.C_GenerateKeyPairAsync(
+        session,
+        { mechanism: scheme.pair },
+        [
+          ...(scheme.public.length > 0 ? scheme.public : rsa),
+          // It is published from its row, and ends with the session here.
+          { type: pkcs11.CKA_TOKEN, value: false },
+          { type: pkcs11.CKA_VERIFY, value: true },
+        ],
+        [
+          { type: pkcs11.CKA_TOKEN, value: true },
+          { type: pkcs11.CKA_PRIVATE, value: true },
+          { type: pkcs11.CKA_SENSITIVE, value: true },
+          { type: pkcs11.CKA_EXTRACTABLE, value: false },
+          { type: pkcs11.CKA_SIGN, value: true },
+        ],
+      )
+      try {
+        const publicJwk = publicJwkOf(session, pair.publicKey, alg)
+        const kid = await calculateJwkThumbprint(publicJwk)
+        token.C_SetAttributeValue(session, pair.privateKey, [
+          { type: pkcs11.CKA_ID, value: Buffer.from(kid, 'base64url') },
+          { type: pkcs11.CKA_LABEL, value: labelOf(tenant, kid) },
+        ])
+        return { ...publicJwk, kid }
+      } catch (error) {
+        token.C_DestroyObject(session, pair.privateKey)
+        throw error
+      } finally {
+        token.C_DestroyObject(session, pair.publicKey)
+      }
+    })
+  }
+
+  function publicJwkOf(session: Buffer, key: Buffer, alg: SigningAlg): JWK {
+    const read = (type: number) =>
+      token.C_GetAttributeValue(session, key, [{ type }])[0]?.value as Buffer
+    const text = (bytes: Buffer) => bytes.toString('base64url')
+    if (alg === 'RS256' || alg === 'PS256') {
+      const [n, e] = [pkcs11.CKA_MODULUS, pkcs11.CKA_PUBLIC_EXPONENT].map(read) as [Buffer, Buffer]
+      return {
+        kty: 'RSA',
+        n: text(n.subarray(n.findIndex(Boolean))),
+        e: text(e.subarray(e.findIndex(Boolean))),
+      }
+    }
+    // The coordinates are last, in an OCTET STRING or without one.
+    const point = read(pkcs11.CKA_EC_POINT)
+    if (alg === 'EdDSA') return { kty: 'OKP', crv: 'Ed25519', x: text(point.subarray(-32)) }
+    return {
+      kty: 'EC',
+      crv: 'P-256',
+      x: text(point.subarray(-64, -32)),
+      y: text(point.subarray(-32)),
+    }
+  }
+
+  const performers: { [What in Work['what']]?: (work: never) => Promise<unknown> } = {
+    check: ({ keys }: Extract<Work, { what: 'check' }>) =>
+      withSession((session) =>
+        keys.filter(({ tenant, kid }) => !find(session, tenant, kid)).map(({ kid }) => kid),
+      ),
+    generate: ({ tenant, alg, rsaBits }: Extract<Work, { what: 'generate' }>) =>
+      generate(tenant, alg, rsaBits),
+    sign: ({ tenant, kid, alg, data }: Extract<Work, { what: 'sign' }>) =>
+      withSession((session) => {
+        const key = handles.get(kid) ?? find(session, tenant, kid)
+        if (!key) throw new Refusal(`the token has no key ${kid}`)
+        handles.set(kid, key)
+        token.C_SignInit(session, schemes[alg].sign, key)
+        return token.C_SignAsync(session, Buffer.from(data), Buffer.alloc(1024))
+      }),
+    destroy: ({ tenant, kid }: Extract<Work, { what: 'destroy' }>) =>
+      withSession((session) => {
+        const key = find(session, tenant, kid)
+        handles.delete(kid)
+        if (key) token.C_DestroyObject(session, key)
+      }),
+  }
+  return async (work) => performers[work.what]?.(work as never)
+}
+
+type Template = Pkcs11.Template

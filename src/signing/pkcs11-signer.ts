@@ -1,0 +1,127 @@
+import { createHash, createPublicKey, verify } from 'node:crypto'
+import type { JWK } from 'jose'
+import { DomainError } from '../errors.ts'
+import type { Token } from './pkcs11-token.ts'
+import { schemes } from './sealed-signer.ts'
+import type { HeldKey, Signer } from './signer.ts'
+import type { SigningAlg } from './signing-key.ts'
+
+/** What a row of such a key has in place of the sealed key: RFC 7512, without a PIN. */
+const scheme = 'pkcs11:'
+
+/** DigestInfo of SHA-256 in DER, ahead of the digest (RFC 8017 §9.2, note 1). */
+const digestInfo = Buffer.from('3031300d060960864801650304020105000420', 'hex')
+
+const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest()
+
+/** What the token's mechanism signs: it makes no digests itself, so that little goes to it. */
+const inputs: Record<SigningAlg, (data: Uint8Array) => Uint8Array> = {
+  ES256: sha256,
+  PS256: sha256,
+  RS256: (data) => Buffer.concat([digestInfo, sha256(data)]),
+  EdDSA: (data) => data,
+}
+
+/** Private keys in a PKCS#11 token, which makes them and never gives them away. @param rsaBits size of new RSA keys */
+function createPkcs11Signer(token: Token, rsaBits: number): Signer {
+  const referenceOf = (tenant: string, kid: string) =>
+    `${scheme}token=${encodeURIComponent(token.label)};object=${encodeURIComponent(`keyturn:${tenant}:${kid}`)};type=private`
+
+  function sign(tenant: string, kid: string, alg: SigningAlg, data: Uint8Array) {
+    const input = inputs[alg](data)
+    return token.perform<Uint8Array>({ what: 'sign', tenant, kid, alg, data: input })
+  }
+
+  function assertHere({ tenant, kid, sealed }: HeldKey): void {
+    if (sealed === referenceOf(tenant, kid)) return
+    throw new DomainError('signing_unavailable', {
+      detail: `Signing key ${kid} is ${sealed}, and PKCS11_TOKEN_LABEL is ${JSON.stringify(token.label)}.`,
+    })
+  }
+
+  /** A library may take a mechanism for something else: better known before anything is signed. */
+  async function assertSigns(tenant: string, alg: SigningAlg, key: JWK & { kid: string }) {
+    const data = Buffer.from(key.kid)
+    const signature = await sign(tenant, key.kid, alg, data)
+    const { digest, options } = schemes[alg]
+    const publicKey = createPublicKey({ key, format: 'jwk' })
+    if (verify(digest, data, { key: publicKey, ...options }, signature)) return
+    await token.perform({ what: 'destroy', tenant, kid: key.kid })
+    throw new DomainError('signing_unavailable', {
+      detail: `PKCS#11 token ${JSON.stringify(token.label)}: its ${alg} signature does not verify.`,
+    })
+  }
+
+  return {
+    async generate(tenant, alg) {
+      const key = await token.perform<JWK & { kid: string }>({
+        what: 'generate',
+        tenant,
+        alg,
+        rsaBits,
+      })
+      await assertSigns(tenant, alg, key)
+      const { kid } = key
+      const sealed = referenceOf(tenant, kid)
+      return { kid, alg, publicJwk: { ...key, alg, use: 'sig' }, sealed }
+    },
+    async open(tenant, { kid, alg, sealed }) {
+      return {
+        async sign(data) {
+          assertHere({ tenant, kid, sealed })
+          return sign(tenant, kid, alg, data)
+        },
+      }
+    },
+    async destroy(key) {
+      assertHere(key)
+      await token.perform({ what: 'destroy', tenant: key.tenant, kid: key.kid })
+    },
+    async check(keys) {
+      const missing = await token.perform<string[]>({
+        what: 'check',
+        keys: keys.map(({ tenant, kid }) => ({ tenant, kid })),
+      })
+      for (const key of keys) assertHere(key)
+      if (missing.length === 0) return
+      throw new DomainError('signing_unavailable', {
+        detail: `PKCS#11 token ${JSON.stringify(token.label)} lacks signing keys: ${missing.join(', ')}.`,
+      })
+    },
+    close: token.close,
+  }
+}
+
+/** For the keys of an installation that had a token. */
+const noToken: Signer = {
+  generate: () => Promise.reject(withoutToken('A signing key')),
+  open: async (_tenant, { kid }) => ({ sign: () => Promise.reject(withoutToken(kid)) }),
+  destroy: ({ kid }) => Promise.reject(withoutToken(kid)),
+  async check([key]) {
+    if (key) throw withoutToken(key.kid)
+  },
+  close: async () => undefined,
+}
+
+const withoutToken = (kid: string) =>
+  new DomainError('signing_unavailable', {
+    detail: `Signing key ${kid} is in a PKCS#11 token, and PKCS11_MODULE is not set.`,
+  })
+
+/**
+ * New keys are made where the installation keeps them now; every key signs where it was made, so that a rotation is all
+ * that a move takes.
+ * @param token absent: keys are sealed
+ */
+export function createSigner(sealed: Signer, token: Token | undefined, rsaBits: number): Signer {
+  const held = token ? createPkcs11Signer(token, rsaBits) : noToken
+  const isHeld = (key: { sealed: string }) => key.sealed.startsWith(scheme)
+  const signerOf = (key: { sealed: string }) => (isHeld(key) ? held : sealed)
+  return {
+    generate: (token ? held : sealed).generate,
+    open: (tenant, key) => signerOf(key).open(tenant, key),
+    destroy: (key) => signerOf(key).destroy(key),
+    check: (keys) => held.check(keys.filter(isHeld)),
+    close: held.close,
+  }
+}

@@ -1,0 +1,180 @@
+import { expect } from 'chai'
+import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
+import { type Core } from '../../src/core.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { api, furnish, machine } from '../support/fixtures.ts'
+import { type NodeProcess, runCommand } from '../support/node-process.ts'
+import { basic } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { type SoftToken, softHsmFound, softToken } from '../support/token.ts'
+import { startTwoNodes } from '../support/two-nodes.ts'
+
+const kidOf = (jwt: string) => decodeProtectedHeader(jwt).kid as string
+
+async function machineToken(node: NodeProcess): Promise<string> {
+  const response = await fetch(`${node.url}/token`, {
+    method: 'POST',
+    headers: { authorization: basic(machine) },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      scope: 'orders:read',
+      resource: api,
+    }),
+  })
+  return ((await response.json()) as { access_token: string }).access_token
+}
+
+if (softHsmFound()) {
+  describe('a PKCS#11 token at the start', function () {
+    this.timeout(60_000)
+    let token: SoftToken
+    let env: Record<string, string>
+
+    before(async () => {
+      token = await softToken()
+      env = { ...(await freshStorage('embedded')), ...token.env }
+      const core = await openNode(env)
+      await core.signing.ensure(defaultTenant, ['PS256'])
+      await core.close()
+    })
+
+    const wrong: [string, Record<string, string>, RegExp][] = [
+      ['with a wrong PIN', { PKCS11_PIN: 'not-it' }, /refuses PKCS11_PIN: CKR_PIN_INCORRECT/],
+      [
+        'that has another label',
+        { PKCS11_TOKEN_LABEL: 'elsewhere' },
+        /expected one token labelled "elsewhere" \(PKCS11_TOKEN_LABEL\), got 0 of "keyturn test"/,
+      ],
+      [
+        'whose library is not there',
+        { PKCS11_MODULE: '/nowhere/lib.so' },
+        /PKCS11_MODULE cannot be loaded: .*\/nowhere\/lib\.so/,
+      ],
+    ]
+    for (const [title, change, line] of wrong) {
+      it(`${title} is one clear line, and destroys nothing`, async () => {
+        const before = token.keys()
+        const { code, stderr } = await runCommand(['serve'], {
+          ...env,
+          ...change,
+          LOG_LEVEL: 'fatal',
+        })
+        expect(stderr.trimEnd().split('\n'), stderr).to.have.length(1)
+        expect(stderr)
+          .to.match(/^keyturn: PKCS#11 token "/)
+          .and.match(line)
+        expect(stderr).to.not.contain(token.env['PKCS11_PIN'])
+        expect(code).to.equal(1)
+        expect(token.keys()).to.deep.equal(before).and.have.length(1)
+      })
+    }
+
+    it('without the settings that belong to it is a fault of the configuration', async () => {
+      const { PKCS11_PIN: _pin, ...without } = env
+      const { code, stderr } = await runCommand(['serve'], without)
+      expect(code).to.equal(1)
+      expect(stderr).to.contain(
+        'PKCS11_PIN: expected a value beside PKCS11_MODULE and PKCS11_TOKEN_LABEL, got none',
+      )
+    })
+
+    it('that is not set any more, although keys are in it, is one clear line', async () => {
+      const { PKCS11_MODULE: _m, PKCS11_TOKEN_LABEL: _l, PKCS11_PIN: _p, ...without } = env
+      const { code, stderr } = await runCommand(['serve'], { ...without, LOG_LEVEL: 'fatal' })
+      expect(code).to.equal(1)
+      expect(stderr).to.match(
+        /^keyturn: Signing key [\w-]{43} is in a PKCS#11 token, and PKCS11_MODULE is not set\.\n$/,
+      )
+    })
+
+    it('is looked at by doctor', async () => {
+      const bad = await runCommand(['doctor'], { ...env, PKCS11_TOKEN_LABEL: 'elsewhere' })
+      expect(bad.stdout).to.match(/fail +signing keys +.*elsewhere/)
+      const good = await runCommand(['doctor'], env)
+      expect(good.stdout).to.match(/ok +signing keys/)
+    })
+  })
+
+  describe('a move of signing keys', function () {
+    this.timeout(60_000)
+    afterEach(backToPresent)
+
+    it('from Postgres into a token takes a rotation; keys of either kind sign until then', async () => {
+      const token = await softToken()
+      const storage = await freshStorage('embedded')
+      const sealed = await openNode(storage)
+      await sealed.firstStart()
+      const sign = async (core: Core) => {
+        const jwt = await core.signing.sign(defaultTenant, 'ES256', 'test+jwt', { sub: 'alice' })
+        return { jwt, kid: kidOf(jwt) }
+      }
+      const old = await sign(sealed)
+      await sealed.close()
+
+      const core = await openNode({ ...storage, ...token.env })
+      try {
+        await core.firstStart()
+        expect((await sign(core)).kid).to.equal(old.kid)
+        for (const alg of ['ES256', 'RS256'] as const) await core.signing.rotate(defaultTenant, alg)
+        expect((await sign(core)).kid).to.equal(old.kid)
+        travel(902)
+        const fresh = await sign(core)
+        expect(token.keys().map(({ id }) => id))
+          .to.include(fresh.kid)
+          .and.not.include(old.kid)
+        const { published } = await core.signing.current(defaultTenant)
+        expect(published.map(({ kid }) => kid)).to.include.members([old.kid, fresh.kid])
+        travel(31 * 24 * 3600)
+        await core.signing.sweep()
+        const rows = await core.database.query<{ private_jwk: string }>(
+          'select private_jwk from signing_keys where private_jwk is not null',
+        )
+        expect(rows.map((row) => row.private_jwk.slice(0, 7))).to.deep.equal(['pkcs11:', 'pkcs11:'])
+      } finally {
+        await core.close()
+      }
+    })
+  })
+
+  if (servicesFound()) {
+    it('two processes share a token: each signs with the keys of both, also after a revocation', async function () {
+      this.timeout(60_000)
+      const token = await softToken()
+      const nodes = await startTwoNodes(token.env)
+      try {
+        await furnish({ core: nodes.core })
+        const check = async () => {
+          const jwts = [await machineToken(nodes.a), await machineToken(nodes.b)]
+          const kids = jwts.map(kidOf)
+          expect(new Set(kids).size).to.equal(1)
+          for (const [jwt, node] of [
+            [jwts[0], nodes.b],
+            [jwts[1], nodes.a],
+          ] as const) {
+            await jwtVerify(jwt as string, createRemoteJWKSet(new URL(`${node.url}/jwks`)))
+          }
+          return kids[0] as string
+        }
+        const first = await check()
+        expect(token.keys()).to.have.length(2)
+        // A third process, as the command line is one.
+        const { code, stderr } = await runCommand(['keys', 'revoke', first], nodes.env)
+        expect(code, stderr).to.equal(0)
+        expect(token.keys().map(({ id }) => id))
+          .to.have.length(2)
+          .and.not.include(first)
+        await eventually('both sign with another', async () => {
+          const kids = [await machineToken(nodes.a), await machineToken(nodes.b)].map(kidOf)
+          return !kids.includes(first)
+        })
+        await check()
+      } finally {
+        await nodes.stop()
+      }
+    })
+  }
+}

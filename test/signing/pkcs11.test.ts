@@ -1,0 +1,206 @@
+import { expect } from 'chai'
+import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
+import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
+import {
+  expectRefusal,
+  introspect,
+  post,
+  refresh,
+  tokensFor,
+  tokensIn,
+} from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { type SoftToken, softHsmFound, softToken, tokenProcesses } from '../support/token.ts'
+import { dump } from '../support/witness.ts'
+
+const kidOf = (jwt: string | undefined) => decodeProtectedHeader(jwt as string).kid as string
+
+if (softHsmFound()) {
+  onEachStorage('signing keys in a PKCS#11 token', (kind) => {
+    let token: SoftToken
+    let server: TestServer
+
+    before(async () => {
+      token = await softToken()
+      server = await boot(kind, token.env)
+      await furnish(server)
+      // Embedded storage comes with keys that were sealed.
+      for (const { kid, alg } of (await server.core.signing.open(defaultTenant)).signing) {
+        if (!idsIn().includes(kid)) await server.core.signing.revoke(defaultTenant, kid)
+        await server.core.signing.ensure(defaultTenant, [alg])
+      }
+    })
+    afterEach(backToPresent)
+    after(() => server?.stop())
+
+    const idsIn = () => token.keys().map(({ id }) => id)
+    const signing = () => server.core.signing
+    const signer = async (alg: SigningAlg) =>
+      (await signing().current(defaultTenant)).signing.find((key) => key.alg === alg)
+
+    async function verified(jwt: string | undefined, alg: SigningAlg, typ?: string) {
+      const keys = (await (await fetch(`${server.issuer}/jwks`)).json()) as JSONWebKeySet
+      return jwtVerify(jwt as string, createLocalJWKSet(keys), {
+        algorithms: [alg],
+        currentDate: new Date(Date.now()),
+        ...(typ ? { typ } : {}),
+      })
+    }
+
+    const machineToken = () =>
+      post(server, '/token', machine, {
+        grant_type: 'client_credentials',
+        scope: 'orders:read',
+        resource: api,
+      })
+
+    for (const alg of signingAlgs) {
+      it(`sign ID, access and logout tokens by ${alg}, verified by the published key (RFC 7518 §3)`, async () => {
+        const resource = `https://${alg.toLowerCase()}.example.com`
+        const client = { ...web, client_id: `web-${alg}` }
+        await server.core.resources.declare(defaultTenant, {
+          identifier: resource,
+          scopes: ['read'],
+          access_token_signing_alg: alg,
+          introspection_clients: [ordersApi.client_id],
+        })
+        await server.core.clients.declare(defaultTenant, {
+          ...client,
+          id_token_signed_response_alg: alg,
+        })
+        const scope = 'openid offline_access read'
+        const tokens = await tokensFor(server, client, { scope, resource, prompt: 'consent' })
+        const [idToken, accessToken] = await Promise.all([
+          verified(tokens.id_token, alg),
+          verified(tokens.access_token, alg, 'at+jwt'),
+        ])
+        expect(idToken.payload.aud).to.equal(client.client_id)
+        expect(accessToken.payload.aud).to.equal(resource)
+        expect(idsIn()).to.include.members([kidOf(tokens.id_token), kidOf(tokens.access_token)])
+        await verified(tokensIn(await refresh(server, client, tokens)).access_token, alg)
+        expect(await introspect(server, ordersApi, tokens.access_token)).to.include({
+          active: true,
+        })
+        const logout = await signing().sign(defaultTenant, alg, 'logout+jwt', { sub: 'alice' })
+        await verified(logout, alg, 'logout+jwt')
+      })
+    }
+
+    it('never leave it: no private part is in the stores, and nobody gets one from the token', async () => {
+      const { published } = await signing().open(defaultTenant)
+      expect(published.map(({ alg }) => alg)).to.have.members([...signingAlgs])
+      expect(published.map(({ privateJwk }) => privateJwk)).to.deep.equal([
+        ...Array(4).fill(undefined),
+      ])
+      const keys = token.keys()
+      for (const { kid } of published) {
+        expect(keys.find(({ id }) => id === kid)).to.deep.equal({
+          label: `keyturn:default:${kid}`,
+          id: kid,
+          isSensitive: true,
+          isExtractable: false,
+          refusal: 'CKR_ATTRIBUTE_SENSITIVE',
+        })
+      }
+      const rows = await server.core.database.query<{ private_jwk: string }>(
+        'select private_jwk from signing_keys where revoked_at is null',
+      )
+      for (const { private_jwk: reference } of rows) {
+        expect(reference).to.match(
+          /^pkcs11:token=keyturn%20test;object=keyturn%3Adefault%3A[\w-]{43};type=private$/,
+        )
+      }
+      const kept = await dump(server.core.database, server.env['REDIS_URL'])
+      expect(kept).to.not.match(/"(d|p|q|dp|dq|qi)":\s*"/)
+      expect(kept + server.logged()).to.not.contain(token.env['PKCS11_PIN'])
+    })
+
+    it('are destroyed in the token by `keys revoke`, and another signs (R-10)', async () => {
+      const { access_token: jwt } = tokensIn(await machineToken())
+      const { replacement } = await signing().revoke(defaultTenant, kidOf(jwt))
+      expect(idsIn()).to.include(replacement?.key.kid).and.not.include(kidOf(jwt))
+      const { access_token: next } = tokensIn(await machineToken())
+      expect(kidOf(next)).to.equal(replacement?.key.kid)
+      expect(await introspect(server, ordersApi, jwt)).to.deep.equal({ active: false })
+      expect(await introspect(server, ordersApi, next)).to.include({ active: true })
+    })
+
+    it('that many made at once for the same place leave one: what no row has is destroyed', async () => {
+      const before = new Set(idsIn())
+      await Promise.all(Array.from({ length: 6 }, () => signing().rotate(defaultTenant, 'ES256')))
+      const fresh = idsIn().filter((id) => !before.has(id))
+      const rows = await signing().list(defaultTenant)
+      expect(fresh).to.have.length(1)
+      expect(rows.map(({ kid }) => kid)).to.include(fresh[0])
+    })
+
+    it('sign again at once after the process that has the token was killed', async () => {
+      const [pid] = await tokenProcesses()
+      process.kill(pid as number, 'SIGKILL')
+      const answers = await Promise.all(Array.from({ length: 8 }, machineToken))
+      for (const answer of answers) await verified(tokensIn(answer).access_token, 'ES256')
+    })
+
+    it('answer 503 in a bounded time while the token hangs, and nothing else waits', async () => {
+      const { access_token: jwt } = tokensIn(await machineToken())
+      const [pid] = await tokenProcesses()
+      process.kill(pid as number, 'SIGSTOP')
+      const begun = performance.now()
+      const hanging = Promise.all([machineToken(), machineToken()])
+      expect(await introspect(server, ordersApi, jwt)).to.include({ active: true })
+      expect((await fetch(`${server.issuer}/jwks`)).status).to.equal(200)
+      expect(performance.now() - begun, 'what needs no signature').to.be.below(2000)
+      for (const page of await hanging) {
+        expectRefusal(page, 503, 'temporarily_unavailable')
+        expect(page.headers.get('retry-after')).to.equal('2')
+      }
+      expect(performance.now() - begun).to.be.within(4900, 8000)
+      await verified(tokensIn(await machineToken()).access_token, 'ES256')
+    })
+
+    it('answer 503 while the token is away, lose no code, and sign when it is back', async () => {
+      const tokens = await tokensFor(server, web, {
+        scope: 'openid offline_access orders:read',
+        resource: api,
+        prompt: 'consent',
+      })
+      await token.remove()
+      const [pid] = await tokenProcesses()
+      process.kill(pid as number, 'SIGKILL')
+      const page = await refresh(server, web, tokens)
+      expectRefusal(page, 503, 'temporarily_unavailable')
+      const refusal = await refusalOf(signing().check(), 'signing_unavailable')
+      expect(refusal.message).to.contain('expected one token labelled "keyturn test"')
+      await token.putBack()
+      await eventually('it signs again', async () => (await machineToken()).status === 200)
+      await verified(tokensIn(await refresh(server, web, tokens)).access_token, 'ES256')
+    })
+
+    // The last one, as it travels.
+    it('rotate: published first, and destroyed in the token when nothing they signed is left (R-09)', async () => {
+      const before = (await signer('ES256'))?.kid as string
+      // Made above already.
+      const rotation = await signing().rotate(defaultTenant, 'ES256')
+      const next = rotation?.next.kid as string
+      expect(idsIn()).to.include.members([before, next])
+      expect(kidOf(tokensIn(await machineToken()).access_token)).to.equal(before)
+      travel(902)
+      const { access_token: jwt } = tokensIn(await machineToken())
+      expect(kidOf(jwt)).to.equal(next)
+      await verified(jwt, 'ES256')
+      travel(31 * 24 * 3600)
+      await signing().sweep()
+      expect(idsIn()).to.include(next).and.not.include(before)
+      const [row] = await server.core.database.query<{ private_jwk: string | null }>(
+        'select private_jwk from signing_keys where kid = $1',
+        [before],
+      )
+      expect(row?.private_jwk).to.equal(null)
+    })
+  })
+}

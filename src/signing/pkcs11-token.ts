@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { DomainError, isDomainError } from '../errors.ts'
+import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { SigningAlg } from './signing-key.ts'
 
@@ -72,6 +72,8 @@ export function createToken(
 ): Token {
   let running: Running | undefined
   let ids = 0
+  /** What asking again would not help. */
+  const refusals = new WeakSet<Error>()
   /** The last start that failed; until when it stands for the next ones. */
   let failed: { error: Error; until: number } | undefined
 
@@ -91,15 +93,19 @@ export function createToken(
     child.on('message', ({ id, result, fault }: Answer) => {
       const call = settled(self, id)
       if (!fault) call?.resolve(result)
-      else call?.reject(fault.isFinal ? unavailable(fault.message) : new Lost(fault.message))
+      else if (!fault.isFinal) call?.reject(new Lost(fault.message))
+      else {
+        const refusal = unavailable(fault.message)
+        refusals.add(refusal)
+        call?.reject(refusal)
+      }
     })
     child.on('error', (error) => end(self, new Lost(error.message)))
     child.on('exit', (code, signal) => end(self, new Lost(`its process ended (${signal ?? code})`)))
     self.ready = ask(self, { what: 'login', ...login }).then(
       () => log.info({ token: login.label }, 'logged in to the PKCS#11 token'),
       (error: Error) => {
-        const isFinal = isDomainError(error) && error.message.includes('PIN')
-        failed = { error, until: isFinal ? Infinity : performance.now() + pause }
+        failed = { error, until: refusals.has(error) ? Infinity : performance.now() + pause }
         end(self, error)
         throw error
       },

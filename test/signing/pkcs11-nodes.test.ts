@@ -1,16 +1,17 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { type Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
-import { openNode } from '../support/cores.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
 import { type NodeProcess, runCommand } from '../support/node-process.ts'
 import { basic } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
-import { type SoftToken, softHsmFound, softToken } from '../support/token.ts'
+import { type SoftToken, softHsmFound, softToken, tokenProcesses } from '../support/token.ts'
 import { startTwoNodes } from '../support/two-nodes.ts'
 
 const kidOf = (jwt: string) => decodeProtectedHeader(jwt).kid as string
@@ -72,6 +73,22 @@ if (softHsmFound()) {
         expect(token.keys()).to.deep.equal(before).and.have.length(1)
       })
     }
+
+    it('whose PIN was refused is not asked again: it would lock itself', async () => {
+      const core = await openNode({ ...env, PKCS11_PIN: 'not-it' })
+      try {
+        const first = await refusalOf(core.signing.check(), 'signing_unavailable')
+        expect(first.message).to.contain('CKR_PIN_INCORRECT')
+        await pause(1100)
+        // The same refusal, not another that says the same.
+        expect(await refusalOf(core.signing.check())).to.equal(first)
+        expect(await tokenProcesses()).to.deep.equal([])
+      } finally {
+        await core.close()
+      }
+      // This library does not lock, but tells of the right one all the same.
+      expect(token.keys()).to.have.length(1)
+    })
 
     it('without the settings that belong to it is a fault of the configuration', async () => {
       const { PKCS11_PIN: _pin, ...without } = env

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import pkcs11 from 'pkcs11js'
+import type Pkcs11 from 'pkcs11js'
 import { findProgram } from './binaries.ts'
 import { temporaryFolder } from './child.ts'
 import { sayLoudly, servicesRequired } from './root-hooks.ts'
@@ -14,12 +15,28 @@ const library = [
   '/usr/local/lib/softhsm/libsofthsm2.so',
 ].find(existsSync)
 
+const require = createRequire(import.meta.url)
+
+/** An optional dependency may be missing. */
+function hasBinding(): boolean {
+  try {
+    require.resolve('pkcs11js')
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Whether this machine has SoftHSM2; says so when it has not, and fails where it must. */
 export function softHsmFound(): boolean {
-  if (library !== undefined && findProgram('softhsm2-util') !== undefined) return true
-  const what = 'NOT TESTED on a real PKCS#11 token: no softhsm2 on this machine.'
+  const missing = [
+    ...(library === undefined || findProgram('softhsm2-util') === undefined ? ['softhsm2'] : []),
+    ...(hasBinding() ? [] : ['pkcs11js (compiled by npm ci)']),
+  ]
+  if (missing.length === 0) return true
+  const what = `NOT TESTED on a real PKCS#11 token: no ${missing.join(', no ')} on this machine.`
   if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-  sayLoudly(what, 'Debian: apt-get install softhsm2.')
+  sayLoudly(what, 'Debian: apt-get install softhsm2 python3 make g++, then npm ci.')
   return false
 }
 
@@ -47,6 +64,7 @@ interface HeldPrivateKey {
 }
 
 function keysIn(label: string): HeldPrivateKey[] {
+  const pkcs11 = require('pkcs11js') as typeof Pkcs11
   const token = new pkcs11.PKCS11()
   token.load(library as string)
   token.C_Initialize()

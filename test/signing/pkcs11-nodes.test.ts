@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
@@ -7,7 +8,7 @@ import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
-import { type NodeProcess, runCommand } from '../support/node-process.ts'
+import { type NodeProcess, runCommand, startNode } from '../support/node-process.ts'
 import { basic } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -88,6 +89,16 @@ if (softHsmFound()) {
       }
       // This library does not lock, but tells of the right one all the same.
       expect(token.keys()).to.have.length(1)
+    })
+
+    it('is let go by a server that ends, also by one that is killed', async () => {
+      for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+        const node = await startNode({ env })
+        const [pid] = await tokenProcesses(node.pid)
+        expect(pid).to.be.a('number')
+        await node.stop(signal)
+        await eventually('its process is gone', async () => !existsSync(`/proc/${pid}`))
+      }
     })
 
     it('without the settings that belong to it is a fault of the configuration', async () => {

@@ -37,6 +37,11 @@ export interface Denials {
    * @throws DomainError `deny_list_stale` when the list is too old to tell
    */
   anyDenies(tenant: string, denials: Denial[], issuedAt: number): boolean
+  /**
+   * The same of one, as Postgres has it: for who waited for a row that a revocation held.
+   * @param issuedAt in seconds
+   */
+  isRecorded(tenant: string, denial: Denial, issuedAt: number): Promise<boolean>
   /** Loads the list, then keeps it fresh until `stop`. */
   start(): Promise<void>
   stop(): void
@@ -190,6 +195,14 @@ export function createDenials({
         })
       }
       return list.denies(tenant, denials, issuedAt)
+    },
+
+    async isRecorded(tenant, { kind, subject }, issuedAt) {
+      const rows = await database.query(
+        `select 1 from denials where tenant_id = $1 and kind = $2 and subject = $3 and not_before >= $4`,
+        [tenant, kind, subject, new Date(issuedAt * 1000)],
+      )
+      return rows.length > 0
     },
 
     async start() {

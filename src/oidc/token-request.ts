@@ -10,6 +10,8 @@ export interface TokenRequest {
   presenter: Presenter
   /** The browser in which a person allowed what is redeemed; absent where it is the presenter's own device. */
   allowedFrom?: Presenter
+  /** When the code that is redeemed was allowed, in seconds. */
+  allowedAt?: number
   /** The family that the presented code starts, or the presented refresh token belongs to. */
   familyId?: string
   /** Whether that family is locked: who ends what it hangs from ends it, too, and so waits. */

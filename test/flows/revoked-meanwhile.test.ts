@@ -33,6 +33,12 @@ const causes: Record<string, [end: Act, again?: Act]> = {
     ({ revocations }, _, { client_id: id }) => revocations.setClientDisabled('default', id, true),
     ({ revocations }, _, { client_id: id }) => revocations.setClientDisabled('default', id, false),
   ],
+  'the client is disabled, and enabled at once': [
+    async ({ revocations }, _, { client_id: id }) => {
+      await revocations.setClientDisabled('default', id, true)
+      await revocations.setClientDisabled('default', id, false)
+    },
+  ],
   'the account is disabled and enabled': [
     ({ revocations }, account) => revocations.setAccountDisabled(account, true),
     ({ revocations }, account) => revocations.setAccountDisabled(account, false),

@@ -44,6 +44,7 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
       request.familyId = familyStartedBy(hashOf(id))
       const found = (await base.find(id)) as StoredCode | undefined
       if (found?.allowedFrom) request.allowedFrom = found.allowedFrom
+      request.allowedAt = found?.iat ?? 0
       const code = found && !isDenied(found) ? found : undefined
       await request.unit.open()
       // Who signs out meanwhile waits until the tokens are there to be ended (architecture §6).

@@ -71,6 +71,7 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
       if (await codes.poll(hash, code)) throw new errors.SlowDown()
       throw new errors.AuthorizationPending()
     }
+    request.allowedAt = Math.floor(code.decidedAt / 1000)
     await request.unit.open()
     const spent = await singleUse.spentAt({ tenant, kind: 'DeviceCode', key: hash })
     if (spent !== undefined) {

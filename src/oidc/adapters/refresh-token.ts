@@ -27,7 +27,7 @@ import {
  * | of a family that has ended       | none                 | refused                                     |
  */
 export function refreshTokenAdapter(context: IssuerContext): Adapter {
-  const { tenant, families, config, clock } = context
+  const { tenant, families, denials, config, clock } = context
 
   const policy = () => refreshPolicy(config, Provider.ctx?.oidc.client)
 
@@ -80,7 +80,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
   }
 
   async function start(payload: AdapterPayload, token: NewToken): Promise<void> {
-    const { familyId, allowedFrom, presenter } = requiredTokenRequest()
+    const { familyId, allowedAt = 0, allowedFrom, presenter } = requiredTokenRequest()
     const { grantId, accountId, clientId, sessionUid, expiresWithSession } = payload
     if (!familyId || !grantId || !accountId || !clientId) {
       throw new Error('a refresh token without a family, grant, account or client')
@@ -101,7 +101,11 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
         token,
       )
       .catch(refusedByKeys)
-    if (!started) throw invalidGrant('the client was disabled meanwhile')
+    // Who waited while the client was disabled, and enabled again, finds it enabled: what was allowed before is void.
+    const owner = { kind: 'client', subject: clientId } as const
+    if (!started || (await denials.isRecorded(tenant, owner, allowedAt))) {
+      throw invalidGrant('the client was disabled meanwhile')
+    }
   }
 
   return {

@@ -7,6 +7,7 @@ import { Attempts0005 } from './0005-attempts.ts'
 import { SealedSessionState0006 } from './0006-sealed-session-state.ts'
 import { Outbox0007 } from './0007-outbox.ts'
 import { SigningKeyLife0008 } from './0008-signing-key-life.ts'
+import { SweepIndexes0009 } from './0009-sweep-indexes.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -18,4 +19,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   SealedSessionState0006,
   Outbox0007,
   SigningKeyLife0008,
+  SweepIndexes0009,
 ]

@@ -64,7 +64,7 @@ export const AuditEventsTable = table('audit_events', {
     detail: nullable(column.json),
   },
   references: { tenant: ofTenant },
-  index: { at: ['tenant_id', 'at'], family: ['tenant_id', 'family_id'] },
+  index: { at: ['tenant_id', 'at'], family: ['tenant_id', 'family_id'], kept: ['at'] },
 })
 
 const keptDays = 400

@@ -33,6 +33,8 @@ export const FamiliesTable = table('families', {
     account: ['tenant_id', 'account_id'],
     client: ['tenant_id', 'client_id'],
     session: ['tenant_id', 'session_uid'],
+    ended: { columns: ['ended_at'], where: 'ended_at is not null' },
+    expires: ['expires_at'],
   },
 })
 
@@ -59,6 +61,7 @@ export const RefreshTokensTable = table('refresh_tokens', {
     family: ['tenant_id', 'family_id'],
     live: { columns: ['tenant_id', 'family_id'], unique: true, where: 'consumed_at is null' },
     answer: { columns: ['consumed_at'], where: 'answer is not null' },
+    consumed: { columns: ['consumed_at'], where: 'consumed_at is not null' },
     expires: ['expires_at'],
   },
 })

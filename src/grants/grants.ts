@@ -56,6 +56,7 @@ export const GrantsTable = table('grants', {
       where: 'revoked_at is null',
     },
     client: ['tenant_id', 'client_id'],
+    revoked: { columns: ['revoked_at'], where: 'revoked_at is not null' },
   },
 })
 

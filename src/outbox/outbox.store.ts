@@ -25,6 +25,8 @@ export const OutboxTable = table('outbox', {
   index: {
     pending: { columns: ['destination', 'next_at'], where: pending },
     created: ['tenant_id', 'kind', 'created_at'],
+    delivered: { columns: ['delivered_at'], where: 'delivered_at is not null' },
+    failed: { columns: ['failed_at'], where: 'failed_at is not null' },
   },
 })
 

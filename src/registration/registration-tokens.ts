@@ -36,6 +36,7 @@ export const RegistrationTokensTable = table('registration_tokens', {
     tenant: ofTenant,
     client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']],
   },
+  index: { expires: { columns: ['expires_at'], where: 'expires_at is not null' } },
 })
 
 export function createRegistrationTokens({

@@ -32,6 +32,7 @@ export const SessionsTable = table('sessions', {
   index: {
     account: ['tenant_id', 'account_id'],
     expires: ['expires_at'],
+    ended: { columns: ['ended_at'], where: 'ended_at is not null' },
     state: { columns: ['tenant_id', 'uid'], where: 'state is not null' },
   },
 })

@@ -9,6 +9,39 @@ onEachStorage('retention', (kind) => {
   })
   after(() => server?.stop())
 
+  it('finds what is over by an index, however large a table is (C25, R-19)', async () => {
+    const { database } = server.core
+    const real = database.execute
+    const statements: [string, unknown[]][] = []
+    database.execute = (sql, parameters = []) => {
+      // Signing keys are few, whatever the traffic.
+      const grows = sql.includes('skip locked') && !sql.includes('signing_keys')
+      if (grows) statements.push([sql, parameters])
+      return real(sql, parameters)
+    }
+    try {
+      await sweepExpired(server.core)
+    } finally {
+      database.execute = real
+    }
+    expect(statements.length).to.be.above(10)
+    await database.transaction(async () => {
+      await database.query('set local enable_seqscan = off')
+      for (const [sql, parameters] of statements) {
+        const plan = await database.query(`explain ${sql}`, parameters)
+        const lines = plan.map((row) => String(row['QUERY PLAN']))
+        expect(
+          lines.filter((line) => /Seq Scan|Index Cond: .*ctid/.test(line)),
+          sql,
+        ).to.deep.equal([])
+        expect(
+          lines.some((line) => /Index Cond/.test(line)),
+          `${sql}\n${lines.join('\n')}`,
+        ).to.equal(true)
+      }
+    })
+  })
+
   it('a table that cannot be swept keeps none of the others from it (C25, R-19)', async () => {
     const { database } = server.core
     const long = new Date(Date.now() - 500 * 24 * 3600 * 1000)

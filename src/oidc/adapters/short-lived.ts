@@ -14,6 +14,9 @@ export function hashIn(id: string): string {
   return id.startsWith(byHash) ? id.slice(byHash.length) : hashOf(id)
 }
 
+/** Those that may be used again and again, so that nobody needs to ask Postgres (architecture §4, introspection). */
+const reusable: ReadonlySet<string> = new Set(['AccessToken', 'ClientCredentials'])
+
 /**
  * Codes, interactions, opaque access tokens and the like: the payload is short-lived and may vanish;
  * that it was used is a row in Postgres (architecture §4). Neither holds the handle.
@@ -26,7 +29,7 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
   async function load(id: string): Promise<AdapterPayload | undefined> {
     const stored = (await shortLived.get(keyOf(id))) as AdapterPayload | undefined
     if (!stored) return undefined
-    const spent = await singleUse.spentAt(spentKey(id))
+    const spent = reusable.has(model) ? undefined : await singleUse.spentAt(spentKey(id))
     return {
       ...restored(stored, id),
       jti: id,

@@ -54,5 +54,6 @@ async function checkPath(
     const message = `${path} is open to other users (mode ${mode}).`
     return { status: kind === 'file' ? 'fail' : 'warn', message, fix: `${command} ${path}.` }
   }
-  return { status: 'ok', message: `${path} is closed to others (mode ${mode}).` }
+  const safe = (others & 0o044) === 0 ? 'cannot be changed by others' : 'is closed to others'
+  return { status: 'ok', message: `${path} ${safe} (mode ${mode}).` }
 }

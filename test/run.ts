@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+
+/**
+ * Runs tests. With files, or with anything else that mocha takes, it is mocha; without, every file there is runs in
+ * groups, two at a time, each with a Postgres and a Redis of its own. What goes by real time comes last, with the machine
+ * to itself.
+ *
+ *     node test/run.ts [flags of mocha]
+ *     node test/run.ts <arguments of mocha>
+ */
+const groups = 8
+const atOnce = 2
+const goesByTime = /^test[\\/](nodes|outages)[\\/]/
+
+const given = process.argv.slice(2)
+
+const mocha = (args: string[]) => ['node_modules/mocha/bin/mocha.js', ...args]
+
+/** Its output comes in one piece, so that groups do not mix. @returns whether all passed */
+async function run(name: string, files: string[]): Promise<boolean> {
+  process.stderr.write(`${name}: ${files.length} files …\n`)
+  const child = spawn(process.execPath, mocha([...given, ...files]), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+  const outputs = [text(child.stdout), text(child.stderr)]
+  const [out = '', fault = ''] = await Promise.all(outputs)
+  process.stdout.write(out)
+  process.stderr.write(fault)
+  return (await ended) === 0
+}
+
+async function runAll(): Promise<boolean> {
+  const files = globSync('test/**/*.test.ts').toSorted()
+  const others = files.filter((file) => !goesByTime.test(file))
+  const passed: boolean[] = []
+  let next = 0
+  async function takeTurns(): Promise<void> {
+    while (next < groups) {
+      const mine = next++
+      const dealt = others.filter((_, i) => i % groups === mine)
+      passed.push(await run(`group ${mine + 1} of ${groups + 1}`, dealt))
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, takeTurns))
+  const last = files.filter((file) => goesByTime.test(file))
+  passed.push(await run(`group ${groups + 1} of ${groups + 1}`, last))
+  return passed.every(Boolean)
+}
+
+if (given.some((argument) => !argument.startsWith('--'))) {
+  spawn(process.execPath, mocha(given), { stdio: 'inherit' }).on('close', (code) => {
+    process.exitCode = code ?? 1
+  })
+} else if (!(await runAll())) process.exitCode = 1

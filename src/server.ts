@@ -110,13 +110,19 @@ export async function startServer(core: Core): Promise<Server> {
   }
 }
 
+/** A round that takes longer than the pause is not overtaken by the next. */
 function repeat(
   seconds: number,
   what: string,
   { log }: Core,
   work: () => Promise<unknown>,
 ): NodeJS.Timeout {
+  let underWay: Promise<unknown> | undefined
   return setInterval(() => {
-    work().catch((error: Error) => log.warn({ err: error, what }, 'background work failed'))
+    underWay ??= work()
+      .catch((error: Error) => log.warn({ err: error, what }, 'background work failed'))
+      .finally(() => {
+        underWay = undefined
+      })
   }, seconds * 1000).unref()
 }

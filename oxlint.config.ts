@@ -26,6 +26,7 @@ const homes: Record<string, string[]> = {
   '@electric-sql/pglite': ['storage'],
   ioredis: ['storage'],
   argon2: ['accounts'],
+  bcrypt: ['accounts'],
   jose: ['signing', 'oidc'],
   pkcs11js: ['signing'],
   pino: ['log'],

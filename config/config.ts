@@ -6,6 +6,7 @@ import { pkcs11 } from './pkcs11.ts'
 import type { Setting } from './setting.ts'
 import {
   email,
+  file,
   flag,
   folder,
   integer,
@@ -243,6 +244,13 @@ const table = {
     schema: integer(8, 64),
     default: '15',
     description: 'Characters that a new password has at least.',
+  },
+  passwordListFile: {
+    env: 'PASSWORD_LIST_FILE',
+    group: 'Accounts and passwords',
+    schema: file,
+    description:
+      'Further passwords that nobody may choose, as `passwords compile` wrote them; the list that comes with the server applies in any case.',
   },
   argon2MemoryKib: {
     env: 'ARGON2_MEMORY_KIB',

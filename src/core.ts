@@ -3,6 +3,8 @@ import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
+import { loadPasswordLists } from './accounts/password-list.ts'
+import { createPasswordPolicy } from './accounts/password-policy.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
@@ -152,7 +154,11 @@ async function compose(
   })
 
   const passwords = await createPasswords({
-    minLength: config.passwordMinLength,
+    policy: createPasswordPolicy({
+      minLength: config.passwordMinLength,
+      lists: await loadPasswordLists(config.passwordListFile),
+      names: ['keyturn', config.themeName, new URL(config.issuer).hostname],
+    }),
     memoryKiB: config.argon2MemoryKib,
     iterations: config.argon2Iterations,
     queue: createHashQueue({ concurrency: config.hashConcurrency, length: config.hashQueue }),

@@ -56,6 +56,8 @@ export interface NewAccount {
   username?: string | undefined
   name?: string | undefined
   password?: string | undefined
+  /** Of another system (`readImportedHash`); only for an account that has no password. */
+  passwordHash?: string | undefined
   emailVerified?: boolean | undefined
   roles?: Role[] | undefined
 }
@@ -100,7 +102,7 @@ export function createAccounts({
   async function newOneTime(): Promise<{ password: string; stored: StoredPassword }> {
     const password = newOneTimePassword()
     const expiresAt = clock.now() + oneTimePasswordTtl * 1000
-    const hash = await passwords.hash(password)
+    const hash = await passwords.rehash(password)
     return { password, stored: { hash, oneTime: true, expiresAt } }
   }
 
@@ -132,7 +134,12 @@ export function createAccounts({
         }
       }
       if (passwords.isOutdated(stored.hash)) {
-        await store.replacePassword(tenant, account.id, stored.hash, await passwords.hash(password))
+        await store.replacePassword(
+          tenant,
+          account.id,
+          stored.hash,
+          await passwords.rehash(password),
+        )
       }
       return { account }
     },
@@ -146,14 +153,15 @@ export function createAccounts({
       if (await passwords.verify(password, current)) {
         throw new DomainError('password_policy', { detail: { rule: 'same' } })
       }
-      const hash = await passwords.hash(password)
+      const account = await fresh(tenant, accountId)
+      const hash = await passwords.hash(password, account)
       if (!(await store.replacePassword(tenant, accountId, current, hash))) throw replaced
     },
 
     async create(tenant, wanted) {
       const oneTime = wanted.password === undefined ? await newOneTime() : undefined
       const stored = oneTime?.stored ?? {
-        hash: await passwords.hash(wanted.password as string),
+        hash: await passwords.hash(wanted.password as string, wanted),
         oneTime: false,
       }
       const account = await database.transaction(async () => {
@@ -178,7 +186,9 @@ export function createAccounts({
       const found = await store.byIdentifier(tenant, wanted.email)
       if (!found) {
         const hash =
-          wanted.password === undefined ? undefined : await passwords.hash(wanted.password)
+          wanted.password === undefined
+            ? wanted.passwordHash
+            : await passwords.hash(wanted.password, wanted)
         await database.transaction(async () => {
           const id = await insert(tenant, wanted)
           if (hash !== undefined) await store.setPassword(tenant, id, { hash, oneTime: false })
@@ -193,8 +203,12 @@ export function createAccounts({
         wanted.password !== undefined &&
         !(await passwords.verify(wanted.password, password?.hash))
       ) {
-        const hash = await passwords.hash(wanted.password)
+        const hash = await passwords.hash(wanted.password, { ...account, ...wanted })
         await store.setPassword(tenant, account.id, { hash, oneTime: false })
+        return 'password_changed'
+      }
+      if (wanted.passwordHash !== undefined && !password) {
+        await store.setPassword(tenant, account.id, { hash: wanted.passwordHash, oneTime: false })
         return 'password_changed'
       }
       return changed ? 'updated' : 'unchanged'

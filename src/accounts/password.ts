@@ -1,32 +1,34 @@
 import { randomBytes } from 'node:crypto'
 import { argon2id, hash, needsRehash, verify } from 'argon2'
-import { DomainError } from '../errors.ts'
 import type { HashQueue } from './hash-queue.ts'
+import { readImportedHash } from './imported-hash.ts'
+import { maxPasswordBytes, type PasswordOwner, type PasswordPolicy } from './password-policy.ts'
 
 /** Hashing of passwords: argon2id, parameters in each hash (OWASP Password Storage; architecture §5). */
 export interface Passwords {
-  /** @throws DomainError `password_policy` when it is too short or too long, `hash_queue_full` under overload */
-  hash(password: string): Promise<string>
+  /**
+   * Hashes a new password.
+   * @throws DomainError `password_policy` when it breaks a rule, `hash_queue_full` under overload
+   */
+  hash(password: string, owner: PasswordOwner): Promise<string>
+  /** Hashes one that is in use already, or that nobody chose. @throws DomainError `hash_queue_full` under overload */
+  rehash(password: string): Promise<string>
   /**
    * Whether the password fits the hash; costs the same when there is no hash (ASVS 6.3.8).
    * @throws DomainError `hash_queue_full` under overload
    */
   verify(password: string, stored: string | undefined): Promise<boolean>
-  /** Whether the hash was made with weaker parameters than those in force. */
+  /** Whether the hash was made with weaker parameters than those in force, or by another system. */
   isOutdated(stored: string): boolean
   readonly minLength: number
 }
 
 export interface PasswordOptions {
-  /** In code points; NIST SP 800-63B-4 §3.1.1.2. */
-  minLength: number
+  policy: PasswordPolicy
   memoryKiB: number
   iterations: number
   queue: HashQueue
 }
-
-/** More than anybody types; longer input is refused before it costs a hash (security-bar §5.3). */
-const maxBytes = 1024
 
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   const parameters = {
@@ -39,32 +41,26 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   const nobodys = await make(randomBytes(32).toString('base64url'))
 
   return {
-    minLength: options.minLength,
-    async hash(password) {
-      const length = [...normalised(password)].length
-      if (length < options.minLength) {
-        throw new DomainError('password_policy', {
-          detail: {
-            rule: 'too_short',
-            expected: `at least ${options.minLength} characters`,
-            length,
-          },
-        })
-      }
-      if (Buffer.byteLength(password) > maxBytes) {
-        throw new DomainError('password_policy', {
-          detail: { rule: 'too_long', expected: `at most ${maxBytes} bytes` },
-        })
-      }
+    minLength: options.policy.minLength,
+    async hash(password, owner) {
+      options.policy.check(password, owner)
       return options.queue(() => make(password))
     },
+    rehash: (password) => options.queue(() => make(password)),
     async verify(password, stored) {
-      if (Buffer.byteLength(password) > maxBytes) return false
-      const fits = await options.queue(() => verify(stored ?? nobodys, normalised(password)))
+      if (Buffer.byteLength(password) > maxPasswordBytes) return false
+      const fits = await options.queue(() => verifyAny(stored ?? nobodys, password))
       return fits && stored !== undefined
     },
-    isOutdated: (stored) => needsRehash(stored, parameters),
+    isOutdated: (stored) => !stored.startsWith('$argon2id$') || needsRehash(stored, parameters),
   }
+}
+
+async function verifyAny(stored: string, password: string): Promise<boolean> {
+  if (stored.startsWith('$argon2')) return verify(stored, normalised(password))
+  const imported = readImportedHash(stored)
+  // What was declared has been read once; what cannot be read fits nobody.
+  return typeof imported === 'string' ? false : imported.verify(password)
 }
 
 // The same password typed on another keyboard may arrive composed differently (ASVS 6.2.8).

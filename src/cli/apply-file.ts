@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { identifierKey, roles } from '../accounts/account.ts'
+import { readImportedHash } from '../accounts/imported-hash.ts'
 import { clientMetadata, secretFault } from '../clients/client.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { tenantIdPattern } from '../tenants/tenant.ts'
@@ -20,6 +21,12 @@ const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
   error: 'must be 1 to 200 characters without control characters',
 })
 
+/** What another system stored; verified as it is, replaced at the first sign-in. */
+const passwordHash = z.string().superRefine((text, context) => {
+  const read = readImportedHash(text)
+  if (typeof read === 'string') context.addIssue({ code: 'custom', message: read })
+})
+
 export const accountDeclaration = z.strictObject({
   email: z
     .string()
@@ -37,10 +44,17 @@ export const accountDeclaration = z.strictObject({
   disabled: z.boolean().optional(),
 })
 
+const declaredAccount = accountDeclaration
+  .extend({ password_hash: passwordHash.optional() })
+  .refine(({ password, password_hash: hash }) => password === undefined || hash === undefined, {
+    path: ['password_hash'],
+    error: 'must not stand beside password: an account has one of them',
+  })
+
 const sections = {
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
-  accounts: z.array(accountDeclaration).default([]),
+  accounts: z.array(declaredAccount).default([]),
 }
 
 const tenantDeclaration = z.strictObject({
@@ -109,6 +123,7 @@ async function resolveSecrets(content: unknown, sources: SecretSources): Promise
     for (const [section, member] of [
       ['clients', 'client_secret'],
       ['accounts', 'password'],
+      ['accounts', 'password_hash'],
     ] as const) {
       for (const [item, i] of itemsOf(holder, section)) {
         faults.push(...(await resolveSecret(item, member, [...path, section, i], sources)))

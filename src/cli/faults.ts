@@ -65,7 +65,7 @@ const words: Partial<Record<string, string>> = {
   number: 'a number',
 }
 
-const secretMembers: PropertyKey[] = ['client_secret', 'password']
+const secretMembers: PropertyKey[] = ['client_secret', 'password', 'password_hash']
 
 function shown(value: unknown, path: PropertyKey[]): string {
   if (value === undefined) return 'nothing'

@@ -29,6 +29,9 @@ async function start(name: Name, args: Arguments, io: Io): Promise<number> {
     // Whatever a library still holds open must not keep a stopped server alive.
     return process.exit(0)
   }
+  if (name === 'passwords compile') {
+    return (await import('./passwords-compile.ts')).passwordsCompile(args, io)
+  }
   if (name === 'doctor') return (await import('./doctor.ts')).doctor(args, io)
   return (await import('./run.ts')).runCommand(name, args, io)
 }
@@ -84,6 +87,10 @@ function describeProgram(io: Io, run: Start): Program {
     leaf(keys, 'revoke', 'keys revoke', 'end a signing key at once: somebody else has it', run),
   ).argument('<kid>')
   leaf(keys, 'rotate-kek', 'keys rotate-kek', 'seal everything under a new key-encryption key', run)
+  const passwords = program.command('passwords').description('passwords that nobody may choose')
+  leaf(passwords, 'compile', 'passwords compile', 'make a PASSWORD_LIST_FILE', run)
+    .argument('<list>', 'a file with a password or its SHA-1 in each line')
+    .argument('<output>', 'the file to write')
   leaf(program, 'doctor', 'doctor', 'check this installation and say what to fix', run)
   return program
 }

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { type Accounts, createAccounts } from '../../src/accounts/accounts.ts'
 import type { HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
+import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
@@ -18,7 +19,12 @@ onEachStorage('accounts', (kind) => {
   const over = async (memoryKiB: number) =>
     createAccounts({
       ...nodes.a,
-      passwords: await createPasswords({ minLength: 8, memoryKiB, iterations: 2, queue }),
+      passwords: await createPasswords({
+        policy: createPasswordPolicy({ minLength: 8, lists: [], names: [] }),
+        memoryKiB,
+        iterations: 2,
+        queue,
+      }),
       oneTimePasswordTtl: 3600,
     })
   before(async () => {
@@ -175,6 +181,23 @@ onEachStorage('accounts', (kind) => {
     const { account } = await signIn(email, 'a new password')
     expect(account).to.include({ name: 'Alice Liddell', username: declared.username })
     await refusalOf(signIn(email), 'credentials_invalid')
+  })
+
+  it('that were imported sign in with the hash they came with, once', async () => {
+    const email = nextEmail()
+    const passwordHash = '$2y$05$mi31ClAp/spYtzxKPRp6x.Qnt54aPUhlv0cJkXYOq73d5tG/k2Z/e'
+    const imported = { email, passwordHash }
+    expect(await accounts.declare(defaultTenant, imported)).to.equal('created')
+    expect(await accounts.declare(defaultTenant, imported)).to.equal('unchanged')
+    await refusalOf(signIn(email, 'another password'), 'credentials_invalid')
+    const { account } = await signIn(email, 'pw of old')
+    const [row] = await nodes.a.database.query<{ hash: string }>(
+      'select hash from passwords where account_id = $1',
+      [account.id],
+    )
+    expect(row?.hash).to.match(/^\$argon2id\$/)
+    expect(await accounts.declare(defaultTenant, imported), 'ours stays').to.equal('unchanged')
+    await signIn(email, 'pw of old')
   })
 
   describe('with a one-time password', () => {

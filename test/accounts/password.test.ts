@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords, newOneTimePassword, type Passwords } from '../../src/accounts/password.ts'
+import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { refusalOf } from '../support/cores.ts'
 
 describe('passwords', () => {
@@ -9,8 +10,10 @@ describe('passwords', () => {
     hashes++
     return work()
   }
+  const policy = createPasswordPolicy({ minLength: 8, lists: [], names: [] })
   /** Cheap ones: what is tested is never their cost. */
-  const cheap = { minLength: 8, memoryKiB: 1024, iterations: 2, queue }
+  const cheap = { policy, memoryKiB: 1024, iterations: 2, queue }
+  const owner = { email: 'ada@example.com' }
   let passwords: Passwords
   before(async () => {
     passwords = await createPasswords(cheap)
@@ -23,14 +26,17 @@ describe('passwords', () => {
   const decomposed = composed.normalize('NFD')
 
   it('are stored as argon2id with parameters and a salt of their own', async () => {
-    const [one, two] = [await passwords.hash(composed), await passwords.hash(composed)]
+    const [one, two] = [
+      await passwords.hash(composed, owner),
+      await passwords.hash(composed, owner),
+    ]
     expect(one).to.match(/^\$argon2id\$v=19\$/)
     expect(one.split('$')[3]?.split(',')).to.have.members(['m=1024', 't=2', 'p=1'])
     expect(one).to.not.equal(two)
   })
 
   it('verify alone with themselves, to the last letter and case', async () => {
-    const stored = await passwords.hash('correct horse')
+    const stored = await passwords.hash('correct horse', owner)
     expect(await passwords.verify('correct horse', stored)).to.equal(true)
     for (const wrong of ['Correct horse', 'correct horse ', ' correct horse', 'correct hors', '']) {
       expect(await passwords.verify(wrong, stored), wrong).to.equal(false)
@@ -39,30 +45,30 @@ describe('passwords', () => {
 
   it('verify however the keyboard composes them (ASVS 6.2.8)', async () => {
     expect(decomposed).to.not.equal(composed)
-    expect(await passwords.verify(decomposed, await passwords.hash(composed))).to.equal(true)
-    expect(await passwords.verify(composed, await passwords.hash(decomposed))).to.equal(true)
+    expect(await passwords.verify(decomposed, await passwords.hash(composed, owner))).to.equal(true)
+    expect(await passwords.verify(composed, await passwords.hash(decomposed, owner))).to.equal(true)
   })
 
   it('count beyond 72 bytes', async () => {
     const base = 'x'.repeat(72)
-    const stored = await passwords.hash(`${base}a`)
+    const stored = await passwords.hash(`${base}a`, owner)
     expect(await passwords.verify(`${base}a`, stored)).to.equal(true)
     expect(await passwords.verify(`${base}b`, stored)).to.equal(false)
     expect(await passwords.verify(base, stored)).to.equal(false)
   })
 
   it('count beyond a NUL', async () => {
-    const stored = await passwords.hash('before\0after')
+    const stored = await passwords.hash('before\0after', owner)
     expect(await passwords.verify('before\0other', stored)).to.equal(false)
   })
 
   it('beyond 1024 bytes are refused without a hash', async () => {
-    const stored = await passwords.hash('x'.repeat(1024))
+    const stored = await passwords.hash('x'.repeat(1024), owner)
     expect(await passwords.verify('x'.repeat(1024), stored)).to.equal(true)
     hashes = 0
     for (const long of ['x'.repeat(1025), 'ü'.repeat(513)]) {
       expect(await passwords.verify(long, stored)).to.equal(false)
-      const refusal = await refusalOf(passwords.hash(long), 'password_policy')
+      const refusal = await refusalOf(passwords.hash(long, owner), 'password_policy')
       expect(refusal.detail).to.include({ rule: 'too_long' })
     }
     expect(hashes).to.equal(0)
@@ -70,12 +76,12 @@ describe('passwords', () => {
 
   it('below the minimum are refused without a hash; characters count, not bytes', async () => {
     for (const short of ['', '1234567', '😀'.repeat(7), 'e\u0301'.repeat(7)]) {
-      const refusal = await refusalOf(passwords.hash(short), 'password_policy')
+      const refusal = await refusalOf(passwords.hash(short, owner), 'password_policy')
       expect(refusal.detail).to.include({ rule: 'too_short' })
       expect(JSON.stringify(refusal.detail)).to.not.contain('1234567')
     }
     expect(hashes).to.equal(0)
-    await passwords.hash('😀'.repeat(8))
+    await passwords.hash('😀'.repeat(8), owner)
   })
 
   it('cost the same where there is none to compare with (ASVS 6.3.8)', async () => {
@@ -84,7 +90,7 @@ describe('passwords', () => {
   })
 
   it('are outdated when the parameters have risen, and still verify', async () => {
-    const stored = await passwords.hash('correct horse')
+    const stored = await passwords.hash('correct horse', owner)
     const [more, longer] = [
       await createPasswords({ ...cheap, memoryKiB: 2048 }),
       await createPasswords({ ...cheap, iterations: 3 }),
@@ -92,7 +98,13 @@ describe('passwords', () => {
     expect(passwords.isOutdated(stored)).to.equal(false)
     expect(more.isOutdated(stored)).to.equal(true)
     expect(longer.isOutdated(stored)).to.equal(true)
+    expect(passwords.isOutdated(stored.replace('$argon2id$', '$argon2i$'))).to.equal(true)
     expect(await more.verify('correct horse', stored)).to.equal(true)
+  })
+
+  it('that are in use are hashed anew although the rules have risen', async () => {
+    await refusalOf(passwords.hash('short', owner), 'password_policy')
+    expect(await passwords.verify('short', await passwords.rehash('short'))).to.equal(true)
   })
 
   it('for one use are 100 random bits that can be typed', () => {

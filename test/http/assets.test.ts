@@ -4,7 +4,12 @@ import { assetVersion, loadAssets } from '../../src/http/assets.ts'
 
 describe('http/assets', () => {
   it('has the style sheet and the logo, each with its type and a strong validator', () => {
-    expect([...loadAssets().keys()]).to.deep.equal(['keyturn.css', 'keyturn.svg', 'submit.js'])
+    expect([...loadAssets().keys()]).to.deep.equal([
+      'keyturn.css',
+      'keyturn.svg',
+      'show-password.js',
+      'submit.js',
+    ])
     for (const { body, etag } of loadAssets().values()) {
       expect(body.length).to.be.greaterThan(100)
       expect(etag).to.match(/^"[\w-]{16}"$/)

@@ -145,6 +145,30 @@ describe('people: a relying party in Chromium', function () {
     await tab.waitForSelector('#account-email')
   })
 
+  it('shows what is typed to whoever asks for it, and sends it as a password (NIST SP 800-63B-4)', async () => {
+    const { tab, complaints } = await open()
+    await tab.goto(`${server.issuer}/account`)
+    await tab.fill('#username', alice.email)
+    await tab.fill('#password', alice.password)
+    const type = () => tab.getAttribute('#password', 'type')
+    await tab.click('text=Show password')
+    expect(await type()).to.equal('text')
+    await tab.click('text=Show password')
+    expect(await type()).to.equal('password')
+    await tab.click('text=Show password')
+    // Chromium runs it: there is no DOM here to check it against.
+    await tab.evaluate(`document.forms[0].addEventListener('submit', () =>
+      sessionStorage.setItem('sent-as', document.getElementById('password').type))`)
+    await tab.click('#sign-in')
+    await tab.waitForSelector('#account-email')
+    expect(await tab.evaluate(`sessionStorage.getItem('sent-as')`)).to.equal('password')
+    expect(complaints).to.deep.equal([])
+
+    const plain = await open(false)
+    await plain.tab.goto(`${server.issuer}/account`)
+    expect(await plain.tab.isVisible('text=Show password')).to.equal(false)
+  })
+
   it('keeps window.opener, so that a pop-up can tell the page it came from (no COOP)', async () => {
     const { tab, complaints } = await open()
     const request = await party.authorize({ scope: 'openid', prompt: 'login consent' })

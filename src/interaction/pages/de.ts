@@ -17,6 +17,7 @@ export const de: Messages = {
     leadAccount: 'und weiter zu Ihrem Konto',
     username: 'E-Mail-Adresse oder Benutzername',
     password: 'Passwort',
+    show: 'Passwort anzeigen',
     submit: 'Anmelden',
     cancel: 'Abbrechen',
     errors: {
@@ -76,6 +77,10 @@ export const de: Messages = {
       mismatch: 'Die beiden Passwörter sind verschieden. Geben Sie zweimal dasselbe ein.',
       same: 'Das ist das Einmalpasswort. Wählen Sie eines, das Sie hier noch nie verwendet haben.',
       too_long: 'Dieses Passwort ist zu lang. Wählen Sie ein kürzeres.',
+      compromised:
+        'Dieses Passwort stand anderswo in einem Datenleck. Angreifer probieren es zuerst; wählen Sie ein anderes.',
+      expected:
+        'Dieses Passwort ist kaum mehr als Ihr Name oder Ihre Adresse oder der Name dieser Seite. Wählen Sie ein anderes.',
       missing: 'Geben Sie Ihr neues Passwort in beide Felder ein.',
       busy: 'Gerade melden sich zu viele Menschen gleichzeitig an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.',
     },

@@ -17,6 +17,7 @@ export const en: Messages = {
     leadAccount: 'to continue to your account',
     username: 'E-mail address or username',
     password: 'Password',
+    show: 'Show password',
     submit: 'Sign in',
     cancel: 'Cancel',
     errors: {
@@ -75,6 +76,10 @@ export const en: Messages = {
       mismatch: 'The two passwords differ. Type the same one twice.',
       same: 'That is the one-time password. Choose one you have not used here before.',
       too_long: 'That password is too long. Choose a shorter one.',
+      compromised:
+        'That password has been in a data leak elsewhere, so attackers try it first. Choose another one.',
+      expected:
+        'That password is little more than your name or address, or the name of this site. Choose another one.',
       missing: 'Type your new password into both fields.',
       busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
     },

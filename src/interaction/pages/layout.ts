@@ -26,8 +26,8 @@ export type PageContent = {
   fault?: boolean
   /** `wide` for pages that are read rather than filled in. */
   width?: 'narrow' | 'wide'
-  /** Only for a page that does by itself what its button does, too. */
-  script?: 'submit.js'
+  /** Only for what a page can do without, too. */
+  script?: 'submit.js' | 'show-password.js'
 }
 
 /**

@@ -1,6 +1,6 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
-import { alert, cancelForm, csrfField, name } from './parts.ts'
+import { alert, cancelForm, csrfField, name, showPassword } from './parts.ts'
 
 export type LoginView = {
   action: string
@@ -26,6 +26,7 @@ export function loginPage(context: PageContext, view: LoginView): string {
   return page(context, {
     title: login.title,
     fault: error !== undefined,
+    script: 'show-password.js',
     body: html`<h1>${login.title}</h1>
 ${view.clientName && html`<p class="kt-lead">${login.lead(name(view.clientName))}</p>`}
 ${view.ours && html`<p class="kt-lead">${login.leadAccount}</p>`}
@@ -39,6 +40,7 @@ ${csrfField(view.csrf)}
 <div class="kt-field">
 <label for="password">${login.password}</label>
 <input id="password" name="password" type="password" autocomplete="current-password"${described}${faults.password && html` aria-invalid="true"`}${username && html` autofocus`}>
+${showPassword('password', login.show)}
 </div>
 <button id="sign-in" class="kt-button" type="submit">${login.submit}</button>
 </form>

@@ -22,6 +22,7 @@ export type Messages = {
     leadAccount: string
     username: string
     password: string
+    show: string
     submit: string
     cancel: string
     errors: Record<'invalid' | 'missing' | 'busy' | 'one_time_expired', string>
@@ -59,7 +60,10 @@ export type Messages = {
     confirm: string
     hint: (minLength: number) => string
     submit: string
-    errors: Record<'mismatch' | 'same' | 'too_long' | 'missing' | 'busy', string> & {
+    errors: Record<
+      'mismatch' | 'same' | 'too_long' | 'compromised' | 'expected' | 'missing' | 'busy',
+      string
+    > & {
       too_short: (minLength: number) => string
     }
   }

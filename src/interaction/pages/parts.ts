@@ -18,6 +18,11 @@ export function alert(id: string, text: HtmlValue): Html {
   return html`<div class="kt-alert" id="${id}" role="alert"><p>${text}</p></div>`
 }
 
+/** The button of a password field that shows what is typed (NIST SP 800-63B-4 §3.1.1.2); `show-password.js` brings it out. */
+export function showPassword(field: string, label: string): Html {
+  return html`<button type="button" class="kt-show" data-shows="${field}" aria-controls="${field}" aria-pressed="false" hidden>${label}</button>`
+}
+
 /** The way back to the application without doing what the page asks for. */
 export function cancelForm(action: string, csrf: string, label: string): Html {
   return html`<form id="cancel-form" class="kt-second" method="post" action="${action}">

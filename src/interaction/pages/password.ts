@@ -1,6 +1,6 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
-import { alert, cancelForm, csrfField, name } from './parts.ts'
+import { alert, cancelForm, csrfField, name, showPassword } from './parts.ts'
 
 export type PasswordView = {
   action: string
@@ -8,7 +8,15 @@ export type PasswordView = {
   email: string
   /** In characters. */
   minLength: number
-  error?: 'too_short' | 'mismatch' | 'same' | 'too_long' | 'missing' | 'busy'
+  error?:
+    | 'too_short'
+    | 'mismatch'
+    | 'same'
+    | 'too_long'
+    | 'compromised'
+    | 'expected'
+    | 'missing'
+    | 'busy'
   cancel?: { action: string }
 }
 
@@ -24,6 +32,7 @@ export function passwordPage(context: PageContext, view: PasswordView): string {
   return page(context, {
     title: password.title,
     fault: error !== undefined,
+    script: 'show-password.js',
     body: html`<h1>${password.title}</h1>
 <p class="kt-lead">${name(view.email)}</p>
 <p>${password.lead}</p>
@@ -37,11 +46,13 @@ ${csrfField(view.csrf)}
 <div class="kt-field">
 <label for="new_password">${password.newPassword}</label>
 <input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && error !== 'busy' && html` aria-invalid="true"`} autofocus>
+${showPassword('new_password', context.messages.login.show)}
 <p class="kt-hint" id="password-hint">${password.hint(view.minLength)}</p>
 </div>
 <div class="kt-field">
 <label for="confirm_password">${password.confirm}</label>
 <input id="confirm_password" name="confirm_password" type="password" autocomplete="new-password"${both && html` aria-invalid="true" aria-describedby="password-error"`}>
+${showPassword('confirm_password', context.messages.login.show)}
 </div>
 <button id="save-password" class="kt-button" type="submit">${password.submit}</button>
 </form>

@@ -1,0 +1,140 @@
+import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { verify as verifyArgon2 } from 'argon2'
+import { compare as compareBcrypt } from 'bcrypt'
+
+/**
+ * A password hash that another system made. It is verified as it is, and replaced by one of ours at the first sign-in.
+ * What it costs is capped when it is declared: a hash of 4 GiB takes forty seconds to verify (security class C18).
+ */
+export interface ImportedHash {
+  scheme: 'argon2' | 'bcrypt' | 'scrypt' | 'pbkdf2'
+  verify(password: string): Promise<boolean>
+}
+
+const caps = {
+  argon2: { m: 131_072, t: 10, p: 4 },
+  bcryptCost: 14,
+  scryptBytes: 128 * 1024 * 1024,
+  scryptP: 4,
+  pbkdf2Iterations: 2_000_000,
+}
+/** Bytes of a hash that tells passwords apart. */
+const shortestHash = 16
+const tooShort = `expected a hash of ${shortestHash} bytes at least`
+
+const deriveScrypt = promisify(
+  (
+    password: string,
+    salt: Buffer,
+    length: number,
+    options: { N: number; r: number; p: number; maxmem: number },
+    done: (error: Error | null, key: Buffer) => void,
+  ) => scrypt(password, salt, length, options, done),
+)
+const derivePbkdf2 = promisify(pbkdf2)
+
+/** One reader for each notation; the first that knows the string decides. */
+const readers = [readArgon2, readBcrypt, readScrypt, readPbkdf2, readDjangoPbkdf2]
+
+const importedNotations =
+  '$argon2id$… (also i, d), $2b$… (also a, y), $scrypt$ln=…,r=…,p=…$salt$hash, $pbkdf2-sha256$iterations$salt$hash ' +
+  '(also sha512, sha1) or pbkdf2_sha256$iterations$salt$hash'
+
+/**
+ * @returns how to verify it, or in words what is wrong with it
+ */
+export function readImportedHash(text: string): ImportedHash | string {
+  for (const read of readers) {
+    const found = read(text)
+    if (found !== undefined) return found
+  }
+  return `expected one of ${importedNotations}`
+}
+
+type Read = ImportedHash | string | undefined
+
+function readArgon2(text: string): Read {
+  if (!text.startsWith('$argon2')) return undefined
+  const parts = /^\$argon2(?:id|i|d)\$v=19\$([mtp]=\d+(?:,[mtp]=\d+){2})\$[^$]+\$[^$]+$/.exec(text)
+  if (!parts) return 'expected $argon2id$v=19$m=…,t=…,p=…$salt$hash'
+  const given = Object.fromEntries(
+    (parts[1] as string).split(',').map((part) => [part[0], Number(part.slice(2))]),
+  )
+  for (const [name, most] of Object.entries(caps.argon2)) {
+    if (!(Number(given[name]) <= most)) return `${name} is ${given[name]}, expected ${most} at most`
+  }
+  return { scheme: 'argon2', verify: (password) => verifyArgon2(text, password) }
+}
+
+function readBcrypt(text: string): Read {
+  if (!text.startsWith('$2')) return undefined
+  const cost = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(text)?.[1]
+  if (cost === undefined) return 'expected $2b$ with a cost of two digits and 53 characters'
+  if (Number(cost) > caps.bcryptCost) return `cost ${cost}, expected ${caps.bcryptCost} at most`
+  // 2y is what PHP calls 2b.
+  const known = text.replace(/^\$2y/, '$2b')
+  return { scheme: 'bcrypt', verify: (password) => compareBcrypt(password, known) }
+}
+
+function readScrypt(text: string): Read {
+  if (!text.startsWith('$scrypt$')) return undefined
+  const parts = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,4}),p=(\d{1,4})\$([^$]+)\$([^$]+)$/.exec(text)
+  if (!parts) return 'expected $scrypt$ln=…,r=…,p=…$salt$hash'
+  const [ln, r, p] = parts.slice(1, 4).map(Number) as [number, number, number]
+  const bytes = 128 * 2 ** ln * r
+  if (bytes > caps.scryptBytes) return `needs ${bytes} bytes, expected ${caps.scryptBytes} at most`
+  if (p > caps.scryptP) return `p is ${p}, expected ${caps.scryptP} at most`
+  if (ln < 1 || r < 1 || p < 1) return 'expected ln, r and p of 1 at least'
+  const [salt, hash] = [fromBase64(parts[4]), fromBase64(parts[5])]
+  if (hash.length < shortestHash) return tooShort
+  const options = { N: 2 ** ln, r, p, maxmem: 2 * caps.scryptBytes }
+  return {
+    scheme: 'scrypt',
+    verify: async (password) =>
+      same(await deriveScrypt(password, salt, hash.length, options), hash),
+  }
+}
+
+function readPbkdf2(text: string): Read {
+  if (!text.startsWith('$pbkdf2')) return undefined
+  const parts = /^\$pbkdf2(?:-(sha1|sha256|sha512))?\$(?:i=)?(\d+)\$([^$]+)\$([^$]+)$/.exec(text)
+  if (!parts) return 'expected $pbkdf2-sha256$iterations$salt$hash'
+  return pbkdf2Hash(parts[1] ?? 'sha1', parts[2], fromBase64(parts[3]), parts[4])
+}
+
+/** Django's notation: the salt is text. */
+function readDjangoPbkdf2(text: string): Read {
+  if (!text.startsWith('pbkdf2_')) return undefined
+  const parts = /^pbkdf2_(sha1|sha256|sha512)\$(\d+)\$([^$]+)\$([^$]+)$/.exec(text)
+  if (!parts) return 'expected pbkdf2_sha256$iterations$salt$hash'
+  return pbkdf2Hash(parts[1] as string, parts[2], Buffer.from(parts[3] as string), parts[4])
+}
+
+function pbkdf2Hash(
+  digest: string,
+  count: string | undefined,
+  salt: Buffer,
+  encoded?: string,
+): Read {
+  const iterations = Number(count)
+  if (!(iterations >= 1 && iterations <= caps.pbkdf2Iterations)) {
+    return `${count} iterations, expected ${caps.pbkdf2Iterations} at most`
+  }
+  const hash = fromBase64(encoded)
+  if (hash.length < shortestHash) return tooShort
+  return {
+    scheme: 'pbkdf2',
+    verify: async (password) =>
+      same(await derivePbkdf2(password, salt, iterations, hash.length, digest), hash),
+  }
+}
+
+/** Plain, URL-safe, and with a dot for the plus, as passlib writes it. */
+function fromBase64(text = ''): Buffer {
+  return Buffer.from(text.replaceAll('.', '+'), 'base64')
+}
+
+function same(derived: Buffer, stored: Buffer): boolean {
+  return timingSafeEqual(derived, stored)
+}

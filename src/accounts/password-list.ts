@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { DomainError } from '../errors.ts'
+
+/**
+ * Passwords that attackers try first, as a table of truncated SHA-1 values: small enough to ship, quick to ask, and of no
+ * use to whoever wants the passwords. It may say yes to one that is not in it, never no to one that is.
+ *
+ * The file: `KTPW`, version (1 byte), bytes per remainder (1 byte), entries (4 bytes, big-endian); 65,537 offsets of
+ * 4 bytes, one for each leading 16 bits; then the remainders, sorted.
+ */
+export interface PasswordList {
+  /** Whether it is listed as it is typed, or in lower case. */
+  has(password: string): boolean
+  readonly entries: number
+  /** The probability that a password which is not listed is taken for one that is. */
+  readonly falsePositives: number
+}
+
+const magic = 'KTPW'
+const version = 1
+const headerBytes = 10
+const buckets = 65_536
+const dataAt = headerBytes + (buckets + 1) * 4
+/** Bytes of a remainder: two for a list that ships, four for one of many millions. */
+const remainderSizes = [2, 4]
+
+/** What is in it and how it was made: docs/passwords.md. */
+const shipped = new URL('leaked-passwords.bin', import.meta.url)
+
+/**
+ * The list that comes with the server, and the operator's own when there is one.
+ * @throws DomainError `config_invalid`: without them weak passwords would be taken, so that there is no start
+ */
+export async function loadPasswordLists(own: string | undefined): Promise<PasswordList[]> {
+  const read = async (name: string, file: URL | string) => {
+    try {
+      return readPasswordList(await readFile(file))
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      throw new DomainError('config_invalid', { detail: `${name}: ${code ?? message}`, cause })
+    }
+  }
+  return Promise.all([
+    read('the list of leaked passwords that comes with the server', shipped),
+    ...(own === undefined ? [] : [read(`PASSWORD_LIST_FILE ${own}`, own)]),
+  ])
+}
+
+/** @throws Error that says what is wrong with the file */
+export function readPasswordList(file: Buffer): PasswordList {
+  if (file.length < dataAt || file.toString('latin1', 0, 4) !== magic) {
+    throw new Error('expected a file that `passwords compile` wrote')
+  }
+  const size = file.readUInt8(5)
+  const entries = file.readUInt32BE(6)
+  if (file.readUInt8(4) !== version || !remainderSizes.includes(size)) {
+    throw new Error(`expected a list of version ${version}, got ${file.readUInt8(4)}`)
+  }
+  const expected = dataAt + entries * size
+  if (file.length !== expected) {
+    throw new Error(`expected ${expected} bytes for ${entries} entries, got ${file.length}`)
+  }
+  const offset = (bucket: number) => file.readUInt32BE(headerBytes + bucket * 4)
+
+  function listed(text: string): boolean {
+    const digest = sha1(text)
+    const bucket = digest.readUInt16BE(0)
+    const remainder = digest.readUIntBE(2, size)
+    for (let i = offset(bucket); i < offset(bucket + 1); i++) {
+      if (file.readUIntBE(dataAt + i * size, size) === remainder) return true
+    }
+    return false
+  }
+
+  return {
+    entries,
+    falsePositives: 1 - (1 - entries / buckets / 256 ** size) ** 2,
+    has: (password) => listed(password) || listed(password.toLowerCase()),
+  }
+}
+
+/**
+ * @param lines one password each, or its SHA-1 in hexadecimal, whatever follows a colon left out
+ * @param shortest characters of a password that is worth listing; a SHA-1 tells nothing of its length
+ */
+export async function compilePasswordList(
+  lines: AsyncIterable<string> | Iterable<string>,
+  shortest: number,
+): Promise<Buffer> {
+  const digests: number[] = []
+  for await (const line of lines) {
+    const hashed = /^([0-9a-f]{40})(?::.*)?$/i.exec(line)?.[1]
+    if (hashed) digests.push(Buffer.from(hashed, 'hex').readUIntBE(0, 6))
+    else if ([...line].length >= shortest) digests.push(sha1(line.toLowerCase()).readUIntBE(0, 6))
+  }
+  const size = digests.length > 5_000_000 ? 4 : 2
+  const keys = Float64Array.from(digests, (key) => Math.floor(key / 256 ** (4 - size))).toSorted()
+  const distinct = keys.filter((key, i) => key !== keys[i - 1])
+
+  const file = Buffer.alloc(dataAt + distinct.length * size)
+  file.write(magic, 'latin1')
+  file.writeUInt8(version, 4)
+  file.writeUInt8(size, 5)
+  file.writeUInt32BE(distinct.length, 6)
+  let bucket = 0
+  const begin = (upTo: number, at: number) => {
+    while (bucket <= upTo) file.writeUInt32BE(at, headerBytes + bucket++ * 4)
+  }
+  distinct.forEach((key, i) => {
+    begin(Math.floor(key / 256 ** size), i)
+    file.writeUIntBE(key % 256 ** size, dataAt + i * size, size)
+  })
+  begin(buckets, distinct.length)
+  return file
+}
+
+/** SHA-1 is what published lists are of; it protects nothing here. */
+function sha1(text: string): Buffer {
+  return createHash('sha1').update(text.normalize('NFC')).digest()
+}

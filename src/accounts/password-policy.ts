@@ -1,0 +1,98 @@
+import { DomainError } from '../errors.ts'
+import type { PasswordList } from './password-list.ts'
+
+/** Whose password it is to be: what anybody would guess of this person. */
+export interface PasswordOwner {
+  email: string
+  username?: string | undefined
+  name?: string | undefined
+}
+
+export interface PasswordPolicy {
+  /** In code points (NIST SP 800-63B-4 §3.1.1.2). */
+  readonly minLength: number
+  /**
+   * The rules for a new password, the first that is broken decides; there are none on what it is composed of.
+   *
+   * | rule        | refused                                                                  |
+   * |-------------|--------------------------------------------------------------------------|
+   * | too_long    | more than 1,024 bytes, before anything is computed                       |
+   * | too_short   | fewer code points than `minLength`                                       |
+   * | compromised | what is in a list of passwords that attackers try, also when repeated    |
+   * | expected    | little but names of the person, this server and its product (ASVS 6.2.11) |
+   *
+   * @throws DomainError `password_policy` whose detail has the `rule`
+   */
+  check(password: string, owner: PasswordOwner): void
+}
+
+/** More than anybody types; longer input is refused before it costs a hash (security-bar §5.3). */
+export const maxPasswordBytes = 1024
+/** Shorter names would make accidents of ordinary words. */
+const shortestName = 4
+/** Characters that must be left when the names are taken out. */
+const fewestOwn = 8
+
+export function createPasswordPolicy({
+  minLength,
+  lists,
+  names,
+}: {
+  minLength: number
+  lists: readonly PasswordList[]
+  /** What this server is called: product, theme, host. */
+  names: readonly string[]
+}): PasswordPolicy {
+  return {
+    minLength,
+    check(password, owner) {
+      if (Buffer.byteLength(password) > maxPasswordBytes) {
+        throw broken('too_long', { expected: `at most ${maxPasswordBytes} bytes` })
+      }
+      const length = [...password.normalize('NFC')].length
+      if (length < minLength) {
+        throw broken('too_short', { expected: `at least ${minLength} characters`, length })
+      }
+      const guesses = [password, unitOf(password)]
+      if (lists.some((list) => guesses.some((guess) => list.has(guess)))) {
+        throw broken('compromised', { expected: 'a password that is in no list of leaked ones' })
+      }
+      const own = withoutNames(password, [...names, ...namesOf(owner)])
+      if (own < fewestOwn) {
+        throw broken('expected', {
+          expected: `at least ${fewestOwn} letters and digits beside names of the person and this server`,
+          length: own,
+        })
+      }
+    },
+  }
+}
+
+/** What a text repeats, or the text itself. */
+function unitOf(text: string): string {
+  return text.slice(0, (text + text).indexOf(text, 1))
+}
+
+function broken(rule: string, detail: Record<string, unknown>): DomainError {
+  return new DomainError('password_policy', { detail: { rule, ...detail } })
+}
+
+function namesOf({ email, username, name }: PasswordOwner): string[] {
+  return [email, ...email.split('@'), username ?? '', ...(name?.split(/\s+/) ?? [])]
+}
+
+/** How many letters, digits and other signs are left when names, spaces and punctuation are taken out. */
+function withoutNames(password: string, names: readonly string[]): number {
+  const folded = (text: string) =>
+    text
+      .normalize('NFKC')
+      .toLowerCase()
+      .replaceAll(/[\s\p{P}]+/gu, '')
+  const longestFirst = names
+    .flatMap((name) => [folded(name), ...name.split(/[\s\p{P}]+/u).map(folded)])
+    .filter((name) => [...name].length >= shortestName)
+    .toSorted((a, b) => b.length - a.length)
+  const given = folded(password)
+  const left = longestFirst.reduce((rest, name) => rest.replaceAll(name, ''), given)
+  return left === given ? Number.POSITIVE_INFINITY : [...left].length
+}

@@ -1,0 +1,46 @@
+import { createReadStream } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { compilePasswordList, readPasswordList } from '../accounts/password-list.ts'
+import type { Arguments, Io } from './command.ts'
+
+/** What is shorter is refused for that alone (NIST SP 800-63B-4 §3.1.1.2). */
+const shortest = 8
+
+/**
+ * `passwords compile`: makes a list of leaked passwords that `PASSWORD_LIST_FILE` may name. It needs no storage.
+ * JSON: `{ entries, bytes, false_positives }`.
+ * @returns the exit code
+ */
+export async function passwordsCompile(args: Arguments, io: Io): Promise<number> {
+  const [source = '', target = ''] = args.operands
+  const unfinished = `${target}.${process.pid}`
+  try {
+    const input = createReadStream(source, 'utf8')
+    // A reader of lines does not hear of a file that cannot be opened.
+    const opened = new Promise((resolve, reject) => input.on('open', resolve).on('error', reject))
+    await opened
+    const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+    const file = await compilePasswordList(lines, shortest)
+    const { entries, falsePositives } = readPasswordList(file)
+    if (entries === 0) {
+      io.err(
+        `keyturn: ${source}: expected a password or its SHA-1 in each line, got none of ${shortest} characters or more`,
+      )
+      return 1
+    }
+    await writeFile(unfinished, file)
+    await rename(unfinished, target)
+    const result = { entries, bytes: file.length, false_positives: falsePositives }
+    io.out(
+      args.options['json']
+        ? JSON.stringify(result, null, 2)
+        : `${target}: ${entries} passwords in ${file.length} bytes; one other password in ${Math.round(1 / falsePositives)} is taken for one of them.`,
+    )
+    return 0
+  } catch (error) {
+    await rm(unfinished, { force: true })
+    io.err(`keyturn: ${(error as Error).message}`)
+    return 1
+  }
+}

@@ -1,0 +1,65 @@
+import { pbkdf2Sync, scryptSync } from 'node:crypto'
+import { hash as argon2, argon2d, argon2i, argon2id } from 'argon2'
+import { hashSync as bcrypt } from 'bcrypt'
+import { expect } from 'chai'
+import { readImportedHash } from '../../src/accounts/imported-hash.ts'
+
+describe('a password hash of another system', () => {
+  const password = 'pâssword of old'
+  const salt = Buffer.from('sixteen bytes!!!')
+  const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
+  const pbkdf2 = (digest: string) => pbkdf2Sync(password, salt, 1000, 32, digest)
+  const cheap = { memoryCost: 1024, timeCost: 2, parallelism: 1 }
+
+  const notations: Record<string, () => Promise<string> | string> = {
+    argon2id: () => argon2(password, { type: argon2id, ...cheap }),
+    argon2i: () => argon2(password, { type: argon2i, ...cheap }),
+    argon2d: () => argon2(password, { type: argon2d, ...cheap }),
+    'bcrypt 2b': () => bcrypt(password, 5),
+    'bcrypt of PHP, 2y': () => bcrypt(password, 5).replace('$2b', '$2y'),
+    'bcrypt 2a': () => bcrypt(password, 5).replace('$2b', '$2a'),
+    scrypt: () =>
+      `$scrypt$ln=10,r=8,p=1$${base64(salt)}$${base64(scryptSync(password, salt, 32, { N: 1024, r: 8, p: 1 }))}`,
+    'PBKDF2 with SHA-256': () => `$pbkdf2-sha256$1000$${base64(salt)}$${base64(pbkdf2('sha256'))}`,
+    'PBKDF2 as passlib writes it': () =>
+      `$pbkdf2-sha512$1000$${base64(salt)}$${base64(pbkdf2('sha512')).replaceAll('+', '.')}`,
+    'PBKDF2 with SHA-1': () => `$pbkdf2$1000$${base64(salt)}$${base64(pbkdf2('sha1'))}`,
+    'PBKDF2 of Django': () =>
+      `pbkdf2_sha256$1000$${salt.toString()}$${pbkdf2('sha256').toString('base64')}`,
+  }
+  for (const [name, make] of Object.entries(notations)) {
+    it(`verifies with its password alone: ${name}`, async () => {
+      const read = readImportedHash(await make())
+      if (typeof read === 'string') throw new Error(read)
+      expect(await read.verify(password)).to.equal(true)
+      for (const wrong of ['pâssword of olD', '', 'x']) {
+        expect(await read.verify(wrong), wrong).to.equal(false)
+      }
+    })
+  }
+
+  const salted = `${base64(salt)}$${base64(Buffer.alloc(32, 1))}`
+  for (const [text, expected] of [
+    [`$argon2id$v=19$m=4194304,t=10,p=1$${salted}`, 'm is 4194304, expected 131072 at most'],
+    [`$argon2id$v=19$m=1024,t=11,p=1$${salted}`, 't is 11'],
+    [`$argon2id$v=19$m=1024,t=2,p=5$${salted}`, 'p is 5'],
+    [`$argon2id$v=19$m=1024,m=1024,t=2$${salted}`, 'p is undefined'],
+    [`$argon2id$m=1024,t=2,p=1$${salted}`, 'expected $argon2id$v=19'],
+    [bcrypt('x', 4).replace('$04$', '$15$'), 'cost 15, expected 14 at most'],
+    ['$2b$10$tooshort', 'expected $2b$ with a cost'],
+    [`$scrypt$ln=24,r=8,p=1$${salted}`, 'needs 17179869184 bytes'],
+    [`$scrypt$ln=10,r=8,p=5$${salted}`, 'p is 5'],
+    [`$scrypt$ln=0,r=8,p=1$${salted}`, 'expected ln, r and p of 1 at least'],
+    ['$scrypt$ln=10,r=8,p=1$c2FsdA$c2hvcnQ', 'expected a hash of 16 bytes at least'],
+    [`$pbkdf2-sha256$9000000$${salted}`, '9000000 iterations'],
+    [`$pbkdf2-sha256$0$${salted}`, '0 iterations'],
+    [`$pbkdf2-md5$1000$${salted}`, 'expected $pbkdf2-sha256$'],
+    ['pbkdf2_sha256$1000$salt$', 'expected pbkdf2_sha256$'],
+    ['5f4dcc3b5aa765d61d8327deb882cf99', 'expected one of $argon2id$'],
+    ['', 'expected one of'],
+  ] as const) {
+    it(`is refused when it costs too much or cannot be read: ${text.slice(0, 32)} (C18)`, () => {
+      expect(readImportedHash(text)).to.be.a('string').that.contains(expected)
+    })
+  }
+})

@@ -1,0 +1,48 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { loadPasswordLists } from '../../src/accounts/password-list.ts'
+import { runCommand } from '../support/node-process.ts'
+
+describe('passwords compile', () => {
+  let folder: string
+  const at = (name: string) => join(folder, name)
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'keyturn-passwords-'))
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  it('makes a list that the server asks beside its own', async () => {
+    await writeFile(at('leaked.txt'), 'only listed by us 1\r\nonly listed by us 2\nshort\n')
+    const args = ['passwords', 'compile', '--json', at('leaked.txt'), at('leaked.bin')]
+    const { code, stdout } = await runCommand(args, {})
+    expect(code).to.equal(0)
+    expect(JSON.parse(stdout)).to.include({ entries: 2 })
+    const lists = await loadPasswordLists(at('leaked.bin'))
+    const listed = (password: string) => lists.map((list) => list.has(password))
+    expect(listed('Only listed by us 2')).to.deep.equal([false, true])
+    expect(listed('only listed by us 3')).to.deep.equal([false, false])
+  })
+
+  it('says what is wrong with a file, and leaves no half of one', async () => {
+    await writeFile(at('nothing.txt'), 'short\n')
+    for (const [source, expected] of [
+      ['nothing.txt', 'expected a password or its SHA-1 in each line'],
+      ['none.txt', 'ENOENT'],
+    ] as const) {
+      const { code, stderr } = await runCommand(
+        ['passwords', 'compile', at(source), at('bad.bin')],
+        {},
+      )
+      expect(code, source).to.equal(1)
+      expect(stderr).to.include(expected)
+    }
+    const { code, stderr } = await runCommand(
+      ['passwords', 'compile', at('leaked.txt'), at('no/such/folder.bin')],
+      {},
+    )
+    expect([code, stderr.includes('ENOENT')]).to.deep.equal([1, true])
+    expect((await readdir(folder)).filter((name) => name.startsWith('bad'))).to.deep.equal([])
+  })
+})

@@ -12,7 +12,8 @@ import { text } from 'node:stream/consumers'
  */
 const groups = 8
 const atOnce = 2
-const goesByTime = /^test[\\/](nodes|outages)[\\/]/
+const goesByTime =
+  /^test[\\/](outages|nodes[\\/](after|logout|revocation-matrix|signing|two-nodes|workers))/
 
 const given = process.argv.slice(2)
 

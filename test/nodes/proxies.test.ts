@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { type ClientRequest, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
@@ -9,15 +8,12 @@ import { findProgram } from '../support/binaries.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, serverFiles, trust } from '../support/certificates.ts'
 import { type Child, startChild, temporaryFolder } from '../support/child.ts'
+import { adapted, documented } from '../support/documented.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, spa } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { authorizeUrl, refresh, tokensFor } from '../support/protocol.ts'
 import { sayLoudly, servicesRequired } from '../support/root-hooks.ts'
-
-const page = readFileSync(new URL('../../docs/deployment.md', import.meta.url), 'utf8')
-const shown = (language: string) =>
-  new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms').exec(page)?.[1] ?? ''
 
 interface Place {
   folder: string
@@ -25,14 +21,6 @@ interface Place {
   behind: number
   certFile: string
   keyFile: string
-}
-
-/** Text with each of these replaced; all must be there. */
-function adapted(config: string, changes: Record<string, string>): string {
-  return Object.entries(changes).reduce((done, [from, to]) => {
-    expect(done, 'in docs/deployment.md').to.include(from)
-    return done.replaceAll(from, to)
-  }, config)
 }
 
 /** A path goes out as it is written, which `URL` would tidy. */
@@ -49,6 +37,8 @@ function send(request: ClientRequest): Promise<{ status: number; said: string }>
   request.end()
   return promise
 }
+
+const shown = (language: string) => documented('deployment.md', language)[0] ?? ''
 
 /** Each proxy with the configuration of the documentation; only places are changed. */
 const proxies: Record<string, (place: Place) => Promise<string[]>> = {

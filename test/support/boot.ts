@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises'
+import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { loadConfig } from '../../config/load.ts'
@@ -31,7 +31,6 @@ export interface TestServer {
 /** One key for all, so that a template can be copied. */
 export const testKey = Buffer.alloc(32, 7).toString('base64')
 
-/** Cheap hashes: what is tested is never their cost. */
 const common = {
   KEY_ENCRYPTION_KEY: testKey,
   LOG_LEVEL: 'trace',
@@ -66,7 +65,8 @@ export async function freshStorage(kind: StorageKind): Promise<Record<string, st
   const folder = await temporaryFolder('data')
   if (kind === 'embedded') {
     templateFolder ??= makeTemplateFolder()
-    await cp(join(await templateFolder, 'postgres'), join(folder, 'postgres'), { recursive: true })
+    // A thousand files: in one go it takes a tenth of what it takes one by one.
+    cpSync(join(await templateFolder, 'postgres'), join(folder, 'postgres'), { recursive: true })
     return { ...common, DATA_DIR: folder, KEYS_DIR: folder }
   }
   const running = services()

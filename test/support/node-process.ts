@@ -37,6 +37,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
 const START_BOUND = 30_000
 
+/** Compiled modules of one process start the next one in half the time. Stays from run to run, keyed by content. */
+const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url))
+
 /** The product ended instead of becoming ready. */
 class StartFailure extends Error {
   readonly outcome: Outcome
@@ -60,7 +63,7 @@ export async function startCommand(
   })
   return startChild(NODE, ['src/main.ts', ...args], {
     cwd: ROOT,
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: { NODE_COMPILE_CACHE: COMPILED, ...Object.fromEntries(inherited), ...env },
   })
 }
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Request, RequestHandler } from 'express'
+import { exportJWK, generateKeyPair } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
@@ -43,6 +44,13 @@ describe('Auth.js on Express', () => {
       return { ...defaults, id, clientId: id }
     }
     const slim = { id_token_scope_claims: false }
+    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+    const keyed = {
+      client_secret: undefined,
+      token_endpoint_auth_method: 'private_key_jwt',
+      client_assertion_audience: 'token_endpoint',
+      jwks: { keys: [await exportJWK(publicKey)] },
+    }
     const config = {
       secret: 'what the application encrypts its own cookies with',
       trustHost: true,
@@ -53,6 +61,11 @@ describe('Auth.js on Express', () => {
         { ...(await variant('userinfo')), idToken: false },
         { ...(await variant('slim-userinfo', slim)), idToken: false },
         await variant('slim', slim),
+        {
+          ...(await variant('keyed', keyed)),
+          client: { token_endpoint_auth_method: 'private_key_jwt' },
+          token: { clientPrivateKey: privateKey },
+        },
       ],
     }
     application.app.use('/auth', ExpressAuth(config))
@@ -76,9 +89,10 @@ describe('Auth.js on Express', () => {
     ['keyturn', 'with state and nonce, the user from the ID token'],
     ['defaults', 'with its defaults, the user from the ID token'],
     ['userinfo', 'with idToken: false, the user from userinfo'],
+    ['keyed', 'with private_key_jwt, for which it names the token endpoint, too'],
     ['slim-userinfo', 'with idToken: false where ID tokens have no claims of scopes'],
   ] as const) {
-    it(`signs in ${how} (K-22)`, async () => {
+    it(`signs in ${how} (K-22, K-40)`, async () => {
       const agent = createUserAgent({ origin: application.origin })
       const me = await signIn(id, agent)
       expect(me.status, me.body).to.equal(200)

@@ -17,6 +17,7 @@ import type { OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
 import { expect } from 'chai'
 import express from 'express'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { requiredAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
@@ -107,6 +108,14 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
       () => undefined,
       (error: unknown) => error,
     )
+
+  it('finds the metadata of an issuer with a path (P-066)', async () => {
+    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await server.core.signing.ensure('acme', requiredAlgs)
+    const issuer = `${server.issuer}/t/acme`
+    const found = await discoverAuthorizationServerMetadata(issuer)
+    expect(found).to.include({ issuer, token_endpoint: `${issuer}/token` })
+  })
 
   it('401, metadata of resource and server, PKCE, resource, call, silent refresh, without a scope (K-01, K-45)', async () => {
     const { kept, provider } = createProvider()

@@ -138,6 +138,8 @@ export default defineConfig({
         'no-unmodified-loop-condition': 'off',
         'typescript/await-thenable': 'off',
         'typescript/no-misused-promises': 'off',
+        // Express 5 waits for its handlers.
+        'oxc/no-async-endpoint-handlers': 'off',
         'unicorn/no-useless-spread': 'off',
       },
     },

@@ -46,7 +46,7 @@ const encryptedWith = z.enum(encryptionEncs).optional()
 
 /**
  * Members of a client about its keys, and about what is signed and encrypted between it and this server (RFC 7591 §2,
- * OpenID Connect Registration §2, RFC 9101 §10.5, JARM §3, RFC 9701 §6).
+ * OpenID Connect Registration §2, RFC 9101 §10.5, JARM §3, RFC 9701 §6). `id_token_scope_claims` is our own.
  */
 export const joseMembers = {
   jwks: z.strictObject({ keys: z.array(jwk).min(1).max(20) }).optional(),
@@ -56,6 +56,7 @@ export const joseMembers = {
   request_object_signing_alg: signedBy,
   require_signed_request_object: z.boolean().default(false),
   id_token_signed_response_alg: z.enum(signingAlgs).default('RS256'),
+  id_token_scope_claims: z.boolean().default(true),
   id_token_encrypted_response_alg: encryptedBy,
   id_token_encrypted_response_enc: encryptedWith,
   userinfo_signed_response_alg: signedWith,

@@ -1,4 +1,5 @@
 import Provider, {
+  type Account,
   type Client as EngineClient,
   errors,
   type KoaContextWithOIDC,
@@ -61,4 +62,20 @@ export function allowsOrigin(
 ): boolean {
   if (ctx.oidc.route !== 'userinfo' && client.clientAuthMethod !== 'none') return false
   return (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
+}
+
+/**
+ * The claims of an account, which the engine filters by what was granted. The ID token of a client with
+ * `id_token_scope_claims: false` has only those that were asked for one by one: those of scopes are at userinfo, where
+ * OpenID Connect Core §5.4 has them (K-22).
+ */
+export function claimsByUse(
+  { oidc }: KoaContextWithOIDC,
+  claims: { sub: string },
+): Account['claims'] {
+  return (use, _scope, asked) => {
+    if (use !== 'id_token' || oidc.client?.['id_token_scope_claims'] !== false) return claims
+    const kept = Object.entries(claims).filter(([name]) => name === 'sub' || name in asked)
+    return Object.fromEntries(kept) as { sub: string }
+  }
 }

@@ -10,7 +10,13 @@ import { createAdapter } from './adapter.ts'
 import { applyAuthorizationPolicy } from './authorization-policy.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { clientAssertionRules } from './client-assertion.ts'
-import { allowsOrigin, authenticateBySecret, requiresPkce, rotates } from './client-policy.ts'
+import {
+  allowsOrigin,
+  authenticateBySecret,
+  claimsByUse,
+  requiresPkce,
+  rotates,
+} from './client-policy.ts'
 import { loadGrant } from './consent.ts'
 import { newDeviceCode } from './device-codes.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
@@ -125,9 +131,9 @@ function configuration(parts: ProviderParts): Configuration {
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: (_ctx, { scopes }) => scopes.has('openid') && !scopes.has('offline_access'),
     renderError: pages.error,
-    async findAccount(_ctx, sub) {
+    async findAccount(ctx, sub) {
       const account = await accounts.active(tenant, sub)
-      return account && { accountId: account.id, claims: () => claimsOf(account) }
+      return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }
     },
     extraTokenClaims: (_ctx, token) => ({
       ...traceClaims(tenant, token, currentTokenRequest()?.familyId),

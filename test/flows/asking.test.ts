@@ -25,6 +25,7 @@ import {
   type Fields,
   post,
   redeem,
+  refresh,
   type StoryClient,
   signIn,
   tokensFor,
@@ -90,6 +91,22 @@ onEachStorage('what a request may ask of a person, and an API of a token', (kind
     expect(decodeJwt(id_token)).to.include({ email: alice.email, name: alice.name })
     const { id_token: bare = '' } = await tokensFor(server, web)
     expect(decodeJwt(bare)).not.to.have.any.keys('email', 'name')
+  })
+
+  it('without those of scopes for a client that wants none there, but with those asked for by name (K-22)', async () => {
+    const slim = { ...web, client_id: 'slim', id_token_scope_claims: false }
+    await server.core.clients.declare(defaultTenant, slim)
+    const scope = 'openid email profile'
+    const asked = claims({ id_token: { preferred_username: null } })
+    const first = await tokensFor(server, slim, { scope, ...asked })
+    const tokens = [first, tokensIn(await refresh(server, slim, first))]
+    for (const { id_token = '', access_token } of tokens) {
+      expect(decodeJwt(id_token)).to.include({ preferred_username: alice.email })
+      expect(decodeJwt(id_token)).to.include.all.keys('sub', 'auth_time', 'sid')
+      expect(decodeJwt(id_token)).not.to.have.any.keys('email', 'email_verified', 'name')
+      const said = (await userinfo(server, access_token)).json()
+      expect(said).to.include({ email: alice.email, name: alice.name })
+    }
   })
 
   it('claims that make no sense are refused (OpenID Connect Core §5.5)', async () => {

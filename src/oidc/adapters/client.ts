@@ -18,6 +18,7 @@ export const ownMembers = [
   'fapi',
   'require_pkce',
   'client_assertion_audience',
+  'id_token_scope_claims',
   'require_dpop_nonce',
   'backchannel_logout_uri',
   'backchannel_logout_session_required',

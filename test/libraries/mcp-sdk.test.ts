@@ -1,0 +1,158 @@
+import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js'
+import {
+  discoverAuthorizationServerMetadata,
+  UnauthorizedError,
+} from '@modelcontextprotocol/sdk/client/auth.js'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { InvalidTokenError } from '@modelcontextprotocol/sdk/server/auth/errors.js'
+import { requireBearerAuth } from '@modelcontextprotocol/sdk/server/auth/middleware/bearerAuth.js'
+import {
+  getOAuthProtectedResourceMetadataUrl,
+  mcpAuthMetadataRouter,
+} from '@modelcontextprotocol/sdk/server/auth/router.js'
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import type { OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
+import { expect } from 'chai'
+import express from 'express'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { requiredAlgs } from '../../src/signing/signing-key.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { alice, furnish } from '../support/fixtures.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { type Application, startApplication } from './application.ts'
+import { declareAsDocumented } from './guide.ts'
+
+describe('the TypeScript SDK of MCP, with a client that is registered', () => {
+  let server: TestServer
+  let application: Application
+  let api: string
+
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+    application = await startApplication()
+    api = `${application.origin}/mcp`
+    await declareAsDocumented(server, 'MCP', { 'https://api.example.com/mcp': api })
+    await startApi(application.app)
+  })
+  afterEach(backToPresent)
+  after(async () => {
+    application?.stop()
+    await server?.stop()
+  })
+
+  /** An MCP server with one tool, which verifies access tokens offline. */
+  async function startApi(app: express.Express): Promise<void> {
+    const { issuer } = server
+    type Claims = { client_id: string; scope: string }
+    const keys = createRemoteJWKSet(new URL(`${issuer}/jwks`))
+    const about = { issuer, audience: api, typ: 'at+jwt', algorithms: ['ES256'] }
+    async function verifyAccessToken(token: string) {
+      const { payload } = await jwtVerify<Claims>(token, keys, about).catch(() => {
+        throw new InvalidTokenError('not a token of this API')
+      })
+      return {
+        token,
+        clientId: payload.client_id,
+        scopes: payload.scope.split(' '),
+        expiresAt: Number(payload.exp),
+        resource: new URL(api),
+      }
+    }
+    const oauthMetadata = await discoverAuthorizationServerMetadata(issuer)
+    if (!oauthMetadata) throw new Error('no metadata')
+    const resourceServerUrl = new URL(api)
+    app.use(mcpAuthMetadataRouter({ oauthMetadata, resourceServerUrl }))
+    const guard = requireBearerAuth({
+      verifier: { verifyAccessToken },
+      expectedResource: resourceServerUrl,
+      resourceMetadataUrl: getOAuthProtectedResourceMetadataUrl(resourceServerUrl),
+    })
+    app.post('/mcp', guard, express.json(), async (request, response) => {
+      const mcp = new McpServer({ name: 'tools', version: '1.0.0' })
+      mcp.registerTool('scopes', { description: 'What I may do' }, ({ authInfo }) => ({
+        content: [{ type: 'text', text: authInfo?.scopes.join(' ') ?? '' }],
+      }))
+      const transport = new StreamableHTTPServerTransport()
+      await mcp.connect(transport)
+      await transport.handleRequest(request, response, request.body)
+    })
+    app.all('/mcp', (_request, response) => void response.status(405).end())
+  }
+
+  /** What an MCP client keeps, and where it would have sent its person. */
+  function createProvider() {
+    const { issuer } = server
+    const kept: { tokens?: OAuthTokens; verifier?: string; asked: URL[] } = { asked: [] }
+    const redirectUrl = 'http://127.0.0.1:61234/callback'
+    const provider: OAuthClientProvider = {
+      redirectUrl,
+      clientMetadata: { client_name: 'MCP client', redirect_uris: [redirectUrl] },
+      clientInformation: () => ({ client_id: 'mcp-client', issuer }),
+      tokens: () => kept.tokens,
+      saveTokens: (tokens) => void (kept.tokens = tokens),
+      invalidateCredentials: () => void delete kept.tokens,
+      redirectToAuthorization: (url) => void kept.asked.push(url),
+      saveCodeVerifier: (verifier) => void (kept.verifier = verifier),
+      codeVerifier: () => kept.verifier ?? '',
+    }
+    return { kept, provider }
+  }
+
+  const refusalOf = (attempt: Promise<unknown>) =>
+    attempt.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+
+  it('finds the metadata of an issuer with a path (P-066)', async () => {
+    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await server.core.signing.ensure('acme', requiredAlgs)
+    const issuer = `${server.issuer}/t/acme`
+    const found = await discoverAuthorizationServerMetadata(issuer)
+    expect(found).to.include({ issuer, token_endpoint: `${issuer}/token` })
+  })
+
+  it('401, metadata of resource and server, PKCE, resource, call, silent refresh, without a scope (K-01, K-45)', async () => {
+    const { kept, provider } = createProvider()
+    const connect = async () => {
+      const transport = new StreamableHTTPClientTransport(new URL(api), { authProvider: provider })
+      const client = new Client({ name: 'test', version: '1.0.0' })
+      const fault = await refusalOf(client.connect(transport))
+      return { client, transport, fault }
+    }
+    const first = await connect()
+    expect(first.fault).to.be.instanceOf(UnauthorizedError)
+    const [request] = kept.asked
+    if (!request) throw new Error('nobody was asked')
+    const parameters = Object.fromEntries(request.searchParams)
+    expect(parameters).to.include({ resource: api, code_challenge_method: 'S256' })
+    expect(parameters).not.to.have.property('scope')
+
+    const credentials = { username: alice.email, password: alice.password }
+    const returned = await createUserAgent().walk(request, credentials)
+    await first.transport.finishAuth(returned.searchParams.get('code') ?? '')
+    const { client, fault } = await connect()
+    expect(fault).to.equal(undefined)
+    const call = async () => (await client.callTool({ name: 'scopes' })).content
+    expect(await call()).to.deep.equal([{ type: 'text', text: 'tools:use' }])
+
+    const before = kept.tokens
+    travel(3600)
+    expect(await call()).to.deep.equal([{ type: 'text', text: 'tools:use' }])
+    expect(kept.asked).to.have.length(1)
+    expect(kept.tokens?.access_token).not.to.equal(before?.access_token)
+    expect(kept.tokens?.refresh_token).to.be.a('string').and.not.equal(before?.refresh_token)
+
+    const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
+    await server.core.revocations.revokeGrant(defaultTenant, account?.id ?? '', 'mcp-client')
+    travel(3600)
+    expect(await refusalOf(call())).to.be.instanceOf(UnauthorizedError)
+    expect(kept.asked, 'the person is asked again').to.have.length(2)
+    await client.close()
+  })
+})

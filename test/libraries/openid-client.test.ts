@@ -1,0 +1,181 @@
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import express from 'express'
+import session from 'express-session'
+import {
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  ClientSecretPost,
+  type Configuration,
+  calculatePKCECodeChallenge,
+  discovery,
+  getDPoPHandle,
+  randomDPoPKeyPair,
+  randomPKCECodeVerifier,
+} from 'openid-client'
+import { Strategy, type VerifyFunction } from 'openid-client/passport'
+import { Passport } from 'passport'
+import type { Browser } from 'playwright-core'
+import { complaintsOf } from '../people/site.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { launchBrowser } from '../support/browser.ts'
+import { alice, furnish } from '../support/fixtures.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { type Application, answerWithErrors, signInFrom, startApplication } from './application.ts'
+import { declareAsDocumented } from './guide.ts'
+
+/** The folder of a package's entry, as browsers load it. */
+const folderOf = (library: string) => fileURLToPath(new URL('.', import.meta.resolve(library)))
+
+/** The script of a page that pushes its request, with a key of its own; a test does the rest with it. */
+const script = (issuer: string) => `
+import * as client from 'openid-client'
+const options = { execute: [client.allowInsecureRequests] }
+const config = await client.discovery(new URL('${issuer}'), 'openid-browser', undefined, client.None(), options)
+const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair())
+const pkceCodeVerifier = client.randomPKCECodeVerifier()
+const expectedState = client.randomState()
+Object.assign(window, {
+  push: async () => (await client.buildAuthorizationUrlWithPAR(config, {
+    redirect_uri: location.origin + '/callback',
+    scope: 'openid email',
+    state: expectedState,
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+  }, { DPoP })).href,
+  finish: async (callback) => {
+    const checks = { pkceCodeVerifier, expectedState }
+    const first = await client.authorizationCodeGrant(config, new URL(callback), checks, undefined, { DPoP })
+    const next = await client.refreshTokenGrant(config, first.refresh_token, undefined, { DPoP })
+    const { sub } = first.claims()
+    const { email } = await client.fetchUserInfo(config, next.access_token, sub, { DPoP })
+    await client.tokenRevocation(config, next.refresh_token)
+    return { type: next.token_type, email }
+  },
+})
+document.title = 'ready'
+`
+
+describe('openid-client, as documented, with passport, and in Chromium', function () {
+  this.timeout(60_000)
+  let server: TestServer
+  const applications: Application[] = []
+  let application: Application
+  let config: Configuration
+  let secret: string
+  let browser: Browser | undefined
+
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+    application = await start()
+    const { issuer } = server
+    secret = await declareAsDocumented(server, 'openid-client', {
+      'https://app.example.com': application.origin,
+    })
+    config = await discovery(new URL(issuer), 'openid-app', secret, ClientSecretPost(secret), {
+      execute: [allowInsecureRequests], // for http on loopback alone
+    })
+  })
+  after(async () => {
+    await browser?.close()
+    for (const each of applications) each.stop()
+    await server?.stop()
+  })
+
+  async function start(): Promise<Application> {
+    const started = await startApplication()
+    applications.push(started)
+    return started
+  }
+
+  it('takes the answer as a form, and authenticates in the body (K-40)', async () => {
+    const { origin: app } = application
+    const pkceCodeVerifier = randomPKCECodeVerifier()
+    const checks = { pkceCodeVerifier, expectedState: 'the-state' }
+    application.app.post('/form', express.text({ type: '*/*' }), async (request, response) => {
+      const body = request.body as string
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+      const posted = new Request(`${app}/form`, { method: 'POST', body, headers })
+      const tokens = await authorizationCodeGrant(config, posted, checks)
+      const email = tokens.claims()?.['email'] as string
+      response.redirect(303, `http://localhost:9/?email=${email}`)
+    })
+    const request = buildAuthorizationUrl(config, {
+      redirect_uri: `${app}/form`,
+      response_mode: 'form_post',
+      scope: 'openid email',
+      state: 'the-state',
+      code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: 'S256',
+    })
+    const { email: username, password } = alice
+    const back = await createUserAgent().walk(request, { username, password })
+    expect(back.searchParams.get('email')).to.equal(alice.email)
+  })
+
+  it('with passport pushes its request, proves its key with nonces, and names a resource (P-028, P-054, K-40)', async () => {
+    const { origin: app, app: site } = application
+    const DPoP = getDPoPHandle(config, await randomDPoPKeyPair())
+    const settings = {
+      config,
+      scope: 'openid orders:read',
+      resource: 'https://orders.example.com',
+      callbackURL: `${app}/callback`,
+      usePAR: true,
+      DPoP: () => DPoP,
+    }
+    const verify: VerifyFunction = (tokens, done) =>
+      done(null, { type: tokens.token_type, scope: tokens.scope, sub: tokens.claims()?.sub })
+    const passport = new Passport()
+    passport.use('openid-client', new Strategy(settings, verify))
+    passport.serializeUser((user, done) => done(null, user))
+    passport.deserializeUser((user: object, done) => done(null, user))
+    site.use(session({ secret: 'of cookies', resave: false, saveUninitialized: false }))
+    site.use(passport.session())
+    site.get('/login', passport.authenticate('openid-client'))
+    site.get('/callback', passport.authenticate('openid-client', { successRedirect: '/me' }))
+    site.get('/me', (request, response) => void response.json(request.user ?? null))
+    answerWithErrors(application)
+
+    const agent = createUserAgent({ origin: app })
+    const login = await agent.get('/login')
+    expect(login.location?.searchParams.has('request_uri'), login.body).to.equal(true)
+    const me = await signInFrom(login, agent, server)
+    expect(me.status, me.body).to.equal(200)
+    expect(me.json()).to.include({ type: 'dpop', scope: 'orders:read' })
+  })
+
+  it('in a page of another site pushes, redeems, refreshes, asks userinfo and revokes (P-054, K-23, K-40)', async function () {
+    browser = await launchBrowser()
+    if (!browser) this.skip()
+    const { app, origin } = await start()
+    await declareAsDocumented(server, 'openid-client', { 'https://app.example.com': origin })
+    const imports = {
+      'openid-client': '/openid-client/index.js',
+      oauth4webapi: '/oauth4webapi/index.js',
+      'jose/jwe/compact/decrypt': '/jose/jwe/compact/decrypt.js',
+      'jose/errors': '/jose/util/errors.js',
+    }
+    app.use('/openid-client', express.static(folderOf('openid-client')))
+    app.use('/oauth4webapi', express.static(folderOf('oauth4webapi')))
+    app.use('/jose', express.static(folderOf('jose')))
+    app.use((_request, response) => {
+      response.send(
+        `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${script(server.issuer)}</script>`,
+      )
+    })
+    const tab = await browser.newPage()
+    const complaints = complaintsOf(tab)
+    await tab.goto(origin)
+    await tab.waitForFunction('document.title === "ready"')
+    const { email: username, password } = alice
+    const request = await tab.evaluate<string>('push()')
+    const back = await createUserAgent().walk(request, { username, password })
+    const got = await tab.evaluate(`finish(${JSON.stringify(back.href)})`)
+    expect(got).to.deep.equal({ type: 'dpop', email: alice.email })
+    // The browser says it itself when a nonce is asked for (400) and the library asks again.
+    expect(complaints.filter((text) => !/status of 40[01]/.test(text))).to.deep.equal([])
+  })
+})

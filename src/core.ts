@@ -191,6 +191,7 @@ async function compose(
   })
   const clients = createClients({
     ...base,
+    fetch,
     check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
   })
   const grants = createGrants(base)

@@ -81,6 +81,8 @@ export function clientRules(
     clientAuthMethods: usableAuthMethods(config),
     enabledJWA: enabledAlgorithms,
     subjectTypes: ['public', 'pairwise'],
+    // Checked by us, when the client is declared (clients/sector-documents.ts).
+    sectorIdentifierUriValidate: () => false,
     scopes: ['openid', 'offline_access'],
     extraClientMetadata: { properties: [...ownMembers] },
     features: {

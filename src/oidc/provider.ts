@@ -95,8 +95,6 @@ function configuration(parts: ProviderParts): Configuration {
     pkce: { required: requiresPkce },
     pairwiseIdentifier: (_ctx, accountId, client) =>
       subjects.of(tenant, client.metadata() as ClientMetadata, accountId),
-    // Checked when the client is declared.
-    sectorIdentifierUriValidate: () => false,
     assertJwtClientAuthClaimsAndHeader: clientAssertionRules(context.clock),
     clientBasedCORS: allowsOrigin,
     cookies: {

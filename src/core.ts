@@ -218,6 +218,7 @@ async function compose(
     denials,
     revocations: createRevocations({
       database,
+      clock,
       accounts,
       clients,
       tenants,

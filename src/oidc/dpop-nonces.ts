@@ -1,5 +1,5 @@
 import { decodeJwt, type JWTPayload } from 'jose'
-import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import type { Clock } from '../clock.ts'
 
@@ -16,7 +16,7 @@ export const mostAhead = 60
  */
 export function needsNonce(clock: Clock) {
   return (ctx: KoaContextWithOIDC): boolean => {
-    if ((ctx.oidc.client as EngineClient | undefined)?.['require_dpop_nonce'] === true) return true
+    if (ctx.oidc.client?.['require_dpop_nonce'] === true) return true
     const { iat } = proofOf(ctx)
     return typeof iat === 'number' && iat > clock.seconds() + mostAhead
   }

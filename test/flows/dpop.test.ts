@@ -154,7 +154,7 @@ onEachStorage('DPoP', (kind) => {
     )
     const url = new URL(`${server.issuer}/userinfo`)
     const ath = createHash('sha256').update(token).digest('base64url')
-    const ask = async (claims: Record<string, unknown>) =>
+    const get = async (claims: Record<string, unknown>) =>
       exchange({
         method: 'GET',
         url,
@@ -164,13 +164,13 @@ onEachStorage('DPoP', (kind) => {
         },
       })
     for (const wrong of [{}, { nonce: 'x'.repeat(43) }, { nonce: '' }]) {
-      const refused = await ask(wrong)
+      const refused = await get(wrong)
       expectRefusal(refused, 401, 'use_dpop_nonce')
       expect(refused.headers.get('www-authenticate')).to.match(/^DPoP .*error="use_dpop_nonce"/)
       nonce = refused.headers.get('dpop-nonce') ?? ''
       expect(nonce).to.match(/^[\w-]{43}$/)
     }
-    expect((await ask({ nonce })).status).to.equal(200)
+    expect((await get({ nonce })).status).to.equal(200)
   })
 
   it('a proof from a clock that is far ahead needs a nonce, so that none can be kept for later (P-053)', async () => {

@@ -197,6 +197,7 @@ async function compose(
   })
   const clients = createClients({
     ...base,
+    fetch,
     check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
   })
   const grants = createGrants(base)
@@ -223,6 +224,7 @@ async function compose(
     denials,
     revocations: createRevocations({
       database,
+      clock,
       accounts,
       clients,
       tenants,

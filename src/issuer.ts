@@ -16,6 +16,7 @@ import { serveAssets } from './http/static.ts'
 import { createClientLogos } from './interaction/client-logos.ts'
 import { deviceMethods, deviceRoutes, showOutcome } from './interaction/device.routes.ts'
 import { dressHandover } from './interaction/handover.ts'
+import { showHeldErrors } from './interaction/held-errors.ts'
 import { carryLanguage } from './interaction/logout-language.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
@@ -29,6 +30,7 @@ import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
 import type { FeaturePages } from './oidc/features.ts'
+import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
@@ -140,6 +142,7 @@ export function createIssuer(
   })
   logRefusals(provider, log, requestIdOf, reportFault)
   correctErrorCodes(provider)
+  const heldErrors = noteHeldErrors(provider)
 
   const csrf = createCsrf({ secret: secrets.csrf, issuer })
   const interactions = createInteractions(provider, context)
@@ -196,6 +199,9 @@ export function createIssuer(
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes(parts),
     dressHandover(pageContext),
+    showHeldErrors(heldErrors, (ctx, refusal, wayBack) =>
+      errorPage(pageContext(ctx), { ...refusal, wayBack, time: context.clock.now() }),
+    ),
     carryLanguage(issuer, pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     settleDecisions(context, pages),

@@ -30,7 +30,13 @@ export const apply: Command<Input, ApplyResult> = {
   },
   async execute(core, { tenant, document, plan }) {
     await assertTenant(core, tenant)
-    const work: Work = { core, changes: [], secrets: [], faults: [] }
+    const scopes = [{ id: tenant, ...document }, ...document.tenants]
+    const documents = await core.clients.prepare(
+      scopes.flatMap(({ id, clients }) =>
+        clients.map((declaration) => ({ tenant: id, declaration })),
+      ),
+    )
+    const work: Work = { core, documents, changes: [], secrets: [], faults: [] }
     await core.database.unit(async (unit) => {
       await unit.open()
       // Two files at once would wait for each other's rows in another order.
@@ -38,7 +44,6 @@ export const apply: Command<Input, ApplyResult> = {
         `select pg_advisory_xact_lock(hashtextextended('keyturn apply', 0))`,
       )
       await declareTenants(work, document.tenants)
-      const scopes = [{ id: tenant, ...document }, ...document.tenants]
       for (const scope of scopes) await declareSections(work, scope)
       for (const scope of scopes) await checkReferences(work, scope)
       if (work.faults.length > 0) throw refused(work)
@@ -51,6 +56,7 @@ export const apply: Command<Input, ApplyResult> = {
 
 interface Work {
   core: Capabilities
+  documents: Awaited<ReturnType<Capabilities['clients']['prepare']>>
   changes: Change[]
   secrets: ApplyResult['client_secrets']
   faults: string[]
@@ -70,7 +76,7 @@ async function declareTenants(work: Work, tenants: Input['document']['tenants'])
 }
 
 async function declareSections(work: Work, scope: Scope): Promise<void> {
-  const { core, changes, secrets } = work
+  const { core, documents, changes, secrets } = work
   const { id: tenant } = scope
   for (const server of scope.resource_servers) {
     const { identifier: id } = server
@@ -81,7 +87,7 @@ async function declareSections(work: Work, scope: Scope): Promise<void> {
   }
   for (const client of scope.clients) {
     await collect(work, `client ${client.client_id}`, async () => {
-      const declared: DeclaredClient = await core.clients.declare(tenant, client)
+      const declared: DeclaredClient = await core.clients.declare(tenant, client, documents)
       const { outcome, clientId: id, clientSecret } = declared
       changes.push({ tenant, kind: 'client', id, outcome })
       if (clientSecret !== undefined) {

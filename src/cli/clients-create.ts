@@ -31,6 +31,7 @@ export const clientsCreate: Command<z.infer<typeof input>, Output> = {
   },
   async execute(core, { tenant, client }) {
     await assertTenant(core, tenant)
+    const documents = await core.clients.prepare([{ tenant, declaration: client }])
     return core.database.transaction(async () => {
       const known = await core.clients.list(tenant)
       if (known.some(({ clientId }) => clientId === client.client_id)) {
@@ -38,7 +39,7 @@ export const clientsCreate: Command<z.infer<typeof input>, Output> = {
           detail: `There is a client ${client.client_id} already; "apply" changes it.`,
         })
       }
-      const { clientSecret } = await core.clients.declare(tenant, client)
+      const { clientSecret } = await core.clients.declare(tenant, client, documents)
       const { client_secret: _given, ...metadata } = client
       return { ...metadata, ...(clientSecret === undefined ? {} : { client_secret: clientSecret }) }
     })

@@ -114,6 +114,15 @@ export function createClientStore({ database, clock }: { database: Database; clo
       ])
     },
 
+    /** As stored, of a disabled one, too; undefined when there is none. */
+    async metadata(tenant: string, clientId: string): Promise<unknown> {
+      const [row] = await database.query<{ metadata: unknown }>(
+        `select metadata from clients where tenant_id = $1 and client_id = $2`,
+        [tenant, clientId],
+      )
+      return row?.metadata
+    },
+
     async exists(tenant: string, clientId: string): Promise<boolean> {
       const rows = await database.query(
         `select 1 from clients where tenant_id = $1 and client_id = $2`,

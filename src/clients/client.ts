@@ -88,6 +88,7 @@ export const clientMetadata = z
     backchannel_logout_uri: z.string().optional(),
     backchannel_logout_session_required: z.boolean().optional(),
     fapi: z.literal('2.0').optional(),
+    errors_need_sign_in: z.boolean().optional(),
     require_pkce: z.boolean().default(true),
     require_pushed_authorization_requests: z.boolean().default(false),
     dpop_bound_access_tokens: z.boolean().default(false),

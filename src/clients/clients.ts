@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
@@ -16,6 +17,11 @@ import {
   secretFault,
   secretsOf,
 } from './client.ts'
+import {
+  createSectorDocuments,
+  needsSectorDocument,
+  type SectorDocuments,
+} from './sector-documents.ts'
 
 export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
@@ -28,9 +34,19 @@ export interface Clients {
   /**
    * Makes a client be as declared. A confidential client without a given secret gets one when it has none, which is
    * returned and cannot be read again.
+   * @param documents from `prepare`; without them they are got on the way
    * @throws DomainError `client_invalid` naming the member, what was expected and what came
    */
-  declare(tenant: string, declaration: unknown): Promise<DeclaredClient>
+  declare(
+    tenant: string,
+    declaration: unknown,
+    documents?: SectorDocuments,
+  ): Promise<DeclaredClient>
+  /**
+   * Gets from others what declaring clients needs of them, for who declares them in a transaction: that would hold a
+   * connection meanwhile.
+   */
+  prepare(declarations: Array<{ tenant: string; declaration: unknown }>): Promise<SectorDocuments>
   /**
    * A new secret; the old ones stay valid for `overlap` seconds.
    * @throws DomainError `client_not_found`, `client_invalid` for a public client
@@ -55,6 +71,7 @@ interface Dependencies {
   database: Database
   clock: Clock
   sealer: Sealer
+  fetch: OutgoingFetch
   /** The engine's own judgement of metadata; throws what it dislikes. */
   check(tenant: string, metadata: ClientMetadata): Promise<void>
 }
@@ -156,10 +173,27 @@ export function createClients(deps: Dependencies): Clients {
           sealed === undefined ? [] : [sealer.open(purpose(tenant, clientId), sealed)],
         ),
 
-    async declare(tenant, declaration) {
+    async prepare(declarations) {
+      const documents = createSectorDocuments(deps.fetch)
+      await Promise.all(
+        declarations.map(async ({ tenant, declaration }) => {
+          const { success, data } = clientMetadata.safeParse(withoutSecret(declaration).members)
+          if (!success) return
+          const before = await store.metadata(tenant, data.client_id)
+          if (needsSectorDocument(data, before)) await documents.faultOf(data)
+        }),
+      )
+      return documents
+    },
+
+    async declare(tenant, declaration, documents = createSectorDocuments(deps.fetch)) {
       const { metadata, secret } = parse(declaration)
       await deps.check(tenant, metadata)
       const { client_id: clientId } = metadata
+      if (needsSectorDocument(metadata, await store.metadata(tenant, clientId))) {
+        const fault = await documents.faultOf(metadata)
+        if (fault !== undefined) throw invalid(clientId, [`sector_identifier_uri: ${fault}`])
+      }
 
       const declared = await database.transaction(async (): Promise<DeclaredClient> => {
         const known = await store.exists(tenant, clientId)
@@ -198,7 +232,7 @@ export function createClients(deps: Dependencies): Clients {
 }
 
 function parse(declaration: unknown): { metadata: ClientMetadata; secret?: string } {
-  const { client_secret: secret, ...members } = (declaration ?? {}) as Record<string, unknown>
+  const { secret, members } = withoutSecret(declaration)
   const parsed = clientMetadata.safeParse({ client_id: randomUUID(), ...members })
   const faults = parsed.success
     ? []
@@ -211,9 +245,16 @@ function parse(declaration: unknown): { metadata: ClientMetadata; secret?: strin
     if (fault) faults.push(`client_secret: ${fault}`)
   }
   if (!parsed.success || faults.length > 0) {
-    throw new DomainError('client_invalid', {
-      detail: { client_id: members['client_id'] ?? '(none given)', faults },
-    })
+    throw invalid(members['client_id'] ?? '(none given)', faults)
   }
   return { metadata: parsed.data, ...(typeof secret === 'string' ? { secret } : {}) }
+}
+
+function withoutSecret(declaration: unknown) {
+  const { client_secret: secret, ...members } = (declaration ?? {}) as Record<string, unknown>
+  return { secret, members }
+}
+
+function invalid(clientId: unknown, faults: string[]): DomainError {
+  return new DomainError('client_invalid', { detail: { client_id: clientId, faults } })
 }

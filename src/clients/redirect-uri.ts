@@ -73,6 +73,12 @@ function withoutLoopbackPort(uri: string): string | undefined {
   return host !== undefined && isPort ? host + path : undefined
 }
 
+/** Who gets what goes to an address: its host; of a private-use scheme, which has none, the scheme (RFC 8252 §7.1). */
+export function receiverOf(uri: string): string {
+  const parsed = URL.parse(uri)
+  return parsed?.host || parsed?.protocol.slice(0, -1) || uri
+}
+
 /** What is wrong with a link that people will be shown, or undefined. */
 export function webUriFault(uri: string): string | undefined {
   const parsed = URL.parse(uri)

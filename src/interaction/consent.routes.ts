@@ -6,7 +6,7 @@ import { claimsByScope } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { clientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
-import { isLoopbackHost } from '../clients/redirect-uri.ts'
+import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
@@ -122,7 +122,7 @@ async function describe(
       ...(metadata.policy_uri === undefined ? {} : { policyUri: metadata.policy_uri }),
       ...(metadata.tos_uri === undefined ? {} : { tosUri: metadata.tos_uri }),
     },
-    ...(redirectUri === undefined ? {} : { redirectHost: hostOf(redirectUri) }),
+    ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
     ...(userCode === undefined ? {} : { userCode }),
     localhostOnly:
       redirectUri !== undefined &&
@@ -151,10 +151,4 @@ function scopesOf(claims: string[]): string[] {
   return Object.entries(claimsByScope)
     .filter(([, names]) => names.some((name) => claims.includes(name)))
     .map(([scope]) => scope)
-}
-
-/** The host a code goes to; for a private-use scheme, which has none, the scheme (RFC 8252 §7.1). */
-function hostOf(redirectUri: string): string {
-  const parsed = URL.parse(redirectUri)
-  return parsed?.host || parsed?.protocol.slice(0, -1) || redirectUri
 }

@@ -1,6 +1,7 @@
 import type { Context, Middleware } from 'koa'
 import { html } from '../http/html.ts'
 import { type PageContext, page } from './pages/layout.ts'
+import { hiddenFields } from './pages/parts.ts'
 
 /** The marks of the engine's own page that hands a form over by an inline script. */
 const marks = {
@@ -24,6 +25,28 @@ function unescape(text: string): string {
   return text.replace(/&(?:lt|gt|quot|#39|amp);/g, (entity) => entities[entity] ?? entity)
 }
 
+/** What a form of the engine's hands over, and to whom. */
+export interface Handover {
+  action: string
+  fields: Array<[name: string, value: string]>
+}
+
+/** Takes an answer of the engine apart if it is its form_post page, and takes back the leave for its script. */
+export function takeHandover(ctx: Context): Handover | undefined {
+  const { body } = ctx
+  if (typeof body !== 'string' || !body.includes(marks.title)) return undefined
+  const policy = ctx.response.get('Content-Security-Policy')
+  ctx.set('Content-Security-Policy', policy.replace(scriptHash, ''))
+  const [, action = ''] = marks.action.exec(body) ?? []
+  return {
+    action: unescape(action),
+    fields: [...body.matchAll(marks.field)].map(([, name = '', value = '']) => [
+      unescape(name),
+      unescape(value),
+    ]),
+  }
+}
+
 /**
  * Puts a page of ours in place of the engine's form_post page (OAuth 2.0 Form Post Response Mode): its script is a file,
  * so that no inline script is ever allowed, and its button is there for whoever has scripts switched off (K-09).
@@ -31,25 +54,18 @@ function unescape(text: string): string {
 export function dressHandover(pageContext: (ctx: Context) => PageContext): Middleware {
   return async (ctx, next) => {
     await next()
-    const { body } = ctx
-    if (typeof body !== 'string' || !body.includes(marks.title)) return
+    const handover = takeHandover(ctx)
+    if (!handover) return
     const context = pageContext(ctx)
     const { title, text, submit } = context.messages.handover
-    const [, action = ''] = marks.action.exec(body) ?? []
-    const fields = [...body.matchAll(marks.field)].map(
-      ([, name = '', value = '']) =>
-        html`<input type="hidden" name="${unescape(name)}" value="${unescape(value)}">\n`,
-    )
     ctx.body = page(context, {
       title,
       script: 'submit.js',
       body: html`<h1>${title}</h1>
 <p>${text}</p>
-<form method="post" action="${unescape(action)}">
-${fields}<button class="kt-button" type="submit">${submit}</button>
+<form method="post" action="${handover.action}">
+${hiddenFields(handover.fields)}<button class="kt-button" type="submit">${submit}</button>
 </form>`,
     })
-    const policy = ctx.response.get('Content-Security-Policy')
-    ctx.set('Content-Security-Policy', policy.replace(scriptHash, ''))
   }
 }

@@ -5,6 +5,7 @@ import { enabledAlgorithms } from './algorithms.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
 import { type DevicePages, deviceFlow } from './device-decision.ts'
+import { needsNonce } from './dpop-nonces.ts'
 import { encryptionKey } from './encryption-key.ts'
 import { engineKeys, externalSigning } from './engine-keys.ts'
 import { noEssentialAcr } from './interaction-policy.ts'
@@ -81,6 +82,8 @@ export function clientRules(
     clientAuthMethods: usableAuthMethods(config),
     enabledJWA: enabledAlgorithms,
     subjectTypes: ['public', 'pairwise'],
+    // Checked by us, when the client is declared (clients/sector-documents.ts).
+    sectorIdentifierUriValidate: () => false,
     scopes: ['openid', 'offline_access'],
     extraClientMetadata: { properties: [...ownMembers] },
     features: {
@@ -97,7 +100,7 @@ export function clientRules(
       dPoP: {
         enabled: true,
         ...(secrets.dpop ? { nonceSecret: secrets.dpop } : {}),
-        requireNonce: ({ oidc }) => oidc.client?.['require_dpop_nonce'] === true,
+        requireNonce: needsNonce(clock),
       },
       externalSigningSupport: externalSigning,
       clientCredentials: { enabled: true },

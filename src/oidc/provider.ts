@@ -20,6 +20,7 @@ import {
 import { loadGrant } from './consent.ts'
 import { newDeviceCode } from './device-codes.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
+import { mostAhead } from './dpop-nonces.ts'
 import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
 import { askingPolicy } from './interaction-policy.ts'
@@ -67,9 +68,11 @@ export function createProvider(parts: ProviderParts): Provider {
   })
   Object.assign(provider.DeviceCode.prototype, { generateTokenId: () => newDeviceCode(sealer) })
   completeDeviceAnswers(provider)
-  // Hashed, as it is a stranger's text of any length.
-  provider.ReplayDetection.unique = (iss, jti, exp) =>
-    singleUse.spend({ tenant, kind: 'jti', key: derivedId(iss, jti) }, exp * 1000, true)
+  // Hashed, as it is a stranger's text of any length; kept for as long as a clock that is ahead lets it be presented.
+  provider.ReplayDetection.unique = (iss, jti, exp) => {
+    const key = { tenant, kind: 'jti', key: derivedId(iss, jti) }
+    return singleUse.spend(key, (exp + mostAhead) * 1000, true)
+  }
 
   return provider
 }
@@ -101,8 +104,6 @@ function configuration(parts: ProviderParts): Configuration {
     pkce: { required: requiresPkce },
     pairwiseIdentifier: (_ctx, accountId, client) =>
       subjects.of(tenant, client.metadata() as ClientMetadata, accountId),
-    // Checked when the client is declared.
-    sectorIdentifierUriValidate: () => false,
     assertJwtClientAuthClaimsAndHeader: clientAssertionRules(context.clock),
     clientBasedCORS: allowsOrigin,
     cookies: {

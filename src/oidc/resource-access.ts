@@ -60,6 +60,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       const server = await find(identifier)
       if (!server) throw new errors.InvalidTarget()
       const reachable = reachableScopes(ctx, server, client)
+      assertSomethingKnown(ctx, server)
       completeScope(ctx, reachable, client)
       return {
         scope: [...reachable].join(' '),
@@ -121,6 +122,29 @@ function reachableScopes(
   }
   return reachable
 }
+
+/**
+ * A request none of whose scopes exists is refused before anybody signs in for it; beside one that exists, unknown ones
+ * are left out (RFC 6749 §3.3, §4.1.2.1). Which of several resources a scope is of is not looked into.
+ * @throws errors.InvalidScope
+ */
+function assertSomethingKnown(
+  { oidc: { params, route } }: KoaContextWithOIDC,
+  server: ResourceServer,
+) {
+  if (!startsAuthorization.has(route) || Array.isArray(params?.['resource'])) return
+  const asked = [...scopeSet(params?.['scope'])]
+  const known = new Set<string>([...openidScopes, ...server.scopes])
+  if (asked.length > 0 && !asked.some((name) => known.has(name))) {
+    throw new errors.InvalidScope('none of the requested scopes exists', asked.join(' '))
+  }
+}
+
+const startsAuthorization: ReadonlySet<string> = new Set([
+  'authorization',
+  'pushed_authorization_request',
+  'device_authorization',
+])
 
 /**
  * Completes the scope of a request where the engine would leave it empty or drop a part of it.

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
+import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
@@ -54,7 +56,11 @@ export interface Revocations {
     disabled: boolean,
     actor?: Actor,
   ): Promise<boolean>
-  /** @throws DomainError `client_not_found` */
+  /**
+   * Takes up to two seconds: until no node takes the client for an enabled one, and until the next second, as tokens are
+   * dated in seconds. Whoever declares it again under its name gets tokens that are not denied with those before.
+   * @throws DomainError `client_not_found`
+   */
   deleteClient(tenant: string, clientId: string, actor?: Actor): Promise<void>
   /** Withdraws what an account allowed a client; whether there was anything. */
   revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
@@ -78,6 +84,7 @@ const unheardFor = 1000
 
 export function createRevocations(deps: {
   database: Database
+  clock: Clock
   accounts: Accounts
   clients: Clients
   tenants: Tenants
@@ -87,7 +94,18 @@ export function createRevocations(deps: {
   denials: Denials
   audit: Audit
 }): Revocations {
-  const { database, accounts, clients, tenants, sessions, families, grants, denials, audit } = deps
+  const {
+    database,
+    clock,
+    accounts,
+    clients,
+    tenants,
+    sessions,
+    families,
+    grants,
+    denials,
+    audit,
+  } = deps
 
   function record(
     tenant: string,
@@ -95,6 +113,12 @@ export function createRevocations(deps: {
     { by, ip, userAgent }: Actor,
   ): Promise<void> {
     return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
+  }
+
+  /** Waits for the second after a time, in milliseconds. */
+  async function untilAfter(time: number): Promise<void> {
+    const next = (Math.floor(time / 1000) + 1) * 1000
+    await sleep(Math.min(Math.max(next - clock.now(), 0), 2000))
   }
 
   /**
@@ -166,12 +190,14 @@ export function createRevocations(deps: {
     async deleteClient(tenant, clientId, actor = operator) {
       await database.transaction(async () => {
         await clients.setDisabled(tenant, clientId, true)
-        await denials.add(tenant, [{ kind: 'client', subject: clientId, forGood: true }])
+        await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
       })
+      const disabledAt = clock.now()
       await families.endAll(tenant, { clientId }, 'client_deleted')
       await families.forget(tenant, clientId)
       await sessions.forget(tenant, clientId)
       await grants.forget(tenant, clientId)
+      await untilAfter(disabledAt + unheardFor)
       await database.transaction(async () => {
         await clients.delete(tenant, clientId)
         await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)

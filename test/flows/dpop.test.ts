@@ -7,6 +7,7 @@ import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { alice, api, callback, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
+  authorizeUrl,
   codeFor,
   expectRefusal,
   type Fields,
@@ -128,6 +129,57 @@ onEachStorage('DPoP', (kind) => {
     expect(late.headers.get('dpop-nonce'))
       .to.match(/^[\w-]{20,}$/)
       .and.not.equal(nonce)
+  })
+
+  it('a nonce is asked for at PAR and at userinfo, too (P-054, RFC 9449 §9)', async () => {
+    const app = { ...web, client_id: 'app' }
+    const request = Object.fromEntries(authorizeUrl(server, app).searchParams)
+    const dpop = await proof({ htu: `${server.issuer}/par` })
+    const pushed = await post(server, '/par', app, request, { dpop })
+    expectRefusal(pushed, 400, 'use_dpop_nonce')
+    let nonce = pushed.headers.get('dpop-nonce') ?? ''
+    const { access_token: token } = tokensIn(
+      await post(
+        server,
+        '/token',
+        app,
+        {
+          grant_type: 'authorization_code',
+          code: await codeFor(server, app),
+          redirect_uri: callback,
+          code_verifier: verifier,
+        },
+        { dpop: await proof({ nonce }) },
+      ),
+    )
+    const url = new URL(`${server.issuer}/userinfo`)
+    const ath = createHash('sha256').update(token).digest('base64url')
+    const get = async (claims: Record<string, unknown>) =>
+      exchange({
+        method: 'GET',
+        url,
+        headers: {
+          authorization: `DPoP ${token}`,
+          dpop: await proof({ htm: 'GET', htu: url.href, ath, ...claims }),
+        },
+      })
+    for (const wrong of [{}, { nonce: 'x'.repeat(43) }, { nonce: '' }]) {
+      const refused = await get(wrong)
+      expectRefusal(refused, 401, 'use_dpop_nonce')
+      expect(refused.headers.get('www-authenticate')).to.match(/^DPoP .*error="use_dpop_nonce"/)
+      nonce = refused.headers.get('dpop-nonce') ?? ''
+      expect(nonce).to.match(/^[\w-]{43}$/)
+    }
+    expect((await get({ nonce })).status).to.equal(200)
+  })
+
+  it('a proof from a clock that is far ahead needs a nonce, so that none can be kept for later (P-053)', async () => {
+    expect((await ask(await proof({ iat: now() + 8 }))).status).to.equal(200)
+    expect((await ask(await proof({ iat: now() - 61 }))).status).to.equal(200)
+    const early = await ask(await proof({ iat: now() + 66 }))
+    expectRefusal(early, 400, 'use_dpop_nonce')
+    const nonce = early.headers.get('dpop-nonce') ?? ''
+    expect((await ask(await proof({ iat: now() + 66, nonce }))).status).to.equal(200)
   })
 
   it('openid-client follows the nonce through PAR, code and refresh (K-40, RFC 9449 §8)', async () => {

@@ -101,6 +101,40 @@ onEachStorage('a client of the FAPI 2.0 security profile', (kind) => {
     ])
   })
 
+  it('must name its redirect URI when it pushes, and sign with the profile (5.3.2.2-6, 5.4.1)', async () => {
+    const DPoP = await handle()
+    const nowhere = party.push({ redirect_uri: '' }, { DPoP })
+    expect(await refusalOf(nowhere)).to.equal('invalid_request')
+    const object = {
+      ...{ iss: 'bank', client_id: 'bank', aud: server.issuer, nbf: now(), exp: now() + 60 },
+      ...{ redirect_uri: callback, response_type: 'code', scope: 'openid' },
+      ...{ code_challenge: 'x'.repeat(43), code_challenge_method: 'S256' },
+    }
+    for (const [alg, key] of [
+      ['ES256', pair.privateKey],
+      ['RS256', rsa.privateKey],
+    ] as const) {
+      const page = await post(server, '/par', undefined, {
+        client_id: 'bank',
+        client_assertion_type: type,
+        client_assertion: await assert({}),
+        request: await new SignJWT(object).setProtectedHeader({ alg }).sign(key),
+      })
+      if (alg === 'ES256') expect(page.status, page.body).to.equal(201)
+      else expectRefusal(page, 400, 'invalid_request_object')
+    }
+  })
+
+  it('gets a code that is bound to the key of its pushed request, and used once (5.3.2.1-12, 5.3.2.2-9)', async () => {
+    const DPoP = await handle()
+    const other = await returned(DPoP)
+    const stolen = party.finish(other.request, other.back, {}, { DPoP: await handle() })
+    expect(await refusalOf(stolen)).to.equal('invalid_grant')
+    const { request, back } = await returned(DPoP)
+    expect((await party.finish(request, back, {}, { DPoP })).token_type).to.equal('dpop')
+    expect(await refusalOf(party.finish(request, back, {}, { DPoP }))).to.equal('invalid_grant')
+  })
+
   it('redeems a code within a minute, whatever the installation says (5.3.2.1-11)', async () => {
     const DPoP = await handle()
     const { request, back } = await returned(DPoP)

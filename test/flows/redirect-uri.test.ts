@@ -141,14 +141,27 @@ onEachStorage('redirect URIs', (kind) => {
   })
 
   it('leave no way out in any other parameter (P-002)', async () => {
-    const evil = 'https://evil.example/'
+    const evils = [
+      'https://evil.example/',
+      '//evil.example',
+      '/\\\\evil.example',
+      'javascript:alert(1)',
+    ]
     const names = `request_uri returnTo return_to next url redirect continue login_hint ui_locales
-      target_link_uri post_logout_redirect_uri id_token_hint web_message_uri`.split(/\s+/)
-    for (const path of ['/', '/authorize', '/logout', '/account', '/account/callback', '/jwks']) {
-      for (const name of names) {
-        const page = await agent.get(`${server.issuer}${path}?${name}=${encodeURIComponent(evil)}`)
+      target_link_uri post_logout_redirect_uri id_token_hint web_message_uri
+      redirect_uri state iss user_code resource response_mode error_uri logo_uri client_id`.split(
+      /\s+/,
+    )
+    const paths =
+      `/ /authorize /authorize/x /logout /logout/success /account /account/callback /jwks /device
+      /interaction/x /interaction/x/login /userinfo /token /par /healthz`.split(/\s+/)
+    for (const path of paths) {
+      for (const [i, name] of names.entries()) {
+        const evil = encodeURIComponent(evils[i % evils.length] as string)
+        const page = await agent.get(`${server.issuer}${path}?${name}=${evil}`)
         const target = page.location?.origin ?? server.issuer
         expect(target, `${path} ${name}`).to.equal(server.issuer)
+        expect(page.status, `${path} ${name}`).to.be.below(500)
       }
     }
   })

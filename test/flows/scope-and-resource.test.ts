@@ -94,6 +94,10 @@ onEachStorage('scope and resource', (kind) => {
     const tokens = await tokensFor(server, web, { scope: 'openid nonsense' }, agent)
     expect(tokens.scope?.split(' ')).to.deep.equal(['openid'])
     await signIn(server, limited, {}, agent)
+    // One that asks for nothing that there is sends nobody to sign in for it.
+    const nothing = { scope: 'nonsense more', nonce: undefined }
+    expectReturned(await createUserAgent().get(authorizeUrl(server, web, nothing)), 'invalid_scope')
+    expectReturned(await ask(web, { ...nothing, resource: api }), 'invalid_scope')
     for (const scope of ['openid email', 'openid orders:write', 'orders:read orders:write']) {
       expectReturned(
         await ask(limited, { scope, resource: api, nonce: undefined }),

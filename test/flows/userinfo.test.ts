@@ -14,7 +14,15 @@ import {
 } from '../support/fixtures.ts'
 import { forgeries } from '../support/forgeries.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
-import { authorizeUrl, encode, post, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
+import {
+  authorizeUrl,
+  encode,
+  expectRefusal,
+  post,
+  tokensFor,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 onEachStorage('access tokens and userinfo', (kind) => {
@@ -107,7 +115,7 @@ onEachStorage('access tokens and userinfo', (kind) => {
     const query = `?${encode({ access_token })}`
     const url = new URL(`${server.issuer}/userinfo${query}`)
     const inQuery = await exchange({ method: 'GET', url, headers: {} })
-    expect(inQuery.status).to.be.oneOf([400, 401])
+    expectRefusal(inQuery, 400, 'invalid_request')
     expect(inQuery.body).not.to.include(alice.email)
     const both = await exchange({
       method: 'POST',
@@ -119,6 +127,16 @@ onEachStorage('access tokens and userinfo', (kind) => {
       body: encode({ access_token }),
     })
     expect(both.status).to.equal(400)
+  })
+
+  it('a token without openid is not enough, and the answer says what is (P-064, RFC 6750 §3.1)', async () => {
+    const fields = { scope: 'profile', nonce: undefined }
+    const { access_token } = await tokensFor(server, web, fields, agent)
+    const page = await userinfo(server, access_token)
+    expectRefusal(page, 403, 'insufficient_scope')
+    expect(page.headers.get('www-authenticate')).to.match(
+      /^Bearer .*error="insufficient_scope".*scope="openid"/,
+    )
   })
 
   it('a token for another resource is none at userinfo, JWT or opaque (ASVS 9.2.3, P-064)', async () => {

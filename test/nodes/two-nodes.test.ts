@@ -1,7 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
-import { alice, callback, furnish, web } from '../support/fixtures.ts'
-import { startNode } from '../support/node-process.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import type { TestServer } from '../support/boot.ts'
+import { alice, api, callback, furnish, machine, web } from '../support/fixtures.ts'
+import { type NodeProcess, startNode } from '../support/node-process.ts'
+import { expectRefusal, post, tokensIn } from '../support/protocol.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
@@ -171,6 +176,30 @@ suite('two nodes on one Postgres and one Redis', function () {
       [nodes.a, nodes.b].map(async ({ url }) => (await fetch(`${url}/jwks`)).text()),
     )
     expect(one).to.equal(two)
+  })
+
+  it('take a DPoP nonce of the other, and of one that is no more (P-054, RFC 9449 §8)', async () => {
+    const nonced = { ...machine, client_id: 'nonced', require_dpop_nonce: true }
+    await nodes.core.clients.declare(defaultTenant, nonced)
+    const { privateKey, publicKey } = await generateKeyPair('ES256')
+    const jwk = await exportJWK(publicKey)
+    async function ask(node: NodeProcess, nonce?: string) {
+      const claims = { htm: 'POST', htu: `${nodes.issuer}/token`, jti: randomUUID(), nonce }
+      const dpop = await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+        .setIssuedAt()
+        .sign(privateKey)
+      const form = { grant_type: 'client_credentials', resource: api }
+      return post({ issuer: node.url } as TestServer, '/token', nonced, form, { dpop })
+    }
+    const third = await startNode({ env: nodes.env })
+    const refused = await ask(third)
+    await third.stop()
+    expectRefusal(refused, 400, 'use_dpop_nonce')
+    const nonce = refused.headers.get('dpop-nonce') ?? ''
+    for (const node of [nodes.a, nodes.b]) {
+      expect(tokensIn(await ask(node, nonce)).token_type).to.equal('DPoP')
+    }
   })
 
   it('finish what is in flight when they are told to stop (R-15)', async () => {

@@ -53,6 +53,15 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     'device-over': deviceResultPage(context, { outcome: 'over', again: { href: text } }),
     error: errorPage(context, { status: 400, title: text, ...failure }),
+    'error-way-back': errorPage(context, {
+      status: 400,
+      ...failure,
+      wayBack: { host: text, href: text },
+    }),
+    'error-form-back': errorPage(context, {
+      ...{ status: 400, ...failure },
+      wayBack: { host: text, href: text, fields: [[text, text]] },
+    }),
     account: accountPage(context, {
       account,
       signOut: { action: text, everywhere: text, csrf: text },

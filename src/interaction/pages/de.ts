@@ -148,6 +148,9 @@ export const de: Messages = {
     status: 'Status',
     time: 'Zeitpunkt',
     description: 'Beschreibung',
+    wayBack: (host) =>
+      html`Die Anwendung ist bei ${host}. Niemand hat geprüft, wer das ist: Gehen Sie nur zurück, wenn Sie sie kennen und von dort gekommen sind.`,
+    wayBackSubmit: 'Zurück zur Anwendung',
     kinds: {
       request: {
         title: 'Dieser Anfrage können wir nicht folgen',

@@ -147,6 +147,9 @@ export const en: Messages = {
     status: 'Status',
     time: 'Time',
     description: 'Description',
+    wayBack: (host) =>
+      html`The application is at ${host}. Nobody has checked who that is: go back only if you know it and came from there.`,
+    wayBackSubmit: 'Back to the application',
     kinds: {
       request: {
         title: 'This request cannot be followed',

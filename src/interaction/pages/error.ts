@@ -1,8 +1,8 @@
-import { html } from '../../http/html.ts'
+import { type Html, html } from '../../http/html.ts'
 import { errorKind } from './error.kinds.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
-import { facts } from './parts.ts'
+import { facts, hiddenFields } from './parts.ts'
 
 export type ErrorView = {
   /** The HTTP status the page is sent with. */
@@ -19,6 +19,16 @@ export type ErrorView = {
   time: number
   /** What the person can do, when the caller knows better than the code does. */
   hint?: string
+  /** To the application, for a person to take or to leave. */
+  wayBack?: WayBack
+}
+
+/** A link, or where the answer is a form (OAuth 2.0 Form Post Response Mode) one with its fields. */
+export type WayBack = {
+  /** The host that it leads to, or the scheme. */
+  host: string
+  href: string
+  fields?: Array<[name: string, value: string]>
 }
 
 /** A refusal, in words for the person first and for the developer after (P-071: everything given is escaped). */
@@ -32,6 +42,7 @@ export function errorPage(context: PageContext, view: ErrorView): string {
     body: html`<h1>${title}</h1>
 <p>${words.text}</p>
 ${view.hint && html`<p>${view.hint}</p>`}
+${view.wayBack && wayBack(context, view.wayBack)}
 <div class="kt-reference">
 <p><span class="kt-term">${error.reference}</span> <code id="error-id">${view.id}</code></p>
 <p class="kt-small">${error.referenceHint}</p>
@@ -49,4 +60,16 @@ ${facts([
 ])}
 </section>`,
   })
+}
+
+function wayBack({ messages: { error } }: PageContext, { host, href, fields }: WayBack): Html {
+  const text = html`<p>${error.wayBack(html`<bdi id="way-back-host" class="kt-name">${host}</bdi>`)}</p>`
+  if (!fields) {
+    return html`${text}
+<p><a id="way-back" class="kt-button kt-quiet" href="${href}">${error.wayBackSubmit}</a></p>`
+  }
+  return html`${text}
+<form id="way-back-form" method="post" action="${href}">
+${hiddenFields(fields)}<button id="way-back" class="kt-button kt-quiet" type="submit">${error.wayBackSubmit}</button>
+</form>`
 }

@@ -106,6 +106,8 @@ export type Messages = {
     status: string
     time: string
     description: string
+    wayBack: (host: Html) => Html
+    wayBackSubmit: string
     kinds: Record<ErrorKind, { title: string; text: string }>
   }
   account: {

@@ -10,6 +10,15 @@ export function csrfField(token: string): Html {
   return html`<input type="hidden" name="csrf" value="${token}">`
 }
 
+/** What a form hands over without anybody having to see it. */
+export function hiddenFields(
+  fields: ReadonlyArray<readonly [name: string, value: string]>,
+): Html[] {
+  return fields.map(
+    ([field, value]) => html`<input type="hidden" name="${field}" value="${value}">\n`,
+  )
+}
+
 /**
  * What went wrong, above a form.
  * @param id what the fields' `aria-describedby` points at

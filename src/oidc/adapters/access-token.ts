@@ -3,6 +3,7 @@ import { clientMetadata } from '../../clients/client.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { assertNonce } from '../dpop-nonces.ts'
 import type { ResourceAccess } from '../resource-access.ts'
 import type { StructuredTokens } from '../structured-tokens.ts'
 import { currentTokenRequest } from '../token-request.ts'
@@ -37,6 +38,9 @@ export function accessTokenAdapter(
   /** Userinfo belongs to the default resource server: a token of another one is none there (ASVS 9.2.3). */
   async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload | undefined> {
     if (token.aud !== (await access.default()).identifier) return undefined
+    const client = await clients.find(tenant, token.clientId ?? '')
+    const metadata = clientMetadata.safeParse(client?.metadata).data
+    if (Provider.ctx && metadata) assertNonce(Provider.ctx, metadata)
     // The engine takes a token with an audience for one that is meant for somebody else.
     const { aud: _aud, ...forUs } = token
     return forUs

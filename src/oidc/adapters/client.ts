@@ -16,6 +16,7 @@ const nobodysSecret = randomBytes(32).toString('base64url')
 /** Members that the engine keeps for us without a meaning of their own. */
 export const ownMembers = [
   'fapi',
+  'errors_need_sign_in',
   'require_pkce',
   'client_assertion_audience',
   'id_token_scope_claims',

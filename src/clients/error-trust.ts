@@ -1,0 +1,12 @@
+import type { ClientMetadata } from './client.ts'
+
+/**
+ * Whether a person may be sent to a client with an error although nobody is signed in. It is the one place that decides
+ * so (ADR 0013): an operator who declares a client vouches for its redirect URIs, unless the declaration says otherwise;
+ * whoever registers itself is vouched for by nobody.
+ */
+export function isTrustedWithErrors({
+  errors_need_sign_in: needsSignIn,
+}: Pick<ClientMetadata, 'errors_need_sign_in'>): boolean {
+  return needsSignIn !== true
+}

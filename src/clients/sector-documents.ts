@@ -1,0 +1,67 @@
+import { FetchError } from '../outgoing/fault.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { type ClientMetadata, deviceCodeGrant } from './client.ts'
+
+/** The members that a sector document speaks of: while they stay as they are, it is not asked again. */
+type SectorMembers = Partial<
+  Pick<ClientMetadata, 'sector_identifier_uri' | 'redirect_uris' | 'jwks_uri' | 'grant_types'>
+>
+
+/** Documents of sectors that were got for one piece of work; each is got once. */
+export interface SectorDocuments {
+  /** What keeps a client from the sector that it names, or undefined (OpenID Connect Registration §5). */
+  faultOf(client: SectorMembers): Promise<string | undefined>
+}
+
+/**
+ * A client belongs to the sector of another host only if that host says so: else anybody could get the same names of
+ * people as the clients there (OpenID Connect Core §8.1). Its document at `sector_identifier_uri` must be answered with
+ * 200 and be a JSON list of texts that has every redirect URI, and for the device flow the `jwks_uri`.
+ */
+export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
+  const known = new Map<string, Promise<string[] | string>>()
+
+  /** @returns the list, or what is wrong with it */
+  async function load(uri: string): Promise<string[] | string> {
+    try {
+      const answer = await fetch(uri, { headers: { accept: 'application/json' } })
+      if (answer.status !== 200) return `must be answered with 200, it was with ${answer.status}`
+      const list: unknown = await answer.json()
+      const isList = Array.isArray(list) && list.every((each) => typeof each === 'string')
+      return isList ? list : 'must be a JSON list of texts'
+    } catch (error) {
+      if (error instanceof SyntaxError) return 'must be JSON'
+      if (!(error instanceof FetchError)) throw error
+      return `could not be fetched: ${error.code}, ${error.message}`
+    }
+  }
+
+  return {
+    async faultOf({ sector_identifier_uri: uri, ...client }) {
+      if (uri === undefined) return undefined
+      const pending = known.get(uri) ?? load(uri)
+      known.set(uri, pending)
+      const list = await pending
+      if (typeof list === 'string') return list
+      const missing = vouchedFor(client).find((each) => !list.includes(each))
+      return missing === undefined ? undefined : `must list ${missing}`
+    },
+  }
+}
+
+function vouchedFor({ redirect_uris = [], jwks_uri, grant_types = [] }: SectorMembers): string[] {
+  const byKeys = grant_types.includes(deviceCodeGrant)
+  return [
+    ...redirect_uris,
+    ...(byKeys ? [jwks_uri ?? 'the jwks_uri, which the client has not'] : []),
+  ]
+}
+
+/** Whether what a sector document speaks of is other than before. @param before metadata as stored, if any */
+export function needsSectorDocument(wanted: SectorMembers, before: unknown): boolean {
+  if (wanted.sector_identifier_uri === undefined) return false
+  const known = (before ?? {}) as SectorMembers
+  const about = ({ sector_identifier_uri: uri, ...client }: SectorMembers) =>
+    JSON.stringify([uri, vouchedFor(client)])
+  return about(wanted) !== about(known)
+}

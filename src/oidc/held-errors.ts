@@ -1,0 +1,41 @@
+import type { EventEmitter } from 'node:events'
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { ClientMetadata } from '../clients/client.ts'
+import { isTrustedWithErrors } from '../clients/error-trust.ts'
+
+/** An error of an authorization request that must not take a person to the client by itself. */
+export interface HeldError {
+  error: string
+  description?: string
+}
+
+/**
+ * Notes errors that are about to go to a client (RFC 9700 §4.11.2, P-016), by request. The first row that applies
+ * decides.
+ *
+ * | the client, the person, the request | the error               |
+ * |-------------------------------------|-------------------------|
+ * | a client that is trusted with them  | goes there              |
+ * | somebody is signed in               | goes there              |
+ * | `prompt=none`: nobody sees anything | goes there              |
+ * | all others                          | is held, and shown here |
+ */
+export function noteHeldErrors(provider: Provider): (ctx: object) => HeldError | undefined {
+  const held = new WeakMap<object, HeldError>()
+  const events: EventEmitter = provider
+  events.on(
+    'authorization.error',
+    (ctx: KoaContextWithOIDC, { message: error, error_description: description }: EngineError) => {
+      const { client, session, params } = ctx.oidc
+      if (!client || isTrustedWithErrors(client.metadata() as ClientMetadata)) return
+      if (session?.accountId || (params ?? ctx.query)['prompt'] === 'none') return
+      held.set(ctx, { error, ...(description === undefined ? {} : { description }) })
+    },
+  )
+  return (ctx) => held.get(ctx)
+}
+
+interface EngineError extends Error {
+  error_description?: string
+}

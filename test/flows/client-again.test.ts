@@ -1,0 +1,53 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
+import {
+  codeFor,
+  expectRefusal,
+  introspect,
+  post,
+  redeem,
+  refresh,
+  tokensFor,
+  tokensIn,
+  userinfo,
+} from '../support/protocol.ts'
+
+describe('a client that was deleted and is declared again', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  const form = { grant_type: 'client_credentials', resource: api }
+  const tokenOf = async () => tokensIn(await post(server, '/token', machine, form)).access_token
+  const again = async (client: typeof web | typeof machine) => {
+    await server.core.revocations.deleteClient(defaultTenant, client.client_id)
+    return (await server.core.clients.declare(defaultTenant, client)).outcome
+  }
+
+  it('works at once, and what it had before stays void (R-08, RFC 7009)', async () => {
+    const old = await tokenOf()
+    expect(await introspect(server, ordersApi, old)).to.include({ active: true })
+    expect(await again(machine)).to.equal('created')
+    const fresh = await tokenOf()
+    expect(await introspect(server, ordersApi, fresh)).to.include({ active: true })
+    expect(await introspect(server, ordersApi, old)).to.deep.equal({ active: false })
+  })
+
+  it('asks its people again, and gets what they allow', async () => {
+    const old = await tokensFor(server, web)
+    const code = await codeFor(server, web)
+    expect(await again(web)).to.equal('created')
+    const fresh = await tokensFor(server, web)
+    expect((await userinfo(server, fresh.access_token)).status).to.equal(200)
+    const next = tokensIn(await refresh(server, web, fresh))
+    expect((await userinfo(server, next.access_token)).status).to.equal(200)
+    expect((await userinfo(server, old.access_token)).status).to.equal(401)
+    expectRefusal(await refresh(server, web, old), 400, 'invalid_grant')
+    expectRefusal(await redeem(server, web, code), 400, 'invalid_grant')
+  })
+})

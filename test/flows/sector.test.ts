@@ -1,0 +1,201 @@
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo, Server } from 'node:net'
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { apply } from '../../src/cli/apply.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { isDomainError } from '../../src/errors.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { createAuthority, trust } from '../support/certificates.ts'
+import { callback, furnish, machine, web } from '../support/fixtures.ts'
+import { post, tokensFor, tokensIn } from '../support/protocol.ts'
+
+describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1)', () => {
+  let server: TestServer
+  let origin: string
+  let answer: RequestListener
+  const asked: string[] = []
+  const servers: Server[] = []
+  const other = 'https://other.example/callback'
+  const pairwise = {
+    ...web,
+    subject_type: 'pairwise',
+    redirect_uris: [callback, other],
+  }
+
+  async function listen(site: Server): Promise<number> {
+    servers.push(site)
+    await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve))
+    return (site.address() as AddressInfo).port
+  }
+  before(async () => {
+    const authority = await createAuthority()
+    trust(authority)
+    const { cert, key } = await authority.issue('CN=localhost', {
+      names: [{ type: 'dns', value: 'localhost' }],
+    })
+    const port = await listen(
+      createHttpsServer({ cert, key }, (request, response) => {
+        asked.push(request.url ?? '')
+        answer(request, response)
+      }),
+    )
+    origin = `https://localhost:${port}`
+    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    await furnish(server)
+  })
+  beforeEach(() => {
+    asked.length = 0
+    answer = lists(callback, other)
+  })
+  after(async () => {
+    await server?.stop()
+    for (const site of servers) site.close()
+  })
+
+  const lists =
+    (...uris: unknown[]): RequestListener =>
+    (_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(uris))
+  const client = (client_id: string, path = '/sector') => ({
+    ...pairwise,
+    client_id,
+    sector_identifier_uri: origin + path,
+  })
+  const declare = (declaration: Record<string, unknown>, at = server) =>
+    at.core.clients.declare(defaultTenant, declaration).then(
+      ({ outcome }) => outcome,
+      (error: { detail: { faults: string[] } }) =>
+        isDomainError(error, 'client_invalid') ? error.detail.faults.join() : 'failed',
+    )
+
+  it('that list every redirect URI are accepted, and clients of a sector call a person the same', async () => {
+    expect(await declare(client('one'))).to.equal('created')
+    expect(await declare(client('two', '/elsewhere'))).to.equal('created')
+    expect(asked).to.deep.equal(['/sector', '/elsewhere'])
+    const subOf = async (client_id: string) =>
+      decodeJwt((await tokensFor(server, { ...web, client_id })).id_token ?? '').sub
+    const sub = await subOf('one')
+    expect(sub).to.match(/^[\w-]{22}$/)
+    expect(await subOf('two')).to.equal(sub)
+    const alone = { ...pairwise, client_id: 'alone', redirect_uris: [callback] }
+    expect(await declare(alone)).to.equal('created')
+    expect(await subOf('alone')).not.to.equal(sub)
+  })
+
+  const wrong: Record<string, [RequestListener, RegExp]> = {
+    'lists not all': [
+      (...about) => lists(callback)(...about),
+      /must list https:\/\/other\.example/,
+    ],
+    'lists one that resembles': [
+      (...about) => lists(callback, `${other}/`)(...about),
+      /must list https:\/\/other\.example/,
+    ],
+    'is an object': [(_request, response) => response.end('{}'), /JSON list of texts/],
+    'lists numbers': [(...about) => lists(1, callback, other)(...about), /JSON list of texts/],
+    'is no JSON': [(_request, response) => response.end('<html>'), /must be JSON/],
+    'is empty': [(_request, response) => response.end(), /must be JSON/],
+    'is not there': [(_request, response) => response.writeHead(404).end('[]'), /with 404/],
+    'is an answer without content': [(_request, response) => response.writeHead(204).end(), /204/],
+    'is endless': [(_request, response) => response.end('['.padEnd(300_000)), /answer_too_large/],
+    'breaks off': [(request) => request.socket.destroy(), /connection_failed/],
+  }
+  for (const [what, [listener, fault]] of Object.entries(wrong)) {
+    it(`refuse a client whose document ${what}`, async () => {
+      answer = listener
+      expect(await declare(client('refused')))
+        .to.match(/^sector_identifier_uri: /)
+        .and.match(fault)
+      expect(await server.core.clients.find(defaultTenant, 'refused')).to.equal(undefined)
+    })
+  }
+
+  it('are not followed anywhere, and nothing private is reached (C11)', async () => {
+    let reached = 0
+    const canary = await listen(
+      createServer((_request, response) => {
+        reached++
+        response.end(JSON.stringify([callback, other]))
+      }),
+    )
+    answer = (_request, response) =>
+      response.writeHead(302, { location: `http://localhost:${canary}/` }).end()
+    expect(await declare(client('led'))).to.contain('with 302')
+    const strict = await boot('embedded')
+    try {
+      asked.length = 0
+      for (const uri of [`${origin}/sector`, `https://127.0.0.1:${canary}/`, `https://[::1]/`]) {
+        const led = { ...client('led'), sector_identifier_uri: uri }
+        expect(await declare(led, strict), uri).to.contain('address_refused')
+      }
+      const plain = { ...client('led'), sector_identifier_uri: `http://localhost:${canary}/` }
+      expect(await declare(plain, strict)).to.contain('https')
+    } finally {
+      await strict.stop()
+    }
+    expect({ reached, asked }).to.deep.equal({ reached: 0, asked: [] })
+  })
+
+  it('are asked again when what they speak of changes, and for nothing else', async () => {
+    const known = client('known')
+    expect(await declare(known)).to.equal('created')
+    asked.length = 0
+    answer = (_request, response) => response.writeHead(503).end()
+    expect(await declare(known)).to.equal('unchanged')
+    expect(await declare({ ...known, client_name: 'New name' })).to.equal('updated')
+    expect(asked).to.deep.equal([])
+    const third = 'https://third.example/callback'
+    const grown = { ...known, redirect_uris: [callback, other, third] }
+    expect(await declare(grown)).to.contain('with 503')
+    answer = lists(callback, other, third)
+    expect(await declare(grown)).to.equal('updated')
+    const moved = { ...grown, sector_identifier_uri: `${origin}/moved` }
+    expect(await declare(moved)).to.equal('updated')
+    expect(asked).to.deep.equal(['/sector', '/sector', '/moved'])
+  })
+
+  it('list the keys of a client for devices, which has no redirect URI', async () => {
+    const jwks_uri = `${origin}/keys`
+    const device = {
+      ...client('device'),
+      client_secret: undefined,
+      redirect_uris: [],
+      grant_types: [deviceCodeGrant],
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks_uri,
+    }
+    expect(await declare(device)).to.contain(`must list ${jwks_uri}`)
+    answer = lists(jwks_uri)
+    expect(await declare(device)).to.equal('created')
+  })
+
+  it('that are slow hold up nobody else while a file is applied', async () => {
+    const { promise: isAsked, resolve: note } = Promise.withResolvers<void>()
+    const waiting: Array<() => void> = []
+    let requests = 0
+    answer = (request, response) => {
+      requests++
+      note()
+      waiting.push(() => lists(callback, other)(request, response))
+    }
+    const document = { tenants: [], resource_servers: [], accounts: [] }
+    const clients = [client('slow-one'), client('slow-two')]
+    const applied = apply.execute(server.core, {
+      tenant: defaultTenant,
+      document: { ...document, clients } as never,
+      plan: false,
+    })
+    await isAsked
+    // Embedded Postgres has one connection: whoever held it in a transaction would hold up all.
+    const form = { grant_type: 'client_credentials' }
+    tokensIn(
+      await post(server, '/token', machine, { ...form, resource: 'https://api.example.com' }),
+    )
+    for (const release of waiting) release()
+    expect(await applied).to.include({ created: 2 })
+    expect(requests, 'one document, asked once').to.equal(1)
+  })
+})

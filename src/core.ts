@@ -34,9 +34,11 @@ import { loadKeyEncryptionKeys } from './secrets/key-encryption-key.ts'
 import { createKeyRotation } from './secrets/key-rotation.ts'
 import { createEnvelopes, createSealer } from './secrets/seal.ts'
 import { assertOpens } from './secrets/sealed-column.ts'
+import { createSealingKeys, KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
 import { createSharedSecrets, macKeyOf, SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { SigningKeyClaimsTable } from './signing/key-claims.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
@@ -58,8 +60,10 @@ import { createTenants, TenantsTable } from './tenants/tenants.ts'
 /** Every table that has a mapping. */
 export const entities = [
   TenantsTable,
+  KeyEncryptionKeysTable,
   SharedSecretsTable,
   SigningKeysTable,
+  SigningKeyClaimsTable,
   ResourceServersTable,
   ClientsTable,
   ClientSecretsTable,
@@ -128,8 +132,10 @@ async function compose(
   const keys = await keyEncryptionKeys(config, storage.selfContained && !hasSecrets)
   const envelopes = createEnvelopes(keys)
   await assertOpens(database, envelopes, sealedColumns)
-  const sealing = { database, envelopes, clock }
-  const sealer = createSealer(envelopes, await macKeyOf(sealing, keys, defaultTenant))
+  const sealingKeys = createSealingKeys({ database, envelopes, clock, log })
+  const sealing = { database, seals: sealingKeys, clock }
+  const macKey = await macKeyOf(sealing, keys, defaultTenant)
+  const sealer = createSealer(envelopes, sealingKeys, macKey)
   const fetch = createFetch(config, log)
   const base = {
     config,
@@ -146,6 +152,7 @@ async function compose(
   const keyRotation = createKeyRotation({
     database,
     envelopes,
+    sealingKeys,
     log,
     columns: sealedColumns,
     keysDir: ownsKeyFile ? config.keysDir : undefined,
@@ -236,6 +243,7 @@ async function compose(
     storage,
     async firstStart() {
       await signing.check()
+      await sealingKeys.register()
       await signing.ensure(defaultTenant, requiredAlgs)
       return firstOperator(capabilities)
     },

@@ -30,7 +30,7 @@ import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { sealedColumns } from './sealed-columns.ts'
-import { loadKeyEncryptionKeys } from './secrets/key-encryption-key.ts'
+import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
 import { createKeyRotation } from './secrets/key-rotation.ts'
 import { createEnvelopes, createSealer } from './secrets/seal.ts'
 import { assertOpens } from './secrets/sealed-column.ts'
@@ -120,6 +120,13 @@ function keyEncryptionKeys(config: Config, create: boolean) {
   return loadKeyEncryptionKeys({ configured, previous, keysDir, create })
 }
 
+async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): Promise<void> {
+  if (keyEncryptionKey !== undefined) return
+  for (const { path, mode } of await openToOthers(keysDir)) {
+    log.warn({ path, mode, expected: '600' }, 'the key-encryption key is open to other users')
+  }
+}
+
 async function compose(
   config: Config,
   log: Log,
@@ -130,6 +137,7 @@ async function compose(
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
   const keys = await keyEncryptionKeys(config, storage.selfContained && !hasSecrets)
+  await warnOfOpenKeys(config, log)
   const envelopes = createEnvelopes(keys)
   await assertOpens(database, envelopes, sealedColumns)
   const sealingKeys = createSealingKeys({ database, envelopes, clock, log })

@@ -84,7 +84,7 @@ const table = {
     schema: keys256,
     secret: true,
     description:
-      'Further key-encryption keys, which open and never seal, while the key is being rotated. See `docs/key-encryption-key.md`.',
+      'Further key-encryption keys, while the key is being rotated: they open, and seal only in place of one that was retired. See `docs/key-encryption-key.md`.',
   },
 
   jwksMaxAge: {

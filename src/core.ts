@@ -32,13 +32,15 @@ import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { sealedColumns } from './sealed-columns.ts'
-import { loadKeyEncryptionKeys } from './secrets/key-encryption-key.ts'
+import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
 import { createKeyRotation } from './secrets/key-rotation.ts'
 import { createEnvelopes, createSealer } from './secrets/seal.ts'
 import { assertOpens } from './secrets/sealed-column.ts'
+import { createSealingKeys, KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
 import { createSharedSecrets, macKeyOf, SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { SigningKeyClaimsTable } from './signing/key-claims.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
@@ -60,8 +62,10 @@ import { createTenants, TenantsTable } from './tenants/tenants.ts'
 /** Every table that has a mapping. */
 export const entities = [
   TenantsTable,
+  KeyEncryptionKeysTable,
   SharedSecretsTable,
   SigningKeysTable,
+  SigningKeyClaimsTable,
   ResourceServersTable,
   ClientsTable,
   ClientSecretsTable,
@@ -118,6 +122,13 @@ function keyEncryptionKeys(config: Config, create: boolean) {
   return loadKeyEncryptionKeys({ configured, previous, keysDir, create })
 }
 
+async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): Promise<void> {
+  if (keyEncryptionKey !== undefined) return
+  for (const { path, mode } of await openToOthers(keysDir)) {
+    log.warn({ path, mode, expected: '600' }, 'the key-encryption key is open to other users')
+  }
+}
+
 async function compose(
   config: Config,
   log: Log,
@@ -128,10 +139,13 @@ async function compose(
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
   const keys = await keyEncryptionKeys(config, storage.selfContained && !hasSecrets)
+  await warnOfOpenKeys(config, log)
   const envelopes = createEnvelopes(keys)
   await assertOpens(database, envelopes, sealedColumns)
-  const sealing = { database, envelopes, clock }
-  const sealer = createSealer(envelopes, await macKeyOf(sealing, keys, defaultTenant))
+  const sealingKeys = createSealingKeys({ database, envelopes, clock, log })
+  const sealing = { database, seals: sealingKeys, clock }
+  const macKey = await macKeyOf(sealing, keys, defaultTenant)
+  const sealer = createSealer(envelopes, sealingKeys, macKey)
   const fetch = createFetch(config, log)
   const base = {
     config,
@@ -148,6 +162,7 @@ async function compose(
   const keyRotation = createKeyRotation({
     database,
     envelopes,
+    sealingKeys,
     log,
     columns: sealedColumns,
     keysDir: ownsKeyFile ? config.keysDir : undefined,
@@ -244,6 +259,7 @@ async function compose(
     storage,
     async firstStart() {
       await signing.check()
+      await sealingKeys.register()
       await signing.ensure(defaultTenant, requiredAlgs)
       return firstOperator(capabilities)
     },

@@ -9,6 +9,7 @@ export const countMeanings = {
   dpop_key_other: 'A token bound by DPoP came with a proof of another key, and was refused.',
   mtls_key_missing: 'A token bound to a certificate came without one, and was refused.',
   mtls_key_other: 'A token bound to a certificate came with another, and was refused.',
+  signing_key_made: 'A signing key was made.',
   signing_key_late: 'The next signing key was not published in time.',
   signing_key_overdue: 'A signing key became older than its schedule.',
 } as const

@@ -25,6 +25,11 @@ export const domainErrors = {
   signing_key_not_found: [404, 'invalid_request', 'There is no such signing key.'],
   migrations_pending: [503, 'temporarily_unavailable', 'The database must be migrated first.'],
   key_encryption_key_invalid: [500, 'server_error', 'The key-encryption key does not fit.'],
+  key_encryption_key_retired: [
+    503,
+    'temporarily_unavailable',
+    'Secrets cannot be stored right now; try again soon.',
+  ],
   client_invalid: [400, 'invalid_client', 'The registration of this client is not valid.'],
   client_not_found: [404, 'invalid_client', 'There is no such client.'],
   resource_server_invalid: [400, 'invalid_target', 'The resource server is not valid.'],

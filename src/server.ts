@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { Core } from './core.ts'
+import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
 import { certificateOf, createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
@@ -8,6 +9,7 @@ import { listen } from './http/listener.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { createIssuers } from './issuers.ts'
 import { sweepExpired } from './retention.ts'
+import { type Round, repeat } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
 import { followDatabaseClock } from './storage/storage.ts'
 
@@ -18,10 +20,11 @@ export interface Server {
   stop(): Promise<void>
 }
 
-/** Seconds between two rounds of each. */
+/** Seconds between two rounds of each, at most. */
 const sweepEvery = 60
 const clockEvery = 60
 const rotateEvery = 5
+const keysEvery = 5
 const maintainEvery = 3600
 const filesEvery = 2
 const countsEvery = 60
@@ -38,6 +41,7 @@ export async function startServer(core: Core): Promise<Server> {
   }
   await core.denials.start()
   core.signing.start()
+  await core.keyRotation.check()
   const issuers = createIssuers(core, {
     of: ({ req }) => certificateOf(req),
     authorities: files.authorities,
@@ -77,7 +81,8 @@ export async function startServer(core: Core): Promise<Server> {
     )
   })
 
-  let told = JSON.stringify(core.counters.read())
+  // What was counted while it started is told, too.
+  let told = JSON.stringify(createCounters().read())
   /** For operators who have nothing but the log: what has changed since the last time. */
   async function tellCounts(): Promise<void> {
     const counts = core.counters.read()
@@ -88,41 +93,34 @@ export async function startServer(core: Core): Promise<Server> {
 
   // A process that cannot listen ends at once: nothing may be under way by then.
   core.outbox.start()
-  const timers = [
-    repeat(sweepEvery, 'sweep', core, async () => void (await sweepExpired(core))),
-    repeat(rotateEvery, 'signing keys', core, async () => void (await core.signing.rotateDue())),
-    repeat(clockEvery, 'clock', core, () => followDatabaseClock(core.database, core.clock)),
-    repeat(countsEvery, 'counts', core, tellCounts),
-    repeat(filesEvery, 'files', core, files.check),
-    repeat(maintainEvery, 'maintenance', core, async () => {
-      for (const statement of core.storage.maintenance) await core.database.query(statement)
-    }),
+  const rounds: Round[] = [
+    { seconds: sweepEvery, what: 'sweep', work: () => sweepExpired(core) },
+    { seconds: rotateEvery, what: 'signing keys', work: () => core.signing.rotateDue() },
+    { seconds: keysEvery, what: 'key-encryption key', work: () => core.keyRotation.check() },
+    {
+      seconds: clockEvery,
+      what: 'clock',
+      work: () => followDatabaseClock(core.database, core.clock),
+    },
+    { seconds: countsEvery, what: 'counts', work: tellCounts },
+    { seconds: filesEvery, what: 'files', work: files.check },
+    {
+      seconds: maintainEvery,
+      what: 'maintenance',
+      async work() {
+        for (const statement of core.storage.maintenance) await core.database.query(statement)
+      },
+    },
   ]
+  const ends = rounds.map((round) => repeat(round, log))
   return {
     url: `http${files.certificate ? 's' : ''}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
     async stop() {
       stopping = true
-      for (const timer of timers) clearInterval(timer)
+      for (const end of ends) end()
       await listener.stop()
       await core.outbox.stop()
       await tellCounts()
     },
   }
-}
-
-/** A round that takes longer than the pause is not overtaken by the next. */
-function repeat(
-  seconds: number,
-  what: string,
-  { log }: Core,
-  work: () => Promise<unknown>,
-): NodeJS.Timeout {
-  let underWay: Promise<unknown> | undefined
-  return setInterval(() => {
-    underWay ??= work()
-      .catch((error: Error) => log.warn({ err: error, what }, 'background work failed'))
-      .finally(() => {
-        underWay = undefined
-      })
-  }, seconds * 1000).unref()
 }

@@ -70,6 +70,11 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     let keys = 0
     for (const { id } of await tenants.list()) keys += (await signing.open(id)).published.length
     const message = `It opens every secret (${secrets.length}) and signing key (${keys}).`
+    await keyRotation.check()
+    const fault = keyRotation.fault()
+    if (fault !== undefined) {
+      return { status: 'warn', message: fault, fix: 'see docs/key-encryption-key.md.' }
+    }
     const others = [...(await keyRotation.survey())].filter(([id]) => id !== sealer.keyId)
     if (others.length > 0) {
       const counts = others.map(([id, count]) => `${count} under key ${id}`).join(', ')

@@ -76,13 +76,19 @@ interface Dependencies {
   check(tenant: string, metadata: ClientMetadata): Promise<void>
 }
 
-const purpose = (tenant: string, clientId: string) => `client-secret:${tenant}:${clientId}`
+const purpose = (tenant: string, clientId: string, hash: string) =>
+  JSON.stringify(['client-secret', tenant, clientId, hash])
+
+/** Until 0.1.0: a secret of a client could stand in place of another of it. */
+const formerly = (tenant: string, clientId: string) => `client-secret:${tenant}:${clientId}`
 
 export const sealedClientSecrets: SealedColumn = {
   table: 'client_secrets',
   key: ['tenant_id', 'client_id', 'hash'],
   column: 'sealed',
-  purpose: (row) => purpose(row['tenant_id'] as string, row['client_id'] as string),
+  purpose: ({ tenant_id, client_id, hash }) =>
+    purpose(tenant_id as string, client_id as string, hash as string),
+  formerly: ({ tenant_id, client_id }) => formerly(tenant_id as string, client_id as string),
 }
 
 export function createClients(deps: Dependencies): Clients {
@@ -97,14 +103,14 @@ export function createClients(deps: Dependencies): Clients {
     expiresAt === undefined || expiresAt > clock.now()
 
   /** A secret as it is stored: in a form that can be read only where there is no other way. */
-  function kept(
+  async function kept(
     tenant: string,
     { token_endpoint_auth_method: method, client_id: id }: ClientMetadata,
     secret: string,
     hash: string,
   ) {
     return secretsOf(method) === 'readable'
-      ? { hash, sealed: sealer.seal(purpose(tenant, id), secret) }
+      ? { hash, sealed: await sealer.seal(purpose(tenant, id, hash), secret) }
       : { hash }
   }
 
@@ -119,14 +125,14 @@ export function createClients(deps: Dependencies): Clients {
     if (wanted === 'none') return { changes: await store.deleteSecrets(tenant, clientId) }
     let changes = wanted === 'hashed' ? await store.forgetPlain(tenant, clientId) : 0
     if (given !== undefined) {
-      const secret = kept(tenant, metadata, given, foreign(given))
+      const secret = await kept(tenant, metadata, given, foreign(given))
       changes += await store.addSecret(tenant, clientId, secret)
       await store.retireOtherSecrets(tenant, clientId, secret.hash, clock.now())
       return { changes }
     }
     if (await store.hasSecret(tenant, clientId, wanted)) return { changes }
     const generated = newHandle()
-    const secret = kept(tenant, metadata, generated, own(generated))
+    const secret = await kept(tenant, metadata, generated, own(generated))
     changes += await store.addSecret(tenant, clientId, secret)
     await store.retireOtherSecrets(tenant, clientId, secret.hash, clock.now())
     return { changes, generated }
@@ -169,8 +175,10 @@ export function createClients(deps: Dependencies): Clients {
     readableSecrets: ({ tenant, clientId, secrets }) =>
       secrets
         .filter(isAlive)
-        .flatMap(({ sealed }) =>
-          sealed === undefined ? [] : [sealer.open(purpose(tenant, clientId), sealed)],
+        .flatMap(({ hash, sealed }) =>
+          sealed === undefined
+            ? []
+            : [sealer.open(purpose(tenant, clientId, hash), sealed, formerly(tenant, clientId))],
         ),
 
     async prepare(declarations) {
@@ -222,7 +230,7 @@ export function createClients(deps: Dependencies): Clients {
       }
       const secret = newHandle()
       await database.transaction(async () => {
-        await store.addSecret(tenant, clientId, kept(tenant, metadata, secret, own(secret)))
+        await store.addSecret(tenant, clientId, await kept(tenant, metadata, secret, own(secret)))
         await store.retireOtherSecrets(tenant, clientId, own(secret), clock.now() + overlap * 1000)
       })
       cache.drop(key(tenant, clientId))

@@ -5,6 +5,7 @@ export interface Health {
   shortLived: { ping(): Promise<void> }
   clock: { readonly offset: number }
   signing: { alarms(): { late: number; overdue: number } }
+  keyRotation: { fault(): string | undefined }
 }
 
 /**
@@ -15,10 +16,16 @@ const tolerableSkew = 60_000
 
 /**
  * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer and tell about the same time, while a
- * dead Redis costs sign-ins alone, and a late signing key nobody yet: both are told but not refused (architecture §4,
- * R-03).
+ * dead Redis costs sign-ins alone, a late signing key nobody yet, and a key-encryption key that others have left behind
+ * what has to be stored sealed: they are told but not refused (architecture §4, R-03).
  */
-export function healthRoutes({ database, shortLived, clock, signing }: Health): Middleware {
+export function healthRoutes({
+  database,
+  shortLived,
+  clock,
+  signing,
+  keyRotation,
+}: Health): Middleware {
   return async (ctx, next) => {
     if (ctx.path === '/healthz') {
       ctx.body = { status: 'alive' }
@@ -38,6 +45,8 @@ export function healthRoutes({ database, shortLived, clock, signing }: Health): 
         clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
         signing_keys:
           late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`,
+        key_encryption_key:
+          keyRotation.fault() === undefined ? 'ok' : 'not the current one: see the log',
       }
     } else {
       await next()

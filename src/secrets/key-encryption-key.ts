@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError } from '../errors.ts'
 import type { KeyEncryptionKeys } from './seal.ts'
@@ -44,7 +44,7 @@ export async function unfinishedRotation(keysDir: string, current: Buffer): Prom
   const path = previousIn(keysDir)
   const lines = (await read(path))?.trim().split('\n') ?? []
   // A start of a rotation that was cut short has written the old key, and no new one.
-  return lines.map((line) => decode(line, path)).filter((key) => !key.equals(current))
+  return lines.map((line) => decode(line, path, restore)).filter((key) => !key.equals(current))
 }
 
 /**
@@ -73,24 +73,47 @@ export async function endRotation(keysDir: string): Promise<void> {
 async function readOrCreate(keysDir: string, create: boolean): Promise<Buffer> {
   const path = pathIn(keysDir)
   const found = await read(path)
-  if (found !== undefined) return decode(found, path)
+  if (found !== undefined) return decode(found, path, create ? beginAgain : restore)
   if (!create) {
     throw invalid(
       `there is none: set KEY_ENCRYPTION_KEY or KEY_ENCRYPTION_KEY_FILE to 32 bytes in base64 (openssl rand -base64 32), ` +
         `or put back ${path}; what is stored cannot be read without the key it was sealed with`,
     )
   }
-  await mkdir(keysDir, { recursive: true, mode: 0o700 })
   const key = randomBytes(32)
-  await writeDurably(keysDir, path, `${key.toString('base64')}\n`)
+  try {
+    await mkdir(keysDir, { recursive: true, mode: 0o700 })
+    await writeDurably(keysDir, path, `${key.toString('base64')}\n`)
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    throw invalid(
+      `${path} cannot be made (${code ?? message}). Set KEYS_DIR to a folder that this user may write.`,
+    )
+  }
   return key
 }
 
+/** What to do about a file that cannot be used, where secrets are sealed already, and where there are none yet. */
+const restore =
+  'Put back your copy of it: what is stored cannot be read without. Nothing was changed.'
+const beginAgain = 'Nothing is sealed yet: remove it, and this start makes one.'
+
 async function read(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw invalid(`${path} cannot be read: ${error.message}`)
+  return readFile(path, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    const advice = code === 'EACCES' ? 'It belongs to another user: run as its owner.' : restore
+    throw invalid(`${path} cannot be read (${code ?? message}). ${advice}`)
   })
+}
+
+/** The files that hold keys and are open to more than their owner, with their modes. */
+export async function openToOthers(keysDir: string): Promise<{ path: string; mode: string }[]> {
+  const found: { path: string; mode: string }[] = []
+  for (const path of [pathIn(keysDir), previousIn(keysDir)]) {
+    const mode = (await stat(path).catch(() => undefined))?.mode ?? 0
+    if ((mode & 0o077) !== 0) found.push({ path, mode: (mode & 0o777).toString(8) })
+  }
+  return found
 }
 
 /** All of it or nothing, also when the machine stops now: what will be sealed can be read with this file alone. */
@@ -115,12 +138,23 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function decode(text: string, path: string): Buffer {
-  const key = Buffer.from(text.trim(), 'base64')
-  if (key.length !== 32) {
-    throw invalid(`${path} must hold 32 bytes in base64, it holds ${key.length}`)
-  }
-  return key
+/** Node decodes leniently: only the text that a key is written as will do, and not what happens to begin like it. */
+function decode(text: string, path: string, advice: string): Buffer {
+  const encoded = text.trim()
+  const key = Buffer.from(encoded, 'base64')
+  const isCanonical = key.toString('base64') === encoded
+  if (key.length === 32 && isCanonical) return key
+  throw invalid(
+    `${path} must hold 32 bytes in base64 and nothing else (openssl rand -base64 32); it ${contentOf(encoded, isCanonical ? key : undefined)}. ${advice}`,
+  )
+}
+
+/** Without showing any of it. */
+function contentOf(encoded: string, key: Buffer | undefined): string {
+  if (encoded === '') return 'is empty'
+  if (key) return `holds ${key.length} bytes`
+  const lines = encoded.split('\n').length
+  return lines > 1 ? `holds ${lines} lines` : `holds ${encoded.length} characters that are not`
 }
 
 function invalid(detail: string): DomainError {

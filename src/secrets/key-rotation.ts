@@ -9,9 +9,10 @@ import {
 } from './key-encryption-key.ts'
 import { type Envelopes, keyIdOf } from './seal.ts'
 import { envelopesByKey, reseal, type SealedColumn } from './sealed-column.ts'
+import type { SealingKeys } from './sealing-keys.ts'
 
 /** Rotation of the key-encryption key. */
-export interface KeyRotation {
+export interface KeyRotation extends Pick<SealingKeys, 'check' | 'fault'> {
   /**
    * Seals everything under the current key. Where this process keeps the key in a file of its own, a new key is made
    * first, unless an earlier rotation has not ended: then that one goes on.
@@ -37,12 +38,14 @@ export interface KeyRotated {
 export function createKeyRotation({
   database,
   envelopes,
+  sealingKeys,
   columns,
   keysDir,
   log,
 }: {
   database: Database
   envelopes: Envelopes
+  sealingKeys: SealingKeys
   columns: SealedColumn[]
   keysDir: string | undefined
   log: Log
@@ -78,6 +81,8 @@ export function createKeyRotation({
       })
     }
     const generated = keysDir !== undefined && (await renewFile(keysDir))
+    // From here on nothing comes that is sealed under another: what is sealed anew is all there is.
+    await sealingKeys.retireOthers()
     const resealed = await reseal(database, envelopes, columns)
     if (keysDir !== undefined) await endRotation(keysDir)
     log.info({ key_id: envelopes.keyId, resealed }, 'everything is sealed under the current key')
@@ -90,6 +95,8 @@ export function createKeyRotation({
       last = turn.catch(() => undefined)
       return turn
     },
+    check: sealingKeys.check,
+    fault: sealingKeys.fault,
     survey: () => envelopesByKey(database, columns),
   }
 }

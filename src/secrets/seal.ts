@@ -8,21 +8,38 @@ export interface KeyEncryptionKeys {
   previous: Buffer[]
 }
 
-/** Seals what must be readable again: signing keys, shared secrets, session state (architecture §5). */
+/** Envelopes by the key-encryption keys that this process has; what is to be stored goes through `Seals`. */
 export interface Envelopes {
   /** Names the key-encryption key that seals; stands in every envelope, so that it can be rotated. */
   readonly keyId: string
   /** The other keys that it opens with. */
   readonly previousKeyIds: string[]
-  /** @param purpose bound to the envelope: it opens only for the same purpose */
-  seal(purpose: string, plain: string): string
-  /** @throws DomainError `key_encryption_key_invalid` when no key here sealed it or it was changed */
-  open(purpose: string, envelope: string): string
+  /**
+   * @param purpose bound to the envelope: it opens only for the same purpose
+   * @param keyId another key of this process than the one that seals
+   */
+  seal(purpose: string, plain: string, keyId?: string): string
+  /**
+   * @param formerly a purpose of an earlier version, for what was sealed by that
+   * @throws DomainError `key_encryption_key_invalid` when no key here sealed it or it was changed
+   */
+  open(purpose: string, envelope: string, formerly?: string): string
   /** From now on this key seals, for whoever holds the envelopes; those before it go on to open. */
   adopt(key: Buffer): void
 }
 
-export interface Sealer extends Envelopes {
+/** Seals what must be readable again: signing keys, shared secrets, session state (architecture §5). */
+export interface Seals extends Pick<Envelopes, 'open'> {
+  /**
+   * Seals what the transaction of this context writes: no rotation retires the key until that has ended.
+   * @throws DomainError `key_encryption_key_retired` when no key of this process may seal any more
+   */
+  seal(purpose: string, plain: string): Promise<string>
+}
+
+export interface Sealer extends Seals {
+  /** Names the key that seals, as configured. */
+  readonly keyId: string
   /**
    * HMAC-SHA-256 under a key of its own, for values that are not 256 random bits of ours. It stays the same when the
    * key-encryption key is rotated: what was stored, or handed out, goes on being recognised.
@@ -65,18 +82,20 @@ export function createEnvelopes(keys: KeyEncryptionKeys): Envelopes {
       return [...sealingKeys.keys()].filter((id) => id !== keyId)
     },
     adopt,
-    seal(purpose, plain) {
+    seal(purpose, plain, sealedBy = keyId) {
       const nonce = randomBytes(12)
-      const key = sealingKeys.get(keyId) as Buffer
+      const key = sealingKeys.get(sealedBy) as Buffer
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(purpose))
       const sealed = Buffer.concat([
         cipher.update(plain, 'utf8'),
         cipher.final(),
         cipher.getAuthTag(),
       ])
-      return [version, keyId, nonce.toString('base64url'), sealed.toString('base64url')].join('.')
+      return [version, sealedBy, nonce.toString('base64url'), sealed.toString('base64url')].join(
+        '.',
+      )
     },
-    open(purpose, envelope) {
+    open(purpose, envelope, formerly) {
       const [sealedAs, sealedBy = '', nonce = '', body = ''] = envelope.split('.')
       const bytes = Buffer.from(body, 'base64url')
       const key = sealedAs === version ? sealingKeys.get(sealedBy) : undefined
@@ -87,32 +106,39 @@ export function createEnvelopes(keys: KeyEncryptionKeys): Envelopes {
             'Put back the key that is missing, or add it to KEY_ENCRYPTION_KEY_PREVIOUS.',
         )
       }
-      try {
+      const openFor = (boundTo: string) => {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(nonce, 'base64url'))
-          .setAAD(Buffer.from(purpose))
+          .setAAD(Buffer.from(boundTo))
           .setAuthTag(bytes.subarray(-16))
         return decipher.update(bytes.subarray(0, -16), undefined, 'utf8') + decipher.final('utf8')
-      } catch (cause) {
-        throw cannotOpen(`the envelope for ${purpose} was changed`, cause as Error)
       }
+      let cause: unknown
+      for (const boundTo of formerly === undefined ? [purpose] : [purpose, formerly]) {
+        try {
+          return openFor(boundTo)
+        } catch (error) {
+          cause = error
+        }
+      }
+      throw cannotOpen(`the envelope for ${purpose} was changed`, cause as Error)
     },
   }
 }
 
 /** @param macKey 32 bytes, which no rotation changes */
-export function createSealer(envelopes: Envelopes, macKey: Buffer): Sealer {
+export function createSealer(
+  envelopes: Pick<Envelopes, 'keyId'>,
+  { seal, open }: Seals,
+  macKey: Buffer,
+): Sealer {
   const artifactKey = Buffer.from(hkdfSync('sha256', macKey, '', 'keyturn artifacts', 32))
   return {
     artifacts: createEnvelopes({ current: artifactKey, previous: [] }),
     get keyId() {
       return envelopes.keyId
     },
-    get previousKeyIds() {
-      return envelopes.previousKeyIds
-    },
-    adopt: envelopes.adopt,
-    seal: envelopes.seal,
-    open: envelopes.open,
+    seal,
+    open,
     mac: (purpose, value) =>
       createHmac('sha256', macKey)
         .update(JSON.stringify([purpose, value]))

@@ -11,6 +11,8 @@ export interface SealedColumn {
   column: string
   /** @param row values of the primary key */
   purpose(row: Record<string, string>): string
+  /** The same of an earlier version, which rows may have until the next rotation. */
+  formerly?(row: Record<string, string>): string
 }
 
 type Row = Record<string, string> & { sealed: string }
@@ -61,7 +63,7 @@ export async function assertOpens(
     for await (const rows of rowsOf(database, sealed)) {
       for (const row of rows) {
         try {
-          envelopes.open(sealed.purpose(row), row.sealed)
+          envelopes.open(sealed.purpose(row), row.sealed, sealed.formerly?.(row))
         } catch (cause) {
           if (!isDomainError(cause)) throw cause
           const where = sealed.key.map((name) => row[name]).join(', ')
@@ -116,11 +118,11 @@ export async function reseal(
 function replace(
   database: Database,
   envelopes: Envelopes,
-  { table, key, column, purpose }: SealedColumn,
+  { table, key, column, purpose, formerly }: SealedColumn,
   rows: Row[],
 ): Promise<number> {
   const fresh = rows.map((row) =>
-    envelopes.seal(purpose(row), envelopes.open(purpose(row), row.sealed)),
+    envelopes.seal(purpose(row), envelopes.open(purpose(row), row.sealed, formerly?.(row))),
   )
   const names = [...key, 'old', 'fresh']
   return database.execute(

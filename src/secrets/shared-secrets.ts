@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
-import { type Envelopes, inheritedMacKey, type KeyEncryptionKeys } from './seal.ts'
+import { inheritedMacKey, type KeyEncryptionKeys, type Seals } from './seal.ts'
 import type { SealedColumn } from './sealed-column.ts'
 
 /** Secrets that every node of a tenant needs alike; created once, by whichever node comes first. */
@@ -35,13 +35,13 @@ export const sealedSharedSecrets: SealedColumn = {
 
 interface Dependencies {
   database: Database
-  envelopes: Envelopes
+  seals: Seals
   clock: Clock
 }
 
 /** The secret of that name, which whoever comes first decides. */
 async function settled(
-  { database, envelopes, clock }: Dependencies,
+  { database, seals, clock }: Dependencies,
   tenant: string,
   name: SharedSecretName,
   initial: () => Buffer | Promise<Buffer>,
@@ -55,15 +55,18 @@ async function settled(
   }
   let sealed = await find()
   if (sealed === undefined) {
-    const fresh = envelopes.seal(purpose(tenant, name), (await initial()).toString('base64'))
-    await database.execute(
-      `insert into shared_secrets (tenant_id, name, sealed, created_at) values ($1, $2, $3, $4)
-       on conflict do nothing`,
-      [tenant, name, fresh, new Date(clock.now())],
-    )
+    const plain = (await initial()).toString('base64')
+    await database.transaction(async () => {
+      const fresh = await seals.seal(purpose(tenant, name), plain)
+      await database.execute(
+        `insert into shared_secrets (tenant_id, name, sealed, created_at) values ($1, $2, $3, $4)
+         on conflict do nothing`,
+        [tenant, name, fresh, new Date(clock.now())],
+      )
+    })
     sealed = (await find()) as string
   }
-  return Buffer.from(envelopes.open(purpose(tenant, name), sealed), 'base64')
+  return Buffer.from(seals.open(purpose(tenant, name), sealed), 'base64')
 }
 
 export function createSharedSecrets(deps: Dependencies): SharedSecrets {

@@ -37,13 +37,17 @@ export const SessionsTable = table('sessions', {
   },
 })
 
-const purpose = (uid: string) => `session-state:${uid}`
+const purpose = (tenant: string, uid: string) => JSON.stringify(['session-state', tenant, uid])
+
+/** Until 0.1.0: it did not name the tenant. */
+const formerly = (uid: string) => `session-state:${uid}`
 
 export const sealedSessionState: SealedColumn = {
   table: 'sessions',
   key: ['tenant_id', 'uid'],
   column: 'state',
-  purpose: ({ uid }) => purpose(uid as string),
+  purpose: ({ tenant_id, uid }) => purpose(tenant_id as string, uid as string),
+  formerly: ({ uid }) => formerly(uid as string),
 }
 
 export const SessionClientsTable = table('session_clients', {
@@ -103,7 +107,7 @@ export function createSessionStore({
 }) {
   const now = () => new Date(clock.now())
 
-  function toSession(row: Row): Session {
+  function toSession(tenant: string, row: Row): Session {
     const session: Session = {
       uid: row.uid,
       transient: row.transient,
@@ -115,7 +119,10 @@ export function createSessionStore({
     if (row.login_at) session.loginAt = inSeconds(row.login_at)
     if (row.acr !== null) session.acr = row.acr
     if (row.amr) session.amr = row.amr
-    if (row.state !== null) session.state = JSON.parse(sealer.open(purpose(row.uid), row.state))
+    if (row.state !== null) {
+      const state = sealer.open(purpose(tenant, row.uid), row.state, formerly(row.uid))
+      session.state = JSON.parse(state)
+    }
     for (const [clientId, { sid, grantId, persistsLogout }] of Object.entries(row.clients ?? {})) {
       session.clients[clientId] = { sid, persistsLogout, ...(grantId === null ? {} : { grantId }) }
     }
@@ -133,7 +140,7 @@ export function createSessionStore({
          and a.disabled_at is null`,
       [tenant, value, now()],
     )
-    return row && toSession(row)
+    return row && toSession(tenant, row)
   }
 
   return {
@@ -169,6 +176,10 @@ export function createSessionStore({
      * conditional statement decides between requests that write the same session.
      */
     async put(tenant: string, session: Session, handle: string, knownHandles: string[]) {
+      const state =
+        session.state === undefined
+          ? null
+          : await sealer.seal(purpose(tenant, session.uid), JSON.stringify(session.state))
       return database.execute(
         `insert into sessions (tenant_id, uid, handle_hash, account_id, login_at, acr, amr, transient, state,
            created_at, updated_at, expires_at)
@@ -187,9 +198,7 @@ export function createSessionStore({
           session.acr ?? null,
           session.amr ?? null,
           session.transient,
-          session.state === undefined
-            ? null
-            : sealer.seal(purpose(session.uid), JSON.stringify(session.state)),
+          state,
           now(),
           new Date(session.expiresAt * 1000),
           [handle, ...knownHandles],

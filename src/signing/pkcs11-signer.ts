@@ -63,7 +63,13 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
       await assertSigns(tenant, alg, key)
       const { kid } = key
       const sealed = referenceOf(tenant, kid)
-      return { kid, alg, publicJwk: { ...key, alg, use: 'sig' }, sealed }
+      return {
+        kid,
+        alg,
+        publicJwk: { ...key, alg, use: 'sig' },
+        keep: async () => sealed,
+        discard: () => token.perform<void>({ what: 'destroy', tenant, kid }),
+      }
     },
     async open(tenant, { kid, alg, sealed }) {
       return {

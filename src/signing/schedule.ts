@@ -69,3 +69,20 @@ export function successorDueAt(
 ): number {
   return activateAt + rotateEvery - prepublish - noticedWithin
 }
+
+/** Milliseconds: what one process makes of keys in an hour is enough for more tenants than it serves. */
+const mostSpread = 3_600_000
+
+/**
+ * So much earlier than it has to be a successor is made, at most a hundredth of the time between two: the keys of many
+ * tenants that were made at the same moment have their successors at different ones.
+ * @param kid random enough to choose by
+ */
+export function spreadOf({ kid }: Pick<SigningKey, 'kid'>, { rotateEvery }: Schedule): number {
+  const share = Buffer.from(kid, 'base64url').readUInt32BE() / 2 ** 32
+  return Math.floor(share * spreadUpTo({ rotateEvery }))
+}
+
+export function spreadUpTo({ rotateEvery }: Pick<Schedule, 'rotateEvery'>): number {
+  return Math.min(mostSpread, rotateEvery / 100)
+}

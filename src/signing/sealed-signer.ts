@@ -1,7 +1,7 @@
 import { constants, createPrivateKey, type SignKeyObjectInput, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
-import type { Envelopes } from '../secrets/seal.ts'
+import type { Seals } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Signer } from './signer.ts'
 import type { SigningAlg } from './signing-key.ts'
@@ -35,7 +35,7 @@ export const sealedSigningKeys: SealedColumn = {
  * Private keys in Postgres, sealed under the key-encryption key; they are in the memory of every node.
  * @param rsaBits size of new RSA keys
  */
-export function createSealedSigner(sealer: Envelopes, rsaBits: number): Signer {
+export function createSealedSigner(sealer: Seals, rsaBits: number): Signer {
   return {
     async generate(tenant, alg) {
       const pair = await generateKeyPair(alg, { extractable: true, modulusLength: rsaBits })
@@ -47,7 +47,8 @@ export function createSealedSigner(sealer: Envelopes, rsaBits: number): Signer {
         kid,
         alg,
         publicJwk: { ...publicJwk, ...members },
-        sealed: sealer.seal(purpose(tenant, kid), JSON.stringify(privateJwk)),
+        keep: () => sealer.seal(purpose(tenant, kid), JSON.stringify(privateJwk)),
+        discard: async () => undefined,
       }
     },
 

@@ -10,12 +10,12 @@ export interface Signer {
    * Makes a key pair; takes as long as it takes, on another thread.
    * @throws DomainError `signing_unavailable`
    */
-  generate(tenant: string, alg: SigningAlg): Promise<NewKey>
+  generate(tenant: string, alg: SigningAlg): Promise<MadeKey>
   /**
    * Readies a stored key.
    * @throws DomainError `key_encryption_key_invalid`
    */
-  open(tenant: string, key: NewKey): Promise<PrivateKey>
+  open(tenant: string, key: StoredKey): Promise<PrivateKey>
   /**
    * Ends what is left of a private key when its row holds it no more; a key that is gone already is fine.
    * @throws DomainError `signing_unavailable`
@@ -33,17 +33,31 @@ export interface Signer {
 export interface HeldKey {
   tenant: string
   kid: string
-  /** As in `NewKey`. */
+  /** As in `StoredKey`. */
   sealed: string
 }
 
-export interface NewKey {
+interface NewKey {
   /** The thumbprint of the public key (RFC 7638). */
   kid: string
   alg: SigningAlg
   /** With `kid`, `alg` and `use`, as it is published. */
   publicJwk: JWK
-  /** What the signer needs to find the private key again: fit to be stored. */
+}
+
+/** A key that no row has yet. */
+export interface MadeKey extends NewKey {
+  /**
+   * What the signer needs to find the private key again: fit to be stored, in the transaction that asks for it.
+   * @throws DomainError `key_encryption_key_retired`
+   */
+  keep(): Promise<string>
+  /** Ends the private key, as no row has it. @throws DomainError `signing_unavailable` */
+  discard(): Promise<void>
+}
+
+export interface StoredKey extends NewKey {
+  /** What `keep` returned. */
   sealed: string
 }
 

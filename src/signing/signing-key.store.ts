@@ -106,12 +106,18 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
 
     /** The keys without an end that were active at a time, of all tenants. */
     async withoutEnd(activeSince: number) {
-      const rows = await database.query<{ tenant_id: string; alg: string; activate_at: Date }>(
-        `select tenant_id, alg, activate_at from signing_keys where retire_at is null and activate_at <= $1`,
+      const rows = await database.query<{
+        tenant_id: string
+        kid: string
+        alg: string
+        activate_at: Date
+      }>(
+        `select tenant_id, kid, alg, activate_at from signing_keys where retire_at is null and activate_at <= $1`,
         [time(activeSince)],
       )
-      return rows.map(({ tenant_id: tenant, alg, activate_at }) => ({
+      return rows.map(({ tenant_id: tenant, kid, alg, activate_at }) => ({
         tenant,
+        kid,
         alg: alg as SigningAlg,
         activateAt: activate_at.getTime(),
       }))

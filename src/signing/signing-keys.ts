@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
@@ -6,11 +7,20 @@ import type { Log } from '../log.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { signedJwt } from './jwt.ts'
+import { createKeyClaims } from './key-claims.ts'
 import { createKeyRing } from './key-ring.ts'
 import { type KeySet, keySetAt } from './key-set.ts'
 import { createKeyWatch, type KeyAlarms } from './key-watch.ts'
-import { firstKey, promotion, type Schedule, succession, successorDueAt } from './schedule.ts'
-import type { NewKey, Signer } from './signer.ts'
+import {
+  firstKey,
+  promotion,
+  type Schedule,
+  spreadOf,
+  spreadUpTo,
+  succession,
+  successorDueAt,
+} from './schedule.ts'
+import type { MadeKey, Signer } from './signer.ts'
 import { createSigningKeyStore, described, type StoredSigningKey } from './signing-key.store.ts'
 import { inUse, type SigningAlg, type SigningKey, stateOf } from './signing-key.ts'
 
@@ -89,11 +99,15 @@ export interface SigningKeysDependencies {
   maxStaleness: number
 }
 
+/** Milliseconds between two looks for a key that another process makes. */
+const awaitEvery = 100
+
 export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
-  const { database, clock, log, audit, signer, schedule } = deps
+  const { database, clock, log, counters, audit, signer, schedule } = deps
   const store = createSigningKeyStore(deps)
   const ring = createKeyRing({ ...deps, store })
   const watch = createKeyWatch(deps)
+  const claims = createKeyClaims(deps)
 
   /** Those that were told of: the next sweep is a minute away. */
   const undestroyed = new Set<string>()
@@ -110,20 +124,39 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return result
   }
 
-  /** The same with keys that were made for it: those that no row has in the end are destroyed. */
-  async function changeWith<T>(tenant: string, made: NewKey[], work: () => Promise<T>): Promise<T> {
+  async function generate(tenant: string, alg: SigningAlg): Promise<MadeKey> {
+    const made = await signer.generate(tenant, alg)
+    counters.count('signing_key_made')
+    return made
+  }
+
+  /** The same with a key that was made for it: when no row has it in the end, it is destroyed. */
+  async function changeWith<T>(
+    tenant: string,
+    made: MadeKey | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> {
     try {
       return await change(tenant, work)
     } finally {
-      if (made.length > 0) await discard(tenant, made).catch(notDestroyed)
+      if (made) await discard(tenant, made).catch(notDestroyed)
     }
   }
 
-  async function discard(tenant: string, made: NewKey[]): Promise<void> {
+  async function discard(tenant: string, made: MadeKey): Promise<void> {
     const kept = await store.list(tenant)
-    for (const { kid, sealed } of made) {
-      if (!kept.some((key) => key.kid === kid)) await signer.destroy({ tenant, kid, sealed })
-    }
+    if (!kept.some(({ kid }) => kid === made.kid)) await made.discard()
+  }
+
+  /** Sealed here, where it is inserted: no rotation of the key-encryption key comes between. */
+  async function insert(
+    tenant: string,
+    { kid, alg, publicJwk, keep }: MadeKey,
+    times: Pick<SigningKey, 'publishAt' | 'activateAt'>,
+  ): Promise<SigningKey> {
+    const key = { kid, alg, publicJwk, ...times }
+    await store.insert(tenant, { ...key, sealed: await keep() })
+    return key
   }
 
   /** Where the private keys are outside of the database, their rows know of them until they are destroyed. */
@@ -167,17 +200,17 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     if (!before) return undefined
     if (stateOf(before, clock.now()) !== 'active') return { outcome: 'pending', next: before }
     // Made before a connection is taken: a large RSA key takes seconds.
-    const made = await signer.generate(tenant, alg)
-    return changeWith(tenant, [made], async () => {
+    const made = await generate(tenant, alg)
+    return changeWith(tenant, made, async () => {
       const last = await lastOf(tenant, alg)
       if (!last || last.kid !== before.kid) {
         return last && { outcome: 'pending' as const, next: last }
       }
       const { successor, predecessor } = succession(clock.now(), schedule)
       await store.setTimes(tenant, last.kid, predecessor)
-      await store.insert(tenant, { ...made, ...successor })
+      const next = await insert(tenant, made, successor)
       await record(tenant, 'signing_key.published', made.kid, alg)
-      return { outcome: 'published' as const, next: { ...made, ...successor } }
+      return { outcome: 'published' as const, next }
     })
   }
 
@@ -185,7 +218,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   async function replace(
     tenant: string,
     { alg, kid }: SigningKey,
-    spare: NewKey | undefined,
+    spare: MadeKey | undefined,
   ): Promise<NonNullable<Revocation['replacement']>> {
     const now = clock.now()
     const successor = await lastOf(tenant, alg)
@@ -194,17 +227,16 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       await store.setTimes(tenant, successor.kid, { activateAt })
       return { key: { ...successor, activateAt }, kind: 'promoted' }
     }
-    const made = { ...(spare ?? (await signer.generate(tenant, alg))), ...firstKey(now) }
-    await store.insert(tenant, made)
-    await record(tenant, 'signing_key.published', made.kid, alg, { replaces: kid })
-    return { key: made, kind: 'new' }
+    const key = await insert(tenant, spare ?? (await generate(tenant, alg)), firstKey(now))
+    await record(tenant, 'signing_key.published', key.kid, alg, { replaces: kid })
+    return { key, kind: 'new' }
   }
 
   async function revoke(tenant: string, kid: string): Promise<Revocation> {
     const last = (await store.list(tenant)).find((key) => key.kid === kid && !key.retireAt)
     const isAlone = last && stateOf(last, clock.now()) === 'active'
-    const spare = isAlone ? await signer.generate(tenant, last.alg) : undefined
-    const revocation = await changeWith(tenant, spare ? [spare] : [], async () => {
+    const spare = isAlone ? await generate(tenant, last.alg) : undefined
+    const revocation = await changeWith(tenant, spare, async () => {
       const now = clock.now()
       const keys = await store.list(tenant)
       const key = keys.find((each) => each.kid === kid)
@@ -239,39 +271,61 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return audit.record(tenant, { type, detail: { kid, alg, ...more } })
   }
 
+  async function makeFirst(tenant: string, alg: SigningAlg): Promise<boolean> {
+    const isMissing = async () => (await missing(tenant, [alg])).length > 0
+    if (!(await isMissing())) return false
+    const made = await generate(tenant, alg)
+    return changeWith(tenant, made, async () => {
+      if (!(await isMissing())) return false
+      await insert(tenant, made, firstKey(clock.now()))
+      return true
+    })
+  }
+
+  /** The keys whose successor is due, in another order on each node, so that nodes do not follow each other. */
+  async function due(now: number): Promise<{ tenant: string; alg: SigningAlg }[]> {
+    // The earliest that one can be due, so that Postgres leaves the rest out.
+    const soonest = successorDueAt({ activateAt: 0 }, schedule) - spreadUpTo(schedule)
+    const keys = await store.withoutEnd(now - soonest)
+    const isDue = (key: (typeof keys)[number]) =>
+      successorDueAt(key, schedule) - spreadOf(key, schedule) <= now
+    return shuffled(keys.filter(isDue))
+  }
+
   return {
     async ensure(tenant, algs) {
-      const wanted = await missing(tenant, algs)
-      if (wanted.length === 0) return false
-      const made = await Promise.all(wanted.map((alg) => signer.generate(tenant, alg)))
-      return changeWith(tenant, made, async () => {
-        const still = await missing(tenant, wanted)
-        for (const key of made.filter(({ alg }) => still.includes(alg))) {
-          await store.insert(tenant, { ...key, ...firstKey(clock.now()) })
-        }
-        return still.length > 0
-      })
+      let created = false
+      for (;;) {
+        const wanted = await missing(tenant, algs)
+        if (wanted.length === 0) return created
+        const outcomes = await Promise.all(
+          wanted.map((alg) => claims.whileHeld(tenant, alg, () => makeFirst(tenant, alg))),
+        )
+        created ||= outcomes.includes(true)
+        if (outcomes.includes(undefined)) await pause(awaitEvery)
+      }
     },
     current: ring.of,
     assertFresh: ring.assertFresh,
-    async sign(tenant, alg, typ, claims) {
+    async sign(tenant, alg, typ, payload) {
       ring.assertFresh()
       const key = (await ring.of(tenant)).signing.find((each) => each.alg === alg)
       if (!key) throw new Error(`tenant ${tenant} has no active key for ${alg}`)
-      return signedJwt(key, typ, claims)
+      return signedJwt(key, typ, payload)
     },
     rotate,
     async rotateDue() {
       const now = clock.now()
-      // The earliest that one can be due, so that Postgres leaves the rest out.
-      const candidates = await store.withoutEnd(now - successorDueAt({ activateAt: 0 }, schedule))
+      const candidates = await due(now)
       let count = 0
       for (const { tenant, alg } of candidates) {
         // One that cannot be followed must not keep the others from it.
-        const rotation = await rotate(tenant, alg).catch((error: Error) => {
-          log.error({ err: error, tenant, alg }, 'signing key not rotated')
-          return undefined
-        })
+        const rotation = await claims
+          .whileHeld(tenant, alg, () => rotate(tenant, alg))
+          .catch((error: Error) => {
+            log.error({ err: error, tenant, alg }, 'signing key not rotated')
+            return undefined
+          })
         if (rotation?.outcome === 'published') count++
       }
       watch.look(candidates.length > count ? await store.withoutEnd(now) : [], now)
@@ -293,4 +347,11 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     start: ring.start,
     stop: ring.stop,
   }
+}
+
+function shuffled<Item>(items: Item[]): Item[] {
+  return items
+    .map((item) => ({ item, at: Math.random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item)
 }

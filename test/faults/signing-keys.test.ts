@@ -1,13 +1,18 @@
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
-import { stateOf } from '../../src/signing/signing-key.ts'
+import { claimLife } from '../../src/signing/key-claims.ts'
+import { requiredAlgs, stateOf } from '../../src/signing/signing-key.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import type { Child } from '../support/child.ts'
 import { openNode } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { startCommand } from '../support/node-process.ts'
 import { postgresConversation } from '../support/postgres-wire.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { createGate, type Point, type Side } from './gate.ts'
 
 const sides: Side[] = ['before', 'after']
@@ -23,7 +28,10 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     env = await freshStorage('services')
     core = await openNode(env)
   })
-  after(() => core?.close())
+  after(async () => {
+    backToPresent()
+    await core?.close()
+  })
 
   async function newTenant(): Promise<string> {
     const id = `t${tenants++}`
@@ -32,8 +40,22 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     return id
   }
 
-  /** Rotates in a process that hears of Postgres only through the gate. */
-  async function rotateThrough(tenant: string, target?: Point & { side: Side }) {
+  const rotateThrough = (tenant: string, target?: Point & { side: Side }) =>
+    runThrough(['keys', 'rotate', '--alg', 'ES256', '--tenant', tenant], env, { target })
+
+  /** A command in a process that hears of Postgres only through the gate. */
+  async function runThrough(
+    command: string[],
+    settings: Record<string, string>,
+    {
+      target,
+      until,
+    }: {
+      target?: (Point & { side: Side }) | undefined
+      /** For one that does not end by itself. */
+      until?: (points: readonly Point[]) => boolean
+    },
+  ) {
     let child: Child | undefined
     const gate = createGate(() => child?.signal('SIGKILL'))
     gate.arm(target)
@@ -43,11 +65,13 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     )
     there.host = `127.0.0.1:${proxy.port}`
     try {
-      child = await startCommand(['keys', 'rotate', '--alg', 'ES256', '--tenant', tenant], {
-        ...env,
+      child = await startCommand(command, {
+        ...settings,
         DATABASE_URL: there.href,
         REDIS_URL: '',
       })
+      if (until) await eventually('it has come so far', () => until(gate.counted()))
+      if (until) child.signal('SIGKILL')
       const { code } = await child.exit
       return { code, points: gate.counted(), isStruck: gate.isStruck(), stderr: child.stderr() }
     } finally {
@@ -100,5 +124,28 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     )
     expect(failures).to.deep.equal([])
     expect(committed).to.be.within(1, points.length)
+  })
+
+  it('a process that is killed while it makes the first keys keeps nobody from it', async () => {
+    const isClaim = ({ text }: Point) => text.startsWith('insert into signing_key_claims')
+    const serve = { ...env, PORT: String(await freePort()) }
+    const unharmed = await runThrough(['serve'], serve, {
+      until: (points) => points.filter(isClaim).length === requiredAlgs.length,
+    })
+    await core.database.execute('delete from signing_keys')
+    await core.database.execute('delete from signing_key_claims')
+    const claim = unharmed.points.filter(isClaim).at(-1) as Point
+    const struck = await runThrough(['serve'], serve, { target: { ...claim, side: 'after' } })
+    expect(struck.isStruck, struck.stderr).to.equal(true)
+    const [row] = await core.database.query<{ left: number }>(
+      'select count(*)::int as left from signing_key_claims',
+    )
+    expect(row?.left, 'claims that it left').to.be.above(0)
+
+    const next = core.signing.ensure(defaultTenant, requiredAlgs)
+    travel(claimLife / 1000)
+    expect(await next).to.equal(true)
+    const algs = (await core.signing.list(defaultTenant)).map(({ alg }) => alg)
+    expect(algs).to.have.members(requiredAlgs)
   })
 })

@@ -137,23 +137,45 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     expect(doctor.stdout).to.match(/^fail +key-encryption key .*sealed under key/m)
   })
 
-  it('is finished later where a node has sealed with the old key meanwhile', async () => {
+  it('tells of the nodes whose step was left out, and leaves nothing for a later one', async () => {
+    const readiness = async () =>
+      Promise.all(
+        nodes.map(async ({ port }) => {
+          const answer = await fetch(`http://localhost:${port}/readyz`)
+          const { key_encryption_key: key } = (await answer.json()) as Record<string, string>
+          return { status: answer.status, key }
+        }),
+      )
+    const fine = { status: 200, key: 'ok' }
+    expect(await readiness()).to.deep.equal([fine, fine])
     const settings = keys(newKey().text, second.text)
-    const both = { ...env, ...settings }
+    const third = keyOf(settings.KEY_ENCRYPTION_KEY)
     await withCore(settings, async (core) => {
       await core.keyRotation.rotate()
     })
-    // The nodes still run with the key before it alone: that is a step that was left out.
-    const doctor = await runCommand(['doctor'], both)
+    const doctor = await runCommand(['doctor'], { ...env, ...settings })
     expect(doctor.stdout, doctor.stdout).to.match(/^ok +key-encryption key/m)
-    await withCore(keys(second.text, settings.KEY_ENCRYPTION_KEY), async (late) => {
+    const left = { status: 200, key: 'not the current one: see the log' }
+    await eventually('both nodes notice that they have the key before it alone', async () => {
+      expect(await readiness()).to.deep.equal([left, left])
+      return true
+    })
+    for (const { process } of nodes) {
+      expect(process.stdout()).to.match(
+        new RegExp(
+          `"level":"error".*is key ${second.id}, which .* retired.* lacks key ${third.id}`,
+        ),
+      )
+    }
+    const swapped = keys(second.text, third.text)
+    await withCore(swapped, async (late) => {
       const session = { uid: 'late', transient: false, clients: {}, createdAt: 0, expiresAt: 4e9 }
       await late.sessions.save('default', { ...session, state: { a: 1 } }, 'late', [], [])
     })
-    expect((await runCommand(['doctor'], both)).stdout).to.match(
-      /^warn +key-encryption key .*1 under key .*rotate-kek/m,
+    expect((await runCommand(['doctor'], { ...env, ...swapped })).stdout).to.match(
+      /^warn +key-encryption key .* retired.* seals in its place/m,
     )
-    const again = await runCommand(['keys', 'rotate-kek'], both)
-    expect(again.stdout, again.stderr).to.include('1 sealed anew')
+    const again = await runCommand(['keys', 'rotate-kek'], { ...env, ...settings })
+    expect(again.stdout, again.stderr).to.include('0 sealed anew')
   })
 })

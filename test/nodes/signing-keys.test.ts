@@ -37,7 +37,8 @@ suite('processes on one database', function () {
   it('have one key set when five start at once on an empty one (R-24)', async () => {
     const env = await freshStorage('services')
     expect((await runCommand(['migrate'], env)).code).to.equal(0)
-    const nodes = await Promise.all(Array.from({ length: 5 }, () => startNode({ env })))
+    const settings = { ...env, LOG_LEVEL: 'info' }
+    const nodes = await Promise.all(Array.from({ length: 5 }, () => startNode({ env: settings })))
     try {
       const sets = await Promise.all(nodes.map(({ url }) => publishedBy(url)))
       expect(sets[0]).to.have.length(2)
@@ -48,6 +49,12 @@ suite('processes on one database', function () {
     } finally {
       await Promise.all(nodes.map((node) => node.stop()))
     }
+    const counts = nodes.map((node) => /"signing_key_made":(\d+)/.exec(node.stdout())?.[1] ?? '0')
+    process.stdout.write(`      the nodes made ${counts.join(', ')} keys\n`)
+    expect(
+      counts.reduce((sum, count) => sum + Number(count), 0),
+      'keys that were made',
+    ).to.equal(2)
   })
 
   it('know within two seconds of a key that a command revoked, also when nobody listens (R-10)', async () => {

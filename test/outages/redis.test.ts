@@ -99,6 +99,7 @@ suite('Redis that fails under load (R-03)', function () {
           short_lived: 'does not answer',
           clock: 'ok',
           signing_keys: 'ok',
+          key_encryption_key: 'ok',
         })),
       )
       const to = performance.now()

@@ -1,6 +1,9 @@
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { loadConfig } from '../../config/load.ts'
+import { openCore } from '../../src/core.ts'
+import { createLog } from '../../src/log.ts'
 import { loadKeyEncryptionKeys } from '../../src/secrets/key-encryption-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage, onEachStorage, testKey } from '../support/boot.ts'
@@ -44,24 +47,70 @@ describe('key-encryption key', () => {
     expect(refusal.message).to.contain('KEY_ENCRYPTION_KEY').and.contain(pathIn(keysDir))
   })
 
-  it('that is not 32 bytes or cannot be read is refused by name', async () => {
+  it('that is not 32 bytes in base64, and nothing else, is refused by name and left alone', async () => {
     const keysDir = await temporaryFolder('keys')
-    for (const text of ['', 'short', Buffer.alloc(31).toString('base64')]) {
+    const good = Buffer.alloc(32, 9).toString('base64')
+    for (const [text, came] of [
+      ['', 'is empty'],
+      ['\n', 'is empty'],
+      ['short', '5 characters'],
+      [Buffer.alloc(31).toString('base64'), '31 bytes'],
+      [Buffer.alloc(33).toString('base64'), '33 bytes'],
+      [`${good}\n${good}\n`, '2 lines'],
+      [`!${good}`, '45 characters'],
+      [good.slice(0, -1), '43 characters'],
+    ] as const) {
       await writeFile(pathIn(keysDir), text)
-      const refusal = await refusalOf(
-        loadKeyEncryptionKeys({ keysDir, create: true }),
-        'key_encryption_key_invalid',
-      )
-      expect(refusal.message).to.contain(pathIn(keysDir)).and.contain('32 bytes')
+      for (const create of [true, false]) {
+        const refusal = await refusalOf(
+          loadKeyEncryptionKeys({ keysDir, create }),
+          'key_encryption_key_invalid',
+        )
+        expect(refusal.message).to.contain(pathIn(keysDir)).and.contain('32 bytes')
+        expect(refusal.message).to.contain(came).and.not.contain(good)
+        expect(refusal.message, 'what to do').to.contain(
+          create ? 'remove it' : 'Put back your copy of it',
+        )
+      }
       expect(await readFile(pathIn(keysDir), 'utf8'), 'left alone').to.equal(text)
     }
-    await rm(pathIn(keysDir))
+  })
+
+  it('that cannot be read or made is told of with its path and what to do', async () => {
+    const keysDir = await temporaryFolder('keys')
     await mkdir(pathIn(keysDir))
-    const refusal = await refusalOf(
+    const folder = await refusalOf(
       loadKeyEncryptionKeys({ keysDir, create: true }),
       'key_encryption_key_invalid',
     )
-    expect(refusal.message).to.contain('cannot be read')
+    expect(folder.message)
+      .to.contain(`${pathIn(keysDir)} cannot be read`)
+      .and.contain('EISDIR')
+    const file = join(keysDir, 'file')
+    await writeFile(file, '')
+    const refusal = await refusalOf(
+      loadKeyEncryptionKeys({ keysDir: join(file, 'keys'), create: true }),
+      'key_encryption_key_invalid',
+    )
+    expect(refusal.message).to.contain(join(file, 'keys')).and.contain('ENOTDIR')
+  })
+
+  // Whoever is root may read everything.
+  const asOther = process.getuid?.() === 0 ? it : it.skip
+  asOther('of another user is told of as such', async () => {
+    const keysDir = await temporaryFolder('keys')
+    await writeFile(pathIn(keysDir), `${testKey}\n`, { mode: 0o600 })
+    await chmod(keysDir, 0o755)
+    const nobody = 65_534
+    process.seteuid?.(nobody)
+    const refusal = await refusalOf(
+      loadKeyEncryptionKeys({ keysDir, create: false }),
+      'key_encryption_key_invalid',
+    ).finally(() => process.seteuid?.(0))
+    expect(refusal.message)
+      .to.contain(pathIn(keysDir))
+      .and.contain('EACCES')
+      .and.contain('run as its owner')
   })
 })
 
@@ -86,6 +135,25 @@ onEachStorage('key-encryption key at start', (kind) => {
     const again = await openNode(env)
     expect(await again.sharedSecrets.get(defaultTenant, 'cookies')).to.deep.equal(secret)
     await again.close()
+  })
+
+  it('in a file that others may read is warned of, and only then', async () => {
+    const { KEY_ENCRYPTION_KEY: _key, ...env } = await freshStorage(kind)
+    const path = join(env['KEYS_DIR'] as string, 'key-encryption-key')
+    await writeFile(path, `${testKey}\n`, { mode: 0o640 })
+    for (const [mode, warned] of [
+      [0o640, true],
+      [0o600, false],
+    ] as const) {
+      await chmod(path, mode)
+      const lines: string[] = []
+      const write = (line: string) => void lines.push(line)
+      const log = createLog({ level: 'warn', destination: { write } })
+      await (await openCore(loadConfig(env), log, { schema: 'migrate' })).close()
+      const found = lines.filter((line) => line.includes('open to other users'))
+      expect(found, mode.toString(8)).to.have.length(warned ? 1 : 0)
+      if (warned) expect(found[0]).to.include(path).and.include(mode.toString(8))
+    }
   })
 
   if (kind === 'embedded') {

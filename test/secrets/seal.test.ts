@@ -5,8 +5,11 @@ import { createEnvelopes, createSealer } from '../../src/secrets/seal.ts'
 
 describe('sealed secrets', () => {
   const key = Buffer.alloc(32, 1)
-  const sealerOf = (current: Buffer, ...previous: Buffer[]) =>
-    createSealer(createEnvelopes({ current, previous }), current)
+  const sealerOf = (current: Buffer, ...previous: Buffer[]) => {
+    const envelopes = createEnvelopes({ current, previous })
+    const seal = async (purpose: string, text: string) => envelopes.seal(purpose, text)
+    return { ...createSealer(envelopes, { ...envelopes, seal }, current), ...envelopes }
+  }
   const sealer = sealerOf(key)
   const plain = 'the private part: üñí'
 

@@ -71,9 +71,9 @@ onEachStorage('rotation of signing keys (R-09)', (kind) => {
 
   it('goes by the schedule, once for all nodes', async () => {
     expect(await nodes.a.signing.rotateDue()).to.equal(0)
-    travel(90 * day - 3600)
+    travel(90 * day - 2 * 3600)
     expect(await nodes.a.signing.rotateDue()).to.equal(0)
-    travel(3600 - 901)
+    travel(2 * 3600 - 901)
     const counts = await Promise.all([nodes.a, nodes.b].map((node) => node.signing.rotateDue()))
     expect(counts[0]! + counts[1]!).to.equal(2)
     expect(await nodes.b.signing.rotateDue()).to.equal(0)

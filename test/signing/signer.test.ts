@@ -3,19 +3,22 @@ import { createLocalJWKSet, jwtVerify } from 'jose'
 import { createEnvelopes } from '../../src/secrets/seal.ts'
 import { signedJwt } from '../../src/signing/jwt.ts'
 import { createSealedSigner } from '../../src/signing/sealed-signer.ts'
-import { signingAlgs } from '../../src/signing/signing-key.ts'
+import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
 import { refusalOf } from '../support/cores.ts'
 
 describe('sealed signer', () => {
-  const signer = createSealedSigner(
-    createEnvelopes({ current: Buffer.alloc(32, 7), previous: [] }),
-    2048,
-  )
+  const envelopes = createEnvelopes({ current: Buffer.alloc(32, 7), previous: [] })
+  const seal = async (purpose: string, plain: string) => envelopes.seal(purpose, plain)
+  const signer = createSealedSigner({ ...envelopes, seal }, 2048)
+  const made = async (alg: SigningAlg) => {
+    const key = await signer.generate('default', alg)
+    return { ...key, sealed: await key.keep() }
+  }
   const claims = { iss: 'https://id.example', sub: 'alice', ünïcode: '✓' }
 
   for (const alg of signingAlgs) {
     it(`signs ${alg} as every verifier understands it (RFC 7518 §3)`, async () => {
-      const key = await signer.generate('default', alg)
+      const key = await made(alg)
       const opened = {
         ...key,
         ...(await signer.open('default', key)),
@@ -31,7 +34,7 @@ describe('sealed signer', () => {
   }
 
   it('opens a key for its tenant alone', async () => {
-    const key = await signer.generate('default', 'ES256')
+    const key = await made('ES256')
     await refusalOf(signer.open('other', key), 'key_encryption_key_invalid')
   })
 })

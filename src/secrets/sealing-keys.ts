@@ -1,0 +1,148 @@
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, table } from '../storage/table.ts'
+import type { Envelopes, Seals } from './seal.ts'
+
+/**
+ * Which key-encryption keys may seal, as Postgres knows it. A row that is sealed under a retired key is refused there
+ * (migration 0010), and who seals holds the row of the key, which a rotation changes: whatever is written, it is
+ * written before the key is retired, and then sealed anew, or never.
+ */
+export interface SealingKeys extends Seals {
+  /** Makes the configured key known, so that others see whether they have it. */
+  register(): Promise<void>
+  /**
+   * From when it returns on, only the current key of this process seals. Waits for those who seal under another.
+   * @throws DomainError `key_encryption_key_invalid` when that one was retired itself
+   */
+  retireOthers(): Promise<void>
+  /** Looks whether this process has the keys that it needs, and tells of a fault once. */
+  check(): Promise<void>
+  /** What the last look found, for operators. */
+  fault(): string | undefined
+}
+
+export const KeyEncryptionKeysTable = table('key_encryption_keys', {
+  key: ['id'],
+  columns: {
+    id: column.text,
+    first_used_at: column.time,
+    retired_at: nullable(column.time),
+  },
+})
+
+interface Row {
+  id: string
+  retired_at: Date | null
+}
+
+export function createSealingKeys({
+  database,
+  envelopes,
+  clock,
+  log,
+}: {
+  database: Database
+  envelopes: Envelopes
+  clock: Clock
+  log: Log
+}): SealingKeys {
+  let fault: string | undefined
+  const now = () => new Date(clock.now())
+  const own = () => [envelopes.keyId, ...envelopes.previousKeyIds]
+
+  async function register(): Promise<void> {
+    await database.execute(
+      `insert into key_encryption_keys (id, first_used_at) values ($1, $2) on conflict do nothing`,
+      [envelopes.keyId, now()],
+    )
+  }
+
+  const all = () =>
+    database.query<Row>('select id, retired_at from key_encryption_keys order by first_used_at, id')
+
+  /** Those of this process that may seal, the latest first; they may until the transaction ends. */
+  async function held(): Promise<string[]> {
+    const rows = await database.query<Row>(
+      `select id from key_encryption_keys where id = any($1) and retired_at is null
+       order by first_used_at desc, id for share`,
+      [own()],
+    )
+    return rows.map(({ id }) => id)
+  }
+
+  /** The configured key, or the one that took its place. */
+  async function holdKey(): Promise<string> {
+    let ids = await held()
+    if (!ids.includes(envelopes.keyId)) {
+      await register()
+      ids = await held()
+    }
+    if (ids.includes(envelopes.keyId)) return envelopes.keyId
+    const [successor] = ids
+    if (successor !== undefined) return successor
+    throw new DomainError('key_encryption_key_retired', {
+      detail: faultIn(await all()) ?? 'no key may seal',
+    })
+  }
+
+  function faultIn(rows: Row[]): string | undefined {
+    const isRetired = rows.some(({ id, retired_at }) => id === envelopes.keyId && retired_at)
+    const sealing = rows.filter((row) => row.retired_at === null).map(({ id }) => id)
+    const lacking = sealing.filter((id) => !own().includes(id))
+    const successor = sealing.findLast((id) => own().includes(id))
+    const names = lacking.join(' and ')
+    if (isRetired && successor !== undefined) {
+      return (
+        `KEY_ENCRYPTION_KEY is key ${envelopes.keyId}, which a rotation has retired. Key ${successor} of ` +
+        'KEY_ENCRYPTION_KEY_PREVIOUS seals in its place; make that KEY_ENCRYPTION_KEY, and restart this process.'
+      )
+    }
+    if (isRetired) {
+      return (
+        `KEY_ENCRYPTION_KEY is key ${envelopes.keyId}, which a rotation has retired, and this process lacks key ` +
+        `${names}. Make that KEY_ENCRYPTION_KEY, and restart this process.`
+      )
+    }
+    if (lacking.length === 0) return undefined
+    return (
+      `Others seal under key ${names}, which this process lacks. Add it to KEY_ENCRYPTION_KEY_PREVIOUS, and restart ` +
+      'this process.'
+    )
+  }
+
+  return {
+    open: envelopes.open,
+    async seal(purpose, plain) {
+      if (!database.current()?.isOpen())
+        throw new Error(`${purpose}: sealed outside of a transaction`)
+      return envelopes.seal(purpose, plain, await holdKey())
+    },
+    register,
+    retireOthers: () =>
+      database.transaction(async () => {
+        await register()
+        if (!(await held()).includes(envelopes.keyId)) {
+          throw new DomainError('key_encryption_key_invalid', {
+            detail:
+              `Key ${envelopes.keyId} was retired by an earlier rotation. A rotation needs a new one: ` +
+              'openssl rand -base64 32.',
+          })
+        }
+        await database.execute(
+          'update key_encryption_keys set retired_at = $2 where id <> $1 and retired_at is null',
+          [envelopes.keyId, now()],
+        )
+      }),
+    async check() {
+      const before = fault
+      fault = faultIn(await all())
+      if (fault === before) return
+      if (fault === undefined) log.info('this process has the key-encryption keys that it needs')
+      else log.error({ key_id: envelopes.keyId }, fault)
+    },
+    fault: () => fault,
+  }
+}

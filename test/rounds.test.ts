@@ -1,0 +1,76 @@
+import { Writable } from 'node:stream'
+import { expect } from 'chai'
+import { createLog } from '../src/log.ts'
+import { pauseOf, type Round, repeat } from '../src/rounds.ts'
+import { silentLog } from './support/cores.ts'
+import { eventually } from './support/eventually.ts'
+
+describe('rounds of background work', () => {
+  const ends: (() => void)[] = []
+  afterEach(() => {
+    for (const end of ends.splice(0)) end()
+  })
+
+  function start(work: Round['work'], log = silentLog): () => void {
+    const end = repeat({ seconds: 0.002, what: 'work', work }, log)
+    ends.push(end)
+    return end
+  }
+
+  /** Waits for as long as so many rounds take. */
+  async function rounds(count: number): Promise<void> {
+    let done = 0
+    start(async () => void done++)
+    await eventually('the other rounds went on', () => done >= count)
+  }
+
+  it('are not overtaken by the next, however long one takes', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let begun = 0
+    start(() => {
+      begun++
+      return promise
+    })
+    await eventually('the first has begun', () => begun > 0)
+    await rounds(20)
+    expect(begun).to.equal(1)
+    resolve()
+    await eventually('others follow', () => begun > 3)
+  })
+
+  it('go on after one that failed, which is logged', async () => {
+    let lines = ''
+    const destination = new Writable({
+      write(chunk, _encoding, done) {
+        lines += String(chunk)
+        done()
+      },
+    })
+    let begun = 0
+    const log = createLog({ level: 'warn', destination })
+    start(() => Promise.reject(new Error(`failure ${++begun}`)), log)
+    await eventually('the third failed', () => lines.includes('failure 3'))
+    expect(lines).to.include('background work failed').and.include('"what":"work"')
+  })
+
+  it('end when they are ended, also while one is under way', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let begun = 0
+    const end = start(() => {
+      begun++
+      return promise
+    })
+    await eventually('the first has begun', () => begun > 0)
+    end()
+    resolve()
+    await rounds(20)
+    expect(begun).to.equal(1)
+  })
+
+  it('of processes that start together come at different times, and never late', () => {
+    const pauses = Array.from({ length: 100 }, () => pauseOf(5))
+    expect(Math.min(...pauses)).to.be.within(2500, 3000)
+    expect(Math.max(...pauses)).to.be.within(4500, 5000)
+    expect(new Set(pauses.map(Math.round)).size).to.be.above(90)
+  })
+})

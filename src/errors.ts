@@ -17,6 +17,11 @@ export const domainErrors = {
     'temporarily_unavailable',
     'Nothing can be signed right now; try again soon.',
   ],
+  signing_key_ended: [
+    503,
+    'temporarily_unavailable',
+    'Nothing can be signed right now; try again soon.',
+  ],
   signing_unavailable: [
     503,
     'temporarily_unavailable',

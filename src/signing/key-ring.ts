@@ -2,8 +2,8 @@ import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Notifications } from '../storage/notifications.ts'
-import { type KeySet, keySetAt, type OpenSigningKey } from './key-set.ts'
-import type { Signer } from './signer.ts'
+import { type KeySet, keySetAt, maySign, type OpenSigningKey } from './key-set.ts'
+import type { PrivateKey, Signer } from './signer.ts'
 import {
   createSigningKeyStore,
   described,
@@ -14,7 +14,8 @@ import { nextChange, stateOf } from './signing-key.ts'
 
 /**
  * The keys of the tenants that this process serves, in its memory. Changes of rows come by notification and by a poll;
- * what the clock alone changes, changes at its moment, as the set is asked for with the time.
+ * what the clock alone changes, changes at its moment, as the set is asked for with the time. Whether a key may sign is
+ * asked when it is to sign, of what is known by then: whoever has it may have had it for long.
  */
 export interface KeyRing {
   /** Does not ask the database, except for a tenant that it has not seen before. */
@@ -65,8 +66,9 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     const needed = rows.filter((row) => !isOver(row, clock.now()))
     const keys = await Promise.all(
       needed.map(async (row) => {
-        const { sign, privateJwk } = before.get(row.kid) ?? (await signer.open(tenant, row))
-        return { ...described(row), sign, privateJwk }
+        const known = before.get(row.kid)
+        const sign = known?.sign ?? watched(tenant, row.kid, await signer.open(tenant, row))
+        return { ...described(row), sign }
       }),
     )
     const known = tenants.get(tenant)
@@ -76,6 +78,32 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     const fresh = { keys, changedAt, order }
     tenants.set(tenant, fresh)
     return fresh
+  }
+
+  function assertFresh(): void {
+    const age = performance.now() - heard.monotonic
+    if (!timer || age <= deps.maxStaleness * 1000) return
+    throw new DomainError('signing_keys_stale', {
+      detail: { expected: `at most ${deps.maxStaleness} s old`, milliseconds: Math.round(age) },
+    })
+  }
+
+  function assertSigns(tenant: string, kid: string): void {
+    assertFresh()
+    const key = tenants.get(tenant)?.keys.find((each) => each.kid === kid)
+    if (key && maySign(key, clock.now())) return
+    const state = key ? stateOf(key, clock.now()) : 'revoked or removed'
+    throw new DomainError('signing_key_ended', { detail: { tenant, kid, state } })
+  }
+
+  function watched(tenant: string, kid: string, key: PrivateKey): PrivateKey['sign'] {
+    return async (data) => {
+      assertSigns(tenant, kid)
+      const signature = await key.sign(data)
+      // A token may take its time.
+      assertSigns(tenant, kid)
+      return signature
+    }
   }
 
   async function poll(): Promise<void> {
@@ -117,13 +145,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
       return set
     },
     reload: async (tenant) => void (await load(tenant)),
-    assertFresh() {
-      const age = performance.now() - heard.monotonic
-      if (!timer || age <= deps.maxStaleness * 1000) return
-      throw new DomainError('signing_keys_stale', {
-        detail: { expected: `at most ${deps.maxStaleness} s old`, milliseconds: Math.round(age) },
-      })
-    },
+    assertFresh,
     start() {
       if (timer) return
       heard = { at: clock.now(), monotonic: performance.now() }

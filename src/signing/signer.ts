@@ -54,6 +54,4 @@ export interface PrivateKey {
    * @throws DomainError `signing_unavailable`
    */
   sign(data: Uint8Array): Promise<Uint8Array>
-  /** For the engine, which signs by itself with it; absent when the key cannot leave where it is. */
-  privateJwk?: JWK | undefined
 }

@@ -8,7 +8,7 @@ import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
 import { createSubjects } from './clients/subjects.ts'
-import { createClock } from './clock.ts'
+import { type Clock, createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createDenials, DenialsTable } from './denials/denials.ts'
 import { isDomainError } from './errors.ts'
@@ -97,11 +97,10 @@ export interface Core extends Capabilities {
 export async function openCore(
   config: Config,
   log: Log,
-  { schema }: { schema: SchemaPolicy },
+  { schema, clock = createClock() }: { schema: SchemaPolicy; clock?: Clock },
 ): Promise<Core> {
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
-  const clock = createClock()
   const storage = await openStorage(config, { entities, clock, log, schema })
   try {
     return await compose(config, log, clock, storage)
@@ -116,12 +115,7 @@ function keyEncryptionKeys(config: Config, create: boolean) {
   return loadKeyEncryptionKeys({ configured, previous, keysDir, create })
 }
 
-async function compose(
-  config: Config,
-  log: Log,
-  clock: ReturnType<typeof createClock>,
-  storage: Storage,
-): Promise<Core> {
+async function compose(config: Config, log: Log, clock: Clock, storage: Storage): Promise<Core> {
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0

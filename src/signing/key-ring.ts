@@ -1,7 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
+import { followDatabaseClock } from '../storage/storage.ts'
 import { type KeySet, keySetAt, maySign, type OpenSigningKey } from './key-set.ts'
 import type { PrivateKey, Signer } from './signer.ts'
 import {
@@ -22,7 +24,9 @@ export interface KeyRing {
   of(tenant: string): Promise<KeySet>
   /** Reads the keys of a tenant again: they were changed here. */
   reload(tenant: string): Promise<void>
-  /** @throws DomainError `signing_keys_stale` when it has not heard of changes for too long */
+  /** Why it cannot know that its keys are still good; absent when it can. */
+  staleness(): string | undefined
+  /** @throws DomainError `signing_keys_stale` when there is such a reason */
   assertFresh(): void
   start(): void
   stop(): void
@@ -42,6 +46,7 @@ interface Known {
 
 export interface KeyRingDependencies {
   store: ReturnType<typeof createSigningKeyStore>
+  database: Database
   clock: Clock
   log: Log
   signer: Signer
@@ -51,10 +56,15 @@ export interface KeyRingDependencies {
 }
 
 export function createKeyRing(deps: KeyRingDependencies): KeyRing {
-  const { store, clock, log, signer, notifications } = deps
+  const { store, database, clock, log, signer, notifications } = deps
   const tenants = new Map<string, Known>()
-  /** By the server's clock, and by one that never jumps. */
-  let heard = { at: clock.now(), monotonic: performance.now() }
+  /** By the server's clock, by one that never jumps, and how often the former had jumped. */
+  const moment = () => ({
+    at: clock.now(),
+    monotonic: performance.now(),
+    steps: clock.steps,
+  })
+  let heard = moment()
   let loads = 0
   let polling: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
@@ -80,12 +90,18 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     return fresh
   }
 
-  function assertFresh(): void {
+  function staleness(): string | undefined {
+    if (!timer) return undefined
+    // What a key may do depends on the time, and the machine may have stood still without hearing of changes.
+    if (clock.steps !== heard.steps) return 'the clock was set and is not compared yet'
     const age = performance.now() - heard.monotonic
-    if (!timer || age <= deps.maxStaleness * 1000) return
-    throw new DomainError('signing_keys_stale', {
-      detail: { expected: `at most ${deps.maxStaleness} s old`, milliseconds: Math.round(age) },
-    })
+    if (age <= deps.maxStaleness * 1000) return undefined
+    return `heard of no changes for ${Math.round(age)} ms, expected at most ${deps.maxStaleness} s`
+  }
+
+  function assertFresh(): void {
+    const detail = staleness()
+    if (detail !== undefined) throw new DomainError('signing_keys_stale', { detail })
   }
 
   function assertSigns(tenant: string, kid: string): void {
@@ -107,7 +123,11 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   }
 
   async function poll(): Promise<void> {
-    const now = { at: clock.now(), monotonic: performance.now() }
+    if (clock.steps !== heard.steps) {
+      await followDatabaseClock(database, clock)
+      log.warn({ offset: clock.offset }, 'the clock of this machine was set, or stood still')
+    }
+    const now = moment()
     const changes = await store.changes(heard.at - overlap)
     for (const [tenant, known] of tenants) {
       if ((changes.get(tenant) ?? 0) <= known.changedAt) continue
@@ -145,10 +165,11 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
       return set
     },
     reload: async (tenant) => void (await load(tenant)),
+    staleness,
     assertFresh,
     start() {
       if (timer) return
-      heard = { at: clock.now(), monotonic: performance.now() }
+      heard = moment()
       notifications.listen(signingKeysChannel, pollNow)
       timer = setInterval(pollNow, pollEvery).unref()
     },

@@ -1,4 +1,5 @@
 import { type Clock, install } from '@sinonjs/fake-timers'
+import { createClock } from '../../src/clock.ts'
 
 let faked: Clock | undefined
 
@@ -15,4 +16,9 @@ export function travel(seconds: number): void {
 export function backToPresent(): void {
   faked?.uninstall()
   faked = undefined
+}
+
+/** For a server in this process, which would notice that somebody else has set the clock. */
+export function travellingClock() {
+  return createClock({ now: () => Date.now(), monotonic: () => Date.now() })
 }

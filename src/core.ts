@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { libraryEnvironment } from '../config/pkcs11.ts'
 import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
@@ -243,10 +244,11 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
 }
 
 function tokenOf(
-  { pkcs11Module: module, pkcs11TokenLabel: label, pkcs11Pin: pin }: Config,
+  { pkcs11Module: module, pkcs11TokenLabel: label, pkcs11Pin: pin, pkcs11Environment }: Config,
   log: Log,
 ) {
-  return module && label && pin ? createToken({ module, label, pin }, log) : undefined
+  if (!module || !label || !pin) return undefined
+  return createToken({ module, label, pin, env: libraryEnvironment(pkcs11Environment) }, log)
 }
 
 async function firstOperator({ config, accounts }: Capabilities) {

@@ -22,6 +22,7 @@ export interface Server {
 const sweepEvery = 60
 const clockEvery = 60
 const rotateEvery = 5
+const lookEvery = 5
 const maintainEvery = 3600
 const filesEvery = 2
 const countsEvery = 60
@@ -91,6 +92,7 @@ export async function startServer(core: Core): Promise<Server> {
   const timers = [
     repeat(sweepEvery, 'sweep', core, async () => void (await sweepExpired(core))),
     repeat(rotateEvery, 'signing keys', core, async () => void (await core.signing.rotateDue())),
+    repeat(lookEvery, 'late signing keys', core, core.signing.look),
     repeat(clockEvery, 'clock', core, () => followDatabaseClock(core.database, core.clock)),
     repeat(countsEvery, 'counts', core, tellCounts),
     repeat(filesEvery, 'files', core, files.check),

@@ -12,7 +12,7 @@ import {
   type StoredSigningKey,
   signingKeysChannel,
 } from './signing-key.store.ts'
-import { nextChange, stateOf } from './signing-key.ts'
+import { nextChange, signingAt, stateOf } from './signing-key.ts'
 
 /**
  * The keys of the tenants that this process serves, in its memory. Changes of rows come by notification and by a poll;
@@ -28,6 +28,8 @@ export interface KeyRing {
   staleness(): string | undefined
   /** @throws DomainError `signing_keys_stale` when there is such a reason */
   assertFresh(): void
+  /** Whether a key that signs is outside of the database. */
+  needsToken(): boolean
   start(): void
   stop(): void
 }
@@ -77,8 +79,9 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     const keys = await Promise.all(
       needed.map(async (row) => {
         const known = before.get(row.kid)
-        const sign = known?.sign ?? watched(tenant, row.kid, await signer.open(tenant, row))
-        return { ...described(row), sign }
+        if (known) return { ...known, ...described(row) }
+        const opened = await signer.open(tenant, row)
+        return { ...described(row), ...opened, sign: watched(tenant, row.kid, opened) }
       }),
     )
     const known = tenants.get(tenant)
@@ -167,6 +170,10 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     reload: async (tenant) => void (await load(tenant)),
     staleness,
     assertFresh,
+    needsToken: () =>
+      [...tenants.values()].some(({ keys }) =>
+        signingAt(keys, clock.now()).some(({ isHeld }) => isHeld),
+      ),
     start() {
       if (timer) return
       heard = moment()

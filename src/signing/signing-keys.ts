@@ -37,8 +37,10 @@ export interface SigningKeys {
   ): Promise<string>
   /** Publishes a successor of the active key; while one is pending it does nothing. Absent: the tenant has no such key. */
   rotate(tenant: string, alg: SigningAlg): Promise<Rotation | undefined>
-  /** Rotates every key, of any tenant, whose successor is due, and looks whether any is late. @returns how many */
+  /** Rotates every key, of any tenant, whose successor is due. @returns how many */
   rotateDue(): Promise<number>
+  /** Looks whether any successor is late. Waits for Postgres alone, however long a rotation takes. */
+  look(): Promise<void>
   /**
    * Makes sure that new keys can be made and that the keys outside of the database are there.
    * @throws DomainError `signing_unavailable`
@@ -46,6 +48,10 @@ export interface SigningKeys {
   check(): Promise<void>
   /** What the last look found. */
   alarms(): KeyAlarms
+  /** Why this process cannot know that its keys are still good; absent when it can. */
+  staleness(): string | undefined
+  /** The PKCS#11 token, where there is one. */
+  token?: SigningToken
   /** Forgets private keys that are over, and later their rows; returns how many. */
   sweep(): Promise<number>
   /**
@@ -60,6 +66,13 @@ export interface SigningKeys {
   /** Hears of changes until `stop`. */
   start(): void
   stop(): void
+}
+
+export interface SigningToken {
+  /** @throws DomainError `signing_unavailable` when it does not answer */
+  ping(): Promise<void>
+  /** Whether keys that sign are in it. */
+  isNeeded(): boolean
 }
 
 export interface Rotation {
@@ -274,11 +287,16 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
         })
         if (rotation?.outcome === 'published') count++
       }
-      watch.look(candidates.length > count ? await store.withoutEnd(now) : [], now)
       return count
+    },
+    async look() {
+      const now = clock.now()
+      watch.look(await store.withoutEnd(now - successorDueAt({ activateAt: 0 }, schedule)), now)
     },
     check: async () => signer.check(await store.held()),
     alarms: watch.alarms,
+    staleness: ring.staleness,
+    ...(signer.ping ? { token: { ping: signer.ping, isNeeded: ring.needsToken } } : {}),
     sweep: async () => (await destroyOver().catch(notDestroyed)) + (await store.sweep()),
     revoke,
     list: async (tenant) => (await store.list(tenant)).map(described),

@@ -11,7 +11,9 @@ export const externalSigning = { enabled: true, ack: 'experimental-01' }
  * has a private key: each signature is asked for, and refused when the key has ended since the engine was built.
  */
 export function engineKeys({ signing, published }: KeySet): ExternalSigningKey[] {
-  return published.map((key) => new EngineKey(key, signing.includes(key)))
+  // The first key of an algorithm is chosen before its time, too: it says itself that it does not sign yet.
+  const isFirst = ({ alg }: OpenSigningKey) => !signing.some((key) => key.alg === alg)
+  return published.map((key) => new EngineKey(key, signing.includes(key) || isFirst(key)))
 }
 
 /** The members of its JWK come from the class, which derives them from this. */

@@ -112,7 +112,10 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     const key = tenants.get(tenant)?.keys.find((each) => each.kid === kid)
     if (key && maySign(key, clock.now())) return
     const state = key ? stateOf(key, clock.now()) : 'revoked or removed'
-    throw new DomainError('signing_key_ended', { detail: { tenant, kid, state } })
+    const isEarly = state === 'pending' || state === 'unpublished'
+    throw new DomainError(isEarly ? 'signing_key_pending' : 'signing_key_ended', {
+      detail: { tenant, kid, alg: key?.alg, state },
+    })
   }
 
   function watched(tenant: string, kid: string, key: PrivateKey): PrivateKey['sign'] {

@@ -12,11 +12,13 @@ import { createKeyWatch, type KeyAlarms } from './key-watch.ts'
 import { firstKey, promotion, type Schedule, succession, successorDueAt } from './schedule.ts'
 import type { NewKey, Signer } from './signer.ts'
 import { createSigningKeyStore, described, type StoredSigningKey } from './signing-key.store.ts'
-import { inUse, type SigningAlg, type SigningKey, stateOf } from './signing-key.ts'
+import { inUse, requiredAlgs, type SigningAlg, type SigningKey, stateOf } from './signing-key.ts'
 
 export interface SigningKeys {
   /**
-   * Makes sure that there is a key for each algorithm; exactly one, also when several nodes start at once (R-24).
+   * Makes sure that there is a key for each algorithm; exactly one, also when several nodes start at once (R-24). The
+   * first keys of a tenant sign at once, as nobody can have fetched its key set; the first of an algorithm that comes
+   * later is published before it signs, like any other.
    * @returns whether one was created
    */
   ensure(tenant: string, algs: SigningAlg[]): Promise<boolean>
@@ -27,7 +29,7 @@ export interface SigningKeys {
   /**
    * A JWT of our own by the active key.
    * @param typ `logout+jwt` and the like
-   * @throws DomainError `signing_keys_stale`
+   * @throws DomainError `signing_keys_stale`, `signing_key_pending`, `signing_key_ended`
    */
   sign(
     tenant: string,
@@ -170,6 +172,26 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return [...new Set(algs)].filter((alg) => !there.some((key) => key.alg === alg))
   }
 
+  async function ensure(tenant: string, algs: SigningAlg[]): Promise<boolean> {
+    // Whatever comes first to a tenant: those that it always has are not to wait for it.
+    const isNew = (await store.list(tenant)).length === 0
+    const wanted = await missing(tenant, isNew ? [...requiredAlgs, ...algs] : algs)
+    if (wanted.length === 0) return false
+    const made = await Promise.all(wanted.map((alg) => signer.generate(tenant, alg)))
+    return changeWith(tenant, made, async () => {
+      const still = await missing(tenant, wanted)
+      const now = clock.now()
+      const times =
+        (await store.list(tenant)).length === 0
+          ? firstKey(now)
+          : succession(now, schedule).successor
+      for (const key of made.filter(({ alg }) => still.includes(alg))) {
+        await store.insert(tenant, { ...key, ...times })
+      }
+      return still.length > 0
+    })
+  }
+
   async function lastOf(tenant: string, alg: SigningAlg): Promise<StoredSigningKey | undefined> {
     const keys = await store.list(tenant)
     return keys.find((key) => key.alg === alg && key.retireAt === undefined)
@@ -237,6 +259,8 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       }
       return { changed: true, revoked }
     })
+    // One that was to be the first of its algorithm.
+    if (revocation.changed) await ensure(tenant, [revocation.revoked.alg])
     if (!database.current()?.isOpen()) await destroyOver().catch(notDestroyed)
     return revocation
   }
@@ -253,24 +277,15 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   }
 
   return {
-    async ensure(tenant, algs) {
-      const wanted = await missing(tenant, algs)
-      if (wanted.length === 0) return false
-      const made = await Promise.all(wanted.map((alg) => signer.generate(tenant, alg)))
-      return changeWith(tenant, made, async () => {
-        const still = await missing(tenant, wanted)
-        for (const key of made.filter(({ alg }) => still.includes(alg))) {
-          await store.insert(tenant, { ...key, ...firstKey(clock.now()) })
-        }
-        return still.length > 0
-      })
-    },
+    ensure,
     current: ring.of,
     assertFresh: ring.assertFresh,
     async sign(tenant, alg, typ, claims) {
       ring.assertFresh()
-      const key = (await ring.of(tenant)).signing.find((each) => each.alg === alg)
-      if (!key) throw new Error(`tenant ${tenant} has no active key for ${alg}`)
+      const { signing, published } = await ring.of(tenant)
+      // The first of its algorithm refuses until its time.
+      const key = [...signing, ...published].find((each) => each.alg === alg)
+      if (!key) throw new Error(`tenant ${tenant} has no key for ${alg}`)
       return signedJwt(key, typ, claims)
     },
     rotate,

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { address } from './address.ts'
 import { limits } from './limits.ts'
 import { pages } from './pages.ts'
-import { pkcs11 } from './pkcs11.ts'
+import { pkcs11, pkcs11Library } from './pkcs11.ts'
 import type { Setting } from './setting.ts'
 import {
   email,
@@ -134,6 +134,7 @@ const table = {
     description: 'Size of new RSA keys (RS256, PS256).',
   },
   ...pkcs11,
+  ...pkcs11Library,
 
   accessTokenTtl: {
     env: 'ACCESS_TOKEN_TTL',

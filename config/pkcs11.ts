@@ -1,4 +1,4 @@
-import { file, text } from './values.ts'
+import { file, text, variableNames } from './values.ts'
 
 /** The token that holds signing keys: a part of the table in config.ts. */
 export const pkcs11 = {
@@ -38,5 +38,42 @@ export function pkcs11Faults(given: Partial<Record<Member, unknown>>): string[] 
       `${pkcs11[key].env}: expected a value beside ${others(key)
         .map((other) => pkcs11[other].env)
         .join(' and ')}, got none`,
+  )
+}
+
+export const pkcs11Library = {
+  pkcs11Environment: {
+    env: 'PKCS11_ENVIRONMENT',
+    group: 'Signing keys',
+    schema: variableNames,
+    default: '',
+    description:
+      'Variables that the PKCS#11 library needs, by name. It runs in a process that sees these, `PATH`, `HOME`, `TZ`, `TMPDIR`, `LANG`, `LC_ALL`, `LD_LIBRARY_PATH`, `SOFTHSM2_CONF`, `OPENSC_CONF` and `P11_KIT_STRICT`, and nothing else of the environment.',
+  },
+} as const
+
+const seenByLibraries = [
+  'PATH',
+  'HOME',
+  'TZ',
+  'TMPDIR',
+  'LANG',
+  'LC_ALL',
+  'LD_LIBRARY_PATH',
+  'SOFTHSM2_CONF',
+  'OPENSC_CONF',
+  'P11_KIT_STRICT',
+]
+
+/** What of the environment a PKCS#11 library sees. @param names beside the usual ones */
+export function libraryEnvironment(
+  names: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  return Object.fromEntries(
+    [...seenByLibraries, ...names].flatMap((name) => {
+      const value = env[name]
+      return value === undefined ? [] : [[name, value]]
+    }),
   )
 }

@@ -167,6 +167,13 @@ export const networks = z
   )
   .describe('a list of networks (10.0.0.0/8, fd00::/8) or addresses, separated by commas or spaces')
 
+/** Output: the names, in order. */
+export const variableNames = z
+  .string()
+  .transform((list) => list.split(/[\s,]+/).filter(Boolean))
+  .refine((names) => names.every((name) => /^[A-Za-z_]\w*$/.test(name)))
+  .describe('names of environment variables, separated by commas or spaces')
+
 interface RedisNode {
   host: string
   port: number

@@ -10,6 +10,11 @@ export interface Clock {
   /** How far this process is from Postgres, in milliseconds; positive when Postgres is ahead. */
   readonly offset: number
   /**
+   * How often the machine's clock was set, or the machine stood still, since the start: more than before as soon as it
+   * has happened. Until Postgres is read again the time goes on as if it had not.
+   */
+  readonly steps: number
+  /**
    * Adopts a reading of the database's clock.
    * @param databaseTime what the database said, in milliseconds
    * @param roundTrip how long asking took, in milliseconds; half of it is added to the reading
@@ -17,19 +22,54 @@ export interface Clock {
   follow(databaseTime: number, roundTrip: number): void
 }
 
+/** The clocks of this machine, in milliseconds. */
+export interface MachineClocks {
+  /** Since the epoch; somebody may set it. */
+  now(): number
+  /** Since any moment; only ever goes on, at the same pace. */
+  monotonic(): number
+}
+
+const machineClocks: MachineClocks = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+}
+
+/**
+ * Milliseconds by which the machine's two clocks may part before its clock counts as set. What corrects a clock by less
+ * slows both alike.
+ */
+const noticeable = 500
+
 /** A clock that starts at the process's own time and follows the database once it has been read. */
-export function createClock(): Clock {
+export function createClock(machine = machineClocks): Clock {
   let offset = 0
+  let steps = 0
+  const lead = () => machine.now() - machine.monotonic()
+  let known = lead()
+
+  /** By how much the machine's clock was set, or stood still, since it was compared. */
+  function moved(): number {
+    const by = Math.round(lead() - known)
+    return Math.abs(by) > noticeable ? by : 0
+  }
+
+  const now = () => machine.now() - moved() + offset
   return {
-    now: () => Date.now() + offset,
-    seconds: () => Math.floor((Date.now() + offset) / 1000),
+    now,
+    seconds: () => Math.floor(now() / 1000),
     get offset() {
       return offset
     },
+    get steps() {
+      return moved() === 0 ? steps : steps + 1
+    },
     follow(databaseTime, roundTrip) {
-      const measured = databaseTime + roundTrip / 2 - Date.now()
+      const measured = databaseTime + roundTrip / 2 - machine.now()
       // Below the error of the measurement a correction would only add jitter.
       offset = Math.abs(measured) > roundTrip + 5 ? Math.round(measured) : 0
+      if (moved() !== 0) steps++
+      known = lead()
     },
   }
 }

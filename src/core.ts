@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { libraryEnvironment } from '../config/pkcs11.ts'
 import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
@@ -10,7 +11,7 @@ import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
 import { createSubjects } from './clients/subjects.ts'
-import { createClock } from './clock.ts'
+import { type Clock, createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createDenials, DenialsTable } from './denials/denials.ts'
 import { isDomainError } from './errors.ts'
@@ -103,11 +104,10 @@ export interface Core extends Capabilities {
 export async function openCore(
   config: Config,
   log: Log,
-  { schema }: { schema: SchemaPolicy },
+  { schema, clock = createClock() }: { schema: SchemaPolicy; clock?: Clock },
 ): Promise<Core> {
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
-  const clock = createClock()
   const storage = await openStorage(config, { entities, clock, log, schema })
   try {
     return await compose(config, log, clock, storage)
@@ -129,12 +129,7 @@ async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): 
   }
 }
 
-async function compose(
-  config: Config,
-  log: Log,
-  clock: ReturnType<typeof createClock>,
-  storage: Storage,
-): Promise<Core> {
+async function compose(config: Config, log: Log, clock: Clock, storage: Storage): Promise<Core> {
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
@@ -273,10 +268,11 @@ async function compose(
 }
 
 function tokenOf(
-  { pkcs11Module: module, pkcs11TokenLabel: label, pkcs11Pin: pin }: Config,
+  { pkcs11Module: module, pkcs11TokenLabel: label, pkcs11Pin: pin, pkcs11Environment }: Config,
   log: Log,
 ) {
-  return module && label && pin ? createToken({ module, label, pin }, log) : undefined
+  if (!module || !label || !pin) return undefined
+  return createToken({ module, label, pin, env: libraryEnvironment(pkcs11Environment) }, log)
 }
 
 async function firstOperator({ config, accounts }: Capabilities) {

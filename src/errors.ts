@@ -17,6 +17,16 @@ export const domainErrors = {
     'temporarily_unavailable',
     'Nothing can be signed right now; try again soon.',
   ],
+  signing_key_pending: [
+    503,
+    'temporarily_unavailable',
+    'The first key of this signature algorithm is published, and signs later; try again then.',
+  ],
+  signing_key_ended: [
+    503,
+    'temporarily_unavailable',
+    'Nothing can be signed right now; try again soon.',
+  ],
   signing_unavailable: [
     503,
     'temporarily_unavailable',

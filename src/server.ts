@@ -96,6 +96,7 @@ export async function startServer(core: Core): Promise<Server> {
   const rounds: Round[] = [
     { seconds: sweepEvery, what: 'sweep', work: () => sweepExpired(core) },
     { seconds: rotateEvery, what: 'signing keys', work: () => core.signing.rotateDue() },
+    { seconds: keysEvery, what: 'late signing keys', work: core.signing.look },
     { seconds: keysEvery, what: 'key-encryption key', work: () => core.keyRotation.check() },
     {
       seconds: clockEvery,

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { DeclaredClient } from '../clients/clients.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
-import { requiredAlgs } from '../signing/signing-key.ts'
+import { algsOf } from '../oidc/client-check.ts'
+import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { applyDocument, checkApplyFile, type Sections } from './apply-file.ts'
 import { type ApplyResult, type Change, renderApply } from './apply-output.ts'
@@ -67,12 +68,19 @@ type Scope = Sections & { id: string }
 async function declareTenants(work: Work, tenants: Input['document']['tenants']): Promise<void> {
   const { core, changes } = work
   const known = new Set((await core.tenants.list()).map(({ id }) => id))
-  for (const { id, name } of tenants) {
+  for (const { id, name, ...sections } of tenants) {
     const changed = await core.tenants.declare({ id, name })
     const outcome = known.has(id) ? (changed ? 'updated' : 'unchanged') : 'created'
     changes.push({ tenant: id, kind: 'tenant', id, outcome })
-    if (!known.has(id)) await core.signing.ensure(id, requiredAlgs)
+    // What a tenant begins with signs at once; an algorithm that comes later waits until verifiers know its key.
+    if (!known.has(id)) await core.signing.ensure(id, [...requiredAlgs, ...algsIn(sections)])
   }
+}
+
+/** The algorithms that tokens and other answers are to be signed with. */
+function algsIn({ resource_servers: servers, clients }: Sections): SigningAlg[] {
+  const jwts = servers.filter(({ access_token_format: format }) => format === 'jwt')
+  return [...jwts.map((server) => server.access_token_signing_alg), ...clients.flatMap(algsOf)]
 }
 
 async function declareSections(work: Work, scope: Scope): Promise<void> {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import type { Capabilities } from '../oidc/capabilities.ts'
 import { scheduleOf } from '../signing/schedule.ts'
-import { signingAlgs } from '../signing/signing-key.ts'
+import { type SigningAlg, signingAlgs } from '../signing/signing-key.ts'
+import type { Rotation } from '../signing/signing-keys.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
 import { type KeyOutput, keyOutput } from './key-output.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -24,8 +26,11 @@ export const keysRotate: Command<z.infer<typeof input>, Output> = {
   async execute(core, { tenant, alg }) {
     await assertTenant(core, tenant)
     const rotations: Output['rotations'] = []
+    const isFirst = alg !== undefined && (await core.signing.ensure(tenant, [alg]))
     for (const each of alg ? [alg] : signingAlgs) {
-      const rotation = await core.signing.rotate(tenant, each)
+      const rotation = isFirst
+        ? await firstKeyOf(core, tenant, each)
+        : await core.signing.rotate(tenant, each)
       if (!rotation) continue
       const { outcome, next } = rotation
       const key = keyOutput(next, core.clock.now(), scheduleOf(core.config))
@@ -35,7 +40,7 @@ export const keysRotate: Command<z.infer<typeof input>, Output> = {
   },
   render: ({ rotations }) =>
     rotations.length === 0
-      ? 'There is no such key to rotate: the first start makes ES256 and RS256, a client or resource server the others.'
+      ? 'There is no key to rotate yet: the first start makes ES256 and RS256.'
       : rotations
           .map(({ outcome, next: { alg, kid, activate_at: at } }) =>
             outcome === 'published'
@@ -43,4 +48,14 @@ export const keysRotate: Command<z.infer<typeof input>, Output> = {
               : `${alg}: nothing was done: key ${kid} is pending already and signs from ${at}.`,
           )
           .join('\n'),
+}
+
+/** What an algorithm begins with. */
+async function firstKeyOf(
+  { signing }: Capabilities,
+  tenant: string,
+  alg: SigningAlg,
+): Promise<Rotation | undefined> {
+  const next = (await signing.list(tenant)).find((key) => key.alg === alg && !key.retireAt)
+  return next && { outcome: 'published', next }
 }

@@ -4,7 +4,11 @@ export interface Health {
   database: { query(sql: string): Promise<unknown> }
   shortLived: { ping(): Promise<void> }
   clock: { readonly offset: number }
-  signing: { alarms(): { late: number; overdue: number } }
+  signing: {
+    alarms(): { late: number; overdue: number }
+    staleness(): string | undefined
+    token?: { ping(): Promise<void>; isNeeded(): boolean }
+  }
   keyRotation: { fault(): string | undefined }
 }
 
@@ -15,9 +19,10 @@ export interface Health {
 const tolerableSkew = 60_000
 
 /**
- * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer and tell about the same time, while a
- * dead Redis costs sign-ins alone, a late signing key nobody yet, and a key-encryption key that others have left behind
- * what has to be stored sealed: they are told but not refused (architecture §4, R-03).
+ * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer and tell about the same time, and
+ * signatures must be possible: keys that are known to be good, and the token when they are in one. A dead Redis costs
+ * sign-ins alone, a late signing key nobody yet, and a key-encryption key that others have left behind what has to be
+ * stored sealed: they are told but not refused (architecture §4, R-03).
  */
 export function healthRoutes({
   database,
@@ -30,21 +35,24 @@ export function healthRoutes({
     if (ctx.path === '/healthz') {
       ctx.body = { status: 'alive' }
     } else if (ctx.path === '/readyz') {
-      const [storage, artifacts] = await Promise.all([
+      const { token } = signing
+      const [storage, artifacts, holder] = await Promise.all([
         answers(database.query('select 1')),
         answers(shortLived.ping()),
+        token ? answers(token.ping()) : true,
       ])
       const onTime = Math.abs(clock.offset) <= tolerableSkew
-      const ready = storage && onTime
-      const { late, overdue } = signing.alarms()
+      const stale = signing.staleness()
+      const signs = stale === undefined && (holder || !token?.isNeeded())
+      const ready = storage && onTime && signs
       ctx.status = ready ? 200 : 503
       ctx.body = {
         status: ready ? 'ready' : 'not ready',
-        storage: storage ? 'ok' : 'does not answer',
-        short_lived: artifacts ? 'ok' : 'does not answer',
+        storage: told(storage),
+        short_lived: told(artifacts),
         clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
-        signing_keys:
-          late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`,
+        signing_keys: stale ?? lateness(signing.alarms()),
+        ...(token ? { signing_token: told(holder) } : {}),
         key_encryption_key:
           keyRotation.fault() === undefined ? 'ok' : 'not the current one: see the log',
       }
@@ -53,6 +61,11 @@ export function healthRoutes({
     }
   }
 }
+
+const told = (isThere: boolean) => (isThere ? 'ok' : 'does not answer')
+
+const lateness = ({ late, overdue }: { late: number; overdue: number }) =>
+  late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`
 
 /** Milliseconds: a probe that hangs is counted as a failure late, or never (R-06). */
 const probePatience = 1500

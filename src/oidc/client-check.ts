@@ -43,7 +43,7 @@ export function createClientCheck({ signing, clock, config, fetch, sharedSecrets
 }
 
 /** The algorithms that answers to a client are signed with. */
-function algsOf(metadata: ClientMetadata): SigningAlg[] {
+export function algsOf(metadata: Partial<ClientMetadata>): SigningAlg[] {
   return [
     metadata.id_token_signed_response_alg,
     metadata.userinfo_signed_response_alg,

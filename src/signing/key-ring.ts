@@ -1,28 +1,35 @@
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
-import { type KeySet, keySetAt, type OpenSigningKey } from './key-set.ts'
-import type { Signer } from './signer.ts'
+import { followDatabaseClock } from '../storage/storage.ts'
+import { type KeySet, keySetAt, maySign, type OpenSigningKey } from './key-set.ts'
+import type { PrivateKey, Signer } from './signer.ts'
 import {
   createSigningKeyStore,
   described,
   type StoredSigningKey,
   signingKeysChannel,
 } from './signing-key.store.ts'
-import { nextChange, stateOf } from './signing-key.ts'
+import { nextChange, signingAt, stateOf } from './signing-key.ts'
 
 /**
  * The keys of the tenants that this process serves, in its memory. Changes of rows come by notification and by a poll;
- * what the clock alone changes, changes at its moment, as the set is asked for with the time.
+ * what the clock alone changes, changes at its moment, as the set is asked for with the time. Whether a key may sign is
+ * asked when it is to sign, of what is known by then: whoever has it may have had it for long.
  */
 export interface KeyRing {
   /** Does not ask the database, except for a tenant that it has not seen before. */
   of(tenant: string): Promise<KeySet>
   /** Reads the keys of a tenant again: they were changed here. */
   reload(tenant: string): Promise<void>
-  /** @throws DomainError `signing_keys_stale` when it has not heard of changes for too long */
+  /** Why it cannot know that its keys are still good; absent when it can. */
+  staleness(): string | undefined
+  /** @throws DomainError `signing_keys_stale` when there is such a reason */
   assertFresh(): void
+  /** Whether a key that signs is outside of the database. */
+  needsToken(): boolean
   start(): void
   stop(): void
 }
@@ -41,6 +48,7 @@ interface Known {
 
 export interface KeyRingDependencies {
   store: ReturnType<typeof createSigningKeyStore>
+  database: Database
   clock: Clock
   log: Log
   signer: Signer
@@ -50,10 +58,15 @@ export interface KeyRingDependencies {
 }
 
 export function createKeyRing(deps: KeyRingDependencies): KeyRing {
-  const { store, clock, log, signer, notifications } = deps
+  const { store, database, clock, log, signer, notifications } = deps
   const tenants = new Map<string, Known>()
-  /** By the server's clock, and by one that never jumps. */
-  let heard = { at: clock.now(), monotonic: performance.now() }
+  /** By the server's clock, by one that never jumps, and how often the former had jumped. */
+  const moment = () => ({
+    at: clock.now(),
+    monotonic: performance.now(),
+    steps: clock.steps,
+  })
+  let heard = moment()
   let loads = 0
   let polling: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
@@ -65,8 +78,10 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     const needed = rows.filter((row) => !isOver(row, clock.now()))
     const keys = await Promise.all(
       needed.map(async (row) => {
-        const { sign, privateJwk } = before.get(row.kid) ?? (await signer.open(tenant, row))
-        return { ...described(row), sign, privateJwk }
+        const known = before.get(row.kid)
+        if (known) return { ...known, ...described(row) }
+        const opened = await signer.open(tenant, row)
+        return { ...described(row), ...opened, sign: watched(tenant, row.kid, opened) }
       }),
     )
     const known = tenants.get(tenant)
@@ -78,8 +93,47 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     return fresh
   }
 
+  function staleness(): string | undefined {
+    if (!timer) return undefined
+    // What a key may do depends on the time, and the machine may have stood still without hearing of changes.
+    if (clock.steps !== heard.steps) return 'the clock was set and is not compared yet'
+    const age = performance.now() - heard.monotonic
+    if (age <= deps.maxStaleness * 1000) return undefined
+    return `heard of no changes for ${Math.round(age)} ms, expected at most ${deps.maxStaleness} s`
+  }
+
+  function assertFresh(): void {
+    const detail = staleness()
+    if (detail !== undefined) throw new DomainError('signing_keys_stale', { detail })
+  }
+
+  function assertSigns(tenant: string, kid: string): void {
+    assertFresh()
+    const key = tenants.get(tenant)?.keys.find((each) => each.kid === kid)
+    if (key && maySign(key, clock.now())) return
+    const state = key ? stateOf(key, clock.now()) : 'revoked or removed'
+    const isEarly = state === 'pending' || state === 'unpublished'
+    throw new DomainError(isEarly ? 'signing_key_pending' : 'signing_key_ended', {
+      detail: { tenant, kid, alg: key?.alg, state },
+    })
+  }
+
+  function watched(tenant: string, kid: string, key: PrivateKey): PrivateKey['sign'] {
+    return async (data) => {
+      assertSigns(tenant, kid)
+      const signature = await key.sign(data)
+      // A token may take its time.
+      assertSigns(tenant, kid)
+      return signature
+    }
+  }
+
   async function poll(): Promise<void> {
-    const now = { at: clock.now(), monotonic: performance.now() }
+    if (clock.steps !== heard.steps) {
+      await followDatabaseClock(database, clock)
+      log.warn({ offset: clock.offset }, 'the clock of this machine was set, or stood still')
+    }
+    const now = moment()
     const changes = await store.changes(heard.at - overlap)
     for (const [tenant, known] of tenants) {
       if ((changes.get(tenant) ?? 0) <= known.changedAt) continue
@@ -117,16 +171,15 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
       return set
     },
     reload: async (tenant) => void (await load(tenant)),
-    assertFresh() {
-      const age = performance.now() - heard.monotonic
-      if (!timer || age <= deps.maxStaleness * 1000) return
-      throw new DomainError('signing_keys_stale', {
-        detail: { expected: `at most ${deps.maxStaleness} s old`, milliseconds: Math.round(age) },
-      })
-    },
+    staleness,
+    assertFresh,
+    needsToken: () =>
+      [...tenants.values()].some(({ keys }) =>
+        signingAt(keys, clock.now()).some(({ isHeld }) => isHeld),
+      ),
     start() {
       if (timer) return
-      heard = { at: clock.now(), monotonic: performance.now() }
+      heard = moment()
       notifications.listen(signingKeysChannel, pollNow)
       timer = setInterval(pollNow, pollEvery).unref()
     },

@@ -1,5 +1,6 @@
+import { grace } from './schedule.ts'
 import type { PrivateKey } from './signer.ts'
-import { inUse, type SigningKey, signingAt } from './signing-key.ts'
+import { inUse, type SigningKey, signingAt, stateOf } from './signing-key.ts'
 
 export interface OpenSigningKey extends SigningKey, PrivateKey {}
 
@@ -16,4 +17,13 @@ export function keySetAt(keys: OpenSigningKey[], now: number): KeySet {
   // The order does not depend on the states, so that the document stays the same when they change.
   const published = inUse(keys, now).toSorted((a, b) => a.publishAt - b.publishAt)
   return { signing: signingAt(keys, now), published }
+}
+
+/**
+ * Whether a key may sign what was begun with it: one whose successor signs may end it for a minute, and is published for
+ * as long as that lives. @param now milliseconds since the epoch
+ */
+export function maySign(key: SigningKey, now: number): boolean {
+  const state = stateOf(key, now)
+  return state === 'active' || (state === 'retiring' && now - (key.retireAt as number) <= grace)
 }

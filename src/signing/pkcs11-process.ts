@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import type Pkcs11 from 'pkcs11js'
-import type { Answer, Request, Work } from './pkcs11-token.ts'
+import { type Answer, type Fault, type Request, sessions, type Work } from './pkcs11-link.ts'
 import type { SigningAlg } from './signing-key.ts'
 
 /**
@@ -8,15 +8,24 @@ import type { SigningAlg } from './signing-key.ts'
  * holds the login, and ends with the server.
  */
 
-/** Signatures that the token works on at once. */
-const sessions = 4
-
 const oids = { ES256: '06082a8648ce3d030107', EdDSA: '06032b6570' }
 /** PKCS #11 3.0 names that the binding does not have. */
 const [edwardsPairGen, eddsa] = [0x1055, 0x1057]
+/** CKS_RW_USER_FUNCTIONS: the state of a session with a login. */
+const loggedIn = 3
 
 /** Fails for good: asking again would not help. */
 class Refusal extends Error {}
+
+/** What says more of the login or of the token than of what was asked: a new login may help. */
+const lost =
+  /CKR_(SESSION|DEVICE|TOKEN|CRYPTOKI|USER|GENERAL|HOST|FUNCTION_FAILED|OPERATION|KEY_HANDLE|OBJECT_HANDLE)/
+
+function faultOf(error: Error & { method?: string }): Fault {
+  const message = [error.method, error.message].filter(Boolean).join(': ')
+  if (error instanceof Refusal) return { message, kind: 'refusal' }
+  return { message, kind: lost.test(message) ? 'lost' : 'failed' }
+}
 
 process.on('disconnect', () => process.exit())
 // Ctrl-C reaches the whole group; the server lets it go when nothing is left to sign.
@@ -24,25 +33,24 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => un
 
 const answer = (message: Answer) => process.send?.(message)
 
-let perform: ((work: Work) => Promise<unknown>) | undefined
+/** @param until when nobody waits for it any more, by `performance.now()` */
+type Perform = (work: Work, until: number) => Promise<unknown>
 
-process.on('message', ({ id, work }: Request) => {
-  const done =
-    work.what === 'login'
-      ? login(work).then((performer) => void (perform = performer))
-      : perform?.(work)
-  done?.then(
+let perform: Perform | undefined
+
+process.on('message', ({ id, work, within }: Request) => {
+  take(work, performance.now() + within).then(
     (result) => answer({ id, result }),
-    (error: Error & { code?: number; method?: string }) =>
-      answer({
-        id,
-        fault: {
-          message: [error.method, error.message].filter(Boolean).join(': '),
-          isFinal: error instanceof Refusal,
-        },
-      }),
+    (error: Error) => answer({ id, fault: faultOf(error) }),
   )
 })
+
+async function take(work: Work, until: number): Promise<unknown> {
+  // That this is answered says that no call blocks this thread.
+  if (work.what === 'login') perform = await login(work)
+  else if (work.what !== 'alive') return perform?.(work, until)
+  return undefined
+}
 
 async function login({ module, label, pin }: Extract<Work, { what: 'login' }>) {
   const { default: pkcs11 } = await import('pkcs11js').catch((cause: unknown) => {
@@ -87,15 +95,19 @@ function performerOf(
   token: Pkcs11.PKCS11,
   slot: Buffer,
   free: Buffer[],
-): (work: Work) => Promise<unknown> {
+): Perform {
   const waiting: ((session: Buffer) => void)[] = []
   const handles = new Map<string, Buffer>()
   const mechanisms = new Set(token.C_GetMechanismList(slot))
 
-  async function withSession<T>(use: (session: Buffer) => Promise<T> | T): Promise<T> {
+  async function withSession<T>(
+    until: number,
+    use: (session: Buffer) => Promise<T> | T,
+  ): Promise<T> {
     const session =
       free.pop() ?? (await new Promise<Buffer>((resolve) => void waiting.push(resolve)))
     try {
+      if (performance.now() > until) throw new Error('nobody waits for it any more')
       return await use(session)
     } finally {
       const next = waiting.shift()
@@ -150,7 +162,10 @@ function performerOf(
     },
   }
 
-  async function generate(tenant: string, alg: SigningAlg, rsaBits: number): Promise<JWK> {
+  async function generate(
+    { tenant, alg, rsaBits }: Extract<Work, { what: 'generate' }>,
+    until: number,
+  ): Promise<JWK> {
     const scheme = schemes[alg]
     if (![scheme.pair, scheme.sign.mechanism].every((each) => mechanisms.has(each))) {
       throw new Refusal(`the token knows no ${alg}`)
@@ -159,7 +174,7 @@ function performerOf(
       { type: pkcs11.CKA_MODULUS_BITS, value: rsaBits },
       { type: pkcs11.CKA_PUBLIC_EXPONENT, value: Buffer.from([1, 0, 1]) },
     ]
-    return withSession(async (session) => {
+    return withSession(until, async (session) => {
       const pair = await token.C_GenerateKeyPairAsync(
         session,
         { mechanism: scheme.pair },
@@ -180,6 +195,7 @@ function performerOf(
       try {
         const publicJwk = publicJwkOf(session, pair.publicKey, alg)
         const kid = await calculateJwkThumbprint(publicJwk)
+        if (performance.now() > until) throw new Error('nobody waits for it any more')
         token.C_SetAttributeValue(session, pair.privateKey, [
           { type: pkcs11.CKA_ID, value: Buffer.from(kid, 'base64url') },
           { type: pkcs11.CKA_LABEL, value: labelOf(tenant, kid) },
@@ -217,29 +233,39 @@ function performerOf(
     }
   }
 
-  const performers: { [What in Work['what']]?: (work: never) => Promise<unknown> } = {
-    check: ({ keys }: Extract<Work, { what: 'check' }>) =>
-      withSession((session) =>
+  const performers: {
+    [What in Work['what']]?: (
+      work: Extract<Work, { what: What }>,
+      until: number,
+    ) => Promise<unknown>
+  } = {
+    ping: (_work, until) =>
+      withSession(until, (session) => {
+        token.C_GetTokenInfo(slot)
+        const { state } = token.C_GetSessionInfo(session)
+        if (state !== loggedIn) throw new Error('CKR_USER_NOT_LOGGED_IN')
+      }),
+    check: ({ keys }, until) =>
+      withSession(until, (session) =>
         keys.filter(({ tenant, kid }) => !find(session, tenant, kid)).map(({ kid }) => kid),
       ),
-    generate: ({ tenant, alg, rsaBits }: Extract<Work, { what: 'generate' }>) =>
-      generate(tenant, alg, rsaBits),
-    sign: ({ tenant, kid, alg, data }: Extract<Work, { what: 'sign' }>) =>
-      withSession((session) => {
+    generate,
+    sign: ({ tenant, kid, alg, data }, until) =>
+      withSession(until, (session) => {
         const key = handles.get(kid) ?? find(session, tenant, kid)
         if (!key) throw new Refusal(`the token has no key ${kid}`)
         handles.set(kid, key)
         token.C_SignInit(session, schemes[alg].sign, key)
         return token.C_SignAsync(session, Buffer.from(data), Buffer.alloc(1024))
       }),
-    destroy: ({ tenant, kid }: Extract<Work, { what: 'destroy' }>) =>
-      withSession((session) => {
+    destroy: ({ tenant, kid }, until) =>
+      withSession(until, (session) => {
         const key = find(session, tenant, kid)
         handles.delete(kid)
         if (key) token.C_DestroyObject(session, key)
       }),
   }
-  return async (work) => performers[work.what]?.(work as never)
+  return async (work, until) => performers[work.what]?.(work as never, until)
 }
 
 type Template = Pkcs11.Template

@@ -24,6 +24,8 @@ const inputs: Record<SigningAlg, (data: Uint8Array) => Uint8Array> = {
 
 /** Private keys in a PKCS#11 token, which makes them and never gives them away. @param rsaBits size of new RSA keys */
 function createPkcs11Signer(token: Token, rsaBits: number): Signer {
+  let pinging: Promise<void> | undefined
+
   const referenceOf = (tenant: string, kid: string) =>
     `${scheme}token=${encodeURIComponent(token.label)};object=${encodeURIComponent(`keyturn:${tenant}:${kid}`)};type=private`
 
@@ -73,6 +75,7 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
     },
     async open(tenant, { kid, alg, sealed }) {
       return {
+        isHeld: true,
         async sign(data) {
           assertHere({ tenant, kid, sealed })
           return sign(tenant, kid, alg, data)
@@ -94,6 +97,13 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
         detail: `PKCS#11 token ${JSON.stringify(token.label)} lacks signing keys: ${missing.join(', ')}.`,
       })
     },
+    ping() {
+      // However many ask, and however often: a token that hangs is asked once at a time.
+      pinging ??= token.perform<void>({ what: 'ping' }).finally(() => {
+        pinging = undefined
+      })
+      return pinging
+    },
     close: token.close,
   }
 }
@@ -101,7 +111,10 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
 /** For the keys of an installation that had a token. */
 const noToken: Signer = {
   generate: () => Promise.reject(withoutToken('A signing key')),
-  open: async (_tenant, { kid }) => ({ sign: () => Promise.reject(withoutToken(kid)) }),
+  open: async (_tenant, { kid }) => ({
+    isHeld: true,
+    sign: () => Promise.reject(withoutToken(kid)),
+  }),
   destroy: ({ kid }) => Promise.reject(withoutToken(kid)),
   async check([key]) {
     if (key) throw withoutToken(key.kid)
@@ -128,6 +141,7 @@ export function createSigner(sealed: Signer, token: Token | undefined, rsaBits: 
     open: (tenant, key) => signerOf(key).open(tenant, key),
     destroy: (key) => signerOf(key).destroy(key),
     check: (keys) => held.check(keys.filter(isHeld)),
+    ...(held.ping ? { ping: held.ping } : {}),
     close: held.close,
   }
 }

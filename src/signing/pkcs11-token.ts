@@ -1,31 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { SigningAlg } from './signing-key.ts'
-
-/** What the process beside this one does with a token. */
-export type Work =
-  | { what: 'login'; module: string; label: string; pin: string }
-  /** Result: the kids of those that are not there. */
-  | { what: 'check'; keys: { tenant: string; kid: string }[] }
-  /** Result: the public JWK with its `kid`. */
-  | { what: 'generate'; tenant: string; alg: SigningAlg; rsaBits: number }
-  /** `data` is what the mechanism takes; result: the signature. */
-  | { what: 'sign'; tenant: string; kid: string; alg: SigningAlg; data: Uint8Array }
-  | { what: 'destroy'; tenant: string; kid: string }
-
-export interface Request {
-  id: number
-  work: Work
-}
-
-export interface Answer {
-  id: number
-  result?: unknown
-  /** Final: another attempt would end the same. */
-  fault?: { message: string; isFinal: boolean }
-}
+import { type Link, openLink, TokenFault, type Work } from './pkcs11-link.ts'
 
 /** A PKCS#11 token, in the hands of a process of its own, which is started at the first use and after each failure. */
 export interface Token {
@@ -34,48 +9,34 @@ export interface Token {
    * Does it, in a new process once more when the token was lost; in a bounded time.
    * @throws DomainError `signing_unavailable`
    */
-  perform<Result>(work: Exclude<Work, { what: 'login' }>): Promise<Result>
+  perform<Result>(work: Exclude<Work, { what: 'login' | 'alive' }>): Promise<Result>
   close(): Promise<void>
 }
 
-/** Milliseconds that the token may take. Making a large RSA key is slow. */
-const bounds: Record<Work['what'], number> = {
-  login: 10_000,
-  check: 10_000,
-  generate: 120_000,
-  sign: 5000,
-  destroy: 5000,
+export interface TokenOptions {
+  module: string
+  label: string
+  pin: string
+  /** The environment that the library sees, and nothing else of this process's. */
+  env: Readonly<Record<string, string>>
 }
-/** Requests that may wait for the token; the next one is refused at once. */
-const mostPending = 256
-/** Milliseconds after a failed start in which no other is attempted. */
-const pause = 1000
 
-interface Pending {
-  resolve(result: unknown): void
-  reject(error: Error): void
-  timer: NodeJS.Timeout
-}
+/** Milliseconds until another process is started after one that has come to nothing; doubles with each in a row. */
+const pause = { first: 1000, longest: 10_000 }
 
 interface Running {
-  child: ChildProcess
-  pending: Map<number, Pending>
+  link: Link
   ready: Promise<unknown>
 }
 
-/** The token may well be there for another process. */
-class Lost extends Error {}
-
-export function createToken(
-  login: { module: string; label: string; pin: string },
-  log: Log,
-): Token {
+export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
   let running: Running | undefined
-  let ids = 0
-  /** What asking again would not help. */
-  const refusals = new WeakSet<Error>()
-  /** The last start that failed; until when it stands for the next ones. */
-  let failed: { error: Error; until: number } | undefined
+  /** Those that were let go, until they are gone. */
+  const links = new Set<Link>()
+  /** What ended the last process; until when it stands for the next requests. */
+  let failed: { fault: DomainError | TokenFault; until: number } | undefined
+  /** Processes in a row that have done nothing. */
+  let fruitless = 0
 
   const unavailable = (message: string, cause?: unknown) =>
     new DomainError('signing_unavailable', {
@@ -84,81 +45,53 @@ export function createToken(
     })
 
   function start(): Running {
-    const child = fork(fileURLToPath(new URL('pkcs11-process.ts', import.meta.url)), [], {
-      execArgv: [],
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    let isIn = false
+    const link = openLink({ label: login.label, env, log }, (fault) => {
+      links.delete(link)
+      if (running?.link === link) running = undefined
+      // What has worked for a while may well work again.
+      fruitless = link.hasWorked() ? 0 : fruitless + 1
+      const doublings = fruitless - (isIn ? 2 : 1)
+      const wait = doublings < 0 ? 0 : Math.min(pause.longest, pause.first * 2 ** doublings)
+      if (failed?.until !== Infinity) failed = { fault, until: performance.now() + wait }
     })
-    const self: Running = { child, pending: new Map(), ready: Promise.resolve() }
-    child.on('message', ({ id, result, fault }: Answer) => {
-      const call = settled(self, id)
-      if (!fault) call?.resolve(result)
-      else if (!fault.isFinal) call?.reject(new Lost(fault.message))
-      else {
-        const refusal = unavailable(fault.message)
-        refusals.add(refusal)
-        call?.reject(refusal)
-      }
-    })
-    child.on('error', (error) => end(self, new Lost(error.message)))
-    child.on('exit', (code, signal) => end(self, new Lost(`its process ended (${signal ?? code})`)))
-    self.ready = ask(self, { what: 'login', ...login }).then(
-      () => log.info({ token: login.label }, 'logged in to the PKCS#11 token'),
-      (error: Error) => {
-        failed = { error, until: refusals.has(error) ? Infinity : performance.now() + pause }
-        end(self, error)
-        throw error
-      },
-    )
+    links.add(link)
+    const self: Running = {
+      link,
+      ready: link.ask({ what: 'login', ...login }).then(
+        () => {
+          isIn = true
+          log.info({ token: login.label }, 'logged in to the PKCS#11 token')
+        },
+        (fault: TokenFault) => {
+          // Neither is asked again: a token that refuses a PIN counts how often.
+          if (fault.kind === 'refusal') {
+            failed = { fault: unavailable(fault.message), until: Infinity }
+          }
+          link.end(fault)
+          throw failed?.until === Infinity ? failed.fault : lostBy(fault)
+        },
+      ),
+    }
     self.ready.catch(() => undefined)
     return self
   }
 
-  function settled({ child, pending }: Running, id: number): Pending | undefined {
-    const call = pending.get(id)
-    clearTimeout(call?.timer)
-    pending.delete(id)
-    if (pending.size === 0) {
-      child.unref()
-      child.channel?.unref()
-    }
-    return call
-  }
-
-  /** Whoever waits for it hears why; the next request starts another. */
-  function end(self: Running, reason: Error): void {
-    if (running === self) running = undefined
-    self.child.kill('SIGKILL')
-    for (const id of self.pending.keys()) settled(self, id)?.reject(reason)
-  }
-
-  function ask(self: Running, work: Work): Promise<unknown> {
-    if (self.pending.size >= mostPending) throw unavailable('too many requests wait for it')
-    const { child, pending } = self
-    const id = ids++
-    return new Promise((resolve, reject) => {
-      const late = () => {
-        log.error({ token: login.label, what: work.what }, 'the PKCS#11 token does not answer')
-        end(self, unavailable(`no answer within ${bounds[work.what]} ms`))
-      }
-      pending.set(id, { resolve, reject, timer: setTimeout(late, bounds[work.what]) })
-      child.ref()
-      child.channel?.ref()
-      child.send({ id, work } satisfies Request, (error) => {
-        if (error) end(self, new Lost(error.message))
-      })
-    })
-  }
+  /** The start of a process may be tried once more whatever the library says of it. */
+  const lostBy = ({ message }: TokenFault) => new TokenFault({ message, kind: 'lost' })
 
   async function attempt(work: Work): Promise<unknown> {
-    if (!running && failed && performance.now() < failed.until) throw failed.error
+    if (!running && failed && performance.now() < failed.until) throw failed.fault
     running ??= start()
     const self = running
     await self.ready
     try {
-      return await ask(self, work)
+      return await self.link.ask(work)
     } catch (error) {
-      if (error instanceof Lost) end(self, error)
+      if (error instanceof TokenFault && error.kind === 'lost') {
+        if (running === self) running = undefined
+        self.link.retire()
+      }
       throw error
     }
   }
@@ -168,24 +101,16 @@ export function createToken(
     async perform<Result>(work: Work) {
       try {
         return (await attempt(work).catch((error: unknown) => {
-          if (!(error instanceof Lost)) throw error
+          if (!(error instanceof TokenFault && error.kind === 'lost')) throw error
           log.warn({ token: login.label, err: error }, 'lost the PKCS#11 token')
           return attempt(work)
         })) as Result
       } catch (error) {
-        throw error instanceof Lost ? unavailable(error.message, error) : error
+        throw error instanceof TokenFault ? unavailable(error.message, error) : error
       }
     },
     async close() {
-      const child = running?.child
-      if (!child) return
-      const ended = new Promise((resolve) => void child.once('exit', resolve))
-      child.ref()
-      // It logs out by ending; SIGKILL follows if the library does not let it.
-      child.disconnect()
-      const timer = setTimeout(() => child.kill('SIGKILL'), 1000)
-      await ended
-      clearTimeout(timer)
+      await Promise.all([...links].map((link) => link.close()))
     },
   }
 }

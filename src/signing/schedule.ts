@@ -14,7 +14,7 @@ export interface Schedule {
 const noticedWithin = 1000
 
 /** For requests that were under way when the successor began to sign, and clocks that are apart. */
-const grace = 60_000
+export const grace = 60_000
 
 /** A promoted successor signs on nodes whose clock is behind as well. */
 const skew = 5000

@@ -56,10 +56,7 @@ export function createSealedSigner(sealer: Seals, rsaBits: number): Signer {
       const privateJwk = JSON.parse(sealer.open(purpose(tenant, kid), sealed)) as JWK
       const { digest, options } = schemes[alg]
       const key = createPrivateKey({ key: privateJwk, format: 'jwk' })
-      return {
-        privateJwk,
-        sign: (data) => signAsync(digest, data, { key, ...options }),
-      }
+      return { sign: (data) => signAsync(digest, data, { key, ...options }) }
     },
 
     // There is nothing beside the row.

@@ -26,6 +26,11 @@ export interface Signer {
    * @throws DomainError `signing_unavailable`
    */
   check(keys: HeldKey[]): Promise<void>
+  /**
+   * Makes sure that what has the keys answers; absent when that is this process.
+   * @throws DomainError `signing_unavailable`
+   */
+  ping?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -68,6 +73,6 @@ export interface PrivateKey {
    * @throws DomainError `signing_unavailable`
    */
   sign(data: Uint8Array): Promise<Uint8Array>
-  /** For the engine, which signs by itself with it; absent when the key cannot leave where it is. */
-  privateJwk?: JWK | undefined
+  /** It is outside of the database. */
+  isHeld?: true
 }

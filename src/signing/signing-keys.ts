@@ -22,11 +22,13 @@ import {
 } from './schedule.ts'
 import type { MadeKey, Signer } from './signer.ts'
 import { createSigningKeyStore, described, type StoredSigningKey } from './signing-key.store.ts'
-import { inUse, type SigningAlg, type SigningKey, stateOf } from './signing-key.ts'
+import { inUse, requiredAlgs, type SigningAlg, type SigningKey, stateOf } from './signing-key.ts'
 
 export interface SigningKeys {
   /**
-   * Makes sure that there is a key for each algorithm; exactly one, also when several nodes start at once (R-24).
+   * Makes sure that there is a key for each algorithm; exactly one, also when several nodes start at once (R-24). The
+   * first keys of a tenant sign at once, as nobody can have fetched its key set; the first of an algorithm that comes
+   * later is published before it signs, like any other.
    * @returns whether one was created
    */
   ensure(tenant: string, algs: SigningAlg[]): Promise<boolean>
@@ -37,7 +39,7 @@ export interface SigningKeys {
   /**
    * A JWT of our own by the active key.
    * @param typ `logout+jwt` and the like
-   * @throws DomainError `signing_keys_stale`
+   * @throws DomainError `signing_keys_stale`, `signing_key_pending`, `signing_key_ended`
    */
   sign(
     tenant: string,
@@ -47,8 +49,10 @@ export interface SigningKeys {
   ): Promise<string>
   /** Publishes a successor of the active key; while one is pending it does nothing. Absent: the tenant has no such key. */
   rotate(tenant: string, alg: SigningAlg): Promise<Rotation | undefined>
-  /** Rotates every key, of any tenant, whose successor is due, and looks whether any is late. @returns how many */
+  /** Rotates every key, of any tenant, whose successor is due. @returns how many */
   rotateDue(): Promise<number>
+  /** Looks whether any successor is late. Waits for Postgres alone, however long a rotation takes. */
+  look(): Promise<void>
   /**
    * Makes sure that new keys can be made and that the keys outside of the database are there.
    * @throws DomainError `signing_unavailable`
@@ -56,6 +60,10 @@ export interface SigningKeys {
   check(): Promise<void>
   /** What the last look found. */
   alarms(): KeyAlarms
+  /** Why this process cannot know that its keys are still good; absent when it can. */
+  staleness(): string | undefined
+  /** The PKCS#11 token, where there is one. */
+  token?: SigningToken
   /** Forgets private keys that are over, and later their rows; returns how many. */
   sweep(): Promise<number>
   /**
@@ -70,6 +78,13 @@ export interface SigningKeys {
   /** Hears of changes until `stop`. */
   start(): void
   stop(): void
+}
+
+export interface SigningToken {
+  /** @throws DomainError `signing_unavailable` when it does not answer */
+  ping(): Promise<void>
+  /** Whether keys that sign are in it. */
+  isNeeded(): boolean
 }
 
 export interface Rotation {
@@ -130,22 +145,22 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return made
   }
 
-  /** The same with a key that was made for it: when no row has it in the end, it is destroyed. */
+  /** The same with keys that were made for it: those that no row has in the end are destroyed. */
   async function changeWith<T>(
     tenant: string,
-    made: MadeKey | undefined,
+    made: MadeKey[],
     work: () => Promise<T>,
   ): Promise<T> {
     try {
       return await change(tenant, work)
     } finally {
-      if (made) await discard(tenant, made).catch(notDestroyed)
+      if (made.length > 0) await discard(tenant, made).catch(notDestroyed)
     }
   }
 
-  async function discard(tenant: string, made: MadeKey): Promise<void> {
-    const kept = await store.list(tenant)
-    if (!kept.some(({ kid }) => kid === made.kid)) await made.discard()
+  async function discard(tenant: string, made: MadeKey[]): Promise<void> {
+    const kept = new Set((await store.list(tenant)).map(({ kid }) => kid))
+    for (const key of made) if (!kept.has(key.kid)) await key.discard()
   }
 
   /** Sealed here, where it is inserted: no rotation of the key-encryption key comes between. */
@@ -190,6 +205,37 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return [...new Set(algs)].filter((alg) => !there.some((key) => key.alg === alg))
   }
 
+  async function ensure(tenant: string, algs: SigningAlg[]): Promise<boolean> {
+    let created = false
+    for (;;) {
+      // Whatever comes first to a tenant: those that it always has are not to wait for it.
+      const isNew = (await store.list(tenant)).length === 0
+      const wanted = await missing(tenant, isNew ? [...requiredAlgs, ...algs] : algs)
+      const [claimed] = wanted
+      if (claimed === undefined) return created
+      const outcome = await claims.whileHeld(tenant, claimed, () => makeFirst(tenant, wanted))
+      created ||= outcome === true
+      if (outcome === undefined) await pause(awaitEvery)
+    }
+  }
+
+  /** All in one transaction: whoever fetches the key set of a new tenant finds every key that signs at once. */
+  async function makeFirst(tenant: string, algs: SigningAlg[]): Promise<boolean> {
+    const wanted = await missing(tenant, algs)
+    if (wanted.length === 0) return false
+    const made = await Promise.all(wanted.map((alg) => generate(tenant, alg)))
+    return changeWith(tenant, made, async () => {
+      const still = await missing(tenant, wanted)
+      const now = clock.now()
+      const isNew = (await store.list(tenant)).length === 0
+      const times = isNew ? firstKey(now) : succession(now, schedule).successor
+      for (const key of made.filter(({ alg }) => still.includes(alg))) {
+        await insert(tenant, key, times)
+      }
+      return still.length > 0
+    })
+  }
+
   async function lastOf(tenant: string, alg: SigningAlg): Promise<StoredSigningKey | undefined> {
     const keys = await store.list(tenant)
     return keys.find((key) => key.alg === alg && key.retireAt === undefined)
@@ -201,7 +247,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     if (stateOf(before, clock.now()) !== 'active') return { outcome: 'pending', next: before }
     // Made before a connection is taken: a large RSA key takes seconds.
     const made = await generate(tenant, alg)
-    return changeWith(tenant, made, async () => {
+    return changeWith(tenant, [made], async () => {
       const last = await lastOf(tenant, alg)
       if (!last || last.kid !== before.kid) {
         return last && { outcome: 'pending' as const, next: last }
@@ -236,7 +282,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     const last = (await store.list(tenant)).find((key) => key.kid === kid && !key.retireAt)
     const isAlone = last && stateOf(last, clock.now()) === 'active'
     const spare = isAlone ? await generate(tenant, last.alg) : undefined
-    const revocation = await changeWith(tenant, spare, async () => {
+    const revocation = await changeWith(tenant, spare ? [spare] : [], async () => {
       const now = clock.now()
       const keys = await store.list(tenant)
       const key = keys.find((each) => each.kid === kid)
@@ -256,6 +302,8 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       }
       return { changed: true, revoked }
     })
+    // One that was to be the first of its algorithm.
+    if (revocation.changed) await ensure(tenant, [revocation.revoked.alg])
     if (!database.current()?.isOpen()) await destroyOver().catch(notDestroyed)
     return revocation
   }
@@ -271,17 +319,6 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return audit.record(tenant, { type, detail: { kid, alg, ...more } })
   }
 
-  async function makeFirst(tenant: string, alg: SigningAlg): Promise<boolean> {
-    const isMissing = async () => (await missing(tenant, [alg])).length > 0
-    if (!(await isMissing())) return false
-    const made = await generate(tenant, alg)
-    return changeWith(tenant, made, async () => {
-      if (!(await isMissing())) return false
-      await insert(tenant, made, firstKey(clock.now()))
-      return true
-    })
-  }
-
   /** The keys whose successor is due, in another order on each node, so that nodes do not follow each other. */
   async function due(now: number): Promise<{ tenant: string; alg: SigningAlg }[]> {
     // The earliest that one can be due, so that Postgres leaves the rest out.
@@ -293,24 +330,15 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   }
 
   return {
-    async ensure(tenant, algs) {
-      let created = false
-      for (;;) {
-        const wanted = await missing(tenant, algs)
-        if (wanted.length === 0) return created
-        const outcomes = await Promise.all(
-          wanted.map((alg) => claims.whileHeld(tenant, alg, () => makeFirst(tenant, alg))),
-        )
-        created ||= outcomes.includes(true)
-        if (outcomes.includes(undefined)) await pause(awaitEvery)
-      }
-    },
+    ensure,
     current: ring.of,
     assertFresh: ring.assertFresh,
     async sign(tenant, alg, typ, payload) {
       ring.assertFresh()
-      const key = (await ring.of(tenant)).signing.find((each) => each.alg === alg)
-      if (!key) throw new Error(`tenant ${tenant} has no active key for ${alg}`)
+      const { signing, published } = await ring.of(tenant)
+      // The first of its algorithm refuses until its time.
+      const key = [...signing, ...published].find((each) => each.alg === alg)
+      if (!key) throw new Error(`tenant ${tenant} has no key for ${alg}`)
       return signedJwt(key, typ, payload)
     },
     rotate,
@@ -328,11 +356,16 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
           })
         if (rotation?.outcome === 'published') count++
       }
-      watch.look(candidates.length > count ? await store.withoutEnd(now) : [], now)
       return count
+    },
+    async look() {
+      const now = clock.now()
+      watch.look(await store.withoutEnd(now - successorDueAt({ activateAt: 0 }, schedule)), now)
     },
     check: async () => signer.check(await store.held()),
     alarms: watch.alarms,
+    staleness: ring.staleness,
+    ...(signer.ping ? { token: { ping: signer.ping, isNeeded: ring.needsToken } } : {}),
     sweep: async () => (await destroyOver().catch(notDestroyed)) + (await store.sweep()),
     revoke,
     list: async (tenant) => (await store.list(tenant)).map(described),

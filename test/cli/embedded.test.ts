@@ -29,6 +29,8 @@ accounts:
 tenants:
   - id: acme
     name: Acme
+    resource_servers:
+      - { identifier: https://acme.example.com, scopes: [read], access_token_signing_alg: PS256 }
     clients:
       - { client_id: spa, token_endpoint_auth_method: none, redirect_uris: [https://spa.example.com/cb] }
 `
@@ -129,7 +131,7 @@ describe('The command line on embedded storage', function () {
     it('--plan changes nothing and says what apply then does', async () => {
       const before = await done('export')
       const plan = await json<{ changes: unknown[] }>('apply', '--plan', file)
-      expect(plan).to.include({ plan: true, created: 6 })
+      expect(plan).to.include({ plan: true, created: 7 })
       expect(await done('export')).to.equal(before)
       const applied = await json<{ changes: unknown[] }>('apply', file)
       expect(applied.changes).to.deep.equal(plan.changes)
@@ -139,7 +141,7 @@ describe('The command line on embedded storage', function () {
     })
 
     it('apply changes nothing the second time, nor does an export that is applied', async () => {
-      expect(await json('apply', file)).to.include({ created: 0, updated: 0, unchanged: 6 })
+      expect(await json('apply', file)).to.include({ created: 0, updated: 0, unchanged: 7 })
       const exported = await done('export')
       expect(exported).to.not.match(/secret:|password|\$argon2/)
       const copy = join(folder, 'export.yaml')
@@ -234,6 +236,7 @@ accounts:
       ])
       const text = await done('keys', 'list', '--tenant', 'acme')
       expect(text).to.match(/^ES256 {2}active {2}successor due 2\d{3}-/)
+      expect(text, 'declared together with the tenant').to.match(/^PS256 {2}active /m)
       expect(text, 'a bar of the time in which it signs').to.match(/^ES256 .*█████/m)
       expect(text).to.match(/\^ now$/m)
     })
@@ -254,6 +257,10 @@ accounts:
       expect((jwks as { keys: { kid: string }[] }).keys.map((key) => key.kid)).to.include(kid)
       const text = await done('keys', 'list', '--tenant', 'acme')
       expect(text, 'published, then signing').to.match(/^ES256 .* ░+█+/m)
+      const ahead = await json<Rotated>('keys', 'rotate', '--alg', 'EdDSA', '--tenant', 'acme')
+      expect(ahead.rotations.map(({ outcome, next }) => `${outcome} ${next.state}`)).to.deep.equal([
+        'published pending',
+      ])
       expect((await run('keys', 'rotate', '--alg', 'HS256')).code).to.equal(2)
     })
 

@@ -10,13 +10,14 @@ import {
   type StorageKind,
   type TestServer,
 } from '../support/boot.ts'
-import { openNode } from '../support/cores.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import {
   authorizeUrl,
   encode,
+  expectRefusal,
   introspect,
   post,
   redeem,
@@ -200,24 +201,64 @@ onEachStorage('keys that rotate', function (this: Mocha.Suite, kind) {
     await jwtVerify(fresh, createRemoteJWKSet(new URL(`${nodes.b.issuer}/jwks`)))
   })
 
-  it('are made for an algorithm when a resource server or a client asks for it', async () => {
-    for (const alg of ['EdDSA', 'PS256'] as const) {
-      const identifier = `https://${alg.toLowerCase()}.example.com`
-      const server = { identifier, scopes: ['read'], access_token_signing_alg: alg }
-      await nodes.a.core.resources.declare(defaultTenant, server)
-      await nodes.a.core.clients.declare(defaultTenant, { ...machine, scope: 'read' })
-      await agree()
-      const page = await eventually('both know the resource server', async () => {
-        const answer = await post(nodes.b, '/token', machine, {
-          grant_type: 'client_credentials',
-          scope: 'read',
-          resource: identifier,
-        })
-        return answer.status === 200 && answer
+  it('of a new algorithm are published before they sign, and say so until then (R-09)', async () => {
+    const algs = ['EdDSA', 'PS256'] as const
+    const identifierOf = (alg: string) => `https://${alg.toLowerCase()}.example.com`
+    for (const alg of algs) {
+      await nodes.a.core.resources.declare(defaultTenant, {
+        identifier: identifierOf(alg),
+        scopes: ['read'],
+        access_token_signing_alg: alg,
       })
-      const jwt = tokensIn(page).access_token
-      expect(decodeProtectedHeader(jwt).alg).to.equal(alg)
-      await jwtVerify(jwt, createRemoteJWKSet(new URL(`${nodes.a.issuer}/jwks`)))
     }
+    await nodes.a.core.clients.declare(defaultTenant, { ...machine, scope: 'read' })
+    await agree()
+    const tokenOf = (alg: string) =>
+      post(nodes.b, '/token', machine, {
+        grant_type: 'client_credentials',
+        scope: 'read',
+        resource: identifierOf(alg),
+      })
+    const verifier = createRemoteJWKSet(new URL(`${nodes.a.issuer}/jwks`))
+    for (const alg of algs) {
+      const page = await eventually('both know the resource server', async () => {
+        const answer = await tokenOf(alg)
+        return answer.status !== 400 && answer
+      })
+      expectRefusal(page, 503, 'temporarily_unavailable')
+      expect(page.json()).to.include({
+        error_description:
+          'The first key of this signature algorithm is published, and signs later; try again then.',
+      })
+    }
+    travel(prepublish - 30)
+    expect((await tokenOf('EdDSA')).status).to.equal(503)
+    travel(31)
+    for (const alg of algs) {
+      const jwt = tokensIn(await tokenOf(alg)).access_token
+      expect(decodeProtectedHeader(jwt).alg).to.equal(alg)
+      await jwtVerify(jwt, verifier)
+    }
+  })
+
+  it('of a tenant that is new sign at once, also by an algorithm that came first', async () => {
+    const { core } = nodes.a
+    await core.tenants.declare({ id: 'fresh', name: 'Fresh' })
+    await core.resources.declare('fresh', {
+      identifier: 'https://eddsa.example.com',
+      scopes: ['read'],
+      access_token_signing_alg: 'EdDSA',
+    })
+    const { signing, published } = await core.signing.current('fresh')
+    expect(signing.map(({ alg }) => alg)).to.have.members(['EdDSA', 'ES256', 'RS256'])
+    expect(published).to.have.length(3)
+    await core.signing.ensure('fresh', ['PS256'])
+    const kid = (await core.signing.list('fresh')).find(({ alg }) => alg === 'PS256')?.kid as string
+    await refusalOf(core.signing.sign('fresh', 'PS256', 'test+jwt', {}), 'signing_key_pending')
+    // Revoked before its time: there is another, which waits as long.
+    await core.signing.revoke('fresh', kid)
+    await refusalOf(core.signing.sign('fresh', 'PS256', 'test+jwt', {}), 'signing_key_pending')
+    travel(prepublish + 1)
+    expect(kidOf(await core.signing.sign('fresh', 'PS256', 'test+jwt', {}))).to.not.equal(kid)
   })
 })

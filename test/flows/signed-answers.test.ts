@@ -7,6 +7,7 @@ import {
   useJwtResponseMode,
 } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { activeKeys } from '../support/active-keys.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import { userinfo } from '../support/protocol.ts'
@@ -21,6 +22,7 @@ onEachStorage('signed and encrypted answers', (kind) => {
   before(async () => {
     server = await boot(kind)
     await furnish(server)
+    await activeKeys(server.core, ['PS256', 'EdDSA'])
   })
   after(() => server?.stop())
 

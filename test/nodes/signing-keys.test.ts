@@ -1,3 +1,5 @@
+import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { decodeProtectedHeader } from 'jose'
 import { freshStorage } from '../support/boot.ts'
@@ -16,18 +18,60 @@ async function publishedBy(url: string): Promise<string[]> {
   return keys.filter(({ use }) => use === 'sig').map(({ kid }) => kid)
 }
 
+const asked = new URLSearchParams({
+  grant_type: 'client_credentials',
+  scope: 'orders:read',
+  resource: api,
+})
+
 async function signerOf(url: string): Promise<string | undefined> {
   const answer = await fetch(`${url}/token`, {
     method: 'POST',
     headers: { authorization: basic(machine) },
-    body: new URLSearchParams({
-      grant_type: 'client_credentials',
-      scope: 'orders:read',
-      resource: api,
-    }),
+    body: asked,
   })
   const { access_token: token } = (await answer.json()) as { access_token: string }
   return decodeProtectedHeader(token).kid
+}
+
+interface SlowRequest {
+  /** Sends the rest of the body. */
+  finish(): Promise<{ status: number; retryAfter?: string; body: Record<string, string> }>
+}
+
+/** A token request whose head and first byte have arrived. */
+async function beginSlowly(url: string): Promise<SlowRequest> {
+  const body = asked.toString()
+  const sent: ClientRequest = request(`${url}/token`, {
+    method: 'POST',
+    headers: {
+      authorization: basic(machine),
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': body.length,
+      expect: '100-continue',
+    },
+  })
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    sent.once('response', resolve).once('error', reject)
+  })
+  answered.catch(() => undefined)
+  const isRead = new Promise((resolve) => void sent.once('continue', resolve))
+  sent.flushHeaders()
+  // Node answers so when it hands the request on.
+  await isRead
+  sent.write(body.slice(0, 1))
+  return {
+    async finish() {
+      sent.end(body.slice(1))
+      const response = await answered
+      const retryAfter = response.headers['retry-after']
+      return {
+        status: response.statusCode as number,
+        ...(retryAfter === undefined ? {} : { retryAfter }),
+        body: JSON.parse(await text(response)) as Record<string, string>,
+      }
+    },
+  }
 }
 
 const suite = servicesFound() ? describe : describe.skip
@@ -55,6 +99,31 @@ suite('processes on one database', function () {
       counts.reduce((sum, count) => sum + Number(count), 0),
       'keys that were made',
     ).to.equal(2)
+  })
+
+  it('sign nothing with a revoked key for requests that began before (R-10)', async () => {
+    const nodes = await startTwoNodes()
+    try {
+      await furnish({ core: nodes.core })
+      const urls = [nodes.a.url, nodes.b.url]
+      const kid = (await signerOf(nodes.a.url)) as string
+      const slow = await Promise.all(urls.map(beginSlowly))
+      const { replacement } = await nodes.core.signing.revoke('default', kid)
+      for (const url of urls) {
+        await eventually('it knows', async () => !(await publishedBy(url)).includes(kid))
+      }
+      for (const each of slow) {
+        const { status, retryAfter, body } = await each.finish()
+        expect({ status, retryAfter, error: body['error'] }).to.deep.equal({
+          status: 503,
+          retryAfter: '2',
+          error: 'temporarily_unavailable',
+        })
+      }
+      for (const url of urls) expect(await signerOf(url)).to.equal(replacement?.key.kid)
+    } finally {
+      await nodes.stop()
+    }
   })
 
   it('know within two seconds of a key that a command revoked, also when nobody listens (R-10)', async () => {

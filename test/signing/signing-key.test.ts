@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { maySign } from '../../src/signing/key-set.ts'
 import {
   inUse,
   nextChange,
@@ -36,6 +37,13 @@ describe('signing key', () => {
     [{ publishAt: 200 }, 190, 'active'],
     [{ retireAt: 300, removeAt: 300, revokedAt: 300 }, 290, 'revoked'],
   ]
+  it('signs while it is active, and for a minute what was begun by then (R-10)', () => {
+    const long = key('a', { retireAt: 300, removeAt: 3e6 })
+    const may = [199, 200, 300, 60_300, 60_301].map((now) => maySign(long, now))
+    expect(may).to.deep.equal([false, true, true, true, false])
+    expect(maySign(key('b', { revokedAt: 300 }), 250)).to.equal(false)
+  })
+
   for (const [times, now, state] of table) {
     it(`is ${state} at ${now} with ${JSON.stringify(times)}`, () => {
       expect(stateOf(key('k', times), now)).to.equal(state)

@@ -9,6 +9,7 @@ import type { Identity } from './certificates.ts'
 import { temporaryFolder } from './child.ts'
 import { freePort } from './free-port.ts'
 import { services, servicesFound } from './root-hooks.ts'
+import { travellingClock } from './time-travel.ts'
 import { dump, secretsIn } from './witness.ts'
 
 /** Where the state of a booted server is. */
@@ -48,7 +49,10 @@ async function openFrom(env: Record<string, string>, lines: string[]): Promise<C
     },
   })
   const config = loadConfig(env)
-  return openCore(config, createLog({ level: config.logLevel, destination }), { schema: 'migrate' })
+  return openCore(config, createLog({ level: config.logLevel, destination }), {
+    schema: 'migrate',
+    clock: travellingClock(),
+  })
 }
 
 /** A data folder after its first start, made once per run. */

@@ -1,11 +1,13 @@
 import { Writable } from 'node:stream'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
+import type { Clock } from '../../src/clock.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { DomainError, type DomainErrorCode } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import type { SchemaPolicy } from '../../src/storage/storage.ts'
 import { freshStorage, type StorageKind } from './boot.ts'
+import { travellingClock } from './time-travel.ts'
 
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
 export const silentLog = createLog({ level: 'fatal', destination: nowhere })
@@ -14,8 +16,9 @@ export const silentLog = createLog({ level: 'fatal', destination: nowhere })
 export async function openNode(
   env: Record<string, string>,
   schema: SchemaPolicy = 'migrate',
+  clock: Clock = travellingClock(),
 ): Promise<Core> {
-  const core = await openCore(loadConfig(env), silentLog, { schema })
+  const core = await openCore(loadConfig(env), silentLog, { schema, clock })
   await core.denials.start()
   core.signing.start()
   return core

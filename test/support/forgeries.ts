@@ -10,6 +10,7 @@ import {
 } from 'jose'
 import type { TestServer } from './boot.ts'
 import { exchange } from './http-exchange.ts'
+import { privateJwkOf } from './private-key.ts'
 
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
@@ -100,10 +101,8 @@ export async function misissued(
 ): Promise<[string, string][]> {
   const header = decodeProtectedHeader(token)
   const claims = decodeJwt(token)
-  const key = (await server.core.signing.open(tenant)).published.find(
-    ({ kid }) => kid === header.kid,
-  )
-  const privateKey = await importJWK(key?.privateJwk as JWK, header.alg)
+  const jwk = await privateJwkOf(server.core, tenant, header.kid as string)
+  const privateKey = await importJWK(jwk, header.alg)
   const sign = (fields: object, changes: object) =>
     new SignJWT(JSON.parse(JSON.stringify({ ...claims, ...changes })) as object as never)
       .setProtectedHeader({ ...header, ...fields } as never)

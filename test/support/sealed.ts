@@ -8,6 +8,7 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import { keyIdOf } from '../../src/secrets/seal.ts'
 import { freshStorage, type StorageKind, testKey } from './boot.ts'
 import { someSession } from './people.ts'
+import { signsWell } from './private-key.ts'
 import { dump } from './witness.ts'
 
 /** A key-encryption key as it is configured, and its id. */
@@ -69,7 +70,12 @@ export async function sealEverything(core: Core, sessions = 240): Promise<Readin
     ),
     keys: await Promise.all(
       tenants.map(async (tenant) =>
-        (await now.signing.open(tenant)).published.map(({ privateJwk }) => privateJwk),
+        Promise.all(
+          (await now.signing.open(tenant)).published.map(async (key) => {
+            expect(await signsWell(key)).to.equal(true)
+            return key.kid
+          }),
+        ),
       ),
     ),
   })

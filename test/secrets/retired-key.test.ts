@@ -19,17 +19,20 @@ onEachStorage('a key-encryption key that a rotation has retired', (kind) => {
     this.timeout(60_000)
     const env = await freshStorage(kind)
     const second = newKey()
+    await (await openNode(env)).close()
     const core = await openNode({ ...env, ...settingsOf(second, first) })
     await sealEverything(core, 3)
     await core.keyRotation.rotate()
-    const stale = createEnvelopes({ current: Buffer.from(first.text, 'base64'), previous: [] })
-    for (const { table, column } of sealedColumns) {
-      const error = await errorOf(
-        core.database.execute(`update ${table} set ${column} = $1 where ${column} is not null`, [
-          stale.seal('anything', 'anything'),
-        ]),
-      )
-      expect(error.message, `${table}.${column}`).to.include(`key-encryption key ${first.id}`)
+    for (const { id, text } of [first, newKey()]) {
+      const stale = createEnvelopes({ current: Buffer.from(text, 'base64'), previous: [] })
+      for (const { table, column } of sealedColumns) {
+        const error = await errorOf(
+          core.database.execute(`update ${table} set ${column} = $1 where ${column} is not null`, [
+            stale.seal('anything', 'anything'),
+          ]),
+        )
+        expect(error.message, `${table}.${column}`).to.include(`key-encryption key ${id}`)
+      }
     }
     expect(await keyIdsIn(core, env)).to.deep.equal([second.id])
     await core.close()

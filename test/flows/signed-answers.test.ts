@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose'
+import { compactDecrypt, decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose'
 import {
   type ClientMetadata,
   enableDecryptingResponses,
@@ -10,7 +10,7 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { activeKeys } from '../support/active-keys.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
-import { userinfo } from '../support/protocol.ts'
+import { refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -117,6 +117,35 @@ onEachStorage('signed and encrypted answers', (kind) => {
       const next = await party.refresh(tokens.refresh_token as string)
       expect(next.claims()?.sub).to.equal(sub)
     }
+  })
+
+  it('are encrypted to the next key as soon as the client has one, also on a refresh', async () => {
+    const alg = 'ECDH-ES'
+    const [first, next] = await Promise.all(
+      ['first', 'next'].map(async (kid) => {
+        const pair = await generateKeyPair(alg, { extractable: true })
+        return { ...pair, kid, jwk: { ...(await exportJWK(pair.publicKey)), kid, use: 'enc', alg } }
+      }),
+    )
+    const declare = (key = first) =>
+      partyOf({
+        client_id: 'rotates',
+        jwks: { keys: [key?.jwk] },
+        id_token_signed_response_alg: 'ES256',
+        id_token_encrypted_response_alg: alg,
+        id_token_encrypted_response_enc: 'A256GCM',
+      })
+    await declare()
+    const rotates = { ...web, client_id: 'rotates' }
+    const read = async (token: string | undefined, key = first) =>
+      (await compactDecrypt(token ?? '', key?.privateKey as KeyPair['privateKey'])).plaintext.length
+    const tokens = await tokensFor(server, rotates)
+    expect(await read(tokens.id_token)).to.be.above(0)
+    await declare(next)
+    const again = tokensIn(await refresh(server, rotates, tokens))
+    expect(decodeProtectedHeader(again.id_token ?? '').kid).to.equal('next')
+    expect(await read(again.id_token, next)).to.be.above(0)
+    expect(await read((await tokensFor(server, rotates)).id_token, next)).to.be.above(0)
   })
 
   it('of userinfo are signed where the client wants it (P-065)', async () => {

@@ -1,0 +1,196 @@
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { type CryptoKey, importJWK, type JWK, SignJWT, UnsecuredJWT } from 'jose'
+import {
+  allowInsecureRequests,
+  clientCredentialsGrant,
+  discovery,
+  PrivateKeyJwt,
+  tokenRevocation,
+} from 'openid-client'
+import { createApp } from '../../examples/api/app.ts'
+import { temporaryFolder } from '../support/child.ts'
+import { type Demo, freePorts, launchDemo, runExample, startDemo } from './demo.ts'
+
+describe('examples: API and machine, and the demo as a program', function () {
+  this.timeout(90_000)
+  let demo: Demo
+  let ports: Record<string, string>
+  let folder: string
+
+  before(async () => {
+    ports = await freePorts()
+    folder = await temporaryFolder('demo')
+    demo = await startDemo(folder, ports)
+  })
+  after(() => demo?.child.stop())
+
+  async function machine() {
+    const env = await demo.envOf('machine')
+    const jwk = JSON.parse(await readFile(env['KEY_FILE'] ?? '', 'utf8')) as JWK
+    const key = (await importJWK(jwk, 'ES256')) as CryptoKey
+    const auth = PrivateKeyJwt({ key, kid: jwk.kid ?? '' })
+    const config = await discovery(new URL(demo.issuer), 'nightly-report', {}, auth, {
+      execute: [allowInsecureRequests],
+    })
+    return { config, key }
+  }
+
+  async function ask(path: string, authorization?: string, init: RequestInit = {}) {
+    const response = await fetch(`${demo.api}${path}`, {
+      ...init,
+      headers: { ...init.headers, ...(authorization && { Authorization: authorization }) },
+    })
+    return { status: response.status, challenge: response.headers.get('www-authenticate') }
+  }
+
+  it('the API says why it refuses (RFC 6750)', async () => {
+    const { config, key } = await machine()
+    const { access_token: token } = await clientCredentialsGrant(config, { scope: 'orders:report' })
+    const claims = { scope: 'orders:read', client_id: 'web-app', sub: 'alice', jti: 'x' }
+    const lie = (made: UnsecuredJWT | SignJWT) =>
+      made
+        .setIssuer(demo.issuer)
+        .setAudience('https://orders.example.com')
+        .setIssuedAt()
+        .setExpirationTime('5m')
+    const unsigned = (lie(new UnsecuredJWT(claims)) as UnsecuredJWT).encode()
+    const foreign = await (lie(new SignJWT(claims)) as SignJWT)
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'of nobody' })
+      .sign(key)
+    const invalid = /^Bearer realm="orders", error="invalid_token", error_description="[^"]+"$/
+
+    expect(await ask('/report', `Bearer ${token}`)).to.include({ status: 200, challenge: null })
+    expect(await ask('/orders')).to.deep.equal({ status: 401, challenge: 'Bearer realm="orders"' })
+    for (const bad of [unsigned, foreign, `${token}x`, 'x']) {
+      const { status, challenge } = await ask('/orders', `Bearer ${bad}`)
+      expect(status).to.equal(401)
+      expect(challenge).to.match(invalid)
+    }
+    const narrow = await ask('/orders', `Bearer ${token}`)
+    expect(narrow.status).to.equal(403)
+    expect(narrow.challenge).to.match(/error="insufficient_scope".*scope="orders:read"$/)
+    const other = await ask('/orders', 'Basic abc')
+    expect(other.status).to.equal(400)
+    expect(other.challenge).to.match(/error="invalid_request"/)
+
+    await tokenRevocation(config, token)
+    expect((await ask('/report', `Bearer ${token}`)).status, 'verified offline').to.equal(200)
+  })
+
+  it('the API lets pages of the one allowed origin call, and no cookie', async () => {
+    const preflight = (origin: string) =>
+      fetch(`${demo.api}/orders`, {
+        method: 'OPTIONS',
+        headers: { Origin: origin, 'Access-Control-Request-Method': 'POST' },
+      })
+    const allowed = (await preflight(demo.browserApp)).headers
+    expect(allowed.get('access-control-allow-origin')).to.equal(demo.browserApp)
+    expect(allowed.get('access-control-allow-credentials')).to.equal(null)
+    const foreign = (await preflight(demo.webApp)).headers
+    expect(foreign.get('access-control-allow-origin')).to.equal(null)
+  })
+
+  it('the API answers 503 when it cannot know, and goes on when it can', async () => {
+    const { config } = await machine()
+    const { access_token: token } = await clientCredentialsGrant(config, { scope: 'orders:report' })
+    let away = true
+    // Where the issuer is to be found, for a while nobody answers.
+    const app = createApp({
+      port: 0,
+      issuer: new URL(demo.issuer),
+      audience: 'https://orders.example.com',
+      clientId: 'orders-api',
+      clientSecret: 'not needed offline',
+      allowedOrigins: [],
+    })
+    const [fetched, say] = [globalThis.fetch, console.error]
+    console.error = () => undefined
+    globalThis.fetch = (...args) => (away ? Promise.reject(new Error('away')) : fetched(...args))
+    const server = createServer(app.callback()).listen(0, '127.0.0.1')
+    await new Promise((resolve) => server.once('listening', resolve))
+    const { port } = server.address() as AddressInfo
+    const call = () =>
+      fetched(`http://127.0.0.1:${port}/report`, { headers: { Authorization: `Bearer ${token}` } })
+    try {
+      const refused = await call()
+      expect(refused.status).to.equal(503)
+      expect(refused.headers.get('retry-after')).to.equal('2')
+      away = false
+      expect((await call()).status).to.equal(200)
+    } finally {
+      globalThis.fetch = fetched
+      console.error = say
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+
+  it('the machine runs by itself, with the environment that the demo wrote', async () => {
+    const file = join(folder, 'machine.env')
+    const child = await runExample([`--env-file=${file}`, 'examples/machine/main.ts'])
+    expect(await child.exit).to.include({ code: 0 })
+    expect(child.stdout()).to.equal(
+      'machine: nightly-report reports 0 orders, 0 of them refunded\n',
+    )
+  })
+
+  it('says which setting moves a port that is taken', async () => {
+    const free = await freePorts()
+    const taken = { ...free, WEB_APP_PORT: ports['WEB_APP_PORT'] ?? '' }
+    const child = await launchDemo(await temporaryFolder('demo'), taken)
+    expect(await child.exit).to.include({ code: 1 })
+    expect(child.stderr()).to.match(/Port \d+ for web-app is taken/)
+    expect(child.stderr()).to.match(/WEB_APP_PORT=\d+ npm run demo/)
+    const wrong = await launchDemo(folder, { ...free, API_PORT: 'many' })
+    await wrong.exit
+    expect(wrong.stderr()).to.include('API_PORT: expected a port from 1 to 65535, got "many"')
+  })
+
+  it('says what Keyturn said when it cannot start', async () => {
+    // Another demo has this folder.
+    const child = await launchDemo(folder, await freePorts())
+    expect(await child.exit).to.include({ code: 1 })
+    expect(child.stderr()).to.match(/demo: Keyturn did not start\. It said:\nkeyturn: /)
+    expect((await demo.envOf('web-app'))['PORT'], 'left alone').to.equal(ports['WEB_APP_PORT'])
+  })
+
+  it('stops everything on Ctrl-C, and starts again with all that it had', async () => {
+    expect(await demo.child.stop('SIGINT')).to.include({ code: 0 })
+    expect(demo.child.stdout()).to.match(/6 created, 0 updated, 0 unchanged.*Stopped\.\n$/s)
+    for (const port of Object.values(ports)) expect(await answers(Number(port))).to.equal(false)
+    demo = await startDemo(folder, ports)
+    expect(demo.child.stdout()).to.include('0 created, 0 updated, 6 unchanged')
+  })
+
+  it('stops everything when a part ends by itself', async () => {
+    const { pid } = demo.child
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    const api = await find(children.trim().split(' '), 'examples/api/main.ts')
+    process.kill(api, 'SIGKILL')
+    expect(await demo.child.exit).to.include({ code: 1 })
+    expect(demo.child.stderr()).to.include('demo: api ended.')
+    for (const port of Object.values(ports)) expect(await answers(Number(port))).to.equal(false)
+  })
+
+  async function find(pids: string[], program: string): Promise<number> {
+    for (const pid of pids) {
+      if ((await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes(program)) return Number(pid)
+    }
+    throw new Error(`none of ${pids.join(' ')} is ${program}`)
+  }
+
+  /** Whether anybody listens there. */
+  function answers(port: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+      socket.once('close', () => socket.destroy())
+      socket.once('connect', () => socket.destroy())
+    })
+  }
+})

@@ -2,7 +2,6 @@ import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
 import {
   allowInsecureRequests,
   ClientSecretBasic,
-  type Configuration,
   discovery,
   tokenIntrospection,
 } from 'openid-client'
@@ -27,27 +26,24 @@ export interface AuthorizationServer {
 
 /** What this API knows of the authorization server, and how it asks. */
 export function authorizationServer(settings: Settings): AuthorizationServer {
-  const { issuer, audience } = settings
-  let known: Promise<{ config: Configuration; keys: ReturnType<typeof createRemoteJWKSet> }>
-  let failed = true
+  const { audience } = settings
+  let known: ReturnType<typeof discover> | undefined
 
   /** Discovery happens at the first request, so that the two may start in any order; a failure is tried again. */
   function connect() {
-    if (!failed) return known
-    failed = false
-    known = discover(settings)
-    known.catch(() => {
-      failed = true
+    known ??= discover(settings).catch((error: unknown) => {
+      known = undefined
+      throw error
     })
     return known
   }
 
   return {
     async verify(token) {
-      const { keys } = await connect()
+      const { keys, issuer } = await connect()
       try {
         const { payload } = await jwtVerify(token, keys, {
-          issuer: issuerOf(issuer),
+          issuer,
           audience,
           // An ID token, or a token for another API, must not open this one.
           typ: 'at+jwt',
@@ -77,17 +73,13 @@ async function discover({ issuer, clientId, clientSecret }: Settings) {
     // Plain http is for this machine alone; every other issuer is https.
     execute: issuer.protocol === 'http:' ? [allowInsecureRequests] : [],
   })
-  const { jwks_uri } = config.serverMetadata()
+  const { jwks_uri, issuer: name } = config.serverMetadata()
   if (jwks_uri === undefined) throw new Error('the issuer has no jwks_uri')
   // The keys stay in memory. One that is not known is looked up, at most every 30 seconds; all of them after 5 minutes,
   // so that a key that was revoked is forgotten.
   const keys = createRemoteJWKSet(new URL(jwks_uri), { cacheMaxAge: 300_000 })
-  return { config, keys }
-}
-
-/** As it stands in tokens: the URL class adds a slash that the issuer does not have. */
-function issuerOf(url: URL): string {
-  return url.href.replace(/\/$/, '')
+  // As it stands in tokens; discovery compared it with the setting.
+  return { config, keys, issuer: name }
 }
 
 /** Keys that cannot be fetched are no fault of the token. */

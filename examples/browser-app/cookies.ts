@@ -21,6 +21,12 @@ export function sealedCookie<T extends object>(name: string, options: CookieOpti
   const fullName = secure ? `__Host-${name}` : name
   const attributes = { httpOnly: true, secure, sameSite, path: '/', overwrite: true } as const
 
+  function write(ctx: Context, value: string | null): void {
+    // TLS may end at a proxy: what counts is the address that browsers use.
+    ctx.cookies.secure = secure
+    ctx.cookies.set(fullName, value, attributes)
+  }
+
   return {
     /** @returns undefined when there is none, or none that is ours and still counts */
     async read(ctx: Context): Promise<T | undefined> {
@@ -45,10 +51,10 @@ export function sealedCookie<T extends object>(name: string, options: CookieOpti
         .setAudience(fullName)
         .setExpirationTime(Math.floor(Date.now() / 1000) + lifetime)
         .encrypt(key)
-      ctx.cookies.set(fullName, value, attributes)
+      write(ctx, value)
     },
     clear(ctx: Context): void {
-      ctx.cookies.set(fullName, null, attributes)
+      write(ctx, null)
     },
   }
 }

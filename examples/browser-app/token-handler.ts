@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import Router from '@koa/router'
+import { decodeJwt } from 'jose'
 import type { Context, Middleware } from 'koa'
-import type { IDToken, TokenEndpointResponse } from 'openid-client'
+import type { TokenEndpointResponse } from 'openid-client'
 import { createClient, type SignIn } from './client.ts'
 import { sealedCookie } from './cookies.ts'
 import type { Settings } from './settings.ts'
@@ -9,9 +10,8 @@ import type { Settings } from './settings.ts'
 /** What stays with the browser, sealed: the page cannot read it, and neither can anybody who copies the cookie. */
 interface Held {
   refreshToken: string
-  /** For signing out, as `id_token_hint`. */
+  /** Verified when it came. For the page, and for signing out, as `id_token_hint`. */
   idToken: string
-  claims: IDToken
 }
 
 /**
@@ -46,12 +46,12 @@ export function tokenHandler(settings: Settings): Router {
       lifetime: 600,
     })
 
-  async function hold(ctx: Context, tokens: TokenEndpointResponse, claims: IDToken, before?: Held) {
-    await held.write(ctx, {
-      refreshToken: tokens.refresh_token ?? before?.refreshToken ?? '',
-      idToken: tokens.id_token ?? before?.idToken ?? '',
-      claims,
-    })
+  async function hold(ctx: Context, tokens: TokenEndpointResponse, before?: Held): Promise<Held> {
+    const refreshToken = tokens.refresh_token ?? before?.refreshToken
+    const idToken = tokens.id_token ?? before?.idToken
+    if (refreshToken === undefined || idToken === undefined) throw new Error('tokens are missing')
+    await held.write(ctx, { refreshToken, idToken })
+    return { refreshToken, idToken }
   }
 
   const router = new Router({ prefix: '/bff' })
@@ -70,7 +70,7 @@ export function tokenHandler(settings: Settings): Router {
       // The answer counts only in the browser that asked: else somebody could be signed in as somebody else.
       if (!signIn) throw new Error('not begun in this browser, or too long ago')
       const tokens = await client.finish(new URL(ctx.url, baseUrl), signIn)
-      await hold(ctx, tokens, tokens.claims() as IDToken)
+      await hold(ctx, tokens)
       ctx.redirect('/')
     } catch (error) {
       console.error('browser-app: sign-in failed:', error)
@@ -89,16 +89,19 @@ export function tokenHandler(settings: Settings): Router {
       ctx.body = { error: before ? 'ended' : 'signed_out' }
       return
     }
+    // OpenID Connect Core §12.2: a refresh never brings another person.
+    if (tokens.id_token && decodeJwt(tokens.id_token).sub !== decodeJwt(before.idToken).sub) {
+      throw new Error('the refresh brought another person')
+    }
     // Two tabs may be here with the same refresh token: the authorization server gives both the same answer, so that it
     // does not matter whose cookie is written last.
-    const claims = tokens.claims() ?? before.claims
-    await hold(ctx, tokens, claims, before)
+    const { refreshToken, idToken } = await hold(ctx, tokens, before)
     ctx.body = {
       access_token: tokens.access_token,
       expires_in: tokens.expires_in,
-      claims,
+      claims: decodeJwt(idToken),
       // For the page to show that it changed, as `families show` names it. It opens nothing.
-      refresh_token_name: nameOf(tokens.refresh_token ?? before.refreshToken),
+      refresh_token_name: nameOf(refreshToken),
     }
   })
 

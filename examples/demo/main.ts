@@ -82,18 +82,23 @@ async function start(places: Places): Promise<void> {
   // Only now is the folder known to be ours: Keyturn holds it.
   await writeEnvironments(places, secrets)
 
-  const examples = ['api', 'web-app', 'browser-app'] as const
   await Promise.all(
-    examples.map((name) =>
+    started(places).map((name) =>
       untilReady(startExample(name, places), `${at(places.ports[name])}/healthz`),
     ),
   )
-  const report = await runProgram({
-    name: 'machine',
-    root,
-    args: [`--env-file=${join(places.folder, 'machine.env')}`, 'examples/machine/main.ts'],
-  })
+  const report = places.without.includes('api')
+    ? 'Start the API, then the machine:'
+    : await runProgram({
+        name: 'machine',
+        root,
+        args: [`--env-file=${join(places.folder, 'machine.env')}`, 'examples/machine/main.ts'],
+      })
   console.log(walkThrough(places, root, report))
+}
+
+function started({ without }: Places) {
+  return (['api', 'web-app', 'browser-app'] as const).filter((name) => !without.includes(name))
 }
 
 /** @throws Error when a part ends although nobody told it to */
@@ -109,7 +114,7 @@ async function untilStopped(): Promise<void> {
 }
 
 try {
-  await Promise.race([start(readPlaces(process.env, root)), toldToStop])
+  await Promise.race([start(readPlaces(process.env, process.argv.slice(2), root)), toldToStop])
   await untilStopped()
 } catch (error) {
   console.error(`\ndemo: ${(error as Error).message}`)

@@ -1,10 +1,13 @@
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 
 /** Where everything is. The ports may be moved by settings; `defaults` are those of `demo.yaml`. */
 export interface Places {
   /** What the demo keeps: the database, keys, secrets, the log. Never the `data/` of a real installation. */
   folder: string
   ports: Record<Part, number>
+  /** What the person starts, to work on it. */
+  without: Part[]
 }
 
 export type Part = 'keyturn' | 'web-app' | 'browser-app' | 'api'
@@ -25,8 +28,18 @@ export const listeners: readonly Listener[] = [
 
 export const at = (port: number) => `http://localhost:${port}`
 
-/** @throws Error in a sentence for the person */
-export function readPlaces(env: Record<string, string | undefined>, root: string): Places {
+/** What `--without` may name. */
+const examples: readonly Part[] = ['api', 'web-app', 'browser-app']
+
+/**
+ * @param args of the command line
+ * @throws Error in a sentence for the person
+ */
+export function readPlaces(
+  env: Record<string, string | undefined>,
+  args: string[],
+  root: string,
+): Places {
   const ports = listeners.map(({ part, setting, port }) => {
     const value = env[setting] || String(port)
     const chosen = Number(value)
@@ -35,7 +48,12 @@ export function readPlaces(env: Record<string, string | undefined>, root: string
     }
     return [part, chosen] as const
   })
+  const options = { without: { type: 'string', multiple: true } } as const
+  const without = (parseArgs({ args, options }).values.without ?? []) as Part[]
+  const [unknown] = without.filter((part) => !examples.includes(part))
+  if (unknown) throw new Error(`--without: expected ${examples.join(', ')}, got ${unknown}`)
   return {
+    without,
     folder: env['DEMO_DIR'] || join(root, 'data', 'demo'),
     ports: Object.fromEntries(ports) as Places['ports'],
   }

@@ -2,10 +2,18 @@ import { relative } from 'node:path'
 import { at, type Places } from './parts.ts'
 
 /** What a person can do now, in the order in which it makes sense. @param report what the machine said */
-export function walkThrough({ folder, ports }: Places, root: string, report: string): string {
+export function walkThrough(
+  { folder, ports, without }: Places,
+  root: string,
+  report: string,
+): string {
   const [issuer, web, browser] = [at(ports.keyturn), at(ports['web-app']), at(ports['browser-app'])]
   const inside = relative(root, folder)
   const kept = inside.startsWith('..') ? folder : inside
+  const yours = without.map(
+    (name) => `Start ${name} yourself:
+  npx node --watch --env-file=${kept}/${name}.env examples/${name}/main.ts\n\n`,
+  )
   return `
 The demo is running.
 
@@ -41,6 +49,6 @@ What happened, as the operator sees it, in another terminal:
 The programs are in examples/, each to be read and copied alone. Keyturn's log is
 ${kept}/keyturn.log. To begin again with nothing: rm -rf ${kept}
 
-Press Ctrl-C to stop everything.
+${yours.join('')}Press Ctrl-C to stop everything.
 `
 }

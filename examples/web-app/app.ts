@@ -45,6 +45,8 @@ export function createApp(settings: Settings): Koa {
     }
     try {
       const tokens = await client.finish(new URL(ctx.url, baseUrl), signIn)
+      const before = sessionOf(ctx)
+      if (before) sessions.end(before, 'You signed in again.')
       cookie.set(ctx, sessions.begin(tokens))
       ctx.redirect('/')
     } catch (error) {
@@ -54,9 +56,9 @@ export function createApp(settings: Settings): Koa {
     }
   })
 
-  for (const [path, call] of Object.entries(calls)) {
-    router.post(`/call/${path}`, async (ctx) => {
-      await act(ctx, async (session) => {
+  for (const [name, call] of Object.entries(calls)) {
+    router.post(`/call/${name}`, (ctx) =>
+      act(ctx, async (session) => {
         if (session.expiresAt < Date.now() + 10_000) await refresh(client, session)
         let response = await call(apiUrl, session.accessToken)
         if (response.status === 401) {
@@ -64,9 +66,9 @@ export function createApp(settings: Settings): Koa {
           await refresh(client, session)
           response = await call(apiUrl, session.accessToken)
         }
-        await tellCall(session, path, response)
-      })
-    })
+        await tellCall(session, name, response)
+      }),
+    )
   }
 
   router.post('/refresh', (ctx) =>

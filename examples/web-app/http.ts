@@ -56,9 +56,15 @@ export function createCookie(name: string, baseUrl: URL) {
   // With this prefix browsers take the cookie only over https and from this very host.
   const fullName = secure ? `__Host-${name}` : name
   const options = { httpOnly: true, secure, sameSite: 'lax', path: '/', overwrite: true } as const
+  function write(ctx: Context, value: string | null): void {
+    // TLS may end at a proxy: what counts is the address that browsers use.
+    ctx.cookies.secure = secure
+    ctx.cookies.set(fullName, value, options)
+  }
+
   return {
     get: (ctx: Context) => ctx.cookies.get(fullName),
-    set: (ctx: Context, value: string) => void ctx.cookies.set(fullName, value, options),
-    clear: (ctx: Context) => void ctx.cookies.set(fullName, null, options),
+    set: (ctx: Context, value: string) => write(ctx, value),
+    clear: (ctx: Context) => write(ctx, null),
   }
 }

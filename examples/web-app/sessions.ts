@@ -46,6 +46,14 @@ export function createSessions() {
   }
   setInterval(sweep, 60_000).unref()
 
+  function end(session: Session, farewell: string): void {
+    for (const [id, each] of live) {
+      if (each !== session) continue
+      live.delete(id)
+      farewells.set(id, { text: farewell, endsAt: Date.now() + 600_000 })
+    }
+  }
+
   return {
     /** A new session has a new handle, so that nobody can have planted it before (session fixation). */
     begin(tokens: Tokens): string {
@@ -71,26 +79,25 @@ export function createSessions() {
     /** Why the session of this handle is gone. */
     farewell: (handle: string | undefined) =>
       handle === undefined ? undefined : farewells.get(key(handle))?.text,
-    end(session: Session, farewell: string): void {
-      for (const [id, each] of live) {
-        if (each !== session) continue
-        live.delete(id)
-        farewells.set(id, { text: farewell, endsAt: Date.now() + 600_000 })
-      }
-    },
+    end,
     /** Ends what a logout token names: one session (`sid`), or all of the person (`sub` alone). */
-    endAll({ sid, sub }: { sid?: string; sub?: string }, farewell: string): number {
-      const named = [...live.values()].filter(({ claims }) =>
-        sid === undefined ? claims.sub === sub : claims['sid'] === sid,
-      )
-      for (const session of named) this.end(session, farewell)
-      return named.length
+    endAll({ sid, sub }: { sid?: string; sub?: string }, farewell: string): void {
+      for (const session of live.values()) {
+        const { claims } = session
+        if (sid === undefined ? claims.sub === sub : claims['sid'] === sid) end(session, farewell)
+      }
     },
   }
 }
 
-/** Takes what a refresh brought. The refresh token first: the old one is used up. */
+/**
+ * Takes what a refresh brought.
+ * @throws Error when it is of another person, which must never be (OpenID Connect Core §12.2)
+ */
 export function renew(session: Session, tokens: Tokens): void {
+  const claims = tokens.claims() ?? session.claims
+  if (claims.sub !== session.claims.sub) throw new Error('the refresh brought another person')
+  session.claims = claims
   session.refreshToken = tokens.refresh_token ?? session.refreshToken
   session.accessToken = tokens.access_token
   session.expiresAt = expiryOf(tokens)

@@ -29,7 +29,7 @@ export function tellRefresh(session: Session, before: Session): void {
 export async function tellCall(session: Session, what: string, response: Response): Promise<void> {
   const challenge = response.headers.get('WWW-Authenticate')
   tell(session, {
-    title: `${what}: ${response.status}`,
+    title: `${what[0]?.toUpperCase()}${what.slice(1)}: ${response.status}`,
     outcome: response.ok ? 'good' : 'bad',
     details: [
       ...(challenge === null ? [] : [['WWW-Authenticate', challenge] as [string, string]]),

@@ -12,8 +12,17 @@ import {
   tokenRevocation,
 } from 'openid-client'
 import { createApp } from '../../examples/api/app.ts'
+import { createApp as browserApp } from '../../examples/browser-app/app.ts'
+import { readSettings as browserAppSettings } from '../../examples/browser-app/settings.ts'
+import { createApp as webApp } from '../../examples/web-app/app.ts'
+import { readSettings as webAppSettings } from '../../examples/web-app/settings.ts'
 import { temporaryFolder } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
 import { type Demo, freePorts, launchDemo, runExample, startDemo } from './demo.ts'
+
+type Env = Record<string, string>
+const createWebApp = (env: Env) => webApp(webAppSettings(env))
+const createBrowserApp = (env: Env) => browserApp(browserAppSettings(env))
 
 describe('examples: API and machine, and the demo as a program', function () {
   this.timeout(90_000)
@@ -129,6 +138,30 @@ describe('examples: API and machine, and the demo as a program', function () {
     }
   })
 
+  it('the apps keep their cookies to https and to their host where they are on https', async () => {
+    for (const [name, create, path] of [
+      ['web-app', createWebApp, '/sign-in'],
+      ['browser-app', createBrowserApp, '/bff/sign-in'],
+    ] as const) {
+      const env = { ...(await demo.envOf(name)), BASE_URL: 'https://app.example.com' }
+      const server = create(env).listen(0, '127.0.0.1')
+      await new Promise((resolve) => server.once('listening', resolve))
+      const { port } = server.address() as AddressInfo
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`, { redirect: 'manual' })
+      server.close()
+      const { searchParams } = new URL(answer.headers.get('location') ?? '')
+      expect(searchParams.get('redirect_uri')).to.match(/^https:\/\/app\.example\.com\//)
+      const [cookie = ''] = answer.headers.getSetCookie()
+      expect(cookie).to.match(/^__Host-/)
+      expect(cookie.split('; ').slice(1)).to.include.members([
+        'path=/',
+        'samesite=lax',
+        'secure',
+        'httponly',
+      ])
+    }
+  })
+
   it('the machine runs by itself, with the environment that the demo wrote', async () => {
     const file = join(folder, 'machine.env')
     const child = await runExample([`--env-file=${file}`, 'examples/machine/main.ts'])
@@ -162,17 +195,32 @@ describe('examples: API and machine, and the demo as a program', function () {
     expect(await demo.child.stop('SIGINT')).to.include({ code: 0 })
     expect(demo.child.stdout()).to.match(/6 created, 0 updated, 0 unchanged.*Stopped\.\n$/s)
     for (const port of Object.values(ports)) expect(await answers(Number(port))).to.equal(false)
-    demo = await startDemo(folder, ports)
+    demo = await startDemo(folder, ports, ['--without', 'api'])
     expect(demo.child.stdout()).to.include('0 created, 0 updated, 6 unchanged')
+  })
+
+  it('leaves a part to the person who works on it', async () => {
+    expect(await answers(Number(ports['API_PORT']))).to.equal(false)
+    const [, command = ''] = /--watch (--env-file.*)$/m.exec(demo.child.stdout()) ?? []
+    const api = await runExample(command.split(' '))
+    try {
+      await eventually('the API answers', () => answers(Number(ports['API_PORT'])))
+      expect((await ask('/orders')).status).to.equal(401)
+    } finally {
+      await api.stop()
+    }
+    const wrong = await launchDemo(folder, ports, ['--without', 'all'])
+    await wrong.exit
+    expect(wrong.stderr()).to.include('--without: expected api, web-app, browser-app, got all')
   })
 
   it('stops everything when a part ends by itself', async () => {
     const { pid } = demo.child
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    const api = await find(children.trim().split(' '), 'examples/api/main.ts')
-    process.kill(api, 'SIGKILL')
+    const app = await find(children.trim().split(' '), 'examples/web-app/main.ts')
+    process.kill(app, 'SIGKILL')
     expect(await demo.child.exit).to.include({ code: 1 })
-    expect(demo.child.stderr()).to.include('demo: api ended.')
+    expect(demo.child.stderr()).to.include('demo: web-app ended.')
     for (const port of Object.values(ports)) expect(await answers(Number(port))).to.equal(false)
   })
 

@@ -34,15 +34,23 @@ export async function freePorts(): Promise<Record<string, string>> {
   return Object.fromEntries([...ports].map((port, i) => [names[i] ?? '', String(port)]))
 }
 
-export function launchDemo(folder: string, ports: Record<string, string>): Promise<Child> {
+export function launchDemo(
+  folder: string,
+  ports: Record<string, string>,
+  args: string[] = [],
+): Promise<Child> {
   const inherited = ['PATH', 'HOME', 'NODE_V8_COVERAGE'].map((name) => [name, process.env[name]])
   const env = { ...Object.fromEntries(inherited), ...ports, DEMO_DIR: folder }
-  return startChild(node, ['examples/demo/main.ts'], { cwd: root, env })
+  return startChild(node, ['examples/demo/main.ts', ...args], { cwd: root, env })
 }
 
 /** Starts the demo and waits for its walk-through. */
-export async function startDemo(folder: string, ports: Record<string, string>): Promise<Demo> {
-  const child = await launchDemo(folder, ports)
+export async function startDemo(
+  folder: string,
+  ports: Record<string, string>,
+  args: string[] = [],
+): Promise<Demo> {
+  const child = await launchDemo(folder, ports, args)
   const outcome = await eventually(
     'the walk-through',
     () =>

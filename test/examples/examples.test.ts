@@ -70,9 +70,9 @@ describe('examples: the demo', function () {
     it('signs in, calls, refreshes, and signs out at both', async () => {
       const tab = await open()
       await signIn(tab, demo.webApp)
-      expect(await press(tab, 'place')).to.match(/place: 201.*A box of tea/s)
-      expect(await press(tab, 'read')).to.match(/read: 200.*"state":"placed"/s)
-      expect(await press(tab, 'refund')).to.match(/refund: 200.*"state":"refunded"/s)
+      expect(await press(tab, 'place')).to.match(/Place: 201.*A box of tea/s)
+      expect(await press(tab, 'read')).to.match(/Read: 200.*"state":"placed"/s)
+      expect(await press(tab, 'refund')).to.match(/Refund: 200.*"state":"refunded"/s)
 
       const [jti, fid] = [await claim(tab, 'jti'), await claim(tab, 'fid')]
       const told = await press(tab, 'refresh')
@@ -95,7 +95,7 @@ describe('examples: the demo', function () {
       await signIn(tab, demo.webApp)
       await press(tab, 'place')
       expect(await press(tab, 'revoke')).to.match(/Revoked.*the family/s)
-      expect(await press(tab, 'read'), 'verified offline').to.match(/read: 200/)
+      expect(await press(tab, 'read'), 'verified offline').to.match(/Read: 200/)
       await tab.click('#refund')
       await tab.waitForSelector('#notice')
       expect(await tab.textContent('#notice')).to.match(/Your access was ended/)

@@ -41,12 +41,14 @@ function set(token, why) {
  * A request to the token handler, with what shows that it comes from this page.
  * @param {string} path
  */
-function post(path) {
-  return fetch(`/bff/${path}`, {
+async function post(path) {
+  const response = await fetch(`/bff/${path}`, {
     method: 'POST',
     headers: { 'X-Token-Handler': '1' },
     signal: AbortSignal.timeout(15_000),
   })
+  if (response.ok || response.status === 401) return response
+  throw new Error(`the token handler answered ${response.status}`)
 }
 
 /**
@@ -67,7 +69,6 @@ async function ask() {
   const response = await post('token')
   const answer = await response.json()
   if (response.status === 401) return set(undefined, answer.error)
-  if (!response.ok) throw new Error(`the token handler answered ${response.status}`)
   return set({
     accessToken: answer.access_token,
     expiresAt: Date.now() + answer.expires_in * 1000,

@@ -15,9 +15,11 @@ import { createApp } from '../../examples/api/app.ts'
 import { createApp as browserApp } from '../../examples/browser-app/app.ts'
 import { readSettings as browserAppSettings } from '../../examples/browser-app/settings.ts'
 import { createApp as webApp } from '../../examples/web-app/app.ts'
+import { createClient as createWebClient, isOver } from '../../examples/web-app/client.ts'
 import { readSettings as webAppSettings } from '../../examples/web-app/settings.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
+import { createUserAgent } from '../support/user-agent.ts'
 import { type Demo, freePorts, launchDemo, runExample, startDemo } from './demo.ts'
 
 type Env = Record<string, string>
@@ -88,6 +90,35 @@ describe('examples: API and machine, and the demo as a program', function () {
 
     await tokenRevocation(config, token)
     expect((await ask('/report', `Bearer ${token}`)).status, 'verified offline').to.equal(200)
+  })
+
+  it('the web app asks again when the answer to a refresh is lost, and what it revokes is refused', async () => {
+    const client = createWebClient(webAppSettings(await demo.envOf('web-app')))
+    const { url, signIn } = await client.begin()
+    const person = { username: 'alice@example.com', password: 'correct horse battery staple' }
+    const first = await client.finish(await createUserAgent().walk(url, person), signIn)
+    const fetched = globalThis.fetch
+    let lost = 0
+    globalThis.fetch = async (...args) => {
+      const answer = await fetched(...args)
+      if (lost++ === 0) throw new TypeError('the connection broke')
+      return answer
+    }
+    const second = await client.refresh(first.refresh_token ?? '').finally(() => {
+      globalThis.fetch = fetched
+    })
+    expect(lost, 'requests').to.equal(2)
+    expect(second.refresh_token).to.be.a('string').and.not.equal(first.refresh_token)
+
+    const bearer = `Bearer ${second.access_token}`
+    const refund = () => ask('/orders/1/refund', bearer, { method: 'POST' })
+    expect((await refund()).status, 'no such order').to.equal(404)
+    expect((await ask('/orders', `Bearer ${second.id_token}`)).status, 'an ID token').to.equal(401)
+    await client.revoke(second.refresh_token ?? '')
+    expect((await ask('/orders', bearer)).status, 'verified offline').to.equal(200)
+    expect((await refund()).challenge).to.match(/error="invalid_token".*revoked/)
+    const over = await client.refresh(second.refresh_token ?? '').catch(isOver)
+    expect(over).to.equal(true)
   })
 
   it('the API lets pages of the one allowed origin call, and no cookie', async () => {

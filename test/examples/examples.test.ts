@@ -159,6 +159,36 @@ describe('examples: the demo', function () {
       }
     })
 
+    it('gives the same again to a page whose answer was lost', async () => {
+      const tab = await open()
+      await signIn(tab, demo.browserApp)
+      const cookies = await tab.context().cookies(demo.browserApp)
+      const Cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+      const ask = async () => {
+        const answer = await fetch(`${demo.browserApp}/bff/token`, {
+          method: 'POST',
+          headers: { 'X-Token-Handler': '1', Origin: demo.browserApp, Cookie },
+        })
+        return (await answer.json()) as Record<string, unknown>
+      }
+      // The first answer and its cookie never arrive.
+      const [lost, again] = [await ask(), await ask()]
+      expect(again).to.deep.include({
+        access_token: lost['access_token'],
+        refresh_token_name: lost['refresh_token_name'],
+      })
+      await tab.reload()
+      await tab.waitForSelector('#person:visible')
+    })
+
+    it('says so when its token handler is away', async () => {
+      const tab = await open()
+      await tab.route('**/bff/token', (route) => route.abort())
+      await tab.goto(demo.browserApp)
+      await tab.waitForSelector('#notice:visible')
+      expect(await tab.textContent('#notice')).to.include('Reload the page to try again')
+    })
+
     it('sees the API refuse a revoked token at once where it matters', async () => {
       const tab = await open()
       await signIn(tab, demo.browserApp)

@@ -117,6 +117,8 @@ setInterval(() => {
 const refused = location.search === '?refused'
 if (refused) history.replaceState(null, '', '/')
 // Whatever was in memory is gone with the page before this one: silent recovery, or the way to sign in.
-await renew('Got a token for this page')
+await renew('Got a token for this page').catch((error) => {
+  showSignedOut(`Nothing could be asked just now (${error.message}). Reload the page to try again.`)
+})
 if (refused && !shown) showSignedOut('The sign-in was refused, or did not work.')
 document.body.dataset['ready'] = 'true'

@@ -34,16 +34,21 @@ function inherited(): Record<string, string> {
   )
 }
 
+const withTheDemo = new URL('with-the-demo.ts', import.meta.url).href
+
 function launch({ root, args, env, onLine }: Start, input?: string): ChildProcess {
-  const child = spawn(process.execPath, args, {
+  // A group of its own: Ctrl-C reaches the demo alone, which tells each program once. Keyturn takes a second signal for
+  // impatience.
+  const child = spawn(process.execPath, ['--import', withTheDemo, ...args], {
     cwd: root,
     env: { ...inherited(), ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
+    detached: true,
   })
-  child.stdin.end(input)
+  child.stdin?.end(input)
   for (const stream of [child.stdout, child.stderr]) {
     let rest = ''
-    stream.setEncoding('utf8').on('data', (text: string) => {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
       for (const line of lines) onLine(line)
@@ -55,7 +60,7 @@ function launch({ root, args, env, onLine }: Start, input?: string): ChildProces
 /** Milliseconds; what does not stop in that time is killed. */
 const patience = 15_000
 
-/** Starts a program; on Ctrl-C the terminal tells it, too, so that stopping it twice does no harm. */
+/** Starts a program. */
 export function startProgram(start: Start): Program {
   const lines: string[] = []
   const child = launch({

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type CryptoKey, importJWK, type JWK, SignJWT, UnsecuredJWT } from 'jose'
@@ -20,7 +20,7 @@ import { readSettings as webAppSettings } from '../../examples/web-app/settings.
 import { temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { createUserAgent } from '../support/user-agent.ts'
-import { type Demo, freePorts, launchDemo, runExample, startDemo } from './demo.ts'
+import { answers, type Demo, freePorts, launchDemo, runExample, startDemo } from './demo.ts'
 
 type Env = Record<string, string>
 const createWebApp = (env: Env) => webApp(webAppSettings(env))
@@ -225,17 +225,19 @@ describe('examples: API and machine, and the demo as a program', function () {
   it('stops everything on Ctrl-C, and starts again with all that it had', async () => {
     expect(await demo.child.stop('SIGINT')).to.include({ code: 0 })
     expect(demo.child.stdout()).to.match(/6 created, 0 updated, 0 unchanged.*Stopped\.\n$/s)
-    for (const port of Object.values(ports)) expect(await answers(Number(port))).to.equal(false)
+    for (const port of Object.values(ports)) expect(await answers(port)).to.equal(false)
+    // Keyturn had the time to put everything away: it was told once.
+    expect((await readdir(folder)).filter((name) => name.startsWith('lock-'))).to.deep.equal([])
     demo = await startDemo(folder, ports, ['--without', 'api'])
     expect(demo.child.stdout()).to.include('0 created, 0 updated, 6 unchanged')
   })
 
   it('leaves a part to the person who works on it', async () => {
-    expect(await answers(Number(ports['API_PORT']))).to.equal(false)
+    expect(await answers(ports['API_PORT'])).to.equal(false)
     const [, command = ''] = /--watch (--env-file.*)$/m.exec(demo.child.stdout()) ?? []
     const api = await runExample(command.split(' '))
     try {
-      await eventually('the API answers', () => answers(Number(ports['API_PORT'])))
+      await eventually('the API answers', () => answers(ports['API_PORT']))
       expect((await ask('/orders')).status).to.equal(401)
     } finally {
       await api.stop()
@@ -252,7 +254,7 @@ describe('examples: API and machine, and the demo as a program', function () {
     process.kill(app, 'SIGKILL')
     expect(await demo.child.exit).to.include({ code: 1 })
     expect(demo.child.stderr()).to.include('demo: web-app ended.')
-    for (const port of Object.values(ports)) expect(await answers(Number(port))).to.equal(false)
+    for (const port of Object.values(ports)) expect(await answers(port)).to.equal(false)
   })
 
   async function find(pids: string[], program: string): Promise<number> {
@@ -260,16 +262,5 @@ describe('examples: API and machine, and the demo as a program', function () {
       if ((await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes(program)) return Number(pid)
     }
     throw new Error(`none of ${pids.join(' ')} is ${program}`)
-  }
-
-  /** Whether anybody listens there. */
-  function answers(port: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = connect(port, '127.0.0.1')
-      socket.once('connect', () => resolve(true))
-      socket.once('error', () => resolve(false))
-      socket.once('close', () => socket.destroy())
-      socket.once('connect', () => socket.destroy())
-    })
   }
 })

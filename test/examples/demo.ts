@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
@@ -70,4 +71,16 @@ export async function startDemo(
     envOf: async (name) =>
       parseEnv(await readFile(join(folder, `${name}.env`), 'utf8')) as Record<string, string>,
   }
+}
+
+/** Whether anybody listens there. */
+export function answers(port: string | undefined): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })
 }

@@ -3,18 +3,20 @@ import { generateKeyPair, SignJWT } from 'jose'
 import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
 import { launchBrowser } from '../support/browser.ts'
 import { temporaryFolder } from '../support/child.ts'
-import { type Demo, freePorts, startDemo } from './demo.ts'
+import { eventually } from '../support/eventually.ts'
+import { answers, type Demo, freePorts, startDemo } from './demo.ts'
 
 const alice = { email: 'alice@example.com', password: 'correct horse battery staple' }
 
 describe('examples: the demo', function () {
   this.timeout(90_000)
   let demo: Demo
+  let ports: Record<string, string> = {}
   let browser: Browser | undefined
   const contexts: BrowserContext[] = []
 
   before(async () => {
-    const ports = await freePorts()
+    ports = await freePorts()
     ;[browser, demo] = await Promise.all([
       launchBrowser(),
       temporaryFolder('demo').then((folder) => startDemo(folder, ports)),
@@ -23,7 +25,12 @@ describe('examples: the demo', function () {
   afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))
   after(async () => {
     await browser?.close()
-    await demo?.child.stop()
+    // Nothing is left behind, even then.
+    await demo?.child.stop('SIGKILL')
+    await eventually('all programs are gone', async () => {
+      const left = await Promise.all(Object.values(ports).map(answers))
+      return !left.includes(true)
+    })
   })
 
   /** A fresh profile with one tab. */

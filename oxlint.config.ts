@@ -125,6 +125,25 @@ export default defineConfig({
     { files: ['src/log.ts'], rules: { 'no-restricted-imports': importsOf('log', []) } },
     { files: ['migrations/**'], rules: { 'no-restricted-imports': importsOf('migrations', []) } },
     {
+      // Other people's programs: they know this server by its addresses alone, and read settings of their own.
+      files: ['examples/**'],
+      rules: {
+        'no-restricted-imports': [
+          'error',
+          {
+            patterns: [
+              {
+                group: ['**/src/**', '**/config/**', '**/test/**', 'oidc-provider'],
+                message: 'An example is a program of its own.',
+              },
+            ],
+          },
+        ],
+        'node/no-process-env': 'off',
+        'no-restricted-globals': 'off',
+      },
+    },
+    {
       files: ['test/**', 'bench/**', '*.config.ts'],
       rules: {
         'no-restricted-imports': 'off',

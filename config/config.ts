@@ -299,7 +299,7 @@ const table = {
     schema: flag,
     default: 'off',
     description:
-      'For tests alone: outgoing requests may reach this machine, over plain http as well.',
+      'For tests and for the demo alone: outgoing requests may reach this machine, over plain http as well.',
   },
 
   logLevel: {

@@ -32,7 +32,7 @@ export function createFetch(
 ): OutgoingFetch {
   if (allowLoopbackFetch) {
     log.warn(
-      'ALLOW_LOOPBACK_FETCH is on: outgoing requests reach this machine. It is for tests alone.',
+      'ALLOW_LOOPBACK_FETCH is on: outgoing requests reach this machine. It is for tests and for the demo alone.',
     )
   }
   const rules: TargetRules = { isAllowed: listOf(allowFetchTo), allowLoopback: allowLoopbackFetch }

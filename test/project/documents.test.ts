@@ -131,7 +131,9 @@ describe('docs/command-line.md', () => {
 })
 
 describe('links in documents', () => {
-  const pages = globSync(['*.md', '.github/*.md', 'config/*.md', 'docs/**/*.md'], { cwd: root })
+  const pages = globSync(['*.md', '.github/*.md', 'config/*.md', 'docs/**/*.md', 'examples/*.md'], {
+    cwd: root,
+  })
 
   for (const page of pages) {
     it(`of ${page} lead to a file and a heading`, () => {

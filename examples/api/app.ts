@@ -1,0 +1,108 @@
+import { text } from 'node:stream/consumers'
+import Router from '@koa/router'
+import Koa, { type Middleware } from 'koa'
+import { authorizationServer } from './authorization-server.ts'
+import { bearer, type Caller } from './bearer.ts'
+import { createOrders } from './orders.ts'
+import type { Settings } from './settings.ts'
+
+/**
+ * A protected API (resource server).
+ *
+ * | route                    | scope           | the token is checked |
+ * |--------------------------|-----------------|----------------------|
+ * | GET /orders              | `orders:read`   | offline              |
+ * | POST /orders             | `orders:write`  | offline              |
+ * | POST /orders/{id}/refund | `orders:refund` | online               |
+ * | GET /report              | `orders:report` | offline              |
+ */
+export function createApp(settings: Settings): Koa {
+  const server = authorizationServer(settings)
+  const orders = createOrders()
+  const router = new Router<{ caller: Caller }>()
+
+  router.get('/orders', bearer(server, { scope: 'orders:read', check: 'offline' }), (ctx) => {
+    ctx.body = { orders: orders.of(ctx.state.caller.subject) }
+  })
+
+  router.post(
+    '/orders',
+    bearer(server, { scope: 'orders:write', check: 'offline' }),
+    async (ctx) => {
+      const item = itemOf(await text(ctx.req))
+      if (item === undefined) {
+        ctx.status = 422
+        ctx.body = { error: 'invalid_order', error_description: 'expected {"item":"…"}' }
+        return
+      }
+      ctx.status = 201
+      ctx.body = orders.place(ctx.state.caller.subject, item)
+    },
+  )
+
+  // Money moves here: a token that was revoked a second ago must not do it.
+  router.post(
+    '/orders/:id/refund',
+    bearer(server, { scope: 'orders:refund', check: 'online' }),
+    (ctx) => {
+      const order = orders.refund(ctx.state.caller.subject, Number(ctx.params['id']))
+      ctx.status = order ? 200 : 404
+      ctx.body = order ?? { error: 'not_found', error_description: 'you have no such order' }
+    },
+  )
+
+  router.get('/report', bearer(server, { scope: 'orders:report', check: 'offline' }), (ctx) => {
+    ctx.body = orders.report()
+  })
+
+  router.get('/healthz', (ctx) => {
+    ctx.body = { status: 'ok' }
+  })
+
+  const app = new Koa()
+  app.use(allowPages(settings.allowedOrigins))
+  app.use(limitBody(10_000))
+  app.use(router.routes())
+  app.use(router.allowedMethods())
+  return app
+}
+
+/**
+ * CORS for the pages that may call. No cookie counts here, so that no credentials are allowed: the token is in a
+ * header, which another site's page does not have.
+ */
+function allowPages(origins: string[]): Middleware {
+  return async (ctx, next) => {
+    ctx.set('Cache-Control', 'no-store')
+    ctx.vary('Origin')
+    const origin = ctx.get('Origin')
+    if (origins.includes(origin)) {
+      ctx.set('Access-Control-Allow-Origin', origin)
+      // The page can then tell an expired token from a missing scope.
+      ctx.set('Access-Control-Expose-Headers', 'WWW-Authenticate')
+    }
+    if (ctx.method !== 'OPTIONS' || ctx.get('Access-Control-Request-Method') === '') return next()
+    ctx.set('Access-Control-Allow-Methods', 'GET, POST')
+    ctx.set('Access-Control-Allow-Headers', 'Authorization, Content-Type')
+    ctx.set('Access-Control-Max-Age', '600')
+    ctx.status = 204
+  }
+}
+
+/** @param most bytes; a body of unknown length is refused, too */
+function limitBody(most: number): Middleware {
+  return (ctx, next) => {
+    const length = ctx.get('Transfer-Encoding') === '' ? (ctx.request.length ?? 0) : Infinity
+    if (length > most) ctx.throw(413)
+    return next()
+  }
+}
+
+function itemOf(body: string): string | undefined {
+  try {
+    const { item } = JSON.parse(body) as { item?: unknown }
+    return typeof item === 'string' && item !== '' && item.length <= 60 ? item : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,33 @@
+/** Settings of the token handler. They come from the environment, so that no secret stands in the program. */
+export interface Settings {
+  port: number
+  /** Where browsers reach this app. Addresses are made from this, never from the Host of a request. */
+  baseUrl: URL
+  issuer: URL
+  clientId: string
+  clientSecret: string
+  /** Seals the cookies: 32 bytes. */
+  cookieKey: Buffer
+  apiUrl: URL
+}
+
+/** @throws Error that names what is missing */
+export function readSettings(env: Record<string, string | undefined>): Settings {
+  const need = (name: string) => {
+    const value = env[name]
+    if (!value) throw new Error(`browser-app: ${name} is not set`)
+    return value
+  }
+  const cookieKey = Buffer.from(need('COOKIE_KEY'), 'base64url')
+  if (cookieKey.length !== 32)
+    throw new Error('browser-app: COOKIE_KEY must be 32 bytes, base64url')
+  return {
+    port: Number(need('PORT')),
+    baseUrl: new URL(need('BASE_URL')),
+    issuer: new URL(need('ISSUER')),
+    clientId: need('CLIENT_ID'),
+    clientSecret: need('CLIENT_SECRET'),
+    cookieKey,
+    apiUrl: new URL(need('API_URL')),
+  }
+}

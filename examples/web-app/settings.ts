@@ -1,0 +1,27 @@
+/** Settings of this app. They come from the environment, so that no secret stands in the program. */
+export interface Settings {
+  port: number
+  /** Where browsers reach this app. Addresses are made from this, never from the Host of a request. */
+  baseUrl: URL
+  issuer: URL
+  clientId: string
+  clientSecret: string
+  apiUrl: URL
+}
+
+/** @throws Error that names what is missing */
+export function readSettings(env: Record<string, string | undefined>): Settings {
+  const need = (name: string) => {
+    const value = env[name]
+    if (!value) throw new Error(`web-app: ${name} is not set`)
+    return value
+  }
+  return {
+    port: Number(need('PORT')),
+    baseUrl: new URL(need('BASE_URL')),
+    issuer: new URL(need('ISSUER')),
+    clientId: need('CLIENT_ID'),
+    clientSecret: need('CLIENT_SECRET'),
+    apiUrl: new URL(need('API_URL')),
+  }
+}

@@ -5,6 +5,8 @@ import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
+import { createPings } from './backchannel/pings.ts'
+import { BackchannelRequestsTable, createBackchannelRequests } from './backchannel/requests.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
 import { createSubjects } from './clients/subjects.ts'
@@ -77,6 +79,7 @@ export const entities = [
   ShortLivedTable,
   AuditEventsTable,
   OutboxTable,
+  BackchannelRequestsTable,
 ]
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
@@ -197,6 +200,7 @@ async function compose(
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
   const subjects = createSubjects({ sharedSecrets })
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
+  const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
   const capabilities: Capabilities = {
     ...base,
@@ -212,6 +216,8 @@ async function compose(
     families,
     sessions,
     logouts,
+    backchannelRequests: createBackchannelRequests(base),
+    pings,
     subjects,
     outbox,
     denials,

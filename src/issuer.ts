@@ -23,6 +23,7 @@ import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
+import { createBackchannelDecisions } from './oidc/backchannel-decision.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
@@ -34,6 +35,7 @@ import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
+import { publishedMetadata } from './oidc/published-metadata.ts'
 import { logRefusals } from './oidc/refusals.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
 import { routes } from './oidc/routes.ts'
@@ -67,6 +69,7 @@ const methods = {
   [routes.introspection]: ['POST', 'OPTIONS'],
   [routes.revocation]: ['POST', 'OPTIONS'],
   [routes.device_authorization]: ['POST', 'OPTIONS'],
+  [routes.backchannel_authentication]: ['POST'],
   [routes.end_session]: ['GET', 'HEAD', 'POST'],
   [`${routes.end_session}/confirm`]: ['POST'],
   [`${routes.end_session}/success`]: ['GET', 'HEAD'],
@@ -87,6 +90,7 @@ const forPrograms = new Set<string>([
   routes.introspection,
   routes.revocation,
   routes.device_authorization,
+  routes.backchannel_authentication,
   ...discovery,
 ])
 
@@ -191,10 +195,11 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
+    publishedMetadata(discovery),
     signsWhileFresh(context),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
-    accountRoutes(parts),
+    accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
     dressHandover(pageContext),
     carryLanguage(issuer, pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),

@@ -136,9 +136,9 @@ export const de: Messages = {
     title: 'Anfrage beantworten',
     heading: (client) => html`${client} bittet Sie, sich anzumelden`,
     warning:
-      'Erlauben Sie nur, was Sie gerade selbst begonnen haben. Wenn Sie es nicht waren oder die Anwendung Ihnen eine ' +
-      'andere Nachricht zeigt als diese Seite, lehnen Sie ab: Sonst käme jemand anderes in Ihr Konto.',
-    message: 'Die Anwendung muss Ihnen genau diese Nachricht zeigen',
+      'Erlauben Sie nur, was Sie gerade selbst begonnen haben. Wenn Sie es nicht waren, lehnen Sie ab: Sonst käme ' +
+      'jemand anderes in Ihr Konto.',
+    message: 'Die Anwendung muss Ihnen genau diese Nachricht zeigen; wenn nicht, lehnen Sie ab',
     askedFrom: 'Angefragt von',
     askedAt: 'Angefragt am',
     validUntil: 'Antworten bis',

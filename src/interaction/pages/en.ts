@@ -135,9 +135,8 @@ export const en: Messages = {
     title: 'Answer a request',
     heading: (client) => html`${client} asks you to sign in`,
     warning:
-      'Allow only what you started yourself just now. If you did not, or if the application shows you another ' +
-      'message than this page, deny: somebody else would get into your account.',
-    message: 'The application must show you exactly this message',
+      'Allow only what you started yourself just now. If you did not, deny: somebody else would get into your account.',
+    message: 'The application must show you exactly this message; if it does not, deny',
     askedFrom: 'Asked from',
     askedAt: 'Asked at',
     validUntil: 'Answer until',

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
+import { errors } from 'oidc-provider'
 import type { Presenter } from '../families/replay.ts'
 import { type AskedPayload, createStoredRequests } from './backchannel-requests.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -87,7 +88,15 @@ export function createBackchannelDecisions(
       session.ensureClientContainer(clientId)
       session.grantIdFor(clientId, grantId)
       if (!expiresWithSession) session.authorizationFor(clientId).persistsLogout = true
-      await session.persist()
+      const stillSignedIn = await session.persist().then(
+        () => true,
+        (error: unknown) => {
+          // Signed out meanwhile, in another tab or by an operator.
+          if (error instanceof errors.LoginRequired) return false
+          throw error
+        },
+      )
+      if (!stillSignedIn) return false
 
       return requests.decide(id, {
         ...asked,

@@ -107,6 +107,23 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
     tokensIn(await askForResult(server, free))
   })
 
+  it('session ended while its person allows: nothing is allowed, and the page says so (C26)', async () => {
+    const outside = AsyncLocalStorage.snapshot()
+    const request = await startRequest(server, offline)
+    const agent = createUserAgent()
+    const page = await openRequest(server, agent)
+    const { sessions } = server.core
+    const { save } = sessions
+    sessions.save = async (tenant, session, ...rest) => {
+      await outside(() => sessions.end(tenant, session.uid, 'operator'))
+      return save(tenant, session, ...rest)
+    }
+    const last = await agent.submit(page)
+    Object.assign(sessions, { save })
+    expect([last.status, outcomeOf(last)]).to.deep.equal([400, 'over'])
+    expectRefusal(await askForResult(server, request), 400, 'authorization_pending')
+  })
+
   for (const moment of ['before', 'after'] as const) {
     it(`log out everywhere, ${moment} the decision holds its account: the client gets nothing (C26)`, async () => {
       const outside = AsyncLocalStorage.snapshot()

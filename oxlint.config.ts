@@ -9,7 +9,7 @@ const layers: string[][] = [
   ['http'],
   ['audit', 'tenants', 'attempts', 'single-use', 'denials', 'signing', 'registration', 'outbox'],
   ['accounts', 'clients', 'resources'],
-  ['grants', 'logouts'],
+  ['grants', 'logouts', 'backchannel'],
   ['families'],
   ['sessions'],
   ['revocation'],

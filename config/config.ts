@@ -164,6 +164,14 @@ const table = {
     default: '600',
     description: 'Life of a device code: how long a person may take to enter it and to allow it.',
   },
+  backchannelRequestTtl: {
+    env: 'BACKCHANNEL_REQUEST_TTL',
+    group: 'Lifetimes',
+    ...seconds(1, 1800),
+    default: '600',
+    description:
+      'How long a person may take to answer a backchannel authentication request (CIBA); clients may ask for less.',
+  },
   interactionTtl: {
     env: 'INTERACTION_TTL',
     group: 'Lifetimes',

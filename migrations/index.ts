@@ -10,6 +10,7 @@ import { SigningKeyLife0008 } from './0008-signing-key-life.ts'
 import { SweepIndexes0009 } from './0009-sweep-indexes.ts'
 import { KeyEncryptionKeys0010 } from './0010-key-encryption-keys.ts'
 import { SigningKeyClaims0011 } from './0011-signing-key-claims.ts'
+import { BackchannelRequests0012 } from './0012-backchannel-requests.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -24,4 +25,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   SweepIndexes0009,
   KeyEncryptionKeys0010,
   SigningKeyClaims0011,
+  BackchannelRequests0012,
 ]

@@ -8,6 +8,8 @@ import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
+import { createPings } from './backchannel/pings.ts'
+import { BackchannelRequestsTable, createBackchannelRequests } from './backchannel/requests.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { createClients } from './clients/clients.ts'
 import { createSubjects } from './clients/subjects.ts'
@@ -84,6 +86,7 @@ export const entities = [
   ShortLivedTable,
   AuditEventsTable,
   OutboxTable,
+  BackchannelRequestsTable,
 ]
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
@@ -214,6 +217,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
   const subjects = createSubjects({ sharedSecrets })
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
+  const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
   const capabilities: Capabilities = {
     ...base,
@@ -229,6 +233,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     families,
     sessions,
     logouts,
+    backchannelRequests: createBackchannelRequests(base),
+    pings,
     subjects,
     outbox,
     denials,

@@ -5,6 +5,11 @@ export const countMeanings = {
   family_replayed: 'The previous refresh token got its answer again.',
   family_reuse_race: 'A refresh token was used again, probably by the device that used it first.',
   family_reuse_attack: 'A refresh token was used again, by somebody else or much later.',
+  backchannel_asked: 'A backchannel authentication request came and waits for its person.',
+  backchannel_refused:
+    'One was refused: too many waited, or its client had named too many strangers.',
+  backchannel_allowed: 'A person allowed one.',
+  backchannel_denied: 'A person denied one.',
   dpop_key_missing: 'A token bound by DPoP came without a proof, and was refused.',
   dpop_key_other: 'A token bound by DPoP came with a proof of another key, and was refused.',
   mtls_key_missing: 'A token bound to a certificate came without one, and was refused.',

@@ -24,6 +24,7 @@ import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
+import { createBackchannelDecisions } from './oidc/backchannel-decision.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
@@ -36,6 +37,7 @@ import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
+import { publishedMetadata } from './oidc/published-metadata.ts'
 import { logRefusals } from './oidc/refusals.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
 import { routes } from './oidc/routes.ts'
@@ -69,6 +71,7 @@ const methods = {
   [routes.introspection]: ['POST', 'OPTIONS'],
   [routes.revocation]: ['POST', 'OPTIONS'],
   [routes.device_authorization]: ['POST', 'OPTIONS'],
+  [routes.backchannel_authentication]: ['POST'],
   [routes.end_session]: ['GET', 'HEAD', 'POST'],
   [`${routes.end_session}/confirm`]: ['POST'],
   [`${routes.end_session}/success`]: ['GET', 'HEAD'],
@@ -89,6 +92,7 @@ const forPrograms = new Set<string>([
   routes.introspection,
   routes.revocation,
   routes.device_authorization,
+  routes.backchannel_authentication,
   ...discovery,
 ])
 
@@ -194,10 +198,11 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
+    publishedMetadata(discovery),
     signsWhileFresh(context),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
-    accountRoutes(parts),
+    accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
     dressHandover(pageContext),
     showHeldErrors(heldErrors, (ctx, refusal, wayBack) =>
       errorPage(pageContext(ctx), { ...refusal, wayBack, time: context.clock.now() }),

@@ -19,6 +19,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     grants,
     audit,
     outbox,
+    core.backchannelRequests,
     core.signing,
   ]
   let total = 0

@@ -1,35 +1,35 @@
 import { createHash } from 'node:crypto'
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { accountPage } from '../interaction/pages/account.ts'
 import { homePage } from '../interaction/pages/home.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
 import { signedOutPage } from '../interaction/pages/logout.ts'
 import { accountClient } from '../oidc/account-client.ts'
-import type { BrowserSession } from '../oidc/browser-session.ts'
 import { routes } from '../oidc/routes.ts'
 import { rememberLocales } from '../oidc/ui-locales.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { newHandle } from '../secrets/handle.ts'
+import {
+  type RequestParts,
+  requestIdPattern,
+  requestMethods,
+  requestRoutes,
+} from './requests.routes.ts'
 
-export interface AccountParts {
+export interface AccountParts extends RequestParts {
   issuer: string
   basePath: string
-  config: Config
-  csrf: Csrf
-  session: BrowserSession
   revocations: Revocations
-  pageContext(ctx: Context): PageContext
 }
 
 export const accountMethods = {
   '/': ['GET', 'HEAD'],
   '/account': ['GET', 'HEAD'],
   '/account/callback': ['GET', 'HEAD'],
+  ...requestMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -39,6 +39,12 @@ export const accountMethods = {
 export function accountRoutes(parts: AccountParts): Middleware {
   const { issuer, basePath, session, revocations, csrf, config, pageContext } = parts
   const router = new Router()
+  const waiting = requestRoutes(
+    router,
+    parts,
+    (ctx, request, onceMore) =>
+      basePath + signInPath(issuer, { uiLocales: pageContext(ctx).asked, request, onceMore }),
+  )
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
     ctx.body = body
@@ -61,12 +67,13 @@ export function accountRoutes(parts: AccountParts): Middleware {
     const page = pageContext(ctx)
     if (!found) {
       ctx.status = 303
-      return ctx.redirect(basePath + signInPath(issuer, page.asked))
+      return ctx.redirect(basePath + signInPath(issuer, { uiLocales: page.asked }))
     }
     return html(
       ctx,
       accountPage(page, {
         account: found.account,
+        requests: await waiting(ctx, found.account),
         signOut: {
           action: ownAddress(page, '/account/sign-out'),
           everywhere: ownAddress(page, '/account/sign-out-everywhere'),
@@ -76,9 +83,11 @@ export function accountRoutes(parts: AccountParts): Middleware {
     )
   })
 
-  // The code is not redeemed: what the page needs is the session that came with it. The state is the language.
+  // The code is not redeemed: what the page needs is the session that came with it. The state is the language, and the
+  // request that somebody signed in to answer.
   router.get('/account/callback', async (ctx) => {
-    rememberLocales(ctx, ctx.query['state'])
+    const { uiLocales, request } = readState(ctx.query['state'])
+    rememberLocales(ctx, uiLocales)
     const page = pageContext(ctx)
     if (ctx.query['error'] !== undefined) {
       ctx.status = 303
@@ -92,7 +101,8 @@ export function accountRoutes(parts: AccountParts): Middleware {
       })
     }
     ctx.status = 303
-    return ctx.redirect(ownAddress(page, '/account'))
+    const path = request === undefined ? '/account' : `/account/requests/${request}`
+    return ctx.redirect(ownAddress(page, path))
   })
 
   const signOut = (everywhere: boolean) => async (ctx: Context) => {
@@ -125,9 +135,18 @@ export function accountRoutes(parts: AccountParts): Middleware {
   return router.routes() as Middleware
 }
 
+interface SignIn {
+  uiLocales?: string | undefined
+  /** What to answer after it. */
+  request?: string
+  /** Even if somebody is signed in. */
+  onceMore?: boolean
+}
+
 /** An authorization request of our own pages, with a challenge that nobody will need to answer. */
-function signInPath(issuer: string, uiLocales?: string): string {
+function signInPath(issuer: string, { uiLocales, request, onceMore = false }: SignIn): string {
   const { client_id, redirect_uris } = accountClient(issuer)
+  const state = [uiLocales ?? '', ...(request === undefined ? [] : [request])].join('~')
   const query = new URLSearchParams({
     client_id,
     redirect_uri: redirect_uris[0] as string,
@@ -135,7 +154,18 @@ function signInPath(issuer: string, uiLocales?: string): string {
     scope: 'openid',
     code_challenge: createHash('sha256').update(newHandle()).digest('base64url'),
     code_challenge_method: 'S256',
-    ...(uiLocales === undefined ? {} : { ui_locales: uiLocales, state: uiLocales }),
+    ...(uiLocales === undefined ? {} : { ui_locales: uiLocales }),
+    ...(state === '' ? {} : { state }),
+    ...(onceMore ? { prompt: 'login' } : {}),
   })
   return `${routes.authorization}?${query.toString()}`
+}
+
+/** Whatever else stands in an address leads to the account page. */
+function readState(state: unknown): Pick<SignIn, 'uiLocales' | 'request'> {
+  const [uiLocales, request] = typeof state === 'string' ? state.split('~') : []
+  return {
+    ...(uiLocales ? { uiLocales } : {}),
+    ...(request !== undefined && requestIdPattern.test(request) ? { request } : {}),
+  }
 }

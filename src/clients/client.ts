@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { backchannelFaults, backchannelMembers } from './backchannel.ts'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
 import { joseMembers, webUri } from './client-jose.ts'
 import { fapiFaults } from './fapi.ts'
@@ -12,6 +13,9 @@ const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\
 
 /** RFC 8628 §3.4. */
 export const deviceCodeGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** OpenID CIBA Core §4. */
+export const cibaGrant = 'urn:openid:params:grant-type:ciba'
 
 /** RFC 6749 Appendix A.1: VSCHAR. */
 export const clientIdPattern = /^[\x20-\x7E]{1,255}$/
@@ -72,13 +76,22 @@ export const clientMetadata = z
     redirect_uris: z.array(z.string()).max(100).default([]),
     post_logout_redirect_uris: z.array(z.string()).max(100).default([]),
     grant_types: z
-      .array(z.enum(['authorization_code', 'refresh_token', 'client_credentials', deviceCodeGrant]))
+      .array(
+        z.enum([
+          'authorization_code',
+          'refresh_token',
+          'client_credentials',
+          deviceCodeGrant,
+          cibaGrant,
+        ]),
+      )
       .min(1)
       .default(['authorization_code']),
     response_types: z.array(z.literal('code')).optional(),
     token_endpoint_auth_method: z.enum(authMethods).default('client_secret_basic'),
     ...joseMembers,
     ...certificateSubject,
+    ...backchannelMembers,
     scope: scope.optional(),
     default_max_age: z.int().nonnegative().optional(),
     require_auth_time: z.boolean().optional(),
@@ -119,11 +132,13 @@ export const clientMetadata = z
     if (usesCode && client.redirect_uris.length === 0) {
       fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
     }
-    const involvesPerson = usesCode || client.grant_types.includes(deviceCodeGrant)
+    const involvesPerson =
+      usesCode ||
+      [deviceCodeGrant, cibaGrant].some((grant) => client.grant_types.includes(grant as never))
     if (client.grant_types.includes('refresh_token') && !involvesPerson) {
       fault(
         ['grant_types'],
-        `refresh_token needs authorization_code or ${deviceCodeGrant} beside it`,
+        `refresh_token needs authorization_code, ${deviceCodeGrant} or ${cibaGrant} beside it`,
       )
     }
     if (isPublic && client.grant_types.includes('client_credentials')) {
@@ -138,6 +153,9 @@ export const clientMetadata = z
       )
     }
     for (const [member, message] of certificateFaults(client)) fault([member], message)
+    if (client.grant_types.includes(cibaGrant)) {
+      for (const [member, message] of backchannelFaults(client)) fault([member], message)
+    }
     if (client.jwks_uri !== undefined && client.id_token_encrypted_response_alg !== undefined) {
       fault(
         ['jwks_uri'],

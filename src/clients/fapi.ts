@@ -48,6 +48,7 @@ const algMembers = [
   'userinfo_signed_response_alg',
   'introspection_signed_response_alg',
   'authorization_signed_response_alg',
+  'backchannel_authentication_request_signing_alg',
 ] as const
 
 /** What keeps a client from being a FAPI 2.0 client: member → what it must be. */

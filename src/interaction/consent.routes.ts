@@ -2,7 +2,6 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Image } from '../../config/image.ts'
-import { claimsByScope } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { clientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
@@ -13,11 +12,11 @@ import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
-import { openidScopes } from '../resources/resource-server.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
+import { describeAccess } from './access.ts'
 import { type ConsentView, consentPage } from './pages/consent.ts'
 import type { PageContext } from './pages/layout.ts'
-import { type Messages, scopeText } from './pages/messages.ts'
+import type { Messages } from './pages/messages.ts'
 import { requireStep } from './sign-in.routes.ts'
 
 export interface ConsentParts {
@@ -96,11 +95,12 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
 
 /** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
 async function describe(
-  { tenant, accounts, clients, resources }: ConsentParts,
+  parts: ConsentParts,
   { clientId, accountId = '', redirectUri, userCode, requested, missing }: Interaction,
   messages: Messages,
   logoUrl: string,
 ): Promise<Omit<ConsentView, 'action' | 'cancel' | 'csrf'>> {
+  const { tenant, accounts, clients } = parts
   const [account, client] = await Promise.all([
     accounts.active(tenant, accountId),
     clients.find(tenant, clientId),
@@ -108,11 +108,6 @@ async function describe(
   const metadata = clientMetadata.safeParse(client?.metadata).data
   if (!account || !metadata) throw new DomainError('interaction_not_found')
 
-  const line = (scope: string) => ({ scope, text: scopeText(messages, scope) })
-  const isOpenid = (scope: string) => (openidScopes as readonly string[]).includes(scope)
-  const servers = await Promise.all(
-    requested.resources.map((identifier) => resources.find(tenant, identifier)),
-  )
   return {
     client: {
       name: metadata.client_name ?? clientId,
@@ -128,27 +123,6 @@ async function describe(
       redirectUri !== undefined &&
       metadata.redirect_uris.every((uri) => isLoopbackHost(URL.parse(uri)?.hostname ?? '')),
     account: { name: account.name ?? account.email, email: account.email },
-    scopes: [...new Set([...requested.scopes, ...scopesOf(missing.openidClaims)])]
-      .filter((scope) => isOpenid(scope) && scope !== 'offline_access')
-      .map(line),
-    resources: servers.flatMap((server) =>
-      server
-        ? [
-            {
-              identifier: server.identifier,
-              ...(server.name === undefined ? {} : { name: server.name }),
-              scopes: requested.scopes.filter((scope) => server.scopes.includes(scope)).map(line),
-            },
-          ]
-        : [],
-    ),
-    offline: requested.scopes.includes('offline_access'),
+    ...(await describeAccess(parts, requested, missing.openidClaims, messages)),
   }
-}
-
-/** Claims that were asked for one by one, in the words of the scopes that they belong to. */
-function scopesOf(claims: string[]): string[] {
-  return Object.entries(claimsByScope)
-    .filter(([, names]) => names.some((name) => claims.includes(name)))
-    .map(([scope]) => scope)
 }

@@ -37,6 +37,15 @@ export function traceClaims(
   }
 }
 
+/** What a token request redeems, where a person is involved. */
+export function sourceOf(
+  ctx: KoaContextWithOIDC | undefined,
+): Pick<AdapterPayload, 'claims' | 'authTime' | 'acr' | 'amr'> | undefined {
+  const { AuthorizationCode, DeviceCode, BackchannelAuthenticationRequest, RefreshToken } =
+    ctx?.oidc.entities ?? {}
+  return AuthorizationCode ?? DeviceCode ?? BackchannelAuthenticationRequest ?? RefreshToken
+}
+
 /**
  * What the `claims` parameter asked for (OpenID Connect Core §5.5), for a token that userinfo will accept. The engine
  * forgets it for tokens with an audience, and ours all have one.
@@ -45,10 +54,9 @@ export function claimsFor(
   ctx: KoaContextWithOIDC | undefined,
   { scope }: { scope?: string | undefined },
 ): AdapterPayload['claims'] {
-  const { AuthorizationCode, RefreshToken, DeviceCode } = ctx?.oidc.entities ?? {}
-  const source = AuthorizationCode ?? RefreshToken ?? DeviceCode
+  const source = sourceOf(ctx)
   if (!source || !scope?.split(' ').includes('openid')) return undefined
-  return (source as Pick<AdapterPayload, 'claims'>).claims
+  return source.claims
 }
 
 /** Everything that would deny a token. */

@@ -1,6 +1,7 @@
 import type { Adapter } from 'oidc-provider'
 import { accessTokenAdapter } from './adapters/access-token.ts'
 import { authorizationCodeAdapter } from './adapters/authorization-code.ts'
+import { backchannelRequestAdapter } from './adapters/backchannel-request.ts'
 import { clientAdapter } from './adapters/client.ts'
 import { deviceCodeAdapter } from './adapters/device-code.ts'
 import { grantAdapter } from './adapters/grant.ts'
@@ -45,6 +46,8 @@ export function createAdapter(
         return pushedRequestAdapter(context)
       case 'DeviceCode':
         return deviceCodeAdapter(context)
+      case 'BackchannelAuthenticationRequest':
+        return backchannelRequestAdapter(context)
       case 'AccessToken':
       case 'ClientCredentials':
         return accessTokenAdapter(model, context, structured, access)

@@ -2,6 +2,8 @@ import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { Pings } from '../backchannel/pings.ts'
+import type { BackchannelRequests } from '../backchannel/requests.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
@@ -49,6 +51,8 @@ export interface Capabilities {
   families: Families
   sessions: Sessions
   logouts: Logouts
+  backchannelRequests: BackchannelRequests
+  pings: Pings
   outbox: Outbox
   denials: Denials
   audit: Audit

@@ -1,7 +1,7 @@
 import { type AdapterPayload, errors } from 'oidc-provider'
-import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { createPolling } from './polling.ts'
 
 /** A device code as it is stored: the engine's payload, and when the person decided, in milliseconds. */
 export type DeviceCodePayload = AdapterPayload & { decidedAt?: number }
@@ -34,34 +34,14 @@ export interface DeviceCodes {
   poll(hash: string, payload: DeviceCodePayload): Promise<boolean>
 }
 
-/** Seconds between two questions of a device (RFC 8628 §3.2), and what each hasty one adds (§3.5). */
-export const pollInterval = 5
-const pollPenalty = 5
-/** Milliseconds by which a question may be early: a timer that rounds down, two clocks. */
-const pollTolerance = 500
-
 /** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
 const clockTolerance = 15
-
-const handleLength = 43
-const macOf = (sealer: Sealer, handle: string) => sealer.mac('device-code', handle).slice(0, 22)
-
-/** A device code: 256 random bits and a MAC, so that one of ours is told from an invention when it is gone. */
-export function newDeviceCode(sealer: Sealer): string {
-  const handle = newHandle()
-  return handle + macOf(sealer, handle)
-}
-
-export function isDeviceCode(sealer: Sealer, code: string): boolean {
-  const handle = code.slice(0, handleLength)
-  return equalInConstantTime(code.slice(handleLength), macOf(sealer, handle))
-}
 
 export function createDeviceCodes(context: IssuerContext): DeviceCodes {
   const { tenant, shortLived, singleUse, sealer, clock, database, accounts, sessions, log } =
     context
   const key = (hash: string) => ({ tenant, model: 'DeviceCode', id: hash })
-  const pollKey = (hash: string) => ({ tenant, model: 'DeviceCode.poll', id: hash })
+  const pollTooSoon = createPolling('DeviceCode', context)
   const userCodeKey = (mac: string) => ({ tenant, model: 'DeviceCode.user_code', id: mac })
   const sealedFor = (hash: string) => `user-code:${tenant}:${hash}`
   const macOfUserCode = (userCode: string) => sealer.mac('user-code', userCode)
@@ -132,21 +112,6 @@ export function createDeviceCodes(context: IssuerContext): DeviceCodes {
       return true
     },
 
-    async poll(hash, payload) {
-      const now = clock.now()
-      const last = (await shortLived.get(pollKey(hash))) as Poll | undefined
-      const interval = last?.interval ?? pollInterval
-      const tooSoon = last !== undefined && now - last.at < interval * 1000 - pollTolerance
-      const next: Poll = { at: now, interval: tooSoon ? interval + pollPenalty : interval }
-      await shortLived.put(pollKey(hash), next, ttl(payload))
-      return tooSoon
-    },
+    poll: (hash, payload) => pollTooSoon(hash, ttl(payload)),
   }
-}
-
-interface Poll {
-  /** Milliseconds since the epoch. */
-  at: number
-  /** Seconds. */
-  interval: number
 }

@@ -6,7 +6,8 @@ import Provider, {
   type KoaContextWithOIDC,
 } from 'oidc-provider'
 import type { IssuerContext } from './capabilities.ts'
-import { createDeviceCodes, pollInterval } from './device-codes.ts'
+import { createDeviceCodes } from './device-codes.ts'
+import { pollInterval } from './polling.ts'
 import { routes } from './routes.ts'
 
 /** What a person is told at the end: allowed, denied, or that the code was over or decided already. */

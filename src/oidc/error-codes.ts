@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { deviceCodeGrant } from '../clients/client.ts'
+import { cibaGrant, deviceCodeGrant } from '../clients/client.ts'
 
 /**
  * Gives the engine's answer the code that RFC 6749 §5.2 has for it: a client that may not use a grant type is
@@ -21,5 +21,8 @@ export function correctErrorCodes(provider: Provider): void {
   )
   events.on('device_authorization.error', (ctx: KoaContextWithOIDC, error: Error) =>
     correct(ctx, error, deviceCodeGrant),
+  )
+  events.on('backchannel_authentication.error', (ctx: KoaContextWithOIDC, error: Error) =>
+    correct(ctx, error, cibaGrant),
   )
 }

@@ -2,6 +2,7 @@ import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { KeySet } from '../signing/key-set.ts'
 import { ownMembers } from './adapters/client.ts'
 import { enabledAlgorithms } from './algorithms.ts'
+import { backchannelFeature } from './backchannel-endpoint.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { ownTokensOnly } from './client-policy.ts'
 import { type DevicePages, deviceFlow } from './device-decision.ts'
@@ -50,6 +51,7 @@ export function features(
     },
     revocation: { enabled: true, allowedPolicy: ownTokensOnly },
     deviceFlow: { ...rules.features.deviceFlow, ...deviceFlow(pages) },
+    ciba: { ...rules.features.ciba, ...backchannelFeature(context) },
     resourceIndicators: {
       enabled: true,
       defaultResource: access.defaultResource,
@@ -110,6 +112,14 @@ export function clientRules(
         charset: 'base-20',
         mask: '****-****',
         deviceInfo: () => ({}),
+      },
+      // Push is left out: tokens would be sent, and could not be bound to a key (FAPI-CIBA 5.2.2).
+      ciba: {
+        enabled: true,
+        deliveryModes: ['poll', 'ping'],
+        triggerAuthenticationDevice: () => undefined,
+        validateRequestContext: () => undefined,
+        verifyUserCode: () => undefined,
       },
       mTLS: mtls(config, clock, certificates),
     },

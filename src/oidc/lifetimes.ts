@@ -15,6 +15,13 @@ export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configu
         ? Math.min(config.authorizationCodeTtl, fapiCodeTtl)
         : config.authorizationCodeTtl,
     DeviceCode: config.deviceCodeTtl,
+    BackchannelAuthenticationRequest(ctx) {
+      const requested = ctx.oidc.params?.['requested_expiry']
+      return Math.min(
+        Number(requested ?? config.backchannelRequestTtl),
+        config.backchannelRequestTtl,
+      )
+    },
     IdToken: config.idTokenTtl,
     Interaction: config.interactionTtl,
     Grant: foreverSeconds,

@@ -5,9 +5,10 @@ import type { ClientMetadata } from '../clients/client.ts'
 import { derivedId } from '../secrets/handle.ts'
 import { sidOf } from '../sessions/session.ts'
 import type { KeySet } from '../signing/key-set.ts'
-import { claimsFor, traceClaims } from './access-token.ts'
+import { claimsFor, sourceOf, traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
 import { applyAuthorizationPolicy } from './authorization-policy.ts'
+import { accountHinted } from './backchannel-endpoint.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { clientAssertionRules } from './client-assertion.ts'
 import {
@@ -18,7 +19,6 @@ import {
   rotates,
 } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
-import { newDeviceCode } from './device-codes.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
 import { mostAhead } from './dpop-nonces.ts'
 import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
@@ -26,6 +26,7 @@ import { onlyIdTokensAreHints } from './id-token-hint.ts'
 import { askingPolicy } from './interaction-policy.ts'
 import { lifetimes } from './lifetimes.ts'
 import { type ClientCertificates, endpointAliases } from './mtls.ts'
+import { newPolledHandle, type PolledModel } from './polling.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
@@ -66,7 +67,10 @@ export function createProvider(parts: ProviderParts): Provider {
   Object.assign(provider.RefreshToken.prototype, {
     generateTokenId: () => families.newToken(requiredTokenRequest().familyId as string),
   })
-  Object.assign(provider.DeviceCode.prototype, { generateTokenId: () => newDeviceCode(sealer) })
+  for (const model of ['DeviceCode', 'BackchannelAuthenticationRequest'] as PolledModel[]) {
+    const generateTokenId = () => newPolledHandle(model, sealer)
+    Object.assign(provider[model].prototype, { generateTokenId })
+  }
   completeDeviceAnswers(provider)
   // Hashed, as it is a stranger's text of any length; kept for as long as a clock that is ahead lets it be presented.
   provider.ReplayDetection.unique = (iss, jti, exp) => {
@@ -133,7 +137,8 @@ function configuration(parts: ProviderParts): Configuration {
     expiresWithSession: (_ctx, { scopes }) => scopes.has('openid') && !scopes.has('offline_access'),
     renderError: pages.error,
     async findAccount(ctx, sub) {
-      const account = await accounts.active(tenant, sub)
+      const id = await accountHinted(context, ctx, sub)
+      const account = id === undefined ? undefined : await accounts.active(tenant, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }
     },
     extraTokenClaims: (_ctx, token) => ({
@@ -144,8 +149,7 @@ function configuration(parts: ProviderParts): Configuration {
         // RFC 9068 §2.2.1: how the person was authenticated, where there is one. What was asked for userinfo goes with
         // the token, as nothing of it is stored.
         jwt(ctx, token, jwt) {
-          const { AuthorizationCode, DeviceCode, RefreshToken } = ctx?.oidc.entities ?? {}
-          const { authTime, acr, amr } = AuthorizationCode ?? DeviceCode ?? RefreshToken ?? {}
+          const { authTime, acr, amr } = sourceOf(ctx) ?? {}
           const wanted = Object.keys(claimsFor(ctx, token)?.userinfo ?? {})
           Object.assign(jwt.payload, {
             auth_time: authTime,

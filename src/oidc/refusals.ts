@@ -14,6 +14,7 @@ const refusalEvents = [
   'revocation.error',
   'device_authorization.error',
   'device_resume.error',
+  'backchannel_authentication.error',
   'end_session.error',
   'end_session_confirm.error',
   'end_session_success.error',
@@ -41,7 +42,7 @@ export function logRefusals(
     error: error.message,
     reason: error.error_detail ?? error.error_description,
   })
-  /** A device asks until its person has decided. */
+  /** A client asks until its person has decided. */
   const isWaiting = ({ message }: EngineError) =>
     message === 'authorization_pending' || message === 'slow_down'
   const events: EventEmitter = provider

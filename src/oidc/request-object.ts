@@ -19,17 +19,21 @@ const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
  * | `exp` | required, at most an hour ahead                                         |
  * | `iat` | at most a minute ahead                                                  |
  * | `sub` | absent: it could be presented as a client assertion (RFC 9101 §10.8)    |
+ *
+ * A signed authentication request (CIBA §7.1.1) says `iat`, `nbf` and `jti` as well, and is signed with a key that the
+ * client alone has.
  */
 export function requestObjectRules(clock: Clock) {
   return async (
     ctx: KoaContextWithOIDC,
-    { exp, iat, nbf, sub }: Record<string, unknown>,
+    { exp, iat, nbf, sub, jti }: Record<string, unknown>,
     { alg, typ }: Record<string, unknown>,
     client: EngineClient,
   ): Promise<void> => {
     if (ctx.oidc.entities.PushedAuthorizationRequest) return
     const now = clock.seconds()
     const isFapi = client['fapi'] !== undefined
+    const isBackchannel = ctx.oidc.route === 'backchannel_authentication'
     const faults = [
       !types.has(typ as string | undefined) && 'typ must be oauth-authz-req+jwt',
       typeof exp !== 'number' && 'exp is required',
@@ -40,6 +44,10 @@ export function requestObjectRules(clock: Clock) {
         (exp as number) - (nbf as number) > longestLife &&
         `exp is over ${longestLife} seconds after nbf`,
       isFapi && !fapiAlgs.includes(alg as string) && 'alg is none of FAPI 2.0',
+      isBackchannel && typeof iat !== 'number' && 'iat is required',
+      isBackchannel && typeof nbf !== 'number' && 'nbf is required',
+      isBackchannel && typeof jti !== 'string' && 'jti is required',
+      isBackchannel && String(alg).startsWith('HS') && 'alg must not be symmetric',
       sub === client.clientId && 'sub must not be the client_id',
     ]
     const fault = faults.find((found) => found !== false)

@@ -9,5 +9,6 @@ export const routes = {
   revocation: '/revoke',
   end_session: '/logout',
   device_authorization: '/device_authorization',
+  backchannel_authentication: '/backchannel-authentication',
   code_verification: '/device',
 }

@@ -31,6 +31,8 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  * | code redeemed                 |         | s        | s      | s      | × new           |         |
  * | device allowed                | s       | s        |        |        |                 |         |
  * | device code redeemed          | s       | s        | s      | s      | × new           |         |
+ * | backchannel request decided   | s       | s        |        |        |                 |         |
+ * | backchannel request redeemed  | s       | s        | s      | s      | × new           |         |
  * | refresh                       |         |          |        |        | × its own       |         |
  * | session ended, log-out        |         | ×        |        |        | ×               | ×       |
  * | signed out everywhere         | ×       | ×        | ×      |        | ×               | ×       |

@@ -62,7 +62,7 @@ registration: { mode: open }
     for (const expected of [
       'registration: unknown member; the members are resource_servers, clients, accounts, tenants',
       'clients[0].redirect_uri: unknown member; the members are client_id,',
-      'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, got "implicit"',
+      'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:openid:params:grant-type:ciba, got "implicit"',
       'clients[1].client_id: expected a text, got 7',
       'resource_servers[0].identifier: must be an absolute URI without a fragment (RFC 8707 §2), got "not a uri"',
       'resource_servers[0].access_token_format: expected one of jwt, opaque, got "xml"',

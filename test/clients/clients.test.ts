@@ -1,7 +1,7 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import type { Client } from '../../src/clients/client.ts'
-import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
@@ -162,6 +162,31 @@ onEachStorage('clients', (kind) => {
     const { clientId } = await declare({ ...device, token_endpoint_auth_method: 'none' })
     expect((await find(clientId)).metadata).to.deep.include({ ...device, redirect_uris: [] })
     await refusalOf(declare({ grant_types: [deviceCodeGrant, 'password'] }), 'client_invalid')
+  })
+
+  it('that ask people behind their back say how they hear of it, and authenticate (CIBA §4)', async () => {
+    const poll = { grant_types: [cibaGrant], backchannel_token_delivery_mode: 'poll' }
+    const ping = { ...poll, backchannel_token_delivery_mode: 'ping' }
+    const backchannel_client_notification_endpoint = 'https://app.example.com/ciba'
+    await declare(poll)
+    const { clientId } = await declare({ ...ping, backchannel_client_notification_endpoint })
+    expect((await find(clientId)).metadata).to.include({ backchannel_client_notification_endpoint })
+    const refused: [Record<string, unknown>, RegExp][] = [
+      [{ grant_types: [cibaGrant] }, /backchannel_token_delivery_mode: must be poll or ping/],
+      [{ ...poll, backchannel_token_delivery_mode: 'push' }, /push sends tokens/],
+      [{ ...poll, token_endpoint_auth_method: 'none' }, /must not be none/],
+      [ping, /backchannel_client_notification_endpoint: must be given/],
+      [{ ...ping, backchannel_client_notification_endpoint: 'http://a.example/' }, /must be https/],
+      [{ ...poll, backchannel_user_code_parameter: true }, /must be false/],
+      [
+        { ...poll, ...{ backchannel_authentication_request_signing_alg: 'HS256' } },
+        /backchannel_authentication_request_signing_alg/,
+      ],
+    ]
+    for (const [members, reason] of refused) {
+      const { detail } = await refusalOf(declare(members), 'client_invalid')
+      expect(JSON.stringify(detail)).to.match(reason)
+    }
   })
 
   it('are refused with all of their faults at once, and nothing is stored', async () => {

@@ -2,7 +2,7 @@ import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import type { AdapterPayload } from 'oidc-provider'
 import { deviceReference } from '../../src/oidc/adapters/device-code.ts'
-import { newDeviceCode } from '../../src/oidc/device-codes.ts'
+import { newPolledHandle } from '../../src/oidc/polling.ts'
 import { hashOf, newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
@@ -15,17 +15,12 @@ const shortLived = [
   'Interaction',
   'AccessToken',
   'ClientCredentials',
-  'BackchannelAuthenticationRequest',
   'PushedAuthorizationRequest',
   'PreAuthorizedCode',
   'ReplayDetection',
 ]
 const registration = ['InitialAccessToken', 'RegistrationAccessToken']
-const consumable = [
-  'BackchannelAuthenticationRequest',
-  'PushedAuthorizationRequest',
-  'PreAuthorizedCode',
-]
+const consumable = ['PushedAuthorizationRequest', 'PreAuthorizedCode']
 
 onEachStorage('adapters of the engine', (kind) => {
   let nodes: Nodes
@@ -151,7 +146,7 @@ onEachStorage('adapters of the engine', (kind) => {
   })
 
   it('know a device code by its hash in the steps of its person, never at the token endpoint (C3)', async () => {
-    const id = newDeviceCode(nodes.a.sealer)
+    const id = newPolledHandle('DeviceCode', nodes.a.sealer)
     const reference = deviceReference(hashOf(id))
     const payload = { ...payloadOf('DeviceCode', id), userCode: 'BCDFGHJK' }
     await one.adapter('DeviceCode').upsert(id, payload, 60)
@@ -163,7 +158,7 @@ onEachStorage('adapters of the engine', (kind) => {
 
   it('give no user code to two devices at once', async () => {
     const ask = () => {
-      const id = newDeviceCode(nodes.a.sealer)
+      const id = newPolledHandle('DeviceCode', nodes.a.sealer)
       const payload = { ...payloadOf('DeviceCode', id), userCode: 'ZZZZZZZZ' }
       return one.adapter('DeviceCode').upsert(id, payload, 60)
     }

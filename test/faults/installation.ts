@@ -1,8 +1,9 @@
 import { loadConfig } from '../../config/load.ts'
-import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { freshStorage, type TestServer } from '../support/boot.ts'
+import { type Acknowledgement, answerRequest, startRequest } from '../support/ciba.ts'
 import { allowDevice, type DeviceAuthorization, startDevice } from '../support/devices.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
@@ -22,6 +23,8 @@ export interface Installation {
   silentCode(): Promise<string>
   /** A new device code, which its person has allowed. */
   allowedDevice(): Promise<DeviceAuthorization>
+  /** A new backchannel request, which its person has allowed. */
+  allowedRequest(): Promise<Acknowledgement>
   stop(): Promise<void>
 }
 
@@ -41,8 +44,9 @@ export async function startInstallation(): Promise<Installation> {
   const core = await openCore(loadConfig(env), log, { schema: 'migrate' })
   try {
     await furnish({ core })
-    const grant_types = [...web.grant_types, deviceCodeGrant]
-    await core.clients.declare('default', { ...web, grant_types })
+    const grant_types = [...web.grant_types, deviceCodeGrant, cibaGrant]
+    const backchannel = { backchannel_token_delivery_mode: 'poll' }
+    await core.clients.declare('default', { ...web, ...backchannel, grant_types })
     const node = await startNode({ env: { ...env, PORT: port } })
     const server = nodeAt(issuer)
     const agent = createUserAgent()
@@ -64,6 +68,11 @@ export async function startInstallation(): Promise<Installation> {
         const device = await startDevice(server, fields, web)
         await allowDevice(server, device, agent)
         return device
+      },
+      async allowedRequest() {
+        const request = await startRequest(server, fields, web)
+        await answerRequest(server, '#allow', agent)
+        return request
       },
       async stop() {
         await node.stop()

@@ -115,4 +115,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
 
   it('leaves a device code redeemed or not: the retry succeeds, or a new code does', () =>
     strikeEverywhere('device code exchange', trials.deviceExchange))
+
+  it('leaves a backchannel request redeemed or not: the retry succeeds, or a new one does', () =>
+    strikeEverywhere('backchannel request', trials.requestExchange))
 })

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { familyStartedBy } from '../../src/families/family.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import type { TestServer } from '../support/boot.ts'
+import { askForResult } from '../support/ciba.ts'
 import { askFor } from '../support/devices.ts'
 import { web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -30,7 +31,8 @@ interface Row {
   has_ended: boolean
 }
 
-export function createTrials({ core, server, silentCode, allowedDevice }: Installation) {
+export function createTrials(installation: Installation) {
+  const { core, server, silentCode, allowedDevice, allowedRequest } = installation
   /** The families that may be alive. */
   const owned = new Set<string>()
 
@@ -71,6 +73,11 @@ export function createTrials({ core, server, silentCode, allowedDevice }: Instal
   async function connectDevice(): Promise<{ family: string; tokens: Tokens }> {
     const device = await allowedDevice()
     return started(device.device_code, askFor(server, device, web))
+  }
+
+  async function askAgain(): Promise<{ family: string; tokens: Tokens }> {
+    const request = await allowedRequest()
+    return started(request.auth_req_id, askForResult(server, request, web))
   }
 
   /** Something that is redeemed once. @param startAgain a fresh one of its kind, redeemed */
@@ -126,6 +133,12 @@ export function createTrials({ core, server, silentCode, allowedDevice }: Instal
     async deviceExchange(): Promise<Trial> {
       const device = await allowedDevice()
       return exchangeOf(device.device_code, (to) => askFor(to, device, web), connectDevice)
+    },
+
+    /** Likewise; the client then asks its person anew. */
+    async requestExchange(): Promise<Trial> {
+      const request = await allowedRequest()
+      return exchangeOf(request.auth_req_id, (to) => askForResult(to, request, web), askAgain)
     },
 
     /** Every family that lives is one whose holder has its tokens. */

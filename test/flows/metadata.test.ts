@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -69,8 +69,12 @@ onEachStorage('metadata, keys and CORS', (kind) => {
         'refresh_token',
         'client_credentials',
         deviceCodeGrant,
+        cibaGrant,
       ],
       device_authorization_endpoint: `${server.issuer}/device_authorization`,
+      backchannel_authentication_endpoint: `${server.issuer}/backchannel-authentication`,
+      backchannel_token_delivery_modes_supported: ['poll', 'ping'],
+      backchannel_user_code_parameter_supported: false,
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
       token_endpoint_auth_methods_supported: [

@@ -7,6 +7,7 @@ import { hashOf } from '../../src/secrets/handle.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { createAuthority, type Identity, selfSigned } from '../support/certificates.ts'
 import { startChild } from '../support/child.ts'
+import { answerRequest, askForResult, bank, startRequest } from '../support/ciba.ts'
 import { allowDevice, askFor, startDevice } from '../support/devices.ts'
 import {
   api,
@@ -100,6 +101,7 @@ onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
           pushed_authorization_request_endpoint: `${mtlsOrigin}/par`,
           token_endpoint: `${mtlsOrigin}/token`,
           device_authorization_endpoint: `${mtlsOrigin}/device_authorization`,
+          backchannel_authentication_endpoint: `${mtlsOrigin}/backchannel-authentication`,
           userinfo_endpoint: `${mtlsOrigin}/userinfo`,
           introspection_endpoint: `${mtlsOrigin}/introspect`,
           revocation_endpoint: `${mtlsOrigin}/revoke`,
@@ -159,6 +161,19 @@ onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expectRefusal(await askFor(server, device, set), 400, 'invalid_grant')
     const tokens = tokensIn(await askFor(server.showing(own), device, set))
     expect(cnfOf(tokens)).to.deep.equal({ 'x5t#S256': thumbprintOf(own) })
+  })
+
+  it('binds what a backchannel request gets, and a refresh token that never rotates', async () => {
+    const boundBank = { ...bank, ...bound, refresh_token_rotation: 'never' }
+    await server.core.clients.declare('default', boundBank)
+    const request = await startRequest(server.showing(own), offline, bank)
+    await answerRequest(server)
+    expectRefusal(await askForResult(server, request), 400, 'invalid_grant')
+    const tokens = tokensIn(await askForResult(server.showing(own), request))
+    expect(cnfOf(tokens)).to.deep.equal({ 'x5t#S256': thumbprintOf(own) })
+    const next = tokensIn(await refresh(server.showing(own), bank, tokens))
+    expect(next.refresh_token ?? tokens.refresh_token).to.equal(tokens.refresh_token)
+    expectRefusal(await refresh(server, bank, tokens), 400, 'invalid_grant')
   })
 
   it('refuses a refresh without the certificate or with another, counts it and tells the audit', async () => {

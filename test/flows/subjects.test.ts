@@ -2,10 +2,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { decodeJwt, exportJWK, generateKeyPair } from 'jose'
-import { PrivateKeyJwt } from 'openid-client'
+import {
+  initiateBackchannelAuthentication,
+  PrivateKeyJwt,
+  pollBackchannelAuthenticationGrant,
+} from 'openid-client'
+import { cibaGrant } from '../../src/clients/client.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { answerRequest } from '../support/ciba.ts'
 import {
   alice,
   api,
@@ -160,5 +166,31 @@ onEachStorage('pairwise subjects and keys by reference', (kind) => {
     backToPresent()
     expect(await declare({ ...keyed, jwks: { keys: [key] } })).to.contain('jwks')
     expect(await declare({ ...keyed, jwks_uri: 'http://keys.example/' })).to.contain('https')
+  })
+
+  it('name a person to ask behind their back: the ID token of a pairwise client is a hint (CIBA §7.1)', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+    documents.set('/bank', { keys: [{ ...(await exportJWK(publicKey)), kid: 'one' }] })
+    const hiddenBank = {
+      ...{ client_id: 'hidden-bank', grant_types: [cibaGrant], subject_type: 'pairwise' },
+      ...{ token_endpoint_auth_method: 'private_key_jwt', jwks_uri: at('/bank') },
+      backchannel_token_delivery_mode: 'poll',
+    }
+    expect(await declare(hiddenBank)).to.equal('accepted')
+    const { config } = await createRelyingParty({
+      ...{ issuer: server.issuer, clientId: 'hidden-bank', redirectUri: callback },
+      auth: PrivateKeyJwt({ key: privateKey, kid: 'one' }),
+    })
+    const tokensOf = async (hint: Record<string, string>) => {
+      const parameters = { scope: 'openid', ...hint }
+      const request = await initiateBackchannelAuthentication(config, parameters)
+      await answerRequest(server)
+      return pollBackchannelAuthenticationGrant(config, { ...request, interval: 0 })
+    }
+    const first = await tokensOf({ login_hint: alice.email })
+    const sub = subOf(first.id_token)
+    expect(sub).to.match(/^[\w-]{22}$/)
+    const second = await tokensOf({ id_token_hint: first.id_token as string })
+    expect(subOf(second.id_token)).to.equal(sub)
   })
 })

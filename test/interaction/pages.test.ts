@@ -185,6 +185,7 @@ describe('interaction/pages: the first form is the step (K-09)', () => {
     const markup = accountPage(context, {
       account,
       signOut: { action: '/out', everywhere: '/out-everywhere', csrf: 'c' },
+      requests: [],
     })
     expect(parse(markup).querySelector('form')?.getAttribute('action')).to.equal('/out')
     expect(firstSubmit(markup)?.textContent).to.equal('Sign out')

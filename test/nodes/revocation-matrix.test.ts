@@ -7,11 +7,12 @@ import { clientsDelete, clientsDisable } from '../../src/cli/clients-disable.ts'
 import { grantsRevoke } from '../../src/cli/grants.ts'
 import { sessionsEnd, sessionsList } from '../../src/cli/sessions.ts'
 import { tenantsDisable } from '../../src/cli/tenants.ts'
-import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import type { Core } from '../../src/core.ts'
 import { type Revocation, reaches } from '../../src/revocation/revocation.ts'
 import { serverAt } from '../outages/load.ts'
 import type { TestServer } from '../support/boot.ts'
+import { answerRequest, askForResult, startRequest } from '../support/ciba.ts'
 import { askFor, enterCode, finishSteps, startDevice } from '../support/devices.ts'
 import { alice, api, opaque, ordersApi, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -51,6 +52,7 @@ interface Held {
   machine: Tokens
   code: string
   device: { device_code: string }
+  request: { auth_req_id: string }
   signIn: { agent: UserAgent; page: Page }
   consent: Page
 }
@@ -93,6 +95,11 @@ const grants: Record<string, Way> = {
   },
   [deviceCodeGrant]: {
     enter: async ({ b, app }, { device }) => (await askFor(b, device, app)).status === 200,
+    once: true,
+    shortLived: true,
+  },
+  [cibaGrant]: {
+    enter: async ({ b, app }, { request }) => (await askForResult(b, request, app)).status === 200,
     once: true,
     shortLived: true,
   },
@@ -149,6 +156,7 @@ const stays: Record<Revocation, Record<string, string>> = {
     refresh_token: 'offline_access outlives the session',
     userinfo: 'offline_access outlives the session',
     [deviceCodeGrant]: 'it was allowed offline_access',
+    [cibaGrant]: 'it was allowed offline_access',
     'paused sign-in': 'it is another browser',
   },
   grant_revoked: {
@@ -211,6 +219,7 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
           ...web,
           client_id: `app-${name}`,
           grant_types: Object.keys(grants),
+          backchannel_token_delivery_mode: 'poll',
           scope: 'openid offline_access orders:read orders:write read',
         },
         person: { username: `${name}@example.com`, password: alice.password },
@@ -253,9 +262,13 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
           await post(a, '/token', app, { grant_type: 'client_credentials', resource: api }),
         ),
         device,
+        request: await startRequest(
+          ...([a, { login_hint: person.username, scope: 'openid offline_access' }, app] as const),
+        ),
         code: await codeFor({ scope: 'openid' }),
       }
       await finishSteps(agent, await enterCode(a, agent, device.user_code), person)
+      await answerRequest(a, '#allow', agent, person)
       const other = createUserAgent()
       const form = await other.follow(await other.get(authorizeUrl(b, app, { scope: 'openid' })))
       const page = await other.submit(form, { fields: person })

@@ -11,6 +11,7 @@ import type { PageContext } from '../../src/interaction/pages/layout.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
 import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts'
 import { passwordPage } from '../../src/interaction/pages/password.ts'
+import { requestPage, requestResultPage } from '../../src/interaction/pages/request.ts'
 
 export function consentView(text: string): ConsentView {
   return {
@@ -65,7 +66,15 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     account: accountPage(context, {
       account,
       signOut: { action: text, everywhere: text, csrf: text },
+      requests: [{ href: text, clientName: text, bindingMessage: text, askedAt: 0 }],
     }),
+    request: requestPage(context, {
+      ...{ action: text, csrf: text, client: { name: text, clientId: text, uri: text } },
+      ...{ account: { name: text, email: text }, bindingMessage: text, askedFrom: text },
+      ...{ askedAt: 0, expiresAt: 0, scopes: [{ scope: text, text }], offline: true },
+      resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],
+    }),
+    'request-over': requestResultPage(context, { outcome: 'over', account: { href: text } }),
     home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
   }
 }

@@ -1,12 +1,14 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
 import { csrfField, facts, name } from './parts.ts'
+import { type RequestLine, requestList } from './request.ts'
 
 export type AccountView = {
   account: { name?: string; email: string; username?: string; emailVerified: boolean; id: string }
   /** `everywhere` is the address that ends all sessions and all access, on every device. */
   signOut: { action: string; everywhere: string; csrf: string }
-  sessions?: never
+  /** What waits for an answer. */
+  requests: readonly RequestLine[]
 }
 
 /** Who is signed in, and the way out (ASVS 7.4.4). */
@@ -20,6 +22,7 @@ export function accountPage(context: PageContext, view: AccountView): string {
     title: words.title,
     width: 'wide',
     body: html`<h1>${words.title}</h1>
+${requestList(context, view.requests)}
 ${facts([
   [words.name, account.name !== undefined && name(account.name)],
   [words.email, html`<bdi id="account-email">${account.email}</bdi> ${verified}`],

@@ -1,12 +1,10 @@
 import { type Html, html } from '../../http/html.ts'
+import { type AccessView, accessLists } from './access.ts'
 import { type PageContext, page } from './layout.ts'
 import type { Messages } from './messages.ts'
 import { csrfField, facts, linkOut, name, safeUrl } from './parts.ts'
 
-/** A scope and its plain words; both the same when nobody has words for it. */
-export type ScopeLine = { scope: string; text: string }
-
-export type ConsentView = {
+export type ConsentView = AccessView & {
   action: string
   csrf: string
   cancel: { action: string }
@@ -28,10 +26,6 @@ export type ConsentView = {
   /** Whether the client registered itself. */
   unverified?: boolean
   account: { name: string; email: string }
-  scopes: ScopeLine[]
-  resources: Array<{ identifier: string; name?: string; scopes: ScopeLine[] }>
-  /** Whether the access outlives the session. */
-  offline: boolean
 }
 
 /**
@@ -50,15 +44,7 @@ export function consentPage(context: PageContext, view: ConsentView): string {
 <p class="kt-lead">${consent.signedInAs(html`${name(view.account.name)} <bdi>${view.account.email}</bdi>`)}</p>
 ${view.unverified && notice(consent.unverified(client))}
 ${view.localhostOnly && notice(html`${consent.localhost}`)}
-${abilities(messages, view)}
-${view.resources.map(
-  (resource) => html`<section>
-<h2>${consent.resource(name(resource.name ?? resource.identifier))}</h2>
-${resource.name !== undefined && html`<p class="kt-small"><code>${resource.identifier}</code></p>`}
-${scopeList(resource.scopes.length > 0 ? resource.scopes : [{ scope: '', text: consent.actForYou }])}
-</section>`,
-)}
-${!view.offline && html`<p class="kt-small kt-lifetime">${lifetime(messages, view)}</p>`}
+${accessLists(messages, view)}
 ${provenance(messages, view)}
 <form id="consent-form" method="post" action="${view.action}">
 ${csrfField(view.csrf)}
@@ -79,30 +65,6 @@ function logo({ client, unverified }: ConsentView): Html | undefined {
 
 function notice(text: Html): Html {
   return html`<div class="kt-notice" role="note"><p>${text}</p></div>`
-}
-
-function abilities(messages: Messages, view: ConsentView): Html {
-  const { consent } = messages
-  const lines = view.scopes.filter(({ scope }) => scope !== 'offline_access')
-  if (view.offline) lines.push({ scope: 'offline_access', text: consent.offline })
-  if (lines.length === 0 && view.resources.length === 0) {
-    lines.push({ scope: '', text: consent.nothing })
-  }
-  if (lines.length === 0) return html``
-  return html`<section><h2>${consent.abilities}</h2>${scopeList(lines)}</section>`
-}
-
-function scopeList(scopes: readonly ScopeLine[]): Html {
-  return html`<ul class="kt-scopes">${scopes.map(
-    ({ scope, text }) =>
-      html`<li data-scope="${scope}">${text === scope && scope !== '' ? html`<code>${scope}</code>` : text}</li>`,
-  )}</ul>`
-}
-
-/** Without `openid` there is no session the access could end with, only the lifetime of its tokens. */
-function lifetime({ consent }: Messages, view: ConsentView): string {
-  const session = view.scopes.some(({ scope }) => scope === 'openid')
-  return session ? consent.untilSignOut : consent.limited
 }
 
 function provenance({ consent }: Messages, view: ConsentView): Html {

@@ -135,6 +135,34 @@ export const de: Messages = {
     },
     again: 'Anderen Code eingeben',
   },
+  request: {
+    listHeading: 'Wartet auf Ihre Antwort',
+    listLead: 'Öffnen Sie eine Anfrage und lesen Sie, worum es geht, bevor Sie antworten.',
+    title: 'Anfrage beantworten',
+    heading: (client) => html`${client} bittet Sie, sich anzumelden`,
+    warning:
+      'Erlauben Sie nur, was Sie gerade selbst begonnen haben. Wenn Sie es nicht waren, lehnen Sie ab: Sonst käme ' +
+      'jemand anderes in Ihr Konto.',
+    message: 'Die Anwendung muss Ihnen genau diese Nachricht zeigen; wenn nicht, lehnen Sie ab',
+    askedFrom: 'Angefragt von',
+    askedAt: 'Angefragt am',
+    validUntil: 'Antworten bis',
+    outcomes: {
+      allowed: {
+        title: 'Sie haben die Anfrage erlaubt',
+        text: 'Die Anwendung macht in ein paar Sekunden von selbst weiter. Sie können diese Seite schließen.',
+      },
+      denied: {
+        title: 'Sie haben die Anfrage abgelehnt',
+        text: 'Die Anwendung bekommt keinen Zugriff auf Ihr Konto. Sie können diese Seite schließen.',
+      },
+      over: {
+        title: 'Diese Anfrage ist nicht mehr offen',
+        text: 'Sie ist abgelaufen, wurde schon beantwortet oder gilt einem anderen Konto. Die Anwendung kann noch einmal anfragen.',
+      },
+    },
+    back: 'Zurück zu Ihrem Konto',
+  },
   handover: {
     title: 'Gleich geschafft',
     text: 'Sie werden zurückgeleitet. Falls nichts geschieht, drücken Sie den Knopf.',

@@ -134,6 +134,33 @@ export const en: Messages = {
     },
     again: 'Enter another code',
   },
+  request: {
+    listHeading: 'Waiting for your answer',
+    listLead: 'Open a request to read what it is about before you answer it.',
+    title: 'Answer a request',
+    heading: (client) => html`${client} asks you to sign in`,
+    warning:
+      'Allow only what you started yourself just now. If you did not, deny: somebody else would get into your account.',
+    message: 'The application must show you exactly this message; if it does not, deny',
+    askedFrom: 'Asked from',
+    askedAt: 'Asked at',
+    validUntil: 'Answer until',
+    outcomes: {
+      allowed: {
+        title: 'You allowed the request',
+        text: 'The application goes on by itself in a few seconds. You can close this page.',
+      },
+      denied: {
+        title: 'You denied the request',
+        text: 'The application gets no access to your account. You can close this page.',
+      },
+      over: {
+        title: 'This request is no longer open',
+        text: 'It has expired, was answered already, or is meant for another account. The application can ask again.',
+      },
+    },
+    back: 'Back to your account',
+  },
   handover: {
     title: 'Almost there',
     text: 'You are on your way back. If nothing happens, press the button.',

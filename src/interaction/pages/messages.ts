@@ -96,6 +96,19 @@ export type Messages = {
     outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
     again: string
   }
+  request: {
+    listHeading: string
+    listLead: string
+    title: string
+    heading: Phrase
+    warning: string
+    message: string
+    askedFrom: string
+    askedAt: string
+    validUntil: string
+    outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
+    back: string
+  }
   /** What a browser without script shows between us and a client. */
   handover: { title: string; text: string; submit: string }
   error: {

@@ -46,6 +46,10 @@ export function engineMetadata(
     ...(metadata.fapi ? fapiForced : {}),
     ...(scope === undefined ? {} : { registered_scope: scope }),
     response_types: usesCode ? ['code'] : [],
+    // The engine wants https even on loopback, and never calls: that is done by the outbox (backchannel/pings.ts).
+    ...(metadata.backchannel_client_notification_endpoint === undefined
+      ? {}
+      : { backchannel_client_notification_endpoint: 'https://client.invalid' }),
     ...(secretsOf(metadata.token_endpoint_auth_method) === 'none' ? {} : { client_secret: secret }),
   }
 }

@@ -3,8 +3,9 @@ import { familyStartedBy } from '../../families/family.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { denialsNaming, traceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
-import { createDeviceCodes, type DeviceCodePayload, isDeviceCode } from '../device-codes.ts'
+import { createDeviceCodes, type DeviceCodePayload } from '../device-codes.ts'
 import { recordDecision } from '../device-decision.ts'
+import { isPolledHandle } from '../polling.ts'
 import { invalidGrant, requiredTokenRequest } from '../token-request.ts'
 import { byHash, hashIn } from './short-lived.ts'
 
@@ -60,7 +61,7 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
     const request = requiredTokenRequest()
     const hash = hashOf(id)
     request.familyId = familyStartedBy(hash)
-    if (!isDeviceCode(sealer, id)) return undefined
+    if (!isPolledHandle('DeviceCode', sealer, id)) return undefined
     const found = await codes.find(hash)
     if (!found) throw new errors.ExpiredToken('the device code is gone')
     const code = { ...found, jti: id }

@@ -1,0 +1,159 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Image } from '../../config/image.ts'
+import type { Account } from '../accounts/account.ts'
+import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import { DomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import { describeAccess } from '../interaction/access.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import {
+  type RequestLine,
+  type RequestResultView,
+  requestPage,
+  requestResultPage,
+} from '../interaction/pages/request.ts'
+import type { BackchannelDecisions, WaitingRequest } from '../oidc/backchannel-decision.ts'
+import type { BrowserSession } from '../oidc/browser-session.ts'
+import type { ResourceServers } from '../resources/resource-servers.ts'
+
+export interface RequestParts {
+  tenant: string
+  config: Config
+  csrf: Csrf
+  session: BrowserSession
+  clients: Clients
+  resources: ResourceServers
+  decisions: BackchannelDecisions
+  pageContext(ctx: Context): PageContext
+  clientLogo(uri: string): Promise<Image | undefined>
+}
+
+export const requestMethods = {
+  '/account/requests/:id': ['GET', 'HEAD', 'POST'],
+  '/account/requests/:id/logo': ['GET', 'HEAD'],
+}
+
+/** The name of a request in an address: the SHA-256 of its `auth_req_id`. */
+export const requestIdPattern = /^[\w-]{43}$/
+
+const pathOf = (id: string) => `/account/requests/${id}`
+
+/**
+ * Answering a backchannel authentication request (OpenID CIBA Core 1.0):
+ *
+ * | state  | event                                    | next                                        |
+ * |--------|------------------------------------------|---------------------------------------------|
+ * | any    | nobody is signed in                      | sign-in, then this request                  |
+ * | any    | decided, expired, or another's           | over                                        |
+ * | open   | signed in too long ago (`max_age`)       | sign-in once more, then this request        |
+ * | open   | deny, or anything but allow              | denied                                      |
+ * | open   | allow                                    | allowed                                     |
+ *
+ * @param signIn where a person signs in, to come back to a request; once more, even if somebody is signed in
+ */
+export function requestRoutes(
+  router: Router,
+  parts: RequestParts,
+  signIn: (ctx: Context, id: string, onceMore: boolean) => string,
+) {
+  const { tenant, config, csrf, session, clients, decisions, pageContext, clientLogo } = parts
+  const formOf = (uid: string, id: string) => `request ${uid} ${id}`
+
+  async function clientOf({ clientId }: WaitingRequest): Promise<ClientMetadata> {
+    const { metadata } = (await clients.find(tenant, clientId)) ?? {}
+    return clientMetadata.parse(metadata)
+  }
+
+  function redirect(ctx: Context, address: string): void {
+    ctx.status = 303
+    ctx.redirect(address)
+  }
+
+  function showOutcome(ctx: Context, outcome: RequestResultView['outcome']): void {
+    const page = pageContext(ctx)
+    ctx.status = outcome === 'over' ? 400 : 200
+    ctx.type = 'html'
+    ctx.body = requestResultPage(page, { outcome, account: { href: ownAddress(page, '/account') } })
+  }
+
+  router.get('/account/requests/:id', async (ctx) => {
+    const id = ctx.params['id'] as string
+    const found = await session.find(ctx)
+    if (!found) return redirect(ctx, signIn(ctx, id, false))
+    const { account, uid } = found
+    const request = await decisions.find(account.id, id)
+    if (!request) return showOutcome(ctx, 'over')
+    if (await decisions.needsSignIn(ctx, account.id, id)) {
+      return redirect(ctx, signIn(ctx, id, true))
+    }
+    const page = pageContext(ctx)
+    const client = await clientOf(request)
+    const { bindingMessage, requested, wanted, askedAt, expiresAt, askedFrom } = request
+    ctx.type = 'html'
+    ctx.body = requestPage(page, {
+      action: ownAddress(page, pathOf(id)),
+      csrf: csrf.token(formOf(uid, id)),
+      client: {
+        name: client.client_name ?? client.client_id,
+        clientId: client.client_id,
+        ...(client.client_uri === undefined ? {} : { uri: client.client_uri }),
+        ...(client.logo_uri === undefined
+          ? {}
+          : { logoUrl: ownAddress(page, `${pathOf(id)}/logo`) }),
+      },
+      account: { name: account.name ?? account.email, email: account.email },
+      ...(bindingMessage === undefined ? {} : { bindingMessage }),
+      askedAt,
+      expiresAt,
+      askedFrom: askedFrom.ip ?? '',
+      ...(await describeAccess(parts, requested, wanted.openidClaims, page.messages)),
+    })
+  })
+
+  router.post('/account/requests/:id', async (ctx) => {
+    const id = ctx.params['id'] as string
+    const form = await readForm(ctx, config.bodyLimit)
+    const found = await session.find(ctx)
+    if (!found) return redirect(ctx, signIn(ctx, id, false))
+    const { account, uid } = found
+    csrf.check(ctx, formOf(uid, id), form['csrf'])
+    if (form['decision'] !== 'allow') {
+      return showOutcome(ctx, (await decisions.deny(ctx, account.id, id)) ? 'denied' : 'over')
+    }
+    if (await decisions.needsSignIn(ctx, account.id, id)) {
+      return redirect(ctx, signIn(ctx, id, true))
+    }
+    return showOutcome(ctx, (await decisions.allow(ctx, account.id, id)) ? 'allowed' : 'over')
+  })
+
+  // The request says whose picture it is, so that nobody has this server get pictures of their choice.
+  router.get('/account/requests/:id/logo', async (ctx) => {
+    const found = await session.find(ctx)
+    const request = found && (await decisions.find(found.account.id, ctx.params['id'] as string))
+    const uri = request && (await clientOf(request)).logo_uri
+    const image = uri === undefined ? undefined : await clientLogo(uri)
+    if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
+    ctx.type = image.type
+    ctx.body = image.body
+  })
+
+  /** What waits for somebody, for the account page. */
+  return async function waiting(ctx: Context, { id: accountId }: Account): Promise<RequestLine[]> {
+    const page = pageContext(ctx)
+    const lines: RequestLine[] = []
+    for (const request of await decisions.waiting(accountId)) {
+      const { client_name, client_id } = await clientOf(request)
+      lines.push({
+        href: ownAddress(page, pathOf(request.id)),
+        clientName: client_name ?? client_id,
+        askedAt: request.askedAt,
+        ...(request.bindingMessage === undefined ? {} : { bindingMessage: request.bindingMessage }),
+      })
+    }
+    return lines
+  }
+}

@@ -1,0 +1,123 @@
+import { z } from 'zod'
+import type { Audit } from '../audit/audit.ts'
+import { clientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import type { Clock } from '../clock.ts'
+import type { Attempt, Message } from '../outbox/message.ts'
+import type { Outbox } from '../outbox/outbox.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Sealer } from '../secrets/seal.ts'
+
+/** Telling clients that their person has decided (OpenID CIBA Core 1.0 §10.2); they then come for the result. */
+export interface Pings {
+  /**
+   * Has the client told, if it wants to be. Joins the transaction of the decision.
+   * @throws nothing: a client that is gone is told nothing
+   */
+  tell(tenant: string, ping: Ping): Promise<void>
+}
+
+export interface Ping {
+  clientId: string
+  accountId: string
+  /** What the client gave the request for this one call; sealed wherever it is kept. */
+  notificationToken: string
+  authReqId: string
+  /** Milliseconds since the epoch; nobody is told of what is over. */
+  expiresAt: number
+}
+
+/** What is stored of one until it is delivered. */
+const pendingPing = z.object({
+  client_id: z.string(),
+  account_id: z.string(),
+  expires_at: z.number(),
+  /** The two secrets, sealed for this request. */
+  sealed: z.string(),
+})
+type PendingPing = z.infer<typeof pendingPing>
+
+const secrets = z.object({ token: z.string(), auth_req_id: z.string() })
+
+const kind = 'backchannel_ping'
+
+/** The client says for good that it does not know the token, or the request. */
+const refusals: readonly number[] = [400, 401, 403]
+
+export function createPings({
+  clock,
+  sealer,
+  outbox,
+  clients,
+  audit,
+  fetch,
+}: {
+  clock: Clock
+  sealer: Sealer
+  outbox: Outbox
+  clients: Clients
+  audit: Audit
+  fetch: OutgoingFetch
+}): Pings {
+  const purpose = (tenant: string, clientId: string) => `backchannel-ping:${tenant}:${clientId}`
+
+  async function endpointOf(tenant: string, clientId: string): Promise<string | undefined> {
+    const client = await clients.find(tenant, clientId)
+    const { data } = clientMetadata.safeParse(client?.metadata)
+    const wantsPings = data?.backchannel_token_delivery_mode === 'ping'
+    return wantsPings ? data.backchannel_client_notification_endpoint : undefined
+  }
+
+  async function deliver({ tenant, payload }: Message): Promise<Attempt> {
+    const ping = pendingPing.parse(payload)
+    const { client_id: clientId } = ping
+    const timeLeft = ping.expires_at - clock.now()
+    if (timeLeft <= 0) return { final: true, reason: 'the request has expired' }
+    const endpoint = await endpointOf(tenant, clientId)
+    if (endpoint === undefined) {
+      return {
+        final: true,
+        reason: 'the client is deleted or disabled, or wants no pings any more',
+      }
+    }
+    const opened = sealer.artifacts.open(purpose(tenant, clientId), ping.sealed)
+    const { token, auth_req_id } = secrets.parse(JSON.parse(opened))
+    const response = await fetch(endpoint, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ auth_req_id }),
+      signal: AbortSignal.timeout(timeLeft),
+    })
+    if (response.ok) return 'delivered'
+    return { final: refusals.includes(response.status), reason: `answered ${response.status}` }
+  }
+
+  outbox.deliverWith(kind, {
+    deliver,
+    async settled({ tenant, payload }, { attempts, failed }) {
+      const { client_id: clientId, account_id: accountId } = pendingPing.parse(payload)
+      const type = failed === undefined ? 'backchannel.notified' : 'backchannel.notify_failed'
+      await audit.record(tenant, {
+        type,
+        clientId,
+        accountId,
+        detail: { attempts, reason: failed },
+      })
+    },
+  })
+
+  return {
+    async tell(tenant, { clientId, accountId, notificationToken, authReqId, expiresAt }) {
+      const endpoint = await endpointOf(tenant, clientId)
+      if (endpoint === undefined) return
+      const plain = JSON.stringify({ token: notificationToken, auth_req_id: authReqId })
+      const payload: PendingPing = {
+        client_id: clientId,
+        account_id: accountId,
+        expires_at: expiresAt,
+        sealed: sealer.artifacts.seal(purpose(tenant, clientId), plain),
+      }
+      await outbox.add(tenant, kind, [{ destination: new URL(endpoint).host, payload }])
+    },
+  }
+}

@@ -1,0 +1,43 @@
+import { claimsByScope } from '../accounts/account.ts'
+import { openidScopes } from '../resources/resource-server.ts'
+import type { ResourceServers } from '../resources/resource-servers.ts'
+import type { AccessView } from './pages/access.ts'
+import { type Messages, scopeText } from './pages/messages.ts'
+
+/** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
+export async function describeAccess(
+  { tenant, resources }: { tenant: string; resources: ResourceServers },
+  requested: { scopes: string[]; resources: string[] },
+  openidClaims: string[],
+  messages: Messages,
+): Promise<AccessView> {
+  const line = (scope: string) => ({ scope, text: scopeText(messages, scope) })
+  const isOpenid = (scope: string) => (openidScopes as readonly string[]).includes(scope)
+  const servers = await Promise.all(
+    requested.resources.map((identifier) => resources.find(tenant, identifier)),
+  )
+  return {
+    scopes: [...new Set([...requested.scopes, ...scopesOf(openidClaims)])]
+      .filter((scope) => isOpenid(scope) && scope !== 'offline_access')
+      .map(line),
+    resources: servers.flatMap((server) =>
+      server
+        ? [
+            {
+              identifier: server.identifier,
+              ...(server.name === undefined ? {} : { name: server.name }),
+              scopes: requested.scopes.filter((scope) => server.scopes.includes(scope)).map(line),
+            },
+          ]
+        : [],
+    ),
+    offline: requested.scopes.includes('offline_access'),
+  }
+}
+
+/** Claims that were asked for one by one, in the words of the scopes that they belong to. */
+function scopesOf(claims: string[]): string[] {
+  return Object.entries(claimsByScope)
+    .filter(([, names]) => names.some((name) => claims.includes(name)))
+    .map(([scope]) => scope)
+}

@@ -1,0 +1,135 @@
+import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { familyStartedBy } from '../../families/family.ts'
+import { hashOf } from '../../secrets/handle.ts'
+import { denialsNaming, traceClaims } from '../access-token.ts'
+import {
+  type AskedPayload,
+  createStoredRequests,
+  type DecidedPayload,
+} from '../backchannel-requests.ts'
+import type { IssuerContext } from '../capabilities.ts'
+import { isPolledHandle } from '../polling.ts'
+import { invalidGrant, presenterOf, requiredTokenRequest } from '../token-request.ts'
+
+/** Not asked for by `claims`: they are about the ID token itself. */
+const unasked = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']
+
+/**
+ * Backchannel authentication requests (OpenID CIBA Core §11). At the token endpoint, in this order:
+ *
+ * | the `auth_req_id`                                   | answer                  | besides                      |
+ * |-----------------------------------------------------|-------------------------|------------------------------|
+ * | is none of ours, or another client's                | `invalid_grant`         |                              |
+ * | is over, or vanished                                | `expired_token`         |                              |
+ * | waits for its person                                | `authorization_pending` | or `slow_down`               |
+ * | was denied                                          | `access_denied`         |                              |
+ * | was used                                            | `invalid_grant`         | what it issued ends          |
+ * | hangs from what has ended                           | `expired_token`         |                              |
+ * | was allowed                                         | tokens                  | its claim is committed with them |
+ */
+export function backchannelRequestAdapter(context: IssuerContext): Adapter {
+  const { tenant, accounts, families, grants, sessions, singleUse, sealer, denials, clock } =
+    context
+  const requests = createStoredRequests(context)
+  const claimOn = (hash: string) => ({
+    tenant,
+    kind: 'BackchannelAuthenticationRequest',
+    key: hash,
+  })
+
+  function endWhatItIssued(hash: string): void {
+    const { unit } = requiredTokenRequest()
+    unit.onRefusal(() => families.end(tenant, familyStartedBy(hash), 'code_reuse'))
+  }
+
+  /** Whether what allowed it still stands; it stays so until the transaction ends, and who ends it waits. */
+  async function stillHolds(decided: DecidedPayload, createdAt: number, decidedAt: number) {
+    const extra = { ...traceClaims(tenant, decided, undefined) }
+    const seconds = Math.floor(decidedAt / 1000)
+    if (denials.anyDenies(tenant, denialsNaming({ ...decided, extra }), seconds)) return false
+    if (!(await accounts.holdSignIn(tenant, decided.accountId, createdAt))) return false
+    // With offline_access it outlives the session in which it was allowed.
+    const isBound = decided.expiresWithSession === true
+    if (isBound && !(await sessions.hold(tenant, decided.sessionUid as string))) return false
+    return (await grants.hold(tenant, decided.grantId as string)) !== undefined
+  }
+
+  async function present(id: string): Promise<AdapterPayload | undefined> {
+    const request = requiredTokenRequest()
+    const hash = hashOf(id)
+    request.familyId = familyStartedBy(hash)
+    if (!isPolledHandle('BackchannelAuthenticationRequest', sealer, id)) return undefined
+    const found = await requests.find(hash)
+    if (found.state === 'over') throw new errors.ExpiredToken('the request is over or gone')
+    const { clientId } = found.state === 'waiting' ? found.asked : found.decided
+    if (clientId !== Provider.ctx?.oidc.client?.clientId) {
+      throw invalidGrant('the request is another client’s')
+    }
+    if (found.state === 'waiting') {
+      if (await requests.poll(hash, found.asked)) throw new errors.SlowDown()
+      throw new errors.AuthorizationPending()
+    }
+    const { decided, decidedAt, createdAt } = found
+    if (decided.error) throw new errors.AccessDenied('the person denied it')
+    request.allowedAt = Math.floor(decidedAt / 1000)
+    if (decided.allowedFrom) request.allowedFrom = decided.allowedFrom
+    await request.unit.open()
+    const spent = await singleUse.spentAt(claimOn(hash))
+    if (spent !== undefined) {
+      endWhatItIssued(hash)
+      return { ...decided, jti: id, consumed: Math.floor(spent / 1000) }
+    }
+    if (await stillHolds(decided, createdAt, decidedAt)) return { ...decided, jti: id }
+    throw new errors.ExpiredToken('what allowed the request has ended')
+  }
+
+  return {
+    async find(id) {
+      return Provider.ctx?.oidc.route === 'token' ? present(id) : undefined
+    },
+    async upsert(id, payload) {
+      await requests.create(id, askedPayload(id, payload))
+    },
+    async consume(id) {
+      const hash = hashOf(id)
+      const until = clock.now() + (context.config.backchannelRequestTtl + 60) * 1000
+      if (await singleUse.spend(claimOn(hash), until)) return
+      endWhatItIssued(hash)
+      throw invalidGrant('auth_req_id already used, at the same moment')
+    },
+    // Our own pages look for it (backchannel-decision.ts).
+    findByUid: async () => undefined,
+    findByUserCode: async () => undefined,
+    destroy: async () => undefined,
+    revokeByGrantId: async () => undefined,
+  }
+}
+
+/** What is kept of a request: what its person has to know, and what the engine issues tokens by. No hint, no code. */
+function askedPayload(
+  id: string,
+  { jti: _jti, params = {}, ...payload }: AdapterPayload,
+): AskedPayload {
+  const { ctx } = Provider
+  if (!ctx) throw new Error('a backchannel request came outside of the engine')
+  const { oidc } = ctx
+  const { client_notification_token: token, binding_message, max_age } = params
+  const resources = Object.entries(oidc.resourceServers ?? {}).map(
+    ([identifier, server]): [string, string[]] => [
+      identifier,
+      [...oidc.requestParamScopes].filter((scope) => server.scopes.has(scope)),
+    ],
+  )
+  return {
+    ...(payload as AskedPayload),
+    // The engine makes `prompt=login` of `max_age=0`.
+    params: { binding_message, max_age: oidc.prompts.has('login') ? '0' : max_age },
+    wanted: {
+      openidScopes: [...oidc.requestParamOIDCScopes],
+      openidClaims: [...oidc.requestParamClaims].filter((claim) => !unasked.includes(claim)),
+      resources: Object.fromEntries(resources),
+    },
+    askedFrom: presenterOf(ctx),
+    ...(typeof token === 'string' ? { notify: { token, authReqId: id } } : {}),
+  }
+}

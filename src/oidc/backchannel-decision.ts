@@ -1,0 +1,149 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import { errors } from 'oidc-provider'
+import type { Presenter } from '../families/replay.ts'
+import { type AskedPayload, createStoredRequests } from './backchannel-requests.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { type Consent, rememberConsent } from './consent.ts'
+import { presenterOf } from './token-request.ts'
+
+/** A backchannel authentication request that waits for its person, without the engine's types. */
+export interface WaitingRequest {
+  /** Names the request, without being its `auth_req_id`. */
+  id: string
+  clientId: string
+  bindingMessage?: string
+  /** Everything that was asked for. */
+  requested: { scopes: string[]; resources: string[] }
+  wanted: Consent
+  /** Who sent it, and when; milliseconds since the epoch. */
+  askedFrom: Presenter
+  askedAt: number
+  expiresAt: number
+}
+
+/** What a person can do with the requests that wait for them. */
+export interface BackchannelDecisions {
+  waiting(accountId: string): Promise<WaitingRequest[]>
+  find(accountId: string, id: string): Promise<WaitingRequest | undefined>
+  /** Whether whoever is signed in here has to sign in once more before they may allow it (`max_age`). */
+  needsSignIn(ctx: Context, accountId: string, id: string): Promise<boolean>
+  /** Each returns false when it is over meanwhile. */
+  allow(ctx: Context, accountId: string, id: string): Promise<boolean>
+  deny(ctx: Context, accountId: string, id: string): Promise<boolean>
+}
+
+/**
+ * Seconds that a sign-in counts in any case when it was made for the request: a page has to be read, even where
+ * `max_age` is 0.
+ */
+const readingTime = 120
+
+export function createBackchannelDecisions(
+  provider: Provider,
+  context: IssuerContext,
+): BackchannelDecisions {
+  const { tenant, clock, clients } = context
+  const requests = createStoredRequests(context)
+
+  /** Those of a client that is disabled or gone are nobody's. */
+  async function found(accountId: string, id: string): Promise<AskedPayload | undefined> {
+    const request = await requests.find(id)
+    if (request.state !== 'waiting' || request.asked.accountId !== accountId) return undefined
+    return (await clients.find(tenant, request.asked.clientId)) && request.asked
+  }
+
+  return {
+    async waiting(accountId) {
+      const waiting: WaitingRequest[] = []
+      for (const { hash, asked } of await requests.waiting(accountId)) {
+        if (await clients.find(tenant, asked.clientId)) waiting.push(toView(hash, asked))
+      }
+      return waiting
+    },
+
+    async find(accountId, id) {
+      const asked = await found(accountId, id)
+      return asked && toView(id, asked)
+    },
+
+    async needsSignIn(ctx, accountId, id) {
+      const asked = await found(accountId, id)
+      if (!asked) return false
+      const { loginTs } = await provider.Session.get(ctx)
+      return !isFresh(asked, loginTs, clock.seconds())
+    },
+
+    async allow(ctx, accountId, id) {
+      const asked = await found(accountId, id)
+      if (!asked) return false
+      const session = await provider.Session.get(ctx)
+      const { clientId, wanted } = asked
+      if (session.accountId !== accountId) return false
+      if (!isFresh(asked, session.loginTs, clock.seconds())) return false
+
+      const grantId = await rememberConsent(context, provider, { accountId, clientId }, wanted)
+      const scopes = new Set([...wanted.openidScopes, ...Object.values(wanted.resources).flat()])
+      const expiresWithSession = !scopes.has('offline_access')
+      session.ensureClientContainer(clientId)
+      session.grantIdFor(clientId, grantId)
+      if (!expiresWithSession) session.authorizationFor(clientId).persistsLogout = true
+      const stillSignedIn = await session.persist().then(
+        () => true,
+        (error: unknown) => {
+          // Signed out meanwhile, in another tab or by an operator.
+          if (error instanceof errors.LoginRequired) return false
+          throw error
+        },
+      )
+      if (!stillSignedIn) return false
+
+      return requests.decide(id, {
+        ...asked,
+        grantId,
+        scope: [...scopes].join(' '),
+        authTime: session.authTime(),
+        ...(session.acr === undefined ? {} : { acr: session.acr }),
+        ...(session.amr === undefined ? {} : { amr: session.amr }),
+        sessionUid: session.uid,
+        sid: session.sidFor(clientId),
+        ...(expiresWithSession ? { expiresWithSession } : {}),
+        allowedFrom: presenterOf(ctx),
+      })
+    },
+
+    async deny(ctx, accountId, id) {
+      const asked = await found(accountId, id)
+      const denied = { error: 'access_denied', allowedFrom: presenterOf(ctx) }
+      return asked ? requests.decide(id, { ...asked, ...denied }) : false
+    },
+  }
+}
+
+/**
+ * Whether a sign-in is recent enough (OpenID Connect Core §3.1.2.1, `max_age`): it was made within that time, or since
+ * the request came and just now.
+ * @param loginTs seconds since the epoch, as `now`
+ */
+function isFresh({ params, iat }: AskedPayload, loginTs: number | undefined, now: number): boolean {
+  const maxAge = params?.['max_age']
+  if (maxAge === undefined) return true
+  if (loginTs === undefined) return false
+  const age = now - loginTs
+  return age <= Number(maxAge) || (loginTs >= iat && age <= readingTime)
+}
+
+function toView(id: string, asked: AskedPayload): WaitingRequest {
+  const { clientId, params, scope = '', resource, wanted, askedFrom, iat, exp } = asked
+  const bindingMessage = params?.['binding_message'] as string | undefined
+  return {
+    id,
+    clientId,
+    ...(bindingMessage === undefined ? {} : { bindingMessage }),
+    requested: { scopes: scope.split(' '), resources: [resource ?? []].flat() },
+    wanted,
+    askedFrom,
+    askedAt: iat * 1000,
+    expiresAt: exp * 1000,
+  }
+}

@@ -1,0 +1,174 @@
+import { expect } from 'chai'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { answerRequest, askForResult, askPerson, bank, startRequest } from '../support/ciba.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish } from '../support/fixtures.ts'
+import { type PingReceiver, startPingReceiver } from '../support/ping-receiver.ts'
+import { expectRefusal, tokensIn } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { dump, remember, secretsIn } from '../support/witness.ts'
+
+const client_notification_token = 'the-notification-token-of-a-request'
+
+onEachStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind) => {
+  let server: TestServer
+  let receiver: PingReceiver
+  let agent: UserAgent
+  const teller = { ...bank, client_id: 'teller', backchannel_token_delivery_mode: 'ping' }
+
+  before(async () => {
+    server = await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' })
+    await furnish(server)
+    remember(teller.client_secret, client_notification_token)
+    agent = createUserAgent()
+  })
+  beforeEach(async () => {
+    receiver = await startPingReceiver()
+    const backchannel_client_notification_endpoint = receiver.uri
+    const declared = { ...teller, backchannel_client_notification_endpoint }
+    await server.core.clients.declare('default', declared)
+    await server.core.database.execute('delete from audit_events', [])
+  })
+  afterEach(async () => {
+    backToPresent()
+    await receiver?.stop()
+    await server.core.database.execute('delete from backchannel_requests', [])
+    await server.core.database.execute('delete from outbox', [])
+  })
+  after(() => server?.stop())
+
+  const start = () => startRequest(server, { client_notification_token }, teller)
+  const outcome = (type: string) =>
+    eventually(type, async () => {
+      const rows = await server.core.database.query<{ detail: { attempts: number } }>(
+        'select detail from audit_events where type = $1',
+        [type],
+      )
+      return rows[0]?.detail
+    })
+
+  it('tells the client once when its person has decided, either way, and not before', async () => {
+    for (const button of ['#allow', '#deny'] as const) {
+      const request = await start()
+      const before = receiver.received.length
+      await answerRequest(server, button, agent)
+      const [ping] = (await receiver.told(before + 1)).slice(before)
+      expect(ping).to.deep.equal({
+        method: 'POST',
+        authorization: `Bearer ${client_notification_token}`,
+        type: 'application/json',
+        body: { auth_req_id: request.auth_req_id },
+      })
+      const result = await askForResult(server, request, teller)
+      if (button === '#allow') tokensIn(result)
+      else expectRefusal(result, 400, 'access_denied')
+    }
+    expect(await outcome('backchannel.notified')).to.deep.include({ attempts: 1 })
+  })
+
+  it('may be asked as well, without waiting for the ping (§11)', async () => {
+    const request = await start()
+    expectRefusal(await askForResult(server, request, teller), 400, 'authorization_pending')
+  })
+
+  it('needs a bearer token for it, of 1024 characters at most (§7.1)', async () => {
+    for (const token of [undefined, 'with space', 'x'.repeat(1025), 'ä']) {
+      const page = await askPerson(server, { client_notification_token: token }, teller)
+      expectRefusal(page, 400, 'invalid_request')
+    }
+  })
+
+  it('keeps the token and the auth_req_id sealed while the client is away (C19)', async () => {
+    receiver.answerWith((response) => response.writeHead(503).end())
+    await start()
+    await answerRequest(server, '#allow', agent)
+    await eventually('an attempt', () => receiver.received.length > 0)
+    const kept = await dump(server.core.database, server.env['REDIS_URL'])
+    expect(kept).to.include('backchannel_ping')
+    expect(secretsIn(kept)).to.deep.equal([])
+  })
+
+  it('tries again while the client is away, and follows no redirect', async () => {
+    const elsewhere = await startPingReceiver()
+    const answers = [503, 302, 500]
+    receiver.answerWith((response) => {
+      const status = answers[receiver.received.length - 1] ?? 204
+      response.writeHead(status, { location: elsewhere.uri }).end()
+    })
+    await start()
+    await answerRequest(server, '#allow', agent)
+    for (const attempts of [1, 2, 3]) {
+      await eventually(`attempt ${attempts}`, () => receiver.received.length >= attempts)
+      travel(60)
+    }
+    expect(await outcome('backchannel.notified')).to.deep.include({ attempts: 4 })
+    expect(elsewhere.received).to.deep.equal([])
+    await elsewhere.stop()
+  })
+
+  it('gives up at once where the client does not know the token', async () => {
+    receiver.answerWith((response) => response.writeHead(401).end())
+    await start()
+    await answerRequest(server, '#allow', agent)
+    expect(await outcome('backchannel.notify_failed')).to.deep.equal({
+      ...{ attempts: 1, reason: 'answered 401' },
+    })
+  })
+
+  it('tells nobody of what has expired', async () => {
+    receiver.answerWith((response) => response.writeHead(503).end())
+    await start()
+    await answerRequest(server, '#allow', agent)
+    await eventually('an attempt', () => receiver.received.length > 0)
+    const attempts = receiver.received.length
+    travel(700)
+    const failure = await outcome('backchannel.notify_failed')
+    expect(failure).to.deep.include({ reason: 'the request has expired' })
+    expect(receiver.received.length).to.be.at.most(attempts + 1)
+  })
+
+  it('tells a client that is disabled meanwhile nothing', async () => {
+    receiver.answerWith((response) => response.writeHead(503).end())
+    await start()
+    await answerRequest(server, '#allow', agent)
+    await eventually('an attempt', () => receiver.received.length > 0)
+    await server.core.revocations.setClientDisabled('default', teller.client_id, true)
+    travel(60)
+    const failure = await outcome('backchannel.notify_failed')
+    expect(JSON.stringify(failure)).to.include('disabled')
+    await server.core.revocations.setClientDisabled('default', teller.client_id, false)
+  })
+})
+
+describe('pings go the guarded way out (C11)', () => {
+  let server: TestServer
+  let canary: PingReceiver
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+    canary = await startPingReceiver()
+    const backchannel_client_notification_endpoint = canary.uri
+    await server.core.clients.declare('default', {
+      ...bank,
+      ...{ backchannel_token_delivery_mode: 'ping', backchannel_client_notification_endpoint },
+    })
+  })
+  after(async () => {
+    await canary?.stop()
+    await server?.stop()
+  })
+
+  it('never to this machine, unless a test says so', async () => {
+    const request = await startRequest(server, { client_notification_token })
+    await answerRequest(server)
+    await eventually('the attempt has failed', async () => {
+      const [row] = await server.core.database.query<{ last_error: string | null }>(
+        `select last_error from outbox where kind = 'backchannel_ping'`,
+      )
+      return row?.last_error?.includes('url_refused') || row?.last_error?.includes('refused')
+    })
+    expect(canary.received).to.deep.equal([])
+    tokensIn(await askForResult(server, request))
+  })
+})

@@ -1,0 +1,114 @@
+import { expect } from 'chai'
+import type { TestServer } from '../support/boot.ts'
+import {
+  type Acknowledgement,
+  answerRequest,
+  askForResult,
+  bank,
+  openRequest,
+  outcomeOf,
+  startRequest,
+} from '../support/ciba.ts'
+import { furnish } from '../support/fixtures.ts'
+import { forgetShortLived } from '../support/forget.ts'
+import { expectRefusal, refresh, type Tokens, tokensIn } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { dump, remember, secretsIn } from '../support/witness.ts'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('backchannel requests on two nodes with one Postgres and one Redis', function () {
+  this.timeout(60_000)
+  let nodes: TwoNodes
+  let a: TestServer
+  let b: TestServer
+  /** Signed in at A, the issuer. */
+  let agent: UserAgent
+
+  before(async () => {
+    nodes = await startTwoNodes()
+    await furnish({ core: nodes.core })
+    remember(bank.client_secret)
+    await nodes.core.clients.declare('default', bank)
+    ;[a, b] = [nodes.a, nodes.b].map(({ url }) => ({ issuer: url }) as TestServer) as [
+      TestServer,
+      TestServer,
+    ]
+    agent = createUserAgent()
+  })
+  after(async () => {
+    const kept = nodes && (await dump(nodes.core.database, nodes.env['REDIS_URL']))
+    await nodes?.stop()
+    const logged = [nodes?.a, nodes?.b].map((node) => `${node?.stdout()}${node?.stderr()}`)
+    expect(secretsIn([kept, ...logged].join('')), 'secrets kept or logged (C19)').to.deep.equal([])
+  })
+
+  async function allowed(): Promise<Acknowledgement> {
+    const request = await startRequest(b, { scope: 'openid offline_access' })
+    await answerRequest(a, '#allow', agent)
+    return request
+  }
+
+  it('asked for on one, allowed on the other, redeemed on either and refreshed on the other', async () => {
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const tokens = tokensIn(await askForResult(one, await allowed()))
+      tokensIn(await refresh(other, bank, tokens))
+    }
+  })
+
+  it('a client that asks both nodes in turn is slowed down by both', async () => {
+    const request = await startRequest(a)
+    expectRefusal(await askForResult(a, request), 400, 'authorization_pending')
+    expectRefusal(await askForResult(b, request), 400, 'slow_down')
+    await answerRequest(a, '#deny', agent)
+  })
+
+  it('redeemed twenty times at once on both is worth one answer, and that ends (C26)', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const request = await allowed()
+      const pages = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => askForResult(i % 2 === 0 ? a : b, request)),
+      )
+      const won = pages.filter(({ status }) => status === 200)
+      expect(won).to.have.length(1)
+      for (const page of pages.filter((each) => each !== won[0])) {
+        expectRefusal(page, 400, 'invalid_grant')
+      }
+      const [tokens] = won.map((page) => page.json() as Tokens)
+      expectRefusal(await refresh(a, bank, tokens as Tokens), 400, 'invalid_grant')
+    }
+  })
+
+  it('decided twice at once, it is decided once, and the client hears what its person was told (C26)', async () => {
+    for (let round = 0; round < 4; round += 1) {
+      const request = await startRequest(b)
+      const page = await openRequest(a, agent)
+      const ends = await Promise.all([
+        agent.submit(page, { button: '#allow' }),
+        agent.submit(page, { button: '#deny' }),
+      ])
+      const outcomes = ends.map(outcomeOf)
+      expect(outcomes).to.be.deep.oneOf([
+        ['allowed', 'over'],
+        ['over', 'denied'],
+      ])
+      const answer = await askForResult(round % 2 === 0 ? a : b, request)
+      if (outcomes[0] === 'allowed') tokensIn(answer)
+      else expectRefusal(answer, 400, 'access_denied')
+    }
+  })
+
+  it('Redis flushed: what waited and what was allowed is gone, cleanly', async () => {
+    const granted = await allowed()
+    const waiting = await startRequest(b)
+    await forgetShortLived(nodes.core, nodes.env)
+    for (const request of [granted, waiting]) {
+      expectRefusal(await askForResult(a, request), 400, 'expired_token')
+    }
+    tokensIn(await askForResult(b, await allowed()))
+  })
+})

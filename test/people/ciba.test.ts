@@ -1,0 +1,151 @@
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import {
+  askForResult,
+  bank,
+  openAccount,
+  openRequest,
+  outcomeOf,
+  requestsOn,
+  startRequest,
+} from '../support/ciba.ts'
+import { alice, api, furnish } from '../support/fixtures.ts'
+import { expectRefusal, tokensIn } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+import { credentials, headingOf, textOf } from './story.ts'
+
+const bob = { email: 'bob@example.com', name: 'Bob', password: 'a caterpillar on a mushroom 7' }
+const message = 'Überweisung 12,50 € — W4SCT'
+
+describe('people: answering a request of an application that is elsewhere (CIBA)', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+    remember(bank.client_secret, bob.password)
+    await server.core.clients.declare('default', { ...bank, client_uri: 'https://bank.example/' })
+    await server.core.accounts.declare('default', bob)
+  })
+  afterEach(async () => {
+    backToPresent()
+    await server.core.database.execute('delete from backchannel_requests', [])
+  })
+  after(() => server?.stop())
+
+  const scope = 'openid email offline_access orders:read'
+  const asked = { scope, resource: api, binding_message: message }
+
+  it('the account page lists it, and its page says who asks for what, from where (ASVS 10.7.2)', async () => {
+    const agent = createUserAgent()
+    expect((await openAccount(server, agent)).root.querySelector('#requests')).to.equal(null)
+    const request = await startRequest(server, asked)
+    const account = await openAccount(server, agent)
+    expect(textOf(account)).to.include('Example bank asks you to sign in').and.include(message)
+    const [link = ''] = requestsOn(account)
+    expect(link).not.to.include(request.auth_req_id)
+    const page = await agent.get(link)
+    expect(headingOf(page)).to.equal('Example bank asks you to sign in')
+    expect(page.root.querySelector('#binding-message')?.textContent).to.equal(message)
+    expect(page.root.querySelector('#asked-from')?.textContent).to.equal('127.0.0.1')
+    expect(textOf(page))
+      .to.include(alice.email)
+      .and.include('bank.example')
+      .and.include('See your e-mail address')
+      .and.include('Keep this access while you are away')
+      .and.include('Orders')
+      .and.include('orders:read')
+    const buttons = page.root.querySelectorAll('#request-form button').map(({ id }) => id)
+    expect(buttons, 'affirmative first').to.deep.equal(['allow', 'deny'])
+    expect(page.headers.get('cache-control')).to.equal('no-store')
+    const done = await agent.submit(page)
+    expect([done.status, outcomeOf(done)]).to.deep.equal([200, 'allowed'])
+    expect(requestsOn(await openAccount(server, agent))).to.deep.equal([])
+    tokensIn(await askForResult(server, request))
+    const again = await agent.submit(page)
+    expect([again.status, outcomeOf(again)]).to.deep.equal([400, 'over'])
+  })
+
+  it('in German, kept through sign-in', async () => {
+    await startRequest(server, asked)
+    const agent = createUserAgent()
+    const [link = ''] = requestsOn(await openAccount(server, createUserAgent()))
+    const login = await agent.follow(await agent.get(`${link}?ui_locales=de`))
+    expect(headingOf(login)).to.equal('Anmelden')
+    const page = await agent.follow(await agent.submit(login, { fields: credentials }))
+    expect(headingOf(page)).to.equal('Example bank bittet Sie, sich anzumelden')
+    expect(textOf(await agent.submit(page))).to.include('Sie haben die Anfrage erlaubt')
+  })
+
+  it('takes anything but "allow" for a no', async () => {
+    const request = await startRequest(server)
+    const agent = createUserAgent()
+    const page = await openRequest(server, agent)
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const end = await agent.post(page.url, { csrf, decision: 'Allow' })
+    expect(outcomeOf(end)).to.equal('denied')
+    expectRefusal(await askForResult(server, request), 400, 'access_denied')
+  })
+
+  it('is nobody else’s: another account finds nothing there, as behind an invented address', async () => {
+    await startRequest(server)
+    const [link = ''] = requestsOn(await openAccount(server, createUserAgent()))
+    const agent = createUserAgent()
+    const ofBob = { username: bob.email, password: bob.password }
+    expect(requestsOn(await openAccount(server, agent, ofBob))).to.deep.equal([])
+    const others = await agent.get(link)
+    const invented = await agent.get(`${server.issuer}/account/requests/${'x'.repeat(43)}`)
+    expect([others.status, outcomeOf(others)]).to.deep.equal([400, 'over'])
+    expect(others.body).to.equal(invented.body)
+    expect((await agent.get(`${link}/logo`)).status).to.equal(404)
+  })
+
+  it('no other site sends our form, and no token of another request or browser counts (C23)', async () => {
+    const request = await startRequest(server)
+    const other = await startRequest(server)
+    const agent = createUserAgent()
+    const [first = '', second = ''] = requestsOn(await openAccount(server, agent))
+    const csrfOf = async (who: UserAgent, link: string) =>
+      (await who.get(link)).root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const stranger = createUserAgent()
+    await openAccount(server, stranger)
+    const own = await csrfOf(agent, first)
+    const decision = 'allow'
+    for (const [csrf, headers] of [
+      ['', {}],
+      [await csrfOf(agent, second), {}],
+      [await csrfOf(stranger, first), {}],
+      [own, { origin: 'https://evil.example' }],
+      [own, { 'sec-fetch-site': 'cross-site' }],
+    ] as const) {
+      const page = await agent.post(first, { csrf, decision }, { headers })
+      expect(page.status, JSON.stringify(headers)).to.equal(403)
+    }
+    for (const each of [request, other]) {
+      expectRefusal(await askForResult(server, each), 400, 'authorization_pending')
+    }
+  })
+
+  it('whoever is not signed in signs in first and comes back to it; a made-up state leads home', async () => {
+    await startRequest(server)
+    const [link = ''] = requestsOn(await openAccount(server, createUserAgent()))
+    const agent = createUserAgent()
+    const login = await agent.follow(await agent.get(link))
+    const page = await agent.follow(await agent.submit(login, { fields: credentials }))
+    expect(page.url.href).to.equal(link)
+    for (const state of ['~https://evil.example', '~//evil.example', '~../../x', 'en~x~y']) {
+      const address = `${server.issuer}/account/callback?state=${encodeURIComponent(state)}`
+      expect((await agent.get(address)).location?.pathname).to.equal('/account')
+    }
+  })
+
+  it('is over when its time is, also with the page open', async () => {
+    await startRequest(server, { requested_expiry: '60' })
+    const agent = createUserAgent()
+    const page = await openRequest(server, agent)
+    travel(61)
+    expect(outcomeOf(await agent.submit(page))).to.equal('over')
+    expect(requestsOn(await openAccount(server, agent))).to.deep.equal([])
+  })
+})

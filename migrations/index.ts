@@ -8,6 +8,7 @@ import { SealedSessionState0006 } from './0006-sealed-session-state.ts'
 import { Outbox0007 } from './0007-outbox.ts'
 import { SigningKeyLife0008 } from './0008-signing-key-life.ts'
 import { SweepIndexes0009 } from './0009-sweep-indexes.ts'
+import { Lockouts0010 } from './0010-lockouts.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -20,4 +21,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   Outbox0007,
   SigningKeyLife0008,
   SweepIndexes0009,
+  Lockouts0010,
 ]

@@ -15,6 +15,9 @@ import { isDomainError } from './errors.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
+import { createLimiter } from './limits/limiter.ts'
+import { LockoutsTable } from './lockouts/lockout.store.ts'
+import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
@@ -72,6 +75,7 @@ export const entities = [
   RefreshTokensTable,
   SingleUseTable,
   AttemptsTable,
+  LockoutsTable,
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
@@ -151,11 +155,20 @@ async function compose(
     keysDir: ownsKeyFile ? config.keysDir : undefined,
   })
 
+  const limiter = createLimiter({
+    ...base,
+    shared: storage.sharedBuckets,
+    on: config.rateLimits,
+  })
   const passwords = await createPasswords({
     minLength: config.passwordMinLength,
     memoryKiB: config.argon2MemoryKib,
     iterations: config.argon2Iterations,
-    queue: createHashQueue({ concurrency: config.hashConcurrency, length: config.hashQueue }),
+    queue: createHashQueue({
+      concurrency: config.hashConcurrency,
+      length: config.hashQueue,
+      onRefusal: () => base.counters.count('hash_shed'),
+    }),
   })
   const tenants = createTenants(base)
   const denials = createDenials({
@@ -184,8 +197,11 @@ async function compose(
     audit,
     mostFamilies: config.maxFamilies,
   })
+  const lockouts = createLockouts({ ...base, audit })
   const accounts = createAccounts({
     ...base,
+    limiter,
+    lockouts,
     passwords,
     oneTimePasswordTtl: config.oneTimePasswordTtl,
   })
@@ -228,6 +244,8 @@ async function compose(
     }),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),
+    limiter,
+    lockouts,
     registrationTokens: createRegistrationTokens(base),
   }
 

@@ -156,12 +156,14 @@ export function createIssuer(
     basePath,
     cookie: { name: cookies.resume, secure: isHttps },
   })
+  const knownCookie = { name: cookies.known, path: basePath || '/', secure: isHttps }
   const deviceCookie = { name: cookies.device, secure: isHttps }
   const clientLogo = createClientLogos(context)
   const parts = {
     ...context,
     basePath,
     csrf,
+    knownCookie,
     interactions,
     session,
     pageContext,

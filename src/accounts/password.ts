@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { argon2id, hash, needsRehash, verify } from 'argon2'
 import { DomainError } from '../errors.ts'
-import type { HashQueue } from './hash-queue.ts'
+import type { HashQueue, Turn } from './hash-queue.ts'
 
 /** Hashing of passwords: argon2id, parameters in each hash (OWASP Password Storage; architecture §5). */
 export interface Passwords {
@@ -12,6 +12,17 @@ export interface Passwords {
    * @throws DomainError `hash_queue_full` under overload
    */
   verify(password: string, stored: string | undefined): Promise<boolean>
+  /**
+   * The same as a guess: `count` decides when its turn has come, so that what is turned away costs nothing, and says
+   * whether it may be looked at; if not it costs a hash all the same.
+   * @throws DomainError `hash_queue_full` under overload
+   */
+  guess<T>(
+    turn: Turn,
+    password: string,
+    stored: string | undefined,
+    count: (look: (may: boolean) => Promise<boolean>) => Promise<T>,
+  ): Promise<T>
   /** Whether the hash was made with weaker parameters than those in force. */
   isOutdated(stored: string): boolean
   readonly minLength: number
@@ -37,6 +48,11 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   } as const
   const make = (password: string) => hash(normalised(password), parameters)
   const nobodys = await make(randomBytes(32).toString('base64url'))
+  async function fits(password: string, stored: string | undefined): Promise<boolean> {
+    // Refused before it costs a hash, whoever is meant: nobody has such a password.
+    if (Buffer.byteLength(password) > maxBytes) return false
+    return (await verify(stored ?? nobodys, normalised(password))) && stored !== undefined
+  }
 
   return {
     minLength: options.minLength,
@@ -59,10 +75,10 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       return options.queue(() => make(password))
     },
     async verify(password, stored) {
-      if (Buffer.byteLength(password) > maxBytes) return false
-      const fits = await options.queue(() => verify(stored ?? nobodys, normalised(password)))
-      return fits && stored !== undefined
+      return Buffer.byteLength(password) <= maxBytes && options.queue(() => fits(password, stored))
     },
+    guess: (turn, password, stored, count) =>
+      options.queue(() => count((may) => fits(password, may ? stored : undefined)), turn),
     isOutdated: (stored) => needsRehash(stored, parameters),
   }
 }

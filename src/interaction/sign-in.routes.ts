@@ -1,12 +1,15 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
+import type { Account } from '../accounts/account.ts'
 import type { Accounts, Authenticated, MustChange } from '../accounts/accounts.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
+import { deviceLife } from '../lockouts/known-devices.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
@@ -23,6 +26,9 @@ export interface SignInParts {
   log: Log
   clock: Clock
   accounts: Accounts
+  lockouts: Lockouts
+  /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
+  knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
   interactions: Interactions
   csrf: Csrf
@@ -43,7 +49,7 @@ const passwordStepTtl = 600
  *
  * | state           | event                         | next                                       |
  * |-----------------|-------------------------------|--------------------------------------------|
- * | login           | wrong, missing, expired, busy | login, with the reason                     |
+ * | login           | wrong, missing, expired, busy, too many | login, with the reason           |
  * | login           | right                         | back to the engine                         |
  * | login           | right, for one use            | choose password                            |
  * | choose password | refused by the policy         | choose password, with the reason           |
@@ -51,12 +57,28 @@ const passwordStepTtl = 600
  * | choose password | time is over, used meanwhile  | login                                      |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
-  const { tenant, accounts, interactions, csrf, shortLived, config, clock, log } = parts
+  const { tenant, accounts, lockouts, interactions, csrf, shortLived, config, clock, log } = parts
+  const { name: knownName, ...knownOptions } = parts.knownCookie
   const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
   const stepKey = (uid: string) => ({ tenant, model: 'PasswordStep', id: hashOf(uid) })
 
   async function findStep(uid: string): Promise<PasswordStep | undefined> {
     return (await shortLived.get(stepKey(uid))) as PasswordStep | undefined
+  }
+
+  /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
+  async function finish(ctx: Context, account: Account, verifiedAt: number, what: string) {
+    await lockouts.signedIn(tenant, account.id)
+    const known = lockouts.devices.add(
+      ctx.cookies.get(knownName, { signed: false }),
+      tenant,
+      account.id,
+    )
+    const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
+    ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
+    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, what)
+    ctx.status = 303
+    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
   }
 
   async function showLogin(
@@ -115,7 +137,10 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const verifiedAt = clock.now()
     let authenticated: Authenticated
     try {
-      authenticated = await accounts.authenticate(tenant, username, password)
+      authenticated = await accounts.authenticate(tenant, username, password, {
+        ip: ctx.ip,
+        knownDevice: ctx.cookies.get(knownName, { signed: false }),
+      })
     } catch (error) {
       const known = isDomainError(error) ? signInFaults[error.code] : undefined
       if (!known || !isDomainError(error)) throw error
@@ -123,7 +148,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
         { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
         'sign-in refused',
       )
-      if (known.status === 503) ctx.set('Retry-After', '2')
+      if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
       return showLogin(ctx, interaction, { ...known, username })
     }
 
@@ -134,9 +159,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       ctx.status = 303
       return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
     }
-    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'signed in')
-    ctx.status = 303
-    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
+    return finish(ctx, account, verifiedAt, 'signed in')
   })
 
   router.post('/interaction/:uid/password', async (ctx) => {
@@ -169,9 +192,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     await shortLived.delete(stepKey(uid))
     const account = await accounts.active(tenant, step.accountId)
     if (!account) return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
-    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'password chosen')
-    ctx.status = 303
-    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
+    return finish(ctx, account, verifiedAt, 'password chosen')
   })
 
   /** The page of whichever state the interaction is in. */
@@ -188,6 +209,7 @@ const signInFaults: Partial<Record<DomainError['code'], SignInFault>> = {
   credentials_invalid: { error: 'invalid', status: 403 },
   one_time_password_expired: { error: 'one_time_expired', status: 403 },
   hash_queue_full: { error: 'busy', status: 503 },
+  too_many_requests: { error: 'too_many', status: 429 },
 }
 
 /**

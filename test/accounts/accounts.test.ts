@@ -24,10 +24,12 @@ onEachStorage('accounts', (kind) => {
   before(async () => {
     nodes = await openNodes(kind)
     accounts = await over(1024)
+    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
   })
   after(() => nodes?.close())
 
   const password = 'down the rabbit hole'
+  const visitor = { ip: '192.0.2.1' }
   let people = 0
   const nextEmail = () => `person${people++}@example.com`
   async function someone(members: { username?: string } = {}) {
@@ -39,7 +41,7 @@ onEachStorage('accounts', (kind) => {
     return account
   }
   const signIn = (identifier: string, given = password) =>
-    accounts.authenticate(defaultTenant, identifier, given)
+    accounts.authenticate(defaultTenant, identifier, given, visitor)
 
   it('sign in with the address or the user name, and with the right password alone', async () => {
     const account = await someone({ username: 'Hatter' })
@@ -47,7 +49,10 @@ onEachStorage('accounts', (kind) => {
       expect((await signIn(identifier)).account).to.deep.equal(account)
       await refusalOf(signIn(identifier, 'another password'), 'credentials_invalid')
     }
-    await refusalOf(accounts.authenticate('other', account.email, password), 'credentials_invalid')
+    await refusalOf(
+      accounts.authenticate('other', account.email, password, visitor),
+      'credentials_invalid',
+    )
   })
 
   it('are one however the identifier is typed (C9)', async () => {
@@ -128,12 +133,12 @@ onEachStorage('accounts', (kind) => {
       return row?.hash ?? ''
     }
     expect(await hashOf()).to.contain('m=1024')
-    await refusalOf(stronger.authenticate(defaultTenant, account.email, 'wrong password'))
+    await refusalOf(stronger.authenticate(defaultTenant, account.email, 'wrong password', visitor))
     expect(await hashOf(), 'not for a wrong one').to.contain('m=1024')
-    await stronger.authenticate(defaultTenant, account.email, password)
+    await stronger.authenticate(defaultTenant, account.email, password, visitor)
     expect(await hashOf()).to.contain('m=2048')
     hashes = 0
-    await stronger.authenticate(defaultTenant, account.email, password)
+    await stronger.authenticate(defaultTenant, account.email, password, visitor)
     expect(hashes, 'once').to.equal(1)
   })
 

@@ -24,7 +24,7 @@ export type Messages = {
     password: string
     submit: string
     cancel: string
-    errors: Record<'invalid' | 'missing' | 'busy' | 'one_time_expired', string>
+    errors: Record<'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired', string>
   }
   consent: {
     title: string

@@ -25,6 +25,7 @@ import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
+import { countFailedAuthentication } from './oidc/client-guessing.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
@@ -201,6 +202,7 @@ export function createIssuer(
     carryLanguage(issuer, pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     settleDecisions(context, pages),
+    countFailedAuthentication(context),
     keyRefusals(provider, context, certificates),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),

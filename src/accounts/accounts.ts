@@ -38,6 +38,11 @@ export interface Accounts {
     visitor: Visitor,
   ): Promise<Authenticated>
   /**
+   * Turns a flood away before anything is read for it. Browsers that have signed in here go on to `authenticate`.
+   * @throws DomainError `hash_queue_full`
+   */
+  assertRoom(tenant: string, visitor: Visitor): void
+  /**
    * Replaces the one-time password that was just verified by one that its owner chose.
    * @param verified what `authenticate` returned
    * @throws DomainError `password_policy`; `credentials_invalid` when the password was used or replaced meanwhile
@@ -201,6 +206,11 @@ export function createAccounts({
         await store.replacePassword(tenant, account.id, stored.hash, await passwords.hash(password))
       }
       return { account }
+    },
+
+    assertRoom(tenant, { ip, knownDevice }) {
+      if (passwords.hasRoom({ share: networkOf(ip) })) return
+      if (!lockouts.devices.isOurs(knownDevice, tenant)) throw new DomainError('hash_queue_full')
     },
 
     async choosePassword({ tenant, accountId, verified }, password) {

@@ -9,8 +9,12 @@ export interface Turn {
   share?: string | undefined
 }
 
-/** Runs `work` when a place is free. */
-export type HashQueue = <T>(work: () => Promise<T>, turn?: Turn) => Promise<T>
+export interface HashQueue {
+  /** Runs `work` when a place is free. */
+  <T>(work: () => Promise<T>, turn?: Turn): Promise<T>
+  /** Whether it would be taken now; a flood is turned away by this before it costs anything. */
+  hasRoom(turn: Turn): boolean
+}
 
 interface Waiter {
   start(): void
@@ -51,13 +55,19 @@ export function createHashQueue({
     return waiter
   }
 
-  /** Turns away the last of the largest share, when that is larger than the newcomer's will be. */
-  function makeRoom(share: string | undefined): boolean {
+  /** The largest share, when that is larger than the newcomer's will be. */
+  function largerThan({ share }: Turn): [string, Waiter[]] | undefined {
     const own = share === undefined ? 0 : (shares.get(share)?.length ?? 0) + 1
     let largest: [string, Waiter[]] | undefined
     for (const entry of shares) {
       if (entry[1].length > (largest?.[1].length ?? own)) largest = entry
     }
+    return largest
+  }
+
+  /** Turns away the last of the largest share. */
+  function makeRoom(turn: Turn): boolean {
+    const largest = length === 0 ? undefined : largerThan(turn)
     if (!largest) return false
     const [name, line] = largest
     line.pop()?.refuse()
@@ -71,8 +81,9 @@ export function createHashQueue({
     return new DomainError('hash_queue_full')
   }
 
-  function wait({ share }: Turn): Promise<void> {
-    if (waiting >= length && (length === 0 || !makeRoom(share))) return Promise.reject(refusal())
+  function wait(turn: Turn): Promise<void> {
+    const { share } = turn
+    if (waiting >= length && !makeRoom(turn)) return Promise.reject(refusal())
     waiting++
     return new Promise((start, reject) => {
       const waiter = { start, refuse: () => reject(refusal()) }
@@ -81,7 +92,7 @@ export function createHashQueue({
     })
   }
 
-  return async (work, turn = {}) => {
+  async function queue<T>(work: () => Promise<T>, turn: Turn = {}): Promise<T> {
     if (running >= concurrency) await wait(turn)
     else running++
     try {
@@ -95,4 +106,9 @@ export function createHashQueue({
       } else running--
     }
   }
+
+  return Object.assign(queue, {
+    hasRoom: (turn: Turn) =>
+      running < concurrency || waiting < length || (length > 0 && largerThan(turn) !== undefined),
+  })
 }

@@ -23,6 +23,8 @@ export interface Passwords {
     stored: string | undefined,
     count: (look: (may: boolean) => Promise<boolean>) => Promise<T>,
   ): Promise<T>
+  /** Whether a guess would be taken now. */
+  hasRoom(turn: Turn): boolean
   /** Whether the hash was made with weaker parameters than those in force. */
   isOutdated(stored: string): boolean
   readonly minLength: number
@@ -79,6 +81,7 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     },
     guess: (turn, password, stored, count) =>
       options.queue(() => count((may) => fits(password, may ? stored : undefined)), turn),
+    hasRoom: (turn) => options.queue.hasRoom(turn),
     isOutdated: (stored) => needsRehash(stored, parameters),
   }
 }

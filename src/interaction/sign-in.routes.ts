@@ -41,6 +41,9 @@ interface PasswordStep extends MustChange {
   email: string
 }
 
+/** An interaction, as far as it is known: nothing of it is read for a flood. */
+type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' | 'loginHint'>>
+
 /** Seconds to choose a password in. */
 const passwordStepTtl = 600
 
@@ -83,12 +86,11 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
   async function showLogin(
     ctx: Context,
-    interaction: Interaction,
+    { uid, clientId, loginHint }: Waiting,
     again: { error?: LoginView['error']; username?: string; status?: number } = {},
   ) {
-    const { uid, clientId, loginHint } = interaction
     const ours = clientId === accountClientId
-    const clientName = ours ? undefined : await parts.clientName(clientId)
+    const clientName = ours || clientId === undefined ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
     ctx.status = again.status ?? 200
     ctx.type = 'html'
@@ -101,6 +103,18 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       ...(username === undefined ? {} : { username }),
       ...(again.error === undefined ? {} : { error: again.error }),
     })
+  }
+
+  /** The form again, with the reason. @throws what is no reason that a person should hear */
+  function refuse(ctx: Context, at: Waiting & { username: string }, error: unknown) {
+    const known = isDomainError(error) ? signInFaults[error.code] : undefined
+    if (!known || !isDomainError(error)) throw error
+    log.info(
+      { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
+      'sign-in refused',
+    )
+    if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
+    return showLogin(ctx, at, { ...known, username: at.username })
   }
 
   function showPassword(
@@ -124,11 +138,17 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
   router.post('/interaction/:uid/login', async (ctx) => {
     const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
     const { username = '', password = '' } = form
+    const visitor = { ip: ctx.ip, knownDevice: ctx.cookies.get(knownName, { signed: false }) }
+    try {
+      accounts.assertRoom(tenant, visitor)
+    } catch (error) {
+      return refuse(ctx, { uid, username }, error)
+    }
+    const interaction = await interactions.find(ctx, uid)
+    requireStep(interaction, 'login')
     if (username === '' || password === '') {
       return showLogin(ctx, interaction, { error: 'missing', username, status: 400 })
     }
@@ -137,19 +157,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const verifiedAt = clock.now()
     let authenticated: Authenticated
     try {
-      authenticated = await accounts.authenticate(tenant, username, password, {
-        ip: ctx.ip,
-        knownDevice: ctx.cookies.get(knownName, { signed: false }),
-      })
+      authenticated = await accounts.authenticate(tenant, username, password, visitor)
     } catch (error) {
-      const known = isDomainError(error) ? signInFaults[error.code] : undefined
-      if (!known || !isDomainError(error)) throw error
-      log.info(
-        { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
-        'sign-in refused',
-      )
-      if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
-      return showLogin(ctx, interaction, { ...known, username })
+      return refuse(ctx, { ...interaction, username }, error)
     }
 
     const { account, mustChange } = authenticated

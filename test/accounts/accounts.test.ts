@@ -11,10 +11,13 @@ onEachStorage('accounts', (kind) => {
   let nodes: Nodes
   let accounts: Accounts
   let hashes = 0
-  const queue: HashQueue = (work) => {
-    hashes++
-    return work()
-  }
+  const queue: HashQueue = Object.assign(
+    <T>(work: () => Promise<T>) => {
+      hashes++
+      return work()
+    },
+    { hasRoom: () => true },
+  )
   const over = async (memoryKiB: number) =>
     createAccounts({
       ...nodes.a,

@@ -109,6 +109,26 @@ describe('hash queue (M3)', () => {
     expect(refused).to.have.members(['a1', 'b1', 'k3'])
   })
 
+  it('says beforehand whether there is room', async () => {
+    const queue = createHashQueue({ concurrency: 1, length: 2 })
+    const { work, finishOne } = createWork()
+    const all = [queue(work)]
+    expect(queue.hasRoom({ share: 'a' })).to.equal(true)
+    all.push(
+      queue(async () => '', { share: 'a' }),
+      queue(async () => '', { share: 'a' }),
+    )
+    const turnedAway = refusalOf(all[2] as Promise<unknown>)
+    expect(queue.hasRoom({ share: 'a' })).to.equal(false)
+    expect(queue.hasRoom({ share: 'b' })).to.equal(true)
+    all.push(queue(async () => '', { share: 'b' }))
+    await turnedAway
+    expect(queue.hasRoom({ share: 'c' })).to.equal(false)
+    expect(queue.hasRoom({})).to.equal(true)
+    finishOne()
+    await Promise.allSettled(all)
+  })
+
   it('tells of each refusal', async () => {
     let told = 0
     const queue = createHashQueue({ concurrency: 1, length: 1, onRefusal: () => told++ })

@@ -37,11 +37,8 @@ export interface Accounts {
     password: string,
     visitor: Visitor,
   ): Promise<Authenticated>
-  /**
-   * Turns a flood away before anything is read for it. Browsers that have signed in here go on to `authenticate`.
-   * @throws DomainError `hash_queue_full`
-   */
-  assertRoom(tenant: string, visitor: Visitor): void
+  /** Whether a password would be checked now; always so for a browser that somebody has signed in with. */
+  hasRoom(tenant: string, visitor: Visitor): boolean
   /**
    * Replaces the one-time password that was just verified by one that its owner chose.
    * @param verified what `authenticate` returned
@@ -208,10 +205,8 @@ export function createAccounts({
       return { account }
     },
 
-    assertRoom(tenant, { ip, knownDevice }) {
-      if (passwords.hasRoom({ share: networkOf(ip) })) return
-      if (!lockouts.devices.isOurs(knownDevice, tenant)) throw new DomainError('hash_queue_full')
-    },
+    hasRoom: (tenant, { ip, knownDevice }) =>
+      passwords.hasRoom({ share: networkOf(ip) }) || lockouts.devices.isOurs(knownDevice, tenant),
 
     async choosePassword({ tenant, accountId, verified }, password) {
       const replaced = new DomainError('credentials_invalid', {

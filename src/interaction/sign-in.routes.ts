@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts, Authenticated, MustChange } from '../accounts/accounts.ts'
 import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
@@ -25,6 +26,7 @@ export interface SignInParts {
   config: Config
   log: Log
   clock: Clock
+  counters: Counters
   accounts: Accounts
   lockouts: Lockouts
   /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
@@ -106,7 +108,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   }
 
   /** The form again, with the reason. @throws what is no reason that a person should hear */
-  function refuse(ctx: Context, at: Waiting & { username: string }, error: unknown) {
+  function refuse(ctx: Context, again: Waiting & { username: string }, error: unknown) {
     const known = isDomainError(error) ? signInFaults[error.code] : undefined
     if (!known || !isDomainError(error)) throw error
     log.info(
@@ -114,7 +116,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       'sign-in refused',
     )
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
-    return showLogin(ctx, at, { ...known, username: at.username })
+    return showLogin(ctx, again, { ...known, username: again.username })
   }
 
   function showPassword(
@@ -138,16 +140,18 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
   router.post('/interaction/:uid/login', async (ctx) => {
     const uid = ctx.params['uid'] as string
+    const visitor = { ip: ctx.ip, knownDevice: ctx.cookies.get(knownName, { signed: false }) }
+    const interaction = accounts.hasRoom(tenant, visitor)
+      ? await interactions.find(ctx, uid)
+      : undefined
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, uid, form['csrf'])
     const { username = '', password = '' } = form
-    const visitor = { ip: ctx.ip, knownDevice: ctx.cookies.get(knownName, { signed: false }) }
-    try {
-      accounts.assertRoom(tenant, visitor)
-    } catch (error) {
-      return refuse(ctx, { uid, username }, error)
+    // A flood is turned away before anything is read for it.
+    if (!interaction) {
+      parts.counters.count('hash_shed')
+      return refuse(ctx, { uid, username }, new DomainError('hash_queue_full'))
     }
-    const interaction = await interactions.find(ctx, uid)
     requireStep(interaction, 'login')
     if (username === '' || password === '') {
       return showLogin(ctx, interaction, { error: 'missing', username, status: 400 })

@@ -1,4 +1,4 @@
-import { integer, seconds } from './values.ts'
+import { flag, integer, seconds } from './values.ts'
 
 /** What one process takes of requests: a part of the table in config.ts. */
 export const limits = {
@@ -46,5 +46,13 @@ export const limits = {
     schema: integer(1, 1_000_000),
     default: '10000',
     description: 'Open connections of one process; more are closed at once.',
+  },
+  rateLimits: {
+    env: 'RATE_LIMITS',
+    group: 'Limits',
+    schema: flag,
+    default: 'on',
+    description:
+      'Rate limits, as in `docs/security.md`. `off` is for tests and benchmarks; the lock-out of accounts stays.',
   },
 } as const

@@ -11,6 +11,7 @@ import { SweepIndexes0009 } from './0009-sweep-indexes.ts'
 import { KeyEncryptionKeys0010 } from './0010-key-encryption-keys.ts'
 import { SigningKeyClaims0011 } from './0011-signing-key-claims.ts'
 import { BackchannelRequests0012 } from './0012-backchannel-requests.ts'
+import { Lockouts0013 } from './0013-lockouts.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -26,4 +27,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   KeyEncryptionKeys0010,
   SigningKeyClaims0011,
   BackchannelRequests0012,
+  Lockouts0013,
 ]

@@ -20,6 +20,9 @@ import { isDomainError } from './errors.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
+import { createLimiter } from './limits/limiter.ts'
+import { LockoutsTable } from './lockouts/lockout.store.ts'
+import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
@@ -81,6 +84,7 @@ export const entities = [
   RefreshTokensTable,
   SingleUseTable,
   AttemptsTable,
+  LockoutsTable,
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
@@ -166,6 +170,11 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     keysDir: ownsKeyFile ? config.keysDir : undefined,
   })
 
+  const limiter = createLimiter({
+    ...base,
+    shared: storage.sharedBuckets,
+    on: config.rateLimits,
+  })
   const passwords = await createPasswords({
     policy: createPasswordPolicy({
       minLength: config.passwordMinLength,
@@ -174,7 +183,11 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     }),
     memoryKiB: config.argon2MemoryKib,
     iterations: config.argon2Iterations,
-    queue: createHashQueue({ concurrency: config.hashConcurrency, length: config.hashQueue }),
+    queue: createHashQueue({
+      concurrency: config.hashConcurrency,
+      length: config.hashQueue,
+      onRefusal: () => base.counters.count('hash_shed'),
+    }),
   })
   const tenants = createTenants(base)
   const denials = createDenials({
@@ -203,8 +216,11 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     audit,
     mostFamilies: config.maxFamilies,
   })
+  const lockouts = createLockouts({ ...base, audit })
   const accounts = createAccounts({
     ...base,
+    limiter,
+    lockouts,
     passwords,
     oneTimePasswordTtl: config.oneTimePasswordTtl,
   })
@@ -252,6 +268,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     }),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),
+    limiter,
+    lockouts,
     registrationTokens: createRegistrationTokens(base),
   }
 

@@ -17,6 +17,12 @@ export const countMeanings = {
   signing_key_made: 'A signing key was made.',
   signing_key_late: 'The next signing key was not published in time.',
   signing_key_overdue: 'A signing key became older than its schedule.',
+  guess_checked: 'A guess at a secret of a person was looked at.',
+  guess_paused: 'A guess was not looked at, as its account had no tries left.',
+  account_locked: 'An account, or a device known to it, was locked for wrong guesses.',
+  rate_limited: 'A request was refused by a rate limit.',
+  limits_local: 'Redis did not answer, and a rate limit was counted in this process alone.',
+  hash_shed: 'A password was not checked, as too many waited already.',
 } as const
 
 export type CountName = keyof typeof countMeanings

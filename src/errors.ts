@@ -49,6 +49,7 @@ export const domainErrors = {
   credentials_invalid: [401, 'access_denied', 'The user name or the password is wrong.'],
   one_time_password_expired: [401, 'access_denied', 'The one-time password has expired.'],
   hash_queue_full: [503, 'temporarily_unavailable', 'Too many sign-ins at once; try again soon.'],
+  too_many_requests: [429, 'temporarily_unavailable', 'Too many requests; wait, then try again.'],
   csrf_failed: [403, 'access_denied', 'The form is too old or came from another site; try again.'],
   not_found: [404, 'invalid_request', 'There is nothing at this address.'],
   method_not_allowed: [405, 'invalid_request', 'This address does not take that method.'],
@@ -84,6 +85,8 @@ interface DomainErrorOptions {
   /** What was checked, what was expected and what came. Logged, never sent. */
   detail?: string | Record<string, unknown>
   cause?: unknown
+  /** Seconds after which it is worth to try again. */
+  retryAfter?: number
 }
 
 /**
@@ -98,9 +101,12 @@ export class DomainError extends Error {
   readonly oauth: OAuthErrorCode
   readonly publicMessage: string
   readonly detail: string | Record<string, unknown> | undefined
+  /** Seconds. */
+  readonly retryAfter: number | undefined
 
   /** `message` is the detail when that is a sentence, else the public sentence: only for logs and operators. */
-  constructor(code: DomainErrorCode, { publicMessage, detail, cause }: DomainErrorOptions = {}) {
+  constructor(code: DomainErrorCode, options: DomainErrorOptions = {}) {
+    const { publicMessage, detail, cause, retryAfter } = options
     const [status, oauth, sentence] = domainErrors[code]
     const shown = publicMessage ?? sentence
     super(typeof detail === 'string' ? detail : shown, cause === undefined ? undefined : { cause })
@@ -109,6 +115,7 @@ export class DomainError extends Error {
     this.oauth = oauth
     this.publicMessage = shown
     this.detail = detail
+    this.retryAfter = retryAfter ?? (status === 503 ? 2 : undefined)
   }
 }
 

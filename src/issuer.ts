@@ -27,6 +27,7 @@ import { createTheme } from './interaction/theme.ts'
 import { createBackchannelDecisions } from './oidc/backchannel-decision.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
+import { countFailedAuthentication } from './oidc/client-guessing.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
@@ -163,12 +164,14 @@ export function createIssuer(
     basePath,
     cookie: { name: cookies.resume, secure: isHttps },
   })
+  const knownCookie = { name: cookies.known, path: basePath || '/', secure: isHttps }
   const deviceCookie = { name: cookies.device, secure: isHttps }
   const clientLogo = createClientLogos(context)
   const parts = {
     ...context,
     basePath,
     csrf,
+    knownCookie,
     interactions,
     session,
     pageContext,
@@ -210,6 +213,7 @@ export function createIssuer(
     carryLanguage(issuer, pageContext),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     settleDecisions(context, pages),
+    countFailedAuthentication(context),
     keyRefusals(provider, context, certificates),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access),

@@ -13,6 +13,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     shortLived,
     singleUse,
     attempts,
+    core.lockouts,
     denials,
     families,
     sessions,

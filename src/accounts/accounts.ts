@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { networkOf } from '../attempts/network.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import type { Limiter, Share } from '../limits/limiter.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
@@ -14,11 +17,28 @@ export interface Accounts {
   byIdentifier(tenant: string, identifier: string): Promise<Account | undefined>
   list(tenant: string): Promise<Account[]>
   /**
-   * Checks a password, with equal work for unknown, disabled and password-less accounts (ASVS 6.3.8).
+   * Checks a password, with equal work for unknown, disabled, password-less and locked accounts (ASVS 6.3.8). A wrong
+   * one counts against the account; a right one begins nothing anew: that is for whoever finishes the sign-in
+   * (`Lockouts.signedIn`).
+   *
+   * | step, in this order                                     | ends with                                      |
+   * |---------------------------------------------------------|------------------------------------------------|
+   * | what the network has left, unless it knows the browser  | `too_many_requests`                            |
+   * | a place in the queue, known browsers first              | `hash_queue_full`                              |
+   * | a try of the account                                    | `credentials_invalid`, after a hash for nobody |
+   * | the hash                                                | `credentials_invalid`                          |
+   * | what the password is for                                | `one_time_password_expired`                    |
+   *
    * @returns the account, and `mustChange` when the password was for one use
-   * @throws DomainError `credentials_invalid`; `one_time_password_expired`; `hash_queue_full` under overload
    */
-  authenticate(tenant: string, identifier: string, password: string): Promise<Authenticated>
+  authenticate(
+    tenant: string,
+    identifier: string,
+    password: string,
+    visitor: Visitor,
+  ): Promise<Authenticated>
+  /** Whether a password would be checked now; always so for a browser that somebody has signed in with. */
+  hasRoom(tenant: string, visitor: Visitor): boolean
   /**
    * Replaces the one-time password that was just verified by one that its owner chose.
    * @param verified what `authenticate` returned
@@ -62,6 +82,13 @@ export interface NewAccount {
   roles?: Role[] | undefined
 }
 
+/** Who signs in from where. */
+export interface Visitor {
+  ip: string
+  /** What `Lockouts.devices` gave to this browser. */
+  knownDevice?: string | undefined
+}
+
 export interface MustChange {
   tenant: string
   accountId: string
@@ -74,15 +101,21 @@ export interface Authenticated {
   mustChange?: MustChange
 }
 
+type Found = NonNullable<Awaited<ReturnType<ReturnType<typeof createAccountStore>['byIdentifier']>>>
+
 export function createAccounts({
   database,
   clock,
   passwords,
+  lockouts,
+  limiter,
   oneTimePasswordTtl,
 }: {
   database: Database
   clock: Clock
   passwords: Passwords
+  lockouts: Lockouts
+  limiter: Limiter
   /** Seconds. */
   oneTimePasswordTtl: number
 }): Accounts {
@@ -106,6 +139,38 @@ export function createAccounts({
     return { password, stored: { hash, oneTime: true, expiresAt } }
   }
 
+  /** The steps of `authenticate` up to the hash. */
+  async function guess(
+    tenant: string,
+    identifier: string,
+    found: Found | undefined,
+    password: string,
+    { ip, knownDevice }: Visitor,
+  ): Promise<'right' | 'wrong' | 'locked'> {
+    const accountId = found?.account.id
+    // As much work where there is no account to be known to.
+    const deviceId = lockouts.devices.find(knownDevice, tenant, accountId ?? '')
+    const network = networkOf(ip)
+    const share: Share[] =
+      deviceId === undefined ? [{ limit: 'sign_in_network', subject: network }] : []
+    await limiter.take(tenant, ...share)
+    const owner =
+      accountId === undefined ? { identifier: identifierKey(identifier) } : { accountId }
+    // Only what was looked at, and is wrong, counts against the network.
+    let isWrong = false
+    try {
+      const turn = { share: deviceId === undefined ? network : undefined }
+      const hash = found?.account.disabled ? undefined : found?.password?.hash
+      const outcome = await passwords.guess(turn, password, hash, (look) =>
+        lockouts.guess(tenant, { owner, deviceId, ip }, look),
+      )
+      isWrong = outcome !== 'right'
+      return outcome
+    } finally {
+      if (!isWrong) await limiter.giveBack(tenant, ...share)
+    }
+  }
+
   return {
     async active(tenant, id) {
       const account = await store.byId(tenant, id)
@@ -115,13 +180,16 @@ export function createAccounts({
       (await store.byIdentifier(tenant, identifier))?.account,
     list: (tenant) => store.list(tenant),
 
-    async authenticate(tenant, identifier, password) {
+    async authenticate(tenant, identifier, password, visitor) {
       const found = await store.byIdentifier(tenant, identifier)
       const stored = found?.password
-      const fits = await passwords.verify(password, stored?.hash)
-      if (!fits || !found || !stored || found.account.disabled) {
+      const outcome = await guess(tenant, identifier, found, password, visitor)
+      if (outcome !== 'right' || !found || !stored) {
         throw new DomainError('credentials_invalid', {
-          detail: { reason: reasonOf(found?.account, fits), account: found?.account.id },
+          detail: {
+            reason: reasonOf(found?.account, stored !== undefined, outcome),
+            account: found?.account.id,
+          },
         })
       }
       const { account } = found
@@ -143,6 +211,9 @@ export function createAccounts({
       }
       return { account }
     },
+
+    hasRoom: (tenant, { ip, knownDevice }) =>
+      passwords.hasRoom({ share: networkOf(ip) }) || lockouts.devices.isOurs(knownDevice, tenant),
 
     async choosePassword({ tenant, accountId, verified }, password) {
       const replaced = new DomainError('credentials_invalid', {
@@ -224,10 +295,11 @@ function taken({ email, username }: NewAccount) {
   }
 }
 
-function reasonOf(account: Account | undefined, fits: boolean): string {
+function reasonOf(account: Account | undefined, isThere: boolean, outcome: string): string {
+  if (outcome === 'locked') return 'no tries are left for this identifier; nothing was looked at'
   if (!account) return 'no account has this identifier'
   if (account.disabled) return 'the account is disabled'
-  return fits ? 'the account has no password' : 'the password does not fit'
+  return isThere ? 'the password does not fit' : 'the account has no password'
 }
 
 function row(tenant: string, id: string, wanted: NewAccount, known?: Account) {

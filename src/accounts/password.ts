@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { argon2id, hash, needsRehash, verify } from 'argon2'
-import type { HashQueue } from './hash-queue.ts'
+import type { HashQueue, Turn } from './hash-queue.ts'
 import { readImportedHash } from './imported-hash.ts'
 import { maxPasswordBytes, type PasswordOwner, type PasswordPolicy } from './password-policy.ts'
 
@@ -18,6 +18,19 @@ export interface Passwords {
    * @throws DomainError `hash_queue_full` under overload
    */
   verify(password: string, stored: string | undefined): Promise<boolean>
+  /**
+   * The same as a guess: `count` decides when its turn has come, so that what is turned away costs nothing, and says
+   * whether it may be looked at; if not it costs a hash all the same.
+   * @throws DomainError `hash_queue_full` under overload
+   */
+  guess<T>(
+    turn: Turn,
+    password: string,
+    stored: string | undefined,
+    count: (look: (may: boolean) => Promise<boolean>) => Promise<T>,
+  ): Promise<T>
+  /** Whether a guess would be taken now. */
+  hasRoom(turn: Turn): boolean
   /** Whether the hash was made with weaker parameters than those in force, or by another system. */
   isOutdated(stored: string): boolean
   readonly minLength: number
@@ -39,6 +52,11 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   } as const
   const make = (password: string) => hash(normalised(password), parameters)
   const nobodys = await make(randomBytes(32).toString('base64url'))
+  async function fits(password: string, stored: string | undefined): Promise<boolean> {
+    // Refused before it costs a hash, whoever is meant: nobody has such a password.
+    if (Buffer.byteLength(password) > maxPasswordBytes) return false
+    return (await verifyAny(stored ?? nobodys, password)) && stored !== undefined
+  }
 
   return {
     minLength: options.policy.minLength,
@@ -48,10 +66,14 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     },
     rehash: (password) => options.queue(() => make(password)),
     async verify(password, stored) {
-      if (Buffer.byteLength(password) > maxPasswordBytes) return false
-      const fits = await options.queue(() => verifyAny(stored ?? nobodys, password))
-      return fits && stored !== undefined
+      return (
+        Buffer.byteLength(password) <= maxPasswordBytes &&
+        options.queue(() => fits(password, stored))
+      )
     },
+    guess: (turn, password, stored, count) =>
+      options.queue(() => count((may) => fits(password, may ? stored : undefined)), turn),
+    hasRoom: (turn) => options.queue.hasRoom(turn),
     isOutdated: (stored) => !stored.startsWith('$argon2id$') || needsRehash(stored, parameters),
   }
 }

@@ -20,6 +20,8 @@ export const auditTypes = [
   'account.password_changed',
   'account.disabled',
   'account.enabled',
+  'account.locked',
+  'account.unlocked',
   'session.ended',
   'grant.revoked',
   'client.disabled',

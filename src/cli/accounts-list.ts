@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Lockout } from '../lockouts/lockout.ts'
 import { type AccountOutput, accountOutput } from './account-output.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
@@ -6,23 +7,58 @@ import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
-/** `accounts list`: `{ accounts: [{ id, email, email_verified, username?, name?, roles, disabled }] }`. */
-export const accountsList: Command<z.infer<typeof input>, { accounts: AccountOutput[] }> = {
+interface LockOutput {
+  failures: number
+  refused: number
+  locked_until?: string
+  blocked: boolean
+}
+
+interface Output {
+  accounts: Array<AccountOutput & { lock?: LockOutput }>
+}
+
+/**
+ * `accounts list`: `{ accounts: [{ id, email, email_verified, username?, name?, roles, disabled, lock? }] }`; `lock` is
+ * `{ failures, refused, locked_until?, blocked }`.
+ */
+export const accountsList: Command<z.infer<typeof input>, Output> = {
   input,
   prepare: tenantOption,
   async execute(core, { tenant }) {
     await assertTenant(core, tenant)
-    return { accounts: (await core.accounts.list(tenant)).map(accountOutput) }
+    const locks = new Map((await core.lockouts.list(tenant)).map((lock) => [lock.accountId, lock]))
+    const accounts = (await core.accounts.list(tenant)).map((account) => {
+      const lock = locks.get(account.id)
+      return { ...accountOutput(account), ...(lock ? { lock: lockOutput(lock) } : {}) }
+    })
+    return { accounts }
   },
   render: ({ accounts }) =>
     accounts.length === 0
       ? 'There are no accounts.'
       : columns(
-          accounts.map(({ email, name = '', roles, disabled, id }) => [
+          accounts.map(({ email, name = '', roles, disabled, lock, id }) => [
             email,
             name,
-            [...roles, ...(disabled ? ['disabled'] : [])].join(', '),
+            [...roles, ...(disabled ? ['disabled'] : []), ...(lock ? wordsOf(lock) : [])].join(
+              ', ',
+            ),
             id,
           ]),
         ),
+}
+
+function lockOutput({ failures, refused, lockedUntil, blocked }: Lockout): LockOutput {
+  return {
+    failures,
+    refused,
+    ...(lockedUntil === undefined ? {} : { locked_until: new Date(lockedUntil).toISOString() }),
+    blocked,
+  }
+}
+
+function wordsOf({ blocked, locked_until: until }: LockOutput): string[] {
+  if (blocked) return ['locked']
+  return until === undefined ? [] : [`locked until ${until}`]
 }

@@ -21,6 +21,8 @@ export const accountsReset: Command<z.infer<typeof input>, Output> = {
     const account = await findAccount(core, wanted)
     const oneTimePassword = await core.database.transaction(async () => {
       await core.revocations.passwordChanged(account)
+      // What is handed out now nobody has guessed at; it would be of no use behind a lock.
+      await core.lockouts.lift(account.tenant, account.id, 'operator')
       return core.accounts.resetPassword(account)
     })
     return {

@@ -118,6 +118,9 @@ function describeAccounts(accounts: Program, run: Start): void {
     leaf(accounts, 'reset', 'accounts reset', 'replace a password by one for one use', run),
   ).argument(...identifier)
   ofTenant(
+    leaf(accounts, 'unlock', 'accounts unlock', 'let in who was locked for wrong guesses', run),
+  ).argument(...identifier)
+  ofTenant(
     leaf(accounts, 'sign-out', 'accounts sign-out', 'sign an account out everywhere', run),
   ).argument(...identifier)
 }

@@ -11,6 +11,8 @@ export interface Refusal {
   description?: string
   /** The request's id. */
   id: string
+  /** Seconds. */
+  retryAfter?: number | undefined
 }
 
 /** Renders a refusal as a page. */
@@ -19,7 +21,8 @@ export type RefusalPage = (ctx: Context, refusal: Refusal) => string
 /** Writes a refusal: a page for whoever prefers HTML, else JSON (RFC 6749 §5.2). */
 export function answerRefusal(ctx: Context, refusal: Refusal, page: RefusalPage): void {
   ctx.status = refusal.status
-  if (refusal.status === 503) ctx.set('Retry-After', '2')
+  const { retryAfter = refusal.status === 503 ? 2 : undefined } = refusal
+  if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter))
   if (ctx.accepts('json', 'html') === 'html') {
     ctx.type = 'html'
     ctx.body = page(ctx, refusal)
@@ -69,7 +72,13 @@ export function answerErrors(log: Log, page: RefusalPage): Middleware {
       else log.info({ ...line, err: undefined }, 'request refused')
       answerRefusal(
         ctx,
-        { status: error.status, error: error.oauth, description: error.publicMessage, id },
+        {
+          status: error.status,
+          error: error.oauth,
+          description: error.publicMessage,
+          id,
+          retryAfter: error.retryAfter,
+        },
         (context, refusal) =>
           page(context, { ...refusal, error: pageErrors[error.code] ?? refusal.error }),
       )
@@ -83,6 +92,7 @@ const pageErrors: Partial<Record<DomainError['code'], string>> = {
   csrf_failed: 'csrf_failed',
   session_changed: 'session_changed',
   not_found: 'not_found',
+  too_many_requests: 'too_many_requests',
 }
 
 function asDomainError(error: unknown): DomainError {

@@ -1,12 +1,16 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
+import type { Account } from '../accounts/account.ts'
 import type { Accounts, Authenticated, MustChange } from '../accounts/accounts.ts'
 import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
+import { deviceLife } from '../lockouts/known-devices.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
@@ -22,7 +26,11 @@ export interface SignInParts {
   config: Config
   log: Log
   clock: Clock
+  counters: Counters
   accounts: Accounts
+  lockouts: Lockouts
+  /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
+  knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
   interactions: Interactions
   csrf: Csrf
@@ -35,6 +43,9 @@ interface PasswordStep extends MustChange {
   email: string
 }
 
+/** An interaction, as far as it is known: nothing of it is read for a flood. */
+type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' | 'loginHint'>>
+
 /** Seconds to choose a password in. */
 const passwordStepTtl = 600
 
@@ -43,7 +54,7 @@ const passwordStepTtl = 600
  *
  * | state           | event                         | next                                       |
  * |-----------------|-------------------------------|--------------------------------------------|
- * | login           | wrong, missing, expired, busy | login, with the reason                     |
+ * | login           | wrong, missing, expired, busy, too many | login, with the reason           |
  * | login           | right                         | back to the engine                         |
  * | login           | right, for one use            | choose password                            |
  * | choose password | refused by the policy         | choose password, with the reason           |
@@ -51,7 +62,8 @@ const passwordStepTtl = 600
  * | choose password | time is over, used meanwhile  | login                                      |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
-  const { tenant, accounts, interactions, csrf, shortLived, config, clock, log } = parts
+  const { tenant, accounts, lockouts, interactions, csrf, shortLived, config, clock, log } = parts
+  const { name: knownName, ...knownOptions } = parts.knownCookie
   const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
   const stepKey = (uid: string) => ({ tenant, model: 'PasswordStep', id: hashOf(uid) })
 
@@ -59,14 +71,28 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     return (await shortLived.get(stepKey(uid))) as PasswordStep | undefined
   }
 
+  /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
+  async function finish(ctx: Context, account: Account, verifiedAt: number, what: string) {
+    await lockouts.signedIn(tenant, account.id)
+    const known = lockouts.devices.add(
+      ctx.cookies.get(knownName, { signed: false }),
+      tenant,
+      account.id,
+    )
+    const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
+    ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
+    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, what)
+    ctx.status = 303
+    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
+  }
+
   async function showLogin(
     ctx: Context,
-    interaction: Interaction,
+    { uid, clientId, loginHint }: Waiting,
     again: { error?: LoginView['error']; username?: string; status?: number } = {},
   ) {
-    const { uid, clientId, loginHint } = interaction
     const ours = clientId === accountClientId
-    const clientName = ours ? undefined : await parts.clientName(clientId)
+    const clientName = ours || clientId === undefined ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
     ctx.status = again.status ?? 200
     ctx.type = 'html'
@@ -79,6 +105,18 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       ...(username === undefined ? {} : { username }),
       ...(again.error === undefined ? {} : { error: again.error }),
     })
+  }
+
+  /** The form again, with the reason. @throws what is no reason that a person should hear */
+  function refuse(ctx: Context, again: Waiting & { username: string }, error: unknown) {
+    const known = isDomainError(error) ? signInFaults[error.code] : undefined
+    if (!known || !isDomainError(error)) throw error
+    log.info(
+      { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
+      'sign-in refused',
+    )
+    if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
+    return showLogin(ctx, again, { ...known, username: again.username })
   }
 
   function showPassword(
@@ -102,11 +140,19 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
   router.post('/interaction/:uid/login', async (ctx) => {
     const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
+    const visitor = { ip: ctx.ip, knownDevice: ctx.cookies.get(knownName, { signed: false }) }
+    const interaction = accounts.hasRoom(tenant, visitor)
+      ? await interactions.find(ctx, uid)
+      : undefined
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
     const { username = '', password = '' } = form
+    // A flood is turned away before anything is read for it.
+    if (!interaction) {
+      parts.counters.count('hash_shed')
+      return refuse(ctx, { uid, username }, new DomainError('hash_queue_full'))
+    }
+    requireStep(interaction, 'login')
     if (username === '' || password === '') {
       return showLogin(ctx, interaction, { error: 'missing', username, status: 400 })
     }
@@ -115,16 +161,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const verifiedAt = clock.now()
     let authenticated: Authenticated
     try {
-      authenticated = await accounts.authenticate(tenant, username, password)
+      authenticated = await accounts.authenticate(tenant, username, password, visitor)
     } catch (error) {
-      const known = isDomainError(error) ? signInFaults[error.code] : undefined
-      if (!known || !isDomainError(error)) throw error
-      log.info(
-        { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
-        'sign-in refused',
-      )
-      if (known.status === 503) ctx.set('Retry-After', '2')
-      return showLogin(ctx, interaction, { ...known, username })
+      return refuse(ctx, { ...interaction, username }, error)
     }
 
     const { account, mustChange } = authenticated
@@ -134,9 +173,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       ctx.status = 303
       return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
     }
-    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'signed in')
-    ctx.status = 303
-    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
+    return finish(ctx, account, verifiedAt, 'signed in')
   })
 
   router.post('/interaction/:uid/password', async (ctx) => {
@@ -169,9 +206,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     await shortLived.delete(stepKey(uid))
     const account = await accounts.active(tenant, step.accountId)
     if (!account) return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
-    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'password chosen')
-    ctx.status = 303
-    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
+    return finish(ctx, account, verifiedAt, 'password chosen')
   })
 
   /** The page of whichever state the interaction is in. */
@@ -188,6 +223,7 @@ const signInFaults: Partial<Record<DomainError['code'], SignInFault>> = {
   credentials_invalid: { error: 'invalid', status: 403 },
   one_time_password_expired: { error: 'one_time_expired', status: 403 },
   hash_queue_full: { error: 'busy', status: 503 },
+  too_many_requests: { error: 'too_many', status: 429 },
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Adapter } from 'oidc-provider'
+import Provider, { type Adapter } from 'oidc-provider'
 import { accessTokenAdapter } from './adapters/access-token.ts'
 import { authorizationCodeAdapter } from './adapters/authorization-code.ts'
 import { backchannelRequestAdapter } from './adapters/backchannel-request.ts'
@@ -11,6 +11,7 @@ import { registrationTokenAdapter } from './adapters/registration-token.ts'
 import { sessionAdapter } from './adapters/session.ts'
 import { shortLivedAdapter } from './adapters/short-lived.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { takeRoom } from './growth.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 
@@ -30,7 +31,16 @@ export function createAdapter(
   structured: StructuredTokens,
   access: ResourceAccess,
 ) {
-  return (model: string): Adapter => {
+  /** Before it is stored: what strangers can have kept is limited. */
+  const limited = (model: string, adapter: Adapter): Adapter => ({
+    ...adapter,
+    async upsert(id, payload, expiresIn) {
+      await takeRoom(context, Provider.ctx, model, payload)
+      return adapter.upsert(id, payload, expiresIn)
+    },
+  })
+
+  function adapterOf(model: string): Adapter {
     switch (model) {
       case 'Client':
         return clientAdapter(context)
@@ -58,4 +68,6 @@ export function createAdapter(
         return shortLivedAdapter(model, context)
     }
   }
+
+  return (model: string): Adapter => limited(model, adapterOf(model))
 }

@@ -11,6 +11,8 @@ import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Outbox } from '../outbox/outbox.ts'
@@ -59,6 +61,8 @@ export interface Capabilities {
   revocations: Revocations
   singleUse: SingleUse
   attempts: Attempts
+  limiter: Limiter
+  lockouts: Lockouts
   registrationTokens: RegistrationTokens
 }
 

@@ -172,5 +172,6 @@ export function cookieNames(tenant: string, isHttps: boolean) {
     interaction: `${prefix}.interaction`,
     resume: `${prefix}.resume`,
     device: `${prefix}.device`,
+    known: `${prefix}.known`,
   }
 }

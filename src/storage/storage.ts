@@ -5,10 +5,13 @@ import type { Config } from '../../config/config.ts'
 import { maskUrl } from '../../config/load.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { bucketsInRedis } from './buckets.redis.ts'
+import type { Buckets } from './buckets.ts'
 import { type Database, openDatabase } from './database.ts'
 import { openEmbedded } from './embedded.ts'
 import { assertMigrated, migrate } from './migrate.ts'
 import { listenOnServer, type Notifications, noNotifications } from './notifications.ts'
+import { openRedis } from './redis.ts'
 import { shortLivedInPostgres } from './short-lived.postgres.ts'
 import { shortLivedInRedis } from './short-lived.redis.ts'
 import type { ShortLived } from './short-lived.ts'
@@ -16,6 +19,8 @@ import type { ShortLived } from './short-lived.ts'
 export interface Storage {
   database: Database
   shortLived: ShortLived
+  /** Buckets that all processes share; absent without Redis. */
+  sharedBuckets: Buckets | undefined
   notifications: Notifications
   /** Whether this installation keeps itself: its first start creates what an operator would provide elsewhere. */
   selfContained: boolean
@@ -70,8 +75,9 @@ export async function openStorage(
     const migrations = applies ? await migrate(database.dataSource) : []
     if (migrations.length > 0) log.info({ migrations }, 'schema migrated')
     if (schema === 'require') await assertMigrated(database.dataSource)
-    const shortLived = config.redis
-      ? await shortLivedInRedis(config.redis, clock, log)
+    const redis = config.redis ? await openRedis(config.redis, log) : undefined
+    const shortLived = redis
+      ? shortLivedInRedis(redis, clock)
       : shortLivedInPostgres(database, clock)
     const notifications = config.databaseUrl
       ? listenOnServer(config.databaseUrl, log)
@@ -79,6 +85,7 @@ export async function openStorage(
     return {
       ...opened,
       shortLived,
+      sharedBuckets: redis && bucketsInRedis(redis, clock),
       notifications,
       async close() {
         await notifications.close()

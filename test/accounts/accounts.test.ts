@@ -12,10 +12,13 @@ onEachStorage('accounts', (kind) => {
   let nodes: Nodes
   let accounts: Accounts
   let hashes = 0
-  const queue: HashQueue = (work) => {
-    hashes++
-    return work()
-  }
+  const queue: HashQueue = Object.assign(
+    <T>(work: () => Promise<T>) => {
+      hashes++
+      return work()
+    },
+    { hasRoom: () => true },
+  )
   const over = async (memoryKiB: number) =>
     createAccounts({
       ...nodes.a,
@@ -30,10 +33,12 @@ onEachStorage('accounts', (kind) => {
   before(async () => {
     nodes = await openNodes(kind)
     accounts = await over(1024)
+    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
   })
   after(() => nodes?.close())
 
   const password = 'down the rabbit hole'
+  const visitor = { ip: '192.0.2.1' }
   let people = 0
   const nextEmail = () => `person${people++}@example.com`
   async function someone(members: { username?: string } = {}) {
@@ -45,7 +50,7 @@ onEachStorage('accounts', (kind) => {
     return account
   }
   const signIn = (identifier: string, given = password) =>
-    accounts.authenticate(defaultTenant, identifier, given)
+    accounts.authenticate(defaultTenant, identifier, given, visitor)
 
   it('sign in with the address or the user name, and with the right password alone', async () => {
     const account = await someone({ username: 'Hatter' })
@@ -53,7 +58,10 @@ onEachStorage('accounts', (kind) => {
       expect((await signIn(identifier)).account).to.deep.equal(account)
       await refusalOf(signIn(identifier, 'another password'), 'credentials_invalid')
     }
-    await refusalOf(accounts.authenticate('other', account.email, password), 'credentials_invalid')
+    await refusalOf(
+      accounts.authenticate('other', account.email, password, visitor),
+      'credentials_invalid',
+    )
   })
 
   it('are one however the identifier is typed (C9)', async () => {
@@ -134,12 +142,12 @@ onEachStorage('accounts', (kind) => {
       return row?.hash ?? ''
     }
     expect(await hashOf()).to.contain('m=1024')
-    await refusalOf(stronger.authenticate(defaultTenant, account.email, 'wrong password'))
+    await refusalOf(stronger.authenticate(defaultTenant, account.email, 'wrong password', visitor))
     expect(await hashOf(), 'not for a wrong one').to.contain('m=1024')
-    await stronger.authenticate(defaultTenant, account.email, password)
+    await stronger.authenticate(defaultTenant, account.email, password, visitor)
     expect(await hashOf()).to.contain('m=2048')
     hashes = 0
-    await stronger.authenticate(defaultTenant, account.email, password)
+    await stronger.authenticate(defaultTenant, account.email, password, visitor)
     expect(hashes, 'once').to.equal(1)
   })
 

@@ -58,6 +58,95 @@ describe('hash queue (M3)', () => {
     expect(await queue(async () => 'free again')).to.equal('free again')
   })
 
+  /** Everything waits for one place; what was served, in order, and what was turned away. */
+  async function served(
+    length: number,
+    arrivals: Array<[name: string, share?: string]>,
+  ): Promise<{ order: string[]; refused: string[] }> {
+    const queue = createHashQueue({ concurrency: 1, length })
+    const { work, finishOne } = createWork()
+    const first = queue(work)
+    const order: string[] = []
+    const refused: string[] = []
+    const all = arrivals.map(([name, share]) =>
+      queue(async () => void order.push(name), { share }).catch(() => void refused.push(name)),
+    )
+    await turn()
+    finishOne()
+    await Promise.all([first, ...all])
+    return { order, refused }
+  }
+
+  it('lets shares take turns, and serves those without one before all of them', async () => {
+    const { order } = await served(10, [
+      ['a1', 'a'],
+      ['a2', 'a'],
+      ['a3', 'a'],
+      ['b1', 'b'],
+      ['b2', 'b'],
+      ['known'],
+    ])
+    expect(order).to.deep.equal(['known', 'a1', 'b1', 'a2', 'b2', 'a3'])
+  })
+
+  it('makes room for a smaller share by turning away the last of the largest', async () => {
+    const { order, refused } = await served(3, [
+      ['a1', 'a'],
+      ['a2', 'a'],
+      ['a3', 'a'],
+      ['b1', 'b'],
+      ['a4', 'a'],
+      ['b2', 'b'],
+      ['c1', 'c'],
+    ])
+    expect(refused).to.deep.equal(['a3', 'a4', 'b2', 'a2'])
+    expect(order).to.deep.equal(['a1', 'b1', 'c1'])
+  })
+
+  it('makes room for whoever is known while anybody else waits', async () => {
+    const { order, refused } = await served(2, [['a1', 'a'], ['b1', 'b'], ['k1'], ['k2'], ['k3']])
+    expect(order).to.deep.equal(['k1', 'k2'])
+    expect(refused).to.have.members(['a1', 'b1', 'k3'])
+  })
+
+  it('says beforehand whether there is room', async () => {
+    const queue = createHashQueue({ concurrency: 1, length: 2 })
+    const { work, finishOne } = createWork()
+    const all = [queue(work)]
+    expect(queue.hasRoom({ share: 'a' })).to.equal(true)
+    all.push(
+      queue(async () => '', { share: 'a' }),
+      queue(async () => '', { share: 'a' }),
+    )
+    const turnedAway = refusalOf(all[2] as Promise<unknown>)
+    expect(queue.hasRoom({ share: 'a' })).to.equal(false)
+    expect(queue.hasRoom({ share: 'b' })).to.equal(true)
+    all.push(queue(async () => '', { share: 'b' }))
+    await turnedAway
+    expect(queue.hasRoom({ share: 'c' })).to.equal(false)
+    expect(queue.hasRoom({})).to.equal(true)
+    finishOne()
+    await Promise.allSettled(all)
+  })
+
+  it('tells of each refusal', async () => {
+    let told = 0
+    const queue = createHashQueue({ concurrency: 1, length: 1, onRefusal: () => told++ })
+    const { work, finishOne } = createWork()
+    const running = queue(work)
+    const turnedAway = refusalOf(
+      queue(async () => 'never', { share: 'a' }),
+      'hash_queue_full',
+    )
+    const known = queue(async () => 'known')
+    await turnedAway
+    await refusalOf(queue(work), 'hash_queue_full')
+    finishOne()
+    await running
+    expect(await known).to.equal('known')
+    expect(told).to.equal(2)
+  })
+
   it('may have no waiting room at all', async () => {
     const queue = createHashQueue({ concurrency: 1, length: 0 })
     const { work, finishOne } = createWork()

@@ -6,10 +6,13 @@ import { refusalOf } from '../support/cores.ts'
 
 describe('passwords', () => {
   let hashes = 0
-  const queue: HashQueue = (work) => {
-    hashes++
-    return work()
-  }
+  const queue: HashQueue = Object.assign(
+    <T>(work: () => Promise<T>) => {
+      hashes++
+      return work()
+    },
+    { hasRoom: () => true },
+  )
   const policy = createPasswordPolicy({ minLength: 8, lists: [], names: [] })
   /** Cheap ones: what is tested is never their cost. */
   const cheap = { policy, memoryKiB: 1024, iterations: 2, queue }

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
 import { createClock } from '../../src/clock.ts'
 import type { Core } from '../../src/core.ts'
+import { openRedis } from '../../src/storage/redis.ts'
 import { shortLivedInPostgres } from '../../src/storage/short-lived.postgres.ts'
 import { shortLivedInRedis } from '../../src/storage/short-lived.redis.ts'
 import type { ShortLived } from '../../src/storage/short-lived.ts'
@@ -26,7 +27,7 @@ const inPostgres = (kind: StorageKind) => async (): Promise<Opened> => {
 async function inRedis(): Promise<Opened> {
   const { redis } = loadConfig(await freshStorage('services'))
   if (!redis) throw new Error('no address of Redis')
-  const store = await shortLivedInRedis(redis, createClock(), silentLog)
+  const store = shortLivedInRedis(await openRedis(redis, silentLog), createClock())
   return { store, close: () => store.close() }
 }
 

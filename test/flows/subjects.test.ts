@@ -103,7 +103,9 @@ onEachStorage('pairwise subjects and keys by reference', (kind) => {
   it('are revoked with the account as ever', async () => {
     const tokens = await tokensFor(server, hidden)
     const { accounts, revocations } = server.core
-    const { account } = await accounts.authenticate(defaultTenant, alice.email, alice.password)
+    const { account } = await accounts.authenticate(defaultTenant, alice.email, alice.password, {
+      ip: '192.0.2.1',
+    })
     await revocations.logOutEverywhere(account)
     expect(await introspect(server, hidden, tokens.access_token)).to.deep.equal({ active: false })
     expect((await userinfo(server, tokens.access_token)).status).to.equal(401)

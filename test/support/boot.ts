@@ -36,6 +36,8 @@ const common = {
   KEY_ENCRYPTION_KEY: testKey,
   LOG_LEVEL: 'trace',
   OPERATOR_EMAIL: 'operator@example.com',
+  // Everything comes from one address; tests of the limits switch them on.
+  RATE_LIMITS: 'off',
 }
 
 let templateFolder: Promise<string> | undefined

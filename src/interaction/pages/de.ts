@@ -22,9 +22,11 @@ export const de: Messages = {
     cancel: 'Abbrechen',
     errors: {
       invalid:
-        'Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es noch einmal.',
+        'Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es noch einmal. Nach mehreren falschen Versuchen macht ein Konto eine Pause, in der auch das richtige Passwort nicht gilt.',
       missing: 'Geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen und Ihr Passwort ein.',
       busy: 'Gerade melden sich zu viele Menschen gleichzeitig an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.',
+      too_many:
+        'Aus Ihrem Netz kamen zu viele falsche Anmeldungen. Warten Sie ein paar Minuten und versuchen Sie es dann noch einmal.',
       one_time_expired: 'Dieses Einmalpasswort gilt nicht mehr. Bitten Sie um ein neues.',
     },
   },

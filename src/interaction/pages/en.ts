@@ -21,9 +21,12 @@ export const en: Messages = {
     submit: 'Sign in',
     cancel: 'Cancel',
     errors: {
-      invalid: 'That username and password do not match. Check both and try again.',
+      invalid:
+        'That username and password do not match. Check both and try again. After several wrong tries an account takes a pause, in which the right password does not work either.',
       missing: 'Enter your e-mail address or username and your password.',
       busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
+      too_many:
+        'There were too many wrong sign-ins from your network. Wait a few minutes, then try again.',
       one_time_expired: 'This one-time password is no longer valid. Ask for a new one.',
     },
   },

@@ -25,7 +25,7 @@ export type Messages = {
     show: string
     submit: string
     cancel: string
-    errors: Record<'invalid' | 'missing' | 'busy' | 'one_time_expired', string>
+    errors: Record<'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired', string>
   }
   consent: {
     title: string

@@ -5,6 +5,7 @@ import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { secretBehind } from '../client-assertion.ts'
+import { assertMayAuthenticate } from '../client-guessing.ts'
 import { mtlsFault } from '../mtls.ts'
 
 /**
@@ -55,12 +56,14 @@ export function engineMetadata(
 }
 
 /** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */
-export function clientAdapter({ config, tenant, issuer, clients, log }: IssuerContext): Adapter {
+export function clientAdapter(context: IssuerContext): Adapter {
+  const { config, tenant, issuer, clients, log } = context
   const refuse = async () => {
     throw new Error('the engine must not write clients')
   }
   return {
     async find(id) {
+      assertMayAuthenticate(context, Provider.ctx, id)
       const own = accountClient(issuer)
       if (id === own.client_id) return engineMetadata(own)
       const client = await clients.find(tenant, id)

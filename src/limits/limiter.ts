@@ -1,0 +1,166 @@
+import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import { localBuckets } from '../storage/buckets.local.ts'
+import type { BucketKey, Buckets } from '../storage/buckets.ts'
+import { type LimitName, limits } from './limits.ts'
+
+/**
+ * Takes from the buckets of rate limits. They keep load away and make guessing slow; they are no guarantee, since they
+ * open when Redis loses them: what must hold is in lockouts/ and attempts/.
+ */
+export interface Limiter {
+  /**
+   * Takes from each of these, or from none.
+   * @throws DomainError `too_many_requests` with the seconds to wait
+   */
+  take(tenant: string, ...shares: Share[]): Promise<void>
+  /** For what turned out not to count. */
+  giveBack(tenant: string, ...shares: Share[]): Promise<void>
+  /** Counts what has happened already; refuses nothing. */
+  note(tenant: string, ...shares: Share[]): Promise<void>
+  /**
+   * Refuses what is known in this process to be spent, without asking anybody: for addresses where nobody may wait for
+   * Redis. Other processes learn of it with the first failure that they see themselves.
+   * @throws DomainError `too_many_requests`
+   */
+  assertLeft(tenant: string, ...shares: Share[]): void
+  /** Whether something was noted of this in this process and is not over. */
+  hasNoted(tenant: string, share: Share): boolean
+}
+
+export interface Share {
+  limit: LimitName
+  /** Whose bucket: a network, a client. */
+  subject: string
+  /** 1 unless said otherwise. */
+  cost?: number
+}
+
+interface Dependencies {
+  clock: Clock
+  log: Log
+  counters: Counters
+  sealer: Sealer
+  /** Shared by all processes; absent without Redis. */
+  shared: Buckets | undefined
+  /** `RATE_LIMITS` */
+  on: boolean
+}
+
+const mostRemembered = 50_000
+/** Seconds between two lines that say the same. */
+const repeatAfter = 10
+
+export function createLimiter(deps: Dependencies): Limiter {
+  const { clock, log, counters, sealer, shared, on } = deps
+  const local = localBuckets(clock)
+  /** Until when, in milliseconds: nothing is left, and something was noted. */
+  const spent = createMemory(clock)
+  const noted = createMemory(clock)
+  let saidAt = 0
+
+  const keyOf = (tenant: string, { limit, subject }: Share): BucketKey => ({
+    tenant,
+    name: limit,
+    subject: sealer.mac(`limit:${limit}`, `${tenant} ${subject}`),
+  })
+  const bucketOf = ({ limit, cost = 1 }: Share) => {
+    const { most, window } = limits[limit]
+    return { most, window, cost: Math.min(cost, most) }
+  }
+
+  /** While Redis is away each process counts for itself: less is refused than should be, and nothing wrongly. */
+  async function ask<T>(work: (buckets: Buckets) => Promise<T>): Promise<T> {
+    if (!shared) return work(local)
+    try {
+      return await work(shared)
+    } catch (error) {
+      counters.count('limits_local')
+      if (clock.now() - saidAt > repeatAfter * 1000) {
+        saidAt = clock.now()
+        log.warn({ err: error }, 'rate limits are counted in this process alone')
+      }
+      return work(local)
+    }
+  }
+
+  async function takeOne(tenant: string, share: Share): Promise<number> {
+    const key = keyOf(tenant, share)
+    const known = spent.left(key.subject)
+    if (known > 0) return known
+    const wait = await ask((buckets) => buckets.take(key, bucketOf(share)))
+    if (wait > 0) spent.keep(key.subject, wait)
+    return wait
+  }
+
+  async function giveBack(tenant: string, ...shares: Share[]): Promise<void> {
+    if (!on) return
+    for (const share of shares) {
+      const key = keyOf(tenant, share)
+      spent.drop(key.subject)
+      await ask((buckets) => buckets.giveBack(key, bucketOf(share)))
+    }
+  }
+
+  function refusal(share: Share, wait: number): DomainError {
+    counters.count('rate_limited')
+    return new DomainError('too_many_requests', {
+      retryAfter: Math.ceil(wait / 1000),
+      detail: { limit: share.limit, ...limits[share.limit] },
+    })
+  }
+
+  return {
+    async take(tenant, ...shares) {
+      if (!on) return
+      for (const [index, share] of shares.entries()) {
+        const wait = await takeOne(tenant, share)
+        if (wait === 0) continue
+        await giveBack(tenant, ...shares.slice(0, index))
+        throw refusal(share, wait)
+      }
+    },
+    giveBack,
+    async note(tenant, ...shares) {
+      if (!on) return
+      for (const share of shares) {
+        noted.keep(keyOf(tenant, share).subject, limits[share.limit].window * 1000)
+        await takeOne(tenant, share)
+      }
+    },
+    assertLeft(tenant, ...shares) {
+      if (!on || spent.isEmpty()) return
+      for (const share of shares) {
+        const wait = spent.left(keyOf(tenant, share).subject)
+        if (wait > 0) throw refusal(share, wait)
+      }
+    },
+    hasNoted: (tenant, share) =>
+      on && !noted.isEmpty() && noted.left(keyOf(tenant, share).subject) > 0,
+  }
+}
+
+/** What holds for a while, by subject; bounded. */
+function createMemory(clock: Clock) {
+  const until = new Map<string, number>()
+  return {
+    keep(subject: string, milliseconds: number): void {
+      until.delete(subject)
+      if (until.size >= mostRemembered) until.delete(until.keys().next().value as string)
+      until.set(subject, clock.now() + milliseconds)
+    },
+    /** Milliseconds, 0 when it is over. */
+    left(subject: string): number {
+      const at = until.get(subject)
+      if (at === undefined) return 0
+      const left = at - clock.now()
+      if (left <= 0) until.delete(subject)
+      return Math.max(left, 0)
+    },
+    drop: (subject: string) => void until.delete(subject),
+    isEmpty: () => until.size === 0,
+  }
+}

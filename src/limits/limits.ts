@@ -1,0 +1,70 @@
+/**
+ * Rate limits: every figure once. docs/security.md has the same table, which a test compares. A network is /24 of IPv4
+ * and /48 of IPv6 (attempts/network.ts). Each is generous to many people behind one address: what is right costs
+ * nothing wherever it can be told from what is wrong.
+ */
+export interface Limit {
+  /** What a full bucket holds. */
+  most: number
+  /** Seconds in which an empty one fills. */
+  window: number
+  /** What is counted, for whom. */
+  counts: string
+}
+
+export const limits = {
+  sign_in_network: {
+    most: 200,
+    window: 600,
+    counts: 'Wrong passwords from one network, unless the browser is known to the account',
+  },
+  client_pair: {
+    most: 30,
+    window: 600,
+    counts: 'Failed authentications of one client from one network',
+  },
+  client_network: {
+    most: 300,
+    window: 600,
+    counts:
+      'Failed authentications from one network; refuses clients alone that have failed there themselves',
+  },
+  client_total: {
+    most: 1000,
+    window: 3600,
+    counts:
+      'Failed authentications of one client; refuses it alone on networks where it has failed',
+  },
+  authorize_network: {
+    most: 3000,
+    window: 600,
+    counts: 'Sign-ins that were begun from one network, in units of 2 KiB that are kept of one',
+  },
+  authorize_browser: {
+    most: 300,
+    window: 600,
+    counts: 'The same in one browser',
+  },
+  push_network: {
+    most: 600,
+    window: 600,
+    counts: 'Requests that public clients pushed from one network, in units of 2 KiB',
+  },
+  push_client: {
+    most: 60_000,
+    window: 600,
+    counts: 'Requests that one confidential client pushed, in units of 2 KiB',
+  },
+  device_network: {
+    most: 300,
+    window: 600,
+    counts: 'Device codes that public clients asked for from one network',
+  },
+  device_client: {
+    most: 6000,
+    window: 600,
+    counts: 'Device codes that one confidential client asked for',
+  },
+} as const satisfies Record<string, Limit>
+
+export type LimitName = keyof typeof limits

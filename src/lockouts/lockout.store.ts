@@ -1,0 +1,143 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { Row } from './lockout.ts'
+
+export const LockoutsTable = table('lockouts', {
+  key: ['tenant_id', 'subject', 'source'],
+  columns: {
+    tenant_id: column.text,
+    subject: column.text,
+    source: column.text,
+    account_id: nullable(column.text),
+    failures: column.count,
+    refused: column.count,
+    looked: column.flag,
+    locked_until: nullable(column.time),
+    last_at: column.time,
+  },
+  references: {
+    tenant: ofTenant,
+    account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']],
+  },
+  index: {
+    account: ['tenant_id', 'account_id'],
+    strangers: { columns: ['last_at'], where: 'account_id is null' },
+  },
+})
+
+/** Seconds without a guess after which what belongs to no account is forgotten. */
+const strangersKept = 3600
+
+/** A row of the count. */
+export interface Place {
+  tenant: string
+  /** A MAC: it may stand for an address that nobody has here. */
+  subject: string
+  source: string
+  accountId: string | undefined
+}
+
+export interface Taken {
+  /** Whether the guess may be looked at. */
+  looked: boolean
+  failures: number
+  /** In milliseconds; absent when there is no pause. */
+  lockedUntil: number | undefined
+}
+
+interface LockoutRow {
+  account_id: string
+  source: string
+  failures: number
+  refused: number
+  locked_until: Date | null
+}
+
+const isOpen = '(l.failures < $9 and (l.locked_until is null or l.locked_until <= $5))'
+
+export function createLockoutStore({ database, clock }: { database: Database; clock: Clock }) {
+  const now = () => new Date(clock.now())
+
+  return {
+    /**
+     * One statement counts and decides; what is refused is written, too, so that it takes as long. The pause begins
+     * with the guess that uses up what is looked at without one.
+     */
+    async take({ tenant, subject, source, accountId }: Place, row: Row): Promise<Taken> {
+      const [taken] = await database.query<{
+        looked: boolean
+        failures: number
+        locked_until: Date | null
+      }>(
+        `insert into lockouts as l
+           (tenant_id, subject, source, account_id, failures, refused, looked, locked_until, last_at)
+         values ($1, $2, $3, $4, 1, 0, true, null, $5)
+         on conflict (tenant_id, subject, source) do update set
+           failures = l.failures + (case when ${isOpen} then 1 else 0 end),
+           refused = l.refused + (case when ${isOpen} then 0 else 1 end),
+           looked = ${isOpen},
+           locked_until = case
+             when not ${isOpen} then l.locked_until
+             when l.failures + 1 < $6 then null
+             else $5::timestamptz + least($8::float, $7::float * power(2, least(l.failures + 1 - $6::integer, 30)))
+               * interval '1 second'
+           end,
+           last_at = $5
+         returning looked, failures, locked_until`,
+        [
+          tenant,
+          subject,
+          source,
+          accountId ?? null,
+          now(),
+          row.free,
+          row.pause,
+          row.longest,
+          row.most,
+        ],
+      )
+      return {
+        looked: taken?.looked === true,
+        failures: taken?.failures ?? 0,
+        lockedUntil: taken?.locked_until?.getTime(),
+      }
+    },
+
+    /** @param failures what `take` said: when nobody came after, the pause that it began is over, too */
+    async giveBack({ tenant, subject, source }: Place, row: Row, failures: number): Promise<void> {
+      await database.execute(
+        `update lockouts set failures = failures - 1,
+           locked_until = case when failures = $4 or failures - 1 < $5 then null else locked_until end
+         where tenant_id = $1 and subject = $2 and source = $3 and failures > 0`,
+        [tenant, subject, source, failures, row.free],
+      )
+    },
+
+    /** Begins anew; the wrong guesses in a row that there had been. */
+    async clear(tenant: string, accountId: string): Promise<number> {
+      const rows = await database.query<{ failures: number }>(
+        'delete from lockouts where tenant_id = $1 and account_id = $2 returning failures',
+        [tenant, accountId],
+      )
+      return Math.max(0, ...rows.map(({ failures }) => failures))
+    },
+
+    of(tenant: string): Promise<LockoutRow[]> {
+      return database.query<LockoutRow>(
+        `select account_id, source, failures, refused, locked_until from lockouts
+         where tenant_id = $1 and account_id is not null`,
+        [tenant],
+      )
+    },
+
+    sweep: () =>
+      sweepTable(database, {
+        table: 'lockouts',
+        key: ['tenant_id', 'subject', 'source'],
+        where: 'account_id is null and last_at <= $1',
+        before: clock.now() - strangersKept * 1000,
+      }),
+  }
+}

@@ -1,0 +1,181 @@
+import type { Audit } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
+import type { Log } from '../log.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Database } from '../storage/database.ts'
+import { createKnownDevices, type KnownDevices } from './known-devices.ts'
+import { createLockoutStore, type Place } from './lockout.store.ts'
+import {
+  device,
+  devices,
+  type Guesser,
+  type Lockout,
+  type Owner,
+  type Row,
+  strangers,
+} from './lockout.ts'
+
+/** Locks accounts for a while, or for good, when their secrets are guessed (lockout.ts has the figures). */
+export interface Lockouts {
+  /** Which browsers are known to an account. */
+  devices: KnownDevices
+  /**
+   * Lets one guess be looked at, if its account has a try left; what checks a secret of a person goes through here. The
+   * try is taken before, so that a hundred at once are no more than there are; one that was right, or that could not be
+   * looked at, is given back.
+   * @param look whether the secret is right. With `false` nothing may come of it: it does the same work, so that
+   *   nobody can tell a locked account by time
+   * @example await lockouts.guess(tenant, { owner: { accountId } }, async (may) => fits(code, may ? secret : dummy))
+   * @throws Error inside of a transaction: what is rolled back would not count
+   */
+  guess(
+    tenant: string,
+    guesser: Guesser,
+    look: (may: boolean) => Promise<boolean>,
+  ): Promise<'right' | 'wrong' | 'locked'>
+  /** Begins anew, when somebody has signed in with all that it takes; a right password alone does not. */
+  signedIn(tenant: string, accountId: string): Promise<void>
+  /** Lifts a lock, for an operator or an owner who has proven to be it; whether there was one. */
+  lift(tenant: string, accountId: string, by: 'operator' | 'owner'): Promise<boolean>
+  /** The accounts with wrong guesses in a row. */
+  list(tenant: string): Promise<Lockout[]>
+  /** Forgets guesses at what nobody is called, a batch at a time; returns how many. */
+  sweep(): Promise<number>
+}
+
+interface Dependencies {
+  database: Database
+  clock: Clock
+  log: Log
+  counters: Counters
+  sealer: Sealer
+  audit: Audit
+}
+
+type Kind = 'strangers' | 'device' | 'devices'
+const rows: Record<Kind, Row> = { strangers, device, devices }
+
+/** A try that was taken. */
+interface Held {
+  place: Place
+  kind: Kind
+  failures: number
+}
+
+export function createLockouts(deps: Dependencies): Lockouts {
+  const { database, clock, log, counters, sealer, audit } = deps
+  const store = createLockoutStore(deps)
+
+  const subjectOf = (owner: Owner) =>
+    'accountId' in owner
+      ? sealer.mac('lockout:account', owner.accountId)
+      : sealer.mac('lockout:identifier', owner.identifier)
+
+  /** The lock and its event are one transaction, as long for an account that there is as for one that there is not. */
+  async function takeFrom(
+    tenant: string,
+    { owner, deviceId, ip }: Guesser,
+    kind: Kind,
+  ): Promise<{ held?: Held; spent?: boolean }> {
+    const accountId = 'accountId' in owner ? owner.accountId : undefined
+    const source =
+      kind === 'device' ? `device ${sealer.mac('lockout:device', deviceId ?? '')}` : kind
+    const place: Place = { tenant, subject: subjectOf(owner), source, accountId }
+    const { most } = rows[kind]
+    return database.transaction(async () => {
+      const { looked, failures, lockedUntil } = await store.take(place, rows[kind])
+      const blocked = failures >= most
+      const locks = looked && (blocked || lockedUntil !== undefined)
+      if (locks && accountId !== undefined) {
+        counters.count('account_locked')
+        const until = blocked || lockedUntil === undefined ? undefined : new Date(lockedUntil)
+        const detail = { for: kind, failures, blocked, until: until?.toISOString() }
+        log.warn({ account: accountId, tenant, ip, ...detail }, 'account locked')
+        await audit.record(tenant, { type: 'account.locked', accountId, ip, detail })
+      }
+      return looked ? { held: { place, kind, failures } } : { spent: blocked }
+    })
+  }
+
+  const giveBack = async (held: Held[]) => {
+    for (const { place, kind, failures } of held) {
+      await store.giveBack(place, rows[kind], failures)
+    }
+  }
+
+  /** A known browser that has used up what it had is a stranger, too. */
+  async function take(tenant: string, guesser: Guesser): Promise<Held[] | undefined> {
+    if (guesser.deviceId !== undefined) {
+      const own = await takeFrom(tenant, guesser, 'device')
+      if (own.spent === false) return undefined
+      if (own.held) {
+        const all = await takeFrom(tenant, guesser, 'devices')
+        if (all.held) return [own.held, all.held]
+        await giveBack([own.held])
+      }
+    }
+    const { held } = await takeFrom(tenant, guesser, 'strangers')
+    return held && [held]
+  }
+
+  return {
+    devices: createKnownDevices(deps),
+
+    async guess(tenant, guesser, look) {
+      if (database.current()?.isOpen()) {
+        throw new Error('a guess must not be counted in a transaction that may be rolled back')
+      }
+      const held = await take(tenant, guesser)
+      counters.count(held ? 'guess_checked' : 'guess_paused')
+      if (!held) {
+        await look(false)
+        return 'locked'
+      }
+      const right = await look(true).catch(async (error: unknown) => {
+        await giveBack(held)
+        throw error
+      })
+      if (right) await giveBack(held)
+      return right ? 'right' : 'wrong'
+    },
+
+    async signedIn(tenant, accountId) {
+      await store.clear(tenant, accountId)
+    },
+
+    lift: (tenant, accountId, by) =>
+      database.transaction(async () => {
+        const failures = await store.clear(tenant, accountId)
+        if (failures < strangers.free) return false
+        await audit.record(tenant, {
+          type: 'account.unlocked',
+          accountId,
+          detail: { by, failures },
+        })
+        return true
+      }),
+
+    async list(tenant) {
+      const found = new Map<string, Lockout>()
+      for (const row of await store.of(tenant)) {
+        const known = found.get(row.account_id)
+        // Those of one known browser are among those of all.
+        const counts = row.source === 'strangers' || row.source === 'devices'
+        const until = row.source === 'strangers' ? row.locked_until?.getTime() : undefined
+        const lockedUntil = until !== undefined && until > clock.now() ? until : known?.lockedUntil
+        found.set(row.account_id, {
+          accountId: row.account_id,
+          failures: (known?.failures ?? 0) + (counts ? row.failures : 0),
+          refused: (known?.refused ?? 0) + row.refused,
+          ...(lockedUntil === undefined ? {} : { lockedUntil }),
+          blocked:
+            (known?.blocked ?? false) ||
+            (row.source === 'strangers' && row.failures >= strangers.most),
+        })
+      }
+      return [...found.values()]
+    },
+    sweep: store.sweep,
+  }
+}

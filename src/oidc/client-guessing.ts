@@ -1,0 +1,66 @@
+import type { Context, Middleware } from 'koa'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { networkOf } from '../attempts/network.ts'
+import type { Share } from '../limits/limiter.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { routes } from './routes.ts'
+
+/** Where clients authenticate. */
+const guarded: ReadonlySet<string> = new Set([
+  routes.token,
+  routes.introspection,
+  routes.revocation,
+  routes.pushed_authorization_request,
+  routes.device_authorization,
+])
+
+function sharesOf(ctx: Context, clientId: string) {
+  const network = networkOf(ctx.ip)
+  return {
+    pair: { limit: 'client_pair', subject: JSON.stringify([network, clientId]) },
+    network: { limit: 'client_network', subject: network },
+    total: { limit: 'client_total', subject: clientId },
+  } satisfies Record<string, Share>
+}
+
+/**
+ * Before anything of a client is looked at. Only failures count, so that a client whose requests are right is never
+ * limited; and only where it has failed itself, so that nobody shuts it out from elsewhere, nor a broken neighbour
+ * behind the same address.
+ * @throws DomainError `too_many_requests`
+ */
+export function assertMayAuthenticate(
+  { tenant, limiter }: IssuerContext,
+  ctx: Context | undefined,
+  clientId: string,
+): void {
+  if (!ctx || !guarded.has(ctx.path)) return
+  const { pair, network, total } = sharesOf(ctx, clientId)
+  limiter.assertLeft(tenant, pair)
+  if (limiter.hasNoted(tenant, pair)) limiter.assertLeft(tenant, network, total)
+}
+
+/** Counts failed authentications, whichever way the client is registered for. */
+export function countFailedAuthentication({ tenant, limiter }: IssuerContext): Middleware {
+  return async (ctx, next) => {
+    await next()
+    if (!guarded.has(ctx.path) || !isFailure(ctx.body)) return
+    const { pair, network, total } = sharesOf(ctx, clientIdIn(ctx))
+    await limiter.note(tenant, pair, network, total)
+  }
+}
+
+function isFailure(body: unknown): boolean {
+  return (
+    typeof body === 'object' && body !== null && Reflect.get(body, 'error') === 'invalid_client'
+  )
+}
+
+/** The client that was named; empty when it was not. */
+function clientIdIn(ctx: Context): string {
+  const { oidc } = ctx as KoaContextWithOIDC
+  const named = oidc?.client?.clientId ?? oidc?.params?.['client_id']
+  if (typeof named === 'string') return named
+  const [, basic = ''] = /^Basic (.+)$/i.exec(ctx.get('authorization')) ?? []
+  return Buffer.from(basic, 'base64').toString().split(':')[0] ?? ''
+}

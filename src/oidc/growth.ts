@@ -1,0 +1,68 @@
+import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider'
+import { networkOf } from '../attempts/network.ts'
+import type { Share } from '../limits/limiter.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { routes } from './routes.ts'
+
+/** What one unit of the limits stands for, in bytes that are kept. */
+const unit = 2048
+
+/**
+ * What strangers can have kept without having signed in (security-bar M5, C25): taken from their share before it is.
+ *
+ * | what                    | whose share                                                         |
+ * |-------------------------|---------------------------------------------------------------------|
+ * | an interaction          | the network's, and that of a browser in which somebody is signed in |
+ * | a session of nobody     | the network's                                                       |
+ * | a pushed request        | the client's when it has authenticated, else the network's          |
+ * | a device code           | the same                                                            |
+ *
+ * @throws DomainError `too_many_requests`
+ */
+export async function takeRoom(
+  { tenant, limiter }: IssuerContext,
+  ctx: KoaContextWithOIDC | undefined,
+  model: string,
+  payload: AdapterPayload,
+): Promise<void> {
+  const shares = ctx ? sharesOf(ctx, model, payload) : []
+  await limiter.take(tenant, ...shares)
+}
+
+function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayload): Share[] {
+  const { client, session } = ctx.oidc
+  const network = networkOf(ctx.ip)
+  const cost = Math.ceil(JSON.stringify(payload).length / unit)
+  const isPublic = client === undefined || client.clientAuthMethod === 'none'
+  switch (model) {
+    case 'Interaction':
+      // What follows on a step is bounded by the steps.
+      if (ctx.path !== routes.authorization) return []
+      return [
+        { limit: 'authorize_network', subject: network, cost },
+        ...(session?.accountId === undefined
+          ? []
+          : [{ limit: 'authorize_browser', subject: session.uid, cost } as const]),
+      ]
+    case 'Session':
+      if (
+        (session as { new?: boolean } | undefined)?.new !== true ||
+        payload.accountId !== undefined
+      )
+        return []
+      return [{ limit: 'authorize_network', subject: network, cost }]
+    case 'PushedAuthorizationRequest':
+      if (ctx.path !== routes.pushed_authorization_request) return []
+      return isPublic
+        ? [{ limit: 'push_network', subject: network, cost }]
+        : [{ limit: 'push_client', subject: client.clientId, cost }]
+    case 'DeviceCode':
+      // What its person decides is written over it.
+      if (ctx.path !== routes.device_authorization) return []
+      return isPublic
+        ? [{ limit: 'device_network', subject: network }]
+        : [{ limit: 'device_client', subject: client.clientId }]
+    default:
+      return []
+  }
+}

@@ -1,0 +1,34 @@
+import type { Clock } from '../clock.ts'
+import { type BucketKey, type Buckets, spansOf } from './buckets.ts'
+
+/** Buckets in memory; beyond that the one that was touched longest ago is forgotten. */
+const mostBuckets = 50_000
+
+/** Buckets of this process alone: for installations without Redis, and while Redis is away. */
+export function localBuckets(clock: Clock): Buckets {
+  /** When each is full again, in milliseconds. */
+  const full = new Map<string, number>()
+  const idOf = ({ tenant, name, subject }: BucketKey) => `${tenant}:${name}:${subject}`
+
+  return {
+    async take(key, bucket) {
+      const id = idOf(key)
+      const { step, whole } = spansOf(bucket)
+      const now = clock.now()
+      const next = Math.max(full.get(id) ?? now, now) + step
+      if (next - now > whole) return next - now - whole
+      full.delete(id)
+      if (full.size >= mostBuckets) full.delete(full.keys().next().value as string)
+      full.set(id, next)
+      return 0
+    },
+    async giveBack(key, bucket) {
+      const id = idOf(key)
+      const at = full.get(id)
+      if (at === undefined) return
+      const next = at - spansOf(bucket).step
+      if (next <= clock.now()) full.delete(id)
+      else full.set(id, next)
+    },
+  }
+}

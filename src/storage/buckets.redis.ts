@@ -1,0 +1,42 @@
+import type { Clock } from '../clock.ts'
+import { type BucketKey, type Buckets, spansOf } from './buckets.ts'
+import type { RedisConnection } from './redis.ts'
+
+/** Each bucket is used alone, so that there is nothing that would have to share a slot of a Cluster. */
+function keyOf({ tenant, name, subject }: BucketKey): string {
+  return `keyturn:{${tenant}:limit:${name}:${subject}}`
+}
+
+// Numbers are written out: Lua would shorten a time in milliseconds to 14 digits.
+const taking = `
+local now, step, whole = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local full = tonumber(redis.call('get', KEYS[1]) or now)
+if full < now then full = now end
+local next = full + step
+if next - now > whole then return next - now - whole end
+redis.call('set', KEYS[1], string.format('%.0f', next), 'PX', math.max(next - now, 1))
+return 0`
+
+const givingBack = `
+local now, step = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full = tonumber(redis.call('get', KEYS[1]) or now)
+local next = full - step
+if next <= now then redis.call('del', KEYS[1])
+else redis.call('set', KEYS[1], string.format('%.0f', next), 'PX', math.max(next - now, 1)) end
+return 0`
+
+/** Buckets that all processes share. Fails with DomainError `storage_unavailable` when Redis does not answer in time. */
+export function bucketsInRedis({ ask }: RedisConnection, clock: Clock): Buckets {
+  return {
+    async take(key, bucket) {
+      const { step, whole } = spansOf(bucket)
+      return Number(
+        await ask((redis) => redis.eval(taking, 1, keyOf(key), clock.now(), step, whole)),
+      )
+    },
+    async giveBack(key, bucket) {
+      const { step } = spansOf(bucket)
+      await ask((redis) => redis.eval(givingBack, 1, keyOf(key), clock.now(), step))
+    },
+  }
+}

@@ -1,0 +1,79 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { RedisTarget } from '../../config/config.ts'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+
+/** One connection to Redis for everything that a process keeps there. */
+export interface RedisConnection {
+  /** @throws DomainError `storage_unavailable` when Redis does not answer in time */
+  ask<T>(command: (redis: Redis | Cluster) => Promise<T>): Promise<T>
+  close(): void
+}
+
+/** A client call waits this long, in milliseconds, and no longer: a dead Redis must cost a quick 503, never a hang. */
+const patience = 200
+
+const options = {
+  commandTimeout: patience,
+  // A connection that is silent for so long is given up: what was sent to a frozen server would pile up.
+  socketTimeout: 1000,
+  connectTimeout: 2000,
+  maxRetriesPerRequest: 0,
+} satisfies RedisOptions
+
+const connection = {
+  ...options,
+  enableOfflineQueue: false,
+  lazyConnect: true,
+  retryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
+} satisfies RedisOptions
+
+/** Only members that have a value: an undefined one would hide what ioredis reads from the URL. */
+function credentials({ username, password }: { username?: string; password?: string }) {
+  return { ...(username ? { username } : {}), ...(password ? { password } : {}) }
+}
+
+function connect(target: RedisTarget): Redis | Cluster {
+  switch (target.kind) {
+    case 'cluster':
+      return new Cluster(target.nodes, {
+        redisOptions: { ...options, ...credentials(target) },
+        enableOfflineQueue: false,
+        lazyConnect: true,
+      })
+    case 'sentinel':
+      return new Redis({
+        ...connection,
+        ...credentials(target),
+        sentinels: target.nodes,
+        name: target.master,
+        db: target.db,
+      })
+    case 'single':
+      return new Redis(target.url, connection)
+  }
+}
+
+/** @throws DomainError `storage_unavailable` when Redis cannot be reached */
+export async function openRedis(target: RedisTarget, log: Log): Promise<RedisConnection> {
+  const redis = connect(target)
+  redis.on('error', (error: Error) => log.warn({ err: error }, 'redis connection failed'))
+  await redis.connect().catch((cause: Error) => {
+    redis.disconnect()
+    throw unavailable(cause)
+  })
+  return {
+    ask: (command) =>
+      command(redis).catch((cause: Error) => {
+        throw unavailable(cause)
+      }),
+    close: () => redis.disconnect(),
+  }
+}
+
+function unavailable(cause: Error): DomainError {
+  return new DomainError('storage_unavailable', {
+    detail: `Redis does not answer: ${cause.message || cause.name}`,
+    cause,
+  })
+}

@@ -1,0 +1,105 @@
+import { expect } from 'chai'
+import { limits } from '../../src/limits/limits.ts'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
+import { forgetShortLived } from '../support/forget.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+const { most, window } = limits.client_pair
+const share = (subject: string, cost = 1) => ({ limit: 'client_pair', subject, cost }) as const
+
+onEachStorage('limiter', (kind) => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes(kind, { RATE_LIMITS: 'on' })
+  })
+  after(() => nodes?.close())
+  beforeEach(() => travel(0))
+  afterEach(backToPresent)
+
+  it('shares what there is between nodes, says how long to wait, and counts the refusal', async () => {
+    const { a, b } = nodes
+    await a.limiter.take(tenant, share('shared', most))
+    const before = b.counters.read().rate_limited
+    const refusal = await refusalOf(b.limiter.take(tenant, share('shared')), 'too_many_requests')
+    expect(refusal).to.include({ status: 429, oauth: 'temporarily_unavailable' })
+    expect(refusal.retryAfter).to.equal(window / most)
+    expect(refusal.detail).to.include({ limit: 'client_pair' })
+    expect(b.counters.read().rate_limited).to.equal(before + 1)
+    travel(window / most)
+    await b.limiter.take(tenant, share('shared'))
+  })
+
+  it('takes from all or from none', async () => {
+    const { limiter } = nodes.a
+    await limiter.take(tenant, share('narrow', most))
+    await refusalOf(limiter.take(tenant, share('wide'), share('narrow')), 'too_many_requests')
+    await limiter.take(tenant, share('wide', most))
+  })
+
+  it('gives back what did not count', async () => {
+    const { limiter } = nodes.a
+    await limiter.take(tenant, share('right', most))
+    await refusalOf(limiter.take(tenant, share('right')), 'too_many_requests')
+    await limiter.giveBack(tenant, share('right'))
+    await limiter.take(tenant, share('right'))
+  })
+
+  it('is apart by tenant', async () => {
+    await nodes.a.limiter.take(tenant, share('tenants', most))
+    await nodes.a.limiter.take('acme', share('tenants', most))
+  })
+
+  it('knows what it has noted, and refuses by that without asking', async () => {
+    const { limiter } = nodes.a
+    expect(limiter.hasNoted(tenant, share('noted'))).to.equal(false)
+    await limiter.note(tenant, share('noted', most))
+    expect(limiter.hasNoted(tenant, share('noted'))).to.equal(true)
+    limiter.assertLeft(tenant, share('noted'))
+    await limiter.note(tenant, share('noted'))
+    expect(() => limiter.assertLeft(tenant, share('noted'))).to.throw()
+    travel(window * 2)
+    limiter.assertLeft(tenant, share('noted'))
+    expect(limiter.hasNoted(tenant, share('noted'))).to.equal(false)
+  })
+
+  it('holds nobody up when it is off', async () => {
+    const off = await openNodes(kind, { RATE_LIMITS: 'off' })
+    try {
+      for (let i = 0; i < 3; i++) await off.a.limiter.take(tenant, share('off', most))
+    } finally {
+      await off.close()
+    }
+  })
+
+  if (kind === 'services') {
+    it('opens when Redis forgets (FLUSHALL), on nodes that had not refused', async () => {
+      await nodes.a.limiter.take(tenant, share('forgotten', most))
+      await forgetShortLived(nodes.a, nodes.env)
+      await nodes.b.limiter.take(tenant, share('forgotten', most))
+    })
+  }
+})
+
+const onServices = servicesFound() ? describe : describe.skip
+onServices('limiter without Redis', () => {
+  let nodes: Nodes
+  const redis = () => (services() as Services).redis
+  before(async () => {
+    nodes = await openNodes('services', { RATE_LIMITS: 'on' })
+  })
+  afterEach(() => redis().start())
+  after(() => nodes?.close())
+
+  it('counts in the process while Redis is away: refuses there, and nobody wrongly (R-03)', async () => {
+    await redis().stop('SIGKILL')
+    const { limiter, counters } = nodes.a
+    await limiter.take(tenant, share('away', most))
+    await refusalOf(limiter.take(tenant, share('away')), 'too_many_requests')
+    await nodes.b.limiter.take(tenant, share('away'))
+    expect(counters.read().limits_local).to.be.greaterThan(0)
+  })
+})

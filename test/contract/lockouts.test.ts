@@ -1,0 +1,201 @@
+import { expect } from 'chai'
+import type { Guesser } from '../../src/lockouts/lockout.ts'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { errorOf, type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { someAccount } from '../support/people.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+const wrong = async () => false
+const right = async () => true
+
+onEachStorage('lockouts (C9, C20, C26)', (kind) => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes(kind)
+  })
+  after(() => nodes?.close())
+  afterEach(backToPresent)
+
+  const someone = async (): Promise<{ accountId: string }> => ({
+    accountId: await someAccount(nodes.a),
+  })
+  const guess = (guesser: Guesser, look: (may: boolean) => Promise<boolean> = wrong) =>
+    nodes.a.lockouts.guess(tenant, guesser, look)
+  async function guesses(count: number, guesser: Guesser): Promise<string[]> {
+    const outcomes: string[] = []
+    for (let i = 0; i < count; i++) outcomes.push(await guess(guesser))
+    return outcomes
+  }
+  const looked = (outcomes: string[]) => outcomes.filter((outcome) => outcome !== 'locked').length
+  const stateOf = async ({ accountId }: { accountId: string }) =>
+    (await nodes.b.lockouts.list(tenant)).find((lock) => lock.accountId === accountId)
+
+  for (const [what, owner] of [
+    ['an account', someone],
+    ['what nobody is called', async () => ({ identifier: 'nobody at all' })],
+  ] as const) {
+    it(`of ${what}: a hundred guesses at once on two nodes are five`, async () => {
+      const guesser = { owner: await owner() }
+      const tally = await raceOver(nodes, 100, (node) =>
+        node.lockouts.guess(tenant, guesser, wrong),
+      )
+      expect(tally).to.deep.equal({ wrong: 5, locked: 95 })
+    })
+  }
+
+  it('do the work all the same when nothing may be looked at, and forget what it says', async () => {
+    const owner = await someone()
+    await guesses(5, { owner })
+    const asked: boolean[] = []
+    const outcome = await guess({ owner }, async (may) => {
+      asked.push(may)
+      return true
+    })
+    expect([outcome, asked]).to.deep.equal(['locked', [false]])
+  })
+
+  it('pause for 30 s after five, for twice as long after each further one, for an hour at most', async () => {
+    travel(0)
+    const owner = await someone()
+    expect(looked(await guesses(7, { owner }))).to.equal(5)
+    for (const pause of [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]) {
+      travel(pause - 1)
+      expect(await guess({ owner }), `${pause - 1} s`).to.equal('locked')
+      travel(1)
+      expect(looked(await guesses(3, { owner })), `${pause} s`).to.equal(1)
+    }
+  })
+
+  it('let strangers have eighty in a row, and then nothing, however long they wait (NIST SP 800-63B-4 §3.2.2)', async () => {
+    travel(0)
+    const owner = await someone()
+    let evaluated = looked(await guesses(5, { owner }))
+    for (let i = 0; i < 100; i++) {
+      travel(3600)
+      evaluated += looked(await guesses(1, { owner }))
+    }
+    expect(evaluated).to.equal(80)
+    expect(await stateOf(owner)).to.deep.include({ failures: 80, blocked: true })
+    travel(15 * 24 * 3600)
+    await nodes.a.lockouts.sweep()
+    expect(await guess({ owner }, right)).to.equal('locked')
+  })
+
+  it('are a hundred in all, whatever browsers are known', async () => {
+    travel(0)
+    const owner = await someone()
+    let evaluated = 0
+    for (let round = 0; round < 130; round++) {
+      travel(3600)
+      for (const deviceId of ['one', 'two', 'three', undefined]) {
+        evaluated += looked([await guess({ owner, deviceId })])
+      }
+    }
+    expect(evaluated).to.equal(100)
+  })
+
+  it('leave a known browser its tries when strangers have none (OWASP device cookies)', async () => {
+    const owner = await someone()
+    await guesses(10, { owner })
+    expect(await guess({ owner }, right)).to.equal('locked')
+    expect(await guess({ owner, deviceId: 'hers' }, right)).to.equal('right')
+    expect(looked(await guesses(9, { owner, deviceId: 'hers' }))).to.equal(5)
+    expect(looked(await guesses(9, { owner, deviceId: 'his' }))).to.equal(5)
+  })
+
+  it('begin anew with a finished sign-in, not with a right password', async () => {
+    const owner = await someone()
+    await guesses(4, { owner })
+    for (let i = 0; i < 3; i++) expect(await guess({ owner }, right)).to.equal('right')
+    expect(looked(await guesses(3, { owner })), 'the right one was given back').to.equal(1)
+
+    await nodes.b.lockouts.signedIn(tenant, owner.accountId)
+    expect(looked(await guesses(9, { owner }))).to.equal(5)
+  })
+
+  it('do not count what could not be looked at', async () => {
+    const owner = await someone()
+    for (let i = 0; i < 9; i++) {
+      const error = await errorOf(guess({ owner }, () => Promise.reject(new Error('storage'))))
+      expect(error.message).to.equal('storage')
+    }
+    expect(looked(await guesses(9, { owner }))).to.equal(5)
+  })
+
+  it('are not taken inside of a transaction, whose end could undo them (C20)', async () => {
+    const owner = await someone()
+    const error = await errorOf(nodes.a.database.transaction(() => guess({ owner })))
+    expect(error.message).to.match(/must not be counted in a transaction/)
+  })
+
+  it('tell operators, and are lifted by them with an event', async () => {
+    travel(0)
+    const owner = await someone()
+    await guesses(8, { owner, ip: '203.0.113.7' })
+    const state = await stateOf(owner)
+    expect(state).to.deep.include({ failures: 5, refused: 3, blocked: false })
+    expect(state?.lockedUntil).to.equal(nodes.a.clock.now() + 30_000)
+    expect(await nodes.b.lockouts.lift(tenant, owner.accountId, 'operator')).to.equal(true)
+    expect(await nodes.b.lockouts.lift(tenant, owner.accountId, 'operator')).to.equal(false)
+    expect(await guess({ owner })).to.equal('wrong')
+    const events = await nodes.a.database.query(
+      'select type, ip, detail from audit_events where account_id = $1 order by at, type',
+      [owner.accountId],
+    )
+    expect(events).to.deep.equal([
+      {
+        type: 'account.locked',
+        ip: '203.0.113.7',
+        detail: {
+          for: 'strangers',
+          failures: 5,
+          blocked: false,
+          until: new Date(nodes.a.clock.now() + 30_000).toISOString(),
+        },
+      },
+      { type: 'account.unlocked', ip: null, detail: { by: 'operator', failures: 5 } },
+    ])
+  })
+
+  it('are kept for accounts, and forgotten for what nobody is called an hour after the last', async () => {
+    travel(0)
+    const owner = await someone()
+    const rows = async () =>
+      (await nodes.a.database.query('select 1 from lockouts where account_id is null')).length
+    await guesses(1, { owner: { identifier: 'nobody@example.com' } })
+    await guesses(1, { owner })
+    travel(3599)
+    await nodes.a.lockouts.sweep()
+    expect(await rows()).to.be.greaterThan(0)
+    travel(2)
+    await nodes.a.lockouts.sweep()
+    expect(await rows()).to.equal(0)
+    expect((await stateOf(owner))?.failures).to.equal(1)
+  })
+
+  it('know a browser by a cookie of ours alone, for one account, for a year', async () => {
+    travel(0)
+    const { devices } = nodes.a.lockouts
+    const one = devices.add(undefined, tenant, 'alice')
+    const both = devices.add(one, tenant, 'bob')
+    expect(nodes.b.lockouts.devices.find(both, tenant, 'alice')).to.match(/^[\w-]{43}$/)
+    expect(devices.find(both, tenant, 'bob')).to.not.equal(devices.find(both, tenant, 'alice'))
+    expect(devices.find(one, tenant, 'bob')).to.equal(undefined)
+    expect(devices.find(one, 'acme', 'alice')).to.equal(undefined)
+    const [id = '', since = '', mac = ''] = one.split('.')
+    for (const forged of [
+      `${id.slice(1)}A.${since}.${mac}`,
+      `${id}.${Number(since) + 1}.${mac}`,
+      `${id}.${since}.${'A'.repeat(43)}`,
+      one.slice(1),
+      '~',
+      '',
+    ]) {
+      expect(devices.find(forged, tenant, 'alice'), forged).to.equal(undefined)
+    }
+    expect(devices.add(one, tenant, 'alice').split('~'), 'one entry for each').to.have.length(1)
+    travel(366 * 24 * 3600)
+    expect(devices.find(both, tenant, 'alice')).to.equal(undefined)
+  })
+})

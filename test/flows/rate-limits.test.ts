@@ -1,0 +1,163 @@
+import { expect } from 'chai'
+import { limits } from '../../src/limits/limits.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
+import { exchange, type Page } from '../support/http-exchange.ts'
+import {
+  authorizeUrl,
+  expectErrorPage,
+  expectRefusal,
+  post,
+  type StoryClient,
+  signIn,
+} from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const tenant = 'default'
+
+describe('rate limits', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(servicesFound() ? 'services' : 'embedded', {
+      RATE_LIMITS: 'on',
+      TRUST_PROXY: '127.0.0.0/8',
+    })
+    await furnish(server)
+  })
+  after(() => server?.stop())
+  // Buckets fill while one looks: time stands still.
+  beforeEach(() => travel(0))
+  afterEach(backToPresent)
+
+  const from = (address: string) => ({ 'x-forwarded-for': address })
+  const ask = (client: StoryClient, address: string, path = '/token') =>
+    post(server, path, client, { grant_type: 'client_credentials', token: 'x' }, from(address))
+  const wrongly = { ...machine, client_secret: 'a guess' }
+
+  function expectLimited(page: Page, most = 3600): void {
+    expectRefusal(page, 429, 'temporarily_unavailable')
+    expect(Number(page.headers.get('retry-after'))).to.be.within(1, most)
+  }
+
+  it('refuse a client that failed too often where it failed, at every endpoint, and nowhere else (C9)', async () => {
+    // The process knows that nothing is left when one more has failed.
+    for (let i = 0; i < 31; i++) {
+      const path = ['/token', '/introspect', '/revoke'][i % 3]
+      expectRefusal(await ask(wrongly, '203.0.113.1', path), 401, 'invalid_client')
+    }
+    for (const path of ['/token', '/introspect', '/revoke', '/par', '/device_authorization']) {
+      expectLimited(await ask(wrongly, '203.0.113.200', path), 600)
+    }
+    expectLimited(await ask(machine, '203.0.113.1'), 600)
+    expect((await ask(machine, '203.0.114.1')).status, 'elsewhere').to.equal(200)
+    expect((await ask({ ...machine, ...web }, '203.0.113.1')).status, 'another').not.to.equal(429)
+    expect(server.logged()).to.include('"limit":"client_pair"')
+  })
+
+  it('never refuse a client whose requests are right, whatever its neighbours do and others guess', async () => {
+    const { limiter } = server.core
+    const network = '203.0.120.0/24'
+    await limiter.note(tenant, { limit: 'client_network', subject: network, cost: 300 })
+    await limiter.note(tenant, { limit: 'client_total', subject: machine.client_id, cost: 1000 })
+    for (let i = 0; i < 50; i++) {
+      expect((await ask(machine, '203.0.120.1')).status, `${i}`).to.equal(200)
+    }
+    expectRefusal(await ask(wrongly, '203.0.120.1'), 401, 'invalid_client')
+    expectLimited(await ask(wrongly, '203.0.120.1'))
+    expectLimited(await ask(machine, '203.0.120.1'))
+  })
+
+  it('go by the address that a trusted proxy saw, not by what the caller claims (C29)', async () => {
+    const claim = (i: number) => `10.${i}.0.1, 203.0.115.9`
+    const guessed = { ...ordersApi, client_secret: 'a guess' }
+    const statuses: number[] = []
+    for (let i = 0; i < 33; i++) statuses.push((await ask(guessed, claim(i))).status)
+    expect(statuses.filter((status) => status === 401)).to.have.length(31)
+  })
+
+  it('bound what strangers can have kept of sign-ins, by size, with a page for people (M5, C25)', async () => {
+    const visit = (address: string, state: string, agent = createUserAgent()) =>
+      agent.get(authorizeUrl(server, web, { state }), { headers: from(address) })
+    const { limiter } = server.core
+    const { most } = limits.authorize_network
+    const kept = { limit: 'authorize_network', subject: '203.0.116.0/24', cost: most - 4 } as const
+    await limiter.note(tenant, kept)
+    expect((await visit('203.0.116.1', 'small')).status).to.equal(303)
+    const large = await visit('203.0.116.1', 'x'.repeat(9000))
+    expectErrorPage(large, 429)
+    expect(Number(large.headers.get('retry-after'))).to.be.within(1, 600)
+    expect(large.body).to.include('Too many attempts')
+    for (let i = 0; i < 3; i++) await visit('203.0.116.1', 'small')
+    const full = await visit('203.0.116.2', 'small')
+    expectErrorPage(full, 429)
+    const german = await createUserAgent().get(authorizeUrl(server, web), {
+      headers: { ...from('203.0.116.2'), 'accept-language': 'de' },
+    })
+    expect(german.body).to.include('Zu viele')
+    expect((await visit('203.0.117.1', 'small')).status).to.equal(303)
+  })
+
+  it('let a browser that is signed in have no more than its share', async () => {
+    const agent = createUserAgent()
+    await signIn(server, web, {}, agent)
+    const [session] = await server.core.database.query<{ uid: string }>(
+      'select uid from sessions where account_id is not null order by created_at desc limit 1',
+    )
+    const share = { limit: 'authorize_browser', subject: session?.uid ?? '' } as const
+    await server.core.limiter.note(tenant, { ...share, cost: 300 })
+    expectErrorPage(await agent.get(authorizeUrl(server, web, { prompt: 'login' })), 429)
+    const silent = await agent.get(authorizeUrl(server, web))
+    expect(silent.location?.searchParams.get('code'), 'keeps nothing').to.be.a('string')
+  })
+
+  it('bound sessions of nobody, as a log-out makes one', async () => {
+    const { most } = limits.authorize_network
+    const kept = { limit: 'authorize_network', subject: '203.0.118.0/24', cost: most } as const
+    await server.core.limiter.note(tenant, kept)
+    const headers = from('203.0.118.1')
+    expectErrorPage(await createUserAgent().get(`${server.issuer}/logout`, { headers }), 429)
+  })
+
+  for (const [what, path, client, network, own] of [
+    ['pushed requests', '/par', spa, 'push_network', 'push_client'],
+    ['device codes', '/device_authorization', tv, 'device_network', 'device_client'],
+  ] as const) {
+    it(`bound ${what} of public clients by network, of others by client`, async () => {
+      const { limiter, clients } = server.core
+      const confidential = {
+        ...client,
+        client_id: `${client.client_id}-server`,
+        client_secret: 'a-secret-of-many-letters-for-this',
+        token_endpoint_auth_method: 'client_secret_basic',
+      }
+      await clients.declare(tenant, confidential)
+      const fields = Object.fromEntries(authorizeUrl(server, client).searchParams)
+      const push = (as: StoryClient, address: string) =>
+        post(
+          server,
+          path,
+          as,
+          path === '/par' ? { ...fields, client_id: as.client_id } : {},
+          from(address),
+        )
+      const subject = '203.0.119.0/24'
+      await limiter.note(tenant, { limit: network, subject, cost: limits[network].most })
+      expectLimited(await push(client, '203.0.119.1'), 600)
+      expect((await push(client, '203.0.121.1')).status).to.be.within(200, 201)
+      expect((await push(confidential, '203.0.119.1')).status).to.be.within(200, 201)
+      const its = { limit: own, subject: confidential.client_id, cost: limits[own].most }
+      await limiter.note(tenant, its)
+      expectLimited(await push(confidential, '203.0.121.1'), 600)
+    })
+  }
+
+  it('are not there for what may be asked by everybody', async () => {
+    for (const path of ['/jwks', '/.well-known/openid-configuration']) {
+      const url = new URL(server.issuer + path)
+      const headers = from('203.0.116.2')
+      expect((await exchange({ method: 'GET', url, headers })).status).to.equal(200)
+    }
+  })
+})

@@ -1,0 +1,126 @@
+import { expect } from 'chai'
+import { strangers } from '../../src/lockouts/lockout.ts'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import { forgetShortLived } from '../support/forget.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { type NodeProcess, startNode } from '../support/node-process.ts'
+import { authorizeUrl } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+
+const guesses = 500
+/** What two loaded cores hash while a caller waits. */
+const atOnce = 50
+/** Pages that guesses are sent from at the same time. */
+const browsers = 10
+
+const username = 'Alice.L'
+const spellings = [
+  alice.email,
+  alice.email.toUpperCase(),
+  ` ${alice.email} `,
+  `${alice.email}\t`,
+  alice.email.replace('alice', 'ａｌｉｃｅ'),
+  username,
+  username.toLowerCase(),
+  'ＡＬＩＣＥ．Ｌ',
+]
+
+/** What a process says at its end that it has counted. */
+function countedBy(node: NodeProcess): Record<string, number> {
+  const lines = node.stdout().split('\n')
+  const last = lines.findLast((line) => line.includes('"counts since the start"')) ?? '{}'
+  return (JSON.parse(last) as { counts?: Record<string, number> }).counts ?? {}
+}
+
+/** What the pauses allow in so many seconds. */
+function budgetIn(seconds: number): number {
+  let budget = strangers.free
+  let next = strangers.pause
+  for (let spent = next; spent <= seconds; spent += next) {
+    budget++
+    next = Math.min(next * 2, strangers.longest)
+  }
+  return budget
+}
+
+const suite = servicesFound() ? describe : describe.skip
+suite('brute force over two nodes (C9, C20)', function () {
+  this.timeout(180_000)
+  let nodes: TwoNodes
+  const running: NodeProcess[] = []
+
+  before(async () => {
+    // The strongest attacker: a proxy vouches for a new network with each guess, and there is room for all to wait.
+    nodes = await startTwoNodes({
+      RATE_LIMITS: 'on',
+      TRUST_PROXY: '127.0.0.0/8,::1/128',
+      HASH_QUEUE: '1000',
+      LOG_LEVEL: 'info',
+    })
+    await furnish(nodes)
+    await nodes.core.accounts.declare(tenant, { ...alice, username })
+    running.push(nodes.a, nodes.b)
+  })
+  after(async () => {
+    await Promise.all(running.map((node) => node.stop()))
+    await nodes?.stop()
+  })
+
+  async function open(node: NodeProcess): Promise<{ agent: UserAgent; page: Page }> {
+    const agent = createUserAgent()
+    const start = nodes.on(node, authorizeUrl({ issuer: nodes.issuer } as never, web))
+    const redirect = await agent.get(start)
+    const page = await agent.get(nodes.on(node, redirect.location as URL))
+    return { agent, page }
+  }
+
+  /** So many guesses, fifty at once, half of them on each node; how often there was which answer. */
+  async function guess(count: number, on: [NodeProcess, NodeProcess], password: string, first = 0) {
+    const opened = await Promise.all(
+      Array.from({ length: browsers }, (_, i) => open(on[i % 2] as NodeProcess)),
+    )
+    const one = (i: number) => {
+      const { agent, page } = opened[i % browsers] as { agent: UserAgent; page: Page }
+      const fields = { username: spellings[i % spellings.length] as string, password }
+      const number = first + i
+      const forged = `198.51.${number >> 8}.${number & 255}, 10.${number >> 8}.${number & 255}.1`
+      return agent.submit(page, { fields }, { headers: { 'x-forwarded-for': forged } })
+    }
+    const tally: Record<number, number> = {}
+    for (let start = 0; start < count; start += atOnce) {
+      const wave = Array.from({ length: Math.min(atOnce, count - start) }, (_, i) => one(start + i))
+      for (const { status } of await Promise.all(wave)) tally[status] = (tally[status] ?? 0) + 1
+    }
+    return tally
+  }
+
+  it('500 guesses, fifty at once, by every spelling, from as many networks, with a restart and a Redis that forgets, are the budget', async () => {
+    const began = Date.now()
+    const wrong = 'a guess that is wrong'
+    const half = guesses / 2
+    expect(await guess(half, [nodes.a, nodes.b], wrong)).to.deep.equal({ 403: half })
+
+    await nodes.a.stop()
+    await forgetShortLived(nodes.core, nodes.env)
+    const port = new URL(nodes.a.url).port
+    const again = await startNode({ env: { ...nodes.env, PORT: port } })
+    running.push(again)
+    expect(await guess(half, [again, nodes.b], wrong, half)).to.deep.equal({ 403: half })
+    const right = await guess(browsers, [again, nodes.b], alice.password, guesses)
+    const seconds = (Date.now() - began) / 1000
+
+    await Promise.all([again.stop(), nodes.b.stop()])
+    const counts = [nodes.a, again, nodes.b].map(countedBy)
+    const total = (name: string) => counts.reduce((sum, of) => sum + (of[name] ?? 0), 0)
+    expect(total('guess_checked')).to.be.within(strangers.free, budgetIn(seconds))
+    expect(total('guess_checked') + total('guess_paused')).to.equal(guesses + browsers)
+    expect(total('account_locked')).to.equal(total('guess_checked') - strangers.free + 1)
+    // Unless a pause ended just then, which takes longer than this on any machine that is not overloaded.
+    if (budgetIn(seconds) === strangers.free) expect(right).to.deep.equal({ 403: browsers })
+    const [state] = await nodes.core.lockouts.list(tenant)
+    expect(state?.failures).to.be.at.most(budgetIn(seconds))
+  })
+})

@@ -1,0 +1,227 @@
+import { expect } from 'chai'
+import { accountsList } from '../../src/cli/accounts-list.ts'
+import { accountsReset } from '../../src/cli/accounts-reset.ts'
+import { accountsUnlock } from '../../src/cli/accounts-unlock.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+import { arrive, expectFormAgain, textOf } from './story.ts'
+
+const tenant = 'default'
+const password = 'off with their heads 42'
+const forgotten = 'not the right password'
+/** Outside of what this machine is: only a trusted proxy could say so. */
+const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+
+describe('people: locked out for wrong passwords (C9, C10)', () => {
+  let server: TestServer
+  let people = 0
+  before(async () => {
+    remember(password)
+    server = await boot(servicesFound() ? 'services' : 'embedded', {
+      RATE_LIMITS: 'on',
+      TRUST_PROXY: '127.0.0.0/8',
+    })
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  async function someone(members: { username?: string; password?: string } = { password }) {
+    const email = `queen${people++}@example.com`
+    const { account } = await server.core.accounts.create(tenant, { email, password, ...members })
+    return account
+  }
+  async function enter(
+    fields: { username: string; password: string },
+    { agent = createUserAgent(), address = '198.51.100.1' } = {},
+  ): Promise<Page> {
+    const { page } = await arrive(server, web, { prompt: 'login' }, agent)
+    return agent.submit(page, { fields }, from(address))
+  }
+  async function lock(username: string): Promise<void> {
+    for (let i = 0; i < 5; i++) await enter({ username, password: forgotten })
+  }
+  const checked = () => server.core.counters.read().guess_checked
+
+  it('answers byte for byte alike for known, unknown, disabled, password-less and locked, right password or wrong (ASVS 6.3.8)', async () => {
+    const { accounts } = server.core
+    const [known, disabled, locked] = [await someone(), await someone(), await someone()]
+    await accounts.setDisabled(disabled, true)
+    await accounts.declare(tenant, { email: 'none@example.com' })
+    await lock(locked.email)
+    await lock('locked-and-unknown@example.com')
+    const normal = (page: Page, username: string): string =>
+      page.body
+        .replaceAll(username, 'USERNAME')
+        .replaceAll(/\/interaction\/[\w-]+/g, '/interaction/UID')
+        .replaceAll(/name="csrf" value="[\w-]+"/g, 'CSRF')
+    const answers = new Set<string>()
+    for (const [username, given] of [
+      [known.email, forgotten],
+      ['unknown@example.com', forgotten],
+      [disabled.email, password],
+      ['none@example.com', forgotten],
+      [locked.email, forgotten],
+      [locked.email, password],
+      ['locked-and-unknown@example.com', forgotten],
+    ] as const) {
+      const answer = await enter({ username, password: given })
+      const kept = [...answer.headers].filter(
+        ([name]) => !['date', 'request-id', 'content-length', 'set-cookie'].includes(name),
+      )
+      const cookies = answer.headers.getSetCookie().length
+      answers.add(`${answer.status} ${cookies} ${JSON.stringify(kept)} ${normal(answer, username)}`)
+      expectFormAgain(answer, 403, 'login-form', /do not match.*takes a pause/)
+    }
+    expect([...answers]).to.have.length(1)
+  })
+
+  it('counts an account, whatever it is called and however that is spelled, from wherever (C9)', async () => {
+    const { email } = await someone({ username: 'Queen.Of-Hearts' })
+    const before = checked()
+    for (const [i, username] of [
+      email,
+      email.toUpperCase(),
+      ` ${email}  `,
+      'queen.of-hearts',
+      'ｑｕｅｅｎ．ｏｆ－ｈｅａｒｔｓ',
+      'QUEEN.OF-HEARTS\t',
+      email.replace('queen', 'ｑｕｅｅｎ'),
+    ].entries()) {
+      await enter({ username, password: forgotten }, { address: `203.0.${i}.1` })
+    }
+    expect(checked() - before).to.equal(5)
+    expect((await enter({ username: 'queen.of-hearts', password })).status).to.equal(403)
+  })
+
+  it('lets the owner in on a browser that the account knows, which opens it for all', async () => {
+    const { email: username } = await someone()
+    const agent = createUserAgent()
+    const first = await enter({ username, password }, { agent })
+    expect(first.status).to.equal(303)
+    const [cookie = ''] = first.headers.getSetCookie().filter((line) => line.includes('.known='))
+    expect(cookie).to.match(
+      /^keyturn\.default\.known=.*; path=\/; expires=.*; samesite=lax; httponly$/i,
+    )
+
+    await lock(username)
+    expect((await enter({ username, password })).status, 'elsewhere').to.equal(403)
+    for (let i = 0; i < 2; i++) await enter({ username, password: forgotten }, { agent })
+    expect((await enter({ username, password }, { agent })).status, 'here').to.equal(303)
+    expect((await enter({ username, password })).status, 'elsewhere, since').to.equal(303)
+  })
+
+  it('gives a stranger nothing for the cookie of another account, or a made-up one', async () => {
+    const [hers, his] = [await someone(), await someone()]
+    const agent = createUserAgent()
+    await enter({ username: hers.email, password }, { agent })
+    await lock(his.email)
+    const fields = { username: his.email, password }
+    expect((await enter(fields, { agent })).status).to.equal(403)
+  })
+
+  it('tells operators in accounts list, who lift it with accounts unlock or reset', async () => {
+    const account = await someone()
+    const ofAccount = { tenant, identifier: account.email }
+    const { core } = server
+    await lock(account.email)
+    await enter({ username: account.email, password })
+    const listed = await accountsList.execute(core, { tenant })
+    const { lock: state } = listed.accounts.find(({ id }) => id === account.id) ?? {}
+    expect(state).to.deep.include({ failures: 5, refused: 1, blocked: false })
+    expect(accountsList.render(listed)).to.match(
+      new RegExp(`^${account.email} .* locked until ${state?.locked_until}`, 'm'),
+    )
+    const unlocked = await accountsUnlock.execute(core, ofAccount)
+    expect(unlocked.changed).to.equal(true)
+    expect(accountsUnlock.render(unlocked)).to.match(/is unlocked/)
+    expect((await accountsUnlock.execute(core, ofAccount)).changed).to.equal(false)
+    expect((await enter({ username: account.email, password })).status).to.equal(303)
+
+    await lock(account.email)
+    const { one_time_password } = await accountsReset.execute(core, ofAccount)
+    remember(one_time_password)
+    const fields = { username: account.email, password: one_time_password }
+    expect((await enter(fields)).status).to.equal(303)
+    expect(server.logged()).to.match(/"account locked"/)
+  })
+
+  it('one-time passwords count with the others, and choosing a password begins anew', async () => {
+    const { account, oneTimePassword = '' } = await server.core.accounts.create(tenant, {
+      email: 'once@example.com',
+    })
+    remember(oneTimePassword)
+    const before = checked()
+    await lock(account.email)
+    await enter({ username: account.email, password: oneTimePassword })
+    expect(checked() - before).to.equal(5)
+    await server.core.lockouts.lift(tenant, account.id, 'operator')
+    for (let i = 0; i < 4; i++) await enter({ username: account.email, password: forgotten })
+    const agent = createUserAgent()
+    const fields = { username: account.email, password: oneTimePassword }
+    const choose = await agent.follow(await enter(fields, { agent }))
+    const locks = async () =>
+      (await server.core.lockouts.list(tenant)).filter(({ accountId }) => accountId === account.id)
+    expect((await locks())[0]?.failures, 'a right one is not the end yet').to.equal(4)
+    const chosen = 'a garden of live flowers'
+    remember(chosen)
+    const both = { new_password: chosen, confirm_password: chosen }
+    expect((await agent.submit(choose, { fields: both })).status).to.equal(303)
+    expect(await locks()).to.deep.equal([])
+  })
+
+  describe('and a network that has used up its share', () => {
+    const spend = (address: string) =>
+      server.core.limiter.note(tenant, { limit: 'sign_in_network', subject: address, cost: 200 })
+
+    it('is told so in words, with 429 and Retry-After, whoever is meant', async () => {
+      await spend('192.0.2.0/24')
+      const { email } = await someone()
+      const before = checked()
+      const pages = new Set<string>()
+      for (const username of [email, 'unknown@example.com']) {
+        const page = await enter({ username, password }, { address: '192.0.2.77' })
+        expectFormAgain(page, 429, 'login-form', /too many wrong sign-ins from your network/)
+        expect(Number(page.headers.get('retry-after'))).to.be.within(1, 600)
+        pages.add(textOf(page))
+      }
+      expect([...pages]).to.have.length(1)
+      expect(checked(), 'nothing was hashed').to.equal(before)
+      expect(server.logged()).to.include('"limit":"sign_in_network"')
+      expect(
+        (await enter({ username: email, password }, { address: '192.0.3.77' })).status,
+      ).to.equal(303)
+    })
+
+    it('says it in German, too', async () => {
+      await spend('192.0.4.0/24')
+      const agent = createUserAgent()
+      const { page } = await arrive(server, web, { ui_locales: 'de' }, agent)
+      const fields = { username: 'x@example.com', password: forgotten }
+      const answer = await agent.submit(page, { fields }, from('192.0.4.1'))
+      expectFormAgain(answer, 429, 'login-form', /zu viele falsche Anmeldungen/)
+    })
+
+    it('lets in whoever the account knows, and right passwords cost nothing', async () => {
+      const { email: username } = await someone()
+      const agent = createUserAgent()
+      await enter({ username, password }, { agent })
+      await server.core.limiter.note(tenant, {
+        limit: 'sign_in_network',
+        subject: '192.0.5.0/24',
+        cost: 199,
+      })
+      const address = '192.0.5.1'
+      for (let i = 0; i < 3; i++) {
+        const other = await enter({ username, password }, { address })
+        expect(other.status, `${i}`).to.equal(303)
+      }
+      await enter({ username, password: forgotten }, { address })
+      expect((await enter({ username, password }, { address })).status).to.equal(429)
+      expect((await enter({ username, password }, { address, agent })).status).to.equal(303)
+    })
+  })
+})

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { boot, type TestServer } from '../support/boot.ts'
 import {
@@ -22,7 +24,7 @@ const message = 'Überweisung 12,50 € — W4SCT'
 describe('people: answering a request of an application that is elsewhere (CIBA)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     remember(bank.client_secret, bob.password)
     await server.core.clients.declare('default', { ...bank, client_uri: 'https://bank.example/' })
@@ -86,6 +88,50 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     const end = await agent.post(page.url, { csrf, decision: 'Allow' })
     expect(outcomeOf(end)).to.equal('denied')
     expectRefusal(await askForResult(server, request), 400, 'access_denied')
+  })
+
+  it('is in the audit: who asked from where, and what the person answered in which browser', async () => {
+    await server.core.database.execute('delete from audit_events', [])
+    for (const button of ['#allow', '#deny']) {
+      await startRequest(server)
+      const agent = createUserAgent({ called: 'Firefox of Alice' })
+      await agent.submit(await openRequest(server, agent), { button })
+    }
+    const events = await server.core.database.query<Record<string, string>>(
+      `select type, client_id, account_id, ip, user_agent from audit_events
+       where type like 'backchannel.%' order by at, type desc`,
+    )
+    const account = await server.core.accounts.byIdentifier('default', alice.email)
+    expect(events.map(({ type }) => type)).to.deep.equal([
+      ...['backchannel.asked', 'backchannel.allowed', 'backchannel.asked', 'backchannel.denied'],
+    ])
+    for (const { type = '', ...event } of events) {
+      const about = { client_id: bank.client_id, account_id: account?.id, ip: '127.0.0.1' }
+      expect(event, type).to.include(about)
+      if (!type.endsWith('asked')) expect(event['user_agent']).to.equal('Firefox of Alice')
+    }
+  })
+
+  it('shows our own copy of the client’s picture, to the person it asks and to nobody else', async () => {
+    const picture = Buffer.from(
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+      'base64',
+    )
+    const site = createServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'image/png' }).end(picture)
+    })
+    await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve))
+    const { port } = site.address() as AddressInfo
+    const client = { ...bank, client_id: 'pictured', logo_uri: `http://127.0.0.1:${port}/logo.png` }
+    await server.core.clients.declare('default', client)
+    await startRequest(server, {}, client)
+    const agent = createUserAgent()
+    const page = await openRequest(server, agent)
+    const logo = page.root.querySelector('#client-logo')?.getAttribute('src') ?? ''
+    const image = await agent.get(new URL(logo, page.url))
+    expect([image.status, image.headers.get('content-type')]).to.deep.equal([200, 'image/png'])
+    expect((await createUserAgent().get(new URL(logo, page.url))).status).to.equal(404)
+    site.close()
   })
 
   it('is nobody else’s: another account finds nothing there, as behind an invented address', async () => {

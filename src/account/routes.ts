@@ -8,12 +8,17 @@ import { homePage } from '../interaction/pages/home.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
 import { signedOutPage } from '../interaction/pages/logout.ts'
 import { rememberLocales } from '../oidc/ui-locales.ts'
+import {
+  type ApplicationParts,
+  applicationMethods,
+  applicationRoutes,
+} from './applications.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
 import { type RequestParts, requestMethods, requestRoutes } from './requests.routes.ts'
 import { type SessionParts, sessionMethods, sessionRoutes } from './sessions.routes.ts'
 import { pathOf, readState, signInPath } from './sign-in.ts'
 
-export interface AccountParts extends RequestParts, SessionParts {
+export interface AccountParts extends RequestParts, SessionParts, ApplicationParts {
   issuer: string
   basePath: string
   clock: Clock
@@ -25,6 +30,7 @@ export const accountMethods = {
   '/account/callback': ['GET', 'HEAD'],
   ...requestMethods,
   ...sessionMethods,
+  ...applicationMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -47,6 +53,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   )
   const desk = createDesk(parts)
   sessionRoutes(router, parts, desk)
+  applicationRoutes(router, parts, desk)
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
     ctx.body = body

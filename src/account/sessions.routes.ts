@@ -4,9 +4,9 @@ import type { Account } from '../accounts/account.ts'
 import type { Families } from '../families/families.ts'
 import type { FamilyView } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
+import type { Seen } from '../interaction/pages/account-parts.ts'
 import {
   type DeviceLine,
-  type Seen,
   type SessionLine,
   sessionsPage,
 } from '../interaction/pages/account-sessions.ts'

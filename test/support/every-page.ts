@@ -1,4 +1,5 @@
 import { accountPage } from '../../src/interaction/pages/account.ts'
+import { applicationsPage } from '../../src/interaction/pages/account-applications.ts'
 import { sessionsPage } from '../../src/interaction/pages/account-sessions.ts'
 import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
 import {
@@ -80,6 +81,16 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       ],
       devices: [{ end: text, application: text, userAgent: text, allowed: seen, lastUsed: seen }],
       endOthers: text,
+    }),
+    'account-applications': applicationsPage(context, {
+      ...frame,
+      applications: [
+        {
+          ...{ end: text, name: text, clientId: text, uri: text, logoUrl: text },
+          ...{ since: 0, lastUsed: 0, devices: 2 },
+          access: { scopes: [{ scope: text, text }], resources: [], offline: true },
+        },
+      ],
     }),
     request: requestPage(context, {
       ...{ action: text, csrf: text, client: { name: text, clientId: text, uri: text } },

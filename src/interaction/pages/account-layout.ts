@@ -6,11 +6,12 @@ import { csrfField } from './parts.ts'
 const addresses = {
   overview: '/account',
   sessions: '/account/sessions',
+  applications: '/account/applications',
 } as const
 export type AccountSection = keyof typeof addresses
 
 /** What a page says after it was done; named in the address, so that nobody else's words can stand there. */
-export const accountDone = ['ended', 'others-ended'] as const
+export const accountDone = ['ended', 'others-ended', 'taken-back'] as const
 export type AccountDone = (typeof accountDone)[number]
 
 /** What every account page has. */

@@ -1,12 +1,9 @@
 import { deviceLabel } from '../../families/device.ts'
 import { type Html, html } from '../../http/html.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
-import { momentText } from './format.ts'
+import { endForm, type Seen, seenText } from './account-parts.ts'
 import type { PageContext } from './layout.ts'
 import { csrfField, facts, name } from './parts.ts'
-
-/** When and from where something was done; milliseconds since the epoch. */
-export type Seen = { at: number; ip?: string }
 
 export type SessionLine = {
   /** The address that ends it; absent for the session that looks. */
@@ -61,12 +58,6 @@ ${csrfField(view.csrf)}
   return html`<p class="kt-small">${words.onlyThis}</p>${view.devices.length > 0 && form}`
 }
 
-/** A time, and where it was seen from. */
-function seenText({ messages }: PageContext, { at, ip }: Seen): Html {
-  const time = html`<time datetime="${new Date(at).toISOString()}">${momentText(messages.locale, at)}</time>`
-  return ip === undefined ? time : messages.account.from(time, html`<code>${ip}</code>`)
-}
-
 function sessionItem(context: PageContext, csrf: string, line: SessionLine): Html {
   const { device, sessions: words } = context.messages.account
   const label = name(deviceLabel(line.userAgent, device))
@@ -81,7 +72,6 @@ ${line.end !== undefined && endForm(line.end, csrf, words.end, words.endNamed(la
 </li>`
 }
 
-/** The items of families, also for the page of an application. */
 function deviceList(
   context: PageContext,
   csrf: string,
@@ -104,12 +94,4 @@ ${endForm(line.end, csrf, words.endDevice, words.endDeviceNamed(application, lab
 
 function joined(names: readonly string[]): Html[] {
   return names.map((text, index) => html`${index > 0 && ', '}${name(text)}`)
-}
-
-/** What the button says is short for whoever sees where it stands, and whole for everybody else. */
-function endForm(action: string, csrf: string, short: string, whole: Html): Html {
-  return html`<form method="post" action="${action}">
-${csrfField(csrf)}
-<button class="kt-button kt-quiet kt-small-button" type="submit"><span aria-hidden="true">${short}</span><span class="kt-unseen">${whole}</span></button>
-</form>`
 }

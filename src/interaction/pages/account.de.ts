@@ -1,5 +1,6 @@
 import { html } from '../../http/html.ts'
 import type { AccountMessages } from './account.messages.ts'
+import { counted } from './format.ts'
 
 /** The account pages in German. */
 export const accountDe: AccountMessages = {
@@ -17,9 +18,11 @@ export const accountDe: AccountMessages = {
   sections: {
     overview: 'Überblick',
     sessions: 'Geräte und Sitzungen',
+    applications: 'Verbundene Anwendungen',
   },
   done: {
     ended: 'Das ist beendet. Wer es benutzt hat, muss sich neu anmelden.',
+    'taken-back': 'Die Anwendung hat keinen Zugriff mehr auf Ihr Konto.',
     'others-ended': 'Sie sind überall abgemeldet, nur hier nicht.',
   },
   device: {
@@ -46,5 +49,16 @@ export const accountDe: AccountMessages = {
     endDevice: 'Diesen Zugriff beenden',
     endDeviceNamed: (application, device) =>
       html`Den Zugriff von ${application} auf ${device} beenden`,
+  },
+  applications: {
+    lead: 'Anwendungen, denen Sie erlaubt haben, Ihr Konto zu benutzen, und was sie dürfen.',
+    none: 'Sie haben keiner Anwendung erlaubt, Ihr Konto zu benutzen.',
+    abilities: 'Sie kann',
+    since: 'Erlaubt seit',
+    lastUsed: 'Zuletzt benutzt',
+    devices: counted('de', { one: 'Gerät', other: 'Geräte' }),
+    takeBack: 'Zugriff zurücknehmen',
+    takeBackNamed: (application) => html`Den Zugriff von ${application} zurücknehmen`,
+    takeBackHint: 'Er endet sofort, auf allen Geräten. Die Anwendung kann Sie wieder fragen.',
   },
 }

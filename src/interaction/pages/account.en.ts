@@ -1,5 +1,6 @@
 import { html } from '../../http/html.ts'
 import type { AccountMessages } from './account.messages.ts'
+import { counted } from './format.ts'
 
 /** The account pages in English. */
 export const accountEn: AccountMessages = {
@@ -17,9 +18,11 @@ export const accountEn: AccountMessages = {
   sections: {
     overview: 'Overview',
     sessions: 'Devices and sessions',
+    applications: 'Connected applications',
   },
   done: {
     ended: 'It has ended. Whoever used it has to sign in again.',
+    'taken-back': 'The application has no access to your account any more.',
     'others-ended': 'You are signed out everywhere but here.',
   },
   device: {
@@ -45,5 +48,16 @@ export const accountEn: AccountMessages = {
     allowed: 'Allowed',
     endDevice: 'End this access',
     endDeviceNamed: (application, device) => html`End the access of ${application} on ${device}`,
+  },
+  applications: {
+    lead: 'Applications that you allowed to use your account, and what they may do.',
+    none: 'You have allowed no application to use your account.',
+    abilities: 'It can',
+    since: 'Allowed since',
+    lastUsed: 'Last used',
+    devices: counted('en', { one: 'device', other: 'devices' }),
+    takeBack: 'Take the access back',
+    takeBackNamed: (application) => html`Take back the access of ${application}`,
+    takeBackHint: 'It ends at once, on all devices. The application can ask you again.',
   },
 }

@@ -40,4 +40,15 @@ export type AccountMessages = {
     endDevice: string
     endDeviceNamed: (application: Html, device: Html) => Html
   }
+  applications: {
+    lead: string
+    none: string
+    abilities: string
+    since: string
+    lastUsed: string
+    devices: (count: number) => string
+    takeBack: string
+    takeBackNamed: (application: Html) => Html
+    takeBackHint: string
+  }
 }

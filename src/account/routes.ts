@@ -14,11 +14,12 @@ import {
   applicationRoutes,
 } from './applications.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
+import { type PasswordParts, passwordMethods, passwordRoutes } from './password.routes.ts'
 import { type RequestParts, requestMethods, requestRoutes } from './requests.routes.ts'
 import { type SessionParts, sessionMethods, sessionRoutes } from './sessions.routes.ts'
 import { pathOf, readState, signInPath } from './sign-in.ts'
 
-export interface AccountParts extends RequestParts, SessionParts, ApplicationParts {
+export interface AccountParts extends RequestParts, SessionParts, ApplicationParts, PasswordParts {
   issuer: string
   basePath: string
   clock: Clock
@@ -29,6 +30,7 @@ export const accountMethods = {
   '/account': ['GET', 'HEAD'],
   '/account/callback': ['GET', 'HEAD'],
   ...requestMethods,
+  ...passwordMethods,
   ...sessionMethods,
   ...applicationMethods,
   '/account/sign-out': ['POST'],
@@ -52,6 +54,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       }),
   )
   const desk = createDesk(parts)
+  passwordRoutes(router, parts, desk)
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
   const html = (ctx: Context, body: string) => {

@@ -6,6 +6,7 @@ import { requestIdPattern } from './requests.routes.ts'
 
 /** The pages that a sign-in may lead back to, by their names in `state`: nothing else that stands there leads anywhere. */
 const pages = {
+  password: '/account/password',
   sessions: '/account/sessions',
   applications: '/account/applications',
 } as const

@@ -46,6 +46,22 @@ export interface Accounts {
    */
   choosePassword(verified: MustChange, password: string): Promise<void>
   /**
+   * Readies the password that somebody who is signed in chose in place of the current one (ASVS 6.2.3). Nothing is
+   * changed yet. A wrong current one counts as at a sign-in.
+   * @throws DomainError `credentials_invalid`, `password_policy`, and what `authenticate` throws
+   */
+  readyPassword(
+    account: Account,
+    current: string,
+    chosen: string,
+    visitor: Visitor,
+  ): Promise<ReadyPassword>
+  /**
+   * Makes it the password; joins a transaction.
+   * @throws DomainError `credentials_invalid` when the current one was replaced meanwhile
+   */
+  replacePassword(account: Account, ready: ReadyPassword): Promise<void>
+  /**
    * Creates an account. Without a password it gets one for one use, which is returned and stored nowhere.
    * @throws DomainError `account_exists`, `password_policy`
    */
@@ -80,6 +96,12 @@ export interface NewAccount {
   passwordHash?: string | undefined
   emailVerified?: boolean | undefined
   roles?: Role[] | undefined
+}
+
+/** Two hashes: of the password that was verified, and of the one to come. */
+export interface ReadyPassword {
+  current: string
+  next: string
 }
 
 /** Who signs in from where. */
@@ -227,6 +249,30 @@ export function createAccounts({
       const account = await fresh(tenant, accountId)
       const hash = await passwords.hash(password, account)
       if (!(await store.replacePassword(tenant, accountId, current, hash))) throw replaced
+    },
+
+    async readyPassword({ tenant, email }, current, chosen, visitor) {
+      const found = await store.byIdentifier(tenant, email)
+      const stored = found?.password
+      const outcome = await guess(tenant, email, found, current, visitor)
+      const isOver = stored?.oneTime && (stored.expiresAt ?? 0) <= clock.now()
+      if (outcome !== 'right' || !found || !stored || isOver) {
+        throw new DomainError('credentials_invalid', {
+          detail: {
+            reason: reasonOf(found?.account, stored !== undefined, outcome),
+            account: found?.account.id,
+          },
+        })
+      }
+      if (chosen === current) throw new DomainError('password_policy', { detail: { rule: 'same' } })
+      return { current: stored.hash, next: await passwords.hash(chosen, found.account) }
+    },
+
+    async replacePassword({ tenant, id }, { current, next }) {
+      if (await store.replacePassword(tenant, id, current, next)) return
+      throw new DomainError('credentials_invalid', {
+        detail: { reason: 'the password was replaced meanwhile', account: id },
+      })
     },
 
     async create(tenant, wanted) {

@@ -50,7 +50,16 @@ export interface Revocations {
   logOutEverywhere(account: Account, actor?: Actor): Promise<void>
   /** Ends all sessions but one, and all families that were not allowed in that one (ASVS 7.4.3). */
   logOutOthers(account: Account, uid: string, actor?: Actor): Promise<void>
-  /** For whoever changes or resets a password. */
+  /**
+   * For a person who changes the password knowing it, in the session that stays.
+   * @param others whether everything that is not of this session ends
+   */
+  ownPasswordChanged(
+    account: Account,
+    session: { uid: string; others: boolean },
+    actor: Actor,
+  ): Promise<void>
+  /** For whoever resets a password, or declares another one. */
   passwordChanged(account: Account, actor?: Actor): Promise<void>
   /** Whether anything changed. */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
@@ -176,6 +185,17 @@ export function createRevocations(deps: {
         const type = reaches.others_signed_out.event
         await end('others_signed_out', tenant, { accountId, exceptSession: uid })
         await record(tenant, { type, accountId, detail: { session: uid } }, actor)
+      }),
+
+    ownPasswordChanged: ({ tenant, id: accountId }, { uid, others }, actor) =>
+      database.transaction(async () => {
+        const type = reaches.password_changed.event
+        if (others) await end('password_changed', tenant, { accountId, exceptSession: uid })
+        await record(
+          tenant,
+          { type, accountId, detail: { others: others ? 'end' : 'stay' } },
+          actor,
+        )
       }),
 
     setAccountDisabled: (account, disabled, actor = operator) =>

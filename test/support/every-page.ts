@@ -1,5 +1,6 @@
 import { accountPage } from '../../src/interaction/pages/account.ts'
 import { applicationsPage } from '../../src/interaction/pages/account-applications.ts'
+import { ownPasswordPage } from '../../src/interaction/pages/account-password.ts'
 import { sessionsPage } from '../../src/interaction/pages/account-sessions.ts'
 import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
 import {
@@ -81,6 +82,10 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       ],
       devices: [{ end: text, application: text, userAgent: text, allowed: seen, lastUsed: seen }],
       endOthers: text,
+    }),
+    'account-password': ownPasswordPage(context, {
+      ...{ ...frame, action: text, email: text, minLength: 12, others: true },
+      error: 'too_short',
     }),
     'account-applications': applicationsPage(context, {
       ...frame,

@@ -17,12 +17,14 @@ export const accountDe: AccountMessages = {
     'Ein Gerät verloren? So melden Sie sich auf allen ab und beenden, was Anwendungen in Ihrem Namen tun dürfen.',
   sections: {
     overview: 'Überblick',
+    password: 'Passwort',
     sessions: 'Geräte und Sitzungen',
     applications: 'Verbundene Anwendungen',
   },
   done: {
     ended: 'Das ist beendet. Wer es benutzt hat, muss sich neu anmelden.',
     'taken-back': 'Die Anwendung hat keinen Zugriff mehr auf Ihr Konto.',
+    'password-changed': 'Von jetzt an gilt Ihr neues Passwort.',
     'others-ended': 'Sie sind überall abgemeldet, nur hier nicht.',
   },
   device: {
@@ -49,6 +51,19 @@ export const accountDe: AccountMessages = {
     endDevice: 'Diesen Zugriff beenden',
     endDeviceNamed: (application, device) =>
       html`Den Zugriff von ${application} auf ${device} beenden`,
+  },
+  password: {
+    lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
+    current: 'Jetziges Passwort',
+    others: 'Überall sonst abmelden und beenden, was Anwendungen dort haben',
+    submit: 'Passwort ändern',
+    errors: {
+      wrong_current:
+        'Das ist nicht Ihr jetziges Passwort. Nach mehreren falschen Versuchen macht ein Konto eine Pause, in der auch das richtige nicht gilt.',
+      same: 'Dieses Passwort haben Sie schon. Wählen Sie ein anderes.',
+      missing: 'Füllen Sie alle drei Felder aus.',
+      too_many: 'Aus Ihrem Netz kamen zu viele falsche Versuche. Warten Sie ein paar Minuten.',
+    },
   },
   applications: {
     lead: 'Anwendungen, denen Sie erlaubt haben, Ihr Konto zu benutzen, und was sie dürfen.',

@@ -17,12 +17,14 @@ export const accountEn: AccountMessages = {
     'Lost a device? This signs you out on all of them and ends what applications may do in your name.',
   sections: {
     overview: 'Overview',
+    password: 'Password',
     sessions: 'Devices and sessions',
     applications: 'Connected applications',
   },
   done: {
     ended: 'It has ended. Whoever used it has to sign in again.',
     'taken-back': 'The application has no access to your account any more.',
+    'password-changed': 'From now on your new password is the one that counts.',
     'others-ended': 'You are signed out everywhere but here.',
   },
   device: {
@@ -48,6 +50,19 @@ export const accountEn: AccountMessages = {
     allowed: 'Allowed',
     endDevice: 'End this access',
     endDeviceNamed: (application, device) => html`End the access of ${application} on ${device}`,
+  },
+  password: {
+    lead: 'Type your current password, then the new one twice.',
+    current: 'Current password',
+    others: 'Sign out everywhere else, and end what applications hold there',
+    submit: 'Change password',
+    errors: {
+      wrong_current:
+        'That is not your current password. After several wrong tries an account takes a pause, in which the right one does not work either.',
+      same: 'That is the password you have. Choose another one.',
+      missing: 'Fill in all three fields.',
+      too_many: 'There were too many wrong tries from your network. Wait a few minutes.',
+    },
   },
   applications: {
     lead: 'Applications that you allowed to use your account, and what they may do.',

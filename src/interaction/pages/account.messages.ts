@@ -40,6 +40,13 @@ export type AccountMessages = {
     endDevice: string
     endDeviceNamed: (application: Html, device: Html) => Html
   }
+  password: {
+    lead: string
+    current: string
+    others: string
+    submit: string
+    errors: Record<'wrong_current' | 'same' | 'missing' | 'too_many', string>
+  }
   applications: {
     lead: string
     none: string

@@ -81,7 +81,7 @@ export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk)
     let handOver: () => void
     try {
       const knownDevice = ctx.cookies.get(parts.knownCookie.name, { signed: false })
-      const visitor = { ip: ctx.ip, knownDevice }
+      const visitor = { ip: ctx.ip, userAgent: actor.userAgent, knownDevice }
       const ready: ReadyPassword = await accounts.readyPassword(account, current, chosen, visitor)
       handOver = await database.transaction(async () => {
         await revocations.ownPasswordChanged(account, { uid, others }, actor)

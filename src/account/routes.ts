@@ -14,12 +14,20 @@ import {
   applicationRoutes,
 } from './applications.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
+import { type HistoryParts, historyMethods, historyRoutes } from './history.routes.ts'
 import { type PasswordParts, passwordMethods, passwordRoutes } from './password.routes.ts'
+import { type ProfileParts, profileMethods, profileRoutes } from './profile.routes.ts'
 import { type RequestParts, requestMethods, requestRoutes } from './requests.routes.ts'
 import { type SessionParts, sessionMethods, sessionRoutes } from './sessions.routes.ts'
 import { pathOf, readState, signInPath } from './sign-in.ts'
 
-export interface AccountParts extends RequestParts, SessionParts, ApplicationParts, PasswordParts {
+export interface AccountParts
+  extends RequestParts,
+    SessionParts,
+    ApplicationParts,
+    PasswordParts,
+    ProfileParts,
+    HistoryParts {
   issuer: string
   basePath: string
   clock: Clock
@@ -30,9 +38,11 @@ export const accountMethods = {
   '/account': ['GET', 'HEAD'],
   '/account/callback': ['GET', 'HEAD'],
   ...requestMethods,
+  ...profileMethods,
   ...passwordMethods,
   ...sessionMethods,
   ...applicationMethods,
+  ...historyMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -54,7 +64,9 @@ export function accountRoutes(parts: AccountParts): Middleware {
       }),
   )
   const desk = createDesk(parts)
+  profileRoutes(router, parts, desk)
   passwordRoutes(router, parts, desk)
+  historyRoutes(router, parts, desk)
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
   const html = (ctx: Context, body: string) => {

@@ -6,9 +6,11 @@ import { requestIdPattern } from './requests.routes.ts'
 
 /** The pages that a sign-in may lead back to, by their names in `state`: nothing else that stands there leads anywhere. */
 const pages = {
+  profile: '/account/profile',
   password: '/account/password',
   sessions: '/account/sessions',
   applications: '/account/applications',
+  history: '/account/history',
 } as const
 export type AccountPage = keyof typeof pages
 

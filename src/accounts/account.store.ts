@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import { type Account, identifierKey, type Role } from './account.ts'
+import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 
 export const AccountsTable = table('accounts', {
   key: ['tenant_id', 'id'],
@@ -161,6 +161,23 @@ export function createAccountStore({ database, clock }: { database: Database; cl
           now(),
         ],
       )
+    },
+
+    /** @throws a unique violation on uq_accounts_username. @returns whether anything changed */
+    async rename(tenant: string, id: string, { name, username }: Profile): Promise<boolean> {
+      const changed = await database.execute(
+        `update accounts set name = $3, username = $4, username_key = $5, updated_at = $6
+         where tenant_id = $1 and id = $2 and disabled_at is null and (name, username) is distinct from ($3, $4)`,
+        [
+          tenant,
+          id,
+          name ?? null,
+          username ?? null,
+          username === undefined ? null : identifierKey(username),
+          now(),
+        ],
+      )
+      return changed === 1
     },
 
     /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { networkOf } from '../attempts/network.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter, Share } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import { hashOf } from '../secrets/handle.ts'
+import { derivedId, hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { createAccountStore, type StoredPassword } from './account.store.ts'
-import { type Account, identifierKey, type Role } from './account.ts'
+import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
 
 export interface Accounts {
@@ -71,6 +72,12 @@ export interface Accounts {
   ): Promise<{ account: Account; oneTimePassword?: string }>
   /** A new one-time password; the old one is void at once. */
   resetPassword(account: Account): Promise<string>
+  /**
+   * Makes the name and the user name be these; joins a transaction.
+   * @returns whether anything changed
+   * @throws DomainError `account_exists` when the user name is taken
+   */
+  rename(account: Account, profile: Profile): Promise<boolean>
   /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
   voidSignIns(tenant: string, id: string): Promise<void>
   /**
@@ -107,6 +114,7 @@ export interface ReadyPassword {
 /** Who signs in from where. */
 export interface Visitor {
   ip: string
+  userAgent?: string | undefined
   /** What `Lockouts.devices` gave to this browser. */
   knownDevice?: string | undefined
 }
@@ -131,6 +139,7 @@ export function createAccounts({
   passwords,
   lockouts,
   limiter,
+  audit,
   oneTimePasswordTtl,
 }: {
   database: Database
@@ -138,6 +147,7 @@ export function createAccounts({
   passwords: Passwords
   lockouts: Lockouts
   limiter: Limiter
+  audit: Audit
   /** Seconds. */
   oneTimePasswordTtl: number
 }): Accounts {
@@ -167,7 +177,7 @@ export function createAccounts({
     identifier: string,
     found: Found | undefined,
     password: string,
-    { ip, knownDevice }: Visitor,
+    { ip, userAgent, knownDevice }: Visitor,
   ): Promise<'right' | 'wrong' | 'locked'> {
     const accountId = found?.account.id
     // As much work where there is no account to be known to.
@@ -187,6 +197,12 @@ export function createAccounts({
         lockouts.guess(tenant, { owner, deviceId, ip }, look),
       )
       isWrong = outcome !== 'right'
+      // As much work where there is no account: nobody can tell by time.
+      if (outcome === 'wrong') {
+        const nobody = `nobody ${derivedId(identifierKey(identifier))[0]}`
+        const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
+        await audit.count(tenant, failed, accountId ?? nobody)
+      }
       return outcome
     } finally {
       if (!isWrong) await limiter.giveBack(tenant, ...share)
@@ -294,6 +310,11 @@ export function createAccounts({
       await store.setPassword(account.tenant, account.id, stored)
       return password
     },
+    rename({ tenant, id, email }, profile) {
+      assertUsername(profile.username)
+      const { username } = profile
+      return store.rename(tenant, id, profile).catch(taken({ email, username }))
+    },
     voidSignIns: store.voidSignIns,
     holdSignIn: store.holdSignIn,
     setDisabled: async (account, disabled) =>
@@ -348,15 +369,18 @@ function reasonOf(account: Account | undefined, isThere: boolean, outcome: strin
   return isThere ? 'the password does not fit' : 'the account has no password'
 }
 
+function assertUsername(username: string | undefined): void {
+  if (username === undefined || !identifierKey(username).includes('@')) return
+  throw new DomainError('apply_invalid', {
+    detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
+  })
+}
+
 function row(tenant: string, id: string, wanted: NewAccount, known?: Account) {
   const email = wanted.email.trim()
   const username = wanted.username ?? known?.username
   const name = wanted.name ?? known?.name
-  if (username !== undefined && identifierKey(username).includes('@')) {
-    throw new DomainError('apply_invalid', {
-      detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
-    })
-  }
+  assertUsername(username)
   return {
     tenant,
     id,

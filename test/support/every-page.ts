@@ -1,6 +1,8 @@
 import { accountPage } from '../../src/interaction/pages/account.ts'
 import { applicationsPage } from '../../src/interaction/pages/account-applications.ts'
+import { historyPage } from '../../src/interaction/pages/account-history.ts'
 import { ownPasswordPage } from '../../src/interaction/pages/account-password.ts'
+import { profilePage } from '../../src/interaction/pages/account-profile.ts'
 import { sessionsPage } from '../../src/interaction/pages/account-sessions.ts'
 import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
 import {
@@ -86,6 +88,17 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'account-password': ownPasswordPage(context, {
       ...{ ...frame, action: text, email: text, minLength: 12, others: true },
       error: 'too_short',
+    }),
+    'account-profile': profilePage(context, {
+      ...{ ...frame, action: text, name: text, username: text },
+      error: 'taken',
+    }),
+    'account-history': historyPage(context, {
+      ...frame,
+      events: [
+        { type: 'account.sign_in_failed', seen, userAgent: text, application: text, count: 3 },
+      ],
+      ...{ older: text, newest: text },
     }),
     'account-applications': applicationsPage(context, {
       ...frame,

@@ -5,14 +5,22 @@ import { csrfField } from './parts.ts'
 /** The sections of the account pages, in the order of their navigation: one is a line here, and its name in `sections`. */
 const addresses = {
   overview: '/account',
+  profile: '/account/profile',
   password: '/account/password',
   sessions: '/account/sessions',
   applications: '/account/applications',
+  history: '/account/history',
 } as const
 export type AccountSection = keyof typeof addresses
 
 /** What a page says after it was done; named in the address, so that nobody else's words can stand there. */
-export const accountDone = ['ended', 'others-ended', 'taken-back', 'password-changed'] as const
+export const accountDone = [
+  'ended',
+  'others-ended',
+  'taken-back',
+  'password-changed',
+  'profile-changed',
+] as const
 export type AccountDone = (typeof accountDone)[number]
 
 /** What every account page has. */

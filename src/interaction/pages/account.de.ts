@@ -17,6 +17,8 @@ export const accountDe: AccountMessages = {
     'Ein Gerät verloren? So melden Sie sich auf allen ab und beenden, was Anwendungen in Ihrem Namen tun dürfen.',
   sections: {
     overview: 'Überblick',
+    profile: 'Profil',
+    history: 'Verlauf',
     password: 'Passwort',
     sessions: 'Geräte und Sitzungen',
     applications: 'Verbundene Anwendungen',
@@ -25,6 +27,7 @@ export const accountDe: AccountMessages = {
     ended: 'Das ist beendet. Wer es benutzt hat, muss sich neu anmelden.',
     'taken-back': 'Die Anwendung hat keinen Zugriff mehr auf Ihr Konto.',
     'password-changed': 'Von jetzt an gilt Ihr neues Passwort.',
+    'profile-changed': 'Ihr Profil ist gespeichert.',
     'others-ended': 'Sie sind überall abgemeldet, nur hier nicht.',
   },
   device: {
@@ -51,6 +54,41 @@ export const accountDe: AccountMessages = {
     endDevice: 'Diesen Zugriff beenden',
     endDeviceNamed: (application, device) =>
       html`Den Zugriff von ${application} auf ${device} beenden`,
+  },
+  profile: {
+    lead: 'Anwendungen, denen Sie erlauben, Ihr Profil zu sehen, bekommen dies.',
+    usernameHint:
+      'Damit können Sie sich anmelden wie mit Ihrer E-Mail-Adresse. Er enthält kein @. Sie können ihn leer lassen.',
+    submit: 'Speichern',
+    errors: {
+      taken: 'Diesen Benutzernamen hat schon jemand. Wählen Sie einen anderen.',
+      at_sign: 'Ein Benutzername enthält kein @, damit ihn niemand für eine E-Mail-Adresse hält.',
+      name_invalid: 'Dieser Name ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
+      username_invalid:
+        'Dieser Benutzername ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
+      too_many: 'Sie haben zu viele Benutzernamen probiert. Warten Sie eine Stunde.',
+    },
+  },
+  history: {
+    lead: 'Anmeldungen und was sonst an Ihrem Konto geschah, das Neueste zuerst. Kennen Sie etwas davon nicht, ändern Sie Ihr Passwort.',
+    none: 'Noch ist nichts geschehen.',
+    older: 'Älteres',
+    newest: 'Zurück zum Neuesten',
+    times: counted('de', { one: 'Mal in einer Stunde', other: 'Mal in einer Stunde' }),
+    events: {
+      'account.signed_in': 'Angemeldet',
+      'account.sign_in_failed': 'Falsches Passwort',
+      'account.signed_out_everywhere': 'Überall abgemeldet',
+      'account.others_signed_out': 'Überall sonst abgemeldet',
+      'account.password_changed': 'Passwort geändert',
+      'account.profile_changed': 'Profil geändert',
+      'account.disabled': 'Konto gesperrt',
+      'account.enabled': 'Konto entsperrt',
+      'account.locked': 'Pause nach falschen Passwörtern',
+      'account.unlocked': 'Die Pause wurde aufgehoben',
+      'session.ended': 'Eine Sitzung wurde beendet',
+      'grant.revoked': 'Zugriff einer Anwendung zurückgenommen',
+    },
   },
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',

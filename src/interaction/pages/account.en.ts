@@ -17,6 +17,8 @@ export const accountEn: AccountMessages = {
     'Lost a device? This signs you out on all of them and ends what applications may do in your name.',
   sections: {
     overview: 'Overview',
+    profile: 'Profile',
+    history: 'History',
     password: 'Password',
     sessions: 'Devices and sessions',
     applications: 'Connected applications',
@@ -25,6 +27,7 @@ export const accountEn: AccountMessages = {
     ended: 'It has ended. Whoever used it has to sign in again.',
     'taken-back': 'The application has no access to your account any more.',
     'password-changed': 'From now on your new password is the one that counts.',
+    'profile-changed': 'Your profile is saved.',
     'others-ended': 'You are signed out everywhere but here.',
   },
   device: {
@@ -50,6 +53,40 @@ export const accountEn: AccountMessages = {
     allowed: 'Allowed',
     endDevice: 'End this access',
     endDeviceNamed: (application, device) => html`End the access of ${application} on ${device}`,
+  },
+  profile: {
+    lead: 'Applications that you allow to see your profile get these.',
+    usernameHint:
+      'You can sign in with it, as with your e-mail address. It has no @ in it. You can leave it empty.',
+    submit: 'Save',
+    errors: {
+      taken: 'Somebody else has that username. Choose another one.',
+      at_sign: 'A username has no @ in it, so that nobody takes it for an e-mail address.',
+      name_invalid: 'That name is too long, or has characters that cannot be shown.',
+      username_invalid: 'That username is too long, or has characters that cannot be shown.',
+      too_many: 'You have tried too many usernames. Wait an hour.',
+    },
+  },
+  history: {
+    lead: 'Sign-ins and what else was done to your account, the newest first. If you do not know one, change your password.',
+    none: 'Nothing has happened yet.',
+    older: 'Older',
+    newest: 'Back to the newest',
+    times: counted('en', { one: 'time within an hour', other: 'times within an hour' }),
+    events: {
+      'account.signed_in': 'Signed in',
+      'account.sign_in_failed': 'Wrong password',
+      'account.signed_out_everywhere': 'Signed out everywhere',
+      'account.others_signed_out': 'Signed out everywhere else',
+      'account.password_changed': 'Password changed',
+      'account.profile_changed': 'Profile changed',
+      'account.disabled': 'Account disabled',
+      'account.enabled': 'Account enabled',
+      'account.locked': 'Paused after wrong passwords',
+      'account.unlocked': 'The pause was lifted',
+      'session.ended': 'A session was ended',
+      'grant.revoked': 'Access of an application taken back',
+    },
   },
   password: {
     lead: 'Type your current password, then the new one twice.',

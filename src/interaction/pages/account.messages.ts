@@ -1,5 +1,6 @@
 import type { DeviceWords } from '../../families/device.ts'
 import type { Html } from '../../http/html.ts'
+import type { HistoryEvent } from './account-history.ts'
 import type { AccountDone, AccountSection } from './account-layout.ts'
 
 /** What the account pages say. */
@@ -39,6 +40,20 @@ export type AccountMessages = {
     allowed: string
     endDevice: string
     endDeviceNamed: (application: Html, device: Html) => Html
+  }
+  profile: {
+    lead: string
+    usernameHint: string
+    submit: string
+    errors: Record<'taken' | 'at_sign' | 'name_invalid' | 'username_invalid' | 'too_many', string>
+  }
+  history: {
+    lead: string
+    none: string
+    older: string
+    newest: string
+    times: (count: number) => string
+    events: Record<HistoryEvent, string>
   }
   password: {
     lead: string

@@ -13,6 +13,7 @@ import {
   applicationMethods,
   applicationRoutes,
 } from './applications.routes.ts'
+import { type DataParts, dataMethods, dataRoutes } from './data.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
 import { type HistoryParts, historyMethods, historyRoutes } from './history.routes.ts'
 import { type PasswordParts, passwordMethods, passwordRoutes } from './password.routes.ts'
@@ -27,7 +28,8 @@ export interface AccountParts
     ApplicationParts,
     PasswordParts,
     ProfileParts,
-    HistoryParts {
+    HistoryParts,
+    DataParts {
   issuer: string
   basePath: string
   clock: Clock
@@ -43,6 +45,7 @@ export const accountMethods = {
   ...sessionMethods,
   ...applicationMethods,
   ...historyMethods,
+  ...dataMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -67,6 +70,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   profileRoutes(router, parts, desk)
   passwordRoutes(router, parts, desk)
   historyRoutes(router, parts, desk)
+  dataRoutes(router, parts, desk)
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
   const html = (ctx: Context, body: string) => {

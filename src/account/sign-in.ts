@@ -11,6 +11,7 @@ const pages = {
   sessions: '/account/sessions',
   applications: '/account/applications',
   history: '/account/history',
+  data: '/account/data',
 } as const
 export type AccountPage = keyof typeof pages
 

@@ -88,7 +88,8 @@ export function createAccountStore({ database, clock }: { database: Database; cl
 
     async list(tenant: string): Promise<Account[]> {
       const rows = await database.query<AccountRow>(
-        `select ${accountColumns} from accounts a where a.tenant_id = $1 order by a.email_key`,
+        `select ${accountColumns} from accounts a where a.tenant_id = $1 and a.deleted_at is null
+         order by a.email_key`,
         [tenant],
       )
       return rows.map(toAccount)
@@ -106,7 +107,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       >(
         `select ${accountColumns}, p.hash, p.one_time, p.expires_at
          from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
-         where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2)`,
+         where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2) and a.deleted_at is null`,
         [tenant, identifierKey(identifier)],
       )
       if (!row) return undefined
@@ -198,10 +199,43 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return rows.length > 0
     },
 
+    /**
+     * Operators are locked in one order: of two who go at the same moment, the second sees that the first has gone.
+     * @returns false for the last operator, and for who is deleted already
+     */
+    async markDeleted(tenant: string, id: string): Promise<boolean> {
+      const operators = await database.query<{ id: string }>(
+        `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
+         order by id for update`,
+        [tenant],
+      )
+      if (operators.length === 1 && operators[0]?.id === id) return false
+      const deleted = await database.execute(
+        `update accounts set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
+         where tenant_id = $1 and id = $2 and deleted_at is null`,
+        [tenant, id, now()],
+      )
+      return deleted === 1
+    },
+
+    async forget(tenant: string, id: string): Promise<void> {
+      // An address that can be nobody's (RFC 2606 §2).
+      await database.execute(
+        `update accounts set email = id || '@deleted.invalid', email_key = id || '@deleted.invalid',
+           email_verified = false, username = null, username_key = null, name = null
+         where tenant_id = $1 and id = $2 and deleted_at is not null`,
+        [tenant, id],
+      )
+      await database.execute(`delete from passwords where tenant_id = $1 and account_id = $2`, [
+        tenant,
+        id,
+      ])
+    },
+
     setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4
-         where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5`,
+         where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5 and deleted_at is null`,
         [tenant, id, disabled ? now() : null, now(), disabled],
       )
     },

@@ -85,6 +85,14 @@ export interface Accounts {
    * @param verifiedAt when its password was checked, in milliseconds
    */
   holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<boolean>
+  /**
+   * Lets an account act no longer, for good; joins a transaction, in which `forget` comes last. What is left of it is
+   * its id, so that this `sub` is never anybody else's (security class C31).
+   * @returns false for the last operator of a tenant that is not disabled, and for who is deleted already
+   */
+  markDeleted(tenant: string, id: string): Promise<boolean>
+  /** Takes away what a deleted account was called, and its password. */
+  forget(tenant: string, id: string): Promise<void>
   /** Whether anything changed. */
   setDisabled(account: Account, disabled: boolean): Promise<boolean>
   /** Makes an account be as declared; a password is set when it differs. */
@@ -223,12 +231,7 @@ export function createAccounts({
       const stored = found?.password
       const outcome = await guess(tenant, identifier, found, password, visitor)
       if (outcome !== 'right' || !found || !stored) {
-        throw new DomainError('credentials_invalid', {
-          detail: {
-            reason: reasonOf(found?.account, stored !== undefined, outcome),
-            account: found?.account.id,
-          },
-        })
+        throw refusalOf(found, outcome)
       }
       const { account } = found
       if (stored.oneTime) {
@@ -273,12 +276,7 @@ export function createAccounts({
       const outcome = await guess(tenant, email, found, current, visitor)
       const isOver = stored?.oneTime && (stored.expiresAt ?? 0) <= clock.now()
       if (outcome !== 'right' || !found || !stored || isOver) {
-        throw new DomainError('credentials_invalid', {
-          detail: {
-            reason: reasonOf(found?.account, stored !== undefined, outcome),
-            account: found?.account.id,
-          },
-        })
+        throw refusalOf(found, outcome)
       }
       if (chosen === current) throw new DomainError('password_policy', { detail: { rule: 'same' } })
       return { current: stored.hash, next: await passwords.hash(chosen, found.account) }
@@ -317,6 +315,8 @@ export function createAccounts({
     },
     voidSignIns: store.voidSignIns,
     holdSignIn: store.holdSignIn,
+    markDeleted: store.markDeleted,
+    forget: store.forget,
     setDisabled: async (account, disabled) =>
       (await store.setDisabled(account.tenant, account.id, disabled)) > 0,
 
@@ -360,6 +360,11 @@ function taken({ email, username }: NewAccount) {
     if (!isUniqueViolation(cause)) throw cause
     throw new DomainError('account_exists', { detail: { email, username }, cause })
   }
+}
+
+function refusalOf(found: Found | undefined, outcome: string): DomainError {
+  const reason = reasonOf(found?.account, found?.password !== undefined, outcome)
+  return new DomainError('credentials_invalid', { detail: { reason, account: found?.account.id } })
 }
 
 function reasonOf(account: Account | undefined, isThere: boolean, outcome: string): string {

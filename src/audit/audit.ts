@@ -23,6 +23,8 @@ export const auditTypes = [
   'account.others_signed_out',
   'account.password_changed',
   'account.profile_changed',
+  'account.data_downloaded',
+  'account.deleted',
   'account.disabled',
   'account.enabled',
   'account.locked',

@@ -26,6 +26,7 @@ export const familyEnds = [
   'operator',
   'signed_out_everywhere',
   'others_signed_out',
+  'account_deleted',
   'owner',
   'password_changed',
   'account_disabled',

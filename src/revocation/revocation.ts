@@ -40,6 +40,12 @@ export const reaches = {
     grants: 'stay',
     event: 'account.disabled',
   },
+  account_deleted: {
+    sessions: 'end',
+    families: 'end',
+    grants: 'end',
+    event: 'account.deleted',
+  },
   session_ended: { sessions: 'end', families: 'end', grants: 'stay', event: 'session.ended' },
   grant_revoked: { sessions: 'stay', families: 'end', grants: 'end', event: 'grant.revoked' },
   client_disabled: { sessions: 'stay', families: 'end', grants: 'stay', event: 'client.disabled' },

@@ -37,6 +37,7 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  * | session ended, log-out        |         | ×        |        |        | ×               | ×       |
  * | signed out everywhere         | ×       | ×        | ×      |        | ×               | ×       |
  * | … everywhere else             | ×       | ×        |        |        | ×               | ×       |
+ * | account deleted               | ×       | ×        | ×      |        | ×               | ×       |
  * | password or account: the rest | ×       | ×        |        |        | ×               | ×       |
  * | grant revoked                 |         |          | ×      |        | ×               | ×       |
  * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
@@ -61,6 +62,11 @@ export interface Revocations {
   ): Promise<void>
   /** For whoever resets a password, or declares another one. */
   passwordChanged(account: Account, actor?: Actor): Promise<void>
+  /**
+   * Deletes an account with all that it has: nobody signs in with its address, and its `sub` is never given again.
+   * @returns whether it was deleted: not when it is the last operator, or was deleted before
+   */
+  deleteAccount(account: Account, actor: Actor): Promise<boolean>
   /** Whether anything changed. */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
   /** Whether anything changed. @throws DomainError `client_not_found` */
@@ -196,6 +202,15 @@ export function createRevocations(deps: {
           { type, accountId, detail: { others: others ? 'end' : 'stay' } },
           actor,
         )
+      }),
+
+    deleteAccount: ({ tenant, id: accountId }, actor) =>
+      database.transaction(async () => {
+        if (!(await accounts.markDeleted(tenant, accountId))) return false
+        await end('account_deleted', tenant, { accountId })
+        await accounts.forget(tenant, accountId)
+        await record(tenant, { type: reaches.account_deleted.event, accountId }, actor)
+        return true
       }),
 
     setAccountDisabled: (account, disabled, actor = operator) =>

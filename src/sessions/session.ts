@@ -44,6 +44,7 @@ export type SessionEnd =
   | 'signed_out'
   | 'signed_out_everywhere'
   | 'others_signed_out'
+  | 'account_deleted'
   | 'password_changed'
   | 'account_disabled'
   | 'operator'

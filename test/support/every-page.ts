@@ -1,5 +1,6 @@
 import { accountPage } from '../../src/interaction/pages/account.ts'
 import { applicationsPage } from '../../src/interaction/pages/account-applications.ts'
+import { accountDeletedPage, dataPage } from '../../src/interaction/pages/account-data.ts'
 import { historyPage } from '../../src/interaction/pages/account-history.ts'
 import { ownPasswordPage } from '../../src/interaction/pages/account-password.ts'
 import { profilePage } from '../../src/interaction/pages/account-profile.ts'
@@ -100,6 +101,11 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       ],
       ...{ older: text, newest: text },
     }),
+    'account-data': dataPage(context, {
+      ...{ ...frame, download: text, delete: text, email: text },
+      error: 'address',
+    }),
+    'account-deleted': accountDeletedPage(context),
     'account-applications': applicationsPage(context, {
       ...frame,
       applications: [

@@ -10,6 +10,7 @@ const addresses = {
   sessions: '/account/sessions',
   applications: '/account/applications',
   history: '/account/history',
+  data: '/account/data',
 } as const
 export type AccountSection = keyof typeof addresses
 

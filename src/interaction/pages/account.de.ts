@@ -19,6 +19,7 @@ export const accountDe: AccountMessages = {
     overview: 'Überblick',
     profile: 'Profil',
     history: 'Verlauf',
+    data: 'Ihre Daten',
     password: 'Passwort',
     sessions: 'Geräte und Sitzungen',
     applications: 'Verbundene Anwendungen',
@@ -89,6 +90,24 @@ export const accountDe: AccountMessages = {
       'session.ended': 'Eine Sitzung wurde beendet',
       'grant.revoked': 'Zugriff einer Anwendung zurückgenommen',
     },
+  },
+  data: {
+    download: 'Ihre Daten herunterladen',
+    downloadLead:
+      'Eine Datei (JSON) mit Ihrem Profil, wo Sie angemeldet sind, was Anwendungen dürfen, und Ihrem Verlauf.',
+    downloadSubmit: 'Herunterladen',
+    delete: 'Ihr Konto löschen',
+    deleteLead:
+      'Das lässt sich nicht rückgängig machen. Sie werden überall abgemeldet, Anwendungen verlieren den Zugriff, und niemand kann Ihr Konto zurückholen. Was Anwendungen über Sie gespeichert haben, bleibt dort.',
+    typeAddress: (address) => html`Geben Sie zur Bestätigung ${address} ein`,
+    deleteSubmit: 'Mein Konto endgültig löschen',
+    errors: {
+      address: 'Das ist nicht die Adresse dieses Kontos. Nichts wurde gelöscht.',
+      last_operator:
+        'Sie sind hier der letzte Betreiber. Machen Sie zuerst jemand anderen dazu. Nichts wurde gelöscht.',
+    },
+    deletedTitle: 'Ihr Konto ist gelöscht',
+    deleted: 'Sie sind überall abgemeldet, und Anwendungen haben keinen Zugriff mehr.',
   },
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',

@@ -19,6 +19,7 @@ export const accountEn: AccountMessages = {
     overview: 'Overview',
     profile: 'Profile',
     history: 'History',
+    data: 'Your data',
     password: 'Password',
     sessions: 'Devices and sessions',
     applications: 'Connected applications',
@@ -87,6 +88,24 @@ export const accountEn: AccountMessages = {
       'session.ended': 'A session was ended',
       'grant.revoked': 'Access of an application taken back',
     },
+  },
+  data: {
+    download: 'Download your data',
+    downloadLead:
+      'A file (JSON) with your profile, where you are signed in, what applications may do, and your history.',
+    downloadSubmit: 'Download',
+    delete: 'Delete your account',
+    deleteLead:
+      'This cannot be undone. You are signed out everywhere, applications lose their access, and nobody can bring your account back. What applications have stored about you stays with them.',
+    typeAddress: (address) => html`Type ${address} to confirm`,
+    deleteSubmit: 'Delete my account for good',
+    errors: {
+      address: 'That is not the address of this account. Nothing was deleted.',
+      last_operator:
+        'You are the last operator here. Make somebody else an operator first. Nothing was deleted.',
+    },
+    deletedTitle: 'Your account is deleted',
+    deleted: 'You are signed out everywhere, and applications have no access any more.',
   },
   password: {
     lead: 'Type your current password, then the new one twice.',

@@ -55,6 +55,18 @@ export type AccountMessages = {
     times: (count: number) => string
     events: Record<HistoryEvent, string>
   }
+  data: {
+    download: string
+    downloadLead: string
+    downloadSubmit: string
+    delete: string
+    deleteLead: string
+    typeAddress: (address: Html) => Html
+    deleteSubmit: string
+    errors: Record<'address' | 'last_operator', string>
+    deletedTitle: string
+    deleted: string
+  }
   password: {
     lead: string
     current: string

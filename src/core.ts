@@ -221,6 +221,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...base,
     limiter,
     lockouts,
+    audit,
     passwords,
     oneTimePasswordTtl: config.oneTimePasswordTtl,
   })

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import { type Account, identifierKey, type Role } from './account.ts'
+import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 
 export const AccountsTable = table('accounts', {
   key: ['tenant_id', 'id'],
@@ -19,6 +19,7 @@ export const AccountsTable = table('accounts', {
     updated_at: column.time,
     disabled_at: nullable(column.time),
     sign_ins_not_before: nullable(column.time),
+    deleted_at: nullable(column.time),
   },
   references: { tenant: ofTenant },
   unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },
@@ -87,7 +88,8 @@ export function createAccountStore({ database, clock }: { database: Database; cl
 
     async list(tenant: string): Promise<Account[]> {
       const rows = await database.query<AccountRow>(
-        `select ${accountColumns} from accounts a where a.tenant_id = $1 order by a.email_key`,
+        `select ${accountColumns} from accounts a where a.tenant_id = $1 and a.deleted_at is null
+         order by a.email_key`,
         [tenant],
       )
       return rows.map(toAccount)
@@ -105,7 +107,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       >(
         `select ${accountColumns}, p.hash, p.one_time, p.expires_at
          from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
-         where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2)`,
+         where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2) and a.deleted_at is null`,
         [tenant, identifierKey(identifier)],
       )
       if (!row) return undefined
@@ -162,6 +164,23 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       )
     },
 
+    /** @throws a unique violation on uq_accounts_username. @returns whether anything changed */
+    async rename(tenant: string, id: string, { name, username }: Profile): Promise<boolean> {
+      const changed = await database.execute(
+        `update accounts set name = $3, username = $4, username_key = $5, updated_at = $6
+         where tenant_id = $1 and id = $2 and disabled_at is null and (name, username) is distinct from ($3, $4)`,
+        [
+          tenant,
+          id,
+          name ?? null,
+          username ?? null,
+          username === undefined ? null : identifierKey(username),
+          now(),
+        ],
+      )
+      return changed === 1
+    },
+
     /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
     async voidSignIns(tenant: string, id: string): Promise<void> {
       await database.execute(
@@ -180,10 +199,43 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return rows.length > 0
     },
 
+    /**
+     * Operators are locked in one order: of two who go at the same moment, the second sees that the first has gone.
+     * @returns false for the last operator, and for who is deleted already
+     */
+    async markDeleted(tenant: string, id: string): Promise<boolean> {
+      const operators = await database.query<{ id: string }>(
+        `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
+         order by id for update`,
+        [tenant],
+      )
+      if (operators.length === 1 && operators[0]?.id === id) return false
+      const deleted = await database.execute(
+        `update accounts set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
+         where tenant_id = $1 and id = $2 and deleted_at is null`,
+        [tenant, id, now()],
+      )
+      return deleted === 1
+    },
+
+    async forget(tenant: string, id: string): Promise<void> {
+      // An address that can be nobody's (RFC 2606 §2).
+      await database.execute(
+        `update accounts set email = id || '@deleted.invalid', email_key = id || '@deleted.invalid',
+           email_verified = false, username = null, username_key = null, name = null
+         where tenant_id = $1 and id = $2 and deleted_at is not null`,
+        [tenant, id],
+      )
+      await database.execute(`delete from passwords where tenant_id = $1 and account_id = $2`, [
+        tenant,
+        id,
+      ])
+    },
+
     setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4
-         where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5`,
+         where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5 and deleted_at is null`,
         [tenant, id, disabled ? now() : null, now(), disabled],
       )
     },

@@ -13,6 +13,9 @@ export interface Account {
   updatedAt: number
 }
 
+/** What a person says of themself; what is absent is taken away. */
+export type Profile = Pick<Account, 'name' | 'username'>
+
 export const roles = ['operator'] as const
 export type Role = (typeof roles)[number]
 

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { networkOf } from '../attempts/network.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter, Share } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import { hashOf } from '../secrets/handle.ts'
+import { derivedId, hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { createAccountStore, type StoredPassword } from './account.store.ts'
-import { type Account, identifierKey, type Role } from './account.ts'
+import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
 
 export interface Accounts {
@@ -46,6 +47,22 @@ export interface Accounts {
    */
   choosePassword(verified: MustChange, password: string): Promise<void>
   /**
+   * Readies the password that somebody who is signed in chose in place of the current one (ASVS 6.2.3). Nothing is
+   * changed yet. A wrong current one counts as at a sign-in.
+   * @throws DomainError `credentials_invalid`, `password_policy`, and what `authenticate` throws
+   */
+  readyPassword(
+    account: Account,
+    current: string,
+    chosen: string,
+    visitor: Visitor,
+  ): Promise<ReadyPassword>
+  /**
+   * Makes it the password; joins a transaction.
+   * @throws DomainError `credentials_invalid` when the current one was replaced meanwhile
+   */
+  replacePassword(account: Account, ready: ReadyPassword): Promise<void>
+  /**
    * Creates an account. Without a password it gets one for one use, which is returned and stored nowhere.
    * @throws DomainError `account_exists`, `password_policy`
    */
@@ -55,6 +72,12 @@ export interface Accounts {
   ): Promise<{ account: Account; oneTimePassword?: string }>
   /** A new one-time password; the old one is void at once. */
   resetPassword(account: Account): Promise<string>
+  /**
+   * Makes the name and the user name be these; joins a transaction.
+   * @returns whether anything changed
+   * @throws DomainError `account_exists` when the user name is taken
+   */
+  rename(account: Account, profile: Profile): Promise<boolean>
   /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
   voidSignIns(tenant: string, id: string): Promise<void>
   /**
@@ -62,6 +85,14 @@ export interface Accounts {
    * @param verifiedAt when its password was checked, in milliseconds
    */
   holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<boolean>
+  /**
+   * Lets an account act no longer, for good; joins a transaction, in which `forget` comes last. What is left of it is
+   * its id, so that this `sub` is never anybody else's (security class C31).
+   * @returns false for the last operator of a tenant that is not disabled, and for who is deleted already
+   */
+  markDeleted(tenant: string, id: string): Promise<boolean>
+  /** Takes away what a deleted account was called, and its password. */
+  forget(tenant: string, id: string): Promise<void>
   /** Whether anything changed. */
   setDisabled(account: Account, disabled: boolean): Promise<boolean>
   /** Makes an account be as declared; a password is set when it differs. */
@@ -82,9 +113,16 @@ export interface NewAccount {
   roles?: Role[] | undefined
 }
 
+/** Two hashes: of the password that was verified, and of the one to come. */
+export interface ReadyPassword {
+  current: string
+  next: string
+}
+
 /** Who signs in from where. */
 export interface Visitor {
   ip: string
+  userAgent?: string | undefined
   /** What `Lockouts.devices` gave to this browser. */
   knownDevice?: string | undefined
 }
@@ -126,6 +164,7 @@ export function createAccounts({
   passwords,
   lockouts,
   limiter,
+  audit,
   oneTimePasswordTtl,
 }: {
   database: Database
@@ -133,6 +172,7 @@ export function createAccounts({
   passwords: Passwords
   lockouts: Lockouts
   limiter: Limiter
+  audit: Audit
   /** Seconds. */
   oneTimePasswordTtl: number
 }): Accounts {
@@ -165,7 +205,7 @@ export function createAccounts({
     identifier: string,
     found: Found | undefined,
     password: string,
-    { ip, knownDevice }: Visitor,
+    { ip, userAgent, knownDevice }: Visitor,
   ): Promise<'right' | 'wrong' | 'locked'> {
     const accountId = found?.account.id
     // As much work where there is no account to be known to.
@@ -186,6 +226,12 @@ export function createAccounts({
       )
       isWrong = outcome !== 'right'
       if (!isWrong) familiar.add(network)
+      // As much work where there is no account: nobody can tell by time.
+      if (outcome === 'wrong') {
+        const nobody = `nobody ${derivedId(identifierKey(identifier))[0]}`
+        const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
+        await audit.count(tenant, failed, accountId ?? nobody)
+      }
       return outcome
     } finally {
       if (!isWrong) await limiter.giveBack(tenant, ...share)
@@ -206,12 +252,7 @@ export function createAccounts({
       const stored = found?.password
       const outcome = await guess(tenant, identifier, found, password, visitor)
       if (outcome !== 'right' || !found || !stored) {
-        throw new DomainError('credentials_invalid', {
-          detail: {
-            reason: reasonOf(found?.account, stored !== undefined, outcome),
-            account: found?.account.id,
-          },
-        })
+        throw refusalOf(found, outcome)
       }
       const { account } = found
       if (stored.oneTime) {
@@ -250,6 +291,25 @@ export function createAccounts({
       if (!(await store.replacePassword(tenant, accountId, current, hash))) throw replaced
     },
 
+    async readyPassword({ tenant, email }, current, chosen, visitor) {
+      const found = await store.byIdentifier(tenant, email)
+      const stored = found?.password
+      const outcome = await guess(tenant, email, found, current, visitor)
+      const isOver = stored?.oneTime && (stored.expiresAt ?? 0) <= clock.now()
+      if (outcome !== 'right' || !found || !stored || isOver) {
+        throw refusalOf(found, outcome)
+      }
+      if (chosen === current) throw new DomainError('password_policy', { detail: { rule: 'same' } })
+      return { current: stored.hash, next: await passwords.hash(chosen, found.account) }
+    },
+
+    async replacePassword({ tenant, id }, { current, next }) {
+      if (await store.replacePassword(tenant, id, current, next)) return
+      throw new DomainError('credentials_invalid', {
+        detail: { reason: 'the password was replaced meanwhile', account: id },
+      })
+    },
+
     async create(tenant, wanted) {
       const oneTime = wanted.password === undefined ? await newOneTime() : undefined
       const stored = oneTime?.stored ?? {
@@ -269,8 +329,15 @@ export function createAccounts({
       await store.setPassword(account.tenant, account.id, stored)
       return password
     },
+    rename({ tenant, id, email }, profile) {
+      assertUsername(profile.username)
+      const { username } = profile
+      return store.rename(tenant, id, profile).catch(taken({ email, username }))
+    },
     voidSignIns: store.voidSignIns,
     holdSignIn: store.holdSignIn,
+    markDeleted: store.markDeleted,
+    forget: store.forget,
     setDisabled: async (account, disabled) =>
       (await store.setDisabled(account.tenant, account.id, disabled)) > 0,
 
@@ -316,6 +383,11 @@ function taken({ email, username }: NewAccount) {
   }
 }
 
+function refusalOf(found: Found | undefined, outcome: string): DomainError {
+  const reason = reasonOf(found?.account, found?.password !== undefined, outcome)
+  return new DomainError('credentials_invalid', { detail: { reason, account: found?.account.id } })
+}
+
 function reasonOf(account: Account | undefined, isThere: boolean, outcome: string): string {
   if (outcome === 'locked') return 'no tries are left for this identifier; nothing was looked at'
   if (!account) return 'no account has this identifier'
@@ -323,15 +395,18 @@ function reasonOf(account: Account | undefined, isThere: boolean, outcome: strin
   return isThere ? 'the password does not fit' : 'the account has no password'
 }
 
+function assertUsername(username: string | undefined): void {
+  if (username === undefined || !identifierKey(username).includes('@')) return
+  throw new DomainError('apply_invalid', {
+    detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
+  })
+}
+
 function row(tenant: string, id: string, wanted: NewAccount, known?: Account) {
   const email = wanted.email.trim()
   const username = wanted.username ?? known?.username
   const name = wanted.name ?? known?.name
-  if (username !== undefined && identifierKey(username).includes('@')) {
-    throw new DomainError('apply_invalid', {
-      detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
-    })
-  }
+  assertUsername(username)
   return {
     tenant,
     id,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
+import { derivedId } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -16,8 +17,14 @@ export const auditTypes = [
   'backchannel.denied',
   'backchannel.notified',
   'backchannel.notify_failed',
+  'account.signed_in',
+  'account.sign_in_failed',
   'account.signed_out_everywhere',
+  'account.others_signed_out',
   'account.password_changed',
+  'account.profile_changed',
+  'account.data_downloaded',
+  'account.deleted',
   'account.disabled',
   'account.enabled',
   'account.locked',
@@ -46,10 +53,27 @@ export interface AuditEvent {
   detail?: Record<string, unknown> | undefined
 }
 
-/** Security events, append-only (ASVS 16.3). */
+/** Where an event stands among those of its tenant; `at` in milliseconds since the epoch. */
+export interface AuditPlace {
+  at: number
+  id: string
+}
+
+/** Security events, append-only but for what is counted (ASVS 16.3). */
 export interface Audit {
   /** Joins the transaction of what they tell; one statement, however many. */
   record(tenant: string, ...events: AuditEvent[]): Promise<void>
+  /**
+   * Writes what may come in floods: once an hour for a subject, with how often it came in `detail.count`; address and
+   * program are those of the last.
+   */
+  count(tenant: string, event: Omit<AuditEvent, 'detail'>, subject: string): Promise<void>
+  /** Events of an account, the newest first. @param before where an earlier page ended */
+  ofAccount(
+    tenant: string,
+    accountId: string,
+    which: { types: ReadonlyArray<AuditEvent['type']>; before?: AuditPlace; limit: number },
+  ): Promise<Array<AuditEvent & AuditPlace>>
   /** The events of a family, the oldest first. */
   ofFamily(tenant: string, familyId: string): Promise<Array<AuditEvent & { at: number }>>
   /** Removes events that are older than they are kept, a batch at a time; returns how many. */
@@ -71,12 +95,18 @@ export const AuditEventsTable = table('audit_events', {
     detail: nullable(column.json),
   },
   references: { tenant: ofTenant },
-  index: { at: ['tenant_id', 'at'], family: ['tenant_id', 'family_id'], kept: ['at'] },
+  index: {
+    at: ['tenant_id', 'at'],
+    family: ['tenant_id', 'family_id'],
+    kept: ['at'],
+    account: { columns: ['tenant_id', 'account_id', 'at', 'id'], where: 'account_id is not null' },
+  },
 })
 
 const keptDays = 400
 
 interface Row {
+  id: string
   at: Date
   type: AuditEvent['type']
   account_id: string | null
@@ -85,6 +115,9 @@ interface Row {
   user_agent: string | null
   detail: Record<string, unknown> | null
 }
+
+/** Milliseconds of one count. */
+const countedFor = 3600 * 1000
 
 export function createAudit({ database, clock }: { database: Database; clock: Clock }): Audit {
   return {
@@ -108,22 +141,50 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
         [tenant, new Date(clock.now()), JSON.stringify(rows)],
       )
     },
+    async count(tenant, { type, accountId, ip, userAgent }, subject) {
+      const now = clock.now()
+      const hour = String(Math.floor(now / countedFor))
+      await database.execute(
+        `insert into audit_events (tenant_id, id, at, type, account_id, ip, user_agent, detail)
+         values ($1, $2, $3, $4, $5, $6, $7, '{"count": 1}')
+         on conflict (tenant_id, id) do update set at = excluded.at, ip = excluded.ip,
+           user_agent = excluded.user_agent,
+           detail = jsonb_build_object('count', (audit_events.detail->>'count')::integer + 1)`,
+        [
+          tenant,
+          derivedId('counted', type, subject, hour),
+          new Date(now),
+          type,
+          accountId ?? null,
+          ip ?? null,
+          userAgent ?? null,
+        ],
+      )
+    },
+    async ofAccount(tenant, accountId, { types, before, limit }) {
+      const rows = await database.query<Row>(
+        `select id, at, type, account_id, client_id, ip, user_agent, detail from audit_events
+         where tenant_id = $1 and account_id = $2 and type = any($3)
+           and ($4::timestamptz is null or (at, id) < ($4::timestamptz, $5::text))
+         order by at desc, id desc limit $6`,
+        [
+          tenant,
+          accountId,
+          types,
+          before === undefined ? null : new Date(before.at),
+          before?.id ?? null,
+          limit,
+        ],
+      )
+      return rows.map((row) => ({ ...toEvent(row), id: row.id }))
+    },
     async ofFamily(tenant, familyId) {
       const rows = await database.query<Row>(
-        `select at, type, account_id, client_id, ip, user_agent, detail from audit_events
+        `select id, at, type, account_id, client_id, ip, user_agent, detail from audit_events
          where tenant_id = $1 and family_id = $2 order by at, id`,
         [tenant, familyId],
       )
-      return rows.map((row) => ({
-        at: row.at.getTime(),
-        type: row.type,
-        familyId,
-        accountId: row.account_id ?? undefined,
-        clientId: row.client_id ?? undefined,
-        ip: row.ip ?? undefined,
-        userAgent: row.user_agent ?? undefined,
-        detail: row.detail ?? undefined,
-      }))
+      return rows.map((row) => ({ ...toEvent(row), familyId }))
     },
     sweep: () =>
       sweepTable(database, {
@@ -134,3 +195,13 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
       }),
   }
 }
+
+const toEvent = (row: Row): AuditEvent & { at: number } => ({
+  at: row.at.getTime(),
+  type: row.type,
+  accountId: row.account_id ?? undefined,
+  clientId: row.client_id ?? undefined,
+  ip: row.ip ?? undefined,
+  userAgent: row.user_agent ?? undefined,
+  detail: row.detail ?? undefined,
+})

@@ -14,6 +14,7 @@ import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import { presenterOf } from '../oidc/token-request.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import type { PageContext } from './pages/layout.ts'
@@ -141,7 +142,11 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
   router.post('/interaction/:uid/login', async (ctx) => {
     const uid = ctx.params['uid'] as string
-    const visitor = { ip: ctx.ip, knownDevice: ctx.cookies.get(knownName, { signed: false }) }
+    const visitor = {
+      ip: ctx.ip,
+      userAgent: presenterOf(ctx).userAgent,
+      knownDevice: ctx.cookies.get(knownName, { signed: false }),
+    }
     const interaction = accounts.hasRoom(tenant, visitor)
       ? await interactions.find(ctx, uid)
       : undefined

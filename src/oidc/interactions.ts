@@ -7,6 +7,7 @@ import { hashIn } from './adapters/short-lived.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
+import { presenterOf } from './token-request.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -106,11 +107,15 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    finishLogin: (ctx, { account, amr, verifiedAt }) =>
-      finish(ctx, {
+    async finishLogin(ctx, { account, amr, verifiedAt }) {
+      const { ip, userAgent } = presenterOf(ctx)
+      const event = { type: 'account.signed_in', accountId: account.id, ip, userAgent } as const
+      await context.audit.record(context.tenant, { ...event, detail: { amr } })
+      return finish(ctx, {
         login: { accountId: account.id, amr, remember: true, verifiedAt },
         select_account: {},
-      }),
+      })
+    },
     async finishConsent(ctx, { accountId, clientId, missing }) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)

@@ -22,6 +22,12 @@ export const reaches = {
     grants: 'end',
     event: 'account.signed_out_everywhere',
   },
+  others_signed_out: {
+    sessions: 'end',
+    families: 'end',
+    grants: 'stay',
+    event: 'account.others_signed_out',
+  },
   password_changed: {
     sessions: 'end',
     families: 'end',
@@ -33,6 +39,12 @@ export const reaches = {
     families: 'end',
     grants: 'stay',
     event: 'account.disabled',
+  },
+  account_deleted: {
+    sessions: 'end',
+    families: 'end',
+    grants: 'end',
+    event: 'account.deleted',
   },
   session_ended: { sessions: 'end', families: 'end', grants: 'stay', event: 'session.ended' },
   grant_revoked: { sessions: 'stay', families: 'end', grants: 'end', event: 'grant.revoked' },

@@ -36,6 +36,8 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  * | refresh                       |         |          |        |        | × its own       |         |
  * | session ended, log-out        |         | ×        |        |        | ×               | ×       |
  * | signed out everywhere         | ×       | ×        | ×      |        | ×               | ×       |
+ * | … everywhere else             | ×       | ×        |        |        | ×               | ×       |
+ * | account deleted               | ×       | ×        | ×      |        | ×               | ×       |
  * | password or account: the rest | ×       | ×        |        |        | ×               | ×       |
  * | grant revoked                 |         |          | ×      |        | ×               | ×       |
  * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
@@ -47,8 +49,24 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  */
 export interface Revocations {
   logOutEverywhere(account: Account, actor?: Actor): Promise<void>
-  /** For whoever changes or resets a password. */
+  /** Ends all sessions but one, and all families that were not allowed in that one (ASVS 7.4.3). */
+  logOutOthers(account: Account, uid: string, actor?: Actor): Promise<void>
+  /**
+   * For a person who changes the password knowing it, in the session that stays.
+   * @param others whether everything that is not of this session ends
+   */
+  ownPasswordChanged(
+    account: Account,
+    session: { uid: string; others: boolean },
+    actor: Actor,
+  ): Promise<void>
+  /** For whoever resets a password, or declares another one. */
   passwordChanged(account: Account, actor?: Actor): Promise<void>
+  /**
+   * Deletes an account with all that it has: nobody signs in with its address, and its `sub` is never given again.
+   * @returns whether it was deleted: not when it is the last operator, or was deleted before
+   */
+  deleteAccount(account: Account, actor: Actor): Promise<boolean>
   /** Whether anything changed. */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
   /** Whether anything changed. @throws DomainError `client_not_found` */
@@ -66,8 +84,12 @@ export interface Revocations {
   deleteClient(tenant: string, clientId: string, actor?: Actor): Promise<void>
   /** Withdraws what an account allowed a client; whether there was anything. */
   revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
-  /** Whether it lived. */
-  endSession(tenant: string, uid: string, actor?: Actor): Promise<boolean>
+  /**
+   * Ends one session with what lives only as long as it.
+   * @param accountId whose it must be
+   * @returns whether it lived
+   */
+  endSession(tenant: string, uid: string, actor?: Actor, accountId?: string): Promise<boolean>
   /** Whether anything changed. */
   setTenantDisabled(tenant: string, disabled: boolean, actor?: Actor): Promise<boolean>
 }
@@ -76,6 +98,8 @@ export interface Revocations {
 interface Holder {
   accountId: string
   clientId?: string
+  /** A session that stays, with what was allowed in it. */
+  exceptSession?: string
 }
 
 const endsSessions = (kind: Revocation): kind is Revocation & SessionEnd =>
@@ -138,7 +162,7 @@ export function createRevocations(deps: {
     const reach = reaches[kind]
     if (endsSessions(kind)) {
       await accounts.voidSignIns(tenant, which.accountId)
-      await sessions.endAll(tenant, which.accountId, kind)
+      await sessions.endAll(tenant, which.accountId, kind, which.exceptSession)
     }
     const revoked = reach.grants === 'end' ? await grants.revoke(tenant, which, kind) : []
     if (reach.families === 'end') await families.endAll(tenant, which, kind)
@@ -161,6 +185,33 @@ export function createRevocations(deps: {
   return {
     logOutEverywhere: endAll('signed_out_everywhere'),
     passwordChanged: endAll('password_changed'),
+
+    logOutOthers: ({ tenant, id: accountId }, uid, actor = operator) =>
+      database.transaction(async () => {
+        const type = reaches.others_signed_out.event
+        await end('others_signed_out', tenant, { accountId, exceptSession: uid })
+        await record(tenant, { type, accountId, detail: { session: uid } }, actor)
+      }),
+
+    ownPasswordChanged: ({ tenant, id: accountId }, { uid, others }, actor) =>
+      database.transaction(async () => {
+        const type = reaches.password_changed.event
+        if (others) await end('password_changed', tenant, { accountId, exceptSession: uid })
+        await record(
+          tenant,
+          { type, accountId, detail: { others: others ? 'end' : 'stay' } },
+          actor,
+        )
+      }),
+
+    deleteAccount: ({ tenant, id: accountId }, actor) =>
+      database.transaction(async () => {
+        if (!(await accounts.markDeleted(tenant, accountId))) return false
+        await end('account_deleted', tenant, { accountId })
+        await accounts.forget(tenant, accountId)
+        await record(tenant, { type: reaches.account_deleted.event, accountId }, actor)
+        return true
+      }),
 
     setAccountDisabled: (account, disabled, actor = operator) =>
       database.transaction(async () => {
@@ -214,10 +265,15 @@ export function createRevocations(deps: {
         return true
       }),
 
-    endSession: (tenant, uid, actor = operator) =>
+    endSession: (tenant, uid, actor = operator, accountId) =>
       database.transaction(async () => {
         const session = await sessions.byUid(tenant, uid)
-        const ended = await sessions.end(tenant, uid, 'operator')
+        const ended = await sessions.end(
+          tenant,
+          uid,
+          actor.by === 'owner' ? 'signed_out' : 'operator',
+          accountId,
+        )
         const event = { type: reaches.session_ended.event, accountId: session?.accountId }
         if (ended) await record(tenant, { ...event, detail: { session: uid } }, actor)
         return ended

@@ -1,0 +1,130 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import { type Account, identifierKey } from '../accounts/account.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { Families } from '../families/families.ts'
+import type { Grants } from '../grants/grants.ts'
+import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
+import { historyEvents } from '../interaction/pages/account-history.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Desk } from './desk.ts'
+
+export interface DataParts {
+  tenant: string
+  sessions: Sessions
+  families: Families
+  grants: Grants
+  audit: Audit
+  revocations: Revocations
+  session: BrowserSession
+  pageContext(ctx: Context): PageContext
+}
+
+export const dataMethods = {
+  '/account/data': ['GET', 'HEAD'],
+  '/account/data/download': ['POST'],
+  '/account/data/delete': ['POST'],
+}
+
+/** Events in a download; there are fewer within the time that they are kept, but for who does little else. */
+const mostEvents = 10_000
+
+const rfc3339 = (time: number) => new Date(time).toISOString()
+
+/** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
+export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
+  const { tenant, sessions, families, grants, audit, revocations, session, pageContext } = parts
+
+  function show(ctx: Context, owner: SignedIn, error?: DataFault) {
+    const page = pageContext(ctx)
+    const view = {
+      ...desk.frame(ctx, owner),
+      download: ownAddress(page, '/account/data/download'),
+      delete: ownAddress(page, '/account/data/delete'),
+      email: owner.account.email,
+      ...(error ? { error } : {}),
+    }
+    desk.show(ctx, dataPage(page, view), error === undefined ? 200 : 400)
+  }
+
+  /** No handle, no hash and no secret is in it. */
+  async function dataOf(account: Account) {
+    const { id: accountId, email, emailVerified, username, name, roles } = account
+    const types = historyEvents
+    const allowed = await grants.list(tenant, { accountId })
+    const held = await families.list(tenant, { accountId })
+    const events = await audit.ofAccount(tenant, accountId, { types, limit: mostEvents })
+    const signedIn = await sessions.list(tenant, accountId)
+    return {
+      profile: { sub: accountId, email, email_verified: emailVerified, username, name, roles },
+      sessions: signedIn.map((one) => ({
+        ...(one.signedInAt === undefined ? {} : { signed_in_at: rfc3339(one.signedInAt) }),
+        signed_in_from: one.signedInFrom.ip,
+        last_used_at: rfc3339(one.lastUsedAt),
+        last_used_from: one.lastUsedFrom.ip,
+        user_agent: one.lastUsedFrom.userAgent,
+        clients: one.clientIds,
+      })),
+      applications: allowed.map((grant) => ({
+        client_id: grant.clientId,
+        scopes: grant.scopes,
+        claims: grant.openidClaims,
+        allowed_at: rfc3339(grant.createdAt),
+        changed_at: rfc3339(grant.updatedAt),
+      })),
+      devices: held.map((family) => ({
+        client_id: family.clientId,
+        allowed_at: rfc3339(family.createdAt),
+        allowed_from: family.allowedFrom.ip,
+        user_agent: family.allowedFrom.userAgent,
+        last_used_at: rfc3339(family.lastUsedAt),
+        ...(family.endedAt === undefined ? {} : { ended_at: rfc3339(family.endedAt) }),
+        ended_reason: family.endedReason,
+      })),
+      history: events.map(({ at, type, clientId, ip, userAgent, detail }) => ({
+        at: rfc3339(at),
+        type,
+        client_id: clientId,
+        ip,
+        user_agent: userAgent,
+        count: detail?.['count'],
+      })),
+    }
+  }
+
+  router.get('/account/data', async (ctx) => {
+    const owner = await desk.owner(ctx, 'data', true)
+    if (owner) show(ctx, owner)
+  })
+
+  router.post('/account/data/download', async (ctx) => {
+    const sent = await desk.posted(ctx, 'data', true)
+    if (!sent) return
+    const { account } = sent.owner
+    const data = await dataOf(account)
+    const { ip, userAgent } = sent.actor
+    const event = { type: 'account.data_downloaded', accountId: account.id } as const
+    await audit.record(tenant, { ...event, ip, userAgent })
+    ctx.attachment('account.json')
+    ctx.type = 'json'
+    ctx.body = JSON.stringify(data, null, 2)
+  })
+
+  router.post('/account/data/delete', async (ctx) => {
+    const sent = await desk.posted(ctx, 'data', true)
+    if (!sent) return
+    const { owner, form, actor } = sent
+    if (identifierKey(form['address'] ?? '') !== identifierKey(owner.account.email)) {
+      return show(ctx, owner, 'address')
+    }
+    if (!(await revocations.deleteAccount(owner.account, actor))) {
+      return show(ctx, owner, 'last_operator')
+    }
+    await session.signOut(ctx)
+    ctx.set('Clear-Site-Data', '"cache"')
+    desk.show(ctx, accountDeletedPage(pageContext(ctx)))
+  })
+}

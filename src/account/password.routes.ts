@@ -1,0 +1,113 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Accounts, ReadyPassword } from '../accounts/accounts.ts'
+import { isDomainError } from '../errors.ts'
+import { requestIdOf } from '../http/request.ts'
+import { type OwnPasswordFault, ownPasswordPage } from '../interaction/pages/account-password.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { Log } from '../log.ts'
+import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import type { Database } from '../storage/database.ts'
+import type { Desk } from './desk.ts'
+
+export interface PasswordParts {
+  config: Config
+  log: Log
+  database: Database
+  accounts: Accounts
+  revocations: Revocations
+  session: BrowserSession
+  /** Says which accounts this browser has signed in with. */
+  knownCookie: { name: string }
+  pageContext(ctx: Context): PageContext
+}
+
+export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
+
+/**
+ * Changing the password (ASVS 6.2.2, 6.2.3):
+ *
+ * | event, the first that applies                      | next                                              |
+ * |----------------------------------------------------|---------------------------------------------------|
+ * | nobody is signed in, or not within five minutes    | sign-in, then the form                            |
+ * | a field is missing, the new ones differ            | the form, with the reason; no try is taken        |
+ * | too many, busy                                     | the form, with the reason; no try is taken        |
+ * | the current one is wrong, or the account is locked | the form, with the reason; a try is taken         |
+ * | the new one is refused by the policy               | the form, with the reason                         |
+ * | the current one was replaced meanwhile             | the form, as if it were wrong                     |
+ * | accepted                                           | changed; other sessions ended if wanted; a new handle for this one |
+ */
+export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk) {
+  const { config, log, database, accounts, revocations, session, pageContext } = parts
+
+  function show(
+    ctx: Context,
+    owner: SignedIn,
+    others: boolean,
+    fault?: { error: OwnPasswordFault; status: number },
+  ) {
+    const page = pageContext(ctx)
+    const view = {
+      ...desk.frame(ctx, owner),
+      action: ownAddress(page, '/account/password'),
+      email: owner.account.email,
+      minLength: config.passwordMinLength,
+      others,
+      ...(fault ? { error: fault.error } : {}),
+    }
+    desk.show(ctx, ownPasswordPage(page, view), fault?.status)
+  }
+
+  router.get('/account/password', async (ctx) => {
+    const owner = await desk.owner(ctx, 'password', true)
+    if (owner) show(ctx, owner, true)
+  })
+
+  router.post('/account/password', async (ctx) => {
+    const sent = await desk.posted(ctx, 'password', true)
+    if (!sent) return
+    const { owner, form, actor } = sent
+    const { account, uid } = owner
+    const { current_password: current = '', new_password: chosen = '' } = form
+    const { confirm_password: confirmed = '' } = form
+    const others = form['others'] === 'end'
+    if (current === '' || chosen === '' || confirmed === '') {
+      return show(ctx, owner, others, { error: 'missing', status: 400 })
+    }
+    if (chosen !== confirmed) return show(ctx, owner, others, { error: 'mismatch', status: 400 })
+
+    let handOver: () => void
+    try {
+      const knownDevice = ctx.cookies.get(parts.knownCookie.name, { signed: false })
+      const visitor = { ip: ctx.ip, userAgent: actor.userAgent, knownDevice }
+      const ready: ReadyPassword = await accounts.readyPassword(account, current, chosen, visitor)
+      handOver = await database.transaction(async () => {
+        await revocations.ownPasswordChanged(account, { uid, others }, actor)
+        await accounts.replacePassword(account, ready)
+        return session.renew(ctx)
+      })
+    } catch (error) {
+      const fault = faultOf(error)
+      if (!fault || !isDomainError(error)) throw error
+      const { code, detail, retryAfter } = error
+      log.info({ request_id: requestIdOf(ctx), error: code, detail }, 'password not changed')
+      if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter))
+      return show(ctx, owner, others, fault)
+    }
+    handOver()
+    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, 'password changed')
+    desk.goTo(ctx, 'password', 'password-changed')
+  })
+}
+
+function faultOf(error: unknown): { error: OwnPasswordFault; status: number } | undefined {
+  if (isDomainError(error, 'password_policy')) {
+    return { error: (error.detail as { rule: OwnPasswordFault }).rule, status: 400 }
+  }
+  if (isDomainError(error, 'credentials_invalid')) return { error: 'wrong_current', status: 403 }
+  if (isDomainError(error, 'hash_queue_full')) return { error: 'busy', status: 503 }
+  if (isDomainError(error, 'too_many_requests')) return { error: 'too_many', status: 429 }
+  return undefined
+}

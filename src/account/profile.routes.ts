@@ -1,0 +1,102 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import { identifierKey } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Attempts } from '../attempts/attempts.ts'
+import type { Audit } from '../audit/audit.ts'
+import { isDomainError } from '../errors.ts'
+import { type ProfileFault, profilePage } from '../interaction/pages/account-profile.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { SignedIn } from '../oidc/browser-session.ts'
+import type { Database } from '../storage/database.ts'
+import type { Desk } from './desk.ts'
+
+export interface ProfileParts {
+  tenant: string
+  database: Database
+  accounts: Accounts
+  attempts: Attempts
+  audit: Audit
+  pageContext(ctx: Context): PageContext
+}
+
+export const profileMethods = { '/account/profile': ['GET', 'HEAD', 'POST'] }
+
+/** In characters. */
+const longest = 200
+
+/** How often somebody may learn whether a user name is taken, in an hour. */
+const budget = { kind: 'username', limit: 20, window: 3600 }
+
+const statuses: Record<ProfileFault, number> = {
+  taken: 409,
+  at_sign: 400,
+  name_invalid: 400,
+  username_invalid: 400,
+  too_many: 429,
+}
+
+/** Name and user name; that nobody else has that one the database decides. */
+export function profileRoutes(router: Router, parts: ProfileParts, desk: Desk) {
+  const { tenant, database, accounts, attempts, audit, pageContext } = parts
+
+  function show(
+    ctx: Context,
+    owner: SignedIn,
+    said: { name: string; username: string },
+    error?: ProfileFault,
+  ) {
+    const page = pageContext(ctx)
+    const action = ownAddress(page, '/account/profile')
+    const view = { ...desk.frame(ctx, owner), action, ...said, ...(error ? { error } : {}) }
+    if (error === 'too_many') ctx.set('Retry-After', String(budget.window))
+    desk.show(ctx, profilePage(page, view), error && statuses[error])
+  }
+
+  router.get('/account/profile', async (ctx) => {
+    const owner = await desk.owner(ctx, 'profile')
+    if (!owner) return
+    const { name = '', username = '' } = owner.account
+    show(ctx, owner, { name, username })
+  })
+
+  router.post('/account/profile', async (ctx) => {
+    const sent = await desk.posted(ctx, 'profile')
+    if (!sent) return
+    const { owner, form, actor } = sent
+    const { account } = owner
+    const said = { name: (form['name'] ?? '').trim(), username: (form['username'] ?? '').trim() }
+    const fault = faultIn(said)
+    if (fault) return show(ctx, owner, said, fault)
+    const isNews = identifierKey(said.username) !== identifierKey(account.username ?? '')
+    if (isNews && !(await attempts.take(tenant, [{ ...budget, subject: account.id }]))) {
+      return show(ctx, owner, said, 'too_many')
+    }
+    try {
+      await database.transaction(async () => {
+        const changed = await accounts.rename(account, {
+          ...(said.name === '' ? {} : { name: said.name }),
+          ...(said.username === '' ? {} : { username: said.username }),
+        })
+        const { ip, userAgent, by } = actor
+        const event = { type: 'account.profile_changed', accountId: account.id } as const
+        if (changed) await audit.record(tenant, { ...event, ip, userAgent, detail: { by } })
+      })
+    } catch (error) {
+      if (!isDomainError(error, 'account_exists')) throw error
+      return show(ctx, owner, said, 'taken')
+    }
+    desk.goTo(ctx, 'profile', 'profile-changed')
+  })
+}
+
+const unshowable = /[\p{Cc}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
+/** What cannot be seen would make two user names look like one. */
+const unseen = /\p{Cf}/u
+
+function faultIn({ name, username }: { name: string; username: string }): ProfileFault | undefined {
+  const isBad = (text: string) => text.length > longest || unshowable.test(text)
+  if (isBad(name)) return 'name_invalid'
+  if (isBad(username) || unseen.test(username)) return 'username_invalid'
+  return identifierKey(username).includes('@') ? 'at_sign' : undefined
+}

@@ -1,0 +1,63 @@
+import { deviceLabel } from '../../families/device.ts'
+import { html } from '../../http/html.ts'
+import { type AccountFrame, accountSection } from './account-layout.ts'
+import { type Seen, seenText } from './account-parts.ts'
+import type { PageContext } from './layout.ts'
+import { name } from './parts.ts'
+
+/** What a person is shown of the security events of their account. */
+export const historyEvents = [
+  'account.signed_in',
+  'account.sign_in_failed',
+  'account.signed_out_everywhere',
+  'account.others_signed_out',
+  'account.password_changed',
+  'account.profile_changed',
+  'account.disabled',
+  'account.enabled',
+  'account.locked',
+  'account.unlocked',
+  'session.ended',
+  'grant.revoked',
+] as const
+export type HistoryEvent = (typeof historyEvents)[number]
+
+export type HistoryLine = {
+  type: HistoryEvent
+  seen: Seen
+  userAgent?: string
+  application?: string
+  /** How often, of what is counted. */
+  count?: number
+}
+
+export type HistoryView = AccountFrame & {
+  events: readonly HistoryLine[]
+  /** The address of the page after this one. */
+  older?: string
+  /** The address of the first page; absent on it. */
+  newest?: string
+}
+
+/** What happened to an account, the newest first (ASVS 6.3.5). */
+export function historyPage(context: PageContext, view: HistoryView): string {
+  const { sections, history: words, device } = context.messages.account
+  return accountSection(context, 'history', view, {
+    title: sections.history,
+    body: html`<p>${view.events.length === 0 ? words.none : words.lead}</p>
+${
+  view.events.length > 0 &&
+  html`<ul class="kt-items kt-dense" id="history">${view.events.map(
+    (line) => html`<li data-event="${line.type}">
+<h2>${words.events[line.type]}${line.count !== undefined && line.count > 1 && ` · ${words.times(line.count)}`}${
+      line.application !== undefined && html` · ${name(line.application)}`
+    }</h2>
+<p class="kt-small">${seenText(context, line.seen)}${
+      line.userAgent !== undefined && html` · ${name(deviceLabel(line.userAgent, device))}`
+    }</p>
+</li>`,
+  )}</ul>`
+}
+${(view.older ?? view.newest) !== undefined && html`<p class="kt-links">${view.newest !== undefined && html`<a id="newest" href="${view.newest}">${words.newest}</a>`}${view.older !== undefined && html`<a id="older" href="${view.older}">${words.older}</a>`}</p>`}`,
+  })
+}

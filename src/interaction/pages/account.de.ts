@@ -1,0 +1,136 @@
+import { html } from '../../http/html.ts'
+import type { AccountMessages } from './account.messages.ts'
+import { counted } from './format.ts'
+
+/** The account pages in German. */
+export const accountDe: AccountMessages = {
+  title: 'Ihr Konto',
+  name: 'Name',
+  username: 'Benutzername',
+  email: 'E-Mail-Adresse',
+  verified: 'bestätigt',
+  unverified: 'nicht bestätigt',
+  id: 'Konto-ID',
+  signOut: 'Abmelden',
+  signOutEverywhere: 'Überall abmelden',
+  everywhereHint:
+    'Ein Gerät verloren? So melden Sie sich auf allen ab und beenden, was Anwendungen in Ihrem Namen tun dürfen.',
+  sections: {
+    overview: 'Überblick',
+    profile: 'Profil',
+    history: 'Verlauf',
+    data: 'Ihre Daten',
+    password: 'Passwort',
+    sessions: 'Geräte und Sitzungen',
+    applications: 'Verbundene Anwendungen',
+  },
+  done: {
+    ended: 'Das ist beendet. Wer es benutzt hat, muss sich neu anmelden.',
+    'taken-back': 'Die Anwendung hat keinen Zugriff mehr auf Ihr Konto.',
+    'password-changed': 'Von jetzt an gilt Ihr neues Passwort.',
+    'profile-changed': 'Ihr Profil ist gespeichert.',
+    'others-ended': 'Sie sind überall abgemeldet, nur hier nicht.',
+  },
+  device: {
+    unknown: 'Unbekanntes Gerät',
+    on: (program, system) => `${program} unter ${system}`,
+  },
+  from: (time, address) => html`${time}, von ${address}`,
+  sessions: {
+    lead: 'Browser, in denen Sie angemeldet sind. Kennen Sie einen davon nicht, beenden Sie ihn und ändern Sie Ihr Passwort.',
+    here: 'dieser hier',
+    signedIn: 'Angemeldet',
+    lastUsed: 'Zuletzt benutzt',
+    applications: 'Anwendungen',
+    end: 'Diese Sitzung beenden',
+    endNamed: (device) => html`Die Sitzung von ${device} beenden`,
+    endOthers: 'Überall sonst abmelden',
+    endOthersHint:
+      'Das beendet jede Sitzung außer dieser und den Zugriff von Anwendungen, den Sie in einer anderen erlaubt haben.',
+    onlyThis: 'Sie sind nirgends sonst angemeldet.',
+    devicesHeading: 'Zugriff von Anwendungen, nach Gerät',
+    devicesLead: 'Wo eine Anwendung in Ihrem Namen handeln kann, auch während Sie nicht da sind.',
+    noDevices: 'Keine Anwendung hat einen solchen Zugriff.',
+    allowed: 'Erlaubt',
+    endDevice: 'Diesen Zugriff beenden',
+    endDeviceNamed: (application, device) =>
+      html`Den Zugriff von ${application} auf ${device} beenden`,
+  },
+  profile: {
+    lead: 'Anwendungen, denen Sie erlauben, Ihr Profil zu sehen, bekommen dies.',
+    usernameHint:
+      'Damit können Sie sich anmelden wie mit Ihrer E-Mail-Adresse. Er enthält kein @. Sie können ihn leer lassen.',
+    submit: 'Speichern',
+    errors: {
+      taken: 'Diesen Benutzernamen hat schon jemand. Wählen Sie einen anderen.',
+      at_sign: 'Ein Benutzername enthält kein @, damit ihn niemand für eine E-Mail-Adresse hält.',
+      name_invalid: 'Dieser Name ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
+      username_invalid:
+        'Dieser Benutzername ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
+      too_many: 'Sie haben zu viele Benutzernamen probiert. Warten Sie eine Stunde.',
+    },
+  },
+  history: {
+    lead: 'Anmeldungen und was sonst an Ihrem Konto geschah, das Neueste zuerst. Kennen Sie etwas davon nicht, ändern Sie Ihr Passwort.',
+    none: 'Noch ist nichts geschehen.',
+    older: 'Älteres',
+    newest: 'Zurück zum Neuesten',
+    times: counted('de', { one: 'Mal in einer Stunde', other: 'Mal in einer Stunde' }),
+    events: {
+      'account.signed_in': 'Angemeldet',
+      'account.sign_in_failed': 'Falsches Passwort',
+      'account.signed_out_everywhere': 'Überall abgemeldet',
+      'account.others_signed_out': 'Überall sonst abgemeldet',
+      'account.password_changed': 'Passwort geändert',
+      'account.profile_changed': 'Profil geändert',
+      'account.disabled': 'Konto gesperrt',
+      'account.enabled': 'Konto entsperrt',
+      'account.locked': 'Pause nach falschen Passwörtern',
+      'account.unlocked': 'Die Pause wurde aufgehoben',
+      'session.ended': 'Eine Sitzung wurde beendet',
+      'grant.revoked': 'Zugriff einer Anwendung zurückgenommen',
+    },
+  },
+  data: {
+    download: 'Ihre Daten herunterladen',
+    downloadLead:
+      'Eine Datei (JSON) mit Ihrem Profil, wo Sie angemeldet sind, was Anwendungen dürfen, und Ihrem Verlauf.',
+    downloadSubmit: 'Herunterladen',
+    delete: 'Ihr Konto löschen',
+    deleteLead:
+      'Das lässt sich nicht rückgängig machen. Sie werden überall abgemeldet, Anwendungen verlieren den Zugriff, und niemand kann Ihr Konto zurückholen. Was Anwendungen über Sie gespeichert haben, bleibt dort.',
+    typeAddress: (address) => html`Geben Sie zur Bestätigung ${address} ein`,
+    deleteSubmit: 'Mein Konto endgültig löschen',
+    errors: {
+      address: 'Das ist nicht die Adresse dieses Kontos. Nichts wurde gelöscht.',
+      last_operator:
+        'Sie sind hier der letzte Betreiber. Machen Sie zuerst jemand anderen dazu. Nichts wurde gelöscht.',
+    },
+    deletedTitle: 'Ihr Konto ist gelöscht',
+    deleted: 'Sie sind überall abgemeldet, und Anwendungen haben keinen Zugriff mehr.',
+  },
+  password: {
+    lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
+    current: 'Jetziges Passwort',
+    others: 'Überall sonst abmelden und beenden, was Anwendungen dort haben',
+    submit: 'Passwort ändern',
+    errors: {
+      wrong_current:
+        'Das ist nicht Ihr jetziges Passwort. Nach mehreren falschen Versuchen macht ein Konto eine Pause, in der auch das richtige nicht gilt.',
+      same: 'Dieses Passwort haben Sie schon. Wählen Sie ein anderes.',
+      missing: 'Füllen Sie alle drei Felder aus.',
+      too_many: 'Aus Ihrem Netz kamen zu viele falsche Versuche. Warten Sie ein paar Minuten.',
+    },
+  },
+  applications: {
+    lead: 'Anwendungen, denen Sie erlaubt haben, Ihr Konto zu benutzen, und was sie dürfen.',
+    none: 'Sie haben keiner Anwendung erlaubt, Ihr Konto zu benutzen.',
+    abilities: 'Sie kann',
+    since: 'Erlaubt seit',
+    lastUsed: 'Zuletzt benutzt',
+    devices: counted('de', { one: 'Gerät', other: 'Geräte' }),
+    takeBack: 'Zugriff zurücknehmen',
+    takeBackNamed: (application) => html`Den Zugriff von ${application} zurücknehmen`,
+    takeBackHint: 'Er endet sofort, auf allen Geräten. Die Anwendung kann Sie wieder fragen.',
+  },
+}

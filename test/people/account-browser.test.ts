@@ -1,0 +1,73 @@
+import { expect } from 'chai'
+import type { Browser, Page as Tab } from 'playwright-core'
+import { boot, type TestServer } from '../support/boot.ts'
+import { launchBrowser } from '../support/browser.ts'
+import { api, furnish, web } from '../support/fixtures.ts'
+import { tokensFor } from '../support/protocol.ts'
+import { signedIn, somebody } from './account.story.ts'
+import { complaintsOf } from './site.ts'
+
+const sections = ['', '/profile', '/password', '/sessions', '/applications', '/history', '/data']
+
+describe('people: the account pages in Chromium, without scripts', function () {
+  this.timeout(60_000)
+  let server: TestServer
+  let browser: Browser | undefined
+  before(async function () {
+    browser = await launchBrowser()
+    if (!browser) this.skip()
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  after(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+
+  const widthOf = (tab: Tab) => tab.locator('html').evaluate((page) => page.scrollWidth)
+
+  it('every section is a link away, fits a telephone, and ends where it says (ASVS 7.4.4, 7.5.2)', async () => {
+    if (!browser) throw new Error('no browser')
+    const person = await somebody(server)
+    const elsewhere = await signedIn(server, person, 'safari')
+    await tokensFor(
+      server,
+      web,
+      { scope: 'openid offline_access orders:read', resource: api },
+      elsewhere,
+    )
+    const context = await browser.newContext({
+      javaScriptEnabled: false,
+      viewport: { width: 360, height: 740 },
+    })
+    context.setDefaultTimeout(10_000)
+    const tab = await context.newPage()
+    const complaints = complaintsOf(tab)
+    await tab.goto(`${server.issuer}/account`)
+    await tab.fill('#username', person.email)
+    await tab.fill('#password', person.password)
+    await tab.keyboard.press('Enter')
+    await tab.waitForURL('**/account')
+
+    const links = tab.locator('nav a')
+    expect(await links.count()).to.equal(sections.length)
+    for (const [index, section] of sections.entries()) {
+      await links.nth(index).focus()
+      await tab.keyboard.press('Enter')
+      await tab.waitForURL(`**/account${section}`)
+      expect(await widthOf(tab), section).to.be.at.most(360)
+      expect(await tab.locator('nav [aria-current=page]').count()).to.equal(1)
+      expect(await tab.locator('#sign-out').isVisible(), 'the way out').to.equal(true)
+    }
+
+    await tab.goto(`${server.issuer}/account/sessions`)
+    await tab.getByRole('button', { name: 'End the session of Safari on iOS' }).click()
+    expect(await tab.getByRole('status').textContent()).to.match(/has ended/)
+    expect((await elsewhere.get(`${server.issuer}/account`)).status).to.equal(303)
+    await tab.goto(`${server.issuer}/account/applications`)
+    await tab.getByRole('button', { name: `Take back the access of ${web.client_name}` }).click()
+    expect(await tab.getByRole('status').textContent()).to.match(/no access/)
+    expect(complaints).to.deep.equal([])
+    await context.close()
+  })
+})

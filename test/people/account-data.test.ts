@@ -1,0 +1,174 @@
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import { codeFor, introspect, redeem, refresh, tokensFor } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
+import { expectFault, expectFormAgain, headingOf } from './story.ts'
+
+const path = '/account/data'
+const offline = { scope: 'openid profile offline_access' }
+
+describe('people: download and delete', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+    await server.core.clients.declare('default', {
+      ...web,
+      backchannel_logout_uri: 'http://localhost:9/logout',
+    })
+  })
+  afterEach(() => backToPresent())
+  after(() => server?.stop())
+
+  async function remove(person: Person, agent: UserAgent, address = person.email) {
+    const page = await open(server, path, person, agent)
+    return agent.submit(page, { form: '#delete-form', fields: { address } })
+  }
+
+  it('gives everything that is stored, and no secret', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    const tokens = await tokensFor(server, web, offline, agent)
+    const page = await open(server, path, person, agent)
+    const answer = await agent.submit(page, { form: '#download-form' })
+    expect(answer.headers.get('content-disposition')).to.equal(
+      'attachment; filename="account.json"',
+    )
+    expect(answer.headers.get('content-type')).to.match(/^application\/json/)
+    expect(answer.headers.get('cache-control')).to.equal('no-store')
+    const data = answer.json() as Record<string, Array<Record<string, unknown>>>
+    expect(data).to.have.all.keys('profile', 'sessions', 'applications', 'devices', 'history')
+    expect(data['profile']).to.include({ email: person.email, name: 'Some Body' })
+    expect(data['sessions']).to.have.length(1)
+    expect(data['devices']?.[0]).to.include({ client_id: web.client_id })
+    expect(data['applications']?.[0]?.['scopes']).to.include('offline_access')
+    expect(data['history']?.map(({ type }) => type)).to.deep.equal(['account.signed_in'])
+    const { uid = '' } =
+      (await server.core.sessions.list('default', (await accountOf(server, person)).id))[0] ?? {}
+    const cookies = (await agent.cookies(server.issuer)).map(({ value }) => value)
+    for (const secret of [tokens.refresh_token, tokens.access_token, '$argon2', uid, ...cookies]) {
+      expect(answer.body).not.to.include(secret)
+    }
+  })
+
+  it('asks for a fresh sign-in for both, and takes no form that was open for longer (ASVS 7.5.1)', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    const page = await open(server, path, person, agent)
+    travel(301)
+    expect((await agent.get(`${server.issuer}${path}`)).location?.pathname).to.equal('/authorize')
+    const forms = [
+      { form: '#download-form' },
+      { form: '#delete-form', fields: { address: person.email } },
+    ]
+    for (const form of forms) {
+      expect((await agent.submit(page, form)).location?.pathname).to.equal('/authorize')
+    }
+    expect((await accountOf(server, person)).disabled).to.equal(false)
+    expect((await open(server, path, person, agent)).url.pathname).to.equal(path)
+  })
+
+  it('deletes all but the id: nothing lives on, and a new account of this address is another one (C31)', async () => {
+    const person = await somebody(server)
+    const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
+    const tokens = await tokensFor(server, web, offline, there)
+    const code = await codeFor(server, web, offline, there)
+    const { id } = await accountOf(server, person)
+    expectFormAgain(
+      await remove(person, here, 'other@example.com'),
+      400,
+      'download-form',
+      /not the address/,
+    )
+    expect((await refresh(server, web, tokens)).status, 'nothing was deleted').to.equal(200)
+
+    const gone = await remove(person, here, ` ${person.email.toUpperCase()} `)
+    expect(headingOf(gone)).to.equal('Your account is deleted')
+    for (const agent of [here, there]) {
+      expect((await agent.get(`${server.issuer}/account`)).status).to.equal(303)
+    }
+    expect((await redeem(server, web, code)).status).to.equal(400)
+    expect(await introspect(server, web, tokens.access_token)).to.include({ active: false })
+    expect(await server.core.grants.list('default', { accountId: id })).to.deep.equal([])
+    const told = await server.core.logouts.list('default', { accountId: id })
+    expect(told.map(({ clientId }) => clientId)).to.include(web.client_id)
+    const login = await open(server, '/account', person, createUserAgent())
+    expect(login.status, 'the password').to.equal(403)
+    const [kept] = await server.core.database.query(
+      'select row_to_json(a)::text as row from accounts a where id = $1',
+      [id],
+    )
+    expect(String(kept?.['row']))
+      .to.include(id)
+      .and.not.include(person.email)
+      .and.not.include('Body')
+
+    await server.core.accounts.create('default', person)
+    expect((await accountOf(server, person)).id).not.to.equal(id)
+    const agent = createUserAgent()
+    await open(server, '/account', person, agent)
+    const history = await open(server, '/account/history', person, agent)
+    expect(history.root.querySelectorAll('#history > li'), 'nothing is inherited').to.have.length(1)
+    const applications = await open(server, '/account/applications', person, agent)
+    expect(applications.root.querySelector('#applications')).to.equal(null)
+  })
+
+  it('keeps the last operator, also when two go at the same moment (C15)', async () => {
+    const operators = await Promise.all([somebody(server), somebody(server)])
+    const { core } = server
+    for (const { email } of operators) {
+      await core.accounts.declare('default', { email, roles: ['operator'] })
+    }
+    const first = await core.accounts.byIdentifier('default', 'operator@example.com')
+    if (first) await core.accounts.setDisabled(first, true)
+    const agents = await Promise.all(operators.map((person) => signedIn(server, person)))
+    const answers = await Promise.all(
+      operators.map((person, index) => remove(person, agents[index] ?? createUserAgent())),
+    )
+    expect(answers.map(({ status }) => status)).to.have.members([200, 400])
+    const refused = answers.find(({ status }) => status === 400)
+    if (refused) expectFormAgain(refused, 400, 'download-form', /last operator/)
+    const left = (await core.accounts.list('default')).filter(
+      ({ roles, disabled }) => roles.includes('operator') && !disabled,
+    )
+    expect(left).to.have.length(1)
+  })
+
+  it('every form of the account is of its session, and from our own page (C22, C23)', async () => {
+    const [one, two] = [await somebody(server), await somebody(server)]
+    const [hers, his] = [await signedIn(server, one), await signedIn(server, two)]
+    const page = await open(server, '/account', one, hers)
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const { id } = await accountOf(server, two)
+    const { sessions, audit } = server.core
+    const before = JSON.stringify(await sessions.list('default', id))
+    for (const form of [
+      'profile',
+      'password',
+      'data/download',
+      'data/delete',
+      'sign-out-elsewhere',
+      'sign-out',
+      'sign-out-everywhere',
+    ]) {
+      const url = `${server.issuer}/account/${form}`
+      const fields = { csrf, address: two.email, name: 'Mallory' }
+      expectFault(await his.post(url, fields), 403, /could not make sure/)
+      const cross = { 'sec-fetch-site': 'cross-site', origin: 'https://attacker.example' }
+      expectFault(await hers.post(url, fields, { headers: cross }), 403, /could not make sure/)
+      if (form !== 'profile' && form !== 'password') {
+        expect((await hers.get(url)).status, `GET ${form}`).to.equal(405)
+      }
+    }
+    expect(JSON.stringify(await sessions.list('default', id))).to.equal(before)
+    const types = ['account.profile_changed', 'account.deleted', 'account.data_downloaded'] as const
+    for (const person of [one, two]) {
+      const { id: accountId, name } = await accountOf(server, person)
+      expect(name).to.equal('Some Body')
+      expect(await audit.ofAccount('default', accountId, { types, limit: 1 })).to.deep.equal([])
+    }
+  })
+})

@@ -1,0 +1,151 @@
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { accountOf, open, signedIn, somebody } from './account.story.ts'
+import { expectFault, expectFormAgain, textOf } from './story.ts'
+
+describe('people: profile and history', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  afterEach(() => backToPresent())
+  after(() => server?.stop())
+
+  const eventsOn = (page: Page) =>
+    page.root.querySelectorAll('#history > li').map((item) => ({
+      type: item.getAttribute('data-event'),
+      text: item.textContent.replace(/\s+/g, ' '),
+    }))
+
+  describe('profile', () => {
+    const path = '/account/profile'
+
+    it('takes a name and a user name to sign in with, and gives them up', async () => {
+      const person = await somebody(server)
+      const agent = await signedIn(server, person)
+      const page = await open(server, path, person, agent)
+      const fields = { name: 'Mad Hatter', username: ' Hatter.1 ' }
+      const done = await agent.follow(await agent.submit(page, { fields }))
+      expect(textOf(done)).to.include('Your profile is saved.')
+      const other = createUserAgent()
+      const here = await open(server, '/account', { ...person, email: 'hatter.1' }, other)
+      expect(textOf(here)).to.include('Mad Hatter').and.include('Hatter.1')
+      await agent.submit(done, { fields: { name: '', username: '' } })
+      const account = await accountOf(server, person)
+      expect(account).not.to.have.any.keys('name', 'username')
+      const history = await open(server, '/account/history', person, agent)
+      expect(
+        eventsOn(history).filter(({ type }) => type === 'account.profile_changed'),
+      ).to.have.length(2)
+    })
+
+    it('refuses what is taken in whatever spelling, an address, and what cannot be shown (C9)', async () => {
+      const [one, two] = [await somebody(server), await somebody(server)]
+      const [hers, his] = [await signedIn(server, one), await signedIn(server, two)]
+      await hers.submit(await open(server, path, one, hers), { fields: { username: 'Dormouse' } })
+      const page = await open(server, path, two, his)
+      for (const [fields, status, reason] of [
+        [{ username: 'ＤＯＲＭＯＵＳＥ' }, 409, /Somebody else/],
+        [{ username: one.email }, 400, /no @/],
+        [{ username: 'a＠b' }, 400, /no @/],
+        [{ username: 'dor\u200bmouse' }, 400, /cannot be shown/],
+        [{ name: 'x'.repeat(201) }, 400, /too long/],
+        [{ name: 'a\u0000b' }, 400, /cannot be shown/],
+      ] as const) {
+        const answer = await his.submit(page, { fields })
+        expectFormAgain(answer, status, 'profile-form', reason)
+      }
+      expect(await accountOf(server, two))
+        .to.include({ name: 'Some Body' })
+        .and.not.have.any.keys('username')
+    })
+
+    it('of two who take one name at the same moment one has it', async () => {
+      const two = [await somebody(server), await somebody(server)]
+      const answers = await Promise.all(
+        two.map(async (person) => {
+          const agent = await signedIn(server, person)
+          const page = await open(server, path, person, agent)
+          return agent.submit(page, { fields: { username: 'tweedle' } })
+        }),
+      )
+      expect(answers.map(({ status }) => status)).to.have.members([303, 409])
+    })
+
+    it('lets nobody look for names in numbers', async () => {
+      const person = await somebody(server)
+      const agent = await signedIn(server, person)
+      const page = await open(server, path, person, agent)
+      for (let i = 0; i < 20; i++) await agent.submit(page, { fields: { username: `guess-${i}` } })
+      const answer = await agent.submit(page, { fields: { username: 'guess-20' } })
+      expectFormAgain(answer, 429, 'profile-form', /too many/)
+      expect(answer.headers.get('retry-after')).to.equal('3600')
+    })
+  })
+
+  describe('history', () => {
+    const path = '/account/history'
+    /** In the middle of an hour, so that what is counted by the hour is one count. */
+    beforeEach(() => travel(5400 - (Math.floor(Date.now() / 1000) % 3600)))
+
+    it('shows sign-ins, and wrong passwords of an hour as one line', async () => {
+      const person = await somebody(server)
+      const wrong = { ...person, password: 'not the right one' }
+      for (let i = 0; i < 3; i++) await open(server, '/account', wrong, createUserAgent())
+      travel(1)
+      const agent = await signedIn(server, person, 'safari')
+      const events = eventsOn(await open(server, path, person, agent))
+      expect(events.map(({ type }) => type)).to.deep.equal([
+        'account.signed_in',
+        'account.sign_in_failed',
+      ])
+      expect(events[0]?.text).to.match(/Signed in.*from (127|::).*Safari on iOS/)
+      expect(events[1]?.text).to.include('3 times within an hour')
+      travel(3600)
+      await open(server, '/account', wrong, createUserAgent())
+      const later = eventsOn(await open(server, path, person, agent))
+      expect(later.filter(({ type }) => type === 'account.sign_in_failed')).to.have.length(2)
+    })
+
+    it('counts guesses at what nobody is called in a bounded number of rows', async () => {
+      for (let i = 0; i < 5; i++) {
+        const nobody = { email: 'nobody@example.com', password: 'not the right one' }
+        await open(server, '/account', nobody, createUserAgent())
+      }
+      const rows = await server.core.database.query<{ count: number }>(
+        `select (detail->>'count')::integer as count from audit_events
+         where type = 'account.sign_in_failed' and account_id is null`,
+      )
+      expect(rows.map(({ count }) => count)).to.deep.equal([5])
+    })
+
+    it('is read page by page, by links that are good for this account alone (C28)', async () => {
+      const [one, two] = [await somebody(server), await somebody(server)]
+      const { id: accountId } = await accountOf(server, one)
+      for (let i = 0; i < 40; i++) {
+        await server.core.audit.record('default', { type: 'account.signed_in', accountId })
+      }
+      const agent = await signedIn(server, one)
+      const seen: number[] = []
+      let page = await open(server, path, one, agent)
+      for (let i = 0; i < 3; i++) {
+        seen.push(eventsOn(page).length)
+        const older = page.root.querySelector('#older')?.getAttribute('href')
+        if (older) page = await agent.get(new URL(older, page.url))
+      }
+      expect(seen).to.deep.equal([20, 20, 1])
+      const cursor = page.url.searchParams.get('before') ?? ''
+      const his = await signedIn(server, two)
+      for (const before of [cursor, `${cursor}x`, "1~' or 1=1 --~x", '', '~~']) {
+        const url = `${server.issuer}${path}?before=${encodeURIComponent(before)}`
+        expectFault(await his.get(url), 400, /cannot be followed/)
+      }
+      expect(eventsOn(await open(server, path, two, his))).to.have.length(1)
+    })
+  })
+})

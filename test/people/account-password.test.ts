@@ -1,0 +1,144 @@
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { refresh, tokensFor } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
+import { expectFormAgain } from './story.ts'
+
+const chosen = 'painting the roses red 7'
+const path = '/account/password'
+
+describe('people: changing the password', () => {
+  let server: TestServer
+  before(async () => {
+    remember(alice.password, chosen)
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  afterEach(() => backToPresent())
+  after(() => server?.stop())
+
+  async function change(
+    agent: UserAgent,
+    person: Person,
+    fields: Record<string, string> = {},
+  ): Promise<Page> {
+    const page = await open(server, path, person, agent)
+    const usual = {
+      current_password: person.password,
+      new_password: chosen,
+      confirm_password: chosen,
+    }
+    return agent.submit(page, { form: '#password-form', fields: { ...usual, ...fields } })
+  }
+  async function signsIn(person: Person, password: string): Promise<boolean> {
+    const agent = createUserAgent()
+    return (
+      (await open(server, '/account', { ...person, password }, agent)).url.pathname === '/account'
+    )
+  }
+
+  it('takes the new one, refuses the old one, ends everything else; this session goes on under a new handle (ASVS 6.2.2, 7.2.4, 7.4.3)', async () => {
+    const person = await somebody(server)
+    const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
+    const kept = await tokensFor(server, web, { scope: 'openid offline_access' }, here)
+    const lost = await tokensFor(server, web, { scope: 'openid offline_access' }, there)
+    const before = await here.cookies(server.issuer)
+
+    const changed = await change(here, person)
+    expect(changed.status).to.equal(303)
+    const page = await here.follow(changed)
+    expect(page.root.querySelector('[role=status]')?.textContent).to.match(/new password/)
+
+    const handle = (cookies: typeof before) =>
+      cookies.find(({ key }) => key === 'keyturn.default.session')?.value
+    expect(handle(await here.cookies(server.issuer))).not.to.equal(handle(before))
+    const [cookie = ''] = changed.headers.getSetCookie()
+    expect(cookie).to.match(/; path=\/; expires=.*; samesite=lax; httponly$/i)
+    const thief = createUserAgent()
+    for (const one of before) await thief.jar.setCookie(one, server.issuer)
+    expect((await thief.get(`${server.issuer}/account`)).status, 'the old handle').to.equal(303)
+    expect((await there.get(`${server.issuer}/account`)).status, 'elsewhere').to.equal(303)
+    expect((await refresh(server, web, lost)).status).to.equal(400)
+    expect((await refresh(server, web, kept)).status).to.equal(200)
+    expect((await here.get(`${server.issuer}/account`)).status).to.equal(200)
+    expect(await signsIn(person, person.password)).to.equal(false)
+    expect(await signsIn(person, chosen)).to.equal(true)
+  })
+
+  it('leaves the others for who wants that', async () => {
+    const person = await somebody(server)
+    const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
+    const page = await open(server, path, person, here)
+    expect(page.root.querySelector('#others')?.hasAttribute('checked'), 'the default').to.equal(
+      true,
+    )
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const form = { csrf, current_password: person.password, new_password: chosen }
+    await here.post(`${server.issuer}${path}`, { ...form, confirm_password: chosen })
+    expect(await signsIn(person, chosen)).to.equal(true)
+    expect((await there.get(`${server.issuer}/account`)).status).to.equal(200)
+  })
+
+  it('says what is wrong, and changes nothing (ASVS 6.2.3)', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    for (const [fields, status, reason] of [
+      [{ current_password: '' }, 400, /all three/],
+      [{ confirm_password: 'something else entirely' }, 400, /differ/],
+      [{ current_password: 'not the current one' }, 403, /not your current password/],
+      [{ new_password: 'short', confirm_password: 'short' }, 400, /too short/],
+      [{ new_password: person.password, confirm_password: person.password }, 400, /you have/],
+      [{ new_password: 'passwordpassword', confirm_password: 'passwordpassword' }, 400, /leak/],
+      [{ new_password: person.email, confirm_password: person.email }, 400, /little more than/],
+    ] as const) {
+      expectFormAgain(await change(agent, person, fields), status, 'password-form', reason)
+    }
+    expect(await signsIn(person, person.password)).to.equal(true)
+  })
+
+  it('counts wrong current ones as a sign-in does: no right one gets through a pause (C9)', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    for (let i = 0; i < 15; i++) await change(agent, person, { current_password: `wrong ${i}` })
+    expectFormAgain(await change(agent, person), 403, 'password-form', /takes a pause/)
+    const { id } = await accountOf(server, person)
+    const counted = (await server.core.lockouts.list('default')).find((one) => one.accountId === id)
+    expect(counted?.failures).to.be.greaterThan(3)
+    expect(counted?.refused).to.be.greaterThan(0)
+  })
+
+  it('asks for a sign-in that is at most five minutes old, and comes back (ASVS 7.5.1)', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    const form = await open(server, path, person, agent)
+    travel(301)
+    const asked = await agent.get(`${server.issuer}${path}`)
+    expect(asked.status).to.equal(303)
+    expect(asked.location?.searchParams.get('max_age')).to.equal('300')
+    const fields = {
+      current_password: person.password,
+      new_password: chosen,
+      confirm_password: chosen,
+    }
+    const late = await agent.submit(form, { form: '#password-form', fields })
+    expect(late.location?.pathname, 'a form that was open for too long').to.equal('/authorize')
+    expect(await signsIn(person, chosen)).to.equal(false)
+    const page = await open(server, path, person, agent)
+    expect(page.url.pathname).to.equal(path)
+    expect((await change(agent, person)).status).to.equal(303)
+  })
+
+  it('of two changes at the same moment one counts', async () => {
+    const person = await somebody(server)
+    const agents = [await signedIn(server, person), await signedIn(server, person, 'safari')]
+    const answers = await Promise.all(agents.map((agent) => change(agent, person)))
+    expect(answers.filter(({ status }) => status === 303)).to.have.length(1)
+    const { id } = await accountOf(server, person)
+    expect(await server.core.sessions.list('default', id)).to.have.length(1)
+  })
+})

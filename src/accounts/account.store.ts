@@ -180,6 +180,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return rows.length > 0
     },
 
+    /** Holds the account until the transaction ends; who changes it waits. */
+    async lock(tenant: string, id: string): Promise<void> {
+      await database.query(
+        'select 1 from accounts where tenant_id = $1 and id = $2 for no key update',
+        [tenant, id],
+      )
+    },
+
     setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4

@@ -53,6 +53,15 @@ export interface Accounts {
     tenant: string,
     account: NewAccount,
   ): Promise<{ account: Account; oneTimePassword?: string }>
+  /**
+   * Hashes a password that an owner chose; before any transaction, which would hold a connection meanwhile.
+   * @throws DomainError `password_policy`, `hash_queue_full`
+   */
+  hashChosen(account: Account, password: string): Promise<string>
+  /** Sets it. For whoever has seen the proof that this demands; joins the transaction of it. */
+  setChosen(account: Account, hash: string): Promise<void>
+  /** Holds the account until the transaction ends; who changes it waits. */
+  lock(tenant: string, id: string): Promise<void>
   /** A new one-time password; the old one is void at once. */
   resetPassword(account: Account): Promise<string>
   /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
@@ -248,6 +257,9 @@ export function createAccounts({
       await store.setPassword(account.tenant, account.id, stored)
       return password
     },
+    hashChosen: (account, password) => passwords.hash(password, account),
+    setChosen: ({ tenant, id }, hash) => store.setPassword(tenant, id, { hash, oneTime: false }),
+    lock: store.lock,
     voidSignIns: store.voidSignIns,
     holdSignIn: store.holdSignIn,
     setDisabled: async (account, disabled) =>

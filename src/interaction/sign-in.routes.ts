@@ -12,11 +12,12 @@ import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
+import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
-import type { PageContext } from './pages/layout.ts'
+import { ownAddress, type PageContext } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
 
@@ -33,6 +34,7 @@ export interface SignInParts {
   knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
   interactions: Interactions
+  mail: Pick<Mail, 'isOn'>
   csrf: Csrf
   pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
@@ -96,10 +98,12 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const username = again.username ?? loginHint
     ctx.status = again.status ?? 200
     ctx.type = 'html'
-    ctx.body = loginPage(parts.pageContext(ctx), {
+    const page = parts.pageContext(ctx)
+    ctx.body = loginPage(page, {
       action: at(uid, 'login'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
+      ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
       ...(clientName === undefined ? {} : { clientName }),
       ...(ours ? { ours } : {}),
       ...(username === undefined ? {} : { username }),

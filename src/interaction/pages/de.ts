@@ -20,6 +20,7 @@ export const de: Messages = {
     show: 'Passwort anzeigen',
     submit: 'Anmelden',
     cancel: 'Abbrechen',
+    forgot: 'Passwort vergessen?',
     errors: {
       invalid:
         'Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es noch einmal. Nach mehreren falschen Versuchen macht ein Konto eine Pause, in der auch das richtige Passwort nicht gilt.',
@@ -85,6 +86,33 @@ export const de: Messages = {
         'Dieses Passwort ist kaum mehr als Ihr Name oder Ihre Adresse oder der Name dieser Seite. Wählen Sie ein anderes.',
       missing: 'Geben Sie Ihr neues Passwort in beide Felder ein.',
       busy: 'Gerade melden sich zu viele Menschen gleichzeitig an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.',
+    },
+  },
+  recovery: {
+    title: 'Passwort vergessen?',
+    lead: 'Sagen Sie uns, wer Sie sind. Wenn es ein Konto gibt, senden wir an dessen E-Mail-Adresse einen Link, mit dem Sie ein neues Passwort wählen.',
+    submit: 'Link senden',
+    errors: {
+      missing: 'Geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen ein.',
+      too_many:
+        'Aus Ihrem Netz wurden zu viele Links angefordert. Warten Sie einige Minuten und versuchen Sie es dann erneut.',
+    },
+    sent: {
+      title: 'Sehen Sie in Ihrem Postfach nach',
+      text: 'Wenn es zu Ihrer Eingabe ein Konto gibt, ist ein Link an dessen E-Mail-Adresse unterwegs. Das kann einige Minuten dauern; sehen Sie auch im Spam-Ordner nach. Nur der neueste Link gilt.',
+      again: 'Einen weiteren Link anfordern',
+    },
+    chooseLead:
+      'Wählen Sie ein neues Passwort. Sie werden damit überall abgemeldet und melden sich dann mit ihm an.',
+    done: {
+      title: 'Ihr Passwort ist geändert',
+      text: 'Sie sind überall abgemeldet. Melden Sie sich mit Ihrem neuen Passwort an.',
+      signIn: 'Anmelden',
+    },
+    over: {
+      title: 'Dieser Link gilt nicht mehr',
+      text: 'Er wurde schon verwendet, seine Zeit ist abgelaufen, oder es gibt einen neueren. Ihr Passwort wurde nicht geändert.',
+      again: 'Neuen Link anfordern',
     },
   },
   logout: {

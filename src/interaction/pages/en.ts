@@ -20,6 +20,7 @@ export const en: Messages = {
     show: 'Show password',
     submit: 'Sign in',
     cancel: 'Cancel',
+    forgot: 'Forgot your password?',
     errors: {
       invalid:
         'That username and password do not match. Check both and try again. After several wrong tries an account takes a pause, in which the right password does not work either.',
@@ -85,6 +86,32 @@ export const en: Messages = {
         'That password is little more than your name or address, or the name of this site. Choose another one.',
       missing: 'Type your new password into both fields.',
       busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
+    },
+  },
+  recovery: {
+    title: 'Forgot your password?',
+    lead: 'Tell us who you are. If there is an account, we send a link to its e-mail address with which you choose a new password.',
+    submit: 'Send the link',
+    errors: {
+      missing: 'Enter your e-mail address or username.',
+      too_many:
+        'Too many links were asked for from your network. Wait a few minutes, then try again.',
+    },
+    sent: {
+      title: 'Look into your mail',
+      text: 'If there is an account with what you entered, a link is on its way to its e-mail address. It can take a few minutes; look into the spam folder, too. Only the latest link works.',
+      again: 'Ask for another link',
+    },
+    chooseLead: 'Choose a new password. It signs you out everywhere; then you sign in with it.',
+    done: {
+      title: 'Your password is changed',
+      text: 'You are signed out everywhere. Sign in with your new password.',
+      signIn: 'Sign in',
+    },
+    over: {
+      title: 'This link is no longer valid',
+      text: 'It was used already, its time is over, or there is a later one. Your password has not changed.',
+      again: 'Ask for a new link',
     },
   },
   logout: {

@@ -25,6 +25,7 @@ export type Messages = {
     show: string
     submit: string
     cancel: string
+    forgot: string
     errors: Record<'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired', string>
   }
   consent: {
@@ -66,6 +67,18 @@ export type Messages = {
     > & {
       too_short: (minLength: number) => string
     }
+  }
+  /** Pages that mail leads to, or that have mail sent. */
+  recovery: {
+    title: string
+    lead: string
+    submit: string
+    errors: Record<'missing' | 'too_many', string>
+    sent: { title: string; text: string; again: string }
+    /** Above the form for the new password. */
+    chooseLead: string
+    done: { title: string; text: string; signIn: string }
+    over: { title: string; text: string; again: string }
   }
   logout: {
     title: string

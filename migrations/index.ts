@@ -13,6 +13,7 @@ import { SigningKeyClaims0011 } from './0011-signing-key-claims.ts'
 import { BackchannelRequests0012 } from './0012-backchannel-requests.ts'
 import { Lockouts0013 } from './0013-lockouts.ts'
 import { ActionTokens0015 } from './0015-action-tokens.ts'
+import { AccountPages0016 } from './0016-account-pages.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -30,4 +31,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   BackchannelRequests0012,
   Lockouts0013,
   ActionTokens0015,
+  AccountPages0016,
 ]

@@ -1,28 +1,27 @@
-import { createHash } from 'node:crypto'
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
+import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { readForm } from '../http/parameters.ts'
 import { accountPage } from '../interaction/pages/account.ts'
 import { homePage } from '../interaction/pages/home.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
 import { signedOutPage } from '../interaction/pages/logout.ts'
-import { accountClient } from '../oidc/account-client.ts'
-import { routes } from '../oidc/routes.ts'
 import { rememberLocales } from '../oidc/ui-locales.ts'
-import type { Revocations } from '../revocation/revocations.ts'
-import { newHandle } from '../secrets/handle.ts'
 import {
-  type RequestParts,
-  requestIdPattern,
-  requestMethods,
-  requestRoutes,
-} from './requests.routes.ts'
+  type ApplicationParts,
+  applicationMethods,
+  applicationRoutes,
+} from './applications.routes.ts'
+import { createDesk, ownerAt } from './desk.ts'
+import { type RequestParts, requestMethods, requestRoutes } from './requests.routes.ts'
+import { type SessionParts, sessionMethods, sessionRoutes } from './sessions.routes.ts'
+import { pathOf, readState, signInPath } from './sign-in.ts'
 
-export interface AccountParts extends RequestParts {
+export interface AccountParts extends RequestParts, SessionParts, ApplicationParts {
   issuer: string
   basePath: string
-  revocations: Revocations
+  clock: Clock
 }
 
 export const accountMethods = {
@@ -30,6 +29,8 @@ export const accountMethods = {
   '/account': ['GET', 'HEAD'],
   '/account/callback': ['GET', 'HEAD'],
   ...requestMethods,
+  ...sessionMethods,
+  ...applicationMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -43,8 +44,16 @@ export function accountRoutes(parts: AccountParts): Middleware {
     router,
     parts,
     (ctx, request, onceMore) =>
-      basePath + signInPath(issuer, { uiLocales: pageContext(ctx).asked, request, onceMore }),
+      basePath +
+      signInPath(issuer, {
+        uiLocales: pageContext(ctx).asked,
+        destination: { request },
+        onceMore,
+      }),
   )
+  const desk = createDesk(parts)
+  sessionRoutes(router, parts, desk)
+  applicationRoutes(router, parts, desk)
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
     ctx.body = body
@@ -74,11 +83,8 @@ export function accountRoutes(parts: AccountParts): Middleware {
       accountPage(page, {
         account: found.account,
         requests: await waiting(ctx, found.account),
-        signOut: {
-          action: ownAddress(page, '/account/sign-out'),
-          everywhere: ownAddress(page, '/account/sign-out-everywhere'),
-          csrf: csrf.token(found.uid),
-        },
+        ...desk.frame(ctx, found),
+        everywhere: ownAddress(page, '/account/sign-out-everywhere'),
       }),
     )
   })
@@ -86,7 +92,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   // The code is not redeemed: what the page needs is the session that came with it. The state is the language, and the
   // request that somebody signed in to answer.
   router.get('/account/callback', async (ctx) => {
-    const { uiLocales, request } = readState(ctx.query['state'])
+    const { uiLocales, destination } = readState(ctx.query['state'])
     rememberLocales(ctx, uiLocales)
     const page = pageContext(ctx)
     if (ctx.query['error'] !== undefined) {
@@ -101,8 +107,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       })
     }
     ctx.status = 303
-    const path = request === undefined ? '/account' : `/account/requests/${request}`
-    return ctx.redirect(ownAddress(page, path))
+    return ctx.redirect(ownAddress(page, pathOf(destination)))
   })
 
   const signOut = (everywhere: boolean) => async (ctx: Context) => {
@@ -110,9 +115,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
     const found = await session.find(ctx)
     if (found) {
       csrf.check(ctx, found.uid, form['csrf'])
-      const userAgent = ctx.get('user-agent').slice(0, 256)
-      const owner = { by: 'owner' as const, ip: ctx.ip, userAgent: userAgent || undefined }
-      if (everywhere) await revocations.logOutEverywhere(found.account, owner)
+      if (everywhere) await revocations.logOutEverywhere(found.account, ownerAt(ctx))
       await session.signOut(ctx)
       ctx.set('Clear-Site-Data', '"cache"')
     }
@@ -133,39 +136,4 @@ export function accountRoutes(parts: AccountParts): Middleware {
   })
 
   return router.routes() as Middleware
-}
-
-interface SignIn {
-  uiLocales?: string | undefined
-  /** What to answer after it. */
-  request?: string
-  /** Even if somebody is signed in. */
-  onceMore?: boolean
-}
-
-/** An authorization request of our own pages, with a challenge that nobody will need to answer. */
-function signInPath(issuer: string, { uiLocales, request, onceMore = false }: SignIn): string {
-  const { client_id, redirect_uris } = accountClient(issuer)
-  const state = [uiLocales ?? '', ...(request === undefined ? [] : [request])].join('~')
-  const query = new URLSearchParams({
-    client_id,
-    redirect_uri: redirect_uris[0] as string,
-    response_type: 'code',
-    scope: 'openid',
-    code_challenge: createHash('sha256').update(newHandle()).digest('base64url'),
-    code_challenge_method: 'S256',
-    ...(uiLocales === undefined ? {} : { ui_locales: uiLocales }),
-    ...(state === '' ? {} : { state }),
-    ...(onceMore ? { prompt: 'login' } : {}),
-  })
-  return `${routes.authorization}?${query.toString()}`
-}
-
-/** Whatever else stands in an address leads to the account page. */
-function readState(state: unknown): Pick<SignIn, 'uiLocales' | 'request'> {
-  const [uiLocales, request] = typeof state === 'string' ? state.split('~') : []
-  return {
-    ...(uiLocales ? { uiLocales } : {}),
-    ...(request !== undefined && requestIdPattern.test(request) ? { request } : {}),
-  }
 }

@@ -19,6 +19,7 @@ export const AccountsTable = table('accounts', {
     updated_at: column.time,
     disabled_at: nullable(column.time),
     sign_ins_not_before: nullable(column.time),
+    deleted_at: nullable(column.time),
   },
   references: { tenant: ofTenant },
   unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },

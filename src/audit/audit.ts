@@ -17,6 +17,7 @@ export const auditTypes = [
   'backchannel.notified',
   'backchannel.notify_failed',
   'account.signed_out_everywhere',
+  'account.others_signed_out',
   'account.password_changed',
   'account.disabled',
   'account.enabled',
@@ -74,7 +75,12 @@ export const AuditEventsTable = table('audit_events', {
     detail: nullable(column.json),
   },
   references: { tenant: ofTenant },
-  index: { at: ['tenant_id', 'at'], family: ['tenant_id', 'family_id'], kept: ['at'] },
+  index: {
+    at: ['tenant_id', 'at'],
+    family: ['tenant_id', 'family_id'],
+    kept: ['at'],
+    account: { columns: ['tenant_id', 'account_id', 'at', 'id'], where: 'account_id is not null' },
+  },
 })
 
 const keptDays = 400

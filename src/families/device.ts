@@ -25,13 +25,23 @@ const systems: Array<[RegExp, string]> = [
   [/Linux/, 'Linux'],
 ]
 
+export interface DeviceWords {
+  unknown: string
+  on: (program: string, system: string) => string
+}
+
+const english: DeviceWords = {
+  unknown: 'unknown device',
+  on: (program, system) => `${program} on ${system}`,
+}
+
 /** A name for a device that its owner recognises, from what its program says of itself; never more than a hint. */
-export function deviceLabel(userAgent: string | undefined): string {
-  if (!userAgent) return 'unknown device'
+export function deviceLabel(userAgent: string | undefined, words: DeviceWords = english): string {
+  if (!userAgent) return words.unknown
   const nameIn = (table: Array<[RegExp, string]>) =>
     table.find(([mark]) => mark.test(userAgent))?.[1]
   const program = nameIn(programs)
   const system = nameIn(systems)
-  if (program && system) return `${program} on ${system}`
-  return program ?? system ?? userAgent.split(/[\s/]/, 1)[0]?.slice(0, 40) ?? 'unknown device'
+  if (program && system) return words.on(program, system)
+  return program ?? system ?? (userAgent.split(/[\s/]/, 1)[0]?.slice(0, 40) || words.unknown)
 }

@@ -95,6 +95,8 @@ export interface FamilyOwner {
   accountId?: string | undefined
   clientId?: string | undefined
   grantId?: string | undefined
+  /** Leaves those that were allowed in this session. */
+  exceptSession?: string | undefined
 }
 
 /** Rows without others that hang from them that one statement deletes at most. */
@@ -267,13 +269,17 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     },
 
     /** In the order in which they are to be locked. */
-    async alive(tenant: string, { accountId, clientId, grantId }: FamilyOwner): Promise<string[]> {
+    async alive(
+      tenant: string,
+      { accountId, clientId, grantId, exceptSession }: FamilyOwner,
+    ): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families
          where tenant_id = $1 and ended_at is null and ($2::text is null or account_id = $2)
            and ($3::text is null or client_id = $3) and ($4::text is null or grant_id = $4)
+           and ($5::text is null or session_uid is distinct from $5)
          order by id`,
-        [tenant, accountId ?? null, clientId ?? null, grantId ?? null],
+        [tenant, accountId ?? null, clientId ?? null, grantId ?? null, exceptSession ?? null],
       )
       return rows.map(({ id }) => id)
     },

@@ -25,6 +25,8 @@ export const familyEnds = [
   'superseded',
   'operator',
   'signed_out_everywhere',
+  'others_signed_out',
+  'owner',
   'password_changed',
   'account_disabled',
   'client_disabled',

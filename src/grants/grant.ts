@@ -13,12 +13,17 @@ export interface Grant {
   createdAt: number
 }
 
-/** A grant as an operator sees it. */
+/** A grant as an operator and its owner see it. */
 export interface ListedGrant {
+  id: string
   accountId: string
   clientId: string
   /** OpenID scopes and those of resource servers. */
   scopes: string[]
+  openidScopes: string[]
+  openidClaims: string[]
+  /** Scopes by resource server. */
+  resources: Record<string, string[]>
   /** Milliseconds since the epoch. */
   createdAt: number
   /** When it was last widened. */

@@ -66,6 +66,14 @@ export const liveGrantKey = 'uq_grants_live'
 /** Milliseconds that a grant is kept after it was revoked; its families go with it. */
 const historyKept = 30 * 24 * 3600 * 1000
 
+/** What stands in a grant, in the engine's shape. */
+interface Allowed {
+  openid?: { scope?: string; claims?: string[] }
+  resources?: Record<string, string>
+}
+
+const words = (scope = '') => scope.split(' ').filter((word) => word !== '')
+
 export function createGrants({ database, clock }: { database: Database; clock: Clock }): Grants {
   async function select(tenant: string, id: string, lock: string): Promise<Grant | undefined> {
     const [row] = await database.query<{
@@ -95,13 +103,15 @@ export function createGrants({ database, clock }: { database: Database; clock: C
     hold: (tenant, id) => select(tenant, id, 'for share'),
     async list(tenant, { accountId, clientId }) {
       const rows = await database.query<{
+        id: string
         account_id: string
         client_id: string
+        payload: Allowed
         scopes: string[]
         created_at: Date
         updated_at: Date
       }>(
-        `select account_id, client_id, created_at, updated_at, array(
+        `select id, account_id, client_id, payload, created_at, updated_at, array(
            select distinct scope from (
              select payload->'openid'->>'scope' as scopes
              union all select value from jsonb_each_text(coalesce(payload->'resources', '{}'))) as allowed,
@@ -113,9 +123,15 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         [tenant, accountId ?? null, clientId ?? null],
       )
       return rows.map((row) => ({
+        id: row.id,
         accountId: row.account_id,
         clientId: row.client_id,
         scopes: row.scopes,
+        openidScopes: words(row.payload.openid?.scope),
+        openidClaims: row.payload.openid?.claims ?? [],
+        resources: Object.fromEntries(
+          Object.entries(row.payload.resources ?? {}).map(([id, scope]) => [id, words(scope)]),
+        ),
         createdAt: row.created_at.getTime(),
         updatedAt: row.updated_at.getTime(),
       }))

@@ -1,4 +1,5 @@
 import { claimsByScope } from '../accounts/account.ts'
+import type { ListedGrant } from '../grants/grant.ts'
 import { openidScopes } from '../resources/resource-server.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { AccessView } from './pages/access.ts'
@@ -33,6 +34,22 @@ export async function describeAccess(
     ),
     offline: requested.scopes.includes('offline_access'),
   }
+}
+
+/** The same of what was allowed. */
+export async function describeGrant(
+  { tenant, resources }: { tenant: string; resources: ResourceServers },
+  grant: Pick<ListedGrant, 'openidScopes' | 'openidClaims' | 'resources'>,
+  messages: Messages,
+): Promise<AccessView> {
+  const parts = { tenant, resources }
+  const openid = { scopes: grant.openidScopes, resources: [] }
+  const view = await describeAccess(parts, openid, grant.openidClaims, messages)
+  for (const [identifier, scopes] of Object.entries(grant.resources)) {
+    const one = await describeAccess(parts, { scopes, resources: [identifier] }, [], messages)
+    view.resources.push(...one.resources)
+  }
+  return view
 }
 
 /** Claims that were asked for one by one, in the words of the scopes that they belong to. */

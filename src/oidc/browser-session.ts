@@ -1,14 +1,30 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
+import { DomainError } from '../errors.ts'
+import { hashOf, newHandle } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 
 /** The SSO session of a browser, for our own pages. */
 export interface BrowserSession {
-  /** Who is signed in here, and the session's uid. */
-  find(ctx: Context): Promise<{ account: Account; uid: string } | undefined>
+  /** Who is signed in here. */
+  find(ctx: Context): Promise<SignedIn | undefined>
+  /**
+   * Gives the session of this browser another handle, in the transaction of what was changed in it (ASVS 7.2.4).
+   * @returns what hands the new one to the browser; to be called when the transaction has ended
+   * @throws DomainError `session_changed` when it ended meanwhile
+   */
+  renew(ctx: Context): Promise<() => void>
   /** Ends the session and takes its cookie back. */
   signOut(ctx: Context): Promise<void>
+}
+
+export interface SignedIn {
+  account: Account
+  /** Names the session. */
+  uid: string
+  /** When, in seconds since the epoch. */
+  signedInAt: number
 }
 
 export function createBrowserSession(
@@ -16,18 +32,31 @@ export function createBrowserSession(
   { tenant, accounts, sessions }: IssuerContext,
   cookie: { name: string; path: string; secure: boolean },
 ): BrowserSession {
+  const own = { httpOnly: true, sameSite: 'lax', signed: true } as const
   return {
     async find(ctx) {
-      const { accountId, uid } = await provider.Session.get(ctx)
+      const { accountId, uid, loginTs = 0 } = await provider.Session.get(ctx)
       if (accountId === undefined) return undefined
       const account = await accounts.active(tenant, accountId)
-      return account && { account, uid }
+      return account && { account, uid, signedInAt: loginTs }
+    },
+    async renew(ctx) {
+      const { uid, jti, exp } = await provider.Session.get(ctx)
+      const handle = newHandle()
+      if (!(await sessions.renew(tenant, uid, hashOf(jti), hashOf(handle)))) {
+        throw new DomainError('session_changed', { detail: 'the session has ended meanwhile' })
+      }
+      const { name, ...options } = cookie
+      const expires = exp === undefined ? {} : { expires: new Date(exp * 1000) }
+      return () => {
+        ctx.cookies.set(name, handle, { ...options, ...own, ...expires })
+      }
     },
     async signOut(ctx) {
       const { uid } = await provider.Session.get(ctx)
       await sessions.end(tenant, uid, 'signed_out')
       const { name, ...options } = cookie
-      ctx.cookies.set(name, null, { ...options, httpOnly: true, sameSite: 'lax', signed: true })
+      ctx.cookies.set(name, null, { ...options, ...own })
     },
   }
 }

@@ -22,6 +22,12 @@ export const reaches = {
     grants: 'end',
     event: 'account.signed_out_everywhere',
   },
+  others_signed_out: {
+    sessions: 'end',
+    families: 'end',
+    grants: 'stay',
+    event: 'account.others_signed_out',
+  },
   password_changed: {
     sessions: 'end',
     families: 'end',

@@ -36,6 +36,7 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  * | refresh                       |         |          |        |        | × its own       |         |
  * | session ended, log-out        |         | ×        |        |        | ×               | ×       |
  * | signed out everywhere         | ×       | ×        | ×      |        | ×               | ×       |
+ * | … everywhere else             | ×       | ×        |        |        | ×               | ×       |
  * | password or account: the rest | ×       | ×        |        |        | ×               | ×       |
  * | grant revoked                 |         |          | ×      |        | ×               | ×       |
  * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
@@ -47,6 +48,8 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  */
 export interface Revocations {
   logOutEverywhere(account: Account, actor?: Actor): Promise<void>
+  /** Ends all sessions but one, and all families that were not allowed in that one (ASVS 7.4.3). */
+  logOutOthers(account: Account, uid: string, actor?: Actor): Promise<void>
   /** For whoever changes or resets a password. */
   passwordChanged(account: Account, actor?: Actor): Promise<void>
   /** Whether anything changed. */
@@ -66,8 +69,12 @@ export interface Revocations {
   deleteClient(tenant: string, clientId: string, actor?: Actor): Promise<void>
   /** Withdraws what an account allowed a client; whether there was anything. */
   revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
-  /** Whether it lived. */
-  endSession(tenant: string, uid: string, actor?: Actor): Promise<boolean>
+  /**
+   * Ends one session with what lives only as long as it.
+   * @param accountId whose it must be
+   * @returns whether it lived
+   */
+  endSession(tenant: string, uid: string, actor?: Actor, accountId?: string): Promise<boolean>
   /** Whether anything changed. */
   setTenantDisabled(tenant: string, disabled: boolean, actor?: Actor): Promise<boolean>
 }
@@ -76,6 +83,8 @@ export interface Revocations {
 interface Holder {
   accountId: string
   clientId?: string
+  /** A session that stays, with what was allowed in it. */
+  exceptSession?: string
 }
 
 const endsSessions = (kind: Revocation): kind is Revocation & SessionEnd =>
@@ -138,7 +147,7 @@ export function createRevocations(deps: {
     const reach = reaches[kind]
     if (endsSessions(kind)) {
       await accounts.voidSignIns(tenant, which.accountId)
-      await sessions.endAll(tenant, which.accountId, kind)
+      await sessions.endAll(tenant, which.accountId, kind, which.exceptSession)
     }
     const revoked = reach.grants === 'end' ? await grants.revoke(tenant, which, kind) : []
     if (reach.families === 'end') await families.endAll(tenant, which, kind)
@@ -161,6 +170,13 @@ export function createRevocations(deps: {
   return {
     logOutEverywhere: endAll('signed_out_everywhere'),
     passwordChanged: endAll('password_changed'),
+
+    logOutOthers: ({ tenant, id: accountId }, uid, actor = operator) =>
+      database.transaction(async () => {
+        const type = reaches.others_signed_out.event
+        await end('others_signed_out', tenant, { accountId, exceptSession: uid })
+        await record(tenant, { type, accountId, detail: { session: uid } }, actor)
+      }),
 
     setAccountDisabled: (account, disabled, actor = operator) =>
       database.transaction(async () => {
@@ -214,10 +230,15 @@ export function createRevocations(deps: {
         return true
       }),
 
-    endSession: (tenant, uid, actor = operator) =>
+    endSession: (tenant, uid, actor = operator, accountId) =>
       database.transaction(async () => {
         const session = await sessions.byUid(tenant, uid)
-        const ended = await sessions.end(tenant, uid, 'operator')
+        const ended = await sessions.end(
+          tenant,
+          uid,
+          actor.by === 'owner' ? 'signed_out' : 'operator',
+          accountId,
+        )
         const event = { type: reaches.session_ended.event, accountId: session?.accountId }
         if (ended) await record(tenant, { ...event, detail: { session: uid } }, actor)
         return ended

@@ -1,4 +1,6 @@
 import type { Clock } from '../clock.ts'
+import { presenter } from '../families/family.store.ts'
+import type { Presenter } from '../families/replay.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Database } from '../storage/database.ts'
@@ -23,6 +25,9 @@ export const SessionsTable = table('sessions', {
     expires_at: column.time,
     ended_at: nullable(column.time),
     ended_reason: nullable(column.text),
+    user_agent: nullable(column.text),
+    ip: nullable(column.text),
+    last_ip: nullable(column.text),
   },
   references: {
     tenant: ofTenant,
@@ -150,9 +155,17 @@ export function createSessionStore({
     /** Sessions that live, of those who signed in, at most 1000. */
     async list(tenant: string, accountId: string | undefined): Promise<ListedSession[]> {
       const rows = await database.query<
-        Row & { account_id: string; updated_at: Date; ids: string[] }
+        Row & {
+          account_id: string
+          updated_at: Date
+          ids: string[]
+          user_agent: string | null
+          ip: string | null
+          last_ip: string | null
+        }
       >(
-        `select s.uid, s.account_id, s.login_at, s.updated_at, s.expires_at, array(
+        `select s.uid, s.account_id, s.login_at, s.updated_at, s.expires_at, s.user_agent, s.ip, s.last_ip,
+           array(
            select c.client_id from session_clients c
            where c.tenant_id = s.tenant_id and c.session_uid = s.uid order by c.client_id) as ids
          from sessions s
@@ -168,6 +181,8 @@ export function createSessionStore({
         ...(row.login_at ? { signedInAt: row.login_at.getTime() } : {}),
         lastUsedAt: row.updated_at.getTime(),
         expiresAt: row.expires_at.getTime(),
+        signedInFrom: presenter(row.ip, row.user_agent),
+        lastUsedFrom: presenter(row.last_ip, row.user_agent),
       }))
     },
 
@@ -175,19 +190,26 @@ export function createSessionStore({
      * Inserts, or updates the row that still has one of the handles this request knows and was not ended: one
      * conditional statement decides between requests that write the same session.
      */
-    async put(tenant: string, session: Session, handle: string, knownHandles: string[]) {
+    async put(
+      tenant: string,
+      session: Session,
+      handle: string,
+      knownHandles: string[],
+      { ip, userAgent }: Presenter,
+    ) {
       const state =
         session.state === undefined
           ? null
           : await sealer.seal(purpose(tenant, session.uid), JSON.stringify(session.state))
       return database.execute(
         `insert into sessions (tenant_id, uid, handle_hash, account_id, login_at, acr, amr, transient, state,
-           created_at, updated_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)
+           created_at, updated_at, expires_at, user_agent, ip, last_ip)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $13, $14, $14)
          on conflict (tenant_id, uid) do update set handle_hash = excluded.handle_hash,
            account_id = excluded.account_id, login_at = excluded.login_at, acr = excluded.acr, amr = excluded.amr,
            transient = excluded.transient, state = excluded.state, updated_at = excluded.updated_at,
-           expires_at = excluded.expires_at
+           expires_at = excluded.expires_at, user_agent = excluded.user_agent, last_ip = excluded.last_ip,
+           ip = case when sessions.login_at is distinct from excluded.login_at then excluded.ip else sessions.ip end
          where sessions.ended_at is null and sessions.handle_hash = any($12)`,
         [
           tenant,
@@ -202,6 +224,8 @@ export function createSessionStore({
           now(),
           new Date(session.expiresAt * 1000),
           [handle, ...knownHandles],
+          session.accountId === undefined ? null : (userAgent ?? null),
+          session.accountId === undefined ? null : (ip ?? null),
         ],
       )
     },
@@ -246,6 +270,16 @@ export function createSessionStore({
       )
     },
 
+    /** Gives a session another handle; whether it lived under the one that is named. */
+    async renew(tenant: string, uid: string, handle: string, fresh: string): Promise<boolean> {
+      const changed = await database.execute(
+        `update sessions set handle_hash = $4
+         where tenant_id = $1 and uid = $2 and handle_hash = $3 and ended_at is null`,
+        [tenant, uid, handle, fresh],
+      )
+      return changed === 1
+    },
+
     async hold(tenant: string, uid: string): Promise<boolean> {
       const rows = await database.query(
         `select 1 from sessions
@@ -255,33 +289,40 @@ export function createSessionStore({
       return rows.length > 0
     },
 
-    /** Whose session it was; undefined when it had ended before. */
-    async end(tenant: string, uid: string, reason: SessionEnd) {
+    /** Whose session it was; undefined when it had ended before, or is not that of the account that is named. */
+    async end(tenant: string, uid: string, reason: SessionEnd, accountId?: string) {
       const [row] = await database.query<{ account_id: string | null }>(
         `update sessions set ended_at = $3, ended_reason = $4, state = null
-         where tenant_id = $1 and uid = $2 and ended_at is null returning account_id`,
-        [tenant, uid, now(), reason],
+         where tenant_id = $1 and uid = $2 and ended_at is null and ($5::text is null or account_id = $5)
+         returning account_id`,
+        [tenant, uid, now(), reason, accountId ?? null],
       )
       return row && { accountId: row.account_id ?? undefined }
     },
 
     /** The sessions of an account that this ended. */
-    async endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<string[]> {
+    async endAll(
+      tenant: string,
+      accountId: string,
+      reason: SessionEnd,
+      except?: string,
+    ): Promise<string[]> {
       const rows = await database.query<{ uid: string }>(
         `update sessions set ended_at = $3, ended_reason = $4, state = null
-         where tenant_id = $1 and account_id = $2 and ended_at is null returning uid`,
-        [tenant, accountId, now(), reason],
+         where tenant_id = $1 and account_id = $2 and ended_at is null and ($5::text is null or uid <> $5)
+         returning uid`,
+        [tenant, accountId, now(), reason, except ?? null],
       )
       return rows.map(({ uid }) => uid)
     },
 
     /** What clients got in the sessions of an account, those that are over and still kept included. */
-    async sids(tenant: string, accountId: string): Promise<string[]> {
+    async sids(tenant: string, accountId: string, except?: string): Promise<string[]> {
       const rows = await database.query<{ sid: string }>(
         `select c.sid from sessions s
            join session_clients c on c.tenant_id = s.tenant_id and c.session_uid = s.uid
-         where s.tenant_id = $1 and s.account_id = $2`,
-        [tenant, accountId],
+         where s.tenant_id = $1 and s.account_id = $2 and ($3::text is null or s.uid <> $3)`,
+        [tenant, accountId, except ?? null],
       )
       return rows.map(({ sid }) => sid)
     },

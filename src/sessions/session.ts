@@ -1,3 +1,4 @@
+import type { Presenter } from '../families/replay.ts'
 import { derivedId } from '../secrets/handle.ts'
 
 /** A signed-in browser (or one about to be): the SSO session. Keyed by its stable `uid`; the handle changes. */
@@ -25,7 +26,7 @@ export interface SessionClient {
   persistsLogout: boolean
 }
 
-/** A session as an operator sees it; times in milliseconds since the epoch. */
+/** A session as an operator and its owner see it; times in milliseconds since the epoch. */
 export interface ListedSession {
   uid: string
   accountId: string
@@ -34,11 +35,15 @@ export interface ListedSession {
   signedInAt?: number
   lastUsedAt: number
   expiresAt: number
+  /** Nothing of those that an earlier version wrote. */
+  signedInFrom: Presenter
+  lastUsedFrom: Presenter
 }
 
 export type SessionEnd =
   | 'signed_out'
   | 'signed_out_everywhere'
+  | 'others_signed_out'
   | 'password_changed'
   | 'account_disabled'
   | 'operator'

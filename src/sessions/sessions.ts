@@ -2,6 +2,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
+import type { Presenter } from '../families/replay.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
@@ -27,6 +28,7 @@ export interface Sessions {
    * @param known hashes of the handles under which this request may have found it
    * @param dropped clients that were signed out of it
    * @param verifiedAt when the password of a sign-in that this writes was checked, in milliseconds
+   * @param seen who uses it, as its owner will read; kept as long as the session, of those alone who signed in
    */
   save(
     tenant: string,
@@ -35,20 +37,28 @@ export interface Sessions {
     known: string[],
     dropped: string[],
     verifiedAt?: number,
+    seen?: Presenter,
   ): Promise<SaveOutcome>
+  /**
+   * Gives a session another handle; the one before is worth nothing (ASVS 7.2.4).
+   * @returns false when it has ended, or does not live under this handle
+   */
+  renew(tenant: string, uid: string, handleHash: string, freshHash: string): Promise<boolean>
   /** Whether a session lives; within a transaction it stays so until that ends, and who ends it waits. */
   hold(tenant: string, uid: string): Promise<boolean>
   /**
    * Ends every session of an account and all that clients got in them, offline access included, also in those that
    * have ended already. Clients are told of
    * each, those that hold offline access from an earlier session as well: what they got it in is over, too.
+   * @param except a session that stays, with what clients got in it
    */
-  endAll(tenant: string, accountId: string, reason: SessionEnd): Promise<void>
+  endAll(tenant: string, accountId: string, reason: SessionEnd, except?: string): Promise<void>
   /**
    * Ends it for good, with everything that lives only as long as it; every client in it is told.
+   * @param accountId whose it must be
    * @returns whether it had not ended before
    */
-  end(tenant: string, uid: string, reason: SessionEnd): Promise<boolean>
+  end(tenant: string, uid: string, reason: SessionEnd, accountId?: string): Promise<boolean>
   /** Deletes what a client that is disabled got in any session, a batch at a time. */
   forget(tenant: string, clientId: string): Promise<void>
   /** Deletes sessions that have been over for longer than they are kept; returns how many. */
@@ -75,14 +85,14 @@ export function createSessions(deps: {
     byUid: store.byUid,
     list: (tenant, accountId) => store.list(tenant, accountId),
 
-    save: (tenant, session, handleHash, known, dropped, verifiedAt) =>
+    save: (tenant, session, handleHash, known, dropped, verifiedAt, seen = {}) =>
       database.transaction(async () => {
         // A sign-in that was under way when its account was signed out everywhere ends with the rest.
         const { accountId } = session
         if (accountId !== undefined && verifiedAt !== undefined) {
           if (!(await accounts.holdSignIn(tenant, accountId, verifiedAt))) return 'ended'
         }
-        const written = await store.put(tenant, session, handleHash, known)
+        const written = await store.put(tenant, session, handleHash, known, seen)
         if (written === 0 && (await store.isEnded(tenant, session.uid))) return 'ended'
         for (const [clientId, got] of Object.entries(session.clients)) {
           await store.putClient(tenant, session.uid, clientId, got)
@@ -102,13 +112,19 @@ export function createSessions(deps: {
       }),
 
     hold: store.hold,
+    renew: store.renew,
 
-    endAll: (tenant, accountId, reason) =>
+    endAll: (tenant, accountId, reason, except) =>
       database.transaction(async () => {
-        const outlived = await families.outlivingSessions(tenant, accountId)
-        const ended = await store.endAll(tenant, accountId, reason)
+        const outliving = await families.outlivingSessions(tenant, accountId)
+        // Told without a `sid`, a client would end what it has in the session that stays, too.
+        const outlived =
+          except === undefined
+            ? outliving
+            : outliving.filter(({ sessionUid = except }) => sessionUid !== except)
+        const ended = await store.endAll(tenant, accountId, reason, except)
         const parts = await store.parts(tenant, ended)
-        const sids = await store.sids(tenant, accountId)
+        const sids = await store.sids(tenant, accountId, except)
         await denials.add(
           tenant,
           sids.map((subject) => ({ kind: 'session', subject, forGood: true })),
@@ -117,7 +133,7 @@ export function createSessions(deps: {
           clientId,
           sid: sessionUid && sidOf(sessionUid, clientId),
         }))
-        await logouts.tell(tenant, accountId, [...parts, ...earlier], true)
+        await logouts.tell(tenant, accountId, [...parts, ...earlier], except === undefined)
       }),
 
     async forget(tenant, clientId) {
@@ -136,9 +152,9 @@ export function createSessions(deps: {
       )
     },
 
-    end: (tenant, uid, reason) =>
+    end: (tenant, uid, reason, owner) =>
       database.transaction(async () => {
-        const ended = await store.end(tenant, uid, reason)
+        const ended = await store.end(tenant, uid, reason, owner)
         if (!ended) return false
         await families.endWithSession(tenant, uid)
         const parts = await store.parts(tenant, [uid])

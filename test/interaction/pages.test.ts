@@ -184,7 +184,8 @@ describe('interaction/pages: the first form is the step (K-09)', () => {
     const account = { email: 'ada@example.com', emailVerified: true, id: '1' }
     const markup = accountPage(context, {
       account,
-      signOut: { action: '/out', everywhere: '/out-everywhere', csrf: 'c' },
+      signOut: { action: '/out', csrf: 'c' },
+      everywhere: '/out-everywhere',
       requests: [],
     })
     expect(parse(markup).querySelector('form')?.getAttribute('action')).to.equal('/out')

@@ -149,6 +149,7 @@ const noPerson = {
 }
 const stays: Record<Revocation, Record<string, string>> = {
   signed_out_everywhere: noPerson,
+  others_signed_out: noPerson,
   password_changed: noPerson,
   account_disabled: noPerson,
   session_ended: {
@@ -171,6 +172,10 @@ const stays: Record<Revocation, Record<string, string>> = {
 /** How an operator does it. */
 const revoke: Record<Revocation, (core: Core, row: Row) => Promise<unknown>> = {
   signed_out_everywhere: (core, row) => accountsSignOut.execute(core, account(row)),
+  others_signed_out: async (core, row) => {
+    const owner = await core.accounts.byIdentifier(row.tenant, row.person.username)
+    if (owner) await core.revocations.logOutOthers(owner, 'a-session-that-has-none-of-it')
+  },
   password_changed: (core, row) => accountsReset.execute(core, account(row)),
   account_disabled: (core, row) => accountsDisable.execute(core, account(row)),
   session_ended: async (core, row) => {

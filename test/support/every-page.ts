@@ -1,4 +1,6 @@
 import { accountPage } from '../../src/interaction/pages/account.ts'
+import { applicationsPage } from '../../src/interaction/pages/account-applications.ts'
+import { sessionsPage } from '../../src/interaction/pages/account-sessions.ts'
 import { type ConsentView, consentPage } from '../../src/interaction/pages/consent.ts'
 import {
   confirmDevicePage,
@@ -35,6 +37,8 @@ export function consentView(text: string): ConsentView {
 export function everyPage(context: PageContext, text: string): Record<string, string> {
   const account = { name: text, email: text, username: text, emailVerified: false, id: text }
   const login = { action: text, csrf: text, clientName: text, username: text }
+  const frame = { signOut: { action: text, csrf: text }, csrf: text }
+  const seen = { at: 0, ip: text }
   const token = { name: text, value: text }
   const failure = { error: text, description: text, id: text, hint: text, time: 0 }
   return {
@@ -77,8 +81,28 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     account: accountPage(context, {
       account,
-      signOut: { action: text, everywhere: text, csrf: text },
+      ...frame,
+      everywhere: text,
       requests: [{ href: text, clientName: text, bindingMessage: text, askedAt: 0 }],
+    }),
+    'account-sessions': sessionsPage(context, {
+      ...frame,
+      sessions: [
+        { userAgent: text, signedIn: seen, lastUsed: seen, applications: [text, text] },
+        { end: text, lastUsed: seen, applications: [] },
+      ],
+      devices: [{ end: text, application: text, userAgent: text, allowed: seen, lastUsed: seen }],
+      endOthers: text,
+    }),
+    'account-applications': applicationsPage(context, {
+      ...frame,
+      applications: [
+        {
+          ...{ end: text, name: text, clientId: text, uri: text, logoUrl: text },
+          ...{ since: 0, lastUsed: 0, devices: 2 },
+          access: { scopes: [{ scope: text, text }], resources: [], offline: true },
+        },
+      ],
     }),
     request: requestPage(context, {
       ...{ action: text, csrf: text, client: { name: text, clientId: text, uri: text } },

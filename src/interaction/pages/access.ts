@@ -13,10 +13,17 @@ export type AccessView = {
   offline: boolean
 }
 
-/** What it can do when it is allowed, in plain words, and for how long (ASVS 10.7.2). */
-export function accessLists(messages: Messages, view: AccessView): Html {
+/**
+ * What it can do when it is allowed, in plain words, and for how long (ASVS 10.7.2).
+ * @param heading what stands above what it can do here
+ */
+export function accessLists(
+  messages: Messages,
+  view: AccessView,
+  heading: string = messages.consent.abilities,
+): Html {
   const { consent } = messages
-  return html`${abilities(messages, view)}
+  return html`${abilities(messages, view, heading)}
 ${view.resources.map(
   (resource) => html`<section>
 <h2>${consent.resource(name(resource.name ?? resource.identifier))}</h2>
@@ -27,7 +34,7 @@ ${scopeList(resource.scopes.length > 0 ? resource.scopes : [{ scope: '', text: c
 ${!view.offline && html`<p class="kt-small kt-lifetime">${lifetime(messages, view)}</p>`}`
 }
 
-function abilities(messages: Messages, view: AccessView): Html {
+function abilities(messages: Messages, view: AccessView, heading: string): Html {
   const { consent } = messages
   const lines = view.scopes.filter(({ scope }) => scope !== 'offline_access')
   if (view.offline) lines.push({ scope: 'offline_access', text: consent.offline })
@@ -35,7 +42,7 @@ function abilities(messages: Messages, view: AccessView): Html {
     lines.push({ scope: '', text: consent.nothing })
   }
   if (lines.length === 0) return html``
-  return html`<section><h2>${consent.abilities}</h2>${scopeList(lines)}</section>`
+  return html`<section><h2>${heading}</h2>${scopeList(lines)}</section>`
 }
 
 function scopeList(scopes: readonly ScopeLine[]): Html {

@@ -1,4 +1,5 @@
 import { html } from '../../http/html.ts'
+import { accountDe } from './account.de.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
 
@@ -268,19 +269,7 @@ export const de: Messages = {
       },
     },
   },
-  account: {
-    title: 'Ihr Konto',
-    name: 'Name',
-    username: 'Benutzername',
-    email: 'E-Mail-Adresse',
-    verified: 'bestätigt',
-    unverified: 'nicht bestätigt',
-    id: 'Konto-ID',
-    signOut: 'Abmelden',
-    signOutEverywhere: 'Überall abmelden',
-    everywhereHint:
-      'Ein Gerät verloren? So melden Sie sich auf allen ab und beenden, was Anwendungen in Ihrem Namen tun dürfen.',
-  },
+  account: accountDe,
   home: {
     title: 'Anmeldedienst',
     lead: 'Dieser Server meldet Menschen bei ihren Anwendungen an und stellt die Token aus, die diese Anwendungen verwenden.',

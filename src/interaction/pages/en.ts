@@ -1,4 +1,5 @@
 import { html } from '../../http/html.ts'
+import { accountEn } from './account.en.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
 
@@ -266,19 +267,7 @@ export const en: Messages = {
       },
     },
   },
-  account: {
-    title: 'Your account',
-    name: 'Name',
-    username: 'Username',
-    email: 'E-mail address',
-    verified: 'verified',
-    unverified: 'not verified',
-    id: 'Account ID',
-    signOut: 'Sign out',
-    signOutEverywhere: 'Sign out everywhere',
-    everywhereHint:
-      'Lost a device? This signs you out on all of them and ends what applications may do in your name.',
-  },
+  account: accountEn,
   home: {
     title: 'Authorization server',
     lead: 'This server signs people in to their applications and issues the tokens those applications use.',

@@ -24,6 +24,8 @@ export type PageContent = {
   body: Html
   /** Whether the form comes back with an error: the title says so first, as screen readers read it first. */
   fault?: boolean
+  /** Where else one can go. */
+  navigation?: Html
   /** `wide` for pages that are read rather than filled in. */
   width?: 'narrow' | 'wide'
   /** Only for what a page can do without, too. */
@@ -58,6 +60,7 @@ ${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl
 <img class="kt-logo" src="${logo}" alt="" height="32">
 <span class="kt-brand">${theme.name}</span>
 </header>
+${content.navigation}
 <main class="kt-card">
 ${content.body}
 </main>

@@ -1,5 +1,6 @@
 import type { Config } from '../../../config/config.ts'
 import type { Html } from '../../http/html.ts'
+import type { AccountMessages } from './account.messages.ts'
 import { de } from './de.ts'
 import { en } from './en.ts'
 import type { ErrorKind } from './error.kinds.ts'
@@ -136,18 +137,7 @@ export type Messages = {
     wayBackSubmit: string
     kinds: Record<ErrorKind, { title: string; text: string }>
   }
-  account: {
-    title: string
-    name: string
-    username: string
-    email: string
-    verified: string
-    unverified: string
-    id: string
-    signOut: string
-    signOutEverywhere: string
-    everywhereHint: string
-  }
+  account: AccountMessages
   home: {
     title: string
     lead: string

@@ -3,6 +3,7 @@ import { hashOf } from '../../secrets/handle.ts'
 import { type Session, sidOf } from '../../sessions/session.ts'
 import { accountClientId } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { presenterOf } from '../token-request.ts'
 
 type Authorizations = NonNullable<AdapterPayload['authorizations']>
 
@@ -104,6 +105,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
         known,
         dropped,
         login?.verifiedAt,
+        Provider.ctx && presenterOf(Provider.ctx),
       )
       if (outcome === 'saved') return
       log.info({ outcome, session: session.uid }, 'session was changed by another request')

@@ -1,0 +1,100 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Image } from '../../config/image.ts'
+import { clientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import { DomainError } from '../errors.ts'
+import type { Families } from '../families/families.ts'
+import type { ListedGrant } from '../grants/grant.ts'
+import type { Grants } from '../grants/grants.ts'
+import { describeGrant } from '../interaction/access.ts'
+import {
+  type ApplicationLine,
+  applicationsPage,
+} from '../interaction/pages/account-applications.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { ResourceServers } from '../resources/resource-servers.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { type Desk, notTheirs } from './desk.ts'
+
+export interface ApplicationParts {
+  tenant: string
+  clients: Clients
+  resources: ResourceServers
+  grants: Grants
+  families: Families
+  revocations: Revocations
+  pageContext(ctx: Context): PageContext
+  clientLogo(uri: string): Promise<Image | undefined>
+}
+
+export const applicationMethods = {
+  '/account/applications': ['GET', 'HEAD'],
+  '/account/applications/:id/logo': ['GET', 'HEAD'],
+  '/account/applications/:id/end': ['POST'],
+}
+
+/** What applications may do; to see, and to take back (ASVS 10.4.9, 10.7.3). An application is named by its grant. */
+export function applicationRoutes(router: Router, parts: ApplicationParts, desk: Desk) {
+  const { tenant, clients, grants, families, revocations, pageContext } = parts
+
+  /** Of a client that is disabled, nothing but its name is told. */
+  async function clientOf(clientId: string) {
+    const found = await clients.find(tenant, clientId)
+    return clientMetadata.safeParse(found?.metadata).data
+  }
+
+  async function line(page: PageContext, grant: ListedGrant): Promise<ApplicationLine> {
+    const { id, accountId, clientId, createdAt, updatedAt } = grant
+    const client = await clientOf(clientId)
+    const alive = await families.list(tenant, { accountId, clientId, live: true })
+    const path = `/account/applications/${id}`
+    return {
+      end: ownAddress(page, `${path}/end`),
+      name: client?.client_name ?? clientId,
+      clientId,
+      ...(client?.client_uri === undefined ? {} : { uri: client.client_uri }),
+      ...(client?.logo_uri === undefined ? {} : { logoUrl: ownAddress(page, `${path}/logo`) }),
+      access: await describeGrant(parts, grant, page.messages),
+      since: createdAt,
+      lastUsed: Math.max(updatedAt, ...alive.map(({ lastUsedAt }) => lastUsedAt)),
+      devices: alive.length,
+    }
+  }
+
+  /** @throws DomainError `not_found` when there is none, or it is somebody else's */
+  async function ownGrant(id: string, accountId: string) {
+    const grant = await grants.find(tenant, id)
+    if (grant?.accountId !== accountId) throw notTheirs('application')
+    return grant
+  }
+
+  router.get('/account/applications', async (ctx) => {
+    const owner = await desk.owner(ctx, 'applications')
+    if (!owner) return
+    const page = pageContext(ctx)
+    const allowed = await grants.list(tenant, { accountId: owner.account.id })
+    const applications = await Promise.all(allowed.map((grant) => line(page, grant)))
+    desk.show(ctx, applicationsPage(page, { ...desk.frame(ctx, owner), applications }))
+  })
+
+  router.get('/account/applications/:id/logo', async (ctx) => {
+    const owner = await desk.owner(ctx, 'applications')
+    if (!owner) return
+    const { clientId } = await ownGrant(ctx.params['id'] as string, owner.account.id)
+    const uri = (await clientOf(clientId))?.logo_uri
+    const image = uri === undefined ? undefined : await parts.clientLogo(uri)
+    if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
+    ctx.type = image.type
+    ctx.body = image.body
+  })
+
+  router.post('/account/applications/:id/end', async (ctx) => {
+    const sent = await desk.posted(ctx, 'applications')
+    if (!sent) return
+    const accountId = sent.owner.account.id
+    const { clientId } = await ownGrant(ctx.params['id'] as string, accountId)
+    await revocations.revokeGrant(tenant, accountId, clientId, sent.actor)
+    desk.goTo(ctx, 'applications', 'taken-back')
+  })
+}

@@ -1,0 +1,104 @@
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import {
+  type AccountDone,
+  type AccountFrame,
+  accountDone,
+} from '../interaction/pages/account-layout.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import { presenterOf } from '../oidc/token-request.ts'
+import type { Actor } from '../revocation/revocation.ts'
+import { type AccountPage, pathOf, signInPath } from './sign-in.ts'
+
+/** Seconds that a sign-in is fresh enough for what cannot be taken back (ASVS 7.5.1). */
+const freshFor = 300
+
+/** What a page of the account is made with, and how a form on one is taken. */
+export interface Desk {
+  /** Whoever is signed in; nobody after it has led to the sign-in, from where the page is come back to. */
+  owner(ctx: Context, page: AccountPage, fresh?: boolean): Promise<SignedIn | undefined>
+  /**
+   * The same for a form that was sent, which must be of this session and from our own page.
+   * @throws DomainError `csrf_failed`
+   */
+  posted(
+    ctx: Context,
+    page: AccountPage,
+    fresh?: boolean,
+  ): Promise<{ owner: SignedIn; form: Record<string, string>; actor: Actor } | undefined>
+  /** What every page has. */
+  frame(ctx: Context, owner: SignedIn): AccountFrame & { csrf: string }
+  show(ctx: Context, page: string, status?: number): void
+  /** To a page of the account, which says what was done. */
+  goTo(ctx: Context, page: AccountPage, done?: AccountDone): void
+}
+
+/** Who did it, as it is written down. */
+export const ownerAt = (ctx: Context): Actor => ({ by: 'owner', ...presenterOf(ctx) })
+
+/** What is not there, or is somebody else's: nobody learns which (security class C22). */
+export const notTheirs = (what: string) =>
+  new DomainError('not_found', { detail: `no ${what} of this account has that id` })
+
+export function createDesk(parts: {
+  issuer: string
+  basePath: string
+  config: Config
+  clock: Clock
+  csrf: Csrf
+  session: BrowserSession
+  pageContext(ctx: Context): PageContext
+}): Desk {
+  const { issuer, basePath, config, clock, csrf, session, pageContext } = parts
+
+  function redirect(ctx: Context, address: string): void {
+    ctx.status = 303
+    ctx.redirect(address)
+  }
+
+  function ask(ctx: Context, page: AccountPage, fresh: boolean): undefined {
+    const { asked: uiLocales } = pageContext(ctx)
+    const maxAge = fresh ? { maxAge: freshFor } : {}
+    redirect(ctx, basePath + signInPath(issuer, { uiLocales, destination: { page }, ...maxAge }))
+  }
+
+  const isFresh = ({ signedInAt }: SignedIn) => clock.seconds() - signedInAt <= freshFor
+
+  async function owner(ctx: Context, page: AccountPage, fresh = false) {
+    const found = await session.find(ctx)
+    return found && (!fresh || isFresh(found)) ? found : ask(ctx, page, fresh)
+  }
+
+  return {
+    owner,
+    async posted(ctx, page, fresh = false) {
+      const form = await readForm(ctx, config.bodyLimit)
+      const found = await session.find(ctx)
+      if (!found) return ask(ctx, page, fresh)
+      csrf.check(ctx, found.uid, form['csrf'])
+      if (fresh && !isFresh(found)) return ask(ctx, page, fresh)
+      return { owner: found, form, actor: ownerAt(ctx) }
+    },
+    frame(ctx, { uid }) {
+      const token = csrf.token(uid)
+      const action = ownAddress(pageContext(ctx), '/account/sign-out')
+      const done = accountDone.find((one) => one === ctx.query['done'])
+      return { csrf: token, signOut: { action, csrf: token }, ...(done ? { done } : {}) }
+    },
+    show(ctx, page, status = 200) {
+      ctx.status = status
+      ctx.type = 'html'
+      ctx.body = page
+    },
+    goTo(ctx, page, done) {
+      const address = ownAddress(pageContext(ctx), pathOf({ page }))
+      const mark = address.includes('?') ? '&' : '?'
+      redirect(ctx, done === undefined ? address : `${address}${mark}done=${done}`)
+    },
+  }
+}

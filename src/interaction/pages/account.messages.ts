@@ -1,0 +1,54 @@
+import type { DeviceWords } from '../../families/device.ts'
+import type { Html } from '../../http/html.ts'
+import type { AccountDone, AccountSection } from './account-layout.ts'
+
+/** What the account pages say. */
+export type AccountMessages = {
+  title: string
+  name: string
+  username: string
+  email: string
+  verified: string
+  unverified: string
+  id: string
+  signOut: string
+  signOutEverywhere: string
+  everywhereHint: string
+  /** The navigation. */
+  sections: Record<AccountSection, string>
+  /** What was just done. */
+  done: Record<AccountDone, string>
+  device: DeviceWords
+  /** A time and the network address it was seen from, if that is known. */
+  from: (time: Html, address: Html) => Html
+  sessions: {
+    lead: string
+    here: string
+    signedIn: string
+    lastUsed: string
+    applications: string
+    end: string
+    /** The same for who does not see where the button stands. */
+    endNamed: (device: Html) => Html
+    endOthers: string
+    endOthersHint: string
+    onlyThis: string
+    devicesHeading: string
+    devicesLead: string
+    noDevices: string
+    allowed: string
+    endDevice: string
+    endDeviceNamed: (application: Html, device: Html) => Html
+  }
+  applications: {
+    lead: string
+    none: string
+    abilities: string
+    since: string
+    lastUsed: string
+    devices: (count: number) => string
+    takeBack: string
+    takeBackNamed: (application: Html) => Html
+    takeBackHint: string
+  }
+}

@@ -1,0 +1,69 @@
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { api, furnish, web } from '../support/fixtures.ts'
+import { codeFor, introspect, redeem, refresh, tokensFor, userinfo } from '../support/protocol.ts'
+import { accountOf, open, press, signedIn, somebody } from './account.story.ts'
+import { expectFault, textOf } from './story.ts'
+
+const offline = { scope: 'openid profile offline_access orders:read', resource: api }
+
+describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  it('shows what each may do in plain words, since when, and on how many devices', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    const none = await open(server, '/account/applications', person, agent)
+    expect(textOf(none)).to.include('You have allowed no application to use your account.')
+    await tokensFor(server, web, offline, agent)
+    const page = await open(server, '/account/applications', person, agent)
+    const [item, ...others] = page.root.querySelectorAll('#applications > li')
+    expect(others).to.deep.equal([])
+    const said = item?.textContent.replace(/\s+/g, ' ') ?? ''
+    expect(said).to.include(web.client_name).and.include('See your name and your profile')
+    expect(said).to.include('Keep this access while you are away').and.include('At Orders it can')
+    expect(said)
+      .to.include('1 device')
+      .and.match(/Allowed since.*UTC/)
+    expect(item?.querySelector('[data-scope="orders:read"]'), 'granted').not.to.equal(null)
+    expect(item?.querySelector('[data-scope="orders:write"]'), 'not granted').to.equal(null)
+  })
+
+  it('takes it back: refresh and access tokens and codes are dead, and consent is asked anew', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    const tokens = await tokensFor(server, web, offline, agent)
+    const profile = await tokensFor(server, web, { scope: 'openid profile' }, agent)
+    const code = await codeFor(server, web, offline, agent)
+    const page = await open(server, '/account/applications', person, agent)
+    const done = await agent.follow(await press(agent, page, /applications\/[\w-]+\/end$/))
+    expect(done.root.querySelector('[role=status]')?.textContent).to.match(/no access/)
+    expect(textOf(done)).to.include('You have allowed no application')
+    expect((await refresh(server, web, tokens)).status).to.equal(400)
+    expect((await redeem(server, web, code)).status).to.equal(400)
+    expect(await introspect(server, web, tokens.access_token)).to.include({ active: false })
+    expect((await userinfo(server, profile.access_token)).status).to.equal(401)
+    expect((await agent.get(`${server.issuer}/account`)).status, 'stays signed in').to.equal(200)
+    const again = await press(agent, page, /applications\/[\w-]+\/end$/)
+    expect(again.status, 'again').to.equal(404)
+  })
+
+  it("takes nobody else's (C22)", async () => {
+    const [one, two] = [await somebody(server), await somebody(server)]
+    const [hers, his] = [await signedIn(server, one), await signedIn(server, two)]
+    const tokens = await tokensFor(server, web, offline, his)
+    const { id: accountId } = await accountOf(server, two)
+    const [grant] = await server.core.grants.list('default', { accountId })
+    const page = await open(server, '/account', one, hers)
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const url = `${server.issuer}/account/applications/${grant?.id}`
+    expectFault(await hers.post(`${url}/end`, { csrf }), 404, /no such page/)
+    expectFault(await hers.get(`${url}/logo`), 404, /no such page/)
+    expect((await refresh(server, web, tokens)).status).to.equal(200)
+  })
+})

@@ -32,6 +32,7 @@ import { createClientCheck } from './oidc/client-check.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
+import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import {
   createRegistrationTokens,
@@ -281,6 +282,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     revocations,
     actionTokens,
     mail,
+    emailAddresses: createEmailAddresses(recovery),
     passwordReset: createPasswordReset({ ...recovery, revocations }),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),

@@ -14,11 +14,12 @@ import {
   applicationRoutes,
 } from './applications.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
+import { type EmailParts, emailMethods, emailRoutes } from './email.routes.ts'
 import { type RequestParts, requestMethods, requestRoutes } from './requests.routes.ts'
 import { type SessionParts, sessionMethods, sessionRoutes } from './sessions.routes.ts'
 import { pathOf, readState, signInPath } from './sign-in.ts'
 
-export interface AccountParts extends RequestParts, SessionParts, ApplicationParts {
+export interface AccountParts extends RequestParts, SessionParts, ApplicationParts, EmailParts {
   issuer: string
   basePath: string
   clock: Clock
@@ -31,6 +32,7 @@ export const accountMethods = {
   ...requestMethods,
   ...sessionMethods,
   ...applicationMethods,
+  ...emailMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -54,6 +56,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   const desk = createDesk(parts)
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
+  emailRoutes(router, parts, desk)
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
     ctx.body = body
@@ -83,6 +86,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       accountPage(page, {
         account: found.account,
         requests: await waiting(ctx, found.account),
+        ...(parts.mail.isOn ? { changeEmail: ownAddress(page, '/account/email') } : {}),
         ...desk.frame(ctx, found),
         everywhere: ownAddress(page, '/account/sign-out-everywhere'),
       }),

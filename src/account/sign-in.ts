@@ -8,6 +8,7 @@ import { requestIdPattern } from './requests.routes.ts'
 const pages = {
   sessions: '/account/sessions',
   applications: '/account/applications',
+  email: '/account/email',
 } as const
 export type AccountPage = keyof typeof pages
 

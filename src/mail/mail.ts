@@ -42,6 +42,9 @@ const linkPaths: Partial<Record<MailKind, string>> = {
 /** RFC 5321 §4.1.2, as far as it matters to us: one address, nothing that begins another header or recipient. */
 const plainAddress = /^[^\s@<>(),;:\\"\p{Cc}]{1,64}@[^\s@<>(),;\\"\p{Cc}]{1,255}$/u
 
+export const isMailAddress = (text: string): boolean =>
+  text.length <= 254 && plainAddress.test(text)
+
 export function createMail({
   config,
   clock,
@@ -72,7 +75,7 @@ export function createMail({
       return { final: true, reason: 'its link is void by now' }
     }
     const to = action?.email ?? pending.to ?? ''
-    if (!plainAddress.test(to)) return { final: true, reason: 'the address is none for mail' }
+    if (!isMailAddress(to)) return { final: true, reason: 'the address is none for mail' }
     // From the issuer alone: no request is near (security class C17).
     const home = issuerOf(config.issuer, tenant)
     const letter = write(pending.kind, language, {

@@ -19,6 +19,7 @@ import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
@@ -70,6 +71,7 @@ export interface Capabilities {
   actionTokens: ActionTokens
   mail: Mail
   passwordReset: PasswordReset
+  emailAddresses: EmailAddresses
 }
 
 /** One tenant's view: what the adapters and the engine's callbacks need. */

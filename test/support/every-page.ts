@@ -7,6 +7,7 @@ import {
   deviceResultPage,
   enterCodePage,
 } from '../../src/interaction/pages/device.ts'
+import { confirmEmailPage, emailPage } from '../../src/interaction/pages/email.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
 import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
@@ -52,6 +53,13 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       error: 'too_short',
     }),
     forgot: forgotPage(context, { action: text, csrf: text, error: 'missing' }),
+    email: emailPage(context, {
+      ...{ csrf: text, email: text, verified: false, change: text, verify: text },
+      ...{ error: 'invalid', sent: 'change', signOut: { action: text, csrf: text } },
+    }),
+    'confirm-email': confirmEmailPage(context, {
+      ...{ action: text, csrf: text, token: text, title: text, email: text, label: text },
+    }),
     'link-over': sayingPage(context, {
       ...{ title: text, text, fault: true },
       next: { href: text, label: text },

@@ -25,7 +25,9 @@ export interface Mailbox {
   mails: Mail[]
   /** Every attempt, by its message id. */
   attempts: string[]
-  /** Replies to the next mails before they are taken; 250 takes one but says nothing to the sender. */
+  /** The link of each attempt. */
+  links: Array<string | undefined>
+  /** Replies to the next mails in place of taking them; 0 takes one and never says so. */
   refuseWith(...codes: number[]): void
   stop(): Promise<void>
 }
@@ -85,6 +87,7 @@ export async function openMailbox(
   const port = await freePort()
   const mails: Mail[] = []
   const attempts: string[] = []
+  const links: Mailbox['links'] = []
   const refusals: number[] = []
   const smtp = new SMTPServer({
     authOptional: true,
@@ -98,7 +101,9 @@ export async function openMailbox(
       stream.on('end', () => {
         const mail = readMail(Buffer.concat(chunks).toString())
         attempts.push(mail.messageId)
+        links.push(mail.link)
         const code = refusals.shift()
+        if (code === 0) return
         if (code !== undefined)
           return done(Object.assign(new Error('not this one'), { responseCode: code }))
         mails.push(mail)
@@ -112,6 +117,7 @@ export async function openMailbox(
     url: `smtp${options.tls ? 's' : ''}://127.0.0.1:${port}`,
     mails,
     attempts,
+    links,
     refuseWith: (...codes) => void refusals.push(...codes),
     stop: () => new Promise((resolve) => smtp.close(() => resolve())),
   }

@@ -116,6 +116,54 @@ export const de: Messages = {
       again: 'Neuen Link anfordern',
     },
   },
+  email: {
+    title: 'E-Mail-Adresse ändern',
+    unverified: 'Noch hat niemand bestätigt, dass diese Adresse Ihnen gehört.',
+    verify: 'Link zur Bestätigung senden',
+    newEmail: 'Neue E-Mail-Adresse',
+    hint: 'Wir senden einen Link dorthin. Ihr Konto behält die alte Adresse, bis Sie ihn geöffnet haben.',
+    change: 'Link senden',
+    sent: {
+      verification:
+        'Ein Link ist an Ihre Adresse unterwegs. Öffnen Sie ihn, um zu bestätigen, dass sie Ihnen gehört.',
+      change:
+        'Ein Link ist an die neue Adresse unterwegs und ein Hinweis an die alte. Nichts ändert sich, bis Sie den Link geöffnet haben.',
+    },
+    errors: {
+      invalid: 'Das ist keine E-Mail-Adresse. Prüfen Sie sie und versuchen Sie es erneut.',
+      too_many:
+        'Für dieses Konto wurden zu viele Nachrichten gesendet. Warten Sie eine Stunde und versuchen Sie es dann erneut.',
+    },
+    steps: {
+      verification: {
+        title: 'E-Mail-Adresse bestätigen',
+        label: 'Diese Adresse gehört mir',
+        done: { title: 'Ihre E-Mail-Adresse ist bestätigt', text: 'Danke. Das ist alles.' },
+      },
+      email_change: {
+        title: 'Diese E-Mail-Adresse verwenden?',
+        label: 'Diese Adresse verwenden',
+        done: {
+          title: 'Ihre E-Mail-Adresse ist geändert',
+          text: 'Von jetzt an melden Sie sich mit der neuen an.',
+        },
+      },
+      email_objection: {
+        title: 'Diese E-Mail-Adresse behalten?',
+        label: 'Diese Adresse behalten',
+        done: {
+          title: 'Ihre E-Mail-Adresse bleibt',
+          text: 'Der Link an die andere Adresse ist ungültig. Wer ihn anforderte, war in Ihrem Namen angemeldet: Wählen Sie jetzt ein neues Passwort.',
+        },
+      },
+    },
+    over: {
+      title: 'Dieser Link gilt nicht mehr',
+      text: 'Er wurde schon verwendet, seine Zeit ist abgelaufen, oder es gibt einen neueren.',
+      taken: 'Diese Adresse gehört inzwischen zu einem anderen Konto.',
+      next: 'Zu Ihrem Konto',
+    },
+  },
   logout: {
     title: 'Abmelden?',
     signedInAs: (account) => html`Sie sind als ${account} angemeldet.`,

@@ -115,6 +115,52 @@ export const en: Messages = {
       again: 'Ask for a new link',
     },
   },
+  email: {
+    title: 'Change e-mail address',
+    unverified: 'Nobody has confirmed yet that this address is yours.',
+    verify: 'Send a link to confirm it',
+    newEmail: 'New e-mail address',
+    hint: 'We send a link to it. Your account keeps the old address until you have opened that link.',
+    change: 'Send the link',
+    sent: {
+      verification: 'A link is on its way to your address. Open it to confirm that it is yours.',
+      change:
+        'A link is on its way to the new address, and a notice to the old one. Nothing changes until you have opened the link.',
+    },
+    errors: {
+      invalid: 'That is no e-mail address. Check it and try again.',
+      too_many: 'Too many mails were sent for this account. Wait an hour, then try again.',
+    },
+    steps: {
+      verification: {
+        title: 'Confirm your e-mail address',
+        label: 'This address is mine',
+        done: { title: 'Your e-mail address is confirmed', text: 'Thank you. That is all.' },
+      },
+      email_change: {
+        title: 'Use this e-mail address?',
+        label: 'Use this address',
+        done: {
+          title: 'Your e-mail address is changed',
+          text: 'From now on you sign in with the new one.',
+        },
+      },
+      email_objection: {
+        title: 'Keep this e-mail address?',
+        label: 'Keep this address',
+        done: {
+          title: 'Your e-mail address stays',
+          text: 'The link to the other address is void. Whoever asked was signed in as you: choose a new password now.',
+        },
+      },
+    },
+    over: {
+      title: 'This link is no longer valid',
+      text: 'It was used already, its time is over, or there is a later one.',
+      taken: 'This address belongs to another account by now.',
+      next: 'To your account',
+    },
+  },
   logout: {
     title: 'Sign out?',
     signedInAs: (account) => html`You are signed in as ${account}.`,

@@ -81,6 +81,22 @@ export type Messages = {
     done: { title: string; text: string; signIn: string }
     over: { title: string; text: string; again: string }
   }
+  email: {
+    title: string
+    unverified: string
+    verify: string
+    newEmail: string
+    hint: string
+    change: string
+    sent: Record<'verification' | 'change', string>
+    errors: Record<'invalid' | 'too_many', string>
+    /** What stands behind the link of each mail, and after its button. */
+    steps: Record<
+      'verification' | 'email_change' | 'email_objection',
+      { title: string; label: string; done: { title: string; text: string } }
+    >
+    over: { title: string; text: string; taken: string; next: string }
+  }
   logout: {
     title: string
     signedInAs: Phrase

@@ -17,6 +17,7 @@ import { accountClientId } from '../oidc/account-client.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
+import { tellOfNewDevice } from './new-device.ts'
 import { ownAddress, type PageContext } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
@@ -34,7 +35,7 @@ export interface SignInParts {
   knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
   interactions: Interactions
-  mail: Pick<Mail, 'isOn'>
+  mail: Mail
   csrf: Csrf
   pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
@@ -76,6 +77,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
   async function finish(ctx: Context, account: Account, verifiedAt: number, what: string) {
     await lockouts.signedIn(tenant, account.id)
+    await tellOfNewDevice(parts, ctx, account, ctx.cookies.get(knownName, { signed: false }))
     const known = lockouts.devices.add(
       ctx.cookies.get(knownName, { signed: false }),
       tenant,

@@ -69,7 +69,11 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
   })
 
   it('changes when the new one confirms, and tells both', async () => {
-    const { id } = await accountOf(server, person)
+    const account = await accountOf(server, person)
+    const { id } = account
+    const { actionTokens } = server.core
+    const reset = await actionTokens.issue(defaultTenant, 'reset', account)
+    const { token } = (await actionTokens.forDelivery(defaultTenant, reset)) ?? { token: '' }
     const to = newAddress()
     expect((await askFor(to)).status).to.equal(200)
     const change = await mailTo(to, /Confirm your new/)
@@ -83,6 +87,27 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     await mailTo(person.email, /was changed/)
     expectOver(await confirm(change.link))
     expectOver(await confirm(warning.link))
+    expectOver(await get(`${server.issuer}/password/reset?token=${token}`))
+  })
+
+  it('tells of a browser that is new to the account, at an address that is confirmed (ASVS 6.3.5)', async () => {
+    const { id } = await accountOf(server, person)
+    await server.core.accounts.verifyEmail(defaultTenant, id, person.email)
+    const there = await signedIn(server, person)
+    const { text } = await mailTo(person.email, /New sign-in/)
+    expect(text).to.include(`${server.issuer}/password/forgot`)
+    mailbox.mails.length = 0
+    await there.get(`${server.issuer}/account`)
+    const page = await open(server, '/account', person, there)
+    const out = await there.submit(page, { form: '#sign-out-form' })
+    expect(out.status).to.equal(303)
+    await open(server, '/account', person, there)
+    await server.core.emailAddresses.askVerification(await accountOf(server, person), {
+      by: 'owner',
+      language: 'en',
+    })
+    await mailTo(person.email, /Confirm/)
+    expect(mailbox.mails, 'known by now').to.have.length(1)
   })
 
   it('stays when the old one objects', async () => {

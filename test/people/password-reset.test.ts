@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
+import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type Mail, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { type Mail, type Mailbox, nextMail, openMailbox, writtenMail } from '../support/mailbox.ts'
 import { authorizeUrl, refresh, tokensFor } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -263,7 +265,6 @@ describe('people: where no mail is sent', () => {
     const server = await boot('embedded')
     try {
       await furnish(server)
-      const { writtenMail } = await import('../support/mailbox.ts')
       const agent = createUserAgent({ origin: server.issuer })
       const headers = { 'accept-language': 'de' }
       const form = await agent.get('/password/forgot', { headers })
@@ -272,6 +273,24 @@ describe('people: where no mail is sent', () => {
       expect(mail.subject).to.equal('Neues Passwort für Keyturn wählen')
       expect(mail.text).to.include('Wenn Sie das waren, wählen Sie es hier')
       expect(server.logged()).to.include('written to this file and not sent')
+    } finally {
+      await server.stop()
+    }
+  })
+
+  const onServers = servicesFound() ? it : it.skip
+  onServers('offers nothing on servers without SMTP_URL, and says so', async () => {
+    const server = await boot('services')
+    try {
+      await furnish(server)
+      const { agent, page } = await arrive(server, web)
+      expect(page.root.querySelector('#forgot')).to.equal(null)
+      for (const path of ['/password/forgot', '/password/reset?token=x', '/email/verify?token=x']) {
+        expect((await agent.get(`${server.issuer}${path}`)).status, path).to.equal(404)
+      }
+      expect(server.logged()).to.include('mail is not sent: SMTP_URL is not set')
+      const checks = await doctorStorage.execute(server.core, {})
+      expect(checks.find(({ name }) => name === 'mail')?.status).to.equal('warn')
     } finally {
       await server.stop()
     }

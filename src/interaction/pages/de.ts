@@ -117,7 +117,7 @@ export const de: Messages = {
     },
   },
   email: {
-    title: 'E-Mail-Adresse ändern',
+    title: 'E‑Mail-Adresse ändern',
     unverified: 'Noch hat niemand bestätigt, dass diese Adresse Ihnen gehört.',
     verify: 'Link zur Bestätigung senden',
     newEmail: 'Neue E-Mail-Adresse',

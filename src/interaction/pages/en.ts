@@ -91,7 +91,7 @@ export const en: Messages = {
   },
   recovery: {
     title: 'Forgot your password?',
-    lead: 'Tell us who you are. If there is an account, we send a link to its e-mail address with which you choose a new password.',
+    lead: 'Tell us who you are. If there is an account, we send a link to its e‑mail address with which you choose a new password.',
     submit: 'Send the link',
     errors: {
       missing: 'Enter your e-mail address or username.',
@@ -116,7 +116,7 @@ export const en: Messages = {
     },
   },
   email: {
-    title: 'Change e-mail address',
+    title: 'Change e‑mail address',
     unverified: 'Nobody has confirmed yet that this address is yours.',
     verify: 'Send a link to confirm it',
     newEmail: 'New e-mail address',

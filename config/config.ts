@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { address } from './address.ts'
 import { limits } from './limits.ts'
+import { mail } from './mail.ts'
 import { pages } from './pages.ts'
 import { pkcs11, pkcs11Library } from './pkcs11.ts'
 import type { Setting } from './setting.ts'
@@ -290,6 +291,8 @@ const table = {
     default: '32',
     description: 'Sign-ins that may wait for a hash; the next one is told to try again (503).',
   },
+
+  ...mail,
 
   ...limits,
 

@@ -6,6 +6,7 @@ import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
 import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
+import { ActionTokensTable, createActionTokens } from './actions/action-tokens.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { createPings } from './backchannel/pings.ts'
@@ -25,11 +26,14 @@ import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
+import { createMail } from './mail/mail.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
+import { createEmailAddresses } from './recovery/email-address.ts'
+import { createPasswordReset } from './recovery/password-reset.ts'
 import {
   createRegistrationTokens,
   RegistrationTokensTable,
@@ -85,6 +89,7 @@ export const entities = [
   SingleUseTable,
   AttemptsTable,
   LockoutsTable,
+  ActionTokensTable,
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
@@ -232,10 +237,30 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   })
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
+  const actionTokens = createActionTokens({ ...base, ttl: config.actionTokenTtl })
+  const mail = createMail({
+    ...base,
+    outbox,
+    audit,
+    actionTokens,
+    selfContained: storage.selfContained,
+  })
   const subjects = createSubjects({ sharedSecrets })
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
+  const revocations = createRevocations({
+    ...base,
+    accounts,
+    clients,
+    tenants,
+    sessions,
+    families,
+    grants,
+    denials,
+    audit,
+  })
+  const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {
     ...base,
     audit,
@@ -255,18 +280,11 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     subjects,
     outbox,
     denials,
-    revocations: createRevocations({
-      database,
-      clock,
-      accounts,
-      clients,
-      tenants,
-      sessions,
-      families,
-      grants,
-      denials,
-      audit,
-    }),
+    revocations,
+    actionTokens,
+    mail,
+    emailAddresses: createEmailAddresses(recovery),
+    passwordReset: createPasswordReset({ ...recovery, revocations }),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),
     limiter,

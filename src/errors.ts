@@ -48,6 +48,12 @@ export const domainErrors = {
   password_policy: [400, 'invalid_request', 'The password does not meet the rules.'],
   credentials_invalid: [401, 'access_denied', 'The user name or the password is wrong.'],
   one_time_password_expired: [401, 'access_denied', 'The one-time password has expired.'],
+  action_token_invalid: [
+    400,
+    'invalid_request',
+    'This link is no longer valid; ask for a new one.',
+  ],
+  email_invalid: [400, 'invalid_request', 'This is no e-mail address.'],
   hash_queue_full: [503, 'temporarily_unavailable', 'Too many sign-ins at once; try again soon.'],
   too_many_requests: [429, 'temporarily_unavailable', 'Too many requests; wait, then try again.'],
   csrf_failed: [403, 'access_denied', 'The form is too old or came from another site; try again.'],

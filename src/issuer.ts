@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
+import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { clientMetadata } from './clients/client.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
@@ -80,6 +81,7 @@ const methods = {
   ...interactionMethods,
   ...deviceMethods,
   ...accountMethods,
+  ...passwordResetMethods,
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
 }
@@ -206,6 +208,10 @@ export function createIssuer(
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
+    passwordResetRoutes({
+      ...parts,
+      formCookie: { name: cookies.recovery, secure: isHttps },
+    }),
     dressHandover(pageContext),
     showHeldErrors(heldErrors, (ctx, refusal, wayBack) =>
       errorPage(pageContext(ctx), { ...refusal, wayBack, time: context.clock.now() }),

@@ -15,6 +15,7 @@ import {
 } from './applications.routes.ts'
 import { type DataParts, dataMethods, dataRoutes } from './data.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
+import { type EmailParts, emailMethods, emailRoutes } from './email.routes.ts'
 import { type HistoryParts, historyMethods, historyRoutes } from './history.routes.ts'
 import { type PasswordParts, passwordMethods, passwordRoutes } from './password.routes.ts'
 import { type ProfileParts, profileMethods, profileRoutes } from './profile.routes.ts'
@@ -29,7 +30,8 @@ export interface AccountParts
     PasswordParts,
     ProfileParts,
     HistoryParts,
-    DataParts {
+    DataParts,
+    EmailParts {
   issuer: string
   basePath: string
   clock: Clock
@@ -46,6 +48,7 @@ export const accountMethods = {
   ...applicationMethods,
   ...historyMethods,
   ...dataMethods,
+  ...emailMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -73,6 +76,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   dataRoutes(router, parts, desk)
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
+  emailRoutes(router, parts, desk)
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
     ctx.body = body
@@ -102,6 +106,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       accountPage(page, {
         account: found.account,
         requests: await waiting(ctx, found.account),
+        ...(parts.mail.isOn ? { changeEmail: ownAddress(page, '/account/email') } : {}),
         ...desk.frame(ctx, found),
         everywhere: ownAddress(page, '/account/sign-out-everywhere'),
       }),

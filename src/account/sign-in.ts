@@ -12,6 +12,7 @@ const pages = {
   applications: '/account/applications',
   history: '/account/history',
   data: '/account/data',
+  email: '/account/email',
 } as const
 export type AccountPage = keyof typeof pages
 

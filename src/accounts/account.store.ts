@@ -232,6 +232,32 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       ])
     },
 
+    /** Holds the account until the transaction ends; who changes it waits. */
+    async lock(tenant: string, id: string): Promise<void> {
+      await database.query(
+        'select 1 from accounts where tenant_id = $1 and id = $2 for no key update',
+        [tenant, id],
+      )
+    },
+
+    /** Whether it was this address, and not known to be the owner's. */
+    verifyEmail(tenant: string, id: string, email: string): Promise<number> {
+      return database.execute(
+        `update accounts set email_verified = true, updated_at = $4
+         where tenant_id = $1 and id = $2 and email = $3 and not email_verified`,
+        [tenant, id, email, now()],
+      )
+    },
+
+    /** @throws a unique violation on uq_accounts_email */
+    changeEmail(tenant: string, id: string, from: string, to: string): Promise<number> {
+      return database.execute(
+        `update accounts set email = $4, email_key = $5, email_verified = true, updated_at = $6
+         where tenant_id = $1 and id = $2 and email = $3`,
+        [tenant, id, from, to, identifierKey(to), now()],
+      )
+    },
+
     setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4

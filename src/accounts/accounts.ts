@@ -70,6 +70,19 @@ export interface Accounts {
     tenant: string,
     account: NewAccount,
   ): Promise<{ account: Account; oneTimePassword?: string }>
+  /**
+   * Hashes a password that an owner chose; before any transaction, which would hold a connection meanwhile.
+   * @throws DomainError `password_policy`, `hash_queue_full`
+   */
+  hashChosen(account: Account, password: string): Promise<string>
+  /** Sets it. For whoever has seen the proof that this demands; joins the transaction of it. */
+  setChosen(account: Account, hash: string): Promise<void>
+  /** That this address is the owner's, if it is still the one of the account. */
+  verifyEmail(tenant: string, id: string, email: string): Promise<void>
+  /** For an owner who has shown that the address is theirs. @throws DomainError `account_exists` */
+  changeEmail(account: Account, email: string): Promise<void>
+  /** Holds the account until the transaction ends; who changes it waits. */
+  lock(tenant: string, id: string): Promise<void>
   /** A new one-time password; the old one is void at once. */
   resetPassword(account: Account): Promise<string>
   /**
@@ -334,6 +347,15 @@ export function createAccounts({
       const { username } = profile
       return store.rename(tenant, id, profile).catch(taken({ email, username }))
     },
+    hashChosen: (account, password) => passwords.hash(password, account),
+    setChosen: ({ tenant, id }, hash) => store.setPassword(tenant, id, { hash, oneTime: false }),
+    async verifyEmail(tenant, id, email) {
+      await store.verifyEmail(tenant, id, email)
+    },
+    async changeEmail({ tenant, id, email: from }, email) {
+      await store.changeEmail(tenant, id, from, email).catch(taken({ email }))
+    },
+    lock: store.lock,
     voidSignIns: store.voidSignIns,
     holdSignIn: store.holdSignIn,
     markDeleted: store.markDeleted,

@@ -37,10 +37,14 @@ export const accountsCreate: Command<z.infer<typeof input>, Output> = {
   },
   async execute(core, { tenant, account: { email_verified: emailVerified, ...wanted } }) {
     await assertTenant(core, tenant)
+    const { language } = core.config
     const { account, oneTimePassword } = await core.accounts.create(tenant, {
       ...wanted,
       emailVerified,
     })
+    if (core.mail.isOn && !account.emailVerified) {
+      await core.emailAddresses.askVerification(account, { by: 'operator', language })
+    }
     return {
       account: accountOutput(account),
       ...(oneTimePassword === undefined

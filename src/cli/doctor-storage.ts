@@ -106,6 +106,17 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
         }
   },
 
+  mail: async ({ mail, config }) =>
+    config.smtpUrl !== undefined
+      ? { status: 'ok', message: `It goes to ${new URL(config.smtpUrl).host}.` }
+      : mail.isOn
+        ? { status: 'ok', message: `It is written to ${config.dataDir}/mail and not sent.` }
+        : {
+            status: 'warn',
+            message: 'Mail is not sent: nobody can reset a password by mail.',
+            fix: 'set SMTP_URL.',
+          },
+
   async clock({ database, clock }) {
     const asked = performance.now()
     const [row] = await database.query<{ now: string }>(

@@ -12,12 +12,14 @@ import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
+import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
-import type { PageContext } from './pages/layout.ts'
+import { tellOfNewDevice } from './new-device.ts'
+import { ownAddress, type PageContext } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
 
@@ -34,6 +36,7 @@ export interface SignInParts {
   knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
   interactions: Interactions
+  mail: Mail
   csrf: Csrf
   pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
@@ -75,6 +78,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
   async function finish(ctx: Context, account: Account, verifiedAt: number, what: string) {
     await lockouts.signedIn(tenant, account.id)
+    await tellOfNewDevice(parts, ctx, account, ctx.cookies.get(knownName, { signed: false }))
     const known = lockouts.devices.add(
       ctx.cookies.get(knownName, { signed: false }),
       tenant,
@@ -97,10 +101,12 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const username = again.username ?? loginHint
     ctx.status = again.status ?? 200
     ctx.type = 'html'
-    ctx.body = loginPage(parts.pageContext(ctx), {
+    const page = parts.pageContext(ctx)
+    ctx.body = loginPage(page, {
       action: at(uid, 'login'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
+      ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
       ...(clientName === undefined ? {} : { clientName }),
       ...(ours ? { ours } : {}),
       ...(username === undefined ? {} : { username }),

@@ -18,6 +18,17 @@ export const limits = {
     window: 600,
     counts: 'Wrong passwords from one network, unless the browser is known to the account',
   },
+  reset_network: {
+    most: 60,
+    window: 600,
+    counts: 'Resets of a password that were asked for from one network',
+  },
+  mail_account: {
+    most: 5,
+    window: 3600,
+    counts:
+      'Mails that anybody may have sent to one account; more are not sent, and nobody is told',
+  },
   client_pair: {
     most: 30,
     window: 600,

@@ -115,11 +115,14 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
       )
     },
 
-    /** Begins anew; the wrong guesses in a row that there had been. */
-    async clear(tenant: string, accountId: string): Promise<number> {
+    /** Begins anew; the wrong guesses in a row that there had been. @param least if strangers had so many, else not */
+    async clear(tenant: string, accountId: string, least = 0): Promise<number> {
       const rows = await database.query<{ failures: number }>(
-        'delete from lockouts where tenant_id = $1 and account_id = $2 returning failures',
-        [tenant, accountId],
+        `delete from lockouts where tenant_id = $1 and account_id = $2 and ($3 = 0 or exists (
+           select 1 from lockouts s where s.tenant_id = $1 and s.account_id = $2 and s.source = 'strangers'
+             and s.failures >= $3))
+         returning failures`,
+        [tenant, accountId, least],
       )
       return Math.max(0, ...rows.map(({ failures }) => failures))
     },

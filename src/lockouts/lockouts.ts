@@ -38,6 +38,11 @@ export interface Lockouts {
   signedIn(tenant: string, accountId: string): Promise<void>
   /** Lifts a lock, for an operator or an owner who has proven to be it; whether there was one. */
   lift(tenant: string, accountId: string, by: 'operator' | 'owner'): Promise<boolean>
+  /**
+   * Lifts what is locked for good, for an owner who got a new password by mail (NIST SP 800-63B-4 §3.2.2). Whoever has a
+   * pause goes on having it: a mailbox is no reason to guess anew.
+   */
+  unblock(tenant: string, accountId: string): Promise<void>
   /** The accounts with wrong guesses in a row. */
   list(tenant: string): Promise<Lockout[]>
   /** Forgets guesses at what nobody is called, a batch at a time; returns how many. */
@@ -154,6 +159,14 @@ export function createLockouts(deps: Dependencies): Lockouts {
           detail: { by, failures },
         })
         return true
+      }),
+
+    unblock: (tenant, accountId) =>
+      database.transaction(async () => {
+        const failures = await store.clear(tenant, accountId, strangers.most)
+        if (failures === 0) return
+        const detail = { by: 'owner', failures }
+        await audit.record(tenant, { type: 'account.unlocked', accountId, detail })
       }),
 
     async list(tenant) {

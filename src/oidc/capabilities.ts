@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
+import type { ActionTokens } from '../actions/action-tokens.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Pings } from '../backchannel/pings.ts'
@@ -15,8 +16,11 @@ import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Logouts } from '../logouts/logouts.ts'
+import type { Mail } from '../mail/mail.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { EmailAddresses } from '../recovery/email-address.ts'
+import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -64,6 +68,10 @@ export interface Capabilities {
   limiter: Limiter
   lockouts: Lockouts
   registrationTokens: RegistrationTokens
+  actionTokens: ActionTokens
+  mail: Mail
+  passwordReset: PasswordReset
+  emailAddresses: EmailAddresses
 }
 
 /** One tenant's view: what the adapters and the engine's callbacks need. */

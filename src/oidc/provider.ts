@@ -173,5 +173,6 @@ export function cookieNames(tenant: string, isHttps: boolean) {
     resume: `${prefix}.resume`,
     device: `${prefix}.device`,
     known: `${prefix}.known`,
+    recovery: `${prefix}.recovery`,
   }
 }

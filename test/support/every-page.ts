@@ -11,12 +11,14 @@ import {
   deviceResultPage,
   enterCodePage,
 } from '../../src/interaction/pages/device.ts'
+import { confirmEmailPage, emailPage } from '../../src/interaction/pages/email.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
 import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
 import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts'
 import { passwordPage } from '../../src/interaction/pages/password.ts'
+import { forgotPage, sayingPage } from '../../src/interaction/pages/recovery.ts'
 import { requestPage, requestResultPage } from '../../src/interaction/pages/request.ts'
 
 export function consentView(text: string): ConsentView {
@@ -45,11 +47,29 @@ export function everyPage(context: PageContext, text: string): Record<string, st
   const token = { name: text, value: text }
   const failure = { error: text, description: text, id: text, hint: text, time: 0 }
   return {
-    login: loginPage(context, { ...login, error: 'invalid', cancel: { action: text } }),
+    login: loginPage(context, {
+      ...{ ...login, error: 'invalid', cancel: { action: text } },
+      forgot: { href: text },
+    }),
     consent: consentPage(context, consentView(text)),
     password: passwordPage(context, {
       ...{ action: text, csrf: text, email: text, minLength: 12 },
       error: 'too_short',
+    }),
+    forgot: forgotPage(context, { action: text, csrf: text, error: 'missing' }),
+    email: emailPage(context, {
+      ...{ csrf: text, email: text, verified: false, change: text, verify: text },
+      ...{ error: 'invalid', sent: 'change', signOut: { action: text, csrf: text } },
+    }),
+    'confirm-email': confirmEmailPage(context, {
+      ...{ action: text, csrf: text, token: text, title: text, email: text, label: text },
+    }),
+    'link-over': sayingPage(context, {
+      ...{ title: text, text, fault: true },
+      next: { href: text, label: text },
+    }),
+    'password-by-mail': passwordPage(context, {
+      ...{ action: text, csrf: text, email: text, minLength: 12, lead: text, token: text },
     }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
     'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),

@@ -8,6 +8,8 @@ export type AccountView = AccountFrame & {
   account: { name?: string; email: string; username?: string; emailVerified: boolean; id: string }
   /** The address that ends all sessions and all access, on every device. */
   everywhere: string
+  /** The page of the address; only where mail is sent. */
+  changeEmail?: string
   /** What waits for an answer. */
   requests: readonly RequestLine[]
 }
@@ -24,7 +26,10 @@ export function accountPage(context: PageContext, view: AccountView): string {
     body: html`${requestList(context, view.requests)}
 ${facts([
   [words.name, account.name !== undefined && name(account.name)],
-  [words.email, html`<bdi id="account-email">${account.email}</bdi> ${verified}`],
+  [
+    words.email,
+    html`<bdi id="account-email">${account.email}</bdi> ${verified}${view.changeEmail && html` <a id="email-link" href="${view.changeEmail}">${context.messages.email.title}</a>`}`,
+  ],
   [words.username, account.username !== undefined && html`<bdi>${account.username}</bdi>`],
   [words.id, html`<code id="account-id">${account.id}</code>`],
 ])}`,

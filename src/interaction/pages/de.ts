@@ -21,6 +21,7 @@ export const de: Messages = {
     show: 'Passwort anzeigen',
     submit: 'Anmelden',
     cancel: 'Abbrechen',
+    forgot: 'Passwort vergessen?',
     errors: {
       invalid:
         'Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es noch einmal. Nach mehreren falschen Versuchen macht ein Konto eine Pause, in der auch das richtige Passwort nicht gilt.',
@@ -86,6 +87,81 @@ export const de: Messages = {
         'Dieses Passwort ist kaum mehr als Ihr Name oder Ihre Adresse oder der Name dieser Seite. Wählen Sie ein anderes.',
       missing: 'Geben Sie Ihr neues Passwort in beide Felder ein.',
       busy: 'Gerade melden sich zu viele Menschen gleichzeitig an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.',
+    },
+  },
+  recovery: {
+    title: 'Passwort vergessen?',
+    lead: 'Sagen Sie uns, wer Sie sind. Wenn es ein Konto gibt, senden wir an dessen E-Mail-Adresse einen Link, mit dem Sie ein neues Passwort wählen.',
+    submit: 'Link senden',
+    errors: {
+      missing: 'Geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen ein.',
+      too_many:
+        'Aus Ihrem Netz wurden zu viele Links angefordert. Warten Sie einige Minuten und versuchen Sie es dann erneut.',
+    },
+    sent: {
+      title: 'Sehen Sie in Ihrem Postfach nach',
+      text: 'Wenn es zu Ihrer Eingabe ein Konto gibt, ist ein Link an dessen E-Mail-Adresse unterwegs. Das kann einige Minuten dauern; sehen Sie auch im Spam-Ordner nach. Nur der neueste Link gilt.',
+      again: 'Einen weiteren Link anfordern',
+    },
+    chooseLead:
+      'Wählen Sie ein neues Passwort. Sie werden damit überall abgemeldet und melden sich dann mit ihm an.',
+    done: {
+      title: 'Ihr Passwort ist geändert',
+      text: 'Sie sind überall abgemeldet. Melden Sie sich mit Ihrem neuen Passwort an.',
+      signIn: 'Anmelden',
+    },
+    over: {
+      title: 'Dieser Link gilt nicht mehr',
+      text: 'Er wurde schon verwendet, seine Zeit ist abgelaufen, oder es gibt einen neueren. Ihr Passwort wurde nicht geändert.',
+      again: 'Neuen Link anfordern',
+    },
+  },
+  email: {
+    title: 'E‑Mail-Adresse ändern',
+    unverified: 'Noch hat niemand bestätigt, dass diese Adresse Ihnen gehört.',
+    verify: 'Link zur Bestätigung senden',
+    newEmail: 'Neue E-Mail-Adresse',
+    hint: 'Wir senden einen Link dorthin. Ihr Konto behält die alte Adresse, bis Sie ihn geöffnet haben.',
+    change: 'Link senden',
+    sent: {
+      verification:
+        'Ein Link ist an Ihre Adresse unterwegs. Öffnen Sie ihn, um zu bestätigen, dass sie Ihnen gehört.',
+      change:
+        'Ein Link ist an die neue Adresse unterwegs und ein Hinweis an die alte. Nichts ändert sich, bis Sie den Link geöffnet haben.',
+    },
+    errors: {
+      invalid: 'Das ist keine E-Mail-Adresse. Prüfen Sie sie und versuchen Sie es erneut.',
+      too_many:
+        'Für dieses Konto wurden zu viele Nachrichten gesendet. Warten Sie eine Stunde und versuchen Sie es dann erneut.',
+    },
+    steps: {
+      verification: {
+        title: 'E-Mail-Adresse bestätigen',
+        label: 'Diese Adresse gehört mir',
+        done: { title: 'Ihre E-Mail-Adresse ist bestätigt', text: 'Danke. Das ist alles.' },
+      },
+      email_change: {
+        title: 'Diese E-Mail-Adresse verwenden?',
+        label: 'Diese Adresse verwenden',
+        done: {
+          title: 'Ihre E-Mail-Adresse ist geändert',
+          text: 'Von jetzt an melden Sie sich mit der neuen an.',
+        },
+      },
+      email_objection: {
+        title: 'Diese E-Mail-Adresse behalten?',
+        label: 'Diese Adresse behalten',
+        done: {
+          title: 'Ihre E-Mail-Adresse bleibt',
+          text: 'Der Link an die andere Adresse ist ungültig. Wer ihn anforderte, war in Ihrem Namen angemeldet: Wählen Sie jetzt ein neues Passwort.',
+        },
+      },
+    },
+    over: {
+      title: 'Dieser Link gilt nicht mehr',
+      text: 'Er wurde schon verwendet, seine Zeit ist abgelaufen, oder es gibt einen neueren.',
+      taken: 'Diese Adresse gehört inzwischen zu einem anderen Konto.',
+      next: 'Zu Ihrem Konto',
     },
   },
   logout: {

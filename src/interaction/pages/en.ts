@@ -21,6 +21,7 @@ export const en: Messages = {
     show: 'Show password',
     submit: 'Sign in',
     cancel: 'Cancel',
+    forgot: 'Forgot your password?',
     errors: {
       invalid:
         'That username and password do not match. Check both and try again. After several wrong tries an account takes a pause, in which the right password does not work either.',
@@ -86,6 +87,78 @@ export const en: Messages = {
         'That password is little more than your name or address, or the name of this site. Choose another one.',
       missing: 'Type your new password into both fields.',
       busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
+    },
+  },
+  recovery: {
+    title: 'Forgot your password?',
+    lead: 'Tell us who you are. If there is an account, we send a link to its e‑mail address with which you choose a new password.',
+    submit: 'Send the link',
+    errors: {
+      missing: 'Enter your e-mail address or username.',
+      too_many:
+        'Too many links were asked for from your network. Wait a few minutes, then try again.',
+    },
+    sent: {
+      title: 'Look into your mail',
+      text: 'If there is an account with what you entered, a link is on its way to its e-mail address. It can take a few minutes; look into the spam folder, too. Only the latest link works.',
+      again: 'Ask for another link',
+    },
+    chooseLead: 'Choose a new password. It signs you out everywhere; then you sign in with it.',
+    done: {
+      title: 'Your password is changed',
+      text: 'You are signed out everywhere. Sign in with your new password.',
+      signIn: 'Sign in',
+    },
+    over: {
+      title: 'This link is no longer valid',
+      text: 'It was used already, its time is over, or there is a later one. Your password has not changed.',
+      again: 'Ask for a new link',
+    },
+  },
+  email: {
+    title: 'Change e‑mail address',
+    unverified: 'Nobody has confirmed yet that this address is yours.',
+    verify: 'Send a link to confirm it',
+    newEmail: 'New e-mail address',
+    hint: 'We send a link to it. Your account keeps the old address until you have opened that link.',
+    change: 'Send the link',
+    sent: {
+      verification: 'A link is on its way to your address. Open it to confirm that it is yours.',
+      change:
+        'A link is on its way to the new address, and a notice to the old one. Nothing changes until you have opened the link.',
+    },
+    errors: {
+      invalid: 'That is no e-mail address. Check it and try again.',
+      too_many: 'Too many mails were sent for this account. Wait an hour, then try again.',
+    },
+    steps: {
+      verification: {
+        title: 'Confirm your e-mail address',
+        label: 'This address is mine',
+        done: { title: 'Your e-mail address is confirmed', text: 'Thank you. That is all.' },
+      },
+      email_change: {
+        title: 'Use this e-mail address?',
+        label: 'Use this address',
+        done: {
+          title: 'Your e-mail address is changed',
+          text: 'From now on you sign in with the new one.',
+        },
+      },
+      email_objection: {
+        title: 'Keep this e-mail address?',
+        label: 'Keep this address',
+        done: {
+          title: 'Your e-mail address stays',
+          text: 'The link to the other address is void. Whoever asked was signed in as you: choose a new password now.',
+        },
+      },
+    },
+    over: {
+      title: 'This link is no longer valid',
+      text: 'It was used already, its time is over, or there is a later one.',
+      taken: 'This address belongs to another account by now.',
+      next: 'To your account',
     },
   },
   logout: {

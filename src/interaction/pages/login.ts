@@ -12,6 +12,8 @@ export type LoginView = {
   username?: string
   error?: 'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired'
   cancel?: { action: string }
+  /** Only where a reset can be mailed. */
+  forgot?: { href: string }
 }
 
 /**
@@ -44,7 +46,7 @@ ${showPassword('password', login.show)}
 </div>
 <button id="sign-in" class="kt-button" type="submit">${login.submit}</button>
 </form>
-${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
+${view.forgot && html`<p><a id="forgot" href="${view.forgot.href}">${login.forgot}</a></p>\n`}${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })
 }
 

@@ -26,6 +26,7 @@ export type Messages = {
     show: string
     submit: string
     cancel: string
+    forgot: string
     errors: Record<'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired', string>
   }
   consent: {
@@ -67,6 +68,34 @@ export type Messages = {
     > & {
       too_short: (minLength: number) => string
     }
+  }
+  /** Pages that mail leads to, or that have mail sent. */
+  recovery: {
+    title: string
+    lead: string
+    submit: string
+    errors: Record<'missing' | 'too_many', string>
+    sent: { title: string; text: string; again: string }
+    /** Above the form for the new password. */
+    chooseLead: string
+    done: { title: string; text: string; signIn: string }
+    over: { title: string; text: string; again: string }
+  }
+  email: {
+    title: string
+    unverified: string
+    verify: string
+    newEmail: string
+    hint: string
+    change: string
+    sent: Record<'verification' | 'change', string>
+    errors: Record<'invalid' | 'too_many', string>
+    /** What stands behind the link of each mail, and after its button. */
+    steps: Record<
+      'verification' | 'email_change' | 'email_objection',
+      { title: string; label: string; done: { title: string; text: string } }
+    >
+    over: { title: string; text: string; taken: string; next: string }
   }
   logout: {
     title: string

@@ -1,6 +1,6 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
-import { alert, cancelForm, csrfField, name, showPassword } from './parts.ts'
+import { alert, cancelForm, csrfField, hiddenFields, name, showPassword } from './parts.ts'
 
 export type PasswordView = {
   action: string
@@ -18,6 +18,10 @@ export type PasswordView = {
     | 'missing'
     | 'busy'
   cancel?: { action: string }
+  /** Why one is chosen, when it is not for a one-time password. */
+  lead?: string
+  /** What a link in a mail brought. */
+  token?: string
 }
 
 /**
@@ -35,11 +39,11 @@ export function passwordPage(context: PageContext, view: PasswordView): string {
     script: 'show-password.js',
     body: html`<h1>${password.title}</h1>
 <p class="kt-lead">${name(view.email)}</p>
-<p>${password.lead}</p>
+<p>${view.lead ?? password.lead}</p>
 <form id="password-form" method="post" action="${view.action}">
 ${error && alert('password-error', fault(context, error, view.minLength))}
 ${csrfField(view.csrf)}
-<div class="kt-unseen">
+${view.token !== undefined && hiddenFields([['token', view.token]])}<div class="kt-unseen">
 <label for="username">${password.username}</label>
 <input id="username" name="username" type="text" value="${view.email}" autocomplete="username" readonly tabindex="-1">
 </div>

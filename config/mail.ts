@@ -1,0 +1,44 @@
+import { z } from 'zod'
+import type { Earlier } from './setting.ts'
+import { email, seconds } from './values.ts'
+
+/** Output: the URL as it was given; nothing but where, by which protocol, and as whom. */
+const smtpUrl = z
+  .string()
+  .refine((given) => {
+    const url = /^smtps?:\/\/[^\s\\]+$/i.test(given) ? URL.parse(given) : null
+    return url !== null && url.hostname !== '' && /^\/?$/.test(url.pathname) && !/[?#]/.test(given)
+  })
+  .describe(
+    'an smtp:// or smtps:// URL of a host, with a port and credentials if need be, and nothing after them',
+  )
+
+/** How mail leaves the server, and how long its links are good: a part of the table in config.ts. */
+export const mail = {
+  smtpUrl: {
+    env: 'SMTP_URL',
+    group: 'Mail',
+    schema: smtpUrl,
+    secret: true,
+    description:
+      'The SMTP server that takes our mail. `smtps://` speaks TLS from the start; `smtp://` demands STARTTLS unless the host is loopback. Certificates are verified. Without it embedded mode writes mail to `DATA_DIR/mail`; on servers nothing is sent.',
+  },
+  mailFrom: {
+    env: 'MAIL_FROM',
+    group: 'Mail',
+    schema: email,
+    default: {
+      text: '`no-reply@` the host of the issuer',
+      from: ({ issuer }: Earlier) =>
+        issuer === undefined ? undefined : `no-reply@${new URL(issuer).hostname}`,
+    },
+    description: 'The address that mail comes from.',
+  },
+  actionTokenTtl: {
+    env: 'ACTION_TOKEN_TTL',
+    group: 'Mail',
+    ...seconds(900, 1800),
+    default: '1800',
+    description: 'How long a link in a mail is good for.',
+  },
+} as const

@@ -1,0 +1,157 @@
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import type { Config } from '../../config/config.ts'
+import { isDomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import { requestIdOf } from '../http/request.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { type PasswordView, passwordPage } from '../interaction/pages/password.ts'
+import { type ForgotView, forgotPage, sayingPage } from '../interaction/pages/recovery.ts'
+import type { Log } from '../log.ts'
+import type { Mail } from '../mail/mail.ts'
+import type { PasswordReset } from '../recovery/password-reset.ts'
+import { createFormCookie } from './form-cookie.ts'
+
+export interface PasswordResetParts {
+  tenant: string
+  basePath: string
+  config: Config
+  log: Log
+  csrf: Csrf
+  mail: Pick<Mail, 'isOn'>
+  passwordReset: PasswordReset
+  formCookie: { name: string; secure: boolean }
+  pageContext(ctx: Context): PageContext
+}
+
+export const passwordResetMethods = {
+  '/password/forgot': ['GET', 'HEAD', 'POST'],
+  '/password/sent': ['GET', 'HEAD'],
+  '/password/reset': ['GET', 'HEAD', 'POST'],
+  '/password/changed': ['GET', 'HEAD'],
+}
+
+/**
+ * The pages of `PasswordReset`, which has the table of states; no page decides what the next may do. Whoever is meant
+ * and whoever is not get the same bytes (C10). A link that is opened changes nothing: mail scanners open it, too.
+ */
+export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
+  const { tenant, basePath, config, log, csrf, mail, passwordReset, pageContext } = parts
+  const router = new Router()
+  const cookie = createFormCookie({ ...parts.formCookie, path: `${basePath}/password` })
+  const asking = (browser: string) => `password forgot ${browser}`
+  /** Nobody can name it who has not read the mail. */
+  const choosing = (token: string) => `password reset ${token}`
+
+  function html(ctx: Context, status: number, body: string): void {
+    ctx.status = status
+    ctx.type = 'html'
+    ctx.body = body
+  }
+
+  function showForgot(ctx: Context, browser: string, status: number, error?: ForgotView['error']) {
+    const page = pageContext(ctx)
+    const form = { action: ownAddress(page, '/password/forgot'), csrf: csrf.token(asking(browser)) }
+    html(ctx, status, forgotPage(page, { ...form, ...(error === undefined ? {} : { error }) }))
+  }
+
+  function showOver(ctx: Context): void {
+    const page = pageContext(ctx)
+    const { title, text, again } = page.messages.recovery.over
+    const next = { href: ownAddress(page, '/password/forgot'), label: again }
+    html(ctx, 400, sayingPage(page, { title, text, next, fault: true }))
+  }
+
+  async function showChoose(
+    ctx: Context,
+    token: string,
+    error?: PasswordView['error'],
+  ): Promise<void> {
+    const account = await passwordReset.look(tenant, token)
+    if (!account) return showOver(ctx)
+    const page = pageContext(ctx)
+    if (error === 'busy') ctx.set('Retry-After', '2')
+    html(
+      ctx,
+      error === undefined ? 200 : error === 'busy' ? 503 : 400,
+      passwordPage(page, {
+        action: ownAddress(page, '/password/reset'),
+        csrf: csrf.token(choosing(token)),
+        email: account.email,
+        minLength: config.passwordMinLength,
+        lead: page.messages.recovery.chooseLead,
+        token,
+        ...(error === undefined ? {} : { error }),
+      }),
+    )
+  }
+
+  function redirect(ctx: Context, path: string): void {
+    ctx.status = 303
+    ctx.redirect(ownAddress(pageContext(ctx), path))
+  }
+
+  router.get('/password/forgot', (ctx) => showForgot(ctx, cookie.give(ctx), 200))
+
+  router.post('/password/forgot', async (ctx) => {
+    const form = await readForm(ctx, config.bodyLimit)
+    const browser = cookie.read(ctx)
+    csrf.check(ctx, asking(browser), form['csrf'])
+    const { username = '' } = form
+    if (username.trim() === '') return showForgot(ctx, browser, 400, 'missing')
+    try {
+      const { locale } = pageContext(ctx).messages
+      await passwordReset.ask(tenant, username, { ip: ctx.ip, language: locale })
+    } catch (error) {
+      if (!isDomainError(error, 'too_many_requests')) throw error
+      if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
+      return showForgot(ctx, browser, 429, 'too_many')
+    }
+    return redirect(ctx, '/password/sent')
+  })
+
+  router.get('/password/sent', (ctx) => {
+    const page = pageContext(ctx)
+    const { title, text, again } = page.messages.recovery.sent
+    const next = { href: ownAddress(page, '/password/forgot'), label: again }
+    html(ctx, 200, sayingPage(page, { title, text, next }))
+  })
+
+  router.get('/password/reset', (ctx) => {
+    const { token } = ctx.query
+    return typeof token === 'string' ? showChoose(ctx, token) : showOver(ctx)
+  })
+
+  router.post('/password/reset', async (ctx) => {
+    const form = await readForm(ctx, config.bodyLimit)
+    const { token = '', new_password: chosen = '', confirm_password: confirmed = '' } = form
+    csrf.check(ctx, choosing(token), form['csrf'])
+    if (chosen === '' || confirmed === '') return showChoose(ctx, token, 'missing')
+    if (chosen !== confirmed) return showChoose(ctx, token, 'mismatch')
+    const userAgent = ctx.get('user-agent').slice(0, 256) || undefined
+    const { locale } = pageContext(ctx).messages
+    try {
+      const owner = { by: 'owner', ip: ctx.ip, userAgent, language: locale } as const
+      await passwordReset.reset(tenant, token, chosen, owner)
+    } catch (error) {
+      if (isDomainError(error, 'action_token_invalid')) return showOver(ctx)
+      if (isDomainError(error, 'hash_queue_full')) return showChoose(ctx, token, 'busy')
+      if (!isDomainError(error, 'password_policy')) throw error
+      return showChoose(ctx, token, (error.detail as { rule: PasswordView['error'] }).rule)
+    }
+    log.info({ request_id: requestIdOf(ctx), ip: ctx.ip }, 'password reset by mail')
+    return redirect(ctx, '/password/changed')
+  })
+
+  router.get('/password/changed', (ctx) => {
+    const page = pageContext(ctx)
+    const { title, text, signIn } = page.messages.recovery.done
+    const next = { href: ownAddress(page, '/account'), label: signIn }
+    html(ctx, 200, sayingPage(page, { title, text, next }))
+  })
+
+  const pages = router.routes() as Middleware
+  // Where no mail is sent there are no such pages.
+  return mail.isOn ? pages : (_ctx, next) => next()
+}

@@ -1,0 +1,44 @@
+import { html } from '../../http/html.ts'
+import { type PageContext, page } from './layout.ts'
+import { alert, csrfField } from './parts.ts'
+
+export type ForgotView = {
+  action: string
+  csrf: string
+  error?: 'missing' | 'too_many'
+}
+
+/** Who has forgotten the password? What is typed is the name that signs in. */
+export function forgotPage(context: PageContext, view: ForgotView): string {
+  const { recovery, login } = context.messages
+  const { error } = view
+  return page(context, {
+    title: recovery.title,
+    fault: error !== undefined,
+    body: html`<h1>${recovery.title}</h1>
+<p>${recovery.lead}</p>
+<form id="forgot-form" method="post" action="${view.action}">
+${error && alert('forgot-error', recovery.errors[error])}
+${csrfField(view.csrf)}
+<div class="kt-field">
+<label for="username">${login.username}</label>
+<input id="username" name="username" type="text" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" inputmode="email"${error && html` aria-describedby="forgot-error"`}${error === 'missing' && html` aria-invalid="true"`} autofocus>
+</div>
+<button id="send-link" class="kt-button" type="submit">${recovery.submit}</button>
+</form>`,
+  })
+}
+
+/** A page that says one thing and leads on. */
+export function sayingPage(
+  context: PageContext,
+  view: { title: string; text: string; next: { href: string; label: string }; fault?: boolean },
+): string {
+  return page(context, {
+    title: view.title,
+    ...(view.fault === undefined ? {} : { fault: view.fault }),
+    body: html`<h1>${view.title}</h1>
+<p>${view.text}</p>
+<p><a id="next" class="kt-button" href="${view.next.href}">${view.next.label}</a></p>`,
+  })
+}

@@ -1,0 +1,75 @@
+import type { MailFacts, MailTexts } from './message.ts'
+
+const from = ({ at, ip }: MailFacts) => `Wann: ${at}${ip === undefined ? '' : `. Von: ${ip}`}.`
+const notYou = (facts: MailFacts) =>
+  `Wenn Sie das nicht waren, wählen Sie sofort ein neues Passwort: ${facts.home}/password/forgot`
+
+/** German. */
+export const de: MailTexts = {
+  reset: (facts) => ({
+    subject: `Neues Passwort für ${facts.site} wählen`,
+    before: [
+      'Jemand hat für Ihr Konto ein neues Passwort angefordert. Wenn Sie das waren, wählen Sie es hier:',
+    ],
+    after: [
+      `Der Link gilt einmal und ${facts.minutes} Minuten lang. Nur der neueste Link gilt.`,
+      from(facts),
+      'Wenn Sie das nicht waren, müssen Sie nichts tun: Ihr Passwort bleibt, wie es ist.',
+    ],
+  }),
+  verification: (facts) => ({
+    subject: `E-Mail-Adresse für ${facts.site} bestätigen`,
+    before: ['Bestätigen Sie, dass diese E-Mail-Adresse Ihnen gehört:'],
+    after: [
+      `Der Link gilt einmal und ${facts.minutes} Minuten lang. Nur der neueste Link gilt.`,
+      'Wenn Sie dort kein Konto haben, beachten Sie diese Nachricht nicht weiter.',
+    ],
+  }),
+  password_changed: (facts) => ({
+    subject: `Ihr Passwort für ${facts.site} wurde geändert`,
+    before: [
+      'Das Passwort Ihres Kontos wurde geändert, und Sie wurden überall abgemeldet.',
+      from(facts),
+      notYou(facts),
+    ],
+    after: [],
+  }),
+  email_change: (facts) => ({
+    subject: `Neue E-Mail-Adresse für ${facts.site} bestätigen`,
+    before: [
+      'Jemand möchte diese E-Mail-Adresse für ein Konto verwenden. Wenn Sie das sind, bestätigen Sie es hier:',
+    ],
+    after: [
+      `Der Link gilt einmal und ${facts.minutes} Minuten lang. Bis dahin behält das Konto seine alte Adresse.`,
+      'Wenn Sie das nicht sind, beachten Sie diese Nachricht nicht weiter.',
+    ],
+  }),
+  email_changing: (facts) => ({
+    subject: `Ihre E-Mail-Adresse für ${facts.site} soll geändert werden`,
+    before: [
+      `Jemand, der in Ihrem Konto angemeldet ist, möchte dessen E-Mail-Adresse in ${facts.address} ändern.`,
+      from(facts),
+      'Wenn Sie das nicht waren, verhindern Sie es hier und wählen Sie danach ein neues Passwort:',
+    ],
+    after: ['Wenn Sie das waren, müssen Sie hier nichts tun.'],
+  }),
+  email_changed: (facts) => ({
+    subject: `Ihre E-Mail-Adresse für ${facts.site} wurde geändert`,
+    before: [
+      `Die E-Mail-Adresse Ihres Kontos ist jetzt ${facts.address}.`,
+      from(facts),
+      'Wenn Sie das nicht waren, wenden Sie sich an die Betreiber dieser Seite.',
+    ],
+    after: [],
+  }),
+  new_device: (facts) => ({
+    subject: `Neue Anmeldung bei ${facts.site}`,
+    before: [
+      'Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde.',
+      from(facts),
+      'Wenn Sie das waren, müssen Sie nichts tun.',
+      notYou(facts),
+    ],
+    after: [],
+  }),
+}

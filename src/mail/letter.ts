@@ -1,0 +1,56 @@
+import { de } from './de.ts'
+import { en } from './en.ts'
+import type { MailFacts, MailKind, MailLanguage, MailText, MailTexts } from './message.ts'
+
+const languages: Readonly<Record<MailLanguage, MailTexts>> = { en, de }
+
+/** A mail as its reader sees it. */
+export interface Letter {
+  subject: string
+  text: string
+  html: string
+}
+
+/** The same words twice: as plain text, and as HTML that loads nothing from anywhere. */
+export function write(kind: MailKind, language: MailLanguage, facts: MailFacts): Letter {
+  const said = languages[language][kind](facts)
+  return { subject: said.subject, text: plain(said, facts), html: markup(said, facts, language) }
+}
+
+function plain({ before, after }: MailText, { link, site, home }: MailFacts): string {
+  const parts = [
+    ...before,
+    ...(link === undefined ? [] : [link]),
+    ...after,
+    `-- \n${site}\n${home}`,
+  ]
+  return `${parts.join('\n\n')}\n`
+}
+
+function markup({ before, after }: MailText, facts: MailFacts, language: string): string {
+  const paragraphs = (texts: string[]) => texts.map((text) => `<p>${escaped(text)}</p>\n`).join('')
+  const link =
+    facts.link === undefined
+      ? ''
+      : `<p><a href="${escaped(facts.link)}">${escaped(facts.link)}</a></p>\n`
+  const signature = `<p>${escaped(facts.site)}<br>${escaped(facts.home)}</p>`
+  return `<!doctype html>\n<html lang="${language}"><body>\n${paragraphs(before)}${link}${paragraphs(after)}${signature}\n</body></html>\n`
+}
+
+function escaped(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}
+
+/** A point in time in the words of a language. @param at milliseconds since the epoch */
+export function timeIn(language: MailLanguage, at: number): string {
+  const format = new Intl.DateTimeFormat(language, {
+    dateStyle: 'long',
+    timeStyle: 'short',
+    timeZone: 'UTC',
+  })
+  return `${format.format(at)} UTC`
+}

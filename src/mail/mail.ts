@@ -1,0 +1,129 @@
+import type { Config } from '../../config/config.ts'
+import type { ActionTokens } from '../actions/action-tokens.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Attempt, Message } from '../outbox/message.ts'
+import type { Outbox } from '../outbox/outbox.ts'
+import { issuerOf } from '../tenants/tenant.ts'
+import { timeIn, write } from './letter.ts'
+import { type MailKind, type MailLanguage, type PendingMail, pendingMail } from './message.ts'
+import { folderTransport, smtpTransport, type Transport } from './transport.ts'
+
+/** Mail to the owner of an account, of a closed list of kinds, through the outbox. */
+export interface Mail {
+  /** Whether mail goes anywhere; what needs it is not offered otherwise. */
+  readonly isOn: boolean
+  /** Joins the transaction of what it tells. Does nothing where mail is off. */
+  send(tenant: string, mailing: Mailing): Promise<void>
+}
+
+export interface Mailing {
+  kind: MailKind
+  accountId: string
+  language: MailLanguage
+  /** The address, or the id of the action token that its link carries, which was issued for one. */
+  to: string | { tokenId: string }
+  ip?: string | undefined
+  /** An address that it speaks of. */
+  address?: string | undefined
+}
+
+const kind = 'mail'
+
+/** Where each link leads, below the issuer; the token follows. */
+const linkPaths: Partial<Record<MailKind, string>> = {
+  reset: '/password/reset',
+  verification: '/email/verify',
+  email_change: '/email/confirm',
+  email_changing: '/email/object',
+}
+
+/** RFC 5321 §4.1.2, as far as it matters to us: one address, nothing that begins another header or recipient. */
+const plainAddress = /^[^\s@<>(),;:\\"\p{Cc}]{1,64}@[^\s@<>(),;\\"\p{Cc}]{1,255}$/u
+
+export const isMailAddress = (text: string): boolean =>
+  text.length <= 254 && plainAddress.test(text)
+
+export function createMail({
+  config,
+  clock,
+  log,
+  outbox,
+  audit,
+  actionTokens,
+  selfContained,
+}: {
+  config: Config
+  clock: Clock
+  log: Log
+  outbox: Outbox
+  audit: Audit
+  actionTokens: ActionTokens
+  /** Whether this is embedded mode. */
+  selfContained: boolean
+}): Mail {
+  const transport = transportOf(config, selfContained, log)
+
+  async function deliver(carrier: Transport, { tenant, id, payload }: Message): Promise<Attempt> {
+    const pending = pendingMail.parse(payload)
+    const { token_id: tokenId, language } = pending
+    // Made here and nowhere before, and the same at every attempt: what waits in the outbox is no secret.
+    const action =
+      tokenId === undefined ? undefined : await actionTokens.forDelivery(tenant, tokenId)
+    if (tokenId !== undefined && !action) {
+      return { final: true, reason: 'its link is void by now' }
+    }
+    const to = action?.email ?? pending.to ?? ''
+    if (!isMailAddress(to)) return { final: true, reason: 'the address is none for mail' }
+    // From the issuer alone: no request is near (security class C17).
+    const home = issuerOf(config.issuer, tenant)
+    const letter = write(pending.kind, language, {
+      site: config.themeName,
+      home,
+      link: action && `${home}${linkPaths[pending.kind]}?token=${action.token}`,
+      minutes: Math.floor(config.actionTokenTtl / 60),
+      at: timeIn(language, pending.at),
+      ip: pending.ip,
+      address: pending.address,
+    })
+    const from = { name: config.themeName, address: config.mailFrom }
+    return carrier.send({ messageId: `${id}@${new URL(home).hostname}`, from, to, ...letter })
+  }
+
+  if (transport) {
+    outbox.deliverWith(kind, {
+      deliver: (message) => deliver(transport, message),
+      async settled({ tenant, id, payload }, { attempts, failed }) {
+        const { account_id: accountId, kind: what } = pendingMail.parse(payload)
+        const type = failed === undefined ? 'mail.sent' : 'mail.failed'
+        const detail = { message: id, kind: what, attempts, reason: failed }
+        await audit.record(tenant, { type, accountId, detail })
+      },
+    })
+  } else {
+    log.warn('mail is not sent: SMTP_URL is not set')
+  }
+
+  return {
+    isOn: transport !== undefined,
+    async send(tenant, { kind: what, accountId, language, to, ip, address }) {
+      if (!transport) return
+      const payload: PendingMail = {
+        kind: what,
+        account_id: accountId,
+        language,
+        ...(typeof to === 'string' ? { to } : { token_id: to.tokenId }),
+        at: clock.now(),
+        ...(ip === undefined ? {} : { ip }),
+        ...(address === undefined ? {} : { address }),
+      }
+      await outbox.add(tenant, kind, [{ destination: transport.destination, payload }])
+    },
+  }
+}
+
+function transportOf(config: Config, selfContained: boolean, log: Log): Transport | undefined {
+  if (config.smtpUrl !== undefined) return smtpTransport(config.smtpUrl)
+  return selfContained ? folderTransport(`${config.dataDir}/mail`, log) : undefined
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import type { Config } from '../../config/config.ts'
+
+/** Every mail that the server sends. */
+export const mailKinds = [
+  'reset',
+  'verification',
+  'password_changed',
+  'email_change',
+  'email_changing',
+  'email_changed',
+  'new_device',
+] as const
+export type MailKind = (typeof mailKinds)[number]
+
+/** What is stored of one until it is delivered: no secret, and no link either. */
+export const pendingMail = z.object({
+  kind: z.enum(mailKinds),
+  account_id: z.string(),
+  language: z.enum(['en', 'de']),
+  /** Whom it goes to; absent when the action token says it. */
+  to: z.string().optional(),
+  /** Of the action token that its link carries. */
+  token_id: z.string().optional(),
+  /** Milliseconds since the epoch: when it happened. */
+  at: z.number(),
+  /** Where it came from, as far as its reader may want to know. */
+  ip: z.string().optional(),
+  /** An address that it speaks of. */
+  address: z.string().optional(),
+})
+export type PendingMail = z.infer<typeof pendingMail>
+
+export type MailLanguage = Config['language']
+
+/** What a text is written from. */
+export interface MailFacts {
+  /** What the deployment calls itself. */
+  site: string
+  /** The issuer, where everything starts. */
+  home: string
+  link?: string | undefined
+  /** Minutes that the link is good for. */
+  minutes: number
+  /** In words. */
+  at: string
+  ip?: string | undefined
+  address?: string | undefined
+}
+
+export interface MailText {
+  subject: string
+  /** Paragraphs before the link, and after it. */
+  before: string[]
+  after: string[]
+}
+
+/** What a language says: one file each. */
+export type MailTexts = Record<MailKind, (facts: MailFacts) => MailText>

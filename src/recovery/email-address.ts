@@ -1,0 +1,138 @@
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { ActionTokens, Purpose } from '../actions/action-tokens.ts'
+import type { Audit } from '../audit/audit.ts'
+import { DomainError } from '../errors.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import { isMailAddress, type Mail } from '../mail/mail.ts'
+import type { MailLanguage } from '../mail/message.ts'
+import type { Actor } from '../revocation/revocation.ts'
+import type { Database } from '../storage/database.ts'
+
+/**
+ * Whose an e-mail address is, and another one in its place (security class C8, ASVS 6.3.7). Nothing but the mail of the
+ * address that it is about takes effect:
+ *
+ * | state      | event                                            | next                                              |
+ * |------------|--------------------------------------------------|---------------------------------------------------|
+ * | unverified | its owner asks                                   | unverified; a link to the address                 |
+ * | unverified | the button behind that link                      | verified                                          |
+ * | any        | its owner asks for another address, freshly signed in | asked; a link to the new one, a warning to the old one |
+ * | asked      | the button behind the link to the old one        | any; the link to the new one is void              |
+ * | asked      | the button behind the link to the new one        | verified, of the new address; both are told       |
+ * | asked      | the new address was taken meanwhile              | asked; the unique key finds out                   |
+ * | asked      | asked again, time is over, password changed, disabled | any                                          |
+ */
+export interface EmailAddresses {
+  /** @throws DomainError `too_many_requests` */
+  askVerification(account: Account, by: Owner): Promise<void>
+  /** @throws DomainError `email_invalid`, `too_many_requests` */
+  askChange(account: Account, address: string, by: Owner): Promise<void>
+  /** What a link would do, for its page; consumes nothing. */
+  look(tenant: string, step: Step, token: string): Promise<{ email: string } | undefined>
+  /** Does it. @throws DomainError `action_token_invalid`; `account_exists` when the address is another's by now */
+  take(tenant: string, step: Step, token: string, by: Owner): Promise<void>
+}
+
+export type Step = Extract<Purpose, 'verification' | 'email_change' | 'email_objection'>
+
+export type Owner = Actor & { language: MailLanguage }
+
+export function createEmailAddresses({
+  database,
+  accounts,
+  actionTokens,
+  limiter,
+  mail,
+  audit,
+}: {
+  database: Database
+  accounts: Accounts
+  actionTokens: ActionTokens
+  limiter: Limiter
+  mail: Mail
+  audit: Audit
+}): EmailAddresses {
+  const mayMail = ({ tenant, id }: Account) =>
+    limiter.take(tenant, { limit: 'mail_account', subject: id })
+
+  /** What each link does, once its token was used. */
+  const takes: Record<Step, (account: Account, email: string, by: Owner) => Promise<void>> = {
+    async verification({ tenant, id: accountId }, email, { ip, userAgent }) {
+      await accounts.verifyEmail(tenant, accountId, email)
+      await audit.record(tenant, { type: 'account.email_verified', accountId, ip, userAgent })
+    },
+    async email_change(account, email, { language, ip, userAgent }) {
+      const { tenant, id: accountId } = account
+      await accounts.changeEmail(account, email)
+      await actionTokens.withdraw(tenant, 'email_objection', accountId)
+      for (const to of [account.email, email]) {
+        const about = { accountId, language, ip, address: email }
+        await mail.send(tenant, { kind: 'email_changed', to, ...about })
+      }
+      const detail = { from: account.email, to: email }
+      await audit.record(tenant, {
+        type: 'account.email_changed',
+        accountId,
+        ip,
+        userAgent,
+        detail,
+      })
+    },
+    async email_objection({ tenant, id: accountId }, _email, { ip, userAgent }) {
+      await actionTokens.withdraw(tenant, 'email_change', accountId)
+      await audit.record(tenant, { type: 'account.email_objected', accountId, ip, userAgent })
+    },
+  }
+
+  return {
+    async askVerification(account, { language, ip }) {
+      await mayMail(account)
+      const { tenant, id: accountId } = account
+      await database.transaction(async () => {
+        const tokenId = await actionTokens.issue(tenant, 'verification', account)
+        await mail.send(tenant, { kind: 'verification', accountId, language, to: { tokenId }, ip })
+      })
+    },
+
+    async askChange(account, given, { language, ip, userAgent }) {
+      const address = given.trim()
+      if (!isMailAddress(address)) {
+        throw new DomainError('email_invalid', { detail: 'expected one plain e-mail address' })
+      }
+      await mayMail(account)
+      const { tenant, id: accountId } = account
+      const about = { accountId, language, ip }
+      // Whether the new address is somebody's already is for nobody to learn here (C10).
+      await database.transaction(async () => {
+        const change = await actionTokens.issue(tenant, 'email_change', account, address)
+        const objection = await actionTokens.issue(tenant, 'email_objection', account)
+        await mail.send(tenant, { kind: 'email_change', to: { tokenId: change }, ...about })
+        await mail.send(tenant, {
+          kind: 'email_changing',
+          to: { tokenId: objection },
+          address,
+          ...about,
+        })
+        const detail = { from: account.email, to: address }
+        const type = 'account.email_change_requested'
+        await audit.record(tenant, { type, accountId, ip, userAgent, detail })
+      })
+    },
+
+    look: (tenant, step, token) => actionTokens.look(tenant, step, token),
+
+    async take(tenant, step, token, by) {
+      const isVoid = () => new DomainError('action_token_invalid')
+      const proof = await actionTokens.look(tenant, step, token)
+      if (!proof) throw isVoid()
+      await database.transaction(async () => {
+        await accounts.lock(tenant, proof.accountId)
+        const used = await actionTokens.use(tenant, step, token)
+        const account = used && (await accounts.active(tenant, used.accountId))
+        if (!used || !account) throw isVoid()
+        await takes[step](account, used.email, by)
+      })
+    },
+  }
+}

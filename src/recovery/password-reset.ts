@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { ActionTokens } from '../actions/action-tokens.ts'
+import { networkOf } from '../attempts/network.ts'
+import type { Audit } from '../audit/audit.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
+import type { Log } from '../log.ts'
+import type { Mail } from '../mail/mail.ts'
+import type { MailLanguage } from '../mail/message.ts'
+import type { Message } from '../outbox/message.ts'
+import type { Outbox } from '../outbox/outbox.ts'
+import type { Actor } from '../revocation/revocation.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import type { Database } from '../storage/database.ts'
+
+/**
+ * A new password for whoever reads the mail of an account (security class C8, ASVS 6.4.3):
+ *
+ * | state  | event                                                     | next                                  |
+ * |--------|-----------------------------------------------------------|---------------------------------------|
+ * | –      | asked for, whoever is meant                               | asked; the answer is the same (C10)   |
+ * | asked  | nobody is meant, disabled, too many mails                 | – (nothing is sent)                   |
+ * | asked  | the outbox comes to it                                    | mailed; an earlier link is void       |
+ * | mailed | the link is opened, however often                         | mailed                                |
+ * | mailed | a password that the policy refuses, or no room to hash it | mailed, with the reason               |
+ * | mailed | an accepted password, the first of many at once           | – (password, sessions, families, notice: one transaction) |
+ * | mailed | asked for again, used, expired, address or password changed | – (the link is void)                |
+ *
+ * Nobody is signed in by it: whoever has a second factor is asked for it as ever.
+ */
+export interface PasswordReset {
+  /**
+   * The same work whoever is meant: one look at the account, one message to ourselves.
+   * @throws DomainError `too_many_requests`
+   */
+  ask(tenant: string, identifier: string, about: Asked): Promise<void>
+  /** Whose password a token would set now; consumes nothing. */
+  look(tenant: string, token: string): Promise<Account | undefined>
+  /** @throws DomainError `action_token_invalid`, `password_policy`, `hash_queue_full` */
+  reset(
+    tenant: string,
+    token: string,
+    password: string,
+    actor: Actor & { language: MailLanguage },
+  ): Promise<void>
+}
+
+export interface Asked {
+  ip: string
+  language: MailLanguage
+}
+
+/** A message to ourselves. Whom it means was looked up already; a stranger's id belongs to nobody. */
+const request = z.object({ account_id: z.string(), language: z.enum(['en', 'de']), ip: z.string() })
+
+const kind = 'password_reset'
+
+export function createPasswordReset({
+  database,
+  log,
+  accounts,
+  actionTokens,
+  revocations,
+  lockouts,
+  limiter,
+  outbox,
+  mail,
+  audit,
+}: {
+  database: Database
+  log: Log
+  accounts: Accounts
+  actionTokens: ActionTokens
+  revocations: Revocations
+  lockouts: Lockouts
+  limiter: Limiter
+  outbox: Outbox
+  mail: Mail
+  audit: Audit
+}): PasswordReset {
+  const isVoid = () => new DomainError('action_token_invalid')
+
+  /** The part that differs between people, where nobody waits for it. */
+  async function answer({ tenant, payload }: Message): Promise<void> {
+    const { account_id: accountId, language, ip } = request.parse(payload)
+    const account = await accounts.active(tenant, accountId)
+    if (!account) return
+    try {
+      await limiter.take(tenant, { limit: 'mail_account', subject: accountId })
+    } catch (error) {
+      if (!isDomainError(error, 'too_many_requests')) throw error
+      log.warn({ account: accountId, tenant, ip }, 'no further reset is mailed to this account now')
+      return
+    }
+    const tokenId = await actionTokens.issue(tenant, 'reset', account)
+    await mail.send(tenant, { kind: 'reset', accountId, language, to: { tokenId }, ip })
+    await audit.record(tenant, { type: 'account.reset_requested', accountId, ip })
+  }
+
+  if (mail.isOn) {
+    outbox.deliverWith(kind, {
+      deliver: async () => 'delivered',
+      // In the transaction that writes down that it is done: one request is one token, whoever dies in between.
+      settled: answer,
+    })
+  }
+
+  async function look(tenant: string, token: string): Promise<Account | undefined> {
+    const proof = await actionTokens.look(tenant, 'reset', token)
+    return proof && accounts.active(tenant, proof.accountId)
+  }
+
+  return {
+    async ask(tenant, identifier, { ip, language }) {
+      await limiter.take(tenant, { limit: 'reset_network', subject: networkOf(ip) })
+      const account = await accounts.byIdentifier(tenant, identifier)
+      // What was typed is not kept: it may be a password in the wrong field.
+      const payload = { account_id: account?.id ?? randomUUID(), language, ip }
+      await outbox.add(tenant, kind, [{ destination: kind, payload }])
+    },
+    look,
+    async reset(tenant, token, password, { language, ...actor }) {
+      const account = await look(tenant, token)
+      if (!account) throw isVoid()
+      const hash = await accounts.hashChosen(account, password)
+      await database.transaction(async () => {
+        // The account first, as in every transaction that ends what it has; then nothing of it changes meanwhile.
+        await accounts.lock(tenant, account.id)
+        if (!(await actionTokens.use(tenant, 'reset', token))) throw isVoid()
+        await accounts.setChosen(account, hash)
+        await revocations.passwordChanged(account, actor)
+        await lockouts.unblock(tenant, account.id)
+        await mail.send(tenant, {
+          kind: 'password_changed',
+          accountId: account.id,
+          language,
+          to: account.email,
+          ip: actor.ip,
+        })
+      })
+    },
+  }
+}

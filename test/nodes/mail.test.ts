@@ -1,0 +1,95 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { eventually } from '../support/eventually.ts'
+import { alice, furnish } from '../support/fixtures.ts'
+import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import type { NodeProcess } from '../support/node-process.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+
+const fresh = 'a raven and a writing desk 7'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('mail on two nodes (C8, R-25)', function () {
+  this.timeout(90_000)
+  let nodes: TwoNodes
+  let mailbox: Mailbox
+
+  beforeEach(async () => {
+    remember(fresh)
+    mailbox = await openMailbox()
+    nodes = await startTwoNodes({ SMTP_URL: mailbox.url })
+    await furnish(nodes)
+  })
+  afterEach(async () => {
+    await nodes?.stop()
+    await mailbox?.stop()
+  })
+
+  async function ask(node: NodeProcess): Promise<void> {
+    const agent = createUserAgent()
+    const form = await agent.get(nodes.on(node, '/password/forgot'))
+    expect((await agent.submit(form, { fields: { username: alice.email } })).status).to.equal(303)
+  }
+  const fits = (password: string) =>
+    nodes.core.accounts
+      .authenticate(defaultTenant, alice.email, password, { ip: '192.0.2.1' })
+      .then(
+        () => true,
+        () => false,
+      )
+
+  it('sets one password, though its link is used twenty times at once on both', async () => {
+    await ask(nodes.a)
+    const { link = '' } = await nextMail('the mail', () => mailbox.mails)
+    const agent = createUserAgent()
+    const forms = await Promise.all(
+      [nodes.a, nodes.b].map((node) => agent.get(nodes.on(node, link.replace(nodes.issuer, '')))),
+    )
+    const passwords = Array.from({ length: 20 }, (_, number) => `${fresh} ${number}`)
+    const pages = await Promise.all(
+      passwords.map((password, number) => {
+        const form = forms[number % 2]
+        if (!form) throw new Error('no form')
+        const fields = { new_password: password, confirm_password: password }
+        return agent.submit(form, { fields })
+      }),
+    )
+    const taken = pages.flatMap(({ status }, number) => (status === 303 ? [number] : []))
+    expect(taken).to.have.length(1)
+    expect(await fits(passwords[taken[0] ?? 0] ?? '')).to.equal(true)
+    expect(await fits(alice.password)).to.equal(false)
+  })
+
+  it('comes again after a 4xx, and after a node was killed, with the same id and link', async () => {
+    mailbox.refuseWith(451, 0)
+    await nodes.b.stop('SIGKILL')
+    await ask(nodes.a)
+    await eventually('two attempts', () => mailbox.attempts.length === 2)
+    await nodes.a.stop('SIGKILL')
+    nodes.core.outbox.start()
+    // The lease of the dead node has to end.
+    const [mail] = await eventually('the mail', () => mailbox.mails.length > 0 && mailbox.mails, {
+      within: 30_000,
+    })
+    await nodes.core.outbox.stop()
+    expect(new Set(mailbox.attempts).size).to.equal(1)
+    expect(mailbox.attempts).to.have.length(3)
+    expect(new Set(mailbox.links)).to.deep.equal(new Set([mail?.link]))
+  })
+
+  it('is given up after a 5xx, and told so', async () => {
+    mailbox.refuseWith(554)
+    await ask(nodes.b)
+    const [failed] = await eventually('the event', async () => {
+      const rows = await nodes.core.database.query<{ detail: { reason: string } }>(
+        `select detail from audit_events where type = 'mail.failed'`,
+      )
+      return rows.length > 0 && rows
+    })
+    expect(failed?.detail.reason).to.match(/^answered 554/)
+    expect(mailbox.attempts).to.have.length(1)
+  })
+})

@@ -1,0 +1,210 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { type Mail, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
+import { expectFault, headingOf, textOf } from './story.ts'
+
+describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3.7)', () => {
+  let server: TestServer
+  let mailbox: Mailbox
+  let person: Person
+  let agent: UserAgent
+  let fresh = 0
+  before(async () => {
+    mailbox = await openMailbox()
+    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    await furnish(server)
+  })
+  beforeEach(async () => {
+    person = await somebody(server)
+    agent = await signedIn(server, person)
+    mailbox.mails.length = 0
+  })
+  after(async () => {
+    backToPresent()
+    await server?.stop()
+    await mailbox?.stop()
+  })
+
+  const newAddress = () => `new${fresh++}@example.net`
+  const get = (url: string | URL, by = createUserAgent()) => by.get(url)
+  const mailTo = (address: string, subject: RegExp): Promise<Mail> =>
+    nextMail(
+      `${subject.source} to ${address}`,
+      () => mailbox.mails,
+      (mail) => mail.to === address && subject.test(mail.subject),
+    )
+  async function askFor(address: string): Promise<Page> {
+    const page = await open(server, '/account/email', person, agent)
+    return agent.submit(page, { form: '#email-form', fields: { new_email: address } })
+  }
+  async function confirm(url: string | undefined, by = createUserAgent()): Promise<Page> {
+    const page = await by.get(url ?? '')
+    return page.status === 200 ? by.submit(page) : page
+  }
+  const emailOf = async (id: string) =>
+    (await server.core.accounts.active(defaultTenant, id))?.email
+  function expectOver(page: Page): void {
+    expect(page.status).to.equal(400)
+    expect(headingOf(page)).to.equal('This link is no longer valid')
+  }
+
+  it('is confirmed by the button behind the link, not by opening it', async () => {
+    const page = await open(server, '/account/email', person, agent)
+    const sent = await agent.submit(page, { form: '#verify-form' })
+    expect(sent.root.querySelector('[role=status]')?.textContent).to.match(/on its way/)
+    const { link = '' } = await mailTo(person.email, /Confirm your e-mail/)
+    await get(link)
+    expect((await accountOf(server, person)).emailVerified).to.equal(false)
+    const form = await get(link)
+    expect(headingOf(await confirm(link))).to.equal('Your e-mail address is confirmed')
+    expect((await accountOf(server, person)).emailVerified).to.equal(true)
+    expectOver(await createUserAgent().submit(form))
+    expect(textOf(await agent.get(`${server.issuer}/account/email`))).not.to.match(/Nobody has/)
+  })
+
+  it('changes when the new one confirms, and tells both', async () => {
+    const account = await accountOf(server, person)
+    const { id } = account
+    const { actionTokens } = server.core
+    const reset = await actionTokens.issue(defaultTenant, 'reset', account)
+    const { token } = (await actionTokens.forDelivery(defaultTenant, reset)) ?? { token: '' }
+    const to = newAddress()
+    expect((await askFor(to)).status).to.equal(200)
+    const change = await mailTo(to, /Confirm your new/)
+    const warning = await mailTo(person.email, /about to change/)
+    expect(warning.text).to.include(to)
+    expect(await emailOf(id), 'not before').to.equal(person.email)
+    expect(headingOf(await confirm(change.link))).to.equal('Your e-mail address is changed')
+    expect(await emailOf(id)).to.equal(to)
+    expect((await server.core.accounts.active(defaultTenant, id))?.emailVerified).to.equal(true)
+    await mailTo(to, /was changed/)
+    await mailTo(person.email, /was changed/)
+    expectOver(await confirm(change.link))
+    expectOver(await confirm(warning.link))
+    expectOver(await get(`${server.issuer}/password/reset?token=${token}`))
+  })
+
+  it('tells of a browser that is new to the account, at an address that is confirmed (ASVS 6.3.5)', async () => {
+    const { id } = await accountOf(server, person)
+    await server.core.accounts.verifyEmail(defaultTenant, id, person.email)
+    const there = await signedIn(server, person)
+    const { text } = await mailTo(person.email, /New sign-in/)
+    expect(text).to.include(`${server.issuer}/password/forgot`)
+    mailbox.mails.length = 0
+    await there.get(`${server.issuer}/account`)
+    const page = await open(server, '/account', person, there)
+    const out = await there.submit(page, { form: '#sign-out-form' })
+    expect(out.status).to.equal(303)
+    await open(server, '/account', person, there)
+    await server.core.emailAddresses.askVerification(await accountOf(server, person), {
+      by: 'owner',
+      language: 'en',
+    })
+    await mailTo(person.email, /Confirm/)
+    expect(mailbox.mails, 'known by now').to.have.length(1)
+  })
+
+  it('stays when the old one objects', async () => {
+    const { id } = await accountOf(server, person)
+    const to = newAddress()
+    await askFor(to)
+    const change = await mailTo(to, /Confirm your new/)
+    const { link } = await mailTo(person.email, /about to change/)
+    expect(headingOf(await confirm(link))).to.equal('Your e-mail address stays')
+    expectOver(await confirm(change.link))
+    expect(await emailOf(id)).to.equal(person.email)
+  })
+
+  it('is not taken from somebody who has it by then; asking does not tell', async () => {
+    const other = await somebody(server)
+    const { id } = await accountOf(server, person)
+    const [free, taken] = [await askFor(newAddress()), await askFor(other.email)]
+    const body = (page: Page) => page.body.replaceAll(/value="[^"]*"/g, '')
+    expect(body(taken)).to.equal(body(free))
+    const { link } = await mailTo(other.email, /Confirm your new/)
+    const refused = await confirm(link)
+    expect(refused.status).to.equal(400)
+    expect(textOf(refused)).to.match(/belongs to another account/)
+    expect(await emailOf(id)).to.equal(person.email)
+  })
+
+  it('goes to one account, though two ask for it at once', async () => {
+    const second = await somebody(server)
+    const to = newAddress()
+    await askFor(to)
+    const first = await mailTo(to, /Confirm your new/)
+    mailbox.mails.length = 0
+    const theirs = await signedIn(server, second)
+    const page = await open(server, '/account/email', second, theirs)
+    await theirs.submit(page, { form: '#email-form', fields: { new_email: to } })
+    const other = await mailTo(to, /Confirm your new/)
+    const pages = await Promise.all([confirm(first.link), confirm(other.link)])
+    expect(pages.map(({ status }) => status)).to.have.members([200, 400])
+  })
+
+  it('takes the latest link alone, and none of another step', async () => {
+    const [one, two] = [newAddress(), newAddress()]
+    await askFor(one)
+    const first = await mailTo(one, /Confirm your new/)
+    const form = await get(first.link ?? '')
+    await askFor(two)
+    const { link = '' } = await mailTo(two, /Confirm your new/)
+    expectOver(await confirm(first.link))
+    expectOver(await createUserAgent().submit(form))
+    for (const path of ['/email/verify', '/email/object', '/password/reset']) {
+      expectOver(await get(link.replace('/email/confirm', path)))
+    }
+  })
+
+  it('refuses what is no address, or would be two (ASVS 1.3.11)', async () => {
+    for (const address of [
+      '',
+      'nobody',
+      'a@b.example,c@d.example',
+      'a@b.example\r\nBcc: c@d.example',
+      '<a@b.example>',
+    ]) {
+      const page = await open(server, '/account/email', person, agent)
+      const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+      const refused = await agent.post(page.url, { csrf, new_email: address }, { from: page })
+      expect(refused.status, address).to.equal(400)
+    }
+    expect(mailbox.mails).to.have.length(0)
+  })
+
+  it('takes no form without its token or from another session (C23)', async () => {
+    const page = await open(server, '/account/email', person, agent)
+    const form = { new_email: newAddress() }
+    expectFault(await agent.post(page.url, form, { from: page }), 403, /could not make sure/)
+    const theirs = await signedIn(server, await somebody(server))
+    const stolen = {
+      csrf: page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? '',
+      ...form,
+    }
+    expectFault(await theirs.post(page.url, stolen, { from: page }), 403, /could not make sure/)
+    await askFor(newAddress())
+    const { link = '' } = await mailTo(person.email, /about to change/)
+    const url = new URL(link)
+    const token = url.searchParams.get('token') ?? ''
+    expectFault(await agent.post(`${url.origin}${url.pathname}`, { token }), 403, /could not/)
+  })
+
+  it('asks for a sign-in that is fresh (ASVS 7.5.1)', async () => {
+    const page = await open(server, '/account/email', person, agent)
+    const form = { new_email: newAddress() }
+    travel(301)
+    const asked = await agent.submit(page, { form: '#email-form', fields: form })
+    expect(asked.status).to.equal(303)
+    expect(asked.location?.pathname).to.equal('/authorize')
+    const again = await open(server, '/account/email', person, agent)
+    expect(again.url.pathname).to.equal('/account/email')
+    expect(mailbox.mails).to.have.length(0)
+    backToPresent()
+  })
+})

@@ -1,0 +1,298 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { doctorStorage } from '../../src/cli/doctor-storage.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { alice, furnish, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { type Mail, type Mailbox, nextMail, openMailbox, writtenMail } from '../support/mailbox.ts'
+import { authorizeUrl, refresh, tokensFor } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+import { arrive, expectFault, expectFormAgain, headingOf, textOf } from './story.ts'
+
+const fresh = 'a raven and a writing desk 7'
+
+describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', () => {
+  let server: TestServer
+  let mailbox: Mailbox
+  before(async () => {
+    remember(fresh)
+    mailbox = await openMailbox()
+    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    await furnish(server)
+  })
+  // Each story has an account of its own, with the password that all have.
+  let email = alice.email
+  beforeEach(async () => {
+    email = `${randomUUID()}@example.com`
+    await server.core.accounts.declare(defaultTenant, { email, password: alice.password })
+  })
+  after(async () => {
+    backToPresent()
+    await server?.stop()
+    await mailbox?.stop()
+  })
+
+  const newAgent = () => createUserAgent({ origin: server.issuer })
+  const ask = async (username: string, agent: UserAgent = newAgent()): Promise<Page> =>
+    agent.submit(await agent.get(`${server.issuer}/password/forgot`), { fields: { username } })
+  const isReset = ({ subject, to }: Mail) => to === email && /Choose a new password/.test(subject)
+  const resets = () => mailbox.mails.filter(isReset)
+  async function mailed(count = 1): Promise<string> {
+    await nextMail(`mail ${count}`, () => resets().slice(count - 1))
+    return resets()[count - 1]?.link as string
+  }
+  const choose = (agent: UserAgent, page: Page, password = fresh) =>
+    agent.submit(page, { fields: { new_password: password, confirm_password: password } })
+  const fits = (password: string) =>
+    server.core.accounts.authenticate(defaultTenant, email, password, { ip: '192.0.2.1' }).then(
+      () => true,
+      () => false,
+    )
+
+  it('leads from the sign-in page to a new password, and ends all that was before', async () => {
+    email = alice.email
+    const tokens = await tokensFor(server, web, { scope: 'openid offline_access' })
+    const { agent, page } = await arrive(server, web)
+    const link = page.root.querySelector('#forgot')?.getAttribute('href') ?? ''
+    const form = await agent.get(new URL(link, server.issuer))
+    const sent = await agent.follow(await agent.submit(form, { fields: { username: email } }))
+    expect(headingOf(sent)).to.equal('Look into your mail')
+    const url = await mailed()
+    expect(url).to.match(new RegExp(`^${server.issuer}/password/reset\\?token=[\\w-]{43}$`))
+
+    const other = newAgent()
+    for (const again of [1, 2]) {
+      const opened = await other.get(url)
+      expect(opened.status, `opened ${again} times, as scanners do`).to.equal(200)
+    }
+    const chosen = await choose(other, await other.get(url))
+    expect(chosen.location?.pathname).to.equal('/password/changed')
+    expect(headingOf(await other.follow(chosen))).to.equal('Your password is changed')
+    expect(await fits(alice.password)).to.equal(false)
+    expect(await fits(fresh)).to.equal(true)
+    expect((await refresh(server, web, tokens)).status).to.equal(400)
+    const silent = await other.get(authorizeUrl(server, web, { prompt: 'none' }))
+    expect(silent.location?.searchParams.get('error'), 'nobody is signed in by it').to.equal(
+      'login_required',
+    )
+    const notice = await nextMail(
+      'notice',
+      () => mailbox.mails,
+      ({ subject }) => /was changed/.test(subject),
+    )
+    expect(notice.to).to.equal(email)
+    expect(notice.text).to.include(`${server.issuer}/password/forgot`)
+    expectOver(await other.get(url))
+  })
+
+  it('shows the same bytes for whoever is meant (C10)', async () => {
+    await server.core.accounts.declare(defaultTenant, {
+      email: 'off@example.com',
+      password: 'no road leads back 99',
+    })
+    const off = await server.core.accounts.byIdentifier(defaultTenant, 'off@example.com')
+    if (off) await server.core.accounts.setDisabled(off, true)
+    const seen = new Set<string>()
+    for (const username of [
+      email,
+      'nobody@example.com',
+      'off@example.com',
+      '\u0000',
+      'x'.repeat(5000),
+    ]) {
+      const agent = newAgent()
+      const page = await ask(username, agent)
+      const sent = await agent.follow(page)
+      const { 'request-id': _id, date: _date, ...headers } = Object.fromEntries(page.headers)
+      seen.add(JSON.stringify([page.status, headers, page.body, sent.status, sent.body]))
+    }
+    expect(seen.size).to.equal(1)
+    await mailed()
+    expect(resets().map(({ to }) => to)).to.deep.equal([email])
+  })
+
+  it('takes a link once, though it comes twenty times at once', async () => {
+    await ask(email)
+    const url = await mailed()
+    const agent = newAgent()
+    const form = await agent.get(url)
+    const pages = await Promise.all(
+      Array.from({ length: 20 }, (_, number) => choose(agent, form, `${fresh} ${number}`)),
+    )
+    expect(pages.filter(({ status }) => status === 303)).to.have.length(1)
+    expect(pages.every(({ status }) => [303, 400, 503].includes(status))).to.equal(true)
+    expectOver(await agent.get(url))
+    expectOver(await choose(agent, form))
+  })
+
+  function expectOver(page: Page): void {
+    expect(page.status).to.equal(400)
+    expect(headingOf(page)).to.equal('This link is no longer valid')
+  }
+
+  it('takes the latest link alone', async () => {
+    await ask(email)
+    const first = await mailed()
+    const agent = newAgent()
+    const form = await agent.get(first)
+    await ask(email)
+    const second = await mailed(2)
+    expectOver(await agent.get(first))
+    expectOver(await choose(agent, form))
+    expect((await choose(agent, await agent.get(second))).status).to.equal(303)
+  })
+
+  it('takes no link whose time is over, or whose account changed meanwhile', async () => {
+    const changes: Record<string, () => Promise<unknown>> = {
+      'another password': () =>
+        server.core.accounts.declare(defaultTenant, {
+          email: email,
+          password: 'tea at six, always tea 3',
+        }),
+      'half an hour': async () => travel(1801),
+    }
+    let count = 0
+    for (const [what, change] of Object.entries(changes)) {
+      await ask(email)
+      const url = await mailed(++count)
+      const agent = newAgent()
+      const form = await agent.get(url)
+      await change()
+      expectOver(await agent.get(url))
+      expectOver(await choose(agent, form))
+      expect(await fits(fresh), what).to.equal(false)
+    }
+  })
+
+  it('refuses a disabled account, a made-up token and one of another purpose', async () => {
+    await ask(email)
+    const url = await mailed()
+    const { accounts, actionTokens } = server.core
+    const account = await accounts.byIdentifier(defaultTenant, email)
+    if (!account) throw new Error('no account')
+    const id = await actionTokens.issue(defaultTenant, 'verification', account)
+    const other = await actionTokens.forDelivery(defaultTenant, id)
+    const agent = newAgent()
+    for (const token of ['', 'x', other?.token ?? '', 'a'.repeat(43)]) {
+      expectOver(await agent.get(`/password/reset?token=${token}`))
+    }
+    const form = await agent.get(url)
+    await accounts.setDisabled(account, true)
+    expectOver(await choose(agent, form))
+    await accounts.setDisabled(account, false)
+    expect(await fits(fresh)).to.equal(false)
+  })
+
+  it('says what is wrong with a password and keeps the link', async () => {
+    await ask(email)
+    const agent = newAgent()
+    const form = await agent.get(await mailed())
+    expectFormAgain(await choose(agent, form, 'short'), 400, 'password-form', /too short/)
+    const differ = { new_password: fresh, confirm_password: `${fresh}!` }
+    expectFormAgain(await agent.submit(form, { fields: differ }), 400, 'password-form', /differ/)
+    expect((await choose(agent, form)).status).to.equal(303)
+  })
+
+  it('takes no form from another site, and none without its token (C23)', async () => {
+    await ask(email)
+    const url = new URL(await mailed())
+    const token = url.searchParams.get('token') ?? ''
+    const agent = newAgent()
+    const form = await agent.get(url)
+    const csrf = form.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const fields = { token, new_password: fresh, confirm_password: fresh }
+    expectFault(await agent.post('/password/reset', fields), 403, /could not make sure/)
+    const evil = { headers: { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' } }
+    expectFault(await agent.post('/password/reset', { ...fields, csrf }, evil), 403, /could not/)
+    expectFault(await agent.post('/password/forgot', { username: email }), 403, /could not/)
+    expect(await fits(alice.password)).to.equal(true)
+  })
+
+  it('writes links from the issuer alone, whatever the headers say (C17)', async () => {
+    const agent = newAgent()
+    const form = await agent.get('/password/forgot')
+    const headers = {
+      'x-forwarded-host': 'evil.example',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-prefix': '/evil',
+      'x-forwarded-port': '1',
+      forwarded: 'host=evil.example;proto=https',
+    }
+    await agent.submit(form, { fields: { username: email } }, { headers })
+    const url = await mailed()
+    expect(url.startsWith(`${server.issuer}/password/reset?`)).to.equal(true)
+    expect(resets()[0]?.raw).not.to.include('evil.example')
+  })
+
+  it('lifts a lock that is for good, and no other (NIST SP 800-63B-4 §3.2.2)', async () => {
+    const guess = () =>
+      server.core.accounts
+        .authenticate(defaultTenant, email, 'wrong', { ip: '192.0.2.1' })
+        .catch(() => {})
+    const { id } = (await server.core.accounts.byIdentifier(defaultTenant, email)) ?? { id: '' }
+    const failures = async () =>
+      (await server.core.lockouts.list(defaultTenant)).find(({ accountId }) => accountId === id)
+        ?.failures
+    for (let tries = 0; tries < 6; tries += 1) await guess()
+    await ask(email)
+    const agent = newAgent()
+    await choose(agent, await agent.get(await mailed()))
+    expect(await failures(), 'a pause goes on').to.equal(5)
+    await server.core.database.execute(
+      `update lockouts set failures = 80 where source = 'strangers' and account_id = $1`,
+      [id],
+    )
+    await ask(email)
+    expect(
+      (await choose(agent, await agent.get(await mailed(2)), `${fresh} again`)).status,
+    ).to.equal(303)
+    expect(await failures()).to.equal(undefined)
+    expect(await fits(`${fresh} again`)).to.equal(true)
+  })
+
+  it('says that nothing was typed', async () => {
+    expectFormAgain(await ask('  '), 400, 'forgot-form', /Enter your/)
+    expect(textOf(await newAgent().get('/password/sent'))).to.match(/on its way/)
+  })
+})
+
+describe('people: where no mail is sent', () => {
+  it('writes it to a folder in embedded mode, in German for whoever reads German', async () => {
+    const server = await boot('embedded')
+    try {
+      await furnish(server)
+      const agent = createUserAgent({ origin: server.issuer })
+      const headers = { 'accept-language': 'de' }
+      const form = await agent.get('/password/forgot', { headers })
+      await agent.submit(form, { fields: { username: alice.email } }, { headers })
+      const mail = await nextMail('mail', () => writtenMail(server))
+      expect(mail.subject).to.equal('Neues Passwort für Keyturn wählen')
+      expect(mail.text).to.include('Wenn Sie das waren, wählen Sie es hier')
+      expect(server.logged()).to.include('written to this file and not sent')
+    } finally {
+      await server.stop()
+    }
+  })
+
+  const onServers = servicesFound() ? it : it.skip
+  onServers('offers nothing on servers without SMTP_URL, and says so', async () => {
+    const server = await boot('services')
+    try {
+      await furnish(server)
+      const { agent, page } = await arrive(server, web)
+      expect(page.root.querySelector('#forgot')).to.equal(null)
+      for (const path of ['/password/forgot', '/password/reset?token=x', '/email/verify?token=x']) {
+        expect((await agent.get(`${server.issuer}${path}`)).status, path).to.equal(404)
+      }
+      expect(server.logged()).to.include('mail is not sent: SMTP_URL is not set')
+      const checks = await doctorStorage.execute(server.core, {})
+      expect(checks.find(({ name }) => name === 'mail')?.status).to.equal('warn')
+    } finally {
+      await server.stop()
+    }
+  })
+})

@@ -1,0 +1,147 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SMTPServer } from 'smtp-server'
+import type { TestServer } from './boot.ts'
+import { eventually } from './eventually.ts'
+import { freePort } from './free-port.ts'
+import { remember } from './witness.ts'
+
+/** A mail as it arrived. */
+export interface Mail {
+  to: string
+  /** The head as it was, and the body decoded. */
+  raw: string
+  text: string
+  subject: string
+  messageId: string
+  /** The first link to a page of ours, if there is one with a token. */
+  link: string | undefined
+}
+
+/** A real SMTP server; says what it does with each mail. */
+export interface Mailbox {
+  url: string
+  /** What was taken, the oldest first. */
+  mails: Mail[]
+  /** Every attempt, by its message id. */
+  attempts: string[]
+  /** The link of each attempt. */
+  links: Array<string | undefined>
+  /** Replies to the next mails in place of taking them; 0 takes one and never says so. */
+  refuseWith(...codes: number[]): void
+  stop(): Promise<void>
+}
+
+function headerOf(raw: string, name: string): string {
+  const head = raw.split('\r\n\r\n', 1)[0] ?? ''
+  return new RegExp(`^${name}: (.*)$`, 'im').exec(head.replaceAll(/\r\n[ \t]+/g, ' '))?.[1] ?? ''
+}
+
+/** Encoded words of RFC 2047, as far as we send them. */
+function decodedWords(text: string): string {
+  return text.replaceAll(
+    /=\?utf-8\?(q|b)\?([^?]*)\?= ?/gi,
+    (_all, kind: string, content: string) =>
+      kind.toLowerCase() === 'b'
+        ? Buffer.from(content, 'base64').toString()
+        : quotedPrintable(content.replaceAll('_', ' ')),
+  )
+}
+
+function quotedPrintable(text: string): string {
+  const bytes = text
+    .replaceAll(/=\r?\n/g, '')
+    .replaceAll(/=([\dA-F]{2})/g, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+  return Buffer.from(bytes, 'latin1').toString()
+}
+
+function textOf(raw: string): string {
+  const part = raw
+    .split(/^--[^\r\n]+\r\n/m)
+    .find((each) => /^content-type: text\/plain/i.test(each))
+  const [head = '', ...body] = (part ?? raw).split('\r\n\r\n')
+  const content = body.join('\r\n\r\n')
+  if (/base64/i.test(head)) return Buffer.from(content, 'base64').toString()
+  return /quoted-printable/i.test(head) ? quotedPrintable(content) : content
+}
+
+function readMail(raw: string): Mail {
+  const text = textOf(raw)
+  const link = /^https?:\S+token=\S+$/m.exec(text)?.[0]
+  const token = link && new URL(link).searchParams.get('token')
+  // It must be in no store and in no log.
+  if (token) remember(token)
+  return {
+    raw,
+    text,
+    link,
+    to: headerOf(raw, 'to'),
+    subject: decodedWords(headerOf(raw, 'subject')),
+    messageId: headerOf(raw, 'message-id'),
+  }
+}
+
+export async function openMailbox(
+  options: { tls?: { key: string; cert: string } } = {},
+): Promise<Mailbox> {
+  const port = await freePort()
+  const mails: Mail[] = []
+  const attempts: string[] = []
+  const links: Mailbox['links'] = []
+  const refusals: number[] = []
+  const smtp = new SMTPServer({
+    authOptional: true,
+    disableReverseLookup: true,
+    // Its own certificate is everybody's.
+    ...(options.tls ? {} : { hideSTARTTLS: true, disabledCommands: ['STARTTLS'] }),
+    ...(options.tls ? { secure: true, ...options.tls } : {}),
+    onData(stream, _session, done) {
+      const chunks: Buffer[] = []
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+      stream.on('end', () => {
+        const mail = readMail(Buffer.concat(chunks).toString())
+        attempts.push(mail.messageId)
+        links.push(mail.link)
+        const code = refusals.shift()
+        if (code === 0) return
+        if (code !== undefined)
+          return done(Object.assign(new Error('not this one'), { responseCode: code }))
+        mails.push(mail)
+        return done()
+      })
+    },
+  })
+  smtp.on('error', () => {})
+  await new Promise<void>((resolve) => smtp.listen(port, '127.0.0.1', resolve))
+  return {
+    url: `smtp${options.tls ? 's' : ''}://127.0.0.1:${port}`,
+    mails,
+    attempts,
+    links,
+    refuseWith: (...codes) => void refusals.push(...codes),
+    stop: () => new Promise((resolve) => smtp.close(() => resolve())),
+  }
+}
+
+/** What embedded mode wrote to its folder. */
+export function writtenMail({ core }: TestServer): Mail[] {
+  const folder = join(core.config.dataDir, 'mail')
+  try {
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.eml'))
+      .map((name) =>
+        readMail(readFileSync(join(folder, name), 'utf8').replaceAll(/\r?\n/g, '\r\n')),
+      )
+  } catch {
+    return []
+  }
+}
+
+/** The one mail that fits, as soon as it is there. */
+export function nextMail(
+  what: string,
+  mails: () => Mail[],
+  fits: (mail: Mail) => boolean = () => true,
+): Promise<Mail> {
+  return eventually(what, () => mails().find(fits))
+}

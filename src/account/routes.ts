@@ -12,6 +12,7 @@ import { routes } from '../oidc/routes.ts'
 import { rememberLocales } from '../oidc/ui-locales.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { newHandle } from '../secrets/handle.ts'
+import { type FactorParts, factorMethods, factorRoutes } from './factors.routes.ts'
 import {
   type RequestParts,
   requestIdPattern,
@@ -19,7 +20,7 @@ import {
   requestRoutes,
 } from './requests.routes.ts'
 
-export interface AccountParts extends RequestParts {
+export interface AccountParts extends RequestParts, FactorParts {
   issuer: string
   basePath: string
   revocations: Revocations
@@ -30,6 +31,7 @@ export const accountMethods = {
   '/account': ['GET', 'HEAD'],
   '/account/callback': ['GET', 'HEAD'],
   ...requestMethods,
+  ...factorMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -44,6 +46,13 @@ export function accountRoutes(parts: AccountParts): Middleware {
     parts,
     (ctx, request, onceMore) =>
       basePath + signInPath(issuer, { uiLocales: pageContext(ctx).asked, request, onceMore }),
+  )
+  factorRoutes(
+    router,
+    parts,
+    (ctx, onceMore) =>
+      basePath +
+      signInPath(issuer, { uiLocales: pageContext(ctx).asked, request: ownFactors, onceMore }),
   )
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
@@ -101,8 +110,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       })
     }
     ctx.status = 303
-    const path = request === undefined ? '/account' : `/account/requests/${request}`
-    return ctx.redirect(ownAddress(page, path))
+    return ctx.redirect(ownAddress(page, pathTo(request)))
   })
 
   const signOut = (everywhere: boolean) => async (ctx: Context) => {
@@ -135,9 +143,17 @@ export function accountRoutes(parts: AccountParts): Middleware {
   return router.routes() as Middleware
 }
 
+/** In place of a request: the page of second factors. */
+const ownFactors = 'factors'
+
+function pathTo(request: string | undefined): string {
+  if (request === undefined) return '/account'
+  return request === ownFactors ? '/account/factors' : `/account/requests/${request}`
+}
+
 interface SignIn {
   uiLocales?: string | undefined
-  /** What to answer after it. */
+  /** What to answer after it, or `ownFactors`. */
   request?: string
   /** Even if somebody is signed in. */
   onceMore?: boolean
@@ -163,9 +179,9 @@ function signInPath(issuer: string, { uiLocales, request, onceMore = false }: Si
 
 /** Whatever else stands in an address leads to the account page. */
 function readState(state: unknown): Pick<SignIn, 'uiLocales' | 'request'> {
-  const [uiLocales, request] = typeof state === 'string' ? state.split('~') : []
+  const [uiLocales, request = ''] = typeof state === 'string' ? state.split('~') : []
   return {
     ...(uiLocales ? { uiLocales } : {}),
-    ...(request !== undefined && requestIdPattern.test(request) ? { request } : {}),
+    ...(request === ownFactors || requestIdPattern.test(request) ? { request } : {}),
   }
 }

@@ -1,12 +1,24 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
+import { multiFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
+
+/** Who is signed in, and how. */
+export interface SignedIn {
+  account: Account
+  /** Of the session. */
+  uid: string
+  /** Seconds since the epoch. */
+  signedInAt: number
+  /** Whether with a second factor. */
+  withSecondFactor: boolean
+}
 
 /** The SSO session of a browser, for our own pages. */
 export interface BrowserSession {
-  /** Who is signed in here, and the session's uid. */
-  find(ctx: Context): Promise<{ account: Account; uid: string } | undefined>
+  /** Who is signed in here. */
+  find(ctx: Context): Promise<SignedIn | undefined>
   /** Ends the session and takes its cookie back. */
   signOut(ctx: Context): Promise<void>
 }
@@ -18,10 +30,11 @@ export function createBrowserSession(
 ): BrowserSession {
   return {
     async find(ctx) {
-      const { accountId, uid } = await provider.Session.get(ctx)
+      const { accountId, uid, loginTs = 0, acr } = await provider.Session.get(ctx)
       if (accountId === undefined) return undefined
       const account = await accounts.active(tenant, accountId)
-      return account && { account, uid }
+      const withSecondFactor = acr === multiFactor
+      return account && { account, uid, signedInAt: loginTs, withSecondFactor }
     },
     async signOut(ctx) {
       const { uid } = await provider.Session.get(ctx)

@@ -4,9 +4,11 @@ import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import { hashIn } from './adapters/short-lived.ts'
+import type { Authentication } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
+import { demandsSecondFactor, unmet } from './interaction-policy.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -24,11 +26,12 @@ export interface Interaction {
   missing: Consent
   loginHint?: string
   accountId?: string
+  /** Whether nothing comes of a sign-in with a password alone. */
+  demandsSecondFactor: boolean
 }
 
-export interface Login {
+export interface Login extends Authentication {
   account: Account
-  amr: string[]
   /** When the password was checked, in milliseconds; what ends the account's sessions later ends this sign-in, too. */
   verifiedAt: number
 }
@@ -44,6 +47,8 @@ export interface Interactions {
   finishConsent(ctx: Context, interaction: Interaction): Promise<string>
   /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
   abort(ctx: Context): Promise<string>
+  /** The person has no second factor, and the client wants no less: `unmet_authentication_requirements`. */
+  refuseWeak(ctx: Context): Promise<string>
 }
 
 export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
@@ -93,6 +98,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         clientId: text('client_id') as string,
         ...(redirectUri === undefined ? {} : { redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
+        demandsSecondFactor: demandsSecondFactor(prompt.reasons),
         requested: {
           scopes: text('scope')?.split(' ') ?? [],
           resources: [params['resource'] ?? []].flat() as string[],
@@ -106,9 +112,9 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    finishLogin: (ctx, { account, amr, verifiedAt }) =>
+    finishLogin: (ctx, { account, verifiedAt, ...authentication }) =>
       finish(ctx, {
-        login: { accountId: account.id, amr, remember: true, verifiedAt },
+        login: { accountId: account.id, ...authentication, remember: true, verifiedAt },
         select_account: {},
       }),
     async finishConsent(ctx, { accountId, clientId, missing }) {
@@ -116,6 +122,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)
       return finish(ctx, { consent: { grantId } })
     },
+    refuseWeak: (ctx) => finish(ctx, unmet),
     abort: (ctx) =>
       finish(ctx, { error: 'access_denied', error_description: 'End-User aborted interaction' }),
   }

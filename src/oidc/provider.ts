@@ -7,6 +7,7 @@ import { sidOf } from '../sessions/session.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import { claimsFor, sourceOf, traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
+import { multiFactor } from './authentication-context.ts'
 import { applyAuthorizationPolicy } from './authorization-policy.ts'
 import { accountHinted } from './backchannel-endpoint.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -92,6 +93,7 @@ function configuration(parts: ProviderParts): Configuration {
   const rules = clientRules(context, keys, certificates, parts)
   return {
     ...rules,
+    acrValues: [multiFactor],
     adapter: createAdapter(context, structured, access),
     routes,
     claims: {
@@ -126,7 +128,7 @@ function configuration(parts: ProviderParts): Configuration {
     },
     features: features(rules, { context, access, basePath, pages }),
     interactions: {
-      policy: askingPolicy(),
+      policy: askingPolicy(context),
       url: (_ctx, interaction) => `${basePath}/interaction/${interaction.uid}`,
     },
     loadExistingGrant: (ctx) => loadGrant(context, access, ctx),

@@ -1,5 +1,5 @@
 import { html } from '../../http/html.ts'
-import { type PageContext, page } from './layout.ts'
+import { ownAddress, type PageContext, page } from './layout.ts'
 import { csrfField, facts, name } from './parts.ts'
 import { type RequestLine, requestList } from './request.ts'
 
@@ -29,6 +29,7 @@ ${facts([
   [words.username, account.username !== undefined && html`<bdi>${account.username}</bdi>`],
   [words.id, html`<code id="account-id">${account.id}</code>`],
 ])}
+<p><a id="factors" href="${ownAddress(context, '/account/factors')}">${words.factors}</a></p>
 <form id="sign-out-form" method="post" action="${signOut.action}">
 ${csrfField(signOut.csrf)}
 <button id="sign-out" class="kt-button kt-quiet" type="submit">${words.signOut}</button>

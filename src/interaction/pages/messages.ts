@@ -25,7 +25,10 @@ export type Messages = {
     show: string
     submit: string
     cancel: string
-    errors: Record<'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired', string>
+    errors: Record<
+      'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired' | 'second_factor',
+      string
+    >
   }
   consent: {
     title: string
@@ -66,6 +69,48 @@ export type Messages = {
     > & {
       too_short: (minLength: number) => string
     }
+  }
+  secondFactor: {
+    title: string
+    lead: string
+    code: string
+    codeHint: string
+    submit: string
+    lostHeading: string
+    recovery: string
+    recoverySubmit: string
+    errors: Record<'invalid' | 'missing', string>
+  }
+  factors: {
+    title: string
+    lead: string
+    none: string
+    added: string
+    lastUsed: string
+    never: string
+    name: string
+    rename: string
+    remove: string
+    removeHint: string
+    endOthers: string
+    add: string
+    full: string
+    codesHeading: string
+    codesLeft: (left: number) => string
+    makeCodes: string
+    makeCodesHint: string
+    newTitle: string
+    newLead: string
+    qrCode: string
+    secret: string
+    code: string
+    codeHint: string
+    confirm: string
+    wrong: string
+    codesTitle: string
+    codesLead: string
+    done: string
+    back: string
   }
   logout: {
     title: string
@@ -131,6 +176,7 @@ export type Messages = {
     verified: string
     unverified: string
     id: string
+    factors: string
     signOut: string
     signOutEverywhere: string
     everywhereHint: string

@@ -1,3 +1,4 @@
+import type { Client as EngineClient } from 'oidc-provider'
 import type { Proof } from '../factors/second-factor.ts'
 
 /**
@@ -24,4 +25,24 @@ export function authenticationBy(proof: Proof | undefined): Authentication {
   if (proof === undefined) return { amr: ['pwd'] }
   const amr = proof === 'totp' ? ['pwd', 'otp', 'mfa'] : ['pwd', 'mfa']
   return { amr, acr: multiFactor }
+}
+
+/** What a token request redeems where a person is involved; each says how that person signed in. */
+const redeemed = new Set([
+  'AuthorizationCode',
+  'DeviceCode',
+  'BackchannelAuthenticationRequest',
+  'RefreshToken',
+])
+
+/**
+ * Whether something comes from a sign-in that is too weak for its client: also what was given before the client
+ * required a second factor (ASVS 6.3.3).
+ */
+export function isTooWeak(
+  client: EngineClient | undefined,
+  source: { kind?: string; acr?: string | undefined } | undefined,
+): boolean {
+  if (client?.['require_mfa'] !== true || !redeemed.has(source?.kind ?? '')) return false
+  return source?.acr !== multiFactor
 }

@@ -338,22 +338,5 @@ describe('people: signing in with a second factor', () => {
       const done = await agent.follow(await agent.submit(wish.page, credentialsOf(person)))
       expect(headingOf(done), 'a wish costs no error').to.match(/^Allow/)
     })
-
-    it('a client that registered require_mfa gets nobody without one (ASVS 6.3.3)', async () => {
-      const strict = { ...web, client_id: 'strict', require_mfa: true }
-      await server.core.clients.declare(tenant, strict)
-      const person = await somebody(server.core)
-      const owner = await factorOwner(server.core)
-      const weak = await arrive(server, strict)
-      const back = await weak.agent.follow(
-        await weak.agent.submit(weak.page, credentialsOf(person)),
-      )
-      expectReturned(back, 'unmet_authentication_requirements')
-
-      const { agent, page } = await arrive(server, strict)
-      const asked = await agent.follow(await agent.submit(page, credentialsOf(owner)))
-      const done = await finish({ agent, page: asked }, codeOf(owner.secret))
-      expect(done.location?.searchParams.get('code')).to.be.a('string')
-    })
   })
 })

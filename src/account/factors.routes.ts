@@ -156,7 +156,7 @@ export function factorRoutes(
 
   function showCodes(ctx: Context, codes: readonly string[]): void {
     const page = pageContext(ctx)
-    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, root) } }))
+    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, '/account') } }))
   }
 
   router.get(root, async (ctx) => {

@@ -129,7 +129,7 @@ export const de: Messages = {
     codeHint: 'Die sechs Ziffern, die sie jetzt zeigt.',
     confirm: 'Hinzufügen',
     wrong: 'Dieser Code passt nicht. Geben Sie den ein, den Ihre App jetzt zeigt.',
-    codesTitle: 'Ihre Wiederherstellungscodes',
+    codesTitle: 'Ihre Codes zur Wiederherstellung',
     codesLead:
       'Jeder davon meldet Sie einmal an, wenn Sie Ihre App nicht haben. Bewahren Sie sie sicher auf: Sie werden nicht wieder gezeigt.',
     done: 'Ich habe sie aufbewahrt',

@@ -35,12 +35,12 @@ ${csrfField(csrf)}
 }
 ${
   view.factors.length > 0 &&
-  html`<form id="codes-form" class="kt-second" method="post" action="${makeCodes.action}">
+  html`<form id="codes-form" class="kt-part" method="post" action="${makeCodes.action}">
 ${csrfField(csrf)}
 <h2>${words.codesHeading}</h2>
 <p id="codes-left">${words.codesLeft(view.codesLeft)}</p>
 <p class="kt-small">${words.makeCodesHint}</p>
-<button id="make-codes" class="kt-button kt-plain" type="submit">${words.makeCodes}</button>
+<button id="make-codes" class="kt-button kt-quiet" type="submit">${words.makeCodes}</button>
 </form>`
 }
 <p class="kt-second"><a id="account" href="${view.account.href}">${words.back}</a></p>`,
@@ -54,7 +54,7 @@ function factorSection(
 ): Html {
   const { factors: words, locale } = messages
   const { id, lastUsedAt } = factor
-  return html`<section class="kt-second">
+  return html`<section class="kt-part">
 <h2>${name(factor.name)}</h2>
 ${facts([
   [words.added, momentText(locale, factor.createdAt)],
@@ -66,13 +66,13 @@ ${csrfField(csrf)}
 <label for="name-${id}">${words.name}</label>
 <input id="name-${id}" name="name" type="text" value="${factor.name}" maxlength="60" autocomplete="off">
 </div>
-<button class="kt-button kt-plain" type="submit">${words.rename}</button>
+<button class="kt-button kt-quiet" type="submit">${words.rename}</button>
 </form>
 <form id="remove-${id}" class="kt-second" method="post" action="${factor.remove}">
 ${csrfField(csrf)}
 <p class="kt-small">${words.removeHint}</p>
 ${endOthers(`others-${id}`, words.endOthers)}
-<button class="kt-button kt-plain" type="submit">${words.remove}</button>
+<button class="kt-button kt-quiet" type="submit">${words.remove}</button>
 </form>
 </section>`
 }
@@ -136,7 +136,7 @@ export function recoveryCodesPage(
     title: words.codesTitle,
     body: html`<h1>${words.codesTitle}</h1>
 <p>${words.codesLead}</p>
-<ol id="recovery-codes">
+<ol id="recovery-codes" class="kt-codes">
 ${codes.map((code) => html`<li><code>${code}</code></li>\n`)}</ol>
 <p><a id="codes-kept" class="kt-button" href="${done.href}">${words.done}</a></p>`,
   })

@@ -31,14 +31,14 @@ ${csrfField(view.csrf)}
 </div>
 <button id="confirm-factor" class="kt-button" type="submit">${words.submit}</button>
 </form>
-<form id="recovery-form" class="kt-second" method="post" action="${view.action}">
+<form id="recovery-form" class="kt-part" method="post" action="${view.action}">
 ${csrfField(view.csrf)}
 <h2>${words.lostHeading}</h2>
 <div class="kt-field">
 <label for="recovery_code">${words.recovery}</label>
 <input id="recovery_code" name="recovery_code" type="text" autocomplete="off" autocapitalize="none" autocorrect="off" spellcheck="false">
 </div>
-<button id="use-recovery-code" class="kt-button kt-plain" type="submit">${words.recoverySubmit}</button>
+<button id="use-recovery-code" class="kt-button kt-quiet" type="submit">${words.recoverySubmit}</button>
 </form>
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })

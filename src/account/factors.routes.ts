@@ -8,6 +8,7 @@ import { qrCode } from '../factors/qr-code.ts'
 import { mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
 import type { Csrf } from '../http/csrf.ts'
+import { pictureOfOurs } from '../http/headers.ts'
 import { readForm } from '../http/parameters.ts'
 import {
   factorsPage,
@@ -54,9 +55,6 @@ export const factorMethods = {
 const freshFor = 300
 /** Seconds to set up an app in. */
 const setUpTtl = 600
-
-/** For pictures that are documents: as http/static.ts serves them. */
-const picturePolicy = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 /**
  * The second factors of whoever is signed in:
@@ -199,8 +197,7 @@ export function factorRoutes(
     const found = await session.find(ctx)
     const secret = found && (await secretOf(found.uid))
     if (!secret) throw new DomainError('not_found', { detail: 'no authenticator is being set up' })
-    ctx.set('Content-Security-Policy', picturePolicy)
-    ctx.type = 'image/svg+xml'
+    ctx.set(pictureOfOurs)
     ctx.body = qrCode(totpUri(secret, found.account.email, pageContext(ctx).theme.name))
   })
 
@@ -210,7 +207,7 @@ export function factorRoutes(
     const secret = await secretOf(found.uid)
     if (secret === undefined) return toList(ctx)
     const { name = '', otp = '', end_others: others } = found.form
-    const app = { secret, name, code: otp }
+    const app = { secret, name, code: otp, onlyFirst: !found.withSecondFactor }
     const added = await factors.add(tenant, found.account.id, app, ownerOf(ctx))
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
     await shortLived.delete(keyOf(found.uid))

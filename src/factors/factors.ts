@@ -30,12 +30,13 @@ export interface Factors {
   /**
    * Adds an app, once its owner has shown that it makes the right codes; the first one brings recovery codes.
    * @param secret base32, as `newTotpSecret` makes it
+   * @param app `onlyFirst` when nothing but a password was shown: then there must be none yet
    * @returns `wrong` for a code that does not fit, `full` when there are as many as there may be
    */
   add(
     tenant: string,
     accountId: string,
-    app: { secret: string; name: string; code: string },
+    app: { secret: string; name: string; code: string; onlyFirst: boolean },
     by: Actor,
   ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'full'>
   /** Whether anything changed. */
@@ -147,14 +148,14 @@ export function createFactors(deps: Dependencies): Factors {
       return totp === undefined ? 'recovery' : 'totp'
     },
 
-    async add(tenant, accountId, { secret, name, code }, by) {
+    async add(tenant, accountId, { secret, name, code, onlyFirst }, by) {
       const typed = totpCodeIn(code)
       const step = typed && stepOfCode(secret, typed, clock.seconds())
       if (!step) return 'wrong'
       return database.transaction(async () => {
         await store.hold(tenant, accountId)
         const known = await store.list(tenant, accountId)
-        if (known.length >= mostFactors) return 'full'
+        if (known.length >= (onlyFirst ? 1 : mostFactors)) return 'full'
         const id = randomUUID()
         // The code that proved it is used up with it.
         await store.insert(tenant, accountId, { id, name: nameOf(name), secret, lastStep: step })

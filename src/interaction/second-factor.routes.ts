@@ -36,7 +36,7 @@ export interface SecondFactorParts {
 const mostTries = 5
 
 /** How the step goes on, which the sign-in itself decides. */
-interface Next {
+export interface Next {
   steps: SignInSteps
   finish(ctx: Context, account: Account, verifiedAt: number, proof: Proof): Promise<void>
   showLogin(

@@ -23,7 +23,17 @@ export interface FactorStep {
   attempt: string
 }
 
-export type SignInStep = PasswordStep | FactorStep
+/** A password was right, and an app has to be set up; then its recovery codes are kept. */
+export interface SetUpStep {
+  stage: 'set_up' | 'codes'
+  accountId: string
+  email: string
+  verifiedAt: number
+  /** Of the app, base32. */
+  secret: string
+}
+
+export type SignInStep = PasswordStep | FactorStep | SetUpStep
 
 /** Seconds that a step waits for its person. */
 export const stepTtl = 600
@@ -59,7 +69,7 @@ export function createSignInSteps({
       if (!stored) return undefined
       const step = JSON.parse(sealer.artifacts.open(purpose(uid), stored.sealed)) as SignInStep
       // One that came back from a backup is over, whatever the store says.
-      const isOver = step.stage === 'factor' && step.verifiedAt + stepTtl * 1000 <= clock.now()
+      const isOver = 'verifiedAt' in step && step.verifiedAt + stepTtl * 1000 <= clock.now()
       return isOver ? undefined : step
     },
     begin: (uid, step) =>

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Proof } from '../factors/second-factor.ts'
+import { newTotpSecret } from '../factors/totp.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
@@ -18,6 +19,7 @@ import type { ShortLived } from '../storage/short-lived.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
 import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
+import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
 
 export interface SignInParts extends SecondFactorParts {
@@ -46,11 +48,16 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | choose password | accepted                                       | proven                                |
  * | choose password | time is over, used meanwhile                   | login                                 |
  * | proven          | the account has a second factor                | second factor                         |
- * | proven          | it has none, and the client wants one          | the client: unmet requirements        |
+ * | proven          | it has none, and the client requires one       | set up                                |
+ * | proven          | it has none, and the request insists on one    | the client: unmet requirements        |
  * | proven          | it has none                                    | back to the engine                    |
  * | second factor   | wrong, used, missing                           | second factor, with the reason        |
  * | second factor   | wrong five times, time is over                 | login                                 |
  * | second factor   | right                                          | back to the engine                    |
+ * | set up          | wrong                                          | set up, with the reason               |
+ * | set up          | right                                          | codes, shown once                     |
+ * | set up          | time is over, another factor came meanwhile    | login                                 |
+ * | codes           | kept                                           | back to the engine                    |
  * | any             | a user name and a password                     | as login; what was proven is forgotten |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
@@ -83,17 +90,22 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   /** A password was right: what else it takes. */
   async function proceed(
     ctx: Context,
-    { uid, demandsSecondFactor }: Interaction,
+    { uid, withoutFactor }: Interaction,
     account: Account,
     verifiedAt: number,
   ): Promise<void> {
-    if (await factors.asked(tenant, account.id)) {
-      const { id: accountId, email } = account
+    const { id: accountId, email } = account
+    if (await factors.asked(tenant, accountId)) {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    if (demandsSecondFactor) return redirect(ctx, await interactions.refuseWeak(ctx))
+    if (withoutFactor === 'set_up') {
+      const secret = newTotpSecret()
+      await steps.begin(uid, { stage: 'set_up', accountId, email, verifiedAt, secret })
+      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+    }
+    if (withoutFactor === 'refuse') return redirect(ctx, await interactions.refuseWeak(ctx))
     return finish(ctx, account, verifiedAt)
   }
 
@@ -219,13 +231,16 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     return proceed(ctx, interaction, account, verifiedAt)
   })
 
-  const showFactor = secondFactorRoutes(router, parts, { steps, finish, showLogin })
+  const next = { steps, finish, showLogin }
+  const showFactor = secondFactorRoutes(router, parts, next)
+  const showSetUp = setUpRoutes(router, parts, next)
 
   /** The page of whichever state the interaction is in. */
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const step = await steps.find(interaction.uid)
     if (step?.stage === 'password') showPassword(ctx, interaction, step)
-    else if (step) showFactor(ctx, interaction, step)
+    else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
+    else if (step) showSetUp(ctx, interaction, step)
     else await showLogin(ctx, interaction)
   }
 }

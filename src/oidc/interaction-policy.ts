@@ -55,12 +55,17 @@ function mayBeAnotherApp({ client, params }: KoaContextWithOIDC['oidc']): boolea
   return protocol !== 'https:' || isLoopbackHost(hostname ?? '')
 }
 
-/** Reasons for a sign-in that a password alone does not satisfy. */
-const demanding = new Set(['essential_acr', 'essential_acrs', 'require_mfa'])
-
-/** Whether a sign-in is of no use without a second factor. @param reasons why it is asked for */
-export function demandsSecondFactor(reasons: readonly string[]): boolean {
-  return reasons.some((reason) => demanding.has(reason))
+/**
+ * What becomes of a sign-in without a second factor: one has to be set up for a client that always requires it; a
+ * request that insists on it ends with an error.
+ * @param reasons why somebody signs in
+ */
+export function demandOf(reasons: readonly string[]): 'set_up' | 'refuse' | undefined {
+  if (reasons.includes('require_mfa')) return 'set_up'
+  const insists = reasons.some(
+    (reason) => reason === 'essential_acr' || reason === 'essential_acrs',
+  )
+  return insists ? 'refuse' : undefined
 }
 
 /**

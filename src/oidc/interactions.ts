@@ -8,7 +8,7 @@ import type { Authentication } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
-import { demandsSecondFactor, unmet } from './interaction-policy.ts'
+import { demandOf, unmet } from './interaction-policy.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -26,8 +26,8 @@ export interface Interaction {
   missing: Consent
   loginHint?: string
   accountId?: string
-  /** Whether nothing comes of a sign-in with a password alone. */
-  demandsSecondFactor: boolean
+  /** What becomes of a sign-in with a password alone, when nothing may come of it. */
+  withoutFactor?: 'set_up' | 'refuse'
 }
 
 export interface Login extends Authentication {
@@ -88,6 +88,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         missingResourceScopes?: Record<string, string[]>
       }
       const text = (name: string) => params[name] as string | undefined
+      const withoutFactor = demandOf(prompt.reasons)
       const loginHint = text('login_hint')
       const redirectUri = text('redirect_uri')
       const userCode = deviceCode && (await codes.find(hashIn(deviceCode)))?.userCode
@@ -98,7 +99,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         clientId: text('client_id') as string,
         ...(redirectUri === undefined ? {} : { redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
-        demandsSecondFactor: demandsSecondFactor(prompt.reasons),
+        ...(withoutFactor === undefined ? {} : { withoutFactor }),
         requested: {
           scopes: text('scope')?.split(' ') ?? [],
           resources: [params['resource'] ?? []].flat() as string[],

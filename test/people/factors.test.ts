@@ -172,7 +172,7 @@ describe('people: their second factors', () => {
     const person = await somebody(server.core)
     const { agent, page } = await openList(person)
     const secret = newTotpSecret()
-    const app = { secret, name: 'Elsewhere', code: codeOf(secret, -1) }
+    const app = { secret, name: 'Elsewhere', code: codeOf(secret, -1), onlyFirst: true }
     await server.core.factors.add(tenant, person.id, app, { by: 'owner' })
     const asked = await agent.follow(await agent.submit(page, { form: '#add-factor-form' }))
     expect(formOf(asked)).to.equal('login-form')
@@ -207,7 +207,7 @@ describe('people: their second factors', () => {
     const owner = await factorOwner(server.core)
     const add = () => {
       const secret = newTotpSecret()
-      const app = { secret, name: '', code: codeOf(secret) }
+      const app = { secret, name: '', code: codeOf(secret), onlyFirst: false }
       return server.core.factors.add(tenant, owner.id, app, { by: 'owner' })
     }
     const added = await Promise.all(Array.from({ length: 6 }, add))

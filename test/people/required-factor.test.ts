@@ -13,7 +13,7 @@ import { codeOf, factorOwner, type Owner, somebody } from '../support/second-fac
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
-import { arrive, headingOf } from './story.ts'
+import { arrive, expectFormAgain, headingOf } from './story.ts'
 
 const tenant = 'default'
 const formOf = (page: Page) => page.root.querySelector('form')?.id
@@ -56,10 +56,108 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     return page
   }
 
-  it('code: nobody without one, and a weaker session is asked for it', async () => {
-    const [person, owner] = [await somebody(server.core), await factorOwner(server.core)]
-    const weak = await arrive(server, web)
-    expectReturned(await walk(weak.agent, weak.page, person), 'unmet_authentication_requirements')
+  /** A browser at the page where somebody without a factor sets one up, and the key on it. */
+  async function atSetUp(person: Person) {
+    const { agent, page } = await arrive(server, web)
+    const shown = await walk(agent, page, person)
+    expect(headingOf(shown)).to.equal('Add an authenticator app')
+    const secret = shown.root.querySelector('#secret')?.textContent.replaceAll(' ', '') ?? ''
+    remember(secret)
+    return { agent, page: shown, secret }
+  }
+
+  async function expectNobody(agent: UserAgent): Promise<void> {
+    const { page } = await arrive(server, web, { prompt: 'none' }, agent)
+    expectReturned(page, 'login_required')
+  }
+
+  it('code: whoever has none sets one up on the way, and keeps its recovery codes', async () => {
+    const person = await somebody(server.core)
+    const { agent, page, secret } = await atSetUp(person)
+    const source = page.root.querySelector('#qr-code')?.getAttribute('src') ?? ''
+    const picture = await agent.get(new URL(source, page.url))
+    expect([picture.status, picture.headers.get('content-type')]).to.deep.equal([
+      ...[200, 'image/svg+xml'],
+    ])
+    const wrong = await agent.submit(page, { fields: { otp: '000000', name: 'Phone' } })
+    expectFormAgain(wrong, 400, 'factor-form', /does not fit/)
+    await expectNobody(agent)
+    const codes = await agent.submit(wrong, { fields: { otp: codeOf(secret) } })
+    expect(headingOf(codes)).to.equal('Your recovery codes')
+    const shown = codes.root.querySelectorAll('#recovery-codes code')
+    remember(...shown.map(({ textContent }) => textContent))
+    expect(shown).to.have.length(10)
+    await expectNobody(agent)
+    const again = await agent.get(page.url)
+    expect(again.root.querySelectorAll('#recovery-codes code'), 'once').to.have.length(0)
+    const back = await walk(agent, await agent.submit(codes), person)
+    const code = back.location?.searchParams.get('code') ?? ''
+    const { access_token } = tokensIn(await redeem(server, web, code))
+    expect(decodeJwt(access_token)).to.deep.include({
+      ...{ acr: multiFactor, amr: ['pwd', 'otp', 'mfa'] },
+    })
+    const [factor] = await server.core.factors.list(tenant, person.id)
+    expect(factor?.name).to.equal('Phone')
+  })
+
+  it('code: a password alone adds none where there is one meanwhile (C7)', async () => {
+    const person = await somebody(server.core)
+    const [one, two] = [await atSetUp(person), await atSetUp(person)]
+    const fields = ({ secret }: { secret: string }) => ({ fields: { otp: codeOf(secret) } })
+    const [first, second] = await Promise.all([
+      one.agent.submit(one.page, fields(one)),
+      two.agent.submit(two.page, fields(two)),
+    ])
+    for (const each of [first, second]) {
+      remember(
+        ...each.root.querySelectorAll('#recovery-codes code').map(({ textContent }) => textContent),
+      )
+    }
+    expect([first.status, second.status]).to.have.members([200, 400])
+    expect(await server.core.factors.list(tenant, person.id)).to.have.length(1)
+  })
+
+  it('code: setting up is not passed by what is sent for another step, or for it in another (C7)', async () => {
+    const person = await somebody(server.core)
+    const { agent, page, secret } = await atSetUp(person)
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const otp = codeOf(secret)
+    for (const step of ['codes', 'factor', 'password', 'consent', 'set-up']) {
+      const passed = await agent.post(`${page.url.href}/${step}`, {
+        ...{ csrf, decision: 'allow', new_password: 'x', confirm_password: 'x' },
+        ...(step === 'set-up' ? {} : { otp }),
+      })
+      expect(passed.status, step).to.equal(400)
+    }
+    const owner = await factorOwner(server.core)
+    const other = await arrive(server, web, {}, agent)
+    const { username, password } = owner
+    const asked = await agent.follow(
+      await agent.submit(other.page, { fields: { username, password } }),
+    )
+    const own = asked.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    for (const step of ['set-up', 'codes']) {
+      const fields = { csrf: own, otp: codeOf(owner.secret) }
+      const crossed = await agent.post(`${asked.url.href}/${step}`, fields)
+      expect([crossed.status, formOf(crossed)], step).to.deep.equal([400, 'login-form'])
+    }
+    await expectNobody(agent)
+    expect(await server.core.factors.list(tenant, person.id)).to.deep.equal([])
+  })
+
+  it('code: setting up ends with what ends the sessions of the account (C6)', async () => {
+    const person = await somebody(server.core)
+    const { agent, page, secret } = await atSetUp(person)
+    const account = await server.core.accounts.byIdentifier(tenant, person.username)
+    if (!account) throw new Error('no such account')
+    await server.core.revocations.logOutEverywhere(account)
+    const refused = await agent.submit(page, { fields: { otp: codeOf(secret) } })
+    expect([refused.status, formOf(refused)]).to.deep.equal([400, 'login-form'])
+    expect(await server.core.factors.asked(tenant, person.id)).to.equal(false)
+  })
+
+  it('code: whoever has one is asked for it, once in a session', async () => {
+    const owner = await factorOwner(server.core)
     const strong = await arrive(server, web)
     const back = await walk(strong.agent, strong.page, owner)
     const code = back.location?.searchParams.get('code') ?? ''

@@ -323,7 +323,7 @@ describe('people: signing in with a second factor', () => {
 
     async function addFactor(person: Awaited<ReturnType<typeof somebody>>): Promise<Owner> {
       const secret = newTotpSecret()
-      const app = { secret, name: '', code: codeOf(secret, -1) }
+      const app = { secret, name: '', code: codeOf(secret, -1), onlyFirst: true }
       await server.core.factors.add(tenant, person.id, app, { by: 'owner' })
       return { ...person, secret, recoveryCodes: [] }
     }

@@ -76,6 +76,13 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       back: { href: text },
     }),
     'recovery-codes': recoveryCodesPage(context, { codes: [text, text], done: { href: text } }),
+    'recovery-codes-form': recoveryCodesPage(context, {
+      codes: [text],
+      done: { href: text, csrf: text },
+    }),
+    'set-up-factor': newFactorPage(context, {
+      ...{ action: text, csrf: text, qrUrl: text, secret: text, cancel: { action: text } },
+    }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
     'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),
     'enter-code': enterCodePage(context, {

@@ -33,7 +33,7 @@ export interface Owner {
 export async function factorOwner(core: Core): Promise<Owner> {
   const person = await somebody(core)
   const secret = newTotpSecret()
-  const app = { secret, name: 'Phone', code: codeOf(secret, -1) }
+  const app = { secret, name: 'Phone', code: codeOf(secret, -1), onlyFirst: true }
   const added = await core.factors.add(defaultTenant, person.id, app, { by: 'owner' })
   if (typeof added === 'string') throw new Error(`not added: ${added}`)
   const { recoveryCodes = [] } = added

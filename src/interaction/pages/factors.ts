@@ -2,7 +2,7 @@ import type { SecondFactor } from '../../factors/second-factor.ts'
 import { type Html, html } from '../../http/html.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
-import { alert, csrfField, facts, name } from './parts.ts'
+import { alert, cancelForm, csrfField, facts, name } from './parts.ts'
 
 export type FactorsView = {
   csrf: string
@@ -91,7 +91,10 @@ export type NewFactorView = {
   secret: string
   name?: string
   error?: 'wrong'
-  back: { href: string }
+  /** On the account page: the way back, and the offer to end other sessions. */
+  back?: { href: string }
+  /** On the way to a client. */
+  cancel?: { action: string }
 }
 
 /** Setting up an authenticator app: it counts once it has made a right code. */
@@ -117,14 +120,19 @@ ${csrfField(view.csrf)}
 <input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${view.error && html` aria-invalid="true"`} autofocus>
 <p class="kt-hint" id="otp-hint">${words.codeHint}</p>
 </div>
-${endOthers('end_others', words.endOthers)}
+${view.back && endOthers('end_others', words.endOthers)}
 <button id="confirm-factor" class="kt-button" type="submit">${words.confirm}</button>
 </form>
-<p class="kt-second"><a id="back" href="${view.back.href}">${words.title}</a></p>`,
+${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${words.title}</a></p>`}
+${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
   })
 }
 
-export type RecoveryCodesView = { codes: readonly string[]; done: { href: string } }
+export type RecoveryCodesView = {
+  codes: readonly string[]
+  /** Where a link leads, or a form when there is a token for it. */
+  done: { href: string; csrf?: string }
+}
 
 /** The only time that recovery codes are seen. */
 export function recoveryCodesPage(
@@ -138,6 +146,13 @@ export function recoveryCodesPage(
 <p>${words.codesLead}</p>
 <ol id="recovery-codes" class="kt-codes">
 ${codes.map((code) => html`<li><code>${code}</code></li>\n`)}</ol>
-<p><a id="codes-kept" class="kt-button" href="${done.href}">${words.done}</a></p>`,
+${
+  done.csrf === undefined
+    ? html`<p><a id="codes-kept" class="kt-button" href="${done.href}">${words.done}</a></p>`
+    : html`<form id="codes-form" method="post" action="${done.href}">
+${csrfField(done.csrf)}
+<button id="codes-kept" class="kt-button" type="submit">${words.done}</button>
+</form>`
+}`,
   })
 }

@@ -10,7 +10,8 @@ export type Log = Logger
 
 /** Members whose value is never written, at any depth; compared in lower case. */
 const secretMembers = new Set(
-  `authorization proxy-authorization cookie set-cookie password new_password client_secret code
+  `authorization proxy-authorization cookie set-cookie password new_password confirm_password password_hash
+  client_secret code device_code user_code auth_req_id client_notification_token login_hint_token assertion
   access_token refresh_token id_token id_token_hint token client_assertion code_verifier csrf
   one_time_password registration_access_token`.split(/\s+/),
 )

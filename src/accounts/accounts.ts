@@ -103,6 +103,23 @@ export interface Authenticated {
 
 type Found = NonNullable<Awaited<ReturnType<ReturnType<typeof createAccountStore>['byIdentifier']>>>
 
+/** Networks, and for how many milliseconds after a sign-in they are familiar. */
+const mostFamiliar = 50_000
+const familiarFor = 24 * 3600 * 1000
+
+/** From where somebody has signed in lately in this process: it is a flood's first victim, and seldom a part of it. */
+function createFamiliar(clock: Clock) {
+  const since = new Map<string, number>()
+  return {
+    add(network: string): void {
+      since.delete(network)
+      if (since.size >= mostFamiliar) since.delete(since.keys().next().value as string)
+      since.set(network, clock.now())
+    },
+    has: (network: string) => clock.now() - (since.get(network) ?? 0) < familiarFor,
+  }
+}
+
 export function createAccounts({
   database,
   clock,
@@ -139,6 +156,9 @@ export function createAccounts({
     return { password, stored: { hash, oneTime: true, expiresAt } }
   }
 
+  const familiar = createFamiliar(clock)
+  const turnOf = (network: string) => ({ share: network, familiar: familiar.has(network) })
+
   /** The steps of `authenticate` up to the hash. */
   async function guess(
     tenant: string,
@@ -159,12 +179,13 @@ export function createAccounts({
     // Only what was looked at, and is wrong, counts against the network.
     let isWrong = false
     try {
-      const turn = { share: deviceId === undefined ? network : undefined }
+      const turn = deviceId === undefined ? turnOf(network) : {}
       const hash = found?.account.disabled ? undefined : found?.password?.hash
       const outcome = await passwords.guess(turn, password, hash, (look) =>
         lockouts.guess(tenant, { owner, deviceId, ip }, look),
       )
       isWrong = outcome !== 'right'
+      if (!isWrong) familiar.add(network)
       return outcome
     } finally {
       if (!isWrong) await limiter.giveBack(tenant, ...share)
@@ -213,7 +234,7 @@ export function createAccounts({
     },
 
     hasRoom: (tenant, { ip, knownDevice }) =>
-      passwords.hasRoom({ share: networkOf(ip) }) || lockouts.devices.isOurs(knownDevice, tenant),
+      passwords.hasRoom(turnOf(networkOf(ip))) || lockouts.devices.isOurs(knownDevice, tenant),
 
     async choosePassword({ tenant, accountId, verified }, password) {
       const replaced = new DomainError('credentials_invalid', {

@@ -3,10 +3,11 @@ import { DomainError } from '../errors.ts'
 /** Who wants a hash. */
 export interface Turn {
   /**
-   * Those who share what there is: a network. Shares take turns, and a full queue makes room for a smaller share by
-   * turning away the last of the largest. Without it somebody who is known: served before all shares.
+   * Those who share what there is: a network. Without it somebody who is known: served before all shares.
    */
   share?: string | undefined
+  /** Whether somebody has signed in from there lately: served before other shares. */
+  familiar?: boolean
 }
 
 export interface HashQueue {
@@ -21,10 +22,24 @@ interface Waiter {
   refuse(): void
 }
 
+/** Lines by share, in the order of their turns. */
+type Lines = Map<string, Waiter[]>
+
+const strangers = 2
+const rankOf = ({ share, familiar }: Turn) => (share === undefined ? 0 : familiar ? 1 : strangers)
+
 /**
  * A semaphore with a bounded queue. Password hashing shares the thread pool with signing: without it, 32 hashes at
- * once make a signature take a third of a second (security-bar M3). Whoever floods it waits behind himself.
- * @param concurrency how many hashes run at once
+ * once make a signature take a third of a second (security-bar M3). Whoever floods it waits behind himself:
+ *
+ * | rank                        | is served            | makes room in a full queue by turning away      |
+ * |-----------------------------|----------------------|-------------------------------------------------|
+ * | who is known                | first                | the last of the largest share                   |
+ * | shares that are familiar    | then, each in turn   | the same of strangers, else of a larger share   |
+ * | strangers                   | last, each in turn,  | the last of a larger share                      |
+ * |                             | never on all places  |                                                 |
+ *
+ * @param concurrency how many hashes run at once; all but one of them for strangers, unless there is only one
  * @param length how many may wait; one more is refused with DomainError `hash_queue_full`
  * @param onRefusal told of each refusal
  */
@@ -37,41 +52,58 @@ export function createHashQueue({
   length: number
   onRefusal?: () => void
 }): HashQueue {
+  const mostStrangers = Math.max(1, concurrency - 1)
+  const ranks: Lines[] = [new Map(), new Map(), new Map()]
   let running = 0
+  let runningStrangers = 0
   let waiting = 0
-  const known: Waiter[] = []
-  /** In the order of their turns. */
-  const shares = new Map<string, Waiter[]>()
 
-  function next(): Waiter | undefined {
-    const first = known.shift()
-    if (first) return first
-    const [turn] = shares
-    if (!turn) return undefined
-    const [share, line] = turn
-    const waiter = line.shift()
-    shares.delete(share)
-    if (line.length > 0) shares.set(share, line)
-    return waiter
+  const isFree = (rank: number) =>
+    running < concurrency && (rank < strangers || runningStrangers < mostStrangers)
+
+  function occupy(rank: number, by: 1 | -1): void {
+    running += by
+    if (rank === strangers) runningStrangers += by
   }
 
-  /** The largest share, when that is larger than the newcomer's will be. */
-  function largerThan({ share }: Turn): [string, Waiter[]] | undefined {
-    const own = share === undefined ? 0 : (shares.get(share)?.length ?? 0) + 1
-    let largest: [string, Waiter[]] | undefined
-    for (const entry of shares) {
-      if (entry[1].length > (largest?.[1].length ?? own)) largest = entry
+  function startNext(): void {
+    for (const [rank, lines] of ranks.entries()) {
+      const [first] = lines
+      if (!first || !isFree(rank)) continue
+      const [share, line] = first
+      lines.delete(share)
+      const waiter = line.shift()
+      if (line.length > 0) lines.set(share, line)
+      waiting--
+      occupy(rank, 1)
+      waiter?.start()
+      return
     }
-    return largest
   }
 
-  /** Turns away the last of the largest share. */
+  /** The share that has to give way to a newcomer. */
+  function largest(turn: Turn): [lines: Lines, share: string] | undefined {
+    const own = rankOf(turn)
+    for (let rank = strangers; rank >= Math.max(own, 1); rank--) {
+      const lines = ranks[rank] as Lines
+      let most = rank === own ? (lines.get(turn.share as string)?.length ?? 0) + 1 : 0
+      let found: string | undefined
+      for (const [share, line] of lines) {
+        if (line.length <= most) continue
+        most = line.length
+        found = share
+      }
+      if (found !== undefined) return [lines, found]
+    }
+    return undefined
+  }
+
   function makeRoom(turn: Turn): boolean {
-    const largest = length === 0 ? undefined : largerThan(turn)
-    if (!largest) return false
-    const [name, line] = largest
+    const [lines, share] = (length > 0 && largest(turn)) || []
+    const line = share === undefined ? undefined : lines?.get(share)
+    if (!line) return false
     line.pop()?.refuse()
-    if (line.length === 0) shares.delete(name)
+    if (line.length === 0) lines?.delete(share as string)
     waiting--
     return true
   }
@@ -82,33 +114,30 @@ export function createHashQueue({
   }
 
   function wait(turn: Turn): Promise<void> {
-    const { share } = turn
     if (waiting >= length && !makeRoom(turn)) return Promise.reject(refusal())
     waiting++
     return new Promise((start, reject) => {
+      const lines = ranks[rankOf(turn)] as Lines
+      const { share = '' } = turn
       const waiter = { start, refuse: () => reject(refusal()) }
-      if (share === undefined) known.push(waiter)
-      else shares.set(share, [...(shares.get(share) ?? []), waiter])
+      lines.set(share, [...(lines.get(share) ?? []), waiter])
     })
   }
 
   async function queue<T>(work: () => Promise<T>, turn: Turn = {}): Promise<T> {
-    if (running >= concurrency) await wait(turn)
-    else running++
+    const rank = rankOf(turn)
+    if (isFree(rank)) occupy(rank, 1)
+    else await wait(turn)
     try {
       return await work()
     } finally {
-      // The place passes to the next in line without becoming free in between.
-      const following = next()
-      if (following) {
-        waiting--
-        following.start()
-      } else running--
+      occupy(rank, -1)
+      startNext()
     }
   }
 
   return Object.assign(queue, {
     hasRoom: (turn: Turn) =>
-      running < concurrency || waiting < length || (length > 0 && largerThan(turn) !== undefined),
+      isFree(rankOf(turn)) || waiting < length || (length > 0 && largest(turn) !== undefined),
   })
 }

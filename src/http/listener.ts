@@ -9,6 +9,7 @@ import {
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Config } from '../../config/config.ts'
+import { DomainError } from '../errors.ts'
 import { securityHeadersOf } from './headers.ts'
 import type { TlsFiles } from './tls-files.ts'
 
@@ -38,7 +39,9 @@ export async function listen(config: Config, tls: TlsFiles, handle: Handle): Pro
       const server = create(config, tls, mutual, (request, response) =>
         handle(request, response, mutual),
       )
-      await opened(config, server, port)
+      await opened(config, server, port).catch((error: Error) => {
+        throw faultOf(error, mutual ? 'MTLS_PORT' : 'PORT', `${port} of ${config.host}`)
+      })
       servers.push(server)
     }
   } catch (error) {
@@ -46,6 +49,19 @@ export async function listen(config: Config, tls: TlsFiles, handle: Handle): Pro
     throw error
   }
   return { stop }
+}
+
+/** What an operator can do about it. */
+function faultOf(cause: Error, setting: string, place: string): Error {
+  const { code } = cause as NodeJS.ErrnoException
+  const faults: Record<string, string> = {
+    EADDRINUSE: 'is taken by another program; stop that, or choose another port',
+    EACCES: 'is not for this user; choose a port of 1024 or more',
+  }
+  const fault = faults[code ?? '']
+  return fault === undefined
+    ? cause
+    : new DomainError('config_invalid', { detail: `${setting}: ${place} ${fault}`, cause })
 }
 
 async function opened(config: Config, server: Server, port: number): Promise<void> {

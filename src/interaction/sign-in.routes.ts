@@ -134,7 +134,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   function refuse(ctx: Context, again: Waiting & { username: string }, error: unknown) {
     const known = isDomainError(error) ? signInFaults[error.code] : undefined
     if (!known || !isDomainError(error)) throw error
-    log.info(
+    // In a flood the line of the request, and what is counted, say enough.
+    log[error.status === 503 ? 'debug' : 'info'](
       { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
       'sign-in refused',
     )

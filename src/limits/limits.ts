@@ -65,6 +65,11 @@ export const limits = {
     window: 600,
     counts: 'Device codes that one confidential client asked for',
   },
+  backchannel_client: {
+    most: 6000,
+    window: 600,
+    counts: 'Backchannel authentication requests of one client',
+  },
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof limits

@@ -12,6 +12,7 @@ const guarded: ReadonlySet<string> = new Set([
   routes.revocation,
   routes.pushed_authorization_request,
   routes.device_authorization,
+  routes.backchannel_authentication,
 ])
 
 function sharesOf(ctx: Context, clientId: string) {

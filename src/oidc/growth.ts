@@ -16,6 +16,7 @@ const unit = 2048
  * | a session of nobody     | the network's                                                       |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
  * | a device code           | the same                                                            |
+ * | a backchannel request   | the client's, besides what is let in of one person                  |
  *
  * @throws DomainError `too_many_requests`
  */
@@ -62,6 +63,8 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
       return isPublic
         ? [{ limit: 'device_network', subject: network }]
         : [{ limit: 'device_client', subject: client.clientId }]
+    case 'BackchannelAuthenticationRequest':
+      return client === undefined ? [] : [{ limit: 'backchannel_client', subject: client.clientId }]
     default:
       return []
   }

@@ -35,7 +35,7 @@ export const channel = 'keyturn_outbox'
 
 /** What a node may take now. */
 export interface Appetite {
-  kinds: string[]
+  kind: string
   /** Messages in all. */
   most: number
   /** Attempts under way at one destination, those of other nodes included. */
@@ -115,7 +115,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
          due as (
            select m.tenant_id, m.id from destinations d cross join lateral (
              select tenant_id, id, next_at from outbox
-             where destination = d.destination and ${pending} and kind = any($3) and next_at <= $1
+             where destination = d.destination and ${pending} and kind = $3 and next_at <= $1
                and (leased_until is null or leased_until <= $1)
              order by next_at limit greatest(0, $4 - (
                select count(*) from outbox busy
@@ -128,7 +128,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
         [
           now(),
           after(appetite.lease),
-          appetite.kinds,
+          appetite.kind,
           appetite.mostPerDestination,
           appetite.paused,
           appetite.most,

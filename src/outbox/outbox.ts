@@ -42,8 +42,8 @@ export interface Deliverer {
 
 /** Milliseconds between two polls; a notification makes it prompt, the poll makes it sure. */
 const pollEvery = 500
-/** Attempts under way: of this node, and at one destination. */
-const most = 32
+/** Attempts under way of this node: of one kind, so that none waits for the receivers of another; at one destination. */
+const mostOfKind = 32
 const mostPerDestination = 4
 /** Milliseconds; more than an attempt may take. What a node that died had taken is taken again after it. */
 const lease = 15_000
@@ -62,7 +62,7 @@ export function createOutbox(deps: {
   const store = createOutboxStore(deps)
   const pauses = createPauses()
   const deliverers = new Map<string, Deliverer>()
-  const underWay = new Set<Promise<void>>()
+  const underWay = new Map<Promise<void>, string>()
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   let again = false
@@ -74,10 +74,9 @@ export function createOutbox(deps: {
   /** Takes as much as there is room for: one round at a time, and one more when something came meanwhile. */
   function takeMore(): void {
     again = true
-    const room = most - underWay.size
-    if (!timer || running || room <= 0) return
+    if (!timer || running) return
     again = false
-    running = round(room).then(
+    running = round().then(
       () => {
         running = undefined
         if (again) takeMore()
@@ -89,10 +88,16 @@ export function createOutbox(deps: {
     )
   }
 
-  async function round(room: number): Promise<void> {
-    const kinds = [...deliverers.keys()]
+  async function round(): Promise<void> {
+    for (const kind of deliverers.keys()) await takeOf(kind)
+  }
+
+  async function takeOf(kind: string): Promise<void> {
+    const busy = [...underWay.values()].filter((each) => each === kind).length
+    const most = mostOfKind - busy
+    if (most <= 0) return
     const paused = pauses.current()
-    const taken = await store.take({ kinds, most: room, mostPerDestination, paused, lease })
+    const taken = await store.take({ kind, most, mostPerDestination, paused, lease })
     for (const message of taken) {
       const work = attempt(message)
         .catch((error: Error) =>
@@ -103,7 +108,7 @@ export function createOutbox(deps: {
           underWay.delete(work)
           wake()
         })
-      underWay.add(work)
+      underWay.set(work, kind)
     }
   }
 
@@ -162,7 +167,7 @@ export function createOutbox(deps: {
       clearInterval(timer)
       timer = undefined
       await running
-      await Promise.all(underWay)
+      await Promise.all(underWay.keys())
     },
     async sweep() {
       const settled = { table: 'outbox', key: ['tenant_id', 'id'] }

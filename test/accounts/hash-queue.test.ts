@@ -103,6 +103,40 @@ describe('hash queue (M3)', () => {
     expect(order).to.deep.equal(['a1', 'b1', 'c1'])
   })
 
+  it('serves familiar shares before strangers, who make room for them', async () => {
+    const queue = createHashQueue({ concurrency: 1, length: 2 })
+    const { work, finishOne } = createWork()
+    const running = queue(work)
+    const order: string[] = []
+    const join = (name: string, familiar: boolean) =>
+      queue(async () => void order.push(name), { share: name, familiar }).catch(
+        () => void order.push(`no ${name}`),
+      )
+    const all = [join('a', false), join('b', false), join('home', true), join('office', true)]
+    all.push(join('c', false), join('third', true))
+    await turn()
+    finishOne()
+    await Promise.all([running, ...all])
+    expect(order.toSorted()).to.deep.equal(['home', 'no a', 'no b', 'no c', 'no third', 'office'])
+    expect(order.slice(-2)).to.deep.equal(['home', 'office'])
+  })
+
+  it('leaves a place that strangers never take, where there is more than one', async () => {
+    const queue = createHashQueue({ concurrency: 3, length: 9 })
+    const { work, finishOne, most } = createWork()
+    const all = Array.from({ length: 5 }, (_, i) => queue(work, { share: `${i}` }))
+    await turn()
+    expect(most()).to.equal(2)
+    all.push(queue(work))
+    await turn()
+    expect(most()).to.equal(3)
+    for (let i = 0; i < 6; i++) {
+      finishOne()
+      await turn()
+    }
+    await Promise.all(all)
+  })
+
   it('makes room for whoever is known while anybody else waits', async () => {
     const { order, refused } = await served(2, [['a1', 'a'], ['b1', 'b'], ['k1'], ['k2'], ['k3']])
     expect(order).to.deep.equal(['k1', 'k2'])

@@ -330,7 +330,9 @@ accounts:
       const { port } = taken.address() as AddressInfo
       const { code, stderr } = await runCommand(['serve'], { ...env, PORT: String(port) })
       expect(code).to.equal(1)
-      expect(stderr).to.match(/^keyturn: .*EADDRINUSE.*\n$/)
+      expect(stderr).to.equal(
+        `keyturn: PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port\n`,
+      )
       taken.close()
     })
 

@@ -63,6 +63,8 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     ...['authorization', 'cookie', 'set-cookie', 'password', 'new_password', 'client_secret'],
     ...['code', 'access_token', 'refresh_token', 'id_token', 'token', 'client_assertion'],
     ...['code_verifier', 'csrf', 'one_time_password', 'Authorization'],
+    ...['device_code', 'user_code', 'auth_req_id', 'client_notification_token'],
+    ...['confirm_password', 'password_hash', 'assertion', 'login_hint_token'],
   ]
 
   for (const member of members) {

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { loadConfig } from '../../config/load.ts'
-import { createClock } from '../../src/clock.ts'
 import { localBuckets } from '../../src/storage/buckets.local.ts'
 import { bucketsInRedis } from '../../src/storage/buckets.redis.ts'
 import type { Buckets } from '../../src/storage/buckets.ts'
@@ -9,7 +8,7 @@ import { openRedis } from '../../src/storage/redis.ts'
 import { freshStorage } from '../support/boot.ts'
 import { silentLog } from '../support/cores.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { backToPresent, travel } from '../support/time-travel.ts'
+import { backToPresent, travel, travellingClock } from '../support/time-travel.ts'
 
 interface Opened {
   buckets: Buckets
@@ -22,12 +21,15 @@ async function inRedis(): Promise<Opened> {
   const { redis } = loadConfig(env)
   if (!redis) throw new Error('no address of Redis')
   const connection = await openRedis(redis, silentLog)
-  const buckets = bucketsInRedis(connection, createClock())
+  const buckets = bucketsInRedis(connection, travellingClock())
   return { buckets, url: env['REDIS_URL'] as string, close: () => connection.close() }
 }
 
 const implementations: Record<string, () => Promise<Opened>> = {
-  'this process': async () => ({ buckets: localBuckets(createClock()), close: () => undefined }),
+  'this process': async () => ({
+    buckets: localBuckets(travellingClock()),
+    close: () => undefined,
+  }),
   ...(servicesFound() ? { Redis: inRedis } : {}),
 }
 

@@ -104,6 +104,13 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(looked(await guesses(9, { owner, deviceId: 'his' }))).to.equal(5)
   })
 
+  it('make a known browser wait, too: in its pause it has none of the tries of strangers', async () => {
+    const hers = { owner: await someone(), deviceId: 'hers' }
+    expect(looked(await guesses(20, hers))).to.equal(5)
+    const strangers = { owner: hers.owner }
+    expect(looked(await guesses(9, strangers)), 'strangers have theirs still').to.equal(5)
+  })
+
   it('begin anew with a finished sign-in, not with a right password', async () => {
     const owner = await someone()
     await guesses(4, { owner })
@@ -183,11 +190,14 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(devices.find(both, tenant, 'bob')).to.not.equal(devices.find(both, tenant, 'alice'))
     expect(devices.find(one, tenant, 'bob')).to.equal(undefined)
     expect(devices.find(one, 'acme', 'alice')).to.equal(undefined)
-    const [id = '', since = '', mac = ''] = one.split('.')
+    const parts = one.split('.')
+    const [id = '', since = ''] = parts
+    const stranger = 'A'.repeat(43)
     for (const forged of [
-      `${id.slice(1)}A.${since}.${mac}`,
-      `${id}.${Number(since) + 1}.${mac}`,
-      `${id}.${since}.${'A'.repeat(43)}`,
+      parts.with(0, `${id.slice(1)}A`).join('.'),
+      parts.with(1, `${Number(since) + 1}`).join('.'),
+      parts.with(2, stranger).join('.'),
+      parts.with(3, stranger).join('.'),
       one.slice(1),
       '~',
       '',

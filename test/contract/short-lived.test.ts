@@ -1,7 +1,6 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
-import { createClock } from '../../src/clock.ts'
 import type { Core } from '../../src/core.ts'
 import { openRedis } from '../../src/storage/redis.ts'
 import { shortLivedInPostgres } from '../../src/storage/short-lived.postgres.ts'
@@ -10,6 +9,7 @@ import type { ShortLived } from '../../src/storage/short-lived.ts'
 import { freshStorage, type StorageKind } from '../support/boot.ts'
 import { openNode, silentLog } from '../support/cores.ts'
 import { servicesFound } from '../support/root-hooks.ts'
+import { travellingClock } from '../support/time-travel.ts'
 
 interface Opened {
   store: ShortLived
@@ -27,7 +27,7 @@ const inPostgres = (kind: StorageKind) => async (): Promise<Opened> => {
 async function inRedis(): Promise<Opened> {
   const { redis } = loadConfig(await freshStorage('services'))
   if (!redis) throw new Error('no address of Redis')
-  const store = shortLivedInRedis(await openRedis(redis, silentLog), createClock())
+  const store = shortLivedInRedis(await openRedis(redis, silentLog), travellingClock())
   return { store, close: () => store.close() }
 }
 

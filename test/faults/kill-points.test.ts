@@ -67,13 +67,18 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
   async function strike(
     prepare: () => Promise<Trial>,
     target: Point & { side: Side },
+    isAgain = false,
   ): Promise<boolean> {
     const struck = await victim()
     const trial = await prepare()
     struck.gate.arm(target)
     const answer = await trial.send(nodeAt(struck.url)).catch((error: Error) => error)
     await struck.stop()
-    expect(struck.gate.isStruck()).to.equal(true, 'the statement did not come again')
+    // A machine that stood still: nothing is signed until the clock is compared.
+    const isBusy = !(answer instanceof Error) && answer.status === 503
+    if (isBusy && !isAgain) return strike(prepare, target, true)
+    const came = answer instanceof Error ? answer.message : `${answer.status} ${answer.body}`
+    expect(struck.gate.isStruck()).to.equal(true, `the statement did not come again: ${came}`)
     expect(answer).to.be.instanceOf(Error, 'the killed node has answered')
     return trial.recover()
   }

@@ -130,7 +130,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     const isClaim = ({ text }: Point) => text.startsWith('insert into signing_key_claims')
     const serve = { ...env, PORT: String(await freePort()) }
     const unharmed = await runThrough(['serve'], serve, {
-      until: (points) => points.filter(isClaim).length === requiredAlgs.length,
+      until: (points) => points.some(isClaim),
     })
     await core.database.execute('delete from signing_keys')
     await core.database.execute('delete from signing_key_claims')

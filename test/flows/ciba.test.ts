@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
+import { hashOf } from '../../src/secrets/handle.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import {
   answerRequest,
@@ -188,6 +189,19 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       const wrong = await post(server, '/token', bank, { ...fields, resource: api })
       expectRefusal(wrong, 400, 'invalid_target')
       tokensIn(await askForResult(server, request))
+    })
+
+    it('opens in its own place alone: one that was moved in Redis allows nothing (C19)', async () => {
+      const [small, large] = [await startRequest(server), await startRequest(server)]
+      const placeOf = ({ auth_req_id }: typeof small) => ({
+        tenant: 'default',
+        model: 'BackchannelAuthenticationRequest',
+        id: hashOf(auth_req_id),
+      })
+      const { shortLived } = server.core
+      await shortLived.put(placeOf(small), await shortLived.get(placeOf(large)), 600)
+      expectRefusal(await askForResult(server, small), 500, 'server_error')
+      expectRefusal(await askForResult(server, large), 400, 'authorization_pending')
     })
 
     it('is void when Redis, or what stands for it, has lost it: never a grant, never pending for good', async () => {

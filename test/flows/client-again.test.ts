@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { answerRequest, askForResult, bank, startRequest } from '../support/ciba.ts'
 import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import {
   codeFor,
@@ -24,7 +25,7 @@ describe('a client that was deleted and is declared again', () => {
 
   const form = { grant_type: 'client_credentials', resource: api }
   const tokenOf = async () => tokensIn(await post(server, '/token', machine, form)).access_token
-  const again = async (client: typeof web | typeof machine) => {
+  const again = async (client: typeof web | typeof machine | typeof bank) => {
     await server.core.revocations.deleteClient(defaultTenant, client.client_id)
     return (await server.core.clients.declare(defaultTenant, client)).outcome
   }
@@ -49,5 +50,21 @@ describe('a client that was deleted and is declared again', () => {
     expect((await userinfo(server, old.access_token)).status).to.equal(401)
     expectRefusal(await refresh(server, web, old), 400, 'invalid_grant')
     expectRefusal(await redeem(server, web, code), 400, 'invalid_grant')
+  })
+
+  it('asks people behind their back at once, and hears nothing of what it had asked', async () => {
+    await server.core.clients.declare(defaultTenant, bank)
+    const waits = await startRequest(server)
+    const allowed = await startRequest(server)
+    await answerRequest(server)
+    expect(await again(bank)).to.equal('created')
+    for (const old of [waits, allowed]) {
+      expectRefusal(await askForResult(server, old), 400, 'expired_token')
+    }
+    const fresh = await startRequest(server)
+    expectRefusal(await askForResult(server, fresh), 400, 'authorization_pending')
+    await answerRequest(server)
+    const { access_token } = tokensIn(await askForResult(server, fresh))
+    expect((await userinfo(server, access_token)).status).to.equal(200)
   })
 })

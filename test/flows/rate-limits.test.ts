@@ -1,6 +1,8 @@
 import { expect } from 'chai'
 import { limits } from '../../src/limits/limits.ts'
+import { routes } from '../../src/oidc/routes.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { askPerson, bank } from '../support/ciba.ts'
 import { furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
@@ -16,6 +18,14 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const tenant = 'default'
+
+/** Where clients authenticate. */
+const { token, introspection, revocation } = routes
+const { pushed_authorization_request, device_authorization, backchannel_authentication } = routes
+const withClients = [
+  ...[token, introspection, revocation],
+  ...[pushed_authorization_request, device_authorization, backchannel_authentication],
+]
 
 describe('rate limits', () => {
   let server: TestServer
@@ -44,10 +54,10 @@ describe('rate limits', () => {
   it('refuse a client that failed too often where it failed, at every endpoint, and nowhere else (C9)', async () => {
     // The process knows that nothing is left when one more has failed.
     for (let i = 0; i < 31; i++) {
-      const path = ['/token', '/introspect', '/revoke'][i % 3]
+      const path = withClients[i % withClients.length]
       expectRefusal(await ask(wrongly, '203.0.113.1', path), 401, 'invalid_client')
     }
-    for (const path of ['/token', '/introspect', '/revoke', '/par', '/device_authorization']) {
+    for (const path of withClients) {
       expectLimited(await ask(wrongly, '203.0.113.200', path), 600)
     }
     expectLimited(await ask(machine, '203.0.113.1'), 600)
@@ -152,6 +162,15 @@ describe('rate limits', () => {
       expectLimited(await push(confidential, '203.0.121.1'), 600)
     })
   }
+
+  it('bound backchannel requests by client, whoever is meant', async () => {
+    await server.core.clients.declare(tenant, bank)
+    expect((await askPerson(server)).status).to.equal(200)
+    const { most } = limits.backchannel_client
+    const its = { limit: 'backchannel_client', subject: bank.client_id, cost: most } as const
+    await server.core.limiter.note(tenant, its)
+    expectLimited(await askPerson(server), 600)
+  })
 
   it('are not there for what may be asked by everybody', async () => {
     for (const path of ['/jwks', '/.well-known/openid-configuration']) {

@@ -145,8 +145,7 @@ onEachStorage('token requests', (kind) => {
 
   it('name a grant type that exists: no password, no implicit (ASVS 10.4.4, P-042)', async () => {
     const types = `password implicit hybrid token CLIENT_CREDENTIALS authorization_code_ none __proto__ constructor
-      urn:ietf:params:oauth:grant-type:jwt-bearer urn:ietf:params:oauth:grant-type:token-exchange
-      urn:openid:params:grant-type:ciba`
+      urn:ietf:params:oauth:grant-type:jwt-bearer urn:ietf:params:oauth:grant-type:token-exchange`
     for (const grant_type of types.split(/\s+/)) {
       const fields = { grant_type, username: 'alice@example.com', password: 'x', code: 'x' }
       const page = await post(server, '/token', web, fields)

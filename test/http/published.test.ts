@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { publishedKeys } from '../../src/oidc/published-keys.ts'
+import { publishedMetadata } from '../../src/oidc/published-metadata.ts'
 import { bareEngine } from '../support/bare-engine.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -42,6 +43,7 @@ onEachStorage('the key set and discovery', (kind) => {
     })
     const { sharedSecrets, signing } = server.core
     const secret = await sharedSecrets.get(tenant, 'encryption')
+    engine.use(publishedMetadata(path.startsWith('/.well-known/') ? [path] : []))
     engine.use(publishedKeys(await signing.current(tenant), secret))
     const handle = engine.callback()
     const listener = createServer((request, response) => void handle(request, response))

@@ -15,13 +15,15 @@ onEachStorage('the outbox', (kind) => {
   before(async () => {
     nodes = await openNodes(kind)
     for (const name of ['a', 'b'] as const) {
-      nodes[name].outbox.deliverWith('test', {
-        deliver: (message) => {
-          arrived.push({ node: name, message })
-          return answer(message)
-        },
-        settled: async ({ id }, outcome) => void settled.push([id, outcome]),
-      })
+      for (const each of ['test', 'other']) {
+        nodes[name].outbox.deliverWith(each, {
+          deliver: (message) => {
+            arrived.push({ node: name, message })
+            return answer(message)
+          },
+          settled: async ({ id }, outcome) => void settled.push([id, outcome]),
+        })
+      }
     }
   })
   beforeEach(async () => {
@@ -117,6 +119,21 @@ onEachStorage('the outbox', (kind) => {
     refuse.reject(new Error('nobody there'))
     await add(1, 'up.example')
     await eventually('the one that is up has it', () => settled.length === 1, { within: 3000 })
+  })
+
+  it('has room for one kind, whatever receivers of another do with theirs', async () => {
+    const held = Promise.withResolvers<Attempt>()
+    answer = ({ destination }) =>
+      destination === 'quick.example' ? Promise.resolve('delivered') : held.promise
+    for (let i = 0; i < 20; i++) await add(20, `slow-${i}.example`)
+    await eventually('every place is taken', () => arrived.length >= 32)
+    await nodes.a.outbox.add(defaultTenant, 'other', [
+      { destination: 'quick.example', payload: {} },
+    ])
+    const told = eventually('the other kind is delivered', () => settled.length === 1, {
+      within: 3000,
+    })
+    await told.finally(() => held.resolve('delivered'))
   })
 
   it('gives the message of a node that died to another when its lease is over', async () => {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import Provider, { type Adapter } from 'oidc-provider'
 import type { Core } from '../../src/core.ts'
 import { createAdapter } from '../../src/oidc/adapter.ts'
-import { engineKeys } from '../../src/oidc/engine-keys.ts'
+import { engineKeys, externalSigning } from '../../src/oidc/engine-keys.ts'
 import { createResourceAccess } from '../../src/oidc/resource-access.ts'
 import { createStructuredTokens } from '../../src/oidc/structured-tokens.ts'
 import { tokenTransaction } from '../../src/oidc/token-endpoint.ts'
@@ -40,7 +40,7 @@ export async function startEngine(core: Core, tenant = defaultTenant): Promise<T
     adapter: () => ({ find: async (id: string) => works.get(id)?.() }) as never,
     cookies: { keys: ['of no matter'] },
     jwks: { keys: engineKeys(keys) },
-    features: { devInteractions: { enabled: false } },
+    features: { devInteractions: { enabled: false }, externalSigningSupport: externalSigning },
   })
   provider.use(tokenTransaction(context))
   provider.use(async (ctx, next) => {

@@ -12,6 +12,7 @@ import { KeyEncryptionKeys0010 } from './0010-key-encryption-keys.ts'
 import { SigningKeyClaims0011 } from './0011-signing-key-claims.ts'
 import { BackchannelRequests0012 } from './0012-backchannel-requests.ts'
 import { Lockouts0013 } from './0013-lockouts.ts'
+import { SecondFactors0014 } from './0014-second-factors.ts'
 import { ActionTokens0015 } from './0015-action-tokens.ts'
 import { AccountPages0016 } from './0016-account-pages.ts'
 
@@ -30,6 +31,7 @@ export const migrations: Array<new () => MigrationInterface> = [
   SigningKeyClaims0011,
   BackchannelRequests0012,
   Lockouts0013,
+  SecondFactors0014,
   ActionTokens0015,
   AccountPages0016,
 ]

@@ -18,6 +18,8 @@ import { type Clock, createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createDenials, DenialsTable } from './denials/denials.ts'
 import { isDomainError } from './errors.ts'
+import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
+import { createFactors } from './factors/factors.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
@@ -81,6 +83,8 @@ export const entities = [
   ClientSecretsTable,
   AccountsTable,
   PasswordsTable,
+  SecondFactorsTable,
+  RecoveryCodesTable,
   SessionsTable,
   SessionClientsTable,
   GrantsTable,
@@ -268,6 +272,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     keyRotation,
     tenants,
     accounts,
+    factors: createFactors({ ...base, audit, lockouts }),
     clients,
     resources,
     signing,

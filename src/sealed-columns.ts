@@ -1,4 +1,5 @@
 import { sealedClientSecrets } from './clients/clients.ts'
+import { sealedFactorSecrets } from './factors/factor.store.ts'
 import type { SealedColumn } from './secrets/sealed-column.ts'
 import { sealedSharedSecrets } from './secrets/shared-secrets.ts'
 import { sealedSessionState } from './sessions/session.store.ts'
@@ -10,4 +11,5 @@ export const sealedColumns: SealedColumn[] = [
   sealedSigningKeys,
   sealedClientSecrets,
   sealedSessionState,
+  sealedFactorSecrets,
 ]

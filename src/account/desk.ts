@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import type { Factors } from '../factors/factors.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import {
@@ -13,7 +14,7 @@ import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Actor } from '../revocation/revocation.ts'
-import { type AccountPage, pathOf, signInPath } from './sign-in.ts'
+import { type AccountPage, pathOf, type SignIn, signInPath } from './sign-in.ts'
 
 /** Seconds that a sign-in is fresh enough for what cannot be taken back (ASVS 7.5.1). */
 const freshFor = 300
@@ -46,32 +47,51 @@ export const notTheirs = (what: string) =>
   new DomainError('not_found', { detail: `no ${what} of this account has that id` })
 
 export function createDesk(parts: {
+  tenant: string
   issuer: string
   basePath: string
   config: Config
   clock: Clock
   csrf: Csrf
+  factors: Factors
   session: BrowserSession
   pageContext(ctx: Context): PageContext
 }): Desk {
-  const { issuer, basePath, config, clock, csrf, session, pageContext } = parts
+  const { tenant, issuer, basePath, config, clock, csrf, factors, session, pageContext } = parts
 
   function redirect(ctx: Context, address: string): void {
     ctx.status = 303
     ctx.redirect(address)
   }
 
-  function ask(ctx: Context, page: AccountPage, fresh: boolean): undefined {
+  /** Leads to the sign-in, from where the page is come back to. */
+  function ask(ctx: Context, page: AccountPage, wanted: Pick<SignIn, 'maxAge' | 'onceMore'>): void {
     const { asked: uiLocales } = pageContext(ctx)
-    const maxAge = fresh ? { maxAge: freshFor } : {}
-    redirect(ctx, basePath + signInPath(issuer, { uiLocales, destination: { page }, ...maxAge }))
+    redirect(ctx, basePath + signInPath(issuer, { uiLocales, destination: { page }, ...wanted }))
   }
 
-  const isFresh = ({ signedInAt }: SignedIn) => clock.seconds() - signedInAt <= freshFor
+  /**
+   * Whether somebody may do it; else they are led to the sign-in. What cannot be taken back takes a sign-in of the last
+   * minutes, with the second factor that there is: a session may be older than the factor (ASVS 7.5.1).
+   */
+  async function allows(
+    ctx: Context,
+    page: AccountPage,
+    found: SignedIn | undefined,
+    fresh: boolean,
+  ): Promise<boolean> {
+    const lacksFactor =
+      fresh && found && !found.withSecondFactor && (await factors.asked(tenant, found.account.id))
+    if (lacksFactor) ask(ctx, page, { onceMore: true })
+    else if (!found || (fresh && clock.seconds() - found.signedInAt > freshFor)) {
+      ask(ctx, page, fresh ? { maxAge: freshFor } : {})
+    } else return true
+    return false
+  }
 
   async function owner(ctx: Context, page: AccountPage, fresh = false) {
     const found = await session.find(ctx)
-    return found && (!fresh || isFresh(found)) ? found : ask(ctx, page, fresh)
+    return (await allows(ctx, page, found, fresh)) ? found : undefined
   }
 
   return {
@@ -79,9 +99,8 @@ export function createDesk(parts: {
     async posted(ctx, page, fresh = false) {
       const form = await readForm(ctx, config.bodyLimit)
       const found = await session.find(ctx)
-      if (!found) return ask(ctx, page, fresh)
-      csrf.check(ctx, found.uid, form['csrf'])
-      if (fresh && !isFresh(found)) return ask(ctx, page, fresh)
+      if (found) csrf.check(ctx, found.uid, form['csrf'])
+      if (!(await allows(ctx, page, found, fresh)) || !found) return undefined
       return { owner: found, form, actor: ownerAt(ctx) }
     },
     frame(ctx, { uid }) {

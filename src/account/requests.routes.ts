@@ -49,7 +49,9 @@ const pathOf = (id: string) => `/account/requests/${id}`
  * |--------|------------------------------------------|---------------------------------------------|
  * | any    | nobody is signed in                      | sign-in, then this request                  |
  * | any    | decided, expired, or another's           | over                                        |
- * | open   | signed in too long ago (`max_age`)       | sign-in once more, then this request        |
+ * | open   | signed in too long ago (`max_age`), or   | sign-in once more, then this request        |
+ * |        | without the factor that is required      |                                             |
+ * | open   | a factor is required, and there is none  | adding one                                  |
  * | open   | deny, or anything but allow              | denied                                      |
  * | open   | allow                                    | allowed                                     |
  *
@@ -73,6 +75,9 @@ export function requestRoutes(
     ctx.redirect(address)
   }
 
+  const wayTo = (ctx: Context, id: string, needed: 'sign_in' | 'factor') =>
+    needed === 'sign_in' ? signIn(ctx, id, true) : ownAddress(pageContext(ctx), '/account/factors')
+
   function showOutcome(ctx: Context, outcome: RequestResultView['outcome']): void {
     const page = pageContext(ctx)
     ctx.status = outcome === 'over' ? 400 : 200
@@ -87,9 +92,8 @@ export function requestRoutes(
     const { account, uid } = found
     const request = await decisions.find(account.id, id)
     if (!request) return showOutcome(ctx, 'over')
-    if (await decisions.needsSignIn(ctx, account.id, id)) {
-      return redirect(ctx, signIn(ctx, id, true))
-    }
+    const needed = await decisions.needs(ctx, account.id, id)
+    if (needed) return redirect(ctx, wayTo(ctx, id, needed))
     const page = pageContext(ctx)
     const client = await clientOf(request)
     const { bindingMessage, requested, wanted, askedAt, expiresAt, askedFrom } = request
@@ -124,9 +128,8 @@ export function requestRoutes(
     if (form['decision'] !== 'allow') {
       return showOutcome(ctx, (await decisions.deny(ctx, account.id, id)) ? 'denied' : 'over')
     }
-    if (await decisions.needsSignIn(ctx, account.id, id)) {
-      return redirect(ctx, signIn(ctx, id, true))
-    }
+    const needed = await decisions.needs(ctx, account.id, id)
+    if (needed) return redirect(ctx, wayTo(ctx, id, needed))
     return showOutcome(ctx, (await decisions.allow(ctx, account.id, id)) ? 'allowed' : 'over')
   })
 

@@ -16,6 +16,7 @@ import {
 import { type DataParts, dataMethods, dataRoutes } from './data.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
 import { type EmailParts, emailMethods, emailRoutes } from './email.routes.ts'
+import { type FactorParts, factorMethods, factorRoutes } from './factors.routes.ts'
 import { type HistoryParts, historyMethods, historyRoutes } from './history.routes.ts'
 import { type PasswordParts, passwordMethods, passwordRoutes } from './password.routes.ts'
 import { type ProfileParts, profileMethods, profileRoutes } from './profile.routes.ts'
@@ -31,6 +32,7 @@ export interface AccountParts
     ProfileParts,
     HistoryParts,
     DataParts,
+    FactorParts,
     EmailParts {
   issuer: string
   basePath: string
@@ -49,6 +51,7 @@ export const accountMethods = {
   ...historyMethods,
   ...dataMethods,
   ...emailMethods,
+  ...factorMethods,
   '/account/sign-out': ['POST'],
   '/account/sign-out-everywhere': ['POST'],
   '/account/signed-out': ['GET', 'HEAD'],
@@ -77,6 +80,17 @@ export function accountRoutes(parts: AccountParts): Middleware {
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
   emailRoutes(router, parts, desk)
+  factorRoutes(
+    router,
+    parts,
+    (ctx, onceMore) =>
+      basePath +
+      signInPath(issuer, {
+        uiLocales: pageContext(ctx).asked,
+        destination: { page: 'factors' },
+        onceMore,
+      }),
+  )
   const html = (ctx: Context, body: string) => {
     ctx.type = 'html'
     ctx.body = body

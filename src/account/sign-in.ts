@@ -8,6 +8,7 @@ import { requestIdPattern } from './requests.routes.ts'
 const pages = {
   profile: '/account/profile',
   password: '/account/password',
+  factors: '/account/factors',
   sessions: '/account/sessions',
   applications: '/account/applications',
   history: '/account/history',

@@ -11,6 +11,8 @@ const loaders = {
   'accounts enable': async () => (await import('./accounts-disable.ts')).accountsEnable,
   'accounts reset': async () => (await import('./accounts-reset.ts')).accountsReset,
   'accounts unlock': async () => (await import('./accounts-unlock.ts')).accountsUnlock,
+  'accounts remove-factors': async () =>
+    (await import('./accounts-remove-factors.ts')).accountsRemoveFactors,
   'accounts sign-out': async () => (await import('./accounts-sign-out.ts')).accountsSignOut,
   'clients create': async () => (await import('./clients-create.ts')).clientsCreate,
   'clients list': async () => (await import('./clients-list.ts')).clientsList,

@@ -121,6 +121,15 @@ function describeAccounts(accounts: Program, run: Start): void {
     leaf(accounts, 'unlock', 'accounts unlock', 'let in who was locked for wrong guesses', run),
   ).argument(...identifier)
   ofTenant(
+    leaf(
+      accounts,
+      'remove-factors',
+      'accounts remove-factors',
+      'let who lost every second factor in with the password alone',
+      run,
+    ),
+  ).argument(...identifier)
+  ofTenant(
     leaf(accounts, 'sign-out', 'accounts sign-out', 'sign an account out everywhere', run),
   ).argument(...identifier)
 }

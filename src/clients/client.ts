@@ -103,6 +103,7 @@ export const clientMetadata = z
     fapi: z.literal('2.0').optional(),
     errors_need_sign_in: z.boolean().optional(),
     require_pkce: z.boolean().default(true),
+    require_mfa: z.boolean().default(false),
     require_pushed_authorization_requests: z.boolean().default(false),
     dpop_bound_access_tokens: z.boolean().default(false),
     tls_client_certificate_bound_access_tokens: z.boolean().default(false),

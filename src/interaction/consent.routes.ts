@@ -17,7 +17,7 @@ import { describeAccess } from './access.ts'
 import { type ConsentView, consentPage } from './pages/consent.ts'
 import type { PageContext } from './pages/layout.ts'
 import type { Messages } from './pages/messages.ts'
-import { requireStep } from './sign-in.routes.ts'
+import { requireStep } from './sign-in-steps.ts'
 
 export interface ConsentParts {
   tenant: string

@@ -1,82 +1,83 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
 import type { Account } from '../accounts/account.ts'
-import type { Accounts, Authenticated, MustChange } from '../accounts/accounts.ts'
+import type { Authenticated } from '../accounts/accounts.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
-import type { Csrf } from '../http/csrf.ts'
+import type { Proof } from '../factors/second-factor.ts'
+import { newTotpSecret } from '../factors/totp.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
-import type { Lockouts } from '../lockouts/lockouts.ts'
-import type { Log } from '../log.ts'
 import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
-import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import { authenticationBy } from '../oidc/authentication-context.ts'
+import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
-import { hashOf } from '../secrets/handle.ts'
+import { newHandle } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import { tellOfNewDevice } from './new-device.ts'
-import { ownAddress, type PageContext } from './pages/layout.ts'
+import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
+import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
+import { setUpRoutes } from './set-up.routes.ts'
+import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
 
-export interface SignInParts {
-  tenant: string
-  basePath: string
-  config: Config
-  log: Log
+export interface SignInParts extends SecondFactorParts {
   clock: Clock
   counters: Counters
-  accounts: Accounts
-  lockouts: Lockouts
+  sealer: Sealer
   /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
   knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
-  interactions: Interactions
   mail: Mail
-  csrf: Csrf
-  pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
-}
-
-/** What is remembered between a one-time password that was right and the password its owner chooses. */
-interface PasswordStep extends MustChange {
-  email: string
 }
 
 /** An interaction, as far as it is known: nothing of it is read for a flood. */
 type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' | 'loginHint'>>
 
-/** Seconds to choose a password in. */
-const passwordStepTtl = 600
-
 /**
- * Signing in with a password, as a state machine:
+ * Signing in, as a state machine. A step belongs to one interaction, and that to one browser; what is sent for another
+ * step than the one that is due changes nothing.
  *
- * | state           | event                         | next                                       |
- * |-----------------|-------------------------------|--------------------------------------------|
- * | login           | wrong, missing, expired, busy, too many | login, with the reason           |
- * | login           | right                         | back to the engine                         |
- * | login           | right, for one use            | choose password                            |
- * | choose password | refused by the policy         | choose password, with the reason           |
- * | choose password | accepted                      | back to the engine                         |
- * | choose password | time is over, used meanwhile  | login                                      |
+ * | state           | event                                          | next                                  |
+ * |-----------------|------------------------------------------------|---------------------------------------|
+ * | login           | wrong, missing, expired, busy, too many        | login, with the reason                |
+ * | login           | right, for one use                             | choose password                       |
+ * | login           | right                                          | proven                                |
+ * | choose password | refused by the policy                          | choose password, with the reason      |
+ * | choose password | accepted                                       | proven                                |
+ * | choose password | time is over, used meanwhile                   | login                                 |
+ * | proven          | the account has a second factor                | second factor                         |
+ * | proven          | it has none, and the client requires one       | set up                                |
+ * | proven          | it has none, and the request insists on one    | the client: unmet requirements        |
+ * | proven          | it has none                                    | back to the engine                    |
+ * | second factor   | wrong, used, missing                           | second factor, with the reason        |
+ * | second factor   | wrong five times, time is over                 | login                                 |
+ * | second factor   | right                                          | back to the engine                    |
+ * | set up          | wrong                                          | set up, with the reason               |
+ * | set up          | right                                          | codes, shown once                     |
+ * | set up          | time is over, another factor came meanwhile    | login                                 |
+ * | codes           | kept                                           | back to the engine                    |
+ * | any             | a user name and a password                     | as login; what was proven is forgotten |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
-  const { tenant, accounts, lockouts, interactions, csrf, shortLived, config, clock, log } = parts
+  const { tenant, accounts, factors, lockouts, interactions, csrf, config, clock, log } = parts
   const { name: knownName, ...knownOptions } = parts.knownCookie
   const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
-  const stepKey = (uid: string) => ({ tenant, model: 'PasswordStep', id: hashOf(uid) })
+  const steps = createSignInSteps(parts)
 
-  async function findStep(uid: string): Promise<PasswordStep | undefined> {
-    return (await shortLived.get(stepKey(uid))) as PasswordStep | undefined
+  function redirect(ctx: Context, path: string): void {
+    ctx.status = 303
+    ctx.redirect(path)
   }
 
   /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
-  async function finish(ctx: Context, account: Account, verifiedAt: number, what: string) {
+  async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
     await lockouts.signedIn(tenant, account.id)
     await tellOfNewDevice(parts, ctx, account, ctx.cookies.get(knownName, { signed: false }))
     const known = lockouts.devices.add(
@@ -86,9 +87,32 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     )
     const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
     ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
-    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip }, what)
-    ctx.status = 303
-    ctx.redirect(await interactions.finishLogin(ctx, { account, amr: ['pwd'], verifiedAt }))
+    const authentication = authenticationBy(proof)
+    const { amr } = authentication
+    log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
+    redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
+  }
+
+  /** A password was right: what else it takes. */
+  async function proceed(
+    ctx: Context,
+    { uid, withoutFactor }: Interaction,
+    account: Account,
+    verifiedAt: number,
+  ): Promise<void> {
+    const { id: accountId, email } = account
+    if (await factors.asked(tenant, accountId)) {
+      const attempt = newHandle()
+      await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
+      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+    }
+    if (withoutFactor === 'set_up') {
+      const secret = newTotpSecret()
+      await steps.begin(uid, { stage: 'set_up', accountId, email, verifiedAt, secret })
+      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+    }
+    if (withoutFactor === 'refuse') return redirect(ctx, await interactions.refuseWeak(ctx))
+    return finish(ctx, account, verifiedAt)
   }
 
   async function showLogin(
@@ -180,12 +204,11 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
     const { account, mustChange } = authenticated
     if (mustChange) {
-      const step: PasswordStep = { ...mustChange, email: account.email }
-      await shortLived.put(stepKey(uid), step, passwordStepTtl)
-      ctx.status = 303
-      return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+      await steps.begin(uid, { stage: 'password', ...mustChange, email: account.email })
+      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    return finish(ctx, account, verifiedAt, 'signed in')
+    await steps.end(uid)
+    return proceed(ctx, interaction, account, verifiedAt)
   })
 
   router.post('/interaction/:uid/password', async (ctx) => {
@@ -194,8 +217,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, uid, form['csrf'])
     requireStep(interaction, 'login')
-    const step = await findStep(uid)
-    if (!step) return showLogin(ctx, interaction, { status: 400 })
+    const step = await steps.find(uid)
+    if (step?.stage !== 'password') return showLogin(ctx, interaction, { status: 400 })
 
     const verifiedAt = clock.now()
     const { new_password: chosen = '', confirm_password: confirmed = '' } = form
@@ -212,19 +235,25 @@ export function signInRoutes(router: Router, parts: SignInParts) {
         return showPassword(ctx, interaction, step, 'busy')
       }
       if (!isDomainError(error, 'credentials_invalid')) throw error
-      await shortLived.delete(stepKey(uid))
+      await steps.end(uid)
       return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
     }
-    await shortLived.delete(stepKey(uid))
+    await steps.end(uid)
     const account = await accounts.active(tenant, step.accountId)
     if (!account) return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
-    return finish(ctx, account, verifiedAt, 'password chosen')
+    return proceed(ctx, interaction, account, verifiedAt)
   })
+
+  const next = { steps, finish, showLogin }
+  const showFactor = secondFactorRoutes(router, parts, next)
+  const showSetUp = setUpRoutes(router, parts, next)
 
   /** The page of whichever state the interaction is in. */
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
-    const step = await findStep(interaction.uid)
-    if (step) showPassword(ctx, interaction, step)
+    const step = await steps.find(interaction.uid)
+    if (step?.stage === 'password') showPassword(ctx, interaction, step)
+    else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
+    else if (step) showSetUp(ctx, interaction, step)
     else await showLogin(ctx, interaction)
   }
 }
@@ -236,15 +265,4 @@ const signInFaults: Partial<Record<DomainError['code'], SignInFault>> = {
   one_time_password_expired: { error: 'one_time_expired', status: 403 },
   hash_queue_full: { error: 'busy', status: 503 },
   too_many_requests: { error: 'too_many', status: 429 },
-}
-
-/**
- * A step that is sent out of turn does nothing (ASVS 2.3.1).
- * @throws DomainError `interaction_not_found`
- */
-export function requireStep(interaction: Interaction, step: Interaction['step']): void {
-  if (interaction.step === step) return
-  throw new DomainError('interaction_not_found', {
-    detail: { expected: interaction.step, came: step },
-  })
 }

@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Presenter } from '../families/replay.ts'
+import { multiFactor } from './authentication-context.ts'
 import { type AskedPayload, createStoredRequests } from './backchannel-requests.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
@@ -26,8 +27,11 @@ export interface WaitingRequest {
 export interface BackchannelDecisions {
   waiting(accountId: string): Promise<WaitingRequest[]>
   find(accountId: string, id: string): Promise<WaitingRequest | undefined>
-  /** Whether whoever is signed in here has to sign in once more before they may allow it (`max_age`). */
-  needsSignIn(ctx: Context, accountId: string, id: string): Promise<boolean>
+  /**
+   * What whoever is signed in here has to do before they may allow it: sign in once more (`max_age`, `require_mfa`), or
+   * add a second factor before that.
+   */
+  needs(ctx: Context, accountId: string, id: string): Promise<'sign_in' | 'factor' | undefined>
   /** Each returns false when it is over meanwhile. */
   allow(ctx: Context, accountId: string, id: string): Promise<boolean>
   deny(ctx: Context, accountId: string, id: string): Promise<boolean>
@@ -43,7 +47,7 @@ export function createBackchannelDecisions(
   provider: Provider,
   context: IssuerContext,
 ): BackchannelDecisions {
-  const { tenant, clock, clients } = context
+  const { tenant, clock, clients, factors } = context
   const requests = createStoredRequests(context)
 
   /** Those of a client that is disabled or gone are nobody's. */
@@ -51,6 +55,13 @@ export function createBackchannelDecisions(
     const request = await requests.find(id)
     if (request.state !== 'waiting' || request.asked.accountId !== accountId) return undefined
     return (await clients.find(tenant, request.asked.clientId)) && request.asked
+  }
+
+  /** Whether a sign-in is as strong as the client wants it. */
+  async function isStrong({ clientId }: AskedPayload, acr: string | undefined): Promise<boolean> {
+    const { metadata } = (await clients.find(tenant, clientId)) ?? {}
+    const { require_mfa } = (metadata ?? {}) as { require_mfa?: unknown }
+    return require_mfa !== true || acr === multiFactor
   }
 
   return {
@@ -67,11 +78,14 @@ export function createBackchannelDecisions(
       return asked && toView(id, asked)
     },
 
-    async needsSignIn(ctx, accountId, id) {
+    async needs(ctx, accountId, id) {
       const asked = await found(accountId, id)
-      if (!asked) return false
-      const { loginTs } = await provider.Session.get(ctx)
-      return !isFresh(asked, loginTs, clock.seconds())
+      if (!asked) return undefined
+      const { loginTs, acr } = await provider.Session.get(ctx)
+      if (!(await isStrong(asked, acr))) {
+        return (await factors.asked(tenant, accountId)) ? 'sign_in' : 'factor'
+      }
+      return isFresh(asked, loginTs, clock.seconds()) ? undefined : 'sign_in'
     },
 
     async allow(ctx, accountId, id) {
@@ -81,6 +95,7 @@ export function createBackchannelDecisions(
       const { clientId, wanted } = asked
       if (session.accountId !== accountId) return false
       if (!isFresh(asked, session.loginTs, clock.seconds())) return false
+      if (!(await isStrong(asked, session.acr))) return false
 
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, wanted)
       const scopes = new Set([...wanted.openidScopes, ...Object.values(wanted.resources).flat()])

@@ -3,7 +3,19 @@ import type Provider from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
+import { multiFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
+
+/** Who is signed in, and how. */
+export interface SignedIn {
+  account: Account
+  /** Of the session. */
+  uid: string
+  /** Seconds since the epoch. */
+  signedInAt: number
+  /** Whether with a second factor. */
+  withSecondFactor: boolean
+}
 
 /** The SSO session of a browser, for our own pages. */
 export interface BrowserSession {
@@ -35,10 +47,11 @@ export function createBrowserSession(
   const own = { httpOnly: true, sameSite: 'lax', signed: true } as const
   return {
     async find(ctx) {
-      const { accountId, uid, loginTs = 0 } = await provider.Session.get(ctx)
+      const { accountId, uid, loginTs = 0, acr } = await provider.Session.get(ctx)
       if (accountId === undefined) return undefined
       const account = await accounts.active(tenant, accountId)
-      return account && { account, uid, signedInAt: loginTs }
+      const withSecondFactor = acr === multiFactor
+      return account && { account, uid, signedInAt: loginTs, withSecondFactor }
     },
     async renew(ctx) {
       const { uid, jti, exp } = await provider.Session.get(ctx)

@@ -10,6 +10,7 @@ import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
+import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Limiter } from '../limits/limiter.ts'
@@ -49,6 +50,7 @@ export interface Capabilities {
   keyRotation: KeyRotation
   tenants: Tenants
   accounts: Accounts
+  factors: Factors
   clients: Clients
   subjects: Subjects
   resources: ResourceServers

@@ -1,5 +1,7 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
+import { multiFactor } from './authentication-context.ts'
+import type { IssuerContext } from './capabilities.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
@@ -8,12 +10,27 @@ const { Check, Prompt, base } = interactionPolicy
  *
  * | step           | when                                                                         |
  * |----------------|------------------------------------------------------------------------------|
- * | login          | `prompt=login`; nobody signed in, too long ago, or not the one who is meant  |
+ * | login          | `prompt=login`; nobody signed in, too long ago, or not the one who is meant; |
+ * |                | without the second factor that is asked for                                  |
  * | select_account | `prompt=select_account`: signing in again is how one chooses                 |
  * | consent        | `prompt=consent`; something was not allowed yet; anybody could be the client |
  */
-export function askingPolicy() {
+export function askingPolicy(context: IssuerContext) {
   const policy = base()
+  const login = policy.get('login')
+  login?.checks.add(
+    new Check('acr_values', 'the second factor was not asked for', 'login_required', (ctx) =>
+      couldBeStronger(context, ctx.oidc),
+    ),
+  )
+  login?.checks.add(
+    new Check(
+      'require_mfa',
+      'this client needs a second factor',
+      'login_required',
+      ({ oidc }) => oidc.client?.['require_mfa'] === true && oidc.session?.acr !== multiFactor,
+    ),
+  )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 1)
   const consent = policy.get('consent')
   consent?.checks.remove('native_client_prompt')
@@ -38,17 +55,50 @@ function mayBeAnotherApp({ client, params }: KoaContextWithOIDC['oidc']): boolea
   return protocol !== 'https:' || isLoopbackHost(hostname ?? '')
 }
 
+/**
+ * What becomes of a sign-in without a second factor: one has to be set up for a client that always requires it; a
+ * request that insists on it ends with an error.
+ * @param reasons why somebody signs in
+ */
+export function demandOf(reasons: readonly string[]): 'set_up' | 'refuse' | undefined {
+  if (reasons.includes('require_mfa')) return 'set_up'
+  const insists = reasons.some(
+    (reason) => reason === 'essential_acr' || reason === 'essential_acrs',
+  )
+  return insists ? 'refuse' : undefined
+}
+
+/**
+ * Whether somebody who signed in without a second factor has one by now, and the client would like it. A wish costs
+ * nobody an error (OpenID Connect Core §3.1.2.1): whoever has none, or must not be asked, goes on without.
+ */
+async function couldBeStronger(
+  { tenant, factors }: IssuerContext,
+  oidc: KoaContextWithOIDC['oidc'],
+): Promise<boolean> {
+  const { acr } = (oidc.claims?.id_token ?? {}) as Record<string, AcrRequest | null>
+  if (acr?.essential || !wishesOf(acr).includes(multiFactor)) return false
+  const { session, prompts, result } = oidc
+  if (session?.accountId === undefined || session.acr === multiFactor) return false
+  if (prompts.has('none') || result?.login) return false
+  return factors.asked(tenant, session.accountId)
+}
+
 interface AcrRequest {
   essential?: boolean | undefined
   value?: unknown
   values?: unknown
 }
 
+function wishesOf(acr: AcrRequest | null | undefined): unknown[] {
+  return [acr?.value, acr?.values].flat().filter((wish) => wish !== undefined)
+}
+
 /**
  * An authentication context that a request insists on and that this server does not have is an error, never a lesser
- * one in silence (OpenID Connect Core §5.5.1.1, P-021). There is none that it names, so that none can be insisted on.
+ * one in silence (OpenID Connect Core §5.5.1.1, P-021).
  */
-export async function noEssentialAcr(
+export async function onlyKnownAcr(
   _ctx: KoaContextWithOIDC,
   claims: { id_token?: Record<string, AcrRequest | null> | undefined },
 ): Promise<void> {
@@ -58,10 +108,13 @@ export async function noEssentialAcr(
     }
   }
   const acr = claims.id_token?.['acr']
-  if (acr?.essential && (acr.value !== undefined || acr.values !== undefined)) {
-    throw new errors.CustomOIDCProviderError(
-      'unmet_authentication_requirements',
-      'none of the requested authentication contexts can be reached',
-    )
-  }
+  const wishes = wishesOf(acr)
+  if (acr?.essential && wishes.length > 0 && !wishes.includes(multiFactor))
+    throw new errors.CustomOIDCProviderError(unmet.error, unmet.error_description)
+}
+
+/** OpenID Connect Unmet Authentication Requirements 1.0 §2. */
+export const unmet = {
+  error: 'unmet_authentication_requirements',
+  error_description: 'none of the requested authentication contexts can be reached',
 }

@@ -4,9 +4,11 @@ import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import { hashIn } from './adapters/short-lived.ts'
+import type { Authentication } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
+import { demandOf, unmet } from './interaction-policy.ts'
 import { presenterOf } from './token-request.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
@@ -25,11 +27,12 @@ export interface Interaction {
   missing: Consent
   loginHint?: string
   accountId?: string
+  /** What becomes of a sign-in with a password alone, when nothing may come of it. */
+  withoutFactor?: 'set_up' | 'refuse'
 }
 
-export interface Login {
+export interface Login extends Authentication {
   account: Account
-  amr: string[]
   /** When the password was checked, in milliseconds; what ends the account's sessions later ends this sign-in, too. */
   verifiedAt: number
 }
@@ -45,6 +48,8 @@ export interface Interactions {
   finishConsent(ctx: Context, interaction: Interaction): Promise<string>
   /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
   abort(ctx: Context): Promise<string>
+  /** The person has no second factor, and the client wants no less: `unmet_authentication_requirements`. */
+  refuseWeak(ctx: Context): Promise<string>
 }
 
 export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
@@ -84,6 +89,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         missingResourceScopes?: Record<string, string[]>
       }
       const text = (name: string) => params[name] as string | undefined
+      const withoutFactor = demandOf(prompt.reasons)
       const loginHint = text('login_hint')
       const redirectUri = text('redirect_uri')
       const userCode = deviceCode && (await codes.find(hashIn(deviceCode)))?.userCode
@@ -94,6 +100,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         clientId: text('client_id') as string,
         ...(redirectUri === undefined ? {} : { redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
+        ...(withoutFactor === undefined ? {} : { withoutFactor }),
         requested: {
           scopes: text('scope')?.split(' ') ?? [],
           resources: [params['resource'] ?? []].flat() as string[],
@@ -107,12 +114,12 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    async finishLogin(ctx, { account, amr, verifiedAt }) {
+    async finishLogin(ctx, { account, verifiedAt, ...authentication }) {
       const { ip, userAgent } = presenterOf(ctx)
       const event = { type: 'account.signed_in', accountId: account.id, ip, userAgent } as const
-      await context.audit.record(context.tenant, { ...event, detail: { amr } })
+      await context.audit.record(context.tenant, { ...event, detail: { amr: authentication.amr } })
       return finish(ctx, {
-        login: { accountId: account.id, amr, remember: true, verifiedAt },
+        login: { accountId: account.id, ...authentication, remember: true, verifiedAt },
         select_account: {},
       })
     },
@@ -121,6 +128,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)
       return finish(ctx, { consent: { grantId } })
     },
+    refuseWeak: (ctx) => finish(ctx, unmet),
     abort: (ctx) =>
       finish(ctx, { error: 'access_denied', error_description: 'End-User aborted interaction' }),
   }

@@ -7,6 +7,7 @@ import { sidOf } from '../sessions/session.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import { claimsFor, sourceOf, traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
+import { isTooWeak, multiFactor } from './authentication-context.ts'
 import { applyAuthorizationPolicy } from './authorization-policy.ts'
 import { accountHinted } from './backchannel-endpoint.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -92,6 +93,7 @@ function configuration(parts: ProviderParts): Configuration {
   const rules = clientRules(context, keys, certificates, parts)
   return {
     ...rules,
+    acrValues: [multiFactor],
     adapter: createAdapter(context, structured, access),
     routes,
     claims: {
@@ -126,7 +128,7 @@ function configuration(parts: ProviderParts): Configuration {
     },
     features: features(rules, { context, access, basePath, pages }),
     interactions: {
-      policy: askingPolicy(),
+      policy: askingPolicy(context),
       url: (_ctx, interaction) => `${basePath}/interaction/${interaction.uid}`,
     },
     loadExistingGrant: (ctx) => loadGrant(context, access, ctx),
@@ -136,7 +138,8 @@ function configuration(parts: ProviderParts): Configuration {
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: (_ctx, { scopes }) => scopes.has('openid') && !scopes.has('offline_access'),
     renderError: pages.error,
-    async findAccount(ctx, sub) {
+    async findAccount(ctx, sub, source) {
+      if (isTooWeak(ctx.oidc.client, source)) return undefined
       const id = await accountHinted(context, ctx, sub)
       const account = id === undefined ? undefined : await accounts.active(tenant, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }

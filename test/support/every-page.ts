@@ -13,6 +13,11 @@ import {
 } from '../../src/interaction/pages/device.ts'
 import { confirmEmailPage, emailPage } from '../../src/interaction/pages/email.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
+import {
+  factorsPage,
+  newFactorPage,
+  recoveryCodesPage,
+} from '../../src/interaction/pages/factors.ts'
 import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
@@ -20,6 +25,7 @@ import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts
 import { passwordPage } from '../../src/interaction/pages/password.ts'
 import { forgotPage, sayingPage } from '../../src/interaction/pages/recovery.ts'
 import { requestPage, requestResultPage } from '../../src/interaction/pages/request.ts'
+import { secondFactorPage } from '../../src/interaction/pages/second-factor.ts'
 
 export function consentView(text: string): ConsentView {
   return {
@@ -70,6 +76,40 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     'password-by-mail': passwordPage(context, {
       ...{ action: text, csrf: text, email: text, minLength: 12, lead: text, token: text },
+    }),
+    'second-factor': secondFactorPage(context, {
+      ...{ action: text, csrf: text, email: text, error: 'invalid', cancel: { action: text } },
+    }),
+    factors: factorsPage(context, {
+      csrf: text,
+      factors: [
+        {
+          id: text,
+          kind: 'totp',
+          name: text,
+          createdAt: 0,
+          lastUsedAt: 1,
+          rename: text,
+          remove: text,
+        },
+        { id: `${text}2`, kind: 'totp', name: text, createdAt: 0, rename: text, remove: text },
+      ],
+      codesLeft: 7,
+      add: { action: text },
+      makeCodes: { action: text },
+      account: { href: text },
+    }),
+    'new-factor': newFactorPage(context, {
+      ...{ action: text, csrf: text, qrUrl: text, secret: text, name: text, error: 'wrong' },
+      back: { href: text },
+    }),
+    'recovery-codes': recoveryCodesPage(context, { codes: [text, text], done: { href: text } }),
+    'recovery-codes-form': recoveryCodesPage(context, {
+      codes: [text],
+      done: { href: text, csrf: text },
+    }),
+    'set-up-factor': newFactorPage(context, {
+      ...{ action: text, csrf: text, qrUrl: text, secret: text, cancel: { action: text } },
     }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
     'signed-out': signedOutPage(context, { clientName: text, signIn: { href: text } }),

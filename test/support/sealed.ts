@@ -3,12 +3,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
+import { sealedFactorSecrets } from '../../src/factors/factor.store.ts'
+import { newTotpSecret } from '../../src/factors/totp.ts'
 import { familyNamedBy } from '../../src/families/handle.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { keyIdOf } from '../../src/secrets/seal.ts'
 import { freshStorage, type StorageKind, testKey } from './boot.ts'
 import { someSession } from './people.ts'
 import { signsWell } from './private-key.ts'
+import { codeOf } from './second-factor.ts'
 import { dump } from './witness.ts'
 
 /** A key-encryption key as it is configured, and its id. */
@@ -40,6 +43,8 @@ export type Reading = (core: Core) => Promise<void>
 export async function sealEverything(core: Core, sessions = 240): Promise<Reading> {
   const tenants = ['default', 'acme', 'beta']
   const secret = 'a-secret-that-must-be-readable-again-and-again'
+  const totp = newTotpSecret()
+  const email = 'owner@example.com'
   const foreign = 'a-secret-that-came-from-outside'
   const states: { uid: string; state: Record<string, unknown> }[] = []
   for (const tenant of tenants) {
@@ -54,6 +59,10 @@ export async function sealEverything(core: Core, sessions = 240): Promise<Readin
         redirect_uris: ['https://app.example.com/callback'],
       })
     }
+    await core.accounts.declare(tenant, { email })
+    const account = await core.accounts.byIdentifier(tenant, email)
+    const app = { secret: totp, name: '', code: codeOf(totp), onlyFirst: true }
+    await core.factors.add(tenant, account?.id ?? '', app, { by: 'owner' })
     for (let i = 0; i < sessions / tenants.length; i++) {
       const session = someSession({ state: { secret: newHandle() } })
       await core.sessions.save(tenant, session, newHandle(), [], [])
@@ -91,6 +100,13 @@ export async function sealEverything(core: Core, sessions = 240): Promise<Readin
       expect(now.clients.readableSecrets(reads)).to.deep.equal([secret])
       expect(now.clients.secretFits(hashed, foreign), 'an imported secret').to.equal(true)
     }
+    const apps = await now.database.query<Record<string, string>>(
+      'select tenant_id, id, sealed from second_factors',
+    )
+    const opened = apps.map((row) =>
+      now.sealer.open(sealedFactorSecrets.purpose(row), row['sealed'] as string),
+    )
+    expect(opened, 'keys of apps').to.deep.equal([totp, totp, totp])
     for (const [i, { uid, state }] of states.entries()) {
       const tenant = tenants[Math.floor(i / (sessions / tenants.length))] as string
       expect((await now.sessions.byUid(tenant, uid))?.state).to.deep.equal(state)

@@ -7,6 +7,7 @@ const addresses = {
   overview: '/account',
   profile: '/account/profile',
   password: '/account/password',
+  factors: '/account/factors',
   sessions: '/account/sessions',
   applications: '/account/applications',
   history: '/account/history',

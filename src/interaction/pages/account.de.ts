@@ -21,6 +21,7 @@ export const accountDe: AccountMessages = {
     history: 'Verlauf',
     data: 'Ihre Daten',
     password: 'Passwort',
+    factors: 'Zweite Faktoren',
     sessions: 'Geräte und Sitzungen',
     applications: 'Verbundene Anwendungen',
   },

@@ -21,6 +21,7 @@ export const accountEn: AccountMessages = {
     history: 'History',
     data: 'Your data',
     password: 'Password',
+    factors: 'Second factors',
     sessions: 'Devices and sessions',
     applications: 'Connected applications',
   },

@@ -1,5 +1,6 @@
 import { html } from '../../http/html.ts'
 import { accountDe } from './account.de.ts'
+import { factorsDe } from './factors.de.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
 
@@ -30,6 +31,7 @@ export const de: Messages = {
       too_many:
         'Aus Ihrem Netz kamen zu viele falsche Anmeldungen. Warten Sie ein paar Minuten und versuchen Sie es dann noch einmal.',
       one_time_expired: 'Dieses Einmalpasswort gilt nicht mehr. Bitten Sie um ein neues.',
+      second_factor: 'Es waren zu viele falsche Codes. Melden Sie sich noch einmal an.',
     },
   },
   consent: {
@@ -164,6 +166,7 @@ export const de: Messages = {
       next: 'Zu Ihrem Konto',
     },
   },
+  ...factorsDe,
   logout: {
     title: 'Abmelden?',
     signedInAs: (account) => html`Sie sind als ${account} angemeldet.`,

@@ -1,5 +1,6 @@
 import { html } from '../../http/html.ts'
 import { accountEn } from './account.en.ts'
+import { factorsEn } from './factors.en.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
 
@@ -30,6 +31,7 @@ export const en: Messages = {
       too_many:
         'There were too many wrong sign-ins from your network. Wait a few minutes, then try again.',
       one_time_expired: 'This one-time password is no longer valid. Ask for a new one.',
+      second_factor: 'There were too many wrong codes. Sign in again.',
     },
   },
   consent: {
@@ -161,6 +163,7 @@ export const en: Messages = {
       next: 'To your account',
     },
   },
+  ...factorsEn,
   logout: {
     title: 'Sign out?',
     signedInAs: (account) => html`You are signed in as ${account}.`,

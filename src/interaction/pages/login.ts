@@ -10,7 +10,7 @@ export type LoginView = {
   ours?: true
   /** What was typed before, or the request's `login_hint`. */
   username?: string
-  error?: 'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired'
+  error?: 'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired' | 'second_factor'
   cancel?: { action: string }
   /** Only where a reset can be mailed. */
   forgot?: { href: string }

@@ -4,6 +4,7 @@ import type { AccountMessages } from './account.messages.ts'
 import { de } from './de.ts'
 import { en } from './en.ts'
 import type { ErrorKind } from './error.kinds.ts'
+import type { FactorMessages } from './factors.messages.ts'
 
 /** A sentence with something set into it, such as the name of a client. */
 type Phrase = (inserted: Html) => Html
@@ -12,7 +13,7 @@ type Phrase = (inserted: Html) => Html
 export type Language = Config['language']
 
 /** Everything our pages say. A language is one file that fills this in, and its row in `languages`. */
-export type Messages = {
+export type Messages = FactorMessages & {
   /** The language of these texts, as in the `lang` attribute (BCP 47). */
   locale: Language
   layout: { faultTitle: (title: string) => string; promise: string }
@@ -27,7 +28,10 @@ export type Messages = {
     submit: string
     cancel: string
     forgot: string
-    errors: Record<'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired', string>
+    errors: Record<
+      'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired' | 'second_factor',
+      string
+    >
   }
   consent: {
     title: string

@@ -19,6 +19,7 @@ export const ownMembers = [
   'fapi',
   'errors_need_sign_in',
   'require_pkce',
+  'require_mfa',
   'client_assertion_audience',
   'id_token_scope_claims',
   'require_dpop_nonce',

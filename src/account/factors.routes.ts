@@ -1,0 +1,244 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Actor, Factors } from '../factors/factors.ts'
+import { qrCode } from '../factors/qr-code.ts'
+import { mostFactors } from '../factors/second-factor.ts'
+import { newTotpSecret, totpUri } from '../factors/totp.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { pictureOfOurs } from '../http/headers.ts'
+import { readForm } from '../http/parameters.ts'
+import {
+  factorsPage,
+  type NewFactorView,
+  newFactorPage,
+  recoveryCodesPage,
+} from '../interaction/pages/factors.ts'
+import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { ShortLived } from '../storage/short-lived.ts'
+
+export interface FactorParts {
+  tenant: string
+  basePath: string
+  config: Config
+  clock: Clock
+  csrf: Csrf
+  session: BrowserSession
+  sessions: Sessions
+  revocations: Revocations
+  factors: Factors
+  sealer: Sealer
+  shortLived: ShortLived
+  pageContext(ctx: Context): PageContext
+}
+
+const root = '/account/factors'
+
+export const factorMethods = {
+  [root]: ['GET', 'HEAD'],
+  [`${root}/new`]: ['GET', 'HEAD', 'POST'],
+  [`${root}/new/qr.svg`]: ['GET', 'HEAD'],
+  [`${root}/new/confirm`]: ['POST'],
+  [`${root}/codes`]: ['POST'],
+  [`${root}/:id/rename`]: ['POST'],
+  [`${root}/:id/remove`]: ['POST'],
+}
+
+/** Seconds that a sign-in counts as proof for changes (ASVS 7.5.1). */
+const freshFor = 300
+/** Seconds to set up an app in. */
+const setUpTtl = 600
+
+/**
+ * The second factors of whoever is signed in:
+ *
+ * | state      | event                                               | next                              |
+ * |------------|-----------------------------------------------------|-----------------------------------|
+ * | any        | nobody is signed in                                 | sign-in, then the list            |
+ * | any        | signed in over five minutes ago, or without the     | sign-in once more, then the list; |
+ * |            | second factor that there is                         | nothing was changed               |
+ * | list       | add                                                 | set up, with a new key            |
+ * | list       | rename, remove                                      | list                              |
+ * | list       | make codes                                          | codes, shown once                 |
+ * | set up     | wrong code                                          | set up, with the reason           |
+ * | set up     | right code                                          | codes for the first, else list    |
+ * | set up     | time is over, another sign-in                       | list                              |
+ *
+ * @param signIn where a person signs in, to come back here; once more, even if somebody is signed in
+ */
+export function factorRoutes(
+  router: Router,
+  parts: FactorParts,
+  signIn: (ctx: Context, onceMore: boolean) => string,
+): void {
+  const { tenant, config, clock, csrf, session, sessions, revocations, factors, pageContext } =
+    parts
+  const { sealer, shortLived } = parts
+  const bindingOf = (uid: string) => `factors ${uid}`
+  const keyOf = (uid: string) => ({ tenant, model: 'FactorSetUp', id: hashOf(uid) })
+  const purpose = (uid: string) => `factor-set-up:${tenant}:${hashOf(uid)}`
+
+  function redirect(ctx: Context, address: string): void {
+    ctx.status = 303
+    ctx.redirect(address)
+  }
+  const toList = (ctx: Context) => redirect(ctx, ownAddress(pageContext(ctx), root))
+  function html(ctx: Context, body: string, status = 200): void {
+    ctx.status = status
+    ctx.type = 'html'
+    ctx.body = body
+  }
+
+  /** Whoever has just shown all that a sign-in takes now; anybody else is led there. */
+  async function proven(ctx: Context): Promise<SignedIn | undefined> {
+    const found = await session.find(ctx)
+    const isFresh = found && clock.seconds() - found.signedInAt <= freshFor
+    if (isFresh && (found.withSecondFactor || !(await factors.asked(tenant, found.account.id)))) {
+      return found
+    }
+    redirect(ctx, signIn(ctx, found !== undefined))
+    return undefined
+  }
+
+  /** The same for a form, which must be one of ours. */
+  async function asked(ctx: Context) {
+    const form = await readForm(ctx, config.bodyLimit)
+    const found = await proven(ctx)
+    if (found) csrf.check(ctx, bindingOf(found.uid), form['csrf'])
+    return found && { ...found, form }
+  }
+
+  const ownerOf = (ctx: Context): Actor => ({
+    by: 'owner',
+    ip: ctx.ip,
+    userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
+  })
+
+  /** ASVS 7.4.3: only when the owner wants it. */
+  async function endOthers(ctx: Context, { account, uid }: SignedIn, wanted: string | undefined) {
+    if (wanted !== 'yes') return
+    for (const other of await sessions.list(tenant, account.id)) {
+      if (other.uid !== uid) await revocations.endSession(tenant, other.uid, ownerOf(ctx))
+    }
+  }
+
+  async function secretOf(uid: string): Promise<string | undefined> {
+    const stored = (await shortLived.get(keyOf(uid))) as { sealed: string } | undefined
+    return stored && sealer.artifacts.open(purpose(uid), stored.sealed)
+  }
+
+  function showSetUp(
+    ctx: Context,
+    uid: string,
+    secret: string,
+    again: Pick<NewFactorView, 'error' | 'name'> = {},
+  ): void {
+    const page = pageContext(ctx)
+    const view: NewFactorView = {
+      action: ownAddress(page, `${root}/new/confirm`),
+      csrf: csrf.token(bindingOf(uid)),
+      qrUrl: `${parts.basePath}${root}/new/qr.svg`,
+      secret,
+      back: { href: ownAddress(page, root) },
+      ...again,
+    }
+    html(ctx, newFactorPage(page, view), again.error === undefined ? 200 : 400)
+  }
+
+  function showCodes(ctx: Context, codes: readonly string[]): void {
+    const page = pageContext(ctx)
+    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, '/account') } }))
+  }
+
+  router.get(root, async (ctx) => {
+    const found = await proven(ctx)
+    if (!found) return
+    const page = pageContext(ctx)
+    const known = await factors.list(tenant, found.account.id)
+    const view = {
+      csrf: csrf.token(bindingOf(found.uid)),
+      factors: known.map((factor) => ({
+        ...factor,
+        rename: ownAddress(page, `${root}/${factor.id}/rename`),
+        remove: ownAddress(page, `${root}/${factor.id}/remove`),
+      })),
+      codesLeft: await factors.codesLeft(tenant, found.account.id),
+      ...(known.length < mostFactors ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
+      makeCodes: { action: ownAddress(page, `${root}/codes`) },
+      account: { href: ownAddress(page, '/account') },
+    }
+    html(ctx, factorsPage(page, view))
+  })
+
+  router.post(`${root}/new`, async (ctx) => {
+    const found = await asked(ctx)
+    if (!found) return
+    const sealed = sealer.artifacts.seal(purpose(found.uid), newTotpSecret())
+    await shortLived.put(keyOf(found.uid), { sealed }, setUpTtl)
+    redirect(ctx, ownAddress(pageContext(ctx), `${root}/new`))
+  })
+
+  router.get(`${root}/new`, async (ctx) => {
+    const found = await proven(ctx)
+    if (!found) return
+    const secret = await secretOf(found.uid)
+    if (secret === undefined) return toList(ctx)
+    showSetUp(ctx, found.uid, secret)
+  })
+
+  router.get(`${root}/new/qr.svg`, async (ctx) => {
+    const found = await session.find(ctx)
+    const secret = found && (await secretOf(found.uid))
+    if (!secret) throw new DomainError('not_found', { detail: 'no authenticator is being set up' })
+    ctx.set(pictureOfOurs)
+    ctx.body = qrCode(totpUri(secret, found.account.email, pageContext(ctx).theme.name))
+  })
+
+  router.post(`${root}/new/confirm`, async (ctx) => {
+    const found = await asked(ctx)
+    if (!found) return
+    const secret = await secretOf(found.uid)
+    if (secret === undefined) return toList(ctx)
+    const { name = '', otp = '', end_others: others } = found.form
+    const app = { secret, name, code: otp, onlyFirst: !found.withSecondFactor }
+    const added = await factors.add(tenant, found.account.id, app, ownerOf(ctx))
+    if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
+    await shortLived.delete(keyOf(found.uid))
+    if (added === 'full') return toList(ctx)
+    await endOthers(ctx, found, others)
+    if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes)
+    else toList(ctx)
+  })
+
+  router.post(`${root}/codes`, async (ctx) => {
+    const found = await asked(ctx)
+    if (!found) return
+    if (!(await factors.asked(tenant, found.account.id))) return toList(ctx)
+    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, ownerOf(ctx)))
+  })
+
+  router.post(`${root}/:id/rename`, async (ctx) => {
+    const found = await asked(ctx)
+    if (!found) return
+    const id = ctx.params['id'] as string
+    await factors.rename(tenant, found.account.id, id, found.form['name'] ?? '', ownerOf(ctx))
+    toList(ctx)
+  })
+
+  router.post(`${root}/:id/remove`, async (ctx) => {
+    const found = await asked(ctx)
+    if (!found) return
+    const id = ctx.params['id'] as string
+    if (await factors.remove(tenant, found.account.id, id, ownerOf(ctx))) {
+      await endOthers(ctx, found, found.form['end_others'])
+    }
+    toList(ctx)
+  })
+}

@@ -1,0 +1,175 @@
+import type { Clock } from '../clock.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { SealedColumn } from '../secrets/sealed-column.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, table } from '../storage/table.ts'
+import type { SecondFactor } from './second-factor.ts'
+
+const ofAccount: [string, string[], string[]] = [
+  'accounts',
+  ['tenant_id', 'account_id'],
+  ['tenant_id', 'id'],
+]
+
+export const SecondFactorsTable = table('second_factors', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    account_id: column.text,
+    kind: column.text,
+    name: column.text,
+    sealed: column.text,
+    last_step: column.count,
+    created_at: column.time,
+    last_used_at: nullable(column.time),
+  },
+  references: { account: ofAccount },
+  index: { account: ['tenant_id', 'account_id'] },
+})
+
+export const RecoveryCodesTable = table('recovery_codes', {
+  key: ['tenant_id', 'account_id', 'mac'],
+  columns: {
+    tenant_id: column.text,
+    account_id: column.text,
+    mac: column.text,
+    created_at: column.time,
+    used_at: nullable(column.time),
+  },
+  references: { account: ofAccount },
+})
+
+const purpose = (tenant: string, id: string) => `second-factor:${tenant}:${id}`
+
+export const sealedFactorSecrets: SealedColumn = {
+  table: 'second_factors',
+  key: ['tenant_id', 'id'],
+  column: 'sealed',
+  purpose: ({ tenant_id, id }) => purpose(tenant_id as string, id as string),
+}
+
+interface Row {
+  id: string
+  kind: 'totp'
+  name: string
+  sealed: string
+  created_at: Date
+  last_used_at: Date | null
+}
+
+export interface StoredFactor extends SecondFactor {
+  sealed: string
+}
+
+export function createFactorStore({
+  database,
+  clock,
+  sealer,
+}: {
+  database: Database
+  clock: Clock
+  sealer: Sealer
+}) {
+  const now = () => new Date(clock.now())
+
+  return {
+    /** Waits for others who change the factors of this account, until the transaction ends. */
+    async hold(tenant: string, accountId: string): Promise<void> {
+      await database.query(
+        'select 1 from accounts where tenant_id = $1 and id = $2 for no key update',
+        [tenant, accountId],
+      )
+    },
+
+    async list(tenant: string, accountId: string): Promise<StoredFactor[]> {
+      const rows = await database.query<Row>(
+        `select id, kind, name, sealed, created_at, last_used_at from second_factors
+         where tenant_id = $1 and account_id = $2 order by created_at, id`,
+        [tenant, accountId],
+      )
+      return rows.map(({ created_at, last_used_at, ...row }) => ({
+        ...row,
+        createdAt: created_at.getTime(),
+        ...(last_used_at === null ? {} : { lastUsedAt: last_used_at.getTime() }),
+      }))
+    },
+
+    /** The secret of one, base32. */
+    secretOf: (tenant: string, { id, sealed }: StoredFactor) =>
+      sealer.open(purpose(tenant, id), sealed),
+
+    /** Within a transaction, which its secret is sealed for. */
+    async insert(
+      tenant: string,
+      accountId: string,
+      factor: { id: string; name: string; secret: string; lastStep: number },
+    ): Promise<void> {
+      const sealed = await sealer.seal(purpose(tenant, factor.id), factor.secret)
+      await database.execute(
+        `insert into second_factors (tenant_id, id, account_id, kind, name, sealed, last_step, created_at)
+         values ($1, $2, $3, 'totp', $4, $5, $6, $7)`,
+        [tenant, factor.id, accountId, factor.name, sealed, factor.lastStep, now()],
+      )
+    },
+
+    /** Spends a step and those before it: true for one caller alone (RFC 6238 §5.2). */
+    async spendStep(tenant: string, id: string, step: number): Promise<boolean> {
+      const spent = await database.execute(
+        `update second_factors set last_step = $3, last_used_at = $4
+         where tenant_id = $1 and id = $2 and last_step < $3`,
+        [tenant, id, step, now()],
+      )
+      return spent === 1
+    },
+
+    async rename(tenant: string, accountId: string, id: string, name: string): Promise<boolean> {
+      const renamed = await database.execute(
+        `update second_factors set name = $4
+         where tenant_id = $1 and account_id = $2 and id = $3 and name <> $4`,
+        [tenant, accountId, id, name],
+      )
+      return renamed === 1
+    },
+
+    async remove(tenant: string, accountId: string, id: string): Promise<boolean> {
+      const removed = await database.execute(
+        'delete from second_factors where tenant_id = $1 and account_id = $2 and id = $3',
+        [tenant, accountId, id],
+      )
+      return removed === 1
+    },
+
+    /** New recovery codes in place of all that there were. */
+    async replaceCodes(tenant: string, accountId: string, macs: string[]): Promise<void> {
+      await database.execute(
+        'delete from recovery_codes where tenant_id = $1 and account_id = $2',
+        [tenant, accountId],
+      )
+      await database.execute(
+        `insert into recovery_codes (tenant_id, account_id, mac, created_at)
+         select $1, $2, mac, $4 from unnest($3::text[]) as mac`,
+        [tenant, accountId, macs, now()],
+      )
+    },
+
+    /** True for one caller alone. */
+    async spendCode(tenant: string, accountId: string, mac: string): Promise<boolean> {
+      const spent = await database.execute(
+        `update recovery_codes set used_at = $4
+         where tenant_id = $1 and account_id = $2 and mac = $3 and used_at is null`,
+        [tenant, accountId, mac, now()],
+      )
+      return spent === 1
+    },
+
+    async codesLeft(tenant: string, accountId: string): Promise<number> {
+      const [row] = await database.query<{ left: string }>(
+        `select count(*) as left from recovery_codes
+         where tenant_id = $1 and account_id = $2 and used_at is null`,
+        [tenant, accountId],
+      )
+      return Number(row?.left)
+    },
+  }
+}

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto'
+import type { Audit, AuditEvent } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Database } from '../storage/database.ts'
+import { createFactorStore } from './factor.store.ts'
+import { newRecoveryCodes, recoveryCodeIn } from './recovery-codes.ts'
+import { longestName, mostFactors, type Proof, type SecondFactor } from './second-factor.ts'
+import { stepOfCode, totpCodeIn } from './totp.ts'
+
+/** What somebody signs in with beside a password: one-time codes of an app, and recovery codes for when it is lost. */
+export interface Factors {
+  list(tenant: string, accountId: string): Promise<SecondFactor[]>
+  /** Whether a password alone signs this account in no more. */
+  asked(tenant: string, accountId: string): Promise<boolean>
+  /**
+   * Checks a code and spends it. A wrong one counts against the account like a wrong password.
+   *
+   * | typed                          | right when                             | used up by                          |
+   * |--------------------------------|----------------------------------------|-------------------------------------|
+   * | six digits                     | of this step, the one before or after  | the step, and every one before it   |
+   * | 25 letters and digits          | it was not used yet                    | itself                              |
+   * | anything else                  | never                                  |                                     |
+   *
+   * @returns how it was shown; undefined when it is wrong, was used, or no tries are left
+   * @throws Error inside of a transaction: what is rolled back would not count
+   */
+  check(tenant: string, accountId: string, typed: string, by: Caller): Promise<Proof | undefined>
+  /**
+   * Adds an app, once its owner has shown that it makes the right codes; the first one brings recovery codes.
+   * @param secret base32, as `newTotpSecret` makes it
+   * @param app `onlyFirst` when nothing but a password was shown: then there must be none yet
+   * @returns `wrong` for a code that does not fit, `full` when there are as many as there may be
+   */
+  add(
+    tenant: string,
+    accountId: string,
+    app: { secret: string; name: string; code: string; onlyFirst: boolean },
+    by: Actor,
+  ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'full'>
+  /** Whether anything changed. */
+  rename(tenant: string, accountId: string, id: string, name: string, by: Actor): Promise<boolean>
+  /** Removes one; recovery codes go with the last. Whether it was there. */
+  remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean>
+  /** Removes all, for an operator who knows who asks; how many there were. */
+  removeAll(tenant: string, accountId: string, by: Actor): Promise<number>
+  /** Recovery codes that were not used yet. */
+  codesLeft(tenant: string, accountId: string): Promise<number>
+  /** New ones, which are stored nowhere in clear; those before are void. */
+  makeCodes(tenant: string, accountId: string, by: Actor): Promise<string[]>
+}
+
+/** Who changes something. */
+export interface Actor {
+  by: 'owner' | 'operator'
+  ip?: string | undefined
+  userAgent?: string | undefined
+}
+
+/** Who shows a code. */
+export interface Caller {
+  ip: string
+  /** The browser, when it is known to the account. */
+  deviceId?: string | undefined
+}
+
+interface Dependencies {
+  database: Database
+  clock: Clock
+  sealer: Sealer
+  audit: Audit
+  lockouts: Lockouts
+}
+
+export function createFactors(deps: Dependencies): Factors {
+  const { database, clock, sealer, audit, lockouts } = deps
+  const store = createFactorStore(deps)
+  const macOf = (accountId: string, code: string) =>
+    sealer.mac('recovery-code', JSON.stringify([accountId, code]))
+
+  function record(
+    tenant: string,
+    event: Pick<AuditEvent, 'type' | 'accountId' | 'detail'>,
+    { by, ip, userAgent }: Actor,
+  ): Promise<void> {
+    return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
+  }
+
+  async function spendTotp(tenant: string, accountId: string, code: string): Promise<boolean> {
+    for (const factor of await store.list(tenant, accountId)) {
+      const step = stepOfCode(store.secretOf(tenant, factor), code, clock.seconds())
+      if (step !== undefined && (await store.spendStep(tenant, factor.id, step))) return true
+    }
+    return false
+  }
+
+  /** One transaction: a code that counts as used has its event. */
+  function spendRecovery(tenant: string, accountId: string, code: string, ip: string) {
+    return database.transaction(async () => {
+      if (!(await store.spendCode(tenant, accountId, macOf(accountId, code)))) return false
+      const left = await store.codesLeft(tenant, accountId)
+      const type = 'account.recovery_code_used' as const
+      await audit.record(tenant, { type, accountId, ip, detail: { left } })
+      return true
+    })
+  }
+
+  async function replaceCodes(tenant: string, accountId: string, by: Actor): Promise<string[]> {
+    const codes = newRecoveryCodes()
+    const macs = codes.map((code) => macOf(accountId, recoveryCodeIn(code) as string))
+    await store.replaceCodes(tenant, accountId, macs)
+    const detail = { codes: codes.length }
+    await record(tenant, { type: 'account.recovery_codes_made', accountId, detail }, by)
+    return codes
+  }
+
+  async function removeHeld(tenant: string, accountId: string, id: string, by: Actor) {
+    const known = await store.list(tenant, accountId)
+    const factor = known.find((each) => each.id === id)
+    if (!factor || !(await store.remove(tenant, accountId, id))) return false
+    if (known.length === 1) await store.replaceCodes(tenant, accountId, [])
+    const detail = { factor: id, kind: factor.kind, left: known.length - 1 }
+    await record(tenant, { type: 'account.factor_removed', accountId, detail }, by)
+    return true
+  }
+
+  return {
+    async list(tenant, accountId) {
+      const known = await store.list(tenant, accountId)
+      return known.map(({ sealed: _sealed, ...factor }) => factor)
+    },
+    asked: async (tenant, accountId) => (await store.list(tenant, accountId)).length > 0,
+
+    async check(tenant, accountId, typed, { ip, deviceId }) {
+      const totp = totpCodeIn(typed)
+      const recovery = recoveryCodeIn(typed)
+      const outcome = await lockouts.guess(
+        tenant,
+        { owner: { accountId }, deviceId, ip },
+        async (may) => {
+          if (!may) return false
+          if (totp !== undefined) return spendTotp(tenant, accountId, totp)
+          return recovery !== undefined && spendRecovery(tenant, accountId, recovery, ip)
+        },
+      )
+      if (outcome !== 'right') return undefined
+      return totp === undefined ? 'recovery' : 'totp'
+    },
+
+    async add(tenant, accountId, { secret, name, code, onlyFirst }, by) {
+      const typed = totpCodeIn(code)
+      const step = typed && stepOfCode(secret, typed, clock.seconds())
+      if (!step) return 'wrong'
+      return database.transaction(async () => {
+        await store.hold(tenant, accountId)
+        const known = await store.list(tenant, accountId)
+        if (known.length >= (onlyFirst ? 1 : mostFactors)) return 'full'
+        const id = randomUUID()
+        // The code that proved it is used up with it.
+        await store.insert(tenant, accountId, { id, name: nameOf(name), secret, lastStep: step })
+        const detail = { factor: id, kind: 'totp' }
+        await record(tenant, { type: 'account.factor_added', accountId, detail }, by)
+        if (known.length > 0) return {}
+        return { recoveryCodes: await replaceCodes(tenant, accountId, by) }
+      })
+    },
+
+    rename: (tenant, accountId, id, name, by) =>
+      database.transaction(async () => {
+        if (!(await store.rename(tenant, accountId, id, nameOf(name)))) return false
+        const detail = { factor: id }
+        await record(tenant, { type: 'account.factor_renamed', accountId, detail }, by)
+        return true
+      }),
+
+    remove: (tenant, accountId, id, by) =>
+      database.transaction(async () => {
+        await store.hold(tenant, accountId)
+        return removeHeld(tenant, accountId, id, by)
+      }),
+
+    removeAll: (tenant, accountId, by) =>
+      database.transaction(async () => {
+        await store.hold(tenant, accountId)
+        const known = await store.list(tenant, accountId)
+        for (const { id } of known) await removeHeld(tenant, accountId, id, by)
+        return known.length
+      }),
+
+    codesLeft: store.codesLeft,
+    makeCodes: (tenant, accountId, by) =>
+      database.transaction(async () => {
+        await store.hold(tenant, accountId)
+        return replaceCodes(tenant, accountId, by)
+      }),
+  }
+}
+
+/** A name that fits a line; what is left empty is called by what it is. */
+function nameOf(typed: string): string {
+  return typed.replace(/\s+/g, ' ').trim().slice(0, longestName) || 'Authenticator'
+}

@@ -1,0 +1,52 @@
+import type { FactorMessages } from './factors.messages.ts'
+
+/** The pages of second factors in German. */
+export const factorsDe: FactorMessages = {
+  secondFactor: {
+    title: 'Bestätigen Sie, dass Sie es sind',
+    lead: 'Ihr Passwort war richtig. Geben Sie den Code ein, den Ihre Authenticator-App jetzt zeigt.',
+    code: 'Code aus Ihrer App',
+    codeHint: 'Sechs Ziffern. Jeder Code gilt einmal.',
+    submit: 'Weiter',
+    lostHeading: 'Sie haben Ihre App nicht zur Hand?',
+    recovery: 'Wiederherstellungscode',
+    recoverySubmit: 'Wiederherstellungscode verwenden',
+    errors: {
+      invalid:
+        'Dieser Code ist falsch, schon verwendet, oder es waren zu viele Versuche. Warten Sie auf den nächsten.',
+      missing: 'Geben Sie einen Code ein.',
+    },
+  },
+  factors: {
+    title: 'Zweite Faktoren',
+    lead: 'Mit einem zweiten Faktor öffnet Ihr Passwort allein nichts mehr.',
+    none: 'Sie haben noch keinen.',
+    added: 'Hinzugefügt',
+    lastUsed: 'Zuletzt verwendet',
+    never: 'noch nicht',
+    name: 'Ihre Bezeichnung',
+    rename: 'Umbenennen',
+    remove: 'Entfernen',
+    removeHint: 'Von da an wird nicht mehr danach gefragt.',
+    endOthers: 'Auf allen anderen Geräten abmelden',
+    add: 'Authenticator-App hinzufügen',
+    full: 'Sie haben so viele, wie es geben darf. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',
+    codesHeading: 'Wiederherstellungscodes',
+    codesLeft: (left) => (left === 1 ? 'Ein Code ist übrig.' : `${left} Codes sind übrig.`),
+    makeCodes: 'Neue Wiederherstellungscodes erzeugen',
+    makeCodesHint: 'Die bisherigen Codes werden ungültig.',
+    newTitle: 'Authenticator-App hinzufügen',
+    newLead: 'Lesen Sie dieses Bild mit Ihrer App ein, oder tippen Sie den Schlüssel ab.',
+    qrCode: 'QR-Code mit dem Schlüssel darunter',
+    secret: 'Schlüssel',
+    code: 'Code aus Ihrer App',
+    codeHint: 'Die sechs Ziffern, die sie jetzt zeigt.',
+    confirm: 'Hinzufügen',
+    wrong: 'Dieser Code passt nicht. Geben Sie den ein, den Ihre App jetzt zeigt.',
+    codesTitle: 'Ihre Codes zur Wiederherstellung',
+    codesLead:
+      'Jeder davon meldet Sie einmal an, wenn Sie Ihre App nicht haben. Bewahren Sie sie sicher auf: Sie werden nicht wieder gezeigt.',
+    done: 'Ich habe sie aufbewahrt',
+    back: 'Zurück zu Ihrem Konto',
+  },
+}

@@ -1,0 +1,45 @@
+/** What the pages of second factors say, at sign-in and on the account page. */
+export type FactorMessages = {
+  secondFactor: {
+    title: string
+    lead: string
+    code: string
+    codeHint: string
+    submit: string
+    lostHeading: string
+    recovery: string
+    recoverySubmit: string
+    errors: Record<'invalid' | 'missing', string>
+  }
+  factors: {
+    title: string
+    lead: string
+    none: string
+    added: string
+    lastUsed: string
+    never: string
+    name: string
+    rename: string
+    remove: string
+    removeHint: string
+    endOthers: string
+    add: string
+    full: string
+    codesHeading: string
+    codesLeft: (left: number) => string
+    makeCodes: string
+    makeCodesHint: string
+    newTitle: string
+    newLead: string
+    qrCode: string
+    secret: string
+    code: string
+    codeHint: string
+    confirm: string
+    wrong: string
+    codesTitle: string
+    codesLead: string
+    done: string
+    back: string
+  }
+}

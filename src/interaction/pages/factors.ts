@@ -1,0 +1,158 @@
+import type { SecondFactor } from '../../factors/second-factor.ts'
+import { type Html, html } from '../../http/html.ts'
+import { momentText } from './format.ts'
+import { type PageContext, page } from './layout.ts'
+import { alert, cancelForm, csrfField, facts, name } from './parts.ts'
+
+export type FactorsView = {
+  csrf: string
+  factors: ReadonlyArray<SecondFactor & { rename: string; remove: string }>
+  codesLeft: number
+  /** Absent when there may be no more. */
+  add?: { action: string }
+  makeCodes: { action: string }
+  account: { href: string }
+}
+
+/** The second factors of an account, and what their owner can do with them. */
+export function factorsPage(context: PageContext, view: FactorsView): string {
+  const { factors: words } = context.messages
+  const { csrf, add, makeCodes } = view
+  return page(context, {
+    title: words.title,
+    width: 'wide',
+    body: html`<h1>${words.title}</h1>
+<p class="kt-lead">${words.lead}</p>
+${view.factors.length === 0 && html`<p>${words.none}</p>`}
+${view.factors.map((factor) => factorSection(context, factor, csrf))}
+${
+  add
+    ? html`<form id="add-factor-form" method="post" action="${add.action}">
+${csrfField(csrf)}
+<button id="add-factor" class="kt-button" type="submit">${words.add}</button>
+</form>`
+    : html`<p>${words.full}</p>`
+}
+${
+  view.factors.length > 0 &&
+  html`<form id="codes-form" class="kt-part" method="post" action="${makeCodes.action}">
+${csrfField(csrf)}
+<h2>${words.codesHeading}</h2>
+<p id="codes-left">${words.codesLeft(view.codesLeft)}</p>
+<p class="kt-small">${words.makeCodesHint}</p>
+<button id="make-codes" class="kt-button kt-quiet" type="submit">${words.makeCodes}</button>
+</form>`
+}
+<p class="kt-second"><a id="account" href="${view.account.href}">${words.back}</a></p>`,
+  })
+}
+
+function factorSection(
+  { messages }: PageContext,
+  factor: FactorsView['factors'][number],
+  csrf: string,
+): Html {
+  const { factors: words, locale } = messages
+  const { id, lastUsedAt } = factor
+  return html`<section class="kt-part">
+<h2>${name(factor.name)}</h2>
+${facts([
+  [words.added, momentText(locale, factor.createdAt)],
+  [words.lastUsed, lastUsedAt === undefined ? words.never : momentText(locale, lastUsedAt)],
+])}
+<form id="rename-${id}" method="post" action="${factor.rename}">
+${csrfField(csrf)}
+<div class="kt-field">
+<label for="name-${id}">${words.name}</label>
+<input id="name-${id}" name="name" type="text" value="${factor.name}" maxlength="60" autocomplete="off">
+</div>
+<button class="kt-button kt-quiet" type="submit">${words.rename}</button>
+</form>
+<form id="remove-${id}" class="kt-second" method="post" action="${factor.remove}">
+${csrfField(csrf)}
+<p class="kt-small">${words.removeHint}</p>
+${endOthers(`others-${id}`, words.endOthers)}
+<button class="kt-button kt-quiet" type="submit">${words.remove}</button>
+</form>
+</section>`
+}
+
+/** ASVS 7.4.3. */
+function endOthers(id: string, label: string): Html {
+  return html`<p class="kt-check"><input id="${id}" name="end_others" type="checkbox" value="yes"> <label for="${id}">${label}</label></p>`
+}
+
+export type NewFactorView = {
+  action: string
+  csrf: string
+  /** Where the picture of the key is. */
+  qrUrl: string
+  /** The key in base32. */
+  secret: string
+  name?: string
+  error?: 'wrong'
+  /** On the account page: the way back, and the offer to end other sessions. */
+  back?: { href: string }
+  /** On the way to a client. */
+  cancel?: { action: string }
+}
+
+/** Setting up an authenticator app: it counts once it has made a right code. */
+export function newFactorPage(context: PageContext, view: NewFactorView): string {
+  const { factors: words } = context.messages
+  const described = view.error ? 'factor-error otp-hint' : 'otp-hint'
+  return page(context, {
+    title: words.newTitle,
+    fault: view.error !== undefined,
+    body: html`<h1>${words.newTitle}</h1>
+<p>${words.newLead}</p>
+<p><img id="qr-code" class="kt-qr" src="${view.qrUrl}" alt="${words.qrCode}" width="240" height="240"></p>
+<p>${words.secret}: <code id="secret" class="kt-name">${view.secret.replace(/.{4}(?!$)/g, '$& ')}</code></p>
+<form id="factor-form" method="post" action="${view.action}">
+${view.error && alert('factor-error', words[view.error])}
+${csrfField(view.csrf)}
+<div class="kt-field">
+<label for="name">${words.name}</label>
+<input id="name" name="name" type="text" value="${view.name}" maxlength="60" autocomplete="off">
+</div>
+<div class="kt-field">
+<label for="otp">${words.code}</label>
+<input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${view.error && html` aria-invalid="true"`} autofocus>
+<p class="kt-hint" id="otp-hint">${words.codeHint}</p>
+</div>
+${view.back && endOthers('end_others', words.endOthers)}
+<button id="confirm-factor" class="kt-button" type="submit">${words.confirm}</button>
+</form>
+${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${words.title}</a></p>`}
+${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
+  })
+}
+
+export type RecoveryCodesView = {
+  codes: readonly string[]
+  /** Where a link leads, or a form when there is a token for it. */
+  done: { href: string; csrf?: string }
+}
+
+/** The only time that recovery codes are seen. */
+export function recoveryCodesPage(
+  context: PageContext,
+  { codes, done }: RecoveryCodesView,
+): string {
+  const { factors: words } = context.messages
+  return page(context, {
+    title: words.codesTitle,
+    body: html`<h1>${words.codesTitle}</h1>
+<p>${words.codesLead}</p>
+<ol id="recovery-codes" class="kt-codes">
+${codes.map((code) => html`<li><code>${code}</code></li>\n`)}</ol>
+${
+  done.csrf === undefined
+    ? html`<p><a id="codes-kept" class="kt-button" href="${done.href}">${words.done}</a></p>`
+    : html`<form id="codes-form" method="post" action="${done.href}">
+${csrfField(done.csrf)}
+<button id="codes-kept" class="kt-button" type="submit">${words.done}</button>
+</form>`
+}`,
+  })
+}

@@ -1,0 +1,106 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Attempts } from '../attempts/attempts.ts'
+import type { Factors } from '../factors/factors.ts'
+import type { Proof } from '../factors/second-factor.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
+import type { Log } from '../log.ts'
+import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import type { PageContext } from './pages/layout.ts'
+import type { LoginView } from './pages/login.ts'
+import { type SecondFactorView, secondFactorPage } from './pages/second-factor.ts'
+import { type FactorStep, requireStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
+
+export interface SecondFactorParts {
+  tenant: string
+  basePath: string
+  config: Config
+  log: Log
+  accounts: Accounts
+  factors: Factors
+  attempts: Attempts
+  lockouts: Lockouts
+  interactions: Interactions
+  csrf: Csrf
+  knownCookie: { name: string }
+  pageContext(ctx: Context): PageContext
+}
+
+/** Codes that may be tried after one right password; then it is asked for again. */
+const mostTries = 5
+
+/** How the step goes on, which the sign-in itself decides. */
+export interface Next {
+  steps: SignInSteps
+  finish(ctx: Context, account: Account, verifiedAt: number, proof: Proof): Promise<void>
+  showLogin(
+    ctx: Context,
+    interaction: Interaction,
+    again: { error?: LoginView['error']; status?: number },
+  ): Promise<void>
+}
+
+/** The step after a right password, where the account has a second factor. */
+export function secondFactorRoutes(router: Router, parts: SecondFactorParts, next: Next) {
+  const { tenant, accounts, factors, attempts, lockouts, interactions, csrf, config, log } = parts
+  const { steps, finish, showLogin } = next
+  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+
+  function show(
+    ctx: Context,
+    { uid }: Interaction,
+    { email }: FactorStep,
+    error?: SecondFactorView['error'],
+  ): void {
+    ctx.status = error === undefined ? 200 : error === 'missing' ? 400 : 403
+    ctx.type = 'html'
+    ctx.body = secondFactorPage(parts.pageContext(ctx), {
+      action: at(uid, 'factor'),
+      csrf: csrf.token(uid),
+      cancel: { action: at(uid, 'abort') },
+      email,
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+
+  router.post('/interaction/:uid/factor', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    const interaction = await interactions.find(ctx, uid)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, uid, form['csrf'])
+    requireStep(interaction, 'login')
+    const step = await steps.find(uid)
+    if (step?.stage !== 'factor') return showLogin(ctx, interaction, { status: 400 })
+
+    const { otp = '', recovery_code: recovery = '' } = form
+    const typed = otp.trim() === '' ? recovery : otp
+    if (typed.trim() === '') return show(ctx, interaction, step, 'missing')
+    const budget = { kind: 'second_factor', subject: step.attempt, limit: mostTries }
+    if (!(await attempts.take(tenant, [{ ...budget, window: stepTtl }]))) {
+      await steps.end(uid)
+      return showLogin(ctx, interaction, { error: 'second_factor', status: 429 })
+    }
+    const known = ctx.cookies.get(parts.knownCookie.name, { signed: false })
+    const deviceId = lockouts.devices.find(known, tenant, step.accountId)
+    const proof = await factors.check(tenant, step.accountId, typed, { ip: ctx.ip, deviceId })
+    if (proof === undefined) {
+      log.info(
+        { request_id: requestIdOf(ctx), account: step.accountId, ip: ctx.ip },
+        'second factor refused',
+      )
+      return show(ctx, interaction, step, 'invalid')
+    }
+    await steps.end(uid)
+    const account = await accounts.active(tenant, step.accountId)
+    if (!account) return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
+    return finish(ctx, account, step.verifiedAt, proof)
+  })
+
+  return show
+}

@@ -1,0 +1,94 @@
+import type { MustChange } from '../accounts/accounts.ts'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Interaction } from '../oidc/interactions.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { ShortLived } from '../storage/short-lived.ts'
+
+/** A one-time password was right, and its owner chooses another. */
+export interface PasswordStep extends MustChange {
+  stage: 'password'
+  email: string
+}
+
+/** A password was right, and a second factor is asked for. */
+export interface FactorStep {
+  stage: 'factor'
+  accountId: string
+  email: string
+  /** When the password was checked, in milliseconds. */
+  verifiedAt: number
+  /** Names this sign-in, for counting its tries. */
+  attempt: string
+}
+
+/** A password was right, and an app has to be set up; then its recovery codes are kept. */
+export interface SetUpStep {
+  stage: 'set_up' | 'codes'
+  accountId: string
+  email: string
+  verifiedAt: number
+  /** Of the app, base32. */
+  secret: string
+}
+
+export type SignInStep = PasswordStep | FactorStep | SetUpStep
+
+/** Seconds that a step waits for its person. */
+export const stepTtl = 600
+
+/** What is remembered between the steps of a sign-in: one step for an interaction, which belongs to one browser. */
+export interface SignInSteps {
+  find(uid: string): Promise<SignInStep | undefined>
+  /** In place of whichever step there was. */
+  begin(uid: string, step: SignInStep): Promise<void>
+  end(uid: string): Promise<void>
+}
+
+interface Dependencies {
+  tenant: string
+  shortLived: ShortLived
+  sealer: Sealer
+  clock: Clock
+}
+
+/** Sealed for its interaction, so that whoever could write to the short-lived store makes no step of his own. */
+export function createSignInSteps({
+  tenant,
+  shortLived,
+  sealer,
+  clock,
+}: Dependencies): SignInSteps {
+  const keyOf = (uid: string) => ({ tenant, model: 'SignInStep', id: hashOf(uid) })
+  const purpose = (uid: string) => `sign-in-step:${tenant}:${hashOf(uid)}`
+
+  return {
+    async find(uid) {
+      const stored = (await shortLived.get(keyOf(uid))) as { sealed: string } | undefined
+      if (!stored) return undefined
+      const step = JSON.parse(sealer.artifacts.open(purpose(uid), stored.sealed)) as SignInStep
+      // One that came back from a backup is over, whatever the store says.
+      const isOver = 'verifiedAt' in step && step.verifiedAt + stepTtl * 1000 <= clock.now()
+      return isOver ? undefined : step
+    },
+    begin: (uid, step) =>
+      shortLived.put(
+        keyOf(uid),
+        { sealed: sealer.artifacts.seal(purpose(uid), JSON.stringify(step)) },
+        stepTtl,
+      ),
+    end: (uid) => shortLived.delete(keyOf(uid)),
+  }
+}
+
+/**
+ * A step that is sent out of turn does nothing (ASVS 2.3.1).
+ * @throws DomainError `interaction_not_found`
+ */
+export function requireStep(interaction: Interaction, step: Interaction['step']): void {
+  if (interaction.step === step) return
+  throw new DomainError('interaction_not_found', {
+    detail: { expected: interaction.step, came: step },
+  })
+}

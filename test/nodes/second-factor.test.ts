@@ -1,0 +1,62 @@
+import { expect } from 'chai'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { authorizeUrl } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { codeOf, factorOwner, type Owner } from '../support/second-factor.ts'
+import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+
+const atOnce = 20
+
+const suite = servicesFound() ? describe : describe.skip
+suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
+  this.timeout(180_000)
+  let nodes: TwoNodes
+  before(async () => {
+    nodes = await startTwoNodes({ HASH_QUEUE: '1000' })
+    await furnish(nodes)
+  })
+  after(() => nodes?.stop())
+
+  /** Browsers that have all given the password, half of them on each node. */
+  async function atFactor(owner: Owner) {
+    const one = async (i: number): Promise<{ agent: UserAgent; page: Page }> => {
+      const node = i % 2 ? nodes.a : nodes.b
+      const agent = createUserAgent()
+      const start = nodes.on(node, authorizeUrl({ issuer: nodes.issuer } as never, web))
+      const login = await agent.get(nodes.on(node, (await agent.get(start)).location as URL))
+      const { username, password } = owner
+      const proven = await agent.submit(login, { fields: { username, password } })
+      return { agent, page: await agent.get(nodes.on(node, proven.location as URL)) }
+    }
+    return Promise.all(Array.from({ length: atOnce }, (_, i) => one(i)))
+  }
+
+  /** Everybody sends the same at once; how often there was which answer. */
+  async function race(owner: Owner, form: string, fields: Record<string, string>) {
+    const visits = await atFactor(owner)
+    const answers = await Promise.all(
+      visits.map(({ agent, page }) => agent.submit(page, { form, fields })),
+    )
+    const tally: Record<number, number> = {}
+    for (const { status } of answers) tally[status] = (tally[status] ?? 0) + 1
+    return tally
+  }
+
+  it('the code of an app, shown by twenty browsers at once, is one sign-in', async () => {
+    const owner = await factorOwner(nodes.core)
+    const fields = { otp: codeOf(owner.secret) }
+    const tally = await race(owner, '#factor-form', fields)
+    expect(tally).to.deep.equal({ 303: 1, 403: atOnce - 1 })
+  })
+
+  it('a recovery code likewise', async () => {
+    const owner = await factorOwner(nodes.core)
+    const fields = { recovery_code: owner.recoveryCodes[0] ?? '' }
+    const tally = await race(owner, '#recovery-form', fields)
+    expect(tally).to.deep.equal({ 303: 1, 403: atOnce - 1 })
+    expect(await nodes.core.factors.codesLeft(tenant, owner.id)).to.equal(9)
+  })
+})

@@ -1,0 +1,95 @@
+import { expect } from 'chai'
+import type { Browser, Page as Tab } from 'playwright-core'
+import { boot, type TestServer } from '../support/boot.ts'
+import { launchBrowser } from '../support/browser.ts'
+import { codeOf, somebody } from '../support/second-factor.ts'
+import { remember } from '../support/witness.ts'
+import { complaintsOf } from './site.ts'
+
+describe('people: second factors in Chromium', function () {
+  this.timeout(60_000)
+  let server: TestServer
+  let browser: Browser | undefined
+
+  before(async function () {
+    browser = await launchBrowser()
+    if (!browser) this.skip()
+    server = await boot('embedded')
+  })
+  after(async () => {
+    await browser?.close()
+    await server?.stop()
+  })
+
+  /** Nothing sticks out to the side. */
+  async function expectToFit(tab: Tab): Promise<void> {
+    const overhang = await tab.evaluate(
+      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    )
+    expect(overhang, tab.url()).to.equal(0)
+  }
+
+  for (const { width, javaScriptEnabled, locale } of [
+    { width: 360, javaScriptEnabled: true, locale: 'de' },
+    { width: 1280, javaScriptEnabled: false, locale: 'en' },
+  ]) {
+    it(`adds an app and signs in with it, by keyboard, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
+      if (!browser) throw new Error('no browser')
+      const { username, password } = await somebody(server.core)
+      const viewport = { width, height: 800 }
+      const context = await browser.newContext({ javaScriptEnabled, viewport, locale })
+      context.setDefaultTimeout(10_000)
+      const tab = await context.newPage()
+      const complaints = complaintsOf(tab)
+
+      async function givePassword(): Promise<void> {
+        await tab.waitForSelector('#username:focus')
+        await tab.keyboard.type(username)
+        await tab.fill('#password', password)
+        await tab.keyboard.press('Enter')
+      }
+
+      await tab.goto(`${server.issuer}/account`)
+      await givePassword()
+      await tab.click('#factors')
+      await tab.waitForSelector('#add-factor')
+      await expectToFit(tab)
+      await tab.focus('#add-factor')
+      await tab.keyboard.press('Enter')
+
+      await tab.waitForSelector('#otp:focus')
+      const secret = (await tab.textContent('#secret'))?.replaceAll(' ', '') ?? ''
+      remember(secret)
+      const isDrawn =
+        '(() => { const i = document.querySelector("#qr-code"); return i.complete && i.naturalWidth > 0 })()'
+      await tab.waitForFunction(isDrawn)
+      await expectToFit(tab)
+      await tab.keyboard.type('000000')
+      await tab.keyboard.press('Enter')
+      await tab.waitForSelector('[role=alert]')
+      await expectToFit(tab)
+      await tab.waitForSelector('#otp:focus')
+      await tab.keyboard.type(codeOf(secret, -1))
+      await tab.keyboard.press('Enter')
+
+      await tab.waitForSelector('#recovery-codes')
+      remember(...(await tab.locator('#recovery-codes code').allTextContents()))
+      await expectToFit(tab)
+      await tab.focus('#codes-kept')
+      await tab.keyboard.press('Enter')
+      await tab.click('#factors')
+      // The session is older than the factor: the list asks for it.
+      await givePassword()
+      await tab.waitForSelector('#otp:focus')
+      await expectToFit(tab)
+      await tab.keyboard.type(codeOf(secret))
+      await tab.keyboard.press('Enter')
+      await tab.waitForSelector('#codes-left')
+      await expectToFit(tab)
+      // A 400 of a form that came back is no fault of the page.
+      const others = complaints.filter((complaint) => !complaint.includes('status of 400'))
+      expect(others).to.deep.equal([])
+      await context.close()
+    })
+  }
+})

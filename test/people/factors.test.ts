@@ -1,0 +1,231 @@
+import { expect } from 'chai'
+import { newTotpSecret } from '../../src/factors/totp.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import { type Page } from '../support/http-exchange.ts'
+import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+import { arrive, expectFault, expectFormAgain, headingOf, textOf } from './story.ts'
+
+const tenant = 'default'
+const formOf = (page: Page) => page.root.querySelector('form')?.id
+
+interface Person {
+  id: string
+  username: string
+  password: string
+  secret?: string
+}
+
+describe('people: their second factors', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded')
+    await furnish(server)
+  })
+  afterEach(backToPresent)
+  after(() => server?.stop())
+
+  /** The list, after whatever sign-in it takes. */
+  async function openList(person: Person, agent: UserAgent = createUserAgent()) {
+    let page = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
+    if (formOf(page) === 'login-form') {
+      const { username, password } = person
+      page = await agent.follow(await agent.submit(page, { fields: { username, password } }))
+    }
+    if (formOf(page) === 'factor-form') {
+      const fields = { otp: codeOf(person.secret ?? '') }
+      page = await agent.follow(await agent.submit(page, { fields }))
+    }
+    expect(headingOf(page), page.body).to.equal('Second factors')
+    return { agent, page }
+  }
+
+  async function startSetUp(agent: UserAgent, list: Page) {
+    const page = await agent.follow(await agent.submit(list, { form: '#add-factor-form' }))
+    const secret = page.root.querySelector('#secret')?.textContent.replaceAll(' ', '') ?? ''
+    expect(secret).to.match(/^[A-Z2-7]{32}$/)
+    remember(secret)
+    return { page, secret }
+  }
+
+  const codesOn = (page: Page) =>
+    page.root.querySelectorAll('#recovery-codes code').map(({ textContent }) => textContent)
+
+  async function eventsOf(accountId: string) {
+    return server.core.database.query<{ type: string; ip: string; detail: object }>(
+      `select type, ip, detail from audit_events
+       where account_id = $1 and type like 'account.%' order by at, id`,
+      [accountId],
+    )
+  }
+
+  it('an app counts once it has made a right code, and brings recovery codes, shown once', async () => {
+    const person = await somebody(server.core)
+    const { agent, page: list } = await openList(person)
+    expect(textOf(list)).to.include('You have none yet')
+    const { page, secret } = await startSetUp(agent, list)
+    const source = page.root.querySelector('#qr-code')?.getAttribute('src') ?? ''
+    const picture = await agent.get(new URL(source, page.url))
+    expect(picture.headers.get('content-type')).to.match(/^image\/svg\+xml/)
+    expect(picture.headers.get('cache-control')).to.equal('no-store')
+    expect(picture.body).to.match(/^<svg /)
+
+    const wrong = await agent.submit(page, { fields: { name: 'My <phone>', otp: '000000' } })
+    expectFormAgain(wrong, 400, 'factor-form', /does not fit/)
+    expect(wrong.root.querySelector('#name')?.getAttribute('value')).to.equal('My <phone>')
+    expect(await server.core.factors.asked(tenant, person.id), 'not yet').to.equal(false)
+
+    const shown = await agent.submit(wrong, { fields: { otp: codeOf(secret) } })
+    expect([shown.status, headingOf(shown)]).to.deep.equal([200, 'Your recovery codes'])
+    const codes = codesOn(shown)
+    remember(...codes)
+    expect(new Set(codes)).to.have.property('size', 10)
+    const again = await agent.follow(await agent.submit(wrong, { fields: { otp: codeOf(secret) } }))
+    expect(codesOn(again), 'nothing is set up any more').to.deep.equal([])
+
+    const { page: now } = await openList(
+      { ...person, secret },
+      await signedInAfresh(person, secret),
+    )
+    expect(textOf(now)).to.include('My <phone>').and.include('10 codes are left')
+    expect((await eventsOf(person.id)).map(({ type }) => type)).to.have.members([
+      ...['account.factor_added', 'account.recovery_codes_made'],
+    ])
+  })
+
+  /** A browser that has just signed in with the code of the next step, as the one of this step is used. */
+  async function signedInAfresh({ username, password }: Person, secret: string) {
+    const { agent, page } = await arrive(server, web)
+    const asked = await agent.follow(await agent.submit(page, { fields: { username, password } }))
+    await agent.follow(await agent.submit(asked, { fields: { otp: codeOf(secret, 1) } }))
+    return agent
+  }
+
+  it('can be renamed and removed; recovery codes go with the last', async () => {
+    const owner = await factorOwner(server.core)
+    const { agent, page } = await openList(owner)
+    const [factor] = await server.core.factors.list(tenant, owner.id)
+    const rename = { form: `#rename-${factor?.id}`, fields: { name: '  New \n name ' } }
+    const renamed = await agent.follow(await agent.submit(page, rename))
+    expect(textOf(renamed)).to.include('New name')
+    const removed = await agent.follow(
+      await agent.submit(renamed, { form: `#remove-${factor?.id}` }),
+    )
+    expect(textOf(removed)).to.include('You have none yet')
+    expect(await server.core.factors.codesLeft(tenant, owner.id)).to.equal(0)
+    const events = await eventsOf(owner.id)
+    expect(events.map(({ type }) => type)).to.include.members([
+      ...['account.factor_renamed', 'account.factor_removed'],
+    ])
+    const { ip, detail } = events.find(({ type }) => type === 'account.factor_removed') ?? {}
+    expect([ip, detail]).to.deep.equal([
+      ...['127.0.0.1', { by: 'owner', factor: factor?.id, kind: 'totp', left: 0 }],
+    ])
+  })
+
+  it('are nobody else’s: another’s is neither renamed nor removed', async () => {
+    const [owner, thief] = [await factorOwner(server.core), await factorOwner(server.core)]
+    const { agent, page } = await openList(thief)
+    const [theirs] = await server.core.factors.list(tenant, owner.id)
+    const [own] = await server.core.factors.list(tenant, thief.id)
+    for (const change of ['rename', 'remove']) {
+      const form = page.root.querySelector(`#${change}-${own?.id}`)
+      const csrf = form?.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+      const url = `${server.issuer}/account/factors/${theirs?.id}/${change}`
+      await agent.post(url, { csrf, name: 'stolen' })
+    }
+    expect(await server.core.factors.list(tenant, owner.id)).to.deep.equal([theirs])
+  })
+
+  it('new recovery codes make the earlier ones void', async () => {
+    const owner = await factorOwner(server.core)
+    const { agent, page } = await openList(owner)
+    const shown = await agent.submit(page, { form: '#codes-form' })
+    const codes = codesOn(shown)
+    remember(...codes)
+    expect(codes).to.have.length(10)
+    const { check } = server.core.factors
+    const [old = ''] = owner.recoveryCodes
+    expect(await check(tenant, owner.id, old, { ip: '' })).to.equal(undefined)
+    expect(await check(tenant, owner.id, codes[0] ?? '', { ip: '' })).to.equal('recovery')
+  })
+
+  it('asks for a sign-in of the last five minutes before each page and each change (ASVS 7.5.1)', async () => {
+    const owner = await factorOwner(server.core)
+    const { agent, page } = await openList(owner)
+    const [factor] = await server.core.factors.list(tenant, owner.id)
+    travel(301)
+    for (const form of ['#add-factor-form', '#codes-form', `#remove-${factor?.id}`]) {
+      const asked = await agent.follow(await agent.submit(page, { form }))
+      expect(formOf(asked), form).to.equal('login-form')
+    }
+    const seen = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
+    expect(formOf(seen)).to.equal('login-form')
+    expect(await server.core.factors.list(tenant, owner.id)).to.deep.equal([factor])
+    await openList(owner, agent)
+  })
+
+  it('a session that began without the factor there is now changes nothing (C7, ASVS 7.5.1)', async () => {
+    const person = await somebody(server.core)
+    const { agent, page } = await openList(person)
+    const secret = newTotpSecret()
+    const app = { secret, name: 'Elsewhere', code: codeOf(secret, -1), onlyFirst: true }
+    await server.core.factors.add(tenant, person.id, app, { by: 'owner' })
+    const asked = await agent.follow(await agent.submit(page, { form: '#add-factor-form' }))
+    expect(formOf(asked)).to.equal('login-form')
+    const { page: list } = await openList({ ...person, secret }, agent)
+    expect(textOf(list)).to.include('Elsewhere')
+  })
+
+  it('ends the other sessions when asked, and only then (ASVS 7.4.3)', async () => {
+    const owner = await factorOwner(server.core)
+    const other = await openList({ ...owner, secret: owner.secret })
+    const own = await openListLater(owner)
+    const sessionsOf = async () => (await server.core.sessions.list(tenant, owner.id)).length
+    expect(await sessionsOf()).to.equal(2)
+    const { page, secret } = await startSetUp(own.agent, own.page)
+    await own.agent.submit(page, { fields: { otp: codeOf(secret) } })
+    expect(await sessionsOf(), 'not asked').to.equal(2)
+    const [factor] = await server.core.factors.list(tenant, owner.id)
+    const form = `#remove-${factor?.id}`
+    await own.agent.submit(own.page, { form, fields: { end_others: 'yes' } })
+    expect(await sessionsOf()).to.equal(1)
+    const seen = await other.agent.follow(await other.agent.get(`${server.issuer}/account`))
+    expect(formOf(seen)).to.equal('login-form')
+  })
+
+  /** A second browser, half a minute later: a code is of use once. */
+  async function openListLater(person: Person) {
+    travel(30)
+    return openList(person)
+  }
+
+  it('are five at most', async () => {
+    const owner = await factorOwner(server.core)
+    const add = () => {
+      const secret = newTotpSecret()
+      const app = { secret, name: '', code: codeOf(secret), onlyFirst: false }
+      return server.core.factors.add(tenant, owner.id, app, { by: 'owner' })
+    }
+    const added = await Promise.all(Array.from({ length: 6 }, add))
+    expect(added.filter((each) => each === 'full')).to.have.length(2)
+    const { page } = await openList(owner)
+    expect(page.root.querySelector('#add-factor-form')).to.equal(null)
+    expect(textOf(page)).to.include('as many as there may be')
+  })
+
+  it('takes no form of another site or session (C23)', async () => {
+    const owner = await factorOwner(server.core)
+    const { agent } = await openList(owner)
+    for (const path of ['new', 'new/confirm', 'codes', 'x/rename', 'x/remove']) {
+      const refused = await agent.post(`${server.issuer}/account/factors/${path}`, { csrf: 'x' })
+      expectFault(refused, 403, /could not make sure/)
+    }
+    const stranger = createUserAgent()
+    const picture = await stranger.get(`${server.issuer}/account/factors/new/qr.svg`)
+    expect(picture.status).to.equal(404)
+  })
+})

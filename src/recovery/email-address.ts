@@ -53,8 +53,9 @@ export function createEmailAddresses({
   mail: Mail
   audit: Audit
 }): EmailAddresses {
+  // Apart from what strangers may have sent to the same account, who could use it up.
   const mayMail = ({ tenant, id }: Account) =>
-    limiter.take(tenant, { limit: 'mail_account', subject: id })
+    limiter.take(tenant, { limit: 'mail_account', subject: `signed in ${id}` })
 
   /** What each link does, once its token was used. */
   const takes: Record<Step, (account: Account, email: string, by: Owner) => Promise<void>> = {

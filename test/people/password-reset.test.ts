@@ -11,6 +11,7 @@ import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
+import { somebody } from './account.story.ts'
 import { arrive, expectFault, expectFormAgain, headingOf, textOf } from './story.ts'
 
 const fresh = 'a raven and a writing desk 7'
@@ -96,11 +97,19 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     })
     const off = await server.core.accounts.byIdentifier(defaultTenant, 'off@example.com')
     if (off) await server.core.accounts.setDisabled(off, true)
+    const locked = await somebody(server)
+    for (let tries = 0; tries < 6; tries += 1) {
+      const guess = { ip: '192.0.2.1' }
+      await server.core.accounts
+        .authenticate(defaultTenant, locked.email, 'wrong', guess)
+        .catch(() => {})
+    }
     const seen = new Set<string>()
     for (const username of [
       email,
       'nobody@example.com',
       'off@example.com',
+      locked.email,
       '\u0000',
       'x'.repeat(5000),
     ]) {
@@ -226,6 +235,19 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     const url = await mailed()
     expect(url.startsWith(`${server.issuer}/password/reset?`)).to.equal(true)
     expect(resets()[0]?.raw).not.to.include('evil.example')
+  })
+
+  it('writes links of a tenant below its issuer, which no other tenant takes', async () => {
+    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await server.core.accounts.declare('acme', { email, password: alice.password })
+    const agent = newAgent()
+    const form = await agent.get(`${server.issuer}/t/acme/password/forgot`)
+    await agent.submit(form, { fields: { username: email } })
+    const url = await mailed()
+    expect(url.startsWith(`${server.issuer}/t/acme/password/reset?`)).to.equal(true)
+    expectOver(await agent.get(url.replace('/t/acme', '')))
+    expect((await choose(agent, await agent.get(url))).status).to.equal(303)
+    expect(await fits(alice.password), 'of the namesake').to.equal(true)
   })
 
   it('lifts a lock that is for good, and no other (NIST SP 800-63B-4 §3.2.2)', async () => {

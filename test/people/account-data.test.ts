@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
@@ -13,7 +14,7 @@ const offline = { scope: 'openid profile offline_access' }
 describe('people: download and delete', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(servicesFound() ? 'services' : 'embedded')
     await furnish(server)
     await server.core.clients.declare('default', {
       ...web,

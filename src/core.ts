@@ -253,10 +253,12 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
+  const factors = createFactors({ ...base, audit, lockouts })
   const revocations = createRevocations({
     ...base,
     accounts,
     clients,
+    factors,
     tenants,
     sessions,
     families,
@@ -272,7 +274,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     keyRotation,
     tenants,
     accounts,
-    factors: createFactors({ ...base, audit, lockouts }),
+    factors,
     clients,
     resources,
     signing,

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Limiter, Share } from '../limits/limiter.ts'
+import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import { derivedId, hashOf } from '../secrets/handle.ts'
+import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { createAccountStore, type StoredPassword } from './account.store.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
+import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
 
 export interface Accounts {
@@ -132,14 +132,6 @@ export interface ReadyPassword {
   next: string
 }
 
-/** Who signs in from where. */
-export interface Visitor {
-  ip: string
-  userAgent?: string | undefined
-  /** What `Lockouts.devices` gave to this browser. */
-  knownDevice?: string | undefined
-}
-
 export interface MustChange {
   tenant: string
   accountId: string
@@ -150,25 +142,6 @@ export interface MustChange {
 export interface Authenticated {
   account: Account
   mustChange?: MustChange
-}
-
-type Found = NonNullable<Awaited<ReturnType<ReturnType<typeof createAccountStore>['byIdentifier']>>>
-
-/** Networks, and for how many milliseconds after a sign-in they are familiar. */
-const mostFamiliar = 50_000
-const familiarFor = 24 * 3600 * 1000
-
-/** From where somebody has signed in lately in this process: it is a flood's first victim, and seldom a part of it. */
-function createFamiliar(clock: Clock) {
-  const since = new Map<string, number>()
-  return {
-    add(network: string): void {
-      since.delete(network)
-      if (since.size >= mostFamiliar) since.delete(since.keys().next().value as string)
-      since.set(network, clock.now())
-    },
-    has: (network: string) => clock.now() - (since.get(network) ?? 0) < familiarFor,
-  }
 }
 
 export function createAccounts({
@@ -209,47 +182,7 @@ export function createAccounts({
     return { password, stored: { hash, oneTime: true, expiresAt } }
   }
 
-  const familiar = createFamiliar(clock)
-  const turnOf = (network: string) => ({ share: network, familiar: familiar.has(network) })
-
-  /** The steps of `authenticate` up to the hash. */
-  async function guess(
-    tenant: string,
-    identifier: string,
-    found: Found | undefined,
-    password: string,
-    { ip, userAgent, knownDevice }: Visitor,
-  ): Promise<'right' | 'wrong' | 'locked'> {
-    const accountId = found?.account.id
-    // As much work where there is no account to be known to.
-    const deviceId = lockouts.devices.find(knownDevice, tenant, accountId ?? '')
-    const network = networkOf(ip)
-    const share: Share[] =
-      deviceId === undefined ? [{ limit: 'sign_in_network', subject: network }] : []
-    await limiter.take(tenant, ...share)
-    const owner =
-      accountId === undefined ? { identifier: identifierKey(identifier) } : { accountId }
-    // Only what was looked at, and is wrong, counts against the network.
-    let isWrong = false
-    try {
-      const turn = deviceId === undefined ? turnOf(network) : {}
-      const hash = found?.account.disabled ? undefined : found?.password?.hash
-      const outcome = await passwords.guess(turn, password, hash, (look) =>
-        lockouts.guess(tenant, { owner, deviceId, ip }, look),
-      )
-      isWrong = outcome !== 'right'
-      if (!isWrong) familiar.add(network)
-      // As much work where there is no account: nobody can tell by time.
-      if (outcome === 'wrong') {
-        const nobody = `nobody ${derivedId(identifierKey(identifier))[0]}`
-        const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
-        await audit.count(tenant, failed, accountId ?? nobody)
-      }
-      return outcome
-    } finally {
-      if (!isWrong) await limiter.giveBack(tenant, ...share)
-    }
-  }
+  const { guess, hasRoom } = createGuesses({ clock, passwords, lockouts, limiter, audit })
 
   return {
     async active(tenant, id) {
@@ -287,8 +220,7 @@ export function createAccounts({
       return { account }
     },
 
-    hasRoom: (tenant, { ip, knownDevice }) =>
-      passwords.hasRoom(turnOf(networkOf(ip))) || lockouts.devices.isOurs(knownDevice, tenant),
+    hasRoom,
 
     async choosePassword({ tenant, accountId, verified }, password) {
       const replaced = new DomainError('credentials_invalid', {
@@ -403,18 +335,6 @@ function taken({ email, username }: NewAccount) {
     if (!isUniqueViolation(cause)) throw cause
     throw new DomainError('account_exists', { detail: { email, username }, cause })
   }
-}
-
-function refusalOf(found: Found | undefined, outcome: string): DomainError {
-  const reason = reasonOf(found?.account, found?.password !== undefined, outcome)
-  return new DomainError('credentials_invalid', { detail: { reason, account: found?.account.id } })
-}
-
-function reasonOf(account: Account | undefined, isThere: boolean, outcome: string): string {
-  if (outcome === 'locked') return 'no tries are left for this identifier; nothing was looked at'
-  if (!account) return 'no account has this identifier'
-  if (account.disabled) return 'the account is disabled'
-  return isThere ? 'the password does not fit' : 'the account has no password'
 }
 
 function assertUsername(username: string | undefined): void {

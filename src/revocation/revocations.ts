@@ -5,6 +5,7 @@ import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
+import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { SessionEnd } from '../sessions/session.ts'
@@ -113,6 +114,7 @@ export function createRevocations(deps: {
   clock: Clock
   accounts: Accounts
   clients: Clients
+  factors: Factors
   tenants: Tenants
   sessions: Sessions
   families: Families
@@ -125,6 +127,7 @@ export function createRevocations(deps: {
     clock,
     accounts,
     clients,
+    factors,
     tenants,
     sessions,
     families,
@@ -208,6 +211,7 @@ export function createRevocations(deps: {
       database.transaction(async () => {
         if (!(await accounts.markDeleted(tenant, accountId))) return false
         await end('account_deleted', tenant, { accountId })
+        await factors.removeAll(tenant, accountId, actor)
         await accounts.forget(tenant, accountId)
         await record(tenant, { type: reaches.account_deleted.event, accountId }, actor)
         return true

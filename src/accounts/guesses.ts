@@ -1,0 +1,114 @@
+import { networkOf } from '../attempts/network.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Limiter, Share } from '../limits/limiter.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
+import { derivedId } from '../secrets/handle.ts'
+import type { createAccountStore } from './account.store.ts'
+import { type Account, identifierKey } from './account.ts'
+import type { Passwords } from './password.ts'
+
+/** Who signs in from where. */
+export interface Visitor {
+  ip: string
+  userAgent?: string | undefined
+  /** What `Lockouts.devices` gave to this browser. */
+  knownDevice?: string | undefined
+}
+
+export type Found = NonNullable<
+  Awaited<ReturnType<ReturnType<typeof createAccountStore>['byIdentifier']>>
+>
+
+/** Networks, and for how many milliseconds after a sign-in they are familiar. */
+const mostFamiliar = 50_000
+const familiarFor = 24 * 3600 * 1000
+
+/** From where somebody has signed in lately in this process: it is a flood's first victim, and seldom a part of it. */
+function createFamiliar(clock: Clock) {
+  const since = new Map<string, number>()
+  return {
+    add(network: string): void {
+      since.delete(network)
+      if (since.size >= mostFamiliar) since.delete(since.keys().next().value as string)
+      since.set(network, clock.now())
+    },
+    has: (network: string) => clock.now() - (since.get(network) ?? 0) < familiarFor,
+  }
+}
+
+/** How a password is guessed at: what a network, the queue and the account have left (see `Accounts.authenticate`). */
+export function createGuesses({
+  clock,
+  passwords,
+  lockouts,
+  limiter,
+  audit,
+}: {
+  clock: Clock
+  passwords: Passwords
+  lockouts: Lockouts
+  limiter: Limiter
+  audit: Audit
+}) {
+  const familiar = createFamiliar(clock)
+  const turnOf = (network: string) => ({ share: network, familiar: familiar.has(network) })
+
+  /** The steps of `authenticate` up to the hash. */
+  async function guess(
+    tenant: string,
+    identifier: string,
+    found: Found | undefined,
+    password: string,
+    { ip, userAgent, knownDevice }: Visitor,
+  ): Promise<'right' | 'wrong' | 'locked'> {
+    const accountId = found?.account.id
+    // As much work where there is no account to be known to.
+    const deviceId = lockouts.devices.find(knownDevice, tenant, accountId ?? '')
+    const network = networkOf(ip)
+    const share: Share[] =
+      deviceId === undefined ? [{ limit: 'sign_in_network', subject: network }] : []
+    await limiter.take(tenant, ...share)
+    const owner =
+      accountId === undefined ? { identifier: identifierKey(identifier) } : { accountId }
+    // Only what was looked at, and is wrong, counts against the network.
+    let isWrong = false
+    try {
+      const turn = deviceId === undefined ? turnOf(network) : {}
+      const hash = found?.account.disabled ? undefined : found?.password?.hash
+      const outcome = await passwords.guess(turn, password, hash, (look) =>
+        lockouts.guess(tenant, { owner, deviceId, ip }, look),
+      )
+      isWrong = outcome !== 'right'
+      if (!isWrong) familiar.add(network)
+      // As much work where there is no account: nobody can tell by time.
+      if (outcome === 'wrong') {
+        const nobody = `nobody ${derivedId(identifierKey(identifier))[0]}`
+        const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
+        await audit.count(tenant, failed, accountId ?? nobody)
+      }
+      return outcome
+    } finally {
+      if (!isWrong) await limiter.giveBack(tenant, ...share)
+    }
+  }
+
+  return {
+    guess,
+    hasRoom: (tenant: string, { ip, knownDevice }: Visitor) =>
+      passwords.hasRoom(turnOf(networkOf(ip))) || lockouts.devices.isOurs(knownDevice, tenant),
+  }
+}
+
+export function refusalOf(found: Found | undefined, outcome: string): DomainError {
+  const reason = reasonOf(found?.account, found?.password !== undefined, outcome)
+  return new DomainError('credentials_invalid', { detail: { reason, account: found?.account.id } })
+}
+
+function reasonOf(account: Account | undefined, isThere: boolean, outcome: string): string {
+  if (outcome === 'locked') return 'no tries are left for this identifier; nothing was looked at'
+  if (!account) return 'no account has this identifier'
+  if (account.disabled) return 'the account is disabled'
+  return isThere ? 'the password does not fit' : 'the account has no password'
+}

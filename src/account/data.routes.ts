@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { type Account, identifierKey } from '../accounts/account.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
@@ -17,6 +18,7 @@ export interface DataParts {
   sessions: Sessions
   families: Families
   grants: Grants
+  factors: Factors
   audit: Audit
   revocations: Revocations
   session: BrowserSession
@@ -36,7 +38,8 @@ const rfc3339 = (time: number) => new Date(time).toISOString()
 
 /** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
 export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
-  const { tenant, sessions, families, grants, audit, revocations, session, pageContext } = parts
+  const { tenant, sessions, families, grants, factors, audit, revocations, session, pageContext } =
+    parts
 
   function show(ctx: Context, owner: SignedIn, error?: DataFault) {
     const page = pageContext(ctx)
@@ -58,8 +61,15 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
     const held = await families.list(tenant, { accountId })
     const events = await audit.ofAccount(tenant, accountId, { types, limit: mostEvents })
     const signedIn = await sessions.list(tenant, accountId)
+    const second = await factors.list(tenant, accountId)
     return {
       profile: { sub: accountId, email, email_verified: emailVerified, username, name, roles },
+      second_factors: second.map(({ kind, name: called, createdAt, lastUsedAt }) => ({
+        kind,
+        name: called,
+        added_at: rfc3339(createdAt),
+        ...(lastUsedAt === undefined ? {} : { last_used_at: rfc3339(lastUsedAt) }),
+      })),
       sessions: signedIn.map((one) => ({
         ...(one.signedInAt === undefined ? {} : { signed_in_at: rfc3339(one.signedInAt) }),
         signed_in_from: one.signedInFrom.ip,

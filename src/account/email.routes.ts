@@ -16,7 +16,7 @@ export interface EmailParts {
   tenant: string
   config: Config
   csrf: Csrf
-  mail: Pick<Mail, 'isOn'>
+  mail: Mail
   emailAddresses: EmailAddresses
   pageContext(ctx: Context): PageContext
 }

@@ -7,17 +7,20 @@ import { requestIdOf } from '../http/request.ts'
 import { type OwnPasswordFault, ownPasswordPage } from '../interaction/pages/account-password.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import type { Log } from '../log.ts'
+import type { Mail } from '../mail/mail.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Database } from '../storage/database.ts'
 import type { Desk } from './desk.ts'
 
 export interface PasswordParts {
+  tenant: string
   config: Config
   log: Log
   database: Database
   accounts: Accounts
   revocations: Revocations
+  mail: Mail
   session: BrowserSession
   /** Says which accounts this browser has signed in with. */
   knownCookie: { name: string }
@@ -40,7 +43,7 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
  * | accepted                                           | changed; other sessions ended if wanted; a new handle for this one |
  */
 export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk) {
-  const { config, log, database, accounts, revocations, session, pageContext } = parts
+  const { tenant, config, log, database, accounts, revocations, mail, session, pageContext } = parts
 
   function show(
     ctx: Context,
@@ -86,6 +89,9 @@ export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk)
       handOver = await database.transaction(async () => {
         await revocations.ownPasswordChanged(account, { uid, others }, actor)
         await accounts.replacePassword(account, ready)
+        const { locale: language } = pageContext(ctx).messages
+        const about = { accountId: account.id, language, to: account.email, ip: ctx.ip }
+        await mail.send(tenant, { kind: 'password_changed', ...about })
         return session.renew(ctx)
       })
     } catch (error) {

@@ -1,8 +1,10 @@
 import { expect } from 'chai'
+import { newTotpSecret } from '../../src/factors/totp.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
+import { codeOf } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
@@ -41,7 +43,14 @@ describe('people: download and delete', () => {
     expect(answer.headers.get('content-type')).to.match(/^application\/json/)
     expect(answer.headers.get('cache-control')).to.equal('no-store')
     const data = answer.json() as Record<string, Array<Record<string, unknown>>>
-    expect(data).to.have.all.keys('profile', 'sessions', 'applications', 'devices', 'history')
+    expect(data).to.have.all.keys(
+      'profile',
+      'second_factors',
+      'sessions',
+      'applications',
+      'devices',
+      'history',
+    )
     expect(data['profile']).to.include({ email: person.email, name: 'Some Body' })
     expect(data['sessions']).to.have.length(1)
     expect(data['devices']?.[0]).to.include({ client_id: web.client_id })
@@ -70,6 +79,51 @@ describe('people: download and delete', () => {
     }
     expect((await accountOf(server, person)).disabled).to.equal(false)
     expect((await open(server, path, person, agent)).url.pathname).to.equal(path)
+  })
+
+  async function addFactor(accountId: string): Promise<void> {
+    const secret = newTotpSecret()
+    const app = { secret, name: 'Telephone', code: codeOf(secret, -1), onlyFirst: true }
+    expect(await server.core.factors.add('default', accountId, app, { by: 'owner' })).to.be.an(
+      'object',
+    )
+  }
+
+  it('takes nothing from a session that began without the second factor there is now (C7, ASVS 7.5.1)', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    const page = await open(server, path, person, agent)
+    await addFactor((await accountOf(server, person)).id)
+    for (const answer of [
+      await agent.get(`${server.issuer}${path}`),
+      await agent.get(`${server.issuer}/account/password`),
+      await agent.submit(page, { form: '#delete-form', fields: { address: person.email } }),
+    ]) {
+      expect(answer.location?.pathname).to.equal('/authorize')
+      expect(answer.location?.searchParams.get('prompt')).to.equal('login')
+    }
+    expect((await accountOf(server, person)).disabled).to.equal(false)
+    expect(
+      (await agent.get(`${server.issuer}/account/sessions`)).status,
+      'what can be undone',
+    ).to.equal(200)
+  })
+
+  it('forgets second factors and recovery codes with the rest', async () => {
+    const account = await accountOf(server, await somebody(server))
+    await addFactor(account.id)
+    const { database, revocations } = server.core
+    const left = async () => {
+      const [row] = await database.query<{ count: number }>(
+        `select (select count(*) from second_factors where account_id = $1)::int
+           + (select count(*) from recovery_codes where account_id = $1)::int as count`,
+        [account.id],
+      )
+      return row?.count
+    }
+    expect(await left()).to.equal(11)
+    expect(await revocations.deleteAccount(account, { by: 'owner' })).to.equal(true)
+    expect(await left()).to.equal(0)
   })
 
   it('deletes all but the id: nothing lives on, and a new account of this address is another one (C31)', async () => {

@@ -6,6 +6,7 @@ import type { Page } from '../support/http-exchange.ts'
 import { type Mail, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
 import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
 import { expectFault, headingOf, textOf } from './story.ts'
 
@@ -53,6 +54,19 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(page.status).to.equal(400)
     expect(headingOf(page)).to.equal('This link is no longer valid')
   }
+
+  it('a password that its owner changes is told at their address (ASVS 6.3.7)', async () => {
+    const page = await open(server, '/account/password', person, agent)
+    const chosen = 'painting the roses red 7'
+    remember(chosen)
+    const fields = {
+      current_password: person.password,
+      new_password: chosen,
+      confirm_password: chosen,
+    }
+    expect((await agent.submit(page, { form: '#password-form', fields })).status).to.equal(303)
+    await mailTo(person.email, /password/i)
+  })
 
   it('is confirmed by the button behind the link, not by opening it', async () => {
     const page = await open(server, '/account/email', person, agent)

@@ -51,7 +51,7 @@ describe('people: second factors in Chromium', function () {
 
       await tab.goto(`${server.issuer}/account`)
       await givePassword()
-      await tab.click('#factors')
+      await tab.click('nav a[href^="/account/factors"]')
       await tab.waitForSelector('#add-factor')
       await expectToFit(tab)
       await tab.focus('#add-factor')
@@ -77,7 +77,7 @@ describe('people: second factors in Chromium', function () {
       await expectToFit(tab)
       await tab.focus('#codes-kept')
       await tab.keyboard.press('Enter')
-      await tab.click('#factors')
+      await tab.click('nav a[href^="/account/factors"]')
       // The session is older than the factor: the list asks for it.
       await givePassword()
       await tab.waitForSelector('#otp:focus')

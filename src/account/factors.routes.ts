@@ -23,6 +23,7 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
+import type { Desk } from './desk.ts'
 
 export interface FactorParts {
   tenant: string
@@ -76,6 +77,7 @@ const setUpTtl = 600
 export function factorRoutes(
   router: Router,
   parts: FactorParts,
+  desk: Pick<Desk, 'frame'>,
   signIn: (ctx: Context, onceMore: boolean) => string,
 ): void {
   const { tenant, config, clock, csrf, session, sessions, revocations, factors, pageContext } =
@@ -163,6 +165,7 @@ export function factorRoutes(
     const page = pageContext(ctx)
     const known = await factors.list(tenant, found.account.id)
     const view = {
+      ...desk.frame(ctx, found),
       csrf: csrf.token(bindingOf(found.uid)),
       factors: known.map((factor) => ({
         ...factor,
@@ -172,7 +175,6 @@ export function factorRoutes(
       codesLeft: await factors.codesLeft(tenant, found.account.id),
       ...(known.length < mostFactors ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
-      account: { href: ownAddress(page, '/account') },
     }
     html(ctx, factorsPage(page, view))
   })

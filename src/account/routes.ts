@@ -83,6 +83,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   factorRoutes(
     router,
     parts,
+    desk,
     (ctx, onceMore) =>
       basePath +
       signInPath(issuer, {

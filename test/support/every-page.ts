@@ -97,7 +97,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       codesLeft: 7,
       add: { action: text },
       makeCodes: { action: text },
-      account: { href: text },
+      signOut: { action: text, csrf: text },
     }),
     'new-factor': newFactorPage(context, {
       ...{ action: text, csrf: text, qrUrl: text, secret: text, name: text, error: 'wrong' },

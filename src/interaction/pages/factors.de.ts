@@ -47,6 +47,5 @@ export const factorsDe: FactorMessages = {
     codesLead:
       'Jeder davon meldet Sie einmal an, wenn Sie Ihre App nicht haben. Bewahren Sie sie sicher auf: Sie werden nicht wieder gezeigt.',
     done: 'Ich habe sie aufbewahrt',
-    back: 'Zurück zu Ihrem Konto',
   },
 }

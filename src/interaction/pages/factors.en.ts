@@ -47,6 +47,5 @@ export const factorsEn: FactorMessages = {
     codesLead:
       'Each of them signs you in once when you do not have your app. Keep them in a safe place: they are not shown again.',
     done: 'I have kept them',
-    back: 'Back to your account',
   },
 }

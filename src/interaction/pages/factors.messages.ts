@@ -40,6 +40,5 @@ export type FactorMessages = {
     codesTitle: string
     codesLead: string
     done: string
-    back: string
   }
 }

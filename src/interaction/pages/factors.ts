@@ -1,28 +1,26 @@
 import type { SecondFactor } from '../../factors/second-factor.ts'
 import { type Html, html } from '../../http/html.ts'
+import { type AccountFrame, accountSection } from './account-layout.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
 import { alert, cancelForm, csrfField, facts, name } from './parts.ts'
 
-export type FactorsView = {
+export type FactorsView = AccountFrame & {
   csrf: string
   factors: ReadonlyArray<SecondFactor & { rename: string; remove: string }>
   codesLeft: number
   /** Absent when there may be no more. */
   add?: { action: string }
   makeCodes: { action: string }
-  account: { href: string }
 }
 
 /** The second factors of an account, and what their owner can do with them. */
 export function factorsPage(context: PageContext, view: FactorsView): string {
   const { factors: words } = context.messages
   const { csrf, add, makeCodes } = view
-  return page(context, {
+  return accountSection(context, 'factors', view, {
     title: words.title,
-    width: 'wide',
-    body: html`<h1>${words.title}</h1>
-<p class="kt-lead">${words.lead}</p>
+    body: html`<p class="kt-lead">${words.lead}</p>
 ${view.factors.length === 0 && html`<p>${words.none}</p>`}
 ${view.factors.map((factor) => factorSection(context, factor, csrf))}
 ${
@@ -42,8 +40,7 @@ ${csrfField(csrf)}
 <p class="kt-small">${words.makeCodesHint}</p>
 <button id="make-codes" class="kt-button kt-quiet" type="submit">${words.makeCodes}</button>
 </form>`
-}
-<p class="kt-second"><a id="account" href="${view.account.href}">${words.back}</a></p>`,
+}`,
   })
 }
 

@@ -322,12 +322,17 @@ describe('outgoing requests (C11)', () => {
   it('use no proxy of the environment', async () => {
     const url = await serve((_request, response) => response.end('direct'))
     const proxy = await serve((_request, response) => response.end('proxy'))
+    const proxied = { HTTP_PROXY: proxy, http_proxy: proxy, NODE_USE_ENV_PROXY: '1' }
     const kept = { ...process.env }
-    Object.assign(process.env, { HTTP_PROXY: proxy, http_proxy: proxy, NODE_USE_ENV_PROXY: '1' })
+    Object.assign(process.env, proxied)
     try {
       expect(await (await createFetch(local, silentLog)(url)).text()).to.equal('direct')
     } finally {
-      process.env = kept
+      // Another object in its place would be no environment: what is set there reaches no library.
+      for (const name of Object.keys(proxied)) {
+        if (kept[name] === undefined) delete process.env[name]
+        else process.env[name] = kept[name]
+      }
     }
   })
 })

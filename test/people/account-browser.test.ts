@@ -7,7 +7,16 @@ import { tokensFor } from '../support/protocol.ts'
 import { signedIn, somebody } from './account.story.ts'
 import { complaintsOf } from './site.ts'
 
-const sections = ['', '/profile', '/password', '/sessions', '/applications', '/history', '/data']
+const sections = [
+  '',
+  '/profile',
+  '/password',
+  '/factors',
+  '/sessions',
+  '/applications',
+  '/history',
+  '/data',
+]
 
 describe('people: the account pages in Chromium, without scripts', function () {
   this.timeout(60_000)

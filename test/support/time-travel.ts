@@ -19,9 +19,17 @@ export function backToPresent(): void {
   faked = undefined
 }
 
-/** For a server in this process, which would notice that somebody else has set the clock. */
+/**
+ * For a server in this process, which would notice that somebody else has set the clock, and would go back to the
+ * present with the next look at that of Postgres, which comes every minute.
+ */
 export function travellingClock() {
-  return createClock({ now: () => Date.now(), monotonic: () => Date.now() })
+  const clock = createClock({ now: () => Date.now(), monotonic: () => Date.now() })
+  const { follow } = clock
+  clock.follow = (databaseTime, roundTrip) => {
+    if (faked === undefined) follow(databaseTime, roundTrip)
+  }
+  return clock
 }
 
 const longest = 2 ** 31 - 1

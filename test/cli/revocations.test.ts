@@ -29,7 +29,8 @@ onEachStorage('commands that revoke', (kind) => {
     const { database } = server.core
     const rows = await database.query(
       `select tenant_id, type, account_id, client_id, ip, user_agent, detail from audit_events
-       where type not like 'family.%' and type <> 'account.signed_in' order by at, id`,
+       where type not like 'family.%' and type not like 'mail.%' and type <> 'account.signed_in'
+       order by at, id`,
     )
     return rows.map((row) =>
       Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)),

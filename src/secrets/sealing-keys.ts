@@ -121,9 +121,10 @@ export function createSealingKeys({
       return envelopes.seal(purpose, plain, await holdKey())
     },
     register,
-    retireOthers: () =>
-      database.transaction(async () => {
-        await register()
+    async retireOthers() {
+      // By itself: whoever seals meanwhile holds the old key and may be registering the new one, too.
+      await register()
+      await database.transaction(async () => {
         if (!(await held()).includes(envelopes.keyId)) {
           throw new DomainError('key_encryption_key_invalid', {
             detail:
@@ -135,7 +136,8 @@ export function createSealingKeys({
           'update key_encryption_keys set retired_at = $2 where id <> $1 and retired_at is null',
           [envelopes.keyId, now()],
         )
-      }),
+      })
+    },
     async check() {
       const before = fault
       fault = faultIn(await all())

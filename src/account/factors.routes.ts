@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Actor, Factors } from '../factors/factors.ts'
+import type { Factors } from '../factors/factors.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
@@ -21,9 +21,8 @@ import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
-import type { Sessions } from '../sessions/sessions.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
-import type { Desk } from './desk.ts'
+import { type Desk, ownerAt } from './desk.ts'
 
 export interface FactorParts {
   tenant: string
@@ -32,7 +31,6 @@ export interface FactorParts {
   clock: Clock
   csrf: Csrf
   session: BrowserSession
-  sessions: Sessions
   revocations: Revocations
   factors: Factors
   sealer: Sealer
@@ -80,8 +78,7 @@ export function factorRoutes(
   desk: Pick<Desk, 'frame'>,
   signIn: (ctx: Context, onceMore: boolean) => string,
 ): void {
-  const { tenant, config, clock, csrf, session, sessions, revocations, factors, pageContext } =
-    parts
+  const { tenant, config, clock, csrf, session, revocations, factors, pageContext } = parts
   const { sealer, shortLived } = parts
   const bindingOf = (uid: string) => `factors ${uid}`
   const keyOf = (uid: string) => ({ tenant, model: 'FactorSetUp', id: hashOf(uid) })
@@ -117,18 +114,9 @@ export function factorRoutes(
     return found && { ...found, form }
   }
 
-  const ownerOf = (ctx: Context): Actor => ({
-    by: 'owner',
-    ip: ctx.ip,
-    userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
-  })
-
   /** ASVS 7.4.3: only when the owner wants it. */
   async function endOthers(ctx: Context, { account, uid }: SignedIn, wanted: string | undefined) {
-    if (wanted !== 'yes') return
-    for (const other of await sessions.list(tenant, account.id)) {
-      if (other.uid !== uid) await revocations.endSession(tenant, other.uid, ownerOf(ctx))
-    }
+    if (wanted === 'yes') await revocations.logOutOthers(account, uid, ownerAt(ctx))
   }
 
   async function secretOf(uid: string): Promise<string | undefined> {
@@ -210,7 +198,7 @@ export function factorRoutes(
     if (secret === undefined) return toList(ctx)
     const { name = '', otp = '', end_others: others } = found.form
     const app = { secret, name, code: otp, onlyFirst: !found.withSecondFactor }
-    const added = await factors.add(tenant, found.account.id, app, ownerOf(ctx))
+    const added = await factors.add(tenant, found.account.id, app, ownerAt(ctx))
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
     await shortLived.delete(keyOf(found.uid))
     if (added === 'full') return toList(ctx)
@@ -223,14 +211,14 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     if (!(await factors.asked(tenant, found.account.id))) return toList(ctx)
-    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, ownerOf(ctx)))
+    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, ownerAt(ctx)))
   })
 
   router.post(`${root}/:id/rename`, async (ctx) => {
     const found = await asked(ctx)
     if (!found) return
     const id = ctx.params['id'] as string
-    await factors.rename(tenant, found.account.id, id, found.form['name'] ?? '', ownerOf(ctx))
+    await factors.rename(tenant, found.account.id, id, found.form['name'] ?? '', ownerAt(ctx))
     toList(ctx)
   })
 
@@ -238,7 +226,7 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     const id = ctx.params['id'] as string
-    if (await factors.remove(tenant, found.account.id, id, ownerOf(ctx))) {
+    if (await factors.remove(tenant, found.account.id, id, ownerAt(ctx))) {
       await endOthers(ctx, found, found.form['end_others'])
     }
     toList(ctx)

@@ -3,6 +3,7 @@ import { newTotpSecret } from '../../src/factors/totp.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { type Page } from '../support/http-exchange.ts'
+import { refresh, tokensFor } from '../support/protocol.ts'
 import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
@@ -186,6 +187,7 @@ describe('people: their second factors', () => {
     const own = await openListLater(owner)
     const sessionsOf = async () => (await server.core.sessions.list(tenant, owner.id)).length
     expect(await sessionsOf()).to.equal(2)
+    const held = await tokensFor(server, web, { scope: 'openid offline_access' }, other.agent)
     const { page, secret } = await startSetUp(own.agent, own.page)
     await own.agent.submit(page, { fields: { otp: codeOf(secret) } })
     expect(await sessionsOf(), 'not asked').to.equal(2)
@@ -193,6 +195,7 @@ describe('people: their second factors', () => {
     const form = `#remove-${factor?.id}`
     await own.agent.submit(own.page, { form, fields: { end_others: 'yes' } })
     expect(await sessionsOf()).to.equal(1)
+    expect((await refresh(server, web, held)).status, 'what was allowed elsewhere').to.equal(400)
     const seen = await other.agent.follow(await other.agent.get(`${server.issuer}/account`))
     expect(formOf(seen)).to.equal('login-form')
   })

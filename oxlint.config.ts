@@ -18,6 +18,7 @@ const layers: string[][] = [
     'signing',
     'registration',
     'outbox',
+    'refusals',
   ],
   ['accounts', 'clients', 'resources', 'factors'],
   ['grants', 'logouts', 'backchannel', 'actions', 'mail'],

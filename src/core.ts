@@ -36,6 +36,7 @@ import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
+import { createRefusals, RefusalsTable } from './refusals/refusals.ts'
 import {
   createRegistrationTokens,
   RegistrationTokensTable,
@@ -100,6 +101,7 @@ export const entities = [
   AuditEventsTable,
   OutboxTable,
   BackchannelRequestsTable,
+  RefusalsTable,
 ]
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
@@ -294,6 +296,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     passwordReset: createPasswordReset({ ...recovery, revocations }),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),
+    refusals: createRefusals(base),
     limiter,
     lockouts,
     registrationTokens: createRegistrationTokens(base),

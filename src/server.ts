@@ -28,6 +28,7 @@ const keysEvery = 5
 const maintainEvery = 3600
 const filesEvery = 2
 const countsEvery = 60
+const refusalsEvery = 1
 
 /** Starts to answer requests over open capabilities. */
 export async function startServer(core: Core): Promise<Server> {
@@ -104,6 +105,7 @@ export async function startServer(core: Core): Promise<Server> {
       work: () => followDatabaseClock(core.database, core.clock),
     },
     { seconds: countsEvery, what: 'counts', work: tellCounts },
+    { seconds: refusalsEvery, what: 'refusals', work: () => core.refusals.flush() },
     { seconds: filesEvery, what: 'files', work: files.check },
     {
       seconds: maintainEvery,
@@ -121,6 +123,7 @@ export async function startServer(core: Core): Promise<Server> {
       for (const end of ends) end()
       await listener.stop()
       await core.outbox.stop()
+      await core.refusals.flush()
       await tellCounts()
     },
   }

@@ -5,6 +5,7 @@ const loaders = {
   migrate: async () => (await import('./migrate.ts')).migrateCommand,
   apply: async () => (await import('./apply.ts')).apply,
   export: async () => (await import('./export.ts')).exportCommand,
+  explain: async () => (await import('./explain.ts')).explain,
   'accounts create': async () => (await import('./accounts-create.ts')).accountsCreate,
   'accounts list': async () => (await import('./accounts-list.ts')).accountsList,
   'accounts disable': async () => (await import('./accounts-disable.ts')).accountsDisable,

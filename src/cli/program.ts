@@ -73,6 +73,9 @@ function describeProgram(io: Io, run: Start): Program {
       run,
     ),
   )
+  leaf(program, 'explain', 'explain', 'say why a request was refused, and how to mend it', run)
+    .argument('[id]', 'Request-Id, error_id, or the number on the page')
+    .option('--authorize <url>', 'an authorization request: report every fault, and change nothing')
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeAccess(program, run)

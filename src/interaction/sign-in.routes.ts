@@ -22,6 +22,7 @@ import { tellOfNewDevice } from './new-device.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
+import { noteDomainError } from './refusals.ts'
 import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
@@ -147,6 +148,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
       'sign-in refused',
     )
+    noteDomainError(parts, ctx, error, 'sign-in')
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
     return showLogin(ctx, again, { ...known, username: again.username })
   }

@@ -22,6 +22,7 @@ import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
+import type { Refusals } from '../refusals/refusals.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -67,6 +68,7 @@ export interface Capabilities {
   revocations: Revocations
   singleUse: SingleUse
   attempts: Attempts
+  refusals: Refusals
   limiter: Limiter
   lockouts: Lockouts
   registrationTokens: RegistrationTokens

@@ -120,7 +120,7 @@ ${csrfField(view.csrf)}
 ${view.back && endOthers('end_others', words.endOthers)}
 <button id="confirm-factor" class="kt-button" type="submit">${words.confirm}</button>
 </form>
-${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${words.title}</a></p>`}
+${view.back && html`<p class="kt-second"><a id="back" class="kt-alone" href="${view.back.href}">${words.title}</a></p>`}
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
   })
 }

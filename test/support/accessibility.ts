@@ -40,6 +40,21 @@ const truncated = `[...document.querySelectorAll('body *:not(.kt-unseen):not(.kt
   .filter(e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible')
   .map(e => 'cut off: ' + e.outerHTML.slice(0, 80))`
 
+/** Labels, fields and buttons that lie on each other. */
+const overlapping = `(() => {
+  const all = [...document.querySelectorAll('label, a[href], button, input:not([type=hidden]), h1, h2')]
+    .filter(e => e.checkVisibility() && !e.closest('.kt-unseen'))
+    .map(e => {
+      const range = document.createRange()
+      range.selectNodeContents(e)
+      return { e, box: e.matches('input, button') ? e.getBoundingClientRect() : range.getBoundingClientRect() }
+    })
+  const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1
+  return all.flatMap((one, i) => all.slice(i + 1)
+    .filter(other => !one.e.contains(other.e) && !other.e.contains(one.e) && meet(one.box, other.box))
+    .map(other => 'lies on another: ' + one.e.outerHTML.slice(0, 80) + ' | ' + other.e.outerHTML.slice(0, 80)))
+})()`
+
 /** Anything to press that is less than 24 pixels high or wide, but for links in a sentence (WCAG 2.2, 2.5.8). */
 const small = `[...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')]
   .filter(e => e.checkVisibility() && !e.closest('.kt-unseen'))
@@ -73,10 +88,10 @@ async function found(tab: Tab, ...scripts: string[]): Promise<string[]> {
 export async function narrowFaults(tab: Tab): Promise<string[]> {
   const size = tab.viewportSize() ?? { width: 1280, height: 800 }
   await tab.setViewportSize({ width: 320, height: 800 })
-  const faults = await found(tab, overhang, truncated, small)
+  const faults = await found(tab, overhang, truncated, overlapping, small)
   await tab.setViewportSize({ width: 640, height: 800 })
   await tab.evaluate(`document.documentElement.style.fontSize = '200%'`)
-  faults.push(...(await found(tab, overhang, truncated)).map((fault) => `large text: ${fault}`))
+  faults.push(...(await found(tab, overhang, truncated, overlapping)).map((fault) => `large text: ${fault}`))
   await tab.evaluate(`document.documentElement.removeAttribute('style')`)
   await tab.setViewportSize(size)
   return faults

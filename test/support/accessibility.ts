@@ -91,7 +91,9 @@ export async function narrowFaults(tab: Tab): Promise<string[]> {
   const faults = await found(tab, overhang, truncated, overlapping, small)
   await tab.setViewportSize({ width: 640, height: 800 })
   await tab.evaluate(`document.documentElement.style.fontSize = '200%'`)
-  faults.push(...(await found(tab, overhang, truncated, overlapping)).map((fault) => `large text: ${fault}`))
+  faults.push(
+    ...(await found(tab, overhang, truncated, overlapping)).map((fault) => `large text: ${fault}`),
+  )
   await tab.evaluate(`document.documentElement.removeAttribute('style')`)
   await tab.setViewportSize(size)
   return faults

@@ -15,11 +15,24 @@ export async function runCli(argv: string[], io: Io): Promise<number> {
     exitCode = await start(name, args, io)
   })
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    await program.parseAsync(operandsLast(argv), { from: 'user' })
     return exitCode
   } catch (error) {
     return fail(error, io)
   }
+}
+
+/** An id of ours, in base64url, that begins with a dash: one in 64 does. */
+const dashedId = /^-(?:[\w-]{21}|[\w-]{42})$/
+
+/** Ids that look like options are taken for what they are; what follows an option is its value. */
+function operandsLast(argv: readonly string[]): string[] {
+  if (argv.includes('--')) return [...argv]
+  const isId = (word: string, at: number) => dashedId.test(word) && !argv[at - 1]?.startsWith('-')
+  const ids = argv.filter((word, at) => isId(word, at))
+  return ids.length === 0
+    ? [...argv]
+    : [...argv.filter((word, at) => !isId(word, at)), '--', ...ids]
 }
 
 async function start(name: Name, args: Arguments, io: Io): Promise<number> {

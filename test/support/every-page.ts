@@ -18,6 +18,7 @@ import {
   newFactorPage,
   recoveryCodesPage,
 } from '../../src/interaction/pages/factors.ts'
+import { handoverPage } from '../../src/interaction/pages/handover.ts'
 import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
@@ -183,6 +184,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],
     }),
     'request-over': requestResultPage(context, { outcome: 'over', account: { href: text } }),
+    handover: handoverPage(context, { action: text, fields: [[text, text]] }),
     home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
   }
 }

@@ -122,7 +122,7 @@ export const accountDe: AccountMessages = {
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
     current: 'Jetziges Passwort',
-    others: 'Überall sonst abmelden und beenden, was Anwendungen dort haben',
+    others: 'Überall sonst abmelden und den Zugriff von Anwendungen dort beenden',
     submit: 'Passwort ändern',
     errors: {
       wrong_current:

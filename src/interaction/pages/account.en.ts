@@ -120,7 +120,7 @@ export const accountEn: AccountMessages = {
   password: {
     lead: 'Type your current password, then the new one twice.',
     current: 'Current password',
-    others: 'Sign out everywhere else, and end what applications hold there',
+    others: 'Sign out everywhere else, and end the access of applications there',
     submit: 'Change password',
     errors: {
       wrong_current:

@@ -34,6 +34,7 @@ import { createClientCheck } from './oidc/client-check.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
+import { AccountPlacesTable, createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import {
@@ -93,6 +94,7 @@ export const entities = [
   SingleUseTable,
   AttemptsTable,
   LockoutsTable,
+  AccountPlacesTable,
   ActionTokensTable,
   DenialsTable,
   RegistrationTokensTable,
@@ -226,6 +228,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     mostFamilies: config.maxFamilies,
   })
   const lockouts = createLockouts({ ...base, audit })
+  const places = createPlaces(base)
   const accounts = createAccounts({
     ...base,
     limiter,
@@ -259,6 +262,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     accounts,
     clients,
     factors,
+    places,
     tenants,
     sessions,
     families,
@@ -296,6 +300,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     attempts: createAttempts(base),
     limiter,
     lockouts,
+    places,
     registrationTokens: createRegistrationTokens(base),
   }
 

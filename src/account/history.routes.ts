@@ -6,6 +6,7 @@ import {
   type HistoryEvent,
   type HistoryLine,
   historyEvents,
+  historyMarks,
   historyPage,
 } from '../interaction/pages/account-history.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
@@ -54,6 +55,7 @@ export function historyRoutes(router: Router, parts: HistoryParts, desk: Desk) {
       ...(userAgent === undefined ? {} : { userAgent }),
       ...(clientId === undefined ? {} : { application: (await clientName(clientId)) ?? clientId }),
       ...(typeof count === 'number' ? { count } : {}),
+      marks: historyMarks.filter((mark) => detail?.[mark] === true),
     }
     return shown
   }

@@ -47,6 +47,7 @@ describe('people: download and delete', () => {
       'profile',
       'second_factors',
       'sessions',
+      'places',
       'applications',
       'devices',
       'history',

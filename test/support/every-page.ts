@@ -157,7 +157,14 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'account-history': historyPage(context, {
       ...frame,
       events: [
-        { type: 'account.sign_in_failed', seen, userAgent: text, application: text, count: 3 },
+        {
+          type: 'account.sign_in_failed',
+          marks: ['new_device', 'new_network'],
+          seen,
+          userAgent: text,
+          application: text,
+          count: 3,
+        },
       ],
       ...{ older: text, newest: text },
     }),

@@ -31,6 +31,10 @@ export const historyEvents = [
 ] as const
 export type HistoryEvent = (typeof historyEvents)[number]
 
+/** What a sign-in is marked with. */
+export const historyMarks = ['new_device', 'new_network'] as const
+export type HistoryMark = (typeof historyMarks)[number]
+
 export type HistoryLine = {
   type: HistoryEvent
   seen: Seen
@@ -38,6 +42,8 @@ export type HistoryLine = {
   application?: string
   /** How often, of what is counted. */
   count?: number
+  /** What was unusual about it. */
+  marks: readonly HistoryMark[]
 }
 
 export type HistoryView = AccountFrame & {
@@ -61,6 +67,7 @@ ${
 <h2>${words.events[line.type]}${line.count !== undefined && line.count > 1 && ` · ${words.times(line.count)}`}${
       line.application !== undefined && html` · ${name(line.application)}`
     }</h2>
+${line.marks.length > 0 && html`<p class="kt-badges">${line.marks.map((mark) => html`<span class="kt-badge">${words.marks[mark]}</span> `)}</p>`}
 <p class="kt-small">${seenText(context, line.seen)}${
       line.userAgent !== undefined && html` · ${name(deviceLabel(line.userAgent, device))}`
     }</p>

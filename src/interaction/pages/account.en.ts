@@ -75,6 +75,7 @@ export const accountEn: AccountMessages = {
     older: 'Older',
     newest: 'Back to the newest',
     times: counted('en', { one: 'time within an hour', other: 'times within an hour' }),
+    marks: { new_device: 'New device', new_network: 'New network' },
     events: {
       'account.signed_in': 'Signed in',
       'account.sign_in_failed': 'Wrong password',

@@ -34,6 +34,7 @@ import { createClientCheck } from './oidc/client-check.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
+import { type Countries, openCountries } from './places/countries.ts'
 import { AccountPlacesTable, createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
@@ -107,6 +108,7 @@ export const entities = [
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
 export interface Core extends Capabilities {
   storage: Storage
+  countries: Countries
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
    * @returns the operator's address and one-time password when this call created it
@@ -228,7 +230,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     mostFamilies: config.maxFamilies,
   })
   const lockouts = createLockouts({ ...base, audit })
-  const places = createPlaces(base)
+  const countries = await openCountries(config.geoipDatabase, log)
+  const places = createPlaces({ ...base, countries })
   const accounts = createAccounts({
     ...base,
     limiter,
@@ -307,6 +310,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   return {
     ...capabilities,
     storage,
+    countries,
     async firstStart() {
       await signing.check()
       await sealingKeys.register()

@@ -105,6 +105,7 @@ export async function startServer(core: Core): Promise<Server> {
     },
     { seconds: countsEvery, what: 'counts', work: tellCounts },
     { seconds: filesEvery, what: 'files', work: files.check },
+    { seconds: filesEvery, what: 'countries', work: core.countries.check },
     {
       seconds: maintainEvery,
       what: 'maintenance',

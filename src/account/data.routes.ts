@@ -122,6 +122,8 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         count: detail?.['count'],
         new_device: detail?.['new_device'],
         new_network: detail?.['new_network'],
+        country: detail?.['country'],
+        new_country: detail?.['new_country'],
       })),
     }
   }

@@ -48,13 +48,14 @@ export function historyRoutes(router: Router, parts: HistoryParts, desk: Desk) {
   }
 
   async function line({ at, type, ip, userAgent, clientId, detail }: AuditEvent & AuditPlace) {
-    const count = detail?.['count']
+    const { count, country } = detail ?? {}
     const shown: HistoryLine = {
       type: type as HistoryEvent,
       seen: { at, ...(ip === undefined ? {} : { ip }) },
       ...(userAgent === undefined ? {} : { userAgent }),
       ...(clientId === undefined ? {} : { application: (await clientName(clientId)) ?? clientId }),
       ...(typeof count === 'number' ? { count } : {}),
+      ...(typeof country === 'string' ? { country } : {}),
       marks: historyMarks.filter((mark) => detail?.[mark] === true),
     }
     return shown

@@ -79,7 +79,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const cookie = ctx.cookies.get(knownName, { signed: false })
     const authentication = authenticationBy(proof)
     const { amr } = authentication
-    await noteSignIn(parts, ctx, { account, amr, knownDevice: cookie })
+    await noteSignIn(parts, ctx, { account, amr, cookie })
     const known = lockouts.devices.add(cookie, tenant, account.id)
     const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
     ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, table } from '../storage/table.ts'
+import type { Countries } from './countries.ts'
 
 /**
  * Where an account is signed in from: networks and countries, never addresses, so that a sign-in from elsewhere can be
@@ -19,9 +20,12 @@ export interface Places {
   sweep(): Promise<number>
 }
 
-/** What is new is so to an account that had been signed in from somewhere before: a first sign-in is no news. */
+/** What is new is so to an account of which others of its kind were known: a first sign-in is no news. */
 export interface Visit {
   isNewNetwork: boolean
+  /** ISO 3166-1, where it is known. */
+  country?: string
+  isNewCountry: boolean
 }
 
 const kinds = ['country', 'network'] as const
@@ -58,7 +62,15 @@ const most: Record<PlaceKind, number> = { country: 20, network: 50 }
 /** As long as the audit events that they explain. */
 const keptDays = 400
 
-export function createPlaces({ database, clock }: { database: Database; clock: Clock }): Places {
+export function createPlaces({
+  database,
+  clock,
+  countries,
+}: {
+  database: Database
+  clock: Clock
+  countries: Pick<Countries, 'of'>
+}): Places {
   async function keepMost(tenant: string, accountId: string, kind: PlaceKind): Promise<void> {
     await database.execute(
       `delete from account_places where (tenant_id, account_id, kind, place) in (
@@ -71,7 +83,11 @@ export function createPlaces({ database, clock }: { database: Database; clock: C
 
   return {
     async visit(tenant, accountId, ip) {
-      const seen: Array<[PlaceKind, string]> = [['network', networkOf(ip)]]
+      const country = countries.of(ip)
+      const seen: Array<[PlaceKind, string]> = [
+        ['network', networkOf(ip)],
+        ...(country === undefined ? [] : [['country', country] satisfies [PlaceKind, string]]),
+      ]
       // Who deletes the account waits, or was first: then nothing is kept. `others` are those of before this statement.
       const rows = await database.query<{ kind: PlaceKind; is_first: boolean; others: boolean }>(
         `with owner as (
@@ -98,7 +114,11 @@ export function createPlaces({ database, clock }: { database: Database; clock: C
       }
       const isNew = (wanted: PlaceKind) =>
         rows.some(({ kind, is_first, others }) => kind === wanted && is_first && others)
-      return { isNewNetwork: isNew('network') }
+      return {
+        isNewNetwork: isNew('network'),
+        ...(country === undefined ? {} : { country }),
+        isNewCountry: isNew('country'),
+      }
     },
     async list(tenant, accountId) {
       const rows = await database.query<{

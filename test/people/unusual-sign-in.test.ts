@@ -97,7 +97,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     expect(
       await places.visit('default', account.id, '192.0.2.1'),
       'a sign-in that was under way',
-    ).to.deep.equal({ isNewNetwork: false })
+    ).to.deep.equal({ isNewNetwork: false, isNewCountry: false })
     expect(await placesOf(account.id)).to.deep.equal([])
   })
 })

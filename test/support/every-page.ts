@@ -159,7 +159,8 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       events: [
         {
           type: 'account.sign_in_failed',
-          marks: ['new_device', 'new_network'],
+          marks: ['new_device', 'new_network', 'new_country'],
+          country: 'DE',
           seen,
           userAgent: text,
           application: text,

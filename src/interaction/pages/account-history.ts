@@ -1,5 +1,6 @@
 import { deviceLabel } from '../../families/device.ts'
 import { html } from '../../http/html.ts'
+import { countryName } from '../../places/country-name.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
 import { type Seen, seenText } from './account-parts.ts'
 import type { PageContext } from './layout.ts'
@@ -32,7 +33,7 @@ export const historyEvents = [
 export type HistoryEvent = (typeof historyEvents)[number]
 
 /** What a sign-in is marked with. */
-export const historyMarks = ['new_device', 'new_network'] as const
+export const historyMarks = ['new_device', 'new_network', 'new_country'] as const
 export type HistoryMark = (typeof historyMarks)[number]
 
 export type HistoryLine = {
@@ -42,6 +43,8 @@ export type HistoryLine = {
   application?: string
   /** How often, of what is counted. */
   count?: number
+  /** Where its address is (ISO 3166-1). */
+  country?: string
   /** What was unusual about it. */
   marks: readonly HistoryMark[]
 }
@@ -69,8 +72,8 @@ ${
     }</h2>
 ${line.marks.length > 0 && html`<p class="kt-badges">${line.marks.map((mark) => html`<span class="kt-badge">${words.marks[mark]}</span> `)}</p>`}
 <p class="kt-small">${seenText(context, line.seen)}${
-      line.userAgent !== undefined && html` · ${name(deviceLabel(line.userAgent, device))}`
-    }</p>
+      line.country !== undefined && ` · ${countryName(context.messages.locale, line.country)}`
+    }${line.userAgent !== undefined && html` · ${name(deviceLabel(line.userAgent, device))}`}</p>
 </li>`,
   )}</ul>`
 }

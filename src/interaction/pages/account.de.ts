@@ -77,7 +77,7 @@ export const accountDe: AccountMessages = {
     older: 'Älteres',
     newest: 'Zurück zum Neuesten',
     times: counted('de', { one: 'Mal in einer Stunde', other: 'Mal in einer Stunde' }),
-    marks: { new_device: 'Neues Gerät', new_network: 'Neues Netz' },
+    marks: { new_device: 'Neues Gerät', new_network: 'Neues Netz', new_country: 'Neues Land' },
     events: {
       'account.signed_in': 'Angemeldet',
       'account.sign_in_failed': 'Falsches Passwort',

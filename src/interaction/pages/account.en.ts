@@ -75,7 +75,7 @@ export const accountEn: AccountMessages = {
     older: 'Older',
     newest: 'Back to the newest',
     times: counted('en', { one: 'time within an hour', other: 'times within an hour' }),
-    marks: { new_device: 'New device', new_network: 'New network' },
+    marks: { new_device: 'New device', new_network: 'New network', new_country: 'New country' },
     events: {
       'account.signed_in': 'Signed in',
       'account.sign_in_failed': 'Wrong password',

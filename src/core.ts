@@ -22,6 +22,7 @@ import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.t
 import { createFactors } from './factors/factors.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
+import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
 import { createLimiter } from './limits/limiter.ts'
 import { LockoutsTable } from './lockouts/lockout.store.ts'
@@ -109,6 +110,7 @@ export const entities = [
 export interface Core extends Capabilities {
   storage: Storage
   countries: Countries
+  familyWatch: FamilyWatch
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
    * @returns the operator's address and one-time password when this call created it
@@ -311,6 +313,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...capabilities,
     storage,
     countries,
+    familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()
       await sealingKeys.register()

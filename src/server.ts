@@ -28,6 +28,7 @@ const keysEvery = 5
 const maintainEvery = 3600
 const filesEvery = 2
 const countsEvery = 60
+const watchEvery = 30
 
 /** Starts to answer requests over open capabilities. */
 export async function startServer(core: Core): Promise<Server> {
@@ -103,6 +104,7 @@ export async function startServer(core: Core): Promise<Server> {
       what: 'clock',
       work: () => followDatabaseClock(core.database, core.clock),
     },
+    { seconds: watchEvery, what: 'unusual refreshes', work: core.familyWatch.look },
     { seconds: countsEvery, what: 'counts', work: tellCounts },
     { seconds: filesEvery, what: 'files', work: files.check },
     { seconds: filesEvery, what: 'countries', work: core.countries.check },

@@ -10,6 +10,9 @@ export const auditTypes = [
   'family.reuse',
   'family.replayed',
   'family.ended',
+  'family.refreshed_rapidly',
+  'family.network_changed',
+  'family.networks_alternated',
   'logout.delivered',
   'logout.failed',
   'backchannel.asked',
@@ -80,6 +83,8 @@ export interface Audit {
    * program are those of the last.
    */
   count(tenant: string, event: Omit<AuditEvent, 'detail'>, subject: string): Promise<void>
+  /** Writes what is noticed again and again: once a day (UTC) for a subject. @returns whether it was written */
+  recordOnce(tenant: string, event: AuditEvent, subject: string): Promise<boolean>
   /** Events of an account, the newest first. @param before where an earlier page ended */
   ofAccount(
     tenant: string,
@@ -130,6 +135,8 @@ interface Row {
 
 /** Milliseconds of one count. */
 const countedFor = 3600 * 1000
+/** Milliseconds in which an event that is noticed again is the same. */
+const onceFor = 24 * 3600 * 1000
 
 export function createAudit({ database, clock }: { database: Database; clock: Clock }): Audit {
   return {
@@ -152,6 +159,27 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
            family_id text, ip text, user_agent text, detail jsonb)`,
         [tenant, new Date(clock.now()), JSON.stringify(rows)],
       )
+    },
+    async recordOnce(tenant, event, subject) {
+      const now = clock.now()
+      const day = String(Math.floor(now / onceFor))
+      const written = await database.execute(
+        `insert into audit_events (tenant_id, id, at, type, account_id, client_id, family_id, ip, user_agent, detail)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (tenant_id, id) do nothing`,
+        [
+          tenant,
+          derivedId('once', event.type, subject, day),
+          new Date(now),
+          event.type,
+          event.accountId ?? null,
+          event.clientId ?? null,
+          event.familyId ?? null,
+          event.ip ?? null,
+          event.userAgent ?? null,
+          event.detail === undefined ? null : JSON.stringify(event.detail),
+        ],
+      )
+      return written === 1
     },
     async count(tenant, { type, accountId, ip, userAgent }, subject) {
       const now = clock.now()

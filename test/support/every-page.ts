@@ -180,6 +180,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
         {
           ...{ end: text, name: text, clientId: text, uri: text, logoUrl: text },
           ...{ since: 0, lastUsed: 0, devices: 2 },
+          notes: [{ finding: 'family.networks_alternated', seen }],
           access: { scopes: [{ scope: text, text }], resources: [], offline: true },
         },
       ],

@@ -1,4 +1,5 @@
 import { deviceLabel } from '../../families/device.ts'
+import { findings } from '../../families/unusual.ts'
 import { html } from '../../http/html.ts'
 import { countryName } from '../../places/country-name.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
@@ -29,6 +30,7 @@ export const historyEvents = [
   'account.unlocked',
   'session.ended',
   'grant.revoked',
+  ...findings,
 ] as const
 export type HistoryEvent = (typeof historyEvents)[number]
 

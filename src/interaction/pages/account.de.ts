@@ -100,6 +100,9 @@ export const accountDe: AccountMessages = {
       'account.unlocked': 'Die Pause wurde aufgehoben',
       'session.ended': 'Eine Sitzung wurde beendet',
       'grant.revoked': 'Zugriff einer Anwendung zurückgenommen',
+      'family.refreshed_rapidly': 'Zugriff ungewöhnlich oft erneuert',
+      'family.network_changed': 'Zugriff aus einem anderen Netz verwendet',
+      'family.networks_alternated': 'Zugriff aus zwei Netzen zugleich verwendet',
     },
   },
   data: {
@@ -142,6 +145,8 @@ export const accountDe: AccountMessages = {
     devices: counted('de', { one: 'Gerät', other: 'Geräte' }),
     takeBack: 'Zugriff zurücknehmen',
     takeBackNamed: (application) => html`Den Zugriff von ${application} zurücknehmen`,
+    findingsHint:
+      'Das kann ein Fehler der Anwendung sein oder jemand, der ihren Zugriff hat. Waren Sie es nicht, nehmen Sie den Zugriff zurück.',
     takeBackHint: 'Er endet sofort, auf allen Geräten. Die Anwendung kann Sie wieder fragen.',
   },
 }

@@ -84,6 +84,7 @@ export type AccountMessages = {
     devices: (count: number) => string
     takeBack: string
     takeBackNamed: (application: Html) => Html
+    findingsHint: string
     takeBackHint: string
   }
 }

@@ -128,6 +128,7 @@ interface Row {
   type: AuditEvent['type']
   account_id: string | null
   client_id: string | null
+  family_id: string | null
   ip: string | null
   user_agent: string | null
   detail: Record<string, unknown> | null
@@ -203,7 +204,7 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
     },
     async ofAccount(tenant, accountId, { types, before, limit }) {
       const rows = await database.query<Row>(
-        `select id, at, type, account_id, client_id, ip, user_agent, detail from audit_events
+        `select id, at, type, account_id, client_id, family_id, ip, user_agent, detail from audit_events
          where tenant_id = $1 and account_id = $2 and type = any($3)
            and ($4::timestamptz is null or (at, id) < ($4::timestamptz, $5::text))
          order by at desc, id desc limit $6`,
@@ -220,11 +221,11 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
     },
     async ofFamily(tenant, familyId) {
       const rows = await database.query<Row>(
-        `select id, at, type, account_id, client_id, ip, user_agent, detail from audit_events
+        `select id, at, type, account_id, client_id, family_id, ip, user_agent, detail from audit_events
          where tenant_id = $1 and family_id = $2 order by at, id`,
         [tenant, familyId],
       )
-      return rows.map((row) => ({ ...toEvent(row), familyId }))
+      return rows.map(toEvent)
     },
     sweep: () =>
       sweepTable(database, {
@@ -241,6 +242,7 @@ const toEvent = (row: Row): AuditEvent & { at: number } => ({
   type: row.type,
   accountId: row.account_id ?? undefined,
   clientId: row.client_id ?? undefined,
+  familyId: row.family_id ?? undefined,
   ip: row.ip ?? undefined,
   userAgent: row.user_agent ?? undefined,
   detail: row.detail ?? undefined,

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { accountsShow } from '../../src/cli/accounts-show.ts'
 import { familiesShow } from '../../src/cli/families-show.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
@@ -97,6 +98,17 @@ onEachStorage('people: unusual refreshes are noted, and none is refused', (kind)
     expect(familiesShow.render(shown)).to.match(
       /family\.network_changed +203\.0\.113\.7 .*"to":"203\.0\.113\.0\/24"/,
     )
+    const account = await accountsShow.execute(server.core, {
+      tenant: 'default',
+      identifier: shown.family.account,
+    })
+    expect(account.places.map(({ place }) => place)).to.deep.equal(['198.51.100.0/24'])
+    expect(account.families.map((family) => family.id)).to.deep.equal([id])
+    const found = account.events.filter(({ family_id }) => family_id === id)
+    expect(found.map(({ type }) => type)).to.include('family.networks_alternated')
+    expect(accountsShow.render(account))
+      .to.match(/since \S+Z from 198\.51\.100\.7 +used \S+Z from .* Firefox on Linux/)
+      .and.match(/account\.signed_in .*"new_device":true/)
     travel(31 * 24 * 3600)
     const later = traveller('198.51.100.7')
     const person = { email: shown.family.account, password: alice.password }

@@ -70,7 +70,7 @@ export interface Revocations {
    * @returns whether it was deleted: not when it is the last operator, or was deleted before
    */
   deleteAccount(account: Account, actor: Actor): Promise<boolean>
-  /** Whether anything changed. */
+  /** Whether anything changed. @throws DomainError `last_operator` */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
   /** Whether anything changed. @throws DomainError `client_not_found` */
   setClientDisabled(

@@ -14,6 +14,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     singleUse,
     attempts,
     core.lockouts,
+    core.places,
     core.actionTokens,
     denials,
     families,

@@ -8,6 +8,7 @@ const loaders = {
   explain: async () => (await import('./explain.ts')).explain,
   'accounts create': async () => (await import('./accounts-create.ts')).accountsCreate,
   'accounts list': async () => (await import('./accounts-list.ts')).accountsList,
+  'accounts show': async () => (await import('./accounts-show.ts')).accountsShow,
   'accounts disable': async () => (await import('./accounts-disable.ts')).accountsDisable,
   'accounts enable': async () => (await import('./accounts-disable.ts')).accountsEnable,
   'accounts reset': async () => (await import('./accounts-reset.ts')).accountsReset,

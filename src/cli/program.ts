@@ -125,6 +125,9 @@ function describeAccounts(accounts: Program, run: Start): void {
   ofTenant(leaf(accounts, 'list', 'accounts list', 'list the accounts', run))
   const identifier = ['<identifier>', 'e-mail address or user name'] as const
   ofTenant(
+    leaf(accounts, 'show', 'accounts show', 'who has access to an account, and what happened', run),
+  ).argument(...identifier)
+  ofTenant(
     leaf(accounts, 'disable', 'accounts disable', 'keep an account from signing in', run),
   ).argument(...identifier)
   ofTenant(

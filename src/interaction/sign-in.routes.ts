@@ -10,7 +10,6 @@ import { newTotpSecret } from '../factors/totp.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
-import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import { authenticationBy } from '../oidc/authentication-context.ts'
 import type { Interaction } from '../oidc/interactions.ts'
@@ -18,7 +17,7 @@ import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
-import { tellOfNewDevice } from './new-device.ts'
+import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
@@ -27,14 +26,13 @@ import { type SecondFactorParts, secondFactorRoutes } from './second-factor.rout
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
 
-export interface SignInParts extends SecondFactorParts {
+export interface SignInParts extends SecondFactorParts, NotedSignInParts {
   clock: Clock
   counters: Counters
   sealer: Sealer
   /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
   knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
-  mail: Mail
   clientName(clientId: string): Promise<string | undefined>
 }
 
@@ -79,17 +77,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
 
   /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
   async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
-    await lockouts.signedIn(tenant, account.id)
-    await tellOfNewDevice(parts, ctx, account, ctx.cookies.get(knownName, { signed: false }))
-    const known = lockouts.devices.add(
-      ctx.cookies.get(knownName, { signed: false }),
-      tenant,
-      account.id,
-    )
-    const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
-    ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
+    const cookie = ctx.cookies.get(knownName, { signed: false })
     const authentication = authenticationBy(proof)
     const { amr } = authentication
+    await noteSignIn(parts, ctx, { account, amr, cookie })
+    const known = lockouts.devices.add(cookie, tenant, account.id)
+    const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
+    ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
   }

@@ -20,6 +20,7 @@ import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
@@ -71,6 +72,7 @@ export interface Capabilities {
   refusals: Refusals
   limiter: Limiter
   lockouts: Lockouts
+  places: Places
   registrationTokens: RegistrationTokens
   actionTokens: ActionTokens
   mail: Mail

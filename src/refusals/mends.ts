@@ -29,6 +29,7 @@ export const mends: Record<DomainErrorCode, string> = {
   resource_server_invalid: 'Mend the members that are named; apply file.',
   account_exists: 'Choose another, or change that account.',
   account_not_found: '`accounts list`; mind `--tenant`.',
+  last_operator: 'Make somebody else an operator first: `roles` in an apply file.',
   password_policy: 'Another one.',
   credentials_invalid:
     'Nothing for one; for many, look for guessing in the log (`sign-in refused`, `ip`).',

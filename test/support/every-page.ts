@@ -158,7 +158,15 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'account-history': historyPage(context, {
       ...frame,
       events: [
-        { type: 'account.sign_in_failed', seen, userAgent: text, application: text, count: 3 },
+        {
+          type: 'account.sign_in_failed',
+          marks: ['new_device', 'new_network', 'new_country'],
+          country: 'DE',
+          seen,
+          userAgent: text,
+          application: text,
+          count: 3,
+        },
       ],
       ...{ older: text, newest: text },
     }),
@@ -173,6 +181,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
         {
           ...{ end: text, name: text, clientId: text, uri: text, logoUrl: text },
           ...{ since: 0, lastUsed: 0, devices: 2 },
+          notes: [{ finding: 'family.networks_alternated', seen }],
           access: { scopes: [{ scope: text, text }], resources: [], offline: true },
         },
       ],

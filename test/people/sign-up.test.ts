@@ -97,11 +97,15 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
   })
 
   it('signs nobody in where another browser asked: a link proves an address, not who waits', async () => {
-    const { agent: attacker, page } = await arrive(server, web)
-    const link = page.root.querySelector('#sign-up')?.getAttribute('href') ?? ''
-    const form = await attacker.follow(await attacker.get(new URL(link, server.issuer)))
+    async function begin(): Promise<{ agent: UserAgent; form: Page }> {
+      const { agent, page } = await arrive(server, web)
+      const link = page.root.querySelector('#sign-up')?.getAttribute('href') ?? ''
+      return { agent, form: await agent.follow(await agent.get(new URL(link, server.issuer))) }
+    }
+    const { agent: attacker, form } = await begin()
     await attacker.submit(form, { fields: { email } })
-    const victim = (await arrive(server, web)).agent
+    // Who follows the link is signing up as well, in a browser of their own.
+    const { agent: victim } = await begin()
     const done = await choose(victim, await victim.get(await linkOf()))
     expect(done.location?.pathname).to.equal('/sign-up/done')
     expect(headingOf(await victim.follow(done))).to.equal('Your account is ready')

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { identifierKey } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
+import { domainOf } from '../mail/address.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import { domainKey } from '../tenants/tenant.ts'
 
 /**
  * Links to people who have no account yet: who has one reads the mail of an address, and may make an account of it, once
@@ -115,9 +115,6 @@ const toIssued = ({ id, kind, email, name, browser }: Row): Issued => ({
   ...(name === null ? {} : { name }),
   ...(browser === null ? {} : { browser }),
 })
-
-export const domainOf = (email: string): string =>
-  domainKey(email.slice(email.lastIndexOf('@') + 1))
 
 export function createEnrolmentTokens({
   database,

@@ -2,11 +2,11 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { EnrolmentTokens, Listed } from '../actions/enrolment-tokens.ts'
 import type { Audit } from '../audit/audit.ts'
 import { DomainError } from '../errors.ts'
+import { addressIn } from '../mail/address.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Database } from '../storage/database.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { addressIn } from './sign-up.ts'
 
 /**
  * Operators ask people to make an account (`invitation` and `open`). The invited address alone can accept.

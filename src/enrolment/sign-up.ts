@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { identifierKey } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
-import { domainOf, type EnrolmentTokens } from '../actions/enrolment-tokens.ts'
+import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
-import { DomainError, isDomainError } from '../errors.ts'
+import { isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Log } from '../log.ts'
-import { isMailAddress, type Mail } from '../mail/mail.ts'
+import { addressIn, domainOf } from '../mail/address.ts'
+import type { Mail } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
@@ -129,20 +130,6 @@ export function createSignUps({
       await outbox.add(tenant, kind, [{ destination: kind, payload }])
     },
   }
-}
-
-/** What nobody sees would make two addresses look like one. */
-const unseen = /\p{Cf}/u
-
-/**
- * The address that somebody typed, in the one spelling to which mail goes and that is stored: what is proven is what
- * names the account (security class C9).
- * @throws DomainError `email_invalid`
- */
-export function addressIn(given: string): string {
-  const address = given.normalize('NFKC').trim()
-  if (isMailAddress(address) && !unseen.test(address) && domainOf(address) !== '') return address
-  throw new DomainError('email_invalid', { detail: 'expected one plain e-mail address' })
 }
 
 /** Many addresses are one mailbox: what stands behind a `+` counts for nothing where mail is counted. */

@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import type { Attempt, Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { issuerOf } from '../tenants/tenant.ts'
+import { isMailAddress } from './address.ts'
 import { timeIn, write } from './letter.ts'
 import { type MailKind, type MailLanguage, type PendingMail, pendingMail } from './message.ts'
 import { folderTransport, smtpTransport, type Transport } from './transport.ts'
@@ -41,12 +42,6 @@ const linkPaths: Partial<Record<MailKind, string>> = {
   sign_up: '/sign-up/finish',
   invitation: '/sign-up/finish',
 }
-
-/** RFC 5321 §4.1.2, as far as it matters to us: one address, nothing that begins another header or recipient. */
-const plainAddress = /^[^\s@<>(),;:\\"\p{Cc}]{1,64}@[^\s@<>(),;\\"\p{Cc}]{1,255}$/u
-
-export const isMailAddress = (text: string): boolean =>
-  text.length <= 254 && plainAddress.test(text)
 
 export function createMail({
   config,

@@ -25,7 +25,7 @@ const layers: string[][] = [
   ['grants', 'logouts', 'backchannel', 'actions', 'mail'],
   ['families'],
   ['sessions'],
-  ['revocation', 'recovery'],
+  ['revocation', 'recovery', 'enrolment'],
   ['oidc'],
   ['interaction', 'account'],
   ['cli'],

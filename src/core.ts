@@ -7,6 +7,7 @@ import { createPasswords } from './accounts/password.ts'
 import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
 import { ActionTokensTable, createActionTokens } from './actions/action-tokens.ts'
+import { createEnrolmentTokens, EnrolmentsTable } from './actions/enrolment-tokens.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { createPings } from './backchannel/pings.ts'
@@ -17,6 +18,9 @@ import { createSubjects } from './clients/subjects.ts'
 import { type Clock, createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
 import { createDenials, DenialsTable } from './denials/denials.ts'
+import { createEnrolment } from './enrolment/enrolment.ts'
+import { createInvitations } from './enrolment/invitations.ts'
+import { createSignUps } from './enrolment/sign-up.ts'
 import { isDomainError } from './errors.ts'
 import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
 import { createFactors } from './factors/factors.ts'
@@ -99,6 +103,7 @@ export const entities = [
   LockoutsTable,
   AccountPlacesTable,
   ActionTokensTable,
+  EnrolmentsTable,
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
@@ -252,11 +257,16 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
   const actionTokens = createActionTokens({ ...base, ttl: config.actionTokenTtl })
+  const enrolmentTokens = createEnrolmentTokens({
+    ...base,
+    ttl: { sign_up: config.signUpTtl, invitation: config.invitationTtl },
+  })
   const mail = createMail({
     ...base,
     outbox,
     audit,
     actionTokens,
+    enrolmentTokens,
     selfContained: storage.selfContained,
   })
   const subjects = createSubjects({ sharedSecrets })
@@ -278,6 +288,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     audit,
   })
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
+  const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {
     ...base,
     audit,
@@ -303,6 +314,10 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     mail,
     emailAddresses: createEmailAddresses(recovery),
     passwordReset: createPasswordReset({ ...recovery, revocations }),
+    enrolmentTokens,
+    signUps: createSignUps(enrolling),
+    invitations: createInvitations(enrolling),
+    enrolment: createEnrolment(enrolling),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),
     refusals: createRefusals(base),

@@ -58,6 +58,8 @@ export const domainErrors = {
     'invalid_request',
     'This link is no longer valid; ask for a new one.',
   ],
+  sign_up_closed: [409, 'invalid_request', 'This tenant takes no new accounts this way.'],
+  mail_off: [409, 'invalid_request', 'No mail is sent here.'],
   email_invalid: [400, 'invalid_request', 'This is no e-mail address.'],
   hash_queue_full: [503, 'temporarily_unavailable', 'Too many sign-ins at once; try again soon.'],
   too_many_requests: [429, 'temporarily_unavailable', 'Too many requests; wait, then try again.'],

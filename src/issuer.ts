@@ -48,7 +48,7 @@ import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoin
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
-import { issuerOf } from './tenants/tenant.ts'
+import { issuerOf, type SignUp } from './tenants/tenant.ts'
 
 /** Answers every request to one issuer, whose path is already cut off. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -110,13 +110,14 @@ const jsonForPrograms: Middleware = (ctx, next) => {
 /** Composes one issuer: the engine, our pages, and the middleware in front of both. */
 export function createIssuer(
   capabilities: Capabilities,
-  tenant: string,
+  { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
   certificates: ClientCertificates,
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
-  const context: IssuerContext = { ...capabilities, tenant, issuer }
+  const canSignUp = signUp === 'open' && capabilities.mail.isOn
+  const context: IssuerContext = { ...capabilities, tenant, issuer, canSignUp }
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
@@ -168,6 +169,7 @@ export function createIssuer(
     cookie: { name: cookies.resume, secure: isHttps },
   })
   const knownCookie = { name: cookies.known, path: basePath || '/', secure: isHttps }
+  const signUpCookie = { name: cookies.signUp, path: basePath || '/', secure: isHttps }
   const deviceCookie = { name: cookies.device, secure: isHttps }
   const clientLogo = createClientLogos(context)
   const parts = {
@@ -175,6 +177,7 @@ export function createIssuer(
     basePath,
     csrf,
     knownCookie,
+    signUpCookie,
     interactions,
     session,
     pageContext,

@@ -16,6 +16,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     core.lockouts,
     core.places,
     core.actionTokens,
+    core.enrolmentTokens,
     denials,
     families,
     sessions,

@@ -11,6 +11,7 @@ import { createAccountStore, type StoredPassword } from './account.store.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
+import type { PasswordOwner } from './password-policy.ts'
 
 export interface Accounts {
   /** An account that may act: known and not disabled. */
@@ -74,7 +75,12 @@ export interface Accounts {
    * Hashes a password that an owner chose; before any transaction, which would hold a connection meanwhile.
    * @throws DomainError `password_policy`, `hash_queue_full`
    */
-  hashChosen(account: Account, password: string): Promise<string>
+  hashChosen(owner: PasswordOwner, password: string): Promise<string>
+  /**
+   * Creates one with what `hashChosen` made; joins the transaction of the proof that this demands.
+   * @throws DomainError `account_exists`
+   */
+  enrol(tenant: string, account: NewAccount, hash: string): Promise<Account>
   /** Sets it. For whoever has seen the proof that this demands; joins the transaction of it. */
   setChosen(account: Account, hash: string): Promise<void>
   /** That this address is the owner's, if it is still the one of the account. */
@@ -174,6 +180,12 @@ export function createAccounts({
     return id
   }
 
+  async function insertWith(tenant: string, wanted: NewAccount, password: StoredPassword) {
+    const id = await insert(tenant, wanted)
+    await store.setPassword(tenant, id, password)
+    return fresh(tenant, id)
+  }
+
   /** Made and hashed before any transaction, which would hold a connection meanwhile. */
   async function newOneTime(): Promise<{ password: string; stored: StoredPassword }> {
     const password = newOneTimePassword()
@@ -256,11 +268,7 @@ export function createAccounts({
         hash: await passwords.hash(wanted.password as string, wanted),
         oneTime: false,
       }
-      const account = await database.transaction(async () => {
-        const id = await insert(tenant, wanted)
-        await store.setPassword(tenant, id, stored)
-        return fresh(tenant, id)
-      })
+      const account = await database.transaction(() => insertWith(tenant, wanted, stored))
       return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
     },
 
@@ -274,7 +282,8 @@ export function createAccounts({
       const { username } = profile
       return store.rename(tenant, id, profile).catch(taken({ email, username }))
     },
-    hashChosen: (account, password) => passwords.hash(password, account),
+    hashChosen: (owner, password) => passwords.hash(password, owner),
+    enrol: (tenant, wanted, hash) => insertWith(tenant, wanted, { hash, oneTime: false }),
     setChosen: ({ tenant, id }, hash) => store.setPassword(tenant, id, { hash, oneTime: false }),
     async verifyEmail(tenant, id, email) {
       await store.verifyEmail(tenant, id, email)

@@ -3,7 +3,7 @@ import { identifierKey, roles } from '../accounts/account.ts'
 import { readImportedHash } from '../accounts/imported-hash.ts'
 import { clientMetadata, secretFault } from '../clients/client.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
-import { tenantIdPattern } from '../tenants/tenant.ts'
+import { domainKey, signUpModes, tenantIdPattern } from '../tenants/tenant.ts'
 import { invalid, type OperatorDocument } from './document.ts'
 import { type Fault, faultsOf } from './faults.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
@@ -51,7 +51,26 @@ const declaredAccount = accountDeclaration
     error: 'must not stand beside password: an account has one of them',
   })
 
+const domain = z
+  .string()
+  .refine((text) => /^[^.@*\s]+(\.[^.@*\s]+)*$/u.test(text) && domainKey(text) !== '', {
+    error: 'must be a domain such as example.com: exactly what follows the "@", no wildcard',
+  })
+  .transform(domainKey)
+
+/** Who may come to have an account (`SignUp`). */
+const signUp = z
+  .strictObject({
+    mode: z.enum(signUpModes),
+    domains: z.array(domain).max(1000).default([]),
+  })
+  .refine(({ mode, domains }) => mode === 'open' || domains.length === 0, {
+    path: ['domains'],
+    error: 'are for the mode open alone: elsewhere nobody signs up by themselves',
+  })
+
 const sections = {
+  sign_up: signUp.optional(),
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
   accounts: z.array(declaredAccount).default([]),

@@ -45,6 +45,7 @@ export const apply: Command<Input, ApplyResult> = {
         `select pg_advisory_xact_lock(hashtextextended('keyturn apply', 0))`,
       )
       await declareTenants(work, document.tenants)
+      await declareOwn(work, { id: tenant, ...document })
       for (const scope of scopes) await declareSections(work, scope)
       for (const scope of scopes) await checkReferences(work, scope)
       if (work.faults.length > 0) throw refused(work)
@@ -69,12 +70,25 @@ async function declareTenants(work: Work, tenants: Input['document']['tenants'])
   const { core, changes } = work
   const known = new Set((await core.tenants.list()).map(({ id }) => id))
   for (const { id, name, ...sections } of tenants) {
-    const changed = await core.tenants.declare({ id, name })
+    const declared = await core.tenants.declare({ id, name })
+    const changed = (await declareSignUp(work, { id, ...sections })) || declared
     const outcome = known.has(id) ? (changed ? 'updated' : 'unchanged') : 'created'
     changes.push({ tenant: id, kind: 'tenant', id, outcome })
     // What a tenant begins with signs at once; an algorithm that comes later waits until verifiers know its key.
     if (!known.has(id)) await core.signing.ensure(id, [...requiredAlgs, ...algsIn(sections)])
   }
+}
+
+/** What the top of the file says of its tenant, which exists already. */
+async function declareOwn(work: Work, scope: Scope): Promise<void> {
+  const { id } = scope
+  if (scope.sign_up === undefined) return
+  const outcome = (await declareSignUp(work, scope)) ? 'updated' : 'unchanged'
+  work.changes.push({ tenant: id, kind: 'tenant', id, outcome })
+}
+
+async function declareSignUp({ core }: Work, { id, sign_up: wanted }: Scope): Promise<boolean> {
+  return wanted !== undefined && core.tenants.declareSignUp(id, wanted)
 }
 
 /** The algorithms that tokens and other answers are to be signed with. */

@@ -16,6 +16,9 @@ const loaders = {
   'accounts remove-factors': async () =>
     (await import('./accounts-remove-factors.ts')).accountsRemoveFactors,
   'accounts sign-out': async () => (await import('./accounts-sign-out.ts')).accountsSignOut,
+  'invitations create': async () => (await import('./invitations.ts')).invitationsCreate,
+  'invitations list': async () => (await import('./invitations.ts')).invitationsList,
+  'invitations revoke': async () => (await import('./invitations.ts')).invitationsRevoke,
   'clients create': async () => (await import('./clients-create.ts')).clientsCreate,
   'clients list': async () => (await import('./clients-list.ts')).clientsList,
   'clients disable': async () => (await import('./clients-disable.ts')).clientsDisable,

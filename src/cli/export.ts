@@ -3,13 +3,15 @@ import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { ResourceServer } from '../resources/resource-server.ts'
-import { defaultTenant } from '../tenants/tenant.ts'
+import { defaultTenant, noSignUp, type SignUp } from '../tenants/tenant.ts'
 import type { Command } from './command.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
 interface SectionsOutput {
+  /** Absent where nobody may come. */
+  sign_up?: SignUp
   resource_servers?: ResourceServer[]
   clients?: unknown[]
   accounts?: object[]
@@ -45,7 +47,9 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
   const resourceServers = await core.resources.list(tenant)
   const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
+  const signUp = (await core.tenants.list()).find(({ id }) => id === tenant)?.signUp ?? noSignUp
   return {
+    ...(signUp.mode === noSignUp.mode ? {} : { sign_up: signUp }),
     ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),

@@ -2,6 +2,7 @@ import { CommanderError, InvalidArgumentError, Option, Command as Program } from
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
+import { describeInvitations } from './describe-invitations.ts'
 import { version } from './version.ts'
 
 /**
@@ -90,6 +91,7 @@ function describeProgram(io: Io, run: Start): Program {
     .argument('[id]', 'Request-Id, error_id, or the number on the page')
     .option('--authorize <url>', 'an authorization request: report every fault, and change nothing')
   describeAccounts(program.command('accounts').description('people and operators'), run)
+  describeInvitations(program, run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeAccess(program, run)
   describeTenants(program.command('tenants').description('issuers of their own'), run)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
-import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
+import { defaultTenant, issuerOf, type SignUp } from '../tenants/tenant.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
 
@@ -8,27 +8,35 @@ interface TenantOutput {
   id: string
   name: string
   issuer: string
+  sign_up: SignUp
   disabled: boolean
 }
 
 const none = z.strictObject({})
 
-/** `tenants list`: `{ tenants: [{ id, name, issuer, disabled }] }`. */
+/** `tenants list`: `{ tenants: [{ id, name, issuer, sign_up: { mode, domains }, disabled }] }`. */
 export const tenantsList: Command<z.infer<typeof none>, { tenants: TenantOutput[] }> = {
   input: none,
   prepare: () => ({}),
   async execute({ tenants, config }) {
     const all = await tenants.list()
     return {
-      tenants: all.map((tenant) => ({ ...tenant, issuer: issuerOf(config.issuer, tenant.id) })),
+      tenants: all.map(({ id, name, signUp, disabled }) => ({
+        id,
+        name,
+        issuer: issuerOf(config.issuer, id),
+        sign_up: signUp,
+        disabled,
+      })),
     }
   },
   render: ({ tenants }) =>
     columns(
-      tenants.map(({ id, name, issuer, disabled }) => [
+      tenants.map(({ id, name, issuer, sign_up: { mode, domains }, disabled }) => [
         id,
         name,
         issuer,
+        `sign-up ${[mode, ...domains].join(' ')}`,
         disabled ? 'disabled' : '',
       ]),
     ),

@@ -10,6 +10,7 @@ import { newTotpSecret } from '../factors/totp.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
+import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import { authenticationBy } from '../oidc/authentication-context.ts'
 import type { Interaction } from '../oidc/interactions.ts'
@@ -17,6 +18,7 @@ import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
+import { type EnrolmentParts, enrolmentRoutes } from './enrolment.routes.ts'
 import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
@@ -25,14 +27,20 @@ import { noteDomainError } from './refusals.ts'
 import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
+import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
 
-export interface SignInParts extends SecondFactorParts, NotedSignInParts {
+export interface SignInParts
+  extends SecondFactorParts,
+    NotedSignInParts,
+    SignUpParts,
+    EnrolmentParts {
   clock: Clock
   counters: Counters
   sealer: Sealer
   /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
   knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
+  mail: Mail
   clientName(clientId: string): Promise<string | undefined>
 }
 
@@ -48,6 +56,7 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | login           | wrong, missing, expired, busy, too many        | login, with the reason                |
  * | login           | right, for one use                             | choose password                       |
  * | login           | right                                          | proven                                |
+ * | login           | an account was made in this browser (`enrolmentRoutes`) | proven                                |
  * | choose password | refused by the policy                          | choose password, with the reason      |
  * | choose password | accepted                                       | proven                                |
  * | choose password | time is over, used meanwhile                   | login                                 |
@@ -75,15 +84,23 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     ctx.redirect(path)
   }
 
-  /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
-  async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
-    const cookie = ctx.cookies.get(knownName, { signed: false })
-    const authentication = authenticationBy(proof)
-    const { amr } = authentication
-    await noteSignIn(parts, ctx, { account, amr, cookie })
-    const known = lockouts.devices.add(cookie, tenant, account.id)
+  const knownIn = (ctx: Context): string | undefined =>
+    (ctx.state['known'] as string | undefined) ?? ctx.cookies.get(knownName, { signed: false })
+
+  /** From now on this browser is one that the account has signed in with. */
+  function know(ctx: Context, account: Account): void {
+    const known = lockouts.devices.add(knownIn(ctx), tenant, account.id)
+    ctx.state['known'] = known
     const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
     ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
+  }
+
+  /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
+  async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
+    const authentication = authenticationBy(proof)
+    const { amr } = authentication
+    await noteSignIn(parts, ctx, { account, amr, cookie: knownIn(ctx) })
+    know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
   }
@@ -126,6 +143,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
+      ...(parts.canSignUp ? { signUp: { href: at(uid, 'sign-up') } } : {}),
       ...(clientName === undefined ? {} : { clientName }),
       ...(ours ? { ours } : {}),
       ...(username === undefined ? {} : { username }),
@@ -240,6 +258,16 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     return proceed(ctx, interaction, account, verifiedAt)
   })
 
+  const signUpCookie = signUpRoutes(router, parts)
+  enrolmentRoutes(router, parts, {
+    cookie: signUpCookie,
+    know,
+    async enter(ctx, interaction, account, verifiedAt) {
+      await steps.end(interaction.uid)
+      await proceed(ctx, interaction, account, verifiedAt)
+    },
+  })
+
   const next = { steps, finish, showLogin }
   const showFactor = secondFactorRoutes(router, parts, next)
   const showSetUp = setUpRoutes(router, parts, next)
@@ -250,7 +278,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     if (step?.stage === 'password') showPassword(ctx, interaction, step)
     else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
     else if (step) showSetUp(ctx, interaction, step)
-    else await showLogin(ctx, interaction)
+    else if (interaction.wantsNew && ctx.query['sign_in'] === undefined) {
+      redirect(ctx, at(interaction.uid, 'sign-up'))
+    } else await showLogin(ctx, interaction)
   }
 }
 

@@ -90,4 +90,36 @@ export const de: MailTexts = {
     ],
     after: [],
   }),
+  sign_up: (facts) => ({
+    subject: `Ihr Konto bei ${facts.site} fertigstellen`,
+    before: [
+      'Jemand möchte mit dieser E-Mail-Adresse ein Konto anlegen. Wenn Sie das waren, wählen Sie hier ein Passwort:',
+    ],
+    after: [
+      `Der Link gilt einmal, bis ${facts.until}. Nur der neueste Link gilt.`,
+      from(facts),
+      'Wenn Sie das nicht waren, müssen Sie nichts tun: Es gibt noch kein Konto, und es entsteht keines.',
+    ],
+  }),
+  sign_up_known: (facts) => ({
+    subject: `Sie haben schon ein Konto bei ${facts.site}`,
+    before: [
+      'Jemand wollte mit Ihrer E-Mail-Adresse ein Konto anlegen. Sie haben schon eines.',
+      from(facts),
+      `Wenn Sie das waren, melden Sie sich an: ${facts.home}/account`,
+      `Wenn Sie Ihr Passwort vergessen haben, wählen Sie ein neues: ${facts.home}/password/forgot`,
+      'Wenn Sie das nicht waren, müssen Sie nichts tun: Es hat sich nichts geändert.',
+    ],
+    after: [],
+  }),
+  invitation: (facts) => ({
+    subject: `Einladung zu ${facts.site}`,
+    before: [
+      'Sie sind eingeladen, mit dieser E-Mail-Adresse ein Konto anzulegen. Wählen Sie hier ein Passwort:',
+    ],
+    after: [
+      `Der Link gilt einmal, bis ${facts.until}. Nur der neueste Link gilt.`,
+      'Wenn Sie damit nichts anfangen können, müssen Sie nichts tun: Es gibt noch kein Konto.',
+    ],
+  }),
 }

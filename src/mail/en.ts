@@ -90,4 +90,36 @@ export const en: MailTexts = {
     ],
     after: [],
   }),
+  sign_up: (facts) => ({
+    subject: `Finish your account at ${facts.site}`,
+    before: [
+      'Somebody wants to make an account with this e-mail address. If that was you, choose a password here:',
+    ],
+    after: [
+      `The link works once, until ${facts.until}. Only the latest link works.`,
+      from(facts),
+      'If it was not you, you need not do anything: there is no account yet, and there will be none.',
+    ],
+  }),
+  sign_up_known: (facts) => ({
+    subject: `You already have an account at ${facts.site}`,
+    before: [
+      'Somebody wanted to make an account with your e-mail address. You already have one.',
+      from(facts),
+      `If that was you, sign in: ${facts.home}/account`,
+      `If you have forgotten your password, choose a new one: ${facts.home}/password/forgot`,
+      'If it was not you, you need not do anything: nothing has changed.',
+    ],
+    after: [],
+  }),
+  invitation: (facts) => ({
+    subject: `You are invited to ${facts.site}`,
+    before: [
+      'You are invited to make an account with this e-mail address. Choose a password here:',
+    ],
+    after: [
+      `The link works once, until ${facts.until}. Only the latest link works.`,
+      'If you did not expect this, you need not do anything: there is no account yet.',
+    ],
+  }),
 }

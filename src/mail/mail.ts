@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
@@ -7,11 +8,12 @@ import type { Attempt, Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { countryName } from '../places/country-name.ts'
 import { issuerOf } from '../tenants/tenant.ts'
+import { isMailAddress } from './address.ts'
 import { timeIn, write } from './letter.ts'
 import { type MailKind, type MailLanguage, type PendingMail, pendingMail } from './message.ts'
 import { folderTransport, smtpTransport, type Transport } from './transport.ts'
 
-/** Mail to the owner of an account, of a closed list of kinds, through the outbox. */
+/** Mail to the owner of an account, or of an address to be one, of a closed list of kinds, through the outbox. */
 export interface Mail {
   /** Whether mail goes anywhere; what needs it is not offered otherwise. */
   readonly isOn: boolean
@@ -21,10 +23,10 @@ export interface Mail {
 
 export interface Mailing {
   kind: MailKind
-  accountId: string
+  accountId?: string | undefined
   language: MailLanguage
-  /** The address, or the id of the action token that its link carries, which was issued for one. */
-  to: string | { tokenId: string }
+  /** The address, or the id of the token that its link carries, which was issued for one. */
+  to: string | { tokenId: string } | { enrolmentId: string }
   ip?: string | undefined
   /** An address that it speaks of. */
   address?: string | undefined
@@ -42,13 +44,9 @@ const linkPaths: Partial<Record<MailKind, string>> = {
   verification: '/email/verify',
   email_change: '/email/confirm',
   email_changing: '/email/object',
+  sign_up: '/sign-up/finish',
+  invitation: '/sign-up/finish',
 }
-
-/** RFC 5321 §4.1.2, as far as it matters to us: one address, nothing that begins another header or recipient. */
-const plainAddress = /^[^\s@<>(),;:\\"\p{Cc}]{1,64}@[^\s@<>(),;\\"\p{Cc}]{1,255}$/u
-
-export const isMailAddress = (text: string): boolean =>
-  text.length <= 254 && plainAddress.test(text)
 
 export function createMail({
   config,
@@ -57,6 +55,7 @@ export function createMail({
   outbox,
   audit,
   actionTokens,
+  enrolmentTokens,
   selfContained,
 }: {
   config: Config
@@ -65,18 +64,27 @@ export function createMail({
   outbox: Outbox
   audit: Audit
   actionTokens: ActionTokens
+  enrolmentTokens: EnrolmentTokens
   /** Whether this is embedded mode. */
   selfContained: boolean
 }): Mail {
   const transport = transportOf(config, selfContained, log)
 
+  /** Made here and nowhere before, and the same at every attempt: what waits in the outbox is no secret. */
+  async function linkOf(
+    tenant: string,
+    { token_id: tokenId, enrolment_id: enrolmentId }: PendingMail,
+  ): Promise<{ token: string; email: string; expiresAt?: number } | 'void' | undefined> {
+    if (tokenId !== undefined) return (await actionTokens.forDelivery(tenant, tokenId)) ?? 'void'
+    if (enrolmentId === undefined) return undefined
+    return (await enrolmentTokens.forDelivery(tenant, enrolmentId)) ?? 'void'
+  }
+
   async function deliver(carrier: Transport, { tenant, id, payload }: Message): Promise<Attempt> {
     const pending = pendingMail.parse(payload)
-    const { token_id: tokenId, language } = pending
-    // Made here and nowhere before, and the same at every attempt: what waits in the outbox is no secret.
-    const action =
-      tokenId === undefined ? undefined : await actionTokens.forDelivery(tenant, tokenId)
-    if (tokenId !== undefined && !action) {
+    const { language } = pending
+    const action = await linkOf(tenant, pending)
+    if (action === 'void') {
       return { final: true, reason: 'its link is void by now' }
     }
     const to = action?.email ?? pending.to ?? ''
@@ -88,6 +96,7 @@ export function createMail({
       home,
       link: action && `${home}${linkPaths[pending.kind]}?token=${action.token}`,
       minutes: Math.floor(config.actionTokenTtl / 60),
+      until: action?.expiresAt === undefined ? undefined : timeIn(language, action.expiresAt),
       at: timeIn(language, pending.at),
       ip: pending.ip,
       address: pending.address,
@@ -118,9 +127,9 @@ export function createMail({
       if (!transport) return
       const payload: PendingMail = {
         kind: what,
-        account_id: accountId,
+        ...(accountId === undefined ? {} : { account_id: accountId }),
         language,
-        ...(typeof to === 'string' ? { to } : { token_id: to.tokenId }),
+        ...recipientOf(to),
         at: clock.now(),
         ...(ip === undefined ? {} : { ip }),
         ...(address === undefined ? {} : { address }),
@@ -130,6 +139,11 @@ export function createMail({
       await outbox.add(tenant, kind, [{ destination: transport.destination, payload }])
     },
   }
+}
+
+function recipientOf(to: Mailing['to']): Pick<PendingMail, 'to' | 'token_id' | 'enrolment_id'> {
+  if (typeof to === 'string') return { to }
+  return 'tokenId' in to ? { token_id: to.tokenId } : { enrolment_id: to.enrolmentId }
 }
 
 function transportOf(config: Config, selfContained: boolean, log: Log): Transport | undefined {

@@ -11,18 +11,24 @@ export const mailKinds = [
   'email_changed',
   'new_device',
   'new_country',
+  'sign_up',
+  'sign_up_known',
+  'invitation',
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
 /** What is stored of one until it is delivered: no secret, and no link either. */
 export const pendingMail = z.object({
   kind: z.enum(mailKinds),
-  account_id: z.string(),
+  /** Absent where there is no account yet. */
+  account_id: z.string().optional(),
   language: z.enum(['en', 'de']),
-  /** Whom it goes to; absent when the action token says it. */
+  /** Whom it goes to; absent when a token says it. */
   to: z.string().optional(),
   /** Of the action token that its link carries. */
   token_id: z.string().optional(),
+  /** The same, of an enrolment token. */
+  enrolment_id: z.string().optional(),
   /** Milliseconds since the epoch: when it happened. */
   at: z.number(),
   /** Where it came from, as far as its reader may want to know. */
@@ -47,6 +53,8 @@ export interface MailFacts {
   link?: string | undefined
   /** Minutes that the link is good for. */
   minutes: number
+  /** Until when it is good, in words, where that is not minutes. */
+  until?: string | undefined
   /** In words. */
   at: string
   ip?: string | undefined

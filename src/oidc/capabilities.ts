@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Pings } from '../backchannel/pings.ts'
@@ -10,6 +11,9 @@ import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
+import type { Enrolment } from '../enrolment/enrolment.ts'
+import type { Invitations } from '../enrolment/invitations.ts'
+import type { SignUps } from '../enrolment/sign-up.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
@@ -78,10 +82,16 @@ export interface Capabilities {
   mail: Mail
   passwordReset: PasswordReset
   emailAddresses: EmailAddresses
+  enrolmentTokens: EnrolmentTokens
+  signUps: SignUps
+  invitations: Invitations
+  enrolment: Enrolment
 }
 
 /** One tenant's view: what the adapters and the engine's callbacks need. */
 export interface IssuerContext extends Capabilities {
   tenant: string
   issuer: string
+  /** Whether people may make accounts for themselves. */
+  canSignUp: boolean
 }

@@ -55,7 +55,8 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
   const clientId = params.get('client_id') ?? undefined
   const faults: Fault[] = []
   const endpoint = issuer + routes.authorization
-  if (!(await tenants.find(tenant))) {
+  const found = await tenants.find(tenant)
+  if (!found) {
     const expected = 'a tenant that exists and is enabled'
     faults.push({ check: 'authorize_address', error: 'not_found', expected, received: tenant })
     return { tenant, clientId, faults, complete: false }
@@ -67,7 +68,8 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
   const draft: Draft = { params, lifted: new Set(), client: undefined }
   // Whether somebody is signed in is not known; what is left is checked without it.
   if (params.get('prompt') === 'none') params.delete('prompt')
-  const walk = await rehearsal({ ...capabilities, tenant, issuer }, draft)
+  const canSignUp = found.signUp.mode === 'open' && capabilities.mail.isOn
+  const walk = await rehearsal({ ...capabilities, tenant, issuer, canSignUp }, draft)
   for (let round = 0; round < mostRounds; round++) {
     const fault = await walk()
     if (fault === undefined) return { tenant, clientId, faults, complete: true }

@@ -10,6 +10,7 @@ const { Check, Prompt, base } = interactionPolicy
  *
  * | step           | when                                                                         |
  * |----------------|------------------------------------------------------------------------------|
+ * | create         | `prompt=create`, where people may sign up                                    |
  * | login          | `prompt=login`; nobody signed in, too long ago, or not the one who is meant; |
  * |                | without the second factor that is asked for                                  |
  * | select_account | `prompt=select_account`: signing in again is how one chooses                 |
@@ -32,6 +33,8 @@ export function askingPolicy(context: IssuerContext) {
     ),
   )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 1)
+  // Elsewhere it is a value that the engine does not know: `invalid_request`.
+  if (context.canSignUp) policy.add(new Prompt({ name: 'create', requestable: true }), 0)
   const consent = policy.get('consent')
   consent?.checks.remove('native_client_prompt')
   consent?.checks.add(

@@ -16,6 +16,8 @@ import { writtenUserCode } from './user-code.ts'
 export interface Interaction {
   uid: string
   step: 'login' | 'consent'
+  /** Whether the client would like the person to make an account. */
+  wantsNew?: true
   clientId: string
   /** Absent for a device, which gets no redirect but its `userCode`, as it shows it. */
   redirectUri?: string
@@ -96,6 +98,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         uid,
         // To choose another account one signs in with it.
         step: prompt.name === 'consent' ? 'consent' : 'login',
+        ...(prompt.name === 'create' ? { wantsNew: true as const } : {}),
         clientId: text('client_id') as string,
         ...(redirectUri === undefined ? {} : { redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
@@ -117,6 +120,8 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       return finish(ctx, {
         login: { accountId: account.id, ...authentication, remember: true, verifiedAt },
         select_account: {},
+        // Whoever has an account after all has done what was asked.
+        create: {},
       })
     },
     async finishConsent(ctx, { accountId, clientId, missing }) {

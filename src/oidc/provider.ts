@@ -123,7 +123,14 @@ function configuration(parts: ProviderParts): Configuration {
     discovery: {
       ui_locales_supported: [...languages],
       mtls_endpoint_aliases: endpointAliases(config, basePath),
-      prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
+      prompt_values_supported: [
+        'none',
+        'login',
+        'consent',
+        'select_account',
+        // OpenID Connect Initiating User Registration 1.0 §3.1: who is told so may rely on it.
+        ...(context.canSignUp ? ['create'] : []),
+      ],
       // The engine's own feature is off: it would tell clients while a person waits (ADR 0010).
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
@@ -179,5 +186,6 @@ export function cookieNames(tenant: string, isHttps: boolean) {
     device: `${prefix}.device`,
     known: `${prefix}.known`,
     recovery: `${prefix}.recovery`,
+    signUp: `${prefix}.sign-up`,
   }
 }

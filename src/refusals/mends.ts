@@ -35,6 +35,8 @@ export const mends: Record<DomainErrorCode, string> = {
     'Nothing for one; for many, look for guessing in the log (`sign-in refused`, `ip`).',
   one_time_password_expired: '`accounts reset` makes another.',
   action_token_invalid: 'Ask for a new one; mail.',
+  sign_up_closed: 'Set `sign_up` to `invitation` or `open`; apply file.',
+  mail_off: 'Set `SMTP_URL`; mail.',
   email_invalid: 'Nothing; the form says so.',
   hash_queue_full: 'If it lasts: more processes, or more `HASH_CONCURRENCY` where there are cores.',
   too_many_requests:

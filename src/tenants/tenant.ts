@@ -1,8 +1,33 @@
+import { domainToASCII } from 'node:url'
+
 /** An issuer of its own with its own clients, accounts, keys and everything else. */
 export interface Tenant {
   id: string
   name: string
+  signUp: SignUp
 }
+
+export const signUpModes = ['closed', 'open', 'invitation'] as const
+
+/** Who may come to have an account, besides those that operators create. */
+export interface SignUp {
+  /**
+   * | mode       | people sign up by themselves | operators invite |
+   * |------------|------------------------------|------------------|
+   * | closed     | no                           | no               |
+   * | invitation | no                           | yes              |
+   * | open       | yes                          | yes              |
+   */
+  mode: (typeof signUpModes)[number]
+  /** Domains that an address must be of, in `open`; any when there are none. As `domainKey` makes them. */
+  domains: string[]
+}
+
+/** What a tenant begins with. */
+export const noSignUp: SignUp = { mode: 'closed', domains: [] }
+
+/** The form in which domains are compared: lower case, A-labels (RFC 5890); empty for what is none. */
+export const domainKey = (domain: string): string => domainToASCII(domain.normalize('NFKC').trim())
 
 /** The tenant whose issuer is the configured one; it exists from the first migration. */
 export const defaultTenant = 'default'

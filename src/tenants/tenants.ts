@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
-import type { Tenant } from './tenant.ts'
+import type { SignUp, Tenant } from './tenant.ts'
 
 export interface Tenants {
   /** An enabled tenant, or undefined. */
@@ -10,7 +10,9 @@ export interface Tenants {
   /** Every tenant, enabled or not. */
   list(): Promise<ListedTenant[]>
   /** Creates or renames; whether anything changed. */
-  declare(tenant: Tenant): Promise<boolean>
+  declare(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
+  /** Says who may come to have an account; whether anything changed. */
+  declareSignUp(id: string, signUp: SignUp): Promise<boolean>
   /** Whether anything changed; a disabled tenant answers nothing. */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
@@ -26,7 +28,23 @@ export const TenantsTable = table('tenants', {
     name: column.text,
     created_at: column.time,
     disabled_at: nullable(column.time),
+    sign_up: { ...column.text, default: 'closed' },
+    sign_up_domains: { ...column.texts, default: [] },
   },
+  check: ['sign_up'],
+})
+
+interface Row {
+  id: string
+  name: string
+  sign_up: SignUp['mode']
+  sign_up_domains: string[]
+}
+
+const toTenant = ({ id, name, sign_up: mode, sign_up_domains: domains }: Row): Tenant => ({
+  id,
+  name,
+  signUp: { mode, domains },
 })
 
 export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
@@ -36,16 +54,19 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
   return {
     find: (id) =>
       cache.get(id, async () => {
-        const [row] = await database.query<Tenant>(
-          `select id, name from tenants where id = $1 and disabled_at is null`,
+        const [row] = await database.query<Row>(
+          `select id, name, sign_up, sign_up_domains from tenants where id = $1 and disabled_at is null`,
           [id],
         )
-        return row
+        return row && toTenant(row)
       }),
-    list: () =>
-      database.query<ListedTenant>(
-        `select id, name, disabled_at is not null as disabled from tenants order by id`,
-      ),
+    async list() {
+      const rows = await database.query<Row & { disabled: boolean }>(
+        `select id, name, sign_up, sign_up_domains, disabled_at is not null as disabled
+         from tenants order by id`,
+      )
+      return rows.map((row) => ({ ...toTenant(row), disabled: row.disabled }))
+    },
     async setDisabled(id, disabled) {
       const changed = await database.execute(
         `update tenants set disabled_at = $2 where id = $1 and (disabled_at is not null) <> $3`,
@@ -59,6 +80,15 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
         `insert into tenants (id, name, created_at) values ($1, $2, $3)
          on conflict (id) do update set name = excluded.name where tenants.name <> excluded.name`,
         [id, name, new Date(clock.now())],
+      )
+      cache.drop(id)
+      return changed > 0
+    },
+    async declareSignUp(id, { mode, domains }) {
+      const changed = await database.execute(
+        `update tenants set sign_up = $2, sign_up_domains = $3
+         where id = $1 and (sign_up, sign_up_domains) is distinct from ($2, $3::text[])`,
+        [id, mode, [...new Set(domains)].toSorted()],
       )
       cache.drop(id)
       return changed > 0

@@ -27,6 +27,7 @@ import { passwordPage } from '../../src/interaction/pages/password.ts'
 import { forgotPage, sayingPage } from '../../src/interaction/pages/recovery.ts'
 import { requestPage, requestResultPage } from '../../src/interaction/pages/request.ts'
 import { secondFactorPage } from '../../src/interaction/pages/second-factor.ts'
+import { finishPage, signUpPage } from '../../src/interaction/pages/sign-up.ts'
 
 export function consentView(text: string): ConsentView {
   return {
@@ -57,6 +58,18 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     login: loginPage(context, {
       ...{ ...login, error: 'invalid', cancel: { action: text } },
       forgot: { href: text },
+      signUp: { href: text },
+    }),
+    'sign-up': signUpPage(context, {
+      ...{ action: text, csrf: text, email: text, signIn: { href: text }, error: 'invalid' },
+    }),
+    'finish-sign-up': finishPage(context, {
+      ...{ action: text, csrf: text, token: text, email: text, name: text, minLength: 12 },
+      error: 'mismatch',
+    }),
+    'finish-sign-up-name': finishPage(context, {
+      ...{ action: text, csrf: text, token: text, email: text, name: text, minLength: 12 },
+      error: 'name_invalid',
     }),
     consent: consentPage(context, consentView(text)),
     password: passwordPage(context, {

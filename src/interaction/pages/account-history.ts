@@ -24,6 +24,8 @@ export const historyEvents = [
   'account.email_change_requested',
   'account.email_changed',
   'account.email_objected',
+  'account.signed_up',
+  'account.sign_up_requested',
   'account.disabled',
   'account.enabled',
   'account.locked',

@@ -94,6 +94,8 @@ export const accountDe: AccountMessages = {
       'account.email_change_requested': 'Änderung der E-Mail-Adresse angefordert',
       'account.email_changed': 'E-Mail-Adresse geändert',
       'account.email_objected': 'Änderung der E-Mail-Adresse abgelehnt',
+      'account.signed_up': 'Konto angelegt',
+      'account.sign_up_requested': 'Jemand wollte mit Ihrer Adresse ein neues Konto anlegen',
       'account.disabled': 'Konto gesperrt',
       'account.enabled': 'Konto entsperrt',
       'account.locked': 'Pause nach falschen Passwörtern',

@@ -92,6 +92,8 @@ export const accountEn: AccountMessages = {
       'account.email_change_requested': 'Change of the e-mail address asked for',
       'account.email_changed': 'E-mail address changed',
       'account.email_objected': 'Change of the e-mail address refused',
+      'account.signed_up': 'Account created',
+      'account.sign_up_requested': 'Somebody wanted a new account with your address',
       'account.disabled': 'Account disabled',
       'account.enabled': 'Account enabled',
       'account.locked': 'Paused after wrong passwords',

@@ -3,6 +3,7 @@ import { accountDe } from './account.de.ts'
 import { factorsDe } from './factors.de.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
+import { signUpDe } from './sign-up.de.ts'
 
 const characters = counted('de', { one: 'Zeichen', other: 'Zeichen' })
 
@@ -167,6 +168,7 @@ export const de: Messages = {
     },
   },
   ...factorsDe,
+  ...signUpDe,
   logout: {
     title: 'Abmelden?',
     signedInAs: (account) => html`Sie sind als ${account} angemeldet.`,

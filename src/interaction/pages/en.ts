@@ -3,6 +3,7 @@ import { accountEn } from './account.en.ts'
 import { factorsEn } from './factors.en.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
+import { signUpEn } from './sign-up.en.ts'
 
 const characters = counted('en', { one: 'character', other: 'characters' })
 
@@ -164,6 +165,7 @@ export const en: Messages = {
     },
   },
   ...factorsEn,
+  ...signUpEn,
   logout: {
     title: 'Sign out?',
     signedInAs: (account) => html`You are signed in as ${account}.`,

@@ -14,6 +14,8 @@ export type LoginView = {
   cancel?: { action: string }
   /** Only where a reset can be mailed. */
   forgot?: { href: string }
+  /** Only where people may make accounts for themselves. */
+  signUp?: { href: string }
 }
 
 /**
@@ -21,7 +23,7 @@ export type LoginView = {
  * the markup, since the server's answer to an empty form is the one in the person's language (K-10).
  */
 export function loginPage(context: PageContext, view: LoginView): string {
-  const { login } = context.messages
+  const { login, signUp } = context.messages
   const { error, username } = view
   const faults = faultyFields(error, username)
   const described = error && html` aria-describedby="login-error"`
@@ -46,7 +48,7 @@ ${showPassword('password', login.show)}
 </div>
 <button id="sign-in" class="kt-button" type="submit">${login.submit}</button>
 </form>
-${view.forgot && html`<p><a id="forgot" class="kt-alone" href="${view.forgot.href}">${login.forgot}</a></p>\n`}${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
+${view.forgot && html`<p><a id="forgot" class="kt-alone" href="${view.forgot.href}">${login.forgot}</a></p>\n`}${view.signUp && html`<p><a id="sign-up" class="kt-alone" href="${view.signUp.href}">${signUp.link}</a></p>\n`}${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })
 }
 

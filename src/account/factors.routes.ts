@@ -88,6 +88,11 @@ export function factorRoutes(
     ctx.status = 303
     ctx.redirect(address)
   }
+  /** Whoever changes something, and the language to be told in. */
+  const owner = (ctx: Context) => ({
+    ...ownerAt(ctx),
+    language: pageContext(ctx).messages.locale,
+  })
   const toList = (ctx: Context) => redirect(ctx, ownAddress(pageContext(ctx), root))
   function html(ctx: Context, body: string, status = 200): void {
     ctx.status = status
@@ -198,7 +203,7 @@ export function factorRoutes(
     if (secret === undefined) return toList(ctx)
     const { name = '', otp = '', end_others: others } = found.form
     const app = { secret, name, code: otp, onlyFirst: !found.withSecondFactor }
-    const added = await factors.add(tenant, found.account.id, app, ownerAt(ctx))
+    const added = await factors.add(tenant, found.account.id, app, owner(ctx))
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
     await shortLived.delete(keyOf(found.uid))
     if (added === 'full') return toList(ctx)
@@ -211,7 +216,7 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     if (!(await factors.asked(tenant, found.account.id))) return toList(ctx)
-    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, ownerAt(ctx)))
+    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, owner(ctx)))
   })
 
   router.post(`${root}/:id/rename`, async (ctx) => {
@@ -226,7 +231,7 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     const id = ctx.params['id'] as string
-    if (await factors.remove(tenant, found.account.id, id, ownerAt(ctx))) {
+    if (await factors.remove(tenant, found.account.id, id, owner(ctx))) {
       await endOthers(ctx, found, found.form['end_others'])
     }
     toList(ctx)

@@ -82,6 +82,15 @@ export function createFactorStore({
       )
     },
 
+    /** Where its owner is told of what happens; nowhere once the account is deleted. */
+    async addressOf(tenant: string, accountId: string): Promise<string | undefined> {
+      const [row] = await database.query<{ email: string }>(
+        'select email from accounts where tenant_id = $1 and id = $2 and deleted_at is null',
+        [tenant, accountId],
+      )
+      return row?.email
+    },
+
     async list(tenant: string, accountId: string): Promise<StoredFactor[]> {
       const rows = await database.query<Row>(
         `select id, kind, name, sealed, created_at, last_used_at from second_factors

@@ -3,6 +3,8 @@ import type { MailFacts, MailTexts } from './message.ts'
 const from = ({ at, ip }: MailFacts) => `Wann: ${at}${ip === undefined ? '' : `. Von: ${ip}`}.`
 const notYou = (facts: MailFacts) =>
   `Wenn Sie das nicht waren, wählen Sie sofort ein neues Passwort: ${facts.home}/password/forgot`
+const notYourFactors = (facts: MailFacts) =>
+  `${notYou(facts)} Sehen Sie danach nach Ihren zweiten Faktoren: ${facts.home}/account/factors`
 
 /** German. */
 export const de: MailTexts = {
@@ -69,6 +71,42 @@ export const de: MailTexts = {
       from(facts),
       'Wenn Sie das waren, müssen Sie nichts tun.',
       notYou(facts),
+    ],
+    after: [],
+  }),
+  factor_added: (facts) => ({
+    subject: `Zweiter Faktor für Ihr Konto bei ${facts.site} hinzugefügt`,
+    before: [
+      'Von jetzt an kann man sich bei Ihrem Konto mit einem weiteren zweiten Faktor anmelden. Mit dem ersten kommen Wiederherstellungscodes, die nur die Seite gezeigt hat, auf der sie erzeugt wurden.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  factor_removed: (facts) => ({
+    subject: `Zweiter Faktor Ihres Kontos bei ${facts.site} entfernt`,
+    before: [
+      'Ein zweiter Faktor Ihres Kontos wurde entfernt. Mit dem letzten sind auch die Wiederherstellungscodes weg, und das Passwort allein genügt zur Anmeldung.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_codes_made: (facts) => ({
+    subject: `Neue Wiederherstellungscodes für ${facts.site}`,
+    before: [
+      'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt. Die früheren gelten nicht mehr.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_code_used: (facts) => ({
+    subject: `Wiederherstellungscode bei ${facts.site} verwendet`,
+    before: [
+      'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Faktor gezeigt. Er ist damit verbraucht.',
+      from(facts),
+      notYourFactors(facts),
     ],
     after: [],
   }),

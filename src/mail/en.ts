@@ -3,6 +3,8 @@ import type { MailFacts, MailTexts } from './message.ts'
 const from = ({ at, ip }: MailFacts) => `When: ${at}${ip === undefined ? '' : `. From: ${ip}`}.`
 const notYou = (facts: MailFacts) =>
   `If it was not you, choose a new password at once: ${facts.home}/password/forgot`
+const notYourFactors = (facts: MailFacts) =>
+  `${notYou(facts)} Then look at your second factors: ${facts.home}/account/factors`
 
 /** English. */
 export const en: MailTexts = {
@@ -69,6 +71,42 @@ export const en: MailTexts = {
       from(facts),
       'If it was you, you need not do anything.',
       notYou(facts),
+    ],
+    after: [],
+  }),
+  factor_added: (facts) => ({
+    subject: `A second factor was added to your account at ${facts.site}`,
+    before: [
+      'From now on your account can be signed in to with one more second factor. With the first one come recovery codes, which only the page that made them has shown.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  factor_removed: (facts) => ({
+    subject: `A second factor was removed from your account at ${facts.site}`,
+    before: [
+      'A second factor of your account was removed. With the last one the recovery codes are gone, too, and the password alone signs in.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_codes_made: (facts) => ({
+    subject: `New recovery codes for ${facts.site}`,
+    before: [
+      'New recovery codes were made for your account. The earlier ones are of no use any more.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_code_used: (facts) => ({
+    subject: `A recovery code was used at ${facts.site}`,
+    before: [
+      'Somebody who knows your password showed one of your recovery codes as the second factor. It is used up now.',
+      from(facts),
+      notYourFactors(facts),
     ],
     after: [],
   }),

@@ -10,6 +10,10 @@ export const mailKinds = [
   'email_changing',
   'email_changed',
   'new_device',
+  'factor_added',
+  'factor_removed',
+  'recovery_codes_made',
+  'recovery_code_used',
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 

@@ -253,7 +253,14 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
-  const factors = createFactors({ ...base, audit, lockouts, mail, language: config.language })
+  const factors = createFactors({
+    ...base,
+    audit,
+    lockouts,
+    mail,
+    tenants,
+    language: config.language,
+  })
   const revocations = createRevocations({
     ...base,
     accounts,

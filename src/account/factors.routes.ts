@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Factors } from '../factors/factors.ts'
+import type { Factors, Kept } from '../factors/factors.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
@@ -65,6 +65,7 @@ const setUpTtl = 600
  * |            | second factor that there is                         | nothing was changed               |
  * | list       | add                                                 | set up, with a new key            |
  * | list       | rename, remove                                      | list                              |
+ * | list       | remove the last, where the tenant requires one      | list, with the reason             |
  * | list       | make codes                                          | codes, shown once                 |
  * | set up     | wrong code                                          | set up, with the reason           |
  * | set up     | right code                                          | codes for the first, else list    |
@@ -152,9 +153,7 @@ export function factorRoutes(
     html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, '/account') } }))
   }
 
-  router.get(root, async (ctx) => {
-    const found = await proven(ctx)
-    if (!found) return
+  async function showList(ctx: Context, found: SignedIn, kept?: Kept): Promise<void> {
     const page = pageContext(ctx)
     const known = await factors.list(tenant, found.account.id)
     const view = {
@@ -168,8 +167,14 @@ export function factorRoutes(
       codesLeft: await factors.codesLeft(tenant, found.account.id),
       ...(known.length < mostFactors ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
+      ...(kept === undefined ? {} : { kept }),
     }
-    html(ctx, factorsPage(page, view))
+    html(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)
+  }
+
+  router.get(root, async (ctx) => {
+    const found = await proven(ctx)
+    if (found) await showList(ctx, found)
   })
 
   router.post(`${root}/new`, async (ctx) => {
@@ -231,9 +236,9 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     const id = ctx.params['id'] as string
-    if (await factors.remove(tenant, found.account.id, id, owner(ctx))) {
-      await endOthers(ctx, found, found.form['end_others'])
-    }
+    const removed = await factors.remove(tenant, found.account.id, id, owner(ctx))
+    if (typeof removed === 'string') return showList(ctx, found, removed)
+    if (removed) await endOthers(ctx, found, found.form['end_others'])
     toList(ctx)
   })
 }

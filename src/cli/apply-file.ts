@@ -57,21 +57,27 @@ const sections = {
   accounts: z.array(declaredAccount).default([]),
 }
 
+/** What holds for everybody in a tenant; what is absent stays as it is. */
+const policy = { require_mfa: z.boolean().optional() }
+
 const tenantDeclaration = z.strictObject({
   id: z.string().regex(tenantIdPattern, {
     error: 'must be 1 to 63 lower-case letters, digits and hyphens',
   }),
   name: line,
+  ...policy,
   ...sections,
 })
 
 export const applyDocument = z.strictObject({
+  ...policy,
   ...sections,
   tenants: z.array(tenantDeclaration).default([]),
 })
 
 export type ApplyDocument = z.infer<typeof applyDocument>
 export type Sections = z.infer<z.ZodObject<typeof sections>>
+export type Policy = z.infer<z.ZodObject<typeof policy>>
 
 /**
  * Checks a document and resolves its secrets.

@@ -5,7 +5,7 @@ import type { Capabilities } from '../oidc/capabilities.ts'
 import { algsOf } from '../oidc/client-check.ts'
 import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
 import { issuerOf } from '../tenants/tenant.ts'
-import { applyDocument, checkApplyFile, type Sections } from './apply-file.ts'
+import { applyDocument, checkApplyFile, type Policy, type Sections } from './apply-file.ts'
 import { type ApplyResult, type Change, renderApply } from './apply-output.ts'
 import type { Command } from './command.ts'
 import { readDocument } from './document.ts'
@@ -44,6 +44,10 @@ export const apply: Command<Input, ApplyResult> = {
       await core.database.query(
         `select pg_advisory_xact_lock(hashtextextended('keyturn apply', 0))`,
       )
+      if (document.require_mfa !== undefined) {
+        const outcome = (await declarePolicy(core, tenant, document)) ? 'updated' : 'unchanged'
+        work.changes.push({ tenant, kind: 'tenant', id: tenant, outcome })
+      }
       await declareTenants(work, document.tenants)
       for (const scope of scopes) await declareSections(work, scope)
       for (const scope of scopes) await checkReferences(work, scope)
@@ -68,13 +72,26 @@ type Scope = Sections & { id: string }
 async function declareTenants(work: Work, tenants: Input['document']['tenants']): Promise<void> {
   const { core, changes } = work
   const known = new Set((await core.tenants.list()).map(({ id }) => id))
-  for (const { id, name, ...sections } of tenants) {
-    const changed = await core.tenants.declare({ id, name })
+  for (const { id, name, require_mfa, ...sections } of tenants) {
+    const renamed = await core.tenants.declare({ id, name })
+    const changed = (await declarePolicy(core, id, { require_mfa })) || renamed
     const outcome = known.has(id) ? (changed ? 'updated' : 'unchanged') : 'created'
     changes.push({ tenant: id, kind: 'tenant', id, outcome })
     // What a tenant begins with signs at once; an algorithm that comes later waits until verifiers know its key.
     if (!known.has(id)) await core.signing.ensure(id, [...requiredAlgs, ...algsIn(sections)])
   }
+}
+
+/** Whether anything changed; then it is written down what holds now. */
+async function declarePolicy(
+  { tenants, audit }: Capabilities,
+  id: string,
+  { require_mfa: requireMfa }: Policy,
+): Promise<boolean> {
+  if (requireMfa === undefined || !(await tenants.setPolicy(id, { requireMfa }))) return false
+  const detail = { by: 'operator', require_mfa: requireMfa }
+  await audit.record(id, { type: 'tenant.policy_changed', detail })
+  return true
 }
 
 /** The algorithms that tokens and other answers are to be signed with. */

@@ -10,6 +10,7 @@ import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 const input = z.strictObject(ofTenant)
 
 interface SectionsOutput {
+  require_mfa?: true
   resource_servers?: ResourceServer[]
   clients?: unknown[]
   accounts?: object[]
@@ -45,7 +46,9 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
   const resourceServers = await core.resources.list(tenant)
   const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
+  const required = (await core.tenants.list()).find(({ id }) => id === tenant)?.requireMfa
   return {
+    ...(required ? { require_mfa: true } : {}),
     ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),

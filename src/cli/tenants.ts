@@ -9,27 +9,34 @@ interface TenantOutput {
   name: string
   issuer: string
   disabled: boolean
+  require_mfa: boolean
 }
 
 const none = z.strictObject({})
 
-/** `tenants list`: `{ tenants: [{ id, name, issuer, disabled }] }`. */
+/** `tenants list`: `{ tenants: [{ id, name, issuer, disabled, require_mfa }] }`. */
 export const tenantsList: Command<z.infer<typeof none>, { tenants: TenantOutput[] }> = {
   input: none,
   prepare: () => ({}),
   async execute({ tenants, config }) {
     const all = await tenants.list()
     return {
-      tenants: all.map((tenant) => ({ ...tenant, issuer: issuerOf(config.issuer, tenant.id) })),
+      tenants: all.map(({ requireMfa, ...tenant }) => ({
+        ...tenant,
+        issuer: issuerOf(config.issuer, tenant.id),
+        require_mfa: requireMfa,
+      })),
     }
   },
   render: ({ tenants }) =>
     columns(
-      tenants.map(({ id, name, issuer, disabled }) => [
+      tenants.map(({ id, name, issuer, disabled, require_mfa }) => [
         id,
         name,
         issuer,
-        disabled ? 'disabled' : '',
+        [disabled ? 'disabled' : '', require_mfa ? 'second factor required' : '']
+          .filter((each) => each !== '')
+          .join(', '),
       ]),
     ),
 }

@@ -6,6 +6,7 @@ import type { Mail } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { createFactorStore } from './factor.store.ts'
 import { newRecoveryCodes, recoveryCodeIn } from './recovery-codes.ts'
 import { longestName, mostFactors, type Proof, type SecondFactor } from './second-factor.ts'
@@ -44,8 +45,11 @@ export interface Factors {
   ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'full'>
   /** Whether anything changed. */
   rename(tenant: string, accountId: string, id: string, name: string, by: Actor): Promise<boolean>
-  /** Removes one; recovery codes go with the last. Whether it was there. */
-  remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean>
+  /**
+   * Removes one; recovery codes go with the last.
+   * @returns whether it was there; why it stays
+   */
+  remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean | Kept>
   /** Removes all, for an operator who knows who asks; how many there were. */
   removeAll(tenant: string, accountId: string, by: Actor): Promise<number>
   /** Recovery codes that were not used yet. */
@@ -53,6 +57,9 @@ export interface Factors {
   /** New ones, which are stored nowhere in clear; those before are void. */
   makeCodes(tenant: string, accountId: string, by: Actor): Promise<string[]>
 }
+
+/** Why the last factor is not removed: the tenant requires one of everybody. */
+export type Kept = 'required'
 
 /** Who shows a code. */
 export interface Caller {
@@ -70,12 +77,13 @@ interface Dependencies {
   audit: Audit
   lockouts: Lockouts
   mail: Mail
+  tenants: Tenants
   /** Of the installation. */
   language: MailLanguage
 }
 
 export function createFactors(deps: Dependencies): Factors {
-  const { database, clock, sealer, lockouts } = deps
+  const { database, clock, sealer, lockouts, tenants } = deps
   const store = createFactorStore(deps)
   const { record } = createFactorTrail({ ...deps, addressOf: store.addressOf })
   const macOf = (accountId: string, code: string) =>
@@ -190,6 +198,9 @@ export function createFactors(deps: Dependencies): Factors {
     remove: (tenant, accountId, id, by) =>
       database.transaction(async () => {
         await store.hold(tenant, accountId)
+        const known = await store.list(tenant, accountId)
+        const isLast = known.length === 1 && known[0]?.id === id
+        if (isLast && (await tenants.find(tenant))?.requireMfa) return 'required'
         return removeHeld(tenant, accountId, id, by)
       }),
 

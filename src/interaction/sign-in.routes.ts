@@ -53,7 +53,7 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | choose password | accepted                                       | proven                                |
  * | choose password | time is over, used meanwhile                   | login                                 |
  * | proven          | the account has a second factor                | second factor                         |
- * | proven          | it has none, and the client requires one       | set up                                |
+ * | proven          | it has none; client or tenant requires one     | set up                                |
  * | proven          | it has none, and the request insists on one    | the client: unmet requirements        |
  * | proven          | it has none                                    | back to the engine                    |
  * | second factor   | wrong, used, missing                           | second factor, with the reason        |

@@ -1,7 +1,13 @@
 /** An issuer of its own with its own clients, accounts, keys and everything else. */
-export interface Tenant {
+export interface Tenant extends TenantPolicy {
   id: string
   name: string
+}
+
+/** What holds for everybody in a tenant. */
+export interface TenantPolicy {
+  /** Whether every sign-in takes a second factor. */
+  requireMfa: boolean
 }
 
 /** The tenant whose issuer is the configured one; it exists from the first migration. */

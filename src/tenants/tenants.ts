@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
-import type { Tenant } from './tenant.ts'
+import type { Tenant, TenantPolicy } from './tenant.ts'
 
 export interface Tenants {
   /** An enabled tenant, or undefined. */
@@ -10,7 +10,9 @@ export interface Tenants {
   /** Every tenant, enabled or not. */
   list(): Promise<ListedTenant[]>
   /** Creates or renames; whether anything changed. */
-  declare(tenant: Tenant): Promise<boolean>
+  declare(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
+  /** Changes what is named, and nothing else; whether anything changed. Other nodes know it within half a second. */
+  setPolicy(id: string, policy: Partial<TenantPolicy>): Promise<boolean>
   /** Whether anything changed; a disabled tenant answers nothing. */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
@@ -24,10 +26,13 @@ export const TenantsTable = table('tenants', {
   columns: {
     id: column.text,
     name: column.text,
+    require_mfa: nullable(column.flag),
     created_at: column.time,
     disabled_at: nullable(column.time),
   },
 })
+
+const policyColumns = 'coalesce(require_mfa, false) as "requireMfa"'
 
 export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
   const { database, clock } = deps
@@ -37,19 +42,29 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
     find: (id) =>
       cache.get(id, async () => {
         const [row] = await database.query<Tenant>(
-          `select id, name from tenants where id = $1 and disabled_at is null`,
+          `select id, name, ${policyColumns} from tenants where id = $1 and disabled_at is null`,
           [id],
         )
         return row
       }),
     list: () =>
       database.query<ListedTenant>(
-        `select id, name, disabled_at is not null as disabled from tenants order by id`,
+        `select id, name, ${policyColumns}, disabled_at is not null as disabled
+         from tenants order by id`,
       ),
     async setDisabled(id, disabled) {
       const changed = await database.execute(
         `update tenants set disabled_at = $2 where id = $1 and (disabled_at is not null) <> $3`,
         [id, disabled ? new Date(clock.now()) : null, disabled],
+      )
+      cache.drop(id)
+      return changed > 0
+    },
+    async setPolicy(id, { requireMfa }) {
+      const changed = await database.execute(
+        `update tenants set require_mfa = $2::boolean
+         where id = $1 and $2 <> coalesce(require_mfa, false)`,
+        [id, requireMfa ?? null],
       )
       cache.drop(id)
       return changed > 0

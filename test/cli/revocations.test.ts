@@ -109,8 +109,8 @@ onEachStorage('commands that revoke', (kind) => {
     expect(await set(tenantsDisable)).to.deep.equal({ tenant: 'acme', changed: true })
     expect((await set(tenantsDisable)).changed).to.equal(false)
     const { tenants } = await tenantsList.execute(core, {})
-    const disabled = { id: 'acme', name: 'Acme', issuer: `${server.issuer}/t/acme`, disabled: true }
-    expect(tenants[0]).to.deep.equal(disabled)
+    const acme = { id: 'acme', name: 'Acme', issuer: `${server.issuer}/t/acme` }
+    expect(tenants[0]).to.deep.equal({ ...acme, disabled: true, require_mfa: false })
     expect(tenants[1]).to.include({ id: 'default', disabled: false })
     expect(tenantsList.render({ tenants })).to.match(/^acme .*disabled$/m)
     expect((await set(tenantsEnable)).changed).to.equal(true)

@@ -28,6 +28,10 @@ export const factorsDe: FactorMessages = {
     rename: 'Umbenennen',
     remove: 'Entfernen',
     removeHint: 'Von da an wird nicht mehr danach gefragt.',
+    kept: {
+      required:
+        'Hier braucht jeder einen zweiten Faktor, und das ist Ihr letzter. Fügen Sie einen weiteren hinzu, bevor Sie ihn entfernen.',
+    },
     endOthers: 'Auf allen anderen Geräten abmelden',
     add: 'Authenticator-App hinzufügen',
     full: 'Sie haben so viele, wie es geben darf. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',

@@ -28,6 +28,10 @@ export const factorsEn: FactorMessages = {
     rename: 'Rename',
     remove: 'Remove',
     removeHint: 'From then on it is not asked for any more.',
+    kept: {
+      required:
+        'Everybody needs a second factor here, and this is your last one. Add another one before you remove it.',
+    },
     endOthers: 'Sign me out on all other devices',
     add: 'Add an authenticator app',
     full: 'You have as many as there may be. Remove one before you add another.',

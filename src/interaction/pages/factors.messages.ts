@@ -22,6 +22,7 @@ export type FactorMessages = {
     rename: string
     remove: string
     removeHint: string
+    kept: Record<'required', string>
     endOthers: string
     add: string
     full: string

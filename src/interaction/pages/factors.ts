@@ -3,6 +3,7 @@ import { type Html, html } from '../../http/html.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
+import type { Messages } from './messages.ts'
 import { alert, cancelForm, csrfField, facts, name } from './parts.ts'
 
 export type FactorsView = AccountFrame & {
@@ -12,6 +13,8 @@ export type FactorsView = AccountFrame & {
   /** Absent when there may be no more. */
   add?: { action: string }
   makeCodes: { action: string }
+  /** Why the last one was not removed. */
+  kept?: keyof Messages['factors']['kept']
 }
 
 /** The second factors of an account, and what their owner can do with them. */
@@ -20,7 +23,9 @@ export function factorsPage(context: PageContext, view: FactorsView): string {
   const { csrf, add, makeCodes } = view
   return accountSection(context, 'factors', view, {
     title: words.title,
+    fault: view.kept !== undefined,
     body: html`<p class="kt-lead">${words.lead}</p>
+${view.kept && alert('factor-error', words.kept[view.kept])}
 ${view.factors.length === 0 && html`<p>${words.none}</p>`}
 ${view.factors.map((factor) => factorSection(context, factor, csrf))}
 ${

@@ -187,6 +187,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const passwords = await createPasswords({
     policy: createPasswordPolicy({
       minLength: config.passwordMinLength,
+      minLengthWithFactor: config.passwordMinLengthWithFactor,
       lists: await loadPasswordLists(config.passwordListFile),
       names: ['keyturn', config.themeName, new URL(config.issuer).hostname],
     }),

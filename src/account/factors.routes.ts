@@ -168,6 +168,7 @@ export function factorRoutes(
       ...(known.length < mostFactors ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
       ...(kept === undefined ? {} : { kept }),
+      changePassword: { href: ownAddress(page, '/account/password') },
     }
     html(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)
   }

@@ -32,6 +32,7 @@ export const PasswordsTable = table('passwords', {
     account_id: column.text,
     hash: column.text,
     one_time: column.flag,
+    short: nullable(column.flag),
     expires_at: nullable(column.time),
     changed_at: column.time,
   },
@@ -53,9 +54,14 @@ interface AccountRow {
 export interface StoredPassword {
   hash: string
   oneTime: boolean
+  /** Whether it is enough beside a second factor alone. */
+  short: boolean
   /** Milliseconds since the epoch; only for one-time passwords. */
   expiresAt?: number
 }
+
+/** The hash of a password that its owner chose. */
+export type Chosen = Pick<StoredPassword, 'hash' | 'short'>
 
 const accountColumns =
   'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
@@ -103,9 +109,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       // Nobody is called so, and Postgres has no such character.
       if (identifier.includes('\0')) return undefined
       const [row] = await database.query<
-        AccountRow & { hash: string | null; one_time: boolean; expires_at: Date | null }
+        AccountRow & {
+          hash: string | null
+          one_time: boolean
+          short: boolean | null
+          expires_at: Date | null
+        }
       >(
-        `select ${accountColumns}, p.hash, p.one_time, p.expires_at
+        `select ${accountColumns}, p.hash, p.one_time, p.short, p.expires_at
          from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
          where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2) and a.deleted_at is null`,
         [tenant, identifierKey(identifier)],
@@ -117,6 +128,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
         password: {
           hash: row.hash,
           oneTime: row.one_time,
+          short: row.short ?? false,
           ...(row.expires_at ? { expiresAt: row.expires_at.getTime() } : {}),
         },
       }
@@ -268,10 +280,10 @@ export function createAccountStore({ database, clock }: { database: Database; cl
 
     async setPassword(tenant: string, accountId: string, password: StoredPassword): Promise<void> {
       await database.execute(
-        `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at)
-         values ($1, $2, $3, $4, $5, $6)
+        `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at, short)
+         values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (tenant_id, account_id) do update set hash = excluded.hash, one_time = excluded.one_time,
-           expires_at = excluded.expires_at, changed_at = excluded.changed_at`,
+           expires_at = excluded.expires_at, changed_at = excluded.changed_at, short = excluded.short`,
         [
           tenant,
           accountId,
@@ -279,8 +291,19 @@ export function createAccountStore({ database, clock }: { database: Database; cl
           password.oneTime,
           password.expiresAt === undefined ? null : new Date(password.expiresAt),
           now(),
+          password.short,
         ],
       )
+    },
+
+    /** Whether every sign-in of an account takes a second factor that is worth one; of nobody yet, by the tenant. */
+    async takesFactor(tenant: string, id: string | undefined): Promise<boolean> {
+      const [row] = await database.query<{ takes: boolean }>(
+        `select exists (select 1 from second_factors where tenant_id = $1 and account_id = $2)
+           or exists (select 1 from tenants where id = $1 and require_mfa) as takes`,
+        [tenant, id ?? null],
+      )
+      return row?.takes ?? false
     },
 
     async passwordHash(tenant: string, accountId: string): Promise<string | undefined> {
@@ -296,12 +319,12 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       tenant: string,
       accountId: string,
       old: string,
-      fresh: string,
+      fresh: Chosen,
     ): Promise<boolean> {
       const changed = await database.execute(
-        `update passwords set hash = $4, one_time = false, expires_at = null, changed_at = $5
+        `update passwords set hash = $4, one_time = false, expires_at = null, changed_at = $5, short = $6
          where tenant_id = $1 and account_id = $2 and hash = $3`,
-        [tenant, accountId, old, fresh, now()],
+        [tenant, accountId, old, fresh.hash, now(), fresh.short],
       )
       return changed === 1
     },

@@ -58,8 +58,8 @@ export interface Factors {
   makeCodes(tenant: string, accountId: string, by: Actor): Promise<string[]>
 }
 
-/** Why the last factor is not removed: the tenant requires one of everybody. */
-export type Kept = 'required'
+/** Why the last factor is not removed: the tenant requires one of everybody; the password is too short without one. */
+export type Kept = 'required' | 'short_password'
 
 /** Who shows a code. */
 export interface Caller {
@@ -201,6 +201,7 @@ export function createFactors(deps: Dependencies): Factors {
         const known = await store.list(tenant, accountId)
         const isLast = known.length === 1 && known[0]?.id === id
         if (isLast && (await tenants.find(tenant))?.requireMfa) return 'required'
+        if (isLast && (await store.hasShortPassword(tenant, accountId))) return 'short_password'
         return removeHeld(tenant, accountId, id, by)
       }),
 

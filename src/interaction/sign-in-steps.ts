@@ -6,7 +6,7 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 
-/** A one-time password was right, and its owner chooses another. */
+/** A password was right that is for one use, or too short by now: its owner chooses another. */
 export interface PasswordStep extends MustChange {
   stage: 'password'
   email: string

@@ -48,6 +48,7 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * |-----------------|------------------------------------------------|---------------------------------------|
  * | login           | wrong, missing, expired, busy, too many        | login, with the reason                |
  * | login           | right, for one use                             | choose password                       |
+ * | login           | right, short, and no factor is asked for any more | choose password                    |
  * | login           | right                                          | proven                                |
  * | choose password | refused by the policy                          | choose password, with the reason      |
  * | choose password | accepted                                       | proven                                |
@@ -151,21 +152,23 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     return showLogin(ctx, again, { ...known, username: again.username })
   }
 
-  function showPassword(
+  async function showPassword(
     ctx: Context,
     { uid }: Interaction,
-    { email }: PasswordStep,
+    { email, why, accountId }: PasswordStep,
     error?: PasswordView['error'],
-  ) {
+  ): Promise<void> {
+    const page = parts.pageContext(ctx)
     ctx.status = error === undefined ? 200 : error === 'busy' ? 503 : 400
     if (error === 'busy') ctx.set('Retry-After', '2')
     ctx.type = 'html'
-    ctx.body = passwordPage(parts.pageContext(ctx), {
+    ctx.body = passwordPage(page, {
       action: at(uid, 'password'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       email,
-      minLength: config.passwordMinLength,
+      minLength: await accounts.minLength(tenant, accountId),
+      ...(why === 'short' ? { lead: page.messages.password.tooShort } : {}),
       ...(error === undefined ? {} : { error }),
     })
   }
@@ -251,7 +254,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   /** The page of whichever state the interaction is in. */
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const step = await steps.find(interaction.uid)
-    if (step?.stage === 'password') showPassword(ctx, interaction, step)
+    if (step?.stage === 'password') await showPassword(ctx, interaction, step)
     else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
     else if (step) showSetUp(ctx, interaction, step)
     else await showLogin(ctx, interaction)

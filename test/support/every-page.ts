@@ -82,6 +82,8 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     factors: factorsPage(context, {
       csrf: text,
+      kept: 'short_password',
+      changePassword: { href: text },
       factors: [
         {
           id: text,
@@ -147,7 +149,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       endOthers: text,
     }),
     'account-password': ownPasswordPage(context, {
-      ...{ ...frame, action: text, email: text, minLength: 12, others: true },
+      ...{ ...frame, action: text, email: text, minLength: 12, alone: 15, others: true },
       error: 'too_short',
     }),
     'account-profile': profilePage(context, {

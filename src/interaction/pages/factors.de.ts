@@ -31,6 +31,8 @@ export const factorsDe: FactorMessages = {
     kept: {
       required:
         'Hier braucht jeder einen zweiten Faktor, und das ist Ihr letzter. Fügen Sie einen weiteren hinzu, bevor Sie ihn entfernen.',
+      short_password:
+        'Ihr Passwort ist kurz: Das genügt nur neben einem zweiten Faktor. Wählen Sie ein längeres, bevor Sie Ihren letzten Faktor entfernen.',
     },
     endOthers: 'Auf allen anderen Geräten abmelden',
     add: 'Authenticator-App hinzufügen',

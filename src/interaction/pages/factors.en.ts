@@ -31,6 +31,8 @@ export const factorsEn: FactorMessages = {
     kept: {
       required:
         'Everybody needs a second factor here, and this is your last one. Add another one before you remove it.',
+      short_password:
+        'Your password is short: that is enough only beside a second factor. Choose a longer one before you remove your last factor.',
     },
     endOthers: 'Sign me out on all other devices',
     add: 'Add an authenticator app',

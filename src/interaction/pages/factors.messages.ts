@@ -22,7 +22,7 @@ export type FactorMessages = {
     rename: string
     remove: string
     removeHint: string
-    kept: Record<'required', string>
+    kept: Record<'required' | 'short_password', string>
     endOthers: string
     add: string
     full: string

@@ -15,6 +15,7 @@ export type FactorsView = AccountFrame & {
   makeCodes: { action: string }
   /** Why the last one was not removed. */
   kept?: keyof Messages['factors']['kept']
+  changePassword: { href: string }
 }
 
 /** The second factors of an account, and what their owner can do with them. */
@@ -26,6 +27,7 @@ export function factorsPage(context: PageContext, view: FactorsView): string {
     fault: view.kept !== undefined,
     body: html`<p class="kt-lead">${words.lead}</p>
 ${view.kept && alert('factor-error', words.kept[view.kept])}
+${view.kept === 'short_password' && html`<p><a id="change-password" href="${view.changePassword.href}">${context.messages.account.sections.password}</a></p>`}
 ${view.factors.length === 0 && html`<p>${words.none}</p>`}
 ${view.factors.map((factor) => factorSection(context, factor, csrf))}
 ${

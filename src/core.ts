@@ -7,6 +7,7 @@ import { createPasswords } from './accounts/password.ts'
 import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
 import { ActionTokensTable, createActionTokens } from './actions/action-tokens.ts'
+import { createEmailCodes, EmailCodesTable } from './actions/email-codes.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
 import { createPings } from './backchannel/pings.ts'
@@ -20,6 +21,8 @@ import { createDenials, DenialsTable } from './denials/denials.ts'
 import { isDomainError } from './errors.ts'
 import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
 import { createFactors } from './factors/factors.ts'
+import { createMailedCodes } from './factors/mailed-codes.ts'
+import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
@@ -94,6 +97,7 @@ export const entities = [
   AttemptsTable,
   LockoutsTable,
   ActionTokensTable,
+  EmailCodesTable,
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
@@ -243,24 +247,31 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
   const actionTokens = createActionTokens({ ...base, ttl: config.actionTokenTtl })
+  const emailCodes = createEmailCodes(base)
   const mail = createMail({
     ...base,
     outbox,
     audit,
     actionTokens,
+    emailCodes,
     selfContained: storage.selfContained,
   })
   const subjects = createSubjects({ sharedSecrets })
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
-  const factors = createFactors({
+  const { language } = config
+  const trail = createFactorTrail({ ...base, audit, mail, language })
+  const factors = createFactors({ ...base, lockouts, tenants, trail })
+  const mailedCodes = createMailedCodes({
     ...base,
-    audit,
+    emailCodes,
+    limiter,
     lockouts,
     mail,
     tenants,
-    language: config.language,
+    trail,
+    language,
   })
   const revocations = createRevocations({
     ...base,
@@ -283,6 +294,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     tenants,
     accounts,
     factors,
+    mailedCodes,
     clients,
     resources,
     signing,
@@ -297,6 +309,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     denials,
     revocations,
     actionTokens,
+    emailCodes,
     mail,
     emailAddresses: createEmailAddresses(recovery),
     passwordReset: createPasswordReset({ ...recovery, revocations }),

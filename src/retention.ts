@@ -15,6 +15,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     attempts,
     core.lockouts,
     core.actionTokens,
+    core.emailCodes,
     denials,
     families,
     sessions,

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { type Account, identifierKey } from '../accounts/account.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Factors } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
@@ -19,6 +20,7 @@ export interface DataParts {
   families: Families
   grants: Grants
   factors: Factors
+  mailedCodes: MailedCodes
   audit: Audit
   revocations: Revocations
   session: BrowserSession
@@ -38,8 +40,18 @@ const rfc3339 = (time: number) => new Date(time).toISOString()
 
 /** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
 export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
-  const { tenant, sessions, families, grants, factors, audit, revocations, session, pageContext } =
-    parts
+  const {
+    tenant,
+    sessions,
+    families,
+    grants,
+    factors,
+    mailedCodes,
+    audit,
+    revocations,
+    session,
+    pageContext,
+  } = parts
 
   function show(ctx: Context, owner: SignedIn, error?: DataFault) {
     const page = pageContext(ctx)
@@ -62,6 +74,7 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
     const events = await audit.ofAccount(tenant, accountId, { types, limit: mostEvents })
     const signedIn = await sessions.list(tenant, accountId)
     const second = await factors.list(tenant, accountId)
+    const codesSince = await mailedCodes.since(tenant, accountId)
     return {
       profile: { sub: accountId, email, email_verified: emailVerified, username, name, roles },
       second_factors: second.map(({ kind, name: called, createdAt, lastUsedAt }) => ({
@@ -70,6 +83,7 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         added_at: rfc3339(createdAt),
         ...(lastUsedAt === undefined ? {} : { last_used_at: rfc3339(lastUsedAt) }),
       })),
+      ...(codesSince === undefined ? {} : { email_codes_since: rfc3339(codesSince) }),
       sessions: signedIn.map((one) => ({
         ...(one.signedInAt === undefined ? {} : { signed_in_at: rfc3339(one.signedInAt) }),
         signed_in_from: one.signedInFrom.ip,

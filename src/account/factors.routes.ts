@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Factors, Kept } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
@@ -23,6 +24,8 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import { type Desk, ownerAt } from './desk.ts'
+import { emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
+import { lacksStep } from './proof.ts'
 
 export interface FactorParts {
   tenant: string
@@ -33,6 +36,7 @@ export interface FactorParts {
   session: BrowserSession
   revocations: Revocations
   factors: Factors
+  mailedCodes: MailedCodes
   sealer: Sealer
   shortLived: ShortLived
   pageContext(ctx: Context): PageContext
@@ -41,6 +45,7 @@ export interface FactorParts {
 const root = '/account/factors'
 
 export const factorMethods = {
+  ...emailCodesMethods,
   [root]: ['GET', 'HEAD'],
   [`${root}/new`]: ['GET', 'HEAD', 'POST'],
   [`${root}/new/qr.svg`]: ['GET', 'HEAD'],
@@ -76,11 +81,12 @@ const setUpTtl = 600
 export function factorRoutes(
   router: Router,
   parts: FactorParts,
-  desk: Pick<Desk, 'frame'>,
+  desk: Desk,
   signIn: (ctx: Context, onceMore: boolean) => string,
 ): void {
   const { tenant, config, clock, csrf, session, revocations, factors, pageContext } = parts
   const { sealer, shortLived } = parts
+  const emailCodesOf = emailCodesRoutes(router, parts, desk)
   const bindingOf = (uid: string) => `factors ${uid}`
   const keyOf = (uid: string) => ({ tenant, model: 'FactorSetUp', id: hashOf(uid) })
   const purpose = (uid: string) => `factor-set-up:${tenant}:${hashOf(uid)}`
@@ -105,9 +111,7 @@ export function factorRoutes(
   async function proven(ctx: Context): Promise<SignedIn | undefined> {
     const found = await session.find(ctx)
     const isFresh = found && clock.seconds() - found.signedInAt <= freshFor
-    if (isFresh && (found.withSecondFactor || !(await factors.asked(tenant, found.account.id)))) {
-      return found
-    }
+    if (isFresh && !(await lacksStep(parts, found))) return found
     redirect(ctx, signIn(ctx, found !== undefined))
     return undefined
   }
@@ -156,6 +160,7 @@ export function factorRoutes(
   async function showList(ctx: Context, found: SignedIn, kept?: Kept): Promise<void> {
     const page = pageContext(ctx)
     const known = await factors.list(tenant, found.account.id)
+    const emailCodes = await emailCodesOf(ctx, found)
     const view = {
       ...desk.frame(ctx, found),
       csrf: csrf.token(bindingOf(found.uid)),
@@ -168,6 +173,7 @@ export function factorRoutes(
       ...(known.length < mostFactors ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
       ...(kept === undefined ? {} : { kept }),
+      ...(emailCodes === undefined ? {} : { emailCodes }),
       changePassword: { href: ownAddress(page, '/account/password') },
     }
     html(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)

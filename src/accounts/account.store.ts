@@ -20,6 +20,7 @@ export const AccountsTable = table('accounts', {
     disabled_at: nullable(column.time),
     sign_ins_not_before: nullable(column.time),
     deleted_at: nullable(column.time),
+    email_codes_since: nullable(column.time),
   },
   references: { tenant: ofTenant },
   unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },
@@ -234,10 +235,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       // An address that can be nobody's (RFC 2606 §2).
       await database.execute(
         `update accounts set email = id || '@deleted.invalid', email_key = id || '@deleted.invalid',
-           email_verified = false, username = null, username_key = null, name = null
+           email_verified = false, username = null, username_key = null, name = null, email_codes_since = null
          where tenant_id = $1 and id = $2 and deleted_at is not null`,
         [tenant, id],
       )
+      await database.execute('delete from email_codes where tenant_id = $1 and account_id = $2', [
+        tenant,
+        id,
+      ])
       await database.execute(`delete from passwords where tenant_id = $1 and account_id = $2`, [
         tenant,
         id,

@@ -58,7 +58,7 @@ const sections = {
 }
 
 /** What holds for everybody in a tenant; what is absent stays as it is. */
-const policy = { require_mfa: z.boolean().optional() }
+const policy = { require_mfa: z.boolean().optional(), email_codes: z.boolean().optional() }
 
 const tenantDeclaration = z.strictObject({
   id: z.string().regex(tenantIdPattern, {

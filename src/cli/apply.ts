@@ -44,7 +44,7 @@ export const apply: Command<Input, ApplyResult> = {
       await core.database.query(
         `select pg_advisory_xact_lock(hashtextextended('keyturn apply', 0))`,
       )
-      if (document.require_mfa !== undefined) {
+      if (document.require_mfa !== undefined || document.email_codes !== undefined) {
         const outcome = (await declarePolicy(core, tenant, document)) ? 'updated' : 'unchanged'
         work.changes.push({ tenant, kind: 'tenant', id: tenant, outcome })
       }
@@ -72,9 +72,9 @@ type Scope = Sections & { id: string }
 async function declareTenants(work: Work, tenants: Input['document']['tenants']): Promise<void> {
   const { core, changes } = work
   const known = new Set((await core.tenants.list()).map(({ id }) => id))
-  for (const { id, name, require_mfa, ...sections } of tenants) {
+  for (const { id, name, require_mfa, email_codes, ...sections } of tenants) {
     const renamed = await core.tenants.declare({ id, name })
-    const changed = (await declarePolicy(core, id, { require_mfa })) || renamed
+    const changed = (await declarePolicy(core, id, { require_mfa, email_codes })) || renamed
     const outcome = known.has(id) ? (changed ? 'updated' : 'unchanged') : 'created'
     changes.push({ tenant: id, kind: 'tenant', id, outcome })
     // What a tenant begins with signs at once; an algorithm that comes later waits until verifiers know its key.
@@ -86,10 +86,11 @@ async function declareTenants(work: Work, tenants: Input['document']['tenants'])
 async function declarePolicy(
   { tenants, audit }: Capabilities,
   id: string,
-  { require_mfa: requireMfa }: Policy,
+  { require_mfa, email_codes }: Policy,
 ): Promise<boolean> {
-  if (requireMfa === undefined || !(await tenants.setPolicy(id, { requireMfa }))) return false
-  const detail = { by: 'operator', require_mfa: requireMfa }
+  const changed = await tenants.setPolicy(id, { requireMfa: require_mfa, emailCodes: email_codes })
+  if (!changed) return false
+  const detail = { by: 'operator', require_mfa, email_codes }
   await audit.record(id, { type: 'tenant.policy_changed', detail })
   return true
 }

@@ -11,6 +11,7 @@ const input = z.strictObject(ofTenant)
 
 interface SectionsOutput {
   require_mfa?: true
+  email_codes?: true
   resource_servers?: ResourceServer[]
   clients?: unknown[]
   accounts?: object[]
@@ -46,9 +47,10 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
   const resourceServers = await core.resources.list(tenant)
   const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
-  const required = (await core.tenants.list()).find(({ id }) => id === tenant)?.requireMfa
+  const policy = (await core.tenants.list()).find(({ id }) => id === tenant)
   return {
-    ...(required ? { require_mfa: true } : {}),
+    ...(policy?.requireMfa ? { require_mfa: true } : {}),
+    ...(policy?.emailCodes ? { email_codes: true } : {}),
     ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),

@@ -10,31 +10,37 @@ interface TenantOutput {
   issuer: string
   disabled: boolean
   require_mfa: boolean
+  email_codes: boolean
 }
 
 const none = z.strictObject({})
 
-/** `tenants list`: `{ tenants: [{ id, name, issuer, disabled, require_mfa }] }`. */
+/** `tenants list`: `{ tenants: [{ id, name, issuer, disabled, require_mfa, email_codes }] }`. */
 export const tenantsList: Command<z.infer<typeof none>, { tenants: TenantOutput[] }> = {
   input: none,
   prepare: () => ({}),
   async execute({ tenants, config }) {
     const all = await tenants.list()
     return {
-      tenants: all.map(({ requireMfa, ...tenant }) => ({
+      tenants: all.map(({ requireMfa, emailCodes, ...tenant }) => ({
         ...tenant,
         issuer: issuerOf(config.issuer, tenant.id),
         require_mfa: requireMfa,
+        email_codes: emailCodes,
       })),
     }
   },
   render: ({ tenants }) =>
     columns(
-      tenants.map(({ id, name, issuer, disabled, require_mfa }) => [
+      tenants.map(({ id, name, issuer, disabled, require_mfa, email_codes }) => [
         id,
         name,
         issuer,
-        [disabled ? 'disabled' : '', require_mfa ? 'second factor required' : '']
+        [
+          disabled ? 'disabled' : '',
+          require_mfa ? 'second factor required' : '',
+          email_codes ? 'codes by e-mail' : '',
+        ]
           .filter((each) => each !== '')
           .join(', '),
       ]),

@@ -82,15 +82,6 @@ export function createFactorStore({
       )
     },
 
-    /** Where its owner is told of what happens; nowhere once the account is deleted. */
-    async addressOf(tenant: string, accountId: string): Promise<string | undefined> {
-      const [row] = await database.query<{ email: string }>(
-        'select email from accounts where tenant_id = $1 and id = $2 and deleted_at is null',
-        [tenant, accountId],
-      )
-      return row?.email
-    },
-
     /** Whether the password is enough beside a second factor alone. */
     async hasShortPassword(tenant: string, accountId: string): Promise<boolean> {
       const short = await database.query(

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import type { Mail } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
@@ -11,7 +9,7 @@ import { createFactorStore } from './factor.store.ts'
 import { newRecoveryCodes, recoveryCodeIn } from './recovery-codes.ts'
 import { longestName, mostFactors, type Proof, type SecondFactor } from './second-factor.ts'
 import { stepOfCode, totpCodeIn } from './totp.ts'
-import { type Actor, createFactorTrail } from './trail.ts'
+import type { Actor, FactorTrail } from './trail.ts'
 
 /** What somebody signs in with beside a password: one-time codes of an app, and recovery codes for when it is lost. */
 export interface Factors {
@@ -74,18 +72,15 @@ interface Dependencies {
   database: Database
   clock: Clock
   sealer: Sealer
-  audit: Audit
   lockouts: Lockouts
-  mail: Mail
   tenants: Tenants
-  /** Of the installation. */
-  language: MailLanguage
+  trail: FactorTrail
 }
 
 export function createFactors(deps: Dependencies): Factors {
   const { database, clock, sealer, lockouts, tenants } = deps
   const store = createFactorStore(deps)
-  const { record } = createFactorTrail({ ...deps, addressOf: store.addressOf })
+  const { record } = deps.trail
   const macOf = (accountId: string, code: string) =>
     sealer.mac('recovery-code', JSON.stringify([accountId, code]))
 

@@ -1,6 +1,7 @@
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { MailKind, MailLanguage } from '../mail/message.ts'
+import type { Database } from '../storage/database.ts'
 
 /** Who changes something. */
 export interface Actor {
@@ -31,17 +32,25 @@ const letters: Partial<Record<AuditEvent['type'], MailKind>> = {
 }
 
 export function createFactorTrail({
+  database,
   audit,
   mail,
   language: ofInstallation,
-  addressOf,
 }: {
+  database: Database
   audit: Audit
   mail: Mail
   language: MailLanguage
-  /** Absent when there is nobody to tell any more. */
-  addressOf(tenant: string, accountId: string): Promise<string | undefined>
 }): FactorTrail {
+  /** Nobody is told any more once the account is deleted. */
+  async function addressOf(tenant: string, accountId: string): Promise<string | undefined> {
+    const [row] = await database.query<{ email: string }>(
+      'select email from accounts where tenant_id = $1 and id = $2 and deleted_at is null',
+      [tenant, accountId],
+    )
+    return row?.email
+  }
+
   return {
     async record(tenant, { accountId, ...event }, { by, ip, userAgent, language }, quiet = false) {
       const detail = { ...event.detail, by }

@@ -33,7 +33,12 @@ export interface SetUpStep {
   secret: string
 }
 
-export type SignInStep = PasswordStep | FactorStep | SetUpStep
+/** A password was right, and a code that was mailed is asked for; `attempt` is what it is bound to. */
+export interface EmailCodeStep extends Omit<FactorStep, 'stage'> {
+  stage: 'email_code'
+}
+
+export type SignInStep = PasswordStep | FactorStep | SetUpStep | EmailCodeStep
 
 /** Seconds that a step waits for its person. */
 export const stepTtl = 600

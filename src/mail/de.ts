@@ -77,7 +77,7 @@ export const de: MailTexts = {
   factor_added: (facts) => ({
     subject: `Zweiter Faktor für Ihr Konto bei ${facts.site} hinzugefügt`,
     before: [
-      'Von jetzt an kann man sich bei Ihrem Konto mit einem weiteren zweiten Faktor anmelden. Mit dem ersten kommen Wiederherstellungscodes, die nur die Seite gezeigt hat, auf der sie erzeugt wurden.',
+      'Ihrem Konto wurde ein zweiter Faktor hinzugefügt, nach dem von jetzt an gefragt wird. Wenn Wiederherstellungscodes dazukamen, hat sie nur die Seite gezeigt, auf der sie erzeugt wurden.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -107,6 +107,16 @@ export const de: MailTexts = {
       'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Faktor gezeigt. Er ist damit verbraucht.',
       from(facts),
       notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  email_code: (facts) => ({
+    subject: `Ihr Code für ${facts.site}`,
+    before: [
+      `Geben Sie diesen Code auf der Seite ein, die danach fragt: ${facts.code}`,
+      `Er gilt einmal, ${facts.minutes} Minuten lang und nur dort. Nur der neueste Code gilt. Niemand von ${facts.site} wird Sie je danach fragen.`,
+      from(facts),
+      notYou(facts),
     ],
     after: [],
   }),

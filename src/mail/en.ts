@@ -77,7 +77,7 @@ export const en: MailTexts = {
   factor_added: (facts) => ({
     subject: `A second factor was added to your account at ${facts.site}`,
     before: [
-      'From now on your account can be signed in to with one more second factor. With the first one come recovery codes, which only the page that made them has shown.',
+      'A second factor was added to your account and is asked for from now on. If recovery codes came with it, only the page that made them has shown them.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -107,6 +107,16 @@ export const en: MailTexts = {
       'Somebody who knows your password showed one of your recovery codes as the second factor. It is used up now.',
       from(facts),
       notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  email_code: (facts) => ({
+    subject: `Your code for ${facts.site}`,
+    before: [
+      `Type this code on the page that asks for it: ${facts.code}`,
+      `It works once and for ${facts.minutes} minutes, and only there. Only the latest code works. Nobody of ${facts.site} will ever ask you for it.`,
+      from(facts),
+      notYou(facts),
     ],
     after: [],
   }),

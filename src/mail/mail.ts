@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import { codeTtl, type EmailCodes } from '../actions/email-codes.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
@@ -22,8 +23,8 @@ export interface Mailing {
   kind: MailKind
   accountId: string
   language: MailLanguage
-  /** The address, or the id of the action token that its link carries, which was issued for one. */
-  to: string | { tokenId: string }
+  /** The address, or the id of the action token that its link carries or of its code, which were issued for one. */
+  to: string | { tokenId: string } | { codeId: string }
   ip?: string | undefined
   /** An address that it speaks of. */
   address?: string | undefined
@@ -52,6 +53,7 @@ export function createMail({
   outbox,
   audit,
   actionTokens,
+  emailCodes,
   selfContained,
 }: {
   config: Config
@@ -60,6 +62,7 @@ export function createMail({
   outbox: Outbox
   audit: Audit
   actionTokens: ActionTokens
+  emailCodes: EmailCodes
   /** Whether this is embedded mode. */
   selfContained: boolean
 }): Mail {
@@ -67,14 +70,16 @@ export function createMail({
 
   async function deliver(carrier: Transport, { tenant, id, payload }: Message): Promise<Attempt> {
     const pending = pendingMail.parse(payload)
-    const { token_id: tokenId, language } = pending
+    const { token_id: tokenId, code_id: codeId, language } = pending
     // Made here and nowhere before, and the same at every attempt: what waits in the outbox is no secret.
     const action =
       tokenId === undefined ? undefined : await actionTokens.forDelivery(tenant, tokenId)
     if (tokenId !== undefined && !action) {
       return { final: true, reason: 'its link is void by now' }
     }
-    const to = action?.email ?? pending.to ?? ''
+    const coded = codeId === undefined ? undefined : await emailCodes.forDelivery(tenant, codeId)
+    if (codeId !== undefined && !coded) return { final: true, reason: 'its code is void by now' }
+    const to = action?.email ?? coded?.email ?? pending.to ?? ''
     if (!isMailAddress(to)) return { final: true, reason: 'the address is none for mail' }
     // From the issuer alone: no request is near (security class C17).
     const home = issuerOf(config.issuer, tenant)
@@ -82,7 +87,8 @@ export function createMail({
       site: config.themeName,
       home,
       link: action && `${home}${linkPaths[pending.kind]}?token=${action.token}`,
-      minutes: Math.floor(config.actionTokenTtl / 60),
+      code: coded?.code,
+      minutes: Math.floor((coded ? codeTtl : config.actionTokenTtl) / 60),
       at: timeIn(language, pending.at),
       ip: pending.ip,
       address: pending.address,
@@ -113,7 +119,11 @@ export function createMail({
         kind: what,
         account_id: accountId,
         language,
-        ...(typeof to === 'string' ? { to } : { token_id: to.tokenId }),
+        ...(typeof to === 'string'
+          ? { to }
+          : 'codeId' in to
+            ? { code_id: to.codeId }
+            : { token_id: to.tokenId }),
         at: clock.now(),
         ...(ip === undefined ? {} : { ip }),
         ...(address === undefined ? {} : { address }),

@@ -14,6 +14,7 @@ export const mailKinds = [
   'factor_removed',
   'recovery_codes_made',
   'recovery_code_used',
+  'email_code',
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
@@ -22,10 +23,12 @@ export const pendingMail = z.object({
   kind: z.enum(mailKinds),
   account_id: z.string(),
   language: z.enum(['en', 'de']),
-  /** Whom it goes to; absent when the action token says it. */
+  /** Whom it goes to; absent when the action token or the code says it. */
   to: z.string().optional(),
   /** Of the action token that its link carries. */
   token_id: z.string().optional(),
+  /** Of the code that it has. */
+  code_id: z.string().optional(),
   /** Milliseconds since the epoch: when it happened. */
   at: z.number(),
   /** Where it came from, as far as its reader may want to know. */
@@ -44,7 +47,8 @@ export interface MailFacts {
   /** The issuer, where everything starts. */
   home: string
   link?: string | undefined
-  /** Minutes that the link is good for. */
+  code?: string | undefined
+  /** Minutes that the link or the code is good for. */
   minutes: number
   /** In words. */
   at: string

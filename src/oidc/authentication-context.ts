@@ -21,9 +21,13 @@ export interface Authentication {
  * | password                     | `pwd`                |               |
  * | password, code of an app     | `pwd`, `otp`, `mfa`  | `multiFactor` |
  * | password, recovery code      | `pwd`, `mfa`         | `multiFactor` |
+ * | password, code by e-mail     | `pwd`, `otp`         |               |
+ *
+ * A mailbox resets the password, too: with a code from it nothing was shown that it does not give alone.
  */
 export function authenticationBy(proof: Proof | undefined): Authentication {
   if (proof === undefined) return { amr: ['pwd'] }
+  if (proof === 'email') return { amr: ['pwd', 'otp'] }
   const amr = proof === 'totp' ? ['pwd', 'otp', 'mfa'] : ['pwd', 'mfa']
   return { amr, acr: multiFactor }
 }

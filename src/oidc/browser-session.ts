@@ -15,6 +15,8 @@ export interface SignedIn {
   signedInAt: number
   /** Whether with a second factor. */
   withSecondFactor: boolean
+  /** Whether with a code of whatever kind, also one by e-mail. */
+  withCode: boolean
 }
 
 /** The SSO session of a browser, for our own pages. */
@@ -50,11 +52,12 @@ export function createBrowserSession(
   const own = { httpOnly: true, sameSite: 'lax', signed: true } as const
 
   async function whose(ctx: Context): Promise<SignedIn | undefined> {
-    const { accountId, uid, loginTs = 0, acr } = await provider.Session.get(ctx)
+    const { accountId, uid, loginTs = 0, acr, amr } = await provider.Session.get(ctx)
     if (accountId === undefined) return undefined
     const account = await accounts.active(tenant, accountId)
     const withSecondFactor = acr === multiFactor
-    return account && { account, uid, signedInAt: loginTs, withSecondFactor }
+    const withCode = amr?.includes('otp') ?? false
+    return account && { account, uid, signedInAt: loginTs, withSecondFactor, withCode }
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import type { EmailCodes } from '../actions/email-codes.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Pings } from '../backchannel/pings.ts'
@@ -11,6 +12,7 @@ import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Factors } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Limiter } from '../limits/limiter.ts'
@@ -51,6 +53,7 @@ export interface Capabilities {
   tenants: Tenants
   accounts: Accounts
   factors: Factors
+  mailedCodes: MailedCodes
   clients: Clients
   subjects: Subjects
   resources: ResourceServers
@@ -71,6 +74,7 @@ export interface Capabilities {
   lockouts: Lockouts
   registrationTokens: RegistrationTokens
   actionTokens: ActionTokens
+  emailCodes: EmailCodes
   mail: Mail
   passwordReset: PasswordReset
   emailAddresses: EmailAddresses

@@ -8,6 +8,8 @@ export interface Tenant extends TenantPolicy {
 export interface TenantPolicy {
   /** Whether every sign-in takes a second factor. */
   requireMfa: boolean
+  /** Whether people may turn on codes by e-mail. */
+  emailCodes: boolean
 }
 
 /** The tenant whose issuer is the configured one; it exists from the first migration. */

@@ -12,7 +12,10 @@ export interface Tenants {
   /** Creates or renames; whether anything changed. */
   declare(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
   /** Changes what is named, and nothing else; whether anything changed. Other nodes know it within half a second. */
-  setPolicy(id: string, policy: Partial<TenantPolicy>): Promise<boolean>
+  setPolicy(
+    id: string,
+    policy: { [K in keyof TenantPolicy]?: TenantPolicy[K] | undefined },
+  ): Promise<boolean>
   /** Whether anything changed; a disabled tenant answers nothing. */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
@@ -27,12 +30,14 @@ export const TenantsTable = table('tenants', {
     id: column.text,
     name: column.text,
     require_mfa: nullable(column.flag),
+    email_codes: nullable(column.flag),
     created_at: column.time,
     disabled_at: nullable(column.time),
   },
 })
 
-const policyColumns = 'coalesce(require_mfa, false) as "requireMfa"'
+const policyColumns =
+  'coalesce(require_mfa, false) as "requireMfa", coalesce(email_codes, false) as "emailCodes"'
 
 export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
   const { database, clock } = deps
@@ -60,11 +65,11 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
       cache.drop(id)
       return changed > 0
     },
-    async setPolicy(id, { requireMfa }) {
+    async setPolicy(id, { requireMfa, emailCodes }) {
       const changed = await database.execute(
-        `update tenants set require_mfa = $2::boolean
-         where id = $1 and $2 <> coalesce(require_mfa, false)`,
-        [id, requireMfa ?? null],
+        `update tenants set require_mfa = coalesce($2, require_mfa), email_codes = coalesce($3, email_codes)
+         where id = $1 and ($2 <> coalesce(require_mfa, false) or $3 <> coalesce(email_codes, false))`,
+        [id, requireMfa ?? null, emailCodes ?? null],
       )
       cache.drop(id)
       return changed > 0

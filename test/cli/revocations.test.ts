@@ -110,7 +110,12 @@ onEachStorage('commands that revoke', (kind) => {
     expect((await set(tenantsDisable)).changed).to.equal(false)
     const { tenants } = await tenantsList.execute(core, {})
     const acme = { id: 'acme', name: 'Acme', issuer: `${server.issuer}/t/acme` }
-    expect(tenants[0]).to.deep.equal({ ...acme, disabled: true, require_mfa: false })
+    expect(tenants[0]).to.deep.equal({
+      ...acme,
+      disabled: true,
+      require_mfa: false,
+      email_codes: false,
+    })
     expect(tenants[1]).to.include({ id: 'default', disabled: false })
     expect(tenantsList.render({ tenants })).to.match(/^acme .*disabled$/m)
     expect((await set(tenantsEnable)).changed).to.equal(true)

@@ -61,6 +61,29 @@ suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
     expect(await nodes.core.factors.codesLeft(tenant, owner.id)).to.equal(9)
   })
 
+  it('a code by e-mail counts once, however many type it at once; who asks twenty times at once gets one (ASVS 6.5.1)', async () => {
+    const { accounts, emailCodes, mailedCodes } = nodes.core
+    const { account } = await accounts.create(tenant, {
+      ...{ email: 'tabs@example.com', password: 'twenty tabs of one browser', emailVerified: true },
+    })
+    const binding = 'one sign-in'
+    await mailedCodes.turnOn(account, { by: 'owner' })
+    const id = await emailCodes.issue(tenant, account, binding)
+    const { code = '' } = (await emailCodes.forDelivery(tenant, id ?? '')) ?? {}
+    remember(code)
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => emailCodes.use(tenant, account.id, binding, code)),
+    )
+    expect(answers.filter(Boolean)).to.have.length(1)
+    const sent = await Promise.all(
+      Array.from({ length: atOnce }, () => emailCodes.issue(tenant, account, 'another')),
+    )
+    expect(
+      sent.filter((each) => each !== undefined),
+      'asked for at once',
+    ).to.have.length(1)
+  })
+
   it('a short password and the end of the last factor: one of the two, whoever is first (NIST SP 800-63B-4 §3.1.1.2)', async () => {
     const { accounts, factors, database } = nodes.core
     const short = 'kQ7vw3Zp'

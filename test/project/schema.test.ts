@@ -110,7 +110,7 @@ onEachStorage('schema', (kind) => {
     await executor.executePendingMigrations()
     expect(await shape()).to.deep.equal(before)
     expect(await core.tenants.list()).to.deep.equal([
-      { id: 'default', name: 'Default', requireMfa: false, disabled: false },
+      { id: 'default', name: 'Default', requireMfa: false, emailCodes: false, disabled: false },
     ])
   })
 

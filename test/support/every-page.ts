@@ -12,6 +12,7 @@ import {
   enterCodePage,
 } from '../../src/interaction/pages/device.ts'
 import { confirmEmailPage, emailPage } from '../../src/interaction/pages/email.ts'
+import { emailCodePage } from '../../src/interaction/pages/email-code.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
 import {
   factorsPage,
@@ -84,6 +85,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       csrf: text,
       kept: 'short_password',
       changePassword: { href: text },
+      emailCodes: { csrf: text, action: text, since: text },
       factors: [
         {
           id: text,
@@ -100,6 +102,10 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       add: { action: text },
       makeCodes: { action: text },
       signOut: { action: text, csrf: text },
+    }),
+    'email-code': emailCodePage(context, {
+      ...{ action: text, again: text, csrf: text, email: text, error: 'invalid' },
+      cancel: { action: text },
     }),
     'new-factor': newFactorPage(context, {
       ...{ action: text, csrf: text, qrUrl: text, secret: text, name: text, error: 'wrong' },

@@ -1,6 +1,7 @@
 import type { SecondFactor } from '../../factors/second-factor.ts'
 import { type Html, html } from '../../http/html.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
+import { type EmailCodesView, emailCodesSection } from './email-code.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
 import type { Messages } from './messages.ts'
@@ -16,6 +17,8 @@ export type FactorsView = AccountFrame & {
   /** Why the last one was not removed. */
   kept?: keyof Messages['factors']['kept']
   changePassword: { href: string }
+  /** Absent where there are none. */
+  emailCodes?: EmailCodesView
 }
 
 /** The second factors of an account, and what their owner can do with them. */
@@ -47,7 +50,8 @@ ${csrfField(csrf)}
 <p class="kt-small">${words.makeCodesHint}</p>
 <button id="make-codes" class="kt-button kt-quiet" type="submit">${words.makeCodes}</button>
 </form>`
-}`,
+}
+${view.emailCodes && emailCodesSection(context, view.emailCodes)}`,
   })
 }
 

@@ -238,6 +238,9 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     audit,
     passwords,
     oneTimePasswordTtl: config.oneTimePasswordTtl,
+    takesFactor: async (tenant, id) =>
+      (id !== undefined && (await factors.asked(tenant, id))) ||
+      (await tenants.find(tenant))?.requireMfa === true,
   })
   const clients = createClients({
     ...base,

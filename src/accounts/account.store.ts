@@ -301,16 +301,6 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       )
     },
 
-    /** Whether every sign-in of an account takes a second factor that is worth one; of nobody yet, by the tenant. */
-    async takesFactor(tenant: string, id: string | undefined): Promise<boolean> {
-      const [row] = await database.query<{ takes: boolean }>(
-        `select exists (select 1 from second_factors where tenant_id = $1 and account_id = $2)
-           or exists (select 1 from tenants where id = $1 and require_mfa) as takes`,
-        [tenant, id ?? null],
-      )
-      return row?.takes ?? false
-    },
-
     async passwordHash(tenant: string, accountId: string): Promise<string | undefined> {
       const [row] = await database.query<{ hash: string }>(
         `select hash from passwords where tenant_id = $1 and account_id = $2`,

@@ -9,7 +9,7 @@ import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { type Chosen, createAccountStore, type StoredPassword } from './account.store.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
-import { createChosenPasswords } from './chosen-passwords.ts'
+import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
 
@@ -160,6 +160,7 @@ export function createAccounts({
   limiter,
   audit,
   oneTimePasswordTtl,
+  takesFactor,
 }: {
   database: Database
   clock: Clock
@@ -169,6 +170,7 @@ export function createAccounts({
   audit: Audit
   /** Seconds. */
   oneTimePasswordTtl: number
+  takesFactor: TakesFactor
 }): Accounts {
   const store = createAccountStore({ database, clock })
 
@@ -190,7 +192,7 @@ export function createAccounts({
     return { password, stored: { hash, oneTime: true, short: false, expiresAt } }
   }
 
-  const chosenPasswords = createChosenPasswords({ database, passwords, store })
+  const chosenPasswords = createChosenPasswords({ database, passwords, store, takesFactor })
   const { hashOfChosen, setChosen, replace } = chosenPasswords
   const { guess, hasRoom } = createGuesses({ clock, passwords, lockouts, limiter, audit })
 
@@ -222,7 +224,7 @@ export function createAccounts({
         return mustChange('one_time')
       }
       // Its factors were taken away by an operator, or the tenant requires none any more.
-      if (stored.short && !(await store.takesFactor(tenant, account.id))) return mustChange('short')
+      if (stored.short && !(await takesFactor(tenant, account.id))) return mustChange('short')
       if (passwords.isOutdated(stored.hash)) {
         await store.replacePassword(tenant, account.id, stored.hash, {
           hash: await passwords.rehash(password),

@@ -3,6 +3,9 @@ import type { Chosen, createAccountStore } from './account.store.ts'
 import type { Passwords } from './password.ts'
 import { type PasswordOwner, tooShort } from './password-policy.ts'
 
+/** Whether every sign-in of an account takes a second factor; of one that is to be, by the tenant alone. */
+export type TakesFactor = (tenant: string, id: string | undefined) => Promise<boolean>
+
 /**
  * Passwords that their owners chose. One that is too short to stand alone is enough where a second factor is asked for
  * in any case (NIST SP 800-63B-4 §3.1.1.2); the hash does not tell, so that it is stored with it.
@@ -11,10 +14,12 @@ export function createChosenPasswords({
   database,
   passwords,
   store,
+  takesFactor,
 }: {
   database: Database
   passwords: Passwords
   store: ReturnType<typeof createAccountStore>
+  takesFactor: TakesFactor
 }) {
   const { policy } = passwords
 
@@ -31,7 +36,7 @@ export function createChosenPasswords({
     if (!short) return work()
     return database.transaction(async () => {
       await store.lock(tenant, id)
-      if (!(await store.takesFactor(tenant, id))) throw tooShort(policy.minLength)
+      if (!(await takesFactor(tenant, id))) throw tooShort(policy.minLength)
       return work()
     })
   }
@@ -44,7 +49,7 @@ export function createChosenPasswords({
       password: string,
       owner: PasswordOwner,
     ): Promise<Chosen> {
-      const hash = await passwords.hash(password, owner, await store.takesFactor(tenant, id))
+      const hash = await passwords.hash(password, owner, await takesFactor(tenant, id))
       return { hash, short: policy.isShort(password) }
     },
 
@@ -58,7 +63,7 @@ export function createChosenPasswords({
 
     async minLength(tenant: string, id: string): Promise<number> {
       const { minLength, minLengthWithFactor } = policy
-      return (await store.takesFactor(tenant, id)) ? minLengthWithFactor : minLength
+      return (await takesFactor(tenant, id)) ? minLengthWithFactor : minLength
     },
   }
 }

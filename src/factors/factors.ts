@@ -123,20 +123,30 @@ export function createFactors(deps: Dependencies): Factors {
     return codes
   }
 
-  /** @param quiet when others go with it, of which the last is told */
+  /** Why the last one stays, if it does. */
+  async function keeps(tenant: string, accountId: string): Promise<Kept | undefined> {
+    if ((await tenants.find(tenant))?.requireMfa) return 'required'
+    return (await store.hasShortPassword(tenant, accountId)) ? 'short_password' : undefined
+  }
+
+  /** @param all when all go, whatever speaks for the last: that one alone is told of */
   async function removeHeld(
     tenant: string,
     accountId: string,
     id: string,
     by: Actor,
-    quiet = false,
-  ): Promise<boolean> {
+    all?: { quiet: boolean },
+  ): Promise<boolean | Kept> {
     const known = await store.list(tenant, accountId)
     const factor = known.find((each) => each.id === id)
-    if (!factor || !(await store.remove(tenant, accountId, id))) return false
+    if (!factor) return false
+    const kept = known.length > 1 || all ? undefined : await keeps(tenant, accountId)
+    if (kept) return kept
+    if (!(await store.remove(tenant, accountId, id))) return false
     if (known.length === 1) await store.replaceCodes(tenant, accountId, [])
     const detail = { factor: id, kind: factor.kind, left: known.length - 1 }
-    await record(tenant, { type: 'account.factor_removed', accountId, detail }, by, quiet)
+    const event = { type: 'account.factor_removed', accountId, detail } as const
+    await record(tenant, event, by, all?.quiet)
     return true
   }
 
@@ -193,10 +203,6 @@ export function createFactors(deps: Dependencies): Factors {
     remove: (tenant, accountId, id, by) =>
       database.transaction(async () => {
         await store.hold(tenant, accountId)
-        const known = await store.list(tenant, accountId)
-        const isLast = known.length === 1 && known[0]?.id === id
-        if (isLast && (await tenants.find(tenant))?.requireMfa) return 'required'
-        if (isLast && (await store.hasShortPassword(tenant, accountId))) return 'short_password'
         return removeHeld(tenant, accountId, id, by)
       }),
 
@@ -205,7 +211,7 @@ export function createFactors(deps: Dependencies): Factors {
         await store.hold(tenant, accountId)
         const known = await store.list(tenant, accountId)
         for (const { id } of known) {
-          await removeHeld(tenant, accountId, id, by, id !== known.at(-1)?.id)
+          await removeHeld(tenant, accountId, id, by, { quiet: id !== known.at(-1)?.id })
         }
         return known.length
       }),

@@ -255,6 +255,14 @@ const table = {
     default: '15',
     description: 'Characters that a new password has at least.',
   },
+  passwordMinLengthWithFactor: {
+    env: 'PASSWORD_MIN_LENGTH_WITH_FACTOR',
+    group: 'Accounts and passwords',
+    schema: integer(8, 64),
+    default: '8',
+    description:
+      'The same where a second factor is asked for in any case; never more than `PASSWORD_MIN_LENGTH`.',
+  },
   passwordListFile: {
     env: 'PASSWORD_LIST_FILE',
     group: 'Accounts and passwords',

@@ -16,6 +16,7 @@ import { SecondFactors0014 } from './0014-second-factors.ts'
 import { ActionTokens0015 } from './0015-action-tokens.ts'
 import { AccountPages0016 } from './0016-account-pages.ts'
 import { Enrolments0018 } from './0018-enrolments.ts'
+import { FactorPolicy0019 } from './0019-factor-policy.ts'
 import { AccountPlaces0020 } from './0020-account-places.ts'
 import { Refusals0023 } from './0023-refusals.ts'
 
@@ -38,6 +39,7 @@ export const migrations: Array<new () => MigrationInterface> = [
   ActionTokens0015,
   AccountPages0016,
   Enrolments0018,
+  FactorPolicy0019,
   AccountPlaces0020,
   Refusals0023,
 ]

@@ -7,6 +7,7 @@ import { createPasswords } from './accounts/password.ts'
 import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
 import { ActionTokensTable, createActionTokens } from './actions/action-tokens.ts'
+import { createEmailCodes, EmailCodesTable } from './actions/email-codes.ts'
 import { createEnrolmentTokens, EnrolmentsTable } from './actions/enrolment-tokens.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
 import { AuditEventsTable, createAudit } from './audit/audit.ts'
@@ -24,6 +25,8 @@ import { createSignUps } from './enrolment/sign-up.ts'
 import { isDomainError } from './errors.ts'
 import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
 import { createFactors } from './factors/factors.ts'
+import { createMailedCodes } from './factors/mailed-codes.ts'
+import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
@@ -104,6 +107,7 @@ export const entities = [
   AccountPlacesTable,
   ActionTokensTable,
   EnrolmentsTable,
+  EmailCodesTable,
   DenialsTable,
   RegistrationTokensTable,
   ShortLivedTable,
@@ -200,6 +204,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const passwords = await createPasswords({
     policy: createPasswordPolicy({
       minLength: config.passwordMinLength,
+      minLengthWithFactor: config.passwordMinLengthWithFactor,
       lists: await loadPasswordLists(config.passwordListFile),
       names: ['keyturn', config.themeName, new URL(config.issuer).hostname],
     }),
@@ -248,6 +253,9 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     audit,
     passwords,
     oneTimePasswordTtl: config.oneTimePasswordTtl,
+    takesFactor: async (tenant, id) =>
+      (id !== undefined && (await factors.asked(tenant, id))) ||
+      (await tenants.find(tenant))?.requireMfa === true,
   })
   const clients = createClients({
     ...base,
@@ -261,19 +269,33 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...base,
     ttl: { sign_up: config.signUpTtl, invitation: config.invitationTtl },
   })
+  const emailCodes = createEmailCodes(base)
   const mail = createMail({
     ...base,
     outbox,
     audit,
     actionTokens,
     enrolmentTokens,
+    emailCodes,
     selfContained: storage.selfContained,
   })
   const subjects = createSubjects({ sharedSecrets })
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
-  const factors = createFactors({ ...base, audit, lockouts })
+  const { language } = config
+  const trail = createFactorTrail({ ...base, audit, mail, language })
+  const factors = createFactors({ ...base, lockouts, tenants, trail })
+  const mailedCodes = createMailedCodes({
+    ...base,
+    emailCodes,
+    limiter,
+    lockouts,
+    mail,
+    tenants,
+    trail,
+    language,
+  })
   const revocations = createRevocations({
     ...base,
     accounts,
@@ -297,6 +319,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     tenants,
     accounts,
     factors,
+    mailedCodes,
     clients,
     resources,
     signing,
@@ -311,6 +334,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     denials,
     revocations,
     actionTokens,
+    emailCodes,
     mail,
     emailAddresses: createEmailAddresses(recovery),
     passwordReset: createPasswordReset({ ...recovery, revocations }),

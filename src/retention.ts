@@ -17,6 +17,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     core.places,
     core.actionTokens,
     core.enrolmentTokens,
+    core.emailCodes,
     denials,
     families,
     sessions,

@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { type Account, identifierKey } from '../accounts/account.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Factors } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
@@ -21,6 +22,7 @@ export interface DataParts {
   grants: Grants
   factors: Factors
   places: Places
+  mailedCodes: MailedCodes
   audit: Audit
   revocations: Revocations
   session: BrowserSession
@@ -47,6 +49,7 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
     grants,
     factors,
     places,
+    mailedCodes,
     audit,
     revocations,
     session,
@@ -75,6 +78,7 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
     const signedIn = await sessions.list(tenant, accountId)
     const known = await places.list(tenant, accountId)
     const second = await factors.list(tenant, accountId)
+    const codesSince = await mailedCodes.since(tenant, accountId)
     return {
       profile: { sub: accountId, email, email_verified: emailVerified, username, name, roles },
       second_factors: second.map(({ kind, name: called, createdAt, lastUsedAt }) => ({
@@ -83,6 +87,7 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         added_at: rfc3339(createdAt),
         ...(lastUsedAt === undefined ? {} : { last_used_at: rfc3339(lastUsedAt) }),
       })),
+      ...(codesSince === undefined ? {} : { email_codes_since: rfc3339(codesSince) }),
       sessions: signedIn.map((one) => ({
         ...(one.signedInAt === undefined ? {} : { signed_in_at: rfc3339(one.signedInAt) }),
         signed_in_from: one.signedInFrom.ip,

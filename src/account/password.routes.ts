@@ -48,18 +48,20 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
 export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk) {
   const { tenant, config, log, database, accounts, revocations, mail, session, pageContext } = parts
 
-  function show(
+  async function show(
     ctx: Context,
     owner: SignedIn,
     others: boolean,
     fault?: { error: OwnPasswordFault; status: number },
   ) {
     const page = pageContext(ctx)
+    const least = await accounts.minLength(tenant, owner.account.id)
     const view = {
       ...desk.frame(ctx, owner),
       action: ownAddress(page, '/account/password'),
       email: owner.account.email,
-      minLength: config.passwordMinLength,
+      minLength: least,
+      ...(least < config.passwordMinLength ? { alone: config.passwordMinLength } : {}),
       others,
       ...(fault ? { error: fault.error } : {}),
     }
@@ -68,7 +70,7 @@ export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk)
 
   router.get('/account/password', async (ctx) => {
     const owner = await desk.owner(ctx, 'password', true)
-    if (owner) show(ctx, owner, true)
+    if (owner) await show(ctx, owner, true)
   })
 
   router.post('/account/password', async (ctx) => {

@@ -21,6 +21,7 @@ export const AccountsTable = table('accounts', {
     disabled_at: nullable(column.time),
     sign_ins_not_before: nullable(column.time),
     deleted_at: nullable(column.time),
+    email_codes_since: nullable(column.time),
   },
   references: { tenant: ofTenant },
   unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },
@@ -33,6 +34,7 @@ export const PasswordsTable = table('passwords', {
     account_id: column.text,
     hash: column.text,
     one_time: column.flag,
+    short: nullable(column.flag),
     expires_at: nullable(column.time),
     changed_at: column.time,
   },
@@ -54,9 +56,14 @@ interface AccountRow {
 export interface StoredPassword {
   hash: string
   oneTime: boolean
+  /** Whether it is enough beside a second factor alone. */
+  short: boolean
   /** Milliseconds since the epoch; only for one-time passwords. */
   expiresAt?: number
 }
+
+/** The hash of a password that its owner chose. */
+export type Chosen = Pick<StoredPassword, 'hash' | 'short'>
 
 const accountColumns =
   'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
@@ -118,9 +125,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       // Nobody is called so, and Postgres has no such character.
       if (identifier.includes('\0')) return undefined
       const [row] = await database.query<
-        AccountRow & { hash: string | null; one_time: boolean; expires_at: Date | null }
+        AccountRow & {
+          hash: string | null
+          one_time: boolean
+          short: boolean | null
+          expires_at: Date | null
+        }
       >(
-        `select ${accountColumns}, p.hash, p.one_time, p.expires_at
+        `select ${accountColumns}, p.hash, p.one_time, p.short, p.expires_at
          from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
          where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2) and a.deleted_at is null`,
         [tenant, identifierKey(identifier)],
@@ -132,6 +144,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
         password: {
           hash: row.hash,
           oneTime: row.one_time,
+          short: row.short ?? false,
           ...(row.expires_at ? { expiresAt: row.expires_at.getTime() } : {}),
         },
       }
@@ -229,10 +242,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       // An address that can be nobody's (RFC 2606 §2).
       await database.execute(
         `update accounts set email = id || '@deleted.invalid', email_key = id || '@deleted.invalid',
-           email_verified = false, username = null, username_key = null, name = null
+           email_verified = false, username = null, username_key = null, name = null, email_codes_since = null
          where tenant_id = $1 and id = $2 and deleted_at is not null`,
         [tenant, id],
       )
+      await database.execute('delete from email_codes where tenant_id = $1 and account_id = $2', [
+        tenant,
+        id,
+      ])
       await database.execute(`delete from passwords where tenant_id = $1 and account_id = $2`, [
         tenant,
         id,
@@ -277,10 +294,10 @@ export function createAccountStore({ database, clock }: { database: Database; cl
 
     async setPassword(tenant: string, accountId: string, password: StoredPassword): Promise<void> {
       await database.execute(
-        `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at)
-         values ($1, $2, $3, $4, $5, $6)
+        `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at, short)
+         values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (tenant_id, account_id) do update set hash = excluded.hash, one_time = excluded.one_time,
-           expires_at = excluded.expires_at, changed_at = excluded.changed_at`,
+           expires_at = excluded.expires_at, changed_at = excluded.changed_at, short = excluded.short`,
         [
           tenant,
           accountId,
@@ -288,6 +305,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
           password.oneTime,
           password.expiresAt === undefined ? null : new Date(password.expiresAt),
           now(),
+          password.short,
         ],
       )
     },
@@ -305,12 +323,12 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       tenant: string,
       accountId: string,
       old: string,
-      fresh: string,
+      fresh: Chosen,
     ): Promise<boolean> {
       const changed = await database.execute(
-        `update passwords set hash = $4, one_time = false, expires_at = null, changed_at = $5
+        `update passwords set hash = $4, one_time = false, expires_at = null, changed_at = $5, short = $6
          where tenant_id = $1 and account_id = $2 and hash = $3`,
-        [tenant, accountId, old, fresh, now()],
+        [tenant, accountId, old, fresh.hash, now(), fresh.short],
       )
       return changed === 1
     },

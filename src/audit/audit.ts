@@ -55,6 +55,7 @@ export const auditTypes = [
   'client.deleted',
   'tenant.disabled',
   'tenant.enabled',
+  'tenant.policy_changed',
   'signing_key.published',
   'signing_key.revoked',
   'key_encryption_key.rotated',

@@ -70,7 +70,10 @@ const signUp = z
   })
 
 const sections = {
+  // What holds for everybody in a tenant; what is absent stays as it is.
   sign_up: signUp.optional(),
+  require_mfa: z.boolean().optional(),
+  email_codes: z.boolean().optional(),
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
   accounts: z.array(declaredAccount).default([]),

@@ -10,34 +10,42 @@ interface TenantOutput {
   issuer: string
   sign_up: SignUp
   disabled: boolean
+  require_mfa: boolean
+  email_codes: boolean
 }
 
 const none = z.strictObject({})
 
-/** `tenants list`: `{ tenants: [{ id, name, issuer, sign_up: { mode, domains }, disabled }] }`. */
+/** `tenants list`: `{ tenants: [{ id, name, issuer, sign_up: { mode, domains }, disabled, require_mfa, email_codes }] }`. */
 export const tenantsList: Command<z.infer<typeof none>, { tenants: TenantOutput[] }> = {
   input: none,
   prepare: () => ({}),
   async execute({ tenants, config }) {
     const all = await tenants.list()
     return {
-      tenants: all.map(({ id, name, signUp, disabled }) => ({
-        id,
-        name,
-        issuer: issuerOf(config.issuer, id),
+      tenants: all.map(({ signUp, requireMfa, emailCodes, ...tenant }) => ({
+        ...tenant,
+        issuer: issuerOf(config.issuer, tenant.id),
         sign_up: signUp,
-        disabled,
+        require_mfa: requireMfa,
+        email_codes: emailCodes,
       })),
     }
   },
   render: ({ tenants }) =>
     columns(
-      tenants.map(({ id, name, issuer, sign_up: { mode, domains }, disabled }) => [
+      tenants.map(({ id, name, issuer, sign_up: { mode, domains }, ...rest }) => [
         id,
         name,
         issuer,
-        `sign-up ${[mode, ...domains].join(' ')}`,
-        disabled ? 'disabled' : '',
+        [
+          `sign-up ${[mode, ...domains].join(' ')}`,
+          rest.disabled ? 'disabled' : '',
+          rest.require_mfa ? 'second factor required' : '',
+          rest.email_codes ? 'codes by e-mail' : '',
+        ]
+          .filter((each) => each !== '')
+          .join(', '),
       ]),
     ),
 }

@@ -51,13 +51,13 @@ export function createEnrolment({
       const isVoid = () => new DomainError('action_token_invalid')
       const found = await enrolmentTokens.look(tenant, token)
       if (!found) throw isVoid()
-      const hash = await accounts.hashChosen({ email: found.email, name }, password)
+      const chosen = await accounts.hashChosen({ tenant, email: found.email, name }, password)
       return database.transaction(async () => {
         await enrolmentTokens.lock(tenant, token)
         const used = await enrolmentTokens.use(tenant, token)
         if (!used) throw isVoid()
         const { id: enrolment, email, kind } = used
-        const account = await accounts.enrol(tenant, { email, name, emailVerified: true }, hash)
+        const account = await accounts.enrol(tenant, { email, name, emailVerified: true }, chosen)
         const event = { type: 'account.signed_up', accountId: account.id, ip, userAgent } as const
         await audit.record(tenant, { ...event, detail: { enrolment, by: kind } })
         const asked = used.browser

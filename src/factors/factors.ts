@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
+import type { MailLanguage } from '../mail/message.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { createFactorStore } from './factor.store.ts'
 import { newRecoveryCodes, recoveryCodeIn } from './recovery-codes.ts'
 import { longestName, mostFactors, type Proof, type SecondFactor } from './second-factor.ts'
 import { stepOfCode, totpCodeIn } from './totp.ts'
+import type { Actor, FactorTrail } from './trail.ts'
 
 /** What somebody signs in with beside a password: one-time codes of an app, and recovery codes for when it is lost. */
 export interface Factors {
@@ -41,8 +43,11 @@ export interface Factors {
   ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'full'>
   /** Whether anything changed. */
   rename(tenant: string, accountId: string, id: string, name: string, by: Actor): Promise<boolean>
-  /** Removes one; recovery codes go with the last. Whether it was there. */
-  remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean>
+  /**
+   * Removes one; recovery codes go with the last.
+   * @returns whether it was there; why it stays
+   */
+  remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean | Kept>
   /** Removes all, for an operator who knows who asks; how many there were. */
   removeAll(tenant: string, accountId: string, by: Actor): Promise<number>
   /** Recovery codes that were not used yet. */
@@ -51,41 +56,33 @@ export interface Factors {
   makeCodes(tenant: string, accountId: string, by: Actor): Promise<string[]>
 }
 
-/** Who changes something. */
-export interface Actor {
-  by: 'owner' | 'operator'
-  ip?: string | undefined
-  userAgent?: string | undefined
-}
+/** Why the last factor is not removed: the tenant requires one of everybody; the password is too short without one. */
+export type Kept = 'required' | 'short_password'
 
 /** Who shows a code. */
 export interface Caller {
   ip: string
   /** The browser, when it is known to the account. */
   deviceId?: string | undefined
+  /** In which the owner is told of a recovery code. */
+  language?: MailLanguage | undefined
 }
 
 interface Dependencies {
   database: Database
   clock: Clock
   sealer: Sealer
-  audit: Audit
   lockouts: Lockouts
+  tenants: Tenants
+  trail: FactorTrail
 }
 
 export function createFactors(deps: Dependencies): Factors {
-  const { database, clock, sealer, audit, lockouts } = deps
+  const { database, clock, sealer, lockouts, tenants } = deps
   const store = createFactorStore(deps)
+  const { record } = deps.trail
   const macOf = (accountId: string, code: string) =>
     sealer.mac('recovery-code', JSON.stringify([accountId, code]))
-
-  function record(
-    tenant: string,
-    event: Pick<AuditEvent, 'type' | 'accountId' | 'detail'>,
-    { by, ip, userAgent }: Actor,
-  ): Promise<void> {
-    return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
-  }
 
   async function spendTotp(tenant: string, accountId: string, code: string): Promise<boolean> {
     for (const factor of await store.list(tenant, accountId)) {
@@ -96,32 +93,60 @@ export function createFactors(deps: Dependencies): Factors {
   }
 
   /** One transaction: a code that counts as used has its event. */
-  function spendRecovery(tenant: string, accountId: string, code: string, ip: string) {
+  function spendRecovery(
+    tenant: string,
+    accountId: string,
+    code: string,
+    { ip, language }: Caller,
+  ) {
     return database.transaction(async () => {
       if (!(await store.spendCode(tenant, accountId, macOf(accountId, code)))) return false
       const left = await store.codesLeft(tenant, accountId)
-      const type = 'account.recovery_code_used' as const
-      await audit.record(tenant, { type, accountId, ip, detail: { left } })
+      const event = { type: 'account.recovery_code_used', accountId, detail: { left } } as const
+      await record(tenant, event, { by: 'owner', ip, language })
       return true
     })
   }
 
-  async function replaceCodes(tenant: string, accountId: string, by: Actor): Promise<string[]> {
+  /** @param quiet with the first factor, whose letter says it */
+  async function replaceCodes(
+    tenant: string,
+    accountId: string,
+    by: Actor,
+    quiet = false,
+  ): Promise<string[]> {
     const codes = newRecoveryCodes()
     const macs = codes.map((code) => macOf(accountId, recoveryCodeIn(code) as string))
     await store.replaceCodes(tenant, accountId, macs)
     const detail = { codes: codes.length }
-    await record(tenant, { type: 'account.recovery_codes_made', accountId, detail }, by)
+    await record(tenant, { type: 'account.recovery_codes_made', accountId, detail }, by, quiet)
     return codes
   }
 
-  async function removeHeld(tenant: string, accountId: string, id: string, by: Actor) {
+  /** Why the last one stays, if it does. */
+  async function keeps(tenant: string, accountId: string): Promise<Kept | undefined> {
+    if ((await tenants.find(tenant))?.requireMfa) return 'required'
+    return (await store.hasShortPassword(tenant, accountId)) ? 'short_password' : undefined
+  }
+
+  /** @param all when all go, whatever speaks for the last: that one alone is told of */
+  async function removeHeld(
+    tenant: string,
+    accountId: string,
+    id: string,
+    by: Actor,
+    all?: { quiet: boolean },
+  ): Promise<boolean | Kept> {
     const known = await store.list(tenant, accountId)
     const factor = known.find((each) => each.id === id)
-    if (!factor || !(await store.remove(tenant, accountId, id))) return false
+    if (!factor) return false
+    const kept = known.length > 1 || all ? undefined : await keeps(tenant, accountId)
+    if (kept) return kept
+    if (!(await store.remove(tenant, accountId, id))) return false
     if (known.length === 1) await store.replaceCodes(tenant, accountId, [])
     const detail = { factor: id, kind: factor.kind, left: known.length - 1 }
-    await record(tenant, { type: 'account.factor_removed', accountId, detail }, by)
+    const event = { type: 'account.factor_removed', accountId, detail } as const
+    await record(tenant, event, by, all?.quiet)
     return true
   }
 
@@ -132,7 +157,8 @@ export function createFactors(deps: Dependencies): Factors {
     },
     asked: async (tenant, accountId) => (await store.list(tenant, accountId)).length > 0,
 
-    async check(tenant, accountId, typed, { ip, deviceId }) {
+    async check(tenant, accountId, typed, by) {
+      const { ip, deviceId } = by
       const totp = totpCodeIn(typed)
       const recovery = recoveryCodeIn(typed)
       const outcome = await lockouts.guess(
@@ -141,7 +167,7 @@ export function createFactors(deps: Dependencies): Factors {
         async (may) => {
           if (!may) return false
           if (totp !== undefined) return spendTotp(tenant, accountId, totp)
-          return recovery !== undefined && spendRecovery(tenant, accountId, recovery, ip)
+          return recovery !== undefined && spendRecovery(tenant, accountId, recovery, by)
         },
       )
       if (outcome !== 'right') return undefined
@@ -162,7 +188,7 @@ export function createFactors(deps: Dependencies): Factors {
         const detail = { factor: id, kind: 'totp' }
         await record(tenant, { type: 'account.factor_added', accountId, detail }, by)
         if (known.length > 0) return {}
-        return { recoveryCodes: await replaceCodes(tenant, accountId, by) }
+        return { recoveryCodes: await replaceCodes(tenant, accountId, by, true) }
       })
     },
 
@@ -184,7 +210,9 @@ export function createFactors(deps: Dependencies): Factors {
       database.transaction(async () => {
         await store.hold(tenant, accountId)
         const known = await store.list(tenant, accountId)
-        for (const { id } of known) await removeHeld(tenant, accountId, id, by)
+        for (const { id } of known) {
+          await removeHeld(tenant, accountId, id, by, { quiet: id !== known.at(-1)?.id })
+        }
         return known.length
       }),
 

@@ -9,8 +9,11 @@ export interface SecondFactor {
   lastUsedAt?: number
 }
 
-/** How a second factor was shown; `recovery` is a code that was kept for when there is no other. */
-export type Proof = 'totp' | 'recovery'
+/**
+ * How a second factor was shown; `recovery` is a code that was kept for when there is no other. `email` is a second step
+ * and no second factor.
+ */
+export type Proof = 'totp' | 'recovery' | 'email'
 
 /** Characters that a name has at most. */
 export const longestName = 60

@@ -91,7 +91,9 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
     }
     const known = ctx.cookies.get(parts.knownCookie.name, { signed: false })
     const deviceId = lockouts.devices.find(known, tenant, step.accountId)
-    const proof = await factors.check(tenant, step.accountId, typed, { ip: ctx.ip, deviceId })
+    const { locale: language } = parts.pageContext(ctx).messages
+    const by = { ip: ctx.ip, deviceId, language }
+    const proof = await factors.check(tenant, step.accountId, typed, by)
     if (proof === undefined) {
       log.info(
         { request_id: requestIdOf(ctx), account: step.accountId, ip: ctx.ip },

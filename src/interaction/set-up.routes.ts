@@ -82,6 +82,7 @@ export function setUpRoutes(
       by: 'owner' as const,
       ip: ctx.ip,
       userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
+      language: pageContext(ctx).messages.locale,
     }
     // Who was signed out everywhere meanwhile, or disabled, adds nothing.
     const isValid =

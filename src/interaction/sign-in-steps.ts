@@ -6,7 +6,7 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 
-/** A one-time password was right, and its owner chooses another. */
+/** A password was right that is for one use, or too short by now: its owner chooses another. */
 export interface PasswordStep extends MustChange {
   stage: 'password'
   email: string
@@ -33,7 +33,12 @@ export interface SetUpStep {
   secret: string
 }
 
-export type SignInStep = PasswordStep | FactorStep | SetUpStep
+/** A password was right, and a code that was mailed is asked for; `attempt` is what it is bound to. */
+export interface EmailCodeStep extends Omit<FactorStep, 'stage'> {
+  stage: 'email_code'
+}
+
+export type SignInStep = PasswordStep | FactorStep | SetUpStep | EmailCodeStep
 
 /** Seconds that a step waits for its person. */
 export const stepTtl = 600

@@ -18,22 +18,19 @@ import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
+import { type EmailCodeParts, emailCodeRoutes } from './email-code.routes.ts'
 import { type EnrolmentParts, enrolmentRoutes } from './enrolment.routes.ts'
 import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
 import { noteDomainError } from './refusals.ts'
-import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
+import { secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
 import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
 
-export interface SignInParts
-  extends SecondFactorParts,
-    NotedSignInParts,
-    SignUpParts,
-    EnrolmentParts {
+export interface SignInParts extends EmailCodeParts, NotedSignInParts, SignUpParts, EnrolmentParts {
   clock: Clock
   counters: Counters
   sealer: Sealer
@@ -55,13 +52,15 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * |-----------------|------------------------------------------------|---------------------------------------|
  * | login           | wrong, missing, expired, busy, too many        | login, with the reason                |
  * | login           | right, for one use                             | choose password                       |
+ * | login           | right, short, and no factor is asked for any more | choose password                    |
  * | login           | right                                          | proven                                |
  * | login           | an account was made in this browser (`enrolmentRoutes`) | proven                                |
  * | choose password | refused by the policy                          | choose password, with the reason      |
  * | choose password | accepted                                       | proven                                |
  * | choose password | time is over, used meanwhile                   | login                                 |
  * | proven          | the account has a second factor                | second factor                         |
- * | proven          | it has none, and the client requires one       | set up                                |
+ * | proven          | it has none, but codes by e-mail               | code by e-mail (its own table)        |
+ * | proven          | it has none; client or tenant requires one     | set up                                |
  * | proven          | it has none, and the request insists on one    | the client: unmet requirements        |
  * | proven          | it has none                                    | back to the engine                    |
  * | second factor   | wrong, used, missing                           | second factor, with the reason        |
@@ -105,17 +104,25 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
   }
 
-  /** A password was right: what else it takes. */
+  /**
+   * A password was right: what else it takes.
+   * @param shown a code by e-mail, which is asked for once and stands for nothing else
+   */
   async function proceed(
     ctx: Context,
     { uid, withoutFactor }: Interaction,
     account: Account,
     verifiedAt: number,
+    shown?: 'email',
   ): Promise<void> {
     const { id: accountId, email } = account
     if (await factors.asked(tenant, accountId)) {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
+      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+    }
+    if (shown === undefined && (await parts.mailedCodes.since(tenant, accountId)) !== undefined) {
+      await emailCode.begin(ctx, uid, account, verifiedAt)
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
     if (withoutFactor === 'set_up') {
@@ -124,7 +131,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
     if (withoutFactor === 'refuse') return redirect(ctx, await interactions.refuseWeak(ctx))
-    return finish(ctx, account, verifiedAt)
+    return finish(ctx, account, verifiedAt, shown)
   }
 
   async function showLogin(
@@ -165,21 +172,23 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     return showLogin(ctx, again, { ...known, username: again.username })
   }
 
-  function showPassword(
+  async function showPassword(
     ctx: Context,
     { uid }: Interaction,
-    { email }: PasswordStep,
+    { email, why, accountId }: PasswordStep,
     error?: PasswordView['error'],
-  ) {
+  ): Promise<void> {
+    const page = parts.pageContext(ctx)
     ctx.status = error === undefined ? 200 : error === 'busy' ? 503 : 400
     if (error === 'busy') ctx.set('Retry-After', '2')
     ctx.type = 'html'
-    ctx.body = passwordPage(parts.pageContext(ctx), {
+    ctx.body = passwordPage(page, {
       action: at(uid, 'password'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       email,
-      minLength: config.passwordMinLength,
+      minLength: await accounts.minLength(tenant, accountId),
+      ...(why === 'short' ? { lead: page.messages.password.tooShort } : {}),
       ...(error === undefined ? {} : { error }),
     })
   }
@@ -271,12 +280,14 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   const next = { steps, finish, showLogin }
   const showFactor = secondFactorRoutes(router, parts, next)
   const showSetUp = setUpRoutes(router, parts, next)
+  const emailCode = emailCodeRoutes(router, parts, { ...next, proceed })
 
   /** The page of whichever state the interaction is in. */
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const step = await steps.find(interaction.uid)
-    if (step?.stage === 'password') showPassword(ctx, interaction, step)
+    if (step?.stage === 'password') await showPassword(ctx, interaction, step)
     else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
+    else if (step?.stage === 'email_code') emailCode.show(ctx, interaction, step)
     else if (step) showSetUp(ctx, interaction, step)
     else if (interaction.wantsNew && ctx.query['sign_in'] === undefined) {
       redirect(ctx, at(interaction.uid, 'sign-up'))

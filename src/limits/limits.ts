@@ -45,6 +45,12 @@ export const limits = {
     counts:
       'Mails to one address because somebody wanted an account with it, whatever follows a `+`; more are not sent, and nobody is told',
   },
+  email_code_account: {
+    most: 10,
+    window: 3600,
+    counts:
+      'Codes that are mailed to one account for signing in; more are not sent, and nobody is told',
+  },
   client_pair: {
     most: 30,
     window: 600,

@@ -6,6 +6,8 @@ const withWhat = ({ device }: MailFacts) => (device === undefined ? [] : [`Gerä
 const sessionsOf = ({ home }: MailFacts) => `Wo Sie angemeldet sind: ${home}/account/sessions`
 const notYou = (facts: MailFacts) =>
   `Wenn Sie das nicht waren, wählen Sie sofort ein neues Passwort: ${facts.home}/password/forgot`
+const notYourFactors = (facts: MailFacts) =>
+  `${notYou(facts)} Sehen Sie danach nach Ihren zweiten Faktoren: ${facts.home}/account/factors`
 
 /** German. */
 export const de: MailTexts = {
@@ -121,5 +123,51 @@ export const de: MailTexts = {
       `Der Link gilt einmal, bis ${facts.until}. Nur der neueste Link gilt.`,
       'Wenn Sie damit nichts anfangen können, müssen Sie nichts tun: Es gibt noch kein Konto.',
     ],
+  }),
+  factor_added: (facts) => ({
+    subject: `Zweiter Faktor für Ihr Konto bei ${facts.site} hinzugefügt`,
+    before: [
+      'Ihrem Konto wurde ein zweiter Faktor hinzugefügt, nach dem von jetzt an gefragt wird. Wenn Wiederherstellungscodes dazukamen, hat sie nur die Seite gezeigt, auf der sie erzeugt wurden.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  factor_removed: (facts) => ({
+    subject: `Zweiter Faktor Ihres Kontos bei ${facts.site} entfernt`,
+    before: [
+      'Ein zweiter Faktor Ihres Kontos wurde entfernt. Mit dem letzten sind auch die Wiederherstellungscodes weg, und das Passwort allein genügt zur Anmeldung.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_codes_made: (facts) => ({
+    subject: `Neue Wiederherstellungscodes für ${facts.site}`,
+    before: [
+      'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt. Die früheren gelten nicht mehr.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_code_used: (facts) => ({
+    subject: `Wiederherstellungscode bei ${facts.site} verwendet`,
+    before: [
+      'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Faktor gezeigt. Er ist damit verbraucht.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  email_code: (facts) => ({
+    subject: `Ihr Code für ${facts.site}`,
+    before: [
+      `Geben Sie diesen Code auf der Seite ein, die danach fragt: ${facts.code}`,
+      `Er gilt einmal, ${facts.minutes} Minuten lang und nur dort. Nur der neueste Code gilt. Niemand von ${facts.site} wird Sie je danach fragen.`,
+      from(facts),
+      notYou(facts),
+    ],
+    after: [],
   }),
 }

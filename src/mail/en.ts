@@ -6,6 +6,8 @@ const withWhat = ({ device }: MailFacts) => (device === undefined ? [] : [`Devic
 const sessionsOf = ({ home }: MailFacts) => `Where you are signed in: ${home}/account/sessions`
 const notYou = (facts: MailFacts) =>
   `If it was not you, choose a new password at once: ${facts.home}/password/forgot`
+const notYourFactors = (facts: MailFacts) =>
+  `${notYou(facts)} Then look at your second factors: ${facts.home}/account/factors`
 
 /** English. */
 export const en: MailTexts = {
@@ -121,5 +123,51 @@ export const en: MailTexts = {
       `The link works once, until ${facts.until}. Only the latest link works.`,
       'If you did not expect this, you need not do anything: there is no account yet.',
     ],
+  }),
+  factor_added: (facts) => ({
+    subject: `A second factor was added to your account at ${facts.site}`,
+    before: [
+      'A second factor was added to your account and is asked for from now on. If recovery codes came with it, only the page that made them has shown them.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  factor_removed: (facts) => ({
+    subject: `A second factor was removed from your account at ${facts.site}`,
+    before: [
+      'A second factor of your account was removed. With the last one the recovery codes are gone, too, and the password alone signs in.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_codes_made: (facts) => ({
+    subject: `New recovery codes for ${facts.site}`,
+    before: [
+      'New recovery codes were made for your account. The earlier ones are of no use any more.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_code_used: (facts) => ({
+    subject: `A recovery code was used at ${facts.site}`,
+    before: [
+      'Somebody who knows your password showed one of your recovery codes as the second factor. It is used up now.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  email_code: (facts) => ({
+    subject: `Your code for ${facts.site}`,
+    before: [
+      `Type this code on the page that asks for it: ${facts.code}`,
+      `It works once and for ${facts.minutes} minutes, and only there. Only the latest code works. Nobody of ${facts.site} will ever ask you for it.`,
+      from(facts),
+      notYou(facts),
+    ],
+    after: [],
   }),
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import { codeTtl, type EmailCodes } from '../actions/email-codes.ts'
 import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
@@ -25,8 +26,8 @@ export interface Mailing {
   kind: MailKind
   accountId?: string | undefined
   language: MailLanguage
-  /** The address, or the id of the token that its link carries, which was issued for one. */
-  to: string | { tokenId: string } | { enrolmentId: string }
+  /** The address, or the id of what its link carries, or of its code, which were issued for one. */
+  to: string | { tokenId: string } | { enrolmentId: string } | { codeId: string }
   ip?: string | undefined
   /** An address that it speaks of. */
   address?: string | undefined
@@ -56,6 +57,7 @@ export function createMail({
   audit,
   actionTokens,
   enrolmentTokens,
+  emailCodes,
   selfContained,
 }: {
   config: Config
@@ -65,6 +67,7 @@ export function createMail({
   audit: Audit
   actionTokens: ActionTokens
   enrolmentTokens: EnrolmentTokens
+  emailCodes: EmailCodes
   /** Whether this is embedded mode. */
   selfContained: boolean
 }): Mail {
@@ -82,12 +85,14 @@ export function createMail({
 
   async function deliver(carrier: Transport, { tenant, id, payload }: Message): Promise<Attempt> {
     const pending = pendingMail.parse(payload)
-    const { language } = pending
+    const { code_id: codeId, language } = pending
     const action = await linkOf(tenant, pending)
     if (action === 'void') {
       return { final: true, reason: 'its link is void by now' }
     }
-    const to = action?.email ?? pending.to ?? ''
+    const coded = codeId === undefined ? undefined : await emailCodes.forDelivery(tenant, codeId)
+    if (codeId !== undefined && !coded) return { final: true, reason: 'its code is void by now' }
+    const to = action?.email ?? coded?.email ?? pending.to ?? ''
     if (!isMailAddress(to)) return { final: true, reason: 'the address is none for mail' }
     // From the issuer alone: no request is near (security class C17).
     const home = issuerOf(config.issuer, tenant)
@@ -95,7 +100,8 @@ export function createMail({
       site: config.themeName,
       home,
       link: action && `${home}${linkPaths[pending.kind]}?token=${action.token}`,
-      minutes: Math.floor(config.actionTokenTtl / 60),
+      code: coded?.code,
+      minutes: Math.floor((coded ? codeTtl : config.actionTokenTtl) / 60),
       until: action?.expiresAt === undefined ? undefined : timeIn(language, action.expiresAt),
       at: timeIn(language, pending.at),
       ip: pending.ip,
@@ -141,8 +147,11 @@ export function createMail({
   }
 }
 
-function recipientOf(to: Mailing['to']): Pick<PendingMail, 'to' | 'token_id' | 'enrolment_id'> {
+function recipientOf(
+  to: Mailing['to'],
+): Pick<PendingMail, 'to' | 'token_id' | 'enrolment_id' | 'code_id'> {
   if (typeof to === 'string') return { to }
+  if ('codeId' in to) return { code_id: to.codeId }
   return 'tokenId' in to ? { token_id: to.tokenId } : { enrolment_id: to.enrolmentId }
 }
 

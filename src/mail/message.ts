@@ -14,6 +14,11 @@ export const mailKinds = [
   'sign_up',
   'sign_up_known',
   'invitation',
+  'factor_added',
+  'factor_removed',
+  'recovery_codes_made',
+  'recovery_code_used',
+  'email_code',
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
@@ -23,12 +28,14 @@ export const pendingMail = z.object({
   /** Absent where there is no account yet. */
   account_id: z.string().optional(),
   language: z.enum(['en', 'de']),
-  /** Whom it goes to; absent when a token says it. */
+  /** The same of an enrolment token. */
+  enrolment_id: z.string().optional(),
+  /** Whom it goes to; absent when a token or the code says it. */
   to: z.string().optional(),
   /** Of the action token that its link carries. */
   token_id: z.string().optional(),
-  /** The same, of an enrolment token. */
-  enrolment_id: z.string().optional(),
+  /** Of the code that it has. */
+  code_id: z.string().optional(),
   /** Milliseconds since the epoch: when it happened. */
   at: z.number(),
   /** Where it came from, as far as its reader may want to know. */
@@ -51,7 +58,8 @@ export interface MailFacts {
   /** The issuer, where everything starts. */
   home: string
   link?: string | undefined
-  /** Minutes that the link is good for. */
+  code?: string | undefined
+  /** Minutes that the link or the code is good for. */
   minutes: number
   /** Until when it is good, in words, where that is not minutes. */
   until?: string | undefined

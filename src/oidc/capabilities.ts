@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import type { EmailCodes } from '../actions/email-codes.ts'
 import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
@@ -15,6 +16,7 @@ import type { Enrolment } from '../enrolment/enrolment.ts'
 import type { Invitations } from '../enrolment/invitations.ts'
 import type { SignUps } from '../enrolment/sign-up.ts'
 import type { Factors } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Limiter } from '../limits/limiter.ts'
@@ -57,6 +59,7 @@ export interface Capabilities {
   tenants: Tenants
   accounts: Accounts
   factors: Factors
+  mailedCodes: MailedCodes
   clients: Clients
   subjects: Subjects
   resources: ResourceServers
@@ -79,6 +82,7 @@ export interface Capabilities {
   places: Places
   registrationTokens: RegistrationTokens
   actionTokens: ActionTokens
+  emailCodes: EmailCodes
   mail: Mail
   passwordReset: PasswordReset
   emailAddresses: EmailAddresses

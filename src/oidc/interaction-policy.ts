@@ -1,6 +1,6 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
-import { multiFactor } from './authentication-context.ts'
+import { multiFactor, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 
 const { Check, Prompt, base } = interactionPolicy
@@ -27,9 +27,10 @@ export function askingPolicy(context: IssuerContext) {
   login?.checks.add(
     new Check(
       'require_mfa',
-      'this client needs a second factor',
+      'this client or its tenant needs a second factor',
       'login_required',
-      ({ oidc }) => oidc.client?.['require_mfa'] === true && oidc.session?.acr !== multiFactor,
+      async ({ oidc }) =>
+        oidc.session?.acr !== multiFactor && (await needsFactor(context, oidc.client)),
     ),
   )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 1)
@@ -59,7 +60,7 @@ function mayBeAnotherApp({ client, params }: KoaContextWithOIDC['oidc']): boolea
 }
 
 /**
- * What becomes of a sign-in without a second factor: one has to be set up for a client that always requires it; a
+ * What becomes of a sign-in without a second factor: one has to be set up where the client or the tenant always requires it; a
  * request that insists on it ends with an error.
  * @param reasons why somebody signs in
  */

@@ -148,7 +148,7 @@ function configuration(parts: ProviderParts): Configuration {
     expiresWithSession: (_ctx, { scopes }) => scopes.has('openid') && !scopes.has('offline_access'),
     renderError: pages.error,
     async findAccount(ctx, sub, source) {
-      if (isTooWeak(ctx.oidc.client, source)) return undefined
+      if (await isTooWeak(context, ctx.oidc.client, source)) return undefined
       const id = await accountHinted(context, ctx, sub)
       const account = id === undefined ? undefined : await accounts.active(tenant, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }

@@ -1,7 +1,7 @@
 import { domainToASCII } from 'node:url'
 
 /** An issuer of its own with its own clients, accounts, keys and everything else. */
-export interface Tenant {
+export interface Tenant extends TenantPolicy {
   id: string
   name: string
   signUp: SignUp
@@ -28,6 +28,14 @@ export const noSignUp: SignUp = { mode: 'closed', domains: [] }
 
 /** The form in which domains are compared: lower case, A-labels (RFC 5890); empty for what is none. */
 export const domainKey = (domain: string): string => domainToASCII(domain.normalize('NFKC').trim())
+
+/** What holds for everybody in a tenant. */
+export interface TenantPolicy {
+  /** Whether every sign-in takes a second factor. */
+  requireMfa: boolean
+  /** Whether people may turn on codes by e-mail. */
+  emailCodes: boolean
+}
 
 /** The tenant whose issuer is the configured one; it exists from the first migration. */
 export const defaultTenant = 'default'

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
-import type { SignUp, Tenant } from './tenant.ts'
+import type { SignUp, Tenant, TenantPolicy } from './tenant.ts'
 
 export interface Tenants {
   /** An enabled tenant, or undefined. */
@@ -13,6 +13,11 @@ export interface Tenants {
   declare(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
   /** Says who may come to have an account; whether anything changed. */
   declareSignUp(id: string, signUp: SignUp): Promise<boolean>
+  /** Changes what is named, and nothing else; whether anything changed. Other nodes know it within half a second. */
+  setPolicy(
+    id: string,
+    policy: { [K in keyof TenantPolicy]?: TenantPolicy[K] | undefined },
+  ): Promise<boolean>
   /** Whether anything changed; a disabled tenant answers nothing. */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
@@ -26,6 +31,8 @@ export const TenantsTable = table('tenants', {
   columns: {
     id: column.text,
     name: column.text,
+    require_mfa: nullable(column.flag),
+    email_codes: nullable(column.flag),
     created_at: column.time,
     disabled_at: nullable(column.time),
     sign_up: { ...column.text, default: 'closed' },
@@ -39,13 +46,20 @@ interface Row {
   name: string
   sign_up: SignUp['mode']
   sign_up_domains: string[]
+  requireMfa: boolean
+  emailCodes: boolean
 }
 
-const toTenant = ({ id, name, sign_up: mode, sign_up_domains: domains }: Row): Tenant => ({
-  id,
-  name,
+const toTenant = ({ sign_up: mode, sign_up_domains: domains, ...row }: Row): Tenant => ({
+  id: row.id,
+  name: row.name,
   signUp: { mode, domains },
+  requireMfa: row.requireMfa,
+  emailCodes: row.emailCodes,
 })
+
+const policyColumns = `sign_up, sign_up_domains, coalesce(require_mfa, false) as "requireMfa",
+  coalesce(email_codes, false) as "emailCodes"`
 
 export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
   const { database, clock } = deps
@@ -55,14 +69,14 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
     find: (id) =>
       cache.get(id, async () => {
         const [row] = await database.query<Row>(
-          `select id, name, sign_up, sign_up_domains from tenants where id = $1 and disabled_at is null`,
+          `select id, name, ${policyColumns} from tenants where id = $1 and disabled_at is null`,
           [id],
         )
         return row && toTenant(row)
       }),
     async list() {
       const rows = await database.query<Row & { disabled: boolean }>(
-        `select id, name, sign_up, sign_up_domains, disabled_at is not null as disabled
+        `select id, name, ${policyColumns}, disabled_at is not null as disabled
          from tenants order by id`,
       )
       return rows.map((row) => ({ ...toTenant(row), disabled: row.disabled }))
@@ -71,6 +85,15 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
       const changed = await database.execute(
         `update tenants set disabled_at = $2 where id = $1 and (disabled_at is not null) <> $3`,
         [id, disabled ? new Date(clock.now()) : null, disabled],
+      )
+      cache.drop(id)
+      return changed > 0
+    },
+    async setPolicy(id, { requireMfa, emailCodes }) {
+      const changed = await database.execute(
+        `update tenants set require_mfa = coalesce($2, require_mfa), email_codes = coalesce($3, email_codes)
+         where id = $1 and ($2 <> coalesce(require_mfa, false) or $3 <> coalesce(email_codes, false))`,
+        [id, requireMfa ?? null, emailCodes ?? null],
       )
       cache.drop(id)
       return changed > 0

@@ -60,7 +60,7 @@ registration: { mode: open }
     expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 8 faults:')
     const text = faults.join('\n')
     for (const expected of [
-      'registration: unknown member; the members are sign_up, resource_servers, clients, accounts, tenants',
+      'registration: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, tenants',
       'clients[0].redirect_uri: unknown member; the members are client_id,',
       'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:openid:params:grant-type:ciba, got "implicit"',
       'clients[1].client_id: expected a text, got 7',

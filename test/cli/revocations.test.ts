@@ -115,6 +115,8 @@ onEachStorage('commands that revoke', (kind) => {
       issuer: `${server.issuer}/t/acme`,
       sign_up: { mode: 'closed', domains: [] },
       disabled: true,
+      require_mfa: false,
+      email_codes: false,
     }
     expect(tenants[0]).to.deep.equal(disabled)
     expect(tenants[1]).to.include({ id: 'default', disabled: false })

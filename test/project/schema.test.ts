@@ -111,7 +111,14 @@ onEachStorage('schema', (kind) => {
     await executor.executePendingMigrations()
     expect(await shape()).to.deep.equal(before)
     expect(await core.tenants.list()).to.deep.equal([
-      { id: 'default', name: 'Default', signUp: noSignUp, disabled: false },
+      {
+        id: 'default',
+        name: 'Default',
+        signUp: noSignUp,
+        requireMfa: false,
+        emailCodes: false,
+        disabled: false,
+      },
     ])
   })
 

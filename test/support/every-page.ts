@@ -12,6 +12,7 @@ import {
   enterCodePage,
 } from '../../src/interaction/pages/device.ts'
 import { confirmEmailPage, emailPage } from '../../src/interaction/pages/email.ts'
+import { emailCodePage } from '../../src/interaction/pages/email-code.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
 import {
   factorsPage,
@@ -96,6 +97,9 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     factors: factorsPage(context, {
       csrf: text,
+      kept: 'short_password',
+      changePassword: { href: text },
+      emailCodes: { csrf: text, action: text, since: text },
       factors: [
         {
           id: text,
@@ -112,6 +116,10 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       add: { action: text },
       makeCodes: { action: text },
       signOut: { action: text, csrf: text },
+    }),
+    'email-code': emailCodePage(context, {
+      ...{ action: text, again: text, csrf: text, email: text, error: 'invalid' },
+      cancel: { action: text },
     }),
     'new-factor': newFactorPage(context, {
       ...{ action: text, csrf: text, qrUrl: text, secret: text, name: text, error: 'wrong' },
@@ -161,7 +169,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       endOthers: text,
     }),
     'account-password': ownPasswordPage(context, {
-      ...{ ...frame, action: text, email: text, minLength: 12, others: true },
+      ...{ ...frame, action: text, email: text, minLength: 12, alone: 15, others: true },
       error: 'too_short',
     }),
     'account-profile': profilePage(context, {

@@ -15,6 +15,8 @@ export type OwnPasswordView = AccountFrame & {
   email: string
   /** In characters. */
   minLength: number
+  /** What it would be without a second factor, where that is more. */
+  alone?: number
   /** Whether everything else is to end. */
   others: boolean
   error?: OwnPasswordFault
@@ -50,7 +52,7 @@ ${showPassword('current_password', login.show)}
 <label for="new_password">${password.newPassword}</label>
 <input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${hint}"${isNew && html` aria-invalid="true"`}${isNew && !isCurrent && html` autofocus`}>
 ${showPassword('new_password', login.show)}
-<p class="kt-hint" id="password-hint">${password.hint(view.minLength)}</p>
+<p class="kt-hint" id="password-hint">${password.hint(view.minLength)}${view.alone !== undefined && html` ${words.alone(view.alone)}`}</p>
 </div>
 <div class="kt-field">
 <label for="confirm_password">${password.confirm}</label>

@@ -127,6 +127,8 @@ export const accountDe: AccountMessages = {
   },
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
+    alone: (minLength) =>
+      `Neben Ihrem zweiten Faktor genügt das; ohne einen braucht es ${minLength} Zeichen.`,
     current: 'Jetziges Passwort',
     others: 'Überall sonst abmelden und den Zugriff von Anwendungen dort beenden',
     submit: 'Passwort ändern',

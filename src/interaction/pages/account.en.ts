@@ -125,6 +125,8 @@ export const accountEn: AccountMessages = {
   },
   password: {
     lead: 'Type your current password, then the new one twice.',
+    alone: (minLength) =>
+      `Beside your second factor that is enough; without one it needs ${minLength} characters.`,
     current: 'Current password',
     others: 'Sign out everywhere else, and end the access of applications there',
     submit: 'Change password',

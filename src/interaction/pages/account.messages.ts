@@ -70,6 +70,8 @@ export type AccountMessages = {
   }
   password: {
     lead: string
+    /** How long it is to be for whoever wants to do without a second factor. */
+    alone: (minLength: number) => string
     current: string
     others: string
     submit: string

@@ -72,6 +72,8 @@ export const en: Messages = {
   password: {
     title: 'Choose a new password',
     lead: 'The password you signed in with works only once. From now on you will use the one you choose here.',
+    tooShort:
+      'Your password is short, and there is no second factor beside it any more. From now on you will use the one you choose here.',
     username: 'Account',
     newPassword: 'New password',
     confirm: 'New password again',

@@ -17,6 +17,27 @@ export const factorsDe: FactorMessages = {
       missing: 'Geben Sie einen Code ein.',
     },
   },
+  emailCode: {
+    title: 'Sehen Sie in Ihre E-Mails',
+    lead: 'Wenn Sie jetzt einen Code bekommen können, ist er zu dieser Adresse unterwegs.',
+    code: 'Code aus der E-Mail',
+    codeHint: 'Acht Ziffern. Er gilt zehn Minuten, einmal und nur auf dieser Seite.',
+    submit: 'Weiter',
+    againHint:
+      'Nichts angekommen? Sehen Sie bei den unerwünschten E-Mails nach, und warten Sie eine halbe Minute, bevor Sie noch einen anfordern. Nur der neueste Code gilt.',
+    again: 'Noch einen Code senden',
+    errors: {
+      invalid:
+        'Dieser Code ist falsch, schon verwendet, zu alt, oder es waren zu viele Versuche. Nur der neueste gilt.',
+      missing: 'Geben Sie den Code ein.',
+    },
+    heading: 'Codes per E-Mail',
+    isOff: 'Ausgeschaltet.',
+    isOn: (since) => `Eingeschaltet seit ${since}.`,
+    hint: 'Nach Ihrem Passwort geben Sie einen Code ein, den wir Ihnen schicken. Eine Authenticator-App schützt Sie besser: Wer Ihre E-Mails liest, bekommt auch ein neues Passwort. Wo Sie eine App haben, wird nach ihr gefragt.',
+    turnOn: 'Codes per E-Mail einschalten',
+    turnOff: 'Codes per E-Mail ausschalten',
+  },
   factors: {
     title: 'Zweite Faktoren',
     lead: 'Mit einem zweiten Faktor öffnet Ihr Passwort allein nichts mehr.',
@@ -28,6 +49,12 @@ export const factorsDe: FactorMessages = {
     rename: 'Umbenennen',
     remove: 'Entfernen',
     removeHint: 'Von da an wird nicht mehr danach gefragt.',
+    kept: {
+      required:
+        'Hier braucht jeder einen zweiten Faktor, und das ist Ihr letzter. Fügen Sie einen weiteren hinzu, bevor Sie ihn entfernen.',
+      short_password:
+        'Ihr Passwort ist kurz: Das genügt nur neben einem zweiten Faktor. Wählen Sie ein längeres, bevor Sie Ihren letzten Faktor entfernen.',
+    },
     endOthers: 'Auf allen anderen Geräten abmelden',
     add: 'Authenticator-App hinzufügen',
     full: 'Sie haben so viele, wie es geben darf. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',

@@ -17,6 +17,27 @@ export const factorsEn: FactorMessages = {
       missing: 'Enter a code.',
     },
   },
+  emailCode: {
+    title: 'Look into your mail',
+    lead: 'If you may have a code now, it is on its way to this address.',
+    code: 'Code from the mail',
+    codeHint: 'Eight digits. It works for ten minutes, once, and on this page alone.',
+    submit: 'Continue',
+    againHint:
+      'Nothing came? Look among unwanted mail, and wait for half a minute before you ask again. Only the latest code works.',
+    again: 'Send another code',
+    errors: {
+      invalid:
+        'This code is wrong, was used already, is too old, or there were too many tries. Only the latest one works.',
+      missing: 'Enter the code.',
+    },
+    heading: 'Codes by e‑mail',
+    isOff: 'Off.',
+    isOn: (since) => `On since ${since}.`,
+    hint: 'After your password you type a code that we mail to you. An authenticator app protects you better: who reads your mail can get a new password, too. Where you have an app, it is asked for instead.',
+    turnOn: 'Turn on codes by e‑mail',
+    turnOff: 'Turn off codes by e‑mail',
+  },
   factors: {
     title: 'Second factors',
     lead: 'With a second factor, your password alone opens nothing.',
@@ -28,6 +49,12 @@ export const factorsEn: FactorMessages = {
     rename: 'Rename',
     remove: 'Remove',
     removeHint: 'From then on it is not asked for any more.',
+    kept: {
+      required:
+        'Everybody needs a second factor here, and this is your last one. Add another one before you remove it.',
+      short_password:
+        'Your password is short: that is enough only beside a second factor. Choose a longer one before you remove your last factor.',
+    },
     endOthers: 'Sign me out on all other devices',
     add: 'Add an authenticator app',
     full: 'You have as many as there may be. Remove one before you add another.',

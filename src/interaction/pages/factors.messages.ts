@@ -11,6 +11,22 @@ export type FactorMessages = {
     recoverySubmit: string
     errors: Record<'invalid' | 'missing', string>
   }
+  emailCode: {
+    title: string
+    lead: string
+    code: string
+    codeHint: string
+    submit: string
+    againHint: string
+    again: string
+    errors: Record<'invalid' | 'missing', string>
+    heading: string
+    isOff: string
+    isOn: (since: string) => string
+    hint: string
+    turnOn: string
+    turnOff: string
+  }
   factors: {
     title: string
     lead: string
@@ -22,6 +38,7 @@ export type FactorMessages = {
     rename: string
     remove: string
     removeHint: string
+    kept: Record<'required' | 'short_password', string>
     endOthers: string
     add: string
     full: string

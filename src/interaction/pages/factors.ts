@@ -1,8 +1,10 @@
 import type { SecondFactor } from '../../factors/second-factor.ts'
 import { type Html, html } from '../../http/html.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
+import { type EmailCodesView, emailCodesSection } from './email-code.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
+import type { Messages } from './messages.ts'
 import { alert, cancelForm, csrfField, facts, name } from './parts.ts'
 
 export type FactorsView = AccountFrame & {
@@ -12,6 +14,11 @@ export type FactorsView = AccountFrame & {
   /** Absent when there may be no more. */
   add?: { action: string }
   makeCodes: { action: string }
+  /** Why the last one was not removed. */
+  kept?: keyof Messages['factors']['kept']
+  changePassword: { href: string }
+  /** Absent where there are none. */
+  emailCodes?: EmailCodesView
 }
 
 /** The second factors of an account, and what their owner can do with them. */
@@ -20,7 +27,10 @@ export function factorsPage(context: PageContext, view: FactorsView): string {
   const { csrf, add, makeCodes } = view
   return accountSection(context, 'factors', view, {
     title: words.title,
+    fault: view.kept !== undefined,
     body: html`<p class="kt-lead">${words.lead}</p>
+${view.kept && alert('factor-error', words.kept[view.kept])}
+${view.kept === 'short_password' && html`<p><a id="change-password" href="${view.changePassword.href}">${context.messages.account.sections.password}</a></p>`}
 ${view.factors.length === 0 && html`<p>${words.none}</p>`}
 ${view.factors.map((factor) => factorSection(context, factor, csrf))}
 ${
@@ -40,7 +50,8 @@ ${csrfField(csrf)}
 <p class="kt-small">${words.makeCodesHint}</p>
 <button id="make-codes" class="kt-button kt-quiet" type="submit">${words.makeCodes}</button>
 </form>`
-}`,
+}
+${view.emailCodes && emailCodesSection(context, view.emailCodes)}`,
   })
 }
 

@@ -63,6 +63,8 @@ export type Messages = FactorMessages &
     password: {
       title: string
       lead: string
+      /** Why one is chosen in place of one that was enough beside a second factor. */
+      tooShort: string
       username: string
       newPassword: string
       confirm: string

@@ -42,6 +42,7 @@ const homes: Record<string, string[]> = {
   jose: ['signing', 'oidc'],
   pkcs11js: ['signing'],
   uqr: ['factors'],
+  '@simplewebauthn/server': ['factors'],
   pino: ['log'],
   commander: ['cli'],
   yaml: ['cli'],

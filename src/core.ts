@@ -20,6 +20,7 @@ import { createDenials, DenialsTable } from './denials/denials.ts'
 import { isDomainError } from './errors.ts'
 import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
 import { createFactors } from './factors/factors.ts'
+import { PasskeyOwnersTable, PasskeysTable } from './factors/passkey.store.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
@@ -85,6 +86,8 @@ export const entities = [
   PasswordsTable,
   SecondFactorsTable,
   RecoveryCodesTable,
+  PasskeyOwnersTable,
+  PasskeysTable,
   SessionsTable,
   SessionClientsTable,
   GrantsTable,
@@ -253,7 +256,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
-  const factors = createFactors({ ...base, audit, lockouts })
+  const singleUse = createSingleUse(base)
+  const factors = createFactors({ ...base, audit, lockouts, singleUse })
   const revocations = createRevocations({
     ...base,
     accounts,
@@ -292,7 +296,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     mail,
     emailAddresses: createEmailAddresses(recovery),
     passwordReset: createPasswordReset({ ...recovery, revocations }),
-    singleUse: createSingleUse(base),
+    singleUse,
     attempts: createAttempts(base),
     limiter,
     lockouts,

@@ -60,7 +60,7 @@ export function dressHandover(pageContext: (ctx: Context) => PageContext): Middl
     const { title, text, submit } = context.messages.handover
     ctx.body = page(context, {
       title,
-      script: 'submit.js',
+      script: ['submit.js'],
       body: html`<h1>${title}</h1>
 <p>${text}</p>
 <form method="post" action="${handover.action}">

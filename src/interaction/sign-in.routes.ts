@@ -2,7 +2,6 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { Authenticated } from '../accounts/accounts.ts'
-import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Proof } from '../factors/second-factor.ts'
@@ -22,12 +21,12 @@ import { tellOfNewDevice } from './new-device.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
+import { passkeyRoutes } from './passkey.routes.ts'
 import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
 
 export interface SignInParts extends SecondFactorParts {
-  clock: Clock
   counters: Counters
   sealer: Sealer
   /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
@@ -49,6 +48,8 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | login           | wrong, missing, expired, busy, too many        | login, with the reason                |
  * | login           | right, for one use                             | choose password                       |
  * | login           | right                                          | proven                                |
+ * | login           | a passkey, wrong, used, not verified, too many | login, with the reason                |
+ * | login           | a passkey whose device verified its owner      | back to the engine                    |
  * | choose password | refused by the policy                          | choose password, with the reason      |
  * | choose password | accepted                                       | proven                                |
  * | choose password | time is over, used meanwhile                   | login                                 |
@@ -63,7 +64,7 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | set up          | right                                          | codes, shown once                     |
  * | set up          | time is over, another factor came meanwhile    | login                                 |
  * | codes           | kept                                           | back to the engine                    |
- * | any             | a user name and a password                     | as login; what was proven is forgotten |
+ * | any             | a user name and a password, or a passkey       | as login; what was proven is forgotten |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
   const { tenant, accounts, factors, lockouts, interactions, csrf, config, clock, log } = parts
@@ -93,13 +94,15 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
   }
 
-  /** A password was right: what else it takes. */
+  /** A password was right, or a passkey that needs none: what else it takes. */
   async function proceed(
     ctx: Context,
     { uid, withoutFactor }: Interaction,
     account: Account,
     verifiedAt: number,
+    proof?: Proof,
   ): Promise<void> {
+    if (proof !== undefined) return finish(ctx, account, verifiedAt, proof)
     const { id: accountId, email } = account
     if (await factors.asked(tenant, accountId)) {
       const attempt = newHandle()
@@ -123,6 +126,10 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const ours = clientId === accountClientId
     const clientName = ours || clientId === undefined ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
+    const { passkeys } = factors
+    const passkey = passkeys.isPossible
+      ? { action: at(uid, 'passkey'), csrf: csrf.token(uid) }
+      : undefined
     ctx.status = again.status ?? 200
     ctx.type = 'html'
     const page = parts.pageContext(ctx)
@@ -131,6 +138,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
+      ...(passkey
+        ? { passkey: { ...passkey, options: await passkeys.askAnybody(tenant, uid) } }
+        : {}),
       ...(clientName === undefined ? {} : { clientName }),
       ...(ours ? { ours } : {}),
       ...(username === undefined ? {} : { username }),
@@ -244,7 +254,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     return proceed(ctx, interaction, account, verifiedAt)
   })
 
-  const next = { steps, finish, showLogin }
+  const next = { steps, finish, proceed, showLogin }
+  passkeyRoutes(router, parts, next)
   const showFactor = secondFactorRoutes(router, parts, next)
   const showSetUp = setUpRoutes(router, parts, next)
 
@@ -252,7 +263,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const step = await steps.find(interaction.uid)
     if (step?.stage === 'password') showPassword(ctx, interaction, step)
-    else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
+    else if (step?.stage === 'factor') await showFactor(ctx, interaction, step)
     else if (step) showSetUp(ctx, interaction, step)
     else await showLogin(ctx, interaction)
   }

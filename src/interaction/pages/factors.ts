@@ -9,28 +9,31 @@ export type FactorsView = AccountFrame & {
   csrf: string
   factors: ReadonlyArray<SecondFactor & { rename: string; remove: string }>
   codesLeft: number
-  /** Absent when there may be no more. */
+  /** Each is absent when there may be no more. */
   add?: { action: string }
+  addPasskey?: { href: string }
+  full?: boolean
   makeCodes: { action: string }
 }
 
 /** The second factors of an account, and what their owner can do with them. */
 export function factorsPage(context: PageContext, view: FactorsView): string {
   const { factors: words } = context.messages
-  const { csrf, add, makeCodes } = view
+  const { csrf, add, addPasskey, makeCodes } = view
   return accountSection(context, 'factors', view, {
     title: words.title,
     body: html`<p class="kt-lead">${words.lead}</p>
 ${view.factors.length === 0 && html`<p>${words.none}</p>`}
 ${view.factors.map((factor) => factorSection(context, factor, csrf))}
+${addPasskey && html`<p class="kt-part"><a id="add-passkey" class="kt-button" href="${addPasskey.href}">${words.addPasskey}</a></p>`}
 ${
-  add
-    ? html`<form id="add-factor-form" method="post" action="${add.action}">
+  add &&
+  html`<form id="add-factor-form" method="post" action="${add.action}">
 ${csrfField(csrf)}
-<button id="add-factor" class="kt-button" type="submit">${words.add}</button>
+<button id="add-factor" class="kt-button${addPasskey && html` kt-quiet`}" type="submit">${words.add}</button>
 </form>`
-    : html`<p>${words.full}</p>`
 }
+${view.full && html`<p>${words.full}</p>`}
 ${
   view.factors.length > 0 &&
   html`<form id="codes-form" class="kt-part" method="post" action="${makeCodes.action}">
@@ -54,6 +57,7 @@ function factorSection(
   return html`<section class="kt-part">
 <h2>${name(factor.name)}</h2>
 ${facts([
+  [words.kind, factor.backedUp ? words.kinds.backedUp : words.kinds[factor.kind]],
   [words.added, momentText(locale, factor.createdAt)],
   [words.lastUsed, lastUsedAt === undefined ? words.never : momentText(locale, lastUsedAt)],
 ])}
@@ -75,7 +79,7 @@ ${endOthers(`others-${id}`, words.endOthers)}
 }
 
 /** ASVS 7.4.3. */
-function endOthers(id: string, label: string): Html {
+export function endOthers(id: string, label: string): Html {
   return html`<p class="kt-check"><input id="${id}" name="end_others" type="checkbox" value="yes"> <label for="${id}">${label}</label></p>`
 }
 

@@ -11,6 +11,8 @@ export interface SoftKey {
   userHandle: string
   privateKey: KeyObject
   cose: Buffer
+  /** What it says of copies of itself. */
+  flags: number
 }
 
 /** What a device and a browser say, where it is not what honest ones say. */
@@ -63,7 +65,7 @@ function newKey(userHandle: string): SoftKey {
     ...[cborInteger(-2), cborBytes(Buffer.from(x, 'base64url'))],
     ...[cborInteger(-3), cborBytes(Buffer.from(y, 'base64url'))],
   )
-  return { id: text64(randomBytes(32)), userHandle, privateKey, cose }
+  return { id: text64(randomBytes(32)), userHandle, privateKey, cose, flags: 0 }
 }
 
 interface Options {
@@ -103,10 +105,9 @@ export function makePasskey(
   origin: string,
   lies: Lies = {},
 ): { key: SoftKey; credential: string } {
-  const key = {
-    ...newKey(options.user?.id ?? ''),
-    ...(lies.id === undefined ? {} : { id: lies.id }),
-  }
+  const key = newKey(options.user?.id ?? '')
+  key.id = lies.id ?? key.id
+  key.flags = (lies.flags ?? 0) & (eligible | backedUp)
   const flags = (lies.flags ?? present | verified) | attested
   const rpId = lies.rpId ?? options.rp?.id ?? ''
   const { fmt, attStmt } = lies.attestation ?? { fmt: 'none', attStmt: cborMap() }
@@ -134,7 +135,7 @@ export function showPasskey(
   lies: Lies = {},
 ): string {
   const clientData = clientDataOf('webauthn.get', options, origin, lies)
-  const flags = lies.flags ?? present | verified
+  const flags = lies.flags ?? present | verified | key.flags
   const rpId = lies.rpId ?? options.rpId ?? ''
   const authData = authenticatorData(rpId, flags, lies.counter ?? 0)
   const signed = Buffer.concat([authData, hash(clientData)])

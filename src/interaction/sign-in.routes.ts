@@ -63,7 +63,8 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | set up          | wrong                                          | set up, with the reason               |
  * | set up          | right                                          | codes, shown once                     |
  * | set up          | time is over, another factor came meanwhile    | login                                 |
- * | codes           | kept                                           | back to the engine                    |
+ * | codes           | kept, of an app                                | back to the engine                    |
+ * | codes           | kept, of a passkey                             | second factor: it is shown            |
  * | any             | a user name and a password, or a passkey       | as login; what was proven is forgotten |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
@@ -264,7 +265,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const step = await steps.find(interaction.uid)
     if (step?.stage === 'password') showPassword(ctx, interaction, step)
     else if (step?.stage === 'factor') await showFactor(ctx, interaction, step)
-    else if (step) showSetUp(ctx, interaction, step)
+    else if (step) await showSetUp(ctx, interaction, step)
     else await showLogin(ctx, interaction)
   }
 }

@@ -5,6 +5,7 @@ import {
   backedUp,
   eligible,
   givePasskey,
+  makePasskey,
   optionsOn,
   passkeyOwner,
   present,
@@ -16,6 +17,7 @@ import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
+import { remember } from '../support/witness.ts'
 import { passkeyStory } from './passkey.story.ts'
 import { arrive, expectFormAgain, textOf } from './story.ts'
 
@@ -75,6 +77,30 @@ describe('people: signing in with a passkey', () => {
     const said = await story.claimsAfter(visit, await sendAlone(visit, answer(visit, key)))
     await server.core.clients.declare(tenant, { ...web, require_mfa: false })
     expect(said.acr).to.equal(multiFactor)
+  })
+
+  it('can be set up on the way to a client that requires two factors, and is shown then, too', async () => {
+    const { id, username, password } = await somebody(server.core)
+    await server.core.clients.declare(tenant, { ...web, require_mfa: true })
+    const { agent, page } = await arrive(server, web)
+    const setUp = await agent.follow(await agent.submit(page, { fields: { username, password } }))
+    const form = '#passkey-form'
+    const send = (at: Page, credential: string) =>
+      agent.submit(at, { form, fields: { credential } })
+    const lie = makePasskey(optionsOn(setUp), story.originOf(), { flags: present }).credential
+    const again = await send(setUp, lie)
+    expect(again.root.querySelector('#factor-error')?.textContent).to.match(/No passkey was made/)
+    expect(await server.core.factors.list(tenant, id)).to.deep.equal([])
+    const { key, credential } = makePasskey(optionsOn(again), story.originOf())
+    const codes = await send(again, credential)
+    remember(...codes.root.querySelectorAll('code').map(({ textContent }) => textContent))
+    expect(codes.root.querySelectorAll('#recovery-codes li')).to.have.length(10)
+    const asked = await agent.follow(await agent.submit(codes))
+    await expectNobody(agent)
+    const visit = { agent, page: asked }
+    const said = await story.claimsAfter(visit, await sendAlone(visit, answer(visit, key)))
+    await server.core.clients.declare(tenant, { ...web, require_mfa: false })
+    expect(said).to.deep.equal({ amr: ['pwd', 'pop', 'user', 'mfa'], acr: multiFactor })
   })
 
   it('is offered to everybody alike, whoever has one (C10, ASVS 6.3.8)', async () => {

@@ -124,6 +124,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       done: { href: text, csrf: text },
     }),
     'set-up-factor': newFactorPage(context, {
+      ...{ error: 'passkey', passkey: { action: text, csrf: text, options: { challenge: text } } },
       ...{ action: text, csrf: text, qrUrl: text, secret: text, cancel: { action: text } },
     }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),

@@ -45,6 +45,7 @@ export const factorsDe: FactorMessages = {
     endOthers: 'Auf allen anderen Geräten abmelden',
     add: 'Authenticator-App hinzufügen',
     addPasskey: 'Passkey hinzufügen',
+    passkeyInstead: 'Statt dessen einen Passkey hinzufügen',
     full: 'Sie haben so viele, wie es geben darf. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',
     codesHeading: 'Wiederherstellungscodes',
     codesLeft: (left) => (left === 1 ? 'Ein Code ist übrig.' : `${left} Codes sind übrig.`),

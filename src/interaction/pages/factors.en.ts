@@ -44,6 +44,7 @@ export const factorsEn: FactorMessages = {
     endOthers: 'Sign me out on all other devices',
     add: 'Add an authenticator app',
     addPasskey: 'Add a passkey',
+    passkeyInstead: 'Add a passkey instead',
     full: 'You have as many as there may be. Remove one before you add another.',
     codesHeading: 'Recovery codes',
     codesLeft: (left) => (left === 1 ? 'One code is left.' : `${left} codes are left.`),

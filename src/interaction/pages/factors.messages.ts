@@ -34,6 +34,7 @@ export type FactorMessages = {
     endOthers: string
     add: string
     addPasskey: string
+    passkeyInstead: string
     full: string
     codesHeading: string
     codesLeft: (left: number) => string

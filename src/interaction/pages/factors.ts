@@ -4,6 +4,7 @@ import { type AccountFrame, accountSection } from './account-layout.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
 import { alert, cancelForm, csrfField, facts, name } from './parts.ts'
+import { type PasskeyView, passkeyForm } from './passkey.ts'
 
 export type FactorsView = AccountFrame & {
   csrf: string
@@ -91,7 +92,9 @@ export type NewFactorView = {
   /** The key in base32. */
   secret: string
   name?: string
-  error?: 'wrong'
+  error?: 'wrong' | 'passkey'
+  /** Where a passkey will do in its place. */
+  passkey?: PasskeyView
   /** On the account page: the way back, and the offer to end other sessions. */
   back?: { href: string }
   /** On the way to a client. */
@@ -100,17 +103,20 @@ export type NewFactorView = {
 
 /** Setting up an authenticator app: it counts once it has made a right code. */
 export function newFactorPage(context: PageContext, view: NewFactorView): string {
-  const { factors: words } = context.messages
-  const described = view.error ? 'factor-error otp-hint' : 'otp-hint'
+  const { factors: words, passkeys } = context.messages
+  const wrong = view.error === 'wrong'
+  const described = wrong ? 'factor-error otp-hint' : 'otp-hint'
   return page(context, {
     title: words.newTitle,
     fault: view.error !== undefined,
+    ...(view.passkey ? { script: ['passkey.js'] } : {}),
     body: html`<h1>${words.newTitle}</h1>
+${view.error === 'passkey' && alert('factor-error', passkeys.failed.make)}
 <p>${words.newLead}</p>
 <p><img id="qr-code" class="kt-qr" src="${view.qrUrl}" alt="${words.qrCode}" width="240" height="240"></p>
 <p>${words.secret}: <code id="secret" class="kt-name">${view.secret.replace(/.{4}(?!$)/g, '$& ')}</code></p>
 <form id="factor-form" method="post" action="${view.action}">
-${view.error && alert('factor-error', words[view.error])}
+${wrong && alert('factor-error', words.wrong)}
 ${csrfField(view.csrf)}
 <div class="kt-field">
 <label for="name">${words.name}</label>
@@ -118,12 +124,13 @@ ${csrfField(view.csrf)}
 </div>
 <div class="kt-field">
 <label for="otp">${words.code}</label>
-<input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${view.error && html` aria-invalid="true"`} autofocus>
+<input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${wrong && html` aria-invalid="true"`} autofocus>
 <p class="kt-hint" id="otp-hint">${words.codeHint}</p>
 </div>
 ${view.back && endOthers('end_others', words.endOthers)}
 <button id="confirm-factor" class="kt-button" type="submit">${words.confirm}</button>
 </form>
+${view.passkey && passkeyForm(context, view.passkey, { kind: 'make', label: words.passkeyInstead, quiet: true })}
 ${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${words.title}</a></p>`}
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
   })

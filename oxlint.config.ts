@@ -45,6 +45,7 @@ const homes: Record<string, string[]> = {
   pkcs11js: ['signing'],
   uqr: ['factors'],
   'mmdb-lib': ['places'],
+  '@simplewebauthn/server': ['factors'],
   pino: ['log'],
   commander: ['cli'],
   yaml: ['cli'],

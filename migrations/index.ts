@@ -15,6 +15,7 @@ import { Lockouts0013 } from './0013-lockouts.ts'
 import { SecondFactors0014 } from './0014-second-factors.ts'
 import { ActionTokens0015 } from './0015-action-tokens.ts'
 import { AccountPages0016 } from './0016-account-pages.ts'
+import { Passkeys0017 } from './0017-passkeys.ts'
 import { Enrolments0018 } from './0018-enrolments.ts'
 import { FactorPolicy0019 } from './0019-factor-policy.ts'
 import { AccountPlaces0020 } from './0020-account-places.ts'
@@ -38,6 +39,7 @@ export const migrations: Array<new () => MigrationInterface> = [
   SecondFactors0014,
   ActionTokens0015,
   AccountPages0016,
+  Passkeys0017,
   Enrolments0018,
   FactorPolicy0019,
   AccountPlaces0020,

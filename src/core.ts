@@ -1,57 +1,47 @@
 import type { Config } from '../config/config.ts'
 import { libraryEnvironment } from '../config/pkcs11.ts'
-import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
 import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
-import { ActionTokensTable, createActionTokens } from './actions/action-tokens.ts'
-import { createEmailCodes, EmailCodesTable } from './actions/email-codes.ts'
-import { createEnrolmentTokens, EnrolmentsTable } from './actions/enrolment-tokens.ts'
-import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
-import { AuditEventsTable, createAudit } from './audit/audit.ts'
+import { createActionTokens } from './actions/action-tokens.ts'
+import { createEmailCodes } from './actions/email-codes.ts'
+import { createEnrolmentTokens } from './actions/enrolment-tokens.ts'
+import { createAttempts } from './attempts/attempts.ts'
+import { createAudit } from './audit/audit.ts'
 import { createPings } from './backchannel/pings.ts'
-import { BackchannelRequestsTable, createBackchannelRequests } from './backchannel/requests.ts'
-import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
+import { createBackchannelRequests } from './backchannel/requests.ts'
 import { createClients } from './clients/clients.ts'
 import { createSubjects } from './clients/subjects.ts'
 import { type Clock, createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
-import { createDenials, DenialsTable } from './denials/denials.ts'
+import { createDenials } from './denials/denials.ts'
 import { createEnrolment } from './enrolment/enrolment.ts'
 import { createInvitations } from './enrolment/invitations.ts'
 import { createSignUps } from './enrolment/sign-up.ts'
 import { isDomainError } from './errors.ts'
-import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
 import { createFactors } from './factors/factors.ts'
 import { createMailedCodes } from './factors/mailed-codes.ts'
 import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
-import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
-import { createGrants, GrantsTable } from './grants/grants.ts'
+import { createGrants } from './grants/grants.ts'
 import { createLimiter } from './limits/limiter.ts'
-import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
 import { createMail } from './mail/mail.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
-import { OutboxTable } from './outbox/outbox.store.ts'
 import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
 import { type Countries, openCountries } from './places/countries.ts'
-import { AccountPlacesTable, createPlaces } from './places/places.ts'
+import { createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
-import { createRefusals, RefusalsTable } from './refusals/refusals.ts'
-import {
-  createRegistrationTokens,
-  RegistrationTokensTable,
-} from './registration/registration-tokens.ts'
-import { ResourceServersTable } from './resources/resource-server.store.ts'
+import { createRefusals } from './refusals/refusals.ts'
+import { createRegistrationTokens } from './registration/registration-tokens.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { sealedColumns } from './sealed-columns.ts'
@@ -59,63 +49,25 @@ import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-ke
 import { createKeyRotation } from './secrets/key-rotation.ts'
 import { createEnvelopes, createSealer } from './secrets/seal.ts'
 import { assertOpens } from './secrets/sealed-column.ts'
-import { createSealingKeys, KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
-import { createSharedSecrets, macKeyOf, SharedSecretsTable } from './secrets/shared-secrets.ts'
-import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
+import { createSealingKeys } from './secrets/sealing-keys.ts'
+import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
 import { createSessions } from './sessions/sessions.ts'
-import { SigningKeyClaimsTable } from './signing/key-claims.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
 import { createSealedSigner } from './signing/sealed-signer.ts'
-import { SigningKeysTable } from './signing/signing-key.store.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
-import { createSingleUse, SingleUseTable } from './single-use/single-use.ts'
-import { ShortLivedTable } from './storage/short-lived.postgres.ts'
+import { createSingleUse } from './single-use/single-use.ts'
 import {
   followDatabaseClock,
   openStorage,
   type SchemaPolicy,
   type Storage,
 } from './storage/storage.ts'
+import { entities } from './tables.ts'
 import { defaultTenant } from './tenants/tenant.ts'
-import { createTenants, TenantsTable } from './tenants/tenants.ts'
-
-/** Every table that has a mapping. */
-export const entities = [
-  TenantsTable,
-  KeyEncryptionKeysTable,
-  SharedSecretsTable,
-  SigningKeysTable,
-  SigningKeyClaimsTable,
-  ResourceServersTable,
-  ClientsTable,
-  ClientSecretsTable,
-  AccountsTable,
-  PasswordsTable,
-  SecondFactorsTable,
-  RecoveryCodesTable,
-  SessionsTable,
-  SessionClientsTable,
-  GrantsTable,
-  FamiliesTable,
-  RefreshTokensTable,
-  SingleUseTable,
-  AttemptsTable,
-  LockoutsTable,
-  AccountPlacesTable,
-  ActionTokensTable,
-  EnrolmentsTable,
-  EmailCodesTable,
-  DenialsTable,
-  RegistrationTokensTable,
-  ShortLivedTable,
-  AuditEventsTable,
-  OutboxTable,
-  BackchannelRequestsTable,
-  RefusalsTable,
-]
+import { createTenants } from './tenants/tenants.ts'
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
 export interface Core extends Capabilities {
@@ -284,8 +236,9 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
   const { language } = config
+  const singleUse = createSingleUse(base)
   const trail = createFactorTrail({ ...base, audit, mail, language })
-  const factors = createFactors({ ...base, lockouts, tenants, trail })
+  const factors = createFactors({ ...base, audit, lockouts, singleUse, tenants, trail })
   const mailedCodes = createMailedCodes({
     ...base,
     emailCodes,
@@ -342,7 +295,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     signUps: createSignUps(enrolling),
     invitations: createInvitations(enrolling),
     enrolment: createEnrolment(enrolling),
-    singleUse: createSingleUse(base),
+    singleUse,
     attempts: createAttempts(base),
     refusals: createRefusals(base),
     limiter,

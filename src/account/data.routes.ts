@@ -81,10 +81,11 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
     const codesSince = await mailedCodes.since(tenant, accountId)
     return {
       profile: { sub: accountId, email, email_verified: emailVerified, username, name, roles },
-      second_factors: second.map(({ kind, name: called, createdAt, lastUsedAt }) => ({
+      second_factors: second.map(({ kind, name: called, createdAt, lastUsedAt, backedUp }) => ({
         kind,
         name: called,
         added_at: rfc3339(createdAt),
+        ...(backedUp === undefined ? {} : { backed_up: backedUp }),
         ...(lastUsedAt === undefined ? {} : { last_used_at: rfc3339(lastUsedAt) }),
       })),
       ...(codesSince === undefined ? {} : { email_codes_since: rfc3339(codesSince) }),

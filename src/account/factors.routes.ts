@@ -6,7 +6,7 @@ import { DomainError } from '../errors.ts'
 import type { Factors, Kept } from '../factors/factors.ts'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { qrCode } from '../factors/qr-code.ts'
-import { mostFactors } from '../factors/second-factor.ts'
+import { type FactorKind, mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { pictureOfOurs } from '../http/headers.ts'
@@ -25,6 +25,7 @@ import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import { type Desk, ownerAt } from './desk.ts'
 import { emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
+import { passkeyMethods, passkeyRoutes } from './passkey.routes.ts'
 import { lacksStep } from './proof.ts'
 
 export interface FactorParts {
@@ -50,6 +51,7 @@ export const factorMethods = {
   [`${root}/new`]: ['GET', 'HEAD', 'POST'],
   [`${root}/new/qr.svg`]: ['GET', 'HEAD'],
   [`${root}/new/confirm`]: ['POST'],
+  ...passkeyMethods,
   [`${root}/codes`]: ['POST'],
   [`${root}/:id/rename`]: ['POST'],
   [`${root}/:id/remove`]: ['POST'],
@@ -72,8 +74,8 @@ const setUpTtl = 600
  * | list       | rename, remove                                      | list                              |
  * | list       | remove the last, where the tenant requires one      | list, with the reason             |
  * | list       | make codes                                          | codes, shown once                 |
- * | set up     | wrong code                                          | set up, with the reason           |
- * | set up     | right code                                          | codes for the first, else list    |
+ * | set up     | wrong code, or a passkey that does not answer       | set up, with the reason           |
+ * | set up     | right code, or a passkey that a browser made        | codes for the first, else list    |
  * | set up     | time is over, another sign-in                       | list                              |
  *
  * @param signIn where a person signs in, to come back here; once more, even if somebody is signed in
@@ -161,6 +163,8 @@ export function factorRoutes(
     const page = pageContext(ctx)
     const known = await factors.list(tenant, found.account.id)
     const emailCodes = await emailCodesOf(ctx, found)
+    const mayAdd = (kind: FactorKind) =>
+      known.filter((factor) => factor.kind === kind).length < mostFactors[kind]
     const view = {
       ...desk.frame(ctx, found),
       csrf: csrf.token(bindingOf(found.uid)),
@@ -170,7 +174,11 @@ export function factorRoutes(
         remove: ownAddress(page, `${root}/${factor.id}/remove`),
       })),
       codesLeft: await factors.codesLeft(tenant, found.account.id),
-      ...(known.length < mostFactors ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
+      ...(mayAdd('totp') ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
+      full: !mayAdd('totp') || !mayAdd('passkey'),
+      ...(factors.passkeys.isPossible && mayAdd('passkey')
+        ? { addPasskey: { href: ownAddress(page, `${root}/passkey`) } }
+        : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
       ...(kept === undefined ? {} : { kept }),
       ...(emailCodes === undefined ? {} : { emailCodes }),
@@ -178,6 +186,8 @@ export function factorRoutes(
     }
     html(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)
   }
+
+  passkeyRoutes(router, parts, { bindingOf, proven, asked, endOthers, showCodes, toList })
 
   router.get(root, async (ctx) => {
     const found = await proven(ctx)

@@ -46,6 +46,7 @@ export const auditTypes = [
   'account.factor_added',
   'account.factor_renamed',
   'account.factor_removed',
+  'account.passkey_refused',
   'account.recovery_codes_made',
   'account.recovery_code_used',
   'session.ended',

@@ -23,7 +23,7 @@ export interface FactorStep {
   attempt: string
 }
 
-/** A password was right, and an app has to be set up; then its recovery codes are kept. */
+/** A password was right, and an app or a passkey has to be set up; then its recovery codes are kept. */
 export interface SetUpStep {
   stage: 'set_up' | 'codes'
   accountId: string
@@ -31,6 +31,8 @@ export interface SetUpStep {
   verifiedAt: number
   /** Of the app, base32. */
   secret: string
+  /** Whether it is a passkey that was made, which is shown next: making it proves nothing. */
+  withPasskey?: true
 }
 
 /** A password was right, and a code that was mailed is asked for; `attempt` is what it is bound to. */

@@ -24,6 +24,7 @@ import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
+import { passkeyRoutes } from './passkey.routes.ts'
 import { noteDomainError } from './refusals.ts'
 import { secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
@@ -55,6 +56,8 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | login           | right, short, and no factor is asked for any more | choose password                    |
  * | login           | right                                          | proven                                |
  * | login           | an account was made in this browser (`enrolmentRoutes`) | proven                                |
+ * | login           | a passkey, wrong, used, not verified, too many | login, with the reason                |
+ * | login           | a passkey whose device verified its owner      | back to the engine                    |
  * | choose password | refused by the policy                          | choose password, with the reason      |
  * | choose password | accepted                                       | proven                                |
  * | choose password | time is over, used meanwhile                   | login                                 |
@@ -69,8 +72,9 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | set up          | wrong                                          | set up, with the reason               |
  * | set up          | right                                          | codes, shown once                     |
  * | set up          | time is over, another factor came meanwhile    | login                                 |
- * | codes           | kept                                           | back to the engine                    |
- * | any             | a user name and a password                     | as login; what was proven is forgotten |
+ * | codes           | kept, of an app                                | back to the engine                    |
+ * | codes           | kept, of a passkey                             | second factor: it is shown            |
+ * | any             | a user name and a password, or a passkey       | as login; what was proven is forgotten |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
   const { tenant, accounts, factors, lockouts, interactions, csrf, config, clock, log } = parts
@@ -105,23 +109,24 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   }
 
   /**
-   * A password was right: what else it takes.
-   * @param shown a code by e-mail, which is asked for once and stands for nothing else
+   * A password was right, or a passkey that needs none: what else it takes.
+   * @param proof a code by e-mail is asked for once and stands for nothing else
    */
   async function proceed(
     ctx: Context,
     { uid, withoutFactor }: Interaction,
     account: Account,
     verifiedAt: number,
-    shown?: 'email',
+    proof?: Proof,
   ): Promise<void> {
+    if (proof !== undefined && proof !== 'email') return finish(ctx, account, verifiedAt, proof)
     const { id: accountId, email } = account
     if (await factors.asked(tenant, accountId)) {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    if (shown === undefined && (await parts.mailedCodes.since(tenant, accountId)) !== undefined) {
+    if (proof === undefined && (await parts.mailedCodes.since(tenant, accountId)) !== undefined) {
       await emailCode.begin(ctx, uid, account, verifiedAt)
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
@@ -131,7 +136,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
     if (withoutFactor === 'refuse') return redirect(ctx, await interactions.refuseWeak(ctx))
-    return finish(ctx, account, verifiedAt, shown)
+    return finish(ctx, account, verifiedAt, proof)
   }
 
   async function showLogin(
@@ -142,6 +147,10 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const ours = clientId === accountClientId
     const clientName = ours || clientId === undefined ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
+    const { passkeys } = factors
+    const passkey = passkeys.isPossible
+      ? { action: at(uid, 'passkey'), csrf: csrf.token(uid) }
+      : undefined
     ctx.status = again.status ?? 200
     ctx.type = 'html'
     const page = parts.pageContext(ctx)
@@ -151,6 +160,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       cancel: { action: at(uid, 'abort') },
       ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
       ...(parts.canSignUp ? { signUp: { href: at(uid, 'sign-up') } } : {}),
+      ...(passkey
+        ? { passkey: { ...passkey, options: await passkeys.askAnybody(tenant, uid) } }
+        : {}),
       ...(clientName === undefined ? {} : { clientName }),
       ...(ours ? { ours } : {}),
       ...(username === undefined ? {} : { username }),
@@ -277,7 +289,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     },
   })
 
-  const next = { steps, finish, showLogin }
+  const next = { steps, finish, proceed, showLogin }
+  passkeyRoutes(router, parts, next)
   const showFactor = secondFactorRoutes(router, parts, next)
   const showSetUp = setUpRoutes(router, parts, next)
   const emailCode = emailCodeRoutes(router, parts, { ...next, proceed })
@@ -286,9 +299,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const step = await steps.find(interaction.uid)
     if (step?.stage === 'password') await showPassword(ctx, interaction, step)
-    else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
+    else if (step?.stage === 'factor') await showFactor(ctx, interaction, step)
     else if (step?.stage === 'email_code') emailCode.show(ctx, interaction, step)
-    else if (step) showSetUp(ctx, interaction, step)
+    else if (step) await showSetUp(ctx, interaction, step)
     else if (interaction.wantsNew && ctx.query['sign_in'] === undefined) {
       redirect(ctx, at(interaction.uid, 'sign-up'))
     } else await showLogin(ctx, interaction)

@@ -3,8 +3,8 @@ import type { Proof } from '../factors/second-factor.ts'
 import type { IssuerContext } from './capabilities.ts'
 
 /**
- * The one authentication context that this server names: a password and a second factor (OpenID PAPE 1.0 §4). A sign-in
- * with a password alone has none, as it promises nothing beyond what everybody does.
+ * The one authentication context that this server names: two factors (OpenID PAPE 1.0 §4). A sign-in with a password
+ * alone has none, as it promises nothing beyond what everybody does.
  */
 export const multiFactor = 'http://schemas.openid.net/pape/policies/2007/06/multi-factor'
 
@@ -14,22 +14,33 @@ export interface Authentication {
 }
 
 /**
- * What a finished sign-in may say of itself (RFC 8176 §2): what was shown, and nothing more.
+ * What a finished sign-in may say of itself (RFC 8176 §2; OpenID Connect EAP ACR Values 1.0 §3 for `pop`): what was
+ * shown, and nothing more. Where a passkey is kept, in hardware (`hwk`) or not (`swk`), nobody has proven; that somebody
+ * was there (`user`), its device has signed. One that made sure of its owner is two factors: what they have, and what
+ * they know or are.
  *
- * | shown                        | `amr`                | `acr`         |
- * |------------------------------|----------------------|---------------|
- * | password                     | `pwd`                |               |
- * | password, code of an app     | `pwd`, `otp`, `mfa`  | `multiFactor` |
- * | password, recovery code      | `pwd`, `mfa`         | `multiFactor` |
- * | password, code by e-mail     | `pwd`, `otp`         |               |
+ * | shown                        | `amr`                        | `acr`         |
+ * |------------------------------|------------------------------|---------------|
+ * | password                     | `pwd`                        |               |
+ * | password, code of an app     | `pwd`, `otp`, `mfa`          | `multiFactor` |
+ * | password, recovery code      | `pwd`, `mfa`                 | `multiFactor` |
+ * | password, passkey            | `pwd`, `pop`, `user`, `mfa`  | `multiFactor` |
+ * | passkey, owner verified      | `pop`, `user`, `mfa`         | `multiFactor` |
+ * | password, code by e-mail     | `pwd`, `otp`                 |               |
  *
  * A mailbox resets the password, too: with a code from it nothing was shown that it does not give alone.
  */
 export function authenticationBy(proof: Proof | undefined): Authentication {
   if (proof === undefined) return { amr: ['pwd'] }
   if (proof === 'email') return { amr: ['pwd', 'otp'] }
-  const amr = proof === 'totp' ? ['pwd', 'otp', 'mfa'] : ['pwd', 'mfa']
-  return { amr, acr: multiFactor }
+  return { amr: methodsOf[proof], acr: multiFactor }
+}
+
+const methodsOf: Record<Exclude<Proof, 'email'>, string[]> = {
+  totp: ['pwd', 'otp', 'mfa'],
+  recovery: ['pwd', 'mfa'],
+  passkey: ['pwd', 'pop', 'user', 'mfa'],
+  verified_passkey: ['pop', 'user', 'mfa'],
 }
 
 /** What a token request redeems where a person is involved; each says how that person signed in. */

@@ -215,7 +215,7 @@ export function createRevocations(deps: {
       database.transaction(async () => {
         if (!(await accounts.markDeleted(tenant, accountId))) return false
         await end('account_deleted', tenant, { accountId })
-        await factors.removeAll(tenant, accountId, actor)
+        await factors.forget(tenant, accountId, actor)
         await accounts.forget(tenant, accountId)
         await places.forget(tenant, accountId)
         await record(tenant, { type: reaches.account_deleted.event, accountId }, actor)

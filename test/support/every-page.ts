@@ -24,6 +24,7 @@ import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
 import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts'
+import { newPasskeyPage } from '../../src/interaction/pages/passkey.ts'
 import { passwordPage } from '../../src/interaction/pages/password.ts'
 import { forgotPage, sayingPage } from '../../src/interaction/pages/recovery.ts'
 import { requestPage, requestResultPage } from '../../src/interaction/pages/request.ts'
@@ -60,6 +61,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       ...{ ...login, error: 'invalid', cancel: { action: text } },
       forgot: { href: text },
       signUp: { href: text },
+      passkey: { action: text, csrf: text, options: { challenge: text } },
     }),
     'sign-up': signUpPage(context, {
       ...{ action: text, csrf: text, email: text, signIn: { href: text }, error: 'invalid' },
@@ -94,6 +96,15 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     'second-factor': secondFactorPage(context, {
       ...{ action: text, csrf: text, email: text, error: 'invalid', cancel: { action: text } },
+      app: true,
+    }),
+    'second-factor-passkey': secondFactorPage(context, {
+      ...{ action: text, csrf: text, email: text, error: 'passkey', cancel: { action: text } },
+      ...{ app: true, passkey: { challenge: text } },
+    }),
+    'new-passkey': newPasskeyPage(context, {
+      ...{ action: text, csrf: text, options: { challenge: text }, name: text, error: 'wrong' },
+      ...{ back: { href: text }, cancel: { action: text } },
     }),
     factors: factorsPage(context, {
       csrf: text,
@@ -110,10 +121,14 @@ export function everyPage(context: PageContext, text: string): Record<string, st
           rename: text,
           remove: text,
         },
-        { id: `${text}2`, kind: 'totp', name: text, createdAt: 0, rename: text, remove: text },
+        {
+          ...{ id: `${text}2`, kind: 'passkey', name: text, createdAt: 0, backedUp: true },
+          ...{ rename: text, remove: text },
+        },
       ],
       codesLeft: 7,
       add: { action: text },
+      addPasskey: { href: text },
       makeCodes: { action: text },
       signOut: { action: text, csrf: text },
     }),
@@ -131,6 +146,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       done: { href: text, csrf: text },
     }),
     'set-up-factor': newFactorPage(context, {
+      ...{ error: 'passkey', passkey: { action: text, csrf: text, options: { challenge: text } } },
       ...{ action: text, csrf: text, qrUrl: text, secret: text, cancel: { action: text } },
     }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),

@@ -17,6 +17,7 @@ export const historyEvents = [
   'account.profile_changed',
   'account.factor_added',
   'account.factor_removed',
+  'account.passkey_refused',
   'account.recovery_codes_made',
   'account.recovery_code_used',
   'account.reset_requested',

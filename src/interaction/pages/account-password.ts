@@ -34,7 +34,7 @@ export function ownPasswordPage(context: PageContext, view: OwnPasswordView): st
   return accountSection(context, 'password', view, {
     title: account.sections.password,
     fault: error !== undefined,
-    script: 'show-password.js',
+    script: ['show-password.js'],
     body: html`<p>${words.lead}</p>
 <form id="password-form" method="post" action="${view.action}">
 ${error && alert('password-error', faultText(context.messages, error, view.minLength))}

@@ -87,6 +87,7 @@ export const accountDe: AccountMessages = {
       'account.profile_changed': 'Profil geändert',
       'account.factor_added': 'Zweiter Faktor hinzugefügt',
       'account.factor_removed': 'Zweiter Faktor entfernt',
+      'account.passkey_refused': 'Ein Passkey wurde abgelehnt: Er könnte eine Kopie sein',
       'account.recovery_codes_made': 'Neue Wiederherstellungscodes erzeugt',
       'account.recovery_code_used': 'Wiederherstellungscode verwendet',
       'account.reset_requested': 'Neues Passwort per E-Mail angefordert',

@@ -85,6 +85,7 @@ export const accountEn: AccountMessages = {
       'account.profile_changed': 'Profile changed',
       'account.factor_added': 'Second factor added',
       'account.factor_removed': 'Second factor removed',
+      'account.passkey_refused': 'A passkey was refused: it may be a copy',
       'account.recovery_codes_made': 'New recovery codes made',
       'account.recovery_code_used': 'Recovery code used',
       'account.reset_requested': 'New password asked for by mail',

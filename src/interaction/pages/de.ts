@@ -32,7 +32,9 @@ export const de: Messages = {
       too_many:
         'Aus Ihrem Netz kamen zu viele falsche Anmeldungen. Warten Sie ein paar Minuten und versuchen Sie es dann noch einmal.',
       one_time_expired: 'Dieses Einmalpasswort gilt nicht mehr. Bitten Sie um ein neues.',
-      second_factor: 'Es waren zu viele falsche Codes. Melden Sie sich noch einmal an.',
+      second_factor: 'Es waren zu viele Versuche. Melden Sie sich noch einmal an.',
+      passkey:
+        'Dieser Passkey hat Sie hier nicht angemeldet. Versuchen Sie es noch einmal, oder melden Sie sich mit Ihrem Passwort an.',
     },
   },
   consent: {

@@ -32,7 +32,8 @@ export const en: Messages = {
       too_many:
         'There were too many wrong sign-ins from your network. Wait a few minutes, then try again.',
       one_time_expired: 'This one-time password is no longer valid. Ask for a new one.',
-      second_factor: 'There were too many wrong codes. Sign in again.',
+      second_factor: 'There were too many tries. Sign in again.',
+      passkey: 'This passkey did not sign you in here. Try again, or sign in with your password.',
     },
   },
   consent: {

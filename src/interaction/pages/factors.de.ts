@@ -5,16 +5,24 @@ export const factorsDe: FactorMessages = {
   secondFactor: {
     title: 'Bestätigen Sie, dass Sie es sind',
     lead: 'Ihr Passwort war richtig. Geben Sie den Code ein, den Ihre Authenticator-App jetzt zeigt.',
+    leadPasskey: 'Ihr Passwort war richtig. Zeigen Sie nun Ihren Passkey.',
+    usePasskey: 'Passkey verwenden',
+    missingPasskey:
+      'Dieser Browser kann hier keine Passkeys verwenden. Nehmen Sie einen anderen Weg unten, oder einen Browser, der es kann, mit eingeschalteten Skripten.',
+    codeHeading: 'Oder mit Ihrer Authenticator-App',
     code: 'Code aus Ihrer App',
     codeHint: 'Sechs Ziffern. Jeder Code gilt einmal.',
     submit: 'Weiter',
     lostHeading: 'Sie haben Ihre App nicht zur Hand?',
+    lostPasskeyHeading: 'Sie können Ihren Passkey nicht verwenden?',
     recovery: 'Wiederherstellungscode',
     recoverySubmit: 'Wiederherstellungscode verwenden',
     errors: {
       invalid:
         'Dieser Code ist falsch, schon verwendet, oder es waren zu viele Versuche. Warten Sie auf den nächsten.',
       missing: 'Geben Sie einen Code ein.',
+      passkey:
+        'Dieser Passkey hat Sie hier nicht angemeldet. Versuchen Sie es noch einmal, oder nehmen Sie einen anderen Weg.',
     },
   },
   emailCode: {
@@ -42,6 +50,12 @@ export const factorsDe: FactorMessages = {
     title: 'Zweite Faktoren',
     lead: 'Mit einem zweiten Faktor öffnet Ihr Passwort allein nichts mehr.',
     none: 'Sie haben noch keinen.',
+    kind: 'Art',
+    kinds: {
+      totp: 'Authenticator-App',
+      passkey: 'Passkey',
+      backedUp: 'Passkey, den sein Anbieter auch für Ihre anderen Geräte aufbewahrt',
+    },
     added: 'Hinzugefügt',
     lastUsed: 'Zuletzt verwendet',
     never: 'noch nicht',
@@ -57,6 +71,8 @@ export const factorsDe: FactorMessages = {
     },
     endOthers: 'Auf allen anderen Geräten abmelden',
     add: 'Authenticator-App hinzufügen',
+    addPasskey: 'Passkey hinzufügen',
+    passkeyInstead: 'Statt dessen einen Passkey hinzufügen',
     full: 'Sie haben so viele, wie es geben darf. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',
     codesHeading: 'Wiederherstellungscodes',
     codesLeft: (left) => (left === 1 ? 'Ein Code ist übrig.' : `${left} Codes sind übrig.`),
@@ -72,7 +88,21 @@ export const factorsDe: FactorMessages = {
     wrong: 'Dieser Code passt nicht. Geben Sie den ein, den Ihre App jetzt zeigt.',
     codesTitle: 'Ihre Codes zur Wiederherstellung',
     codesLead:
-      'Jeder davon meldet Sie einmal an, wenn Sie Ihre App nicht haben. Bewahren Sie sie sicher auf: Sie werden nicht wieder gezeigt.',
+      'Jeder davon meldet Sie einmal an, wenn Sie nichts anderes zur Hand haben. Bewahren Sie sie sicher auf: Sie werden nicht wieder gezeigt.',
     done: 'Ich habe sie aufbewahrt',
+  },
+  passkeys: {
+    signIn: 'Mit einem Passkey anmelden',
+    newTitle: 'Passkey hinzufügen',
+    newLead:
+      'Ihr Gerät oder Sicherheitsschlüssel bewahrt ihn auf und entsperrt ihn wie sich selbst: mit Ihrem Finger, Ihrem Gesicht oder einer PIN. Damit melden Sie sich ohne Passwort an.',
+    make: 'Passkey erstellen',
+    missingMake:
+      'Dieser Browser kann hier keine Passkeys erstellen. Nehmen Sie einen, der es kann, mit eingeschalteten Skripten, oder fügen Sie statt dessen eine Authenticator-App hinzu.',
+    failed: {
+      make: 'Es wurde kein Passkey erstellt. Versuchen Sie es noch einmal, oder mit einem anderen Gerät.',
+      ask: 'Es wurde kein Passkey gezeigt. Versuchen Sie es noch einmal, oder melden Sie sich anders an.',
+    },
+    known: 'Dieses Gerät hat schon einen Passkey für Ihr Konto.',
   },
 }

@@ -3,13 +3,20 @@ export type FactorMessages = {
   secondFactor: {
     title: string
     lead: string
+    /** Where there is a passkey, alone or beside an app. */
+    leadPasskey: string
+    usePasskey: string
+    /** In a browser that cannot. */
+    missingPasskey: string
+    codeHeading: string
     code: string
     codeHint: string
     submit: string
     lostHeading: string
+    lostPasskeyHeading: string
     recovery: string
     recoverySubmit: string
-    errors: Record<'invalid' | 'missing', string>
+    errors: Record<'invalid' | 'missing' | 'passkey', string>
   }
   emailCode: {
     title: string
@@ -31,6 +38,8 @@ export type FactorMessages = {
     title: string
     lead: string
     none: string
+    kind: string
+    kinds: Record<'totp' | 'passkey' | 'backedUp', string>
     added: string
     lastUsed: string
     never: string
@@ -41,6 +50,8 @@ export type FactorMessages = {
     kept: Record<'required' | 'short_password', string>
     endOthers: string
     add: string
+    addPasskey: string
+    passkeyInstead: string
     full: string
     codesHeading: string
     codesLeft: (left: number) => string
@@ -57,5 +68,15 @@ export type FactorMessages = {
     codesTitle: string
     codesLead: string
     done: string
+  }
+  passkeys: {
+    signIn: string
+    newTitle: string
+    newLead: string
+    make: string
+    /** Where none can be made. */
+    missingMake: string
+    failed: Record<'make' | 'ask', string>
+    known: string
   }
 }

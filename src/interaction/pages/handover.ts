@@ -13,7 +13,7 @@ export function handoverPage(context: PageContext, { action, fields }: HandoverV
   const { title, text, submit } = context.messages.handover
   return page(context, {
     title,
-    script: 'submit.js',
+    script: ['submit.js'],
     body: html`<h1>${title}</h1>
 <p>${text}</p>
 <form method="post" action="${action}">

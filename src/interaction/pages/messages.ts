@@ -31,7 +31,13 @@ export type Messages = FactorMessages &
       cancel: string
       forgot: string
       errors: Record<
-        'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired' | 'second_factor',
+        | 'invalid'
+        | 'missing'
+        | 'busy'
+        | 'too_many'
+        | 'one_time_expired'
+        | 'second_factor'
+        | 'passkey',
         string
       >
     }

@@ -36,7 +36,7 @@ export function passwordPage(context: PageContext, view: PasswordView): string {
   return page(context, {
     title: password.title,
     fault: error !== undefined,
-    script: 'show-password.js',
+    script: ['show-password.js'],
     body: html`<h1>${password.title}</h1>
 <p class="kt-lead">${name(view.email)}</p>
 <p>${view.lead ?? password.lead}</p>

@@ -57,7 +57,7 @@ export function finishPage(context: PageContext, view: FinishView): string {
   return page(context, {
     title: words.title,
     fault: error !== undefined,
-    script: 'show-password.js',
+    script: ['show-password.js'],
     body: html`<h1>${words.title}</h1>
 <p class="kt-lead">${name(view.email)}</p>
 <p>${words.lead}</p>

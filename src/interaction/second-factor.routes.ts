@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Attempts } from '../attempts/attempts.ts'
+import type { Clock } from '../clock.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Proof } from '../factors/second-factor.ts'
 import type { Csrf } from '../http/csrf.ts'
@@ -21,6 +22,7 @@ export interface SecondFactorParts {
   tenant: string
   basePath: string
   config: Config
+  clock: Clock
   log: Log
   accounts: Accounts
   factors: Factors
@@ -38,7 +40,14 @@ const mostTries = 5
 /** How the step goes on, which the sign-in itself decides. */
 export interface Next {
   steps: SignInSteps
-  finish(ctx: Context, account: Account, verifiedAt: number, proof: Proof): Promise<void>
+  /** @param signedInAt when the proof was shown, in milliseconds; now without it */
+  finish(
+    ctx: Context,
+    account: Account,
+    verifiedAt: number,
+    proof: Proof,
+    signedInAt?: number,
+  ): Promise<void>
   showLogin(
     ctx: Context,
     interaction: Interaction,

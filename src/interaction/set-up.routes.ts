@@ -20,7 +20,7 @@ export function setUpRoutes(
   parts: SecondFactorParts,
   { steps, finish, showLogin }: Next,
 ) {
-  const { tenant, accounts, factors, interactions, csrf, config, pageContext } = parts
+  const { tenant, accounts, factors, interactions, csrf, config, clock, pageContext } = parts
   const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
 
   function html(ctx: Context, body: string, status = 200): void {
@@ -94,7 +94,7 @@ export function setUpRoutes(
       await steps.end(uid)
       return showLogin(ctx, interaction, { status: 400 })
     }
-    await steps.begin(uid, { ...step, stage: 'codes', secret: '' })
+    await steps.begin(uid, { ...step, stage: 'codes', secret: '', shownAt: clock.now() })
     return showCodes(ctx, uid, added.recoveryCodes ?? [])
   })
 
@@ -103,7 +103,7 @@ export function setUpRoutes(
     const account = step && (await accounts.active(tenant, step.accountId))
     if (!account) return showLogin(ctx, interaction, { status: 400 })
     await steps.end(uid)
-    return finish(ctx, account, step.verifiedAt, 'totp')
+    return finish(ctx, account, step.verifiedAt, 'totp', step.shownAt)
   })
 
   return show

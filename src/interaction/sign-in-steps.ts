@@ -31,6 +31,8 @@ export interface SetUpStep {
   verifiedAt: number
   /** Of the app, base32. */
   secret: string
+  /** When the app made its first code, in milliseconds. */
+  shownAt?: number
 }
 
 export type SignInStep = PasswordStep | FactorStep | SetUpStep

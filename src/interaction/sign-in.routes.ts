@@ -2,7 +2,6 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { Authenticated } from '../accounts/accounts.ts'
-import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Proof } from '../factors/second-factor.ts'
@@ -27,7 +26,6 @@ import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
 
 export interface SignInParts extends SecondFactorParts {
-  clock: Clock
   counters: Counters
   sealer: Sealer
   /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
@@ -77,7 +75,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   }
 
   /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
-  async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
+  async function finish(
+    ctx: Context,
+    account: Account,
+    verifiedAt: number,
+    proof?: Proof,
+    signedInAt = clock.now(),
+  ) {
     await lockouts.signedIn(tenant, account.id)
     await tellOfNewDevice(parts, ctx, account, ctx.cookies.get(knownName, { signed: false }))
     const known = lockouts.devices.add(
@@ -90,7 +94,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const authentication = authenticationBy(proof)
     const { amr } = authentication
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
-    redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
+    const login = { account, ...authentication, verifiedAt, signedInAt }
+    redirect(ctx, await interactions.finishLogin(ctx, login))
   }
 
   /** A password was right: what else it takes. */

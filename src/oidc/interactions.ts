@@ -35,6 +35,8 @@ export interface Login extends Authentication {
   account: Account
   /** When the password was checked, in milliseconds; what ends the account's sessions later ends this sign-in, too. */
   verifiedAt: number
+  /** When the last of what it takes was shown, in milliseconds: the `auth_time` (OpenID Connect Core §2). */
+  signedInAt: number
 }
 
 export interface Interactions {
@@ -114,12 +116,19 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    async finishLogin(ctx, { account, verifiedAt, ...authentication }) {
+    async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {
       const { ip, userAgent } = presenterOf(ctx)
       const event = { type: 'account.signed_in', accountId: account.id, ip, userAgent } as const
       await context.audit.record(context.tenant, { ...event, detail: { amr: authentication.amr } })
       return finish(ctx, {
-        login: { accountId: account.id, ...authentication, remember: true, verifiedAt },
+        login: {
+          accountId: account.id,
+          ...authentication,
+          remember: true,
+          verifiedAt,
+          // The browser may go on from here much later; that makes the sign-in no fresher.
+          ts: Math.floor(signedInAt / 1000),
+        },
         select_account: {},
       })
     },

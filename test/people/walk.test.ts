@@ -29,11 +29,11 @@ class Step implements fc.AsyncCommand<World, Site, true> {
     return true
   }
   async run(world: World, site: Site): Promise<void> {
-    const { browser, person, other, ...rest } = this.#chance
-    const by = world.browsers[browser]
-    const who = world.people[person]
+    const { stays, browser, person, other, ...rest } = this.#chance
+    const [by, who] = (stays && world.last) || [world.browsers[browser], world.people[person]]
     const also = world.browsers[other]
     if (!by || !who || !also) throw new Error('nobody is there')
+    world.last = [by, who]
     const turn = { site, world, browser: by, person: who, other: also, ...rest }
     await moves[this.#name]?.[1](turn).catch((error: unknown) => {
       site.failedAt ??= site.steps
@@ -46,6 +46,7 @@ class Step implements fc.AsyncCommand<World, Site, true> {
 }
 
 const chance: fc.Arbitrary<Chance> = fc.record({
+  stays: fc.nat(2).map((some) => some > 0),
   browser: fc.nat(4),
   person: fc.nat(4),
   other: fc.nat(4),

@@ -5,6 +5,8 @@ import { type Browser, homeOf, type Person, type World } from './world.ts'
 
 /** What a move is made with; whoever it names is taken from the world as it is by then. */
 export interface Chance {
+  /** Whether it is done where the last one was, by the same person. */
+  stays: boolean
   browser: number
   person: number
   other: number
@@ -14,7 +16,7 @@ export interface Chance {
 }
 
 /** A person at a browser, about to do something. */
-export interface Turn extends Omit<Chance, 'browser' | 'person' | 'other'> {
+export interface Turn extends Omit<Chance, 'stays' | 'browser' | 'person' | 'other'> {
   site: Site
   world: World
   browser: Browser

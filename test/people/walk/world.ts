@@ -23,6 +23,8 @@ export interface World {
   usedCodes: string[]
   /** How the database was after the last step. */
   seen: Seen
+  /** Who did the last move, and where. */
+  last?: [Browser, Person]
   /** How many mails were read. */
   mailsRead: number
 }

@@ -86,7 +86,8 @@ describe('people: a random walk (C6, C7, C8, C20, C22, C23, C26, ASVS 2.3.1, 7.5
       )
       if (!found.failed) continue
       const where = `WALK_SEED=${seed}, wrong after ${site.failedAt} steps of this run`
-      throw new Error(`${where}\n${fc.defaultReportMessage(found)}`)
+      const cause = found.errorInstance
+      throw new Error(`${where}\n${String(cause)}\n${fc.defaultReportMessage(found)}`, { cause })
     }
   }
 

@@ -34,7 +34,7 @@ async function useLink(turn: Turn, purpose: Purpose): Promise<void> {
   await fill(turn, /\/(reset|verify|confirm|object)$/, { token, ...fields })
 }
 
-/** The form of a link without ever opening it, at the address that is meant for it or at another. */
+/** A link at the address that is meant for it or at another; or its form, without ever opening it. */
 async function postLink(turn: Turn): Promise<void> {
   const { site, world, browser, any, kind } = turn
   const link = linkTyped(world, browser, undefined, kind)
@@ -43,8 +43,14 @@ async function postLink(turn: Turn): Promise<void> {
   const url = new URL(link.url)
   const home = any % 3 === 0 ? '' : homeOf(link.person)
   url.pathname = any % 2 ? url.pathname : home + (paths[any % 4] ?? '')
-  url.search = ''
   const chosen = newPassword()
+  if (any % 5 > 1) {
+    await open(turn, url)
+    const typed = { new_password: chosen, confirm_password: chosen }
+    await fill(turn, /\/(reset|verify|confirm|object)$/, { token: link.token, ...typed })
+    return
+  }
+  url.search = ''
   const csrf = world.forms.findLast(({ fields }) => fields['token'] === link.token)?.fields['csrf']
   const fields = { token: link.token, new_password: chosen, confirm_password: chosen }
   await step(site, world, {
@@ -120,6 +126,36 @@ async function skip(turn: Turn): Promise<void> {
   await step(site, world, { browser, sent: [{ browser, url, fields }], follow: any % 3 > 0 })
 }
 
+/** What is done with a session at the pages of its account: page, form, and what is typed. */
+const atAccount: [page: string, form: RegExp, typed: (turn: Turn) => Fields][] = [
+  ['/email', /\/account\/email$/, (turn) => ({ new_email: newAddress(turn) })],
+  ['/factors', /\/remove$/, () => ({})],
+  ['/factors', /\/factors\/codes$/, () => ({})],
+  [
+    '/password',
+    /\/account\/password$/,
+    ({ person: { password } }) => {
+      const chosen = newPassword()
+      return { current_password: password, new_password: chosen, confirm_password: chosen }
+    },
+  ],
+  ['/email', /\/email\/verify$/, () => ({})],
+]
+
+/** Goes on with a session that there is, without signing in; rather with one that is weaker than its account by now. */
+async function goOn(turn: Turn): Promise<void> {
+  const { world, any } = turn
+  const all = [...world.sessions.values()]
+  const weak = all.filter(({ level, person: { apps } }) => level === 'password' && apps.size > 0)
+  const session = pick(weak.length > 0 && any % 2 > 0 ? weak : all, any % 10)
+  const [page, form, typed] = atAccount[any % atAccount.length] ?? []
+  if (!session || !form || !typed) return
+  const { browser, person } = session
+  const there = { ...turn, browser, person }
+  await open(there, `${homeOf(person)}/account${page}`)
+  await fill(there, form, typed(there))
+}
+
 /** One that is seldom: a whole step at once in two browsers, or twice in one. */
 async function twice(turn: Turn, form: Form | undefined, fields: Fields): Promise<void> {
   const { site, world, browser } = turn
@@ -133,6 +169,7 @@ type Move = (turn: Turn) => Promise<unknown>
 /** Everything that somebody does in the walk, with how often they do it. */
 export const moves: Record<string, [weight: number, move: Move]> = {
   'sign in': [14, (turn) => at(turn, '')],
+  'go on in a session': [16, goOn],
   'sign in anew': [
     6,
     async (turn) => {

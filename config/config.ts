@@ -262,6 +262,13 @@ const table = {
     description:
       'Further passwords that nobody may choose, as `passwords compile` wrote them; the list that comes with the server applies in any case.',
   },
+  geoipDatabase: {
+    env: 'GEOIP_DATABASE',
+    group: 'Accounts and passwords',
+    schema: file,
+    description:
+      'Countries by address (MaxMind DB, such as GeoLite2-Country.mmdb): sign-ins are marked with them. A file that is replaced is taken up.',
+  },
   argon2MemoryKib: {
     env: 'ARGON2_MEMORY_KIB',
     group: 'Accounts and passwords',

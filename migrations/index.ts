@@ -15,6 +15,8 @@ import { Lockouts0013 } from './0013-lockouts.ts'
 import { SecondFactors0014 } from './0014-second-factors.ts'
 import { ActionTokens0015 } from './0015-action-tokens.ts'
 import { AccountPages0016 } from './0016-account-pages.ts'
+import { AccountPlaces0020 } from './0020-account-places.ts'
+import { Refusals0023 } from './0023-refusals.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -34,4 +36,6 @@ export const migrations: Array<new () => MigrationInterface> = [
   SecondFactors0014,
   ActionTokens0015,
   AccountPages0016,
+  AccountPlaces0020,
+  Refusals0023,
 ]

@@ -22,6 +22,7 @@ import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.t
 import { createFactors } from './factors/factors.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
+import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
 import { createLimiter } from './limits/limiter.ts'
 import { LockoutsTable } from './lockouts/lockout.store.ts'
@@ -34,8 +35,11 @@ import { createClientCheck } from './oidc/client-check.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
+import { type Countries, openCountries } from './places/countries.ts'
+import { AccountPlacesTable, createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
+import { createRefusals, RefusalsTable } from './refusals/refusals.ts'
 import {
   createRegistrationTokens,
   RegistrationTokensTable,
@@ -93,6 +97,7 @@ export const entities = [
   SingleUseTable,
   AttemptsTable,
   LockoutsTable,
+  AccountPlacesTable,
   ActionTokensTable,
   DenialsTable,
   RegistrationTokensTable,
@@ -100,11 +105,14 @@ export const entities = [
   AuditEventsTable,
   OutboxTable,
   BackchannelRequestsTable,
+  RefusalsTable,
 ]
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
 export interface Core extends Capabilities {
   storage: Storage
+  countries: Countries
+  familyWatch: FamilyWatch
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
    * @returns the operator's address and one-time password when this call created it
@@ -226,6 +234,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     mostFamilies: config.maxFamilies,
   })
   const lockouts = createLockouts({ ...base, audit })
+  const countries = await openCountries(config.geoipDatabase, log)
+  const places = createPlaces({ ...base, countries })
   const accounts = createAccounts({
     ...base,
     limiter,
@@ -259,6 +269,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     accounts,
     clients,
     factors,
+    places,
     tenants,
     sessions,
     families,
@@ -294,14 +305,18 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     passwordReset: createPasswordReset({ ...recovery, revocations }),
     singleUse: createSingleUse(base),
     attempts: createAttempts(base),
+    refusals: createRefusals(base),
     limiter,
     lockouts,
+    places,
     registrationTokens: createRegistrationTokens(base),
   }
 
   return {
     ...capabilities,
     storage,
+    countries,
+    familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()
       await sealingKeys.register()

@@ -45,6 +45,11 @@ export const domainErrors = {
   resource_server_invalid: [400, 'invalid_target', 'The resource server is not valid.'],
   account_exists: [409, 'invalid_request', 'There is an account with this address already.'],
   account_not_found: [404, 'invalid_request', 'There is no such account.'],
+  last_operator: [
+    409,
+    'invalid_request',
+    'This is the last operator; make somebody else one first.',
+  ],
   password_policy: [400, 'invalid_request', 'The password does not meet the rules.'],
   credentials_invalid: [401, 'access_denied', 'The user name or the password is wrong.'],
   one_time_password_expired: [401, 'access_denied', 'The one-time password has expired.'],

@@ -23,6 +23,7 @@ import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
 import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
+import { noteDomainError } from './interaction/refusals.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
 import { createBackchannelDecisions } from './oidc/backchannel-decision.ts'
@@ -147,7 +148,7 @@ export function createIssuer(
     certificates,
     pages,
   })
-  logRefusals(provider, log, requestIdOf, reportFault)
+  logRefusals(provider, context, requestIdOf, reportFault)
   correctErrorCodes(provider)
   const heldErrors = noteHeldErrors(provider)
 
@@ -194,7 +195,7 @@ export function createIssuer(
     securityHeaders({ isHttps }),
     published.keep,
     jsonForPrograms,
-    answerErrors(log, refusalPage),
+    answerErrors(log, refusalPage, (ctx, error) => noteDomainError(context, ctx, error)),
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),
@@ -222,7 +223,7 @@ export function createIssuer(
     countFailedAuthentication(context),
     keyRefusals(provider, context, certificates),
     tokenTransaction(context),
-    structuredEndpoints(provider, context, structured, access),
+    structuredEndpoints(provider, context, structured, access, requestIdOf),
   ])
   const handle = provider.callback()
   return (request, response) => {

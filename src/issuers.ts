@@ -5,7 +5,7 @@ import type { Capabilities } from './oidc/capabilities.ts'
 import type { ClientCertificates } from './oidc/mtls.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
-import { defaultTenant, tenantIdPattern } from './tenants/tenant.ts'
+import { locate } from './tenants/locate.ts'
 
 /** Every issuer that this process answers for; each is built when it is first asked for. */
 export interface Issuers {
@@ -97,24 +97,3 @@ export function createIssuers(
 }
 
 const kidsOf = (keys: KeySet['published']) => keys.map(({ kid, alg }) => `${alg} ${kid}`)
-
-const wellKnown =
-  /^(\/\.well-known\/(?:openid-configuration|oauth-authorization-server))(\/[^?]*)?(\?.*)?$/
-
-/**
- * Which tenant an address belongs to, and the address below its issuer. Metadata of an issuer with a path is found
- * under both forms: appended (OpenID Connect Discovery §4) and inserted (RFC 8414 §3.1).
- * @param url path and query
- * @param basePath the path of the configured issuer, without a trailing slash
- */
-export function locate(url: string, basePath: string): { tenant: string; url: string } {
-  const inserted = wellKnown.exec(url)
-  const target = inserted?.[2]
-    ? `${inserted[2].replace(/\/$/, '')}${inserted[1]}${inserted[3] ?? ''}`
-    : url
-  const isBelow = target === basePath || target.startsWith(`${basePath}/`)
-  const below = basePath && isBelow ? target.slice(basePath.length) || '/' : target
-  const [, id, rest] = /^\/t\/([^/?]+)(.*)$/s.exec(below) ?? []
-  if (id === undefined || !tenantIdPattern.test(id)) return { tenant: defaultTenant, url: below }
-  return { tenant: id, url: rest?.startsWith('/') ? rest : `/${rest ?? ''}` }
-}

@@ -14,6 +14,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     singleUse,
     attempts,
     core.lockouts,
+    core.places,
     core.actionTokens,
     denials,
     families,
@@ -23,6 +24,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     outbox,
     core.backchannelRequests,
     core.signing,
+    core.refusals,
   ]
   let total = 0
   const errors: unknown[] = []

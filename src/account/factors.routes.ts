@@ -142,9 +142,9 @@ export function factorRoutes(
     html(ctx, newFactorPage(page, view), again.error === undefined ? 200 : 400)
   }
 
-  function showCodes(ctx: Context, codes: readonly string[]): void {
+  function showCodes(ctx: Context, codes: readonly string[], next: string): void {
     const page = pageContext(ctx)
-    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, '/account') } }))
+    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, next) } }))
   }
 
   router.get(root, async (ctx) => {
@@ -203,7 +203,8 @@ export function factorRoutes(
     await shortLived.delete(keyOf(found.uid))
     if (added === 'full') return toList(ctx)
     await endOthers(ctx, found, others)
-    if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes)
+    // The list would ask for the new factor at once.
+    if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes, '/account')
     else toList(ctx)
   })
 
@@ -211,7 +212,7 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     if (!(await factors.asked(tenant, found.account.id))) return toList(ctx)
-    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, ownerAt(ctx)))
+    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, ownerAt(ctx)), root)
   })
 
   router.post(`${root}/:id/rename`, async (ctx) => {

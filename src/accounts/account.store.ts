@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
@@ -76,6 +77,20 @@ function toAccount(row: AccountRow): Account {
 
 export function createAccountStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
+
+  /**
+   * Of an operator: whether there is no other. All are locked in one order: of two who go at the same moment, the second
+   * sees that the first has gone.
+   */
+  async function isLastOperator(tenant: string, id: string): Promise<boolean> {
+    const operators = await database.query<{ id: string }>(
+      `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
+         and exists (select 1 from accounts o where o.tenant_id = $1 and o.id = $2 and 'operator' = any(o.roles))
+       order by id for update`,
+      [tenant, id],
+    )
+    return operators.length === 1 && operators[0]?.id === id
+  }
 
   return {
     async byId(tenant: string, id: string): Promise<Account | undefined> {
@@ -199,17 +214,9 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return rows.length > 0
     },
 
-    /**
-     * Operators are locked in one order: of two who go at the same moment, the second sees that the first has gone.
-     * @returns false for the last operator, and for who is deleted already
-     */
+    /** @returns false for the last operator, and for who is deleted already */
     async markDeleted(tenant: string, id: string): Promise<boolean> {
-      const operators = await database.query<{ id: string }>(
-        `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
-         order by id for update`,
-        [tenant],
-      )
-      if (operators.length === 1 && operators[0]?.id === id) return false
+      if (await isLastOperator(tenant, id)) return false
       const deleted = await database.execute(
         `update accounts set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
          where tenant_id = $1 and id = $2 and deleted_at is null`,
@@ -258,7 +265,9 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       )
     },
 
-    setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
+    /** @throws DomainError `last_operator` */
+    async setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
+      if (disabled && (await isLastOperator(tenant, id))) throw new DomainError('last_operator')
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4
          where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5 and deleted_at is null`,
@@ -304,6 +313,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
         [tenant, accountId, old, fresh, now()],
       )
       return changed === 1
+    },
+
+    /** The same password under another hash: what hangs from when it was changed stays as it is. */
+    async renewHash(tenant: string, accountId: string, old: string, fresh: string): Promise<void> {
+      await database.execute(
+        'update passwords set hash = $4 where tenant_id = $1 and account_id = $2 and hash = $3',
+        [tenant, accountId, old, fresh],
+      )
     },
   }
 }

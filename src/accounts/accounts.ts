@@ -106,7 +106,7 @@ export interface Accounts {
   markDeleted(tenant: string, id: string): Promise<boolean>
   /** Takes away what a deleted account was called, and its password. */
   forget(tenant: string, id: string): Promise<void>
-  /** Whether anything changed. */
+  /** Whether anything changed. @throws DomainError `last_operator` */
   setDisabled(account: Account, disabled: boolean): Promise<boolean>
   /** Makes an account be as declared; a password is set when it differs. */
   declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
@@ -210,12 +210,7 @@ export function createAccounts({
         }
       }
       if (passwords.isOutdated(stored.hash)) {
-        await store.replacePassword(
-          tenant,
-          account.id,
-          stored.hash,
-          await passwords.rehash(password),
-        )
+        await store.renewHash(tenant, account.id, stored.hash, await passwords.rehash(password))
       }
       return { account }
     },

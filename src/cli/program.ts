@@ -15,11 +15,24 @@ export async function runCli(argv: string[], io: Io): Promise<number> {
     exitCode = await start(name, args, io)
   })
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    await program.parseAsync(operandsLast(argv), { from: 'user' })
     return exitCode
   } catch (error) {
     return fail(error, io)
   }
+}
+
+/** An id of ours, in base64url, that begins with a dash: one in 64 does. */
+const dashedId = /^-(?:[\w-]{21}|[\w-]{42})$/
+
+/** Ids that look like options are taken for what they are; what follows an option is its value. */
+function operandsLast(argv: readonly string[]): string[] {
+  if (argv.includes('--')) return [...argv]
+  const isId = (word: string, at: number) => dashedId.test(word) && !argv[at - 1]?.startsWith('-')
+  const ids = argv.filter((word, at) => isId(word, at))
+  return ids.length === 0
+    ? [...argv]
+    : [...argv.filter((word, at) => !isId(word, at)), '--', ...ids]
 }
 
 async function start(name: Name, args: Arguments, io: Io): Promise<number> {
@@ -73,6 +86,9 @@ function describeProgram(io: Io, run: Start): Program {
       run,
     ),
   )
+  leaf(program, 'explain', 'explain', 'say why a request was refused, and how to mend it', run)
+    .argument('[id]', 'Request-Id, error_id, or the number on the page')
+    .option('--authorize <url>', 'an authorization request: report every fault, and change nothing')
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeAccess(program, run)
@@ -108,6 +124,9 @@ function describeAccounts(accounts: Program, run: Start): void {
     )
   ofTenant(leaf(accounts, 'list', 'accounts list', 'list the accounts', run))
   const identifier = ['<identifier>', 'e-mail address or user name'] as const
+  ofTenant(
+    leaf(accounts, 'show', 'accounts show', 'who has access to an account, and what happened', run),
+  ).argument(...identifier)
   ofTenant(
     leaf(accounts, 'disable', 'accounts disable', 'keep an account from signing in', run),
   ).argument(...identifier)

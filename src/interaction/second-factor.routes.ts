@@ -13,9 +13,11 @@ import { requestIdOf } from '../http/request.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import type { Refusals } from '../refusals/refusals.ts'
 import type { PageContext } from './pages/layout.ts'
 import type { LoginView } from './pages/login.ts'
 import { type SecondFactorView, secondFactorPage } from './pages/second-factor.ts'
+import { noteRefusal } from './refusals.ts'
 import { type FactorStep, requireStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
 
 export interface SecondFactorParts {
@@ -28,6 +30,7 @@ export interface SecondFactorParts {
   factors: Factors
   attempts: Attempts
   lockouts: Lockouts
+  refusals: Refusals
   interactions: Interactions
   csrf: Csrf
   knownCookie: { name: string }
@@ -103,6 +106,8 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
         { request_id: requestIdOf(ctx), account: step.accountId, ip: ctx.ip },
         'second factor refused',
       )
+      const about = { endpoint: 'sign-in', check: 'second_factor', error: 'access_denied' } as const
+      noteRefusal(parts, ctx, { ...about, accountId: step.accountId })
       return show(ctx, interaction, step, 'invalid')
     }
     await steps.end(uid)

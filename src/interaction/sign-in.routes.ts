@@ -9,7 +9,6 @@ import { newTotpSecret } from '../factors/totp.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
-import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import { authenticationBy } from '../oidc/authentication-context.ts'
 import type { Interaction } from '../oidc/interactions.ts'
@@ -17,21 +16,21 @@ import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
-import { tellOfNewDevice } from './new-device.ts'
+import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
+import { noteDomainError } from './refusals.ts'
 import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
 
-export interface SignInParts extends SecondFactorParts {
+export interface SignInParts extends SecondFactorParts, NotedSignInParts {
   counters: Counters
   sealer: Sealer
   /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
   knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
-  mail: Mail
   clientName(clientId: string): Promise<string | undefined>
 }
 
@@ -82,17 +81,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     proof?: Proof,
     signedInAt = clock.now(),
   ) {
-    await lockouts.signedIn(tenant, account.id)
-    await tellOfNewDevice(parts, ctx, account, ctx.cookies.get(knownName, { signed: false }))
-    const known = lockouts.devices.add(
-      ctx.cookies.get(knownName, { signed: false }),
-      tenant,
-      account.id,
-    )
-    const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
-    ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
+    const cookie = ctx.cookies.get(knownName, { signed: false })
     const authentication = authenticationBy(proof)
     const { amr } = authentication
+    await noteSignIn(parts, ctx, { account, amr, cookie })
+    const known = lockouts.devices.add(cookie, tenant, account.id)
+    const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
+    ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     const login = { account, ...authentication, verifiedAt, signedInAt }
     redirect(ctx, await interactions.finishLogin(ctx, login))
@@ -152,6 +147,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
       'sign-in refused',
     )
+    noteDomainError(parts, ctx, error, 'sign-in')
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
     return showLogin(ctx, again, { ...known, username: again.username })
   }

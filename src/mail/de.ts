@@ -1,6 +1,9 @@
 import type { MailFacts, MailTexts } from './message.ts'
 
-const from = ({ at, ip }: MailFacts) => `Wann: ${at}${ip === undefined ? '' : `. Von: ${ip}`}.`
+const from = ({ at, ip, country }: MailFacts) =>
+  `Wann: ${at}${ip === undefined ? '' : `. Von: ${ip}${country === undefined ? '' : ` (vermutlich ${country})`}`}.`
+const withWhat = ({ device }: MailFacts) => (device === undefined ? [] : [`Gerät: ${device}.`])
+const sessionsOf = ({ home }: MailFacts) => `Wo Sie angemeldet sind: ${home}/account/sessions`
 const notYou = (facts: MailFacts) =>
   `Wenn Sie das nicht waren, wählen Sie sofort ein neues Passwort: ${facts.home}/password/forgot`
 
@@ -66,9 +69,24 @@ export const de: MailTexts = {
     subject: `Neue Anmeldung bei ${facts.site}`,
     before: [
       'Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde.',
+      ...withWhat(facts),
       from(facts),
       'Wenn Sie das waren, müssen Sie nichts tun.',
       notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  new_country: (facts) => ({
+    subject: `Neue Anmeldung bei ${facts.site}: ${facts.country}`,
+    before: [
+      `Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde, und aus einem Land, aus dem das Konto bisher nicht verwendet wurde: ${facts.country}.`,
+      ...withWhat(facts),
+      from(facts),
+      'Das Land ist aus der Adresse geschätzt; es kann falsch sein.',
+      'Wenn Sie das waren, müssen Sie nichts tun.',
+      notYou(facts),
+      sessionsOf(facts),
     ],
     after: [],
   }),

@@ -1,6 +1,9 @@
 import type { MailFacts, MailTexts } from './message.ts'
 
-const from = ({ at, ip }: MailFacts) => `When: ${at}${ip === undefined ? '' : `. From: ${ip}`}.`
+const from = ({ at, ip, country }: MailFacts) =>
+  `When: ${at}${ip === undefined ? '' : `. From: ${ip}${country === undefined ? '' : ` (probably ${country})`}`}.`
+const withWhat = ({ device }: MailFacts) => (device === undefined ? [] : [`Device: ${device}.`])
+const sessionsOf = ({ home }: MailFacts) => `Where you are signed in: ${home}/account/sessions`
 const notYou = (facts: MailFacts) =>
   `If it was not you, choose a new password at once: ${facts.home}/password/forgot`
 
@@ -66,9 +69,24 @@ export const en: MailTexts = {
     subject: `New sign-in to ${facts.site}`,
     before: [
       'Somebody signed in to your account with a browser that had not been used for it before.',
+      ...withWhat(facts),
       from(facts),
       'If it was you, you need not do anything.',
       notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  new_country: (facts) => ({
+    subject: `New sign-in to ${facts.site} from ${facts.country}`,
+    before: [
+      `Somebody signed in to your account with a browser that had not been used for it before, in a country that it had not been used from: ${facts.country}.`,
+      ...withWhat(facts),
+      from(facts),
+      'The country is a guess from the address; it can be wrong.',
+      'If it was you, you need not do anything.',
+      notYou(facts),
+      sessionsOf(facts),
     ],
     after: [],
   }),

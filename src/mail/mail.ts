@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Attempt, Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
+import { countryName } from '../places/country-name.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { timeIn, write } from './letter.ts'
 import { type MailKind, type MailLanguage, type PendingMail, pendingMail } from './message.ts'
@@ -27,6 +28,10 @@ export interface Mailing {
   ip?: string | undefined
   /** An address that it speaks of. */
   address?: string | undefined
+  /** What a browser says of itself, in the words of the language. */
+  device?: string | undefined
+  /** Of the IP address (ISO 3166-1). */
+  country?: string | undefined
 }
 
 const kind = 'mail'
@@ -86,6 +91,8 @@ export function createMail({
       at: timeIn(language, pending.at),
       ip: pending.ip,
       address: pending.address,
+      device: pending.device,
+      country: pending.country === undefined ? undefined : countryName(language, pending.country),
     })
     const from = { name: config.themeName, address: config.mailFrom }
     return carrier.send({ messageId: `${id}@${new URL(home).hostname}`, from, to, ...letter })
@@ -107,7 +114,7 @@ export function createMail({
 
   return {
     isOn: transport !== undefined,
-    async send(tenant, { kind: what, accountId, language, to, ip, address }) {
+    async send(tenant, { kind: what, accountId, language, to, ip, address, device, country }) {
       if (!transport) return
       const payload: PendingMail = {
         kind: what,
@@ -117,6 +124,8 @@ export function createMail({
         at: clock.now(),
         ...(ip === undefined ? {} : { ip }),
         ...(address === undefined ? {} : { address }),
+        ...(device === undefined ? {} : { device }),
+        ...(country === undefined ? {} : { country }),
       }
       await outbox.add(tenant, kind, [{ destination: transport.destination, payload }])
     },

@@ -10,6 +10,7 @@ export const mailKinds = [
   'email_changing',
   'email_changed',
   'new_device',
+  'new_country',
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
@@ -28,6 +29,10 @@ export const pendingMail = z.object({
   ip: z.string().optional(),
   /** An address that it speaks of. */
   address: z.string().optional(),
+  /** What a browser says of itself, in the words of the language. */
+  device: z.string().optional(),
+  /** Of the IP address (ISO 3166-1). */
+  country: z.string().optional(),
 })
 export type PendingMail = z.infer<typeof pendingMail>
 
@@ -46,6 +51,9 @@ export interface MailFacts {
   at: string
   ip?: string | undefined
   address?: string | undefined
+  device?: string | undefined
+  /** In words. */
+  country?: string | undefined
 }
 
 export interface MailText {

@@ -20,8 +20,10 @@ import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
+import type { Refusals } from '../refusals/refusals.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -67,8 +69,10 @@ export interface Capabilities {
   revocations: Revocations
   singleUse: SingleUse
   attempts: Attempts
+  refusals: Refusals
   limiter: Limiter
   lockouts: Lockouts
+  places: Places
   registrationTokens: RegistrationTokens
   actionTokens: ActionTokens
   mail: Mail

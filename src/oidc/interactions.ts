@@ -9,7 +9,6 @@ import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
-import { presenterOf } from './token-request.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -117,9 +116,6 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       }
     },
     async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {
-      const { ip, userAgent } = presenterOf(ctx)
-      const event = { type: 'account.signed_in', accountId: account.id, ip, userAgent } as const
-      await context.audit.record(context.tenant, { ...event, detail: { amr: authentication.amr } })
       return finish(ctx, {
         login: {
           accountId: account.id,

@@ -1,4 +1,4 @@
-import Provider, { type Configuration } from 'oidc-provider'
+import Provider, { type Adapter, type Configuration } from 'oidc-provider'
 import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import type { ClientMetadata } from '../clients/client.ts'
@@ -40,6 +40,8 @@ export interface ProviderParts extends EngineSecrets {
   structured: StructuredTokens
   access: ResourceAccess
   certificates: ClientCertificates
+  /** Where the engine keeps things; that of this server when absent. */
+  adapter?: (model: string) => Adapter
   /** What the engine lets a person see; made by the pages, which the engine does not know. */
   pages: FeaturePages
 }
@@ -94,7 +96,7 @@ function configuration(parts: ProviderParts): Configuration {
   return {
     ...rules,
     acrValues: [multiFactor],
-    adapter: createAdapter(context, structured, access),
+    adapter: parts.adapter ?? createAdapter(context, structured, access),
     routes,
     claims: {
       ...claimsByScope,

@@ -18,6 +18,7 @@ import {
   newFactorPage,
   recoveryCodesPage,
 } from '../../src/interaction/pages/factors.ts'
+import { handoverPage } from '../../src/interaction/pages/handover.ts'
 import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
@@ -157,7 +158,15 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'account-history': historyPage(context, {
       ...frame,
       events: [
-        { type: 'account.sign_in_failed', seen, userAgent: text, application: text, count: 3 },
+        {
+          type: 'account.sign_in_failed',
+          marks: ['new_device', 'new_network', 'new_country'],
+          country: 'DE',
+          seen,
+          userAgent: text,
+          application: text,
+          count: 3,
+        },
       ],
       ...{ older: text, newest: text },
     }),
@@ -172,6 +181,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
         {
           ...{ end: text, name: text, clientId: text, uri: text, logoUrl: text },
           ...{ since: 0, lastUsed: 0, devices: 2 },
+          notes: [{ finding: 'family.networks_alternated', seen }],
           access: { scopes: [{ scope: text, text }], resources: [], offline: true },
         },
       ],
@@ -183,6 +193,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],
     }),
     'request-over': requestResultPage(context, { outcome: 'over', account: { href: text } }),
+    handover: handoverPage(context, { action: text, fields: [[text, text]] }),
     home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
   }
 }

@@ -43,12 +43,12 @@ ${csrfField(view.csrf)}
 </div>
 <div class="kt-field">
 <label for="current_password">${words.current}</label>
-<input id="current_password" name="current_password" type="password" autocomplete="current-password"${isCurrent && invalid}>
+<input id="current_password" name="current_password" type="password" autocomplete="current-password"${isCurrent && html`${invalid} autofocus`}>
 ${showPassword('current_password', login.show)}
 </div>
 <div class="kt-field">
 <label for="new_password">${password.newPassword}</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${hint}"${isNew && html` aria-invalid="true"`}>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${hint}"${isNew && html` aria-invalid="true"`}${isNew && !isCurrent && html` autofocus`}>
 ${showPassword('new_password', login.show)}
 <p class="kt-hint" id="password-hint">${password.hint(view.minLength)}</p>
 </div>

@@ -77,6 +77,7 @@ export const accountDe: AccountMessages = {
     older: 'Älteres',
     newest: 'Zurück zum Neuesten',
     times: counted('de', { one: 'Mal in einer Stunde', other: 'Mal in einer Stunde' }),
+    marks: { new_device: 'Neues Gerät', new_network: 'Neues Netz', new_country: 'Neues Land' },
     events: {
       'account.signed_in': 'Angemeldet',
       'account.sign_in_failed': 'Falsches Passwort',
@@ -99,6 +100,9 @@ export const accountDe: AccountMessages = {
       'account.unlocked': 'Die Pause wurde aufgehoben',
       'session.ended': 'Eine Sitzung wurde beendet',
       'grant.revoked': 'Zugriff einer Anwendung zurückgenommen',
+      'family.refreshed_rapidly': 'Zugriff ungewöhnlich oft erneuert',
+      'family.network_changed': 'Zugriff aus einem anderen Netz verwendet',
+      'family.networks_alternated': 'Zugriff aus zwei Netzen zugleich verwendet',
     },
   },
   data: {
@@ -122,7 +126,7 @@ export const accountDe: AccountMessages = {
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
     current: 'Jetziges Passwort',
-    others: 'Überall sonst abmelden und beenden, was Anwendungen dort haben',
+    others: 'Überall sonst abmelden und den Zugriff von Anwendungen dort beenden',
     submit: 'Passwort ändern',
     errors: {
       wrong_current:
@@ -141,6 +145,8 @@ export const accountDe: AccountMessages = {
     devices: counted('de', { one: 'Gerät', other: 'Geräte' }),
     takeBack: 'Zugriff zurücknehmen',
     takeBackNamed: (application) => html`Den Zugriff von ${application} zurücknehmen`,
+    findingsHint:
+      'Das kann ein Fehler der Anwendung sein oder jemand, der ihren Zugriff hat. Waren Sie es nicht, nehmen Sie den Zugriff zurück.',
     takeBackHint: 'Er endet sofort, auf allen Geräten. Die Anwendung kann Sie wieder fragen.',
   },
 }

@@ -75,6 +75,7 @@ export const accountEn: AccountMessages = {
     older: 'Older',
     newest: 'Back to the newest',
     times: counted('en', { one: 'time within an hour', other: 'times within an hour' }),
+    marks: { new_device: 'New device', new_network: 'New network', new_country: 'New country' },
     events: {
       'account.signed_in': 'Signed in',
       'account.sign_in_failed': 'Wrong password',
@@ -97,6 +98,9 @@ export const accountEn: AccountMessages = {
       'account.unlocked': 'The pause was lifted',
       'session.ended': 'A session was ended',
       'grant.revoked': 'Access of an application taken back',
+      'family.refreshed_rapidly': 'Access renewed unusually often',
+      'family.network_changed': 'Access used from another network',
+      'family.networks_alternated': 'Access used from two networks at a time',
     },
   },
   data: {
@@ -120,7 +124,7 @@ export const accountEn: AccountMessages = {
   password: {
     lead: 'Type your current password, then the new one twice.',
     current: 'Current password',
-    others: 'Sign out everywhere else, and end what applications hold there',
+    others: 'Sign out everywhere else, and end the access of applications there',
     submit: 'Change password',
     errors: {
       wrong_current:
@@ -139,6 +143,8 @@ export const accountEn: AccountMessages = {
     devices: counted('en', { one: 'device', other: 'devices' }),
     takeBack: 'Take the access back',
     takeBackNamed: (application) => html`Take back the access of ${application}`,
+    findingsHint:
+      'This can be a fault of the application, or somebody who has its access. If you did not do it, take the access back.',
     takeBackHint: 'It ends at once, on all devices. The application can ask you again.',
   },
 }

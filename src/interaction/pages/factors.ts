@@ -52,7 +52,7 @@ function factorSection(
   const { factors: words, locale } = messages
   const { id, lastUsedAt } = factor
   return html`<section class="kt-part">
-<h2>${name(factor.name)}</h2>
+<h2 id="factor-${id}">${name(factor.name)}</h2>
 ${facts([
   [words.added, momentText(locale, factor.createdAt)],
   [words.lastUsed, lastUsedAt === undefined ? words.never : momentText(locale, lastUsedAt)],
@@ -63,13 +63,13 @@ ${csrfField(csrf)}
 <label for="name-${id}">${words.name}</label>
 <input id="name-${id}" name="name" type="text" value="${factor.name}" maxlength="60" autocomplete="off">
 </div>
-<button class="kt-button kt-quiet" type="submit">${words.rename}</button>
+<button class="kt-button kt-quiet" type="submit" aria-describedby="factor-${id}">${words.rename}</button>
 </form>
 <form id="remove-${id}" class="kt-second" method="post" action="${factor.remove}">
 ${csrfField(csrf)}
 <p class="kt-small">${words.removeHint}</p>
 ${endOthers(`others-${id}`, words.endOthers)}
-<button class="kt-button kt-quiet" type="submit">${words.remove}</button>
+<button class="kt-button kt-quiet" type="submit" aria-describedby="factor-${id}">${words.remove}</button>
 </form>
 </section>`
 }
@@ -120,7 +120,7 @@ ${csrfField(view.csrf)}
 ${view.back && endOthers('end_others', words.endOthers)}
 <button id="confirm-factor" class="kt-button" type="submit">${words.confirm}</button>
 </form>
-${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${words.title}</a></p>`}
+${view.back && html`<p class="kt-second"><a id="back" class="kt-alone" href="${view.back.href}">${words.title}</a></p>`}
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
   })
 }

@@ -46,7 +46,7 @@ ${showPassword('password', login.show)}
 </div>
 <button id="sign-in" class="kt-button" type="submit">${login.submit}</button>
 </form>
-${view.forgot && html`<p><a id="forgot" href="${view.forgot.href}">${login.forgot}</a></p>\n`}${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
+${view.forgot && html`<p><a id="forgot" class="kt-alone" href="${view.forgot.href}">${login.forgot}</a></p>\n`}${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })
 }
 

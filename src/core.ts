@@ -8,7 +8,10 @@ import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
 import { ActionTokensTable, createActionTokens } from './actions/action-tokens.ts'
 import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
-import { AuditEventsTable, createAudit } from './audit/audit.ts'
+import { createAudit } from './audit/audit.ts'
+import { AuditGapsTable, AuditHeadsTable } from './audit/chain.ts'
+import { AuditEventsTable } from './audit/event.ts'
+import { assertAuditTypes } from './audit/kinds.ts'
 import { createPings } from './backchannel/pings.ts'
 import { BackchannelRequestsTable, createBackchannelRequests } from './backchannel/requests.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
@@ -98,6 +101,8 @@ export const entities = [
   RegistrationTokensTable,
   ShortLivedTable,
   AuditEventsTable,
+  AuditHeadsTable,
+  AuditGapsTable,
   OutboxTable,
   BackchannelRequestsTable,
 ]
@@ -122,6 +127,7 @@ export async function openCore(
   log: Log,
   { schema, clock = createClock() }: { schema: SchemaPolicy; clock?: Clock },
 ): Promise<Core> {
+  assertAuditTypes('AUDIT_RETENTION', Object.keys(config.auditRetention))
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
   const storage = await openStorage(config, { entities, clock, log, schema })
@@ -204,7 +210,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     notifications: storage.notifications,
     maxStaleness: config.denylistMaxStaleness,
   })
-  const audit = createAudit(base)
+  const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
   const signer = createSigner(
     createSealedSigner(sealer, config.rsaKeyBits),
     tokenOf(config, log),

@@ -8,6 +8,7 @@ export const column = {
   time: { type: 'timestamptz' },
   flag: { type: 'boolean' },
   count: { type: 'integer' },
+  big: { type: 'bigint' },
 } satisfies Record<string, EntitySchemaColumnOptions>
 
 export function nullable(of: EntitySchemaColumnOptions): EntitySchemaColumnOptions {

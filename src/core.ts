@@ -204,13 +204,13 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       onRefusal: () => base.counters.count('hash_shed'),
     }),
   })
-  const tenants = createTenants(base)
+  const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
+  const tenants = createTenants({ ...base, audit })
   const denials = createDenials({
     ...base,
     notifications: storage.notifications,
     maxStaleness: config.denylistMaxStaleness,
   })
-  const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
   const signer = createSigner(
     createSealedSigner(sealer, config.rsaKeyBits),
     tokenOf(config, log),
@@ -224,7 +224,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     schedule: scheduleOf(config),
     maxStaleness: config.keyMaxStaleness,
   })
-  const resources = createResourceServers({ ...base, signing })
+  const resources = createResourceServers({ ...base, signing, audit })
   const families = createFamilies({
     ...base,
     denials,
@@ -242,6 +242,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   })
   const clients = createClients({
     ...base,
+    audit,
     fetch,
     check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
   })

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Audit } from '../audit/audit.ts'
+import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
@@ -174,6 +175,13 @@ export function createAccounts({
     return id
   }
 
+  const declared = (
+    type: 'account.created' | 'account.updated',
+    tenant: string,
+    accountId: string,
+    members: string[],
+  ) => audit.record(tenant, { type, accountId, detail: { members } })
+
   /** Made and hashed before any transaction, which would hold a connection meanwhile. */
   async function newOneTime(): Promise<{ password: string; stored: StoredPassword }> {
     const password = newOneTimePassword()
@@ -264,6 +272,7 @@ export function createAccounts({
       const account = await database.transaction(async () => {
         const id = await insert(tenant, wanted)
         await store.setPassword(tenant, id, stored)
+        await declared('account.created', tenant, id, membersOf(wanted))
         return fresh(tenant, id)
       })
       return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
@@ -305,13 +314,22 @@ export function createAccounts({
         await database.transaction(async () => {
           const id = await insert(tenant, wanted)
           if (hash !== undefined) await store.setPassword(tenant, id, { hash, oneTime: false })
+          await declared('account.created', tenant, id, membersOf(wanted))
         })
         return 'created'
       }
       const { account, password } = found
-      const changed =
-        (await store.updateProfile(row(tenant, account.id, wanted, account)).catch(taken(wanted))) >
-        0
+      const profile = row(tenant, account.id, wanted, account)
+      const changed = await database.transaction(async () => {
+        if ((await store.updateProfile(profile).catch(taken(wanted))) === 0) return false
+        await declared(
+          'account.updated',
+          tenant,
+          account.id,
+          changedMembers(account, { ...account, ...profile }),
+        )
+        return true
+      })
       if (
         wanted.password !== undefined &&
         !(await passwords.verify(wanted.password, password?.hash))
@@ -328,6 +346,9 @@ export function createAccounts({
     },
   }
 }
+
+/** The names of what was given, not the values. */
+const membersOf = (wanted: NewAccount) => changedMembers(undefined, wanted)
 
 /** Says whose address or user name is taken; the unique keys find out (ASVS 15.4.2). */
 function taken({ email, username }: NewAccount) {

@@ -44,6 +44,10 @@ const logout = { jti: z.string(), sid: text }
 const mail = { message: z.string(), kind: z.string() }
 const addresses = detailOf({ from: z.string(), to: z.string() })
 
+const allowed = detailOf({ scopes: z.array(z.string()), resources: z.array(z.string()) })
+const declared = detailOf({ members: z.array(z.string()) })
+const declaredResource = detailOf({ resource_server: z.string(), members: z.array(z.string()) })
+
 /** What happens and is kept, by type: the closed list; each is documented in docs/audit.md. */
 export const auditKinds = {
   'family.reuse': failed(
@@ -104,6 +108,27 @@ export const auditKinds = {
   'account.recovery_code_used': done('account', detailOf({ left: count })),
   'session.ended': done('account', detailOf({ ...by, session: z.string() })),
   'grant.revoked': done('account', detailOf(by)),
+  'session.signed_out': done('account', detailOf({ session: z.string() })),
+  'consent.given': done('account', allowed),
+  'consent.denied': failed('account', allowed),
+  'token.issued': done(
+    'client',
+    detailOf({ grant_type: z.string(), scope: text, resource: z.array(z.string()).optional() }),
+  ),
+  'client.authentication_failed': failed(
+    'anybody',
+    detailOf({ count, endpoint: z.string() }),
+    days.short,
+  ),
+  'account.created': done('system', declared),
+  'account.updated': done('system', declared),
+  'client.created': done('system', declared),
+  'client.updated': done('system', declared),
+  'client.secret_rotated': done('system', detailOf({ overlap: count })),
+  'resource_server.created': done('system', declaredResource),
+  'resource_server.updated': done('system', declaredResource),
+  'tenant.created': done('system', declared),
+  'tenant.updated': done('system', declared),
   'client.disabled': done('operator', detailOf(by)),
   'client.enabled': done('operator', detailOf(by)),
   'client.deleted': done('operator', detailOf(by)),

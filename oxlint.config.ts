@@ -20,7 +20,7 @@ const layers: string[][] = [
     'outbox',
   ],
   ['accounts', 'clients', 'resources', 'factors'],
-  ['grants', 'logouts', 'backchannel', 'actions', 'mail'],
+  ['grants', 'logouts', 'backchannel', 'actions', 'mail', 'webhooks'],
   ['families'],
   ['sessions'],
   ['revocation', 'recovery'],

@@ -43,6 +43,20 @@ create table audit_gaps (
   constraint ck_audit_gaps_order check (first <= last)
 );
 
+create table webhooks (
+  tenant_id text not null,
+  url text not null,
+  events text[] not null,
+  sealed text not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  constraint pk_webhooks primary key (tenant_id, url),
+  constraint fk_webhooks_tenant foreign key (tenant_id) references tenants (id) on delete cascade
+);
+
+create trigger ck_webhooks_key_is_current before insert or update of sealed on webhooks for each row
+  when (new.sealed like 'v1.%') execute function assert_key_is_current('sealed');
+
 create function audit_events_append_only() returns trigger language plpgsql as $$
 declare
   unchanged audit_events;
@@ -79,6 +93,7 @@ const down = `
 drop trigger tr_audit_events_no_truncate on audit_events;
 drop trigger tr_audit_events_append_only on audit_events;
 drop function audit_events_append_only;
+drop table webhooks;
 drop table audit_gaps;
 drop table audit_heads;
 drop index uq_audit_events_position;
@@ -99,7 +114,7 @@ alter table audit_events
   drop column seal;
 `
 
-/** Events that say who, from where and with what outcome; append-only, and a chain over them for each tenant. */
+/** Events that say who, from where and with what outcome; append-only, and a chain over them for each tenant; where they are sent. */
 export class AuditChain0022 implements MigrationInterface {
   name = 'AuditChain1760000000022'
 

@@ -73,6 +73,8 @@ import {
 } from './storage/storage.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 import { createTenants, TenantsTable } from './tenants/tenants.ts'
+import { WebhooksTable } from './webhooks/webhook.ts'
+import { createWebhooks } from './webhooks/webhooks.ts'
 
 /** Every table that has a mapping. */
 export const entities = [
@@ -103,6 +105,7 @@ export const entities = [
   AuditEventsTable,
   AuditHeadsTable,
   AuditGapsTable,
+  WebhooksTable,
   OutboxTable,
   BackchannelRequestsTable,
 ]
@@ -293,6 +296,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     pings,
     subjects,
     outbox,
+    webhooks: createWebhooks({ ...base, outbox, audit }),
     denials,
     revocations,
     actionTokens,

@@ -47,6 +47,8 @@ export interface Audit extends AuditSealer {
     accountId: string,
     which: { types: ReadonlyArray<AuditType>; before?: AuditPlace; limit: number },
   ): Promise<StoredEvent[]>
+  /** The events of these ids, in the order of the chain. */
+  byIds(tenant: string, ids: string[]): Promise<StoredEvent[]>
   /** The events of a family, the oldest first. */
   ofFamily(tenant: string, familyId: string): Promise<StoredEvent[]>
   /** Goes along the chain. @param from where to begin; the whole of it when absent */
@@ -121,6 +123,13 @@ export function createAudit(deps: {
     async ofAccount(tenant, accountId, { types, before, limit }) {
       const page = { after: before, limit }
       return (await listEvents(database, tenant, { accountId, types }, page)).events
+    },
+    async byIds(tenant, ids) {
+      const rows = await database.query<EventRow>(
+        `select ${eventColumns} from audit_events e where tenant_id = $1 and id = any($2) order by e.position`,
+        [tenant, ids],
+      )
+      return rows.map(toEvent)
     },
     async ofFamily(tenant, familyId) {
       const rows = await database.query<EventRow>(

@@ -4,9 +4,9 @@ import { equalInConstantTime } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { type Chain, type Chains, type Head, type SealableRow, sealableColumns } from './chain.ts'
 
-/** Events of one batch, which is one short transaction; and batches of one round for a tenant. */
-const batch = 500
-const mostBatches = 40
+/** Events of one batch, which is one short transaction, as embedded storage has one connection; batches of one round. */
+const batch = 100
+const mostBatches = 200
 
 /** Milliseconds that a count stays open beyond its hour, for nodes whose request began within it. */
 const grace = 60_000

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command as Program } from 'commander'
+import { InvalidArgumentError, Option, type Command as Program } from 'commander'
 import { leaf, ofTenant, type Start } from './describe.ts'
 
 /** What happened: events, and the chain over them. */
@@ -11,6 +11,23 @@ export function describeAudit(program: Program, run: Start): void {
   ofTenant(
     leaf(audit, 'verify', 'audit verify', 'look whether events were tampered with', run),
   ).option('--from-head <head>', 'begin at a head that was written down earlier')
+}
+
+/** Where events are sent. */
+export function describeWebhooks(program: Program, run: Start): void {
+  const webhooks = program.command('webhooks').description('where audit events are sent')
+  ofTenant(leaf(webhooks, 'list', 'webhooks list', 'list the webhooks', run))
+  ofTenant(leaf(webhooks, 'deliveries', 'webhooks deliveries', 'list what was sent', run))
+    .option('--url <url>', 'to one webhook')
+    .addOption(
+      new Option('--state <state>', 'of one state').choices(['waiting', 'delivered', 'failed']),
+    )
+  ofTenant(leaf(webhooks, 'retry', 'webhooks retry', 'send again what was given up', run))
+    .option('--url <url>', 'to one webhook')
+    .option('--id <id>', 'one delivery alone')
+  ofTenant(leaf(webhooks, 'remove', 'webhooks remove', 'tell a webhook no more', run)).argument(
+    '<url>',
+  )
 }
 
 function filtered(command: Program): Program {

@@ -13,6 +13,7 @@ interface SectionsOutput {
   resource_servers?: ResourceServer[]
   clients?: unknown[]
   accounts?: object[]
+  webhooks?: object[]
 }
 
 type Output = SectionsOutput & {
@@ -45,10 +46,12 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
   const resourceServers = await core.resources.list(tenant)
   const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
+  const webhooks = await core.webhooks.list(tenant)
   return {
     ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),
+    ...(webhooks.length > 0 ? { webhooks } : {}),
   }
 }
 

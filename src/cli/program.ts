@@ -2,7 +2,7 @@ import { CommanderError, InvalidArgumentError, Option, Command as Program } from
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
-import { describeAudit } from './describe-audit.ts'
+import { describeAudit, describeWebhooks } from './describe-audit.ts'
 import { version } from './version.ts'
 
 /**
@@ -79,6 +79,7 @@ function describeProgram(io: Io, run: Start): Program {
   describeClients(program.command('clients').description('relying parties'), run)
   describeAccess(program, run)
   describeAudit(program, run)
+  describeWebhooks(program, run)
   describeTenants(program.command('tenants').description('issuers of their own'), run)
   describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')

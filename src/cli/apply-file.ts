@@ -1,21 +1,12 @@
 import { z } from 'zod'
 import { identifierKey, roles } from '../accounts/account.ts'
 import { readImportedHash } from '../accounts/imported-hash.ts'
-import { clientMetadata, secretFault } from '../clients/client.ts'
+import { clientDeclaration } from '../clients/client.ts'
+import { type Fault, faultsOf } from '../faults.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { tenantIdPattern } from '../tenants/tenant.ts'
 import { invalid, type OperatorDocument } from './document.ts'
-import { type Fault, faultsOf } from './faults.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
-
-/** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
-export const clientDeclaration = clientMetadata
-  .safeExtend({ client_secret: z.string().optional() })
-  .superRefine((client, context) => {
-    if (client.client_secret === undefined) return
-    const message = secretFault(client.token_endpoint_auth_method, client.client_secret)
-    if (message) context.addIssue({ code: 'custom', path: ['client_secret'], message })
-  })
 
 const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
   error: 'must be 1 to 200 characters without control characters',
@@ -65,6 +56,7 @@ const tenantDeclaration = z.strictObject({
   ...sections,
 })
 
+/** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
 export const applyDocument = z.strictObject({
   ...sections,
   tenants: z.array(tenantDeclaration).default([]),

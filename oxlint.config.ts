@@ -18,14 +18,15 @@ const layers: string[][] = [
     'signing',
     'registration',
     'outbox',
+    'idempotency',
   ],
-  ['accounts', 'clients', 'resources', 'factors'],
+  ['roles', 'accounts', 'clients', 'resources', 'factors'],
   ['grants', 'logouts', 'backchannel', 'actions', 'mail'],
   ['families'],
   ['sessions'],
   ['revocation', 'recovery'],
   ['oidc'],
-  ['interaction', 'account'],
+  ['interaction', 'account', 'admin'],
   ['cli'],
 ]
 

@@ -15,6 +15,7 @@ import { Lockouts0013 } from './0013-lockouts.ts'
 import { SecondFactors0014 } from './0014-second-factors.ts'
 import { ActionTokens0015 } from './0015-action-tokens.ts'
 import { AccountPages0016 } from './0016-account-pages.ts'
+import { Admin0021 } from './0021-admin.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -34,4 +35,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   SecondFactors0014,
   ActionTokens0015,
   AccountPages0016,
+  Admin0021,
 ]

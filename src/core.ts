@@ -23,6 +23,7 @@ import { createFactors } from './factors/factors.ts'
 import { createFamilies } from './families/families.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { createGrants, GrantsTable } from './grants/grants.ts'
+import { createIdempotency, IdempotencyKeysTable } from './idempotency/idempotency.ts'
 import { createLimiter } from './limits/limiter.ts'
 import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { createLockouts } from './lockouts/lockouts.ts'
@@ -43,6 +44,8 @@ import {
 import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
+import { RoleAssignmentsTable } from './roles/role.store.ts'
+import { createRoles } from './roles/roles.ts'
 import { sealedColumns } from './sealed-columns.ts'
 import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
 import { createKeyRotation } from './secrets/key-rotation.ts'
@@ -100,6 +103,8 @@ export const entities = [
   AuditEventsTable,
   OutboxTable,
   BackchannelRequestsTable,
+  RoleAssignmentsTable,
+  IdempotencyKeysTable,
 ]
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
@@ -277,6 +282,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     factors,
     clients,
     resources,
+    roles: createRoles(base),
     signing,
     grants,
     families,
@@ -297,6 +303,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     limiter,
     lockouts,
     registrationTokens: createRegistrationTokens(base),
+    idempotency: createIdempotency(base),
   }
 
   return {

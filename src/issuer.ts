@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
+import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
@@ -47,7 +48,7 @@ import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoin
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
-import { issuerOf } from './tenants/tenant.ts'
+import { defaultTenant, issuerOf } from './tenants/tenant.ts'
 
 /** Answers every request to one issuer, whose path is already cut off. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -195,6 +196,9 @@ export function createIssuer(
     published.keep,
     jsonForPrograms,
     answerErrors(log, refusalPage),
+    ...(tenant === defaultTenant
+      ? [adminApi({ context, structured, certificates, basePath })]
+      : []),
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),

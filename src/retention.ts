@@ -23,6 +23,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     outbox,
     core.backchannelRequests,
     core.signing,
+    core.idempotency,
   ]
   let total = 0
   const errors: unknown[] = []

@@ -52,6 +52,10 @@ export const auditTypes = [
   'signing_key.revoked',
   'key_encryption_key.rotated',
   'token.key_refused',
+  'admin.bootstrapped',
+  'admin.role_granted',
+  'admin.role_revoked',
+  'admin.changed',
 ] as const
 
 export interface AuditEvent {

@@ -13,6 +13,7 @@ import type { Denials } from '../denials/denials.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { Idempotency } from '../idempotency/idempotency.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
@@ -25,6 +26,7 @@ import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
+import type { Roles } from '../roles/roles.ts'
 import type { KeyRotation } from '../secrets/key-rotation.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
@@ -54,6 +56,7 @@ export interface Capabilities {
   clients: Clients
   subjects: Subjects
   resources: ResourceServers
+  roles: Roles
   signing: SigningKeys
   grants: Grants
   families: Families
@@ -70,6 +73,7 @@ export interface Capabilities {
   limiter: Limiter
   lockouts: Lockouts
   registrationTokens: RegistrationTokens
+  idempotency: Idempotency
   actionTokens: ActionTokens
   mail: Mail
   passwordReset: PasswordReset

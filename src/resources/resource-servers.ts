@@ -1,20 +1,24 @@
+import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { adminResource } from './admin-resource.ts'
 import { createResourceServerStore } from './resource-server.store.ts'
 import { type ResourceServer, resourceServerDeclaration } from './resource-server.ts'
 
 export interface ResourceServers {
   /** Every resource server of a tenant. Changes made on another node show within a second. */
   list(tenant: string): Promise<ResourceServer[]>
+  /** The built-in one of the admin API, too. */
   find(tenant: string, identifier: string): Promise<ResourceServer | undefined>
   /** The declared default, if there is one. */
   default(tenant: string): Promise<ResourceServer | undefined>
   /**
    * Makes a resource server be as declared. Declaring a default takes that from the one that had it.
-   * @throws DomainError `resource_server_invalid` naming the member, what was expected and what came
+   * @throws DomainError `resource_server_invalid` naming the member, what was expected and what came; `built_in`
    */
   declare(tenant: string, declaration: unknown): Promise<'created' | 'updated' | 'unchanged'>
 }
@@ -24,15 +28,19 @@ export function createResourceServers(deps: {
   clock: Clock
   /** Makes sure that there is a key to sign its tokens with. */
   signing: Pick<SigningKeys, 'ensure'>
+  config: Pick<Config, 'issuer'>
 }): ResourceServers {
   const store = createResourceServerStore(deps)
   const cache = createCache<ResourceServer[]>(deps, { maxAge: 1, maxSize: 1000 })
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
+  const builtIn = adminResource(deps.config.issuer)
 
   return {
     list,
     find: async (tenant, identifier) =>
-      (await list(tenant)).find((server) => server.identifier === identifier),
+      tenant === defaultTenant && identifier === builtIn.identifier
+        ? builtIn
+        : (await list(tenant)).find((server) => server.identifier === identifier),
     default: async (tenant) => (await list(tenant)).find((server) => server.default),
 
     async declare(tenant, declaration) {
@@ -48,15 +56,17 @@ export function createResourceServers(deps: {
           },
         })
       }
+      const { identifier } = parsed.data
+      if (identifier === builtIn.identifier) {
+        throw new DomainError('built_in', { detail: { identifier } })
+      }
       const { access_token_format: format, access_token_signing_alg: alg } = parsed.data
       if (format === 'jwt') await deps.signing.ensure(tenant, [alg])
       const outcome = await deps.database.transaction(async () => {
-        const known = (await store.list(tenant)).some(
-          ({ identifier }) => identifier === parsed.data.identifier,
-        )
+        const known = (await store.list(tenant)).some((server) => server.identifier === identifier)
         if (parsed.data.default) {
           await store.lockDefault(tenant)
-          await store.clearDefault(tenant, parsed.data.identifier)
+          await store.clearDefault(tenant, identifier)
         }
         const changed = await store.put(tenant, parsed.data)
         return known ? (changed > 0 ? 'updated' : 'unchanged') : 'created'

@@ -9,6 +9,7 @@ import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { createAccountStore, type StoredPassword } from './account.store.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
+import { type AccountViews, createAccountViews } from './account-views.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
 
@@ -17,6 +18,10 @@ export interface Accounts {
   active(tenant: string, id: string): Promise<Account | undefined>
   byIdentifier(tenant: string, identifier: string): Promise<Account | undefined>
   list(tenant: string): Promise<Account[]>
+  /** As operators look at them. */
+  readonly views: AccountViews
+  /** Known, and not deleted; disabled or not. */
+  find(tenant: string, id: string): Promise<Account | undefined>
   /**
    * Checks a password, with equal work for unknown, disabled, password-less and locked accounts (ASVS 6.3.8). A wrong
    * one counts against the account; a right one begins nothing anew: that is for whoever finishes the sign-in
@@ -64,11 +69,13 @@ export interface Accounts {
   replacePassword(account: Account, ready: ReadyPassword): Promise<void>
   /**
    * Creates an account. Without a password it gets one for one use, which is returned and stored nowhere.
+   * @param ready that one, for who is in a transaction
    * @throws DomainError `account_exists`, `password_policy`
    */
   create(
     tenant: string,
     account: NewAccount,
+    ready?: ReadyOneTime,
   ): Promise<{ account: Account; oneTimePassword?: string }>
   /**
    * Hashes a password that an owner chose; before any transaction, which would hold a connection meanwhile.
@@ -83,8 +90,15 @@ export interface Accounts {
   changeEmail(account: Account, email: string): Promise<void>
   /** Holds the account until the transaction ends; who changes it waits. */
   lock(tenant: string, id: string): Promise<void>
-  /** A new one-time password; the old one is void at once. */
-  resetPassword(account: Account): Promise<string>
+  /** Makes a password for one use and hashes it; before any transaction, which would hold a connection meanwhile. */
+  readyOneTime(): Promise<ReadyOneTime>
+  /** A new one-time password; the old one is void at once. @param ready as for `create` */
+  resetPassword(account: Account, ready?: ReadyOneTime): Promise<string>
+  /**
+   * Makes the profile be this one, for an operator; joins a transaction.
+   * @throws DomainError `account_exists`
+   */
+  update(account: Account, profile: OperatorProfile): Promise<void>
   /**
    * Makes the name and the user name be these; joins a transaction.
    * @returns whether anything changed
@@ -124,6 +138,15 @@ export interface NewAccount {
   passwordHash?: string | undefined
   emailVerified?: boolean | undefined
   roles?: Role[] | undefined
+}
+
+/** What operators say of a person; what is absent is taken away. */
+export type OperatorProfile = Profile & Pick<Account, 'email' | 'emailVerified'>
+
+/** A password for one use, and what is stored of it. */
+export interface ReadyOneTime {
+  password: string
+  stored: StoredPassword
 }
 
 /** Two hashes: of the password that was verified, and of the one to come. */
@@ -175,7 +198,7 @@ export function createAccounts({
   }
 
   /** Made and hashed before any transaction, which would hold a connection meanwhile. */
-  async function newOneTime(): Promise<{ password: string; stored: StoredPassword }> {
+  async function newOneTime(): Promise<ReadyOneTime> {
     const password = newOneTimePassword()
     const expiresAt = clock.now() + oneTimePasswordTtl * 1000
     const hash = await passwords.rehash(password)
@@ -192,6 +215,8 @@ export function createAccounts({
     byIdentifier: async (tenant, identifier) =>
       (await store.byIdentifier(tenant, identifier))?.account,
     list: (tenant) => store.list(tenant),
+    views: createAccountViews({ database }),
+    find: store.known,
 
     async authenticate(tenant, identifier, password, visitor) {
       const found = await store.byIdentifier(tenant, identifier)
@@ -255,8 +280,8 @@ export function createAccounts({
       })
     },
 
-    async create(tenant, wanted) {
-      const oneTime = wanted.password === undefined ? await newOneTime() : undefined
+    async create(tenant, wanted, ready) {
+      const oneTime = wanted.password === undefined ? (ready ?? (await newOneTime())) : undefined
       const stored = oneTime?.stored ?? {
         hash: await passwords.hash(wanted.password as string, wanted),
         oneTime: false,
@@ -269,8 +294,9 @@ export function createAccounts({
       return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
     },
 
-    async resetPassword(account) {
-      const { password, stored } = await newOneTime()
+    readyOneTime: newOneTime,
+    async resetPassword(account, ready) {
+      const { password, stored } = ready ?? (await newOneTime())
       await store.setPassword(account.tenant, account.id, stored)
       return password
     },
@@ -278,6 +304,13 @@ export function createAccounts({
       assertUsername(profile.username)
       const { username } = profile
       return store.rename(tenant, id, profile).catch(taken({ email, username }))
+    },
+    async update({ tenant, id, roles }, { email, ...profile }) {
+      assertUsername(profile.username)
+      const named = { email, username: profile.username }
+      await store
+        .updateProfile({ tenant, id, email: email.trim(), ...profile, roles })
+        .catch(taken(named))
     },
     hashChosen: (account, password) => passwords.hash(password, account),
     setChosen: ({ tenant, id }, hash) => store.setPassword(tenant, id, { hash, oneTime: false }),

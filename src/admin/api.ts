@@ -91,8 +91,7 @@ export function adminApi(parts: Parts): Middleware {
       },
       current: undefined,
     }
-    const known =
-      tenant === undefined || (await context.tenants.list()).some((t) => t.id === tenant)
+    const known = tenant === undefined || (await context.tenants.view(tenant)) !== undefined
     if (!known) throw new DomainError('not_found', { detail: { tenant } })
     return call
   }

@@ -11,6 +11,8 @@ import {
   scopeOf,
 } from '../roles/role.ts'
 import type { Roles } from '../roles/roles.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import type { Call } from './route.ts'
 
 /** Who calls: a person through a client, or a client alone. */
 export interface Caller {
@@ -63,10 +65,14 @@ export function assertPermitted(
 }
 
 /**
- * Nobody changes how somebody signs in whose roles go beyond their own, nor ends what they have.
+ * Nobody changes how somebody signs in whose roles go beyond their own, nor ends what they have. Only who is in the
+ * default tenant has roles.
  * @throws DomainError `subject_protected`
  */
-export async function assertCovers(caller: Caller, roles: Roles, subject: Subject): Promise<void> {
-  if (covers(caller.roles, await roles.of(subject))) return
+export async function assertCovers(
+  { core, tenant, caller }: Pick<Call, 'core' | 'tenant' | 'caller'>,
+  subject: Subject,
+): Promise<void> {
+  if (tenant !== defaultTenant || covers(caller.roles, await core.roles.of(subject))) return
   throw new DomainError('subject_protected', { detail: { ...subject } })
 }

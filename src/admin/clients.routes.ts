@@ -89,7 +89,7 @@ async function assertMayChange(
 ): Promise<void> {
   const { core, tenant, caller } = call
   if (tenant !== defaultTenant) return
-  await assertCovers(caller, core.roles, { clientId })
+  await assertCovers(call, { clientId })
   const { identifier } = adminResource(core.config.issuer)
   const isDeputy = versions.some(
     (version) => Array.isArray(version?.resources) && version.resources.includes(identifier),

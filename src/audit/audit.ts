@@ -90,6 +90,18 @@ export interface Audit {
     accountId: string,
     which: { types: ReadonlyArray<AuditEvent['type']>; before?: AuditPlace; limit: number },
   ): Promise<Array<AuditEvent & AuditPlace>>
+  /** Events of a tenant, the newest first. @param before where an earlier page ended */
+  page(
+    tenant: string,
+    which: {
+      type?: string | undefined
+      accountId?: string | undefined
+      clientId?: string | undefined
+      familyId?: string | undefined
+      before?: AuditPlace | undefined
+      limit: number
+    },
+  ): Promise<Array<AuditEvent & AuditPlace>>
   /** The events of a family, the oldest first. */
   ofFamily(tenant: string, familyId: string): Promise<Array<AuditEvent & { at: number }>>
   /** Removes events that are older than they are kept, a batch at a time; returns how many. */
@@ -193,6 +205,30 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
         ],
       )
       return rows.map((row) => ({ ...toEvent(row), id: row.id }))
+    },
+    async page(tenant, { type, accountId, clientId, familyId, before, limit }) {
+      const rows = await database.query<Row & { family_id: string | null }>(
+        `select id, at, type, account_id, client_id, family_id, ip, user_agent, detail from audit_events
+         where tenant_id = $1 and ($2::text is null or type = $2) and ($3::text is null or account_id = $3)
+           and ($4::text is null or client_id = $4) and ($5::text is null or family_id = $5)
+           and ($6::timestamptz is null or (at, id) < ($6::timestamptz, $7::text))
+         order by at desc, id desc limit $8`,
+        [
+          tenant,
+          type ?? null,
+          accountId ?? null,
+          clientId ?? null,
+          familyId ?? null,
+          before === undefined ? null : new Date(before.at),
+          before?.id ?? null,
+          limit,
+        ],
+      )
+      return rows.map((row) => ({
+        ...toEvent(row),
+        id: row.id,
+        familyId: row.family_id ?? undefined,
+      }))
     },
     async ofFamily(tenant, familyId) {
       const rows = await database.query<Row>(

@@ -1,65 +1,25 @@
 import { z } from 'zod'
-import { identifierKey, roles } from '../accounts/account.ts'
-import { readImportedHash } from '../accounts/imported-hash.ts'
+import { identifierKey } from '../accounts/account.ts'
+import { importedAccount } from '../accounts/account-document.ts'
 import { clientDeclaration } from '../clients/client.ts'
 import { type Fault, faultsOf } from '../faults.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
-import { tenantIdPattern } from '../tenants/tenant.ts'
+import { tenantDeclaration } from '../tenants/tenant.ts'
 import { invalid, type OperatorDocument } from './document.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
-
-const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
-  error: 'must be 1 to 200 characters without control characters',
-})
-
-/** What another system stored; verified as it is, replaced at the first sign-in. */
-const passwordHash = z.string().superRefine((text, context) => {
-  const read = readImportedHash(text)
-  if (typeof read === 'string') context.addIssue({ code: 'custom', message: read })
-})
-
-export const accountDeclaration = z.strictObject({
-  email: z
-    .string()
-    .max(254)
-    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, { error: 'must be an e-mail address' }),
-  username: line
-    .refine((name) => !identifierKey(name).includes('@') && name === name.trim(), {
-      error: 'must have no "@", so that it can never be an e-mail address, and no space around it',
-    })
-    .optional(),
-  name: line.optional(),
-  password: z.string().optional(),
-  email_verified: z.boolean().optional(),
-  roles: z.array(z.enum(roles)).optional(),
-  disabled: z.boolean().optional(),
-})
-
-const declaredAccount = accountDeclaration
-  .extend({ password_hash: passwordHash.optional() })
-  .refine(({ password, password_hash: hash }) => password === undefined || hash === undefined, {
-    path: ['password_hash'],
-    error: 'must not stand beside password: an account has one of them',
-  })
 
 const sections = {
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
-  accounts: z.array(declaredAccount).default([]),
+  accounts: z.array(importedAccount).default([]),
 }
 
-const tenantDeclaration = z.strictObject({
-  id: z.string().regex(tenantIdPattern, {
-    error: 'must be 1 to 63 lower-case letters, digits and hyphens',
-  }),
-  name: line,
-  ...sections,
-})
+const wholeTenant = tenantDeclaration.extend(sections)
 
 /** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
 export const applyDocument = z.strictObject({
   ...sections,
-  tenants: z.array(tenantDeclaration).default([]),
+  tenants: z.array(wholeTenant).default([]),
 })
 
 export type ApplyDocument = z.infer<typeof applyDocument>

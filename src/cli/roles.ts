@@ -40,7 +40,9 @@ async function output(core: Capabilities, assignments: Assignment[]): Promise<Ro
 export const rolesList: Command<z.infer<typeof none>, { roles: RoleOutput[] }> = {
   input: none,
   prepare: () => ({}),
-  execute: async (core) => ({ roles: await output(core, await core.roles.page(undefined, most)) }),
+  execute: async (core) => ({
+    roles: await output(core, await core.roles.page(undefined, { limit: most })),
+  }),
   render: ({ roles }) =>
     roles.length === 0
       ? 'Nobody has a role.'

@@ -1,3 +1,4 @@
+import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 
 /** A client as operators look at it; times in milliseconds since the epoch. */
@@ -40,6 +41,8 @@ const selectViews = `
 /** Clients as operators look at them, disabled ones too; what requests need is in client.store.ts. */
 export function createClientViews({ database }: { database: Database }) {
   return {
+    count: (tenant: string) => countRows(database, 'clients where tenant_id = $1', [tenant]),
+
     /** @param at now, in milliseconds. @param lock whether who changes it waits for the transaction of this context */
     async view(
       tenant: string,
@@ -48,7 +51,7 @@ export function createClientViews({ database }: { database: Database }) {
       lock = false,
     ): Promise<ClientView | undefined> {
       const [row] = await database.query<Row>(
-        `${selectViews} and c.client_id = $3${lock ? ' for update of c' : ''}`,
+        `${selectViews} and c.client_id = $3${lock ? ' for no key update of c' : ''}`,
         [tenant, new Date(at), clientId],
       )
       return row && toView(row)

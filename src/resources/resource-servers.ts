@@ -18,9 +18,19 @@ export interface ResourceServers {
   default(tenant: string): Promise<ResourceServer | undefined>
   /**
    * Makes a resource server be as declared. Declaring a default takes that from the one that had it.
-   * @throws DomainError `resource_server_invalid` naming the member, what was expected and what came; `built_in`
+   * @param only `new`: none that is there already
+   * @throws DomainError `resource_server_invalid` naming the member, what was expected and what came; `built_in`,
+   *   `already_exists`
    */
-  declare(tenant: string, declaration: unknown): Promise<'created' | 'updated' | 'unchanged'>
+  declare(
+    tenant: string,
+    declaration: unknown,
+    only?: 'new',
+  ): Promise<'created' | 'updated' | 'unchanged'>
+  /** As operators look at them. */
+  page: ReturnType<typeof createResourceServerStore>['page']
+  /** Nobody gets tokens for it any more; those that are out end by themselves. Whether it was there. */
+  delete(tenant: string, identifier: string): Promise<boolean>
 }
 
 export function createResourceServers(deps: {
@@ -43,7 +53,14 @@ export function createResourceServers(deps: {
         : (await list(tenant)).find((server) => server.identifier === identifier),
     default: async (tenant) => (await list(tenant)).find((server) => server.default),
 
-    async declare(tenant, declaration) {
+    page: store.page,
+    async delete(tenant, identifier) {
+      const deleted = await store.delete(tenant, identifier)
+      cache.drop(tenant)
+      return deleted > 0
+    },
+
+    async declare(tenant, declaration, only) {
       const parsed = resourceServerDeclaration.safeParse(declaration)
       if (!parsed.success) {
         throw new DomainError('resource_server_invalid', {
@@ -68,7 +85,10 @@ export function createResourceServers(deps: {
           await store.lockDefault(tenant)
           await store.clearDefault(tenant, identifier)
         }
-        const changed = await store.put(tenant, parsed.data)
+        const changed = await store.put(tenant, parsed.data, only)
+        if (only === 'new' && changed === 0) {
+          throw new DomainError('already_exists', { detail: { identifier } })
+        }
         return known ? (changed > 0 ? 'updated' : 'unchanged') : 'created'
       })
       cache.drop(tenant)

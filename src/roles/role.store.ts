@@ -76,11 +76,15 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
     },
 
     /** In the order of their ids. */
-    async page(after: string | undefined, limit: number): Promise<Assignment[]> {
+    async page(
+      after: string | undefined,
+      { reaches, limit }: { reaches?: string[] | undefined; limit: number },
+    ): Promise<Assignment[]> {
       const rows = await database.query<Row>(
         `select ${columns} from role_assignments r
-         where r.tenant_id = $1 and ($2::text is null or r.id > $2) order by r.id limit $3`,
-        [tenant, after ?? null, limit],
+         where r.tenant_id = $1 and ($2::text is null or r.id > $2)
+           and ($3::text[] is null or r.reach = any($3)) order by r.id limit $4`,
+        [tenant, after ?? null, reaches ?? null, limit],
       )
       return rows.map(toAssignment)
     },

@@ -12,7 +12,11 @@ export interface Roles {
   /** What an account or a client of the default tenant has; whether it may act is for others to know. */
   of(subject: Subject): Promise<Assignment[]>
   find(id: string): Promise<Assignment | undefined>
-  page(after: string | undefined, limit: number): Promise<Assignment[]>
+  /** @param reaches those alone; all when absent */
+  page(
+    after: string | undefined,
+    which: { reaches?: string[] | undefined; limit: number },
+  ): Promise<Assignment[]>
   /**
    * Joins a transaction.
    * @returns the assignment; undefined when the subject has it already

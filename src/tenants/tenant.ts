@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /** An issuer of its own with its own clients, accounts, keys and everything else. */
 export interface Tenant {
   id: string
@@ -17,3 +19,13 @@ export function issuerOf(issuer: string, tenantId: string): string {
 
 /** What may stand in the path of an issuer. */
 export const tenantIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
+
+/** What operators say of a tenant. */
+export const tenantDeclaration = z.strictObject({
+  id: z.string().regex(tenantIdPattern, {
+    error: 'must be 1 to 63 lower-case letters, digits and hyphens',
+  }),
+  name: z.string().regex(/^\P{Cc}{1,200}$/u, {
+    error: 'must be 1 to 200 characters without control characters',
+  }),
+})

@@ -11,6 +11,10 @@ export interface Tenants {
   list(): Promise<ListedTenant[]>
   /** Creates or renames; whether anything changed. */
   declare(tenant: Tenant): Promise<boolean>
+  /** Whether it was not there. */
+  create(tenant: Tenant): Promise<boolean>
+  /** One, enabled or not. @param lock until the transaction of this context ends */
+  view(id: string, lock?: boolean): Promise<ListedTenant | undefined>
   /** Whether anything changed; a disabled tenant answers nothing. */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
@@ -46,6 +50,22 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
       database.query<ListedTenant>(
         `select id, name, disabled_at is not null as disabled from tenants order by id`,
       ),
+    async view(id, lock = false) {
+      const [row] = await database.query<ListedTenant>(
+        `select id, name, disabled_at is not null as disabled from tenants where id = $1
+         ${lock ? 'for no key update' : ''}`,
+        [id],
+      )
+      return row
+    },
+    async create({ id, name }) {
+      const created = await database.execute(
+        `insert into tenants (id, name, created_at) values ($1, $2, $3) on conflict do nothing`,
+        [id, name, new Date(clock.now())],
+      )
+      cache.drop(id)
+      return created === 1
+    },
     async setDisabled(id, disabled) {
       const changed = await database.execute(
         `update tenants set disabled_at = $2 where id = $1 and (disabled_at is not null) <> $3`,

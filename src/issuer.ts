@@ -197,7 +197,7 @@ export function createIssuer(
     jsonForPrograms,
     answerErrors(log, refusalPage),
     ...(tenant === defaultTenant
-      ? [adminApi({ context, structured, certificates, basePath })]
+      ? [adminApi({ context, structured, certificates, basePath, pageContext })]
       : []),
     limitBody(config.bodyLimit),
     limitParameters,

@@ -1,3 +1,4 @@
+import { asciiLowerCase } from '../storage/ascii.ts'
 import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import { identifierKey } from './account.ts'
@@ -18,7 +19,7 @@ export interface AccountView {
 
 /** Which accounts to show. */
 export interface AccountFilter {
-  /** A part of the e-mail address, the user name or the name, in any case. */
+  /** A part of the e-mail address or user name, in any case, or of the name: there the case of ASCII letters is not looked at. */
   text?: string | undefined
   disabled?: boolean | undefined
 }
@@ -61,14 +62,15 @@ export function createAccountViews({ database }: { database: Database }) {
       const rows = await database.query<Row>(
         `${selectViews} and ($2::text is null or a.id > $2)
            and ($3::text is null or position($3 in a.email_key) > 0 or position($3 in a.username_key) > 0
-             or position($3 in lower(a.name)) > 0)
+             or position($5 in lower(a.name collate "C")) > 0)
            and ($4::boolean is null or (a.disabled_at is not null) = $4)
-         order by a.id limit $5`,
+         order by a.id limit $6`,
         [
           tenant,
           after ?? null,
           text === undefined ? null : identifierKey(text),
           disabled ?? null,
+          text === undefined ? null : asciiLowerCase(text),
           limit,
         ],
       )

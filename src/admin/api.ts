@@ -3,6 +3,7 @@ import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { KeptAnswer } from '../idempotency/idempotency.ts'
+import type { PageContext } from '../interaction/pages/layout.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
 import { createTokenCheck } from '../oidc/presented-token.ts'
@@ -15,6 +16,7 @@ import { assertMatches, etagOf, isKnown } from './etag.ts'
 import { createMatching, type Match } from './matching.ts'
 import { openApiOf } from './openapi.ts'
 import { answerProblem } from './problem.ts'
+import { referencePage } from './reference.page.ts'
 import type { Call, Route } from './route.ts'
 import { routes } from './routes.ts'
 
@@ -26,6 +28,7 @@ interface Parts {
   certificates: ClientCertificates
   /** The path of the issuer, without a trailing slash. */
   basePath: string
+  pageContext(ctx: Context): PageContext
 }
 
 /**
@@ -165,6 +168,12 @@ export function adminApi(parts: Parts): Middleware {
   }
 
   async function answer(ctx: Context): Promise<void> {
+    // For people, and no part of the API: what its document says, to read.
+    if (ctx.path === `${adminPath}/` && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
+      ctx.type = 'html'
+      ctx.body = referencePage(parts.pageContext(ctx), document, audience)
+      return
+    }
     const found = match(ctx.method, ctx.path.slice(adminPath.length))
     if (found.route.permission === 'public') {
       ctx.body = document

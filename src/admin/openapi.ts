@@ -5,7 +5,7 @@ import { problem } from './problem.ts'
 import type { Route } from './route.ts'
 import { jsonSchemaOf } from './schemas.ts'
 
-type Json = Record<string, unknown>
+export type Json = Record<string, unknown>
 
 /** The OpenAPI 3.1 document of the routes. @param issuer the configured one */
 export function openApiOf(routes: readonly Route[], issuer: string): Json {

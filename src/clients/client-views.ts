@@ -1,3 +1,4 @@
+import { asciiLowerCase } from '../storage/ascii.ts'
 import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 
@@ -15,7 +16,7 @@ export interface ClientView {
 
 /** Which clients to show. */
 export interface ClientFilter {
-  /** A part of the `client_id` or the `client_name`, in any case. */
+  /** A part of the `client_id` or the `client_name`; the case of ASCII letters does not matter. */
   text?: string | undefined
   grantType?: string | undefined
   disabled?: boolean | undefined
@@ -65,8 +66,8 @@ export function createClientViews({ database }: { database: Database }) {
     ): Promise<ClientView[]> {
       const rows = await database.query<Row>(
         `${selectViews} and ($3::text is null or c.client_id > $3)
-           and ($4::text is null or position($4 in lower(c.client_id)) > 0
-             or position($4 in lower(c.metadata->>'client_name')) > 0)
+           and ($4::text is null or position($4 in lower(
+             (c.client_id || ' ' || coalesce(c.metadata->>'client_name', '')) collate "C")) > 0)
            and ($5::text is null or c.metadata->'grant_types' ? $5)
            and ($6::boolean is null or (c.disabled_at is not null) = $6)
          order by c.client_id limit $7`,
@@ -74,7 +75,7 @@ export function createClientViews({ database }: { database: Database }) {
           tenant,
           new Date(at),
           after ?? null,
-          text?.toLowerCase() ?? null,
+          text === undefined ? null : asciiLowerCase(text),
           grantType ?? null,
           disabled ?? null,
           limit,

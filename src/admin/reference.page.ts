@@ -111,12 +111,12 @@ ${Object.entries(properties).map(([name, member]) => {
 
 /** A type in a few words; what has a name is a link to it. */
 function typeOf(schema: Json): Html {
-  const { $ref, type, items, properties, anyOf } = schema as Record<string, Json | undefined>
+  const { $ref: reference, type, items, properties, anyOf } = schema as Record<string, unknown>
   const values = (schema['enum'] ?? ('const' in schema ? [schema['const']] : undefined)) as
     | unknown[]
     | undefined
-  if ($ref !== undefined) {
-    const name = String($ref).split('/').at(-1) ?? ''
+  if (typeof reference === 'string') {
+    const name = reference.split('/').at(-1) ?? ''
     return html`<a href="#schema-${name}">${name}</a>`
   }
   if (values) return html`${values.map(String).join(' | ')}`
@@ -124,7 +124,7 @@ function typeOf(schema: Json): Html {
     const parts = (anyOf as Json[]).map(typeOf)
     return html`${parts.map((part, i) => html`${i > 0 && ' | '}${part}`)}`
   }
-  if (items !== undefined) return html`list of ${typeOf(items)}`
+  if (items !== undefined) return html`list of ${typeOf(items as Json)}`
   if (properties !== undefined) {
     const members = Object.entries(properties as Record<string, Json>)
     return html`object: ${members.map(([name, member], i) => html`${i > 0 && ', '}<code>${name}</code> ${typeOf(member)}`)}`

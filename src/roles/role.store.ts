@@ -105,6 +105,13 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
       ])
     },
 
+    forget(accountId: string): Promise<number> {
+      return database.execute(
+        'delete from role_assignments where tenant_id = $1 and account_id = $2',
+        [tenant, accountId],
+      )
+    },
+
     /** Owners of everything who may act; held in one order, so that of two who go the second sees that one is gone. */
     async lockOwners(): Promise<Assignment[]> {
       // Who acts is asked by a second statement: the first sees what was so before it waited.

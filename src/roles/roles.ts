@@ -31,6 +31,15 @@ export interface Roles {
    */
   assertNotLastOwner(subject: Subject): Promise<void>
   /**
+   * Holds the owners until the transaction ends. Who locks one of their accounts as well does so after this, in one
+   * order for all.
+   */
+  hold(): Promise<void>
+  /** Whether it is, for who says it in another way. */
+  isLastOwner(subject: Subject): Promise<boolean>
+  /** Takes everything from an account that is deleted; joins the transaction of that. */
+  forget(accountId: string): Promise<void>
+  /**
    * The first owners, once.
    * @param subjects makes them, and says who they are
    * @throws DomainError `bootstrap_done`
@@ -58,6 +67,11 @@ export function createRoles({ database, clock }: { database: Database; clock: Cl
     return written > 0 ? assignment : undefined
   }
 
+  async function isLastOwner(subject: Subject): Promise<boolean> {
+    const owners = await store.lockOwners()
+    return owners.length > 0 && owners.every((owner) => same(owner.subject, subject))
+  }
+
   const lastOwner = (subject: Subject) => new DomainError('last_owner', { detail: { ...subject } })
 
   return {
@@ -72,15 +86,26 @@ export function createRoles({ database, clock }: { database: Database; clock: Cl
         if (owners.length === 1 && only?.id === id) throw lastOwner(only.subject)
         if ((await store.delete(id)) === 0) throw new DomainError('role_not_found')
       }),
+    async hold() {
+      await store.lockOwners()
+    },
+    isLastOwner,
     async assertNotLastOwner(subject) {
-      const owners = await store.lockOwners()
-      const goes = owners.filter((owner) => same(owner.subject, subject))
-      if (goes.length > 0 && goes.length === owners.length) throw lastOwner(subject)
+      if (await isLastOwner(subject)) throw lastOwner(subject)
+    },
+    async forget(accountId) {
+      await store.forget(accountId)
     },
     bootstrap: (subjects) =>
       database.transaction(async () => {
         await store.lockBootstrap()
-        if ((await store.lockOwners()).length > 0) throw new DomainError('bootstrap_done')
+        if ((await store.lockOwners()).length > 0) {
+          throw new DomainError('bootstrap_done', {
+            detail:
+              'There is an owner already: "roles list" shows who. On this machine ' +
+              '"roles grant owner --client <client_id>" makes another.',
+          })
+        }
         const granted: Assignment[] = []
         for (const subject of await subjects()) {
           const assignment = await grant(subject, 'owner', everywhere)

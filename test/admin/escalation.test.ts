@@ -137,6 +137,8 @@ describe('a role in the admin API', () => {
     const client = `/tenants/default/clients/${first.client_id}`
     expectCode(await send(owner, 'POST', `${client}/disable`), 409, 'last_owner')
     expectCode(await send(owner, 'DELETE', client), 409, 'last_owner')
+    const person = await core.accounts.find(defaultTenant, accountId)
+    if (!person) throw new Error('no account')
 
     // Somebody who may not act is no owner that is left; one who may is.
     await core.roles.grant({ accountId }, 'owner', everywhere)
@@ -147,5 +149,11 @@ describe('a role in the admin API', () => {
     expectCode(await send(owner, 'DELETE', client), 409, 'last_owner')
     expect((await send(owner, 'POST', `${account}/enable`)).status).to.equal(200)
     expect((await send(owner, 'DELETE', client)).status).to.equal(204)
+
+    // Now the person is the last: the pages of the account do not delete it either.
+    expect(await core.revocations.deleteAccount(person, { by: 'owner' })).to.equal(false)
+    await core.roles.grant({ clientId: (await machineWith(server)).client_id }, 'owner', everywhere)
+    expect(await core.revocations.deleteAccount(person, { by: 'owner' })).to.equal(true)
+    expect(await core.roles.of({ accountId })).to.deep.equal([])
   })
 })

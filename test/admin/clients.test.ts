@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { ask, bootstrap, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { post } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
 import { remember } from '../support/witness.ts'
 
 describe('clients through the admin API', () => {
@@ -10,7 +11,7 @@ describe('clients through the admin API', () => {
   const clients = '/tenants/default/clients'
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(servicesFound() ? 'services' : 'embedded')
     token = await tokenOf(server, await bootstrap(server))
   })
   after(() => server?.stop())
@@ -72,5 +73,49 @@ describe('clients through the admin API', () => {
       )
       expect(page.status, page.body).to.equal(200)
     }
+  })
+
+  it('are changed by one of many who read the same version (C26)', async () => {
+    const body = { client_id: 'contested', grant_types: ['client_credentials'] }
+    const created = await ask(server, 'POST', clients, { token, body })
+    remember((created.json() as { client_secret: string }).client_secret)
+    const path = `${clients}/contested`
+    const etag = (await ask(server, 'GET', path, { token })).headers.get('etag') ?? ''
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, (_, i) =>
+        ask(server, 'PUT', path, {
+          token,
+          body: { ...body, client_name: `Version ${i}` },
+          headers: { 'if-match': etag },
+        }),
+      ),
+    )
+    expect(answers.map(({ status }) => status).toSorted()).to.deep.equal([
+      200, 412, 412, 412, 412, 412,
+    ])
+    const won = answers.find(({ status }) => status === 200)
+    const now = await ask(server, 'GET', path, { token })
+    expect(now.headers.get('etag')).to.equal(won?.headers.get('etag'))
+    expect(now.json()).to.deep.equal(won?.json())
+  })
+
+  it('may bring a secret of another system, and are judged by the rules of apply', async () => {
+    const secret = 'imported-from-another-system'
+    remember(secret)
+    const imported = { ...wanted, client_id: 'imported', client_secret: secret }
+    const created = await ask(server, 'POST', clients, { token, body: imported })
+    expect(created.status, created.body).to.equal(201)
+    expect(created.json()).not.to.have.property('client_secret')
+    const grant = { grant_type: 'client_credentials' }
+    expect((await post(server, '/token', imported, grant)).status).to.equal(200)
+
+    const wrong = { ...wanted, redirect_uris: ['http://shop.example.com/cb', '/x'], fapi: '2.0' }
+    const page = await ask(server, 'POST', clients, { token, body: wrong })
+    const { code, errors } = page.json() as { code: string; errors: string[] }
+    expect(code).to.equal('request_invalid')
+    expect(errors.filter((each) => each.startsWith('redirect_uris['))).to.have.length(2)
+    const jwt = { ...wanted, userinfo_encrypted_response_enc: 'A256GCM' }
+    const refused = await ask(server, 'POST', clients, { token, body: jwt })
+    expect(refused.json(), refused.body).to.include({ status: 400, code: 'client_invalid' })
   })
 })

@@ -37,8 +37,7 @@ interface Parts {
  * | what                                                     | refused with                                        |
  * |----------------------------------------------------------|-----------------------------------------------------|
  * | there is such a route                                    | 404, 405                                            |
- * | the network has not failed too often                     | 429                                                 |
- * | the access token (presented-token.ts)                    | 401                                                 |
+ * | the access token (presented-token.ts)                    | 401; 429 for too many of a network that are wrong   |
  * | the caller has not asked too often                       | 429                                                 |
  * | scope, role and reach (caller.ts)                        | 403, 404                                            |
  * | query and body                                           | 400, 413, 415                                       |
@@ -55,8 +54,6 @@ export function adminApi(parts: Parts): Middleware {
 
   async function callerIn(ctx: Context): Promise<Caller> {
     const { limiter, tenant } = context
-    const network = { limit: 'admin_network', subject: networkOf(ctx.ip) } as const
-    limiter.assertLeft(tenant, network)
     const url = `${ctx.protocol}://${ctx.host}${parts.basePath}${ctx.path}`
     try {
       const presented = await checkToken(ctx, audience, url)
@@ -65,7 +62,10 @@ export function adminApi(parts: Parts): Middleware {
       await limiter.take(tenant, { limit: 'admin_caller', subject })
       return caller
     } catch (error) {
-      if (isDomainError(error) && error.status === 401) await limiter.note(tenant, network)
+      // Whose token is right is never kept out by others of the same network.
+      if (isDomainError(error) && error.status === 401) {
+        await limiter.take(tenant, { limit: 'admin_network', subject: networkOf(ctx.ip) })
+      }
       throw error
     }
   }

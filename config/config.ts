@@ -255,12 +255,27 @@ const table = {
     default: '15',
     description: 'Characters that a new password has at least.',
   },
+  passwordMinLengthWithFactor: {
+    env: 'PASSWORD_MIN_LENGTH_WITH_FACTOR',
+    group: 'Accounts and passwords',
+    schema: integer(8, 64),
+    default: '8',
+    description:
+      'The same where a second factor is asked for in any case; never more than `PASSWORD_MIN_LENGTH`.',
+  },
   passwordListFile: {
     env: 'PASSWORD_LIST_FILE',
     group: 'Accounts and passwords',
     schema: file,
     description:
       'Further passwords that nobody may choose, as `passwords compile` wrote them; the list that comes with the server applies in any case.',
+  },
+  geoipDatabase: {
+    env: 'GEOIP_DATABASE',
+    group: 'Accounts and passwords',
+    schema: file,
+    description:
+      'Countries by address (MaxMind DB, such as GeoLite2-Country.mmdb): sign-ins are marked with them. A file that is replaced is taken up.',
   },
   argon2MemoryKib: {
     env: 'ARGON2_MEMORY_KIB',

@@ -41,4 +41,18 @@ export const mail = {
     default: '1800',
     description: 'How long a link in a mail is good for.',
   },
+  signUpTtl: {
+    env: 'SIGN_UP_TTL',
+    group: 'Mail',
+    ...seconds(3600, 86_400),
+    default: '86400',
+    description: 'How long the link is good for with which somebody finishes their own account.',
+  },
+  invitationTtl: {
+    env: 'INVITATION_TTL',
+    group: 'Mail',
+    ...seconds(3600, 2_592_000),
+    default: '604800',
+    description: 'How long an invitation is good for.',
+  },
 } as const

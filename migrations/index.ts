@@ -15,7 +15,12 @@ import { Lockouts0013 } from './0013-lockouts.ts'
 import { SecondFactors0014 } from './0014-second-factors.ts'
 import { ActionTokens0015 } from './0015-action-tokens.ts'
 import { AccountPages0016 } from './0016-account-pages.ts'
+import { Passkeys0017 } from './0017-passkeys.ts'
+import { Enrolments0018 } from './0018-enrolments.ts'
+import { FactorPolicy0019 } from './0019-factor-policy.ts'
+import { AccountPlaces0020 } from './0020-account-places.ts'
 import { Admin0021 } from './0021-admin.ts'
+import { Refusals0023 } from './0023-refusals.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -35,5 +40,10 @@ export const migrations: Array<new () => MigrationInterface> = [
   SecondFactors0014,
   ActionTokens0015,
   AccountPages0016,
+  Passkeys0017,
+  Enrolments0018,
+  FactorPolicy0019,
+  AccountPlaces0020,
   Admin0021,
+  Refusals0023,
 ]

@@ -1,115 +1,81 @@
 import type { Config } from '../config/config.ts'
 import { libraryEnvironment } from '../config/pkcs11.ts'
-import { AccountsTable, PasswordsTable } from './accounts/account.store.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
 import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
-import { ActionTokensTable, createActionTokens } from './actions/action-tokens.ts'
-import { AttemptsTable, createAttempts } from './attempts/attempts.ts'
-import { AuditEventsTable, createAudit } from './audit/audit.ts'
+import { createActionTokens } from './actions/action-tokens.ts'
+import { createEmailCodes } from './actions/email-codes.ts'
+import { createEnrolmentTokens } from './actions/enrolment-tokens.ts'
+import { createAttempts } from './attempts/attempts.ts'
+import { createAudit } from './audit/audit.ts'
 import { createPings } from './backchannel/pings.ts'
-import { BackchannelRequestsTable, createBackchannelRequests } from './backchannel/requests.ts'
-import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
+import { createBackchannelRequests } from './backchannel/requests.ts'
 import { createClients } from './clients/clients.ts'
 import { createSubjects } from './clients/subjects.ts'
 import { type Clock, createClock } from './clock.ts'
 import { createCounters } from './counters.ts'
-import { createDenials, DenialsTable } from './denials/denials.ts'
+import { createDenials } from './denials/denials.ts'
+import { createEnrolment } from './enrolment/enrolment.ts'
+import { createInvitations } from './enrolment/invitations.ts'
+import { createSignUps } from './enrolment/sign-up.ts'
 import { isDomainError } from './errors.ts'
-import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
 import { createFactors } from './factors/factors.ts'
+import { createMailedCodes } from './factors/mailed-codes.ts'
+import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
-import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
-import { createGrants, GrantsTable } from './grants/grants.ts'
-import { createIdempotency, IdempotencyKeysTable } from './idempotency/idempotency.ts'
+import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
+import { createGrants } from './grants/grants.ts'
+import { createIdempotency } from './idempotency/idempotency.ts'
 import { createLimiter } from './limits/limiter.ts'
-import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
 import { createMail } from './mail/mail.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
-import { OutboxTable } from './outbox/outbox.store.ts'
 import { createOutbox } from './outbox/outbox.ts'
 import { createFetch } from './outgoing/fetch.ts'
+import { type Countries, openCountries } from './places/countries.ts'
+import { createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
-import {
-  createRegistrationTokens,
-  RegistrationTokensTable,
-} from './registration/registration-tokens.ts'
-import { ResourceServersTable } from './resources/resource-server.store.ts'
+import { createRefusals } from './refusals/refusals.ts'
+import { createRegistrationTokens } from './registration/registration-tokens.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
-import { RoleAssignmentsTable } from './roles/role.store.ts'
 import { createRoles } from './roles/roles.ts'
 import { sealedColumns } from './sealed-columns.ts'
 import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
 import { createKeyRotation } from './secrets/key-rotation.ts'
 import { createEnvelopes, createSealer } from './secrets/seal.ts'
 import { assertOpens } from './secrets/sealed-column.ts'
-import { createSealingKeys, KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
-import { createSharedSecrets, macKeyOf, SharedSecretsTable } from './secrets/shared-secrets.ts'
-import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
+import { createSealingKeys } from './secrets/sealing-keys.ts'
+import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
 import { createSessions } from './sessions/sessions.ts'
-import { SigningKeyClaimsTable } from './signing/key-claims.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
 import { createSealedSigner } from './signing/sealed-signer.ts'
-import { SigningKeysTable } from './signing/signing-key.store.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
-import { createSingleUse, SingleUseTable } from './single-use/single-use.ts'
-import { ShortLivedTable } from './storage/short-lived.postgres.ts'
+import { createSingleUse } from './single-use/single-use.ts'
 import {
   followDatabaseClock,
   openStorage,
   type SchemaPolicy,
   type Storage,
 } from './storage/storage.ts'
+import { entities } from './tables.ts'
 import { defaultTenant } from './tenants/tenant.ts'
-import { createTenants, TenantsTable } from './tenants/tenants.ts'
-
-/** Every table that has a mapping. */
-export const entities = [
-  TenantsTable,
-  KeyEncryptionKeysTable,
-  SharedSecretsTable,
-  SigningKeysTable,
-  SigningKeyClaimsTable,
-  ResourceServersTable,
-  ClientsTable,
-  ClientSecretsTable,
-  AccountsTable,
-  PasswordsTable,
-  SecondFactorsTable,
-  RecoveryCodesTable,
-  SessionsTable,
-  SessionClientsTable,
-  GrantsTable,
-  FamiliesTable,
-  RefreshTokensTable,
-  SingleUseTable,
-  AttemptsTable,
-  LockoutsTable,
-  ActionTokensTable,
-  DenialsTable,
-  RegistrationTokensTable,
-  ShortLivedTable,
-  AuditEventsTable,
-  OutboxTable,
-  BackchannelRequestsTable,
-  RoleAssignmentsTable,
-  IdempotencyKeysTable,
-]
+import { createTenants } from './tenants/tenants.ts'
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
 export interface Core extends Capabilities {
   storage: Storage
+  countries: Countries
+  familyWatch: FamilyWatch
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
    * @returns the operator's address and one-time password when this call created it
@@ -192,6 +158,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const passwords = await createPasswords({
     policy: createPasswordPolicy({
       minLength: config.passwordMinLength,
+      minLengthWithFactor: config.passwordMinLengthWithFactor,
       lists: await loadPasswordLists(config.passwordListFile),
       names: ['keyturn', config.themeName, new URL(config.issuer).hostname],
     }),
@@ -231,6 +198,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     mostFamilies: config.maxFamilies,
   })
   const lockouts = createLockouts({ ...base, audit })
+  const countries = await openCountries(config.geoipDatabase, log)
+  const places = createPlaces({ ...base, countries })
   const accounts = createAccounts({
     ...base,
     limiter,
@@ -238,6 +207,9 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     audit,
     passwords,
     oneTimePasswordTtl: config.oneTimePasswordTtl,
+    takesFactor: async (tenant, id) =>
+      (id !== undefined && (await factors.asked(tenant, id))) ||
+      (await tenants.find(tenant))?.requireMfa === true,
   })
   const clients = createClients({
     ...base,
@@ -247,25 +219,46 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
   const actionTokens = createActionTokens({ ...base, ttl: config.actionTokenTtl })
+  const enrolmentTokens = createEnrolmentTokens({
+    ...base,
+    ttl: { sign_up: config.signUpTtl, invitation: config.invitationTtl },
+  })
+  const emailCodes = createEmailCodes(base)
   const mail = createMail({
     ...base,
     outbox,
     audit,
     actionTokens,
+    enrolmentTokens,
+    emailCodes,
     selfContained: storage.selfContained,
   })
   const subjects = createSubjects({ sharedSecrets })
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
-  const factors = createFactors({ ...base, audit, lockouts })
   const roles = createRoles(base)
+  const { language } = config
+  const singleUse = createSingleUse(base)
+  const trail = createFactorTrail({ ...base, audit, mail, language })
+  const factors = createFactors({ ...base, audit, lockouts, singleUse, tenants, trail })
+  const mailedCodes = createMailedCodes({
+    ...base,
+    emailCodes,
+    limiter,
+    lockouts,
+    mail,
+    tenants,
+    trail,
+    language,
+  })
   const revocations = createRevocations({
     ...base,
     roles,
     accounts,
     clients,
     factors,
+    places,
     tenants,
     sessions,
     families,
@@ -274,6 +267,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     audit,
   })
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
+  const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {
     ...base,
     audit,
@@ -282,6 +276,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     tenants,
     accounts,
     factors,
+    mailedCodes,
     clients,
     resources,
     roles,
@@ -297,13 +292,20 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     denials,
     revocations,
     actionTokens,
+    emailCodes,
     mail,
     emailAddresses: createEmailAddresses(recovery),
     passwordReset: createPasswordReset({ ...recovery, revocations }),
-    singleUse: createSingleUse(base),
+    enrolmentTokens,
+    signUps: createSignUps(enrolling),
+    invitations: createInvitations(enrolling),
+    enrolment: createEnrolment(enrolling),
+    singleUse,
     attempts: createAttempts(base),
+    refusals: createRefusals(base),
     limiter,
     lockouts,
+    places,
     registrationTokens: createRegistrationTokens(base),
     idempotency: createIdempotency(base),
   }
@@ -311,6 +313,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   return {
     ...capabilities,
     storage,
+    countries,
+    familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()
       await sealingKeys.register()

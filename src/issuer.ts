@@ -24,6 +24,7 @@ import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
 import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
 import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
+import { noteDomainError } from './interaction/refusals.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
 import { createBackchannelDecisions } from './oidc/backchannel-decision.ts'
@@ -48,7 +49,7 @@ import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoin
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
-import { defaultTenant, issuerOf } from './tenants/tenant.ts'
+import { defaultTenant, issuerOf, type SignUp } from './tenants/tenant.ts'
 
 /** Answers every request to one issuer, whose path is already cut off. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -110,13 +111,14 @@ const jsonForPrograms: Middleware = (ctx, next) => {
 /** Composes one issuer: the engine, our pages, and the middleware in front of both. */
 export function createIssuer(
   capabilities: Capabilities,
-  tenant: string,
+  { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
   certificates: ClientCertificates,
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
-  const context: IssuerContext = { ...capabilities, tenant, issuer }
+  const canSignUp = signUp === 'open' && capabilities.mail.isOn
+  const context: IssuerContext = { ...capabilities, tenant, issuer, canSignUp }
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
@@ -148,7 +150,7 @@ export function createIssuer(
     certificates,
     pages,
   })
-  logRefusals(provider, log, requestIdOf, reportFault)
+  logRefusals(provider, context, requestIdOf, reportFault)
   correctErrorCodes(provider)
   const heldErrors = noteHeldErrors(provider)
 
@@ -168,6 +170,7 @@ export function createIssuer(
     cookie: { name: cookies.resume, secure: isHttps },
   })
   const knownCookie = { name: cookies.known, path: basePath || '/', secure: isHttps }
+  const signUpCookie = { name: cookies.signUp, path: basePath || '/', secure: isHttps }
   const deviceCookie = { name: cookies.device, secure: isHttps }
   const clientLogo = createClientLogos(context)
   const parts = {
@@ -175,6 +178,7 @@ export function createIssuer(
     basePath,
     csrf,
     knownCookie,
+    signUpCookie,
     interactions,
     session,
     pageContext,
@@ -195,7 +199,7 @@ export function createIssuer(
     securityHeaders({ isHttps }),
     published.keep,
     jsonForPrograms,
-    answerErrors(log, refusalPage),
+    answerErrors(log, refusalPage, (ctx, error) => noteDomainError(context, ctx, error)),
     ...(tenant === defaultTenant
       ? [adminApi({ context, structured, certificates, basePath, pageContext })]
       : []),
@@ -226,7 +230,7 @@ export function createIssuer(
     countFailedAuthentication(context),
     keyRefusals(provider, context, certificates),
     tokenTransaction(context),
-    structuredEndpoints(provider, context, structured, access),
+    structuredEndpoints(provider, context, structured, access, requestIdOf),
   ])
   const handle = provider.callback()
   return (request, response) => {

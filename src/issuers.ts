@@ -5,7 +5,8 @@ import type { Capabilities } from './oidc/capabilities.ts'
 import type { ClientCertificates } from './oidc/mtls.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
-import { defaultTenant, tenantIdPattern } from './tenants/tenant.ts'
+import { locate } from './tenants/locate.ts'
+import { noSignUp, type SignUp } from './tenants/tenant.ts'
 
 /** Every issuer that this process answers for; each is built when it is first asked for. */
 export interface Issuers {
@@ -24,6 +25,7 @@ const patience = 200
 interface Built {
   handler: IssuerHandler
   keys: KeySet
+  signUp: SignUp['mode']
   secrets: Omit<IssuerSecrets, 'keys'>
 }
 
@@ -36,6 +38,7 @@ export function createIssuers(
   const basePath = pathname === '/' ? '' : pathname
   const built = new Map<string, Built>()
   const seen = new Map<string, number>()
+  const modes = new Map<string, SignUp['mode']>()
 
   async function secretsOf(tenant: string): Promise<Omit<IssuerSecrets, 'keys'>> {
     const get = (name: 'cookies' | 'csrf' | 'dpop' | 'encryption') =>
@@ -49,13 +52,14 @@ export function createIssuers(
   }
 
   async function exists(tenant: string): Promise<boolean> {
-    const found = (await tenants.find(tenant)) !== undefined
-    if (found) seen.set(tenant, clock.now())
-    else {
-      seen.delete(tenant)
-      built.delete(tenant)
+    const found = await tenants.find(tenant)
+    if (found) {
+      seen.set(tenant, clock.now())
+      modes.set(tenant, found.signUp.mode)
+    } else {
+      for (const known of [seen, modes, built]) known.delete(tenant)
     }
-    return found
+    return found !== undefined
   }
 
   async function isThere(tenant: string): Promise<boolean> {
@@ -70,16 +74,25 @@ export function createIssuers(
     return Promise.race([checked, pause(patience, true, { ref: false })])
   }
 
-  /** Requests under way end where they began; the next one meets the new keys. */
+  /**
+   * Requests under way end where they began; the next one meets the new keys, and what signing up is like by now, which
+   * discovery tells, too.
+   */
   async function issuerOf(tenant: string): Promise<IssuerHandler | undefined> {
     if (!(await isThere(tenant))) return undefined
     const known = built.get(tenant)
     if (!known) await signing.ensure(tenant, requiredAlgs)
     const keys = await signing.current(tenant)
-    if (known?.keys === keys) return known.handler
+    const signUp = modes.get(tenant) ?? noSignUp.mode
+    if (known?.keys === keys && known.signUp === signUp) return known.handler
     const secrets = known?.secrets ?? (await secretsOf(tenant))
-    const handler = createIssuer(capabilities, tenant, { ...secrets, keys }, certificates)
-    built.set(tenant, { handler, keys, secrets })
+    const handler = createIssuer(
+      capabilities,
+      { tenant, signUp },
+      { ...secrets, keys },
+      certificates,
+    )
+    built.set(tenant, { handler, keys, signUp, secrets })
     log.info(
       { tenant, kids: kidsOf(keys.signing), published: kidsOf(keys.published) },
       'signing keys in use',
@@ -97,24 +110,3 @@ export function createIssuers(
 }
 
 const kidsOf = (keys: KeySet['published']) => keys.map(({ kid, alg }) => `${alg} ${kid}`)
-
-const wellKnown =
-  /^(\/\.well-known\/(?:openid-configuration|oauth-authorization-server))(\/[^?]*)?(\?.*)?$/
-
-/**
- * Which tenant an address belongs to, and the address below its issuer. Metadata of an issuer with a path is found
- * under both forms: appended (OpenID Connect Discovery §4) and inserted (RFC 8414 §3.1).
- * @param url path and query
- * @param basePath the path of the configured issuer, without a trailing slash
- */
-export function locate(url: string, basePath: string): { tenant: string; url: string } {
-  const inserted = wellKnown.exec(url)
-  const target = inserted?.[2]
-    ? `${inserted[2].replace(/\/$/, '')}${inserted[1]}${inserted[3] ?? ''}`
-    : url
-  const isBelow = target === basePath || target.startsWith(`${basePath}/`)
-  const below = basePath && isBelow ? target.slice(basePath.length) || '/' : target
-  const [, id, rest] = /^\/t\/([^/?]+)(.*)$/s.exec(below) ?? []
-  if (id === undefined || !tenantIdPattern.test(id)) return { tenant: defaultTenant, url: below }
-  return { tenant: id, url: rest?.startsWith('/') ? rest : `/${rest ?? ''}` }
-}

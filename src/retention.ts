@@ -14,7 +14,10 @@ export async function sweepExpired(core: Core): Promise<number> {
     singleUse,
     attempts,
     core.lockouts,
+    core.places,
     core.actionTokens,
+    core.enrolmentTokens,
+    core.emailCodes,
     denials,
     families,
     sessions,
@@ -24,6 +27,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     core.backchannelRequests,
     core.signing,
     core.idempotency,
+    core.refusals,
   ]
   let total = 0
   const errors: unknown[] = []

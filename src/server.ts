@@ -28,6 +28,8 @@ const keysEvery = 5
 const maintainEvery = 3600
 const filesEvery = 2
 const countsEvery = 60
+const refusalsEvery = 1
+const watchEvery = 30
 
 /** Starts to answer requests over open capabilities. */
 export async function startServer(core: Core): Promise<Server> {
@@ -103,8 +105,11 @@ export async function startServer(core: Core): Promise<Server> {
       what: 'clock',
       work: () => followDatabaseClock(core.database, core.clock),
     },
+    { seconds: watchEvery, what: 'unusual refreshes', work: core.familyWatch.look },
     { seconds: countsEvery, what: 'counts', work: tellCounts },
+    { seconds: refusalsEvery, what: 'refusals', work: () => core.refusals.flush() },
     { seconds: filesEvery, what: 'files', work: files.check },
+    { seconds: filesEvery, what: 'countries', work: core.countries.check },
     {
       seconds: maintainEvery,
       what: 'maintenance',
@@ -121,6 +126,7 @@ export async function startServer(core: Core): Promise<Server> {
       for (const end of ends) end()
       await listener.stop()
       await core.outbox.stop()
+      await core.refusals.flush()
       await tellCounts()
     },
   }

@@ -1,10 +1,13 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Image } from '../../config/image.ts'
+import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { clientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
+import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Families } from '../families/families.ts'
+import { findings } from '../families/unusual.ts'
 import type { ListedGrant } from '../grants/grant.ts'
 import type { Grants } from '../grants/grants.ts'
 import { describeGrant } from '../interaction/access.ts'
@@ -19,6 +22,8 @@ import { type Desk, notTheirs } from './desk.ts'
 
 export interface ApplicationParts {
   tenant: string
+  clock: Clock
+  audit: Audit
   clients: Clients
   resources: ResourceServers
   grants: Grants
@@ -34,9 +39,13 @@ export const applicationMethods = {
   '/account/applications/:id/end': ['POST'],
 }
 
+/** Milliseconds that something unusual is shown. */
+const notesShown = 30 * 24 * 3600 * 1000
+const mostNotes = 200
+
 /** What applications may do; to see, and to take back (ASVS 10.4.9, 10.7.3). An application is named by its grant. */
 export function applicationRoutes(router: Router, parts: ApplicationParts, desk: Desk) {
-  const { tenant, clients, grants, families, revocations, pageContext } = parts
+  const { tenant, clock, audit, clients, grants, families, revocations, pageContext } = parts
 
   /** Of a client that is disabled, nothing but its name is told. */
   async function clientOf(clientId: string) {
@@ -44,7 +53,29 @@ export function applicationRoutes(router: Router, parts: ApplicationParts, desk:
     return clientMetadata.safeParse(found?.metadata).data
   }
 
-  async function line(page: PageContext, grant: ListedGrant): Promise<ApplicationLine> {
+  /** What was unusual lately, the newest first: a few of each application at most, as each is there once a day. */
+  async function unusual(accountId: string) {
+    const found = await audit.ofAccount(tenant, accountId, { types: findings, limit: mostNotes })
+    return found.filter(({ at }) => at > clock.now() - notesShown)
+  }
+
+  /** Of each kind the last, of what came since the application was allowed. */
+  function notesOn(
+    { clientId, createdAt }: ListedGrant,
+    events: ReadonlyArray<AuditEvent & { at: number }>,
+  ) {
+    const own = events.filter((event) => event.clientId === clientId && event.at >= createdAt)
+    return findings.flatMap((finding) => {
+      const last = own.find(({ type }) => type === finding)
+      return last ? [{ finding, seen: { at: last.at, ...(last.ip ? { ip: last.ip } : {}) } }] : []
+    })
+  }
+
+  async function line(
+    page: PageContext,
+    grant: ListedGrant,
+    noted: Awaited<ReturnType<typeof unusual>>,
+  ): Promise<ApplicationLine> {
     const { id, accountId, clientId, createdAt, updatedAt } = grant
     const client = await clientOf(clientId)
     const alive = await families.list(tenant, { accountId, clientId, live: true })
@@ -59,6 +90,7 @@ export function applicationRoutes(router: Router, parts: ApplicationParts, desk:
       since: createdAt,
       lastUsed: Math.max(updatedAt, ...alive.map(({ lastUsedAt }) => lastUsedAt)),
       devices: alive.length,
+      notes: notesOn(grant, noted),
     }
   }
 
@@ -74,7 +106,8 @@ export function applicationRoutes(router: Router, parts: ApplicationParts, desk:
     if (!owner) return
     const page = pageContext(ctx)
     const allowed = await grants.list(tenant, { accountId: owner.account.id })
-    const applications = await Promise.all(allowed.map((grant) => line(page, grant)))
+    const noted = await unusual(owner.account.id)
+    const applications = await Promise.all(allowed.map((grant) => line(page, grant, noted)))
     desk.show(ctx, applicationsPage(page, { ...desk.frame(ctx, owner), applications }))
   })
 

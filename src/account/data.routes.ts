@@ -3,12 +3,14 @@ import type { Context } from 'koa'
 import { type Account, identifierKey } from '../accounts/account.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Factors } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
 import { historyEvents } from '../interaction/pages/account-history.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import type { Places } from '../places/places.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Desk } from './desk.ts'
@@ -19,6 +21,8 @@ export interface DataParts {
   families: Families
   grants: Grants
   factors: Factors
+  places: Places
+  mailedCodes: MailedCodes
   audit: Audit
   revocations: Revocations
   session: BrowserSession
@@ -38,8 +42,19 @@ const rfc3339 = (time: number) => new Date(time).toISOString()
 
 /** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
 export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
-  const { tenant, sessions, families, grants, factors, audit, revocations, session, pageContext } =
-    parts
+  const {
+    tenant,
+    sessions,
+    families,
+    grants,
+    factors,
+    places,
+    mailedCodes,
+    audit,
+    revocations,
+    session,
+    pageContext,
+  } = parts
 
   function show(ctx: Context, owner: SignedIn, error?: DataFault) {
     const page = pageContext(ctx)
@@ -61,15 +76,19 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
     const held = await families.list(tenant, { accountId })
     const events = await audit.ofAccount(tenant, accountId, { types, limit: mostEvents })
     const signedIn = await sessions.list(tenant, accountId)
+    const known = await places.list(tenant, accountId)
     const second = await factors.list(tenant, accountId)
+    const codesSince = await mailedCodes.since(tenant, accountId)
     return {
       profile: { sub: accountId, email, email_verified: emailVerified, username, name, roles },
-      second_factors: second.map(({ kind, name: called, createdAt, lastUsedAt }) => ({
+      second_factors: second.map(({ kind, name: called, createdAt, lastUsedAt, backedUp }) => ({
         kind,
         name: called,
         added_at: rfc3339(createdAt),
+        ...(backedUp === undefined ? {} : { backed_up: backedUp }),
         ...(lastUsedAt === undefined ? {} : { last_used_at: rfc3339(lastUsedAt) }),
       })),
+      ...(codesSince === undefined ? {} : { email_codes_since: rfc3339(codesSince) }),
       sessions: signedIn.map((one) => ({
         ...(one.signedInAt === undefined ? {} : { signed_in_at: rfc3339(one.signedInAt) }),
         signed_in_from: one.signedInFrom.ip,
@@ -77,6 +96,12 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         last_used_from: one.lastUsedFrom.ip,
         user_agent: one.lastUsedFrom.userAgent,
         clients: one.clientIds,
+      })),
+      places: known.map(({ kind, place, visits, firstAt, lastAt }) => ({
+        [kind]: place,
+        sign_ins: visits,
+        first_at: rfc3339(firstAt),
+        last_at: rfc3339(lastAt),
       })),
       applications: allowed.map((grant) => ({
         client_id: grant.clientId,
@@ -101,6 +126,10 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         ip,
         user_agent: userAgent,
         count: detail?.['count'],
+        new_device: detail?.['new_device'],
+        new_network: detail?.['new_network'],
+        country: detail?.['country'],
+        new_country: detail?.['new_country'],
       })),
     }
   }

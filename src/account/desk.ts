@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Factors } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import {
@@ -14,6 +15,7 @@ import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Actor } from '../revocation/revocation.ts'
+import { lacksStep } from './proof.ts'
 import { type AccountPage, pathOf, type SignIn, signInPath } from './sign-in.ts'
 
 /** Seconds that a sign-in is fresh enough for what cannot be taken back (ASVS 7.5.1). */
@@ -54,10 +56,11 @@ export function createDesk(parts: {
   clock: Clock
   csrf: Csrf
   factors: Factors
+  mailedCodes: MailedCodes
   session: BrowserSession
   pageContext(ctx: Context): PageContext
 }): Desk {
-  const { tenant, issuer, basePath, config, clock, csrf, factors, session, pageContext } = parts
+  const { issuer, basePath, config, clock, csrf, session, pageContext } = parts
 
   function redirect(ctx: Context, address: string): void {
     ctx.status = 303
@@ -80,9 +83,7 @@ export function createDesk(parts: {
     found: SignedIn | undefined,
     fresh: boolean,
   ): Promise<boolean> {
-    const lacksFactor =
-      fresh && found && !found.withSecondFactor && (await factors.asked(tenant, found.account.id))
-    if (lacksFactor) ask(ctx, page, { onceMore: true })
+    if (fresh && found && (await lacksStep(parts, found))) ask(ctx, page, { onceMore: true })
     else if (!found || (fresh && clock.seconds() - found.signedInAt > freshFor)) {
       ask(ctx, page, fresh ? { maxAge: freshFor } : {})
     } else return true

@@ -3,9 +3,10 @@ import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Factors } from '../factors/factors.ts'
+import type { Factors, Kept } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { qrCode } from '../factors/qr-code.ts'
-import { mostFactors } from '../factors/second-factor.ts'
+import { type FactorKind, mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { pictureOfOurs } from '../http/headers.ts'
@@ -23,6 +24,9 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import { type Desk, ownerAt } from './desk.ts'
+import { emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
+import { passkeyMethods, passkeyRoutes } from './passkey.routes.ts'
+import { lacksStep } from './proof.ts'
 
 export interface FactorParts {
   tenant: string
@@ -33,6 +37,7 @@ export interface FactorParts {
   session: BrowserSession
   revocations: Revocations
   factors: Factors
+  mailedCodes: MailedCodes
   sealer: Sealer
   shortLived: ShortLived
   pageContext(ctx: Context): PageContext
@@ -41,10 +46,12 @@ export interface FactorParts {
 const root = '/account/factors'
 
 export const factorMethods = {
+  ...emailCodesMethods,
   [root]: ['GET', 'HEAD'],
   [`${root}/new`]: ['GET', 'HEAD', 'POST'],
   [`${root}/new/qr.svg`]: ['GET', 'HEAD'],
   [`${root}/new/confirm`]: ['POST'],
+  ...passkeyMethods,
   [`${root}/codes`]: ['POST'],
   [`${root}/:id/rename`]: ['POST'],
   [`${root}/:id/remove`]: ['POST'],
@@ -65,9 +72,10 @@ const setUpTtl = 600
  * |            | second factor that there is                         | nothing was changed               |
  * | list       | add                                                 | set up, with a new key            |
  * | list       | rename, remove                                      | list                              |
+ * | list       | remove the last, where the tenant requires one      | list, with the reason             |
  * | list       | make codes                                          | codes, shown once                 |
- * | set up     | wrong code                                          | set up, with the reason           |
- * | set up     | right code                                          | codes for the first, else list    |
+ * | set up     | wrong code, or a passkey that does not answer       | set up, with the reason           |
+ * | set up     | right code, or a passkey that a browser made        | codes for the first, else list    |
  * | set up     | time is over, another sign-in                       | list                              |
  *
  * @param signIn where a person signs in, to come back here; once more, even if somebody is signed in
@@ -75,11 +83,12 @@ const setUpTtl = 600
 export function factorRoutes(
   router: Router,
   parts: FactorParts,
-  desk: Pick<Desk, 'frame'>,
+  desk: Desk,
   signIn: (ctx: Context, onceMore: boolean) => string,
 ): void {
   const { tenant, config, clock, csrf, session, revocations, factors, pageContext } = parts
   const { sealer, shortLived } = parts
+  const emailCodesOf = emailCodesRoutes(router, parts, desk)
   const bindingOf = (uid: string) => `factors ${uid}`
   const keyOf = (uid: string) => ({ tenant, model: 'FactorSetUp', id: hashOf(uid) })
   const purpose = (uid: string) => `factor-set-up:${tenant}:${hashOf(uid)}`
@@ -88,6 +97,11 @@ export function factorRoutes(
     ctx.status = 303
     ctx.redirect(address)
   }
+  /** Whoever changes something, and the language to be told in. */
+  const owner = (ctx: Context) => ({
+    ...ownerAt(ctx),
+    language: pageContext(ctx).messages.locale,
+  })
   const toList = (ctx: Context) => redirect(ctx, ownAddress(pageContext(ctx), root))
   function html(ctx: Context, body: string, status = 200): void {
     ctx.status = status
@@ -99,9 +113,7 @@ export function factorRoutes(
   async function proven(ctx: Context): Promise<SignedIn | undefined> {
     const found = await session.find(ctx)
     const isFresh = found && clock.seconds() - found.signedInAt <= freshFor
-    if (isFresh && (found.withSecondFactor || !(await factors.asked(tenant, found.account.id)))) {
-      return found
-    }
+    if (isFresh && !(await lacksStep(parts, found))) return found
     redirect(ctx, signIn(ctx, found !== undefined))
     return undefined
   }
@@ -142,16 +154,17 @@ export function factorRoutes(
     html(ctx, newFactorPage(page, view), again.error === undefined ? 200 : 400)
   }
 
-  function showCodes(ctx: Context, codes: readonly string[]): void {
+  function showCodes(ctx: Context, codes: readonly string[], next: string): void {
     const page = pageContext(ctx)
-    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, '/account') } }))
+    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, next) } }))
   }
 
-  router.get(root, async (ctx) => {
-    const found = await proven(ctx)
-    if (!found) return
+  async function showList(ctx: Context, found: SignedIn, kept?: Kept): Promise<void> {
     const page = pageContext(ctx)
     const known = await factors.list(tenant, found.account.id)
+    const emailCodes = await emailCodesOf(ctx, found)
+    const mayAdd = (kind: FactorKind) =>
+      known.filter((factor) => factor.kind === kind).length < mostFactors[kind]
     const view = {
       ...desk.frame(ctx, found),
       csrf: csrf.token(bindingOf(found.uid)),
@@ -161,10 +174,24 @@ export function factorRoutes(
         remove: ownAddress(page, `${root}/${factor.id}/remove`),
       })),
       codesLeft: await factors.codesLeft(tenant, found.account.id),
-      ...(known.length < mostFactors ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
+      ...(mayAdd('totp') ? { add: { action: ownAddress(page, `${root}/new`) } } : {}),
+      full: !mayAdd('totp') || !mayAdd('passkey'),
+      ...(factors.passkeys.isPossible && mayAdd('passkey')
+        ? { addPasskey: { href: ownAddress(page, `${root}/passkey`) } }
+        : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
+      ...(kept === undefined ? {} : { kept }),
+      ...(emailCodes === undefined ? {} : { emailCodes }),
+      changePassword: { href: ownAddress(page, '/account/password') },
     }
-    html(ctx, factorsPage(page, view))
+    html(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)
+  }
+
+  passkeyRoutes(router, parts, { bindingOf, proven, asked, endOthers, showCodes, toList })
+
+  router.get(root, async (ctx) => {
+    const found = await proven(ctx)
+    if (found) await showList(ctx, found)
   })
 
   router.post(`${root}/new`, async (ctx) => {
@@ -198,12 +225,13 @@ export function factorRoutes(
     if (secret === undefined) return toList(ctx)
     const { name = '', otp = '', end_others: others } = found.form
     const app = { secret, name, code: otp, onlyFirst: !found.withSecondFactor }
-    const added = await factors.add(tenant, found.account.id, app, ownerAt(ctx))
+    const added = await factors.add(tenant, found.account.id, app, owner(ctx))
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
     await shortLived.delete(keyOf(found.uid))
     if (added === 'full') return toList(ctx)
     await endOthers(ctx, found, others)
-    if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes)
+    // The list would ask for the new factor at once.
+    if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes, '/account')
     else toList(ctx)
   })
 
@@ -211,7 +239,7 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     if (!(await factors.asked(tenant, found.account.id))) return toList(ctx)
-    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, ownerAt(ctx)))
+    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, owner(ctx)), root)
   })
 
   router.post(`${root}/:id/rename`, async (ctx) => {
@@ -226,9 +254,9 @@ export function factorRoutes(
     const found = await asked(ctx)
     if (!found) return
     const id = ctx.params['id'] as string
-    if (await factors.remove(tenant, found.account.id, id, ownerAt(ctx))) {
-      await endOthers(ctx, found, found.form['end_others'])
-    }
+    const removed = await factors.remove(tenant, found.account.id, id, owner(ctx))
+    if (typeof removed === 'string') return showList(ctx, found, removed)
+    if (removed) await endOthers(ctx, found, found.form['end_others'])
     toList(ctx)
   })
 }

@@ -6,6 +6,7 @@ import {
   type HistoryEvent,
   type HistoryLine,
   historyEvents,
+  historyMarks,
   historyPage,
 } from '../interaction/pages/account-history.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
@@ -47,13 +48,15 @@ export function historyRoutes(router: Router, parts: HistoryParts, desk: Desk) {
   }
 
   async function line({ at, type, ip, userAgent, clientId, detail }: AuditEvent & AuditPlace) {
-    const count = detail?.['count']
+    const { count, country } = detail ?? {}
     const shown: HistoryLine = {
       type: type as HistoryEvent,
       seen: { at, ...(ip === undefined ? {} : { ip }) },
       ...(userAgent === undefined ? {} : { userAgent }),
       ...(clientId === undefined ? {} : { application: (await clientName(clientId)) ?? clientId }),
       ...(typeof count === 'number' ? { count } : {}),
+      ...(typeof country === 'string' ? { country } : {}),
+      marks: historyMarks.filter((mark) => detail?.[mark] === true),
     }
     return shown
   }

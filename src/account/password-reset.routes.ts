@@ -71,6 +71,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     const account = await passwordReset.look(tenant, token)
     if (!account) return showOver(ctx)
     const page = pageContext(ctx)
+    const minLength = await passwordReset.minLength(account)
     if (error === 'busy') ctx.set('Retry-After', '2')
     html(
       ctx,
@@ -79,7 +80,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
         action: ownAddress(page, '/password/reset'),
         csrf: csrf.token(choosing(token)),
         email: account.email,
-        minLength: config.passwordMinLength,
+        minLength,
         lead: page.messages.recovery.chooseLead,
         token,
         ...(error === undefined ? {} : { error }),

@@ -6,9 +6,11 @@ import { isDomainError } from '../errors.ts'
 import { requestIdOf } from '../http/request.ts'
 import { type OwnPasswordFault, ownPasswordPage } from '../interaction/pages/account-password.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { noteDomainError } from '../interaction/refusals.ts'
 import type { Log } from '../log.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import type { Refusals } from '../refusals/refusals.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Database } from '../storage/database.ts'
 import type { Desk } from './desk.ts'
@@ -20,6 +22,7 @@ export interface PasswordParts {
   database: Database
   accounts: Accounts
   revocations: Revocations
+  refusals: Refusals
   mail: Mail
   session: BrowserSession
   /** Says which accounts this browser has signed in with. */
@@ -45,18 +48,20 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
 export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk) {
   const { tenant, config, log, database, accounts, revocations, mail, session, pageContext } = parts
 
-  function show(
+  async function show(
     ctx: Context,
     owner: SignedIn,
     others: boolean,
     fault?: { error: OwnPasswordFault; status: number },
   ) {
     const page = pageContext(ctx)
+    const least = await accounts.minLength(tenant, owner.account.id)
     const view = {
       ...desk.frame(ctx, owner),
       action: ownAddress(page, '/account/password'),
       email: owner.account.email,
-      minLength: config.passwordMinLength,
+      minLength: least,
+      ...(least < config.passwordMinLength ? { alone: config.passwordMinLength } : {}),
       others,
       ...(fault ? { error: fault.error } : {}),
     }
@@ -65,7 +70,7 @@ export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk)
 
   router.get('/account/password', async (ctx) => {
     const owner = await desk.owner(ctx, 'password', true)
-    if (owner) show(ctx, owner, true)
+    if (owner) await show(ctx, owner, true)
   })
 
   router.post('/account/password', async (ctx) => {
@@ -99,6 +104,7 @@ export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk)
       if (!fault || !isDomainError(error)) throw error
       const { code, detail, retryAfter } = error
       log.info({ request_id: requestIdOf(ctx), error: code, detail }, 'password not changed')
+      noteDomainError(parts, ctx, error, 'account')
       if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter))
       return show(ctx, owner, others, fault)
     }

@@ -151,7 +151,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
 
   const signOut = (everywhere: boolean) => async (ctx: Context) => {
     const form = await readForm(ctx, config.bodyLimit)
-    const found = await session.find(ctx)
+    const found = await session.whose(ctx)
     if (found) {
       csrf.check(ctx, found.uid, form['csrf'])
       if (everywhere) await revocations.logOutEverywhere(found.account, ownerAt(ctx))
@@ -167,7 +167,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   router.get('/account/signed-out', async (ctx) => {
     const page = pageContext(ctx)
     const account = ownAddress(page, '/account')
-    if (!(await session.find(ctx))) {
+    if (!(await session.whose(ctx))) {
       return html(ctx, signedOutPage(page, { signIn: { href: account } }))
     }
     ctx.status = 303

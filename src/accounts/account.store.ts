@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
@@ -20,6 +21,7 @@ export const AccountsTable = table('accounts', {
     disabled_at: nullable(column.time),
     sign_ins_not_before: nullable(column.time),
     deleted_at: nullable(column.time),
+    email_codes_since: nullable(column.time),
   },
   references: { tenant: ofTenant },
   unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },
@@ -32,6 +34,7 @@ export const PasswordsTable = table('passwords', {
     account_id: column.text,
     hash: column.text,
     one_time: column.flag,
+    short: nullable(column.flag),
     expires_at: nullable(column.time),
     changed_at: column.time,
   },
@@ -53,9 +56,14 @@ interface AccountRow {
 export interface StoredPassword {
   hash: string
   oneTime: boolean
+  /** Whether it is enough beside a second factor alone. */
+  short: boolean
   /** Milliseconds since the epoch; only for one-time passwords. */
   expiresAt?: number
 }
+
+/** The hash of a password that its owner chose. */
+export type Chosen = Pick<StoredPassword, 'hash' | 'short'>
 
 const accountColumns =
   'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
@@ -76,6 +84,20 @@ function toAccount(row: AccountRow): Account {
 
 export function createAccountStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
+
+  /**
+   * Of an operator: whether there is no other. All are locked in one order: of two who go at the same moment, the second
+   * sees that the first has gone.
+   */
+  async function isLastOperator(tenant: string, id: string): Promise<boolean> {
+    const operators = await database.query<{ id: string }>(
+      `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
+         and exists (select 1 from accounts o where o.tenant_id = $1 and o.id = $2 and 'operator' = any(o.roles))
+       order by id for update`,
+      [tenant, id],
+    )
+    return operators.length === 1 && operators[0]?.id === id
+  }
 
   return {
     async byId(tenant: string, id: string): Promise<Account | undefined> {
@@ -112,9 +134,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       // Nobody is called so, and Postgres has no such character.
       if (identifier.includes('\0')) return undefined
       const [row] = await database.query<
-        AccountRow & { hash: string | null; one_time: boolean; expires_at: Date | null }
+        AccountRow & {
+          hash: string | null
+          one_time: boolean
+          short: boolean | null
+          expires_at: Date | null
+        }
       >(
-        `select ${accountColumns}, p.hash, p.one_time, p.expires_at
+        `select ${accountColumns}, p.hash, p.one_time, p.short, p.expires_at
          from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
          where a.tenant_id = $1 and (a.email_key = $2 or a.username_key = $2) and a.deleted_at is null`,
         [tenant, identifierKey(identifier)],
@@ -126,6 +153,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
         password: {
           hash: row.hash,
           oneTime: row.one_time,
+          short: row.short ?? false,
           ...(row.expires_at ? { expiresAt: row.expires_at.getTime() } : {}),
         },
       }
@@ -208,17 +236,9 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return rows.length > 0
     },
 
-    /**
-     * Operators are locked in one order: of two who go at the same moment, the second sees that the first has gone.
-     * @returns false for the last operator, and for who is deleted already
-     */
+    /** @returns false for the last operator, and for who is deleted already */
     async markDeleted(tenant: string, id: string): Promise<boolean> {
-      const operators = await database.query<{ id: string }>(
-        `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
-         order by id for update`,
-        [tenant],
-      )
-      if (operators.length === 1 && operators[0]?.id === id) return false
+      if (await isLastOperator(tenant, id)) return false
       const deleted = await database.execute(
         `update accounts set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
          where tenant_id = $1 and id = $2 and deleted_at is null`,
@@ -231,10 +251,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       // An address that can be nobody's (RFC 2606 §2).
       await database.execute(
         `update accounts set email = id || '@deleted.invalid', email_key = id || '@deleted.invalid',
-           email_verified = false, username = null, username_key = null, name = null
+           email_verified = false, username = null, username_key = null, name = null, email_codes_since = null
          where tenant_id = $1 and id = $2 and deleted_at is not null`,
         [tenant, id],
       )
+      await database.execute('delete from email_codes where tenant_id = $1 and account_id = $2', [
+        tenant,
+        id,
+      ])
       await database.execute(`delete from passwords where tenant_id = $1 and account_id = $2`, [
         tenant,
         id,
@@ -267,7 +291,9 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       )
     },
 
-    setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
+    /** @throws DomainError `last_operator` */
+    async setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
+      if (disabled && (await isLastOperator(tenant, id))) throw new DomainError('last_operator')
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4
          where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5 and deleted_at is null`,
@@ -277,10 +303,10 @@ export function createAccountStore({ database, clock }: { database: Database; cl
 
     async setPassword(tenant: string, accountId: string, password: StoredPassword): Promise<void> {
       await database.execute(
-        `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at)
-         values ($1, $2, $3, $4, $5, $6)
+        `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at, short)
+         values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (tenant_id, account_id) do update set hash = excluded.hash, one_time = excluded.one_time,
-           expires_at = excluded.expires_at, changed_at = excluded.changed_at`,
+           expires_at = excluded.expires_at, changed_at = excluded.changed_at, short = excluded.short`,
         [
           tenant,
           accountId,
@@ -288,6 +314,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
           password.oneTime,
           password.expiresAt === undefined ? null : new Date(password.expiresAt),
           now(),
+          password.short,
         ],
       )
     },
@@ -305,14 +332,22 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       tenant: string,
       accountId: string,
       old: string,
-      fresh: string,
+      fresh: Chosen,
     ): Promise<boolean> {
       const changed = await database.execute(
-        `update passwords set hash = $4, one_time = false, expires_at = null, changed_at = $5
+        `update passwords set hash = $4, one_time = false, expires_at = null, changed_at = $5, short = $6
          where tenant_id = $1 and account_id = $2 and hash = $3`,
-        [tenant, accountId, old, fresh, now()],
+        [tenant, accountId, old, fresh.hash, now(), fresh.short],
       )
       return changed === 1
+    },
+
+    /** The same password under another hash: what hangs from when it was changed stays as it is. */
+    async renewHash(tenant: string, accountId: string, old: string, fresh: string): Promise<void> {
+      await database.execute(
+        'update passwords set hash = $4 where tenant_id = $1 and account_id = $2 and hash = $3',
+        [tenant, accountId, old, fresh],
+      )
     },
   }
 }

@@ -6,12 +6,14 @@ import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
-import { isUniqueViolation } from '../storage/violations.ts'
-import { createAccountStore, type StoredPassword } from './account.store.ts'
-import { type Account, identifierKey, type Profile, type Role } from './account.ts'
+import { type Chosen, createAccountStore, type StoredPassword } from './account.store.ts'
+import type { Account, Profile } from './account.ts'
 import { type AccountViews, createAccountViews } from './account-views.ts'
+import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
+import { assertUsername, type NewAccount, row, taken } from './new-account.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
+import type { PasswordOwner } from './password-policy.ts'
 
 export interface Accounts {
   /** An account that may act: known and not disabled. */
@@ -35,7 +37,7 @@ export interface Accounts {
    * | the hash                                                | `credentials_invalid`                          |
    * | what the password is for                                | `one_time_password_expired`                    |
    *
-   * @returns the account, and `mustChange` when the password was for one use
+   * @returns the account, and `mustChange` when the password was for one use, or is too short by now
    */
   authenticate(
     tenant: string,
@@ -46,7 +48,7 @@ export interface Accounts {
   /** Whether a password would be checked now; always so for a browser that somebody has signed in with. */
   hasRoom(tenant: string, visitor: Visitor): boolean
   /**
-   * Replaces the one-time password that was just verified by one that its owner chose.
+   * Replaces the password that was just verified, and must be changed, by one that its owner chose.
    * @param verified what `authenticate` returned
    * @throws DomainError `password_policy`; `credentials_invalid` when the password was used or replaced meanwhile
    */
@@ -81,9 +83,22 @@ export interface Accounts {
    * Hashes a password that an owner chose; before any transaction, which would hold a connection meanwhile.
    * @throws DomainError `password_policy`, `hash_queue_full`
    */
-  hashChosen(account: Account, password: string): Promise<string>
-  /** Sets it. For whoever has seen the proof that this demands; joins the transaction of it. */
-  setChosen(account: Account, hash: string): Promise<void>
+  hashChosen(
+    owner: PasswordOwner & { tenant: string; id?: string },
+    password: string,
+  ): Promise<Chosen>
+  /**
+   * Creates one with what `hashChosen` made; joins the transaction of the proof that this demands.
+   * @throws DomainError `account_exists`
+   */
+  enrol(tenant: string, account: NewAccount, chosen: Chosen): Promise<Account>
+  /**
+   * Sets it. For whoever has seen the proof that this demands; joins the transaction of it.
+   * @throws DomainError `password_policy` when it was enough beside a second factor that is gone meanwhile
+   */
+  setChosen(account: Account, chosen: Chosen): Promise<void>
+  /** Characters that a new password of an account has at least, now. */
+  minLength(tenant: string, accountId: string): Promise<number>
   /** That this address is the owner's, if it is still the one of the account. */
   verifyEmail(tenant: string, id: string, email: string): Promise<void>
   /** For an owner who has shown that the address is theirs. @throws DomainError `account_exists` */
@@ -120,7 +135,7 @@ export interface Accounts {
   markDeleted(tenant: string, id: string): Promise<boolean>
   /** Takes away what a deleted account was called, and its password. */
   forget(tenant: string, id: string): Promise<void>
-  /** Whether anything changed. */
+  /** Whether anything changed. @throws DomainError `last_operator` */
   setDisabled(account: Account, disabled: boolean): Promise<boolean>
   /** Makes an account be as declared; a password is set when it differs. */
   declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
@@ -128,17 +143,6 @@ export interface Accounts {
 
 /** `password_changed` is an update after which whoever knew the old password must be gone. */
 export type DeclaredAccount = 'created' | 'updated' | 'password_changed' | 'unchanged'
-
-export interface NewAccount {
-  email: string
-  username?: string | undefined
-  name?: string | undefined
-  password?: string | undefined
-  /** Of another system (`readImportedHash`); only for an account that has no password. */
-  passwordHash?: string | undefined
-  emailVerified?: boolean | undefined
-  roles?: Role[] | undefined
-}
 
 /** What operators say of a person; what is absent is taken away. */
 export type OperatorProfile = Profile & Pick<Account, 'email' | 'emailVerified'>
@@ -152,10 +156,12 @@ export interface ReadyOneTime {
 /** Two hashes: of the password that was verified, and of the one to come. */
 export interface ReadyPassword {
   current: string
-  next: string
+  next: Chosen
 }
 
 export interface MustChange {
+  /** It was for one use, or it was enough beside a second factor, which is not asked for any more. */
+  why: 'one_time' | 'short'
   tenant: string
   accountId: string
   /** Names the password that was verified, without being it or its hash. */
@@ -175,6 +181,7 @@ export function createAccounts({
   limiter,
   audit,
   oneTimePasswordTtl,
+  takesFactor,
 }: {
   database: Database
   clock: Clock
@@ -184,6 +191,7 @@ export function createAccounts({
   audit: Audit
   /** Seconds. */
   oneTimePasswordTtl: number
+  takesFactor: TakesFactor
 }): Accounts {
   const store = createAccountStore({ database, clock })
 
@@ -197,14 +205,22 @@ export function createAccounts({
     return id
   }
 
+  async function insertWith(tenant: string, wanted: NewAccount, password: StoredPassword) {
+    const id = await insert(tenant, wanted)
+    await store.setPassword(tenant, id, password)
+    return fresh(tenant, id)
+  }
+
   /** Made and hashed before any transaction, which would hold a connection meanwhile. */
   async function newOneTime(): Promise<ReadyOneTime> {
     const password = newOneTimePassword()
     const expiresAt = clock.now() + oneTimePasswordTtl * 1000
     const hash = await passwords.rehash(password)
-    return { password, stored: { hash, oneTime: true, expiresAt } }
+    return { password, stored: { hash, oneTime: true, short: false, expiresAt } }
   }
 
+  const chosenPasswords = createChosenPasswords({ database, passwords, store, takesFactor })
+  const { hashOfChosen, setChosen, replace } = chosenPasswords
   const { guess, hasRoom } = createGuesses({ clock, passwords, lockouts, limiter, audit })
 
   return {
@@ -226,39 +242,38 @@ export function createAccounts({
         throw refusalOf(found, outcome)
       }
       const { account } = found
+      const verified = hashOf(stored.hash)
+      const mustChange = (why: MustChange['why']) => ({
+        account,
+        mustChange: { why, tenant, accountId: account.id, verified },
+      })
       if (stored.oneTime) {
         if ((stored.expiresAt ?? 0) <= clock.now())
           throw new DomainError('one_time_password_expired')
-        return {
-          account,
-          mustChange: { tenant, accountId: account.id, verified: hashOf(stored.hash) },
-        }
+        return mustChange('one_time')
       }
+      // Its factors were taken away by an operator, or the tenant requires none any more.
+      if (stored.short && !(await takesFactor(tenant, account.id))) return mustChange('short')
       if (passwords.isOutdated(stored.hash)) {
-        await store.replacePassword(
-          tenant,
-          account.id,
-          stored.hash,
-          await passwords.rehash(password),
-        )
+        await store.renewHash(tenant, account.id, stored.hash, await passwords.rehash(password))
       }
       return { account }
     },
 
     hasRoom,
 
-    async choosePassword({ tenant, accountId, verified }, password) {
+    async choosePassword({ why, tenant, accountId, verified }, password) {
       const replaced = new DomainError('credentials_invalid', {
-        detail: { reason: 'the one-time password was used or replaced meanwhile' },
+        detail: { reason: 'the password was used or replaced meanwhile' },
       })
       const current = await store.passwordHash(tenant, accountId)
       if (current === undefined || hashOf(current) !== verified) throw replaced
-      if (await passwords.verify(password, current)) {
+      if (why === 'one_time' && (await passwords.verify(password, current))) {
         throw new DomainError('password_policy', { detail: { rule: 'same' } })
       }
       const account = await fresh(tenant, accountId)
-      const hash = await passwords.hash(password, account)
-      if (!(await store.replacePassword(tenant, accountId, current, hash))) throw replaced
+      const chosen = await hashOfChosen(tenant, accountId, password, account)
+      if (!(await replace(tenant, accountId, current, chosen))) throw replaced
     },
 
     async readyPassword({ tenant, email }, current, chosen, visitor) {
@@ -270,11 +285,15 @@ export function createAccounts({
         throw refusalOf(found, outcome)
       }
       if (chosen === current) throw new DomainError('password_policy', { detail: { rule: 'same' } })
-      return { current: stored.hash, next: await passwords.hash(chosen, found.account) }
+      const { account } = found
+      return {
+        current: stored.hash,
+        next: await hashOfChosen(tenant, account.id, chosen, account),
+      }
     },
 
     async replacePassword({ tenant, id }, { current, next }) {
-      if (await store.replacePassword(tenant, id, current, next)) return
+      if (await replace(tenant, id, current, next)) return
       throw new DomainError('credentials_invalid', {
         detail: { reason: 'the password was replaced meanwhile', account: id },
       })
@@ -283,14 +302,10 @@ export function createAccounts({
     async create(tenant, wanted, ready) {
       const oneTime = wanted.password === undefined ? (ready ?? (await newOneTime())) : undefined
       const stored = oneTime?.stored ?? {
-        hash: await passwords.hash(wanted.password as string, wanted),
+        ...(await hashOfChosen(tenant, undefined, wanted.password as string, wanted)),
         oneTime: false,
       }
-      const account = await database.transaction(async () => {
-        const id = await insert(tenant, wanted)
-        await store.setPassword(tenant, id, stored)
-        return fresh(tenant, id)
-      })
+      const account = await database.transaction(() => insertWith(tenant, wanted, stored))
       return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
     },
 
@@ -312,8 +327,10 @@ export function createAccounts({
         .updateProfile({ tenant, id, email: email.trim(), ...profile, roles })
         .catch(taken(named))
     },
-    hashChosen: (account, password) => passwords.hash(password, account),
-    setChosen: ({ tenant, id }, hash) => store.setPassword(tenant, id, { hash, oneTime: false }),
+    hashChosen: (owner, password) => hashOfChosen(owner.tenant, owner.id, password, owner),
+    enrol: (tenant, wanted, chosen) => insertWith(tenant, wanted, { ...chosen, oneTime: false }),
+    setChosen: ({ tenant, id }, chosen) => setChosen(tenant, id, chosen),
+    minLength: chosenPasswords.minLength,
     async verifyEmail(tenant, id, email) {
       await store.verifyEmail(tenant, id, email)
     },
@@ -331,13 +348,14 @@ export function createAccounts({
     async declare(tenant, wanted) {
       const found = await store.byIdentifier(tenant, wanted.email)
       if (!found) {
-        const hash =
-          wanted.password === undefined
-            ? wanted.passwordHash
-            : await passwords.hash(wanted.password, wanted)
+        const { password: chosen, passwordHash: hash } = wanted
+        const given =
+          chosen === undefined
+            ? hash !== undefined && { hash, short: false }
+            : await hashOfChosen(tenant, undefined, chosen, wanted)
         await database.transaction(async () => {
           const id = await insert(tenant, wanted)
-          if (hash !== undefined) await store.setPassword(tenant, id, { hash, oneTime: false })
+          if (given) await setChosen(tenant, id, given)
         })
         return 'created'
       }
@@ -349,46 +367,16 @@ export function createAccounts({
         wanted.password !== undefined &&
         !(await passwords.verify(wanted.password, password?.hash))
       ) {
-        const hash = await passwords.hash(wanted.password, { ...account, ...wanted })
-        await store.setPassword(tenant, account.id, { hash, oneTime: false })
+        const owner = { ...account, ...wanted }
+        const chosen = await hashOfChosen(tenant, account.id, wanted.password, owner)
+        await setChosen(tenant, account.id, chosen)
         return 'password_changed'
       }
       if (wanted.passwordHash !== undefined && !password) {
-        await store.setPassword(tenant, account.id, { hash: wanted.passwordHash, oneTime: false })
+        await setChosen(tenant, account.id, { hash: wanted.passwordHash, short: false })
         return 'password_changed'
       }
       return changed ? 'updated' : 'unchanged'
     },
-  }
-}
-
-/** Says whose address or user name is taken; the unique keys find out (ASVS 15.4.2). */
-function taken({ email, username }: NewAccount) {
-  return (cause: unknown): never => {
-    if (!isUniqueViolation(cause)) throw cause
-    throw new DomainError('account_exists', { detail: { email, username }, cause })
-  }
-}
-
-function assertUsername(username: string | undefined): void {
-  if (username === undefined || !identifierKey(username).includes('@')) return
-  throw new DomainError('apply_invalid', {
-    detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
-  })
-}
-
-function row(tenant: string, id: string, wanted: NewAccount, known?: Account) {
-  const email = wanted.email.trim()
-  const username = wanted.username ?? known?.username
-  const name = wanted.name ?? known?.name
-  assertUsername(username)
-  return {
-    tenant,
-    id,
-    email,
-    emailVerified: wanted.emailVerified ?? known?.emailVerified ?? false,
-    ...(username === undefined ? {} : { username }),
-    ...(name === undefined ? {} : { name }),
-    roles: wanted.roles ?? known?.roles ?? [],
   }
 }

@@ -11,19 +11,24 @@ export interface PasswordOwner {
 export interface PasswordPolicy {
   /** In code points (NIST SP 800-63B-4 §3.1.1.2). */
   readonly minLength: number
+  /** The same where a password alone opens nothing. */
+  readonly minLengthWithFactor: number
+  /** Whether it has fewer than a password needs that opens something alone. */
+  isShort(password: string): boolean
   /**
    * The rules for a new password, the first that is broken decides; there are none on what it is composed of.
    *
    * | rule        | refused                                                                  |
    * |-------------|--------------------------------------------------------------------------|
    * | too_long    | more than 1,024 bytes, before anything is computed                       |
-   * | too_short   | fewer code points than `minLength`                                       |
+   * | too_short   | fewer code points than the least that applies                            |
    * | compromised | what is in a list of passwords that attackers try, also when repeated    |
    * | expected    | little but names of the person, this server and its product (ASVS 6.2.11) |
    *
+   * @param withFactor whether a second factor is asked for in any case
    * @throws DomainError `password_policy` whose detail has the `rule`
    */
-  check(password: string, owner: PasswordOwner): void
+  check(password: string, owner: PasswordOwner, withFactor?: boolean): void
 }
 
 /** More than anybody types; longer input is refused before it costs a hash (security-bar §5.3). */
@@ -35,24 +40,28 @@ const fewestOwn = 8
 
 export function createPasswordPolicy({
   minLength,
+  minLengthWithFactor = minLength,
   lists,
   names,
 }: {
   minLength: number
+  minLengthWithFactor?: number
   lists: readonly PasswordList[]
   /** What this server is called: product, theme, host. */
   names: readonly string[]
 }): PasswordPolicy {
+  const least = Math.min(minLengthWithFactor, minLength)
   return {
     minLength,
-    check(password, owner) {
+    minLengthWithFactor: least,
+    isShort: (password) => lengthOf(password) < minLength,
+    check(password, owner, withFactor = false) {
       if (Buffer.byteLength(password) > maxPasswordBytes) {
         throw broken('too_long', { expected: `at most ${maxPasswordBytes} bytes` })
       }
-      const length = [...password.normalize('NFC')].length
-      if (length < minLength) {
-        throw broken('too_short', { expected: `at least ${minLength} characters`, length })
-      }
+      const length = lengthOf(password)
+      const fewest = withFactor ? least : minLength
+      if (length < fewest) throw tooShort(fewest, length)
       const guesses = [password, unitOf(password)]
       if (lists.some((list) => guesses.some((guess) => list.has(guess)))) {
         throw broken('compromised', { expected: 'a password that is in no list of leaked ones' })
@@ -67,6 +76,11 @@ export function createPasswordPolicy({
     },
   }
 }
+
+const lengthOf = (password: string) => [...password.normalize('NFC')].length
+
+export const tooShort = (fewest: number, length?: number) =>
+  broken('too_short', { expected: `at least ${fewest} characters`, length })
 
 /** What a text repeats, or the text itself. */
 function unitOf(text: string): string {

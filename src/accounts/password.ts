@@ -8,9 +8,10 @@ import { maxPasswordBytes, type PasswordOwner, type PasswordPolicy } from './pas
 export interface Passwords {
   /**
    * Hashes a new password.
+   * @param withFactor whether a second factor is asked for in any case
    * @throws DomainError `password_policy` when it breaks a rule, `hash_queue_full` under overload
    */
-  hash(password: string, owner: PasswordOwner): Promise<string>
+  hash(password: string, owner: PasswordOwner, withFactor?: boolean): Promise<string>
   /** Hashes one that is in use already, or that nobody chose. @throws DomainError `hash_queue_full` under overload */
   rehash(password: string): Promise<string>
   /**
@@ -33,7 +34,7 @@ export interface Passwords {
   hasRoom(turn: Turn): boolean
   /** Whether the hash was made with weaker parameters than those in force, or by another system. */
   isOutdated(stored: string): boolean
-  readonly minLength: number
+  readonly policy: Pick<PasswordPolicy, 'minLength' | 'minLengthWithFactor' | 'isShort'>
 }
 
 export interface PasswordOptions {
@@ -59,9 +60,9 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   }
 
   return {
-    minLength: options.policy.minLength,
-    async hash(password, owner) {
-      options.policy.check(password, owner)
+    policy: options.policy,
+    async hash(password, owner, withFactor) {
+      options.policy.check(password, owner, withFactor)
       return options.queue(() => make(password))
     },
     rehash: (password) => options.queue(() => make(password)),
@@ -72,7 +73,8 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       )
     },
     guess: (turn, password, stored, count) =>
-      options.queue(() => count((may) => fits(password, may ? stored : undefined)), turn),
+      // Its own hash in any case: that of another system may take longer or shorter than ours.
+      options.queue(() => count(async (may) => (await fits(password, stored)) && may), turn),
     hasRoom: (turn) => options.queue.hasRoom(turn),
     isOutdated: (stored) => !stored.startsWith('$argon2id$') || needsRehash(stored, parameters),
   }

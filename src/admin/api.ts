@@ -4,6 +4,7 @@ import { DomainError, isDomainError } from '../errors.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { KeptAnswer } from '../idempotency/idempotency.ts'
 import type { PageContext } from '../interaction/pages/layout.ts'
+import { noteDomainError } from '../interaction/refusals.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
 import { createTokenCheck } from '../oidc/presented-token.ts'
@@ -198,7 +199,7 @@ export function adminApi(parts: Parts): Middleware {
       if (isDomainError(error, 'method_not_allowed') && typeof error.detail === 'object') {
         ctx.set('Allow', String(error.detail['expected']))
       }
-      answerProblem(ctx, error, config.issuer, log)
+      noteDomainError(context, ctx, answerProblem(ctx, error, config.issuer, log))
     }
   }
 }

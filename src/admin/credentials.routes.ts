@@ -18,6 +18,7 @@ const credentials = named(
         name: z.string(),
         created_at: timestamp,
         last_used_at: timestamp.optional(),
+        backed_up: z.boolean().optional().describe('Of a passkey: its provider keeps it, too'),
       }),
     ),
     recovery_codes_left: z.int(),
@@ -41,8 +42,15 @@ async function load(call: Call) {
   const lock = (await core.lockouts.list(tenant)).find(({ accountId }) => accountId === id)
   const factors = await core.factors.list(tenant, id)
   return present({
-    factors: factors.map(({ createdAt, lastUsedAt, ...factor }) =>
-      present({ ...factor, created_at: timeOf(createdAt), last_used_at: time(lastUsedAt) }),
+    factors: factors.map(({ id: factorId, kind, name, createdAt, lastUsedAt, backedUp }) =>
+      present({
+        id: factorId,
+        kind,
+        name,
+        created_at: timeOf(createdAt),
+        last_used_at: time(lastUsedAt),
+        backed_up: backedUp,
+      }),
     ),
     recovery_codes_left: await core.factors.codesLeft(tenant, id),
     lock:
@@ -116,6 +124,7 @@ export const credentialRoutes: Route[] = [
     async handle(call) {
       const { id } = await lockedAccount(call)
       await call.core.factors.removeAll(call.tenant, id, call.actor)
+      await call.core.mailedCodes.turnOff(call.tenant, id, call.actor)
       return load(call)
     },
   }),

@@ -49,8 +49,13 @@ function asDomainError(error: unknown): DomainError {
   return new DomainError(isTransient(error) ? 'storage_unavailable' : 'internal', { cause: error })
 }
 
-/** Answers a request that failed, with the codes that everything else here has. */
-export function answerProblem(ctx: Context, thrown: unknown, issuer: string, log: Log): void {
+/** Answers a request that failed, with the codes that everything else here has. @returns what it failed with */
+export function answerProblem(
+  ctx: Context,
+  thrown: unknown,
+  issuer: string,
+  log: Log,
+): DomainError {
   const error = asDomainError(thrown)
   const id = requestIdOf(ctx)
   const line = { request_id: id, error: error.code, detail: error.detail, err: thrown }
@@ -69,6 +74,7 @@ export function answerProblem(ctx: Context, thrown: unknown, issuer: string, log
   ctx.type = 'application/problem+json'
   if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
   challenge(ctx, error)
+  return error
 }
 
 /** RFC 6750 §3, RFC 9449 §7.1: how to come again. */

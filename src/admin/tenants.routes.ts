@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { everywhere } from '../roles/role.ts'
 import { requiredAlgs } from '../signing/signing-key.ts'
-import { defaultTenant, issuerOf, tenantDeclaration } from '../tenants/tenant.ts'
+import { defaultTenant, issuerOf, signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import type { ListedTenant } from '../tenants/tenants.ts'
 import { pageOf, pagePlace } from './page.ts'
 import { type Call, paging, type Route, route } from './route.ts'
@@ -10,9 +10,24 @@ import { listOf, named } from './schemas.ts'
 
 /** Tenants: issuers of their own. None is ever deleted. */
 
+/** What holds for everybody in a tenant. */
+const policy = {
+  sign_up: signUpDeclaration,
+  require_mfa: z.boolean().describe('Every sign-in takes a second factor'),
+  email_codes: z.boolean().describe('People may turn on codes by e-mail'),
+}
+
+const changes = z.strictObject({
+  name: tenantDeclaration.shape.name.optional(),
+  sign_up: policy.sign_up.optional(),
+  require_mfa: policy.require_mfa.optional(),
+  email_codes: policy.email_codes.optional(),
+})
+
 const tenant = named(
   'Tenant',
   tenantDeclaration.extend({
+    ...policy,
     status: z.strictObject({ issuer: z.url(), disabled: z.boolean() }),
   }),
 )
@@ -20,9 +35,12 @@ const item = '/tenants/{tenant}'
 
 const representation =
   ({ core }: Call) =>
-  ({ id, name, disabled }: ListedTenant) => ({
+  ({ id, name, signUp, requireMfa, emailCodes, disabled }: ListedTenant) => ({
     id,
     name,
+    sign_up: signUp,
+    require_mfa: requireMfa,
+    email_codes: emailCodes,
     status: { issuer: issuerOf(core.config.issuer, id), disabled },
   })
 
@@ -63,7 +81,7 @@ export const tenantRoutes: Route[] = [
         throw new DomainError('already_exists', { detail: { tenant: body.id } })
       }
       await core.signing.ensure(body.id, requiredAlgs)
-      return representation(call)({ ...body, disabled: false })
+      return load({ ...call, tenant: body.id })
     },
   }),
   route({
@@ -75,16 +93,22 @@ export const tenantRoutes: Route[] = [
     current: load,
     handle: load,
   }),
-  route<undefined, { name: string }>({
+  route<undefined, z.output<typeof changes>>({
     method: 'PATCH',
     path: item,
     permission: 'tenants:write',
-    summary: 'Rename a tenant',
-    body: tenantDeclaration.pick({ name: true }),
+    summary: 'Rename a tenant, or change what holds for everybody in it; what is left out stays',
+    body: changes,
     response: tenant,
     current: load,
     async handle(call) {
-      await call.core.tenants.declare({ id: call.tenant, name: call.body.name })
+      const { core, tenant: id, body } = call
+      if (body.name !== undefined) await core.tenants.declare({ id, name: body.name })
+      if (body.sign_up) await core.tenants.declareSignUp(id, body.sign_up)
+      await core.tenants.setPolicy(id, {
+        requireMfa: body.require_mfa,
+        emailCodes: body.email_codes,
+      })
       return load(call)
     },
   }),

@@ -10,6 +10,9 @@ export const auditTypes = [
   'family.reuse',
   'family.replayed',
   'family.ended',
+  'family.refreshed_rapidly',
+  'family.network_changed',
+  'family.networks_alternated',
   'logout.delivered',
   'logout.failed',
   'backchannel.asked',
@@ -34,11 +37,16 @@ export const auditTypes = [
   'account.email_change_requested',
   'account.email_changed',
   'account.email_objected',
+  'account.sign_up_requested',
+  'account.signed_up',
+  'invitation.created',
+  'invitation.revoked',
   'mail.sent',
   'mail.failed',
   'account.factor_added',
   'account.factor_renamed',
   'account.factor_removed',
+  'account.passkey_refused',
   'account.recovery_codes_made',
   'account.recovery_code_used',
   'session.ended',
@@ -48,6 +56,7 @@ export const auditTypes = [
   'client.deleted',
   'tenant.disabled',
   'tenant.enabled',
+  'tenant.policy_changed',
   'signing_key.published',
   'signing_key.revoked',
   'key_encryption_key.rotated',
@@ -84,6 +93,8 @@ export interface Audit {
    * program are those of the last.
    */
   count(tenant: string, event: Omit<AuditEvent, 'detail'>, subject: string): Promise<void>
+  /** Writes what is noticed again and again: once a day (UTC) for a subject. @returns whether it was written */
+  recordOnce(tenant: string, event: AuditEvent, subject: string): Promise<boolean>
   /** Events of an account, the newest first. @param before where an earlier page ended */
   ofAccount(
     tenant: string,
@@ -139,6 +150,7 @@ interface Row {
   type: AuditEvent['type']
   account_id: string | null
   client_id: string | null
+  family_id: string | null
   ip: string | null
   user_agent: string | null
   detail: Record<string, unknown> | null
@@ -146,6 +158,8 @@ interface Row {
 
 /** Milliseconds of one count. */
 const countedFor = 3600 * 1000
+/** Milliseconds in which an event that is noticed again is the same. */
+const onceFor = 24 * 3600 * 1000
 
 export function createAudit({ database, clock }: { database: Database; clock: Clock }): Audit {
   return {
@@ -169,6 +183,27 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
         [tenant, new Date(clock.now()), JSON.stringify(rows)],
       )
     },
+    async recordOnce(tenant, event, subject) {
+      const now = clock.now()
+      const day = String(Math.floor(now / onceFor))
+      const written = await database.execute(
+        `insert into audit_events (tenant_id, id, at, type, account_id, client_id, family_id, ip, user_agent, detail)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (tenant_id, id) do nothing`,
+        [
+          tenant,
+          derivedId('once', event.type, subject, day),
+          new Date(now),
+          event.type,
+          event.accountId ?? null,
+          event.clientId ?? null,
+          event.familyId ?? null,
+          event.ip ?? null,
+          event.userAgent ?? null,
+          event.detail === undefined ? null : JSON.stringify(event.detail),
+        ],
+      )
+      return written === 1
+    },
     async count(tenant, { type, accountId, ip, userAgent }, subject) {
       const now = clock.now()
       const hour = String(Math.floor(now / countedFor))
@@ -191,7 +226,7 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
     },
     async ofAccount(tenant, accountId, { types, before, limit }) {
       const rows = await database.query<Row>(
-        `select id, at, type, account_id, client_id, ip, user_agent, detail from audit_events
+        `select id, at, type, account_id, client_id, family_id, ip, user_agent, detail from audit_events
          where tenant_id = $1 and account_id = $2 and type = any($3)
            and ($4::timestamptz is null or (at, id) < ($4::timestamptz, $5::text))
          order by at desc, id desc limit $6`,
@@ -232,11 +267,11 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
     },
     async ofFamily(tenant, familyId) {
       const rows = await database.query<Row>(
-        `select id, at, type, account_id, client_id, ip, user_agent, detail from audit_events
+        `select id, at, type, account_id, client_id, family_id, ip, user_agent, detail from audit_events
          where tenant_id = $1 and family_id = $2 order by at, id`,
         [tenant, familyId],
       )
-      return rows.map((row) => ({ ...toEvent(row), familyId }))
+      return rows.map(toEvent)
     },
     sweep: () =>
       sweepTable(database, {
@@ -253,6 +288,7 @@ const toEvent = (row: Row): AuditEvent & { at: number } => ({
   type: row.type,
   accountId: row.account_id ?? undefined,
   clientId: row.client_id ?? undefined,
+  familyId: row.family_id ?? undefined,
   ip: row.ip ?? undefined,
   userAgent: row.user_agent ?? undefined,
   detail: row.detail ?? undefined,

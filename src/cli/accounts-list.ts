@@ -7,7 +7,7 @@ import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
-interface LockOutput {
+export interface LockOutput {
   failures: number
   refused: number
   locked_until?: string
@@ -41,7 +41,7 @@ export const accountsList: Command<z.infer<typeof input>, Output> = {
           accounts.map(({ email, name = '', roles, disabled, lock, id }) => [
             email,
             name,
-            [...roles, ...(disabled ? ['disabled'] : []), ...(lock ? wordsOf(lock) : [])].join(
+            [...roles, ...(disabled ? ['disabled'] : []), ...(lock ? lockWords(lock) : [])].join(
               ', ',
             ),
             id,
@@ -49,7 +49,7 @@ export const accountsList: Command<z.infer<typeof input>, Output> = {
         ),
 }
 
-function lockOutput({ failures, refused, lockedUntil, blocked }: Lockout): LockOutput {
+export function lockOutput({ failures, refused, lockedUntil, blocked }: Lockout): LockOutput {
   return {
     failures,
     refused,
@@ -58,7 +58,7 @@ function lockOutput({ failures, refused, lockedUntil, blocked }: Lockout): LockO
   }
 }
 
-function wordsOf({ blocked, locked_until: until }: LockOutput): string[] {
+export function lockWords({ blocked, locked_until: until }: LockOutput): string[] {
   if (blocked) return ['locked']
   return until === undefined ? [] : [`locked until ${until}`]
 }

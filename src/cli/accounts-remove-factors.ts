@@ -16,7 +16,12 @@ export const accountsRemoveFactors: Command<z.infer<typeof input>, Output> = {
   prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
-    const removed = await core.factors.removeAll(account.tenant, account.id, { by: 'operator' })
+    const { tenant, id } = account
+    const removed = await core.database.transaction(async () => {
+      const factors = await core.factors.removeAll(tenant, id, { by: 'operator' })
+      const codes = await core.mailedCodes.turnOff(tenant, id, { by: 'operator' })
+      return factors + (codes ? 1 : 0)
+    })
     return { account: accountOutput(account), removed }
   },
   render: ({ account, removed }) =>

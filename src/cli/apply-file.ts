@@ -4,11 +4,15 @@ import { importedAccount } from '../accounts/account-document.ts'
 import { clientDeclaration } from '../clients/client.ts'
 import { type Fault, faultsOf } from '../faults.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
-import { tenantDeclaration } from '../tenants/tenant.ts'
+import { signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import { invalid, type OperatorDocument } from './document.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
 
 const sections = {
+  // What holds for everybody in a tenant; what is absent stays as it is.
+  sign_up: signUpDeclaration.optional(),
+  require_mfa: z.boolean().optional(),
+  email_codes: z.boolean().optional(),
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
   accounts: z.array(importedAccount).default([]),

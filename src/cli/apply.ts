@@ -45,6 +45,12 @@ export const apply: Command<Input, ApplyResult> = {
       await core.database.query(
         `select pg_advisory_xact_lock(hashtextextended('keyturn apply', 0))`,
       )
+      if (policyMembers.some((member) => document[member] !== undefined)) {
+        const outcome = (await declareOwn(work, { id: tenant, ...document }))
+          ? 'updated'
+          : 'unchanged'
+        work.changes.push({ tenant, kind: 'tenant', id: tenant, outcome })
+      }
       await declareTenants(work, document.tenants)
       for (const scope of scopes) await declareSections(work, scope)
       for (const scope of scopes) await checkReferences(work, scope)
@@ -64,18 +70,35 @@ interface Work {
   faults: string[]
 }
 
+/** What a file may say of a tenant that is there already, at its top. */
+const policyMembers = ['sign_up', 'require_mfa', 'email_codes'] as const
+
 type Scope = Sections & { id: string }
 
 async function declareTenants(work: Work, tenants: Input['document']['tenants']): Promise<void> {
   const { core, changes } = work
   const known = new Set((await core.tenants.list()).map(({ id }) => id))
   for (const { id, name, ...sections } of tenants) {
-    const changed = await core.tenants.declare({ id, name })
+    const declared = await core.tenants.declare({ id, name })
+    const changed = (await declareOwn(work, { id, ...sections })) || declared
     const outcome = known.has(id) ? (changed ? 'updated' : 'unchanged') : 'created'
     changes.push({ tenant: id, kind: 'tenant', id, outcome })
     // What a tenant begins with signs at once; an algorithm that comes later waits until verifiers know its key.
     if (!known.has(id)) await core.signing.ensure(id, [...requiredAlgs, ...algsIn(sections)])
   }
+}
+
+/** What a file says of a tenant itself; whether anything changed. */
+async function declareOwn(
+  { core: { tenants, audit } }: Work,
+  { id, sign_up, require_mfa, email_codes }: Scope,
+): Promise<boolean> {
+  const signUpChanged = sign_up !== undefined && (await tenants.declareSignUp(id, sign_up))
+  const changed = await tenants.setPolicy(id, { requireMfa: require_mfa, emailCodes: email_codes })
+  if (!changed) return signUpChanged
+  const detail = { by: 'operator', require_mfa, email_codes }
+  await audit.record(id, { type: 'tenant.policy_changed', detail })
+  return true
 }
 
 /** The algorithms that tokens and other answers are to be signed with. */

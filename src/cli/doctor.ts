@@ -4,6 +4,7 @@ import { ConfigError, loadConfig } from '../../config/load.ts'
 import { type DomainErrorCode, isDomainError } from '../errors.ts'
 import { type Check, type Diagnosis, diagnosisOf, renderDiagnosis } from './check.ts'
 import type { Arguments, Io } from './command.ts'
+import { checkCountries } from './doctor-countries.ts'
 import { checkFolders } from './doctor-folders.ts'
 import { checkIssuer } from './doctor-issuer.ts'
 import { describeFailure } from './failure.ts'
@@ -42,6 +43,7 @@ async function diagnose(io: Io): Promise<Diagnosis> {
     { name: 'configuration', status: 'ok', message: 'Every setting is valid.' },
     ...(await checkStorage(config, io)),
     ...(await checkFolders(config)),
+    ...(await checkCountries(config, commandLog(config, io))),
     ...(await checkIssuer(config)),
   ])
 }
@@ -67,6 +69,7 @@ const remedies: Partial<Record<DomainErrorCode, { name: string; fix?: string }>>
     name: 'storage',
     fix: 'check that it runs, DATABASE_URL, REDIS_URL and the network.',
   },
+  config_invalid: { name: 'configuration', fix: 'see config/reference.md.' },
   storage_locked: { name: 'storage' },
   storage_newer: { name: 'migrations' },
   migrations_pending: { name: 'migrations' },

@@ -3,13 +3,17 @@ import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { ResourceServer } from '../resources/resource-server.ts'
-import { defaultTenant } from '../tenants/tenant.ts'
+import { defaultTenant, noSignUp, type SignUp } from '../tenants/tenant.ts'
 import type { Command } from './command.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
 interface SectionsOutput {
+  /** Absent where nobody may come. */
+  sign_up?: SignUp
+  require_mfa?: true
+  email_codes?: true
   resource_servers?: ResourceServer[]
   clients?: unknown[]
   accounts?: object[]
@@ -45,7 +49,12 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
   const resourceServers = await core.resources.list(tenant)
   const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
+  const policy = (await core.tenants.list()).find(({ id }) => id === tenant)
+  const signUp = policy?.signUp ?? noSignUp
   return {
+    ...(signUp.mode === noSignUp.mode ? {} : { sign_up: signUp }),
+    ...(policy?.requireMfa ? { require_mfa: true } : {}),
+    ...(policy?.emailCodes ? { email_codes: true } : {}),
     ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),

@@ -47,14 +47,15 @@ interface Opened {
 }
 
 async function openHere(command: Command, config: Config, log: Log): Promise<Opened> {
-  const { entities, openCore } = await import('../core.ts')
   if (!command.beforeMigrations) {
+    const { openCore } = await import('../core.ts')
     const core = await openCore(config, log, { schema: 'require' })
     return { core, close: () => core.close() }
   }
-  const [{ openStorage }, { createClock }] = await Promise.all([
+  const [{ openStorage }, { createClock }, { entities }] = await Promise.all([
     import('../storage/storage.ts'),
     import('../clock.ts'),
+    import('../tables.ts'),
   ])
   const storage = await openStorage(config, {
     entities,

@@ -3,6 +3,7 @@ import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
 import { describeAdmin } from './describe-admin.ts'
+import { describeInvitations } from './describe-invitations.ts'
 import { version } from './version.ts'
 
 /**
@@ -16,11 +17,24 @@ export async function runCli(argv: string[], io: Io): Promise<number> {
     exitCode = await start(name, args, io)
   })
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    await program.parseAsync(operandsLast(argv), { from: 'user' })
     return exitCode
   } catch (error) {
     return fail(error, io)
   }
+}
+
+/** An id of ours, in base64url, that begins with a dash: one in 64 does. */
+const dashedId = /^-(?:[\w-]{21}|[\w-]{42})$/
+
+/** Ids that look like options are taken for what they are; what follows an option is its value. */
+function operandsLast(argv: readonly string[]): string[] {
+  if (argv.includes('--')) return [...argv]
+  const isId = (word: string, at: number) => dashedId.test(word) && !argv[at - 1]?.startsWith('-')
+  const ids = argv.filter((word, at) => isId(word, at))
+  return ids.length === 0
+    ? [...argv]
+    : [...argv.filter((word, at) => !isId(word, at)), '--', ...ids]
 }
 
 async function start(name: Name, args: Arguments, io: Io): Promise<number> {
@@ -74,7 +88,11 @@ function describeProgram(io: Io, run: Start): Program {
       run,
     ),
   )
+  leaf(program, 'explain', 'explain', 'say why a request was refused, and how to mend it', run)
+    .argument('[id]', 'Request-Id, error_id, or the number on the page')
+    .option('--authorize <url>', 'an authorization request: report every fault, and change nothing')
   describeAccounts(program.command('accounts').description('people and operators'), run)
+  describeInvitations(program, run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeAccess(program, run)
   describeTenants(program.command('tenants').description('issuers of their own'), run)
@@ -110,6 +128,9 @@ function describeAccounts(accounts: Program, run: Start): void {
     )
   ofTenant(leaf(accounts, 'list', 'accounts list', 'list the accounts', run))
   const identifier = ['<identifier>', 'e-mail address or user name'] as const
+  ofTenant(
+    leaf(accounts, 'show', 'accounts show', 'who has access to an account, and what happened', run),
+  ).argument(...identifier)
   ofTenant(
     leaf(accounts, 'disable', 'accounts disable', 'keep an account from signing in', run),
   ).argument(...identifier)

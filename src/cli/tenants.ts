@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
-import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
+import { defaultTenant, issuerOf, type SignUp } from '../tenants/tenant.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
 
@@ -8,28 +8,44 @@ interface TenantOutput {
   id: string
   name: string
   issuer: string
+  sign_up: SignUp
   disabled: boolean
+  require_mfa: boolean
+  email_codes: boolean
 }
 
 const none = z.strictObject({})
 
-/** `tenants list`: `{ tenants: [{ id, name, issuer, disabled }] }`. */
+/** `tenants list`: `{ tenants: [{ id, name, issuer, sign_up: { mode, domains }, disabled, require_mfa, email_codes }] }`. */
 export const tenantsList: Command<z.infer<typeof none>, { tenants: TenantOutput[] }> = {
   input: none,
   prepare: () => ({}),
   async execute({ tenants, config }) {
     const all = await tenants.list()
     return {
-      tenants: all.map((tenant) => ({ ...tenant, issuer: issuerOf(config.issuer, tenant.id) })),
+      tenants: all.map(({ signUp, requireMfa, emailCodes, ...tenant }) => ({
+        ...tenant,
+        issuer: issuerOf(config.issuer, tenant.id),
+        sign_up: signUp,
+        require_mfa: requireMfa,
+        email_codes: emailCodes,
+      })),
     }
   },
   render: ({ tenants }) =>
     columns(
-      tenants.map(({ id, name, issuer, disabled }) => [
+      tenants.map(({ id, name, issuer, sign_up: { mode, domains }, ...rest }) => [
         id,
         name,
         issuer,
-        disabled ? 'disabled' : '',
+        [
+          `sign-up ${[mode, ...domains].join(' ')}`,
+          rest.disabled ? 'disabled' : '',
+          rest.require_mfa ? 'second factor required' : '',
+          rest.email_codes ? 'codes by e-mail' : '',
+        ]
+          .filter((each) => each !== '')
+          .join(', '),
       ]),
     ),
 }

@@ -82,6 +82,15 @@ export function createFactorStore({
       )
     },
 
+    /** Whether the password is enough beside a second factor alone. */
+    async hasShortPassword(tenant: string, accountId: string): Promise<boolean> {
+      const short = await database.query(
+        'select 1 from passwords where tenant_id = $1 and account_id = $2 and short',
+        [tenant, accountId],
+      )
+      return short.length > 0
+    },
+
     async list(tenant: string, accountId: string): Promise<StoredFactor[]> {
       const rows = await database.query<Row>(
         `select id, kind, name, sealed, created_at, last_used_at from second_factors

@@ -1,15 +1,31 @@
 import { randomUUID } from 'node:crypto'
-import type { Audit, AuditEvent } from '../audit/audit.ts'
+import type { Config } from '../../config/config.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
+import type { Log } from '../log.ts'
+import type { MailLanguage } from '../mail/message.ts'
 import type { Sealer } from '../secrets/seal.ts'
+import type { SingleUse } from '../single-use/single-use.ts'
 import type { Database } from '../storage/database.ts'
+import { isUniqueViolation } from '../storage/violations.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { createFactorStore } from './factor.store.ts'
+import { Refused } from './passkey-answer.ts'
+import { createPasskeyChecks, type PasskeyChecks } from './passkey-checks.ts'
+import { createPasskeys, type Passkeys } from './passkeys.ts'
 import { newRecoveryCodes, recoveryCodeIn } from './recovery-codes.ts'
-import { longestName, mostFactors, type Proof, type SecondFactor } from './second-factor.ts'
+import {
+  type FactorKind,
+  longestName,
+  mostFactors,
+  type Proof,
+  type SecondFactor,
+} from './second-factor.ts'
 import { stepOfCode, totpCodeIn } from './totp.ts'
+import type { Actor, FactorTrail } from './trail.ts'
 
-/** What somebody signs in with beside a password: one-time codes of an app, and recovery codes for when it is lost. */
+/** What somebody signs in with beside a password: codes of an app, passkeys, and recovery codes for when those are lost. */
 export interface Factors {
   list(tenant: string, accountId: string): Promise<SecondFactor[]>
   /** Whether a password alone signs this account in no more. */
@@ -39,53 +55,70 @@ export interface Factors {
     app: { secret: string; name: string; code: string; onlyFirst: boolean },
     by: Actor,
   ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'full'>
+  /** What a browser needs to make a passkey, for this account and this place alone. */
+  passkeyOptions: Passkeys['creationOptions']
+  /**
+   * Adds a passkey that a browser has made; the first factor brings recovery codes.
+   * @param made `binding` is what `passkeyOptions` was given; `credential` what came of it, as JSON
+   * @returns `wrong` for what does not answer it, `known` when the key is there already, `full` as for an app
+   */
+  addPasskey(
+    tenant: string,
+    accountId: string,
+    made: { binding: string; credential: string; name: string; onlyFirst: boolean },
+    by: Actor,
+  ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'known' | 'full'>
+  /** Asks for a passkey, and checks what comes. */
+  passkeys: PasskeyChecks
   /** Whether anything changed. */
   rename(tenant: string, accountId: string, id: string, name: string, by: Actor): Promise<boolean>
-  /** Removes one; recovery codes go with the last. Whether it was there. */
-  remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean>
+  /**
+   * Removes one; recovery codes go with the last.
+   * @returns whether it was there; why it stays
+   */
+  remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean | Kept>
   /** Removes all, for an operator who knows who asks; how many there were. */
   removeAll(tenant: string, accountId: string, by: Actor): Promise<number>
+  /** The same for an account that is deleted, with the name that devices know it by. */
+  forget(tenant: string, accountId: string, by: Actor): Promise<void>
   /** Recovery codes that were not used yet. */
   codesLeft(tenant: string, accountId: string): Promise<number>
   /** New ones, which are stored nowhere in clear; those before are void. */
   makeCodes(tenant: string, accountId: string, by: Actor): Promise<string[]>
 }
 
-/** Who changes something. */
-export interface Actor {
-  by: 'owner' | 'operator'
-  ip?: string | undefined
-  userAgent?: string | undefined
-}
+/** Why the last factor is not removed: the tenant requires one of everybody; the password is too short without one. */
+export type Kept = 'required' | 'short_password'
 
 /** Who shows a code. */
 export interface Caller {
   ip: string
   /** The browser, when it is known to the account. */
   deviceId?: string | undefined
+  /** In which the owner is told of a recovery code. */
+  language?: MailLanguage | undefined
 }
 
-interface Dependencies {
+export interface Dependencies {
+  config: Config
   database: Database
   clock: Clock
+  log: Log
   sealer: Sealer
   audit: Audit
   lockouts: Lockouts
+  singleUse: SingleUse
+  tenants: Tenants
+  trail: FactorTrail
 }
 
 export function createFactors(deps: Dependencies): Factors {
-  const { database, clock, sealer, audit, lockouts } = deps
+  const { database, clock, log, sealer, lockouts, tenants } = deps
   const store = createFactorStore(deps)
+  const passkeys = createPasskeys(deps)
+  const { record } = deps.trail
   const macOf = (accountId: string, code: string) =>
     sealer.mac('recovery-code', JSON.stringify([accountId, code]))
-
-  function record(
-    tenant: string,
-    event: Pick<AuditEvent, 'type' | 'accountId' | 'detail'>,
-    { by, ip, userAgent }: Actor,
-  ): Promise<void> {
-    return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
-  }
 
   async function spendTotp(tenant: string, accountId: string, code: string): Promise<boolean> {
     for (const factor of await store.list(tenant, accountId)) {
@@ -96,43 +129,122 @@ export function createFactors(deps: Dependencies): Factors {
   }
 
   /** One transaction: a code that counts as used has its event. */
-  function spendRecovery(tenant: string, accountId: string, code: string, ip: string) {
+  function spendRecovery(
+    tenant: string,
+    accountId: string,
+    code: string,
+    { ip, language }: Caller,
+  ) {
     return database.transaction(async () => {
       if (!(await store.spendCode(tenant, accountId, macOf(accountId, code)))) return false
       const left = await store.codesLeft(tenant, accountId)
-      const type = 'account.recovery_code_used' as const
-      await audit.record(tenant, { type, accountId, ip, detail: { left } })
+      const event = { type: 'account.recovery_code_used', accountId, detail: { left } } as const
+      await record(tenant, event, { by: 'owner', ip, language })
       return true
     })
   }
 
-  async function replaceCodes(tenant: string, accountId: string, by: Actor): Promise<string[]> {
+  /** @param quiet with the first factor, whose letter says it */
+  async function replaceCodes(
+    tenant: string,
+    accountId: string,
+    by: Actor,
+    quiet = false,
+  ): Promise<string[]> {
     const codes = newRecoveryCodes()
     const macs = codes.map((code) => macOf(accountId, recoveryCodeIn(code) as string))
     await store.replaceCodes(tenant, accountId, macs)
     const detail = { codes: codes.length }
-    await record(tenant, { type: 'account.recovery_codes_made', accountId, detail }, by)
+    await record(tenant, { type: 'account.recovery_codes_made', accountId, detail }, by, quiet)
     return codes
   }
 
-  async function removeHeld(tenant: string, accountId: string, id: string, by: Actor) {
-    const known = await store.list(tenant, accountId)
+  async function list(tenant: string, accountId: string): Promise<SecondFactor[]> {
+    const apps = await store.list(tenant, accountId)
+    const keys = await passkeys.store.list(tenant, accountId)
+    return [
+      ...apps.map(({ sealed: _sealed, ...app }) => app),
+      ...keys.map(({ id, name, createdAt, lastUsedAt, backedUp }) => ({
+        id,
+        kind: 'passkey' as const,
+        name,
+        createdAt,
+        backedUp,
+        ...(lastUsedAt === undefined ? {} : { lastUsedAt }),
+      })),
+    ].toSorted((a, b) => a.createdAt - b.createdAt)
+  }
+
+  const storeOf = ({ kind }: SecondFactor) => (kind === 'totp' ? store : passkeys.store)
+
+  /** Adds one, as long as there may be more. */
+  function insert(
+    tenant: string,
+    accountId: string,
+    { kind, onlyFirst }: { kind: FactorKind; onlyFirst: boolean },
+    by: Actor,
+    write: (id: string) => Promise<void>,
+  ): Promise<{ recoveryCodes?: string[] } | 'full'> {
+    return database.transaction(async () => {
+      await store.hold(tenant, accountId)
+      const known = await list(tenant, accountId)
+      const alike = known.filter((factor) => factor.kind === kind)
+      if (alike.length >= mostFactors[kind] || (onlyFirst && known.length > 0)) return 'full'
+      const id = randomUUID()
+      await write(id)
+      const detail = { factor: id, kind }
+      await record(tenant, { type: 'account.factor_added', accountId, detail }, by)
+      if (known.length > 0) return {}
+      return { recoveryCodes: await replaceCodes(tenant, accountId, by, true) }
+    })
+  }
+
+  function removeAll(tenant: string, accountId: string, by: Actor): Promise<number> {
+    return database.transaction(async () => {
+      await store.hold(tenant, accountId)
+      const known = await list(tenant, accountId)
+      for (const { id } of known) {
+        await removeHeld(tenant, accountId, id, by, { quiet: id !== known.at(-1)?.id })
+      }
+      return known.length
+    })
+  }
+
+  /** Why the last one stays, if it does. */
+  async function keeps(tenant: string, accountId: string): Promise<Kept | undefined> {
+    if ((await tenants.find(tenant))?.requireMfa) return 'required'
+    return (await store.hasShortPassword(tenant, accountId)) ? 'short_password' : undefined
+  }
+
+  /** @param all when all go, whatever speaks for the last: that one alone is told of */
+  async function removeHeld(
+    tenant: string,
+    accountId: string,
+    id: string,
+    by: Actor,
+    all?: { quiet: boolean },
+  ): Promise<boolean | Kept> {
+    const known = await list(tenant, accountId)
     const factor = known.find((each) => each.id === id)
-    if (!factor || !(await store.remove(tenant, accountId, id))) return false
+    if (!factor) return false
+    const kept = known.length > 1 || all ? undefined : await keeps(tenant, accountId)
+    if (kept) return kept
+    if (!(await storeOf(factor).remove(tenant, accountId, id))) return false
     if (known.length === 1) await store.replaceCodes(tenant, accountId, [])
     const detail = { factor: id, kind: factor.kind, left: known.length - 1 }
-    await record(tenant, { type: 'account.factor_removed', accountId, detail }, by)
+    const event = { type: 'account.factor_removed', accountId, detail } as const
+    await record(tenant, event, by, all?.quiet)
     return true
   }
 
   return {
-    async list(tenant, accountId) {
-      const known = await store.list(tenant, accountId)
-      return known.map(({ sealed: _sealed, ...factor }) => factor)
-    },
-    asked: async (tenant, accountId) => (await store.list(tenant, accountId)).length > 0,
+    list,
+    asked: async (tenant, accountId) => (await list(tenant, accountId)).length > 0,
+    passkeys: createPasskeyChecks(deps, passkeys),
+    passkeyOptions: passkeys.creationOptions,
 
-    async check(tenant, accountId, typed, { ip, deviceId }) {
+    async check(tenant, accountId, typed, by) {
+      const { ip, deviceId } = by
       const totp = totpCodeIn(typed)
       const recovery = recoveryCodeIn(typed)
       const outcome = await lockouts.guess(
@@ -141,7 +253,7 @@ export function createFactors(deps: Dependencies): Factors {
         async (may) => {
           if (!may) return false
           if (totp !== undefined) return spendTotp(tenant, accountId, totp)
-          return recovery !== undefined && spendRecovery(tenant, accountId, recovery, ip)
+          return recovery !== undefined && spendRecovery(tenant, accountId, recovery, by)
         },
       )
       if (outcome !== 'right') return undefined
@@ -152,23 +264,35 @@ export function createFactors(deps: Dependencies): Factors {
       const typed = totpCodeIn(code)
       const step = typed && stepOfCode(secret, typed, clock.seconds())
       if (!step) return 'wrong'
-      return database.transaction(async () => {
-        await store.hold(tenant, accountId)
-        const known = await store.list(tenant, accountId)
-        if (known.length >= (onlyFirst ? 1 : mostFactors)) return 'full'
-        const id = randomUUID()
-        // The code that proved it is used up with it.
-        await store.insert(tenant, accountId, { id, name: nameOf(name), secret, lastStep: step })
-        const detail = { factor: id, kind: 'totp' }
-        await record(tenant, { type: 'account.factor_added', accountId, detail }, by)
-        if (known.length > 0) return {}
-        return { recoveryCodes: await replaceCodes(tenant, accountId, by) }
-      })
+      const called = nameOf(name, 'Authenticator')
+      // The code that proved it is used up with it.
+      return insert(tenant, accountId, { kind: 'totp', onlyFirst }, by, (id) =>
+        store.insert(tenant, accountId, { id, name: called, secret, lastStep: step }),
+      )
+    },
+
+    async addPasskey(tenant, accountId, { binding, credential, name, onlyFirst }, by) {
+      try {
+        const made = await passkeys.verifyNew(tenant, binding, credential)
+        const called = nameOf(name, 'Passkey')
+        return await insert(tenant, accountId, { kind: 'passkey', onlyFirst }, by, (id) =>
+          passkeys.store.insert(tenant, accountId, { ...made, id, name: called }),
+        )
+      } catch (error) {
+        if (isUniqueViolation(error, 'uq_passkeys_credential')) return 'known'
+        if (!(error instanceof Refused)) throw error
+        log.info({ account: accountId, reason: error.message, ip: by.ip }, 'new passkey refused')
+        return 'wrong'
+      }
     },
 
     rename: (tenant, accountId, id, name, by) =>
       database.transaction(async () => {
-        if (!(await store.rename(tenant, accountId, id, nameOf(name)))) return false
+        const known = await list(tenant, accountId)
+        const factor = known.find((each) => each.id === id)
+        if (!factor) return false
+        const called = nameOf(name, factor.kind === 'totp' ? 'Authenticator' : 'Passkey')
+        if (!(await storeOf(factor).rename(tenant, accountId, id, called))) return false
         const detail = { factor: id }
         await record(tenant, { type: 'account.factor_renamed', accountId, detail }, by)
         return true
@@ -180,12 +304,11 @@ export function createFactors(deps: Dependencies): Factors {
         return removeHeld(tenant, accountId, id, by)
       }),
 
-    removeAll: (tenant, accountId, by) =>
+    removeAll,
+    forget: (tenant, accountId, by) =>
       database.transaction(async () => {
-        await store.hold(tenant, accountId)
-        const known = await store.list(tenant, accountId)
-        for (const { id } of known) await removeHeld(tenant, accountId, id, by)
-        return known.length
+        await removeAll(tenant, accountId, by)
+        await passkeys.store.forget(tenant, accountId)
       }),
 
     codesLeft: store.codesLeft,
@@ -198,6 +321,6 @@ export function createFactors(deps: Dependencies): Factors {
 }
 
 /** A name that fits a line; what is left empty is called by what it is. */
-function nameOf(typed: string): string {
-  return typed.replace(/\s+/g, ' ').trim().slice(0, longestName) || 'Authenticator'
+function nameOf(typed: string, otherwise: string): string {
+  return typed.replace(/\s+/g, ' ').trim().slice(0, longestName) || otherwise
 }

@@ -37,11 +37,18 @@ const english: DeviceWords = {
 
 /** A name for a device that its owner recognises, from what its program says of itself; never more than a hint. */
 export function deviceLabel(userAgent: string | undefined, words: DeviceWords = english): string {
-  if (!userAgent) return words.unknown
+  const known = knownDevice(userAgent, words)
+  return known ?? (userAgent?.split(/[\s/]/, 1)[0]?.slice(0, 40) || words.unknown)
+}
+
+/** The same, where its words are ours alone: undefined for a program that we do not know. */
+export function knownDevice(
+  userAgent: string | undefined,
+  words: DeviceWords = english,
+): string | undefined {
   const nameIn = (table: Array<[RegExp, string]>) =>
-    table.find(([mark]) => mark.test(userAgent))?.[1]
+    table.find(([mark]) => mark.test(userAgent ?? ''))?.[1]
   const program = nameIn(programs)
   const system = nameIn(systems)
-  if (program && system) return words.on(program, system)
-  return program ?? system ?? (userAgent.split(/[\s/]/, 1)[0]?.slice(0, 40) || words.unknown)
+  return program && system ? words.on(program, system) : (program ?? system)
 }

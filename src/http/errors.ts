@@ -53,8 +53,13 @@ function identify(ctx: Context): void {
 /**
  * The one place where an error of our own code becomes an answer (architecture §11). What is not a DomainError is a
  * fault of ours or of storage; its text is never sent.
+ * @param note keeps it, to be explained
  */
-export function answerErrors(log: Log, page: RefusalPage): Middleware {
+export function answerErrors(
+  log: Log,
+  page: RefusalPage,
+  note: (ctx: Context, error: DomainError) => void,
+): Middleware {
   return async (ctx, next) => {
     try {
       await next()
@@ -70,6 +75,7 @@ export function answerErrors(log: Log, page: RefusalPage): Middleware {
       const line = { request_id: id, error: error.code, detail: error.detail, err: thrown }
       if (error.status >= 500) log.error(line, 'request failed')
       else log.info({ ...line, err: undefined }, 'request refused')
+      note(ctx, error)
       answerRefusal(
         ctx,
         {

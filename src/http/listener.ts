@@ -36,9 +36,10 @@ export async function listen(config: Config, tls: TlsFiles, handle: Handle): Pro
       [config.mtlsPort, true] as const,
     ]) {
       if (port === undefined) continue
-      const server = create(config, tls, mutual, (request, response) =>
-        handle(request, response, mutual),
-      )
+      const server = create(config, tls, mutual, (request, response) => {
+        if (isAmbiguous(request)) refuseAmbiguous(config, response)
+        else handle(request, response, mutual)
+      })
       await opened(config, server, port).catch((error: Error) => {
         throw faultOf(error, mutual ? 'MTLS_PORT' : 'PORT', `${port} of ${config.host}`)
       })
@@ -110,10 +111,23 @@ const unreadable: Record<string, string> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
-/** Answers what cannot be read as a request with the headers of every other answer, and closes. */
-function refuseUnreadable({ issuer }: Config) {
+/** Two `Host` fields MUST be answered 400 (RFC 9112 §3.2): a proxy may have gone by the other one. */
+function isAmbiguous(request: IncomingMessage): boolean {
+  return (request.headersDistinct['host']?.length ?? 0) > 1
+}
+
+function refuseAmbiguous(config: Config, response: ServerResponse): void {
+  response.writeHead(400, headersOfRefusal(config)).end()
+}
+
+function headersOfRefusal({ issuer }: Config): Record<string, string> {
   const headers = securityHeadersOf({ isHttps: issuer.startsWith('https:') })
-  const lines = Object.entries({ ...headers, Connection: 'close', 'Content-Length': '0' })
+  return { ...headers, Connection: 'close', 'Content-Length': '0' }
+}
+
+/** Answers what cannot be read as a request with the headers of every other answer, and closes. */
+function refuseUnreadable(config: Config) {
+  const lines = Object.entries(headersOfRefusal(config))
   const rest = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return (error: NodeJS.ErrnoException, socket: Duplex): void => {
     if (!socket.writable || error.code === 'ECONNRESET') {

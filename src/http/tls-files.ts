@@ -2,8 +2,8 @@ import type { X509Certificate } from 'node:crypto'
 import { certificateFault, certificatesIn, keyFault } from '../../config/certificates.ts'
 import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
+import { type Followed, followFiles } from '../followed-files.ts'
 import type { Log } from '../log.ts'
-import { type Followed, followFiles } from './followed-files.ts'
 
 /** The certificate of this server, with its chain, and its key: both in PEM. */
 export interface CertifiedKey {

@@ -12,6 +12,7 @@ import type { BrowserSession } from '../oidc/browser-session.ts'
 import type { DeviceOutcome } from '../oidc/device-decision.ts'
 import type { DeviceVerification, WaitingDevice } from '../oidc/device-verification.ts'
 import { userCodeIn, writtenUserCode } from '../oidc/user-code.ts'
+import type { Refusals } from '../refusals/refusals.ts'
 import { newHandle } from '../secrets/handle.ts'
 import {
   confirmDevicePage,
@@ -20,6 +21,7 @@ import {
   enterCodePage,
 } from './pages/device.ts'
 import { ownAddress, type PageContext } from './pages/layout.ts'
+import { noteRefusal } from './refusals.ts'
 
 export interface DeviceParts {
   tenant: string
@@ -27,6 +29,7 @@ export interface DeviceParts {
   config: Config
   log: Log
   attempts: Attempts
+  refusals: Refusals
   csrf: Csrf
   devices: DeviceVerification
   session: BrowserSession
@@ -146,6 +149,8 @@ export function deviceRoutes(parts: DeviceParts): Middleware {
     const device = code === undefined ? 'wrong' : await guess(ctx, code)
     if (code === undefined || typeof device === 'string') {
       log.info({ request_id: requestIdOf(ctx), ip: ctx.ip, reason: device }, 'user code refused')
+      const about = { endpoint: 'device', check: 'user_code', error: 'access_denied' } as const
+      noteRefusal(parts, ctx, { ...about, reason: device as string })
       if (device === 'too_many') return showEnter(ctx, browser, 429, { error: 'too_many' })
       return showEnter(ctx, browser, 400, { error: 'invalid' })
     }

@@ -1,7 +1,6 @@
 import type { Context, Middleware } from 'koa'
-import { html } from '../http/html.ts'
-import { type PageContext, page } from './pages/layout.ts'
-import { hiddenFields } from './pages/parts.ts'
+import { handoverPage } from './pages/handover.ts'
+import type { PageContext } from './pages/layout.ts'
 
 /** The marks of the engine's own page that hands a form over by an inline script. */
 const marks = {
@@ -56,16 +55,6 @@ export function dressHandover(pageContext: (ctx: Context) => PageContext): Middl
     await next()
     const handover = takeHandover(ctx)
     if (!handover) return
-    const context = pageContext(ctx)
-    const { title, text, submit } = context.messages.handover
-    ctx.body = page(context, {
-      title,
-      script: 'submit.js',
-      body: html`<h1>${title}</h1>
-<p>${text}</p>
-<form method="post" action="${handover.action}">
-${hiddenFields(handover.fields)}<button class="kt-button" type="submit">${submit}</button>
-</form>`,
-    })
+    ctx.body = handoverPage(pageContext(ctx), handover)
   }
 }

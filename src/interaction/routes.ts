@@ -1,11 +1,15 @@
 import Router from '@koa/router'
 import type { Middleware } from 'koa'
 import { type ConsentParts, consentRoutes } from './consent.routes.ts'
+import { enrolmentMethods } from './enrolment.routes.ts'
 import { type SignInParts, signInRoutes } from './sign-in.routes.ts'
+import { signUpMethods } from './sign-up.routes.ts'
 
 export const interactionMethods = {
   '/interaction/:uid': ['GET', 'HEAD'],
   '/interaction/:uid/:step': ['GET', 'HEAD', 'POST'],
+  ...signUpMethods,
+  ...enrolmentMethods,
 }
 
 /** The pages a person sees on the way to a token: `/interaction/:uid` shows the step that is due. */

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Attempts } from '../attempts/attempts.ts'
+import type { Clock } from '../clock.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Proof } from '../factors/second-factor.ts'
 import type { Csrf } from '../http/csrf.ts'
@@ -12,32 +13,45 @@ import { requestIdOf } from '../http/request.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import { presenterOf } from '../oidc/token-request.ts'
+import type { Refusals } from '../refusals/refusals.ts'
 import type { PageContext } from './pages/layout.ts'
 import type { LoginView } from './pages/login.ts'
 import { type SecondFactorView, secondFactorPage } from './pages/second-factor.ts'
+import { noteRefusal } from './refusals.ts'
 import { type FactorStep, requireStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
 
 export interface SecondFactorParts {
   tenant: string
   basePath: string
   config: Config
+  clock: Clock
   log: Log
   accounts: Accounts
   factors: Factors
   attempts: Attempts
   lockouts: Lockouts
+  refusals: Refusals
   interactions: Interactions
   csrf: Csrf
   knownCookie: { name: string }
   pageContext(ctx: Context): PageContext
 }
 
-/** Codes that may be tried after one right password; then it is asked for again. */
+/** Codes and passkeys that may be tried after one right password; then it is asked for again. */
 const mostTries = 5
 
 /** How the step goes on, which the sign-in itself decides. */
 export interface Next {
   steps: SignInSteps
+  /** On from what was shown first: to a second factor where it takes one. */
+  proceed(
+    ctx: Context,
+    interaction: Interaction,
+    account: Account,
+    verifiedAt: number,
+    proof?: Proof,
+  ): Promise<void>
   finish(ctx: Context, account: Account, verifiedAt: number, proof: Proof): Promise<void>
   showLogin(
     ctx: Context,
@@ -52,12 +66,14 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
   const { steps, finish, showLogin } = next
   const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
 
-  function show(
+  async function show(
     ctx: Context,
     { uid }: Interaction,
-    { email }: FactorStep,
+    { email, accountId, attempt }: FactorStep,
     error?: SecondFactorView['error'],
-  ): void {
+  ): Promise<void> {
+    const known = await factors.list(tenant, accountId)
+    const passkey = await factors.passkeys.ask(tenant, accountId, attempt)
     ctx.status = error === undefined ? 200 : error === 'missing' ? 400 : 403
     ctx.type = 'html'
     ctx.body = secondFactorPage(parts.pageContext(ctx), {
@@ -65,8 +81,27 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       email,
+      app: known.some(({ kind }) => kind === 'totp'),
+      ...(passkey ? { passkey } : {}),
       ...(error === undefined ? {} : { error }),
     })
+  }
+
+  function codeProof(ctx: Context, { accountId }: FactorStep, typed: string) {
+    const known = ctx.cookies.get(parts.knownCookie.name, { signed: false })
+    const deviceId = lockouts.devices.find(known, tenant, accountId)
+    const { locale: language } = parts.pageContext(ctx).messages
+    return factors.check(tenant, accountId, typed, { ip: ctx.ip, deviceId, language })
+  }
+
+  async function passkeyProof(
+    ctx: Context,
+    { accountId, attempt }: FactorStep,
+    credential: string,
+  ): Promise<Proof | undefined> {
+    const shown = { binding: attempt, credential }
+    const isRight = await factors.passkeys.check(tenant, accountId, shown, presenterOf(ctx))
+    return isRight ? 'passkey' : undefined
   }
 
   router.post('/interaction/:uid/factor', async (ctx) => {
@@ -78,23 +113,28 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
     const step = await steps.find(uid)
     if (step?.stage !== 'factor') return showLogin(ctx, interaction, { status: 400 })
 
-    const { otp = '', recovery_code: recovery = '' } = form
+    const { otp = '', recovery_code: recovery = '', credential } = form
     const typed = otp.trim() === '' ? recovery : otp
-    if (typed.trim() === '') return show(ctx, interaction, step, 'missing')
+    if (credential === undefined && typed.trim() === '') {
+      return show(ctx, interaction, step, 'missing')
+    }
     const budget = { kind: 'second_factor', subject: step.attempt, limit: mostTries }
     if (!(await attempts.take(tenant, [{ ...budget, window: stepTtl }]))) {
       await steps.end(uid)
       return showLogin(ctx, interaction, { error: 'second_factor', status: 429 })
     }
-    const known = ctx.cookies.get(parts.knownCookie.name, { signed: false })
-    const deviceId = lockouts.devices.find(known, tenant, step.accountId)
-    const proof = await factors.check(tenant, step.accountId, typed, { ip: ctx.ip, deviceId })
+    const proof =
+      credential === undefined
+        ? await codeProof(ctx, step, typed)
+        : await passkeyProof(ctx, step, credential)
     if (proof === undefined) {
       log.info(
         { request_id: requestIdOf(ctx), account: step.accountId, ip: ctx.ip },
         'second factor refused',
       )
-      return show(ctx, interaction, step, 'invalid')
+      const about = { endpoint: 'sign-in', check: 'second_factor', error: 'access_denied' } as const
+      noteRefusal(parts, ctx, { ...about, accountId: step.accountId })
+      return show(ctx, interaction, step, credential === undefined ? 'invalid' : 'passkey')
     }
     await steps.end(uid)
     const account = await accounts.active(tenant, step.accountId)

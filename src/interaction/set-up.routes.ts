@@ -7,12 +7,13 @@ import { totpUri } from '../factors/totp.ts'
 import { pictureOfOurs } from '../http/headers.ts'
 import { readForm } from '../http/parameters.ts'
 import type { Interaction } from '../oidc/interactions.ts'
+import { newHandle } from '../secrets/handle.ts'
 import { type NewFactorView, newFactorPage, recoveryCodesPage } from './pages/factors.ts'
 import type { Next, SecondFactorParts } from './second-factor.routes.ts'
 import { requireStep, type SetUpStep } from './sign-in-steps.ts'
 
 /**
- * Setting up an app on the way to a client that requires a second factor, where the account has none. Nothing but a
+ * Setting up an app or a passkey on the way to a client that requires a second factor, where the account has none. Nothing but a
  * password was shown: an account that has got a factor meanwhile gets none here.
  */
 export function setUpRoutes(
@@ -34,20 +35,31 @@ export function setUpRoutes(
     html(ctx, recoveryCodesPage(pageContext(ctx), { codes, done }))
   }
 
-  function show(
+  const bindingOf = (uid: string, { accountId }: SetUpStep) => `set-up ${uid} ${accountId}`
+
+  /** What a browser needs to make a passkey in place of an app. */
+  async function passkeyFor(uid: string, step: SetUpStep) {
+    if (!factors.passkeys.isPossible) return {}
+    const account = { id: step.accountId, email: step.email }
+    const options = await factors.passkeyOptions(tenant, account, bindingOf(uid, step))
+    return { passkey: { action: at(uid, 'set-up'), csrf: csrf.token(uid), options } }
+  }
+
+  async function show(
     ctx: Context,
     { uid }: Interaction,
-    { stage, secret }: SetUpStep,
+    step: SetUpStep,
     again: Pick<NewFactorView, 'error' | 'name'> = {},
-  ): void {
+  ): Promise<void> {
     // Whoever loads the page once more has seen them.
-    if (stage === 'codes') return showCodes(ctx, uid, [])
+    if (step.stage === 'codes') return showCodes(ctx, uid, [])
     const page = newFactorPage(pageContext(ctx), {
       action: at(uid, 'set-up'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       qrUrl: at(uid, 'qr.svg'),
-      secret,
+      secret: step.secret,
+      ...(await passkeyFor(uid, step)),
       ...again,
     })
     return html(ctx, page, again.error === undefined ? 200 : 400)
@@ -77,24 +89,38 @@ export function setUpRoutes(
   router.post('/interaction/:uid/set-up', async (ctx) => {
     const { uid, interaction, form, step } = await due(ctx, 'set_up')
     if (!step) return showLogin(ctx, interaction, { status: 400 })
-    const { name = '', otp = '' } = form
+    const { name = '', otp = '', credential } = form
     const by = {
       by: 'owner' as const,
       ip: ctx.ip,
       userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
+      language: pageContext(ctx).messages.locale,
     }
     // Who was signed out everywhere meanwhile, or disabled, adds nothing.
     const isValid =
       (await accounts.active(tenant, step.accountId)) !== undefined &&
       (await accounts.holdSignIn(tenant, step.accountId, step.verifiedAt))
-    const app = { secret: step.secret, name, code: otp, onlyFirst: true }
-    const added = isValid ? await factors.add(tenant, step.accountId, app, by) : 'full'
-    if (added === 'wrong') return show(ctx, interaction, step, { error: 'wrong', name })
+    const made = { name, onlyFirst: true }
+    const add = () =>
+      credential === undefined
+        ? factors.add(tenant, step.accountId, { ...made, secret: step.secret, code: otp }, by)
+        : factors.addPasskey(
+            tenant,
+            step.accountId,
+            { ...made, binding: bindingOf(uid, step), credential },
+            by,
+          )
+    const added = isValid ? await add() : 'full'
+    if (added === 'wrong' || added === 'known') {
+      const error = credential === undefined ? 'wrong' : 'passkey'
+      return show(ctx, interaction, step, { error, name })
+    }
     if (added === 'full') {
       await steps.end(uid)
       return showLogin(ctx, interaction, { status: 400 })
     }
-    await steps.begin(uid, { ...step, stage: 'codes', secret: '' })
+    const withPasskey = credential === undefined ? {} : { withPasskey: true as const }
+    await steps.begin(uid, { ...step, stage: 'codes', secret: '', ...withPasskey })
     return showCodes(ctx, uid, added.recoveryCodes ?? [])
   })
 
@@ -103,7 +129,11 @@ export function setUpRoutes(
     const account = step && (await accounts.active(tenant, step.accountId))
     if (!account) return showLogin(ctx, interaction, { status: 400 })
     await steps.end(uid)
-    return finish(ctx, account, step.verifiedAt, 'totp')
+    if (!step.withPasskey) return finish(ctx, account, step.verifiedAt, 'totp')
+    const { accountId, email, verifiedAt } = step
+    await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt: newHandle() })
+    ctx.status = 303
+    return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
   })
 
   return show

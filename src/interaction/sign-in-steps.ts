@@ -6,7 +6,7 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 
-/** A one-time password was right, and its owner chooses another. */
+/** A password was right that is for one use, or too short by now: its owner chooses another. */
 export interface PasswordStep extends MustChange {
   stage: 'password'
   email: string
@@ -23,7 +23,7 @@ export interface FactorStep {
   attempt: string
 }
 
-/** A password was right, and an app has to be set up; then its recovery codes are kept. */
+/** A password was right, and an app or a passkey has to be set up; then its recovery codes are kept. */
 export interface SetUpStep {
   stage: 'set_up' | 'codes'
   accountId: string
@@ -31,9 +31,16 @@ export interface SetUpStep {
   verifiedAt: number
   /** Of the app, base32. */
   secret: string
+  /** Whether it is a passkey that was made, which is shown next: making it proves nothing. */
+  withPasskey?: true
 }
 
-export type SignInStep = PasswordStep | FactorStep | SetUpStep
+/** A password was right, and a code that was mailed is asked for; `attempt` is what it is bound to. */
+export interface EmailCodeStep extends Omit<FactorStep, 'stage'> {
+  stage: 'email_code'
+}
+
+export type SignInStep = PasswordStep | FactorStep | SetUpStep | EmailCodeStep
 
 /** Seconds that a step waits for its person. */
 export const stepTtl = 600

@@ -18,15 +18,20 @@ import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
-import { tellOfNewDevice } from './new-device.ts'
+import { type EmailCodeParts, emailCodeRoutes } from './email-code.routes.ts'
+import { type EnrolmentParts, enrolmentRoutes } from './enrolment.routes.ts'
+import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
-import { type SecondFactorParts, secondFactorRoutes } from './second-factor.routes.ts'
+import { passkeyRoutes } from './passkey.routes.ts'
+import { noteDomainError } from './refusals.ts'
+import { secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
+import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
 
-export interface SignInParts extends SecondFactorParts {
+export interface SignInParts extends EmailCodeParts, NotedSignInParts, SignUpParts, EnrolmentParts {
   clock: Clock
   counters: Counters
   sealer: Sealer
@@ -48,12 +53,17 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * |-----------------|------------------------------------------------|---------------------------------------|
  * | login           | wrong, missing, expired, busy, too many        | login, with the reason                |
  * | login           | right, for one use                             | choose password                       |
+ * | login           | right, short, and no factor is asked for any more | choose password                    |
  * | login           | right                                          | proven                                |
+ * | login           | an account was made in this browser (`enrolmentRoutes`) | proven                                |
+ * | login           | a passkey, wrong, used, not verified, too many | login, with the reason                |
+ * | login           | a passkey whose device verified its owner      | back to the engine                    |
  * | choose password | refused by the policy                          | choose password, with the reason      |
  * | choose password | accepted                                       | proven                                |
  * | choose password | time is over, used meanwhile                   | login                                 |
  * | proven          | the account has a second factor                | second factor                         |
- * | proven          | it has none, and the client requires one       | set up                                |
+ * | proven          | it has none, but codes by e-mail               | code by e-mail (its own table)        |
+ * | proven          | it has none; client or tenant requires one     | set up                                |
  * | proven          | it has none, and the request insists on one    | the client: unmet requirements        |
  * | proven          | it has none                                    | back to the engine                    |
  * | second factor   | wrong, used, missing                           | second factor, with the reason        |
@@ -62,8 +72,9 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | set up          | wrong                                          | set up, with the reason               |
  * | set up          | right                                          | codes, shown once                     |
  * | set up          | time is over, another factor came meanwhile    | login                                 |
- * | codes           | kept                                           | back to the engine                    |
- * | any             | a user name and a password                     | as login; what was proven is forgotten |
+ * | codes           | kept, of an app                                | back to the engine                    |
+ * | codes           | kept, of a passkey                             | second factor: it is shown            |
+ * | any             | a user name and a password, or a passkey       | as login; what was proven is forgotten |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
   const { tenant, accounts, factors, lockouts, interactions, csrf, config, clock, log } = parts
@@ -76,34 +87,47 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     ctx.redirect(path)
   }
 
-  /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
-  async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
-    await lockouts.signedIn(tenant, account.id)
-    await tellOfNewDevice(parts, ctx, account, ctx.cookies.get(knownName, { signed: false }))
-    const known = lockouts.devices.add(
-      ctx.cookies.get(knownName, { signed: false }),
-      tenant,
-      account.id,
-    )
+  const knownIn = (ctx: Context): string | undefined =>
+    (ctx.state['known'] as string | undefined) ?? ctx.cookies.get(knownName, { signed: false })
+
+  /** From now on this browser is one that the account has signed in with. */
+  function know(ctx: Context, account: Account): void {
+    const known = lockouts.devices.add(knownIn(ctx), tenant, account.id)
+    ctx.state['known'] = known
     const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
     ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
+  }
+
+  /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
+  async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
     const authentication = authenticationBy(proof)
     const { amr } = authentication
+    await noteSignIn(parts, ctx, { account, amr, cookie: knownIn(ctx) })
+    know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
   }
 
-  /** A password was right: what else it takes. */
+  /**
+   * A password was right, or a passkey that needs none: what else it takes.
+   * @param proof a code by e-mail is asked for once and stands for nothing else
+   */
   async function proceed(
     ctx: Context,
     { uid, withoutFactor }: Interaction,
     account: Account,
     verifiedAt: number,
+    proof?: Proof,
   ): Promise<void> {
+    if (proof !== undefined && proof !== 'email') return finish(ctx, account, verifiedAt, proof)
     const { id: accountId, email } = account
     if (await factors.asked(tenant, accountId)) {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
+      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+    }
+    if (proof === undefined && (await parts.mailedCodes.since(tenant, accountId)) !== undefined) {
+      await emailCode.begin(ctx, uid, account, verifiedAt)
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
     if (withoutFactor === 'set_up') {
@@ -112,7 +136,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
     if (withoutFactor === 'refuse') return redirect(ctx, await interactions.refuseWeak(ctx))
-    return finish(ctx, account, verifiedAt)
+    return finish(ctx, account, verifiedAt, proof)
   }
 
   async function showLogin(
@@ -123,6 +147,10 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const ours = clientId === accountClientId
     const clientName = ours || clientId === undefined ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
+    const { passkeys } = factors
+    const passkey = passkeys.isPossible
+      ? { action: at(uid, 'passkey'), csrf: csrf.token(uid) }
+      : undefined
     ctx.status = again.status ?? 200
     ctx.type = 'html'
     const page = parts.pageContext(ctx)
@@ -131,6 +159,10 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
+      ...(parts.canSignUp ? { signUp: { href: at(uid, 'sign-up') } } : {}),
+      ...(passkey
+        ? { passkey: { ...passkey, options: await passkeys.askAnybody(tenant, uid) } }
+        : {}),
       ...(clientName === undefined ? {} : { clientName }),
       ...(ours ? { ours } : {}),
       ...(username === undefined ? {} : { username }),
@@ -147,25 +179,28 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
       'sign-in refused',
     )
+    noteDomainError(parts, ctx, error, 'sign-in')
     if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
     return showLogin(ctx, again, { ...known, username: again.username })
   }
 
-  function showPassword(
+  async function showPassword(
     ctx: Context,
     { uid }: Interaction,
-    { email }: PasswordStep,
+    { email, why, accountId }: PasswordStep,
     error?: PasswordView['error'],
-  ) {
+  ): Promise<void> {
+    const page = parts.pageContext(ctx)
     ctx.status = error === undefined ? 200 : error === 'busy' ? 503 : 400
     if (error === 'busy') ctx.set('Retry-After', '2')
     ctx.type = 'html'
-    ctx.body = passwordPage(parts.pageContext(ctx), {
+    ctx.body = passwordPage(page, {
       action: at(uid, 'password'),
       csrf: csrf.token(uid),
       cancel: { action: at(uid, 'abort') },
       email,
-      minLength: config.passwordMinLength,
+      minLength: await accounts.minLength(tenant, accountId),
+      ...(why === 'short' ? { lead: page.messages.password.tooShort } : {}),
       ...(error === undefined ? {} : { error }),
     })
   }
@@ -244,17 +279,32 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     return proceed(ctx, interaction, account, verifiedAt)
   })
 
-  const next = { steps, finish, showLogin }
+  const signUpCookie = signUpRoutes(router, parts)
+  enrolmentRoutes(router, parts, {
+    cookie: signUpCookie,
+    know,
+    async enter(ctx, interaction, account, verifiedAt) {
+      await steps.end(interaction.uid)
+      await proceed(ctx, interaction, account, verifiedAt)
+    },
+  })
+
+  const next = { steps, finish, proceed, showLogin }
+  passkeyRoutes(router, parts, next)
   const showFactor = secondFactorRoutes(router, parts, next)
   const showSetUp = setUpRoutes(router, parts, next)
+  const emailCode = emailCodeRoutes(router, parts, { ...next, proceed })
 
   /** The page of whichever state the interaction is in. */
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const step = await steps.find(interaction.uid)
-    if (step?.stage === 'password') showPassword(ctx, interaction, step)
-    else if (step?.stage === 'factor') showFactor(ctx, interaction, step)
-    else if (step) showSetUp(ctx, interaction, step)
-    else await showLogin(ctx, interaction)
+    if (step?.stage === 'password') await showPassword(ctx, interaction, step)
+    else if (step?.stage === 'factor') await showFactor(ctx, interaction, step)
+    else if (step?.stage === 'email_code') emailCode.show(ctx, interaction, step)
+    else if (step) await showSetUp(ctx, interaction, step)
+    else if (interaction.wantsNew && ctx.query['sign_in'] === undefined) {
+      redirect(ctx, at(interaction.uid, 'sign-up'))
+    } else await showLogin(ctx, interaction)
   }
 }
 

@@ -29,6 +29,28 @@ export const limits = {
     counts:
       'Mails that anybody may have sent to one account; more are not sent, and nobody is told',
   },
+  sign_up_network: {
+    most: 60,
+    window: 600,
+    counts: 'Accounts that people of one network asked for by themselves',
+  },
+  sign_up_tenant: {
+    most: 3000,
+    window: 3600,
+    counts: 'The same at one tenant, so that nobody has it write to the whole world',
+  },
+  sign_up_address: {
+    most: 3,
+    window: 3600,
+    counts:
+      'Mails to one address because somebody wanted an account with it, whatever follows a `+`; more are not sent, and nobody is told',
+  },
+  email_code_account: {
+    most: 10,
+    window: 3600,
+    counts:
+      'Codes that are mailed to one account for signing in; more are not sent, and nobody is told',
+  },
   client_pair: {
     most: 30,
     window: 600,

@@ -1,8 +1,13 @@
 import type { MailFacts, MailTexts } from './message.ts'
 
-const from = ({ at, ip }: MailFacts) => `Wann: ${at}${ip === undefined ? '' : `. Von: ${ip}`}.`
+const from = ({ at, ip, country }: MailFacts) =>
+  `Wann: ${at}${ip === undefined ? '' : `. Von: ${ip}${country === undefined ? '' : ` (vermutlich ${country})`}`}.`
+const withWhat = ({ device }: MailFacts) => (device === undefined ? [] : [`Gerät: ${device}.`])
+const sessionsOf = ({ home }: MailFacts) => `Wo Sie angemeldet sind: ${home}/account/sessions`
 const notYou = (facts: MailFacts) =>
   `Wenn Sie das nicht waren, wählen Sie sofort ein neues Passwort: ${facts.home}/password/forgot`
+const notYourFactors = (facts: MailFacts) =>
+  `${notYou(facts)} Sehen Sie danach nach Ihren zweiten Faktoren: ${facts.home}/account/factors`
 
 /** German. */
 export const de: MailTexts = {
@@ -66,8 +71,101 @@ export const de: MailTexts = {
     subject: `Neue Anmeldung bei ${facts.site}`,
     before: [
       'Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde.',
+      ...withWhat(facts),
       from(facts),
       'Wenn Sie das waren, müssen Sie nichts tun.',
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  new_country: (facts) => ({
+    subject: `Neue Anmeldung bei ${facts.site}: ${facts.country}`,
+    before: [
+      `Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde, und aus einem Land, aus dem das Konto bisher nicht verwendet wurde: ${facts.country}.`,
+      ...withWhat(facts),
+      from(facts),
+      'Das Land ist aus der Adresse geschätzt; es kann falsch sein.',
+      'Wenn Sie das waren, müssen Sie nichts tun.',
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  sign_up: (facts) => ({
+    subject: `Ihr Konto bei ${facts.site} fertigstellen`,
+    before: [
+      'Jemand möchte mit dieser E-Mail-Adresse ein Konto anlegen. Wenn Sie das waren, wählen Sie hier ein Passwort:',
+    ],
+    after: [
+      `Der Link gilt einmal, bis ${facts.until}. Nur der neueste Link gilt.`,
+      from(facts),
+      'Wenn Sie das nicht waren, müssen Sie nichts tun: Es gibt noch kein Konto, und es entsteht keines.',
+    ],
+  }),
+  sign_up_known: (facts) => ({
+    subject: `Sie haben schon ein Konto bei ${facts.site}`,
+    before: [
+      'Jemand wollte mit Ihrer E-Mail-Adresse ein Konto anlegen. Sie haben schon eines.',
+      from(facts),
+      `Wenn Sie das waren, melden Sie sich an: ${facts.home}/account`,
+      `Wenn Sie Ihr Passwort vergessen haben, wählen Sie ein neues: ${facts.home}/password/forgot`,
+      'Wenn Sie das nicht waren, müssen Sie nichts tun: Es hat sich nichts geändert.',
+    ],
+    after: [],
+  }),
+  invitation: (facts) => ({
+    subject: `Einladung zu ${facts.site}`,
+    before: [
+      'Sie sind eingeladen, mit dieser E-Mail-Adresse ein Konto anzulegen. Wählen Sie hier ein Passwort:',
+    ],
+    after: [
+      `Der Link gilt einmal, bis ${facts.until}. Nur der neueste Link gilt.`,
+      'Wenn Sie damit nichts anfangen können, müssen Sie nichts tun: Es gibt noch kein Konto.',
+    ],
+  }),
+  factor_added: (facts) => ({
+    subject: `Zweiter Faktor für Ihr Konto bei ${facts.site} hinzugefügt`,
+    before: [
+      'Ihrem Konto wurde ein zweiter Faktor hinzugefügt, nach dem von jetzt an gefragt wird. Wenn Wiederherstellungscodes dazukamen, hat sie nur die Seite gezeigt, auf der sie erzeugt wurden.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  factor_removed: (facts) => ({
+    subject: `Zweiter Faktor Ihres Kontos bei ${facts.site} entfernt`,
+    before: [
+      'Ein zweiter Faktor Ihres Kontos wurde entfernt. Mit dem letzten sind auch die Wiederherstellungscodes weg, und das Passwort allein genügt zur Anmeldung.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_codes_made: (facts) => ({
+    subject: `Neue Wiederherstellungscodes für ${facts.site}`,
+    before: [
+      'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt. Die früheren gelten nicht mehr.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_code_used: (facts) => ({
+    subject: `Wiederherstellungscode bei ${facts.site} verwendet`,
+    before: [
+      'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Faktor gezeigt. Er ist damit verbraucht.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  email_code: (facts) => ({
+    subject: `Ihr Code für ${facts.site}`,
+    before: [
+      `Geben Sie diesen Code auf der Seite ein, die danach fragt: ${facts.code}`,
+      `Er gilt einmal, ${facts.minutes} Minuten lang und nur dort. Nur der neueste Code gilt. Niemand von ${facts.site} wird Sie je danach fragen.`,
+      from(facts),
       notYou(facts),
     ],
     after: [],

@@ -1,8 +1,13 @@
 import type { MailFacts, MailTexts } from './message.ts'
 
-const from = ({ at, ip }: MailFacts) => `When: ${at}${ip === undefined ? '' : `. From: ${ip}`}.`
+const from = ({ at, ip, country }: MailFacts) =>
+  `When: ${at}${ip === undefined ? '' : `. From: ${ip}${country === undefined ? '' : ` (probably ${country})`}`}.`
+const withWhat = ({ device }: MailFacts) => (device === undefined ? [] : [`Device: ${device}.`])
+const sessionsOf = ({ home }: MailFacts) => `Where you are signed in: ${home}/account/sessions`
 const notYou = (facts: MailFacts) =>
   `If it was not you, choose a new password at once: ${facts.home}/password/forgot`
+const notYourFactors = (facts: MailFacts) =>
+  `${notYou(facts)} Then look at your second factors: ${facts.home}/account/factors`
 
 /** English. */
 export const en: MailTexts = {
@@ -66,8 +71,101 @@ export const en: MailTexts = {
     subject: `New sign-in to ${facts.site}`,
     before: [
       'Somebody signed in to your account with a browser that had not been used for it before.',
+      ...withWhat(facts),
       from(facts),
       'If it was you, you need not do anything.',
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  new_country: (facts) => ({
+    subject: `New sign-in to ${facts.site} from ${facts.country}`,
+    before: [
+      `Somebody signed in to your account with a browser that had not been used for it before, in a country that it had not been used from: ${facts.country}.`,
+      ...withWhat(facts),
+      from(facts),
+      'The country is a guess from the address; it can be wrong.',
+      'If it was you, you need not do anything.',
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  sign_up: (facts) => ({
+    subject: `Finish your account at ${facts.site}`,
+    before: [
+      'Somebody wants to make an account with this e-mail address. If that was you, choose a password here:',
+    ],
+    after: [
+      `The link works once, until ${facts.until}. Only the latest link works.`,
+      from(facts),
+      'If it was not you, you need not do anything: there is no account yet, and there will be none.',
+    ],
+  }),
+  sign_up_known: (facts) => ({
+    subject: `You already have an account at ${facts.site}`,
+    before: [
+      'Somebody wanted to make an account with your e-mail address. You already have one.',
+      from(facts),
+      `If that was you, sign in: ${facts.home}/account`,
+      `If you have forgotten your password, choose a new one: ${facts.home}/password/forgot`,
+      'If it was not you, you need not do anything: nothing has changed.',
+    ],
+    after: [],
+  }),
+  invitation: (facts) => ({
+    subject: `You are invited to ${facts.site}`,
+    before: [
+      'You are invited to make an account with this e-mail address. Choose a password here:',
+    ],
+    after: [
+      `The link works once, until ${facts.until}. Only the latest link works.`,
+      'If you did not expect this, you need not do anything: there is no account yet.',
+    ],
+  }),
+  factor_added: (facts) => ({
+    subject: `A second factor was added to your account at ${facts.site}`,
+    before: [
+      'A second factor was added to your account and is asked for from now on. If recovery codes came with it, only the page that made them has shown them.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  factor_removed: (facts) => ({
+    subject: `A second factor was removed from your account at ${facts.site}`,
+    before: [
+      'A second factor of your account was removed. With the last one the recovery codes are gone, too, and the password alone signs in.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_codes_made: (facts) => ({
+    subject: `New recovery codes for ${facts.site}`,
+    before: [
+      'New recovery codes were made for your account. The earlier ones are of no use any more.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  recovery_code_used: (facts) => ({
+    subject: `A recovery code was used at ${facts.site}`,
+    before: [
+      'Somebody who knows your password showed one of your recovery codes as the second factor. It is used up now.',
+      from(facts),
+      notYourFactors(facts),
+    ],
+    after: [],
+  }),
+  email_code: (facts) => ({
+    subject: `Your code for ${facts.site}`,
+    before: [
+      `Type this code on the page that asks for it: ${facts.code}`,
+      `It works once and for ${facts.minutes} minutes, and only there. Only the latest code works. Nobody of ${facts.site} will ever ask you for it.`,
+      from(facts),
       notYou(facts),
     ],
     after: [],

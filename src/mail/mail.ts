@@ -1,16 +1,20 @@
 import type { Config } from '../../config/config.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import { codeTtl, type EmailCodes } from '../actions/email-codes.ts'
+import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Attempt, Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
+import { countryName } from '../places/country-name.ts'
 import { issuerOf } from '../tenants/tenant.ts'
+import { isMailAddress } from './address.ts'
 import { timeIn, write } from './letter.ts'
 import { type MailKind, type MailLanguage, type PendingMail, pendingMail } from './message.ts'
 import { folderTransport, smtpTransport, type Transport } from './transport.ts'
 
-/** Mail to the owner of an account, of a closed list of kinds, through the outbox. */
+/** Mail to the owner of an account, or of an address to be one, of a closed list of kinds, through the outbox. */
 export interface Mail {
   /** Whether mail goes anywhere; what needs it is not offered otherwise. */
   readonly isOn: boolean
@@ -20,13 +24,17 @@ export interface Mail {
 
 export interface Mailing {
   kind: MailKind
-  accountId: string
+  accountId?: string | undefined
   language: MailLanguage
-  /** The address, or the id of the action token that its link carries, which was issued for one. */
-  to: string | { tokenId: string }
+  /** The address, or the id of what its link carries, or of its code, which were issued for one. */
+  to: string | { tokenId: string } | { enrolmentId: string } | { codeId: string }
   ip?: string | undefined
   /** An address that it speaks of. */
   address?: string | undefined
+  /** What a browser says of itself, in the words of the language. */
+  device?: string | undefined
+  /** Of the IP address (ISO 3166-1). */
+  country?: string | undefined
 }
 
 const kind = 'mail'
@@ -37,13 +45,9 @@ const linkPaths: Partial<Record<MailKind, string>> = {
   verification: '/email/verify',
   email_change: '/email/confirm',
   email_changing: '/email/object',
+  sign_up: '/sign-up/finish',
+  invitation: '/sign-up/finish',
 }
-
-/** RFC 5321 §4.1.2, as far as it matters to us: one address, nothing that begins another header or recipient. */
-const plainAddress = /^[^\s@<>(),;:\\"\p{Cc}]{1,64}@[^\s@<>(),;\\"\p{Cc}]{1,255}$/u
-
-export const isMailAddress = (text: string): boolean =>
-  text.length <= 254 && plainAddress.test(text)
 
 export function createMail({
   config,
@@ -52,6 +56,8 @@ export function createMail({
   outbox,
   audit,
   actionTokens,
+  enrolmentTokens,
+  emailCodes,
   selfContained,
 }: {
   config: Config
@@ -60,21 +66,33 @@ export function createMail({
   outbox: Outbox
   audit: Audit
   actionTokens: ActionTokens
+  enrolmentTokens: EnrolmentTokens
+  emailCodes: EmailCodes
   /** Whether this is embedded mode. */
   selfContained: boolean
 }): Mail {
   const transport = transportOf(config, selfContained, log)
 
+  /** Made here and nowhere before, and the same at every attempt: what waits in the outbox is no secret. */
+  async function linkOf(
+    tenant: string,
+    { token_id: tokenId, enrolment_id: enrolmentId }: PendingMail,
+  ): Promise<{ token: string; email: string; expiresAt?: number } | 'void' | undefined> {
+    if (tokenId !== undefined) return (await actionTokens.forDelivery(tenant, tokenId)) ?? 'void'
+    if (enrolmentId === undefined) return undefined
+    return (await enrolmentTokens.forDelivery(tenant, enrolmentId)) ?? 'void'
+  }
+
   async function deliver(carrier: Transport, { tenant, id, payload }: Message): Promise<Attempt> {
     const pending = pendingMail.parse(payload)
-    const { token_id: tokenId, language } = pending
-    // Made here and nowhere before, and the same at every attempt: what waits in the outbox is no secret.
-    const action =
-      tokenId === undefined ? undefined : await actionTokens.forDelivery(tenant, tokenId)
-    if (tokenId !== undefined && !action) {
+    const { code_id: codeId, language } = pending
+    const action = await linkOf(tenant, pending)
+    if (action === 'void') {
       return { final: true, reason: 'its link is void by now' }
     }
-    const to = action?.email ?? pending.to ?? ''
+    const coded = codeId === undefined ? undefined : await emailCodes.forDelivery(tenant, codeId)
+    if (codeId !== undefined && !coded) return { final: true, reason: 'its code is void by now' }
+    const to = action?.email ?? coded?.email ?? pending.to ?? ''
     if (!isMailAddress(to)) return { final: true, reason: 'the address is none for mail' }
     // From the issuer alone: no request is near (security class C17).
     const home = issuerOf(config.issuer, tenant)
@@ -82,10 +100,14 @@ export function createMail({
       site: config.themeName,
       home,
       link: action && `${home}${linkPaths[pending.kind]}?token=${action.token}`,
-      minutes: Math.floor(config.actionTokenTtl / 60),
+      code: coded?.code,
+      minutes: Math.floor((coded ? codeTtl : config.actionTokenTtl) / 60),
+      until: action?.expiresAt === undefined ? undefined : timeIn(language, action.expiresAt),
       at: timeIn(language, pending.at),
       ip: pending.ip,
       address: pending.address,
+      device: pending.device,
+      country: pending.country === undefined ? undefined : countryName(language, pending.country),
     })
     const from = { name: config.themeName, address: config.mailFrom }
     return carrier.send({ messageId: `${id}@${new URL(home).hostname}`, from, to, ...letter })
@@ -107,20 +129,30 @@ export function createMail({
 
   return {
     isOn: transport !== undefined,
-    async send(tenant, { kind: what, accountId, language, to, ip, address }) {
+    async send(tenant, { kind: what, accountId, language, to, ip, address, device, country }) {
       if (!transport) return
       const payload: PendingMail = {
         kind: what,
-        account_id: accountId,
+        ...(accountId === undefined ? {} : { account_id: accountId }),
         language,
-        ...(typeof to === 'string' ? { to } : { token_id: to.tokenId }),
+        ...recipientOf(to),
         at: clock.now(),
         ...(ip === undefined ? {} : { ip }),
         ...(address === undefined ? {} : { address }),
+        ...(device === undefined ? {} : { device }),
+        ...(country === undefined ? {} : { country }),
       }
       await outbox.add(tenant, kind, [{ destination: transport.destination, payload }])
     },
   }
+}
+
+function recipientOf(
+  to: Mailing['to'],
+): Pick<PendingMail, 'to' | 'token_id' | 'enrolment_id' | 'code_id'> {
+  if (typeof to === 'string') return { to }
+  if ('codeId' in to) return { code_id: to.codeId }
+  return 'tokenId' in to ? { token_id: to.tokenId } : { enrolment_id: to.enrolmentId }
 }
 
 function transportOf(config: Config, selfContained: boolean, log: Log): Transport | undefined {

@@ -10,24 +10,42 @@ export const mailKinds = [
   'email_changing',
   'email_changed',
   'new_device',
+  'new_country',
+  'sign_up',
+  'sign_up_known',
+  'invitation',
+  'factor_added',
+  'factor_removed',
+  'recovery_codes_made',
+  'recovery_code_used',
+  'email_code',
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
 /** What is stored of one until it is delivered: no secret, and no link either. */
 export const pendingMail = z.object({
   kind: z.enum(mailKinds),
-  account_id: z.string(),
+  /** Absent where there is no account yet. */
+  account_id: z.string().optional(),
   language: z.enum(['en', 'de']),
-  /** Whom it goes to; absent when the action token says it. */
+  /** The same of an enrolment token. */
+  enrolment_id: z.string().optional(),
+  /** Whom it goes to; absent when a token or the code says it. */
   to: z.string().optional(),
   /** Of the action token that its link carries. */
   token_id: z.string().optional(),
+  /** Of the code that it has. */
+  code_id: z.string().optional(),
   /** Milliseconds since the epoch: when it happened. */
   at: z.number(),
   /** Where it came from, as far as its reader may want to know. */
   ip: z.string().optional(),
   /** An address that it speaks of. */
   address: z.string().optional(),
+  /** What a browser says of itself, in the words of the language. */
+  device: z.string().optional(),
+  /** Of the IP address (ISO 3166-1). */
+  country: z.string().optional(),
 })
 export type PendingMail = z.infer<typeof pendingMail>
 
@@ -40,12 +58,18 @@ export interface MailFacts {
   /** The issuer, where everything starts. */
   home: string
   link?: string | undefined
-  /** Minutes that the link is good for. */
+  code?: string | undefined
+  /** Minutes that the link or the code is good for. */
   minutes: number
+  /** Until when it is good, in words, where that is not minutes. */
+  until?: string | undefined
   /** In words. */
   at: string
   ip?: string | undefined
   address?: string | undefined
+  device?: string | undefined
+  /** In words. */
+  country?: string | undefined
 }
 
 export interface MailText {

@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Presenter } from '../families/replay.ts'
-import { multiFactor } from './authentication-context.ts'
+import { multiFactor, needsFactor } from './authentication-context.ts'
 import { type AskedPayload, createStoredRequests } from './backchannel-requests.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
@@ -28,7 +28,7 @@ export interface BackchannelDecisions {
   waiting(accountId: string): Promise<WaitingRequest[]>
   find(accountId: string, id: string): Promise<WaitingRequest | undefined>
   /**
-   * What whoever is signed in here has to do before they may allow it: sign in once more (`max_age`, `require_mfa`), or
+   * What whoever is signed in here has to do before they may allow it: sign in once more (`max_age`, `require_mfa` of client or tenant), or
    * add a second factor before that.
    */
   needs(ctx: Context, accountId: string, id: string): Promise<'sign_in' | 'factor' | undefined>
@@ -60,8 +60,7 @@ export function createBackchannelDecisions(
   /** Whether a sign-in is as strong as the client wants it. */
   async function isStrong({ clientId }: AskedPayload, acr: string | undefined): Promise<boolean> {
     const { metadata } = (await clients.find(tenant, clientId)) ?? {}
-    const { require_mfa } = (metadata ?? {}) as { require_mfa?: unknown }
-    return require_mfa !== true || acr === multiFactor
+    return acr === multiFactor || !(await needsFactor(context, metadata as object | undefined))
   }
 
   return {

@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
-import { multiFactor } from './authentication-context.ts'
+import { multiFactor, tenantNeedsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 
 /** Who is signed in, and how. */
@@ -15,12 +15,16 @@ export interface SignedIn {
   signedInAt: number
   /** Whether with a second factor. */
   withSecondFactor: boolean
+  /** Whether with a code of whatever kind, also one by e-mail. */
+  withCode: boolean
 }
 
 /** The SSO session of a browser, for our own pages. */
 export interface BrowserSession {
-  /** Who is signed in here. */
+  /** Who is signed in here, with all that it takes now: a session may be older than what its tenant requires. */
   find(ctx: Context): Promise<SignedIn | undefined>
+  /** Whose session it is, even if it takes more by now: for what ends it. */
+  whose(ctx: Context): Promise<SignedIn | undefined>
   /**
    * Gives the session of this browser another handle, in the transaction of what was changed in it (ASVS 7.2.4).
    * @returns what hands the new one to the browser; to be called when the transaction has ended
@@ -41,18 +45,28 @@ export interface SignedIn {
 
 export function createBrowserSession(
   provider: Provider,
-  { tenant, accounts, sessions }: IssuerContext,
+  context: IssuerContext,
   cookie: { name: string; path: string; secure: boolean },
 ): BrowserSession {
+  const { tenant, accounts, sessions } = context
   const own = { httpOnly: true, sameSite: 'lax', signed: true } as const
+
+  async function whose(ctx: Context): Promise<SignedIn | undefined> {
+    const { accountId, uid, loginTs = 0, acr, amr } = await provider.Session.get(ctx)
+    if (accountId === undefined) return undefined
+    const account = await accounts.active(tenant, accountId)
+    const withSecondFactor = acr === multiFactor
+    const withCode = amr?.includes('otp') ?? false
+    return account && { account, uid, signedInAt: loginTs, withSecondFactor, withCode }
+  }
+
   return {
     async find(ctx) {
-      const { accountId, uid, loginTs = 0, acr } = await provider.Session.get(ctx)
-      if (accountId === undefined) return undefined
-      const account = await accounts.active(tenant, accountId)
-      const withSecondFactor = acr === multiFactor
-      return account && { account, uid, signedInAt: loginTs, withSecondFactor }
+      const found = await whose(ctx)
+      if (!found || found.withSecondFactor) return found
+      return (await tenantNeedsFactor(context)) ? undefined : found
     },
+    whose,
     async renew(ctx) {
       const { uid, jti, exp } = await provider.Session.get(ctx)
       const handle = newHandle()

@@ -1,6 +1,8 @@
 import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
+import type { EmailCodes } from '../actions/email-codes.ts'
+import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Pings } from '../backchannel/pings.ts'
@@ -10,7 +12,11 @@ import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
+import type { Enrolment } from '../enrolment/enrolment.ts'
+import type { Invitations } from '../enrolment/invitations.ts'
+import type { SignUps } from '../enrolment/sign-up.ts'
 import type { Factors } from '../factors/factors.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Idempotency } from '../idempotency/idempotency.ts'
@@ -21,8 +27,10 @@ import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
+import type { Refusals } from '../refusals/refusals.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -53,6 +61,7 @@ export interface Capabilities {
   tenants: Tenants
   accounts: Accounts
   factors: Factors
+  mailedCodes: MailedCodes
   clients: Clients
   subjects: Subjects
   resources: ResourceServers
@@ -70,18 +79,27 @@ export interface Capabilities {
   revocations: Revocations
   singleUse: SingleUse
   attempts: Attempts
+  refusals: Refusals
   limiter: Limiter
   lockouts: Lockouts
+  places: Places
   registrationTokens: RegistrationTokens
   idempotency: Idempotency
   actionTokens: ActionTokens
+  emailCodes: EmailCodes
   mail: Mail
   passwordReset: PasswordReset
   emailAddresses: EmailAddresses
+  enrolmentTokens: EnrolmentTokens
+  signUps: SignUps
+  invitations: Invitations
+  enrolment: Enrolment
 }
 
 /** One tenant's view: what the adapters and the engine's callbacks need. */
 export interface IssuerContext extends Capabilities {
   tenant: string
   issuer: string
+  /** Whether people may make accounts for themselves. */
+  canSignUp: boolean
 }

@@ -1,6 +1,6 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
-import { multiFactor } from './authentication-context.ts'
+import { multiFactor, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 
 const { Check, Prompt, base } = interactionPolicy
@@ -10,6 +10,7 @@ const { Check, Prompt, base } = interactionPolicy
  *
  * | step           | when                                                                         |
  * |----------------|------------------------------------------------------------------------------|
+ * | create         | `prompt=create`, where people may sign up                                    |
  * | login          | `prompt=login`; nobody signed in, too long ago, or not the one who is meant; |
  * |                | without the second factor that is asked for                                  |
  * | select_account | `prompt=select_account`: signing in again is how one chooses                 |
@@ -26,12 +27,15 @@ export function askingPolicy(context: IssuerContext) {
   login?.checks.add(
     new Check(
       'require_mfa',
-      'this client needs a second factor',
+      'this client or its tenant needs a second factor',
       'login_required',
-      ({ oidc }) => oidc.client?.['require_mfa'] === true && oidc.session?.acr !== multiFactor,
+      async ({ oidc }) =>
+        oidc.session?.acr !== multiFactor && (await needsFactor(context, oidc.client)),
     ),
   )
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 1)
+  // Elsewhere it is a value that the engine does not know: `invalid_request`.
+  if (context.canSignUp) policy.add(new Prompt({ name: 'create', requestable: true }), 0)
   const consent = policy.get('consent')
   consent?.checks.remove('native_client_prompt')
   consent?.checks.add(
@@ -56,7 +60,7 @@ function mayBeAnotherApp({ client, params }: KoaContextWithOIDC['oidc']): boolea
 }
 
 /**
- * What becomes of a sign-in without a second factor: one has to be set up for a client that always requires it; a
+ * What becomes of a sign-in without a second factor: one has to be set up where the client or the tenant always requires it; a
  * request that insists on it ends with an error.
  * @param reasons why somebody signs in
  */

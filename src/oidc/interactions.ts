@@ -9,7 +9,6 @@ import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
-import { presenterOf } from './token-request.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -17,6 +16,8 @@ import { writtenUserCode } from './user-code.ts'
 export interface Interaction {
   uid: string
   step: 'login' | 'consent'
+  /** Whether the client would like the person to make an account. */
+  wantsNew?: true
   clientId: string
   /** Absent for a device, which gets no redirect but its `userCode`, as it shows it. */
   redirectUri?: string
@@ -97,6 +98,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         uid,
         // To choose another account one signs in with it.
         step: prompt.name === 'consent' ? 'consent' : 'login',
+        ...(prompt.name === 'create' ? { wantsNew: true as const } : {}),
         clientId: text('client_id') as string,
         ...(redirectUri === undefined ? {} : { redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
@@ -115,12 +117,11 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       }
     },
     async finishLogin(ctx, { account, verifiedAt, ...authentication }) {
-      const { ip, userAgent } = presenterOf(ctx)
-      const event = { type: 'account.signed_in', accountId: account.id, ip, userAgent } as const
-      await context.audit.record(context.tenant, { ...event, detail: { amr: authentication.amr } })
       return finish(ctx, {
         login: { accountId: account.id, ...authentication, remember: true, verifiedAt },
         select_account: {},
+        // Whoever has an account after all has done what was asked.
+        create: {},
       })
     },
     async finishConsent(ctx, { accountId, clientId, missing }) {

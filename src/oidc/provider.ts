@@ -1,4 +1,4 @@
-import Provider, { type Configuration } from 'oidc-provider'
+import Provider, { type Adapter, type Configuration } from 'oidc-provider'
 import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import type { ClientMetadata } from '../clients/client.ts'
@@ -40,6 +40,8 @@ export interface ProviderParts extends EngineSecrets {
   structured: StructuredTokens
   access: ResourceAccess
   certificates: ClientCertificates
+  /** Where the engine keeps things; that of this server when absent. */
+  adapter?: (model: string) => Adapter
   /** What the engine lets a person see; made by the pages, which the engine does not know. */
   pages: FeaturePages
 }
@@ -94,7 +96,7 @@ function configuration(parts: ProviderParts): Configuration {
   return {
     ...rules,
     acrValues: [multiFactor],
-    adapter: createAdapter(context, structured, access),
+    adapter: parts.adapter ?? createAdapter(context, structured, access),
     routes,
     claims: {
       ...claimsByScope,
@@ -121,7 +123,14 @@ function configuration(parts: ProviderParts): Configuration {
     discovery: {
       ui_locales_supported: [...languages],
       mtls_endpoint_aliases: endpointAliases(config, basePath),
-      prompt_values_supported: ['none', 'login', 'consent', 'select_account'],
+      prompt_values_supported: [
+        'none',
+        'login',
+        'consent',
+        'select_account',
+        // OpenID Connect Initiating User Registration 1.0 §3.1: who is told so may rely on it.
+        ...(context.canSignUp ? ['create'] : []),
+      ],
       // The engine's own feature is off: it would tell clients while a person waits (ADR 0010).
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
@@ -139,7 +148,7 @@ function configuration(parts: ProviderParts): Configuration {
     expiresWithSession: (_ctx, { scopes }) => scopes.has('openid') && !scopes.has('offline_access'),
     renderError: pages.error,
     async findAccount(ctx, sub, source) {
-      if (isTooWeak(ctx.oidc.client, source)) return undefined
+      if (await isTooWeak(context, ctx.oidc.client, source)) return undefined
       const id = await accountHinted(context, ctx, sub)
       const account = id === undefined ? undefined : await accounts.active(tenant, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }
@@ -177,5 +186,6 @@ export function cookieNames(tenant: string, isHttps: boolean) {
     device: `${prefix}.device`,
     known: `${prefix}.known`,
     recovery: `${prefix}.recovery`,
+    signUp: `${prefix}.sign-up`,
   }
 }

@@ -1,7 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import type { Log } from '../log.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { type EngineError, refusedCheck } from './refused-checks.ts'
+import { refusedValues } from './refused-values.ts'
 import { isRefusedJwt } from './structured-endpoints.ts'
 
 /** The engine's events for a request that it refused; each names the endpoint. */
@@ -22,16 +24,13 @@ const refusalEvents = [
   'discovery.error',
 ] as const
 
-interface EngineError extends Error {
-  error_description?: string
-  /** What was expected and what came; never sent. */
-  error_detail?: string
-}
-
-/** Logs every refusal with the id that the caller was shown and the check that failed (architecture §11). */
+/**
+ * Logs every refusal with the id that the caller was shown and the check that failed (architecture §11), and keeps it
+ * to be explained.
+ */
 export function logRefusals(
   provider: Provider,
-  log: Log,
+  { log, tenant, refusals }: IssuerContext,
   requestIdOf: (ctx: object) => string,
   reportFault: (ctx: object, error: Error) => void,
 ): void {
@@ -39,9 +38,25 @@ export function logRefusals(
     request_id: requestIdOf(ctx),
     endpoint: ctx.oidc?.route,
     client_id: ctx.oidc?.client?.clientId ?? ctx.oidc?.params?.['client_id'],
+    check: refusedCheck(error, ctx.oidc?.route),
     error: error.message,
     reason: error.error_detail ?? error.error_description,
   })
+  function keep(ctx: KoaContextWithOIDC, described: ReturnType<typeof describe>): void {
+    const { request_id: id, endpoint, check, error, reason } = described
+    refusals.note({
+      id,
+      tenant,
+      endpoint,
+      check,
+      error,
+      reason,
+      clientId: ctx.oidc?.client?.clientId,
+      accountId: ctx.oidc?.session?.accountId,
+      ip: ctx.ip,
+      ...refusedValues(check, ctx),
+    })
+  }
   /** A client asks until its person has decided. */
   const isWaiting = ({ message }: EngineError) =>
     message === 'authorization_pending' || message === 'slow_down'
@@ -49,7 +64,9 @@ export function logRefusals(
   for (const event of refusalEvents) {
     events.on(event, (ctx: KoaContextWithOIDC, error: EngineError) => {
       if (isRefusedJwt(error)) return
-      log[isWaiting(error) ? 'debug' : 'info'](describe(ctx, error), 'request refused')
+      const described = describe(ctx, error)
+      log[isWaiting(error) ? 'debug' : 'info'](described, 'request refused')
+      if (!isWaiting(error)) keep(ctx, described)
     })
   }
   provider.on('server_error', (ctx, error) => {

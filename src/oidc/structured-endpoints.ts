@@ -1,6 +1,7 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Refusal } from '../refusals/refusals.ts'
 import type { TraceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'
@@ -28,9 +29,21 @@ export function structuredEndpoints(
   context: IssuerContext,
   structured: StructuredTokens,
   access: ResourceAccess,
+  requestIdOf: (ctx: object) => string,
 ): Middleware {
   const mark = (ctx: KoaContextWithOIDC, error: Error) => {
     if (isRefusedJwt(error)) refusedJwts.add(ctx)
+  }
+  /** RFC 7662 §2.2 gives no reason; whoever asks for it has the id of the request. */
+  function noteInactive(
+    ctx: KoaContextWithOIDC,
+    about: Pick<Refusal, 'check' | 'reason' | 'expected' | 'received'>,
+  ): void {
+    const { client, route: endpoint } = ctx.oidc
+    const { tenant, refusals } = context
+    const id = requestIdOf(ctx)
+    const clientId = client?.clientId
+    refusals.note({ id, tenant, endpoint, error: 'inactive', clientId, ip: ctx.ip, ...about })
   }
   provider.on('introspection.error', mark)
   provider.on('revocation.error', mark)
@@ -46,12 +59,17 @@ export function structuredEndpoints(
           ? await inForm(
               ctx as KoaContextWithOIDC,
               caller,
-              await introspect(token, caller.clientId),
+              await introspect(ctx as KoaContextWithOIDC, token, caller.clientId),
             )
           : await revoke(token, caller.clientId)
       ctx.status = status
       ctx.body = body
       ctx.type = typeof body === 'string' ? introspectionJwt : 'json'
+    } else if (ctx.status === 200 && oidc?.route === 'introspection' && isInactive(ctx.body)) {
+      noteInactive(ctx as KoaContextWithOIDC, {
+        check: 'access_token_valid',
+        reason: 'no such token, it has ended, or the caller is neither its client nor its audience',
+      })
     } else if (ctx.status === 200 && oidc?.route === 'revocation') {
       // RFC 7009 §2.2 leaves the body open; some clients parse it as JSON whatever it is (K-20).
       ctx.body = {}
@@ -75,9 +93,21 @@ export function structuredEndpoints(
     return { status: 200, body: await token.issue({ use: 'introspection' }) }
   }
 
-  async function introspect(token: string, caller: string): Promise<Introspection> {
+  async function introspect(
+    ctx: KoaContextWithOIDC,
+    token: string,
+    caller: string,
+  ): Promise<Introspection> {
     const found = await structured.find(token)
-    if (!found || !(await access.mayIntrospect(caller, found))) return { active: false }
+    if (!found) {
+      noteInactive(ctx, { check: 'access_token_valid', reason: await structured.whyNot(token) })
+      return { active: false }
+    }
+    if (!(await access.mayIntrospect(caller, found))) {
+      const expected = `${found.clientId}, or a client of introspection_clients of ${String(found.aud)}`
+      noteInactive(ctx, { check: 'introspection_entitled', expected, received: caller })
+      return { active: false }
+    }
     const { extra, clientId, jkt, 'x5t#S256': thumbprint } = found
     return {
       ...(extra as unknown as TraceClaims),
@@ -104,6 +134,10 @@ export function structuredEndpoints(
     await context.denials.add(context.tenant, [{ kind: 'jti', subject: found.jti as string }])
     return { status: 200, body: {} }
   }
+}
+
+function isInactive(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && Reflect.get(body, 'active') === false
 }
 
 function refusal(description: string) {

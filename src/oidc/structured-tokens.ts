@@ -12,6 +12,8 @@ export interface StructuredTokens {
   looksLikeOne(token: string): boolean
   /** The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended. */
   find(token: string): Promise<AdapterPayload | undefined>
+  /** Why `find` does not find it, for operators. */
+  whyNot(token: string): Promise<string>
 }
 
 export type AccessTokenClaims = JWTPayload &
@@ -70,7 +72,25 @@ export function createStructuredTokens(
     return denied ? undefined : payload
   }
 
+  async function whyNot(token: string): Promise<string> {
+    const fault = await jwtVerify(token, jwks, {
+      issuer,
+      typ: 'at+jwt',
+      algorithms,
+      currentDate: new Date(clock.now()),
+    }).then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+    if (fault !== undefined) return fault
+    const claims = await claimsOf(token)
+    if (!claims) return 'a claim that every access token of this tenant has is missing'
+    if (!(await clients.find(tenant, claims.client_id))) return 'its client is gone or disabled'
+    return 'it was revoked, or what it hangs from ended'
+  }
+
   return {
+    whyNot,
     looksLikeOne: (token) => token.split('.').length === 3,
     find,
   }

@@ -146,7 +146,14 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     },
 
     /** Whether this was the one that settled it. It counts also when its lease was over: it did arrive. */
-    async delivered({ tenant, id }: Message): Promise<boolean> {
+    async delivered({ tenant, id }: Message, forget = false): Promise<boolean> {
+      if (forget) {
+        const gone = await database.execute(
+          'delete from outbox where tenant_id = $1 and id = $2 and delivered_at is null',
+          [tenant, id],
+        )
+        return gone > 0
+      }
       const changed = await database.execute(
         `update outbox set delivered_at = $3, leased_until = null, last_error = null
          where tenant_id = $1 and id = $2 and delivered_at is null`,

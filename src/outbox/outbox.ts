@@ -38,6 +38,8 @@ export interface Deliverer {
   deliver(message: Message): Promise<Attempt>
   /** Joins the transaction that writes down that a message was delivered or given up. */
   settled(message: Message, outcome: { attempts: number; failed?: string }): Promise<void>
+  /** Whether nothing is kept of a message once it is delivered. */
+  readonly forgets?: true
 }
 
 /** Milliseconds between two polls; a notification makes it prompt, the poll makes it sure. */
@@ -129,7 +131,8 @@ export function createOutbox(deps: {
     if (outcome === 'delivered') {
       log.info(about, 'delivered')
       await database.transaction(async () => {
-        if (await store.delivered(message)) await deliverer.settled(message, { attempts })
+        if (await store.delivered(message, deliverer.forgets))
+          await deliverer.settled(message, { attempts })
       })
       return
     }

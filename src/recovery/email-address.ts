@@ -4,7 +4,8 @@ import type { ActionTokens, Purpose } from '../actions/action-tokens.ts'
 import type { Audit } from '../audit/audit.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
-import { isMailAddress, type Mail } from '../mail/mail.ts'
+import { addressIn } from '../mail/address.ts'
+import type { Mail } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Actor } from '../revocation/revocation.ts'
 import type { Database } from '../storage/database.ts'
@@ -97,10 +98,7 @@ export function createEmailAddresses({
     },
 
     async askChange(account, given, { language, ip, userAgent }) {
-      const address = given.trim()
-      if (!isMailAddress(address)) {
-        throw new DomainError('email_invalid', { detail: 'expected one plain e-mail address' })
-      }
+      const address = addressIn(given)
       await mayMail(account)
       const { tenant, id: accountId } = account
       const about = { accountId, language, ip }

@@ -40,6 +40,8 @@ export interface PasswordReset {
   ask(tenant: string, identifier: string, about: Asked): Promise<void>
   /** Whose password a token would set now; consumes nothing. */
   look(tenant: string, token: string): Promise<Account | undefined>
+  /** Characters that its new password has at least. */
+  minLength(account: Account): Promise<number>
   /** @throws DomainError `action_token_invalid`, `password_policy`, `hash_queue_full` */
   reset(
     tenant: string,
@@ -123,15 +125,16 @@ export function createPasswordReset({
       await outbox.add(tenant, kind, [{ destination: kind, payload }])
     },
     look,
+    minLength: ({ tenant, id }) => accounts.minLength(tenant, id),
     async reset(tenant, token, password, { language, ...actor }) {
       const account = await look(tenant, token)
       if (!account) throw isVoid()
-      const hash = await accounts.hashChosen(account, password)
+      const chosen = await accounts.hashChosen(account, password)
       await database.transaction(async () => {
         // The account first, as in every transaction that ends what it has; then nothing of it changes meanwhile.
         await accounts.lock(tenant, account.id)
         if (!(await actionTokens.use(tenant, 'reset', token))) throw isVoid()
-        await accounts.setChosen(account, hash)
+        await accounts.setChosen(account, chosen)
         await revocations.passwordChanged(account, actor)
         await lockouts.unblock(tenant, account.id)
         await mail.send(tenant, {

@@ -8,6 +8,7 @@ import type { Denials } from '../denials/denials.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { Places } from '../places/places.ts'
 import type { Roles } from '../roles/roles.ts'
 import type { SessionEnd } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -30,6 +31,7 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  *
  * | transaction                   | account | sessions | grants | client | families        | denials |
  * |-------------------------------|---------|----------|--------|--------|-----------------|---------|
+ * | sign-in noted                 | s       |          |        |        |                 |         |
  * | sign-in, session written      | s       | ×        |        |        | × those dropped | ×       |
  * | code redeemed                 |         | s        | s      | s      | × new           |         |
  * | device allowed                | s       | s        |        |        |                 |         |
@@ -73,7 +75,7 @@ export interface Revocations {
    *   before
    */
   deleteAccount(account: Account, actor: Actor): Promise<boolean>
-  /** Whether anything changed. */
+  /** Whether anything changed. @throws DomainError `last_operator` */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
   /** Whether anything changed. @throws DomainError `client_not_found` */
   setClientDisabled(
@@ -120,6 +122,7 @@ export function createRevocations(deps: {
   accounts: Accounts
   clients: Clients
   factors: Factors
+  places: Places
   tenants: Tenants
   sessions: Sessions
   families: Families
@@ -134,6 +137,7 @@ export function createRevocations(deps: {
     accounts,
     clients,
     factors,
+    places,
     tenants,
     sessions,
     families,
@@ -221,8 +225,9 @@ export function createRevocations(deps: {
         if (!(await accounts.markDeleted(tenant, accountId))) return false
         if (hasRoles) await roles.forget(accountId)
         await end('account_deleted', tenant, { accountId })
-        await factors.removeAll(tenant, accountId, actor)
+        await factors.forget(tenant, accountId, actor)
         await accounts.forget(tenant, accountId)
+        await places.forget(tenant, accountId)
         await record(tenant, { type: reaches.account_deleted.event, accountId }, actor)
         return true
       }),

@@ -8,6 +8,8 @@ export const column = {
   time: { type: 'timestamptz' },
   flag: { type: 'boolean' },
   count: { type: 'integer' },
+  /** Read as a string. */
+  long: { type: 'bigint' },
 } satisfies Record<string, EntitySchemaColumnOptions>
 
 export function nullable(of: EntitySchemaColumnOptions): EntitySchemaColumnOptions {

@@ -1,9 +1,41 @@
+import { domainToASCII } from 'node:url'
 import { z } from 'zod'
 
 /** An issuer of its own with its own clients, accounts, keys and everything else. */
-export interface Tenant {
+export interface Tenant extends TenantPolicy {
   id: string
   name: string
+  signUp: SignUp
+}
+
+export const signUpModes = ['closed', 'open', 'invitation'] as const
+
+/** Who may come to have an account, besides those that operators create. */
+export interface SignUp {
+  /**
+   * | mode       | people sign up by themselves | operators invite |
+   * |------------|------------------------------|------------------|
+   * | closed     | no                           | no               |
+   * | invitation | no                           | yes              |
+   * | open       | yes                          | yes              |
+   */
+  mode: (typeof signUpModes)[number]
+  /** Domains that an address must be of, in `open`; any when there are none. As `domainKey` makes them. */
+  domains: string[]
+}
+
+/** What a tenant begins with. */
+export const noSignUp: SignUp = { mode: 'closed', domains: [] }
+
+/** The form in which domains are compared: lower case, A-labels (RFC 5890); empty for what is none. */
+export const domainKey = (domain: string): string => domainToASCII(domain.normalize('NFKC').trim())
+
+/** What holds for everybody in a tenant. */
+export interface TenantPolicy {
+  /** Whether every sign-in takes a second factor. */
+  requireMfa: boolean
+  /** Whether people may turn on codes by e-mail. */
+  emailCodes: boolean
 }
 
 /** The tenant whose issuer is the configured one; it exists from the first migration. */
@@ -29,3 +61,21 @@ export const tenantDeclaration = z.strictObject({
     error: 'must be 1 to 200 characters without control characters',
   }),
 })
+
+const domain = z
+  .string()
+  .refine((text) => /^[^.@*\s]+(\.[^.@*\s]+)*$/u.test(text) && domainKey(text) !== '', {
+    error: 'must be a domain such as example.com: exactly what follows the "@", no wildcard',
+  })
+  .transform(domainKey)
+
+/** Who may come to have an account (`SignUp`). */
+export const signUpDeclaration = z
+  .strictObject({
+    mode: z.enum(signUpModes),
+    domains: z.array(domain).max(1000).default([]),
+  })
+  .refine(({ mode, domains }) => mode === 'open' || domains.length === 0, {
+    path: ['domains'],
+    error: 'are for the mode open alone: elsewhere nobody signs up by themselves',
+  })

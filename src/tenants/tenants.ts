@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
-import type { Tenant } from './tenant.ts'
+import type { SignUp, Tenant, TenantPolicy } from './tenant.ts'
 
 export interface Tenants {
   /** An enabled tenant, or undefined. */
@@ -10,9 +10,16 @@ export interface Tenants {
   /** Every tenant, enabled or not. */
   list(): Promise<ListedTenant[]>
   /** Creates or renames; whether anything changed. */
-  declare(tenant: Tenant): Promise<boolean>
+  declare(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
+  /** Says who may come to have an account; whether anything changed. */
+  declareSignUp(id: string, signUp: SignUp): Promise<boolean>
+  /** Changes what is named, and nothing else; whether anything changed. Other nodes know it within half a second. */
+  setPolicy(
+    id: string,
+    policy: { [K in keyof TenantPolicy]?: TenantPolicy[K] | undefined },
+  ): Promise<boolean>
   /** Whether it was not there. */
-  create(tenant: Tenant): Promise<boolean>
+  create(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
   /** One, enabled or not. @param lock until the transaction of this context ends */
   view(id: string, lock?: boolean): Promise<ListedTenant | undefined>
   /** Whether anything changed; a disabled tenant answers nothing. */
@@ -28,10 +35,35 @@ export const TenantsTable = table('tenants', {
   columns: {
     id: column.text,
     name: column.text,
+    require_mfa: nullable(column.flag),
+    email_codes: nullable(column.flag),
     created_at: column.time,
     disabled_at: nullable(column.time),
+    sign_up: { ...column.text, default: 'closed' },
+    sign_up_domains: { ...column.texts, default: [] },
   },
+  check: ['sign_up'],
 })
+
+interface Row {
+  id: string
+  name: string
+  sign_up: SignUp['mode']
+  sign_up_domains: string[]
+  requireMfa: boolean
+  emailCodes: boolean
+}
+
+const toTenant = ({ sign_up: mode, sign_up_domains: domains, ...row }: Row): Tenant => ({
+  id: row.id,
+  name: row.name,
+  signUp: { mode, domains },
+  requireMfa: row.requireMfa,
+  emailCodes: row.emailCodes,
+})
+
+const policyColumns = `sign_up, sign_up_domains, coalesce(require_mfa, false) as "requireMfa",
+  coalesce(email_codes, false) as "emailCodes"`
 
 export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
   const { database, clock } = deps
@@ -40,23 +72,26 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
   return {
     find: (id) =>
       cache.get(id, async () => {
-        const [row] = await database.query<Tenant>(
-          `select id, name from tenants where id = $1 and disabled_at is null`,
+        const [row] = await database.query<Row>(
+          `select id, name, ${policyColumns} from tenants where id = $1 and disabled_at is null`,
           [id],
         )
-        return row
+        return row && toTenant(row)
       }),
-    list: () =>
-      database.query<ListedTenant>(
-        `select id, name, disabled_at is not null as disabled from tenants order by id`,
-      ),
+    async list() {
+      const rows = await database.query<Row & { disabled: boolean }>(
+        `select id, name, ${policyColumns}, disabled_at is not null as disabled
+         from tenants order by id`,
+      )
+      return rows.map((row) => ({ ...toTenant(row), disabled: row.disabled }))
+    },
     async view(id, lock = false) {
-      const [row] = await database.query<ListedTenant>(
-        `select id, name, disabled_at is not null as disabled from tenants where id = $1
-         ${lock ? 'for no key update' : ''}`,
+      const [row] = await database.query<Row & { disabled: boolean }>(
+        `select id, name, ${policyColumns}, disabled_at is not null as disabled
+         from tenants where id = $1 ${lock ? 'for no key update' : ''}`,
         [id],
       )
-      return row
+      return row && { ...toTenant(row), disabled: row.disabled }
     },
     async create({ id, name }) {
       const created = await database.execute(
@@ -74,11 +109,29 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
       cache.drop(id)
       return changed > 0
     },
+    async setPolicy(id, { requireMfa, emailCodes }) {
+      const changed = await database.execute(
+        `update tenants set require_mfa = coalesce($2, require_mfa), email_codes = coalesce($3, email_codes)
+         where id = $1 and ($2 <> coalesce(require_mfa, false) or $3 <> coalesce(email_codes, false))`,
+        [id, requireMfa ?? null, emailCodes ?? null],
+      )
+      cache.drop(id)
+      return changed > 0
+    },
     async declare({ id, name }) {
       const changed = await database.execute(
         `insert into tenants (id, name, created_at) values ($1, $2, $3)
          on conflict (id) do update set name = excluded.name where tenants.name <> excluded.name`,
         [id, name, new Date(clock.now())],
+      )
+      cache.drop(id)
+      return changed > 0
+    },
+    async declareSignUp(id, { mode, domains }) {
+      const changed = await database.execute(
+        `update tenants set sign_up = $2, sign_up_domains = $3
+         where id = $1 and (sign_up, sign_up_domains) is distinct from ($2, $3::text[])`,
+        [id, mode, [...new Set(domains)].toSorted()],
       )
       cache.drop(id)
       return changed > 0

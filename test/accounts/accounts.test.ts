@@ -29,6 +29,7 @@ onEachStorage('accounts', (kind) => {
         queue,
       }),
       oneTimePasswordTtl: 3600,
+      takesFactor: async () => false,
     })
   before(async () => {
     nodes = await openNodes(kind)

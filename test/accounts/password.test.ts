@@ -1,3 +1,4 @@
+import { pbkdf2Sync } from 'node:crypto'
 import { expect } from 'chai'
 import type { HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords, newOneTimePassword, type Passwords } from '../../src/accounts/password.ts'
@@ -50,6 +51,22 @@ describe('passwords', () => {
     expect(decomposed).to.not.equal(composed)
     expect(await passwords.verify(decomposed, await passwords.hash(composed, owner))).to.equal(true)
     expect(await passwords.verify(composed, await passwords.hash(decomposed, owner))).to.equal(true)
+  })
+
+  it('cost a locked account its own hash, also one of another system: time tells nothing (ASVS 6.3.8)', async () => {
+    const salt = Buffer.from('sixteen bytes!!!')
+    const iterations = 1_000_000
+    const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
+    const key = base64(pbkdf2Sync('of old', salt, iterations, 32, 'sha256'))
+    const slow = `$pbkdf2-sha256$${iterations}$${base64(salt)}$${key}`
+    const timed = async (may: boolean) => {
+      const began = process.hrtime.bigint()
+      const isRight = await passwords.guess({}, 'of old', slow, (look) => look(may))
+      return { isRight, took: Number(process.hrtime.bigint() - began) }
+    }
+    const [looked, locked] = [await timed(true), await timed(false)]
+    expect([looked.isRight, locked.isRight]).to.deep.equal([true, false])
+    expect(locked.took, 'not a cheap hash in its place').to.be.greaterThan(looked.took / 5)
   })
 
   it('count beyond 72 bytes', async () => {

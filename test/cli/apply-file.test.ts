@@ -60,7 +60,7 @@ registration: { mode: open }
     expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 8 faults:')
     const text = faults.join('\n')
     for (const expected of [
-      'registration: unknown member; the members are resource_servers, clients, accounts, tenants',
+      'registration: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, tenants',
       'clients[0].redirect_uri: unknown member; the members are client_id,',
       'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:openid:params:grant-type:ciba, got "implicit"',
       'clients[1].client_id: expected a text, got 7',
@@ -68,6 +68,32 @@ registration: { mode: open }
       'resource_servers[0].access_token_format: expected one of jwt, opaque, got "xml"',
       'accounts[0].email: must be an e-mail address, got "nobody"',
       'accounts[0].roles[0]: expected operator, got "king"',
+    ]) {
+      expect(text).to.include(expected)
+    }
+  })
+
+  it('says who may come to have an account, by domains as they are compared', async () => {
+    const read1 = await read('sign_up: { mode: open, domains: [EXAMPLE.com, bücher.example] }')
+    expect(read1.sign_up?.domains).to.deep.equal(['example.com', 'xn--bcher-kva.example'])
+    expect((await read('sign_up: { mode: invitation }')).sign_up?.domains).to.deep.equal([])
+    const faults = await faultsIn(`
+sign_up: { mode: everybody }
+tenants:
+  - id: acme
+    name: Acme
+    sign_up: { mode: closed, domains: [example.com] }
+  - id: beta
+    name: Beta
+    sign_up: { mode: open, domains: ['*.example.com', 'a@example.com', ''] }
+`)
+    const text = faults.join('\n')
+    for (const expected of [
+      'sign_up.mode: expected one of closed, open, invitation, got "everybody"',
+      'tenants[0].sign_up.domains: are for the mode open alone',
+      'tenants[1].sign_up.domains[0]: must be a domain such as example.com',
+      'tenants[1].sign_up.domains[1]: must be a domain',
+      'tenants[1].sign_up.domains[2]: must be a domain',
     ]) {
       expect(text).to.include(expected)
     }

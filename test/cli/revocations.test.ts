@@ -109,7 +109,15 @@ onEachStorage('commands that revoke', (kind) => {
     expect(await set(tenantsDisable)).to.deep.equal({ tenant: 'acme', changed: true })
     expect((await set(tenantsDisable)).changed).to.equal(false)
     const { tenants } = await tenantsList.execute(core, {})
-    const disabled = { id: 'acme', name: 'Acme', issuer: `${server.issuer}/t/acme`, disabled: true }
+    const disabled = {
+      id: 'acme',
+      name: 'Acme',
+      issuer: `${server.issuer}/t/acme`,
+      sign_up: { mode: 'closed', domains: [] },
+      disabled: true,
+      require_mfa: false,
+      email_codes: false,
+    }
     expect(tenants[0]).to.deep.equal(disabled)
     expect(tenants[1]).to.include({ id: 'default', disabled: false })
     expect(tenantsList.render({ tenants })).to.match(/^acme .*disabled$/m)

@@ -3,7 +3,7 @@ import type { Core } from '../../src/core.ts'
 import { claimLife } from '../../src/signing/key-claims.ts'
 import { requiredAlgs, stateOf } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { freshStorage } from '../support/boot.ts'
+import { emptyStorage } from '../support/boot.ts'
 import type { Child } from '../support/child.ts'
 import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
@@ -25,7 +25,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
   let tenants = 0
 
   before(async () => {
-    env = await freshStorage('services')
+    env = await emptyStorage()
     core = await openNode(env)
   })
   after(async () => {

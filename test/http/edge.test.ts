@@ -6,24 +6,9 @@ import { expect } from 'chai'
 import { certificateOf, createEdge } from '../../src/http/edge.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { selfSigned } from '../support/certificates.ts'
-import { furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
-import { authorizeUrl } from '../support/protocol.ts'
 
 const evil = 'attacker.example'
-const hostile: Record<string, Record<string, string>> = {
-  Host: { host: evil },
-  'Host with a port': { host: `${evil}:1` },
-  'X-Forwarded-Host': { 'x-forwarded-host': evil },
-  'X-Forwarded-Proto': { 'x-forwarded-proto': 'ftp' },
-  'X-Forwarded-Port and -Prefix': { 'x-forwarded-port': '666', 'x-forwarded-prefix': `/${evil}` },
-  Forwarded: { forwarded: `host=${evil};proto=ftp;for=6.6.6.6` },
-  'an underscore': { x_forwarded_host: evil, x_forwarded_proto: 'ftp' },
-  'mixed case': { 'X-FORWARDED-Host': evil, 'x-Forwarded_HOST': evil },
-  'rewritten addresses': { 'x-original-url': `/${evil}`, 'x-rewrite-url': `/${evil}` },
-  'X-Forwarded-Uri': { 'x-forwarded-uri': '/healthz', 'x-original-host': evil },
-}
-
 for (const trustProxy of ['', '127.0.0.1/32']) {
   describe(`http/edge, ${trustProxy ? 'behind a trusted proxy' : 'without a proxy'} (C17, C29, ASVS 4.1.3)`, () => {
     let server: TestServer
@@ -35,7 +20,6 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
         TRUST_PROXY: trustProxy,
       })
       at = new URL(`http://localhost:${server.core.config.port}`)
-      await furnish(server)
     })
     after(() => server?.stop())
 
@@ -54,30 +38,6 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       }
       const location = page.headers.get('location')
       if (location !== null) expect(location).to.match(/^\/base\/(?!\/)/)
-    }
-
-    for (const [what, headers] of Object.entries(hostile)) {
-      it(`lets ${what} choose nothing`, async () => {
-        const discovery = await ask('/base/.well-known/openid-configuration', headers)
-        const metadata = discovery.json() as Record<string, unknown>
-        expect(metadata['issuer']).to.equal('https://auth.example.com/base')
-        for (const [name, value] of Object.entries(metadata)) {
-          if (typeof value === 'string' && name !== 'issuer') {
-            expect(value, name).to.match(/^https:\/\/auth\.example\.com\/base\//)
-          }
-        }
-        expectOurs(discovery)
-        const start = authorizeUrl(server, web)
-        const begun = await ask(`/base/authorize${start.search}`, headers)
-        expect(begun.status).to.equal(303)
-        expectOurs(begun)
-        for (const cookie of begun.headers.getSetCookie()) {
-          expect(cookie).to.match(/^__Secure-keyturn\.default\..*; path=\/base\/.*; secure/)
-        }
-        for (const path of ['/base/', '/base/account', '/base/nowhere', '/base/logout']) {
-          expectOurs(await ask(path, headers))
-        }
-      })
     }
 
     it('takes the path alone from the absolute form of a request', async () => {

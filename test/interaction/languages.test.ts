@@ -25,6 +25,7 @@ describe('interaction/pages: languages', () => {
     // Words that both languages share.
     expect(alike.map(([key]) => key)).to.deep.equal([
       'consent.website',
+      'factors.kinds.passkey',
       'error.status',
       'account.name',
     ])

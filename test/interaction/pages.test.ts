@@ -22,6 +22,15 @@ const payloads = [
 
 const pages = Object.entries(everyPage(context, 'plain'))
 
+/** The functions at the top of a file that put a document together. */
+function pageMakers(source: string): string[] {
+  if (!/\bpage\b[^']*'[./a-z]*\/layout\.ts'|account-layout\.ts'/.test(source)) return []
+  return source
+    .split(/^(?=(?:export )?(?:async )?(?:function|const) )/m)
+    .filter((part) => /[^\w.](?:page|accountSection)\((?:context|pageContext)/.test(part))
+    .map((part) => /^(?:export )?(?:async )?(?:function|const) (\w+)/.exec(part)?.[1] ?? part)
+}
+
 function firstSubmit(page: string): HTMLElement | undefined {
   return (
     parse(page).querySelector('form')?.querySelector('button[type=submit], input[type=submit]') ??
@@ -30,6 +39,24 @@ function firstSubmit(page: string): HTMLElement | undefined {
 }
 
 describe('interaction/pages: every page', () => {
+  it('is in test/support/every-page.ts, which every check below, and in Chromium, goes by', () => {
+    const known = readFileSync(new URL('../support/every-page.ts', import.meta.url), 'utf8')
+    const source = new URL('../../src/', import.meta.url)
+    const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
+    const makers = files
+      .filter((file) => file.endsWith('.ts'))
+      .flatMap((file) => {
+        const names = pageMakers(readFileSync(new URL(file, source), 'utf8'))
+        return names.map((name) => ({ name, file }))
+      })
+      .filter(({ name }) => name !== 'accountSection')
+    expect(makers).to.have.length.above(25)
+    for (const { name, file } of makers) {
+      expect(file, `${name} is a page: move it there`).to.match(/^interaction\/pages\//)
+      expect(known, `${name} of ${file} is missing`).to.include(`${name}(context`)
+    }
+  })
+
   for (const [page, markup] of pages) {
     it(`${page} is a document with one h1, landmarks, a language and a style sheet of ours`, () => {
       const document = parse(markup)
@@ -69,7 +96,9 @@ describe('interaction/pages: every page', () => {
     it(`${page} posts every form, with a token against cross-site requests`, () => {
       for (const form of parse(markup).querySelectorAll('form')) {
         expect(form.getAttribute('method')).to.equal('post')
-        expect(form.querySelectorAll('input[type=hidden]:not([name=token])')).to.have.length(1)
+        expect(
+          form.querySelectorAll('input[type=hidden]:not([name=token], [name=credential])'),
+        ).to.have.length(1)
       }
     })
   }

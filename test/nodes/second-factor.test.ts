@@ -7,6 +7,7 @@ import { servicesFound } from '../support/root-hooks.ts'
 import { codeOf, factorOwner, type Owner } from '../support/second-factor.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
 
 const atOnce = 20
 
@@ -58,5 +59,58 @@ suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
     const tally = await race(owner, '#recovery-form', fields)
     expect(tally).to.deep.equal({ 303: 1, 403: atOnce - 1 })
     expect(await nodes.core.factors.codesLeft(tenant, owner.id)).to.equal(9)
+  })
+
+  it('a code by e-mail counts once, however many type it at once; who asks twenty times at once gets one (ASVS 6.5.1)', async () => {
+    const { accounts, emailCodes, mailedCodes } = nodes.core
+    const { account } = await accounts.create(tenant, {
+      ...{ email: 'tabs@example.com', password: 'twenty tabs of one browser', emailVerified: true },
+    })
+    const binding = 'one sign-in'
+    await mailedCodes.turnOn(account, { by: 'owner' })
+    const id = await emailCodes.issue(tenant, account, binding)
+    const { code = '' } = (await emailCodes.forDelivery(tenant, id ?? '')) ?? {}
+    remember(code)
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => emailCodes.use(tenant, account.id, binding, code)),
+    )
+    expect(answers.filter(Boolean)).to.have.length(1)
+    const sent = await Promise.all(
+      Array.from({ length: atOnce }, () => emailCodes.issue(tenant, account, 'another')),
+    )
+    expect(
+      sent.filter((each) => each !== undefined),
+      'asked for at once',
+    ).to.have.length(1)
+  })
+
+  it('a short password and the end of the last factor: one of the two, whoever is first (NIST SP 800-63B-4 §3.1.1.2)', async () => {
+    const { accounts, factors, database } = nodes.core
+    const short = 'kQ7vw3Zp'
+    remember(short)
+    const outcomes = await Promise.all(
+      Array.from({ length: atOnce }, async (_, i) => {
+        const owner = await factorOwner(nodes.core)
+        const account = await accounts.byIdentifier(tenant, owner.username)
+        const [factor] = await factors.list(tenant, owner.id)
+        if (!account || !factor) throw new Error('nobody')
+        const chosen = await accounts.hashChosen(account, short)
+        const remove = () => factors.remove(tenant, owner.id, factor.id, { by: 'owner' })
+        const set = () =>
+          accounts.setChosen(account, chosen).then(
+            () => 'set',
+            () => 'refused',
+          )
+        const work = i % 2 === 0 ? [remove, set] : [set, remove]
+        const answers = await Promise.all(work.map((one) => one()))
+        return answers.map(String).toSorted().join(' ')
+      }),
+    )
+    expect([...new Set(outcomes)]).to.have.members(['refused true', 'set short_password'])
+    const bad = await database.query(
+      `select 1 from passwords p where p.short and not exists (select 1 from second_factors f
+         where f.tenant_id = p.tenant_id and f.account_id = p.account_id)`,
+    )
+    expect(bad).to.deep.equal([])
   })
 })

@@ -2,7 +2,7 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { decodeProtectedHeader } from 'jose'
-import { freshStorage } from '../support/boot.ts'
+import { emptyStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
@@ -79,7 +79,7 @@ suite('processes on one database', function () {
   this.timeout(90_000)
 
   it('have one key set when five start at once on an empty one (R-24)', async () => {
-    const env = await freshStorage('services')
+    const env = await emptyStorage()
     expect((await runCommand(['migrate'], env)).code).to.equal(0)
     const settings = { ...env, LOG_LEVEL: 'info' }
     const nodes = await Promise.all(Array.from({ length: 5 }, () => startNode({ env: settings })))

@@ -4,7 +4,7 @@ import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { startLoad, succeeded, summary } from '../outages/load.ts'
-import { freshStorage } from '../support/boot.ts'
+import { emptyStorage } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
@@ -47,7 +47,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
   before(async () => {
     const port = String(await freePort())
     const issuer = `http://localhost:${port}`
-    env = { ...(await freshStorage('services')), PORT: port, ISSUER: issuer, LOG_LEVEL: 'info' }
+    env = { ...(await emptyStorage()), PORT: port, ISSUER: issuer, LOG_LEVEL: 'info' }
     core = await openCore(loadConfig(env), createLog({ level: 'silent' }), { schema: 'migrate' })
     await furnish({ core })
     node = await startNode({ env: { ...env, WORKERS: String(count) } })

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import type { Account } from '../../src/accounts/account.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
@@ -47,6 +48,7 @@ describe('people: download and delete', () => {
       'profile',
       'second_factors',
       'sessions',
+      'places',
       'applications',
       'devices',
       'history',
@@ -190,6 +192,31 @@ describe('people: download and delete', () => {
       ({ roles, disabled }) => roles.includes('operator') && !disabled,
     )
     expect(left).to.have.length(1)
+  })
+
+  it('keeps the last operator from being disabled, too, by whichever command (C15)', async () => {
+    const { core } = server
+    const operators = () =>
+      core.accounts
+        .list('default')
+        .then((all) => all.filter(({ roles, disabled }) => roles.includes('operator') && !disabled))
+    const { email } = await somebody(server)
+    await core.accounts.declare('default', { email, roles: ['operator'] })
+    const two = await operators()
+    expect(two).to.have.length(2)
+    const disable = (account: Account) =>
+      core.revocations.setAccountDisabled(account, true).catch((error: Error) => error)
+    const outcomes = await Promise.all(two.map(disable))
+    expect(outcomes.filter((outcome) => outcome === true)).to.have.length(1)
+    expect(outcomes.find((outcome) => outcome !== true))
+      .to.be.an('error')
+      .with.property('code', 'last_operator')
+    const [left] = await operators()
+    expect(await disable(left as Account)).to.be.an('error')
+    expect(await operators()).to.have.length(1)
+    expect(await disable(await accountOf(server, await somebody(server))), 'no operator').to.equal(
+      true,
+    )
   })
 
   it('every form of the account is of its session, and from our own page (C22, C23)', async () => {

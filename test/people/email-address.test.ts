@@ -104,6 +104,15 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expectOver(await get(`${server.issuer}/password/reset?token=${token}`))
   })
 
+  it('changes to the very spelling that was mailed to, and to no look-alike (C9)', async () => {
+    const { id } = await accountOf(server, person)
+    const to = newAddress()
+    await askFor(` ${to.replace('new', '\uff4eew')} `)
+    await confirm((await mailTo(to, /Confirm your new/)).link)
+    expect(await emailOf(id)).to.equal(to)
+    expect((await askFor(`a\u200b${newAddress()}`)).status).to.equal(400)
+  })
+
   it('tells of a browser that is new to the account, at an address that is confirmed (ASVS 6.3.5)', async () => {
     const { id } = await accountOf(server, person)
     await server.core.accounts.verifyEmail(defaultTenant, id, person.email)

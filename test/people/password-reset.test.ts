@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { hashSync as bcrypt } from 'bcrypt'
 import { expect } from 'chai'
 import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
@@ -53,6 +54,24 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
       () => true,
       () => false,
     )
+
+  it('has a link that stays good when a sign-in renews the hash, and is void when the password changes', async () => {
+    email = `${randomUUID()}@example.com`
+    const { accounts } = server.core
+    const passwordHash = bcrypt(alice.password, 5)
+    await accounts.declare(defaultTenant, { email, passwordHash })
+    await ask(email)
+    const link = await mailed()
+    expect(await fits(alice.password)).to.equal(true)
+    const [row] = await server.core.database.query<{ hash: string }>(
+      'select hash from passwords where account_id = $1',
+      [(await accounts.byIdentifier(defaultTenant, email))?.id],
+    )
+    expect(row?.hash, 'renewed').to.match(/^\$argon2id\$/)
+    expect((await newAgent().get(link)).status).to.equal(200)
+    await accounts.declare(defaultTenant, { email, password: `${fresh}!` })
+    expect((await newAgent().get(link)).status).to.equal(400)
+  })
 
   it('leads from the sign-in page to a new password, and ends all that was before', async () => {
     email = alice.email

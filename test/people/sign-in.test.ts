@@ -76,6 +76,7 @@ onEachStorage('people: signing in', (kind) => {
         .replaceAll(username, 'USERNAME')
         .replaceAll(/\/interaction\/[\w-]+/g, '/interaction/UID')
         .replaceAll(/name="csrf" value="[\w-]+"/g, 'CSRF')
+        .replaceAll(/challenge&quot;:&quot;[\w-]{96}&quot;/g, 'CHALLENGE')
     const answers = new Set<string>()
     const headers = new Set<string>()
     for (const username of [

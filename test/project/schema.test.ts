@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { MigrationExecutor } from 'typeorm'
 import type { Core } from '../../src/core.ts'
 import { isForeignKeyViolation } from '../../src/storage/violations.ts'
+import { noSignUp } from '../../src/tenants/tenant.ts'
 import { freshStorage, onEachStorage } from '../support/boot.ts'
 import { errorOf, openNode } from '../support/cores.ts'
 
@@ -110,7 +111,14 @@ onEachStorage('schema', (kind) => {
     await executor.executePendingMigrations()
     expect(await shape()).to.deep.equal(before)
     expect(await core.tenants.list()).to.deep.equal([
-      { id: 'default', name: 'Default', disabled: false },
+      {
+        id: 'default',
+        name: 'Default',
+        signUp: noSignUp,
+        requireMfa: false,
+        emailCodes: false,
+        disabled: false,
+      },
     ])
   })
 

@@ -2,8 +2,8 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { entities } from '../../src/core.ts'
 import { sealedColumns } from '../../src/sealed-columns.ts'
+import { entities } from '../../src/tables.ts'
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))
 const read = (path: string) => readFileSync(join(src, path), 'utf8')

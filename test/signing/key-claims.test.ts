@@ -3,7 +3,7 @@ import type { Core } from '../../src/core.ts'
 import { claimLife } from '../../src/signing/key-claims.ts'
 import { requiredAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { freshStorage } from '../support/boot.ts'
+import { emptyStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -19,7 +19,7 @@ suite('signing keys of many tenants on five nodes (R-24)', function () {
   let nodes: Core[] = []
 
   before(async () => {
-    const env = await freshStorage('services')
+    const env = await emptyStorage()
     nodes = [await openNode(env)]
     while (nodes.length < 5) nodes.push(await openNode(env))
     await node(0).database.execute(

@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { type Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { freshStorage } from '../support/boot.ts'
+import { emptyStorage, freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
@@ -172,7 +172,7 @@ if (softHsmFound()) {
     it('two processes share a token: each signs with the keys of both, also after a revocation', async function () {
       this.timeout(60_000)
       const token = await softToken()
-      const nodes = await startTwoNodes(token.env)
+      const nodes = await startTwoNodes({ ...(await emptyStorage()), ...token.env })
       try {
         await furnish({ core: nodes.core })
         const check = async () => {

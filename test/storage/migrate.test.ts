@@ -1,9 +1,10 @@
 import { expect } from 'chai'
-import { type Core, entities } from '../../src/core.ts'
+import type { Core } from '../../src/core.ts'
 import { openDatabase } from '../../src/storage/database.ts'
 import { migrate, migrationState } from '../../src/storage/migrate.ts'
+import { entities } from '../../src/tables.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { freshStorage, onEachStorage } from '../support/boot.ts'
+import { emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { runCommand } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -56,7 +57,7 @@ onServices('migrations of a shared database', () => {
     })
 
   it('are asked for when they are pending', async () => {
-    const env = await freshStorage('services')
+    const env = await emptyStorage()
     const refusal = await refusalOf(openNode(env, 'require'), 'migrations_pending')
     expect(refusal.message).to.contain('keyturn migrate')
 
@@ -68,7 +69,7 @@ onServices('migrations of a shared database', () => {
   })
 
   it('are neither cut short nor is who waits for them', async () => {
-    const env = await freshStorage('services')
+    const env = await emptyStorage()
     const bare = await openBare(env, { statement_timeout: 100 })
     const other = await openBare(env)
     const runner = other.dataSource.createQueryRunner()
@@ -85,7 +86,7 @@ onServices('migrations of a shared database', () => {
   })
 
   it('and the first start happen once when five nodes start at once (R-24)', async () => {
-    const env = await freshStorage('services')
+    const env = await emptyStorage()
     const cores = await Promise.all(Array.from({ length: 5 }, () => openNode(env)))
     const operators = await Promise.all(cores.map((core) => core.firstStart()))
     expect(operators.filter((operator) => operator !== undefined)).to.have.length(1)

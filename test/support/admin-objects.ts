@@ -16,7 +16,7 @@ export async function objectsIn(core: Core, tenant: string): Promise<AdminObject
   const { account } = await core.accounts.create(
     tenant,
     { email: `${randomUUID()}@example.com` },
-    { password: '', stored: { hash: 'x', oneTime: true, expiresAt: 0 } },
+    { password: '', stored: { hash: 'x', oneTime: true, short: false, expiresAt: 0 } },
   )
   const identifier = `https://${randomUUID()}.example.com/api`
   await core.resources.declare(tenant, { identifier, scopes: ['read'] })
@@ -62,7 +62,7 @@ export function addressOf(path: string, objects: AdminObjects): string {
 /** A body for each route that takes one. */
 export const bodies: Record<string, (objects: AdminObjects) => object> = {
   'POST /tenants': () => ({ id: `t-${randomUUID()}`, name: 'Another' }),
-  'PATCH /tenants/{tenant}': () => ({ name: 'Renamed' }),
+  'PATCH /tenants/{tenant}': () => ({ name: 'Renamed', sign_up: { mode: 'invitation' } }),
   'POST /tenants/{tenant}/resource-servers': () => ({
     identifier: `https://${randomUUID()}.example.com`,
   }),

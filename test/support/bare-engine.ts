@@ -12,7 +12,7 @@ import { issuerOf } from '../../src/tenants/tenant.ts'
  */
 export async function bareEngine(core: Core, tenant: string): Promise<Provider> {
   const issuer = issuerOf(core.config.issuer, tenant)
-  const context = { ...core, tenant, issuer }
+  const context = { ...core, tenant, issuer, canSignUp: false }
   const keys = await core.signing.open(tenant)
   const unseen = () => {
     throw new Error('a page was asked for')

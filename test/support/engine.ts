@@ -25,7 +25,7 @@ export async function startEngine(core: Core, tenant = defaultTenant): Promise<T
   const issuer = 'http://localhost'
   await core.signing.ensure(tenant, ['ES256', 'RS256'])
   const keys = await core.signing.open(tenant)
-  const context = { ...core, tenant, issuer }
+  const context = { ...core, tenant, issuer, canSignUp: false }
   const create = createAdapter(
     context,
     createStructuredTokens(context, keys),

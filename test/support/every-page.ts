@@ -12,20 +12,24 @@ import {
   enterCodePage,
 } from '../../src/interaction/pages/device.ts'
 import { confirmEmailPage, emailPage } from '../../src/interaction/pages/email.ts'
+import { emailCodePage } from '../../src/interaction/pages/email-code.ts'
 import { errorPage } from '../../src/interaction/pages/error.ts'
 import {
   factorsPage,
   newFactorPage,
   recoveryCodesPage,
 } from '../../src/interaction/pages/factors.ts'
+import { handoverPage } from '../../src/interaction/pages/handover.ts'
 import { homePage } from '../../src/interaction/pages/home.ts'
 import type { PageContext } from '../../src/interaction/pages/layout.ts'
 import { loginPage } from '../../src/interaction/pages/login.ts'
 import { logoutPage, signedOutPage } from '../../src/interaction/pages/logout.ts'
+import { newPasskeyPage } from '../../src/interaction/pages/passkey.ts'
 import { passwordPage } from '../../src/interaction/pages/password.ts'
 import { forgotPage, sayingPage } from '../../src/interaction/pages/recovery.ts'
 import { requestPage, requestResultPage } from '../../src/interaction/pages/request.ts'
 import { secondFactorPage } from '../../src/interaction/pages/second-factor.ts'
+import { finishPage, signUpPage } from '../../src/interaction/pages/sign-up.ts'
 
 export function consentView(text: string): ConsentView {
   return {
@@ -56,6 +60,19 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     login: loginPage(context, {
       ...{ ...login, error: 'invalid', cancel: { action: text } },
       forgot: { href: text },
+      signUp: { href: text },
+      passkey: { action: text, csrf: text, options: { challenge: text } },
+    }),
+    'sign-up': signUpPage(context, {
+      ...{ action: text, csrf: text, email: text, signIn: { href: text }, error: 'invalid' },
+    }),
+    'finish-sign-up': finishPage(context, {
+      ...{ action: text, csrf: text, token: text, email: text, name: text, minLength: 12 },
+      error: 'mismatch',
+    }),
+    'finish-sign-up-name': finishPage(context, {
+      ...{ action: text, csrf: text, token: text, email: text, name: text, minLength: 12 },
+      error: 'name_invalid',
     }),
     consent: consentPage(context, consentView(text)),
     password: passwordPage(context, {
@@ -79,9 +96,21 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     'second-factor': secondFactorPage(context, {
       ...{ action: text, csrf: text, email: text, error: 'invalid', cancel: { action: text } },
+      app: true,
+    }),
+    'second-factor-passkey': secondFactorPage(context, {
+      ...{ action: text, csrf: text, email: text, error: 'passkey', cancel: { action: text } },
+      ...{ app: true, passkey: { challenge: text } },
+    }),
+    'new-passkey': newPasskeyPage(context, {
+      ...{ action: text, csrf: text, options: { challenge: text }, name: text, error: 'wrong' },
+      ...{ back: { href: text }, cancel: { action: text } },
     }),
     factors: factorsPage(context, {
       csrf: text,
+      kept: 'short_password',
+      changePassword: { href: text },
+      emailCodes: { csrf: text, action: text, since: text },
       factors: [
         {
           id: text,
@@ -92,12 +121,20 @@ export function everyPage(context: PageContext, text: string): Record<string, st
           rename: text,
           remove: text,
         },
-        { id: `${text}2`, kind: 'totp', name: text, createdAt: 0, rename: text, remove: text },
+        {
+          ...{ id: `${text}2`, kind: 'passkey', name: text, createdAt: 0, backedUp: true },
+          ...{ rename: text, remove: text },
+        },
       ],
       codesLeft: 7,
       add: { action: text },
+      addPasskey: { href: text },
       makeCodes: { action: text },
       signOut: { action: text, csrf: text },
+    }),
+    'email-code': emailCodePage(context, {
+      ...{ action: text, again: text, csrf: text, email: text, error: 'invalid' },
+      cancel: { action: text },
     }),
     'new-factor': newFactorPage(context, {
       ...{ action: text, csrf: text, qrUrl: text, secret: text, name: text, error: 'wrong' },
@@ -109,6 +146,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       done: { href: text, csrf: text },
     }),
     'set-up-factor': newFactorPage(context, {
+      ...{ error: 'passkey', passkey: { action: text, csrf: text, options: { challenge: text } } },
       ...{ action: text, csrf: text, qrUrl: text, secret: text, cancel: { action: text } },
     }),
     logout: logoutPage(context, { action: text, csrfField: token, email: text, clientName: text }),
@@ -147,7 +185,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       endOthers: text,
     }),
     'account-password': ownPasswordPage(context, {
-      ...{ ...frame, action: text, email: text, minLength: 12, others: true },
+      ...{ ...frame, action: text, email: text, minLength: 12, alone: 15, others: true },
       error: 'too_short',
     }),
     'account-profile': profilePage(context, {
@@ -157,7 +195,15 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'account-history': historyPage(context, {
       ...frame,
       events: [
-        { type: 'account.sign_in_failed', seen, userAgent: text, application: text, count: 3 },
+        {
+          type: 'account.sign_in_failed',
+          marks: ['new_device', 'new_network', 'new_country'],
+          country: 'DE',
+          seen,
+          userAgent: text,
+          application: text,
+          count: 3,
+        },
       ],
       ...{ older: text, newest: text },
     }),
@@ -172,6 +218,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
         {
           ...{ end: text, name: text, clientId: text, uri: text, logoUrl: text },
           ...{ since: 0, lastUsed: 0, devices: 2 },
+          notes: [{ finding: 'family.networks_alternated', seen }],
           access: { scopes: [{ scope: text, text }], resources: [], offline: true },
         },
       ],
@@ -183,6 +230,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],
     }),
     'request-over': requestResultPage(context, { outcome: 'over', account: { href: text } }),
+    handover: handoverPage(context, { action: text, fields: [[text, text]] }),
     home: homePage(context, { issuer: text, discoveryUrl: text, accountUrl: text }),
   }
 }

@@ -62,14 +62,16 @@ function siteOf(
 
 /**
  * A user agent with an empty cookie jar. `origin` is the base of relative addresses; `called` is what it says of
- * itself.
+ * itself, and `through` what a proxy on its way adds.
  */
 export function createUserAgent({
   origin,
   called = 'Mozilla/5.0 (browser without script)',
+  through = () => ({}),
 }: {
   readonly origin?: string | URL
   readonly called?: string
+  readonly through?: () => Record<string, string>
 } = {}): UserAgent {
   const jar = new CookieJar()
   const resolve = (url: string | URL): URL => new URL(url, origin)
@@ -96,6 +98,7 @@ export function createUserAgent({
       cookie: cookie === '' ? null : cookie,
       origin: form === undefined ? null : originOf(from, url),
       'content-type': form === undefined ? null : 'application/x-www-form-urlencoded',
+      ...through(),
       ...headers,
     }
     const kept = Object.entries(sent).filter(

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { locate } from '../../src/issuers.ts'
+import { locate } from '../../src/tenants/locate.ts'
 
 describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
   const metadata = '/.well-known/openid-configuration'

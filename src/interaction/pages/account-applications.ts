@@ -1,7 +1,8 @@
+import type { FamilyFinding } from '../../families/unusual.ts'
 import { type Html, html } from '../../http/html.ts'
 import { type AccessView, accessLists } from './access.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
-import { endForm, seenText } from './account-parts.ts'
+import { endForm, type Seen, seenText } from './account-parts.ts'
 import type { PageContext } from './layout.ts'
 import { facts, linkOut, name, safeUrl } from './parts.ts'
 
@@ -18,6 +19,8 @@ export type ApplicationLine = {
   lastUsed: number
   /** How many devices it has refresh tokens on. */
   devices: number
+  /** What was unusual lately. */
+  notes: ReadonlyArray<{ finding: FamilyFinding; seen: Seen }>
 }
 
 export type ApplicationsView = AccountFrame & {
@@ -42,7 +45,7 @@ ${
 
 function item(context: PageContext, csrf: string, line: ApplicationLine): Html {
   const { account, consent } = context.messages
-  const { applications: words } = account
+  const { applications: words, history } = account
   const website = safeUrl(line.uri)
   return html`<li>
 <h2>${line.logoUrl !== undefined && html`<img class="kt-logo" src="${line.logoUrl}" alt="" height="32"> `}${name(line.name)}</h2>
@@ -56,6 +59,14 @@ ${facts([
     html`${seenText(context, { at: line.lastUsed })}${line.devices > 0 && ` · ${words.devices(line.devices)}`}`,
   ],
 ])}
+${
+  line.notes.length > 0 &&
+  html`<ul class="kt-findings">${line.notes.map(
+    ({ finding, seen }) => html`<li data-event="${finding}">
+<span class="kt-badge">${history.events[finding]}</span> <span class="kt-small">${seenText(context, seen)}</span></li>`,
+  )}</ul>
+<p class="kt-small">${words.findingsHint}</p>`
+}
 ${endForm(line.end, csrf, words.takeBack, words.takeBackNamed(name(line.name)))}
 </li>`
 }

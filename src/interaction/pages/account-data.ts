@@ -37,7 +37,7 @@ ${error && alert('delete-error', words.errors[error])}
 ${csrfField(view.csrf)}
 <div class="kt-field">
 <label for="address">${words.typeAddress(name(view.email))}</label>
-<input id="address" name="address" type="text" autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby="${error ? 'delete-error delete-warning' : 'delete-warning'}"${error && html` aria-invalid="true"`}>
+<input id="address" name="address" type="text" autocomplete="off" autocapitalize="none" spellcheck="false" aria-describedby="${error ? 'delete-error delete-warning' : 'delete-warning'}"${error && html` aria-invalid="true" autofocus`}>
 </div>
 <button id="delete" class="kt-button kt-danger" type="submit">${words.deleteSubmit}</button>
 </form>

@@ -1,5 +1,7 @@
 import { deviceLabel } from '../../families/device.ts'
+import { findings } from '../../families/unusual.ts'
 import { html } from '../../http/html.ts'
+import { countryName } from '../../places/country-name.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
 import { type Seen, seenText } from './account-parts.ts'
 import type { PageContext } from './layout.ts'
@@ -15,6 +17,7 @@ export const historyEvents = [
   'account.profile_changed',
   'account.factor_added',
   'account.factor_removed',
+  'account.passkey_refused',
   'account.recovery_codes_made',
   'account.recovery_code_used',
   'account.reset_requested',
@@ -22,14 +25,21 @@ export const historyEvents = [
   'account.email_change_requested',
   'account.email_changed',
   'account.email_objected',
+  'account.signed_up',
+  'account.sign_up_requested',
   'account.disabled',
   'account.enabled',
   'account.locked',
   'account.unlocked',
   'session.ended',
   'grant.revoked',
+  ...findings,
 ] as const
 export type HistoryEvent = (typeof historyEvents)[number]
+
+/** What a sign-in is marked with. */
+export const historyMarks = ['new_device', 'new_network', 'new_country'] as const
+export type HistoryMark = (typeof historyMarks)[number]
 
 export type HistoryLine = {
   type: HistoryEvent
@@ -38,6 +48,10 @@ export type HistoryLine = {
   application?: string
   /** How often, of what is counted. */
   count?: number
+  /** Where its address is (ISO 3166-1). */
+  country?: string
+  /** What was unusual about it. */
+  marks: readonly HistoryMark[]
 }
 
 export type HistoryView = AccountFrame & {
@@ -61,9 +75,10 @@ ${
 <h2>${words.events[line.type]}${line.count !== undefined && line.count > 1 && ` · ${words.times(line.count)}`}${
       line.application !== undefined && html` · ${name(line.application)}`
     }</h2>
+${line.marks.length > 0 && html`<p class="kt-badges">${line.marks.map((mark) => html`<span class="kt-badge">${words.marks[mark]}</span> `)}</p>`}
 <p class="kt-small">${seenText(context, line.seen)}${
-      line.userAgent !== undefined && html` · ${name(deviceLabel(line.userAgent, device))}`
-    }</p>
+      line.country !== undefined && ` · ${countryName(context.messages.locale, line.country)}`
+    }${line.userAgent !== undefined && html` · ${name(deviceLabel(line.userAgent, device))}`}</p>
 </li>`,
   )}</ul>`
 }

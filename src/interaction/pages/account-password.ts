@@ -15,6 +15,8 @@ export type OwnPasswordView = AccountFrame & {
   email: string
   /** In characters. */
   minLength: number
+  /** What it would be without a second factor, where that is more. */
+  alone?: number
   /** Whether everything else is to end. */
   others: boolean
   error?: OwnPasswordFault
@@ -32,7 +34,7 @@ export function ownPasswordPage(context: PageContext, view: OwnPasswordView): st
   return accountSection(context, 'password', view, {
     title: account.sections.password,
     fault: error !== undefined,
-    script: 'show-password.js',
+    script: ['show-password.js'],
     body: html`<p>${words.lead}</p>
 <form id="password-form" method="post" action="${view.action}">
 ${error && alert('password-error', faultText(context.messages, error, view.minLength))}
@@ -43,14 +45,14 @@ ${csrfField(view.csrf)}
 </div>
 <div class="kt-field">
 <label for="current_password">${words.current}</label>
-<input id="current_password" name="current_password" type="password" autocomplete="current-password"${isCurrent && invalid}>
+<input id="current_password" name="current_password" type="password" autocomplete="current-password"${isCurrent && html`${invalid} autofocus`}>
 ${showPassword('current_password', login.show)}
 </div>
 <div class="kt-field">
 <label for="new_password">${password.newPassword}</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${hint}"${isNew && html` aria-invalid="true"`}>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${hint}"${isNew && html` aria-invalid="true"`}${isNew && !isCurrent && html` autofocus`}>
 ${showPassword('new_password', login.show)}
-<p class="kt-hint" id="password-hint">${password.hint(view.minLength)}</p>
+<p class="kt-hint" id="password-hint">${password.hint(view.minLength)}${view.alone !== undefined && html` ${words.alone(view.alone)}`}</p>
 </div>
 <div class="kt-field">
 <label for="confirm_password">${password.confirm}</label>

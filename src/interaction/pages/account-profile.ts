@@ -20,7 +20,7 @@ export function profilePage(context: PageContext, view: ProfileView): string {
   const { profile: words } = account
   const { error } = view
   const ofName = error === 'name_invalid'
-  const wrong = html` aria-invalid="true"`
+  const wrong = html` aria-invalid="true" autofocus`
   return accountSection(context, 'profile', view, {
     title: account.sections.profile,
     fault: error !== undefined,

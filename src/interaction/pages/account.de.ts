@@ -77,6 +77,7 @@ export const accountDe: AccountMessages = {
     older: 'Älteres',
     newest: 'Zurück zum Neuesten',
     times: counted('de', { one: 'Mal in einer Stunde', other: 'Mal in einer Stunde' }),
+    marks: { new_device: 'Neues Gerät', new_network: 'Neues Netz', new_country: 'Neues Land' },
     events: {
       'account.signed_in': 'Angemeldet',
       'account.sign_in_failed': 'Falsches Passwort',
@@ -86,6 +87,7 @@ export const accountDe: AccountMessages = {
       'account.profile_changed': 'Profil geändert',
       'account.factor_added': 'Zweiter Faktor hinzugefügt',
       'account.factor_removed': 'Zweiter Faktor entfernt',
+      'account.passkey_refused': 'Ein Passkey wurde abgelehnt: Er könnte eine Kopie sein',
       'account.recovery_codes_made': 'Neue Wiederherstellungscodes erzeugt',
       'account.recovery_code_used': 'Wiederherstellungscode verwendet',
       'account.reset_requested': 'Neues Passwort per E-Mail angefordert',
@@ -93,12 +95,17 @@ export const accountDe: AccountMessages = {
       'account.email_change_requested': 'Änderung der E-Mail-Adresse angefordert',
       'account.email_changed': 'E-Mail-Adresse geändert',
       'account.email_objected': 'Änderung der E-Mail-Adresse abgelehnt',
+      'account.signed_up': 'Konto angelegt',
+      'account.sign_up_requested': 'Jemand wollte mit Ihrer Adresse ein neues Konto anlegen',
       'account.disabled': 'Konto gesperrt',
       'account.enabled': 'Konto entsperrt',
       'account.locked': 'Pause nach falschen Passwörtern',
       'account.unlocked': 'Die Pause wurde aufgehoben',
       'session.ended': 'Eine Sitzung wurde beendet',
       'grant.revoked': 'Zugriff einer Anwendung zurückgenommen',
+      'family.refreshed_rapidly': 'Zugriff ungewöhnlich oft erneuert',
+      'family.network_changed': 'Zugriff aus einem anderen Netz verwendet',
+      'family.networks_alternated': 'Zugriff aus zwei Netzen zugleich verwendet',
     },
   },
   data: {
@@ -121,8 +128,10 @@ export const accountDe: AccountMessages = {
   },
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
+    alone: (minLength) =>
+      `Neben Ihrem zweiten Faktor genügt das; ohne einen braucht es ${minLength} Zeichen.`,
     current: 'Jetziges Passwort',
-    others: 'Überall sonst abmelden und beenden, was Anwendungen dort haben',
+    others: 'Überall sonst abmelden und den Zugriff von Anwendungen dort beenden',
     submit: 'Passwort ändern',
     errors: {
       wrong_current:
@@ -141,6 +150,8 @@ export const accountDe: AccountMessages = {
     devices: counted('de', { one: 'Gerät', other: 'Geräte' }),
     takeBack: 'Zugriff zurücknehmen',
     takeBackNamed: (application) => html`Den Zugriff von ${application} zurücknehmen`,
+    findingsHint:
+      'Das kann ein Fehler der Anwendung sein oder jemand, der ihren Zugriff hat. Waren Sie es nicht, nehmen Sie den Zugriff zurück.',
     takeBackHint: 'Er endet sofort, auf allen Geräten. Die Anwendung kann Sie wieder fragen.',
   },
 }

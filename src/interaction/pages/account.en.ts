@@ -75,6 +75,7 @@ export const accountEn: AccountMessages = {
     older: 'Older',
     newest: 'Back to the newest',
     times: counted('en', { one: 'time within an hour', other: 'times within an hour' }),
+    marks: { new_device: 'New device', new_network: 'New network', new_country: 'New country' },
     events: {
       'account.signed_in': 'Signed in',
       'account.sign_in_failed': 'Wrong password',
@@ -84,6 +85,7 @@ export const accountEn: AccountMessages = {
       'account.profile_changed': 'Profile changed',
       'account.factor_added': 'Second factor added',
       'account.factor_removed': 'Second factor removed',
+      'account.passkey_refused': 'A passkey was refused: it may be a copy',
       'account.recovery_codes_made': 'New recovery codes made',
       'account.recovery_code_used': 'Recovery code used',
       'account.reset_requested': 'New password asked for by mail',
@@ -91,12 +93,17 @@ export const accountEn: AccountMessages = {
       'account.email_change_requested': 'Change of the e-mail address asked for',
       'account.email_changed': 'E-mail address changed',
       'account.email_objected': 'Change of the e-mail address refused',
+      'account.signed_up': 'Account created',
+      'account.sign_up_requested': 'Somebody wanted a new account with your address',
       'account.disabled': 'Account disabled',
       'account.enabled': 'Account enabled',
       'account.locked': 'Paused after wrong passwords',
       'account.unlocked': 'The pause was lifted',
       'session.ended': 'A session was ended',
       'grant.revoked': 'Access of an application taken back',
+      'family.refreshed_rapidly': 'Access renewed unusually often',
+      'family.network_changed': 'Access used from another network',
+      'family.networks_alternated': 'Access used from two networks at a time',
     },
   },
   data: {
@@ -119,8 +126,10 @@ export const accountEn: AccountMessages = {
   },
   password: {
     lead: 'Type your current password, then the new one twice.',
+    alone: (minLength) =>
+      `Beside your second factor that is enough; without one it needs ${minLength} characters.`,
     current: 'Current password',
-    others: 'Sign out everywhere else, and end what applications hold there',
+    others: 'Sign out everywhere else, and end the access of applications there',
     submit: 'Change password',
     errors: {
       wrong_current:
@@ -139,6 +148,8 @@ export const accountEn: AccountMessages = {
     devices: counted('en', { one: 'device', other: 'devices' }),
     takeBack: 'Take the access back',
     takeBackNamed: (application) => html`Take back the access of ${application}`,
+    findingsHint:
+      'This can be a fault of the application, or somebody who has its access. If you did not do it, take the access back.',
     takeBackHint: 'It ends at once, on all devices. The application can ask you again.',
   },
 }

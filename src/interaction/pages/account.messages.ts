@@ -1,6 +1,6 @@
 import type { DeviceWords } from '../../families/device.ts'
 import type { Html } from '../../http/html.ts'
-import type { HistoryEvent } from './account-history.ts'
+import type { HistoryEvent, HistoryMark } from './account-history.ts'
 import type { AccountDone, AccountSection } from './account-layout.ts'
 
 /** What the account pages say. */
@@ -53,6 +53,7 @@ export type AccountMessages = {
     older: string
     newest: string
     times: (count: number) => string
+    marks: Record<HistoryMark, string>
     events: Record<HistoryEvent, string>
   }
   data: {
@@ -69,6 +70,8 @@ export type AccountMessages = {
   }
   password: {
     lead: string
+    /** How long it is to be for whoever wants to do without a second factor. */
+    alone: (minLength: number) => string
     current: string
     others: string
     submit: string
@@ -83,6 +86,7 @@ export type AccountMessages = {
     devices: (count: number) => string
     takeBack: string
     takeBackNamed: (application: Html) => Html
+    findingsHint: string
     takeBackHint: string
   }
 }

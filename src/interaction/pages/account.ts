@@ -36,7 +36,7 @@ ${facts([
     afterSignOut: html`<form id="sign-out-everywhere-form" class="kt-second" method="post" action="${view.everywhere}">
 ${csrfField(signOut.csrf)}
 <p>${words.everywhereHint}</p>
-<button id="sign-out-everywhere" class="kt-button kt-plain" type="submit">${words.signOutEverywhere}</button>
+<button id="sign-out-everywhere" class="kt-button kt-quiet" type="submit">${words.signOutEverywhere}</button>
 </form>`,
   })
 }

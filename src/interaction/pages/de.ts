@@ -3,6 +3,7 @@ import { accountDe } from './account.de.ts'
 import { factorsDe } from './factors.de.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
+import { signUpDe } from './sign-up.de.ts'
 
 const characters = counted('de', { one: 'Zeichen', other: 'Zeichen' })
 
@@ -31,7 +32,9 @@ export const de: Messages = {
       too_many:
         'Aus Ihrem Netz kamen zu viele falsche Anmeldungen. Warten Sie ein paar Minuten und versuchen Sie es dann noch einmal.',
       one_time_expired: 'Dieses Einmalpasswort gilt nicht mehr. Bitten Sie um ein neues.',
-      second_factor: 'Es waren zu viele falsche Codes. Melden Sie sich noch einmal an.',
+      second_factor: 'Es waren zu viele Versuche. Melden Sie sich noch einmal an.',
+      passkey:
+        'Dieser Passkey hat Sie hier nicht angemeldet. Versuchen Sie es noch einmal, oder melden Sie sich mit Ihrem Passwort an.',
     },
   },
   consent: {
@@ -71,6 +74,8 @@ export const de: Messages = {
   password: {
     title: 'Neues Passwort wählen',
     lead: 'Das Passwort, mit dem Sie sich angemeldet haben, gilt nur ein einziges Mal. Von jetzt an gilt das, das Sie hier wählen.',
+    tooShort:
+      'Ihr Passwort ist kurz, und es steht kein zweiter Faktor mehr daneben. Von jetzt an gilt das, das Sie hier wählen.',
     username: 'Konto',
     newPassword: 'Neues Passwort',
     confirm: 'Neues Passwort wiederholen',
@@ -167,6 +172,7 @@ export const de: Messages = {
     },
   },
   ...factorsDe,
+  ...signUpDe,
   logout: {
     title: 'Abmelden?',
     signedInAs: (account) => html`Sie sind als ${account} angemeldet.`,

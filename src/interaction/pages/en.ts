@@ -3,6 +3,7 @@ import { accountEn } from './account.en.ts'
 import { factorsEn } from './factors.en.ts'
 import { counted } from './format.ts'
 import type { Messages } from './messages.ts'
+import { signUpEn } from './sign-up.en.ts'
 
 const characters = counted('en', { one: 'character', other: 'characters' })
 
@@ -31,7 +32,8 @@ export const en: Messages = {
       too_many:
         'There were too many wrong sign-ins from your network. Wait a few minutes, then try again.',
       one_time_expired: 'This one-time password is no longer valid. Ask for a new one.',
-      second_factor: 'There were too many wrong codes. Sign in again.',
+      second_factor: 'There were too many tries. Sign in again.',
+      passkey: 'This passkey did not sign you in here. Try again, or sign in with your password.',
     },
   },
   consent: {
@@ -71,6 +73,8 @@ export const en: Messages = {
   password: {
     title: 'Choose a new password',
     lead: 'The password you signed in with works only once. From now on you will use the one you choose here.',
+    tooShort:
+      'Your password is short, and there is no second factor beside it any more. From now on you will use the one you choose here.',
     username: 'Account',
     newPassword: 'New password',
     confirm: 'New password again',
@@ -164,6 +168,7 @@ export const en: Messages = {
     },
   },
   ...factorsEn,
+  ...signUpEn,
   logout: {
     title: 'Sign out?',
     signedInAs: (account) => html`You are signed in as ${account}.`,

@@ -5,22 +5,57 @@ export const factorsDe: FactorMessages = {
   secondFactor: {
     title: 'Bestätigen Sie, dass Sie es sind',
     lead: 'Ihr Passwort war richtig. Geben Sie den Code ein, den Ihre Authenticator-App jetzt zeigt.',
+    leadPasskey: 'Ihr Passwort war richtig. Zeigen Sie nun Ihren Passkey.',
+    usePasskey: 'Passkey verwenden',
+    missingPasskey:
+      'Dieser Browser kann hier keine Passkeys verwenden. Nehmen Sie einen anderen Weg unten, oder einen Browser, der es kann, mit eingeschalteten Skripten.',
+    codeHeading: 'Oder mit Ihrer Authenticator-App',
     code: 'Code aus Ihrer App',
     codeHint: 'Sechs Ziffern. Jeder Code gilt einmal.',
     submit: 'Weiter',
     lostHeading: 'Sie haben Ihre App nicht zur Hand?',
+    lostPasskeyHeading: 'Sie können Ihren Passkey nicht verwenden?',
     recovery: 'Wiederherstellungscode',
     recoverySubmit: 'Wiederherstellungscode verwenden',
     errors: {
       invalid:
         'Dieser Code ist falsch, schon verwendet, oder es waren zu viele Versuche. Warten Sie auf den nächsten.',
       missing: 'Geben Sie einen Code ein.',
+      passkey:
+        'Dieser Passkey hat Sie hier nicht angemeldet. Versuchen Sie es noch einmal, oder nehmen Sie einen anderen Weg.',
     },
+  },
+  emailCode: {
+    title: 'Sehen Sie in Ihre E-Mails',
+    lead: 'Wenn Sie jetzt einen Code bekommen können, ist er zu dieser Adresse unterwegs.',
+    code: 'Code aus der E-Mail',
+    codeHint: 'Acht Ziffern. Er gilt zehn Minuten, einmal und nur auf dieser Seite.',
+    submit: 'Weiter',
+    againHint:
+      'Nichts angekommen? Sehen Sie bei den unerwünschten E-Mails nach, und warten Sie eine halbe Minute, bevor Sie noch einen anfordern. Nur der neueste Code gilt.',
+    again: 'Noch einen Code senden',
+    errors: {
+      invalid:
+        'Dieser Code ist falsch, schon verwendet, zu alt, oder es waren zu viele Versuche. Nur der neueste gilt.',
+      missing: 'Geben Sie den Code ein.',
+    },
+    heading: 'Codes per E-Mail',
+    isOff: 'Ausgeschaltet.',
+    isOn: (since) => `Eingeschaltet seit ${since}.`,
+    hint: 'Nach Ihrem Passwort geben Sie einen Code ein, den wir Ihnen schicken. Eine Authenticator-App schützt Sie besser: Wer Ihre E-Mails liest, bekommt auch ein neues Passwort. Wo Sie eine App haben, wird nach ihr gefragt.',
+    turnOn: 'Codes per E-Mail einschalten',
+    turnOff: 'Codes per E-Mail ausschalten',
   },
   factors: {
     title: 'Zweite Faktoren',
     lead: 'Mit einem zweiten Faktor öffnet Ihr Passwort allein nichts mehr.',
     none: 'Sie haben noch keinen.',
+    kind: 'Art',
+    kinds: {
+      totp: 'Authenticator-App',
+      passkey: 'Passkey',
+      backedUp: 'Passkey, den sein Anbieter auch für Ihre anderen Geräte aufbewahrt',
+    },
     added: 'Hinzugefügt',
     lastUsed: 'Zuletzt verwendet',
     never: 'noch nicht',
@@ -28,8 +63,16 @@ export const factorsDe: FactorMessages = {
     rename: 'Umbenennen',
     remove: 'Entfernen',
     removeHint: 'Von da an wird nicht mehr danach gefragt.',
+    kept: {
+      required:
+        'Hier braucht jeder einen zweiten Faktor, und das ist Ihr letzter. Fügen Sie einen weiteren hinzu, bevor Sie ihn entfernen.',
+      short_password:
+        'Ihr Passwort ist kurz: Das genügt nur neben einem zweiten Faktor. Wählen Sie ein längeres, bevor Sie Ihren letzten Faktor entfernen.',
+    },
     endOthers: 'Auf allen anderen Geräten abmelden',
     add: 'Authenticator-App hinzufügen',
+    addPasskey: 'Passkey hinzufügen',
+    passkeyInstead: 'Statt dessen einen Passkey hinzufügen',
     full: 'Sie haben so viele, wie es geben darf. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',
     codesHeading: 'Wiederherstellungscodes',
     codesLeft: (left) => (left === 1 ? 'Ein Code ist übrig.' : `${left} Codes sind übrig.`),
@@ -45,7 +88,21 @@ export const factorsDe: FactorMessages = {
     wrong: 'Dieser Code passt nicht. Geben Sie den ein, den Ihre App jetzt zeigt.',
     codesTitle: 'Ihre Codes zur Wiederherstellung',
     codesLead:
-      'Jeder davon meldet Sie einmal an, wenn Sie Ihre App nicht haben. Bewahren Sie sie sicher auf: Sie werden nicht wieder gezeigt.',
+      'Jeder davon meldet Sie einmal an, wenn Sie nichts anderes zur Hand haben. Bewahren Sie sie sicher auf: Sie werden nicht wieder gezeigt.',
     done: 'Ich habe sie aufbewahrt',
+  },
+  passkeys: {
+    signIn: 'Mit einem Passkey anmelden',
+    newTitle: 'Passkey hinzufügen',
+    newLead:
+      'Ihr Gerät oder Sicherheitsschlüssel bewahrt ihn auf und entsperrt ihn wie sich selbst: mit Ihrem Finger, Ihrem Gesicht oder einer PIN. Damit melden Sie sich ohne Passwort an.',
+    make: 'Passkey erstellen',
+    missingMake:
+      'Dieser Browser kann hier keine Passkeys erstellen. Nehmen Sie einen, der es kann, mit eingeschalteten Skripten, oder fügen Sie statt dessen eine Authenticator-App hinzu.',
+    failed: {
+      make: 'Es wurde kein Passkey erstellt. Versuchen Sie es noch einmal, oder mit einem anderen Gerät.',
+      ask: 'Es wurde kein Passkey gezeigt. Versuchen Sie es noch einmal, oder melden Sie sich anders an.',
+    },
+    known: 'Dieses Gerät hat schon einen Passkey für Ihr Konto.',
   },
 }

@@ -3,18 +3,43 @@ export type FactorMessages = {
   secondFactor: {
     title: string
     lead: string
+    /** Where there is a passkey, alone or beside an app. */
+    leadPasskey: string
+    usePasskey: string
+    /** In a browser that cannot. */
+    missingPasskey: string
+    codeHeading: string
     code: string
     codeHint: string
     submit: string
     lostHeading: string
+    lostPasskeyHeading: string
     recovery: string
     recoverySubmit: string
+    errors: Record<'invalid' | 'missing' | 'passkey', string>
+  }
+  emailCode: {
+    title: string
+    lead: string
+    code: string
+    codeHint: string
+    submit: string
+    againHint: string
+    again: string
     errors: Record<'invalid' | 'missing', string>
+    heading: string
+    isOff: string
+    isOn: (since: string) => string
+    hint: string
+    turnOn: string
+    turnOff: string
   }
   factors: {
     title: string
     lead: string
     none: string
+    kind: string
+    kinds: Record<'totp' | 'passkey' | 'backedUp', string>
     added: string
     lastUsed: string
     never: string
@@ -22,8 +47,11 @@ export type FactorMessages = {
     rename: string
     remove: string
     removeHint: string
+    kept: Record<'required' | 'short_password', string>
     endOthers: string
     add: string
+    addPasskey: string
+    passkeyInstead: string
     full: string
     codesHeading: string
     codesLeft: (left: number) => string
@@ -40,5 +68,15 @@ export type FactorMessages = {
     codesTitle: string
     codesLead: string
     done: string
+  }
+  passkeys: {
+    signIn: string
+    newTitle: string
+    newLead: string
+    make: string
+    /** Where none can be made. */
+    missingMake: string
+    failed: Record<'make' | 'ask', string>
+    known: string
   }
 }

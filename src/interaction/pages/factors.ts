@@ -1,36 +1,50 @@
 import type { SecondFactor } from '../../factors/second-factor.ts'
 import { type Html, html } from '../../http/html.ts'
 import { type AccountFrame, accountSection } from './account-layout.ts'
+import { type EmailCodesView, emailCodesSection } from './email-code.ts'
 import { momentText } from './format.ts'
 import { type PageContext, page } from './layout.ts'
+import type { Messages } from './messages.ts'
 import { alert, cancelForm, csrfField, facts, name } from './parts.ts'
+import { type PasskeyView, passkeyForm } from './passkey.ts'
 
 export type FactorsView = AccountFrame & {
   csrf: string
   factors: ReadonlyArray<SecondFactor & { rename: string; remove: string }>
   codesLeft: number
-  /** Absent when there may be no more. */
+  /** Each is absent when there may be no more. */
   add?: { action: string }
+  addPasskey?: { href: string }
+  full?: boolean
   makeCodes: { action: string }
+  /** Why the last one was not removed. */
+  kept?: keyof Messages['factors']['kept']
+  changePassword: { href: string }
+  /** Absent where there are none. */
+  emailCodes?: EmailCodesView
 }
 
 /** The second factors of an account, and what their owner can do with them. */
 export function factorsPage(context: PageContext, view: FactorsView): string {
   const { factors: words } = context.messages
-  const { csrf, add, makeCodes } = view
+  const { csrf, add, addPasskey, makeCodes } = view
   return accountSection(context, 'factors', view, {
     title: words.title,
+    fault: view.kept !== undefined,
     body: html`<p class="kt-lead">${words.lead}</p>
+${view.kept && alert('factor-error', words.kept[view.kept])}
+${view.kept === 'short_password' && html`<p><a id="change-password" href="${view.changePassword.href}">${context.messages.account.sections.password}</a></p>`}
 ${view.factors.length === 0 && html`<p>${words.none}</p>`}
 ${view.factors.map((factor) => factorSection(context, factor, csrf))}
+${addPasskey && html`<p class="kt-part"><a id="add-passkey" class="kt-button" href="${addPasskey.href}">${words.addPasskey}</a></p>`}
 ${
-  add
-    ? html`<form id="add-factor-form" method="post" action="${add.action}">
+  add &&
+  html`<form id="add-factor-form" method="post" action="${add.action}">
 ${csrfField(csrf)}
-<button id="add-factor" class="kt-button" type="submit">${words.add}</button>
+<button id="add-factor" class="kt-button${addPasskey && html` kt-quiet`}" type="submit">${words.add}</button>
 </form>`
-    : html`<p>${words.full}</p>`
 }
+${view.full && html`<p>${words.full}</p>`}
 ${
   view.factors.length > 0 &&
   html`<form id="codes-form" class="kt-part" method="post" action="${makeCodes.action}">
@@ -40,7 +54,8 @@ ${csrfField(csrf)}
 <p class="kt-small">${words.makeCodesHint}</p>
 <button id="make-codes" class="kt-button kt-quiet" type="submit">${words.makeCodes}</button>
 </form>`
-}`,
+}
+${view.emailCodes && emailCodesSection(context, view.emailCodes)}`,
   })
 }
 
@@ -52,8 +67,9 @@ function factorSection(
   const { factors: words, locale } = messages
   const { id, lastUsedAt } = factor
   return html`<section class="kt-part">
-<h2>${name(factor.name)}</h2>
+<h2 id="factor-${id}">${name(factor.name)}</h2>
 ${facts([
+  [words.kind, factor.backedUp ? words.kinds.backedUp : words.kinds[factor.kind]],
   [words.added, momentText(locale, factor.createdAt)],
   [words.lastUsed, lastUsedAt === undefined ? words.never : momentText(locale, lastUsedAt)],
 ])}
@@ -63,19 +79,19 @@ ${csrfField(csrf)}
 <label for="name-${id}">${words.name}</label>
 <input id="name-${id}" name="name" type="text" value="${factor.name}" maxlength="60" autocomplete="off">
 </div>
-<button class="kt-button kt-quiet" type="submit">${words.rename}</button>
+<button class="kt-button kt-quiet" type="submit" aria-describedby="factor-${id}">${words.rename}</button>
 </form>
 <form id="remove-${id}" class="kt-second" method="post" action="${factor.remove}">
 ${csrfField(csrf)}
 <p class="kt-small">${words.removeHint}</p>
 ${endOthers(`others-${id}`, words.endOthers)}
-<button class="kt-button kt-quiet" type="submit">${words.remove}</button>
+<button class="kt-button kt-quiet" type="submit" aria-describedby="factor-${id}">${words.remove}</button>
 </form>
 </section>`
 }
 
 /** ASVS 7.4.3. */
-function endOthers(id: string, label: string): Html {
+export function endOthers(id: string, label: string): Html {
   return html`<p class="kt-check"><input id="${id}" name="end_others" type="checkbox" value="yes"> <label for="${id}">${label}</label></p>`
 }
 
@@ -87,7 +103,9 @@ export type NewFactorView = {
   /** The key in base32. */
   secret: string
   name?: string
-  error?: 'wrong'
+  error?: 'wrong' | 'passkey'
+  /** Where a passkey will do in its place. */
+  passkey?: PasskeyView
   /** On the account page: the way back, and the offer to end other sessions. */
   back?: { href: string }
   /** On the way to a client. */
@@ -96,17 +114,20 @@ export type NewFactorView = {
 
 /** Setting up an authenticator app: it counts once it has made a right code. */
 export function newFactorPage(context: PageContext, view: NewFactorView): string {
-  const { factors: words } = context.messages
-  const described = view.error ? 'factor-error otp-hint' : 'otp-hint'
+  const { factors: words, passkeys } = context.messages
+  const wrong = view.error === 'wrong'
+  const described = wrong ? 'factor-error otp-hint' : 'otp-hint'
   return page(context, {
     title: words.newTitle,
     fault: view.error !== undefined,
+    ...(view.passkey ? { script: ['passkey.js'] } : {}),
     body: html`<h1>${words.newTitle}</h1>
+${view.error === 'passkey' && alert('factor-error', passkeys.failed.make)}
 <p>${words.newLead}</p>
 <p><img id="qr-code" class="kt-qr" src="${view.qrUrl}" alt="${words.qrCode}" width="240" height="240"></p>
 <p>${words.secret}: <code id="secret" class="kt-name">${view.secret.replace(/.{4}(?!$)/g, '$& ')}</code></p>
 <form id="factor-form" method="post" action="${view.action}">
-${view.error && alert('factor-error', words[view.error])}
+${wrong && alert('factor-error', words.wrong)}
 ${csrfField(view.csrf)}
 <div class="kt-field">
 <label for="name">${words.name}</label>
@@ -114,13 +135,14 @@ ${csrfField(view.csrf)}
 </div>
 <div class="kt-field">
 <label for="otp">${words.code}</label>
-<input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${view.error && html` aria-invalid="true"`} autofocus>
+<input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${wrong && html` aria-invalid="true"`} autofocus>
 <p class="kt-hint" id="otp-hint">${words.codeHint}</p>
 </div>
 ${view.back && endOthers('end_others', words.endOthers)}
 <button id="confirm-factor" class="kt-button" type="submit">${words.confirm}</button>
 </form>
-${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${words.title}</a></p>`}
+${view.passkey && passkeyForm(context, view.passkey, { kind: 'make', label: words.passkeyInstead, quiet: true })}
+${view.back && html`<p class="kt-second"><a id="back" class="kt-alone" href="${view.back.href}">${words.title}</a></p>`}
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
   })
 }

@@ -19,6 +19,8 @@ export function ownAddress({ basePath, asked }: PageContext, path: string): stri
   return `${basePath}${path}${asked ? `?ui_locales=${asked}` : ''}`
 }
 
+type Script = 'submit.js' | 'show-password.js' | 'passkey.js'
+
 export type PageContent = {
   title: string
   body: Html
@@ -29,7 +31,7 @@ export type PageContent = {
   /** `wide` for pages that are read rather than filled in. */
   width?: 'narrow' | 'wide'
   /** Only for what a page can do without, too. */
-  script?: 'submit.js' | 'show-password.js'
+  script?: readonly Script[]
 }
 
 /**
@@ -39,7 +41,6 @@ export type PageContent = {
 export function page(context: PageContext, content: PageContent): string {
   const { messages, basePath, theme } = context
   const title = content.fault ? messages.layout.faultTitle(content.title) : content.title
-  const { script } = content
   const logo = theme.logoUrl ?? `${basePath}/assets/keyturn.svg?v=${assetVersion('keyturn.svg')}`
   return html`<!doctype html>
 <html lang="${messages.locale}">
@@ -51,10 +52,10 @@ export function page(context: PageContext, content: PageContent): string {
 <meta name="robots" content="noindex">
 <link rel="icon" href="${logo}">
 <link rel="stylesheet" href="${basePath}/assets/keyturn.css?v=${assetVersion('keyturn.css')}">
-${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}${
-  script &&
-  html`<script src="${basePath}/assets/${script}?v=${assetVersion(script)}" defer></script>\n`
-}</head>
+${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}${content.script?.map(
+  (script) =>
+    html`<script src="${basePath}/assets/${script}?v=${assetVersion(script)}" defer></script>\n`,
+)}</head>
 <body class="kt-page kt-${content.width ?? 'narrow'}">
 <header class="kt-header">
 <img class="kt-logo" src="${logo}" alt="" height="32">

@@ -1,6 +1,7 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
 import { alert, cancelForm, csrfField, name, showPassword } from './parts.ts'
+import { type PasskeyView, passkeyForm } from './passkey.ts'
 
 export type LoginView = {
   action: string
@@ -10,25 +11,36 @@ export type LoginView = {
   ours?: true
   /** What was typed before, or the request's `login_hint`. */
   username?: string
-  error?: 'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired' | 'second_factor'
+  error?:
+    | 'invalid'
+    | 'missing'
+    | 'busy'
+    | 'too_many'
+    | 'one_time_expired'
+    | 'second_factor'
+    | 'passkey'
   cancel?: { action: string }
   /** Only where a reset can be mailed. */
   forgot?: { href: string }
+  /** Only where people may make accounts for themselves. */
+  signUp?: { href: string }
+  /** Where there can be passkeys; the same whether or not anybody has one (ASVS 6.3.8). */
+  passkey?: PasskeyView
 }
 
 /**
- * Sign in with a password. Paste and password managers are welcome (ASVS 6.2.7); nothing is `required` in
+ * Sign in with a password, or a passkey in its place. Paste and password managers are welcome (ASVS 6.2.7); nothing is `required` in
  * the markup, since the server's answer to an empty form is the one in the person's language (K-10).
  */
 export function loginPage(context: PageContext, view: LoginView): string {
-  const { login } = context.messages
+  const { login, signUp } = context.messages
   const { error, username } = view
   const faults = faultyFields(error, username)
   const described = error && html` aria-describedby="login-error"`
   return page(context, {
     title: login.title,
     fault: error !== undefined,
-    script: 'show-password.js',
+    script: ['show-password.js', ...(view.passkey ? (['passkey.js'] as const) : [])],
     body: html`<h1>${login.title}</h1>
 ${view.clientName && html`<p class="kt-lead">${login.lead(name(view.clientName))}</p>`}
 ${view.ours && html`<p class="kt-lead">${login.leadAccount}</p>`}
@@ -46,7 +58,8 @@ ${showPassword('password', login.show)}
 </div>
 <button id="sign-in" class="kt-button" type="submit">${login.submit}</button>
 </form>
-${view.forgot && html`<p><a id="forgot" href="${view.forgot.href}">${login.forgot}</a></p>\n`}${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
+${view.forgot && html`<p><a id="forgot" class="kt-alone" href="${view.forgot.href}">${login.forgot}</a></p>\n`}${view.passkey && passkeyForm(context, view.passkey, { kind: 'ask', label: context.messages.passkeys.signIn, quiet: true })}
+${view.signUp && html`<p><a id="sign-up" class="kt-alone" href="${view.signUp.href}">${signUp.link}</a></p>\n`}${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })
 }
 

@@ -5,6 +5,7 @@ import { de } from './de.ts'
 import { en } from './en.ts'
 import type { ErrorKind } from './error.kinds.ts'
 import type { FactorMessages } from './factors.messages.ts'
+import type { SignUpMessages } from './sign-up.messages.ts'
 
 /** A sentence with something set into it, such as the name of a client. */
 type Phrase = (inserted: Html) => Html
@@ -13,160 +14,169 @@ type Phrase = (inserted: Html) => Html
 export type Language = Config['language']
 
 /** Everything our pages say. A language is one file that fills this in, and its row in `languages`. */
-export type Messages = FactorMessages & {
-  /** The language of these texts, as in the `lang` attribute (BCP 47). */
-  locale: Language
-  layout: { faultTitle: (title: string) => string; promise: string }
-  login: {
-    title: string
-    lead: Phrase
-    /** The same when it is our own pages that somebody signs in to. */
-    leadAccount: string
-    username: string
-    password: string
-    show: string
-    submit: string
-    cancel: string
-    forgot: string
-    errors: Record<
-      'invalid' | 'missing' | 'busy' | 'too_many' | 'one_time_expired' | 'second_factor',
-      string
-    >
-  }
-  consent: {
-    title: string
-    heading: Phrase
-    signedInAs: Phrase
-    abilities: string
-    nothing: string
-    resource: Phrase
-    /** What a resource without scopes is asked for. */
-    actForYou: string
-    unverified: Phrase
-    localhost: string
-    offline: string
-    untilSignOut: string
-    limited: string
-    application: string
-    website: string
-    returnsTo: string
-    deviceCode: string
-    policy: string
-    terms: string
-    newTab: string
-    allow: string
-    deny: string
-    scopes: Readonly<Record<string, string>>
-  }
-  password: {
-    title: string
-    lead: string
-    username: string
-    newPassword: string
-    confirm: string
-    hint: (minLength: number) => string
-    submit: string
-    errors: Record<
-      'mismatch' | 'same' | 'too_long' | 'compromised' | 'expected' | 'missing' | 'busy',
-      string
-    > & {
-      too_short: (minLength: number) => string
+export type Messages = FactorMessages &
+  SignUpMessages & {
+    /** The language of these texts, as in the `lang` attribute (BCP 47). */
+    locale: Language
+    layout: { faultTitle: (title: string) => string; promise: string }
+    login: {
+      title: string
+      lead: Phrase
+      /** The same when it is our own pages that somebody signs in to. */
+      leadAccount: string
+      username: string
+      password: string
+      show: string
+      submit: string
+      cancel: string
+      forgot: string
+      errors: Record<
+        | 'invalid'
+        | 'missing'
+        | 'busy'
+        | 'too_many'
+        | 'one_time_expired'
+        | 'second_factor'
+        | 'passkey',
+        string
+      >
+    }
+    consent: {
+      title: string
+      heading: Phrase
+      signedInAs: Phrase
+      abilities: string
+      nothing: string
+      resource: Phrase
+      /** What a resource without scopes is asked for. */
+      actForYou: string
+      unverified: Phrase
+      localhost: string
+      offline: string
+      untilSignOut: string
+      limited: string
+      application: string
+      website: string
+      returnsTo: string
+      deviceCode: string
+      policy: string
+      terms: string
+      newTab: string
+      allow: string
+      deny: string
+      scopes: Readonly<Record<string, string>>
+    }
+    password: {
+      title: string
+      lead: string
+      /** Why one is chosen in place of one that was enough beside a second factor. */
+      tooShort: string
+      username: string
+      newPassword: string
+      confirm: string
+      hint: (minLength: number) => string
+      submit: string
+      errors: Record<
+        'mismatch' | 'same' | 'too_long' | 'compromised' | 'expected' | 'missing' | 'busy',
+        string
+      > & {
+        too_short: (minLength: number) => string
+      }
+    }
+    /** Pages that mail leads to, or that have mail sent. */
+    recovery: {
+      title: string
+      lead: string
+      submit: string
+      errors: Record<'missing' | 'too_many', string>
+      sent: { title: string; text: string; again: string }
+      /** Above the form for the new password. */
+      chooseLead: string
+      done: { title: string; text: string; signIn: string }
+      over: { title: string; text: string; again: string }
+    }
+    email: {
+      title: string
+      unverified: string
+      verify: string
+      newEmail: string
+      hint: string
+      change: string
+      sent: Record<'verification' | 'change', string>
+      errors: Record<'invalid' | 'too_many', string>
+      /** What stands behind the link of each mail, and after its button. */
+      steps: Record<
+        'verification' | 'email_change' | 'email_objection',
+        { title: string; label: string; done: { title: string; text: string } }
+      >
+      over: { title: string; text: string; taken: string; next: string }
+    }
+    logout: {
+      title: string
+      signedInAs: Phrase
+      effect: string
+      askedBy: Phrase
+      submit: string
+      stay: string
+      doneTitle: string
+      done: string
+      returnTo: Phrase
+      again: string
+    }
+    device: {
+      title: string
+      lead: string
+      code: string
+      hint: string
+      submit: string
+      signInFirst: string
+      errors: Record<'invalid' | 'missing' | 'too_many', string>
+      confirmTitle: string
+      confirmHeading: Phrase
+      compare: string
+      warning: string
+      proceed: string
+      deny: string
+      outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
+      again: string
+    }
+    request: {
+      listHeading: string
+      listLead: string
+      title: string
+      heading: Phrase
+      warning: string
+      message: string
+      askedFrom: string
+      askedAt: string
+      validUntil: string
+      outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
+      back: string
+    }
+    /** What a browser without script shows between us and a client. */
+    handover: { title: string; text: string; submit: string }
+    error: {
+      reference: string
+      referenceHint: string
+      details: string
+      code: string
+      status: string
+      time: string
+      description: string
+      wayBack: (host: Html) => Html
+      wayBackSubmit: string
+      kinds: Record<ErrorKind, { title: string; text: string }>
+    }
+    account: AccountMessages
+    home: {
+      title: string
+      lead: string
+      account: string
+      developers: string
+      issuer: string
+      discovery: string
     }
   }
-  /** Pages that mail leads to, or that have mail sent. */
-  recovery: {
-    title: string
-    lead: string
-    submit: string
-    errors: Record<'missing' | 'too_many', string>
-    sent: { title: string; text: string; again: string }
-    /** Above the form for the new password. */
-    chooseLead: string
-    done: { title: string; text: string; signIn: string }
-    over: { title: string; text: string; again: string }
-  }
-  email: {
-    title: string
-    unverified: string
-    verify: string
-    newEmail: string
-    hint: string
-    change: string
-    sent: Record<'verification' | 'change', string>
-    errors: Record<'invalid' | 'too_many', string>
-    /** What stands behind the link of each mail, and after its button. */
-    steps: Record<
-      'verification' | 'email_change' | 'email_objection',
-      { title: string; label: string; done: { title: string; text: string } }
-    >
-    over: { title: string; text: string; taken: string; next: string }
-  }
-  logout: {
-    title: string
-    signedInAs: Phrase
-    effect: string
-    askedBy: Phrase
-    submit: string
-    stay: string
-    doneTitle: string
-    done: string
-    returnTo: Phrase
-    again: string
-  }
-  device: {
-    title: string
-    lead: string
-    code: string
-    hint: string
-    submit: string
-    signInFirst: string
-    errors: Record<'invalid' | 'missing' | 'too_many', string>
-    confirmTitle: string
-    confirmHeading: Phrase
-    compare: string
-    warning: string
-    proceed: string
-    deny: string
-    outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
-    again: string
-  }
-  request: {
-    listHeading: string
-    listLead: string
-    title: string
-    heading: Phrase
-    warning: string
-    message: string
-    askedFrom: string
-    askedAt: string
-    validUntil: string
-    outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
-    back: string
-  }
-  /** What a browser without script shows between us and a client. */
-  handover: { title: string; text: string; submit: string }
-  error: {
-    reference: string
-    referenceHint: string
-    details: string
-    code: string
-    status: string
-    time: string
-    description: string
-    wayBack: (host: Html) => Html
-    wayBackSubmit: string
-    kinds: Record<ErrorKind, { title: string; text: string }>
-  }
-  account: AccountMessages
-  home: {
-    title: string
-    lead: string
-    account: string
-    developers: string
-    issuer: string
-    discovery: string
-  }
-}
 
 const languages: Readonly<Record<Language, Messages>> = { en, de }
 

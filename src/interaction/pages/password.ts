@@ -1,6 +1,16 @@
-import { html } from '../../http/html.ts'
+import { type Html, html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
 import { alert, cancelForm, csrfField, hiddenFields, name, showPassword } from './parts.ts'
+
+export type PasswordFault =
+  | 'too_short'
+  | 'mismatch'
+  | 'same'
+  | 'too_long'
+  | 'compromised'
+  | 'expected'
+  | 'missing'
+  | 'busy'
 
 export type PasswordView = {
   action: string
@@ -8,15 +18,7 @@ export type PasswordView = {
   email: string
   /** In characters. */
   minLength: number
-  error?:
-    | 'too_short'
-    | 'mismatch'
-    | 'same'
-    | 'too_long'
-    | 'compromised'
-    | 'expected'
-    | 'missing'
-    | 'busy'
+  error?: PasswordFault
   cancel?: { action: string }
   /** Why one is chosen, when it is not for a one-time password. */
   lead?: string
@@ -31,42 +33,52 @@ export type PasswordView = {
 export function passwordPage(context: PageContext, view: PasswordView): string {
   const { password } = context.messages
   const { error } = view
-  const both = error === 'mismatch' || error === 'missing'
-  const described = error ? 'password-error password-hint' : 'password-hint'
   return page(context, {
     title: password.title,
     fault: error !== undefined,
-    script: 'show-password.js',
+    script: ['show-password.js'],
     body: html`<h1>${password.title}</h1>
 <p class="kt-lead">${name(view.email)}</p>
 <p>${view.lead ?? password.lead}</p>
 <form id="password-form" method="post" action="${view.action}">
-${error && alert('password-error', fault(context, error, view.minLength))}
+${error && alert('password-error', passwordFault(context, error, view.minLength))}
 ${csrfField(view.csrf)}
 ${view.token !== undefined && hiddenFields([['token', view.token]])}<div class="kt-unseen">
 <label for="username">${password.username}</label>
 <input id="username" name="username" type="text" value="${view.email}" autocomplete="username" readonly tabindex="-1">
 </div>
-<div class="kt-field">
-<label for="new_password">${password.newPassword}</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && error !== 'busy' && html` aria-invalid="true"`} autofocus>
-${showPassword('new_password', context.messages.login.show)}
-<p class="kt-hint" id="password-hint">${password.hint(view.minLength)}</p>
-</div>
-<div class="kt-field">
-<label for="confirm_password">${password.confirm}</label>
-<input id="confirm_password" name="confirm_password" type="password" autocomplete="new-password"${both && html` aria-invalid="true" aria-describedby="password-error"`}>
-${showPassword('confirm_password', context.messages.login.show)}
-</div>
+${passwordFields(context, view.minLength, error)}
 <button id="save-password" class="kt-button" type="submit">${password.submit}</button>
 </form>
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.login.cancel)}`,
   })
 }
 
-function fault(
+/** The two fields of a new password. */
+export function passwordFields(
+  { messages: { password, login } }: PageContext,
+  minLength: number,
+  error?: PasswordFault,
+): Html {
+  const both = error === 'mismatch' || error === 'missing'
+  const described = error ? 'password-error password-hint' : 'password-hint'
+  return html`<div class="kt-field">
+<label for="new_password">${password.newPassword}</label>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && error !== 'busy' && html` aria-invalid="true"`} autofocus>
+${showPassword('new_password', login.show)}
+<p class="kt-hint" id="password-hint">${password.hint(minLength)}</p>
+</div>
+<div class="kt-field">
+<label for="confirm_password">${password.confirm}</label>
+<input id="confirm_password" name="confirm_password" type="password" autocomplete="new-password"${both && html` aria-invalid="true" aria-describedby="password-error"`}>
+${showPassword('confirm_password', login.show)}
+</div>`
+}
+
+/** What is wrong with a password that somebody chose, in words. */
+export function passwordFault(
   { messages }: PageContext,
-  error: NonNullable<PasswordView['error']>,
+  error: PasswordFault,
   minLength: number,
 ): string {
   const { errors } = messages.password

@@ -2,9 +2,9 @@ import { symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { expect } from 'chai'
-import { followFiles } from '../../src/http/followed-files.ts'
-import { createLog } from '../../src/log.ts'
-import { temporaryFolder } from '../support/child.ts'
+import { followFiles } from '../src/followed-files.ts'
+import { createLog } from '../src/log.ts'
+import { temporaryFolder } from './support/child.ts'
 
 describe('files that are followed', () => {
   let folder: string

@@ -1,0 +1,69 @@
+import type { Database } from '../storage/database.ts'
+import type { Chosen, createAccountStore } from './account.store.ts'
+import type { Passwords } from './password.ts'
+import { type PasswordOwner, tooShort } from './password-policy.ts'
+
+/** Whether every sign-in of an account takes a second factor; of one that is to be, by the tenant alone. */
+export type TakesFactor = (tenant: string, id: string | undefined) => Promise<boolean>
+
+/**
+ * Passwords that their owners chose. One that is too short to stand alone is enough where a second factor is asked for
+ * in any case (NIST SP 800-63B-4 §3.1.1.2); the hash does not tell, so that it is stored with it.
+ */
+export function createChosenPasswords({
+  database,
+  passwords,
+  store,
+  takesFactor,
+}: {
+  database: Database
+  passwords: Passwords
+  store: ReturnType<typeof createAccountStore>
+  takesFactor: TakesFactor
+}) {
+  const { policy } = passwords
+
+  /**
+   * Writes a password. A short one only where a second factor is asked for: whoever removes the last one holds the
+   * account, too, so that one of the two comes first.
+   */
+  async function write<T>(
+    tenant: string,
+    id: string,
+    { short }: Chosen,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    if (!short) return work()
+    return database.transaction(async () => {
+      await store.lock(tenant, id)
+      if (!(await takesFactor(tenant, id))) throw tooShort(policy.minLength)
+      return work()
+    })
+  }
+
+  return {
+    /** @param id undefined for an account to be. @throws DomainError `password_policy`, `hash_queue_full` */
+    async hashOfChosen(
+      tenant: string,
+      id: string | undefined,
+      password: string,
+      owner: PasswordOwner,
+    ): Promise<Chosen> {
+      const hash = await passwords.hash(password, owner, await takesFactor(tenant, id))
+      return { hash, short: policy.isShort(password) }
+    },
+
+    /** @throws DomainError `password_policy` */
+    setChosen: (tenant: string, id: string, chosen: Chosen) =>
+      write(tenant, id, chosen, () => store.setPassword(tenant, id, { ...chosen, oneTime: false })),
+
+    /** In place of exactly the old one; whether it was still there. @throws DomainError `password_policy` */
+    replace: (tenant: string, id: string, old: string, chosen: Chosen) =>
+      write(tenant, id, chosen, () => store.replacePassword(tenant, id, old, chosen)),
+
+    async minLength(tenant: string, id: string): Promise<number> {
+      const { minLength, minLengthWithFactor } = policy
+      return (await takesFactor(tenant, id)) ? minLengthWithFactor : minLength
+    },
+  }
+}

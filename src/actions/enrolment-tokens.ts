@@ -1,0 +1,234 @@
+import { randomUUID } from 'node:crypto'
+import { identifierKey } from '../accounts/account.ts'
+import type { Clock } from '../clock.ts'
+import { domainOf } from '../mail/address.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+
+/**
+ * Links to people who have no account yet: who has one reads the mail of an address, and may make an account of it, once
+ * (security class C8). Nothing of an account is stored before. A token is void as soon as one of these is so:
+ *
+ * | when                                              | what holds it                                    |
+ * |---------------------------------------------------|--------------------------------------------------|
+ * | it was used, or withdrawn                         | its row is gone, by one conditional delete       |
+ * | its time is over                                  | `expires_at` in the same condition               |
+ * | there is a later one of its kind for the address, | the primary key: an address has one of each kind |
+ * | in whatever spelling                              |                                                  |
+ * | the address is of an account                      | the accounts, in the same condition; their unique key |
+ * | the tenant is disabled, or takes nobody that way any more | the tenant as it is now, in the same condition |
+ *
+ * Like the other tokens of mail it is the MAC of its random id (ADR 0014).
+ */
+export interface EnrolmentTokens {
+  /**
+   * A new one in place of any earlier of its kind for this address; joins the transaction of this context.
+   * @returns its id, which is no secret
+   */
+  issue(tenant: string, enrolment: Enrolment): Promise<string>
+  /** What a mail needs of it; absent when it is void by now. */
+  forDelivery(tenant: string, id: string): Promise<Delivery | undefined>
+  /** What a token would be taken for now; consumes nothing, as programs open links, too. */
+  look(tenant: string, token: string): Promise<Issued | undefined>
+  /** Holds what waits for the address of a token, so that nothing of it is used at the same time. */
+  lock(tenant: string, token: string): Promise<void>
+  /** Consumes it, with whatever else waits for its address; of many at once one gets it. Joins the transaction. */
+  use(tenant: string, token: string): Promise<Issued | undefined>
+  /** Those of a kind, over or not, by address. */
+  list(tenant: string, kind: EnrolmentKind): Promise<Listed[]>
+  /** Makes one void; whether there was one. */
+  withdraw(tenant: string, kind: EnrolmentKind, email: string): Promise<boolean>
+  /** Removes those whose time is over, a batch at a time; returns how many. */
+  sweep(): Promise<number>
+}
+
+export type EnrolmentKind = 'sign_up' | 'invitation'
+
+export interface Enrolment {
+  kind: EnrolmentKind
+  email: string
+  /** What whoever invites calls the person. */
+  name?: string | undefined
+  /** Names the browser that asked, as a hash of what its cookie has. */
+  browser?: string | undefined
+}
+
+export type Issued = Enrolment & { id: string }
+
+export interface Delivery {
+  token: string
+  email: string
+  /** Milliseconds since the epoch. */
+  expiresAt: number
+}
+
+/** Times in milliseconds since the epoch. */
+export type Listed = Issued & { createdAt: number; expiresAt: number }
+
+export const EnrolmentsTable = table('enrolments', {
+  key: ['tenant_id', 'kind', 'email_key'],
+  columns: {
+    tenant_id: column.text,
+    kind: column.text,
+    email_key: column.text,
+    id: column.text,
+    hash: column.text,
+    email: column.text,
+    domain: column.text,
+    name: nullable(column.text),
+    browser: nullable(column.text),
+    created_at: column.time,
+    expires_at: column.time,
+  },
+  references: { tenant: ofTenant },
+  unique: { hash: ['tenant_id', 'hash'] },
+  check: ['kind'],
+  index: { expires: ['expires_at'] },
+})
+
+/** $1 is the tenant, $2 the time. */
+const isGood = `e.tenant_id = $1 and e.expires_at > $2
+  and exists (select 1 from tenants t where t.id = $1 and t.disabled_at is null and case e.kind
+    when 'invitation' then t.sign_up <> 'closed'
+    else t.sign_up = 'open' and (t.sign_up_domains = '{}' or e.domain = any(t.sign_up_domains)) end)
+  and not exists (select 1 from accounts a where a.tenant_id = $1 and a.email_key = e.email_key)`
+
+interface Row {
+  id: string
+  kind: EnrolmentKind
+  email: string
+  name: string | null
+  browser: string | null
+  created_at: Date
+  expires_at: Date
+}
+
+const columns = 'e.id, e.kind, e.email, e.name, e.browser, e.created_at, e.expires_at'
+
+const toIssued = ({ id, kind, email, name, browser }: Row): Issued => ({
+  id,
+  kind,
+  email,
+  ...(name === null ? {} : { name }),
+  ...(browser === null ? {} : { browser }),
+})
+
+export function createEnrolmentTokens({
+  database,
+  clock,
+  sealer,
+  ttl,
+}: {
+  database: Database
+  clock: Clock
+  sealer: Sealer
+  /** Seconds. */
+  ttl: Record<EnrolmentKind, number>
+}): EnrolmentTokens {
+  const tokenOf = (tenant: string, id: string) => sealer.mac('enrolment-token', `${tenant} ${id}`)
+  const now = () => new Date(clock.now())
+
+  return {
+    async issue(tenant, { kind, email, name, browser }) {
+      const id = randomUUID()
+      await database.execute(
+        `insert into enrolments
+           (tenant_id, kind, email_key, id, hash, email, domain, name, browser, created_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         on conflict (tenant_id, kind, email_key) do update set id = excluded.id, hash = excluded.hash,
+           email = excluded.email, domain = excluded.domain, name = excluded.name, browser = excluded.browser,
+           created_at = excluded.created_at, expires_at = excluded.expires_at`,
+        [
+          tenant,
+          kind,
+          identifierKey(email),
+          id,
+          hashOf(tokenOf(tenant, id)),
+          email,
+          domainOf(email),
+          name ?? null,
+          browser ?? null,
+          now(),
+          new Date(clock.now() + ttl[kind] * 1000),
+        ],
+      )
+      return id
+    },
+
+    async forDelivery(tenant, id) {
+      const [row] = await database.query<Row>(
+        `select ${columns} from enrolments e where e.id = $3 and ${isGood}`,
+        [tenant, now(), id],
+      )
+      if (!row) return undefined
+      return {
+        token: tokenOf(tenant, id),
+        email: row.email,
+        expiresAt: row.expires_at.getTime(),
+      }
+    },
+
+    async look(tenant, token) {
+      const [row] = await database.query<Row>(
+        `select ${columns} from enrolments e where e.hash = $3 and ${isGood}`,
+        [tenant, now(), hashOf(token)],
+      )
+      return row && toIssued(row)
+    },
+
+    async lock(tenant, token) {
+      // In one order, so that two links of one address never wait for each other.
+      await database.query(
+        `select 1 from enrolments where tenant_id = $1 and email_key =
+           (select email_key from enrolments where tenant_id = $1 and hash = $2) order by kind for update`,
+        [tenant, hashOf(token)],
+      )
+    },
+
+    async use(tenant, token) {
+      const [row] = await database.query<Row & { email_key: string }>(
+        `with used as (delete from enrolments e where e.hash = $3 and ${isGood}
+           returning ${columns}, e.email_key)
+         select * from used`,
+        [tenant, now(), hashOf(token)],
+      )
+      if (!row) return undefined
+      await database.execute('delete from enrolments where tenant_id = $1 and email_key = $2', [
+        tenant,
+        row.email_key,
+      ])
+      return toIssued(row)
+    },
+
+    async list(tenant, kind) {
+      const rows = await database.query<Row>(
+        `select ${columns} from enrolments e where e.tenant_id = $1 and e.kind = $2 order by e.email_key`,
+        [tenant, kind],
+      )
+      return rows.map((row) => ({
+        ...toIssued(row),
+        createdAt: row.created_at.getTime(),
+        expiresAt: row.expires_at.getTime(),
+      }))
+    },
+
+    async withdraw(tenant, kind, email) {
+      const gone = await database.execute(
+        'delete from enrolments where tenant_id = $1 and kind = $2 and email_key = $3',
+        [tenant, kind, identifierKey(email)],
+      )
+      return gone > 0
+    },
+
+    sweep: () =>
+      sweepTable(database, {
+        table: 'enrolments',
+        key: ['tenant_id', 'kind', 'email_key'],
+        where: 'expires_at <= $1',
+        before: clock.now(),
+      }),
+  }
+}

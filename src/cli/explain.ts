@@ -1,0 +1,163 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
+import { dryRun, type Fault } from '../oidc/dry-run.ts'
+import { checkOf } from '../refusals/checks.ts'
+import type { Refusal } from '../refusals/refusals.ts'
+import { type Command, optionalText, UsageError } from './command.ts'
+import { rfc3339 } from './family-output.ts'
+
+const input = z.union([
+  z.strictObject({ id: z.uuid() }),
+  z.strictObject({ authorize: z.url({ protocol: /^https?$/ }) }),
+])
+
+/** A check that failed, and what it found. */
+interface Finding {
+  error: string
+  check: string
+  rule: string
+  source: string
+  mend: string
+  reason?: string
+  expected?: string
+  received?: string
+}
+
+/** What an authorization request would be refused for. */
+interface Rehearsed {
+  tenant: string
+  client_id?: string
+  faults: Finding[]
+  complete: boolean
+}
+
+/** A refusal, and the check that failed. */
+export interface Explanation extends Finding {
+  id: string
+  tenant: string
+  at: string
+  endpoint: string
+  client_id?: string
+  account?: string
+  ip?: string
+}
+
+/**
+ * `explain <id>`: `{ id, tenant, at, endpoint, error, check, rule, source, mend, reason?, expected?, received?, … }`.
+ * `explain --authorize <url>`: `{ tenant, client_id?, faults: [{ check, rule, … }], complete }`.
+ */
+export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed> = {
+  input,
+  prepare(args) {
+    const { operands } = args
+    const authorize = optionalText(args, 'authorize')
+    if ((authorize === undefined) === (operands[0] === undefined))
+      throw new UsageError('expected either the id of a refused request, or --authorize <url>')
+    const given = input.safeParse(
+      authorize === undefined ? { id: operands[0]?.toLowerCase() } : { authorize },
+    )
+    if (given.success) return given.data
+    throw new UsageError(
+      authorize === undefined
+        ? `expected the id of a refused request, such as 5f2c1b0a-93d4-4b7e-8a11-0c9d2e4f6a37; got ${JSON.stringify(operands[0])}`
+        : `expected an authorization request, https://…/authorize?client_id=…; got ${JSON.stringify(authorize)}`,
+    )
+  },
+  execute: (core, wanted) =>
+    'id' in wanted ? explainRefusal(core, wanted.id) : rehearse(core, wanted.authorize),
+  render: (result) => ('faults' in result ? renderFaults(result) : renderRefusal(result)),
+  failed: (result) => 'faults' in result && result.faults.length > 0,
+}
+
+async function explainRefusal({ refusals, accounts }: Capabilities, id: string) {
+  const refusal = await refusals.find(id)
+  if (!refusal) {
+    throw new DomainError('not_found', {
+      detail: `No refusal is kept under ${id}. They are kept for seven days; in a flood only some of each kind are. The log has all, as request_id.`,
+    })
+  }
+  const { accountId, tenant } = refusal
+  const account = accountId && (await accounts.active(tenant, accountId))
+  return explanationOf(refusal, account ? account.email : accountId)
+}
+
+async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
+  const { tenant, clientId, faults, complete } = await dryRun(core, new URL(url))
+  return {
+    tenant,
+    ...(clientId === undefined ? {} : { client_id: clientId }),
+    faults: faults.map(findingOf),
+    complete,
+  }
+}
+
+function renderRefusal(explanation: Explanation): string {
+  return [
+    explanation.rule,
+    '',
+    ...findingRows(explanation),
+    '',
+    ...rows([
+      ['endpoint', `${explanation.endpoint}, tenant ${explanation.tenant}`],
+      ['answered', explanation.error],
+      ['client', explanation.client_id],
+      ['account', explanation.account],
+      ['from', explanation.ip],
+      ['at', explanation.at],
+    ]),
+  ].join('\n')
+}
+
+function renderFaults({ faults, complete, tenant, client_id: client }: Rehearsed): string {
+  const who = `${client ?? 'no client'} in tenant ${tenant}`
+  if (faults.length === 0) return `Nothing is wrong with this request of ${who}.`
+  const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`
+  return [
+    `${count} in this request of ${who}.`,
+    ...faults.flatMap((fault, index) => ['', `${index + 1}. ${fault.rule}`, ...findingRows(fault)]),
+    ...(complete ? [] : ['', 'What is checked after the last of them was not reached.']),
+  ].join('\n')
+}
+
+function findingRows(finding: Finding): string[] {
+  return rows([
+    ['check', finding.check],
+    ['reason', finding.reason],
+    ['expected', finding.expected],
+    ['received', finding.received],
+    ['source', finding.source],
+    ['to mend', finding.mend],
+  ])
+}
+
+function rows(pairs: Array<[string, string | undefined]>): string[] {
+  return pairs
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name.padEnd(10)}${value}`)
+}
+
+function findingOf({ check, error, reason, expected, received }: Fault): Finding {
+  return {
+    error,
+    check,
+    ...checkOf(check),
+    ...(reason === undefined ? {} : { reason }),
+    ...(expected === undefined ? {} : { expected }),
+    ...(received === undefined ? {} : { received }),
+  }
+}
+
+function explanationOf(refusal: Refusal, account: string | undefined): Explanation {
+  const { id, tenant, at, endpoint, clientId, ip } = refusal
+  return {
+    id,
+    tenant,
+    at: rfc3339(at),
+    endpoint,
+    ...findingOf(refusal),
+    ...(clientId === undefined ? {} : { client_id: clientId }),
+    ...(account === undefined ? {} : { account }),
+    ...(ip === undefined ? {} : { ip }),
+  }
+}

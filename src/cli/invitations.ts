@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { accountDeclaration } from '../accounts/account-document.ts'
+import type { Listed } from '../actions/enrolment-tokens.ts'
+import { columns } from './columns.ts'
+import { type Command, optionalText, textOption } from './command.ts'
+import { rfc3339 } from './family-output.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+
+/** An invitation as commands print it. */
+interface InvitationOutput {
+  email: string
+  name?: string
+  created_at: string
+  expires_at: string
+  expired: boolean
+}
+
+function invitationOutput(invitation: Listed, now: number): InvitationOutput {
+  const { email, name, createdAt, expiresAt } = invitation
+  return {
+    email,
+    ...(name === undefined ? {} : { name }),
+    created_at: rfc3339(createdAt),
+    expires_at: rfc3339(expiresAt),
+    expired: expiresAt <= now,
+  }
+}
+
+const wanted = z.strictObject({
+  ...ofTenant,
+  ...accountDeclaration.pick({ email: true, name: true }).shape,
+  language: z.enum(['en', 'de']).optional(),
+})
+
+/** `invitations create`: `{ invitation }`. */
+export const invitationsCreate: Command<
+  z.infer<typeof wanted>,
+  { invitation: InvitationOutput }
+> = {
+  input: wanted,
+  prepare(args) {
+    const name = optionalText(args, 'name')
+    const language = optionalText(args, 'language') as 'en' | 'de' | undefined
+    return {
+      ...tenantOption(args),
+      email: textOption(args, 'email').trim(),
+      ...(name === undefined ? {} : { name }),
+      ...(language === undefined ? {} : { language }),
+    }
+  },
+  async execute(core, { tenant, email, name, language = core.config.language }) {
+    await assertTenant(core, tenant)
+    const created = await core.invitations.create(tenant, { email, name, language })
+    return { invitation: invitationOutput(created, core.clock.now()) }
+  },
+  render: ({ invitation: { email, expires_at } }) =>
+    `Invited ${email}; the link in the mail works once, until ${expires_at}, and an earlier one no longer.`,
+}
+
+const none = z.strictObject(ofTenant)
+
+/** `invitations list`: `{ invitations: [{ email, name?, created_at, expires_at, expired }] }`. */
+export const invitationsList: Command<z.infer<typeof none>, { invitations: InvitationOutput[] }> = {
+  input: none,
+  prepare: tenantOption,
+  async execute(core, { tenant }) {
+    await assertTenant(core, tenant)
+    const all = await core.invitations.list(tenant)
+    return { invitations: all.map((one) => invitationOutput(one, core.clock.now())) }
+  },
+  render: ({ invitations }) =>
+    invitations.length === 0
+      ? 'Nobody is invited.'
+      : columns(
+          invitations.map(({ email, name = '', expires_at, expired }) => [
+            email,
+            name,
+            `${expired ? 'expired' : 'until'} ${expires_at}`,
+          ]),
+        ),
+}
+
+const input = z.strictObject({ ...ofTenant, email: z.string() })
+
+/** `invitations revoke`: `{ email, changed }`. */
+export const invitationsRevoke: Command<
+  z.infer<typeof input>,
+  { email: string; changed: boolean }
+> = {
+  input,
+  prepare: (args) => ({ ...tenantOption(args), email: args.operands[0] ?? '' }),
+  async execute(core, { tenant, email }) {
+    await assertTenant(core, tenant)
+    return { email, changed: await core.invitations.revoke(tenant, email) }
+  },
+  render: ({ email, changed }) =>
+    changed ? `The link that ${email} has is void.` : `${email} was not invited, or has accepted.`,
+}

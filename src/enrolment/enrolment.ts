@@ -1,0 +1,71 @@
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { EnrolmentTokens, Issued } from '../actions/enrolment-tokens.ts'
+import type { Audit } from '../audit/audit.ts'
+import { DomainError } from '../errors.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { Database } from '../storage/database.ts'
+
+/** The end of both ways to an account: whoever has the link reads the mail of the address (`SignUps`, `Invitations`). */
+export interface Enrolment {
+  /** Whose account a token would make now; consumes nothing. */
+  look(tenant: string, token: string): Promise<Issued | undefined>
+  /**
+   * Makes it, in one transaction with the end of the token.
+   * @throws DomainError `action_token_invalid`; `account_exists` when the address came to be of an account meanwhile;
+   *   `password_policy`, `hash_queue_full`
+   */
+  finish(tenant: string, token: string, chosen: Chosen): Promise<Finished>
+}
+
+export interface Chosen {
+  name?: string | undefined
+  password: string
+  /** What the cookie of this browser has. */
+  browser?: string | undefined
+  ip: string
+  userAgent?: string | undefined
+}
+
+export interface Finished {
+  account: Account
+  /** Whether it is the browser that asked: another must not come to be signed in where that one was. */
+  sameBrowser: boolean
+}
+
+export function createEnrolment({
+  database,
+  accounts,
+  enrolmentTokens,
+  audit,
+}: {
+  database: Database
+  accounts: Accounts
+  enrolmentTokens: EnrolmentTokens
+  audit: Audit
+}): Enrolment {
+  return {
+    look: (tenant, token) => enrolmentTokens.look(tenant, token),
+
+    async finish(tenant, token, { name, password, browser, ip, userAgent }) {
+      const isVoid = () => new DomainError('action_token_invalid')
+      const found = await enrolmentTokens.look(tenant, token)
+      if (!found) throw isVoid()
+      const chosen = await accounts.hashChosen({ tenant, email: found.email, name }, password)
+      return database.transaction(async () => {
+        await enrolmentTokens.lock(tenant, token)
+        const used = await enrolmentTokens.use(tenant, token)
+        if (!used) throw isVoid()
+        const { id: enrolment, email, kind } = used
+        const account = await accounts.enrol(tenant, { email, name, emailVerified: true }, chosen)
+        const event = { type: 'account.signed_up', accountId: account.id, ip, userAgent } as const
+        await audit.record(tenant, { ...event, detail: { enrolment, by: kind } })
+        const asked = used.browser
+        return {
+          account,
+          sameBrowser: browser !== undefined && asked !== undefined && hashOf(browser) === asked,
+        }
+      })
+    },
+  }
+}

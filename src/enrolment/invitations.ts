@@ -1,0 +1,94 @@
+import type { Accounts } from '../accounts/accounts.ts'
+import type { EnrolmentTokens, Listed } from '../actions/enrolment-tokens.ts'
+import type { Audit } from '../audit/audit.ts'
+import { DomainError } from '../errors.ts'
+import { addressIn } from '../mail/address.ts'
+import type { Mail } from '../mail/mail.ts'
+import type { MailLanguage } from '../mail/message.ts'
+import type { Database } from '../storage/database.ts'
+import type { Tenants } from '../tenants/tenants.ts'
+
+/**
+ * Operators ask people to make an account (`invitation` and `open`). The invited address alone can accept.
+ *
+ * | state   | event                                                          | next                                |
+ * |---------|----------------------------------------------------------------|-------------------------------------|
+ * | –       | invited; the tenant is closed, has no mail, or has the account | –, with the reason                  |
+ * | –       | invited                                                        | invited; a link to the address      |
+ * | invited | invited again                                                  | invited; the earlier link is void   |
+ * | invited | revoked, expired, the address came to be of an account         | – (the link is void)                |
+ * | invited | the tenant is closed                                           | invited; no link works until it is not |
+ * | invited | accepted, the first of many at once                            | – (an account: `Enrolment`)         |
+ */
+export interface Invitations {
+  /** @throws DomainError `sign_up_closed`, `mail_off`, `account_exists`, `email_invalid` */
+  create(tenant: string, invited: Invited): Promise<Listed>
+  /** Those that wait, or expired not long ago. */
+  list(tenant: string): Promise<Listed[]>
+  /** Whether there was one. */
+  revoke(tenant: string, email: string): Promise<boolean>
+}
+
+export interface Invited {
+  email: string
+  name?: string | undefined
+  language: MailLanguage
+}
+
+export function createInvitations({
+  database,
+  tenants,
+  accounts,
+  enrolmentTokens,
+  mail,
+  audit,
+}: {
+  database: Database
+  tenants: Tenants
+  accounts: Accounts
+  enrolmentTokens: EnrolmentTokens
+  mail: Mail
+  audit: Audit
+}): Invitations {
+  const kind = 'invitation'
+
+  return {
+    async create(tenant, { email: given, name, language }) {
+      const email = addressIn(given)
+      const { signUp } = (await tenants.find(tenant)) ?? {}
+      if (signUp === undefined || signUp.mode === 'closed') {
+        throw new DomainError('sign_up_closed', {
+          detail: `Tenant ${tenant} takes no new accounts this way: apply a file with "sign_up: { mode: invitation }" (or open) first.`,
+        })
+      }
+      if (!mail.isOn) {
+        throw new DomainError('mail_off', {
+          detail: 'An invitation is a mail, and none is sent: set SMTP_URL.',
+        })
+      }
+      if (await accounts.byIdentifier(tenant, email)) {
+        throw new DomainError('account_exists', {
+          detail: `${email} has an account in tenant ${tenant} already; there is nothing to invite to.`,
+        })
+      }
+      return database.transaction(async () => {
+        const id = await enrolmentTokens.issue(tenant, { kind, email, name })
+        await mail.send(tenant, { kind, language, to: { enrolmentId: id } })
+        await audit.record(tenant, { type: 'invitation.created', detail: { enrolment: id, email } })
+        const all = await enrolmentTokens.list(tenant, kind)
+        return all.find((one) => one.id === id) as Listed
+      })
+    },
+
+    list: (tenant) => enrolmentTokens.list(tenant, kind),
+
+    async revoke(tenant, given) {
+      const email = addressIn(given)
+      return database.transaction(async () => {
+        const gone = await enrolmentTokens.withdraw(tenant, kind, email)
+        if (gone) await audit.record(tenant, { type: 'invitation.revoked', detail: { email } })
+        return gone
+      })
+    },
+  }
+}

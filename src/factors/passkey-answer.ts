@@ -1,0 +1,123 @@
+import {
+  decodeAttestationObject,
+  decodeClientDataJSON,
+  isoBase64URL,
+} from '@simplewebauthn/server/helpers'
+import { z } from 'zod'
+
+/** Bytes of the longest name that a device may give to a key (WebAuthn §7.1). */
+const longestCredentialId = 1023
+
+/** base64url of so many bytes at most. */
+const bytes = (most: number) =>
+  z
+    .string()
+    .max(Math.ceil((most * 4) / 3))
+    .regex(/^[\w-]+$/)
+
+const credentialId = bytes(longestCredentialId)
+
+/** What a browser answers (WebAuthn §5.1, `toJSON`), as far as it is looked at. */
+const credential = <Response extends z.ZodType>(response: Response) =>
+  z
+    .object({
+      id: credentialId,
+      rawId: credentialId,
+      type: z.literal('public-key'),
+      response,
+      authenticatorAttachment: z.enum(['platform', 'cross-platform']).optional(),
+    })
+    .transform((answer) => ({ ...answer, clientExtensionResults: {} }))
+
+const registration = credential(
+  z.object({
+    clientDataJSON: bytes(4096),
+    attestationObject: bytes(16_384),
+    transports: z
+      .array(z.string().max(32))
+      .max(10)
+      .default([])
+      .transform((all) => all.filter((one) => /^[a-z-]+$/.test(one))),
+  }),
+)
+
+const assertion = credential(
+  z.object({
+    clientDataJSON: bytes(4096),
+    authenticatorData: bytes(4096),
+    signature: bytes(2048),
+    userHandle: bytes(64).optional(),
+  }),
+)
+
+export type Registration = z.output<typeof registration>
+export type Assertion = z.output<typeof assertion>
+
+/** Why an answer does not count, for the log: people learn no more than that it does not. */
+export class Refused extends Error {}
+
+/** @throws Refused */
+function parsed(read: () => unknown): unknown {
+  try {
+    return read()
+  } catch {
+    throw new Refused('expected JSON')
+  }
+}
+
+const read =
+  <Schema extends z.ZodType>(schema: Schema) =>
+  (text: string): z.output<Schema> => {
+    const result = schema.safeParse(parsed(() => JSON.parse(text)))
+    if (result.success) return result.data
+    const [issue] = result.error.issues
+    throw new Refused(`expected a credential: ${issue?.path.join('.')}: ${issue?.message}`)
+  }
+
+/** @throws Refused */
+export const readRegistration = read(registration)
+/** @throws Refused */
+export const readAssertion = read(assertion)
+
+/** Nothing that a frame of another site would say. */
+const clientData = z.object({
+  type: z.string(),
+  challenge: z.string(),
+  crossOrigin: z.literal(false).optional(),
+  topOrigin: z.undefined().optional(),
+})
+
+/**
+ * The challenge that a browser says it was given, of an answer to our own page: not to one in a frame of another site,
+ * which the library would let pass (WebAuthn §7.1, §7.2, §13.4.9).
+ * @throws Refused
+ */
+export function challengeIn(
+  { response }: Registration | Assertion,
+  type: 'webauthn.create' | 'webauthn.get',
+): string {
+  const said = clientData.safeParse(parsed(() => decodeClientDataJSON(response.clientDataJSON)))
+  if (!said.success) throw new Refused('expected clientDataJSON of no frame')
+  if (said.data.type !== type) throw new Refused(`expected ${type}, came ${said.data.type}`)
+  return said.data.challenge
+}
+
+/**
+ * We ask for no attestation, so that none is looked at but what every browser leaves: nothing, or the key's own
+ * signature. Certificates would have the library fetch lists of revoked ones from addresses that the caller chose
+ * (security class C11).
+ * @throws Refused
+ */
+export function requirePlainAttestation({ response }: Registration): void {
+  let format: string
+  let isCertified: boolean
+  try {
+    const decoded = decodeAttestationObject(isoBase64URL.toBuffer(response.attestationObject))
+    format = decoded.get('fmt')
+    isCertified = decoded.get('attStmt').get('x5c') !== undefined
+  } catch {
+    throw new Refused('expected an attestation object')
+  }
+  if (format === 'none' || (format === 'packed' && !isCertified)) return
+  throw new Refused(`expected no attestation, came ${format}`)
+}

@@ -1,0 +1,171 @@
+import { isIP } from 'node:net'
+import {
+  generateAuthenticationOptions,
+  generateRegistrationOptions,
+  verifyAuthenticationResponse,
+  verifyRegistrationResponse,
+} from '@simplewebauthn/server'
+import type { Config } from '../../config/config.ts'
+import type { Clock } from '../clock.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { SingleUse } from '../single-use/single-use.ts'
+import type { Database } from '../storage/database.ts'
+import { challengeLife, createChallenges, type Place } from './challenges.ts'
+import { createPasskeyStore, type NewPasskey, type Passkey } from './passkey.store.ts'
+import {
+  challengeIn,
+  Refused,
+  readAssertion,
+  readRegistration,
+  requirePlainAttestation,
+} from './passkey-answer.ts'
+
+/** COSE algorithms: EdDSA, ES256, RS256 (RFC 9053, RFC 8812). */
+const algorithms = [-8, -7, -257]
+
+/** An answer that was right, and what the device says of itself with it. */
+export interface Assured {
+  passkey: Passkey
+  counter: number
+  backedUp: boolean
+}
+
+export type Passkeys = ReturnType<typeof createPasskeys>
+
+/**
+ * The ceremonies of W3C Web Authentication, Level 3: §7.1 for a new key, §7.2 for a signature. Origin and relying party
+ * are those of the issuer's address alone. Tenants share them, so that the tenant and the account of a key are looked
+ * up here, never taken from the answer.
+ */
+export function createPasskeys(deps: {
+  config: Config
+  database: Database
+  clock: Clock
+  sealer: Sealer
+  singleUse: SingleUse
+}) {
+  const { origin, hostname: rpID } = new URL(deps.config.issuer)
+  const store = createPasskeyStore(deps)
+  const challenges = createChallenges(deps)
+
+  /** @throws Refused */
+  async function claim(tenant: string, place: Place, challenge: string): Promise<void> {
+    const fault = await challenges.claim(tenant, place, challenge)
+    if (fault !== undefined) throw new Refused(fault)
+  }
+
+  /** What the library finds wrong. */
+  const refuse = (error: Error): never => {
+    throw new Refused(error.message)
+  }
+
+  return {
+    store,
+    /** Browsers know no relying party by an address of numbers (WebAuthn §5.1.3). */
+    isPossible: isIP(rpID.replaceAll(/[[\]]/g, '')) === 0,
+
+    /** What a browser needs to have a key made: one that finds its owner by itself, behind a PIN or the like. */
+    async creationOptions(
+      tenant: string,
+      account: { id: string; email: string; name?: string },
+      binding: string,
+    ) {
+      const known = await store.list(tenant, account.id)
+      return generateRegistrationOptions({
+        rpName: deps.config.themeName,
+        rpID,
+        userName: account.email,
+        userDisplayName: account.name ?? account.email,
+        userID: Uint8Array.from(Buffer.from(await store.handleOf(tenant, account.id), 'base64url')),
+        challenge: Uint8Array.from(challenges.make(tenant, { purpose: 'enrol', binding })),
+        timeout: challengeLife,
+        attestationType: 'none',
+        excludeCredentials: known.map(asDescriptor),
+        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+        supportedAlgorithmIDs: algorithms,
+      })
+    },
+
+    /** What a browser needs to have something signed: by a key of `known`, or by whichever its person chooses. */
+    requestOptions(tenant: string, place: Place, known: Passkey[] = []) {
+      return generateAuthenticationOptions({
+        rpID,
+        challenge: Uint8Array.from(challenges.make(tenant, place)),
+        timeout: challengeLife,
+        allowCredentials: known.map(asDescriptor),
+        userVerification: place.purpose === 'sign_in' ? 'required' : 'preferred',
+      })
+    },
+
+    /** @throws Refused */
+    async verifyNew(tenant: string, binding: string, answer: string): Promise<NewPasskey> {
+      const response = readRegistration(answer)
+      const challenge = challengeIn(response, 'webauthn.create')
+      await claim(tenant, { purpose: 'enrol', binding }, challenge)
+      requirePlainAttestation(response)
+      const { verified, registrationInfo: info } = await verifyRegistrationResponse({
+        response: response as Parameters<typeof verifyRegistrationResponse>[0]['response'],
+        expectedChallenge: challenge,
+        expectedOrigin: origin,
+        expectedRPID: rpID,
+        expectedType: 'webauthn.create',
+        requireUserVerification: true,
+        supportedAlgorithmIDs: algorithms,
+      }).catch(refuse)
+      if (!verified) throw new Refused('the attestation does not fit')
+      const { credential, credentialDeviceType, credentialBackedUp } = info
+      if (credential.id !== response.id) throw new Refused('the answer names another key')
+      return {
+        credentialId: credential.id,
+        publicKey: Buffer.from(credential.publicKey).toString('base64url'),
+        counter: credential.counter,
+        transports: response.response.transports,
+        backupEligible: credentialDeviceType === 'multiDevice',
+        backedUp: credentialBackedUp,
+      }
+    },
+
+    /**
+     * Checks a signature, not yet whether its device counted on: `store.use` decides that.
+     * @param accountId whose key it must be, if that is known before; else the device must have said it
+     * @throws Refused
+     */
+    async verify(
+      tenant: string,
+      place: Place,
+      answer: string,
+      accountId?: string,
+    ): Promise<Assured> {
+      const response = readAssertion(answer)
+      const challenge = challengeIn(response, 'webauthn.get')
+      await claim(tenant, place, challenge)
+      const { userHandle } = response.response
+      const found = await store.find(tenant, response.id)
+      if (!found) throw new Refused('no such key')
+      const { handle, ...passkey } = found
+      const isTheirs = accountId === undefined || accountId === passkey.accountId
+      const isNamed = userHandle === undefined ? accountId !== undefined : userHandle === handle
+      if (!isTheirs || !isNamed) throw new Refused('the key is of another account')
+      const { verified, authenticationInfo: info } = await verifyAuthenticationResponse({
+        response: response as Parameters<typeof verifyAuthenticationResponse>[0]['response'],
+        expectedChallenge: challenge,
+        expectedOrigin: origin,
+        expectedRPID: rpID,
+        expectedType: 'webauthn.get',
+        requireUserVerification: place.purpose === 'sign_in',
+        credential: {
+          id: passkey.credentialId,
+          publicKey: Uint8Array.from(Buffer.from(passkey.publicKey, 'base64url')),
+          // The library would compare before it looks at the signature.
+          counter: 0,
+        },
+      }).catch(refuse)
+      if (!verified) throw new Refused('the signature does not fit')
+      const isSynced = info.credentialDeviceType === 'multiDevice'
+      if (isSynced !== passkey.backupEligible) throw new Refused('the key is of another kind now')
+      return { passkey, counter: info.newCounter, backedUp: info.credentialBackedUp }
+    },
+  }
+}
+
+const asDescriptor = ({ credentialId: id, transports }: Passkey) => ({ id, transports })

@@ -1,0 +1,65 @@
+import type { Audit, AuditEvent } from '../audit/audit.ts'
+import type { Mail } from '../mail/mail.ts'
+import type { MailKind, MailLanguage } from '../mail/message.ts'
+import type { Database } from '../storage/database.ts'
+
+/** Who changes something. */
+export interface Actor {
+  by: 'owner' | 'operator'
+  ip?: string | undefined
+  userAgent?: string | undefined
+  /** In which the owner is told; without one, the language of the installation. */
+  language?: MailLanguage | undefined
+}
+
+type Told = Pick<AuditEvent, 'type' | 'accountId' | 'detail'> & { accountId: string }
+
+/**
+ * What is written down of second factors, and what their owner is told by mail (ASVS 6.3.7), in the transaction of what
+ * happened. It goes by the event and not by the kind of factor: another kind is told of, too.
+ */
+export interface FactorTrail {
+  /** @param quiet when another letter says it already */
+  record(tenant: string, event: Told, actor: Actor, quiet?: boolean): Promise<void>
+}
+
+/** A new name changes nothing about who gets in. */
+const letters: Partial<Record<AuditEvent['type'], MailKind>> = {
+  'account.factor_added': 'factor_added',
+  'account.factor_removed': 'factor_removed',
+  'account.recovery_codes_made': 'recovery_codes_made',
+  'account.recovery_code_used': 'recovery_code_used',
+}
+
+export function createFactorTrail({
+  database,
+  audit,
+  mail,
+  language: ofInstallation,
+}: {
+  database: Database
+  audit: Audit
+  mail: Mail
+  language: MailLanguage
+}): FactorTrail {
+  /** Nobody is told any more once the account is deleted. */
+  async function addressOf(tenant: string, accountId: string): Promise<string | undefined> {
+    const [row] = await database.query<{ email: string }>(
+      'select email from accounts where tenant_id = $1 and id = $2 and deleted_at is null',
+      [tenant, accountId],
+    )
+    return row?.email
+  }
+
+  return {
+    async record(tenant, { accountId, ...event }, { by, ip, userAgent, language }, quiet = false) {
+      const detail = { ...event.detail, by }
+      await audit.record(tenant, { ...event, accountId, ip, userAgent, detail })
+      const kind = letters[event.type]
+      const to = kind && !quiet ? await addressOf(tenant, accountId) : undefined
+      if (kind === undefined || to === undefined) return
+      const said = { kind, accountId, language: language ?? ofInstallation, to, ip }
+      await mail.send(tenant, said)
+    },
+  }
+}

@@ -1,0 +1,85 @@
+import { readFile, stat } from 'node:fs/promises'
+import type { Log } from './log.ts'
+
+/** What some files say, read again while the server runs. */
+export interface Followed<T> {
+  readonly current: T
+  /**
+   * Looks at the files again. When they have changed and are sound together, they are taken up; else the old goes on and
+   * the log says why, once for each change. Never throws.
+   */
+  check(): Promise<void>
+  /** Calls back after each change. */
+  onChange(listener: (value: T) => void): void
+}
+
+/** What was found at a look: `seen` is another one after a change. */
+interface Look<T> {
+  seen: string
+  open(): T | Promise<T>
+}
+
+/**
+ * Files are compared by content: a link that is swung over counts, and two files that are written one after the other
+ * are looked at again until they fit.
+ * @param parse what the texts mean, in the order of the paths; throws what is wrong with them
+ * @throws Error when a file cannot be read, or what `parse` throws
+ */
+export function followFiles<T>(
+  paths: readonly string[],
+  parse: (...texts: string[]) => T,
+  log: Log,
+): Promise<Followed<T>> {
+  return follow(paths, log, async () => {
+    const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')))
+    return { seen: JSON.stringify(texts), open: () => parse(...texts) }
+  })
+}
+
+/**
+ * A file that is too large to read at every look: it is told apart by its inode, size and time, behind links, too.
+ * @throws Error when it cannot be read, or what `parse` throws
+ */
+export function followLargeFile<T>(
+  path: string,
+  parse: (bytes: Buffer) => T,
+  log: Log,
+): Promise<Followed<T>> {
+  return follow([path], log, async () => {
+    const { dev, ino, size, mtimeMs } = await stat(path)
+    const open = async () => parse(await readFile(path))
+    return { seen: [dev, ino, size, mtimeMs].join(' '), open }
+  })
+}
+
+async function follow<T>(
+  files: readonly string[],
+  log: Log,
+  look: () => Promise<Look<T>>,
+): Promise<Followed<T>> {
+  const listeners: Array<(value: T) => void> = []
+  const first = await look()
+  let current = await first.open()
+  let tried = first.seen
+
+  return {
+    get current() {
+      return current
+    },
+    onChange: (listener) => void listeners.push(listener),
+    async check() {
+      const found = await look().catch((error: Error) => error)
+      const seen = found instanceof Error ? found.message : found.seen
+      if (seen === tried) return
+      tried = seen
+      try {
+        if (found instanceof Error) throw found
+        current = await found.open()
+        for (const listener of listeners) listener(current)
+        log.info({ files }, 'files were renewed and are in use')
+      } catch (error) {
+        log.error({ files, err: error }, 'renewed files are not sound; the old ones go on')
+      }
+    },
+  }
+}

@@ -1,0 +1,126 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
+import type { MailedCodes } from '../factors/mailed-codes.ts'
+import { readForm } from '../http/parameters.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { Interaction } from '../oidc/interactions.ts'
+import { newHandle } from '../secrets/handle.ts'
+import { type EmailCodeView, emailCodePage } from './pages/email-code.ts'
+import type { Next, SecondFactorParts } from './second-factor.routes.ts'
+import { type EmailCodeStep, requireStep, stepTtl } from './sign-in-steps.ts'
+
+export interface EmailCodeParts extends SecondFactorParts {
+  mailedCodes: MailedCodes
+}
+
+/** Codes that may be tried after one right password, however many were mailed; then it is asked for again. */
+const mostTries = 10
+
+/**
+ * The step after a right password, where the account has codes by e-mail and nothing better. The page is the same
+ * whether one was sent or not.
+ *
+ * | state      | event                                        | next                                             |
+ * |------------|----------------------------------------------|--------------------------------------------------|
+ * | proven     | codes by e-mail are on                       | asked; one is mailed                             |
+ * | asked      | wrong, used, void, missing                   | asked, with the reason                           |
+ * | asked      | send another                                 | asked; the earlier one is void, if one is sent   |
+ * | asked      | ten times wrong, ten minutes over            | login                                            |
+ * | asked      | right, and another factor came meanwhile     | second factor                                    |
+ * | asked      | right, and client or tenant require a factor | set up: a mailbox is none                        |
+ * | asked      | right                                        | back to the engine                               |
+ */
+export function emailCodeRoutes(
+  router: Router,
+  parts: EmailCodeParts,
+  next: Pick<Next, 'steps' | 'showLogin'> & {
+    proceed(
+      ctx: Context,
+      interaction: Interaction,
+      account: Account,
+      verifiedAt: number,
+      proof: 'email',
+    ): Promise<void>
+  },
+) {
+  const { tenant, accounts, mailedCodes, attempts, lockouts, interactions, csrf, config, log } =
+    parts
+  const { steps, showLogin, proceed } = next
+  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const languageOf = (ctx: Context) => parts.pageContext(ctx).messages.locale
+
+  async function begin(ctx: Context, uid: string, account: Account, verifiedAt: number) {
+    const { id: accountId, email } = account
+    const attempt = newHandle()
+    await steps.begin(uid, { stage: 'email_code', accountId, email, verifiedAt, attempt })
+    await mailedCodes.send(account, attempt, { ip: ctx.ip, language: languageOf(ctx) })
+  }
+
+  function show(
+    ctx: Context,
+    { uid }: Interaction,
+    { email }: EmailCodeStep,
+    error?: EmailCodeView['error'],
+  ): void {
+    ctx.status = error === undefined ? 200 : error === 'missing' ? 400 : 403
+    ctx.type = 'html'
+    ctx.body = emailCodePage(parts.pageContext(ctx), {
+      action: at(uid, 'email-code'),
+      again: at(uid, 'email-code-again'),
+      csrf: csrf.token(uid),
+      cancel: { action: at(uid, 'abort') },
+      email,
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+
+  /** The interaction and its step, for a form of ours that was sent in its turn. */
+  async function due(ctx: Context, uid: string) {
+    const interaction = await interactions.find(ctx, uid)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, uid, form['csrf'])
+    requireStep(interaction, 'login')
+    const step = await steps.find(uid)
+    return { interaction, form, step: step?.stage === 'email_code' ? step : undefined }
+  }
+
+  router.post('/interaction/:uid/email-code', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    const { interaction, form, step } = await due(ctx, uid)
+    if (!step) return showLogin(ctx, interaction, { status: 400 })
+    const { otp = '' } = form
+    if (otp.trim() === '') return show(ctx, interaction, step, 'missing')
+    const budget = { kind: 'email_code', subject: step.attempt, limit: mostTries }
+    if (!(await attempts.take(tenant, [{ ...budget, window: stepTtl }]))) {
+      await steps.end(uid)
+      return showLogin(ctx, interaction, { error: 'second_factor', status: 429 })
+    }
+    const { accountId, attempt, verifiedAt } = step
+    const known = ctx.cookies.get(parts.knownCookie.name, { signed: false })
+    const deviceId = lockouts.devices.find(known, tenant, accountId)
+    const by = { ip: ctx.ip, deviceId }
+    if (!(await mailedCodes.check(tenant, accountId, attempt, otp, by))) {
+      const about = { request_id: requestIdOf(ctx), account: accountId, ip: ctx.ip }
+      log.info(about, 'code by e-mail refused')
+      return show(ctx, interaction, step, 'invalid')
+    }
+    await steps.end(uid)
+    const account = await accounts.active(tenant, accountId)
+    if (!account) return showLogin(ctx, interaction, { error: 'invalid', status: 403 })
+    return proceed(ctx, interaction, account, verifiedAt, 'email')
+  })
+
+  router.post('/interaction/:uid/email-code-again', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    const { interaction, step } = await due(ctx, uid)
+    if (!step) return showLogin(ctx, interaction, { status: 400 })
+    const account = await accounts.active(tenant, step.accountId)
+    const by = { ip: ctx.ip, language: languageOf(ctx) }
+    if (account) await mailedCodes.send(account, step.attempt, by)
+    ctx.status = 303
+    ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+  })
+
+  return { begin, show }
+}

@@ -1,0 +1,81 @@
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
+import type { Audit } from '../audit/audit.ts'
+import { knownDevice } from '../families/device.ts'
+import type { Lockouts } from '../lockouts/lockouts.ts'
+import type { Mail } from '../mail/mail.ts'
+import { presenterOf } from '../oidc/token-request.ts'
+import type { Places, Visit } from '../places/places.ts'
+import type { Database } from '../storage/database.ts'
+import type { PageContext } from './pages/layout.ts'
+
+export interface NotedSignInParts {
+  tenant: string
+  database: Database
+  lockouts: Lockouts
+  places: Places
+  audit: Audit
+  mail: Mail
+  pageContext(ctx: Context): PageContext
+}
+
+interface SignIn {
+  account: Account
+  /** How (RFC 8176). */
+  amr: readonly string[]
+  /** What the browser's cookie says of the accounts it has signed in with. */
+  cookie: string | undefined
+}
+
+/**
+ * What a finished sign-in leaves behind, in one transaction: wrong guesses are forgotten, and its event says what was
+ * unusual about it.
+ */
+export async function noteSignIn(
+  parts: NotedSignInParts,
+  ctx: Context,
+  signIn: SignIn,
+): Promise<void> {
+  const { tenant, database, lockouts, places, audit } = parts
+  const { account, amr, cookie } = signIn
+  const { ip, userAgent } = presenterOf(ctx)
+  const isNewDevice = lockouts.devices.find(cookie, tenant, account.id) === undefined
+  await database.transaction(async () => {
+    // The account comes first: whoever resets its password takes the locks in this order, too.
+    const visit = await places.visit(tenant, account.id, ctx.ip)
+    await lockouts.signedIn(tenant, account.id)
+    if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)
+    await audit.record(tenant, {
+      type: 'account.signed_in',
+      accountId: account.id,
+      ip,
+      userAgent,
+      detail: {
+        amr,
+        ...(isNewDevice ? { new_device: true } : {}),
+        ...(visit.isNewNetwork ? { new_network: true } : {}),
+        ...(visit.country === undefined ? {} : { country: visit.country }),
+        ...(visit.isNewCountry ? { new_country: true } : {}),
+      },
+    })
+  })
+}
+
+/**
+ * Tells the owner that a browser signed in which had not before (ASVS 6.3.5), in one mail, whatever else is new: a known
+ * browser in another country is its owner on a journey, and told in the history alone. Only at an address that is known to be
+ * theirs: a stranger's mailbox is not to learn who signs in from where.
+ */
+async function tellOfNewDevice(
+  { mail, pageContext }: NotedSignInParts,
+  ctx: Context,
+  { tenant, id: accountId, email: to, emailVerified }: Account,
+  { country, isNewCountry }: Visit,
+): Promise<void> {
+  if (!emailVerified) return
+  const { locale: language, account } = pageContext(ctx).messages
+  // In our words alone: what a program makes up about itself has no place in our mail.
+  const device = knownDevice(presenterOf(ctx).userAgent, account.device)
+  const kind = isNewCountry ? 'new_country' : 'new_device'
+  await mail.send(tenant, { kind, accountId, language, to, ip: ctx.ip, device, country })
+}

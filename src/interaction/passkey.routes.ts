@@ -1,0 +1,43 @@
+import type Router from '@koa/router'
+import { readForm } from '../http/parameters.ts'
+import { presenterOf } from '../oidc/token-request.ts'
+import type { Next, SecondFactorParts } from './second-factor.routes.ts'
+import { requireStep, stepTtl } from './sign-in-steps.ts'
+
+/** Passkeys that may be tried in one sign-in: each costs a look at a signature. */
+const mostTries = 10
+
+/**
+ * Signing in with a passkey alone, whose device has made sure of its owner. Whoever has no passkey, shows somebody
+ * else's or is disabled gets one answer (ASVS 6.3.8).
+ */
+export function passkeyRoutes(
+  router: Router,
+  parts: SecondFactorParts,
+  { steps, proceed, showLogin }: Next,
+): void {
+  const { tenant, accounts, factors, attempts, interactions, csrf, config, clock } = parts
+
+  router.post('/interaction/:uid/passkey', async (ctx) => {
+    const uid = ctx.params['uid'] as string
+    const interaction = await interactions.find(ctx, uid)
+    const form = await readForm(ctx, config.bodyLimit)
+    csrf.check(ctx, uid, form['csrf'])
+    requireStep(interaction, 'login')
+    const { credential = '' } = form
+    if (credential === '') return showLogin(ctx, interaction, { error: 'passkey', status: 400 })
+    const budget = { kind: 'passkey', subject: uid, limit: mostTries, window: stepTtl }
+    if (!(await attempts.take(tenant, [budget]))) {
+      return showLogin(ctx, interaction, { error: 'passkey', status: 429 })
+    }
+
+    // Taken before the passkey is looked at: what ends the account's sessions meanwhile must end this sign-in.
+    const verifiedAt = clock.now()
+    const shown = { binding: uid, credential }
+    const accountId = await factors.passkeys.signIn(tenant, shown, presenterOf(ctx))
+    const account = accountId === undefined ? undefined : await accounts.active(tenant, accountId)
+    if (!account) return showLogin(ctx, interaction, { error: 'passkey', status: 403 })
+    await steps.end(uid)
+    return proceed(ctx, interaction, account, verifiedAt, 'verified_passkey')
+  })
+}

@@ -1,0 +1,42 @@
+import type { Context } from 'koa'
+import type { DomainError } from '../errors.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import type { Refusal } from '../refusals/refusals.ts'
+
+type About = Pick<Refusal, 'endpoint' | 'check' | 'error'> &
+  Partial<Pick<Refusal, 'accountId' | 'clientId' | 'reason' | 'expected' | 'received'>>
+
+/** Keeps what was refused on a page, to be explained by the id of the request. */
+export function noteRefusal(
+  { tenant, refusals }: Pick<IssuerContext, 'tenant' | 'refusals'>,
+  ctx: Context,
+  about: About,
+): void {
+  refusals.note({ id: requestIdOf(ctx), tenant, ip: ctx.ip, ...about })
+}
+
+/** The same for an error of our own; its `detail` says what was expected and what came. */
+export function noteDomainError(
+  context: Pick<IssuerContext, 'tenant' | 'refusals'>,
+  ctx: Context,
+  { code, oauth, detail }: DomainError,
+  endpoint = ctx.path.split('/')[1] || 'root',
+): void {
+  const { account, expected, received, ...rest } = typeof detail === 'object' ? detail : {}
+  const others = Object.entries(rest).map(([name, value]) => `${name}: ${inWords(value)}`)
+  const reason = typeof detail === 'string' ? detail : others.join(', ')
+  noteRefusal(context, ctx, {
+    endpoint,
+    check: code,
+    error: oauth,
+    ...(typeof account === 'string' ? { accountId: account } : {}),
+    ...(reason === '' ? {} : { reason }),
+    ...(expected === undefined ? {} : { expected: inWords(expected) }),
+    ...(received === undefined ? {} : { received: inWords(received) }),
+  })
+}
+
+function inWords(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

@@ -1,0 +1,48 @@
+import type { Context } from 'koa'
+import { DomainError } from '../errors.ts'
+import { newHandle } from '../secrets/handle.ts'
+
+/** The browser in which somebody signs up, and the interaction in which that began. */
+export interface SigningUp {
+  browser: string
+  uid?: string | undefined
+}
+
+/** What the pages of a sign-up know of their browser between them. */
+export interface SignUpCookie {
+  /** Sets it when need be. @param uid of the interaction that this browser is known to be in */
+  give(ctx: Context, uid?: string): SigningUp
+  find(ctx: Context): SigningUp | undefined
+  /** @throws DomainError `csrf_failed` */
+  read(ctx: Context): SigningUp
+}
+
+export function createSignUpCookie(cookie: {
+  name: string
+  path: string
+  secure: boolean
+}): SignUpCookie {
+  const { name, ...where } = cookie
+
+  function find(ctx: Context): SigningUp | undefined {
+    const [browser, uid] = ctx.cookies.get(name, { signed: true })?.split('~') ?? []
+    return browser ? { browser, ...(uid ? { uid } : {}) } : undefined
+  }
+
+  return {
+    give(ctx, uid) {
+      const known = find(ctx)
+      if (known && (uid === undefined || uid === known.uid)) return known
+      const browser = known?.browser ?? newHandle()
+      const options = { httpOnly: true, sameSite: 'lax', signed: true } as const
+      ctx.cookies.set(name, [browser, uid ?? ''].join('~'), { ...options, ...where })
+      return { browser, uid }
+    },
+    find,
+    read(ctx) {
+      const found = find(ctx)
+      if (!found) throw new DomainError('csrf_failed', { detail: { check: 'cookie' } })
+      return found
+    },
+  }
+}

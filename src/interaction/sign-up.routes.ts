@@ -1,0 +1,113 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import type { Config } from '../../config/config.ts'
+import type { SignUps } from '../enrolment/sign-up.ts'
+import { isDomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import type { Interactions } from '../oidc/interactions.ts'
+import { ownAddress, type PageContext } from './pages/layout.ts'
+import { sayingPage } from './pages/recovery.ts'
+import { type SignUpView, signUpPage } from './pages/sign-up.ts'
+import { createSignUpCookie, type SignUpCookie } from './sign-up-cookie.ts'
+
+export interface SignUpParts {
+  tenant: string
+  config: Config
+  csrf: Csrf
+  canSignUp: boolean
+  signUps: SignUps
+  interactions: Interactions
+  signUpCookie: { name: string; path: string; secure: boolean }
+  pageContext(ctx: Context): PageContext
+}
+
+export const signUpMethods = {
+  '/sign-up': ['GET', 'HEAD', 'POST'],
+  '/sign-up/sent': ['GET', 'HEAD'],
+}
+
+/** Where an interaction shows its sign-in although its client would like a new account. */
+const signInOf = (page: PageContext, uid: string): string => {
+  const address = ownAddress(page, `/interaction/${uid}`)
+  return `${address}${address.includes('?') ? '&' : '?'}sign_in=1`
+}
+
+/**
+ * The pages on which people ask for an account (`SignUps` has the table of states). They are there where a tenant is
+ * open and nowhere else. Every address gets the same bytes (C10).
+ * @returns the cookie, for whoever finishes what began here
+ */
+export function signUpRoutes(router: Router, parts: SignUpParts): SignUpCookie {
+  const { tenant, config, csrf, signUps, interactions, pageContext } = parts
+  const cookie = createSignUpCookie(parts.signUpCookie)
+  const binding = (browser: string) => `sign-up ${browser}`
+
+  function html(ctx: Context, status: number, body: string): void {
+    ctx.status = status
+    ctx.type = 'html'
+    ctx.body = body
+  }
+
+  function show(
+    ctx: Context,
+    { browser, uid }: { browser: string; uid?: string | undefined },
+    again: { status: number; error?: NonNullable<SignUpView['error']>; email?: string },
+  ): void {
+    const page = pageContext(ctx)
+    const { status, ...view } = again
+    html(
+      ctx,
+      status,
+      signUpPage(page, {
+        action: ownAddress(page, '/sign-up'),
+        csrf: csrf.token(binding(browser)),
+        signIn: { href: uid === undefined ? ownAddress(page, '/account') : signInOf(page, uid) },
+        ...view,
+      }),
+    )
+  }
+
+  if (!parts.canSignUp) return cookie
+
+  // Here the cookie of the interaction comes along, which is what lets this browser go on with it.
+  router.get('/interaction/:uid/sign-up', async (ctx) => {
+    const { uid } = await interactions.find(ctx, ctx.params['uid'] as string)
+    cookie.give(ctx, uid)
+    ctx.status = 303
+    ctx.redirect(ownAddress(pageContext(ctx), '/sign-up'))
+  })
+
+  router.get('/sign-up', (ctx) => show(ctx, cookie.give(ctx), { status: 200 }))
+
+  router.post('/sign-up', async (ctx) => {
+    const form = await readForm(ctx, config.bodyLimit)
+    const signingUp = cookie.read(ctx)
+    const { browser } = signingUp
+    csrf.check(ctx, binding(browser), form['csrf'])
+    const { email = '' } = form
+    if (email.trim() === '') return show(ctx, signingUp, { status: 400, error: 'missing' })
+    const page = pageContext(ctx)
+    try {
+      const { locale: language } = page.messages
+      await signUps.ask(tenant, email, { ip: ctx.ip, language, browser })
+    } catch (error) {
+      if (isDomainError(error, 'email_invalid')) {
+        return show(ctx, signingUp, { status: 400, error: 'invalid', email })
+      }
+      if (!isDomainError(error, 'too_many_requests')) throw error
+      if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
+      return show(ctx, signingUp, { status: 429, error: 'too_many', email })
+    }
+    ctx.status = 303
+    ctx.redirect(ownAddress(page, '/sign-up/sent'))
+  })
+
+  router.get('/sign-up/sent', (ctx) => {
+    const page = pageContext(ctx)
+    const { title, text, again } = page.messages.signUp.sent
+    const next = { href: ownAddress(page, '/sign-up'), label: again }
+    html(ctx, 200, sayingPage(page, { title, text, next }))
+  })
+  return cookie
+}

@@ -1,0 +1,158 @@
+import type { EventEmitter } from 'node:events'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type Provider from 'oidc-provider'
+import type { Adapter, KoaContextWithOIDC } from 'oidc-provider'
+import type { CheckName } from '../refusals/checks.ts'
+import { maskAddress } from '../refusals/mask.ts'
+import { locate } from '../tenants/locate.ts'
+import { issuerOf } from '../tenants/tenant.ts'
+import { clientAdapter } from './adapters/client.ts'
+import { pushedRequestAdapter } from './adapters/pushed-request.ts'
+import type { Capabilities, IssuerContext } from './capabilities.ts'
+import { type Draft, mendDraft } from './dry-run-mends.ts'
+import { noCertificates } from './mtls.ts'
+import { createProvider } from './provider.ts'
+import { type EngineError, refusedCheck } from './refused-checks.ts'
+import { refusedValues, type Values } from './refused-values.ts'
+import { createResourceAccess } from './resource-access.ts'
+import { routes } from './routes.ts'
+import { createStructuredTokens } from './structured-tokens.ts'
+
+/** A check that an authorization request would fail. */
+export interface Fault extends Values {
+  check: CheckName
+  error: string
+  reason?: string | undefined
+}
+
+export interface DryRun {
+  tenant: string
+  clientId: string | undefined
+  faults: Fault[]
+  /** Whether every check was reached: a fault that nothing can be put in the place of hides those behind it. */
+  complete: boolean
+}
+
+/** A request has no more parameters than this that can be wrong. */
+const mostRounds = 30
+
+/**
+ * Walks an authorization request through every check of the real engine, as somebody who is not signed in, and changes
+ * nothing: it is kept nowhere, counts against no limit, and uses up neither a pushed request nor a `jti`. After each
+ * fault something right is put in the place of what was wrong, and the walk begins again; so all faults are found.
+ * @param address what a client sends a browser to
+ */
+export async function dryRun(capabilities: Capabilities, address: URL): Promise<DryRun> {
+  const { config, tenants } = capabilities
+  const { pathname } = new URL(config.issuer)
+  const { tenant, url } = locate(
+    address.pathname + address.search,
+    pathname === '/' ? '' : pathname,
+  )
+  const issuer = issuerOf(config.issuer, tenant)
+  const params = new URLSearchParams(address.search)
+  const clientId = params.get('client_id') ?? undefined
+  const faults: Fault[] = []
+  const endpoint = issuer + routes.authorization
+  const found = await tenants.find(tenant)
+  if (!found) {
+    const expected = 'a tenant that exists and is enabled'
+    faults.push({ check: 'authorize_address', error: 'not_found', expected, received: tenant })
+    return { tenant, clientId, faults, complete: false }
+  }
+  if (address.origin + address.pathname !== endpoint || !url.startsWith(routes.authorization)) {
+    const received = maskAddress(address.origin + address.pathname)
+    faults.push({ check: 'authorize_address', error: 'not_found', expected: endpoint, received })
+  }
+  const draft: Draft = { params, lifted: new Set(), client: undefined }
+  // Whether somebody is signed in is not known; what is left is checked without it.
+  if (params.get('prompt') === 'none') params.delete('prompt')
+  const canSignUp = found.signUp.mode === 'open' && capabilities.mail.isOn
+  const walk = await rehearsal({ ...capabilities, tenant, issuer, canSignUp }, draft)
+  for (let round = 0; round < mostRounds; round++) {
+    const fault = await walk()
+    if (fault === undefined) return { tenant, clientId, faults, complete: true }
+    faults.push(fault)
+    if (!mendDraft(draft, fault)) break
+  }
+  return { tenant, clientId, faults, complete: false }
+}
+
+/** The engine over storage that forgets. @returns asks it the draft as it is by then: the fault, if there is one */
+async function rehearsal(context: IssuerContext, draft: Draft) {
+  const { tenant, issuer, signing, sharedSecrets } = context
+  const keys = await signing.open(tenant)
+  const [dpop, encryption] = await Promise.all(
+    (['dpop', 'encryption'] as const).map((name) => sharedSecrets.get(tenant, name)),
+  )
+  const answer = (ctx: KoaContextWithOIDC) => void (ctx.body = '')
+  const provider = createProvider({
+    context,
+    keys,
+    cookieKeys: ['of nobody'],
+    dpop: dpop as Buffer,
+    encryption: encryption as Buffer,
+    structured: createStructuredTokens(context, keys),
+    access: createResourceAccess(context),
+    certificates: noCertificates,
+    pages: { error: answer, logout: answer, signedOut: answer, device: answer },
+    adapter: (model) => forgetful(model, context, draft),
+  })
+  provider.ReplayDetection.unique = async () => true
+  return () => ask(provider, issuer, draft)
+}
+
+/** Reads what a request is checked against; writes nothing. */
+function forgetful(model: string, context: IssuerContext, draft: Draft): Adapter {
+  const nothing = async () => undefined
+  const none = { find: nothing, findByUid: nothing, findByUserCode: nothing }
+  const unwritten = {
+    upsert: nothing,
+    consume: nothing,
+    destroy: nothing,
+    revokeByGrantId: nothing,
+  }
+  if (model === 'PushedAuthorizationRequest')
+    return { ...none, ...unwritten, find: pushedRequestAdapter(context).find }
+  if (model !== 'Client') return { ...none, ...unwritten }
+  const clients = clientAdapter(context)
+  return {
+    ...none,
+    ...unwritten,
+    async find(id) {
+      const found = await clients.find(id)
+      draft.client = found ?? undefined
+      const lifted = [...draft.lifted].map((member) => [member, undefined])
+      return found && { ...found, ...Object.fromEntries(lifted) }
+    },
+  }
+}
+
+async function ask(
+  provider: Provider,
+  issuer: string,
+  { params }: Draft,
+): Promise<Fault | undefined> {
+  const { host, protocol } = new URL(issuer)
+  const request = new IncomingMessage(new Socket())
+  Object.assign(request, {
+    method: 'GET',
+    url: `${routes.authorization}?${params.toString()}`,
+    headers: { host, 'x-forwarded-proto': protocol.slice(0, -1), accept: 'text/html' },
+  })
+  let fault: Fault | undefined
+  const note = (ctx: KoaContextWithOIDC, error: EngineError) => {
+    const check = refusedCheck(error, ctx.oidc?.route)
+    const reason = error.error_detail ?? error.error_description
+    fault = { check, error: error.message, reason, ...refusedValues(check, ctx) }
+  }
+  const fail = (_ctx: KoaContextWithOIDC, error: Error) => {
+    fault = { check: 'internal', error: 'server_error', reason: error.message }
+  }
+  const events: EventEmitter = provider
+  events.once('authorization.error', note).once('server_error', fail)
+  await provider.callback()(request, new ServerResponse(request))
+  events.off('authorization.error', note).off('server_error', fail)
+  return fault
+}

@@ -1,0 +1,228 @@
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { CheckName } from '../refusals/checks.ts'
+import { mask, maskAddress } from '../refusals/mask.ts'
+import { multiFactor } from './authentication-context.ts'
+
+/** What a check expected and what came, without secrets. */
+export interface Values {
+  expected?: string | undefined
+  received?: string | undefined
+}
+
+const text = (value: unknown): string =>
+  value === undefined || value === ''
+    ? 'nothing'
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value)
+
+const listed = (values: readonly unknown[] | undefined): string =>
+  values === undefined || values.length === 0 ? 'nothing' : values.join(', ')
+
+type Reader = (
+  oidc: KoaContextWithOIDC['oidc'],
+  params: Record<string, unknown>,
+  ctx: KoaContextWithOIDC,
+) => Values
+
+/** Both values of the checks that have such; the reason says it for all others. */
+const readers: Partial<Record<CheckName, Reader>> = {
+  client_known: (_oidc, { client_id: id }) => ({
+    expected: 'a client of this tenant that is enabled',
+    received: text(id),
+  }),
+  parameters_once: (_oidc, _params, ctx) => ({
+    expected: 'each once',
+    received: listed(twice(ctx)),
+  }),
+  redirect_uri_registered: ({ client }, { redirect_uri: uri }) => ({
+    expected: listed(client?.redirectUris?.map(maskAddress)),
+    received: maskAddress(uri),
+  }),
+  response_type_supported: (_oidc, { response_type: type }) => ({
+    expected: 'code',
+    received: text(type),
+  }),
+  response_type_allowed: ({ client }, { response_type: type }) => ({
+    expected: listed(client?.responseTypes),
+    received: text(type),
+  }),
+  response_mode_supported: (_oidc, { response_mode: mode }) => ({
+    expected: 'query, fragment, form_post, jwt, query.jwt, fragment.jwt or form_post.jwt',
+    received: text(mode),
+  }),
+  response_mode_allowed: (_oidc, { response_mode: mode }) => ({
+    expected: 'another, or none',
+    received: text(mode),
+  }),
+  grant_type_allowed: ({ client, route }, { grant_type: type }) => ({
+    expected: listed(client?.grantTypes),
+    received: text(type ?? route),
+  }),
+  grant_type_supported: (_oidc, { grant_type: type }) => ({
+    expected: 'one of grant_types_supported of the discovery document',
+    received: text(type),
+  }),
+  scope_known: (_oidc, { scope }) => ({
+    expected: 'a scope of OpenID Connect or of the resource server',
+    received: text(scope),
+  }),
+  scope_allowed: ({ client }, { scope }) => ({
+    expected: text(client?.['registered_scope'] ?? 'scopes that this client may have'),
+    received: text(scope),
+  }),
+  scope_characters: (_oidc, { scope }) => ({
+    expected: 'printable characters without " and \\',
+    received: JSON.stringify(scope),
+  }),
+  openid_requested: (_oidc, { scope }) => ({ expected: 'openid', received: text(scope) }),
+  resource_uri: (_oidc, { resource }) => ({
+    expected: 'an absolute URI without fragment',
+    received: text(resource),
+  }),
+  resource_known: (_oidc, { resource }) => ({
+    expected: 'the identifier of a resource server of this tenant',
+    received: text(resource),
+  }),
+  resource_allowed: ({ client }, { resource }) => ({
+    expected: listed((client?.['resources'] as string[] | undefined) ?? ['one whose scope it has']),
+    received: text(resource),
+  }),
+  resource_single: (_oidc, { resource }) => ({
+    expected: 'one',
+    received: Array.isArray(resource) ? listed(resource) : text(resource),
+  }),
+  pkce_present: (_oidc, { code_challenge: challenge }) => ({
+    expected: 'code_challenge and code_challenge_method=S256',
+    received: mask(challenge),
+  }),
+  pkce_method: (_oidc, { code_challenge_method: method }) => ({
+    expected: 'S256',
+    received: text(method),
+  }),
+  pkce_format: (_oidc, { code_challenge: challenge, code_verifier: verifier }) => ({
+    expected: '43 to 128 characters',
+    received: mask(verifier ?? challenge),
+  }),
+  nonce_present: () => ({ expected: 'nonce or code_challenge', received: 'nothing' }),
+  prompt_supported: (_oidc, { prompt }) => ({
+    expected: 'none, or some of login, consent and select_account',
+    received: text(prompt),
+  }),
+  max_age_number: (_oidc, { max_age: age }) => ({
+    expected: 'a number of seconds',
+    received: text(age),
+  }),
+  acr_reachable: (_oidc, { claims, acr_values: values }) => ({
+    expected: multiFactor,
+    received: text(values ?? claims),
+  }),
+  request_uri_pushed: (_oidc, { request_uri: uri }) => ({
+    expected: 'urn:ietf:params:oauth:request_uri:…',
+    received: maskAddress(uri),
+  }),
+  nobody_asked: ({ session }, { prompt }) => ({
+    expected: 'somebody who is signed in and has allowed all of it',
+    received: `prompt=${text(prompt)}, ${session?.accountId ? 'somebody is signed in' : 'nobody is signed in'}`,
+  }),
+  authentication_method: ({ client }, _params, ctx) => ({
+    expected: text(client?.clientAuthMethod),
+    received: methodOf(ctx),
+  }),
+  authentication_present: (_oidc, _params, ctx) => ({
+    expected: 'client_id, with the credentials of the client',
+    received: methodOf(ctx),
+  }),
+  authentication_once: (_oidc, _params, ctx) => ({ expected: 'one way', received: methodOf(ctx) }),
+  client_secret: ({ client }, { client_secret: secret }, ctx) => ({
+    expected: 'a secret of this client that is valid',
+    received: `${mask(secret ?? basicSecret(ctx))} by ${text(client?.clientAuthMethod)}`,
+  }),
+  client_assertion: ({ client }) => ({
+    expected: `an assertion by ${text(client?.clientAuthMethod)}`,
+  }),
+  client_id_same: ({ client }, { client_id: id }) => ({
+    expected: text(client?.clientId),
+    received: text(id),
+  }),
+  origin_allowed: ({ client }, _params, ctx) => ({
+    expected: listed(client?.redirectUris?.map((uri) => URL.parse(uri)?.origin)),
+    received: ctx.get('origin'),
+  }),
+  body_form: (_oidc, _params, ctx) => ({
+    expected: 'application/x-www-form-urlencoded',
+    received: text(ctx.get('content-type')),
+  }),
+  code_known: (_oidc, { code, device_code: device }) => ({
+    expected: 'a code of this issuer for this client',
+    received: mask(code ?? device),
+  }),
+  code_redirect_uri: ({ client }, { redirect_uri: uri }) => ({
+    expected: `that of the authorization request; registered are ${listed(client?.redirectUris?.map(maskAddress))}`,
+    received: maskAddress(uri),
+  }),
+  code_verifier: (_oidc, { code_verifier: verifier }) => ({
+    expected: 'the verifier behind the challenge of the authorization request',
+    received: mask(verifier),
+  }),
+  refresh_token_known: (_oidc, { refresh_token: token }) => ({
+    expected: 'a living token of this client, of 43 characters or more',
+    received: mask(token),
+  }),
+  refresh_scope: ({ entities }, { scope }) => ({
+    expected: text(entities.RefreshToken?.scope),
+    received: text(scope),
+  }),
+  access_token_valid: (_oidc, _params, ctx) => ({
+    expected: 'a living access token of this issuer',
+    received: mask(ctx.get('authorization').split(' ')[1]),
+  }),
+  access_token_scope: ({ entities }) => ({
+    expected: 'openid',
+    received: text(entities.AccessToken?.scope),
+  }),
+  introspection_form: (_oidc, _params, ctx) => ({
+    expected: 'application/token-introspection+jwt',
+    received: text(ctx.get('accept')),
+  }),
+  post_logout_redirect_uri_registered: ({ client }, { post_logout_redirect_uri: uri }) => ({
+    expected: listed(client?.postLogoutRedirectUris?.map(maskAddress)),
+    received: maskAddress(uri),
+  }),
+  dpop_proof: (_oidc, _params, ctx) => ({
+    expected: `a proof for ${ctx.method} ${ctx.origin}${ctx.path}`,
+    received: mask(ctx.get('DPoP')),
+  }),
+}
+
+/** What the check expected of this request, and what came. */
+export function refusedValues(check: CheckName, ctx: KoaContextWithOIDC): Values {
+  if (!ctx.oidc) return {}
+  const { body, params: assembled } = ctx.oidc
+  // The engine forgets what it can not use; what came is what counts.
+  const params = { ...assembled, ...ctx.query, ...body }
+  return readers[check]?.(ctx.oidc, params, ctx) ?? {}
+}
+
+function twice(ctx: KoaContextWithOIDC): string[] {
+  const all = { ...ctx.query, ...ctx.oidc.body } as Record<string, unknown>
+  return Object.keys(all).filter((name) => Array.isArray(all[name]))
+}
+
+function basicSecret(ctx: KoaContextWithOIDC): string | undefined {
+  const [scheme, encoded] = ctx.get('authorization').split(' ')
+  if (scheme?.toLowerCase() !== 'basic' || encoded === undefined) return undefined
+  return Buffer.from(encoded, 'base64').toString().split(':')[1]
+}
+
+/** In which ways a request brought credentials. */
+function methodOf(ctx: KoaContextWithOIDC): string {
+  const body = (ctx.oidc.body ?? {}) as Record<string, unknown>
+  const ways = [
+    ctx.get('authorization') && `Authorization: ${ctx.get('authorization').split(' ')[0]}`,
+    body['client_secret'] && 'client_secret in the body',
+    body['client_assertion'] && 'client_assertion',
+    body['client_id'] && 'client_id in the body',
+  ]
+  return listed(ways.filter(Boolean))
+}

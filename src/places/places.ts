@@ -1,0 +1,157 @@
+import { networkOf } from '../attempts/network.ts'
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { column, table } from '../storage/table.ts'
+import type { Countries } from './countries.ts'
+
+/**
+ * Where an account is signed in from: networks and countries, never addresses, so that a sign-in from elsewhere can be
+ * told from the usual ones. It decides nothing; whoever signs in from anywhere is signed in.
+ */
+export interface Places {
+  /** Notes where a sign-in came from, in its transaction. Of two at once from one new network one is told so. */
+  visit(tenant: string, accountId: string, ip: string): Promise<Visit>
+  /** What is known of an account, the latest first. */
+  list(tenant: string, accountId: string): Promise<KnownPlace[]>
+  /** Forgets what is known of an account. */
+  forget(tenant: string, accountId: string): Promise<void>
+  /** Removes what was not used for long, a batch at a time; returns how many. */
+  sweep(): Promise<number>
+}
+
+/** What is new is so to an account of which others of its kind were known: a first sign-in is no news. */
+export interface Visit {
+  isNewNetwork: boolean
+  /** ISO 3166-1, where it is known. */
+  country?: string
+  isNewCountry: boolean
+}
+
+const kinds = ['country', 'network'] as const
+type PlaceKind = (typeof kinds)[number]
+
+/** Times in milliseconds since the epoch. */
+export interface KnownPlace {
+  kind: PlaceKind
+  /** A prefix, as `198.51.100.0/24`, or a country (ISO 3166-1, two letters). */
+  place: string
+  visits: number
+  firstAt: number
+  lastAt: number
+}
+
+export const AccountPlacesTable = table('account_places', {
+  key: ['tenant_id', 'account_id', 'kind', 'place'],
+  columns: {
+    tenant_id: column.text,
+    account_id: column.text,
+    kind: column.text,
+    place: column.text,
+    visits: column.count,
+    first_at: column.time,
+    last_at: column.time,
+  },
+  references: { account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']] },
+  index: { kept: ['last_at'] },
+})
+
+/** The most that is known of an account; one more forgets the one that was not used for longest. */
+const most: Record<PlaceKind, number> = { country: 20, network: 50 }
+
+/** As long as the audit events that they explain. */
+const keptDays = 400
+
+export function createPlaces({
+  database,
+  clock,
+  countries,
+}: {
+  database: Database
+  clock: Clock
+  countries: Pick<Countries, 'of'>
+}): Places {
+  async function keepMost(tenant: string, accountId: string, kind: PlaceKind): Promise<void> {
+    await database.execute(
+      `delete from account_places where (tenant_id, account_id, kind, place) in (
+         select tenant_id, account_id, kind, place from account_places
+         where tenant_id = $1 and account_id = $2 and kind = $3
+         order by last_at desc, place offset $4 for update skip locked)`,
+      [tenant, accountId, kind, most[kind]],
+    )
+  }
+
+  return {
+    async visit(tenant, accountId, ip) {
+      const country = countries.of(ip)
+      const seen: Array<[PlaceKind, string]> = [
+        ['network', networkOf(ip)],
+        ...(country === undefined ? [] : [['country', country] satisfies [PlaceKind, string]]),
+      ]
+      // Who deletes the account waits, or was first: then nothing is kept. `others` are those of before this statement.
+      const rows = await database.query<{ kind: PlaceKind; is_first: boolean; others: boolean }>(
+        `with owner as (
+           select tenant_id, id from accounts where tenant_id = $1 and id = $2 and deleted_at is null for share)
+         insert into account_places as p (tenant_id, account_id, kind, place, visits, first_at, last_at)
+         select owner.tenant_id, owner.id, seen.kind, seen.place, 1, $5, $5
+         from owner, unnest($3::text[], $4::text[]) as seen (kind, place) order by seen.kind
+         on conflict (tenant_id, account_id, kind, place) do update set
+           visits = p.visits + 1, last_at = greatest(p.last_at, excluded.last_at)
+         returning p.kind, p.visits = 1 as is_first, exists (
+           select 1 from account_places o
+           where o.tenant_id = p.tenant_id and o.account_id = p.account_id and o.kind = p.kind
+             and o.place <> p.place) as others`,
+        [
+          tenant,
+          accountId,
+          seen.map(([kind]) => kind),
+          seen.map(([, place]) => place),
+          new Date(clock.now()),
+        ],
+      )
+      for (const { kind, is_first } of rows) {
+        if (is_first) await keepMost(tenant, accountId, kind)
+      }
+      const isNew = (wanted: PlaceKind) =>
+        rows.some(({ kind, is_first, others }) => kind === wanted && is_first && others)
+      return {
+        isNewNetwork: isNew('network'),
+        ...(country === undefined ? {} : { country }),
+        isNewCountry: isNew('country'),
+      }
+    },
+    async list(tenant, accountId) {
+      const rows = await database.query<{
+        kind: PlaceKind
+        place: string
+        visits: number
+        first_at: Date
+        last_at: Date
+      }>(
+        `select kind, place, visits, first_at, last_at from account_places
+         where tenant_id = $1 and account_id = $2 order by last_at desc, kind, place`,
+        [tenant, accountId],
+      )
+      return rows.map(({ kind, place, visits, first_at, last_at }) => ({
+        kind,
+        place,
+        visits,
+        firstAt: first_at.getTime(),
+        lastAt: last_at.getTime(),
+      }))
+    },
+    async forget(tenant, accountId) {
+      await database.execute(
+        'delete from account_places where tenant_id = $1 and account_id = $2',
+        [tenant, accountId],
+      )
+    },
+    sweep: () =>
+      sweepTable(database, {
+        table: 'account_places',
+        key: ['tenant_id', 'account_id', 'kind', 'place'],
+        where: 'last_at < $1',
+        before: clock.now() - keptDays * 24 * 3600 * 1000,
+      }),
+  }
+}

@@ -1,0 +1,190 @@
+import type { CheckRow } from './check.ts'
+
+/** What an authorization request is checked for, wherever it comes in: in the address, pushed, for a device. */
+export const authorizationChecks = {
+  authorize_address: [
+    'The request goes to the authorization endpoint of the issuer.',
+    'RFC 8414 §2',
+    'Take `authorization_endpoint` from the discovery document; mind the tenant in the path.',
+  ],
+  client_known: [
+    'The client is registered in this tenant and not disabled.',
+    'RFC 6749 §4.1.2.1',
+    'Compare `client_id` with `clients list`; mind the tenant. A disabled client is enabled with `clients enable`.',
+  ],
+  parameters_present: [
+    'Every required parameter is there.',
+    'RFC 6749 §4.1.1',
+    'Send the parameters that are named.',
+  ],
+  parameters_once: [
+    'No parameter comes twice.',
+    'RFC 6749 §3.1',
+    'Send each parameter once; only `resource` may be repeated.',
+  ],
+  redirect_uri_registered: [
+    'The redirect URI is one that the client registered, compared as text; on loopback any port will do.',
+    'RFC 9700 §2.1, RFC 8252 §7.3',
+    'Send a registered address to the letter, or register this one in `redirect_uris`.',
+  ],
+  response_type_supported: [
+    'The response type is `code`.',
+    'OAuth 2.1 §4.1.1',
+    'Send `response_type=code`; the implicit and hybrid flows do not exist here.',
+  ],
+  response_type_allowed: [
+    'The client may use this response type.',
+    'RFC 7591 §2',
+    'Register the client with the grant type `authorization_code`.',
+  ],
+  response_mode_supported: [
+    'The response mode is one of those in the discovery document.',
+    'OAuth 2.0 Multiple Response Types §2.1',
+    'Leave `response_mode` out, or take one of `response_modes_supported`.',
+  ],
+  response_mode_allowed: [
+    'The response mode fits the client and the response type.',
+    'JARM §2.3, FAPI 2.0 §5.3.2',
+    'Leave `response_mode` out, or take another.',
+  ],
+  grant_type_allowed: [
+    'The client is registered for this grant type.',
+    'RFC 6749 §5.2',
+    'Add the grant type to `grant_types` of the client.',
+  ],
+  scope_characters: [
+    'Scopes are printable characters, separated by single spaces.',
+    'RFC 6749 §3.3',
+    'Encode the parameter once; a comma does not separate scopes.',
+  ],
+  scope_known: [
+    'At least one of the requested scopes exists.',
+    'RFC 6749 §3.3',
+    'Ask for scopes of OpenID Connect or of the resource server; name it in `resource` where it is not the default.',
+  ],
+  scope_allowed: [
+    'The client may have every requested scope that exists.',
+    'RFC 6749 §3.3, RFC 7591 §2',
+    'Ask for less, or add the scope to `scope` of the client.',
+  ],
+  openid_requested: [
+    'A request with parameters of OpenID Connect asks for the scope `openid`.',
+    'OpenID Connect Core §3.1.2.1',
+    'Add `openid` to `scope`, or leave out the parameter that is named.',
+  ],
+  resource_uri: [
+    'A resource indicator is an absolute URI without a fragment.',
+    'RFC 8707 §2',
+    'Send the identifier of the resource server as it was declared.',
+  ],
+  resource_known: [
+    'The resource server exists.',
+    'RFC 8707 §2',
+    'Declare it under `resource_servers`, or send the identifier of one that exists.',
+  ],
+  resource_allowed: [
+    'The client may reach the resource server.',
+    'RFC 8707 §2',
+    'Add it to `resources` of the client; for client credentials name one of its scopes in `scope` of the client.',
+  ],
+  resource_single: [
+    'An access token is for one resource server.',
+    'RFC 8707 §2.2, RFC 9068 §3',
+    'Ask for one `resource` at a time; a refresh token serves all that were allowed, one after the other.',
+  ],
+  pkce_present: [
+    'The request has a code challenge.',
+    'OAuth 2.1 §4.1.1, RFC 9700 §2.1.1',
+    'Send `code_challenge` with `code_challenge_method=S256`; client libraries have a switch for PKCE.',
+  ],
+  pkce_method: [
+    'The code challenge method is S256.',
+    'RFC 7636 §4.3',
+    'Send `code_challenge_method=S256`; `plain` would show the verifier.',
+  ],
+  pkce_format: [
+    'The code challenge, or verifier, has 43 to 128 characters of the unreserved ones.',
+    'RFC 7636 §4.1',
+    'Take 32 random bytes in base64url, without padding, as verifier, and its SHA-256 in base64url as challenge.',
+  ],
+  nonce_present: [
+    'Where a client is exempt from PKCE, the request has a nonce.',
+    'OAuth 2.1 §4.1.1, RFC 9700 §2.1.1',
+    'Send `nonce`, or better: use PKCE.',
+  ],
+  prompt_supported: [
+    '`prompt` has only values that are supported, and `none` stands alone.',
+    'OpenID Connect Core §3.1.2.1',
+    'Take values of `prompt_values_supported`.',
+  ],
+  max_age_number: [
+    '`max_age` is a number of seconds.',
+    'OpenID Connect Core §3.1.2.1',
+    'Send an integer that is not negative.',
+  ],
+  claims_parameter: [
+    '`claims` is a JSON object with the members `userinfo` or `id_token`.',
+    'OpenID Connect Core §5.5',
+    'Encode the object once, as JSON, then for the address.',
+  ],
+  acr_reachable: [
+    'An authentication context that the request insists on can be reached.',
+    'OpenID Connect Core §5.5.1.1, OpenID Connect Unmet Authentication Requirements §2',
+    'Ask for one of `acr_values_supported`; whoever signs in needs a second factor for it.',
+  ],
+  id_token_hint_valid: [
+    '`id_token_hint` is an ID token of this issuer for this client.',
+    'OpenID Connect Core §3.1.2.1',
+    'Send the last ID token as it came; one whose signing key is gone can not be checked any more: leave it out.',
+  ],
+  request_pushed: [
+    'The client pushes its requests.',
+    'RFC 9126 §5, FAPI 2.0 §5.3.2',
+    'Push the request to `pushed_authorization_request_endpoint` and send `request_uri`.',
+  ],
+  request_signed: [
+    'The client signs its requests.',
+    'RFC 9101 §10.5',
+    'Send a request object in `request`, or take `require_signed_request_object` from the client.',
+  ],
+  request_object_valid: [
+    'The request object is one of this client for this issuer: type, algorithm, signature, `iss`, `aud`, times.',
+    'RFC 9101 §4, §6, §10',
+    'The reason names the member. Compare the keys of the client (`jwks`, `jwks_uri`) and its clock.',
+  ],
+  request_uri_alive: [
+    'The pushed request exists, belongs to this client, is not over and was not used.',
+    'RFC 9126 §4',
+    'Push again for each authorization request, and use `request_uri` within its `expires_in`.',
+  ],
+  request_uri_pushed: [
+    '`request_uri` is one that this server gave out.',
+    'RFC 9126 §2.2',
+    'Push the request; addresses of others are not fetched.',
+  ],
+  request_form: [
+    'The request comes in one form: as parameters, as `request`, or as `request_uri`.',
+    'RFC 9101 §5',
+    'Send one of `request` and `request_uri`; no `registration`.',
+  ],
+  nobody_asked: [
+    'With `prompt=none` there is nothing to ask the person.',
+    'OpenID Connect Core §3.1.2.6',
+    'Send the person here without `prompt=none`. If it happens to everybody: a browser keeps cookies from frames of other sites.',
+  ],
+  person_allowed: [
+    'The person allows it.',
+    'RFC 6749 §4.1.2.1',
+    'Nothing is wrong with the request: the person cancelled, or allowed nothing of it.',
+  ],
+  ciba_hint: [
+    'Exactly one hint names the person, and names one that exists.',
+    'CIBA Core §7.1, §7.2',
+    'Send one of `login_hint`, `id_token_hint` and `login_hint_token`.',
+  ],
+  ciba_request: [
+    'The parameters of the backchannel request are well formed.',
+    'CIBA Core §7.1',
+    'The reason names the parameter.',
+  ],
+} as const satisfies Record<string, CheckRow>

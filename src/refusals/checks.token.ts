@@ -1,0 +1,150 @@
+import type { CheckRow } from './check.ts'
+
+/** What is checked where tokens are issued, presented, introspected and revoked, and where sessions end. */
+export const tokenChecks = {
+  grant_type_supported: [
+    'The grant type is one that this server has.',
+    'RFC 6749 §5.2',
+    'Take one of `grant_types_supported`; there is no password grant and no implicit one.',
+  ],
+  body_form: [
+    'The body is a form.',
+    'RFC 6749 §3.2, appendix B',
+    'Send `Content-Type: application/x-www-form-urlencoded`, and parameters in the body.',
+  ],
+  code_known: [
+    'The code (also of a device, or `auth_req_id`) was issued by this server, to this client.',
+    'RFC 6749 §4.1.3',
+    'Start again. If it happens to everybody: the code comes to another tenant, or the short-lived store loses data.',
+  ],
+  code_unused: [
+    'An authorization code is used once.',
+    'RFC 6749 §4.1.2, RFC 9700 §2.1.1',
+    'Redeem it once, and start again where the answer was lost. What it had issued was revoked; often the address of the callback was loaded twice.',
+  ],
+  code_current: [
+    'The authorization code is redeemed within a minute.',
+    'RFC 6749 §4.1.2',
+    'Redeem it at once.',
+  ],
+  code_redirect_uri: [
+    'The redirect URI is the one of the authorization request.',
+    'RFC 6749 §4.1.3',
+    'Send the same `redirect_uri` to both endpoints.',
+  ],
+  code_verifier: [
+    'The code verifier fits the challenge of the authorization request.',
+    'RFC 7636 §4.6',
+    'Keep the verifier of the request that is answered, by `state`; several tabs overwrite each other’s.',
+  ],
+  refresh_token_known: [
+    'The refresh token was issued by this server, to this client, and its family is alive.',
+    'RFC 6749 §6',
+    '`families list` and `families show` say whether and why it ended. The person signs in again.',
+  ],
+  refresh_token_once: [
+    'A refresh token is used once; the previous one gets its answer again for a moment.',
+    'RFC 9700 §4.14.2, docs/security.md',
+    'Keep the newest refresh token, and refresh in one place at a time. The family was ended: `families show` has who used it.',
+  ],
+  refresh_token_current: [
+    'The refresh token was used in time, and the family is not older than it may be.',
+    'RFC 9700 §4.14.2',
+    'The person signs in again; `refresh_token_idle_ttl` and `refresh_token_absolute_ttl` of the client set the times.',
+  ],
+  refresh_scope: [
+    'A refresh asks for no more than was allowed.',
+    'RFC 6749 §6',
+    'Leave `scope` out; for more, start an authorization request.',
+  ],
+  grant_alive: [
+    'What the person allowed was not taken back, and has not expired.',
+    'RFC 6749 §6, RFC 7009 §2',
+    'Start an authorization request: the person is asked again.',
+  ],
+  account_active: [
+    'The account exists and is not disabled.',
+    'OpenID Connect Core §12.2',
+    '`accounts list`; `accounts enable` where it was not meant.',
+  ],
+  changed_meanwhile: [
+    'Nothing that the request hangs from ended while it was under way.',
+    'docs/security.md',
+    'Nothing: somebody signed out, revoked or disabled at the same moment.',
+  ],
+  device_code_current: [
+    'The device code, or the backchannel request, has not expired.',
+    'RFC 8628 §3.5, CIBA Core §11',
+    'Ask for a new one.',
+  ],
+  access_token_valid: [
+    'The access token is one of this issuer, and was neither revoked nor has it expired.',
+    'RFC 6750 §3.1, RFC 7662 §2.2',
+    'Refresh, or start again. `families show` says whether it was revoked.',
+  ],
+  access_token_place: [
+    'The access token comes once, in the header `Authorization` or the form, never in the address.',
+    'RFC 6750 §2, RFC 9449 §7.1',
+    'Send `Authorization: Bearer`, or `DPoP` where the token is bound to a key.',
+  ],
+  access_token_audience: [
+    'The access token is for userinfo.',
+    'OpenID Connect Core §5.3, RFC 9068 §4',
+    'Ask for a token without `resource`, or for that of the default resource server.',
+  ],
+  access_token_scope: [
+    'The access token has the scope.',
+    'RFC 6750 §3.1, OpenID Connect Core §5.3',
+    'Ask for `openid` in the authorization request.',
+  ],
+  introspection_entitled: [
+    'Whoever introspects is the client that has the token, or speaks for its audience.',
+    'RFC 7662 §4',
+    'Name the client in `introspection_clients` of the resource server.',
+  ],
+  introspection_form: [
+    'The client takes the form of answer that it is registered for.',
+    'RFC 9701 §4',
+    'Send `Accept: application/token-introspection+jwt`.',
+  ],
+  revocation_entitled: [
+    'A client revokes its own tokens.',
+    'RFC 7009 §2.1',
+    'Authenticate as the client that the token was issued to; operators use `families revoke`.',
+  ],
+  logout_hint: [
+    '`id_token_hint` is an ID token of this issuer, and `client_id` fits it.',
+    'RP-Initiated Logout §2',
+    'Send the ID token as it came, or `client_id` alone.',
+  ],
+  post_logout_redirect_uri_registered: [
+    'The address after sign-out is one that the client registered.',
+    'RP-Initiated Logout §3.1',
+    'Register it in `post_logout_redirect_uris`, and send the same to the letter.',
+  ],
+  form_own: [
+    'A form comes from a page that this server showed to this browser.',
+    'RFC 9700 §4.7',
+    'Open the page again. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy.',
+  ],
+  sign_in_open: [
+    'The sign-in that the browser comes back to is still open, and belongs to this browser.',
+    'OpenID Connect Core §3.1.2.3',
+    'Start again at the application; cookies must come back.',
+  ],
+  second_factor: [
+    'The second factor is right, was not used, and belongs to the account.',
+    'RFC 6238 §5.2, docs/second-factors.md',
+    'The person tries the next code, or a recovery code; the clock of the phone must be right.',
+  ],
+  user_code: [
+    'The code that the person typed belongs to a device that waits.',
+    'RFC 8628 §3.3',
+    'Type it again, or start again at the device.',
+  ],
+  other: [
+    'The request is what its specification wants.',
+    'The error’s own specification',
+    'The reason says what was wrong.',
+  ],
+} as const satisfies Record<string, CheckRow>

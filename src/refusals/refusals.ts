@@ -1,0 +1,203 @@
+import type { Clock } from '../clock.ts'
+import type { Counters } from '../counters.ts'
+import type { Log } from '../log.ts'
+import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { CheckName } from './checks.ts'
+
+/** A request that was refused, for whoever asks why. */
+export interface Refusal {
+  /** The id that the answer had: `Request-Id`, `error_id`, the number on the page. */
+  id: string
+  tenant: string
+  /** Milliseconds since the epoch. */
+  at: number
+  /** Where: `authorization`, `token`, `userinfo`, `sign-in` and so on. */
+  endpoint: string
+  /** The check that failed. */
+  check: CheckName
+  /** What the caller was told: the code of the specification. */
+  error: string
+  clientId?: string | undefined
+  accountId?: string | undefined
+  ip?: string | undefined
+  /** Why, in the words of the check. */
+  reason?: string | undefined
+  /** Without secrets: see `mask`. */
+  expected?: string | undefined
+  received?: string | undefined
+}
+
+/**
+ * Refusals, kept for a while so that they can be explained. They are truth of nobody: written in batches after the
+ * answer, so that no request waits for them, and bounded, since anybody can have a request refused.
+ */
+export interface Refusals {
+  /** Keeps it, unless the same check refused the same client many times in these minutes. Never throws. */
+  note(refusal: Omit<Refusal, 'at'>): void
+  /** Writes what was noted in this process. */
+  flush(): Promise<void>
+  /** By its id, in one tenant or in all. What another process noted is there after a second. */
+  find(id: string, tenant?: string): Promise<Refusal | undefined>
+  /** Removes those that are older than they are kept, a batch at a time; returns how many. */
+  sweep(): Promise<number>
+}
+
+export const RefusalsTable = table('refusals', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    at: column.time,
+    endpoint: column.text,
+    failed_check: column.text,
+    error: column.text,
+    client_id: nullable(column.text),
+    account_id: nullable(column.text),
+    ip: nullable(column.text),
+    reason: nullable(column.text),
+    expected: nullable(column.text),
+    received: nullable(column.text),
+  },
+  references: { tenant: ofTenant },
+  index: { id: ['id'], kept: ['at'] },
+})
+
+const keptDays = 7
+/** Of one check and one client, in one process: so many at once, and then one in so many milliseconds. */
+const burst = 20
+const oneEvery = 10_000
+/** Of all together, in one process, between two flushes. */
+const mostWaiting = 500
+const longestText = 1000
+
+interface Row {
+  tenant_id: string
+  id: string
+  at: Date
+  endpoint: string
+  failed_check: CheckName
+  error: string
+  client_id: string | null
+  account_id: string | null
+  ip: string | null
+  reason: string | null
+  expected: string | null
+  received: string | null
+}
+
+export function createRefusals({
+  database,
+  clock,
+  counters,
+  log,
+}: {
+  database: Database
+  clock: Clock
+  counters: Counters
+  log: Log
+}): Refusals {
+  let waiting: Refusal[] = []
+  /** One at a time: whoever asks for what was noted waits for what is being written. */
+  let writing = Promise.resolve()
+  /** When the room of a check and client is all there again, in milliseconds. */
+  const fullAgain = new Map<string, number>()
+
+  function hasRoom({ tenant, check, clientId }: Omit<Refusal, 'at'>, now: number): boolean {
+    if (waiting.length >= mostWaiting) return false
+    const subject = JSON.stringify([tenant, check, clientId])
+    const known = fullAgain.get(subject) ?? 0
+    // One that is further away than it can be is of a clock that was set back.
+    const from = known > now + burst * oneEvery ? now : Math.max(now, known)
+    if (from > now + (burst - 1) * oneEvery) return false
+    fullAgain.set(subject, from + oneEvery)
+    return true
+  }
+
+  async function write(): Promise<void> {
+    const now = clock.now()
+    for (const [subject, at] of fullAgain) if (at <= now) fullAgain.delete(subject)
+    if (waiting.length === 0) return
+    const rows = waiting
+    waiting = []
+    await database
+      .execute(
+        `insert into refusals (tenant_id, id, at, endpoint, failed_check, error, client_id, account_id, ip, reason,
+             expected, received)
+           select row.* from jsonb_to_recordset($1::jsonb) as row (tenant_id text, id text, at timestamptz,
+             endpoint text, failed_check text, error text, client_id text, account_id text, ip text, reason text,
+             expected text, received text)
+           where exists (select 1 from tenants where tenants.id = row.tenant_id)
+           on conflict do nothing`,
+        [JSON.stringify(rows.map(rowOf))],
+      )
+      .catch((error: Error) =>
+        log.warn({ err: error, lost: rows.length }, 'refusals were not kept'),
+      )
+  }
+
+  return {
+    note(refusal) {
+      const now = clock.now()
+      if (!hasRoom(refusal, now)) return counters.count('refusal_not_kept')
+      waiting.push({ ...refusal, at: now })
+    },
+    flush() {
+      writing = writing.then(write)
+      return writing
+    },
+    async find(id, tenant) {
+      await this.flush()
+      const [row] = await database.query<Row>(
+        'select * from refusals where id = $1 and ($2::text is null or tenant_id = $2)',
+        [id, tenant ?? null],
+      )
+      return row && refusalOf(row)
+    },
+    sweep: () =>
+      sweepTable(database, {
+        table: 'refusals',
+        key: ['tenant_id', 'id'],
+        where: 'at <= $1',
+        before: clock.now() - keptDays * 86_400_000,
+      }),
+  }
+}
+
+function rowOf(refusal: Refusal): Record<string, unknown> {
+  const { tenant, id, at, endpoint, check, error, clientId, accountId, ip } = refusal
+  const text = (value: string | undefined) => value?.slice(0, longestText)
+  return {
+    tenant_id: tenant,
+    id,
+    at: new Date(at),
+    endpoint,
+    failed_check: check,
+    error,
+    client_id: text(clientId),
+    account_id: accountId,
+    ip,
+    reason: text(refusal.reason),
+    expected: text(refusal.expected),
+    received: text(refusal.received),
+  }
+}
+
+function refusalOf(row: Row): Refusal {
+  const { tenant_id: tenant, id, at, endpoint, failed_check: check, error } = row
+  return {
+    tenant,
+    id,
+    at: at.getTime(),
+    endpoint,
+    check,
+    error,
+    clientId: row.client_id ?? undefined,
+    accountId: row.account_id ?? undefined,
+    ip: row.ip ?? undefined,
+    reason: row.reason ?? undefined,
+    expected: row.expected ?? undefined,
+    received: row.received ?? undefined,
+  }
+}

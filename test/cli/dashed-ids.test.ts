@@ -1,0 +1,31 @@
+import { expect } from 'chai'
+import { runCli } from '../../src/cli/program.ts'
+
+describe('cli: ids that begin with a dash', () => {
+  const run = async (...argv: string[]) => {
+    const said: string[] = []
+    const io = {
+      // A command that is understood gets as far as the settings.
+      env: { PORT: 'none' },
+      out: (text: string) => void said.push(text),
+      err: (text: string) => void said.push(text),
+    }
+    const code = await runCli(argv, io as unknown as Parameters<typeof runCli>[1])
+    return { code, said: said.join('\n') }
+  }
+  const id = '-bcdefghijklmnopqrst_v'
+
+  it('are operands, wherever they stand', async () => {
+    for (const argv of [[id], [id, '--json'], ['--tenant', 'default', id], ['--', id]]) {
+      const { code, said } = await run('families', 'show', ...argv)
+      expect(said, argv.join(' ')).to.include('PORT')
+      expect(code).to.equal(1)
+    }
+  })
+
+  it('other words with a dash are options still', async () => {
+    const { code, said } = await run('families', 'show', '--no-such-option')
+    expect(said).to.include('unknown option')
+    expect(code).to.equal(2)
+  })
+})

@@ -1,0 +1,63 @@
+import { expect } from 'chai'
+import { apply } from '../../src/cli/apply.ts'
+import { applyDocument } from '../../src/cli/apply-file.ts'
+import { exportCommand } from '../../src/cli/export.ts'
+import { tenantsList } from '../../src/cli/tenants.ts'
+import type { Core } from '../../src/core.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+
+const tenant = 'default'
+
+describe('command line: what holds for everybody in a tenant', () => {
+  let core: Core
+  before(async () => {
+    core = await openNode(await freshStorage('embedded'))
+    await core.firstStart()
+  })
+  after(() => core?.close())
+
+  const applied = async (content: object, plan = false) => {
+    const document = applyDocument.parse(content)
+    const { changes } = await apply.execute(core, { tenant, document, plan })
+    return changes.map(({ id, outcome }) => `${id} ${outcome}`)
+  }
+  const required = async () => {
+    const { tenants } = await tenantsList.execute(core, {})
+    return tenants.filter(({ require_mfa }) => require_mfa).map(({ id }) => id)
+  }
+
+  it('is applied, listed, exported and written down; what is absent stays', async () => {
+    const acme = { id: 'acme', name: 'Acme' }
+    const all = { require_mfa: true, tenants: [{ ...acme, require_mfa: true }] }
+    expect(await applied(all, true)).to.deep.equal(['default updated', 'acme created'])
+    expect(await required(), 'a plan').to.deep.equal([])
+    expect(await applied(all)).to.deep.equal(['default updated', 'acme created'])
+    expect(await applied(all)).to.deep.equal(['default unchanged', 'acme unchanged'])
+    expect(await applied({ tenants: [acme] })).to.deep.equal(['acme unchanged'])
+    expect(await required()).to.deep.equal(['acme', 'default'])
+    const { tenants } = await tenantsList.execute(core, {})
+    expect(tenantsList.render({ tenants })).to.match(/^acme .*second factor required$/m)
+
+    const exported = await exportCommand.execute(core, { tenant })
+    expect(exported).to.have.property('require_mfa', true)
+    expect(exported.tenants?.[0]).to.deep.include({ ...acme, require_mfa: true })
+    expect(await applied(exported))
+      .to.include('default unchanged')
+      .and.include('acme unchanged')
+
+    const off = { require_mfa: false, tenants: [{ ...acme, require_mfa: false }] }
+    expect(await applied(off)).to.deep.equal(['default updated', 'acme updated'])
+    expect(await required()).to.deep.equal([])
+    const events = await core.database.query<{ tenant_id: string; detail: object }>(
+      `select tenant_id, detail from audit_events where type = 'tenant.policy_changed' order by at, tenant_id`,
+    )
+    const event = (tenant_id: string, require_mfa: boolean) => ({
+      ...{ tenant_id, detail: { by: 'operator', require_mfa } },
+    })
+    expect(events).to.have.deep.members([
+      ...[event('acme', true), event('default', true)],
+      ...[event('acme', false), event('default', false)],
+    ])
+  })
+})

@@ -1,0 +1,103 @@
+import { expect } from 'chai'
+import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
+import { newTotpSecret } from '../../src/factors/totp.ts'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
+import { remember } from '../support/witness.ts'
+
+const by = { by: 'owner', ip: '192.0.2.7' } as const
+
+describe('people: whoever has second factors is told what becomes of them (ASVS 6.3.7)', () => {
+  let server: TestServer
+  let mailbox: Mailbox
+  before(async () => {
+    mailbox = await openMailbox()
+    server = await boot('embedded', { SMTP_URL: mailbox.url })
+  })
+  after(async () => {
+    await server?.stop()
+    await mailbox?.stop()
+  })
+
+  const mailTo = (to: string, subject: RegExp) =>
+    nextMail(
+      `${subject} to ${to}`,
+      () => mailbox.mails,
+      (mail) => mail.to === to && subject.test(mail.subject),
+    )
+  /** What was written down to be sent; it stays there for a while. */
+  const written = async (accountId: string) => {
+    const rows = await server.core.database.query<{ kind: string }>(
+      `select payload ->> 'kind' as kind from outbox where payload ->> 'account_id' = $1`,
+      [accountId],
+    )
+    return rows.map(({ kind }) => kind)
+  }
+  const add = (accountId: string, language?: 'de') => {
+    const secret = newTotpSecret()
+    remember(secret)
+    const app = { secret, name: 'Tablet', code: codeOf(secret), onlyFirst: false }
+    return server.core.factors.add(tenant, accountId, app, { ...by, language })
+  }
+
+  it('of one that was added, in one letter with its recovery codes, which it does not have', async () => {
+    const owner = await factorOwner(server.core)
+    const mail = await mailTo(owner.username, /^A second factor was added/)
+    expect(mail.text)
+      .to.match(/recovery codes/)
+      .and.include(`${server.issuer}/account/factors`)
+    for (const code of owner.recoveryCodes) expect(mail.raw).not.to.include(code)
+    expect(await written(owner.id)).to.deep.equal(['factor_added'])
+  })
+
+  it('of one that is added or removed, of new codes and of a used one, each from where', async () => {
+    const owner = await factorOwner(server.core)
+    const { factors } = server.core
+    await add(owner.id, 'de')
+    const added = await mailTo(owner.username, /^Zweiter Faktor .* hinzugefügt$/)
+    expect(added.text).to.include('Von: 192.0.2.7')
+    const [code = ''] = owner.recoveryCodes
+    expect(await factors.check(tenant, owner.id, code, { ip: '192.0.2.8' })).to.equal('recovery')
+    expect((await mailTo(owner.username, /^A recovery code was used/)).text).to.include('192.0.2.8')
+    remember(...(await factors.makeCodes(tenant, owner.id, by)))
+    await mailTo(owner.username, /^New recovery codes/)
+    const [first] = await factors.list(tenant, owner.id)
+    await factors.rename(tenant, owner.id, first?.id ?? '', 'Another name', by)
+    await factors.remove(tenant, owner.id, first?.id ?? '', by)
+    await mailTo(owner.username, /^A second factor was removed/)
+    expect(await written(owner.id), 'nothing of the new name').to.have.members([
+      ...['factor_added', 'factor_added', 'recovery_code_used'],
+      ...['recovery_codes_made', 'factor_removed'],
+    ])
+  })
+
+  it('of an operator who takes all away, once', async () => {
+    const owner = await factorOwner(server.core)
+    await add(owner.id)
+    const { removed } = await accountsRemoveFactors.execute(server.core, {
+      ...{ tenant, identifier: owner.username },
+    })
+    expect(removed).to.equal(2)
+    await mailTo(owner.username, /^A second factor was removed/)
+    const letters = await written(owner.id)
+    expect(letters.filter((kind) => kind === 'factor_removed')).to.have.length(1)
+  })
+
+  it('of nothing that did not happen: a letter ends with its transaction', async () => {
+    const { id } = await somebody(server.core)
+    const { database, factors } = server.core
+    const failed = database.transaction(async () => {
+      const secret = newTotpSecret()
+      const app = { secret, name: '', code: codeOf(secret), onlyFirst: true }
+      const added = await factors.add(tenant, id, app, by)
+      if (typeof added !== 'string') remember(secret, ...(added.recoveryCodes ?? []))
+      expect(await written(id)).to.deep.equal(['factor_added'])
+      throw new Error('the rest of it failed')
+    })
+    expect(await failed.catch(({ message }: Error) => message)).to.equal('the rest of it failed')
+    expect(await written(id)).to.deep.equal([])
+    expect(await factors.list(tenant, id)).to.deep.equal([])
+  })
+})

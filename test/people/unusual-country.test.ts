@@ -1,0 +1,148 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+import { temporaryFolder } from '../support/child.ts'
+import { furnish } from '../support/fixtures.ts'
+import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { mmdb } from '../support/mmdb.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { accountOf, type Person, somebody } from './account.story.ts'
+import { textOf } from './story.ts'
+import { marksIn, signInAgain, traveller } from './unusual.story.ts'
+
+const [munich, berlin, paris, nowhere] = [
+  '198.51.100.7',
+  '192.0.2.7',
+  '203.0.113.7',
+  '10.9.8.7',
+] as const
+
+describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
+  let server: TestServer
+  let mailbox: Mailbox
+  let path: string
+  before(async () => {
+    path = join(await temporaryFolder('countries'), 'countries.mmdb')
+    await writeFile(
+      path,
+      mmdb({ '198.51.100.0/24': 'DE', '192.0.2.0/24': 'DE', '203.0.113.0/24': 'FR' }),
+    )
+    mailbox = await openMailbox()
+    server = await boot('embedded', {
+      TRUST_PROXY: '127.0.0.1/32',
+      GEOIP_DATABASE: path,
+      SMTP_URL: mailbox.url,
+    })
+    await furnish(server)
+  })
+  beforeEach(() => {
+    mailbox.mails.length = 0
+  })
+  afterEach(() => backToPresent())
+  after(async () => {
+    await server?.stop()
+    await mailbox?.stop()
+  })
+
+  /** Somebody with an address that is confirmed, who signed in at a place with a browser that is known since. */
+  async function inhabitant(at: string) {
+    const person = await somebody(server)
+    const { id } = await accountOf(server, person)
+    await server.core.accounts.verifyEmail('default', id, person.email)
+    const agent = traveller(at)
+    await signInAgain(server, person, agent)
+    await mailTo(person, /^New sign-in to Keyturn$/)
+    mailbox.mails.length = 0
+    travel(60)
+    return { person, id, agent }
+  }
+  const mailTo = ({ email }: Person, subject: RegExp) =>
+    nextMail(
+      `${subject.source} to ${email}`,
+      () => mailbox.mails,
+      (mail) => mail.to === email && subject.test(mail.subject),
+    )
+
+  it('is not looked for in a file that is broken: there is no start', async () => {
+    const broken = `${path}.broken`
+    await writeFile(broken, 'no database')
+    const started = await boot('embedded', { GEOIP_DATABASE: broken }).catch((e: Error) => e)
+    expect(started).to.be.an('error').with.property('code', 'config_invalid')
+  })
+
+  it('with a new device is told in one mail: which, where, when, and what to do', async () => {
+    const { person } = await inhabitant(munich)
+    const stranger = traveller(paris, 'safari')
+    await signInAgain(server, person, stranger)
+    const { text } = await mailTo(person, /New sign-in to Keyturn from France/)
+    expect(text)
+      .to.match(/had not been used from: France/)
+      .and.include('Device: Safari on iOS')
+    expect(text)
+      .to.include(`From: ${paris} (probably France)`)
+      .and.match(/When: .* UTC/)
+    expect(text).to.include(`${server.issuer}/account/sessions`)
+    expect(text).to.include(`${server.issuer}/password/forgot`)
+    expect((await marksIn(server, stranger))[0]).to.deep.equal([
+      'New device',
+      'New network',
+      'New country',
+    ])
+    const history = await stranger.get(`${server.issuer}/account/history`)
+    expect(textOf(history)).to.match(/from 203\.0\.113\.7 · France · Safari/)
+    const sent = await server.core.database.query<{ count: number }>(
+      `select count(*)::int as count from outbox where payload->>'kind' in ('new_device', 'new_country')
+         and payload->>'account_id' = $1`,
+      [(await accountOf(server, person)).id],
+    )
+    expect(sent[0]?.count, 'one for each sign-in').to.equal(2)
+  })
+
+  it('with a known device, and in another network of the same country, is marked alone', async () => {
+    const { person, agent } = await inhabitant(munich)
+    for (const [at, marks] of [
+      [berlin, ['New network']],
+      [paris, ['New network', 'New country']],
+      [munich, []],
+    ] as const) {
+      travel(60)
+      agent.moveTo(at)
+      await signInAgain(server, person, agent)
+      expect((await marksIn(server, agent))[0]).to.deep.equal(marks)
+    }
+    travel(60)
+    const other = traveller(paris, 'safari')
+    await signInAgain(server, person, other)
+    await mailTo(person, /^New sign-in to Keyturn$/)
+    expect(mailbox.mails.filter(({ to }) => to === person.email)).to.have.length(1)
+  })
+
+  it('is told in German, with names of ours alone: what a program makes up is not in it', async () => {
+    const { person } = await inhabitant(munich)
+    const stranger = traveller(paris)
+    const page = await stranger.get(`${server.issuer}/account?ui_locales=de`)
+    const login = await stranger.follow(page)
+    const headers = { 'user-agent': 'visit-evil.example/1.0' }
+    const fields = { username: person.email, password: person.password }
+    await stranger.follow(await stranger.submit(login, { fields }, { headers }))
+    const { text, raw } = await mailTo(person, /Neue Anmeldung bei Keyturn: Frankreich/)
+    expect(text).to.include(`${paris} (vermutlich Frankreich)`)
+    expect(raw).to.not.include('evil')
+  })
+
+  it('where the file says nothing is no country; one that replaces it is taken up', async () => {
+    const { person, id, agent } = await inhabitant(munich)
+    agent.moveTo(nowhere)
+    await signInAgain(server, person, agent)
+    expect((await marksIn(server, agent))[0]).to.deep.equal(['New network'])
+    await writeFile(`${path}.new`, mmdb({ '10.9.8.0/24': 'JP' }))
+    await rename(`${path}.new`, path)
+    await server.core.countries.check()
+    travel(60)
+    await signInAgain(server, person, agent)
+    expect((await marksIn(server, agent))[0]).to.deep.equal(['New country'])
+    const known = await server.core.places.list('default', id)
+    expect(known.map(({ place }) => place)).to.include.members(['DE', 'JP'])
+  })
+})

@@ -1,0 +1,164 @@
+import { expect } from 'chai'
+import { explain } from '../../src/cli/explain.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, api, furnish, web } from '../support/fixtures.ts'
+import {
+  authorizeUrl,
+  encode,
+  expectErrorPage,
+  type Fields,
+  post,
+  signIn,
+} from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+onEachStorage('explain --authorize', (kind) => {
+  let server: TestServer
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+    const fapi = { ...web, client_id: 'pushes', require_pushed_authorization_requests: true }
+    await server.core.clients.declare('default', fapi)
+    const tenant = { id: 'acme', name: 'Acme' }
+    await server.core.tenants.declare(tenant)
+    await furnish(server, tenant.id)
+  })
+  after(() => server?.stop())
+
+  async function rehearse(address: URL | string) {
+    const result = await explain.execute(server.core, { authorize: String(address) })
+    if (!('faults' in result)) throw new Error('not a rehearsal')
+    return {
+      ...result,
+      checks: result.faults.map(({ check }) => check),
+      text: explain.render(result),
+    }
+  }
+  const url = (fields: Fields, client = web) => authorizeUrl(server, client, fields)
+
+  /** Everything that either store has. */
+  async function everything(): Promise<string> {
+    const { database } = server.core
+    const tables = await database.query<{ name: string }>(
+      `select table_name as name from information_schema.tables where table_schema = 'public' order by 1`,
+    )
+    const rows = []
+    for (const { name } of tables)
+      rows.push(await database.query(`select to_jsonb(t) as row from ${name} t order by 1`))
+    return JSON.stringify(rows)
+  }
+
+  it('finds nothing wrong with a request that leads to a code', async () => {
+    for (const fields of [{}, { scope: 'openid orders:read', resource: api }, { prompt: 'none' }]) {
+      const { faults, complete, text } = await rehearse(url(fields))
+      expect({ faults, complete }).to.deep.equal({ faults: [], complete: true })
+      expect(text).to.match(/^Nothing is wrong/)
+    }
+  })
+
+  it('reports every fault at once, each with what was expected and what came', async () => {
+    const { checks, complete, text } = await rehearse(
+      url({
+        redirect_uri: 'https://app.example.com/cb',
+        response_type: 'token',
+        response_mode: 'pigeon',
+        scope: 'orders:read',
+        prompt: 'nicely',
+        code_challenge_method: 'plain',
+        claims: '{',
+        max_age: 'old',
+        resource: ['https://nowhere.example.com'],
+        id_token_hint: 'x.y.z',
+      }),
+    )
+    expect(checks).to.have.members([
+      'redirect_uri_registered',
+      'response_type_supported',
+      'response_mode_supported',
+      'openid_requested',
+      'prompt_supported',
+      'pkce_method',
+      'claims_parameter',
+      'max_age_number',
+      'resource_known',
+      'id_token_hint_valid',
+    ])
+    expect(complete).to.equal(true)
+    expect(text).to.match(/^10 faults in this request of web in tenant default\./)
+    expect(text).to.match(/expected +http:\/\/localhost:9\/callback\nreceived +https:\/\/app/)
+    expect(text).to.match(/expected +S256\nreceived +plain/)
+  })
+
+  it('says what hides the rest, and looks behind a demand that no address can meet', async () => {
+    const unknown = await rehearse(url({ client_id: 'webb', response_type: 'token' }))
+    expect(unknown.checks).to.deep.equal(['client_known'])
+    expect(unknown.text).to.match(/was not reached/)
+    const plain = { code_challenge_method: 'plain' }
+    const pushes = await rehearse(url({ client_id: 'pushes', ...plain }))
+    expect(pushes.checks).to.deep.equal(['request_pushed', 'pkce_method'])
+  })
+
+  it('knows the issuer that the address belongs to', async () => {
+    const { search } = url({})
+    const acme = await rehearse(`${server.issuer}/t/acme/authorize${search}`)
+    expect(acme).to.deep.include({ tenant: 'acme', faults: [] })
+    for (const wrong of [
+      `${server.issuer}/oauth/authorize`,
+      'https://login.example.com/authorize',
+    ]) {
+      const { faults, checks } = await rehearse(wrong + search)
+      expect(checks).to.deep.equal(['authorize_address'])
+      expect(faults[0]).to.deep.include({
+        expected: `${server.issuer}/authorize`,
+        received: wrong,
+      })
+    }
+    const none = await rehearse(`${server.issuer}/t/nobody/authorize${search}`)
+    expect(none.checks).to.deep.equal(['authorize_address'])
+  })
+
+  it('changes nothing, and uses up no pushed request', async () => {
+    const { search } = url({})
+    const pushed = await post(server, '/par', web, Object.fromEntries(new URLSearchParams(search)))
+    const { request_uri } = pushed.json() as { request_uri: string }
+    const address = `${server.issuer}/authorize?${encode({ client_id: 'web', request_uri })}`
+    await server.core.refusals.flush()
+    const before = await everything()
+    expect((await rehearse(address)).faults).to.deep.equal([])
+    expect(
+      (await rehearse(url({ redirect_uri: 'https://evil.example.com' }))).checks,
+    ).to.deep.equal(['redirect_uri_registered'])
+    await server.core.refusals.flush()
+    expect(await everything()).to.equal(before)
+    const agent = createUserAgent()
+    const returned = await agent.walk(address, { username: alice.email, password: alice.password })
+    expect(returned.searchParams.get('code')).to.be.a('string')
+  })
+
+  it('agrees with the server about requests of every kind', async () => {
+    const agent = createUserAgent()
+    await signIn(server, web, {}, agent)
+    const requests: Fields[] = [
+      {},
+      { scope: undefined, nonce: undefined },
+      { scope: 'openid nothing' },
+      { response_mode: 'fragment' },
+      { response_mode: 'form_post' },
+      { display: 'touch', ui_locales: 'de' },
+      { code_challenge: undefined, code_challenge_method: undefined },
+      { redirect_uri: undefined },
+      { acr_values: 'moon' },
+      { claims: '{"id_token":{"acr":{"essential":true,"value":"moon"}}}' },
+      { max_age: '-1' },
+      { state: ['a', 'b'] },
+      { resource: 'urn:nothing' },
+    ]
+    for (const fields of requests) {
+      const { faults } = await rehearse(url(fields))
+      const page = await agent.get(url(fields))
+      const refused = page.status >= 400 || /[?&#]error=/.test(page.location?.href ?? '')
+      expect(faults.length > 0, JSON.stringify({ fields, faults })).to.equal(refused)
+    }
+    expectErrorPage(await agent.get(url({ redirect_uri: 'https://evil.example.com' })))
+  })
+})

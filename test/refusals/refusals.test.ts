@@ -1,0 +1,88 @@
+import { expect } from 'chai'
+import { type Explanation, explain } from '../../src/cli/explain.ts'
+import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { authorizeUrl, introspect, post, type StoryClient, tokensFor } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+onEachStorage('refusals', (kind) => {
+  let server: TestServer
+  const agent = createUserAgent()
+  before(async () => {
+    server = await boot(kind)
+    await furnish(server)
+  })
+  afterEach(backToPresent)
+  after(() => server?.stop())
+
+  const ask = (clientId: string) => agent.get(authorizeUrl(server, { client_id: clientId }))
+  const why = async (page: Page) =>
+    (await explain.execute(server.core, {
+      id: page.headers.get('request-id') as string,
+    })) as Explanation
+
+  it('of pages are explained', async () => {
+    const browser = createUserAgent()
+    const form = await browser.follow(await browser.get(authorizeUrl(server, web)))
+    const wrong = { username: alice.email, password: 'not the one of alice' }
+    const refused = await browser.submit(form, { fields: wrong })
+    const explanation = await why(refused)
+    expect(explanation).to.deep.include({ check: 'credentials_invalid', account: alice.email })
+    const nobody = { ...wrong, username: 'nobody@example.com' }
+    const unknown = await why(await browser.submit(form, { fields: nobody }))
+    expect(unknown.check).to.equal('credentials_invalid')
+    expect(unknown).not.to.have.property('account')
+    expect(unknown.reason).not.to.equal(explanation.reason)
+
+    const forged = await browser.post(`${form.url.href}/login`, { csrf: 'forged', ...wrong })
+    expect((await why(forged)).check).to.equal('csrf_failed')
+    expect((await why(await browser.get(`${server.issuer}/nowhere`))).check).to.equal('not_found')
+    const device = await browser.get(`${server.issuer}/device`)
+    const code = await browser.submit(device, { fields: { user_code: 'BCDF-GHJK' } })
+    expect((await why(code)).check).to.equal('user_code')
+  })
+
+  it('of tokens by introspection are explained', async () => {
+    const issued = await tokensFor(
+      server,
+      web,
+      { resource: api, scope: 'openid orders:read' },
+      agent,
+    )
+    const asked = (as: StoryClient = ordersApi) =>
+      post(server, '/introspect', as, { token: issued.access_token })
+    expect(await introspect(server, ordersApi, issued.access_token)).to.include({ active: true })
+    const refused = await why(await asked(machine))
+    expect(refused).to.deep.include({ check: 'introspection_entitled', received: 'machine' })
+    travel(601)
+    expect((await why(await asked())).reason).to.match(/exp/)
+    backToPresent()
+    await post(server, '/revoke', web, { token: issued.access_token })
+    expect((await why(await asked())).reason).to.match(/revoked/)
+  })
+
+  it('are kept for a week', async () => {
+    const page = await ask('webb')
+    await why(page)
+    travel(7 * 86_400 + 1)
+    await server.core.refusals.sweep()
+    const gone = await why(page).catch((error: Error) => error)
+    expect(gone)
+      .to.be.an('error')
+      .with.property('message')
+      .that.match(/seven days/)
+  })
+
+  it('stay bounded in a flood: some of each kind are kept', async () => {
+    travel(3600)
+    for (let i = 0; i < 60; i++) await ask(`nobody-${i}`)
+    await server.core.refusals.flush()
+    const [row] = await server.core.database.query<{ kept: number }>(
+      `select count(*)::int as kept from refusals where received like 'nobody-%'`,
+    )
+    expect(row?.kept).to.equal(20)
+    expect(server.core.counters.read().refusal_not_kept).to.be.at.least(40)
+  })
+})

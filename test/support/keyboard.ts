@@ -1,0 +1,80 @@
+import { expect } from 'chai'
+import type { Page as Tab } from 'playwright-core'
+
+/** Somebody with a keyboard and nothing else: Tab, Enter, the space bar, and letters. */
+export interface Typist {
+  readonly tab: Tab
+  /** Types an address. */
+  open(url: string | URL): Promise<void>
+  /** Goes to a field with Tab and types into it, in place of what is there. */
+  type(field: string, text: string): Promise<void>
+  /** Goes to a link or a button with Tab, presses it, and has the next page. */
+  press(what: string): Promise<void>
+  /** Ticks or unticks a box. */
+  tick(box: string): Promise<void>
+  /** That the cursor waits in a field that is marked as faulty and says why. */
+  expectFaultAt(field: string): Promise<void>
+}
+
+const FARTHEST = 80
+
+/** @param arrived is told of every page */
+export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
+  const isAt = (selector: string) =>
+    tab.evaluate<boolean>(`document.activeElement.matches(${JSON.stringify(selector)})`)
+
+  /** What is to have the focus from the start gets it with a frame. */
+  async function settle(): Promise<void> {
+    if (await tab.$('[autofocus]')) await tab.waitForSelector('[autofocus]:focus')
+    await arrived()
+  }
+
+  async function reach(selector: string): Promise<unknown> {
+    for (let stop = 0; stop < FARTHEST; stop += 1) {
+      const { outline, there } = await tab.evaluate<{ outline: string; there: boolean }>(`({
+        there: document.activeElement.matches(${JSON.stringify(selector)}),
+        outline: getComputedStyle(document.activeElement).outlineStyle,
+      })`)
+      if (there) return expect(outline, `${selector} shows the focus`).to.equal('solid')
+      await tab.keyboard.press('Tab')
+    }
+    throw new Error(`Tab does not lead to ${selector} at ${tab.url()}`)
+  }
+
+  return {
+    tab,
+    async open(url) {
+      await tab.goto(String(url))
+      await settle()
+    },
+    async type(field, text) {
+      await reach(field)
+      await tab.keyboard.press('Control+A')
+      await tab.keyboard.press('Delete')
+      await tab.keyboard.type(text)
+    },
+    async press(what) {
+      await reach(what)
+      const key = (await isAt('button')) ? 'Space' : 'Enter'
+      await Promise.all([tab.waitForEvent('load'), tab.keyboard.press(key)])
+      await settle()
+    },
+    async tick(box) {
+      await reach(box)
+      await tab.keyboard.press('Space')
+    },
+    async expectFaultAt(field) {
+      const at = await tab.evaluate<Record<string, string | boolean>>(`(() => {
+        const field = document.activeElement
+        const ids = field.getAttribute('aria-describedby')?.split(' ') ?? []
+        return {
+          field: '#' + field.id,
+          faulty: field.getAttribute('aria-invalid') === 'true',
+          explained: ids.some(id => document.getElementById(id)?.matches('[role=alert]')),
+          titled: /^Error: /.test(document.title),
+        }
+      })()`)
+      expect(at).to.deep.equal({ field, faulty: true, explained: true, titled: true })
+    },
+  }
+}

@@ -1,90 +1,113 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { newHandle } from '../src/secrets/handle.ts'
 import { defaultTenant } from '../src/tenants/tenant.ts'
 import { freshStorage, type TestServer } from '../test/support/boot.ts'
 import { openNode } from '../test/support/cores.ts'
 import { furnish, web } from '../test/support/fixtures.ts'
+import type { Page } from '../test/support/http-exchange.ts'
+import { openMailbox } from '../test/support/mailbox.ts'
 import { startNode } from '../test/support/node-process.ts'
 import { authorizeUrl } from '../test/support/protocol.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
 import { createUserAgent } from '../test/support/user-agent.ts'
-import { percentile } from './load/percentile.ts'
+import { interleaved, printEffects } from './sign-in-timing/effect.ts'
+import { addressOf, kinds, makeOwner, makePeople } from './sign-in-timing/people.ts'
 
 /**
- * Whether time tells what an account is: wrong sign-ins at a known one, interleaved with those at an unknown, a
- * disabled, a password-less and a locked one. Cliff's delta of two lists: 0 when neither tends to be longer, 1 or -1
- * when one always is. `npm run bench -- sign-in-timing [samples]`, 300 by default.
+ * Whether time tells what is behind an address, or behind a link: wrong sign-ins, forgotten passwords, other addresses
+ * and void links, each at every kind of account, interleaved. `npm run bench -- sign-in-timing [samples]`, 300 by default.
  */
 const samples = Number(process.argv[3] ?? 300)
-const kinds = [
-  'known',
-  'unknown',
-  'disabled',
-  'password-less',
-  'locked',
-  'locked, unknown',
-] as const
-const password = 'the password of all of them'
+/** Milliseconds in which what an answer left to do is done, so that it is not measured with the next one. */
+const settling = 15
 
 await mochaGlobalSetup()
-const env = await freshStorage(servicesFound() ? 'services' : 'embedded')
+const mailbox = await openMailbox()
+const env = {
+  ...(await freshStorage(servicesFound() ? 'services' : 'embedded')),
+  SMTP_URL: mailbox.url,
+}
 const core = await openNode(env)
 await core.firstStart()
 await furnish({ core })
-const emailOf = (kind: string, i: number) => `${kind.replaceAll(/\W+/g, '-')}${i}@example.com`
-// Each known one is asked once, so that none is locked by being measured.
-for (let i = 0; i < samples; i++) {
-  await core.accounts.create(defaultTenant, { email: emailOf('known', i), password })
-  const { account } = await core.accounts.create(defaultTenant, {
-    email: emailOf('disabled', i),
-    password,
-  })
-  await core.accounts.setDisabled(account, true)
-  await core.accounts.declare(defaultTenant, { email: emailOf('password-less', i) })
+await makePeople(core, samples)
+const owner = await makeOwner(core)
+const known = await core.accounts.byIdentifier(defaultTenant, addressOf('known', 0))
+const voids: Record<string, string> = { 'made up': newHandle() }
+for (const kind of ['replaced', 'used']) {
+  const account = await core.accounts.byIdentifier(
+    defaultTenant,
+    addressOf('known', kind === 'used' ? 1 : 0),
+  )
+  const id = account && (await core.actionTokens.issue(defaultTenant, 'reset', account))
+  const found = id && (await core.actionTokens.forDelivery(defaultTenant, id))
+  voids[kind] = found ? found.token : ''
 }
-const locked = await core.accounts.create(defaultTenant, { email: emailOf('locked', 0), password })
+if (known) await core.actionTokens.issue(defaultTenant, 'reset', known)
+await core.actionTokens.use(defaultTenant, 'reset', voids['used'] ?? '')
 await core.close()
 const node = await startNode({ env })
 const server = { issuer: node.url } as TestServer
-const agent = createUserAgent()
-const page = await agent.follow(await agent.get(authorizeUrl(server, web)))
 
-async function wrong(username: string): Promise<number> {
+async function timed(status: number, ask: () => Promise<Page>): Promise<number> {
   const began = performance.now()
-  const fields = { username, password: 'a guess that is wrong' }
-  const answer = await agent.submit(page, { fields })
+  const answer = await ask()
   const took = performance.now() - began
-  if (answer.status !== 403) throw new Error(`${answer.status}: ${answer.body}`)
+  if (answer.status !== status) throw new Error(`${answer.status}: ${answer.body}`)
   return took
 }
 
-const nameOf = (kind: (typeof kinds)[number], i: number) => {
-  if (kind === 'locked') return locked.account.email
-  return kind === 'locked, unknown' ? 'nobody@example.com' : emailOf(kind, i)
-}
+const agent = createUserAgent()
+const login = await agent.follow(await agent.get(authorizeUrl(server, web)))
+const enter = (username: string) =>
+  timed(403, () => agent.submit(login, { fields: { username, password: 'a guess that is wrong' } }))
+const locked = addressOf('unverified', 0)
+const lockedUnknown = addressOf('nobody', 0)
 for (let i = 0; i < 6; i++) {
-  await wrong(nameOf('locked', 0))
-  await wrong(nameOf('locked, unknown', 0))
+  await enter(locked)
+  await enter(lockedUnknown)
 }
-const took = new Map<string, number[]>(kinds.map((kind) => [kind, []]))
-for (let i = 0; i < samples; i++) {
-  // Each round in another order: what runs beside meets all alike.
-  for (const at of kinds.keys()) {
-    const kind = kinds[(at + i) % kinds.length] as (typeof kinds)[number]
-    took.get(kind)?.push(await wrong(nameOf(kind, i)))
-  }
-}
-await node.stop()
-await mochaGlobalTeardown()
+const atLogin = [...kinds, 'locked', 'locked, unknown']
+printEffects(
+  'wrong sign-ins',
+  await interleaved(atLogin, samples, (kind, i) => {
+    if (kind === 'locked') return enter(locked)
+    if (kind === 'locked, unknown') return enter(lockedUnknown)
+    // The first of these is the one that is locked.
+    return enter(addressOf(kind, kind === 'unverified' ? Math.max(i, 1) : i))
+  }),
+)
 
-function delta(one: number[], other: number[]): number {
-  let more = 0
-  for (const a of one) for (const b of other) more += Math.sign(a - b)
-  return more / (one.length * other.length)
-}
-const known = took.get('known') ?? []
-console.log(`\nwrong sign-ins, ${samples} of each, interleaved`)
-for (const [kind, list] of took) {
-  console.log(
-    `  ${kind.padEnd(16)} p50 ${percentile(list, 0.5).toFixed(1).padStart(6)} ms   ` +
-      `p99 ${percentile(list, 0.99).toFixed(1).padStart(6)} ms   delta to known ${delta(list, known).toFixed(3)}`,
-  )
-}
+const forgot = await agent.get(`${node.url}/password/forgot`)
+printEffects(
+  'forgotten passwords',
+  await interleaved(kinds, samples, async (kind, i) => {
+    const fields = { username: addressOf(kind, i) }
+    const took = await timed(303, () => agent.submit(forgot, { fields }))
+    await pause(settling)
+    return took
+  }),
+)
+
+const browser = createUserAgent()
+const signIn = await browser.follow(await browser.get(`${node.url}/account/email`))
+const page = await browser.follow(await browser.submit(signIn, { fields: owner }))
+printEffects(
+  'another address wanted',
+  await interleaved(['known', 'unknown', 'disabled', 'deleted'], samples, async (kind, i) => {
+    const fields = { new_email: addressOf(kind, i) }
+    const took = await timed(200, () => browser.submit(page, { form: '#email-form', fields }))
+    await pause(settling)
+    return took
+  }),
+)
+
+printEffects(
+  'void links',
+  await interleaved(Object.keys(voids), samples, (kind) =>
+    timed(400, () => agent.get(`${node.url}/password/reset?token=${voids[kind]}`)),
+  ),
+)
+await node.stop()
+await mailbox.stop()
+await mochaGlobalTeardown()

@@ -52,7 +52,14 @@ export interface Next {
     verifiedAt: number,
     proof?: Proof,
   ): Promise<void>
-  finish(ctx: Context, account: Account, verifiedAt: number, proof: Proof): Promise<void>
+  /** @param signedInAt when the proof was shown, in milliseconds; now without it */
+  finish(
+    ctx: Context,
+    account: Account,
+    verifiedAt: number,
+    proof: Proof,
+    signedInAt?: number,
+  ): Promise<void>
   showLogin(
     ctx: Context,
     interaction: Interaction,

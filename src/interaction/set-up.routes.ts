@@ -21,7 +21,7 @@ export function setUpRoutes(
   parts: SecondFactorParts,
   { steps, finish, showLogin }: Next,
 ) {
-  const { tenant, accounts, factors, interactions, csrf, config, pageContext } = parts
+  const { tenant, accounts, factors, interactions, csrf, config, clock, pageContext } = parts
   const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
 
   function html(ctx: Context, body: string, status = 200): void {
@@ -120,7 +120,8 @@ export function setUpRoutes(
       return showLogin(ctx, interaction, { status: 400 })
     }
     const withPasskey = credential === undefined ? {} : { withPasskey: true as const }
-    await steps.begin(uid, { ...step, stage: 'codes', secret: '', ...withPasskey })
+    const shownAt = clock.now()
+    await steps.begin(uid, { ...step, stage: 'codes', secret: '', shownAt, ...withPasskey })
     return showCodes(ctx, uid, added.recoveryCodes ?? [])
   })
 
@@ -129,7 +130,7 @@ export function setUpRoutes(
     const account = step && (await accounts.active(tenant, step.accountId))
     if (!account) return showLogin(ctx, interaction, { status: 400 })
     await steps.end(uid)
-    if (!step.withPasskey) return finish(ctx, account, step.verifiedAt, 'totp')
+    if (!step.withPasskey) return finish(ctx, account, step.verifiedAt, 'totp', step.shownAt)
     const { accountId, email, verifiedAt } = step
     await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt: newHandle() })
     ctx.status = 303

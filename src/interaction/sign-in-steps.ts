@@ -33,6 +33,8 @@ export interface SetUpStep {
   secret: string
   /** Whether it is a passkey that was made, which is shown next: making it proves nothing. */
   withPasskey?: true
+  /** When the app made its first code, in milliseconds. */
+  shownAt?: number
 }
 
 /** A password was right, and a code that was mailed is asked for; `attempt` is what it is bound to. */

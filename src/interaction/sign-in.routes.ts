@@ -99,13 +99,20 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   }
 
   /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
-  async function finish(ctx: Context, account: Account, verifiedAt: number, proof?: Proof) {
+  async function finish(
+    ctx: Context,
+    account: Account,
+    verifiedAt: number,
+    proof?: Proof,
+    signedInAt = clock.now(),
+  ) {
     const authentication = authenticationBy(proof)
     const { amr } = authentication
     await noteSignIn(parts, ctx, { account, amr, cookie: knownIn(ctx) })
     know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
-    redirect(ctx, await interactions.finishLogin(ctx, { account, ...authentication, verifiedAt }))
+    const login = { account, ...authentication, verifiedAt, signedInAt }
+    redirect(ctx, await interactions.finishLogin(ctx, login))
   }
 
   /**

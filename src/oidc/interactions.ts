@@ -36,6 +36,8 @@ export interface Login extends Authentication {
   account: Account
   /** When the password was checked, in milliseconds; what ends the account's sessions later ends this sign-in, too. */
   verifiedAt: number
+  /** When the last of what it takes was shown, in milliseconds: the `auth_time` (OpenID Connect Core §2). */
+  signedInAt: number
 }
 
 export interface Interactions {
@@ -116,9 +118,16 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    async finishLogin(ctx, { account, verifiedAt, ...authentication }) {
+    async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {
       return finish(ctx, {
-        login: { accountId: account.id, ...authentication, remember: true, verifiedAt },
+        login: {
+          accountId: account.id,
+          ...authentication,
+          remember: true,
+          verifiedAt,
+          // The browser may go on from here much later; that makes the sign-in no fresher.
+          ts: Math.floor(signedInAt / 1000),
+        },
         select_account: {},
         // Whoever has an account after all has done what was asked.
         create: {},

@@ -46,39 +46,6 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
   }
   const checked = () => server.core.counters.read().guess_checked
 
-  it('answers byte for byte alike for known, unknown, disabled, password-less and locked, right password or wrong (ASVS 6.3.8)', async () => {
-    const { accounts } = server.core
-    const [known, disabled, locked] = [await someone(), await someone(), await someone()]
-    await accounts.setDisabled(disabled, true)
-    await accounts.declare(tenant, { email: 'none@example.com' })
-    await lock(locked.email)
-    await lock('locked-and-unknown@example.com')
-    const normal = (page: Page, username: string): string =>
-      page.body
-        .replaceAll(username, 'USERNAME')
-        .replaceAll(/\/interaction\/[\w-]+/g, '/interaction/UID')
-        .replaceAll(/name="csrf" value="[\w-]+"/g, 'CSRF')
-    const answers = new Set<string>()
-    for (const [username, given] of [
-      [known.email, forgotten],
-      ['unknown@example.com', forgotten],
-      [disabled.email, password],
-      ['none@example.com', forgotten],
-      [locked.email, forgotten],
-      [locked.email, password],
-      ['locked-and-unknown@example.com', forgotten],
-    ] as const) {
-      const answer = await enter({ username, password: given })
-      const kept = [...answer.headers].filter(
-        ([name]) => !['date', 'request-id', 'content-length', 'set-cookie'].includes(name),
-      )
-      const cookies = answer.headers.getSetCookie().length
-      answers.add(`${answer.status} ${cookies} ${JSON.stringify(kept)} ${normal(answer, username)}`)
-      expectFormAgain(answer, 403, 'login-form', /do not match.*takes a pause/)
-    }
-    expect([...answers]).to.have.length(1)
-  })
-
   it('counts an account, whatever it is called and however that is spelled, from wherever (C9)', async () => {
     const { email } = await someone({ username: 'Queen.Of-Hearts' })
     const before = checked()

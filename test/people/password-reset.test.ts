@@ -12,7 +12,6 @@ import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
-import { somebody } from './account.story.ts'
 import { arrive, expectFault, expectFormAgain, headingOf, textOf } from './story.ts'
 
 const fresh = 'a raven and a writing desk 7'
@@ -107,40 +106,6 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(notice.to).to.equal(email)
     expect(notice.text).to.include(`${server.issuer}/password/forgot`)
     expectOver(await other.get(url))
-  })
-
-  it('shows the same bytes for whoever is meant (C10)', async () => {
-    await server.core.accounts.declare(defaultTenant, {
-      email: 'off@example.com',
-      password: 'no road leads back 99',
-    })
-    const off = await server.core.accounts.byIdentifier(defaultTenant, 'off@example.com')
-    if (off) await server.core.accounts.setDisabled(off, true)
-    const locked = await somebody(server)
-    for (let tries = 0; tries < 6; tries += 1) {
-      const guess = { ip: '192.0.2.1' }
-      await server.core.accounts
-        .authenticate(defaultTenant, locked.email, 'wrong', guess)
-        .catch(() => {})
-    }
-    const seen = new Set<string>()
-    for (const username of [
-      email,
-      'nobody@example.com',
-      'off@example.com',
-      locked.email,
-      '\u0000',
-      'x'.repeat(5000),
-    ]) {
-      const agent = newAgent()
-      const page = await ask(username, agent)
-      const sent = await agent.follow(page)
-      const { 'request-id': _id, date: _date, ...headers } = Object.fromEntries(page.headers)
-      seen.add(JSON.stringify([page.status, headers, page.body, sent.status, sent.body]))
-    }
-    expect(seen.size).to.equal(1)
-    await mailed()
-    expect(resets().map(({ to }) => to)).to.deep.equal([email])
   })
 
   it('takes a link once, though it comes twenty times at once', async () => {

@@ -85,6 +85,22 @@ describe('people: signing in with a second factor', () => {
     await expectNobody(agent)
   })
 
+  it('is as old as its last proof, however late the browser goes on (OpenID Connect Core §2, ASVS 7.5.1)', async () => {
+    const owner = await factorOwner(server.core)
+    const { agent, page } = await atFactor(owner)
+    travel(60)
+    const shownAt = Math.floor(Date.now() / 1000)
+    const answer = await agent.submit(page, { fields: { otp: codeOf(owner.secret) } })
+    travel(1800)
+    const consent = await agent.follow(answer)
+    const returned = await agent.follow(await agent.submit(consent))
+    const code = returned.location?.searchParams.get('code') ?? ''
+    const { access_token } = tokensIn(await redeem(server, web, code))
+    expect(decodeJwt(access_token)['auth_time']).to.equal(shownAt)
+    const asked = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
+    expect(formOf(asked), 'not fresh').to.equal('login-form')
+  })
+
   it('is one sign-in when many browsers show the same code at once (C26)', async () => {
     const owner = await factorOwner(server.core)
     const visits = await Promise.all(Array.from({ length: 4 }, () => atFactor(owner)))

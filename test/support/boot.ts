@@ -120,10 +120,21 @@ export async function boot(
   kind: StorageKind,
   settings: Record<string, string> = {},
 ): Promise<TestServer> {
-  const port = await freePort()
-  const env = { ...(await freshStorage(kind)), ...settings }
+  return bootOn(kind, { ...(await freshStorage(kind)), ...settings })
+}
+
+/**
+ * The same on a storage that there is already.
+ * @param env as `freshStorage` or an earlier `TestServer` has it
+ * @param port which an earlier one had, for browsers that were there
+ */
+export async function bootOn(
+  kind: StorageKind,
+  env: Record<string, string>,
+  port?: string,
+): Promise<TestServer> {
   const lines: string[] = []
-  const core = await openFrom({ PORT: String(port), ...env }, lines)
+  const core = await openFrom({ PORT: port ?? String(await freePort()), ...env }, lines)
   try {
     await core.firstStart()
     const server = await startServer(core)

@@ -1,0 +1,61 @@
+import { hashSync as bcrypt } from 'bcrypt'
+import type { Core } from '../../src/core.ts'
+import { newTotpSecret } from '../../src/factors/totp.ts'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { codeOf } from '../../test/support/second-factor.ts'
+
+const password = 'the password of all of them'
+
+/** What may be behind an address; of each there are as many as there are samples, so that none is locked by being measured. */
+export const kinds = [
+  'known',
+  'unknown',
+  'disabled',
+  'deleted',
+  'unverified',
+  'without password',
+  'with an app',
+  'with bcrypt',
+] as const
+
+export const addressOf = (kind: string, i: number) =>
+  `${kind.replaceAll(/\W+/g, '-').padEnd(20, 'x')}${String(i).padStart(5, '0')}@example.com`
+
+/** Makes them; hashing once for all. */
+export async function makePeople(core: Core, samples: number): Promise<void> {
+  const { accounts, factors, revocations, database } = core
+  const email = addressOf('first of all', 0)
+  const { account } = await accounts.create(tenant, { email, password })
+  const [row] = await database.query<{ hash: string }>(
+    'select hash from passwords where account_id = $1',
+    [account.id],
+  )
+  const hashes: Partial<Record<(typeof kinds)[number], string>> = {
+    'with bcrypt': bcrypt(password, 10),
+  }
+  for (const kind of kinds) {
+    if (kind === 'unknown') continue
+    for (let i = 0; i < samples; i++) {
+      const address = addressOf(kind, i)
+      const passwordHash = kind === 'without password' ? undefined : (hashes[kind] ?? row?.hash)
+      const emailVerified = kind !== 'unverified'
+      await accounts.declare(tenant, { email: address, passwordHash, emailVerified })
+      const made = await accounts.byIdentifier(tenant, address)
+      if (!made) throw new Error(`no account ${address}`)
+      if (kind === 'disabled') await accounts.setDisabled(made, true)
+      if (kind === 'deleted') await revocations.deleteAccount(made, { by: 'operator' })
+      if (kind !== 'with an app') continue
+      const secret = newTotpSecret()
+      const app = { secret, name: '', code: codeOf(secret), onlyFirst: true }
+      await factors.add(tenant, made.id, app, { by: 'operator' })
+    }
+  }
+}
+
+/** Somebody who can sign in. */
+export async function makeOwner({
+  accounts,
+}: Core): Promise<{ username: string; password: string }> {
+  const { account } = await accounts.create(tenant, { email: 'owner@example.com', password })
+  return { username: account.email, password }
+}

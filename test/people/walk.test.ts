@@ -1,0 +1,113 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { servicesFound } from '../support/root-hooks.ts'
+import { backToPresent } from '../support/time-travel.ts'
+import { moves } from './walk/moves.ts'
+import { openSite, type Site } from './walk/site.ts'
+import { newWorld } from './walk/start.ts'
+import type { Chance } from './walk/turn.ts'
+import { kinds } from './walk/typed.ts'
+import type { World } from './walk/world.ts'
+
+/**
+ * A model-based test: people and an attacker do whatever comes, right or wrong, in five browsers at five accounts of two
+ * tenants, and after each step whatever changed in the database must have had its proof (`walk/rules.ts`). `WALK_STEPS`
+ * is how far to go, `WALK_SEED` where to begin; a failure prints the seed and the shortest walk that was found, within
+ * `WALK_SHRINK` seconds.
+ */
+const { WALK_STEPS = '1000', WALK_SEED, WALK_SHRINK = '60' } = process.env
+
+/** A move, as fast-check makes and shortens walks of them. */
+class Step implements fc.AsyncCommand<World, Site, true> {
+  readonly #name: string
+  readonly #chance: Chance
+  constructor(name: string, chance: Chance) {
+    this.#name = name
+    this.#chance = chance
+  }
+  async check(): Promise<boolean> {
+    return true
+  }
+  async run(world: World, site: Site): Promise<void> {
+    const { stays, browser, person, other, ...rest } = this.#chance
+    const [by, who] = (stays && world.last) || [world.browsers[browser], world.people[person]]
+    const also = world.browsers[other]
+    if (!by || !who || !also) throw new Error('nobody is there')
+    world.last = [by, who]
+    const turn = { site, world, browser: by, person: who, other: also, ...rest }
+    await moves[this.#name]?.[1](turn).catch((error: unknown) => {
+      site.failedAt ??= site.steps
+      throw error
+    })
+  }
+  toString(): string {
+    return `${this.#name} ${JSON.stringify(this.#chance)}`
+  }
+}
+
+const chance: fc.Arbitrary<Chance> = fc.record({
+  stays: fc.nat(2).map((some) => some > 0),
+  browser: fc.nat(4),
+  person: fc.nat(4),
+  other: fc.nat(4),
+  kind: fc.constantFrom(...kinds),
+  second: fc.constantFrom(...kinds),
+  any: fc.nat(999),
+})
+const anyMove = fc.oneof(
+  ...Object.entries(moves).map(([name, [weight]]) => ({
+    weight,
+    arbitrary: chance.map((made) => new Step(name, made)),
+  })),
+)
+const walks = fc.commands([anyMove], { maxCommands: 100, size: 'max', disableReplayLog: true })
+
+describe('people: a random walk (C6, C7, C8, C20, C22, C23, C26, ASVS 2.3.1, 7.5.1)', () => {
+  let site: Site
+  before(async () => {
+    site = await openSite(servicesFound() ? 'services' : 'embedded')
+  })
+  after(async () => {
+    backToPresent()
+    await site?.stop()
+  })
+
+  async function walk(steps: number, from: number): Promise<void> {
+    const end = site.steps + steps
+    for (let seed = from; site.steps < end; seed++) {
+      const found = await fc.check(
+        fc.asyncProperty(walks, (some) =>
+          fc.asyncModelRun(async () => ({ model: await newWorld(site), real: site }), some),
+        ),
+        {
+          ...{ numRuns: 1, seed, unbiased: true, markInterruptAsFailure: false },
+          interruptAfterTimeLimit: Number(WALK_SHRINK) * 1000,
+        },
+      )
+      // Without one it was right, or there was no time left to end the walk.
+      if (found.counterexample === null) continue
+      const where = `WALK_SEED=${seed}, wrong after ${site.failedAt} steps of this run`
+      const cause = found.errorInstance
+      throw new Error(`${where}\n${String(cause)}\n${fc.defaultReportMessage(found)}`, { cause })
+    }
+  }
+
+  /** What every walk of some length must have come by, or it has not been where it matters. */
+  const landmarks = [
+    ...['session opened', 'session ended', 'password', 'app added', 'app code spent'],
+    ...['recovery codes replaced', 'recovery code spent', 'link made', 'link used'],
+  ]
+
+  it('no password, address, factor or session changes without its proof, whoever tries what in which order', async function () {
+    this.timeout(Number(WALK_STEPS) * 400 + 120_000)
+    const all = Number(WALK_STEPS)
+    if (WALK_SEED === undefined) {
+      // Half of it is the same in every run.
+      await walk(all / 2, 1)
+      await walk(all / 2, Date.now() % 1_000_000_000)
+    } else await walk(all, Number(WALK_SEED))
+    expect([...site.happened.keys()]).to.include.members(landmarks)
+    if (WALK_STEPS !== '1000')
+      console.log(`${site.steps} steps:`, Object.fromEntries(site.happened))
+  })
+})

@@ -1,0 +1,195 @@
+import type { Core } from '../../../src/core.ts'
+import { eventually } from '../../support/eventually.ts'
+import type { Purpose } from './world.ts'
+
+/** What the database says of the accounts of a walk: everything that may not change without a proof. */
+export interface Seen {
+  accounts: SeenAccount[]
+  sessions: SeenSession[]
+  factors: { id: string; account: string; step: number; sealed: string }[]
+  codes: { account: string; mac: string; used: boolean }[]
+  tokens: SeenToken[]
+}
+
+interface SeenAccount {
+  id: string
+  address: string
+  verified: boolean
+  disabled: boolean
+  password: string | null
+}
+
+export interface SeenSession {
+  uid: string
+  tenant: string
+  account: string
+  handle: string
+  /** Seconds since the epoch. */
+  at: number
+  acr: string | null
+  expires: number
+}
+
+interface SeenToken {
+  account: string
+  purpose: Purpose
+  id: string
+  hash: string
+  email: string
+  used: boolean
+  /** Seconds since the epoch. */
+  expires: number
+}
+
+const rowsOf = (query: string) => `(select coalesce(json_agg(r), '[]') from (${query}) r)`
+
+/** $1 are the accounts, $2 is the time. */
+const picture = `select json_build_object(
+  'pending', (select count(*) from outbox where delivered_at is null and failed_at is null),
+  'accounts', ${rowsOf(`select a.id, a.email as address, a.email_verified as verified,
+      a.disabled_at is not null as disabled, md5(p.hash || p.one_time::text) as password
+    from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
+    where a.id = any($1)`)},
+  'sessions', ${rowsOf(`select uid, tenant_id as tenant, account_id as account, handle_hash as handle,
+      extract(epoch from login_at)::float as at, acr, extract(epoch from expires_at)::float as expires
+    from sessions where account_id = any($1) and ended_at is null and expires_at > $2 order by created_at, login_at`)},
+  'factors', ${rowsOf(`select id, account_id as account, last_step as step, md5(sealed) as sealed
+    from second_factors where account_id = any($1)`)},
+  'codes', ${rowsOf(`select account_id as account, mac, used_at is not null as used
+    from recovery_codes where account_id = any($1)`)},
+  'tokens', ${rowsOf(`select account_id as account, purpose, id, hash, email, used_at is not null as used,
+      extract(epoch from expires_at)::float as expires
+    from action_tokens where account_id = any($1) and expires_at > $2`)}) as seen`
+
+/** As soon as no mail is under way any more. */
+export function observe({ database }: Core, accounts: string[]): Promise<Seen> {
+  const look = async () => {
+    const [row] = await database.query<{ seen: Seen & { pending: number } }>(picture, [
+      accounts,
+      new Date(),
+    ])
+    return row?.seen.pending === 0 && row.seen
+  }
+  return eventually('all mail is delivered', look, { every: 3 })
+}
+
+/** One thing that is not as it was. */
+export type Change =
+  | { kind: 'password' | 'disabled'; account: string }
+  | { kind: 'address'; account: string; to: string }
+  | { kind: 'verified' | 'unverified'; account: string }
+  | { kind: 'app added' | 'app removed' | 'app altered'; account: string; factor: string }
+  | { kind: 'app code spent'; account: string; factor: string; step: number }
+  | { kind: 'recovery code spent' | 'recovery code revived'; account: string; mac: string }
+  | { kind: 'recovery codes replaced'; account: string }
+  | {
+      kind: 'link made' | 'link used' | 'link void'
+      account: string
+      purpose: Purpose
+      email: string
+    }
+  | SessionChange
+
+export interface SessionChange {
+  kind: 'session opened' | 'session ended' | 'session moved'
+  account: string
+  session: SeenSession
+}
+
+export function changesBetween(before: Seen, after: Seen, now: number): Change[] {
+  return [
+    ...accountChanges(before, after),
+    ...factorChanges(before, after),
+    ...codeChanges(before, after),
+    ...linkChanges(before, after, now),
+    ...sessionChanges(before, after, now),
+  ]
+}
+
+function accountChanges(before: Seen, after: Seen): Change[] {
+  return before.accounts.flatMap((was) => {
+    const account = was.id
+    const is = after.accounts.find(({ id }) => id === account)
+    if (!is) return [{ kind: 'disabled', account }]
+    const changes: Change[] = []
+    if (is.disabled !== was.disabled) changes.push({ kind: 'disabled', account })
+    if (is.password !== was.password) changes.push({ kind: 'password', account })
+    if (is.address !== was.address) changes.push({ kind: 'address', account, to: is.address })
+    if (is.verified !== was.verified) {
+      changes.push({ kind: is.verified ? 'verified' : 'unverified', account })
+    }
+    return changes
+  })
+}
+
+function factorChanges(before: Seen, after: Seen): Change[] {
+  const added = after.factors.filter((is) => !before.factors.some(({ id }) => id === is.id))
+  return [
+    ...added.map(({ account, id }): Change => ({ kind: 'app added', account, factor: id })),
+    ...before.factors.flatMap((was): Change[] => {
+      const { account, id: factor } = was
+      const is = after.factors.find(({ id }) => id === factor)
+      if (!is) return [{ kind: 'app removed', account, factor }]
+      if (is.account !== account || is.sealed !== was.sealed || is.step < was.step) {
+        return [{ kind: 'app altered', account, factor }]
+      }
+      return is.step > was.step ? [{ kind: 'app code spent', account, factor, step: is.step }] : []
+    }),
+  ]
+}
+
+function codeChanges(before: Seen, after: Seen): Change[] {
+  const replaced = new Set<string>()
+  const changes: Change[] = []
+  for (const was of before.codes) {
+    const { account, mac } = was
+    const is = after.codes.find((code) => code.account === account && code.mac === mac)
+    if (!is) replaced.add(account)
+    else if (is.used && !was.used) changes.push({ kind: 'recovery code spent', account, mac })
+    else if (!is.used && was.used) changes.push({ kind: 'recovery code revived', account, mac })
+  }
+  for (const { account, mac } of after.codes) {
+    if (!before.codes.some((was) => was.account === account && was.mac === mac)) {
+      replaced.add(account)
+    }
+  }
+  const all = [...replaced].map((account): Change => ({ kind: 'recovery codes replaced', account }))
+  return [...changes, ...all]
+}
+
+function linkChanges(before: Seen, after: Seen, now: number): Change[] {
+  const same = (one: SeenToken) => (other: SeenToken) =>
+    one.account === other.account && one.purpose === other.purpose
+  return [
+    ...after.tokens.flatMap((is): Change[] => {
+      const was = before.tokens.find(same(is))
+      const { account, purpose, email } = is
+      if (was?.id !== is.id) return [{ kind: 'link made', account, purpose, email }]
+      if (is.used && !was.used) return [{ kind: 'link used', account, purpose, email }]
+      return was.used && !is.used ? [{ kind: 'link made', account, purpose, email }] : []
+    }),
+    ...before.tokens
+      .filter((was) => !was.used && was.expires > now && !after.tokens.some(same(was)))
+      .map(
+        ({ account, purpose, email }): Change => ({ kind: 'link void', account, purpose, email }),
+      ),
+  ]
+}
+
+function sessionChanges(before: Seen, after: Seen, now: number): Change[] {
+  const changes: Change[] = []
+  for (const session of after.sessions) {
+    const was = before.sessions.find(({ uid }) => uid === session.uid)
+    const { account } = session
+    const isNew = was?.account !== account || was.at !== session.at || was.acr !== session.acr
+    if (isNew) changes.push({ kind: 'session opened', account, session })
+    else if (was.handle !== session.handle)
+      changes.push({ kind: 'session moved', account, session })
+  }
+  for (const session of before.sessions) {
+    const is = after.sessions.find(({ uid }) => uid === session.uid)
+    if (is?.account === session.account || session.expires <= now) continue
+    changes.push({ kind: 'session ended', account: session.account, session })
+  }
+  return changes
+}

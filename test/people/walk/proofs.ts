@@ -1,0 +1,183 @@
+import { totpCode } from '../../../src/factors/totp.ts'
+import {
+  type Browser,
+  hashOf,
+  type Link,
+  type LiveSession,
+  nowInSeconds,
+  type Person,
+  pathOf,
+  personCalled,
+  type SignIn,
+  sessionOf,
+  tenantOf,
+  type World,
+} from './world.ts'
+
+/** A form on its way to the server. */
+export interface Sent {
+  browser: Browser
+  url: URL
+  fields: Record<string, string>
+}
+
+/** What a form shows by what stands in it and in which browser it is sent; nothing of it is the server's word. */
+export interface Shown extends Sent {
+  path: string
+  /** What its token belongs to. */
+  binding: string | undefined
+  session: LiveSession | undefined
+  signIn: SignIn | undefined
+  /** Whom the identifier that was typed means. */
+  meant: Person | undefined
+}
+
+export async function shownBy(world: World, sent: Sent): Promise<Shown> {
+  const { browser, url, fields } = sent
+  const path = pathOf(url)
+  const uid = /^\/interaction\/([^/]+)\//.exec(path)?.[1] ?? ''
+  const { username } = fields
+  return {
+    ...sent,
+    path,
+    binding: world.bindings.get(fields['csrf'] ?? ''),
+    session: await sessionOf(world, browser, url),
+    signIn: world.signIns.get(uid),
+    meant: username === undefined ? undefined : personCalled(world, tenantOf(url), username),
+  }
+}
+
+/** Seconds. */
+const freshFor = 300
+const stepFor = 600
+const linkFor = 1800
+
+export const bindings = {
+  signIn: (uid: string) => `sign-in ${uid}`,
+  session: (uid: string) => `session ${uid}`,
+  browser: ({ name }: Browser, tenant: string) => `browser ${name} ${tenant}`,
+  link: (token: string) => `link ${token}`,
+}
+
+/** Each says whom it is a proof of; nobody when it is none. */
+export type Proof = (shown: Shown, world: World) => Person | undefined
+
+const onlyIf = (holds: boolean, person: Person | undefined) => (holds ? person : undefined)
+
+/** A form of this session, out of a page that it was shown. */
+const ownSession: Proof = ({ session, binding }) =>
+  onlyIf(!!session && binding === bindings.session(session.uid), session?.person)
+
+const freshSession: Proof = ({ session }) =>
+  onlyIf(!!session && nowInSeconds() - session.at <= freshFor, session?.person)
+
+/** Everything that a sign-in of this account takes now. */
+const fullSession: Proof = ({ session }) =>
+  onlyIf(session?.level === 'two factors' || session?.person.apps.size === 0, session?.person)
+
+const currentPassword: Proof = ({ session, fields }) =>
+  onlyIf(fields['current_password'] === session?.person.password, session?.person)
+
+export const isGood = (link: Link, { tokens }: World['seen']): boolean =>
+  nowInSeconds() - link.at <= linkFor &&
+  link.version === link.person.version &&
+  tokens.some(({ hash, used }) => hash === link.hash && !used)
+
+/** The latest link of its purpose, in time, not used, with nothing changed since; and the form behind it. */
+const goodLink =
+  (purpose: Link['purpose']): Proof =>
+  ({ url, fields, binding }, world) => {
+    const { token = '' } = fields
+    const link = world.links.find((one) => one.hash === hashOf(token))
+    const holds =
+      link?.purpose === purpose &&
+      link.person.tenant === tenantOf(url) &&
+      binding === bindings.link(token) &&
+      isGood(link, world.seen)
+    return onlyIf(holds, link?.person)
+  }
+
+/** A form of a sign-in that this browser has begun, out of a page of it. */
+export const isOwn = ({ signIn, browser, url, binding }: Shown): boolean =>
+  signIn !== undefined &&
+  !signIn.isOver &&
+  signIn.browser === browser &&
+  signIn.tenant === tenantOf(url) &&
+  binding === bindings.signIn(signIn.uid)
+
+/** The password was right in this sign-in, not long ago, and nothing has ended it since. */
+const passwordInSignIn: Proof = (shown) => {
+  const { signIn } = shown
+  const { person, passwordAt, epoch } = signIn ?? {}
+  if (!isOwn(shown) || !person || passwordAt === undefined) return undefined
+  return onlyIf(epoch === person.epoch && nowInSeconds() - passwordAt <= stepFor, person)
+}
+
+/** The password for one use was right in this sign-in, and nobody has chosen another since. */
+const oneTimePassword: Proof = (shown) => {
+  const person = shown.signIn?.mustChoose
+  return person && onlyIf(isOwn(shown) && person.isOneTime, person)
+}
+
+const noAppYet: Proof = ({ signIn }) => onlyIf(signIn?.person?.apps.size === 0, signIn?.person)
+
+const currentStep = () => Math.floor(nowInSeconds() / 30)
+
+/** The step that a code is of, among those around now. */
+export function stepOf(secret: string, code: string): number | undefined {
+  const steps = [-1, 0, 1].map((drift) => currentStep() + drift)
+  return steps.findLast((step) => totpCode(secret, step) === code.replaceAll(' ', ''))
+}
+
+/** A code of an app of theirs that is later than any that was used, or a recovery code that was not. */
+export function codeFor(person: Person, { fields }: Sent) {
+  const { otp = '', recovery_code: recovery = '' } = fields
+  const typed = otp.trim() === '' ? recovery : otp
+  if (person.recoveryCodes.includes(typed)) return { recovery: typed }
+  for (const [factor, { secret, lastStep }] of person.apps) {
+    const step = stepOf(secret, typed)
+    if (step !== undefined && step > lastStep) return { factor, step }
+  }
+  return undefined
+}
+
+const unusedCode: Proof = (shown) => {
+  const person = shown.signIn?.person
+  return person && onlyIf(codeFor(person, shown) !== undefined, person)
+}
+
+/** A code of the key that was shown, to whom it was shown. */
+const codeOfNewKey: Proof = ({ signIn, session, fields }, world) => {
+  const secret = world.keys.get(signIn?.uid ?? session?.uid ?? '')
+  const fits = secret !== undefined && stepOf(secret, fields['otp'] ?? '') !== undefined
+  return onlyIf(fits, signIn?.person ?? session?.person)
+}
+
+/** A form of the page that this browser was shown; whom it means needs no proof. */
+const nameOnly: Proof = ({ browser, url, binding, meant }) =>
+  onlyIf(binding === bindings.browser(browser, tenantOf(url)), meant)
+
+export const proofs = {
+  'own session': ownSession,
+  'fresh session': freshSession,
+  'session with all factors': fullSession,
+  'current password': currentPassword,
+  'reset link': goodLink('reset'),
+  'verification link': goodLink('verification'),
+  'link to the new address': goodLink('email_change'),
+  'link to the old address': goodLink('email_objection'),
+  'password in this sign-in': passwordInSignIn,
+  'password for one use in this sign-in': oneTimePassword,
+  'unused code': unusedCode,
+  'no app yet': noAppYet,
+  'code of the new key': codeOfNewKey,
+  'name of the account': nameOnly,
+} satisfies Record<string, Proof>
+
+export type ProofName = keyof typeof proofs
+
+/** Whether a sign-in has shown all that it takes. */
+export function isComplete({ person, passwordAt, needsCode, codeAt, epoch, isOver }: SignIn) {
+  if (isOver || !person || passwordAt === undefined || epoch !== person.epoch) return false
+  return !needsCode || codeAt !== undefined
+}

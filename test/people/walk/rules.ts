@@ -1,0 +1,127 @@
+import type { Change } from './observation.ts'
+import type { ProofName } from './proofs.ts'
+
+/** What may come of a form, and what it has to show for that. All proofs must be of the same account. */
+export interface Rule {
+  to: RegExp
+  demands: ProofName[]
+  /** Changes of that account. */
+  may: Allowed[]
+  /** What must be so when all was shown and the first change in `may` came, or whatever came with `always`. */
+  leaves?: Aftermath
+  always?: true
+}
+
+export type Aftermath = 'no session' | 'no other session' | 'not this session'
+
+/** Whose: of sessions `own` is the one of the browser that sends the form. */
+type Allowed =
+  | Exclude<Change['kind'], `link ${string}` | `session ${string}`>
+  | 'own session ended'
+  | 'other session ended'
+  | 'named session ended'
+  | `${'make' | 'use' | 'withdraw'} ${'reset' | 'verification' | 'email_change' | 'email_objection'}`
+
+const atDesk = ['own session', 'fresh session', 'session with all factors'] as const
+
+/**
+ * The demanded proofs. Whatever stands in no row changes nothing; a page that is opened changes nothing. That a browser
+ * gets a session is no row: it takes a sign-in of that browser that is complete (`isComplete`), once. A session never
+ * moves to another browser.
+ */
+export const rules: Rule[] = [
+  // Sign-in
+  {
+    to: /^\/interaction\/[^/]+\/factor$/,
+    demands: ['password in this sign-in', 'unused code'],
+    may: ['app code spent', 'recovery code spent'],
+  },
+  {
+    to: /^\/interaction\/[^/]+\/password$/,
+    demands: ['password for one use in this sign-in'],
+    may: ['password'],
+  },
+  {
+    to: /^\/interaction\/[^/]+\/set-up$/,
+    demands: ['password in this sign-in', 'no app yet', 'code of the new key'],
+    may: ['app added', 'recovery codes replaced'],
+  },
+  // Whoever reads the mail
+  { to: /^\/password\/forgot$/, demands: ['name of the account'], may: ['make reset'] },
+  {
+    to: /^\/password\/reset$/,
+    demands: ['reset link'],
+    may: ['password', 'use reset', 'own session ended', 'other session ended'],
+    leaves: 'no session',
+  },
+  {
+    to: /^\/email\/verify$/,
+    demands: ['verification link'],
+    may: ['verified', 'use verification'],
+  },
+  {
+    to: /^\/email\/confirm$/,
+    demands: ['link to the new address'],
+    may: ['address', 'verified', 'use email_change', 'withdraw email_objection'],
+  },
+  {
+    to: /^\/email\/object$/,
+    demands: ['link to the old address'],
+    may: ['use email_objection', 'withdraw email_change'],
+  },
+  // Whoever is signed in
+  { to: /^\/account\/email\/verify$/, demands: ['own session'], may: ['make verification'] },
+  {
+    to: /^\/account\/email$/,
+    demands: [...atDesk],
+    may: ['make email_change', 'make email_objection'],
+  },
+  {
+    to: /^\/account\/password$/,
+    demands: [...atDesk, 'current password'],
+    may: ['password', 'other session ended'],
+  },
+  {
+    to: /^\/account\/factors\/new\/confirm$/,
+    demands: [...atDesk, 'code of the new key'],
+    may: ['app added', 'recovery codes replaced', 'other session ended'],
+  },
+  {
+    to: /^\/account\/factors\/[^/]+\/remove$/,
+    demands: [...atDesk],
+    may: ['app removed', 'recovery codes replaced', 'other session ended'],
+  },
+  {
+    to: /^\/account\/factors\/codes$/,
+    demands: [...atDesk],
+    may: ['recovery codes replaced'],
+  },
+  {
+    to: /^\/account\/sign-out$/,
+    demands: ['own session'],
+    may: ['own session ended'],
+    leaves: 'not this session',
+    always: true,
+  },
+  {
+    to: /^\/account\/sign-out-everywhere$/,
+    demands: ['own session'],
+    may: ['own session ended', 'other session ended'],
+    leaves: 'no session',
+    always: true,
+  },
+  {
+    to: /^\/account\/sign-out-elsewhere$/,
+    demands: ['own session'],
+    may: ['other session ended'],
+    leaves: 'no other session',
+    always: true,
+  },
+  {
+    to: /^\/account\/sessions\/[^/]+\/end$/,
+    demands: ['own session'],
+    may: ['named session ended'],
+  },
+  // Another account signs in where somebody is signed in.
+  { to: /^\/logout\/confirm$/, demands: [], may: ['own session ended'] },
+]

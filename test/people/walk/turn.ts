@@ -1,0 +1,127 @@
+import type { Page } from '../../support/http-exchange.ts'
+import { type Site, step } from './site.ts'
+import { codeTyped, type Kind, newPassword, passwordOf, recoveryTyped } from './typed.ts'
+import { type Browser, homeOf, type Person, type World } from './world.ts'
+
+/** What a move is made with; whoever it names is taken from the world as it is by then. */
+export interface Chance {
+  /** Whether it is done where the last one was, by the same person. */
+  stays: boolean
+  browser: number
+  person: number
+  other: number
+  kind: Kind
+  second: Kind
+  any: number
+}
+
+/** A person at a browser, about to do something. */
+export interface Turn extends Omit<Chance, 'stays' | 'browser' | 'person' | 'other'> {
+  site: Site
+  world: World
+  browser: Browser
+  person: Person
+  /** Another browser, or the same. */
+  other: Browser
+}
+
+export const formOn = (page: Page | undefined, action: RegExp): URL | undefined => {
+  const form = page?.root
+    .querySelectorAll('form')
+    .find((one) => action.test(one.getAttribute('action') ?? ''))
+  return form && page && new URL(form.getAttribute('action') ?? '', page.url)
+}
+
+export const csrfOn = (page: Page, url: URL): string => {
+  const form = page.root
+    .querySelectorAll('form')
+    .find((one) => new URL(one.getAttribute('action') ?? '', page.url).href === url.href)
+  const [first] = form?.querySelectorAll('[name=csrf]') ?? []
+  return first?.getAttribute('value') ?? ''
+}
+
+export type Fields = Record<string, string>
+
+/** Opens an address. */
+export const open = ({ site, world, browser }: Turn, path: string | URL): Promise<Page> =>
+  step(site, world, { browser, open: path })
+
+/** Fills the form of the page that this browser is at; nothing when there is none. */
+export async function fill(
+  turn: Turn,
+  action: RegExp,
+  fields: Fields,
+  follow = true,
+): Promise<Page | undefined> {
+  const { site, world, browser } = turn
+  const { page } = browser
+  const url = formOn(page, action)
+  if (!page || !url) return undefined
+  const sent = { browser, url, fields: { csrf: csrfOn(page, url), ...fields } }
+  return step(site, world, { browser, sent: [sent], follow })
+}
+
+/** Types what the kinds say wherever the sign-in asks for it. */
+export async function signIn(turn: Turn): Promise<void> {
+  const { world, browser, person, kind, second } = turn
+  const username = person.address
+  await fill(turn, /\/login$/, { username, password: passwordOf(world, browser, person, kind) })
+  if (turn.any % 5 > 0) await choose(turn)
+  await showCode(turn, second)
+  await setUp(turn, second)
+}
+
+/** Another password in place of one for one use. */
+async function choose(turn: Turn): Promise<void> {
+  const chosen = newPassword()
+  await fill(turn, /\/password$/, { new_password: chosen, confirm_password: chosen })
+}
+
+/** More wrong passwords than are looked at, then the right one; only where nobody has guessed before. */
+export async function guess(turn: Turn): Promise<void> {
+  const { world, browser, person } = turn
+  if (person.wrong > 0 || browser.knownTo.has(person)) return
+  await open(turn, `${homeOf(person)}/account`)
+  for (let i = 0; i < 5; i++) {
+    await fill(turn, /\/login$/, { username: person.address, password: 'a wild guess' })
+  }
+  if (person.wrong >= 5) person.lockedUntil = Math.floor(Date.now() / 1000) + 29
+  await fill(turn, /\/login$/, {
+    username: person.address,
+    password: passwordOf(world, browser, person, 'right'),
+  })
+}
+
+export async function showCode(turn: Turn, second: Kind): Promise<void> {
+  const { world, browser, person, any } = turn
+  const isRecovery = any % 4 === 0
+  const fields: Fields = isRecovery
+    ? { recovery_code: recoveryTyped(world, browser, person, second) }
+    : { otp: codeTyped(world, browser, person, second) }
+  await fill(turn, /\/factor$/, fields)
+}
+
+async function setUp(turn: Turn, second: Kind): Promise<void> {
+  const { world, browser, person, any } = turn
+  const [, uid = ''] = /\/interaction\/([^/]+)/.exec(browser.page?.url.pathname ?? '') ?? []
+  const otp = codeTyped(world, browser, person, second, world.keys.get(uid))
+  await fill(turn, /\/set-up$/, { otp, name: 'On the way' })
+  if (any % 3 > 0) await fill(turn, /\/codes$/, {})
+}
+
+/** A page of the account, signed in if need be and if the kinds allow it. */
+export async function at(turn: Turn, page: string): Promise<void> {
+  await open(turn, `${homeOf(turn.person)}/account${page}`)
+  if (formOn(turn.browser.page, /\/login$/)) await signIn(turn)
+}
+
+/** A form of a page of the account. */
+export async function atDesk(
+  turn: Turn,
+  page: string,
+  action: RegExp,
+  fields: Fields,
+): Promise<void> {
+  await at({ ...turn, kind: 'right', second: 'right' }, page)
+  await fill(turn, action, fields)
+}

@@ -19,15 +19,16 @@ const layers: string[][] = [
     'signing',
     'registration',
     'outbox',
+    'idempotency',
     'refusals',
   ],
-  ['accounts', 'clients', 'resources'],
+  ['roles', 'accounts', 'clients', 'resources'],
   ['grants', 'logouts', 'backchannel', 'actions', 'mail', 'webhooks'],
   ['families', 'factors'],
   ['sessions'],
   ['revocation', 'recovery', 'enrolment'],
   ['oidc'],
-  ['interaction', 'account'],
+  ['interaction', 'account', 'admin'],
   ['cli'],
 ]
 

@@ -28,6 +28,7 @@ import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
 import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
 import { createGrants } from './grants/grants.ts'
+import { createIdempotency } from './idempotency/idempotency.ts'
 import { createLimiter } from './limits/limiter.ts'
 import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
@@ -45,6 +46,7 @@ import { createRefusals } from './refusals/refusals.ts'
 import { createRegistrationTokens } from './registration/registration-tokens.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
+import { createRoles } from './roles/roles.ts'
 import { sealedColumns } from './sealed-columns.ts'
 import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
 import { createKeyRotation } from './secrets/key-rotation.ts'
@@ -239,6 +241,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
+  const roles = createRoles(base)
   const { language } = config
   const singleUse = createSingleUse(base)
   const trail = createFactorTrail({ ...base, audit, mail, language })
@@ -255,6 +258,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   })
   const revocations = createRevocations({
     ...base,
+    roles,
     accounts,
     clients,
     factors,
@@ -279,6 +283,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     mailedCodes,
     clients,
     resources,
+    roles,
     signing,
     grants,
     families,
@@ -307,6 +312,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     lockouts,
     places,
     registrationTokens: createRegistrationTokens(base),
+    idempotency: createIdempotency(base),
   }
 
   return {

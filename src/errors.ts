@@ -76,6 +76,34 @@ export const domainErrors = {
     'This sign-in is no longer open; start it again.',
   ],
   session_changed: [409, 'access_denied', 'The session has changed meanwhile; start again.'],
+  token_missing: [401, 'invalid_token', 'This address needs an access token.'],
+  token_invalid: [401, 'invalid_token', 'The access token is not valid here.'],
+  scope_insufficient: [403, 'insufficient_scope', 'The access token lacks a scope.'],
+  permission_denied: [403, 'access_denied', 'No role of yours permits this.'],
+  subject_protected: [
+    403,
+    'access_denied',
+    'This belongs to somebody whose roles go beyond yours.',
+  ],
+  request_invalid: [400, 'invalid_request', 'The request is not valid.'],
+  media_type_unsupported: [415, 'invalid_request', 'The body must be application/json.'],
+  already_exists: [409, 'invalid_request', 'There is one already.'],
+  precondition_required: [
+    428,
+    'invalid_request',
+    'This needs If-Match with the ETag that you know.',
+  ],
+  precondition_failed: [412, 'invalid_request', 'It has changed since; read it again.'],
+  idempotency_key_reused: [
+    422,
+    'invalid_request',
+    'This Idempotency-Key came with another request.',
+  ],
+  subject_unknown: [404, 'invalid_request', 'There is no such account or client.'],
+  role_not_found: [404, 'invalid_request', 'There is no such role assignment.'],
+  last_owner: [409, 'invalid_request', 'The last owner must stay; make another one first.'],
+  bootstrap_done: [409, 'invalid_request', 'There is an owner already.'],
+  built_in: [409, 'invalid_request', 'This is part of the server and cannot be changed.'],
   internal: [500, 'server_error', 'Something went wrong on our side.'],
 } as const satisfies Record<
   string,
@@ -86,6 +114,8 @@ export type DomainErrorCode = keyof typeof domainErrors
 
 export type OAuthErrorCode =
   | 'access_denied'
+  | 'insufficient_scope'
+  | 'invalid_token'
   | 'invalid_client'
   | 'invalid_request'
   | 'invalid_target'

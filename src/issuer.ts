@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
+import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
@@ -48,7 +49,7 @@ import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoin
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
-import { issuerOf, type SignUp } from './tenants/tenant.ts'
+import { defaultTenant, issuerOf, type SignUp } from './tenants/tenant.ts'
 
 /** Answers every request to one issuer, whose path is already cut off. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -199,6 +200,9 @@ export function createIssuer(
     published.keep,
     jsonForPrograms,
     answerErrors(log, refusalPage, (ctx, error) => noteDomainError(context, ctx, error)),
+    ...(tenant === defaultTenant
+      ? [adminApi({ context, structured, certificates, basePath, pageContext })]
+      : []),
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),

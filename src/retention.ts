@@ -26,6 +26,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     outbox,
     core.backchannelRequests,
     core.signing,
+    core.idempotency,
     core.refusals,
   ]
   let total = 0

@@ -12,12 +12,14 @@ import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.t
 import { PasskeyOwnersTable, PasskeysTable } from './factors/passkey.store.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
 import { GrantsTable } from './grants/grants.ts'
+import { IdempotencyKeysTable } from './idempotency/idempotency.ts'
 import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { AccountPlacesTable } from './places/places.ts'
 import { RefusalsTable } from './refusals/refusals.ts'
 import { RegistrationTokensTable } from './registration/registration-tokens.ts'
 import { ResourceServersTable } from './resources/resource-server.store.ts'
+import { RoleAssignmentsTable } from './roles/role.store.ts'
 import { KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
 import { SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
@@ -66,4 +68,6 @@ export const entities = [
   OutboxTable,
   BackchannelRequestsTable,
   RefusalsTable,
+  RoleAssignmentsTable,
+  IdempotencyKeysTable,
 ]

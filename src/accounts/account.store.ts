@@ -108,6 +108,15 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return row && toAccount(row)
     },
 
+    async known(tenant: string, id: string): Promise<Account | undefined> {
+      const [row] = await database.query<AccountRow>(
+        `select ${accountColumns} from accounts a
+         where a.tenant_id = $1 and a.id = $2 and a.deleted_at is null`,
+        [tenant, id],
+      )
+      return row && toAccount(row)
+    },
+
     async list(tenant: string): Promise<Account[]> {
       const rows = await database.query<AccountRow>(
         `select ${accountColumns} from accounts a where a.tenant_id = $1 and a.deleted_at is null

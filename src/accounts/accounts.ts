@@ -9,9 +9,19 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { type Chosen, createAccountStore, type StoredPassword } from './account.store.ts'
 import type { Account, Profile } from './account.ts'
-import { assertUsername, membersOf, type NewAccount, rowOf, taken } from './account-rows.ts'
+import { type AccountViews, createAccountViews } from './account-views.ts'
+import type { Authenticated, MustChange } from './authenticated.ts'
 import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
+import {
+  assertUsername,
+  type DeclaredAccount,
+  membersOf,
+  type NewAccount,
+  type OperatorProfile,
+  rowOf,
+  taken,
+} from './new-account.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
 import type { PasswordOwner } from './password-policy.ts'
 
@@ -20,6 +30,10 @@ export interface Accounts {
   active(tenant: string, id: string): Promise<Account | undefined>
   byIdentifier(tenant: string, identifier: string): Promise<Account | undefined>
   list(tenant: string): Promise<Account[]>
+  /** As operators look at them. */
+  readonly views: AccountViews
+  /** Known, and not deleted; disabled or not. */
+  find(tenant: string, id: string): Promise<Account | undefined>
   /**
    * Checks a password, with equal work for unknown, disabled, password-less and locked accounts (ASVS 6.3.8). A wrong
    * one counts against the account; a right one begins nothing anew: that is for whoever finishes the sign-in
@@ -67,11 +81,13 @@ export interface Accounts {
   replacePassword(account: Account, ready: ReadyPassword): Promise<void>
   /**
    * Creates an account. Without a password it gets one for one use, which is returned and stored nowhere.
+   * @param ready that one, for who is in a transaction
    * @throws DomainError `account_exists`, `password_policy`
    */
   create(
     tenant: string,
     account: NewAccount,
+    ready?: ReadyOneTime,
   ): Promise<{ account: Account; oneTimePassword?: string }>
   /**
    * Hashes a password that an owner chose; before any transaction, which would hold a connection meanwhile.
@@ -99,8 +115,15 @@ export interface Accounts {
   changeEmail(account: Account, email: string): Promise<void>
   /** Holds the account until the transaction ends; who changes it waits. */
   lock(tenant: string, id: string): Promise<void>
-  /** A new one-time password; the old one is void at once. */
-  resetPassword(account: Account): Promise<string>
+  /** Makes a password for one use and hashes it; before any transaction, which would hold a connection meanwhile. */
+  readyOneTime(): Promise<ReadyOneTime>
+  /** A new one-time password; the old one is void at once. @param ready as for `create` */
+  resetPassword(account: Account, ready?: ReadyOneTime): Promise<string>
+  /**
+   * Makes the profile be this one, for an operator; joins a transaction.
+   * @throws DomainError `account_exists`
+   */
+  update(account: Account, profile: OperatorProfile): Promise<void>
   /**
    * Makes the name and the user name be these; joins a transaction.
    * @returns whether anything changed
@@ -128,27 +151,16 @@ export interface Accounts {
   declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
 }
 
-/** `password_changed` is an update after which whoever knew the old password must be gone. */
-export type DeclaredAccount = 'created' | 'updated' | 'password_changed' | 'unchanged'
+/** A password for one use, and what is stored of it. */
+export interface ReadyOneTime {
+  password: string
+  stored: StoredPassword
+}
 
 /** Two hashes: of the password that was verified, and of the one to come. */
 export interface ReadyPassword {
   current: string
   next: Chosen
-}
-
-export interface MustChange {
-  /** It was for one use, or it was enough beside a second factor, which is not asked for any more. */
-  why: 'one_time' | 'short'
-  tenant: string
-  accountId: string
-  /** Names the password that was verified, without being it or its hash. */
-  verified: string
-}
-
-export interface Authenticated {
-  account: Account
-  mustChange?: MustChange
 }
 
 export function createAccounts({
@@ -197,7 +209,7 @@ export function createAccounts({
   ) => audit.record(tenant, { type, accountId, detail: { members } })
 
   /** Made and hashed before any transaction, which would hold a connection meanwhile. */
-  async function newOneTime(): Promise<{ password: string; stored: StoredPassword }> {
+  async function newOneTime(): Promise<ReadyOneTime> {
     const password = newOneTimePassword()
     const expiresAt = clock.now() + oneTimePasswordTtl * 1000
     const hash = await passwords.rehash(password)
@@ -216,6 +228,8 @@ export function createAccounts({
     byIdentifier: async (tenant, identifier) =>
       (await store.byIdentifier(tenant, identifier))?.account,
     list: (tenant) => store.list(tenant),
+    views: createAccountViews({ database }),
+    find: store.known,
 
     async authenticate(tenant, identifier, password, visitor) {
       const found = await store.byIdentifier(tenant, identifier)
@@ -282,8 +296,8 @@ export function createAccounts({
       })
     },
 
-    async create(tenant, wanted) {
-      const oneTime = wanted.password === undefined ? await newOneTime() : undefined
+    async create(tenant, wanted, ready) {
+      const oneTime = wanted.password === undefined ? (ready ?? (await newOneTime())) : undefined
       const stored = oneTime?.stored ?? {
         ...(await hashOfChosen(tenant, undefined, wanted.password as string, wanted)),
         oneTime: false,
@@ -296,8 +310,9 @@ export function createAccounts({
       return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
     },
 
-    async resetPassword(account) {
-      const { password, stored } = await newOneTime()
+    readyOneTime: newOneTime,
+    async resetPassword(account, ready) {
+      const { password, stored } = ready ?? (await newOneTime())
       await store.setPassword(account.tenant, account.id, stored)
       return password
     },
@@ -305,6 +320,13 @@ export function createAccounts({
       assertUsername(profile.username)
       const { username } = profile
       return store.rename(tenant, id, profile).catch(taken({ email, username }))
+    },
+    async update({ tenant, id, roles }, { email, ...profile }) {
+      assertUsername(profile.username)
+      const named = { email, username: profile.username }
+      await store
+        .updateProfile({ tenant, id, email: email.trim(), ...profile, roles })
+        .catch(taken(named))
     },
     hashChosen: (owner, password) => hashOfChosen(owner.tenant, owner.id, password, owner),
     enrol: (tenant, wanted, chosen) => insertWith(tenant, wanted, { ...chosen, oneTime: false }),

@@ -49,6 +49,13 @@ const allowed = detailOf({ scopes: z.array(z.string()), resources: z.array(z.str
 const declared = detailOf({ members: z.array(z.string()) })
 const declaredResource = detailOf({ resource_server: z.string(), members: z.array(z.string()) })
 
+const assignment = detailOf({
+  by: z.literal('operator'),
+  id: z.string(),
+  role: z.string(),
+  reach: z.string(),
+})
+
 /** What happens and is kept, by type: the closed list; each is documented in docs/audit.md. */
 export const auditKinds = {
   'family.reuse': failed(
@@ -182,6 +189,19 @@ export const auditKinds = {
   'signing_key.revoked': done(
     'operator',
     detailOf({ kid: z.string(), alg: z.string(), state: z.string() }),
+  ),
+  'admin.bootstrapped': done('operator', detailOf({ accounts: z.array(z.string()) })),
+  'admin.role_granted': done('operator', assignment),
+  'admin.role_revoked': done('operator', assignment),
+  'admin.changed': done(
+    'operator',
+    detailOf({
+      by: z.strictObject({ accountId: text, clientId: text, through: text }),
+      route: z.string(),
+      params: z.record(z.string(), z.string()),
+      members: z.array(z.string()).optional(),
+      request_id: z.string(),
+    }),
   ),
   'key_encryption_key.rotated': done(
     'operator',

@@ -1,11 +1,11 @@
 import { z } from 'zod'
+import { accountDeclaration } from '../accounts/account-document.ts'
 import {
   type AccountOutput,
   accountOutput,
   type OneTimePasswordOutput,
   renderOneTimePassword,
 } from './account-output.ts'
-import { accountDeclaration } from './apply-file.ts'
 import { type Command, optionalText, textOption, UsageError } from './command.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 

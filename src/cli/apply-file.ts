@@ -1,97 +1,31 @@
 import { z } from 'zod'
-import { identifierKey, roles } from '../accounts/account.ts'
-import { readImportedHash } from '../accounts/imported-hash.ts'
-import { clientMetadata, secretFault } from '../clients/client.ts'
+import { identifierKey } from '../accounts/account.ts'
+import { importedAccount } from '../accounts/account-document.ts'
+import { clientDeclaration } from '../clients/client.ts'
+import { type Fault, faultsOf } from '../faults.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
-import { domainKey, signUpModes, tenantIdPattern } from '../tenants/tenant.ts'
+import { signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import { webhookDeclaration } from '../webhooks/webhook.ts'
 import { invalid, type OperatorDocument } from './document.ts'
-import { type Fault, faultsOf } from './faults.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
-
-/** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
-export const clientDeclaration = clientMetadata
-  .safeExtend({ client_secret: z.string().optional() })
-  .superRefine((client, context) => {
-    if (client.client_secret === undefined) return
-    const message = secretFault(client.token_endpoint_auth_method, client.client_secret)
-    if (message) context.addIssue({ code: 'custom', path: ['client_secret'], message })
-  })
-
-const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
-  error: 'must be 1 to 200 characters without control characters',
-})
-
-/** What another system stored; verified as it is, replaced at the first sign-in. */
-const passwordHash = z.string().superRefine((text, context) => {
-  const read = readImportedHash(text)
-  if (typeof read === 'string') context.addIssue({ code: 'custom', message: read })
-})
-
-export const accountDeclaration = z.strictObject({
-  email: z
-    .string()
-    .max(254)
-    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, { error: 'must be an e-mail address' }),
-  username: line
-    .refine((name) => !identifierKey(name).includes('@') && name === name.trim(), {
-      error: 'must have no "@", so that it can never be an e-mail address, and no space around it',
-    })
-    .optional(),
-  name: line.optional(),
-  password: z.string().optional(),
-  email_verified: z.boolean().optional(),
-  roles: z.array(z.enum(roles)).optional(),
-  disabled: z.boolean().optional(),
-})
-
-const declaredAccount = accountDeclaration
-  .extend({ password_hash: passwordHash.optional() })
-  .refine(({ password, password_hash: hash }) => password === undefined || hash === undefined, {
-    path: ['password_hash'],
-    error: 'must not stand beside password: an account has one of them',
-  })
-
-const domain = z
-  .string()
-  .refine((text) => /^[^.@*\s]+(\.[^.@*\s]+)*$/u.test(text) && domainKey(text) !== '', {
-    error: 'must be a domain such as example.com: exactly what follows the "@", no wildcard',
-  })
-  .transform(domainKey)
-
-/** Who may come to have an account (`SignUp`). */
-const signUp = z
-  .strictObject({
-    mode: z.enum(signUpModes),
-    domains: z.array(domain).max(1000).default([]),
-  })
-  .refine(({ mode, domains }) => mode === 'open' || domains.length === 0, {
-    path: ['domains'],
-    error: 'are for the mode open alone: elsewhere nobody signs up by themselves',
-  })
 
 const sections = {
   // What holds for everybody in a tenant; what is absent stays as it is.
-  sign_up: signUp.optional(),
+  sign_up: signUpDeclaration.optional(),
   require_mfa: z.boolean().optional(),
   email_codes: z.boolean().optional(),
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
-  accounts: z.array(declaredAccount).default([]),
+  accounts: z.array(importedAccount).default([]),
   webhooks: z.array(webhookDeclaration).default([]),
 }
 
-const tenantDeclaration = z.strictObject({
-  id: z.string().regex(tenantIdPattern, {
-    error: 'must be 1 to 63 lower-case letters, digits and hyphens',
-  }),
-  name: line,
-  ...sections,
-})
+const wholeTenant = tenantDeclaration.extend(sections)
 
+/** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
 export const applyDocument = z.strictObject({
   ...sections,
-  tenants: z.array(tenantDeclaration).default([]),
+  tenants: z.array(wholeTenant).default([]),
 })
 
 export type ApplyDocument = z.infer<typeof applyDocument>

@@ -3,8 +3,9 @@ import type { DeclaredClient } from '../clients/clients.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { algsOf } from '../oidc/client-check.ts'
+import { adminResource } from '../resources/admin-resource.ts'
 import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
-import { issuerOf } from '../tenants/tenant.ts'
+import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { applyDocument, checkApplyFile, type Sections } from './apply-file.ts'
 import { type ApplyResult, type Change, renderApply } from './apply-output.ts'
 import type { Command } from './command.ts'
@@ -188,6 +189,7 @@ function faultsIn(error: DomainError): string[] | undefined {
     case 'password_policy':
       return [`password: expected ${String(expected)}`]
     case 'apply_invalid':
+    case 'built_in':
     case 'client_invalid':
     case 'resource_server_invalid':
       return Array.isArray(faults) ? faults.map(String) : [describeFailure(error)]
@@ -202,6 +204,7 @@ async function checkReferences({ core, faults }: Work, scope: Scope): Promise<vo
   const resources = new Set([
     ...(await core.resources.list(scope.id)).map(({ identifier }) => identifier),
     issuerOf(core.config.issuer, scope.id),
+    ...(scope.id === defaultTenant ? [adminResource(core.config.issuer).identifier] : []),
   ])
   for (const { identifier, introspection_clients } of scope.resource_servers) {
     for (const id of introspection_clients.filter((name) => !clients.has(name))) {

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { ClientMetadata } from '../clients/client.ts'
+import { type ClientMetadata, clientDeclaration } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
-import { clientDeclaration } from './apply-file.ts'
+import { faultsOf } from '../faults.ts'
 import { type Arguments, type Command, type Io, optionalText, UsageError } from './command.ts'
 import { invalid, readDocument } from './document.ts'
-import { faultsOf } from './faults.ts'
 import { resolveSecret } from './secret-reference.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 

@@ -46,6 +46,10 @@ const loaders = {
   'keys list': async () => (await import('./keys-list.ts')).keysList,
   'keys rotate': async () => (await import('./keys-rotate.ts')).keysRotate,
   'keys revoke': async () => (await import('./keys-revoke.ts')).keysRevoke,
+  'admin bootstrap': async () => (await import('./admin-bootstrap.ts')).adminBootstrap,
+  'roles list': async () => (await import('./roles.ts')).rolesList,
+  'roles grant': async () => (await import('./roles.ts')).rolesGrant,
+  'roles revoke': async () => (await import('./roles.ts')).rolesRevoke,
   'doctor storage': async () => (await import('./doctor-storage.ts')).doctorStorage,
 }
 

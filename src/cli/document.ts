@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { parseDocument } from 'yaml'
 import { DomainError, type DomainErrorCode } from '../errors.ts'
+import { type Fault, faultLine } from '../faults.ts'
 import { type Io, UsageError } from './command.ts'
-import { type Fault, faultLine } from './faults.ts'
 
 /** A YAML or JSON document of an operator, read but not checked. */
 export interface OperatorDocument {

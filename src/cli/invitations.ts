@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { accountDeclaration } from '../accounts/account-document.ts'
 import type { Listed } from '../actions/enrolment-tokens.ts'
-import { accountDeclaration } from './apply-file.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText, textOption } from './command.ts'
 import { rfc3339 } from './family-output.ts'

@@ -2,6 +2,7 @@ import { CommanderError, InvalidArgumentError, Option, Command as Program } from
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
+import { describeAdmin } from './describe-admin.ts'
 import { describeAudit, describeWebhooks } from './describe-audit.ts'
 import { describeInvitations } from './describe-invitations.ts'
 import { version } from './version.ts'
@@ -99,6 +100,7 @@ function describeProgram(io: Io, run: Start): Program {
   describeAudit(program, run)
   describeWebhooks(program, run)
   describeTenants(program.command('tenants').description('issuers of their own'), run)
+  describeAdmin(program, run)
   describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')
   ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))

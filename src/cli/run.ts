@@ -1,9 +1,9 @@
 import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
+import { faultLine, faultsOf } from '../faults.ts'
 import { createLog, type Log } from '../log.ts'
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { type CommandName, loadCommand } from './commands.ts'
-import { faultLine, faultsOf } from './faults.ts'
 import { perform } from './perform.ts'
 import { adoptClockOffset } from './process-clock.ts'
 

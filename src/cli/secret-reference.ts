@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { Fault } from './faults.ts'
+import type { Fault } from '../faults.ts'
 
 /** Where references lead. */
 export interface SecretSources {

@@ -73,14 +73,17 @@ export function createClientStore({ database, clock }: { database: Database; clo
       return rows.map((row) => toClient(tenant, row))
     },
 
-    /** Rows written: none when the stored metadata is the same already. */
-    put(tenant: string, clientId: string, metadata: object): Promise<number> {
+    /**
+     * @param only `new`: what is there stays as it is
+     * @returns rows written: none when the stored metadata is the same already
+     */
+    put(tenant: string, clientId: string, metadata: object, only?: 'new'): Promise<number> {
       return database.execute(
         `insert into clients (tenant_id, client_id, metadata, created_at, updated_at) values ($1, $2, $3, $4, $4)
          on conflict (tenant_id, client_id) do update
            set metadata = excluded.metadata, updated_at = excluded.updated_at
-           where clients.metadata <> excluded.metadata`,
-        [tenant, clientId, JSON.stringify(metadata), new Date(clock.now())],
+           where clients.metadata <> excluded.metadata and not $5`,
+        [tenant, clientId, JSON.stringify(metadata), new Date(clock.now()), only === 'new'],
       )
     },
 

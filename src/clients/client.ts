@@ -56,118 +56,138 @@ export function secretFault(method: AuthMethod, secret: unknown): string | undef
   return undefined
 }
 
+/** The members of a client, each by itself. */
+export const clientMembers = z.strictObject({
+  client_id: z
+    .string()
+    .regex(clientIdPattern, { error: 'must be 1 to 255 printable ASCII characters' }),
+  client_name: text.optional(),
+  client_uri: webUri.optional(),
+  policy_uri: webUri.optional(),
+  tos_uri: webUri.optional(),
+  logo_uri: webUri.optional(),
+  contacts: z.array(text).max(20).optional(),
+  application_type: z.enum(['web', 'native']).default('web'),
+  redirect_uris: z.array(z.string()).max(100).default([]),
+  post_logout_redirect_uris: z.array(z.string()).max(100).default([]),
+  grant_types: z
+    .array(
+      z.enum([
+        'authorization_code',
+        'refresh_token',
+        'client_credentials',
+        deviceCodeGrant,
+        cibaGrant,
+      ]),
+    )
+    .min(1)
+    .default(['authorization_code']),
+  response_types: z.array(z.literal('code')).optional(),
+  token_endpoint_auth_method: z.enum(authMethods).default('client_secret_basic'),
+  ...joseMembers,
+  ...certificateSubject,
+  ...backchannelMembers,
+  scope: scope.optional(),
+  default_max_age: z.int().nonnegative().optional(),
+  require_auth_time: z.boolean().optional(),
+  subject_type: z.enum(['public', 'pairwise']).default('public'),
+  sector_identifier_uri: webUri.optional(),
+  initiate_login_uri: webUri.optional(),
+  backchannel_logout_uri: z.string().optional(),
+  backchannel_logout_session_required: z.boolean().optional(),
+  fapi: z.literal('2.0').optional(),
+  errors_need_sign_in: z.boolean().optional(),
+  require_pkce: z.boolean().default(true),
+  require_mfa: z.boolean().default(false),
+  require_pushed_authorization_requests: z.boolean().default(false),
+  dpop_bound_access_tokens: z.boolean().default(false),
+  tls_client_certificate_bound_access_tokens: z.boolean().default(false),
+  require_dpop_nonce: z.boolean().default(false),
+  refresh_token_rotation: z.enum(['always', 'never']).default('always'),
+  refresh_token_idle_ttl: seconds(63_072_000).optional(),
+  refresh_token_absolute_ttl: seconds(157_680_000).optional(),
+  refresh_replay_window: z.int().min(0).max(60).optional(),
+  resources: z.array(z.string()).max(100).optional(),
+})
+
+/** What the members of a client must be beside each other. */
+function clientRules(client: z.infer<typeof clientMembers>, context: z.RefinementCtx): void {
+  const fault = (path: PropertyKey[], message: string) =>
+    context.addIssue({ code: 'custom', path, message })
+  const isPublic = client.token_endpoint_auth_method === 'none'
+
+  for (const member of ['redirect_uris', 'post_logout_redirect_uris'] as const) {
+    client[member].forEach((uri, i) => {
+      const message = redirectUriFault(uri, client.application_type)
+      if (message) fault([member, i], message)
+    })
+  }
+  if (client.backchannel_logout_uri !== undefined) {
+    const message = redirectUriFault(client.backchannel_logout_uri, 'web')
+    if (message) fault(['backchannel_logout_uri'], message)
+  }
+  const usesCode = client.grant_types.includes('authorization_code')
+  if (usesCode && client.redirect_uris.length === 0) {
+    fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
+  }
+  const involvesPerson =
+    usesCode ||
+    [deviceCodeGrant, cibaGrant].some((grant) => client.grant_types.includes(grant as never))
+  if (client.grant_types.includes('refresh_token') && !involvesPerson) {
+    fault(
+      ['grant_types'],
+      `refresh_token needs authorization_code, ${deviceCodeGrant} or ${cibaGrant} beside it`,
+    )
+  }
+  if (isPublic && client.grant_types.includes('client_credentials')) {
+    fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')
+  }
+  const isBound =
+    client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens
+  if (client.refresh_token_rotation === 'never' && !isBound) {
+    fault(
+      ['refresh_token_rotation'],
+      'never needs dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
+    )
+  }
+  for (const [member, message] of certificateFaults(client)) fault([member], message)
+  if (client.grant_types.includes(cibaGrant)) {
+    for (const [member, message] of backchannelFaults(client)) fault([member], message)
+  }
+  if (client.jwks_uri !== undefined && client.id_token_encrypted_response_alg !== undefined) {
+    fault(
+      ['jwks_uri'],
+      'must be jwks where ID tokens are encrypted: nothing is fetched while tokens are issued',
+    )
+  }
+  if (client.fapi) for (const [member, message] of fapiFaults(client)) fault([member], message)
+  if (isPublic && !client.require_pkce) {
+    fault(['require_pkce'], 'must be true for a public client (OAuth 2.1 §4.1.1)')
+  }
+}
+
 /**
  * What an operator says of a client: the members of RFC 7591 §2 and OpenID Connect Registration §2 that this server
  * honours, and some of our own (`require_pkce`, `resources`, those of refresh tokens). An unknown member is refused,
  * not ignored.
  */
-export const clientMetadata = z
-  .strictObject({
-    client_id: z
-      .string()
-      .regex(clientIdPattern, { error: 'must be 1 to 255 printable ASCII characters' }),
-    client_name: text.optional(),
-    client_uri: webUri.optional(),
-    policy_uri: webUri.optional(),
-    tos_uri: webUri.optional(),
-    logo_uri: webUri.optional(),
-    contacts: z.array(text).max(20).optional(),
-    application_type: z.enum(['web', 'native']).default('web'),
-    redirect_uris: z.array(z.string()).max(100).default([]),
-    post_logout_redirect_uris: z.array(z.string()).max(100).default([]),
-    grant_types: z
-      .array(
-        z.enum([
-          'authorization_code',
-          'refresh_token',
-          'client_credentials',
-          deviceCodeGrant,
-          cibaGrant,
-        ]),
-      )
-      .min(1)
-      .default(['authorization_code']),
-    response_types: z.array(z.literal('code')).optional(),
-    token_endpoint_auth_method: z.enum(authMethods).default('client_secret_basic'),
-    ...joseMembers,
-    ...certificateSubject,
-    ...backchannelMembers,
-    scope: scope.optional(),
-    default_max_age: z.int().nonnegative().optional(),
-    require_auth_time: z.boolean().optional(),
-    subject_type: z.enum(['public', 'pairwise']).default('public'),
-    sector_identifier_uri: webUri.optional(),
-    initiate_login_uri: webUri.optional(),
-    backchannel_logout_uri: z.string().optional(),
-    backchannel_logout_session_required: z.boolean().optional(),
-    fapi: z.literal('2.0').optional(),
-    errors_need_sign_in: z.boolean().optional(),
-    require_pkce: z.boolean().default(true),
-    require_mfa: z.boolean().default(false),
-    require_pushed_authorization_requests: z.boolean().default(false),
-    dpop_bound_access_tokens: z.boolean().default(false),
-    tls_client_certificate_bound_access_tokens: z.boolean().default(false),
-    require_dpop_nonce: z.boolean().default(false),
-    refresh_token_rotation: z.enum(['always', 'never']).default('always'),
-    refresh_token_idle_ttl: seconds(63_072_000).optional(),
-    refresh_token_absolute_ttl: seconds(157_680_000).optional(),
-    refresh_replay_window: z.int().min(0).max(60).optional(),
-    resources: z.array(z.string()).max(100).optional(),
-  })
-  .superRefine((client, context) => {
-    const fault = (path: PropertyKey[], message: string) =>
-      context.addIssue({ code: 'custom', path, message })
-    const isPublic = client.token_endpoint_auth_method === 'none'
+export const clientMetadata = clientMembers.superRefine(clientRules)
 
-    for (const member of ['redirect_uris', 'post_logout_redirect_uris'] as const) {
-      client[member].forEach((uri, i) => {
-        const message = redirectUriFault(uri, client.application_type)
-        if (message) fault([member, i], message)
-      })
-    }
-    if (client.backchannel_logout_uri !== undefined) {
-      const message = redirectUriFault(client.backchannel_logout_uri, 'web')
-      if (message) fault(['backchannel_logout_uri'], message)
-    }
-    const usesCode = client.grant_types.includes('authorization_code')
-    if (usesCode && client.redirect_uris.length === 0) {
-      fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
-    }
-    const involvesPerson =
-      usesCode ||
-      [deviceCodeGrant, cibaGrant].some((grant) => client.grant_types.includes(grant as never))
-    if (client.grant_types.includes('refresh_token') && !involvesPerson) {
-      fault(
-        ['grant_types'],
-        `refresh_token needs authorization_code, ${deviceCodeGrant} or ${cibaGrant} beside it`,
-      )
-    }
-    if (isPublic && client.grant_types.includes('client_credentials')) {
-      fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')
-    }
-    const isBound =
-      client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens
-    if (client.refresh_token_rotation === 'never' && !isBound) {
-      fault(
-        ['refresh_token_rotation'],
-        'never needs dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
-      )
-    }
-    for (const [member, message] of certificateFaults(client)) fault([member], message)
-    if (client.grant_types.includes(cibaGrant)) {
-      for (const [member, message] of backchannelFaults(client)) fault([member], message)
-    }
-    if (client.jwks_uri !== undefined && client.id_token_encrypted_response_alg !== undefined) {
-      fault(
-        ['jwks_uri'],
-        'must be jwks where ID tokens are encrypted: nothing is fetched while tokens are issued',
-      )
-    }
-    if (client.fapi) for (const [member, message] of fapiFaults(client)) fault([member], message)
-    if (isPublic && !client.require_pkce) {
-      fault(['require_pkce'], 'must be true for a public client (OAuth 2.1 §4.1.1)')
-    }
-  })
+/** A declaration as somebody writes it: with the secret, where it comes from outside. */
+export const clientDeclaration = clientMembers
+  .extend({ client_secret: z.string().optional() })
+  .superRefine(declarationRules)
+
+/** The same for a declaration. */
+export function declarationRules(
+  client: z.infer<typeof clientMembers> & { client_secret?: string | undefined },
+  context: z.RefinementCtx,
+): void {
+  clientRules(client, context)
+  if (client.client_secret === undefined) return
+  const message = secretFault(client.token_endpoint_auth_method, client.client_secret)
+  if (message) context.addIssue({ code: 'custom', path: ['client_secret'], message })
+}
 
 export type ClientMetadata = z.infer<typeof clientMetadata>
 

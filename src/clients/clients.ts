@@ -19,6 +19,7 @@ import {
   secretFault,
   secretsOf,
 } from './client.ts'
+import { type ClientViews, createClientViews } from './client-views.ts'
 import {
   createSectorDocuments,
   needsSectorDocument,
@@ -29,6 +30,8 @@ export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
   find(tenant: string, clientId: string): Promise<Client | undefined>
   list(tenant: string): Promise<Client[]>
+  /** As operators look at them. */
+  readonly views: ClientViews
   /** Whether a secret is one of the client's, compared in constant time. */
   secretFits(client: Client, secret: string): boolean
   /** The secrets that are valid now, newest first; none unless the client's way to authenticate needs them plain. */
@@ -37,12 +40,14 @@ export interface Clients {
    * Makes a client be as declared. A confidential client without a given secret gets one when it has none, which is
    * returned and cannot be read again.
    * @param documents from `prepare`; without them they are got on the way
-   * @throws DomainError `client_invalid` naming the member, what was expected and what came
+   * @param only `new`: no client that is there already
+   * @throws DomainError `client_invalid` naming the member, what was expected and what came; `already_exists`
    */
   declare(
     tenant: string,
     declaration: unknown,
     documents?: SectorDocuments,
+    only?: 'new',
   ): Promise<DeclaredClient>
   /**
    * Gets from others what declaring clients needs of them, for who declares them in a transaction: that would hold a
@@ -165,6 +170,7 @@ export function createClients(deps: Dependencies): Clients {
         ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
         : undefined,
     list: (tenant) => store.list(tenant),
+    views: createClientViews(deps),
 
     secretFits(client, secret) {
       const forms = [own(secret), foreign(secret)]
@@ -197,7 +203,7 @@ export function createClients(deps: Dependencies): Clients {
       return documents
     },
 
-    async declare(tenant, declaration, documents = createSectorDocuments(deps.fetch)) {
+    async declare(tenant, declaration, documents = createSectorDocuments(deps.fetch), only) {
       const { metadata, secret } = parse(declaration)
       await deps.check(tenant, metadata)
       const { client_id: clientId } = metadata
@@ -209,7 +215,10 @@ export function createClients(deps: Dependencies): Clients {
       const declared = await database.transaction(async (): Promise<DeclaredClient> => {
         const before = await store.metadata(tenant, clientId)
         const known = before !== undefined
-        const put = await store.put(tenant, clientId, metadata)
+        const put = await store.put(tenant, clientId, metadata, only)
+        if (only === 'new' && put === 0) {
+          throw new DomainError('already_exists', { detail: { client_id: clientId } })
+        }
         const { changes, generated } = await settleSecrets(tenant, metadata, secret)
         const changed = put + changes > 0
         const members = changedMembers(before, metadata)

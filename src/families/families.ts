@@ -4,6 +4,7 @@ import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import { chunksOf } from '../storage/chunks.ts'
+import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import {
   createFamilyStore,
@@ -83,6 +84,8 @@ export interface Families {
   /** Deletes what a client that is disabled ever had, a batch at a time. */
   forget(tenant: string, clientId: string): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
+  /** How many have not ended. */
+  count(tenant: string): Promise<number>
   /** The time line of a family, the oldest step first. */
   steps(tenant: string, familyId: string): Promise<FamilyStep[]>
   /**
@@ -206,6 +209,12 @@ export function createFamilies(deps: {
       while (await store.forgetSome(tenant, clientId));
     },
     list: views.list,
+    count: (tenant) =>
+      countRows(
+        database,
+        'families where tenant_id = $1 and ended_at is null and expires_at > $2',
+        [tenant, new Date(clock.now())],
+      ),
     steps: views.steps,
     async sweep() {
       for (const { tenant, clientId } of await store.disabledOwners()) {

@@ -28,6 +28,10 @@ export interface FamilyFilter {
   clientId?: string | undefined
   id?: string | undefined
   live?: boolean | undefined
+  /** Where an earlier page ended. */
+  after?: { createdAt: number; id: string } | undefined
+  /** 1000 unless said otherwise. */
+  limit?: number | undefined
 }
 
 /** Families as operators and people look at them; what a token request needs is in family.store.ts. */
@@ -45,7 +49,8 @@ export function createFamilyViews({ database, clock }: { database: Database; clo
          where f.tenant_id = $1 and ($2::text is null or f.account_id = $2)
            and ($3::text is null or f.client_id = $3) and ($4::text is null or f.id = $4)
            and (not $5 or (f.ended_at is null and f.expires_at > $6 and t.expires_at > $6))
-         order by f.created_at desc, f.id limit 1000`,
+           and ($7::timestamptz is null or f.created_at < $7 or (f.created_at = $7 and f.id > $8))
+         order by f.created_at desc, f.id limit $9`,
         [
           tenant,
           filter.accountId ?? null,
@@ -53,6 +58,9 @@ export function createFamilyViews({ database, clock }: { database: Database; clo
           filter.id ?? null,
           filter.live ?? false,
           now(),
+          filter.after === undefined ? null : new Date(filter.after.createdAt),
+          filter.after?.id ?? null,
+          filter.limit ?? 1000,
         ],
       )
       return rows.map((row) => toView(tenant, row))

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { openUnder, sealUnder } from '../secrets/presented-seal.ts'
 
 /** The answer of a refresh, kept for the client that did not get it. */
 export interface ReplayableAnswer {
@@ -10,33 +10,16 @@ export interface ReplayableAnswer {
   expiresAt: number
 }
 
-/**
- * Sealed under a key derived from the presented token itself, not from anything that is stored: only its holder can
- * open it (architecture §6).
- */
+const info = 'keyturn refresh replay'
+
+/** Sealed under the presented token: only its holder can open it. */
 export function sealAnswer(presented: string, answer: ReplayableAnswer): string {
-  const nonce = randomBytes(12)
-  const cipher = createCipheriv('aes-256-gcm', keyOf(presented), nonce)
-  const sealed = Buffer.concat([
-    nonce,
-    cipher.update(JSON.stringify(answer), 'utf8'),
-    cipher.final(),
-    cipher.getAuthTag(),
-  ])
-  return sealed.toString('base64url')
+  return sealUnder(presented, info, JSON.stringify(answer))
 }
 
 /** @throws Error when another token sealed it */
 export function openAnswer(presented: string, sealed: string): ReplayableAnswer {
-  const bytes = Buffer.from(sealed, 'base64url')
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(presented), bytes.subarray(0, 12))
-  decipher.setAuthTag(bytes.subarray(-16))
-  const plain = decipher.update(bytes.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8')
-  return JSON.parse(plain) as ReplayableAnswer
-}
-
-function keyOf(presented: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', presented, '', 'keyturn refresh replay', 32))
+  return JSON.parse(openUnder(presented, info, sealed)) as ReplayableAnswer
 }
 
 /** Seconds that the previous token still counts after its successor was used: two tabs of one browser. */

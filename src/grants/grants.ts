@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
@@ -9,8 +10,10 @@ export interface Grants {
   find(tenant: string, id: string): Promise<Grant | undefined>
   /** The same; within a transaction it lives until that ends, and who revokes it waits. */
   hold(tenant: string, id: string): Promise<Grant | undefined>
-  /** Grants that live, at most 1000, the newest first. */
-  list(tenant: string, which: GrantFilter): Promise<ListedGrant[]>
+  /** Grants that live, at most 1000, the newest first. @param page where an earlier page ended, and how many */
+  list(tenant: string, which: GrantFilter, page?: GrantPage): Promise<ListedGrant[]>
+  /** How many live. */
+  count(tenant: string): Promise<number>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
   /**
@@ -30,6 +33,11 @@ export interface GrantFilter {
   id?: string | undefined
   accountId?: string | undefined
   clientId?: string | undefined
+}
+
+interface GrantPage {
+  after?: { createdAt: number; id: string } | undefined
+  limit: number
 }
 
 export const GrantsTable = table('grants', {
@@ -101,7 +109,7 @@ export function createGrants({ database, clock }: { database: Database; clock: C
   return {
     find: (tenant, id) => select(tenant, id, ''),
     hold: (tenant, id) => select(tenant, id, 'for share'),
-    async list(tenant, { accountId, clientId }) {
+    async list(tenant, { id, accountId, clientId }, { after, limit } = { limit: 1000 }) {
       const rows = await database.query<{
         id: string
         account_id: string
@@ -119,8 +127,18 @@ export function createGrants({ database, clock }: { database: Database; clock: C
          from grants
          where tenant_id = $1 and revoked_at is null
            and ($2::text is null or account_id = $2) and ($3::text is null or client_id = $3)
-         order by created_at desc, id limit 1000`,
-        [tenant, accountId ?? null, clientId ?? null],
+           and ($4::text is null or id = $4)
+           and ($5::timestamptz is null or created_at < $5 or (created_at = $5 and id > $6))
+         order by created_at desc, id limit $7`,
+        [
+          tenant,
+          accountId ?? null,
+          clientId ?? null,
+          id ?? null,
+          after === undefined ? null : new Date(after.createdAt),
+          after?.id ?? null,
+          limit,
+        ],
       )
       return rows.map((row) => ({
         id: row.id,
@@ -130,12 +148,17 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         openidScopes: words(row.payload.openid?.scope),
         openidClaims: row.payload.openid?.claims ?? [],
         resources: Object.fromEntries(
-          Object.entries(row.payload.resources ?? {}).map(([id, scope]) => [id, words(scope)]),
+          Object.entries(row.payload.resources ?? {}).map(([resource, scope]) => [
+            resource,
+            words(scope),
+          ]),
         ),
         createdAt: row.created_at.getTime(),
         updatedAt: row.updated_at.getTime(),
       }))
     },
+    count: (tenant) =>
+      countRows(database, 'grants where tenant_id = $1 and revoked_at is null', [tenant]),
     async between(tenant, accountId, clientId) {
       const [row] = await database.query<{ id: string }>(
         `select id from grants

@@ -1,4 +1,4 @@
-import type { MustChange } from '../accounts/accounts.ts'
+import type { MustChange } from '../accounts/authenticated.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Interaction } from '../oidc/interactions.ts'

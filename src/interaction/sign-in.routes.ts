@@ -1,7 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
-import type { Authenticated } from '../accounts/accounts.ts'
+import type { Authenticated } from '../accounts/authenticated.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'

@@ -103,6 +103,16 @@ export const limits = {
     window: 600,
     counts: 'Backchannel authentication requests of one client',
   },
+  admin_network: {
+    most: 300,
+    window: 600,
+    counts: 'Requests to the admin API from one network whose token is missing or not valid',
+  },
+  admin_caller: {
+    most: 6000,
+    window: 600,
+    counts: 'Requests to the admin API of one person or machine',
+  },
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof limits

@@ -19,6 +19,7 @@ import type { Factors } from '../factors/factors.ts'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { Idempotency } from '../idempotency/idempotency.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
@@ -33,6 +34,7 @@ import type { Refusals } from '../refusals/refusals.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
+import type { Roles } from '../roles/roles.ts'
 import type { KeyRotation } from '../secrets/key-rotation.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
@@ -64,6 +66,7 @@ export interface Capabilities {
   clients: Clients
   subjects: Subjects
   resources: ResourceServers
+  roles: Roles
   signing: SigningKeys
   grants: Grants
   families: Families
@@ -83,6 +86,7 @@ export interface Capabilities {
   lockouts: Lockouts
   places: Places
   registrationTokens: RegistrationTokens
+  idempotency: Idempotency
   actionTokens: ActionTokens
   emailCodes: EmailCodes
   mail: Mail

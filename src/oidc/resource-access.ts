@@ -84,7 +84,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
  *
  * | grant              | resource servers                                     | scopes                                    |
  * |--------------------|------------------------------------------------------|-------------------------------------------|
- * | with a person      | those in the client's `resources`; all when absent    | those in its `scope`; all when absent     |
+ * | with a person      | those in the client's `resources`; all others than the admin API when absent | those in its `scope`; all when absent |
  * | client_credentials | as above, and those one of whose scopes it names      | those in its `scope`; none when absent    |
  *
  * @throws errors.InvalidTarget, errors.InvalidScope
@@ -99,6 +99,10 @@ function reachableScopes(
     throw new errors.InvalidTarget('the client may not reach this resource')
   }
   const alone = ctx.oidc.params?.['grant_type'] === 'client_credentials'
+  // No client that an owner happens to sign in at gets a token of theirs for this by their consent alone.
+  if (server.namedOnly && !alone && !listed) {
+    throw new errors.InvalidTarget('the client may not reach this resource')
+  }
   if (alone && Array.isArray(ctx.oidc.params?.['resource'])) {
     throw new errors.InvalidTarget('a token is for one resource')
   }

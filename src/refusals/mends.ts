@@ -52,5 +52,22 @@ export const mends: Record<DomainErrorCode, string> = {
   interaction_not_found:
     'Start again at the application. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy; or Redis loses data.',
   session_changed: 'Start again.',
+  token_missing: 'Get one: admin API.',
+  token_invalid:
+    'Get one for the resource `ISSUER/admin/v1`; show the key or the certificate that it is bound to.',
+  scope_insufficient: 'Ask for that scope, or for none, which brings all that the client may have.',
+  permission_denied: 'Who may do what; an owner gives roles.',
+  subject_protected: 'Somebody who has those roles must do it.',
+  request_invalid: 'Mend what is named.',
+  media_type_unsupported: 'Send `Content-Type: application/json`.',
+  already_exists: 'Change it, or choose another name.',
+  precondition_required: 'Send the `ETag` of what you have read; `*` takes whatever there is.',
+  precondition_failed: 'Read it again, and decide again.',
+  idempotency_key_reused: 'A new key for each new request.',
+  subject_unknown: 'Look at `accounts list` and `clients list`.',
+  role_not_found: '`roles list`.',
+  last_owner: 'Make another owner first.',
+  bootstrap_done: '`roles list` shows who; `roles grant` makes another.',
+  built_in: 'Choose another identifier.',
   internal: 'Look the id up in the log and report it.',
 }

@@ -24,6 +24,19 @@ export const ResourceServersTable = table('resource_servers', {
 
 type Row = Omit<ResourceServer, 'default' | 'name'> & { is_default: boolean; name: string | null }
 
+/** A resource server as operators look at it; times in milliseconds since the epoch. */
+export interface ResourceServerView extends ResourceServer {
+  createdAt: number
+  updatedAt: number
+}
+
+const columns = `identifier, name, scopes, access_token_format, access_token_signing_alg, introspection_clients,
+  is_default, open`
+
+function toServer({ is_default, name, ...row }: Row): ResourceServer {
+  return { ...row, ...(name === null ? {} : { name }), default: is_default }
+}
+
 export function createResourceServerStore({
   database,
   clock,
@@ -34,20 +47,47 @@ export function createResourceServerStore({
   return {
     async list(tenant: string): Promise<ResourceServer[]> {
       const rows = await database.query<Row>(
-        `select identifier, name, scopes, access_token_format, access_token_signing_alg, introspection_clients,
-           is_default, open
-         from resource_servers where tenant_id = $1 order by identifier`,
+        `select ${columns} from resource_servers where tenant_id = $1 order by identifier`,
         [tenant],
       )
-      return rows.map(({ is_default, name, ...row }) => ({
-        ...row,
-        ...(name === null ? {} : { name }),
-        default: is_default,
+      return rows.map(toServer)
+    },
+
+    /** In the order of their identifiers. @param after the last one of the page before */
+    async page(
+      tenant: string,
+      {
+        identifier,
+        after,
+        limit,
+        lock,
+      }: { identifier?: string; after?: string | undefined; limit: number; lock?: boolean },
+    ): Promise<ResourceServerView[]> {
+      const rows = await database.query<Row & { created_at: Date; updated_at: Date }>(
+        `select ${columns}, created_at, updated_at from resource_servers
+         where tenant_id = $1 and ($2::text is null or identifier = $2) and ($3::text is null or identifier > $3)
+         order by identifier limit $4 ${lock ? 'for no key update' : ''}`,
+        [tenant, identifier ?? null, after ?? null, limit],
+      )
+      return rows.map(({ created_at, updated_at, ...row }) => ({
+        ...toServer(row),
+        createdAt: created_at.getTime(),
+        updatedAt: updated_at.getTime(),
       }))
     },
 
-    /** Rows written: none when everything is as declared already. */
-    put(tenant: string, server: ResourceServer): Promise<number> {
+    delete(tenant: string, identifier: string): Promise<number> {
+      return database.execute(
+        'delete from resource_servers where tenant_id = $1 and identifier = $2',
+        [tenant, identifier],
+      )
+    },
+
+    /**
+     * @param only `new`: what is there stays as it is
+     * @returns rows written: none when everything is as declared already
+     */
+    put(tenant: string, server: ResourceServer, only?: 'new'): Promise<number> {
       return database.execute(
         `insert into resource_servers as r (tenant_id, identifier, name, scopes, access_token_format,
            access_token_signing_alg, introspection_clients, is_default, open, created_at, updated_at)
@@ -60,7 +100,8 @@ export function createResourceServerStore({
          where (r.name, r.scopes, r.access_token_format, r.access_token_signing_alg, r.introspection_clients,
              r.is_default, r.open)
            is distinct from (excluded.name, excluded.scopes, excluded.access_token_format,
-             excluded.access_token_signing_alg, excluded.introspection_clients, excluded.is_default, excluded.open)`,
+             excluded.access_token_signing_alg, excluded.introspection_clients, excluded.is_default, excluded.open)
+           and not $11`,
         [
           tenant,
           server.identifier,
@@ -72,6 +113,7 @@ export function createResourceServerStore({
           server.default,
           server.open,
           new Date(clock.now()),
+          only === 'new',
         ],
       )
     },

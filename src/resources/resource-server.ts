@@ -15,6 +15,8 @@ export interface ResourceServer {
   default: boolean
   /** Whether clients that registered themselves may reach it. */
   open: boolean
+  /** Whether only clients reach it on behalf of people whose `resources` name it. */
+  namedOnly?: true
 }
 
 const scopeName = z

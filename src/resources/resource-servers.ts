@@ -1,3 +1,4 @@
+import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
@@ -5,20 +6,33 @@ import { DomainError } from '../errors.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { adminResource } from './admin-resource.ts'
 import { createResourceServerStore } from './resource-server.store.ts'
 import { type ResourceServer, resourceServerDeclaration } from './resource-server.ts'
 
 export interface ResourceServers {
   /** Every resource server of a tenant. Changes made on another node show within a second. */
   list(tenant: string): Promise<ResourceServer[]>
+  /** The built-in one of the admin API, too. */
   find(tenant: string, identifier: string): Promise<ResourceServer | undefined>
   /** The declared default, if there is one. */
   default(tenant: string): Promise<ResourceServer | undefined>
   /**
    * Makes a resource server be as declared. Declaring a default takes that from the one that had it.
-   * @throws DomainError `resource_server_invalid` naming the member, what was expected and what came
+   * @param only `new`: none that is there already
+   * @throws DomainError `resource_server_invalid` naming the member, what was expected and what came; `built_in`,
+   *   `already_exists`
    */
-  declare(tenant: string, declaration: unknown): Promise<'created' | 'updated' | 'unchanged'>
+  declare(
+    tenant: string,
+    declaration: unknown,
+    only?: 'new',
+  ): Promise<'created' | 'updated' | 'unchanged'>
+  /** As operators look at them. */
+  page: ReturnType<typeof createResourceServerStore>['page']
+  /** Nobody gets tokens for it any more; those that are out end by themselves. Whether it was there. */
+  delete(tenant: string, identifier: string): Promise<boolean>
 }
 
 export function createResourceServers(deps: {
@@ -27,18 +41,29 @@ export function createResourceServers(deps: {
   /** Makes sure that there is a key to sign its tokens with. */
   signing: Pick<SigningKeys, 'ensure'>
   audit: Audit
+  config: Pick<Config, 'issuer'>
 }): ResourceServers {
   const store = createResourceServerStore(deps)
   const cache = createCache<ResourceServer[]>(deps, { maxAge: 1, maxSize: 1000 })
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
+  const builtIn = adminResource(deps.config.issuer)
 
   return {
     list,
     find: async (tenant, identifier) =>
-      (await list(tenant)).find((server) => server.identifier === identifier),
+      tenant === defaultTenant && identifier === builtIn.identifier
+        ? builtIn
+        : (await list(tenant)).find((server) => server.identifier === identifier),
     default: async (tenant) => (await list(tenant)).find((server) => server.default),
 
-    async declare(tenant, declaration) {
+    page: store.page,
+    async delete(tenant, identifier) {
+      const deleted = await store.delete(tenant, identifier)
+      cache.drop(tenant)
+      return deleted > 0
+    },
+
+    async declare(tenant, declaration, only) {
       const parsed = resourceServerDeclaration.safeParse(declaration)
       if (!parsed.success) {
         throw new DomainError('resource_server_invalid', {
@@ -51,16 +76,22 @@ export function createResourceServers(deps: {
           },
         })
       }
+      const { identifier } = parsed.data
+      if (identifier === builtIn.identifier) {
+        throw new DomainError('built_in', { detail: { identifier } })
+      }
       const { access_token_format: format, access_token_signing_alg: alg } = parsed.data
       if (format === 'jwt') await deps.signing.ensure(tenant, [alg])
       const outcome = await deps.database.transaction(async () => {
-        const { identifier } = parsed.data
         const known = (await store.list(tenant)).find((server) => server.identifier === identifier)
         if (parsed.data.default) {
           await store.lockDefault(tenant)
-          await store.clearDefault(tenant, parsed.data.identifier)
+          await store.clearDefault(tenant, identifier)
         }
-        const changed = await store.put(tenant, parsed.data)
+        const changed = await store.put(tenant, parsed.data, only)
+        if (only === 'new' && changed === 0) {
+          throw new DomainError('already_exists', { detail: { identifier } })
+        }
         if (changed > 0) {
           const type = known ? 'resource_server.updated' : 'resource_server.created'
           const members = changedMembers(known, parsed.data)

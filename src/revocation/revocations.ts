@@ -9,9 +9,11 @@ import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Places } from '../places/places.ts'
+import type { Roles } from '../roles/roles.ts'
 import type { SessionEnd } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Database } from '../storage/database.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
 
@@ -46,6 +48,8 @@ import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
  * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
  * | … then, batch by batch        |         |          |        |        | ×               | ×       |
  *
+ * The owners of the admin API are held before anything else, where an account goes that may be the last of them.
+ *
  * Who starts a family holds everything that it hangs from, so that a revocation either comes first, and is seen, or
  * finds the family. Who refreshes holds the family alone, which every revocation ends. Several families are locked in
  * the order of their ids; those past `MAX_FAMILIES` only when nobody holds them.
@@ -67,7 +71,8 @@ export interface Revocations {
   passwordChanged(account: Account, actor?: Actor): Promise<void>
   /**
    * Deletes an account with all that it has: nobody signs in with its address, and its `sub` is never given again.
-   * @returns whether it was deleted: not when it is the last operator, or was deleted before
+   * @returns whether it was deleted: not when it is the last operator or owner, or was deleted
+   *   before
    */
   deleteAccount(account: Account, actor: Actor): Promise<boolean>
   /** Whether anything changed. @throws DomainError `last_operator` */
@@ -123,6 +128,7 @@ export function createRevocations(deps: {
   families: Families
   grants: Grants
   denials: Denials
+  roles: Roles
   audit: Audit
 }): Revocations {
   const {
@@ -137,6 +143,7 @@ export function createRevocations(deps: {
     families,
     grants,
     denials,
+    roles,
     audit,
   } = deps
 
@@ -213,7 +220,10 @@ export function createRevocations(deps: {
 
     deleteAccount: ({ tenant, id: accountId }, actor) =>
       database.transaction(async () => {
+        const hasRoles = tenant === defaultTenant
+        if (hasRoles && (await roles.isLastOwner({ accountId }))) return false
         if (!(await accounts.markDeleted(tenant, accountId))) return false
+        if (hasRoles) await roles.forget(accountId)
         await end('account_deleted', tenant, { accountId })
         await factors.forget(tenant, accountId, actor)
         await accounts.forget(tenant, accountId)

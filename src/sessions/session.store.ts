@@ -101,6 +101,16 @@ const toPart = (row: PartRow) => ({
 
 const inSeconds = (time: Date) => Math.floor(time.getTime() / 1000)
 
+/** Which sessions to show. */
+export interface SessionFilter {
+  accountId?: string | undefined
+  uid?: string | undefined
+  /** The last id of the page before. */
+  after?: string | undefined
+  /** Of a page. */
+  limit?: number | undefined
+}
+
 export function createSessionStore({
   database,
   clock,
@@ -152,8 +162,14 @@ export function createSessionStore({
     byHandle: (tenant: string, hash: string) => findBy('handle_hash', tenant, hash),
     byUid: (tenant: string, uid: string) => findBy('uid', tenant, uid),
 
-    /** Sessions that live, of those who signed in, at most 1000. */
-    async list(tenant: string, accountId: string | undefined): Promise<ListedSession[]> {
+    /**
+     * Sessions that live, of those who signed in: the one used last first, at most 1000; or a page of them in the order
+     * of their ids, which stays the same while they are used.
+     */
+    async list(
+      tenant: string,
+      { accountId, uid, after, limit }: SessionFilter,
+    ): Promise<ListedSession[]> {
       const rows = await database.query<
         Row & {
           account_id: string
@@ -171,8 +187,9 @@ export function createSessionStore({
          from sessions s
          where s.tenant_id = $1 and s.account_id is not null and ($2::text is null or s.account_id = $2)
            and s.ended_at is null and s.expires_at > $3
-         order by s.updated_at desc, s.uid limit 1000`,
-        [tenant, accountId ?? null, now()],
+           and ($4::text is null or s.uid = $4) and ($5::text is null or s.uid > $5)
+         order by ${limit === undefined ? 's.updated_at desc, ' : ''}s.uid limit $6`,
+        [tenant, accountId ?? null, now(), uid ?? null, after ?? null, limit ?? 1000],
       )
       return rows.map((row) => ({
         uid: row.uid,

@@ -5,9 +5,10 @@ import type { Families } from '../families/families.ts'
 import type { Presenter } from '../families/replay.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Sealer } from '../secrets/seal.ts'
+import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
-import { createSessionStore } from './session.store.ts'
+import { createSessionStore, type SessionFilter } from './session.store.ts'
 import {
   type ListedSession,
   type SaveOutcome,
@@ -22,6 +23,10 @@ export interface Sessions {
   byUid(tenant: string, uid: string): Promise<Session | undefined>
   /** Sessions that live, the one used last first; at most 1000. */
   list(tenant: string, accountId?: string): Promise<ListedSession[]>
+  /** How many live. */
+  count(tenant: string): Promise<number>
+  /** The same, page by page in the order of their ids. */
+  page(tenant: string, which: SessionFilter & { limit: number }): Promise<ListedSession[]>
   /**
    * Writes a session under its handle. What clients got is merged row by row, so that requests that overlap lose
    * nothing.
@@ -83,7 +88,14 @@ export function createSessions(deps: {
   return {
     byHandle: store.byHandle,
     byUid: store.byUid,
-    list: (tenant, accountId) => store.list(tenant, accountId),
+    list: (tenant, accountId) => store.list(tenant, { accountId }),
+    page: store.list,
+    count: (tenant) =>
+      countRows(
+        database,
+        'sessions where tenant_id = $1 and account_id is not null and ended_at is null and expires_at > $2',
+        [tenant, new Date(deps.clock.now())],
+      ),
 
     save: (tenant, session, handleHash, known, dropped, verifiedAt, seen = {}) =>
       database.transaction(async () => {

@@ -1,4 +1,5 @@
 import { domainToASCII } from 'node:url'
+import { z } from 'zod'
 
 /** An issuer of its own with its own clients, accounts, keys and everything else. */
 export interface Tenant extends TenantPolicy {
@@ -50,3 +51,31 @@ export function issuerOf(issuer: string, tenantId: string): string {
 
 /** What may stand in the path of an issuer. */
 export const tenantIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
+
+/** What operators say of a tenant. */
+export const tenantDeclaration = z.strictObject({
+  id: z.string().regex(tenantIdPattern, {
+    error: 'must be 1 to 63 lower-case letters, digits and hyphens',
+  }),
+  name: z.string().regex(/^\P{Cc}{1,200}$/u, {
+    error: 'must be 1 to 200 characters without control characters',
+  }),
+})
+
+const domain = z
+  .string()
+  .refine((text) => /^[^.@*\s]+(\.[^.@*\s]+)*$/u.test(text) && domainKey(text) !== '', {
+    error: 'must be a domain such as example.com: exactly what follows the "@", no wildcard',
+  })
+  .transform(domainKey)
+
+/** Who may come to have an account (`SignUp`). */
+export const signUpDeclaration = z
+  .strictObject({
+    mode: z.enum(signUpModes),
+    domains: z.array(domain).max(1000).default([]),
+  })
+  .refine(({ mode, domains }) => mode === 'open' || domains.length === 0, {
+    path: ['domains'],
+    error: 'are for the mode open alone: elsewhere nobody signs up by themselves',
+  })

@@ -19,6 +19,10 @@ export interface Tenants {
     id: string,
     policy: { [K in keyof TenantPolicy]?: TenantPolicy[K] | undefined },
   ): Promise<boolean>
+  /** Whether it was not there. */
+  create(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
+  /** One, enabled or not. @param lock until the transaction of this context ends */
+  view(id: string, lock?: boolean): Promise<ListedTenant | undefined>
   /** Whether anything changed; a disabled tenant answers nothing. */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
@@ -81,6 +85,22 @@ export function createTenants(deps: { database: Database; clock: Clock; audit: A
          from tenants order by id`,
       )
       return rows.map((row) => ({ ...toTenant(row), disabled: row.disabled }))
+    },
+    async view(id, lock = false) {
+      const [row] = await database.query<Row & { disabled: boolean }>(
+        `select id, name, ${policyColumns}, disabled_at is not null as disabled
+         from tenants where id = $1 ${lock ? 'for no key update' : ''}`,
+        [id],
+      )
+      return row && { ...toTenant(row), disabled: row.disabled }
+    },
+    async create({ id, name }) {
+      const created = await database.execute(
+        `insert into tenants (id, name, created_at) values ($1, $2, $3) on conflict do nothing`,
+        [id, name, new Date(clock.now())],
+      )
+      cache.drop(id)
+      return created === 1
     },
     async setDisabled(id, disabled) {
       const changed = await database.execute(

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { limits } from '../../src/limits/limits.ts'
 import { routes } from '../../src/oidc/routes.ts'
+import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
 import { furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
@@ -170,6 +171,31 @@ describe('rate limits', () => {
     const its = { limit: 'backchannel_client', subject: bank.client_id, cost: most } as const
     await server.core.limiter.note(tenant, its)
     expectLimited(await askPerson(server), 600)
+  })
+
+  it('refuse wrong tokens at the admin API by network, right ones by caller alone (C9)', async () => {
+    const client = await machineWith(server, 'owner')
+    const right = await tokenOf(server, client)
+    const list = (address: string, bearer?: string) =>
+      askAdmin(server, 'GET', '/tenants', { token: bearer, headers: from(address) })
+    const subject = '203.0.122.0/24'
+    const { most } = limits.admin_network
+    await server.core.limiter.note(tenant, { limit: 'admin_network', subject, cost: most })
+    for (const bearer of [undefined, 'nonsense']) {
+      const page = await list('203.0.122.1', bearer)
+      expect(page.json()).to.include({ status: 429, code: 'too_many_requests' })
+      expect((await list('203.0.123.1', bearer)).status).to.equal(401)
+    }
+    expect((await list('203.0.122.1', right)).status).to.equal(200)
+    const its = { clientId: client.client_id }
+    await server.core.limiter.note(tenant, {
+      limit: 'admin_caller',
+      subject: JSON.stringify(its),
+      cost: limits.admin_caller.most,
+    })
+    const page = await list('203.0.122.1', right)
+    expect(page.status).to.equal(429)
+    expect(Number(page.headers.get('retry-after'))).to.be.within(1, 600)
   })
 
   it('are not there for what may be asked by everybody', async () => {

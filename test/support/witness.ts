@@ -29,7 +29,9 @@ function watchAnswers(): void {
     const code = location?.searchParams.get('code')
     if (code) handedOut.add(code)
     const [body] = given
-    if (String(this.getHeader('content-type')).includes('json') && typeof body === 'string') {
+    const type = String(this.getHeader('content-type'))
+    // The `code` of a problem (RFC 9457) is none of OAuth.
+    if (type.includes('json') && !type.includes('problem') && typeof body === 'string') {
       const parsed = JSON.parse(body) as Record<string, unknown>
       for (const name of tokens) {
         const value = parsed[name]

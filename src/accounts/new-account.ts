@@ -1,8 +1,9 @@
 import { changedMembers } from '../audit/changes.ts'
 import { DomainError } from '../errors.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
-import { type Account, identifierKey, type Role } from './account.ts'
+import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 
+/** An account as somebody wants it. */
 export interface NewAccount {
   email: string
   username?: string | undefined
@@ -13,6 +14,12 @@ export interface NewAccount {
   emailVerified?: boolean | undefined
   roles?: Role[] | undefined
 }
+
+/** What operators say of a person; what is absent is taken away. */
+export type OperatorProfile = Profile & Pick<Account, 'email' | 'emailVerified'>
+
+/** `password_changed` is an update after which whoever knew the old password must be gone. */
+export type DeclaredAccount = 'created' | 'updated' | 'password_changed' | 'unchanged'
 
 /** The names of what was given, not the values. */
 export const membersOf = (wanted: NewAccount) => changedMembers(undefined, wanted)
@@ -25,6 +32,7 @@ export function taken({ email, username }: NewAccount) {
   }
 }
 
+/** @throws DomainError `apply_invalid` */
 export function assertUsername(username: string | undefined): void {
   if (username === undefined || !identifierKey(username).includes('@')) return
   throw new DomainError('apply_invalid', {
@@ -32,6 +40,7 @@ export function assertUsername(username: string | undefined): void {
   })
 }
 
+/** An account as it is stored: what is not said stays as it is known. */
 export function rowOf(tenant: string, id: string, wanted: NewAccount, known?: Account) {
   const email = wanted.email.trim()
   const username = wanted.username ?? known?.username

@@ -1,0 +1,44 @@
+import { z } from 'zod'
+import { identifierKey, roles } from './account.ts'
+import { readImportedHash } from './imported-hash.ts'
+
+/** What operators say of an account: one schema for the apply file, the command line and the admin API. */
+
+const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
+  error: 'must be 1 to 200 characters without control characters',
+})
+
+/** What another system stored; verified as it is, replaced at the first sign-in. */
+const passwordHash = z.string().superRefine((text, context) => {
+  const read = readImportedHash(text)
+  if (typeof read === 'string') context.addIssue({ code: 'custom', message: read })
+})
+
+/** Who somebody is. */
+export const accountProfile = z.strictObject({
+  email: z
+    .string()
+    .max(254)
+    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, { error: 'must be an e-mail address' }),
+  username: line
+    .refine((name) => !identifierKey(name).includes('@') && name === name.trim(), {
+      error: 'must have no "@", so that it can never be an e-mail address, and no space around it',
+    })
+    .optional(),
+  name: line.optional(),
+  email_verified: z.boolean().optional(),
+})
+
+export const accountDeclaration = accountProfile.extend({
+  password: z.string().optional(),
+  roles: z.array(z.enum(roles)).optional(),
+  disabled: z.boolean().optional(),
+})
+
+/** With a hash of another system in place of a password. */
+export const importedAccount = accountDeclaration
+  .extend({ password_hash: passwordHash.optional() })
+  .refine(({ password, password_hash: hash }) => password === undefined || hash === undefined, {
+    path: ['password_hash'],
+    error: 'must not stand beside password: an account has one of them',
+  })

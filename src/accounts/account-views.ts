@@ -1,0 +1,94 @@
+import { asciiLowerCase } from '../storage/ascii.ts'
+import { countRows } from '../storage/count.ts'
+import type { Database } from '../storage/database.ts'
+import { identifierKey } from './account.ts'
+
+/** An account as operators look at it; times in milliseconds since the epoch. */
+export interface AccountView {
+  id: string
+  email: string
+  emailVerified: boolean
+  username?: string
+  name?: string
+  disabled: boolean
+  /** `one_time`: its owner chooses another at the next sign-in. */
+  password: 'none' | 'one_time' | 'chosen'
+  createdAt: number
+  updatedAt: number
+}
+
+/** Which accounts to show. */
+export interface AccountFilter {
+  /** A part of the e-mail address or user name, in any case, or of the name: there the case of ASCII letters is not looked at. */
+  text?: string | undefined
+  disabled?: boolean | undefined
+}
+
+interface Row {
+  id: string
+  email: string
+  email_verified: boolean
+  username: string | null
+  name: string | null
+  disabled: boolean
+  one_time: boolean | null
+  created_at: Date
+  updated_at: Date
+}
+
+const selectViews = `
+  select a.id, a.email, a.email_verified, a.username, a.name, a.disabled_at is not null as disabled, a.created_at,
+    a.updated_at, p.one_time
+  from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
+  where a.tenant_id = $1 and a.deleted_at is null`
+
+/** Accounts as operators look at them, disabled ones too; what a sign-in needs is in account.store.ts. */
+export function createAccountViews({ database }: { database: Database }) {
+  return {
+    count: (tenant: string) =>
+      countRows(database, 'accounts where tenant_id = $1 and deleted_at is null', [tenant]),
+
+    async view(tenant: string, id: string): Promise<AccountView | undefined> {
+      const [row] = await database.query<Row>(`${selectViews} and a.id = $2`, [tenant, id])
+      return row && toView(row)
+    },
+
+    /** In the order of their ids. @param after the last id of the page before */
+    async page(
+      tenant: string,
+      { text, disabled }: AccountFilter,
+      { after, limit }: { after?: string | undefined; limit: number },
+    ): Promise<AccountView[]> {
+      const rows = await database.query<Row>(
+        `${selectViews} and ($2::text is null or a.id > $2)
+           and ($3::text is null or position($3 in a.email_key) > 0 or position($3 in a.username_key) > 0
+             or position($5 in lower(a.name collate "C")) > 0)
+           and ($4::boolean is null or (a.disabled_at is not null) = $4)
+         order by a.id limit $6`,
+        [
+          tenant,
+          after ?? null,
+          text === undefined ? null : identifierKey(text),
+          disabled ?? null,
+          text === undefined ? null : asciiLowerCase(text),
+          limit,
+        ],
+      )
+      return rows.map(toView)
+    },
+  }
+}
+
+export type AccountViews = ReturnType<typeof createAccountViews>
+
+const toView = (row: Row): AccountView => ({
+  id: row.id,
+  email: row.email,
+  emailVerified: row.email_verified,
+  ...(row.username === null ? {} : { username: row.username }),
+  ...(row.name === null ? {} : { name: row.name }),
+  disabled: row.disabled,
+  password: row.one_time === null ? 'none' : row.one_time ? 'one_time' : 'chosen',
+  createdAt: row.created_at.getTime(),
+  updatedAt: row.updated_at.getTime(),
+})

@@ -1,0 +1,222 @@
+import { z } from 'zod'
+import type { Account } from '../accounts/account.ts'
+import { accountProfile } from '../accounts/account-document.ts'
+import type { AccountView } from '../accounts/account-views.ts'
+import type { ReadyOneTime } from '../accounts/accounts.ts'
+import { DomainError } from '../errors.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { assertCovers } from './caller.ts'
+import { pageOf, pagePlace } from './page.ts'
+import {
+  type Call,
+  paging,
+  present,
+  queryFlag,
+  type Route,
+  route,
+  timeOf,
+  timestamp,
+} from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** Accounts: who people are. How they sign in is in credentials.routes.ts; no route sets a password (ASVS 6.4.6). */
+
+const status = z.strictObject({
+  disabled: z.boolean(),
+  password: z
+    .enum(['none', 'one_time', 'chosen'])
+    .describe('one_time: its owner chooses another at the next sign-in'),
+  created_at: timestamp,
+  updated_at: timestamp,
+})
+
+const account = named(
+  'Account',
+  accountProfile.extend({ id: z.string(), email_verified: z.boolean(), status }),
+)
+export const oneTimePassword = {
+  one_time_password: z.string().describe('Shown once; its owner chooses another'),
+  one_time_password_expires_at: timestamp,
+}
+
+const collection = '/tenants/{tenant}/accounts'
+const item = `${collection}/{account_id}`
+
+const representation = (view: AccountView) => ({
+  id: view.id,
+  email: view.email,
+  email_verified: view.emailVerified,
+  ...present({ username: view.username, name: view.name }),
+  status: {
+    disabled: view.disabled,
+    password: view.password,
+    created_at: timeOf(view.createdAt),
+    updated_at: timeOf(view.updatedAt),
+  },
+})
+
+/** @throws DomainError `account_not_found` */
+export async function accountIn({ core, tenant, params }: Call): Promise<Account> {
+  const found = await core.accounts.find(tenant, params['account_id'] ?? '')
+  if (found) return found
+  throw new DomainError('account_not_found', { detail: { ...params } })
+}
+
+async function hold({ core, tenant }: Call, id: string): Promise<void> {
+  if (tenant === defaultTenant) await core.roles.hold()
+  await core.accounts.lock(tenant, id)
+}
+
+async function load(call: Call, lock = false) {
+  const { core, tenant, params } = call
+  const { account_id: id = '' } = params
+  if (lock) await hold(call, id)
+  const view = await core.accounts.views.view(tenant, id)
+  return view && representation(view)
+}
+
+async function loadedAccount(call: Call) {
+  await accountIn(call)
+  return (await load(call)) as object
+}
+
+/** Holds an account that the caller may change. */
+export async function lockedAccount(call: Call): Promise<Account> {
+  const found = await accountIn(call)
+  await hold(call, found.id)
+  await assertCovers(call, { accountId: found.id })
+  return found
+}
+
+async function assertMayGo({ core, tenant }: Call, accountId: string): Promise<void> {
+  if (tenant === defaultTenant) await core.roles.assertNotLastOwner({ accountId })
+}
+
+export function passwordOutput({ core }: Call, password: string) {
+  return {
+    one_time_password: password,
+    one_time_password_expires_at: timeOf(core.clock.now() + core.config.oneTimePasswordTtl * 1000),
+  }
+}
+
+const query = z.strictObject({
+  ...paging,
+  q: z.string().min(1).max(200).optional().describe('A part of e-mail address, user name or name'),
+  disabled: queryFlag.optional(),
+})
+
+/** What is left out stays; null takes it away. */
+const changes = z.strictObject({
+  email: accountProfile.shape.email.optional(),
+  username: accountProfile.shape.username.nullable(),
+  name: accountProfile.shape.name.nullable(),
+  email_verified: z.boolean().optional(),
+})
+
+export const accountRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: collection,
+    permission: 'accounts:read',
+    summary: 'List accounts',
+    query,
+    response: listOf(account),
+    async handle(call) {
+      const { core, tenant, query: asked } = call
+      const [after] = pagePlace(call)
+      const found = await core.accounts.views.page(
+        tenant,
+        { text: asked.q, disabled: asked.disabled },
+        { after: after as string | undefined, limit: asked.limit + 1 },
+      )
+      return pageOf(call, found, representation, ({ id }) => [id])
+    },
+  }),
+  route<undefined, z.output<typeof accountProfile>, ReadyOneTime>({
+    method: 'POST',
+    path: collection,
+    permission: 'accounts:write',
+    summary: 'Create an account; it gets a password for one use',
+    body: accountProfile,
+    status: 201,
+    response: account.extend(oneTimePassword),
+    prepare: ({ core }) => core.accounts.readyOneTime(),
+    async handle(call, ready) {
+      const { core, tenant, body } = call
+      const { email_verified: emailVerified, ...profile } = body
+      const created = await core.accounts.create(tenant, { ...profile, emailVerified }, ready)
+      const params = { account_id: created.account.id }
+      return {
+        ...(await loadedAccount({ ...call, params })),
+        ...passwordOutput(call, ready.password),
+      }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: item,
+    permission: 'accounts:read',
+    summary: 'Read an account',
+    response: account,
+    current: load,
+    handle: loadedAccount,
+  }),
+  route<undefined, z.output<typeof changes>>({
+    method: 'PATCH',
+    path: item,
+    permission: 'accounts:write',
+    summary: 'Change who an account is; what is left out stays, null takes it away',
+    body: changes,
+    response: account,
+    current: load,
+    async handle(call) {
+      const { core, body } = call
+      const known = await lockedAccount(call)
+      const email = body.email ?? known.email
+      const kept = <Value>(value: Value | null | undefined, before: Value | undefined) =>
+        value === null ? undefined : (value ?? before)
+      const username = kept(body.username, known.username)
+      const name = kept(body.name, known.name)
+      await core.accounts.update(known, {
+        email,
+        // Another address is somebody's word until its owner has shown that it is theirs.
+        emailVerified: body.email_verified ?? (email === known.email && known.emailVerified),
+        ...(username === undefined ? {} : { username }),
+        ...(name === undefined ? {} : { name }),
+      })
+      return loadedAccount(call)
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: item,
+    permission: 'accounts:write',
+    summary: 'Delete an account with all that it has; nobody gets its id again',
+    current: load,
+    async handle(call) {
+      const known = await lockedAccount(call)
+      if (!(await call.core.revocations.deleteAccount(known, call.actor))) {
+        throw new DomainError('last_owner', { detail: { accountId: known.id } })
+      }
+      return undefined
+    },
+  }),
+  ...(['disable', 'enable'] as const).map((verb) =>
+    route({
+      method: 'POST',
+      path: `${item}/${verb}`,
+      permission: 'accounts:write',
+      summary:
+        verb === 'disable'
+          ? 'Keep an account from signing in, and end what it has'
+          : 'Let a disabled account sign in again',
+      response: account,
+      async handle(call) {
+        const known = await lockedAccount(call)
+        if (verb === 'disable') await assertMayGo(call, known.id)
+        await call.core.revocations.setAccountDisabled(known, verb === 'disable', call.actor)
+        return loadedAccount(call)
+      },
+    }),
+  ),
+]

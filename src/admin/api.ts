@@ -1,0 +1,213 @@
+import type { Context, Middleware } from 'koa'
+import { networkOf } from '../attempts/network.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { KeptAnswer } from '../idempotency/idempotency.ts'
+import type { PageContext } from '../interaction/pages/layout.ts'
+import { noteDomainError } from '../interaction/refusals.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import type { ClientCertificates } from '../oidc/mtls.ts'
+import { createTokenCheck } from '../oidc/presented-token.ts'
+import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import { adminPath } from '../resources/admin-resource.ts'
+import { everywhere } from '../roles/role.ts'
+import { checked, readJson, readQuery } from './body.ts'
+import { assertPermitted, type Caller, callerOf } from './caller.ts'
+import { assertMatches, etagOf, isKnown } from './etag.ts'
+import { createMatching, type Match } from './matching.ts'
+import { openApiOf } from './openapi.ts'
+import { answerProblem } from './problem.ts'
+import { referencePage } from './reference.page.ts'
+import type { Call, Route } from './route.ts'
+import { routes } from './routes.ts'
+
+const match = createMatching(routes)
+
+interface Parts {
+  context: IssuerContext
+  structured: StructuredTokens
+  certificates: ClientCertificates
+  /** The path of the issuer, without a trailing slash. */
+  basePath: string
+  pageContext(ctx: Context): PageContext
+}
+
+/**
+ * The admin API, at the issuer of the default tenant. Each line may rely on those above it.
+ *
+ * | what                                                     | refused with                                        |
+ * |----------------------------------------------------------|-----------------------------------------------------|
+ * | there is such a route                                    | 404, 405                                            |
+ * | the access token (presented-token.ts)                    | 401; 429 for too many of a network that are wrong   |
+ * | the caller has not asked too often                       | 429                                                 |
+ * | scope, role and reach (caller.ts)                        | 403, 404                                            |
+ * | query and body                                           | 400, 413, 415                                       |
+ * | the tenant exists                                        | 404                                                 |
+ * | `If-Match`, with the row held; or `Idempotency-Key`      | 412, 428; 422                                       |
+ * | the work, and its audit event, in the same transaction   | as docs/errors.md says                              |
+ */
+export function adminApi(parts: Parts): Middleware {
+  const { context } = parts
+  const { log, config } = context
+  const checkToken = createTokenCheck(context, parts.structured, parts.certificates)
+  const document = openApiOf(routes, config.issuer)
+  const audience = config.issuer + adminPath
+
+  async function callerIn(ctx: Context): Promise<Caller> {
+    const { limiter, tenant } = context
+    const url = `${ctx.protocol}://${ctx.host}${parts.basePath}${ctx.path}`
+    try {
+      const presented = await checkToken(ctx, audience, url)
+      const caller = await callerOf(context.roles, presented)
+      const subject = JSON.stringify(caller.subject)
+      await limiter.take(tenant, { limit: 'admin_caller', subject })
+      return caller
+    } catch (error) {
+      // Whose token is right is never kept out by others of the same network.
+      if (isDomainError(error) && error.status === 401) {
+        await limiter.take(tenant, { limit: 'admin_network', subject: networkOf(ctx.ip) })
+      }
+      throw error
+    }
+  }
+
+  async function callOf(ctx: Context, { route, params }: Match): Promise<Call> {
+    const { tenant, ...others } = params
+    const caller = await callerIn(ctx)
+    if (route.permission !== 'public') {
+      const where = route.anywhere ? undefined : (tenant ?? everywhere)
+      assertPermitted(caller, route.permission, where)
+    }
+    const query = readQuery(ctx)
+    if (!route.query && Object.keys(query).length > 0) throw unexpected('query')
+    const call: Call = {
+      core: context,
+      address: ctx.path,
+      tenant: tenant ?? context.tenant,
+      params: others,
+      query: route.query && checked(route.query, query),
+      body: await bodyOf(ctx, route),
+      caller,
+      actor: {
+        by: 'operator',
+        ip: ctx.ip,
+        userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
+      },
+      current: undefined,
+    }
+    const known = tenant === undefined || (await context.tenants.view(tenant)) !== undefined
+    if (!known) throw new DomainError('not_found', { detail: { tenant } })
+    return call
+  }
+
+  async function bodyOf(ctx: Context, route: Route): Promise<unknown> {
+    if (route.body) return checked(route.body, await readJson(ctx, config.bodyLimit))
+    if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding')) throw unexpected('body')
+    return undefined
+  }
+
+  /** What changed, for whom and by whom; part of the transaction that changes it. */
+  async function record(ctx: Context, { route, params }: Match, call: Call): Promise<void> {
+    const { client_id: clientId, account_id: accountId } = params
+    const { ip, userAgent } = call.actor
+    await context.audit.record(call.tenant, {
+      type: 'admin.changed',
+      clientId,
+      accountId,
+      ip,
+      userAgent,
+      actor:
+        'accountId' in call.caller.subject
+          ? { kind: 'account', id: call.caller.subject.accountId }
+          : { kind: 'client', id: call.caller.subject.clientId },
+      detail: {
+        by: { ...call.caller.subject, through: call.caller.clientId },
+        route: `${route.method} ${route.path}`,
+        params,
+        members:
+          typeof call.body === 'object' && call.body !== null ? Object.keys(call.body) : undefined,
+        request_id: requestIdOf(ctx),
+      },
+    })
+  }
+
+  async function work(ctx: Context, found: Match, call: Call, ready: unknown): Promise<KeptAnswer> {
+    const { route } = found
+    if (route.current && route.method !== 'GET' && route.method !== 'POST') {
+      const current = await route.current(call as never, true)
+      if (!current) throw new DomainError('not_found')
+      assertMatches(ctx.get('if-match'), current)
+      call.current = current
+    }
+    const body = await route.handle(call as never, ready as never)
+    if (route.method !== 'GET') await record(ctx, found, call)
+    const status = route.response ? (route.status ?? 200) : 204
+    const shown =
+      route.method === 'GET' ? body : body && (await route.current?.(call as never, false))
+    const headers: Record<string, string> = route.current && shown ? { ETag: etagOf(shown) } : {}
+    return { status, headers, body }
+  }
+
+  async function answerOf(ctx: Context, found: Match): Promise<KeptAnswer> {
+    const { route } = found
+    const call = await callOf(ctx, found)
+    const ready: unknown = await route.prepare?.(call as never)
+    const doWork = () => work(ctx, found, call, ready)
+    if (route.method === 'GET' || route.ownTransactions) return doWork()
+    const key = route.method === 'POST' ? ctx.get('idempotency-key') : ''
+    if (key === '') return context.database.transaction(doWork)
+    if (key.length > 255) {
+      throw new DomainError('request_invalid', {
+        detail: { faults: ['Idempotency-Key: expected at most 255 characters'] },
+      })
+    }
+    return context.idempotency.once(
+      {
+        tenant: context.tenant,
+        caller: JSON.stringify(call.caller.subject),
+        key,
+        request: JSON.stringify([route.method, ctx.path, ctx.querystring, call.body]),
+      },
+      doWork,
+    )
+  }
+
+  async function answer(ctx: Context): Promise<void> {
+    // For people, and no part of the API: what its document says, to read.
+    if (ctx.path === `${adminPath}/` && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
+      ctx.type = 'html'
+      ctx.body = referencePage(parts.pageContext(ctx), document, audience)
+      return
+    }
+    const found = match(ctx.method, ctx.path.slice(adminPath.length))
+    if (found.route.permission === 'public') {
+      ctx.body = document
+      return
+    }
+    const { status, headers, body } = await answerOf(ctx, found)
+    ctx.status = status
+    ctx.set(headers)
+    const etag = found.route.method === 'GET' ? headers['ETag'] : undefined
+    if (etag !== undefined && isKnown(ctx.get('if-none-match'), etag)) {
+      ctx.status = 304
+      return
+    }
+    if (body !== undefined) ctx.body = body
+  }
+
+  return async (ctx, next) => {
+    if (!ctx.path.startsWith(`${adminPath}/`)) return next()
+    try {
+      await answer(ctx)
+    } catch (error) {
+      if (isDomainError(error, 'method_not_allowed') && typeof error.detail === 'object') {
+        ctx.set('Allow', String(error.detail['expected']))
+      }
+      noteDomainError(context, ctx, answerProblem(ctx, error, config.issuer, log))
+    }
+  }
+}
+
+function unexpected(what: 'query' | 'body'): DomainError {
+  return new DomainError('request_invalid', { detail: { faults: [`${what}: expected none`] } })
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import { type ClientMetadata, clientMembers, declarationRules } from '../clients/client.ts'
+import type { ClientView } from '../clients/client-views.ts'
+import type { SectorDocuments } from '../clients/sector-documents.ts'
+import { DomainError } from '../errors.ts'
+import { adminResource } from '../resources/admin-resource.ts'
+import { everywhere, mayDo } from '../roles/role.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { assertCovers } from './caller.ts'
+import { pageOf, pagePlace } from './page.ts'
+import { type Call, paging, queryFlag, type Route, route, timeOf, timestamp } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** Clients: what `apply` declares, with what the server says of them in `status`. */
+
+const status = z.strictObject({
+  disabled: z.boolean(),
+  secrets: z
+    .array(z.strictObject({ created_at: timestamp, expires_at: timestamp.optional() }))
+    .describe('Those that have not ended, the newest first'),
+  created_at: timestamp,
+  updated_at: timestamp,
+})
+
+/** What was read can be sent back: `status` is not looked at. */
+const writable = named(
+  'ClientDeclaration',
+  clientMembers
+    .extend({
+      client_id: clientMembers.shape.client_id.optional(),
+      client_secret: z.string().optional().describe('One that comes from outside'),
+      status: z.unknown().optional().describe('Ignored'),
+    })
+    .superRefine((given, context) => declarationRules(given as ClientMetadata, context)),
+)
+const client = named('Client', clientMembers.extend({ status }))
+const withSecret = clientMembers.extend({
+  client_secret: z.string().optional().describe('Shown once, when one was made'),
+  status,
+})
+
+const collection = '/tenants/{tenant}/clients'
+const item = `${collection}/{client_id}`
+
+function representation({
+  clientId,
+  metadata,
+  disabled,
+  secrets,
+  ...times
+}: ClientView): Record<string, unknown> {
+  return {
+    ...metadata,
+    client_id: clientId,
+    status: {
+      disabled,
+      secrets: secrets.map(({ createdAt, expiresAt }) => ({
+        created_at: timeOf(createdAt),
+        ...(expiresAt === undefined ? {} : { expires_at: timeOf(expiresAt) }),
+      })),
+      created_at: timeOf(times.createdAt),
+      updated_at: timeOf(times.updatedAt),
+    },
+  }
+}
+
+async function load(call: Call, lock = false) {
+  const { core, tenant, params } = call
+  const { client_id: id = '' } = params
+  const view = await core.clients.views.view(tenant, id, core.clock.now(), lock)
+  return view && representation(view)
+}
+
+async function loaded(call: Call) {
+  const found = await load(call)
+  if (!found) throw new DomainError('client_not_found', { detail: { ...call.params } })
+  return found
+}
+
+/**
+ * Who may change a client: not one that has roles beyond the caller's; and one that acts for people at this API, whose
+ * tokens may be an owner's, is for owners alone (confused deputy).
+ */
+async function assertMayChange(
+  call: Call,
+  clientId: string,
+  ...versions: Array<{ resources?: unknown } | undefined>
+): Promise<void> {
+  const { core, tenant, caller } = call
+  if (tenant !== defaultTenant) return
+  await assertCovers(call, { clientId })
+  const { identifier } = adminResource(core.config.issuer)
+  const isDeputy = versions.some(
+    (version) => Array.isArray(version?.resources) && version.resources.includes(identifier),
+  )
+  if (isDeputy && !mayDo(caller.roles, 'roles:write', everywhere)) {
+    throw new DomainError('subject_protected', {
+      detail: { client_id: clientId, expected: 'an owner: it acts for people at the admin API' },
+    })
+  }
+}
+
+const query = z.strictObject({
+  ...paging,
+  q: z.string().min(1).max(200).optional().describe('A part of client_id or client_name'),
+  grant_type: z.string().max(200).optional(),
+  disabled: queryFlag.optional(),
+})
+
+type Written = z.output<typeof writable>
+
+/** A declaration without what only the answer has. */
+function declarationOf({ status: _status, ...declaration }: Written, clientId: string) {
+  return { ...declaration, client_id: clientId } as ClientMetadata & { client_secret?: string }
+}
+
+const prepare = (call: Call<undefined, Written>) =>
+  call.core.clients.prepare([
+    {
+      tenant: call.tenant,
+      declaration: declarationOf(call.body, call.params['client_id'] ?? call.body.client_id ?? ''),
+    },
+  ])
+
+export const clientRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: collection,
+    permission: 'clients:read',
+    summary: 'List clients',
+    query,
+    response: listOf(client),
+    async handle(call) {
+      const { core, tenant, query: asked } = call
+      const [after] = pagePlace(call)
+      const found = await core.clients.views.page(
+        tenant,
+        { text: asked.q, grantType: asked.grant_type, disabled: asked.disabled },
+        { at: core.clock.now(), after: after as string | undefined, limit: asked.limit + 1 },
+      )
+      return pageOf(call, found, representation, ({ clientId }) => [clientId])
+    },
+  }),
+  route<undefined, Written, SectorDocuments>({
+    method: 'POST',
+    path: collection,
+    permission: 'clients:write',
+    summary: 'Create a client',
+    body: writable,
+    status: 201,
+    response: withSecret,
+    prepare,
+    async handle(call, documents) {
+      const { core, tenant, body } = call
+      const clientId = body.client_id ?? randomUUID()
+      await assertMayChange(call, clientId, body)
+      const declared = await core.clients.declare(
+        tenant,
+        declarationOf(body, clientId),
+        documents,
+        'new',
+      )
+      return {
+        ...(await loaded({ ...call, params: { client_id: clientId } })),
+        ...(declared.clientSecret === undefined ? {} : { client_secret: declared.clientSecret }),
+      }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: item,
+    permission: 'clients:read',
+    summary: 'Read a client',
+    response: client,
+    current: load,
+    handle: loaded,
+  }),
+  route<undefined, Written, SectorDocuments>({
+    method: 'PUT',
+    path: item,
+    permission: 'clients:write',
+    summary: 'Replace what is declared of a client; what is left out gets its default',
+    body: writable,
+    response: withSecret,
+    current: load,
+    prepare,
+    async handle(call, documents) {
+      const { core, tenant, body, params } = call
+      const { client_id: clientId = '' } = params
+      if (body.client_id !== undefined && body.client_id !== clientId) {
+        throw new DomainError('request_invalid', {
+          detail: { faults: [`client_id: expected ${clientId}, the one of the address`] },
+        })
+      }
+      await assertMayChange(call, clientId, body, call.current)
+      const { clientSecret } = await core.clients.declare(
+        tenant,
+        declarationOf(body, clientId),
+        documents,
+      )
+      return {
+        ...(await loaded(call)),
+        ...(clientSecret === undefined ? {} : { client_secret: clientSecret }),
+      }
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: item,
+    permission: 'clients:write',
+    summary: 'Delete a client with everything it ever got',
+    current: load,
+    ownTransactions: true,
+    async handle(call) {
+      const { core, tenant, params } = call
+      const { client_id: clientId = '' } = params
+      await core.database.transaction(async () => {
+        await assertMayChange(call, clientId, call.current)
+        if (tenant === defaultTenant) await core.roles.assertNotLastOwner({ clientId })
+        await core.clients.setDisabled(tenant, clientId, true)
+      })
+      await core.revocations.deleteClient(tenant, clientId, call.actor)
+      return undefined
+    },
+  }),
+  ...(['disable', 'enable'] as const).map((verb) =>
+    route({
+      method: 'POST',
+      path: `${item}/${verb}`,
+      permission: 'clients:write',
+      summary:
+        verb === 'disable'
+          ? 'Keep a client from everything and end what it holds'
+          : 'Let a disabled client work again',
+      response: client,
+      ownTransactions: true,
+      async handle(call) {
+        const { core, tenant, params } = call
+        const { client_id: clientId = '' } = params
+        const disabled = verb === 'disable'
+        await assertMayChange(call, clientId, await loaded(call))
+        const set = () => core.revocations.setClientDisabled(tenant, clientId, disabled, call.actor)
+        const hasRoles = tenant === defaultTenant && (await core.roles.of({ clientId })).length > 0
+        // Several transactions end what a client with many people has; one with roles may be the last owner.
+        if (!hasRoles || !disabled) await set()
+        else {
+          await core.database.transaction(async () => {
+            await core.roles.assertNotLastOwner({ clientId })
+            await set()
+          })
+        }
+        return loaded(call)
+      },
+    }),
+  ),
+  route({
+    method: 'POST',
+    path: `${item}/secrets`,
+    permission: 'clients:write',
+    summary: 'Give a client a new secret; the old ones stay valid for a while',
+    body: z.strictObject({
+      overlap: z
+        .int()
+        .min(0)
+        .max(7_776_000)
+        .default(86_400)
+        .describe('Seconds that the old secrets stay valid'),
+    }),
+    status: 201,
+    response: z.strictObject({
+      client_id: z.string(),
+      client_secret: z.string().describe('Shown once'),
+      old_secrets_expire_at: timestamp,
+    }),
+    async handle(call) {
+      const { core, tenant, params, body } = call
+      const { client_id: clientId = '' } = params
+      await assertMayChange(call, clientId, await loaded(call))
+      const ends = core.clock.now() + body.overlap * 1000
+      const secret = await core.clients.rotateSecret(tenant, clientId, body.overlap)
+      return {
+        client_id: clientId,
+        client_secret: secret,
+        old_secrets_expire_at: timeOf(ends),
+      }
+    },
+  }),
+]

@@ -1,0 +1,142 @@
+import { z } from 'zod'
+import type { ReadyOneTime } from '../accounts/accounts.ts'
+import { accountIn, lockedAccount, oneTimePassword, passwordOutput } from './accounts.routes.ts'
+import { type Call, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { named } from './schemas.ts'
+
+/** How people sign in: resets, locks and second factors. A help desk starts a reset, and never sees its result. */
+
+const item = '/tenants/{tenant}/accounts/{account_id}'
+
+const credentials = named(
+  'Credentials',
+  z.strictObject({
+    factors: z.array(
+      z.strictObject({
+        id: z.string(),
+        kind: z.string(),
+        name: z.string(),
+        created_at: timestamp,
+        last_used_at: timestamp.optional(),
+        backed_up: z.boolean().optional().describe('Of a passkey: its provider keeps it, too'),
+      }),
+    ),
+    recovery_codes_left: z.int(),
+    lock: z
+      .strictObject({
+        failures: z.int(),
+        refused: z.int(),
+        blocked: z.boolean(),
+        locked_until: timestamp.optional(),
+      })
+      .optional()
+      .describe('Wrong guesses in a row'),
+  }),
+)
+
+const time = (at: number | undefined) => (at === undefined ? undefined : timeOf(at))
+
+async function load(call: Call) {
+  const { core, tenant } = call
+  const { id } = await accountIn(call)
+  const lock = (await core.lockouts.list(tenant)).find(({ accountId }) => accountId === id)
+  const factors = await core.factors.list(tenant, id)
+  return present({
+    factors: factors.map(({ id: factorId, kind, name, createdAt, lastUsedAt, backedUp }) =>
+      present({
+        id: factorId,
+        kind,
+        name,
+        created_at: timeOf(createdAt),
+        last_used_at: time(lastUsedAt),
+        backed_up: backedUp,
+      }),
+    ),
+    recovery_codes_left: await core.factors.codesLeft(tenant, id),
+    lock:
+      lock &&
+      present({
+        failures: lock.failures,
+        refused: lock.refused,
+        blocked: lock.blocked,
+        locked_until: time(lock.lockedUntil),
+      }),
+  })
+}
+
+export const credentialRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: `${item}/credentials`,
+    permission: 'accounts:read',
+    summary: 'See how an account signs in',
+    response: credentials,
+    handle: load,
+  }),
+  route<undefined, undefined, ReadyOneTime>({
+    method: 'POST',
+    path: `${item}/one-time-password`,
+    permission: 'accounts:write',
+    summary: 'Replace the password by one for one use, and sign the account out everywhere',
+    status: 201,
+    response: z.strictObject(oneTimePassword),
+    prepare: ({ core }) => core.accounts.readyOneTime(),
+    async handle(call, ready) {
+      const { core, tenant, actor } = call
+      const account = await lockedAccount(call)
+      await core.revocations.passwordChanged(account, actor)
+      // What is handed out now nobody has guessed at; it would be of no use behind a lock.
+      await core.lockouts.lift(tenant, account.id, 'operator')
+      return passwordOutput(call, await core.accounts.resetPassword(account, ready))
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${item}/reset-mail`,
+    permission: 'credentials:write',
+    summary: 'Mail the owner a link to a new password',
+    async handle(call) {
+      const { core, tenant, actor } = call
+      const { email } = await lockedAccount(call)
+      const about = { ip: actor.ip ?? '', language: core.config.language }
+      await core.passwordReset.ask(tenant, email, about)
+      return undefined
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${item}/unlock`,
+    permission: 'credentials:write',
+    summary: 'Let in who was locked for wrong guesses',
+    response: credentials,
+    async handle(call) {
+      const { id } = await lockedAccount(call)
+      await call.core.lockouts.lift(call.tenant, id, 'operator')
+      return load(call)
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${item}/remove-factors`,
+    permission: 'credentials:write',
+    summary: 'Let who lost every second factor in with the password alone',
+    response: credentials,
+    async handle(call) {
+      const { id } = await lockedAccount(call)
+      await call.core.factors.removeAll(call.tenant, id, call.actor)
+      await call.core.mailedCodes.turnOff(call.tenant, id, call.actor)
+      return load(call)
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${item}/sign-out`,
+    permission: 'sessions:write',
+    summary: 'Sign an account out everywhere, and withdraw what it allowed',
+    async handle(call) {
+      const account = await lockedAccount(call)
+      await call.core.revocations.logOutEverywhere(account, call.actor)
+      return undefined
+    },
+  }),
+]

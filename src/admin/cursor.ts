@@ -1,0 +1,28 @@
+import { DomainError } from '../errors.ts'
+import { equalInConstantTime } from '../secrets/handle.ts'
+import type { Sealer } from '../secrets/seal.ts'
+
+type Place = ReadonlyArray<string | number>
+
+/**
+ * Where the next page of a list begins: the values that the list is ordered by, in a form that callers can only give
+ * back. It is ours, or it is refused, and holds for the list that it came from (security class C28).
+ * @param list names the list: its address, with the tenant
+ */
+export function cursorOf(sealer: Sealer, list: string, place: Place): string {
+  const text = JSON.stringify(place)
+  return `${Buffer.from(text).toString('base64url')}.${sealer.mac('admin-cursor', `${list} ${text}`)}`
+}
+
+/** @throws DomainError `request_invalid` */
+export function placeIn(sealer: Sealer, list: string, cursor: string | undefined) {
+  if (cursor === undefined) return undefined
+  const [encoded = '', mac = ''] = cursor.split('.')
+  const text = Buffer.from(encoded, 'base64url').toString('utf8')
+  if (!equalInConstantTime(mac, sealer.mac('admin-cursor', `${list} ${text}`))) {
+    throw new DomainError('request_invalid', {
+      detail: { faults: ['cursor: expected next_cursor of this list'] },
+    })
+  }
+  return JSON.parse(text) as Place
+}

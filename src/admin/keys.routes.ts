@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import { type SigningKey, signingAlgs, stateOf } from '../signing/signing-key.ts'
+import { type Call, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** Signing keys. Private parts leave the server by no route. */
+
+const key = named(
+  'SigningKey',
+  z.strictObject({
+    kid: z.string(),
+    alg: z.string(),
+    state: z.enum(['unpublished', 'pending', 'active', 'retiring', 'removed', 'revoked']),
+    publish_at: timestamp,
+    activate_at: timestamp,
+    retire_at: timestamp.optional(),
+    remove_at: timestamp.optional(),
+    revoked_at: timestamp.optional(),
+  }),
+)
+const base = '/tenants/{tenant}/keys'
+const time = (at: number | undefined) => (at === undefined ? undefined : timeOf(at))
+
+const representation = ({ core }: Call) => {
+  const now = core.clock.now()
+  return (each: SigningKey) =>
+    present({
+      kid: each.kid,
+      alg: each.alg,
+      state: stateOf(each, now),
+      publish_at: timeOf(each.publishAt),
+      activate_at: timeOf(each.activateAt),
+      retire_at: time(each.retireAt),
+      remove_at: time(each.removeAt),
+      revoked_at: time(each.revokedAt),
+    })
+}
+
+export const keyRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: base,
+    permission: 'keys:read',
+    summary: 'List the signing keys and their states; all are on one page',
+    response: listOf(key),
+    async handle(call) {
+      const keys = await call.core.signing.list(call.tenant)
+      return { items: keys.map(representation(call)) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${base}/rotate`,
+    permission: 'keys:write',
+    summary: 'Publish the successors of the signing keys; while one is pending nothing is done',
+    body: z.strictObject({ alg: z.enum(signingAlgs).optional() }),
+    response: listOf(key),
+    // A key may be made in a PKCS#11 token, which takes its time.
+    ownTransactions: true,
+    async handle(call) {
+      const { core, tenant, body } = call
+      const next: SigningKey[] = []
+      for (const alg of body.alg === undefined ? signingAlgs : [body.alg]) {
+        const rotation = await core.signing.rotate(tenant, alg)
+        if (rotation) next.push(rotation.next)
+      }
+      return { items: next.map(representation(call)) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: `${base}/{kid}/revoke`,
+    permission: 'keys:write',
+    summary: 'End a key at once: somebody else has it',
+    response: key,
+    ownTransactions: true,
+    async handle(call) {
+      const { core, tenant, params } = call
+      const { revoked } = await core.signing.revoke(tenant, params['kid'] ?? '')
+      const [now = revoked] = (await core.signing.list(tenant)).filter(
+        ({ kid }) => kid === revoked.kid,
+      )
+      return representation(call)(now)
+    },
+  }),
+]

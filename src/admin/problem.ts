@@ -1,0 +1,92 @@
+import type { Context } from 'koa'
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { requestIdOf } from '../http/request.ts'
+import type { Log } from '../log.ts'
+import { adminPath } from '../resources/admin-resource.ts'
+import { permissions, scopeOf } from '../roles/role.ts'
+import { isTransient } from '../storage/violations.ts'
+import { named } from './schemas.ts'
+
+/** A refusal (RFC 9457). */
+export const problem = named(
+  'Problem',
+  z.strictObject({
+    type: z.url().describe('Where the code is explained'),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().describe('As in docs/errors.md'),
+    request_id: z.string().describe('The log has more under this id'),
+    errors: z.array(z.string()).optional().describe('What is wrong with which member'),
+  }),
+)
+
+const scopes = permissions.map(scopeOf)
+
+/** What a caller is told of the faults of what it sent; nothing else of a detail leaves the log. */
+function faultsIn({ code, detail }: DomainError): string[] | undefined {
+  const { faults, expected } = typeof detail === 'object' ? (detail as Partial<Faults>) : {}
+  if (code === 'scope_insufficient') return [`scope: expected ${String(expected)}`]
+  if (code === 'password_policy') return [`password: expected ${String(expected)}`]
+  if (typeof detail === 'string' && faulty.has(code)) return [detail]
+  return faulty.has(code) && Array.isArray(faults) ? faults : undefined
+}
+
+interface Faults {
+  faults: string[]
+  expected: unknown
+}
+
+const faulty = new Set<string>([
+  'request_invalid',
+  'client_invalid',
+  'resource_server_invalid',
+  'apply_invalid',
+])
+
+function asDomainError(error: unknown): DomainError {
+  if (error instanceof DomainError) return error
+  return new DomainError(isTransient(error) ? 'storage_unavailable' : 'internal', { cause: error })
+}
+
+/** Answers a request that failed, with the codes that everything else here has. @returns what it failed with */
+export function answerProblem(
+  ctx: Context,
+  thrown: unknown,
+  issuer: string,
+  log: Log,
+): DomainError {
+  const error = asDomainError(thrown)
+  const id = requestIdOf(ctx)
+  const line = { request_id: id, error: error.code, detail: error.detail, err: thrown }
+  if (error.status >= 500) log.error(line, 'request failed')
+  else log.info({ ...line, err: undefined }, 'request refused')
+  const errors = faultsIn(error)
+  ctx.status = error.status
+  ctx.body = {
+    type: `${issuer}${adminPath}/#error-${error.code}`,
+    title: error.publicMessage,
+    status: error.status,
+    code: error.code,
+    request_id: id,
+    ...(errors === undefined ? {} : { errors }),
+  }
+  ctx.type = 'application/problem+json'
+  if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
+  challenge(ctx, error)
+  return error
+}
+
+/** RFC 6750 §3, RFC 9449 §7.1: how to come again. */
+function challenge(ctx: Context, { code, status, oauth, detail }: DomainError): void {
+  if (status !== 401 && code !== 'scope_insufficient') return
+  const expected = typeof detail === 'object' ? detail['expected'] : undefined
+  const scope = typeof expected === 'string' && scopes.includes(expected) ? expected : undefined
+  const error = code === 'token_missing' ? '' : ` error="${oauth}",`
+  const wanted = scope === undefined ? '' : ` scope="${scope}",`
+  ctx.append('WWW-Authenticate', `Bearer realm="admin",${error}${wanted}`.replace(/,$/, ''))
+  ctx.append(
+    'WWW-Authenticate',
+    `DPoP realm="admin",${error}${wanted} algs="ES256 PS256 RS256 EdDSA Ed25519"`,
+  )
+}

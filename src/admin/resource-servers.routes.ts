@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import type { ResourceServerView } from '../resources/resource-server.store.ts'
+import { resourceServerDeclaration } from '../resources/resource-server.ts'
+import { pageOf, pagePlace } from './page.ts'
+import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** Resource servers. The one of this API is built in, and not among them. */
+
+const status = z.strictObject({ created_at: timestamp, updated_at: timestamp })
+const resourceServer = named('ResourceServer', resourceServerDeclaration.extend({ status }))
+const writable = named(
+  'ResourceServerDeclaration',
+  resourceServerDeclaration.extend({ status: z.unknown().optional().describe('Ignored') }),
+)
+type Written = z.output<typeof writable>
+
+const collection = '/tenants/{tenant}/resource-servers'
+/** The identifier is a URI: it stands in the path as encodeURIComponent makes it. */
+const item = `${collection}/{identifier}`
+
+const representation = ({ createdAt, updatedAt, ...server }: ResourceServerView) => ({
+  ...server,
+  status: { created_at: timeOf(createdAt), updated_at: timeOf(updatedAt) },
+})
+
+async function load({ core, tenant, params }: Call, lock = false) {
+  const { identifier = '' } = params
+  const [found] = await core.resources.page(tenant, { identifier, limit: 1, lock })
+  return found && representation(found)
+}
+
+async function loaded(call: Call) {
+  const found = await load(call)
+  if (found) return found
+  throw new DomainError('not_found', { detail: { ...call.params } })
+}
+
+const withoutStatus = ({ status: _status, ...declaration }: Written) => declaration
+
+export const resourceServerRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: collection,
+    permission: 'resource_servers:read',
+    summary: 'List resource servers',
+    query: z.strictObject(paging),
+    response: listOf(resourceServer),
+    async handle(call) {
+      const [after] = pagePlace(call)
+      const servers = await call.core.resources.page(call.tenant, {
+        after: after as string | undefined,
+        limit: call.query.limit + 1,
+      })
+      return pageOf(call, servers, representation, ({ identifier }) => [identifier])
+    },
+  }),
+  route({
+    method: 'POST',
+    path: collection,
+    permission: 'resource_servers:write',
+    summary: 'Create a resource server',
+    body: writable,
+    status: 201,
+    response: resourceServer,
+    async handle(call) {
+      const { core, tenant, body } = call
+      await core.resources.declare(tenant, withoutStatus(body), 'new')
+      return loaded({ ...call, params: { identifier: body.identifier } })
+    },
+  }),
+  route({
+    method: 'GET',
+    path: item,
+    permission: 'resource_servers:read',
+    summary: 'Read a resource server',
+    response: resourceServer,
+    current: load,
+    handle: loaded,
+  }),
+  route<undefined, Written>({
+    method: 'PUT',
+    path: item,
+    permission: 'resource_servers:write',
+    summary: 'Replace what is declared of a resource server',
+    body: writable,
+    response: resourceServer,
+    current: load,
+    async handle(call) {
+      const { core, tenant, body, params } = call
+      if (body.identifier !== params['identifier']) {
+        throw new DomainError('request_invalid', {
+          detail: { faults: [`identifier: expected ${params['identifier']}, as in the address`] },
+        })
+      }
+      await core.resources.declare(tenant, withoutStatus(body))
+      return loaded(call)
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: item,
+    permission: 'resource_servers:write',
+    summary: 'Delete a resource server; nobody gets tokens for it any more',
+    current: load,
+    async handle({ core, tenant, params }) {
+      await core.resources.delete(tenant, params['identifier'] ?? '')
+      return undefined
+    },
+  }),
+]

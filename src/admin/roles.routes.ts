@@ -1,0 +1,140 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { type Assignment, adminRoles, covers, everywhere, type Subject } from '../roles/role.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { pageOf, pagePlace } from './page.ts'
+import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** Who administers what. Nobody gives or takes more than they have. */
+
+const subject = { account_id: z.string().optional(), client_id: z.string().optional() }
+const reach = z.string().describe('A tenant, or * for everything')
+
+const assignment = named(
+  'RoleAssignment',
+  z.strictObject({
+    id: z.string(),
+    ...subject,
+    role: z.enum(adminRoles),
+    reach,
+    created_at: timestamp,
+  }),
+)
+const writable = z
+  .strictObject({ ...subject, role: z.enum(adminRoles), reach })
+  .refine((given) => (given.account_id === undefined) !== (given.client_id === undefined), {
+    error: 'must have either account_id or client_id, of the default tenant',
+  })
+
+const representation = ({ id, subject: who, role, reach: where, createdAt }: Assignment) => ({
+  id,
+  ...('accountId' in who ? { account_id: who.accountId } : { client_id: who.clientId }),
+  role,
+  reach: where,
+  created_at: timeOf(createdAt),
+})
+
+/** What reaches where a role of the caller does. */
+const isReached = ({ caller }: Call, { reach: where }: Assignment) =>
+  caller.roles.some((role) => role.reach === everywhere || role.reach === where)
+
+async function load(call: Call) {
+  const found = await call.core.roles.find(call.params['role_id'] ?? '')
+  return found && isReached(call, found) ? representation(found) : undefined
+}
+
+function assertWithin(call: Call, given: Pick<Assignment, 'role' | 'reach'>): void {
+  if (covers(call.caller.roles, [given])) return
+  throw new DomainError('permission_denied', { detail: { expected: 'a role of one’s own', given } })
+}
+
+function record({ core, caller, actor }: Call, type: 'granted' | 'revoked', of: Assignment) {
+  const { id, role, reach: where } = of
+  return core.audit.record(defaultTenant, {
+    type: `admin.role_${type}`,
+    ...of.subject,
+    ip: actor.ip,
+    userAgent: actor.userAgent,
+    detail: { id, role, reach: where, by: { ...caller.subject, through: caller.clientId } },
+  })
+}
+
+export const roleRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/roles',
+    permission: 'roles:read',
+    anywhere: true,
+    summary: 'List who has which role, where a role of the caller reaches',
+    query: z.strictObject(paging),
+    response: listOf(assignment),
+    async handle(call) {
+      const [after] = pagePlace(call)
+      const reaches = call.caller.roles.map(({ reach: where }) => where)
+      const found = await call.core.roles.page(after as string | undefined, {
+        reaches: reaches.includes(everywhere) ? undefined : reaches,
+        limit: call.query.limit + 1,
+      })
+      return pageOf(call, found, representation, ({ id }) => [id])
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/roles',
+    permission: 'roles:write',
+    anywhere: true,
+    summary: 'Give a role to an account or a client of the default tenant',
+    body: writable,
+    status: 201,
+    response: assignment,
+    async handle(call) {
+      const { core, body } = call
+      assertWithin(call, body)
+      if (body.reach !== everywhere && !(await core.tenants.view(body.reach))) {
+        throw new DomainError('request_invalid', {
+          detail: { faults: [`reach: expected * or a tenant, got "${body.reach}"`] },
+        })
+      }
+      const who: Subject =
+        body.account_id === undefined
+          ? { clientId: body.client_id ?? '' }
+          : { accountId: body.account_id }
+      const granted = await core.roles.grant(who, body.role, body.reach)
+      if (!granted) throw new DomainError('already_exists', { detail: { ...body } })
+      await record(call, 'granted', granted)
+      return representation(granted)
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/roles/{role_id}',
+    permission: 'roles:read',
+    anywhere: true,
+    summary: 'Read a role assignment',
+    response: assignment,
+    current: load,
+    async handle(call) {
+      const found = await load(call)
+      if (found) return found
+      throw new DomainError('role_not_found', { detail: { ...call.params } })
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/roles/{role_id}',
+    permission: 'roles:write',
+    anywhere: true,
+    summary: 'Take a role away; the next request of who had it is refused',
+    current: load,
+    async handle(call) {
+      const { core, params } = call
+      const found = await core.roles.find(params['role_id'] ?? '')
+      if (!found) throw new DomainError('role_not_found', { detail: { ...params } })
+      assertWithin(call, found)
+      await core.roles.revoke(found.id)
+      await record(call, 'revoked', found)
+      return undefined
+    },
+  }),
+]

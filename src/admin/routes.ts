@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { accessRoutes } from './access.routes.ts'
+import { accountRoutes } from './accounts.routes.ts'
+import { auditRoutes } from './audit.routes.ts'
+import { clientRoutes } from './clients.routes.ts'
+import { credentialRoutes } from './credentials.routes.ts'
+import { keyRoutes } from './keys.routes.ts'
+import { resourceServerRoutes } from './resource-servers.routes.ts'
+import { roleRoutes } from './roles.routes.ts'
+import { type Route, route } from './route.ts'
+import { statisticsRoutes } from './statistics.routes.ts'
+import { tenantRoutes } from './tenants.routes.ts'
+
+/** Everything that the admin API has. */
+export const routes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/openapi.json',
+    permission: 'public',
+    summary: 'This document',
+    response: z.looseObject({}),
+    handle: async () => undefined,
+  }),
+  ...tenantRoutes,
+  ...resourceServerRoutes,
+  ...clientRoutes,
+  ...accountRoutes,
+  ...credentialRoutes,
+  ...accessRoutes,
+  ...keyRoutes,
+  ...roleRoutes,
+  ...auditRoutes,
+  ...statisticsRoutes,
+]

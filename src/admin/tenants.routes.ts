@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { everywhere } from '../roles/role.ts'
+import { requiredAlgs } from '../signing/signing-key.ts'
+import { defaultTenant, issuerOf, signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
+import type { ListedTenant } from '../tenants/tenants.ts'
+import { pageOf, pagePlace } from './page.ts'
+import { type Call, paging, type Route, route } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** Tenants: issuers of their own. None is ever deleted. */
+
+/** What holds for everybody in a tenant. */
+const policy = {
+  sign_up: signUpDeclaration,
+  require_mfa: z.boolean().describe('Every sign-in takes a second factor'),
+  email_codes: z.boolean().describe('People may turn on codes by e-mail'),
+}
+
+const changes = z.strictObject({
+  name: tenantDeclaration.shape.name.optional(),
+  sign_up: policy.sign_up.optional(),
+  require_mfa: policy.require_mfa.optional(),
+  email_codes: policy.email_codes.optional(),
+})
+
+const tenant = named(
+  'Tenant',
+  tenantDeclaration.extend({
+    ...policy,
+    status: z.strictObject({ issuer: z.url(), disabled: z.boolean() }),
+  }),
+)
+const item = '/tenants/{tenant}'
+
+const representation =
+  ({ core }: Call) =>
+  ({ id, name, signUp, requireMfa, emailCodes, disabled }: ListedTenant) => ({
+    id,
+    name,
+    sign_up: signUp,
+    require_mfa: requireMfa,
+    email_codes: emailCodes,
+    status: { issuer: issuerOf(core.config.issuer, id), disabled },
+  })
+
+async function load(call: Call, lock = false) {
+  const found = await call.core.tenants.view(call.tenant, lock)
+  return found && representation(call)(found)
+}
+
+export const tenantRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/tenants',
+    permission: 'tenants:read',
+    anywhere: true,
+    summary: 'List the tenants that a role of the caller reaches',
+    query: z.strictObject(paging),
+    response: listOf(tenant),
+    async handle(call) {
+      const [after = ''] = pagePlace(call)
+      const reaches = new Set(call.caller.roles.map(({ reach }) => reach))
+      const shown = (await call.core.tenants.list())
+        .filter(({ id }) => reaches.has(everywhere) || reaches.has(id))
+        .filter(({ id }) => id > after)
+      return pageOf(call, shown, representation(call), ({ id }) => [id])
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/tenants',
+    permission: 'tenants:write',
+    summary: 'Create a tenant, with its signing keys',
+    body: tenantDeclaration,
+    status: 201,
+    response: tenant,
+    async handle(call) {
+      const { core, body } = call
+      if (!(await core.tenants.create(body))) {
+        throw new DomainError('already_exists', { detail: { tenant: body.id } })
+      }
+      await core.signing.ensure(body.id, requiredAlgs)
+      return load({ ...call, tenant: body.id })
+    },
+  }),
+  route({
+    method: 'GET',
+    path: item,
+    permission: 'tenants:read',
+    summary: 'Read a tenant',
+    response: tenant,
+    current: load,
+    handle: load,
+  }),
+  route<undefined, z.output<typeof changes>>({
+    method: 'PATCH',
+    path: item,
+    permission: 'tenants:write',
+    summary: 'Rename a tenant, or change what holds for everybody in it; what is left out stays',
+    body: changes,
+    response: tenant,
+    current: load,
+    async handle(call) {
+      const { core, tenant: id, body } = call
+      if (body.name !== undefined) await core.tenants.declare({ id, name: body.name })
+      if (body.sign_up) await core.tenants.declareSignUp(id, body.sign_up)
+      await core.tenants.setPolicy(id, {
+        requireMfa: body.require_mfa,
+        emailCodes: body.email_codes,
+      })
+      return load(call)
+    },
+  }),
+  ...(['disable', 'enable'] as const).map((verb) =>
+    route({
+      method: 'POST',
+      path: `${item}/${verb}`,
+      permission: 'tenants:write',
+      summary:
+        verb === 'disable'
+          ? 'Stop to answer for an issuer; everything is there when it comes back'
+          : 'Answer for a disabled issuer again',
+      response: tenant,
+      async handle(call) {
+        if (call.tenant === defaultTenant) {
+          throw new DomainError('built_in', { detail: { tenant: call.tenant } })
+        }
+        const disabled = verb === 'disable'
+        await call.core.revocations.setTenantDisabled(call.tenant, disabled, call.actor)
+        return load(call)
+      },
+    }),
+  ),
+]

@@ -1,0 +1,101 @@
+import { asciiLowerCase } from '../storage/ascii.ts'
+import { countRows } from '../storage/count.ts'
+import type { Database } from '../storage/database.ts'
+
+/** A client as operators look at it; times in milliseconds since the epoch. */
+export interface ClientView {
+  clientId: string
+  /** As stored, sound or not. */
+  metadata: Record<string, unknown>
+  disabled: boolean
+  /** Those that have not ended, the newest first; none can be read. */
+  secrets: Array<{ createdAt: number; expiresAt?: number }>
+  createdAt: number
+  updatedAt: number
+}
+
+/** Which clients to show. */
+export interface ClientFilter {
+  /** A part of the `client_id` or the `client_name`; the case of ASCII letters does not matter. */
+  text?: string | undefined
+  grantType?: string | undefined
+  disabled?: boolean | undefined
+}
+
+interface Row {
+  client_id: string
+  metadata: Record<string, unknown>
+  disabled: boolean
+  created_at: Date
+  updated_at: Date
+  secrets: Array<{ created_at: string; expires_at: string | null }>
+}
+
+const selectViews = `
+  select c.client_id, c.metadata, c.disabled_at is not null as disabled, c.created_at, c.updated_at, coalesce(
+    (select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at)
+       order by s.created_at desc, s.hash)
+     from client_secrets s where s.tenant_id = c.tenant_id and s.client_id = c.client_id
+       and (s.expires_at is null or s.expires_at > $2)), '[]') as secrets
+  from clients c where c.tenant_id = $1`
+
+/** Clients as operators look at them, disabled ones too; what requests need is in client.store.ts. */
+export function createClientViews({ database }: { database: Database }) {
+  return {
+    count: (tenant: string) => countRows(database, 'clients where tenant_id = $1', [tenant]),
+
+    /** @param at now, in milliseconds. @param lock whether who changes it waits for the transaction of this context */
+    async view(
+      tenant: string,
+      clientId: string,
+      at: number,
+      lock = false,
+    ): Promise<ClientView | undefined> {
+      const [row] = await database.query<Row>(
+        `${selectViews} and c.client_id = $3${lock ? ' for no key update of c' : ''}`,
+        [tenant, new Date(at), clientId],
+      )
+      return row && toView(row)
+    },
+
+    /** In the order of their ids. @param after the last id of the page before */
+    async page(
+      tenant: string,
+      { text, grantType, disabled }: ClientFilter,
+      { at, after, limit }: { at: number; after?: string | undefined; limit: number },
+    ): Promise<ClientView[]> {
+      const rows = await database.query<Row>(
+        `${selectViews} and ($3::text is null or c.client_id > $3)
+           and ($4::text is null or position($4 in lower(
+             (c.client_id || ' ' || coalesce(c.metadata->>'client_name', '')) collate "C")) > 0)
+           and ($5::text is null or c.metadata->'grant_types' ? $5)
+           and ($6::boolean is null or (c.disabled_at is not null) = $6)
+         order by c.client_id limit $7`,
+        [
+          tenant,
+          new Date(at),
+          after ?? null,
+          text === undefined ? null : asciiLowerCase(text),
+          grantType ?? null,
+          disabled ?? null,
+          limit,
+        ],
+      )
+      return rows.map(toView)
+    },
+  }
+}
+
+export type ClientViews = ReturnType<typeof createClientViews>
+
+const toView = (row: Row): ClientView => ({
+  clientId: row.client_id,
+  metadata: row.metadata,
+  disabled: row.disabled,
+  createdAt: row.created_at.getTime(),
+  updatedAt: row.updated_at.getTime(),
+  secrets: row.secrets.map(({ created_at, expires_at }) => ({
+    createdAt: Date.parse(created_at),
+    ...(expires_at === null ? {} : { expiresAt: Date.parse(expires_at) }),
+  })),
+})

@@ -1,0 +1,120 @@
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import { hashOf } from '../secrets/handle.ts'
+import { openUnder, sealUnder } from '../secrets/presented-seal.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { column, ofTenant, table } from '../storage/table.ts'
+
+/** An answer that a repeated request gets again. */
+export interface KeptAnswer {
+  status: number
+  headers: Record<string, string>
+  body: unknown
+}
+
+/** A request that names itself, so that who does not hear the answer can ask again. */
+export interface NamedRequest {
+  tenant: string
+  /** Who asks: nobody gets another one's answer. */
+  caller: string
+  /** The caller's name for it, in the header `Idempotency-Key`. */
+  key: string
+  /** Everything that it asks for. */
+  request: string
+}
+
+/** Requests that are executed once, however often they arrive (draft-ietf-httpapi-idempotency-key-header). */
+export interface Idempotency {
+  /**
+   * Executes a request in a transaction, or gives the answer of the first time. Of two at the same moment the second
+   * waits for the first. An answer that may hold a secret is kept sealed: only the same caller with the same key
+   * gets it open, and not without the secrets of this server.
+   * @param work nothing of a request that fails is kept, and it can be repeated
+   * @throws DomainError `idempotency_key_reused` when the key came with another request
+   */
+  once(named: NamedRequest, work: () => Promise<KeptAnswer>): Promise<KeptAnswer>
+  /** Removes answers that are older than a day, a batch at a time; returns how many. */
+  sweep(): Promise<number>
+}
+
+export const IdempotencyKeysTable = table('idempotency_keys', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    request: column.text,
+    answer: column.text,
+    expires_at: column.time,
+  },
+  references: { tenant: ofTenant },
+  index: { expires: ['expires_at'] },
+})
+
+/** Milliseconds. */
+const keptFor = 24 * 3600 * 1000
+
+const info = 'keyturn idempotent answer'
+
+export function createIdempotency({
+  database,
+  clock,
+  sealer,
+}: {
+  database: Database
+  clock: Clock
+  sealer: Sealer
+}): Idempotency {
+  async function claim(tenant: string, id: string, request: string): Promise<boolean> {
+    const now = new Date(clock.now())
+    const written = await database.execute(
+      `insert into idempotency_keys as k (tenant_id, id, request, answer, expires_at)
+       values ($1, $2, $3, '', $4)
+       on conflict (tenant_id, id) do update set request = excluded.request, expires_at = excluded.expires_at
+         where k.expires_at <= $5`,
+      [tenant, id, request, new Date(now.getTime() + keptFor), now],
+    )
+    return written === 1
+  }
+
+  async function keptAnswer(
+    tenant: string,
+    id: string,
+    request: string,
+    presented: string,
+  ): Promise<KeptAnswer> {
+    const [row] = await database.query<{ request: string; answer: string }>(
+      'select request, answer from idempotency_keys where tenant_id = $1 and id = $2',
+      [tenant, id],
+    )
+    if (row?.request !== request) throw new DomainError('idempotency_key_reused')
+    return JSON.parse(openUnder(presented, info, row.answer)) as KeptAnswer
+  }
+
+  return {
+    once: ({ tenant, caller, key, request }, work) =>
+      database.transaction(async () => {
+        const name = JSON.stringify([caller, key])
+        const id = sealer.mac('idempotency-key', name)
+        const presented = sealer.mac('idempotent-answer', name)
+        const digest = hashOf(request)
+        if (!(await claim(tenant, id, digest))) {
+          return keptAnswer(tenant, id, digest, presented)
+        }
+        const answer = await work()
+        await database.execute(
+          'update idempotency_keys set answer = $3 where tenant_id = $1 and id = $2',
+          [tenant, id, sealUnder(presented, info, JSON.stringify(answer))],
+        )
+        return answer
+      }),
+    sweep: () =>
+      sweepTable(database, {
+        table: 'idempotency_keys',
+        key: ['tenant_id', 'id'],
+        where: 'expires_at <= $1',
+        before: clock.now(),
+      }),
+  }
+}

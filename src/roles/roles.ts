@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Database } from '../storage/database.ts'
+import { isForeignKeyViolation } from '../storage/violations.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { createRoleStore } from './role.store.ts'
+import { type AdminRole, type Assignment, everywhere, type Subject } from './role.ts'
+
+/** Who administers what. Asked at every request, so that a role that is taken away is gone at once (ASVS 8.3.2). */
+export interface Roles {
+  /** What an account or a client of the default tenant has; whether it may act is for others to know. */
+  of(subject: Subject): Promise<Assignment[]>
+  find(id: string): Promise<Assignment | undefined>
+  /** @param reaches those alone; all when absent */
+  page(
+    after: string | undefined,
+    which: { reaches?: string[] | undefined; limit: number },
+  ): Promise<Assignment[]>
+  /**
+   * Joins a transaction.
+   * @returns the assignment; undefined when the subject has it already
+   * @throws DomainError `subject_unknown`
+   */
+  grant(subject: Subject, role: AdminRole, reach: string): Promise<Assignment | undefined>
+  /** @throws DomainError `last_owner`, `role_not_found` */
+  revoke(id: string): Promise<void>
+  /**
+   * For whoever is about to disable or delete a subject, in the same transaction.
+   * @throws DomainError `last_owner` when nobody could give roles any more
+   */
+  assertNotLastOwner(subject: Subject): Promise<void>
+  /**
+   * Holds the owners until the transaction ends. Who locks one of their accounts as well does so after this, in one
+   * order for all.
+   */
+  hold(): Promise<void>
+  /** Whether it is, for who says it in another way. */
+  isLastOwner(subject: Subject): Promise<boolean>
+  /** Takes everything from an account that is deleted; joins the transaction of that. */
+  forget(accountId: string): Promise<void>
+  /**
+   * The first owners, once.
+   * @param subjects makes them, and says who they are
+   * @throws DomainError `bootstrap_done`
+   */
+  bootstrap(subjects: () => Promise<Subject[]>): Promise<Assignment[]>
+}
+
+export function createRoles({ database, clock }: { database: Database; clock: Clock }): Roles {
+  const store = createRoleStore({ database }, defaultTenant)
+
+  const same = (a: Subject, b: Subject) => JSON.stringify(a) === JSON.stringify(b)
+
+  async function grant(subject: Subject, role: AdminRole, reach: string) {
+    const assignment: Assignment = {
+      id: randomUUID(),
+      subject,
+      role,
+      reach,
+      createdAt: clock.now(),
+    }
+    const written = await store.insert(assignment).catch((cause: unknown) => {
+      if (!isForeignKeyViolation(cause)) throw cause
+      throw new DomainError('subject_unknown', { detail: { ...subject }, cause })
+    })
+    return written > 0 ? assignment : undefined
+  }
+
+  async function isLastOwner(subject: Subject): Promise<boolean> {
+    const owners = await store.lockOwners()
+    return owners.length > 0 && owners.every((owner) => same(owner.subject, subject))
+  }
+
+  const lastOwner = (subject: Subject) => new DomainError('last_owner', { detail: { ...subject } })
+
+  return {
+    of: store.of,
+    find: store.find,
+    page: store.page,
+    grant,
+    revoke: (id) =>
+      database.transaction(async () => {
+        const owners = await store.lockOwners()
+        const [only] = owners
+        if (owners.length === 1 && only?.id === id) throw lastOwner(only.subject)
+        if ((await store.delete(id)) === 0) throw new DomainError('role_not_found')
+      }),
+    async hold() {
+      await store.lockOwners()
+    },
+    isLastOwner,
+    async assertNotLastOwner(subject) {
+      if (await isLastOwner(subject)) throw lastOwner(subject)
+    },
+    async forget(accountId) {
+      await store.forget(accountId)
+    },
+    bootstrap: (subjects) =>
+      database.transaction(async () => {
+        await store.lockBootstrap()
+        if ((await store.lockOwners()).length > 0) {
+          throw new DomainError('bootstrap_done', {
+            detail:
+              'There is an owner already: "roles list" shows who. On this machine ' +
+              '"roles grant owner --client <client_id>" makes another.',
+          })
+        }
+        const granted: Assignment[] = []
+        for (const subject of await subjects()) {
+          const assignment = await grant(subject, 'owner', everywhere)
+          if (assignment) granted.push(assignment)
+        }
+        return granted
+      }),
+  }
+}

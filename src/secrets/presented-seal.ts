@@ -1,0 +1,30 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+
+/**
+ * Seals under a key derived from what somebody presents, not from anything that is stored: only who presents the same
+ * again can open it (architecture §6).
+ * @param info what it is for
+ */
+export function sealUnder(presented: string, info: string, plain: string): string {
+  const nonce = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', keyOf(presented, info), nonce)
+  const sealed = Buffer.concat([
+    nonce,
+    cipher.update(plain, 'utf8'),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ])
+  return sealed.toString('base64url')
+}
+
+/** @throws Error when something else sealed it */
+export function openUnder(presented: string, info: string, sealed: string): string {
+  const bytes = Buffer.from(sealed, 'base64url')
+  const decipher = createDecipheriv('aes-256-gcm', keyOf(presented, info), bytes.subarray(0, 12))
+  decipher.setAuthTag(bytes.subarray(-16))
+  return decipher.update(bytes.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8')
+}
+
+function keyOf(presented: string, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', presented, '', info, 32))
+}

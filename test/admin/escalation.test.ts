@@ -1,0 +1,159 @@
+import { expect } from 'chai'
+import { adminResource } from '../../src/resources/admin-resource.ts'
+import { everywhere } from '../../src/roles/role.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
+import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admin-objects.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import type { Page } from '../support/http-exchange.ts'
+import type { StoryClient } from '../support/protocol.ts'
+
+/** Nobody becomes more than they are through the admin API (security class C21). */
+describe('a role in the admin API', () => {
+  let server: TestServer
+  let first: StoryClient
+  let owner: string
+  let operator: string
+  let helpDesk: string
+  /** Of the default tenant; the account and the client are owners. */
+  let protectedOnes: AdminObjects
+
+  before(async () => {
+    server = await boot('embedded')
+    first = await bootstrap(server)
+    owner = await tokenOf(server, first)
+    operator = await tokenOf(server, await machineWith(server, 'operator'))
+    helpDesk = await tokenOf(server, await machineWith(server, 'help_desk'))
+    const { core } = server
+    await core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await core.tenants.declare({ id: 'other', name: 'Other' })
+    protectedOnes = await objectsIn(core, defaultTenant)
+    const { client_id: clientId = '', account_id: accountId = '' } = protectedOnes
+    await core.roles.grant({ clientId }, 'owner', everywhere)
+    await core.roles.grant({ accountId }, 'owner', everywhere)
+  })
+  after(() => server?.stop())
+
+  function expectCode(page: Page, status: number, code: string): void {
+    expect(page.json(), page.body).to.include({ status, code })
+  }
+  const send = (token: string, method: string, path: string, asking: Asking = {}) =>
+    ask(server, method, path, { token, headers: { 'if-match': '*' }, ...asking })
+
+  it('changes nothing of who has more: no secret, no password, no factor, no address', async () => {
+    const account = '/tenants/{tenant}/accounts/{account_id}'
+    const client = '/tenants/{tenant}/clients/{client_id}'
+    const attempts: Array<[token: string, method: string, path: string]> = [
+      [operator, 'PUT', client],
+      [operator, 'DELETE', client],
+      [operator, 'POST', `${client}/disable`],
+      [operator, 'POST', `${client}/secrets`],
+      [operator, 'PATCH', account],
+      [operator, 'DELETE', account],
+      [operator, 'POST', `${account}/disable`],
+      [operator, 'POST', `${account}/one-time-password`],
+      ...[operator, helpDesk].flatMap(
+        (token): Array<[string, string, string]> => [
+          [token, 'POST', `${account}/reset-mail`],
+          [token, 'POST', `${account}/unlock`],
+          [token, 'POST', `${account}/remove-factors`],
+          [token, 'POST', `${account}/sign-out`],
+          [token, 'POST', '/tenants/{tenant}/sessions/{session_id}/end'],
+          [token, 'POST', '/tenants/{tenant}/grants/{grant_id}/revoke'],
+          [token, 'POST', '/tenants/{tenant}/families/{family_id}/revoke'],
+        ],
+      ),
+    ]
+    for (const [token, method, path] of attempts) {
+      const body = bodies[`${method} ${path}`]?.(protectedOnes)
+      const page = await send(token, method, addressOf(path, protectedOnes), { body })
+      expect(page.json(), `${method} ${path}: ${page.body}`).to.include({
+        code: 'subject_protected',
+      })
+    }
+    const { core } = server
+    const [session] = await core.sessions.list(defaultTenant, protectedOnes['account_id'])
+    expect(session?.uid).to.equal(protectedOnes['session_id'])
+  })
+
+  it('does not turn a client into one that acts for owners, nor leads its codes elsewhere', async () => {
+    const { identifier } = adminResource(server.core.config.issuer)
+    const deputy = {
+      client_id: 'console',
+      redirect_uris: ['https://console.example.com/callback'],
+      token_endpoint_auth_method: 'none',
+      resources: [identifier],
+    }
+    const path = `/tenants/default/clients`
+    expectCode(await send(operator, 'POST', path, { body: deputy }), 403, 'subject_protected')
+    expect((await send(owner, 'POST', path, { body: deputy })).status).to.equal(201)
+    for (const body of [
+      { ...deputy, redirect_uris: ['https://evil.example.com/callback'] },
+      { ...deputy, resources: [] },
+    ]) {
+      const page = await send(operator, 'PUT', `${path}/console`, { body })
+      expectCode(page, 403, 'subject_protected')
+    }
+    const builtIn = { body: { identifier, scopes: ['admin:clients:read'] } }
+    const page = await send(owner, 'POST', '/tenants/default/resource-servers', builtIn)
+    expectCode(page, 409, 'built_in')
+  })
+
+  it('is given and taken by who has it, as far as they have it', async () => {
+    const acme = await machineWith(server, 'owner', 'acme')
+    const token = await tokenOf(server, acme)
+    const { client_id } = await machineWith(server)
+    const give = (role: string, reach: string) =>
+      send(token, 'POST', '/roles', { body: { client_id, role, reach } })
+    expect((await give('operator', 'acme')).status).to.equal(201)
+    expectCode(await give('operator', 'acme'), 409, 'already_exists')
+    expectCode(await give('auditor', '*'), 403, 'permission_denied')
+    expectCode(await give('help_desk', 'other'), 403, 'permission_denied')
+    const nobody = { client_id: 'nobody-there', role: 'auditor', reach: 'acme' }
+    expectCode(await send(token, 'POST', '/roles', { body: nobody }), 404, 'subject_unknown')
+    const nowhere = { client_id, role: 'auditor', reach: 'nowhere' }
+    expectCode(await send(owner, 'POST', '/roles', { body: nowhere }), 400, 'request_invalid')
+
+    const [wider] = await server.core.roles.of({ clientId: first.client_id })
+    expectCode(await send(token, 'DELETE', `/roles/${wider?.id}`), 404, 'not_found')
+    const listed = (await send(token, 'GET', '/roles')).json() as { items: { reach: string }[] }
+    expect(new Set(listed.items.map(({ reach }) => reach))).to.deep.equal(new Set(['acme']))
+  })
+
+  it('cannot be the last owner’s and go', async () => {
+    const { core } = server
+    const { client_id: clientId = '', account_id: accountId = '' } = protectedOnes
+    const page = (await send(owner, 'GET', '/roles?limit=200')).json() as {
+      items: Array<{ id: string; role: string; reach: string; client_id?: string }>
+    }
+    const owners = page.items.filter(({ role, reach }) => role === 'owner' && reach === '*')
+    const others = owners.filter(({ client_id }) => client_id !== first.client_id)
+    expect(others.length).to.be.above(1)
+    for (const { id } of others) {
+      expect((await send(owner, 'DELETE', `/roles/${id}`)).status).to.equal(204)
+    }
+    const own = owners.find(({ client_id }) => client_id === first.client_id)
+    expectCode(await send(owner, 'DELETE', `/roles/${own?.id}`), 409, 'last_owner')
+    const client = `/tenants/default/clients/${first.client_id}`
+    expectCode(await send(owner, 'POST', `${client}/disable`), 409, 'last_owner')
+    expectCode(await send(owner, 'DELETE', client), 409, 'last_owner')
+    const person = await core.accounts.find(defaultTenant, accountId)
+    if (!person) throw new Error('no account')
+
+    // Somebody who may not act is no owner that is left; one who may is.
+    await core.roles.grant({ accountId }, 'owner', everywhere)
+    await core.roles.grant({ clientId }, 'owner', everywhere)
+    await core.clients.setDisabled(defaultTenant, clientId, true)
+    const account = `/tenants/default/accounts/${accountId}`
+    expect((await send(owner, 'POST', `${account}/disable`)).status).to.equal(200)
+    expectCode(await send(owner, 'DELETE', client), 409, 'last_owner')
+    expect((await send(owner, 'POST', `${account}/enable`)).status).to.equal(200)
+    expect((await send(owner, 'DELETE', client)).status).to.equal(204)
+
+    // Now the person is the last: the pages of the account do not delete it either.
+    expect(await core.revocations.deleteAccount(person, { by: 'owner' })).to.equal(false)
+    await core.roles.grant({ clientId: (await machineWith(server)).client_id }, 'owner', everywhere)
+    expect(await core.revocations.deleteAccount(person, { by: 'owner' })).to.equal(true)
+    expect(await core.roles.of({ accountId })).to.deep.equal([])
+  })
+})

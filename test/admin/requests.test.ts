@@ -1,0 +1,160 @@
+import { expect } from 'chai'
+import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { remember } from '../support/witness.ts'
+
+/** What every request to the admin API is held to, whichever route it is for. */
+describe('a request to the admin API', () => {
+  let server: TestServer
+  let token: string
+  const clients = '/tenants/default/clients'
+  const machine = (id: string) => ({ client_id: id, grant_types: ['client_credentials'] })
+
+  before(async () => {
+    server = await boot('embedded')
+    token = await tokenOf(server, await bootstrap(server))
+    await server.core.tenants.declare({ id: 'lists', name: 'Lists' })
+  })
+  after(() => server?.stop())
+
+  const send = (method: string, path: string, asking: Asking = {}) =>
+    ask(server, method, path, { token, ...asking })
+
+  function expectProblem(page: Page, status: number, code: string, ...errors: RegExp[]): void {
+    expect(page.headers.get('content-type')).to.equal('application/problem+json')
+    const body = page.json() as Record<string, unknown>
+    expect(body, page.body).to.include({ status, code })
+    expect(page.status).to.equal(status)
+    expect(body['type']).to.equal(`${server.issuer}/admin/v1/#error-${code}`)
+    expect(body['request_id']).to.equal(page.headers.get('request-id'))
+    const said = (body['errors'] ?? []) as string[]
+    expect(said, page.body).to.have.length(errors.length)
+    errors.forEach((pattern, i) => expect(said[i]).to.match(pattern))
+  }
+
+  it('is refused with the members that are wrong, each with what came (C21, ASVS 15.3.3)', async () => {
+    const body = { ...machine('x'), roles: ['owner'], disabled: true, redirect_uris: 'none' }
+    expectProblem(
+      await send('POST', clients, { body }),
+      400,
+      'request_invalid',
+      /^roles: unknown member/,
+      /^disabled: unknown member/,
+      /^redirect_uris: expected a list, got "none"/,
+    )
+    expectProblem(
+      await send('GET', `${clients}?limit=0&sort=x`),
+      400,
+      'request_invalid',
+      /^sort: unknown member/,
+      /^limit: /,
+    )
+    expectProblem(await send('GET', `${clients}?q=a&q=b`), 400, 'request_invalid', /^q: came twice/)
+    const nul = { client_name: 'a\0b' }
+    expectProblem(await send('POST', clients, { body: nul }), 400, 'request_invalid', /U\+0000/)
+  })
+
+  it('has a body of JSON, of limited size, or none (C23, ASVS 4.1.1)', async () => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    const page = await send('POST', clients, { body: {}, headers: form })
+    expectProblem(page, 415, 'media_type_unsupported')
+    const long = { client_name: 'a'.repeat(60_000) }
+    expectProblem(await send('POST', clients, { body: long }), 413, 'body_too_large')
+    const stray = await send('POST', `${clients}/keyturn-admin/enable`, { body: {} })
+    expectProblem(stray, 400, 'request_invalid', /^body: expected none/)
+  })
+
+  it('is for an address and a method that there are (C29)', async () => {
+    for (const path of ['/', '/nothing', `${clients}/a/b/c`, `${clients}/%00`, `${clients}/%zz`]) {
+      if (path !== '/') expectProblem(await send('GET', path), 404, 'not_found')
+    }
+    const page = await send('PATCH', clients, { body: {} })
+    expectProblem(page, 405, 'method_not_allowed')
+    expect(page.headers.get('allow')).to.equal('GET, POST')
+    expectProblem(await send('GET', '/tenants/nobody/clients'), 404, 'not_found')
+    const other = await ask({ ...server, issuer: `${server.issuer}/t/lists` }, 'GET', clients, {
+      token,
+    })
+    expect(other.status).to.equal(404)
+  })
+
+  it('walks a list page by page; a cursor is ours and holds for its list alone (C28)', async () => {
+    for (const id of ['list-a', 'list-b', 'list-c']) {
+      await server.core.clients.declare('default', { ...machine(id), client_name: 'LISTED' })
+    }
+    const seen: unknown[] = []
+    let next: string | undefined = ''
+    let cursor = ''
+    while (next !== undefined) {
+      const query: string = `q=listed&limit=2${next === '' ? '' : `&cursor=${next}`}`
+      const page = (await send('GET', `${clients}?${query}`)).json() as {
+        items: Array<{ client_id: string }>
+        next_cursor?: string
+      }
+      seen.push(...page.items.map(({ client_id }) => client_id))
+      next = page.next_cursor
+      cursor ||= next ?? ''
+    }
+    expect(seen).to.deep.equal(['list-a', 'list-b', 'list-c'])
+    const [place = '', mac = ''] = cursor.split('.')
+    const forged = Buffer.from('["zzz"]').toString('base64url')
+    for (const wrong of [place, `${forged}.${mac}`, `${place}.`, "' or 1=1 --"]) {
+      const page = await send('GET', `${clients}?cursor=${encodeURIComponent(wrong)}`)
+      expectProblem(page, 400, 'request_invalid', /^cursor: expected next_cursor/)
+    }
+    const elsewhere = await send('GET', `/tenants/lists/clients?cursor=${cursor}`)
+    expectProblem(elsewhere, 400, 'request_invalid', /^cursor/)
+  })
+
+  it('with an Idempotency-Key is executed once, and gets its answer again, sealed (C26)', async () => {
+    const headers = { 'idempotency-key': 'key-1' }
+    const asking = { body: machine('once'), headers }
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => send('POST', clients, asking)),
+    )
+    expect(answers.map(({ status }) => status)).to.deep.equal([201, 201, 201, 201, 201])
+    expect(new Set(answers.map(({ body }) => body))).to.have.property('size', 1)
+    const { client_secret } = JSON.parse(answers[0]?.body ?? '') as { client_secret: string }
+    // The server looks for it in its stores when it stops.
+    remember(client_secret)
+    const other = { body: machine('twice'), headers }
+    expectProblem(await send('POST', clients, other), 422, 'idempotency_key_reused')
+    const again = { body: machine('once') }
+    expectProblem(await send('POST', clients, again), 409, 'already_exists')
+
+    const somebody = await tokenOf(server, await machineWith(server, 'operator'))
+    const theirs = await send('POST', clients, { ...other, token: somebody })
+    expect(theirs.status, 'a key is its caller’s').to.equal(201)
+    remember((theirs.json() as { client_secret: string }).client_secret)
+
+    const failing = { body: machine('once'), headers: { 'idempotency-key': 'key-2' } }
+    expectProblem(await send('POST', clients, failing), 409, 'already_exists')
+    const fine = { body: machine('thrice'), headers: { 'idempotency-key': 'key-2' } }
+    const page = await send('POST', clients, fine)
+    expect(page.status, 'what failed was not kept').to.equal(201)
+    remember((page.json() as { client_secret: string }).client_secret)
+  })
+
+  it('that changes something leaves one event in the audit, in the same transaction', async () => {
+    const page = await send('POST', `${clients}/once/secrets`, { body: { overlap: 0 } })
+    remember((page.json() as { client_secret: string }).client_secret)
+    const [event] = await server.core.database.query<{
+      client_id: string
+      detail: Record<string, unknown>
+    }>(`select client_id, detail from audit_events where type = 'admin.changed' order by at desc`)
+    expect(event?.client_id).to.equal('once')
+    expect(event?.detail).to.deep.include({
+      by: { clientId: 'keyturn-admin', through: 'keyturn-admin' },
+      route: 'POST /tenants/{tenant}/clients/{client_id}/secrets',
+      params: { tenant: 'default', client_id: 'once' },
+      members: ['overlap'],
+      request_id: page.headers.get('request-id'),
+    })
+    const count = async () =>
+      (await server.core.database.query('select 1 from audit_events')).length
+    const before = await count()
+    expectProblem(await send('POST', clients, { body: machine('once') }), 409, 'already_exists')
+    expect(await count()).to.equal(before)
+  })
+})

@@ -1,0 +1,63 @@
+import { expect } from 'chai'
+import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
+import { UsageError } from '../../src/cli/command.ts'
+import { rolesGrant, rolesList, rolesRevoke } from '../../src/cli/roles.ts'
+import type { Core } from '../../src/core.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
+
+const io = { env: {}, stdin: async () => '', out: () => undefined, err: () => undefined }
+
+describe('roles on the command line', () => {
+  let core: Core
+  before(async () => {
+    core = await openNode(await freshStorage('embedded'))
+    await core.firstStart()
+    await core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await core.accounts.create('default', { email: 'carol@example.com' })
+  })
+  after(() => core?.close())
+
+  it('begin with a bootstrap that works once, and says what works then (C30)', async () => {
+    const made = await adminBootstrap.execute(core, {})
+    expect(made).to.deep.include({
+      client_id: 'keyturn-admin',
+      resource: `${core.config.issuer}/admin/v1`,
+      owners: ['operator@example.com'],
+    })
+    const client = await core.clients.find('default', made.client_id)
+    expect(client && core.clients.secretFits(client, made.client_secret)).to.equal(true)
+    expect(adminBootstrap.render(made)).to.include(made.client_secret)
+    const refusal = await refusalOf(adminBootstrap.execute(core, {}), 'bootstrap_done')
+    expect(refusal.message).to.include('roles grant owner')
+  })
+
+  it('are granted, listed and revoked, and audited', async () => {
+    const args = (options: Record<string, unknown>) => ({ operands: ['help_desk'], options })
+    const input = await rolesGrant.prepare(args({ account: 'carol@example.com', in: 'acme' }), io)
+    expect(await rolesGrant.execute(core, input)).to.deep.equal({ granted: true })
+    expect(await rolesGrant.execute(core, input)).to.deep.equal({ granted: false })
+    expect(() => rolesGrant.prepare(args({ in: '*' }), io)).to.throw(UsageError)
+    expect(() => rolesGrant.prepare(args({ account: 'a', client: 'b', in: '*' }), io)).to.throw(
+      UsageError,
+    )
+    await refusalOf(rolesGrant.execute(core, { ...input, reach: 'nowhere' }), 'not_found')
+    await refusalOf(
+      rolesGrant.execute(core, { client: 'nobody', role: 'auditor', reach: '*' }),
+      'subject_unknown',
+    )
+
+    const listed = await rolesList.execute(core, {})
+    const carol = listed.roles.find(({ account }) => account === 'carol@example.com')
+    expect(carol).to.include({ role: 'help_desk', reach: 'acme' })
+    expect(rolesList.render(listed)).to.match(/carol@example.com +help_desk +acme/)
+    await rolesRevoke.execute(core, { id: carol?.id ?? '' })
+    await refusalOf(rolesRevoke.execute(core, { id: carol?.id ?? '' }), 'role_not_found')
+    const { events } = await core.audit.listEvents('default', {}, { limit: 30 })
+    expect(events.map(({ type }) => type)).to.include.members([
+      'admin.bootstrapped',
+      'admin.role_granted',
+      'admin.role_revoked',
+    ])
+  })
+})

@@ -17,6 +17,7 @@ import { ActionTokens0015 } from './0015-action-tokens.ts'
 import { AccountPages0016 } from './0016-account-pages.ts'
 import { AccountPlaces0020 } from './0020-account-places.ts'
 import { Refusals0023 } from './0023-refusals.ts'
+import { ClientRegistration0024 } from './0024-client-registration.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -38,4 +39,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   AccountPages0016,
   AccountPlaces0020,
   Refusals0023,
+  ClientRegistration0024,
 ]

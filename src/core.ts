@@ -40,10 +40,13 @@ import { AccountPlacesTable, createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import { createRefusals, RefusalsTable } from './refusals/refusals.ts'
+import { createRegistrationPolicies, RegistrationPoliciesTable } from './registration/policies.ts'
+import { RegisteredClientsTable } from './registration/registered-clients.ts'
 import {
   createRegistrationTokens,
   RegistrationTokensTable,
 } from './registration/registration-tokens.ts'
+import { createRegistrations } from './registration/registrations.ts'
 import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
@@ -101,6 +104,8 @@ export const entities = [
   ActionTokensTable,
   DenialsTable,
   RegistrationTokensTable,
+  RegistrationPoliciesTable,
+  RegisteredClientsTable,
   ShortLivedTable,
   AuditEventsTable,
   OutboxTable,
@@ -277,6 +282,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     denials,
     audit,
   })
+  const policies = createRegistrationPolicies(base)
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {
     ...base,
@@ -310,6 +316,15 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     lockouts,
     places,
     registrationTokens: createRegistrationTokens(base),
+    registrationPolicies: policies,
+    registrations: createRegistrations({
+      ...base,
+      clients,
+      policies,
+      limiter,
+      revocations,
+      audit,
+    }),
   }
 
   return {

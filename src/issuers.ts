@@ -24,6 +24,7 @@ const patience = 200
 interface Built {
   handler: IssuerHandler
   keys: KeySet
+  registers: boolean
   secrets: Omit<IssuerSecrets, 'keys'>
 }
 
@@ -31,11 +32,12 @@ export function createIssuers(
   capabilities: Capabilities,
   certificates: ClientCertificates,
 ): Issuers {
-  const { clock, config, log, sharedSecrets, signing, tenants } = capabilities
+  const { clock, config, log, registrationPolicies, sharedSecrets, signing, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
   const built = new Map<string, Built>()
   const seen = new Map<string, number>()
+  const registering = new Set<string>()
 
   async function secretsOf(tenant: string): Promise<Omit<IssuerSecrets, 'keys'>> {
     const get = (name: 'cookies' | 'csrf' | 'dpop' | 'encryption') =>
@@ -50,8 +52,12 @@ export function createIssuers(
 
   async function exists(tenant: string): Promise<boolean> {
     const found = (await tenants.find(tenant)) !== undefined
-    if (found) seen.set(tenant, clock.now())
-    else {
+    if (found) {
+      const { mode } = await registrationPolicies.of(tenant)
+      if (mode === 'off') registering.delete(tenant)
+      else registering.add(tenant)
+      seen.set(tenant, clock.now())
+    } else {
       seen.delete(tenant)
       built.delete(tenant)
     }
@@ -76,10 +82,16 @@ export function createIssuers(
     const known = built.get(tenant)
     if (!known) await signing.ensure(tenant, requiredAlgs)
     const keys = await signing.current(tenant)
-    if (known?.keys === keys) return known.handler
+    const registers = registering.has(tenant)
+    if (known?.keys === keys && known.registers === registers) return known.handler
     const secrets = known?.secrets ?? (await secretsOf(tenant))
-    const handler = createIssuer(capabilities, tenant, { ...secrets, keys }, certificates)
-    built.set(tenant, { handler, keys, secrets })
+    const handler = createIssuer(
+      capabilities,
+      tenant,
+      { ...secrets, keys },
+      { certificates, registers },
+    )
+    built.set(tenant, { handler, keys, registers, secrets })
     log.info(
       { tenant, kids: kidsOf(keys.signing), published: kidsOf(keys.published) },
       'signing keys in use',

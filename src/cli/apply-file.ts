@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { identifierKey, roles } from '../accounts/account.ts'
 import { readImportedHash } from '../accounts/imported-hash.ts'
 import { clientMetadata, secretFault } from '../clients/client.ts'
+import { registrationPolicy } from '../registration/policy.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { tenantIdPattern } from '../tenants/tenant.ts'
 import { invalid, type OperatorDocument } from './document.ts'
@@ -55,6 +56,7 @@ const sections = {
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
   accounts: z.array(declaredAccount).default([]),
+  registration: registrationPolicy.optional(),
 }
 
 const tenantDeclaration = z.strictObject({

@@ -12,6 +12,7 @@ const input = z.strictObject(ofTenant)
 interface SectionsOutput {
   resource_servers?: ResourceServer[]
   clients?: unknown[]
+  registration?: unknown
   accounts?: object[]
 }
 
@@ -43,12 +44,17 @@ export const exportCommand: Command<z.infer<typeof input>, Output> = {
 
 async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsOutput> {
   const resourceServers = await core.resources.list(tenant)
-  const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
+  // Who registered itself would be one that an operator vouches for where the file is applied.
+  const clients = (await core.clients.list(tenant))
+    .filter(({ selfRegistered }) => !selfRegistered)
+    .map(({ metadata }) => metadata)
+  const registration = await core.registrationPolicies.of(tenant)
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
   return {
     ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),
+    ...(registration.mode === 'off' ? {} : { registration }),
   }
 }
 

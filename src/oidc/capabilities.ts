@@ -24,7 +24,9 @@ import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
+import type { RegistrationPolicies } from '../registration/policies.ts'
 import type { RegistrationTokens } from '../registration/registration-tokens.ts'
+import type { Registrations } from '../registration/registrations.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { KeyRotation } from '../secrets/key-rotation.ts'
@@ -74,6 +76,8 @@ export interface Capabilities {
   lockouts: Lockouts
   places: Places
   registrationTokens: RegistrationTokens
+  registrationPolicies: RegistrationPolicies
+  registrations: Registrations
   actionTokens: ActionTokens
   mail: Mail
   passwordReset: PasswordReset

@@ -26,6 +26,12 @@ export const mends: Record<DomainErrorCode, string> = {
     'Give the process the key that the log names as `KEY_ENCRYPTION_KEY`, and restart it; how it is rotated.',
   client_invalid: 'Mend the members that are named; apply file.',
   client_not_found: '`clients list`; mind `--tenant`.',
+  client_metadata_invalid: 'Mend the members that are named; registration.',
+  redirect_uri_invalid: 'Mend the address that is named; registration.',
+  registration_token_invalid:
+    '`registration tokens create` makes one for registering. A client that lost its registration access token is deleted or managed by an operator.',
+  registration_full:
+    'Wait until those expire; if they are honest, raise `most_unused` or `most_unused_per_network` in the apply file.',
   resource_server_invalid: 'Mend the members that are named; apply file.',
   account_exists: 'Choose another, or change that account.',
   account_not_found: '`accounts list`; mind `--tenant`.',

@@ -36,7 +36,10 @@ export const RegistrationTokensTable = table('registration_tokens', {
     tenant: ofTenant,
     client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']],
   },
-  index: { expires: { columns: ['expires_at'], where: 'expires_at is not null' } },
+  index: {
+    client: { columns: ['tenant_id', 'client_id'], where: 'client_id is not null' },
+    expires: { columns: ['expires_at'], where: 'expires_at is not null' },
+  },
 })
 
 export function createRegistrationTokens({

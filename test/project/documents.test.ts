@@ -76,8 +76,9 @@ describe('docs/apply-file.md', () => {
   it('has every member of every section, and no other', () => {
     const written = sections(page, '##')
     for (const [section, type] of Object.entries(shape)) {
-      const element = type instanceof z.ZodDefault ? type.unwrap() : type
-      const item = element instanceof z.ZodArray ? element.element : undefined
+      const wrapped = type instanceof z.ZodDefault || type instanceof z.ZodOptional
+      const element = wrapped ? type.unwrap() : type
+      const item = element instanceof z.ZodArray ? element.element : element
       const members = item instanceof z.ZodObject ? Object.keys(item.shape) : []
       const rows = [...(written.get(section) ?? '').matchAll(/^\| `(\w+)` \|/gm)]
       expect(members, section).to.not.deep.equal([])

@@ -321,6 +321,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       ...base,
       clients,
       policies,
+      signing,
       limiter,
       revocations,
       audit,

@@ -2,6 +2,7 @@ import { CommanderError, InvalidArgumentError, Option, Command as Program } from
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
+import { describeRegistration } from './describe-registration.ts'
 import { version } from './version.ts'
 
 /**
@@ -91,6 +92,7 @@ function describeProgram(io: Io, run: Start): Program {
     .option('--authorize <url>', 'an authorization request: report every fault, and change nothing')
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeClients(program.command('clients').description('relying parties'), run)
+  describeRegistration(program, run)
   describeAccess(program, run)
   describeTenants(program.command('tenants').description('issuers of their own'), run)
   describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)

@@ -8,6 +8,8 @@ import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
+import type { SigningAlg } from '../signing/signing-key.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
@@ -83,8 +85,9 @@ export function createRegistrations(deps: {
   limiter: Limiter
   revocations: Revocations
   audit: Audit
+  signing: Pick<SigningKeys, 'current'>
 }): Registrations {
-  const { database, clock, clients, policies, limiter, revocations, audit } = deps
+  const { signing, database, clock, clients, policies, limiter, revocations, audit } = deps
   const registered = createRegisteredClientStore(deps)
   const tokens = createTokenStore(deps)
 
@@ -138,6 +141,24 @@ export function createRegistrations(deps: {
     }
   }
 
+  /** Nobody has this server make signing keys by asking for another algorithm. */
+  async function declarationOf(
+    tenant: string,
+    clientId: string,
+    body: Body,
+    policy: RegistrationPolicy,
+  ): Promise<Body> {
+    const asked = askedMetadata(body, policy)
+    const algs = (await signing.current(tenant)).signing.map(({ alg }) => alg).toSorted()
+    const faults = signedMembers
+      .filter(
+        (member) => asked[member] !== undefined && !algs.includes(asked[member] as SigningAlg),
+      )
+      .map((member) => `${member}: must be of ${algs.join(', ')}, it is ${inWords(asked[member])}`)
+    if (faults.length > 0) throw refusedMetadata(faults)
+    return { ...asked, client_id: clientId }
+  }
+
   async function assertOwnSecret(tenant: string, clientId: string, secret: unknown): Promise<void> {
     if (secret === undefined || secret === null) return
     const client = await clients.find(tenant, clientId)
@@ -162,7 +183,7 @@ export function createRegistrations(deps: {
         )
       }
       const clientId = randomUUID()
-      const declaration = { ...askedMetadata(body, policy), client_id: clientId }
+      const declaration = await declarationOf(tenant, clientId, body, policy)
       const documents = await clients.prepare([{ tenant, declaration }])
       const registrationAccessToken = newHandle()
       return database.transaction(async () => {
@@ -204,7 +225,7 @@ export function createRegistrations(deps: {
         throw refusedMetadata(['client_id: must be the one of the address (RFC 7592 section 2.2)'])
       }
       await assertOwnSecret(tenant, clientId, body['client_secret'])
-      const declaration = { ...askedMetadata(body, policy), client_id: clientId }
+      const declaration = await declarationOf(tenant, clientId, body, policy)
       const documents = await clients.prepare([{ tenant, declaration }])
       const next = newHandle()
       return database.transaction(async () => {
@@ -275,6 +296,17 @@ export function createRegistrations(deps: {
     },
   }
 }
+
+/** Which algorithm answers are signed with. */
+const signedMembers = [
+  'id_token_signed_response_alg',
+  'userinfo_signed_response_alg',
+  'introspection_signed_response_alg',
+  'authorization_signed_response_alg',
+]
+
+const inWords = (value: unknown) =>
+  typeof value === 'string' ? value.slice(0, 100) : 'of another type'
 
 /** What a client may know of itself: what it may register. */
 function ownMembers({ metadata }: Client): Record<string, unknown> {

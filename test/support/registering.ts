@@ -4,7 +4,6 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from './boot.ts'
 import { callback } from './fixtures.ts'
 import { exchange, type Page } from './http-exchange.ts'
-import { remember } from './witness.ts'
 
 /** The client information response (RFC 7591 §3.2.1). */
 export interface Information {
@@ -60,10 +59,7 @@ export function registrar(server: () => TestServer) {
 /** What a registration brought. */
 export function informationIn(page: Page): Information {
   expect(page.status, page.body).to.be.oneOf([200, 201])
-  const information = page.json() as Information
-  remember(information.registration_access_token)
-  if (information.client_secret) remember(information.client_secret)
-  return information
+  return page.json() as Information
 }
 
 /** @returns its description */

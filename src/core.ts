@@ -42,11 +42,8 @@ import { createPasswordReset } from './recovery/password-reset.ts'
 import { createRefusals, RefusalsTable } from './refusals/refusals.ts'
 import { createRegistrationPolicies, RegistrationPoliciesTable } from './registration/policies.ts'
 import { RegisteredClientsTable } from './registration/registered-clients.ts'
-import {
-  createRegistrationTokens,
-  RegistrationTokensTable,
-} from './registration/registration-tokens.ts'
 import { createRegistrations } from './registration/registrations.ts'
+import { RegistrationTokensTable } from './registration/tokens.store.ts'
 import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
@@ -315,7 +312,6 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     limiter,
     lockouts,
     places,
-    registrationTokens: createRegistrationTokens(base),
     registrationPolicies: policies,
     registrations: createRegistrations({
       ...base,

@@ -25,7 +25,6 @@ import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
 import type { RegistrationPolicies } from '../registration/policies.ts'
-import type { RegistrationTokens } from '../registration/registration-tokens.ts'
 import type { Registrations } from '../registration/registrations.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -75,7 +74,6 @@ export interface Capabilities {
   limiter: Limiter
   lockouts: Lockouts
   places: Places
-  registrationTokens: RegistrationTokens
   registrationPolicies: RegistrationPolicies
   registrations: Registrations
   actionTokens: ActionTokens

@@ -38,7 +38,7 @@ export interface Registrations {
   /** Notes that a client got a token, so that it is kept. */
   noteUse(tenant: string, clientId: string): Promise<void>
   initialTokens: InitialTokens
-  /** Deletes clients that were not used for as long as the policy says; returns how many. */
+  /** Deletes clients that were not used for as long as the policy says, and tokens that expired; returns how many. */
   sweep(): Promise<number>
 }
 
@@ -268,7 +268,7 @@ export function createRegistrations(deps: {
     },
 
     async sweep() {
-      let total = 0
+      let total = await tokens.sweep()
       for (let round = 0; round < mostBatches; round++) {
         const gone = await database.transaction(async () => {
           const rows = await registered.deleteUnused(sweepBatch)

@@ -1,13 +1,38 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
 
+/** As it is listed; times in milliseconds since the epoch. */
 export interface InitialAccessToken {
+  /** Names it without being it. */
   id: string
   name?: string
   usesLeft: number
   createdAt: number
   expiresAt?: number
 }
+
+export const RegistrationTokensTable = table('registration_tokens', {
+  key: ['tenant_id', 'kind', 'token_hash'],
+  columns: {
+    tenant_id: column.text,
+    kind: column.text,
+    token_hash: column.text,
+    client_id: nullable(column.text),
+    payload: column.json,
+    created_at: column.time,
+    expires_at: nullable(column.time),
+  },
+  references: {
+    tenant: ofTenant,
+    client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']],
+  },
+  index: {
+    client: { columns: ['tenant_id', 'client_id'], where: 'client_id is not null' },
+    expires: { columns: ['expires_at'], where: 'expires_at is not null' },
+  },
+})
 
 /** The kinds, as they are stored. */
 const initial = 'InitialAccessToken'
@@ -127,5 +152,14 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       )
       return changed === 1
     },
+
+    /** Deletes tokens that have expired; returns how many. */
+    sweep: () =>
+      sweepTable(database, {
+        table: 'registration_tokens',
+        key: ['tenant_id', 'kind', 'token_hash'],
+        where: 'expires_at <= $1',
+        before: clock.now(),
+      }),
   }
 }

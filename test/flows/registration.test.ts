@@ -315,6 +315,20 @@ describe('clients that register themselves', () => {
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
   })
 
+  it('are told an id by which an operator learns why they were refused', async () => {
+    const page = await register({ ...metadata, redirect_uris: ['http://app.example.com/cb'] })
+    const { error_id: id } = page.json() as { error_id: string }
+    const { refusals } = server.core
+    await refusals.flush()
+    const kept = await refusals.find(id)
+    expect(kept).to.include({
+      endpoint: 'register',
+      check: 'redirect_uri_invalid',
+      error: 'invalid_redirect_uri',
+    })
+    expect(kept?.reason).to.contain('http://app.example.com/cb')
+  })
+
   it('may be in a browser, on any origin (CORS)', async () => {
     const headers = { origin: 'https://spa.example', 'access-control-request-method': 'PUT' }
     for (const path of ['/register', '/register/x']) {

@@ -22,6 +22,7 @@ import { AccountPlaces0020 } from './0020-account-places.ts'
 import { Admin0021 } from './0021-admin.ts'
 import { AuditChain0022 } from './0022-audit-chain.ts'
 import { Refusals0023 } from './0023-refusals.ts'
+import { ClientRegistration0024 } from './0024-client-registration.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -48,4 +49,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   Admin0021,
   AuditChain0022,
   Refusals0023,
+  ClientRegistration0024,
 ]

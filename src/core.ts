@@ -43,7 +43,8 @@ import { createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import { createRefusals } from './refusals/refusals.ts'
-import { createRegistrationTokens } from './registration/registration-tokens.ts'
+import { createRegistrationPolicies } from './registration/policies.ts'
+import { createRegistrations } from './registration/registrations.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { createRoles } from './roles/roles.ts'
@@ -270,6 +271,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     denials,
     audit,
   })
+  const policies = createRegistrationPolicies(base)
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {
@@ -311,8 +313,17 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     limiter,
     lockouts,
     places,
-    registrationTokens: createRegistrationTokens(base),
     idempotency: createIdempotency(base),
+    registrationPolicies: policies,
+    registrations: createRegistrations({
+      ...base,
+      clients,
+      policies,
+      signing,
+      limiter,
+      revocations,
+      audit,
+    }),
   }
 
   return {

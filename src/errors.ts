@@ -42,6 +42,22 @@ export const domainErrors = {
   ],
   client_invalid: [400, 'invalid_client', 'The registration of this client is not valid.'],
   client_not_found: [404, 'invalid_client', 'There is no such client.'],
+  client_metadata_invalid: [
+    400,
+    'invalid_client_metadata',
+    'The metadata of the client is not valid.',
+  ],
+  redirect_uri_invalid: [400, 'invalid_redirect_uri', 'A redirect URI is not valid.'],
+  registration_token_invalid: [
+    401,
+    'invalid_token',
+    'The token is unknown, used up, expired, or of another client.',
+  ],
+  registration_full: [
+    503,
+    'temporarily_unavailable',
+    'There are too many clients that registered and were never used; try again later.',
+  ],
   resource_server_invalid: [400, 'invalid_target', 'The resource server is not valid.'],
   account_exists: [409, 'invalid_request', 'There is an account with this address already.'],
   account_not_found: [404, 'invalid_request', 'There is no such account.'],
@@ -115,10 +131,12 @@ export type DomainErrorCode = keyof typeof domainErrors
 export type OAuthErrorCode =
   | 'access_denied'
   | 'insufficient_scope'
-  | 'invalid_token'
   | 'invalid_client'
+  | 'invalid_client_metadata'
+  | 'invalid_redirect_uri'
   | 'invalid_request'
   | 'invalid_target'
+  | 'invalid_token'
   | 'server_error'
   | 'temporarily_unavailable'
 

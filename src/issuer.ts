@@ -4,6 +4,7 @@ import { passwordResetMethods, passwordResetRoutes } from './account/password-re
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
+import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -43,6 +44,7 @@ import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
 import { publishedMetadata } from './oidc/published-metadata.ts'
 import { logRefusals } from './oidc/refusals.ts'
+import { noteRegisteredUse } from './oidc/registered-use.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
 import { routes } from './oidc/routes.ts'
 import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoints.ts'
@@ -84,6 +86,7 @@ const methods = {
   ...deviceMethods,
   ...accountMethods,
   ...passwordResetMethods,
+  ...registrationMethods,
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
 }
@@ -98,22 +101,27 @@ const forPrograms = new Set<string>([
   routes.revocation,
   routes.device_authorization,
   routes.backchannel_authentication,
+  routes.registration,
   ...discovery,
 ])
 
 const jsonForPrograms: Middleware = (ctx, next) => {
   const isJwt = ctx.path === routes.introspection && ctx.get('accept').includes(introspectionJwt)
   if (isJwt) ctx.headers.accept = introspectionJwt
-  else if (forPrograms.has(ctx.path)) ctx.headers.accept = 'application/json'
+  else if (forPrograms.has(ctx.path) || ctx.path.startsWith(`${routes.registration}/`))
+    ctx.headers.accept = 'application/json'
   return next()
 }
 
-/** Composes one issuer: the engine, our pages, and the middleware in front of both. */
+/**
+ * Composes one issuer: the engine, our pages, and the middleware in front of both.
+ * @param options registers: whether clients may register themselves, which its discovery document says
+ */
 export function createIssuer(
   capabilities: Capabilities,
   { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
-  certificates: ClientCertificates,
+  { certificates, registers }: { certificates: ClientCertificates; registers: boolean },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -211,8 +219,12 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
-    publishedMetadata(discovery),
+    publishedMetadata(
+      discovery,
+      registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {},
+    ),
     signsWhileFresh(context),
+    registrationRoutes(context),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
@@ -229,6 +241,7 @@ export function createIssuer(
     settleDecisions(context, pages),
     countFailedAuthentication(context),
     keyRefusals(provider, context, certificates),
+    noteRegisteredUse(context),
     tokenTransaction(context),
     structuredEndpoints(provider, context, structured, access, requestIdOf),
   ])

@@ -26,6 +26,7 @@ interface Built {
   handler: IssuerHandler
   keys: KeySet
   signUp: SignUp['mode']
+  registers: boolean
   secrets: Omit<IssuerSecrets, 'keys'>
 }
 
@@ -33,12 +34,13 @@ export function createIssuers(
   capabilities: Capabilities,
   certificates: ClientCertificates,
 ): Issuers {
-  const { clock, config, log, sharedSecrets, signing, tenants } = capabilities
+  const { clock, config, log, registrationPolicies, sharedSecrets, signing, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
   const built = new Map<string, Built>()
   const seen = new Map<string, number>()
   const modes = new Map<string, SignUp['mode']>()
+  const registering = new Set<string>()
 
   async function secretsOf(tenant: string): Promise<Omit<IssuerSecrets, 'keys'>> {
     const get = (name: 'cookies' | 'csrf' | 'dpop' | 'encryption') =>
@@ -54,6 +56,9 @@ export function createIssuers(
   async function exists(tenant: string): Promise<boolean> {
     const found = await tenants.find(tenant)
     if (found) {
+      const { mode } = await registrationPolicies.of(tenant)
+      if (mode === 'off') registering.delete(tenant)
+      else registering.add(tenant)
       seen.set(tenant, clock.now())
       modes.set(tenant, found.signUp.mode)
     } else {
@@ -84,15 +89,17 @@ export function createIssuers(
     if (!known) await signing.ensure(tenant, requiredAlgs)
     const keys = await signing.current(tenant)
     const signUp = modes.get(tenant) ?? noSignUp.mode
-    if (known?.keys === keys && known.signUp === signUp) return known.handler
+    const registers = registering.has(tenant)
+    const isSame = known?.keys === keys && known.signUp === signUp
+    if (isSame && known.registers === registers) return known.handler
     const secrets = known?.secrets ?? (await secretsOf(tenant))
     const handler = createIssuer(
       capabilities,
       { tenant, signUp },
       { ...secrets, keys },
-      certificates,
+      { certificates, registers },
     )
-    built.set(tenant, { handler, keys, signUp, secrets })
+    built.set(tenant, { handler, keys, signUp, registers, secrets })
     log.info(
       { tenant, kids: kidsOf(keys.signing), published: kidsOf(keys.published) },
       'signing keys in use',

@@ -17,7 +17,9 @@ import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { AccountPlacesTable } from './places/places.ts'
 import { RefusalsTable } from './refusals/refusals.ts'
-import { RegistrationTokensTable } from './registration/registration-tokens.ts'
+import { RegistrationPoliciesTable } from './registration/policies.ts'
+import { RegisteredClientsTable } from './registration/registered-clients.ts'
+import { RegistrationTokensTable } from './registration/tokens.store.ts'
 import { ResourceServersTable } from './resources/resource-server.store.ts'
 import { RoleAssignmentsTable } from './roles/role.store.ts'
 import { KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
@@ -60,6 +62,8 @@ export const entities = [
   EmailCodesTable,
   DenialsTable,
   RegistrationTokensTable,
+  RegistrationPoliciesTable,
+  RegisteredClientsTable,
   ShortLivedTable,
   AuditEventsTable,
   AuditHeadsTable,

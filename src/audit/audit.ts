@@ -26,7 +26,6 @@ export type { AuditEvent, AuditPlace, StoredEvent } from './event.ts'
 export interface Audit extends AuditSealer {
   /**
    * Joins the transaction of what they tell; one statement, however many.
-   * @throws ZodError when `detail` has other members than those of the type: a mistake of ours
    */
   record(tenant: string, ...events: AuditEvent[]): Promise<void>
   /**
@@ -59,6 +58,9 @@ export interface Audit extends AuditSealer {
   sweep(): Promise<number>
 }
 
+/** The line in the log when an event has members that its type has not. */
+export const strangeDetail = 'an audit event has a detail that is not of its type'
+
 /** Milliseconds of one count. */
 const countedFor = 3600 * 1000
 /** Milliseconds in which an event that is noticed again is the same. */
@@ -72,7 +74,7 @@ export function createAudit(deps: {
   sharedSecrets: SharedSecrets
   retention: Readonly<Record<string, number>>
 }): Audit {
-  const { database, clock } = deps
+  const { database, clock, log } = deps
   const chains = createChains(deps.sharedSecrets)
   const { sweep } = createAuditRetention({ ...deps, chains, days: daysOf(deps.retention) })
 
@@ -96,18 +98,22 @@ export function createAudit(deps: {
     ...createAuditSealer({ ...deps, chains }),
     async record(tenant, ...events) {
       const now = clock.now()
-      await insert(tenant, now, ...events.map((event) => ({ id: eventId(now), ...rowOf(event) })))
+      await insert(
+        tenant,
+        now,
+        ...events.map((event) => ({ id: eventId(now), ...rowOf(event, log) })),
+      )
     },
     async recordOnce(tenant, event, subject) {
       const now = clock.now()
       const day = Math.floor(now / onceFor)
       const id = countedId(day * onceFor, tenant, event.type, subject)
-      return (await insert(tenant, now, { id, ...rowOf(event) })) === 1
+      return (await insert(tenant, now, { id, ...rowOf(event, log) })) === 1
     },
     async count(tenant, event, subject) {
       const now = clock.now()
       const hour = Math.floor(now / countedFor)
-      const row = rowOf({ ...event, detail: { ...event.detail, count: 1 } })
+      const row = rowOf({ ...event, detail: { ...event.detail, count: 1 } }, log)
       await database.execute(
         `insert into audit_events (tenant_id, id, at, open_until, type, outcome, actor_kind, actor_id, account_id,
            client_id, ip, user_agent, request_id, detail)
@@ -159,14 +165,11 @@ export function createAudit(deps: {
   }
 }
 
-/** @throws ZodError when the detail is not that of the type */
-function rowOf(event: AuditEvent) {
+function rowOf(event: AuditEvent, log: Log) {
   const { type, accountId, clientId, familyId, detail } = event
   const kind = auditKinds[type]
   const origin = currentOrigin()
   const actor = actorOf(event)
-  const members = Object.entries(detail ?? {}).filter(([, value]) => value !== undefined)
-  kind.detail.parse(Object.fromEntries(members))
   return {
     type,
     outcome: kind.outcome,
@@ -178,8 +181,18 @@ function rowOf(event: AuditEvent) {
     ip: event.ip ?? origin.ip,
     user_agent: event.userAgent ?? origin.userAgent,
     request_id: origin.requestId,
-    detail,
+    detail: detail && detailOf(type, detail, log),
   }
+}
+
+/** What is of the type. A member that is not is a mistake of ours: it is not written, and nothing fails for it. */
+function detailOf(type: AuditType, detail: Record<string, unknown>, log: Log) {
+  const members = Object.entries(detail).filter(([, value]) => value !== undefined)
+  const { success, error } = auditKinds[type].detail.safeParse(Object.fromEntries(members))
+  if (success) return detail
+  log.error({ type, faults: error.issues.map(({ message }) => message) }, strangeDetail)
+  const known = Object.keys(auditKinds[type].detail.shape)
+  return Object.fromEntries(members.filter(([name]) => known.includes(name)))
 }
 
 /** Who did it, by the first of: what the event says, a command, `detail.by`, what its type is usually done by. */

@@ -169,9 +169,15 @@ export const auditKinds = {
   'webhook.removed': done('system', detailOf({ url: z.string() })),
   'tenant.created': done('system', declared),
   'tenant.updated': done('system', declared),
+  'client.registered': done(
+    'client',
+    detailOf({ mode: z.enum(['open', 'token']), initial_access: text }),
+  ),
+  'client.changed': done('client'),
+  'client.expired': done('system'),
   'client.disabled': done('operator', detailOf(by)),
   'client.enabled': done('operator', detailOf(by)),
-  'client.deleted': done('operator', detailOf(by)),
+  'client.deleted': done('operator', detailOf({ by: z.enum(['operator', 'client', 'retention']) })),
   'tenant.disabled': done('operator', detailOf(by)),
   'tenant.enabled': done('operator', detailOf(by)),
   'tenant.policy_changed': done(

@@ -3,6 +3,7 @@ import { identifierKey } from '../accounts/account.ts'
 import { importedAccount } from '../accounts/account-document.ts'
 import { clientDeclaration } from '../clients/client.ts'
 import { type Fault, faultsOf } from '../faults.ts'
+import { registrationPolicy } from '../registration/policy.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import { webhookDeclaration } from '../webhooks/webhook.ts'
@@ -18,6 +19,7 @@ const sections = {
   clients: z.array(clientDeclaration).default([]),
   accounts: z.array(importedAccount).default([]),
   webhooks: z.array(webhookDeclaration).default([]),
+  registration: registrationPolicy.optional(),
 }
 
 const wholeTenant = tenantDeclaration.extend(sections)

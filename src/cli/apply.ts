@@ -130,6 +130,10 @@ async function declareSections(work: Work, scope: Scope): Promise<void> {
       }
     })
   }
+  if (scope.registration) {
+    const outcome = await core.registrationPolicies.declare(tenant, scope.registration)
+    changes.push({ tenant, kind: 'registration', id: scope.registration.mode, outcome })
+  }
   for (const account of scope.accounts) {
     await collect(work, `account ${account.email}`, async () => {
       const outcome = await declareAccount(core, tenant, account)

@@ -9,11 +9,13 @@ const input = z.strictObject(ofTenant)
 /** The stored members of a client, sound or not, and what can be said of its secrets. */
 type ClientOutput = Record<string, unknown> & {
   client_id: string
+  /** `self`: by dynamic registration. */
+  registered_by: 'operator' | 'self'
   /** `expires_at` as RFC 3339; null for a secret without an end. */
   secrets: Array<{ expires_at: string | null }>
 }
 
-/** `clients list`: `{ clients: [{ client_id, …, secrets: [{ expires_at }] }] }`. */
+/** `clients list`: `{ clients: [{ client_id, …, registered_by, secrets: [{ expires_at }] }] }`. */
 export const clientsList: Command<z.infer<typeof input>, { clients: ClientOutput[] }> = {
   input,
   prepare: tenantOption,
@@ -31,14 +33,19 @@ export const clientsList: Command<z.infer<typeof input>, { clients: ClientOutput
             text(client['client_name']),
             text(client['token_endpoint_auth_method']),
             text(client['grant_types']),
+            client.registered_by === 'self' ? 'registered itself' : '',
           ]),
         ),
 }
 
-function output({ clientId, metadata, secrets }: Client, now: number): ClientOutput {
+function output(
+  { clientId, metadata, secrets, selfRegistered }: Client,
+  now: number,
+): ClientOutput {
   return {
     ...(metadata as Record<string, unknown>),
     client_id: clientId,
+    registered_by: selfRegistered ? 'self' : 'operator',
     secrets: secrets
       .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
       .map(({ expiresAt }) => ({

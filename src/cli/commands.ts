@@ -25,6 +25,12 @@ const loaders = {
   'clients enable': async () => (await import('./clients-disable.ts')).clientsEnable,
   'clients delete': async () => (await import('./clients-disable.ts')).clientsDelete,
   'clients rotate-secret': async () => (await import('./clients-rotate-secret.ts')).rotateSecret,
+  'registration tokens create': async () =>
+    (await import('./registration-tokens.ts')).registrationTokensCreate,
+  'registration tokens list': async () =>
+    (await import('./registration-tokens.ts')).registrationTokensList,
+  'registration tokens revoke': async () =>
+    (await import('./registration-tokens.ts')).registrationTokensRevoke,
   'families list': async () => (await import('./families-list.ts')).familiesList,
   'families show': async () => (await import('./families-show.ts')).familiesShow,
   'families revoke': async () => (await import('./families-revoke.ts')).familiesRevoke,

@@ -16,6 +16,7 @@ interface SectionsOutput {
   email_codes?: true
   resource_servers?: ResourceServer[]
   clients?: unknown[]
+  registration?: unknown
   accounts?: object[]
   webhooks?: object[]
 }
@@ -48,7 +49,11 @@ export const exportCommand: Command<z.infer<typeof input>, Output> = {
 
 async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsOutput> {
   const resourceServers = await core.resources.list(tenant)
-  const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
+  // Who registered itself would be one that an operator vouches for where the file is applied.
+  const clients = (await core.clients.list(tenant))
+    .filter(({ selfRegistered }) => !selfRegistered)
+    .map(({ metadata }) => metadata)
+  const registration = await core.registrationPolicies.of(tenant)
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
   const policy = (await core.tenants.list()).find(({ id }) => id === tenant)
   const signUp = policy?.signUp ?? noSignUp
@@ -61,6 +66,7 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),
     ...(webhooks.length > 0 ? { webhooks } : {}),
+    ...(registration.mode === 'off' ? {} : { registration }),
   }
 }
 

@@ -5,6 +5,7 @@ import { describeAccess } from './describe-access.ts'
 import { describeAdmin } from './describe-admin.ts'
 import { describeAudit, describeWebhooks } from './describe-audit.ts'
 import { describeInvitations } from './describe-invitations.ts'
+import { describeRegistration } from './describe-registration.ts'
 import { version } from './version.ts'
 
 /**
@@ -96,6 +97,7 @@ function describeProgram(io: Io, run: Start): Program {
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeInvitations(program, run)
   describeClients(program.command('clients').description('relying parties'), run)
+  describeRegistration(program, run)
   describeAccess(program, run)
   describeAudit(program, run)
   describeWebhooks(program, run)

@@ -32,11 +32,13 @@ export const ClientSecretsTable = table('client_secrets', {
 interface ClientRow {
   client_id: string
   metadata: unknown
+  self_registered: boolean
   secrets: Array<{ hash: string; sealed: string | null; expires_at: string | null }>
 }
 
 const selectClients = `
-  select c.client_id, c.metadata, coalesce(
+  select c.client_id, c.metadata, exists (select 1 from registered_clients r
+      where r.tenant_id = c.tenant_id and r.client_id = c.client_id) as self_registered, coalesce(
     (select jsonb_agg(jsonb_build_object('hash', s.hash, 'sealed', s.sealed, 'expires_at', s.expires_at)
        order by s.created_at desc)
      from client_secrets s where s.tenant_id = c.tenant_id and s.client_id = c.client_id), '[]') as secrets
@@ -47,6 +49,7 @@ export function createClientStore({ database, clock }: { database: Database; clo
     tenant,
     clientId: row.client_id,
     metadata: row.metadata,
+    ...(row.self_registered ? { selfRegistered: true } : {}),
     secrets: row.secrets.map(
       (secret): ClientSecret => ({
         hash: secret.hash,

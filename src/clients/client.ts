@@ -198,6 +198,8 @@ export interface Client {
   /** As stored; whether it is sound is checked where it is used, so that one broken client harms only itself. */
   metadata: unknown
   secrets: ClientSecret[]
+  /** It registered itself (RFC 7591): nobody vouches for it. */
+  selfRegistered?: true
 }
 
 export interface ClientSecret {

@@ -7,6 +7,7 @@ import type { ClientMetadata } from './client.ts'
  */
 export function isTrustedWithErrors({
   errors_need_sign_in: needsSignIn,
-}: Pick<ClientMetadata, 'errors_need_sign_in'>): boolean {
-  return needsSignIn !== true
+  registered_by: registeredBy,
+}: Pick<ClientMetadata, 'errors_need_sign_in'> & { registered_by?: 'self' }): boolean {
+  return needsSignIn !== true && registeredBy !== 'self'
 }

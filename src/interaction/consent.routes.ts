@@ -65,8 +65,9 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
   // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
   router.get('/interaction/:uid/logo', async (ctx) => {
     const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
-    const { metadata } = (await parts.clients.find(parts.tenant, clientId)) ?? {}
-    const uri = clientMetadata.safeParse(metadata).data?.logo_uri
+    const client = await parts.clients.find(parts.tenant, clientId)
+    const shown = client?.selfRegistered ? undefined : client?.metadata
+    const uri = clientMetadata.safeParse(shown).data?.logo_uri
     const image = uri === undefined ? undefined : await parts.clientLogo(uri)
     if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
     ctx.type = image.type
@@ -122,6 +123,7 @@ async function describe(
     },
     ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
     ...(userCode === undefined ? {} : { userCode }),
+    unverified: client?.selfRegistered === true,
     localhostOnly:
       redirectUri !== undefined &&
       metadata.redirect_uris.every((uri) => isLoopbackHost(URL.parse(uri)?.hostname ?? '')),

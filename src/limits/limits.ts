@@ -98,6 +98,16 @@ export const limits = {
     window: 600,
     counts: 'Device codes that one confidential client asked for',
   },
+  registration_network: {
+    most: 20,
+    window: 3600,
+    counts: 'Clients that registered themselves without a token, or changed, from one network',
+  },
+  registration_tenant: {
+    most: 600,
+    window: 3600,
+    counts: 'Clients that registered themselves without a token, in one tenant',
+  },
   backchannel_client: {
     most: 6000,
     window: 600,

@@ -7,7 +7,6 @@ import { deviceCodeAdapter } from './adapters/device-code.ts'
 import { grantAdapter } from './adapters/grant.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import { refreshTokenAdapter } from './adapters/refresh-token.ts'
-import { registrationTokenAdapter } from './adapters/registration-token.ts'
 import { sessionAdapter } from './adapters/session.ts'
 import { shortLivedAdapter } from './adapters/short-lived.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -61,9 +60,6 @@ export function createAdapter(
       case 'AccessToken':
       case 'ClientCredentials':
         return accessTokenAdapter(model, context, structured, access)
-      case 'InitialAccessToken':
-      case 'RegistrationAccessToken':
-        return registrationTokenAdapter(model, context)
       default:
         return shortLivedAdapter(model, context)
     }

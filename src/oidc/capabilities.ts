@@ -31,7 +31,8 @@ import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
-import type { RegistrationTokens } from '../registration/registration-tokens.ts'
+import type { RegistrationPolicies } from '../registration/policies.ts'
+import type { Registrations } from '../registration/registrations.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Roles } from '../roles/roles.ts'
@@ -85,7 +86,8 @@ export interface Capabilities {
   limiter: Limiter
   lockouts: Lockouts
   places: Places
-  registrationTokens: RegistrationTokens
+  registrationPolicies: RegistrationPolicies
+  registrations: Registrations
   idempotency: Idempotency
   actionTokens: ActionTokens
   emailCodes: EmailCodes

@@ -34,7 +34,7 @@ const scopeSet = (scope: unknown) =>
   new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
 
 export function createResourceAccess(context: IssuerContext): ResourceAccess {
-  const { tenant, issuer, resources, config } = context
+  const { tenant, issuer, clients, resources, config } = context
 
   async function defaultServer(): Promise<ResourceServer> {
     return (await resources.default(tenant)) ?? implicitDefault(issuer)
@@ -73,6 +73,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     async mayIntrospect(clientId, token) {
       if (token.clientId === clientId) return true
       if (token.kind === 'RefreshToken' || typeof token.aud !== 'string') return false
+      if ((await clients.find(tenant, clientId))?.selfRegistered) return false
       const server = await find(token.aud)
       return server?.introspection_clients.includes(clientId) ?? false
     },
@@ -87,6 +88,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
  * | with a person      | those in the client's `resources`; all others than the admin API when absent | those in its `scope`; all when absent |
  * | client_credentials | as above, and those one of whose scopes it names      | those in its `scope`; none when absent    |
  *
+ * Who registered itself reaches only servers that are marked `open`, whatever the rows say.
  * @throws errors.InvalidTarget, errors.InvalidScope
  */
 function reachableScopes(
@@ -97,6 +99,9 @@ function reachableScopes(
   const listed = client['resources'] as string[] | undefined
   if (listed && !listed.includes(server.identifier)) {
     throw new errors.InvalidTarget('the client may not reach this resource')
+  }
+  if (client['registered_by'] === 'self' && !server.open) {
+    throw new errors.InvalidTarget('the resource is not open to clients that registered themselves')
   }
   const alone = ctx.oidc.params?.['grant_type'] === 'client_credentials'
   // No client that an owner happens to sign in at gets a token of theirs for this by their consent alone.

@@ -11,4 +11,5 @@ export const routes = {
   device_authorization: '/device_authorization',
   backchannel_authentication: '/backchannel-authentication',
   code_verification: '/device',
+  registration: '/register',
 }

@@ -62,5 +62,8 @@ export interface Actor {
   userAgent?: string | undefined
 }
 
+/** Who ends a client: also the client itself (RFC 7592 §2.3), or the time that it was not used. */
+export type ClientActor = Omit<Actor, 'by'> & { by: Actor['by'] | 'client' | 'retention' }
+
 /** Whoever may run commands on this machine. */
 export const operator: Actor = { by: 'operator' }

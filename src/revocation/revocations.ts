@@ -15,7 +15,7 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { Database } from '../storage/database.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { type Actor, operator, type Revocation, reaches } from './revocation.ts'
+import { type Actor, type ClientActor, operator, type Revocation, reaches } from './revocation.ts'
 
 /**
  * Ending things with everything that hangs from them, as `reaches` says. Each is one transaction: in Postgres, with
@@ -89,7 +89,7 @@ export interface Revocations {
    * dated in seconds. Whoever declares it again under its name gets tokens that are not denied with those before.
    * @throws DomainError `client_not_found`
    */
-  deleteClient(tenant: string, clientId: string, actor?: Actor): Promise<void>
+  deleteClient(tenant: string, clientId: string, actor?: ClientActor): Promise<void>
   /** Withdraws what an account allowed a client; whether there was anything. */
   revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
   /**
@@ -150,7 +150,7 @@ export function createRevocations(deps: {
   function record(
     tenant: string,
     event: Pick<AuditEvent, 'type' | 'accountId' | 'clientId' | 'detail'>,
-    { by, ip, userAgent }: Actor,
+    { by, ip, userAgent }: ClientActor,
   ): Promise<void> {
     return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
   }

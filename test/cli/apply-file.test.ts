@@ -61,12 +61,14 @@ clients:
 accounts:
   - email: nobody
     roles: [king]
-registration: { mode: open }
+enrolment: { mode: open }
+registration: { mode: public }
 `)
-    expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 8 faults:')
+    expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 9 faults:')
     const text = faults.join('\n')
     for (const expected of [
-      'registration: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, webhooks, tenants',
+      'enrolment: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, webhooks, registration, tenants',
+      'registration.mode: expected one of off, token, open, got "public"',
       'clients[0].redirect_uri: unknown member; the members are client_id,',
       'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:openid:params:grant-type:ciba, got "implicit"',
       'clients[1].client_id: expected a text, got 7',

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { limits } from '../../src/limits/limits.ts'
 import { routes } from '../../src/oidc/routes.ts'
+import { registrationPolicy } from '../../src/registration/policy.ts'
 import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
@@ -14,9 +15,11 @@ import {
   type StoryClient,
   signIn,
 } from '../support/protocol.ts'
+import { registrar, selfDeclared } from '../support/registering.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
 
 const tenant = 'default'
 
@@ -204,5 +207,31 @@ describe('rate limits', () => {
       const headers = from('203.0.116.2')
       expect((await exchange({ method: 'GET', url, headers })).status).to.equal(200)
     }
+  })
+
+  it('bound how many clients register from one network, and in all, but for who has a token', async () => {
+    const { registrationPolicies, registrations, limiter } = server.core
+    await registrationPolicies.declare(tenant, registrationPolicy.parse({ mode: 'open' }))
+    // What the process read a moment ago is over.
+    travel(1)
+    const { send } = registrar(() => server)
+    const register = (address: string, bearer?: string) =>
+      send('POST', '/register', {
+        body: selfDeclared,
+        headers: from(address),
+        ...(bearer === undefined ? {} : { token: bearer }),
+      })
+    for (let i = 0; i < limits.registration_network.most; i++) {
+      const { status } = await register(`203.0.140.${i}`)
+      expect(status).to.equal(201)
+    }
+    expectLimited(await register('203.0.140.250'))
+    expect((await register('203.0.141.1')).status).to.equal(201)
+    const { most } = limits.registration_tenant
+    await limiter.note(tenant, { limit: 'registration_tenant', subject: 'all', cost: most })
+    expectLimited(await register('203.0.142.1'))
+    const initial = await registrations.initialTokens.create(tenant, { uses: 1 })
+    remember(initial.token)
+    expect((await register('203.0.140.250', initial.token)).status).to.equal(201)
   })
 })

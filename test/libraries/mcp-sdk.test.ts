@@ -13,13 +13,18 @@ import {
 } from '@modelcontextprotocol/sdk/server/auth/router.js'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import type { OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
+import type {
+  OAuthClientInformationFull,
+  OAuthTokens,
+} from '@modelcontextprotocol/sdk/shared/auth.js'
 import { expect } from 'chai'
 import express from 'express'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { registrationPolicy } from '../../src/registration/policy.ts'
 import { requiredAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -115,6 +120,54 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
     const issuer = `${server.issuer}/t/acme`
     const found = await discoverAuthorizationServerMetadata(issuer)
     expect(found).to.include({ issuer, token_endpoint: `${issuer}/token` })
+  })
+
+  it('registers itself where the tenant is open, and reaches what is open to such clients (P-093, RFC 7591)', async () => {
+    const { registrationPolicies, resources, clients } = server.core
+    const policy = registrationPolicy.parse({
+      mode: 'open',
+      hosts: ['127.0.0.1'],
+      scopes: ['tools:use'],
+    })
+    await registrationPolicies.declare(defaultTenant, policy)
+    await eventually('advertised', async () => {
+      const found = await discoverAuthorizationServerMetadata(server.issuer)
+      return found?.registration_endpoint !== undefined
+    })
+    const { kept, provider } = createProvider()
+    const own: { client?: OAuthClientInformationFull } = {}
+    const registering: OAuthClientProvider = {
+      ...provider,
+      clientMetadata: {
+        client_name: 'MCP client of its own',
+        redirect_uris: [String(provider.redirectUrl)],
+        grant_types: ['authorization_code', 'refresh_token'],
+        token_endpoint_auth_method: 'none',
+      },
+      clientInformation: () => own.client,
+      saveClientInformation: (client) => void (own.client = client as OAuthClientInformationFull),
+    }
+    const connect = async () => {
+      const authProvider = registering
+      const transport = new StreamableHTTPClientTransport(new URL(api), { authProvider })
+      const client = new Client({ name: 'test', version: '1.0.0' })
+      return { client, transport, fault: await refusalOf(client.connect(transport)) }
+    }
+    const declared = await resources.find(defaultTenant, api)
+    await resources.declare(defaultTenant, { ...declared, open: true })
+    const { transport, fault: unauthorized } = await connect()
+    expect(unauthorized).to.be.instanceOf(UnauthorizedError)
+    const id = own.client?.client_id ?? ''
+    expect((await clients.find(defaultTenant, id))?.selfRegistered).to.equal(true)
+    const credentials = { username: alice.email, password: alice.password }
+    const [request] = kept.asked
+    const returned = await createUserAgent().walk(request ?? '', credentials)
+    await transport.finishAuth(returned.searchParams.get('code') ?? '')
+    const { client, fault } = await connect()
+    expect(fault).to.equal(undefined)
+    const { content } = await client.callTool({ name: 'scopes' })
+    expect(content).to.deep.equal([{ type: 'text', text: 'tools:use' }])
+    await client.close()
   })
 
   it('401, metadata of resource and server, PKCE, resource, call, silent refresh, without a scope (K-01, K-45)', async () => {

@@ -10,6 +10,7 @@ import {
   type Configuration,
   calculatePKCECodeChallenge,
   discovery,
+  dynamicClientRegistration,
   getDPoPHandle,
   randomDPoPKeyPair,
   randomPKCECodeVerifier,
@@ -17,11 +18,15 @@ import {
 import { Strategy, type VerifyFunction } from 'openid-client/passport'
 import { Passport } from 'passport'
 import type { Browser } from 'playwright-core'
+import { registrationPolicy } from '../../src/registration/policy.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { complaintsOf } from '../people/site.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
-import { alice, furnish } from '../support/fixtures.ts'
+import { eventually } from '../support/eventually.ts'
+import { alice, callback, furnish } from '../support/fixtures.ts'
 import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
 import { type Application, answerWithErrors, signInFrom, startApplication } from './application.ts'
 import { declareAsDocumented } from './guide.ts'
 
@@ -113,6 +118,39 @@ describe('openid-client, as documented, with passport, and in Chromium', functio
     const { email: username, password } = alice
     const back = await createUserAgent().walk(request, { username, password })
     expect(back.searchParams.get('email')).to.equal(alice.email)
+  })
+
+  it('registers itself with an initial access token (RFC 7591 §3)', async () => {
+    const { registrationPolicies, registrations } = server.core
+    await registrationPolicies.declare(defaultTenant, registrationPolicy.parse({ mode: 'token' }))
+    const { token } = await registrations.initialTokens.create(defaultTenant, { uses: 1 })
+    remember(token)
+    const register = () =>
+      dynamicClientRegistration(
+        new URL(server.issuer),
+        {
+          client_name: 'Registered',
+          redirect_uris: [callback],
+          // What this library does unless it is told otherwise.
+          token_endpoint_auth_method: 'client_secret_post',
+        },
+        undefined,
+        { initialAccessToken: token, execute: [allowInsecureRequests] },
+      )
+    const own = await eventually('registered', register)
+    const pkceCodeVerifier = randomPKCECodeVerifier()
+    const request = buildAuthorizationUrl(own, {
+      redirect_uri: callback,
+      scope: 'openid email',
+      state: 'the-state',
+      code_challenge: await calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: 'S256',
+    })
+    const { email: username, password } = alice
+    const back = await createUserAgent().walk(request, { username, password })
+    const checks = { pkceCodeVerifier, expectedState: 'the-state' }
+    const tokens = await authorizationCodeGrant(own, back, checks)
+    expect(tokens.claims()?.['email']).to.equal(alice.email)
   })
 
   it('with passport pushes its request, proves its key with nonces, and names a resource (P-028, P-054, K-40)', async () => {

@@ -2,6 +2,7 @@ import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { loadConfig } from '../../config/load.ts'
+import { strangeDetail } from '../../src/audit/audit.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
@@ -150,6 +151,8 @@ export async function bootOn(
         await core.close()
         const found = secretsIn(kept + lines.join(''))
         if (found.length > 0) throw new Error(`kept or logged: ${found.join(', ')}`)
+        const strange = lines.filter((line) => line.includes(strangeDetail))
+        if (strange.length > 0) throw new Error(strange.join(''))
       },
     }
   } catch (error) {

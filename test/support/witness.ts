@@ -13,6 +13,8 @@ const tokens = [
   'request_uri',
   'device_code',
   'user_code',
+  'client_secret',
+  'registration_access_token',
 ] as const
 
 const pushed = 'urn:ietf:params:oauth:request_uri:'

@@ -18,6 +18,7 @@ const nobodysSecret = randomBytes(32).toString('base64url')
 export const ownMembers = [
   'fapi',
   'errors_need_sign_in',
+  'registered_by',
   'require_pkce',
   'require_mfa',
   'client_assertion_audience',
@@ -83,7 +84,8 @@ export function clientAdapter(context: IssuerContext): Adapter {
       }
       const assertion = Provider.ctx?.oidc?.params?.['client_assertion']
       const secret = await secretBehind(assertion, clients.readableSecrets(client))
-      return engineMetadata(parsed.data, secret)
+      const registeredBy = client.selfRegistered ? { registered_by: 'self' } : {}
+      return { ...engineMetadata(parsed.data, secret), ...registeredBy }
     },
     upsert: refuse,
     destroy: refuse,

@@ -1,0 +1,34 @@
+import { InvalidArgumentError, type Command as Program } from 'commander'
+import { leaf, ofTenant, type Start } from './describe.ts'
+
+const longestTtl = 31_536_000
+const mostUses = 100_000
+
+/** Who may register clients. */
+export function describeRegistration(program: Program, run: Start): void {
+  const registration = program.command('registration').description('clients that register')
+  const tokens = registration.command('tokens').description('initial access tokens (RFC 7591)')
+  const create = leaf(
+    tokens,
+    'create',
+    'registration tokens create',
+    'make a token to register clients with',
+    run,
+  )
+  ofTenant(create)
+    .option('--name <name>', 'whom it is for')
+    .option('--uses <number>', 'how many clients it registers', numberUpTo(mostUses), 1)
+    .option('--ttl <seconds>', 'how long it is valid', numberUpTo(longestTtl), 86_400)
+  ofTenant(leaf(tokens, 'list', 'registration tokens list', 'list the tokens that are valid', run))
+  ofTenant(leaf(tokens, 'revoke', 'registration tokens revoke', 'make a token void', run)).argument(
+    '<id>',
+  )
+}
+
+function numberUpTo(most: number) {
+  return (value: string): number => {
+    const number = Number(value)
+    if (/^\d+$/.test(value) && number >= 1 && number <= most) return number
+    throw new InvalidArgumentError(`expected a whole number from 1 to ${most}.`)
+  }
+}

@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { columns } from './columns.ts'
+import { type Command, optionalText } from './command.ts'
+import { rfc3339 } from './family-output.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+
+const created = z.strictObject({
+  ...ofTenant,
+  name: z.string().min(1).max(200).optional(),
+  uses: z.int(),
+  ttl: z.int(),
+})
+
+interface CreateOutput {
+  id: string
+  token: string
+  uses: number
+}
+
+/** `registration tokens create`: `{ id, token, uses }`; the token is stored as its hash. */
+export const registrationTokensCreate: Command<z.infer<typeof created>, CreateOutput> = {
+  input: created,
+  prepare(args) {
+    const name = optionalText(args, 'name')
+    return {
+      ...tenantOption(args),
+      ...(name === undefined ? {} : { name }),
+      uses: Number(args.options['uses']),
+      ttl: Number(args.options['ttl']),
+    }
+  },
+  async execute(core, { tenant, ...options }) {
+    await assertTenant(core, tenant)
+    const { id, token } = await core.registrations.initialTokens.create(tenant, options)
+    return { id, token, uses: options.uses }
+  },
+  render: ({ id, token, uses }) =>
+    [
+      `Initial access token: ${token}`,
+      `It registers ${uses} ${uses === 1 ? 'client' : 'clients'}, is shown once, and is revoked by its id ${id}.`,
+    ].join('\n'),
+}
+
+const listed = z.strictObject(ofTenant)
+
+interface ListOutput {
+  tokens: Array<{
+    id: string
+    name?: string
+    uses_left: number
+    created_at: string
+    expires_at?: string
+  }>
+}
+
+/** `registration tokens list`: `{ tokens: [{ id, name?, uses_left, created_at, expires_at? }] }`. */
+export const registrationTokensList: Command<z.infer<typeof listed>, ListOutput> = {
+  input: listed,
+  prepare: tenantOption,
+  async execute(core, { tenant }) {
+    await assertTenant(core, tenant)
+    const tokens = await core.registrations.initialTokens.list(tenant)
+    return {
+      tokens: tokens.map(({ id, name, usesLeft, createdAt, expiresAt }) => ({
+        id,
+        ...(name === undefined ? {} : { name }),
+        uses_left: usesLeft,
+        created_at: rfc3339(createdAt),
+        ...(expiresAt === undefined ? {} : { expires_at: rfc3339(expiresAt) }),
+      })),
+    }
+  },
+  render: ({ tokens }) =>
+    tokens.length === 0
+      ? 'There are no initial access tokens.'
+      : columns(
+          tokens.map((token) => [
+            token.id,
+            token.name ?? '',
+            `${token.uses_left} left`,
+            token.expires_at === undefined ? '' : `until ${token.expires_at}`,
+          ]),
+        ),
+}
+
+const revoked = z.strictObject({ ...ofTenant, id: z.string() })
+
+/** `registration tokens revoke`: `{ id }`; clients that were registered with it stay. */
+export const registrationTokensRevoke: Command<z.infer<typeof revoked>, { id: string }> = {
+  input: revoked,
+  prepare: (args) => ({ ...tenantOption(args), id: args.operands[0] ?? '' }),
+  async execute(core, { tenant, id }) {
+    await assertTenant(core, tenant)
+    if (await core.registrations.initialTokens.revoke(tenant, id)) return { id }
+    throw new DomainError('not_found', {
+      detail: `There is no initial access token ${JSON.stringify(id)}; "registration tokens list" has their ids.`,
+    })
+  },
+  render: ({ id }) => `Initial access token ${id} is void; clients that it registered stay.`,
+}

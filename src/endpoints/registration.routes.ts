@@ -1,0 +1,91 @@
+import Router from '@koa/router'
+import type { Context, Middleware } from 'koa'
+import { isDomainError } from '../errors.ts'
+import { readJsonObject } from '../http/json.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import { routes } from '../oidc/routes.ts'
+import type { Caller, Registered } from '../registration/registrations.ts'
+
+export const registrationMethods = {
+  [routes.registration]: ['POST', 'OPTIONS'],
+  [`${routes.registration}/:id`]: ['GET', 'PUT', 'DELETE', 'OPTIONS'],
+}
+
+/**
+ * Dynamic client registration (RFC 7591, OpenID Connect Registration 1.0) and its management (RFC 7592). It is ours and
+ * not the engine's, so that clients have one schema and one writer.
+ */
+export function registrationRoutes(context: IssuerContext): Middleware {
+  const { tenant, issuer, config, registrations } = context
+  const router = new Router()
+  const at = `${routes.registration}/:id`
+
+  // Apps in browsers register themselves, too; there are no cookies that anything here would look at.
+  const openToAll: Middleware = async (ctx, next) => {
+    ctx.set('Access-Control-Allow-Origin', '*')
+    ctx.set('Access-Control-Expose-Headers', 'WWW-Authenticate, Request-Id, Retry-After')
+    if (ctx.method === 'OPTIONS') {
+      ctx.set('Access-Control-Allow-Methods', 'GET, POST, PUT, DELETE')
+      ctx.set('Access-Control-Allow-Headers', 'Authorization, Content-Type')
+      ctx.set('Access-Control-Max-Age', '3600')
+      ctx.status = 204
+      return
+    }
+    try {
+      await next()
+    } catch (error) {
+      if (isDomainError(error, 'registration_token_invalid')) {
+        // RFC 6750 §3: no error code for whoever sent no token.
+        const had = callerOf(ctx).token !== undefined
+        ctx.set('WWW-Authenticate', had ? 'Bearer error="invalid_token"' : 'Bearer')
+      }
+      throw error
+    }
+  }
+  router.use([routes.registration, at], openToAll)
+
+  const show = (ctx: Context, registered: Registered) => {
+    ctx.body = {
+      client_id: registered.clientId,
+      client_id_issued_at: Math.floor(registered.registeredAt / 1000),
+      ...(registered.clientSecret === undefined
+        ? {}
+        : { client_secret: registered.clientSecret, client_secret_expires_at: 0 }),
+      ...registered.metadata,
+      registration_client_uri: `${issuer}${routes.registration}/${registered.clientId}`,
+      registration_access_token: registered.registrationAccessToken,
+    }
+  }
+  const idOf = (ctx: { params: Record<string, string> }) => ctx.params['id'] as string
+
+  router.options([routes.registration, at], () => undefined)
+  router.post(routes.registration, async (ctx) => {
+    const body = await readJsonObject(ctx, config.bodyLimit)
+    show(ctx, await registrations.register(tenant, body, callerOf(ctx)))
+    ctx.status = 201
+  })
+  router.get(at, async (ctx) =>
+    show(ctx, await registrations.read(tenant, idOf(ctx), callerOf(ctx))),
+  )
+  router.put(at, async (ctx) => {
+    const body = await readJsonObject(ctx, config.bodyLimit)
+    show(ctx, await registrations.replace(tenant, idOf(ctx), body, callerOf(ctx)))
+  })
+  router.delete(at, async (ctx) => {
+    await registrations.delete(tenant, idOf(ctx), callerOf(ctx))
+    ctx.status = 204
+  })
+  return router.routes() as unknown as Middleware
+}
+
+/** A token that is not one of ours to look at is as good as a wrong one; none is none (security class C16). */
+function callerOf(ctx: Context): Caller {
+  const header = ctx.get('authorization')
+  const [, token = ''] = /^Bearer +([\w.~+/=-]{1,500})$/i.exec(header) ?? []
+  const userAgent = ctx.get('user-agent')
+  return {
+    token: header === '' ? undefined : token,
+    ip: ctx.ip,
+    ...(userAgent === '' ? {} : { userAgent: userAgent.slice(0, 200) }),
+  }
+}

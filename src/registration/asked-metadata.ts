@@ -1,0 +1,134 @@
+import { clientMetadata } from '../clients/client.ts'
+import { DomainError } from '../errors.ts'
+import { type Registrable, type RegistrationPolicy, registrable } from './policy.ts'
+
+/** Members with addresses. */
+const addresses = [
+  'redirect_uris',
+  'post_logout_redirect_uris',
+  'client_uri',
+  'policy_uri',
+  'tos_uri',
+  'logo_uri',
+  'jwks_uri',
+  'sector_identifier_uri',
+  'initiate_login_uri',
+  'backchannel_logout_uri',
+] as const
+
+/** What an operator alone may say of a client. The server names clients itself, whatever they ask for. */
+const reserved = Object.keys(clientMetadata.shape).filter(
+  (member) => member !== 'client_id' && !registrable.includes(member as Registrable),
+)
+
+const mostRedirectUris = 20
+/** Controls and marks that turn the direction of text or cannot be seen: a name must not look like another. */
+const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
+
+/**
+ * What is to be declared for a client that asks for itself.
+ *
+ * | member                                     | treated                                          |
+ * |--------------------------------------------|--------------------------------------------------|
+ * | one that clients may register              | taken, else the default of the policy            |
+ * | one that only operators may set            | refused                                          |
+ * | one that this server does not know         | ignored (RFC 7591 §2)                            |
+ *
+ * Its values are judged by the policy here and by the rules for all clients where it is declared.
+ * @throws DomainError `client_metadata_invalid`, `redirect_uri_invalid`
+ */
+export function askedMetadata(
+  body: Record<string, unknown>,
+  policy: RegistrationPolicy,
+): Record<string, unknown> {
+  const faults = reserved
+    .filter((member) => Object.hasOwn(body, member))
+    .map((member) => `${member}: is set by operators alone`)
+  const members: Record<string, unknown> = {}
+  for (const member of registrable) {
+    // null is the same as absent (RFC 7592 §2.2).
+    const value =
+      (Object.hasOwn(body, member) ? body[member] : undefined) ?? policy.defaults[member]
+    if (value !== undefined && value !== null) members[member] = value
+  }
+  if (members['scope'] === undefined && policy.scopes && policy.scopes.length > 0) {
+    members['scope'] = policy.scopes.join(' ')
+  }
+  faults.push(...policyFaults(members, policy))
+  if (faults.length > 0) throw refusedMetadata(faults)
+  return {
+    ...members,
+    ...(policy.refresh_token_idle_ttl === undefined
+      ? {}
+      : { refresh_token_idle_ttl: policy.refresh_token_idle_ttl }),
+    ...(policy.refresh_token_absolute_ttl === undefined
+      ? {}
+      : { refresh_token_absolute_ttl: policy.refresh_token_absolute_ttl }),
+  }
+}
+
+const listOf = (value: unknown): string[] =>
+  [value].flat().filter((each): each is string => typeof each === 'string')
+
+function policyFaults(members: Record<string, unknown>, policy: RegistrationPolicy): string[] {
+  const faults: string[] = []
+  const grants = new Set<string>(policy.grant_types)
+  for (const grant of listOf(members['grant_types']).filter((each) => !grants.has(each))) {
+    faults.push(`grant_types: must be of ${[...grants].join(', ')}, it has ${shown(grant)}`)
+  }
+  if (policy.scopes) {
+    const scopes = new Set(policy.scopes)
+    const asked = listOf(members['scope']).flatMap((scope) => scope.split(' '))
+    for (const name of asked.filter((each) => each !== '' && !scopes.has(each))) {
+      faults.push(`scope: must be of ${[...scopes].join(' ')}, it has ${shown(name)}`)
+    }
+  }
+  const name = members['client_name']
+  if (typeof name === 'string' && (unseen.test(name) || name.trim() !== name)) {
+    faults.push('client_name: must have no invisible characters, and no space around it')
+  }
+  for (const member of ['redirect_uris', 'post_logout_redirect_uris']) {
+    const count = Array.isArray(members[member]) ? members[member].length : 0
+    if (count > mostRedirectUris) {
+      faults.push(`${member}: must be at most ${mostRedirectUris}, there are ${count}`)
+    }
+  }
+  if (policy.hosts) {
+    for (const member of addresses) {
+      for (const uri of listOf(members[member])) {
+        if (!isAllowed(uri, policy.hosts)) {
+          faults.push(`${member}: must be at ${policy.hosts.join(', ')}, it has ${shown(uri)}`)
+        }
+      }
+    }
+  }
+  return faults
+}
+
+function isAllowed(uri: string, hosts: readonly string[]): boolean {
+  const parsed = URL.parse(uri)
+  // What has no address is refused for that, with the rule that it breaks.
+  if (!parsed) return true
+  const host = parsed.hostname || parsed.protocol.slice(0, -1)
+  return hosts.some((each) =>
+    each.startsWith('*.') ? host.endsWith(each.slice(1)) && host !== each.slice(2) : host === each,
+  )
+}
+
+const shown = (text: string) => text.slice(0, 100)
+
+/** @param faults each begins with the member (RFC 7591 §3.2.2) */
+export function refusedMetadata(faults: readonly string[]): DomainError {
+  const isRedirect = faults.every((fault) => fault.startsWith('redirect_uris'))
+  // RFC 6749 §5.2: an error_description has no quotes, backslashes, nor what is not ASCII.
+  const sentence = faults
+    .slice(0, 5)
+    .join('; ')
+    .replaceAll('"', "'")
+    .replaceAll(/[^\x20-\x5B\x5D-\x7E]/g, '?')
+    .slice(0, 800)
+  return new DomainError(isRedirect ? 'redirect_uri_invalid' : 'client_metadata_invalid', {
+    publicMessage: sentence,
+    detail: { faults: faults.slice(0, 20) },
+  })
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts'
+import { createCache } from '../storage/cache.ts'
+import type { Database } from '../storage/database.ts'
+import { column, ofTenant, table } from '../storage/table.ts'
+import { type RegistrationPolicy, registrationPolicy } from './policy.ts'
+
+/** The registration policy of every tenant. */
+export interface RegistrationPolicies {
+  /** `off` where none was declared. Changes made on another node show within a second. */
+  of(tenant: string): Promise<RegistrationPolicy>
+  declare(tenant: string, policy: RegistrationPolicy): Promise<'created' | 'updated' | 'unchanged'>
+}
+
+export const RegistrationPoliciesTable = table('registration_policies', {
+  key: ['tenant_id'],
+  columns: { tenant_id: column.text, policy: column.json, updated_at: column.time },
+  references: { tenant: ofTenant },
+})
+
+export function createRegistrationPolicies(deps: {
+  database: Database
+  clock: Clock
+}): RegistrationPolicies {
+  const { database, clock } = deps
+  const cache = createCache<RegistrationPolicy>(deps, { maxAge: 0.5, maxSize: 1000 })
+
+  async function stored(tenant: string): Promise<RegistrationPolicy | undefined> {
+    const [row] = await database.query<{ policy: unknown }>(
+      `select policy from registration_policies where tenant_id = $1`,
+      [tenant],
+    )
+    return row && registrationPolicy.parse(row.policy)
+  }
+
+  return {
+    of: (tenant) =>
+      cache.get(tenant, async () => (await stored(tenant)) ?? registrationPolicy.parse({})),
+    async declare(tenant, policy) {
+      const outcome = await database.transaction(async () => {
+        const isKnown = (await stored(tenant)) !== undefined
+        const changed = await database.execute(
+          `insert into registration_policies as p (tenant_id, policy, updated_at) values ($1, $2, $3)
+           on conflict (tenant_id) do update set policy = excluded.policy, updated_at = excluded.updated_at
+             where p.policy <> excluded.policy`,
+          [tenant, JSON.stringify(policy), new Date(clock.now())],
+        )
+        return isKnown ? (changed > 0 ? 'updated' : 'unchanged') : 'created'
+      })
+      cache.drop(tenant)
+      return outcome
+    },
+  }
+}

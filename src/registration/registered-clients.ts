@@ -1,0 +1,117 @@
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import { column, nullable, table } from '../storage/table.ts'
+
+export const RegisteredClientsTable = table('registered_clients', {
+  key: ['tenant_id', 'client_id'],
+  columns: {
+    tenant_id: column.text,
+    client_id: column.text,
+    network: nullable(column.text),
+    registered_at: column.time,
+    used_at: nullable(column.time),
+    expires_at: column.time,
+  },
+  references: { client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']] },
+  index: {
+    unused: { columns: ['tenant_id', 'network'], where: 'used_at is null' },
+    expires: ['expires_at'],
+  },
+})
+
+/** Milliseconds of a day: often enough to know that a client is used. */
+const day = 24 * 3600 * 1000
+
+/** Clients that registered themselves, and when they are given up. */
+export function createRegisteredClientStore({
+  database,
+  clock,
+}: {
+  database: Database
+  clock: Clock
+}) {
+  return {
+    /**
+     * Counts and adds in one statement; whoever registers at the same time waits until this transaction ends.
+     * @returns whether there was room
+     */
+    async add(
+      tenant: string,
+      clientId: string,
+      {
+        network,
+        unusedDays,
+        most,
+        mostPerNetwork,
+      }: {
+        network: string | undefined
+        unusedDays: number
+        most: number
+        mostPerNetwork: number
+      },
+    ): Promise<boolean> {
+      await database.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [
+        `keyturn registration ${tenant}`,
+      ])
+      const now = clock.now()
+      const added = await database.execute(
+        `insert into registered_clients (tenant_id, client_id, network, registered_at, expires_at)
+         select $1, $2, $3, $4, $5
+         where (select count(*) from registered_clients where tenant_id = $1 and used_at is null) < $6
+           and ($3::text is null or (select count(*) from registered_clients
+             where tenant_id = $1 and used_at is null and network = $3) < $7)`,
+        [
+          tenant,
+          clientId,
+          network ?? null,
+          new Date(now),
+          new Date(now + unusedDays * day),
+          most,
+          mostPerNetwork,
+        ],
+      )
+      return added === 1
+    },
+
+    /** Once a day; nothing for a client that an operator declared. */
+    async use(tenant: string, clientId: string, unusedDays: number): Promise<void> {
+      const now = clock.now()
+      await database.execute(
+        `update registered_clients set used_at = $3, expires_at = $4
+         where tenant_id = $1 and client_id = $2 and (used_at is null or used_at < $5)`,
+        [tenant, clientId, new Date(now), new Date(now + unusedDays * day), new Date(now - day)],
+      )
+    },
+
+    async registeredAt(tenant: string, clientId: string): Promise<number | undefined> {
+      const [row] = await database.query<{ registered_at: Date }>(
+        `select registered_at from registered_clients where tenant_id = $1 and client_id = $2`,
+        [tenant, clientId],
+      )
+      return row?.registered_at.getTime()
+    },
+
+    /** Deletes clients that are over and never held anything. @returns those of one batch */
+    deleteUnused(batch: number): Promise<Array<{ tenant_id: string; client_id: string }>> {
+      return database.query(
+        `delete from clients where (tenant_id, client_id) in (
+           select r.tenant_id, r.client_id from registered_clients r
+           where r.expires_at <= $1 and r.used_at is null and not exists (
+             select 1 from families f where f.tenant_id = r.tenant_id and f.client_id = r.client_id)
+           limit ${batch} for update of r skip locked)
+         returning tenant_id, client_id`,
+        [new Date(clock.now())],
+      )
+    },
+
+    /** One that is over and was used. */
+    async nextOver(): Promise<{ tenant_id: string; client_id: string } | undefined> {
+      const [row] = await database.query<{ tenant_id: string; client_id: string }>(
+        `select tenant_id, client_id from registered_clients where expires_at <= $1
+         order by expires_at limit 1`,
+        [new Date(clock.now())],
+      )
+      return row
+    },
+  }
+}

@@ -1,0 +1,323 @@
+import { randomUUID } from 'node:crypto'
+import { networkOf } from '../attempts/network.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { Client } from '../clients/client.ts'
+import type { Clients, DeclaredClient } from '../clients/clients.ts'
+import type { Clock } from '../clock.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import type { Revocations } from '../revocation/revocations.ts'
+import { hashOf, newHandle } from '../secrets/handle.ts'
+import type { SigningAlg } from '../signing/signing-key.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
+import type { Database } from '../storage/database.ts'
+import { sweepBatch } from '../storage/sweep.ts'
+import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
+import type { RegistrationPolicies } from './policies.ts'
+import { type RegistrationPolicy, registrable } from './policy.ts'
+import { createRegisteredClientStore } from './registered-clients.ts'
+import { createTokenStore, type InitialAccessToken } from './tokens.store.ts'
+
+/** Clients that register and manage themselves (RFC 7591, RFC 7592). */
+export interface Registrations {
+  /**
+   * @throws DomainError `not_found` where registration is off, `registration_token_invalid`, `client_metadata_invalid`,
+   *   `redirect_uri_invalid`, `registration_full`, `too_many_requests`
+   */
+  register(tenant: string, body: Body, caller: Caller): Promise<Registered>
+  /** @throws DomainError `not_found`, `registration_token_invalid` */
+  read(tenant: string, clientId: string, caller: Caller): Promise<Registered>
+  /**
+   * Replaces its metadata (RFC 7592 §2.2) and its registration access token. Of those who come at once with one token,
+   * one alone gets through.
+   * @throws DomainError as `register` does
+   */
+  replace(tenant: string, clientId: string, body: Body, caller: Caller): Promise<Registered>
+  /** Deletes it with everything it ever got. @throws DomainError `not_found`, `registration_token_invalid` */
+  delete(tenant: string, clientId: string, caller: Caller): Promise<void>
+  /** Notes that a client got a token, so that it is kept. */
+  noteUse(tenant: string, clientId: string): Promise<void>
+  initialTokens: InitialTokens
+  /** Deletes clients that were not used for as long as the policy says, and tokens that expired; returns how many. */
+  sweep(): Promise<number>
+}
+
+export interface InitialTokens {
+  /** @param options uses: how many clients may be registered with it; ttl: seconds; without an end when absent */
+  create(
+    tenant: string,
+    options: { name?: string | undefined; uses: number; ttl?: number | undefined },
+  ): Promise<{ id: string; token: string }>
+  list(tenant: string): Promise<InitialAccessToken[]>
+  /** Whether there was one. */
+  revoke(tenant: string, id: string): Promise<boolean>
+}
+
+type Body = Record<string, unknown>
+
+export interface Caller {
+  /** The bearer token, if there was one. */
+  token: string | undefined
+  ip: string
+  userAgent?: string | undefined
+}
+
+/** The client information response (RFC 7591 §3.2.1) but for addresses; secrets only when they were made now. */
+export interface Registered {
+  clientId: string
+  metadata: Record<string, unknown>
+  /** Milliseconds since the epoch. */
+  registeredAt: number
+  clientSecret?: string
+  /** The one that is valid now. */
+  registrationAccessToken: string
+}
+
+/** Clients with families that one round deletes: each takes up to two seconds. */
+const mostOver = 20
+const mostBatches = 40
+
+export function createRegistrations(deps: {
+  database: Database
+  clock: Clock
+  clients: Clients
+  policies: RegistrationPolicies
+  limiter: Limiter
+  revocations: Revocations
+  audit: Audit
+  signing: Pick<SigningKeys, 'current'>
+}): Registrations {
+  const { signing, database, clock, clients, policies, limiter, revocations, audit } = deps
+  const registered = createRegisteredClientStore(deps)
+  const tokens = createTokenStore(deps)
+
+  async function policyOf(tenant: string): Promise<RegistrationPolicy> {
+    const policy = await policies.of(tenant)
+    if (policy.mode === 'off') throw new DomainError('not_found', { detail: 'registration is off' })
+    return policy
+  }
+
+  const wrongToken = (detail: string) => new DomainError('registration_token_invalid', { detail })
+
+  /** Everything that is wrong is answered alike, so that nobody learns which clients there are. */
+  async function authorize(tenant: string, clientId: string, token: string | undefined) {
+    if (token === undefined) throw wrongToken('there is no token')
+    const hash = hashOf(token)
+    if (!(await tokens.manages(tenant, hash, clientId))) {
+      throw wrongToken('unknown, followed by another, of another client, or the client is disabled')
+    }
+    return hash
+  }
+
+  /** Metadata is judged by the rules for all clients. */
+  const declare = (
+    tenant: string,
+    declaration: Body,
+    documents: Awaited<ReturnType<Clients['prepare']>>,
+  ): Promise<DeclaredClient> =>
+    clients.declare(tenant, declaration, documents).catch((error: unknown) => {
+      if (!isDomainError(error, 'client_invalid')) throw error
+      const { faults } = error.detail as { faults: string[] }
+      throw refusedMetadata(faults.map(String))
+    })
+
+  async function answer(
+    tenant: string,
+    clientId: string,
+    registrationAccessToken: string,
+    clientSecret?: string,
+  ): Promise<Registered> {
+    const [client, registeredAt] = await Promise.all([
+      clients.find(tenant, clientId),
+      registered.registeredAt(tenant, clientId),
+    ])
+    if (!client || registeredAt === undefined) throw wrongToken('the client is gone')
+    return {
+      clientId,
+      metadata: ownMembers(client),
+      registeredAt,
+      ...(clientSecret === undefined ? {} : { clientSecret }),
+      registrationAccessToken,
+    }
+  }
+
+  /** Nobody has this server make signing keys by asking for another algorithm. */
+  async function declarationOf(
+    tenant: string,
+    clientId: string,
+    body: Body,
+    policy: RegistrationPolicy,
+  ): Promise<Body> {
+    const asked = askedMetadata(body, policy)
+    const algs = (await signing.current(tenant)).signing.map(({ alg }) => alg).toSorted()
+    const faults = signedMembers
+      .filter(
+        (member) => asked[member] !== undefined && !algs.includes(asked[member] as SigningAlg),
+      )
+      .map((member) => `${member}: must be of ${algs.join(', ')}, it is ${inWords(asked[member])}`)
+    if (faults.length > 0) throw refusedMetadata(faults)
+    return { ...asked, client_id: clientId }
+  }
+
+  async function assertOwnSecret(tenant: string, clientId: string, secret: unknown): Promise<void> {
+    if (secret === undefined || secret === null) return
+    const client = await clients.find(tenant, clientId)
+    if (client && typeof secret === 'string' && clients.secretFits(client, secret)) return
+    throw refusedMetadata(['client_secret: must be the one that the client has, or absent'])
+  }
+
+  return {
+    async register(tenant, body, { token, ip, userAgent }) {
+      const policy = await policyOf(tenant)
+      if (token === undefined && policy.mode === 'token') throw wrongToken('there is no token')
+      const hash = token === undefined ? undefined : hashOf(token)
+      if (hash !== undefined && !(await tokens.isInitial(tenant, hash))) {
+        throw wrongToken('unknown, used up or expired')
+      }
+      const network = networkOf(ip)
+      if (hash === undefined) {
+        await limiter.take(
+          tenant,
+          { limit: 'registration_network', subject: network },
+          { limit: 'registration_tenant', subject: 'all' },
+        )
+      }
+      const clientId = randomUUID()
+      const declaration = await declarationOf(tenant, clientId, body, policy)
+      const documents = await clients.prepare([{ tenant, declaration }])
+      const registrationAccessToken = newHandle()
+      return database.transaction(async () => {
+        const by = hash === undefined ? undefined : await tokens.takeInitial(tenant, hash)
+        if (hash !== undefined && by === undefined) throw wrongToken('used up meanwhile')
+        const { clientSecret } = await declare(tenant, declaration, documents)
+        const hasRoom = await registered.add(tenant, clientId, {
+          network: hash === undefined ? network : undefined,
+          unusedDays: policy.unused_days,
+          most: policy.most_unused,
+          mostPerNetwork: policy.most_unused_per_network,
+        })
+        if (!hasRoom) {
+          throw new DomainError('registration_full', {
+            retryAfter: 3600,
+            detail: {
+              expected: `at most ${policy.most_unused} clients that were never used, and ${policy.most_unused_per_network} of a network`,
+            },
+          })
+        }
+        await tokens.addManagement(tenant, clientId, hashOf(registrationAccessToken))
+        const detail = by === undefined ? { mode: 'open' } : { mode: 'token', initial_access: by }
+        await audit.record(tenant, { type: 'client.registered', clientId, ip, userAgent, detail })
+        return answer(tenant, clientId, registrationAccessToken, clientSecret)
+      })
+    },
+
+    async read(tenant, clientId, { token }) {
+      await policyOf(tenant)
+      await authorize(tenant, clientId, token)
+      return answer(tenant, clientId, token as string)
+    },
+
+    async replace(tenant, clientId, body, { token, ip, userAgent }) {
+      const policy = await policyOf(tenant)
+      const hash = await authorize(tenant, clientId, token)
+      await limiter.take(tenant, { limit: 'registration_network', subject: networkOf(ip) })
+      if (body['client_id'] !== clientId) {
+        throw refusedMetadata(['client_id: must be the one of the address (RFC 7592 section 2.2)'])
+      }
+      await assertOwnSecret(tenant, clientId, body['client_secret'])
+      const declaration = await declarationOf(tenant, clientId, body, policy)
+      const documents = await clients.prepare([{ tenant, declaration }])
+      const next = newHandle()
+      return database.transaction(async () => {
+        if (!(await tokens.replaceManagement(tenant, clientId, hash, hashOf(next)))) {
+          throw wrongToken('followed by another meanwhile')
+        }
+        const { clientSecret, outcome } = await declare(tenant, declaration, documents)
+        if (outcome === 'updated') {
+          await audit.record(tenant, { type: 'client.changed', clientId, ip, userAgent })
+        }
+        return answer(tenant, clientId, next, clientSecret)
+      })
+    },
+
+    async delete(tenant, clientId, { token, ip, userAgent }) {
+      await policyOf(tenant)
+      await authorize(tenant, clientId, token)
+      await revocations
+        .deleteClient(tenant, clientId, { by: 'client', ip, userAgent })
+        .catch((error: unknown) => {
+          // Somebody else deleted it meanwhile: it is gone, as was asked for.
+          if (!isDomainError(error, 'client_not_found')) throw error
+        })
+    },
+
+    async noteUse(tenant, clientId) {
+      const { unused_days: days } = await policies.of(tenant)
+      await registered.use(tenant, clientId, days)
+    },
+
+    initialTokens: {
+      async create(tenant, { name, uses, ttl }) {
+        const [id, token] = [randomUUID(), newHandle()]
+        const expiresAt = ttl === undefined ? undefined : clock.now() + ttl * 1000
+        await tokens.addInitial(tenant, hashOf(token), { id, name, uses, expiresAt })
+        return { id, token }
+      },
+      list: tokens.listInitial,
+      revoke: tokens.revokeInitial,
+    },
+
+    async sweep() {
+      let total = await tokens.sweep()
+      for (let round = 0; round < mostBatches; round++) {
+        const gone = await database.transaction(async () => {
+          const rows = await registered.deleteUnused(sweepBatch)
+          for (const tenant of new Set(rows.map((row) => row.tenant_id))) {
+            const own = rows.filter((row) => row.tenant_id === tenant)
+            await audit.record(
+              tenant,
+              ...own.map((row) => ({ type: 'client.expired' as const, clientId: row.client_id })),
+            )
+          }
+          return rows.length
+        })
+        total += gone
+        if (gone < sweepBatch) break
+      }
+      for (let round = 0; round < mostOver; round++) {
+        const over = await registered.nextOver()
+        if (!over) break
+        const { tenant_id: tenant, client_id: clientId } = over
+        await revocations.deleteClient(tenant, clientId, { by: 'retention' })
+        await audit.record(tenant, { type: 'client.expired', clientId })
+        total++
+      }
+      return total
+    },
+  }
+}
+
+/** Which algorithm answers are signed with. */
+const signedMembers = [
+  'id_token_signed_response_alg',
+  'userinfo_signed_response_alg',
+  'introspection_signed_response_alg',
+  'authorization_signed_response_alg',
+]
+
+const inWords = (value: unknown) =>
+  typeof value === 'string' ? value.slice(0, 100) : 'of another type'
+
+/** What a client may know of itself: what it may register. */
+function ownMembers({ metadata }: Client): Record<string, unknown> {
+  const stored = metadata as Record<string, unknown>
+  const usesCode = (stored['grant_types'] as string[]).includes('authorization_code')
+  return {
+    response_types: usesCode ? ['code'] : [],
+    ...Object.fromEntries(
+      registrable.flatMap((member) =>
+        stored[member] === undefined ? [] : [[member, stored[member]]],
+      ),
+    ),
+  }
+}

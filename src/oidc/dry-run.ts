@@ -3,6 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type Provider from 'oidc-provider'
 import type { Adapter, KoaContextWithOIDC } from 'oidc-provider'
+import { mostParameters } from '../http/parameters.ts'
 import type { CheckName } from '../refusals/checks.ts'
 import { maskAddress } from '../refusals/mask.ts'
 import { locate } from '../tenants/locate.ts'
@@ -51,6 +52,8 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
     pathname === '/' ? '' : pathname,
   )
   const issuer = issuerOf(config.issuer, tenant)
+  const tooMuch = tooMuchIn(address, config.headerLimit)
+  if (tooMuch) return { tenant, clientId: undefined, faults: [tooMuch], complete: false }
   const params = new URLSearchParams(address.search)
   const clientId = params.get('client_id') ?? undefined
   const faults: Fault[] = []
@@ -77,6 +80,20 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
     if (!mendDraft(draft, fault)) break
   }
   return { tenant, clientId, faults, complete: false }
+}
+
+/** What no request gets past, so that nothing is walked: an operator's paste must not keep the server busy (C18). */
+function tooMuchIn({ pathname, search }: URL, headerLimit: number): Fault | undefined {
+  const bytes = pathname.length + search.length
+  if (bytes > headerLimit) {
+    const expected = `at most ${headerLimit} bytes, with all headers`
+    const received = `${bytes} bytes`
+    return { check: 'authorize_address', error: 'request_too_large', expected, received }
+  }
+  const count = search.split('&').length
+  if (count <= mostParameters) return undefined
+  const expected = `at most ${mostParameters}`
+  return { check: 'too_many_parameters', error: 'invalid_request', expected, received: `${count}` }
 }
 
 /** The engine over storage that forgets. @returns asks it the draft as it is by then: the fault, if there is one */

@@ -123,7 +123,7 @@ onEachStorage('explain --authorize', (kind) => {
     expect(tooLong.text)
       .to.match(/expected +at most 16384 bytes/)
       .and.match(/received +1000\d{3} b/)
-    const parameters = (count: number) => `${url({})}${'&more=1'.repeat(count)}`
+    const parameters = (count: number) => url({}).href + '&more=1'.repeat(count)
     const tooMany = await rehearse(parameters(1000))
     expect(tooMany.checks).to.deep.equal(['too_many_parameters'])
     const answered = await createUserAgent().get(parameters(1000))

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { mostParameters } from '../http/parameters.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { dryRun, type Fault } from '../oidc/dry-run.ts'
 import { checkOf } from '../refusals/checks.ts'
@@ -84,7 +85,7 @@ async function explainRefusal({ refusals, accounts }: Capabilities, id: string) 
 }
 
 async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
-  const { tenant, clientId, faults, complete } = await dryRun(core, new URL(url))
+  const { tenant, clientId, faults, complete } = await dryRun(core, new URL(url), mostParameters)
   return {
     tenant,
     ...(clientId === undefined ? {} : { client_id: printable(clientId) }),

@@ -3,7 +3,6 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type Provider from 'oidc-provider'
 import type { Adapter, KoaContextWithOIDC } from 'oidc-provider'
-import { mostParameters } from '../http/parameters.ts'
 import type { CheckName } from '../refusals/checks.ts'
 import { maskAddress } from '../refusals/mask.ts'
 import { locate } from '../tenants/locate.ts'
@@ -43,8 +42,13 @@ const mostRounds = 30
  * nothing: it is kept nowhere, counts against no limit, and uses up neither a pushed request nor a `jti`. After each
  * fault something right is put in the place of what was wrong, and the walk begins again; so all faults are found.
  * @param address what a client sends a browser to
+ * @param mostParameters that the server takes
  */
-export async function dryRun(capabilities: Capabilities, address: URL): Promise<DryRun> {
+export async function dryRun(
+  capabilities: Capabilities,
+  address: URL,
+  mostParameters: number,
+): Promise<DryRun> {
   const { config, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const { tenant, url } = locate(
@@ -52,7 +56,7 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
     pathname === '/' ? '' : pathname,
   )
   const issuer = issuerOf(config.issuer, tenant)
-  const tooMuch = tooMuchIn(address, config.headerLimit)
+  const tooMuch = tooMuchIn(address, config.headerLimit, mostParameters)
   if (tooMuch) return { tenant, clientId: undefined, faults: [tooMuch], complete: false }
   const params = new URLSearchParams(address.search)
   const clientId = params.get('client_id') ?? undefined
@@ -83,7 +87,11 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
 }
 
 /** What no request gets past, so that nothing is walked: an operator's paste must not keep the server busy (C18). */
-function tooMuchIn({ pathname, search }: URL, headerLimit: number): Fault | undefined {
+function tooMuchIn(
+  { pathname, search }: URL,
+  headerLimit: number,
+  mostParameters: number,
+): Fault | undefined {
   const bytes = pathname.length + search.length
   if (bytes > headerLimit) {
     const expected = `at most ${headerLimit} bytes, with all headers`

@@ -99,7 +99,8 @@ export interface Accounts {
   ): Promise<Chosen>
   /**
    * Creates one with what `hashChosen` made; joins the transaction of the proof that this demands.
-   * @throws DomainError `account_exists`
+   * @throws DomainError `account_exists`; `password_policy` when it was enough where a second factor is required, which
+   *   it is not any more
    */
   enrol(tenant: string, account: NewAccount, chosen: Chosen): Promise<Account>
   /**
@@ -107,8 +108,8 @@ export interface Accounts {
    * @throws DomainError `password_policy` when it was enough beside a second factor that is gone meanwhile
    */
   setChosen(account: Account, chosen: Chosen): Promise<void>
-  /** Characters that a new password of an account has at least, now. */
-  minLength(tenant: string, accountId: string): Promise<number>
+  /** Characters that a new password has at least, now. @param accountId undefined for an account to be */
+  minLength(tenant: string, accountId: string | undefined): Promise<number>
   /** That this address is the owner's, if it is still the one of the account. */
   verifyEmail(tenant: string, id: string, email: string): Promise<void>
   /** For an owner who has shown that the address is theirs. @throws DomainError `account_exists` */
@@ -329,7 +330,11 @@ export function createAccounts({
         .catch(taken(named))
     },
     hashChosen: (owner, password) => hashOfChosen(owner.tenant, owner.id, password, owner),
-    enrol: (tenant, wanted, chosen) => insertWith(tenant, wanted, { ...chosen, oneTime: false }),
+    async enrol(tenant, wanted, chosen) {
+      const id = await insert(tenant, wanted)
+      await setChosen(tenant, id, chosen)
+      return fresh(tenant, id)
+    },
     setChosen: ({ tenant, id }, chosen) => setChosen(tenant, id, chosen),
     minLength: chosenPasswords.minLength,
     async verifyEmail(tenant, id, email) {

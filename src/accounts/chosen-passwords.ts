@@ -61,7 +61,7 @@ export function createChosenPasswords({
     replace: (tenant: string, id: string, old: string, chosen: Chosen) =>
       write(tenant, id, chosen, () => store.replacePassword(tenant, id, old, chosen)),
 
-    async minLength(tenant: string, id: string): Promise<number> {
+    async minLength(tenant: string, id: string | undefined): Promise<number> {
       const { minLength, minLengthWithFactor } = policy
       return (await takesFactor(tenant, id)) ? minLengthWithFactor : minLength
     },

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { mostParameters } from '../http/parameters.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { dryRun, type Fault } from '../oidc/dry-run.ts'
 import { checkOf } from '../refusals/checks.ts'
+import { printable } from '../refusals/mask.ts'
 import type { Refusal } from '../refusals/refusals.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
 import { rfc3339 } from './family-output.ts'
@@ -83,10 +85,10 @@ async function explainRefusal({ refusals, accounts }: Capabilities, id: string) 
 }
 
 async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
-  const { tenant, clientId, faults, complete } = await dryRun(core, new URL(url))
+  const { tenant, clientId, faults, complete } = await dryRun(core, new URL(url), mostParameters)
   return {
     tenant,
-    ...(clientId === undefined ? {} : { client_id: clientId }),
+    ...(clientId === undefined ? {} : { client_id: printable(clientId) }),
     faults: faults.map(findingOf),
     complete,
   }
@@ -142,9 +144,9 @@ function findingOf({ check, error, reason, expected, received }: Fault): Finding
     error,
     check,
     ...checkOf(check),
-    ...(reason === undefined ? {} : { reason }),
-    ...(expected === undefined ? {} : { expected }),
-    ...(received === undefined ? {} : { received }),
+    ...(reason === undefined ? {} : { reason: printable(reason) }),
+    ...(expected === undefined ? {} : { expected: printable(expected) }),
+    ...(received === undefined ? {} : { received: printable(received) }),
   }
 }
 

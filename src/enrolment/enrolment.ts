@@ -10,6 +10,8 @@ import type { Database } from '../storage/database.ts'
 export interface Enrolment {
   /** Whose account a token would make now; consumes nothing. */
   look(tenant: string, token: string): Promise<Issued | undefined>
+  /** Characters that its password has at least. */
+  minLength(tenant: string): Promise<number>
   /**
    * Makes it, in one transaction with the end of the token.
    * @throws DomainError `action_token_invalid`; `account_exists` when the address came to be of an account meanwhile;
@@ -46,6 +48,7 @@ export function createEnrolment({
 }): Enrolment {
   return {
     look: (tenant, token) => enrolmentTokens.look(tenant, token),
+    minLength: (tenant) => accounts.minLength(tenant, undefined),
 
     async finish(tenant, token, { name, password, browser, ip, userAgent }) {
       const isVoid = () => new DomainError('action_token_invalid')

@@ -320,7 +320,8 @@ export function createFactors(deps: Dependencies): Factors {
   }
 }
 
-/** A name that fits a line; what is left empty is called by what it is. */
+/** A name that fits a line, of whole characters; what is left empty is called by what it is. */
 function nameOf(typed: string, otherwise: string): string {
-  return typed.replace(/\s+/g, ' ').trim().slice(0, longestName) || otherwise
+  const line = typed.replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ').trim()
+  return [...line].slice(0, longestName).join('') || otherwise
 }

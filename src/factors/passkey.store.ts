@@ -91,18 +91,20 @@ export function createPasskeyStore({ database, clock }: { database: Database; cl
   const now = () => new Date(clock.now())
 
   return {
-    /** base64url; a new one for who has none. */
+    /** base64url; a new one for who has none. That of a deleted account is kept nowhere. */
     async handleOf(tenant: string, accountId: string): Promise<string> {
+      const made = randomBytes(32).toString('base64url')
       await database.execute(
-        `insert into passkey_owners (tenant_id, account_id, handle) values ($1, $2, $3)
+        `insert into passkey_owners (tenant_id, account_id, handle)
+         select tenant_id, id, $3 from accounts where tenant_id = $1 and id = $2 and deleted_at is null for share
          on conflict (tenant_id, account_id) do nothing`,
-        [tenant, accountId, randomBytes(32).toString('base64url')],
+        [tenant, accountId, made],
       )
       const [row] = await database.query<{ handle: string }>(
         'select handle from passkey_owners where tenant_id = $1 and account_id = $2',
         [tenant, accountId],
       )
-      return row?.handle as string
+      return row?.handle ?? made
     },
 
     async list(tenant: string, accountId: string): Promise<Passkey[]> {

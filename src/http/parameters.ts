@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
 
 /** More parameters than any request of a protocol needs; `querystring` would quietly drop those past a thousand. */
-const mostParameters = 200
+export const mostParameters = 200
 const ampersand = 0x26
 
 function countIn(bytes: Uint8Array): number {

@@ -104,7 +104,7 @@ export function enrolmentRoutes(
         csrf: csrf.token(finishing(token)),
         token,
         email: found.email,
-        minLength: config.passwordMinLength,
+        minLength: await enrolment.minLength(tenant),
         ...(name === undefined ? {} : { name }),
         ...(error === undefined ? {} : { error }),
       }),

@@ -42,8 +42,13 @@ const mostRounds = 30
  * nothing: it is kept nowhere, counts against no limit, and uses up neither a pushed request nor a `jti`. After each
  * fault something right is put in the place of what was wrong, and the walk begins again; so all faults are found.
  * @param address what a client sends a browser to
+ * @param mostParameters that the server takes
  */
-export async function dryRun(capabilities: Capabilities, address: URL): Promise<DryRun> {
+export async function dryRun(
+  capabilities: Capabilities,
+  address: URL,
+  mostParameters: number,
+): Promise<DryRun> {
   const { config, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const { tenant, url } = locate(
@@ -51,6 +56,8 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
     pathname === '/' ? '' : pathname,
   )
   const issuer = issuerOf(config.issuer, tenant)
+  const tooMuch = tooMuchIn(address, config.headerLimit, mostParameters)
+  if (tooMuch) return { tenant, clientId: undefined, faults: [tooMuch], complete: false }
   const params = new URLSearchParams(address.search)
   const clientId = params.get('client_id') ?? undefined
   const faults: Fault[] = []
@@ -77,6 +84,24 @@ export async function dryRun(capabilities: Capabilities, address: URL): Promise<
     if (!mendDraft(draft, fault)) break
   }
   return { tenant, clientId, faults, complete: false }
+}
+
+/** What no request gets past, so that nothing is walked: an operator's paste must not keep the server busy (C18). */
+function tooMuchIn(
+  { pathname, search }: URL,
+  headerLimit: number,
+  mostParameters: number,
+): Fault | undefined {
+  const bytes = pathname.length + search.length
+  if (bytes > headerLimit) {
+    const expected = `at most ${headerLimit} bytes, with all headers`
+    const received = `${bytes} bytes`
+    return { check: 'authorize_address', error: 'request_too_large', expected, received }
+  }
+  const count = search.split('&').length
+  if (count <= mostParameters) return undefined
+  const expected = `at most ${mostParameters}`
+  return { check: 'too_many_parameters', error: 'invalid_request', expected, received: `${count}` }
 }
 
 /** The engine over storage that forgets. @returns asks it the draft as it is by then: the fault, if there is one */

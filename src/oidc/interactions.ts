@@ -4,7 +4,7 @@ import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import { hashIn } from './adapters/short-lived.ts'
-import type { Authentication } from './authentication-context.ts'
+import { type Authentication, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { auditedConsent, type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
@@ -59,6 +59,16 @@ export interface Interactions {
 
 export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
   const codes = createDeviceCodes(context)
+  const { tenant, clients } = context
+
+  /** Where another step comes before the login, the reasons of that are not looked at yet. */
+  async function demand(prompt: { name: string; reasons: string[] }, clientId: string) {
+    const demanded = demandOf(prompt.reasons)
+    if (demanded !== undefined || !['create', 'select_account'].includes(prompt.name))
+      return demanded
+    const { metadata } = (await clients.find(tenant, clientId)) ?? {}
+    return (await needsFactor(context, metadata as object | undefined)) ? 'set_up' : undefined
+  }
 
   async function details(ctx: Context) {
     return provider.interactionDetails(ctx.req, ctx.res).catch((cause: unknown) => {
@@ -97,7 +107,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         missingResourceScopes?: Record<string, string[]>
       }
       const text = (name: string) => params[name] as string | undefined
-      const withoutFactor = demandOf(prompt.reasons)
+      const withoutFactor = await demand(prompt, params['client_id'] as string)
       const loginHint = text('login_hint')
       const redirectUri = text('redirect_uri')
       const userCode = deviceCode && (await codes.find(hashIn(deviceCode)))?.userCode

@@ -4,13 +4,36 @@ export function mask(secret: unknown): string {
   return typeof secret === 'string' ? `[${secret.length} characters]` : `[${typeof secret}]`
 }
 
-/** An address whose parameters, user and fragment are masked: they may be secrets. What is no address is shown as it is. */
+/**
+ * An address whose parameters, user and fragment are masked: they may be secrets. One that cannot be read is cut at the
+ * same places and shown, since that is what is wrong with it.
+ */
 export function maskAddress(address: unknown): string {
   if (typeof address !== 'string' || address === '') return 'nothing'
   const url = URL.parse(address)
-  if (!url) return address
-  const query = [...url.searchParams].map(([name, value]) => `${name}=${mask(value)}`).join('&')
+  if (!url) {
+    return address
+      .replace(/([?#])(.*)$/s, (_rest, mark: string, rest: string) => mark + mask(rest))
+      .replace(/^([^/]*\/\/|)[^/]*@/, '$1[user]@')
+  }
+  const query = [...url.searchParams]
+    .map(([name, value]) => (value === '' ? mask(name) : `${name}=${mask(value)}`))
+    .join('&')
   const user = url.username || url.password ? '[user]@' : ''
   const authority = url.host ? `//${user}${url.host}` : user
   return `${url.protocol}${authority}${url.pathname}${query && `?${query}`}${url.hash && '#[fragment]'}`
+}
+
+/** What breaks a line, steers a terminal, turns text round, or is no character at all. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
+
+/**
+ * What strangers sent, for the terminal of an operator (C12) and for Postgres, which takes neither U+0000 nor half a
+ * character: `\u001b` in place of each that is not to be printed.
+ */
+export function printable(text: string): string {
+  return text.replace(unprintable, (character) => {
+    const code = character.codePointAt(0) as number
+    return `\\u${code > 0xffff ? `{${code.toString(16)}}` : code.toString(16).padStart(4, '0')}`
+  })
 }

@@ -5,6 +5,7 @@ import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { CheckName } from './checks.ts'
+import { printable } from './mask.ts'
 
 /** A request that was refused, for whoever asks why. */
 export interface Refusal {
@@ -24,7 +25,7 @@ export interface Refusal {
   ip?: string | undefined
   /** Why, in the words of the check. */
   reason?: string | undefined
-  /** Without secrets: see `mask`. */
+  /** Without secrets: see `mask`. Kept as `printable` makes them. */
   expected?: string | undefined
   received?: string | undefined
 }
@@ -167,14 +168,15 @@ export function createRefusals({
 
 function rowOf(refusal: Refusal): Record<string, unknown> {
   const { tenant, id, at, endpoint, check, error, clientId, accountId, ip } = refusal
-  const text = (value: string | undefined) => value?.slice(0, longestText)
+  // One that Postgres does not take would take those of everybody else with it.
+  const text = (value: string | undefined) => value && printable(value.slice(0, longestText))
   return {
     tenant_id: tenant,
     id,
     at: new Date(at),
-    endpoint,
+    endpoint: text(endpoint),
     failed_check: check,
-    error,
+    error: text(error),
     client_id: text(clientId),
     account_id: accountId,
     ip,

@@ -109,9 +109,10 @@ describe('people: their second factors', () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await openList(owner)
     const [factor] = await server.core.factors.list(tenant, owner.id)
-    const rename = { form: `#rename-${factor?.id}`, fields: { name: '  New \n name ' } }
+    const name = `  New \n\0 name ${'\u{1f511}'.repeat(60)}`
+    const rename = { form: `#rename-${factor?.id}`, fields: { name } }
     const renamed = await agent.follow(await agent.submit(page, rename))
-    expect(textOf(renamed)).to.include('New name')
+    expect(textOf(renamed)).to.include('New name \u{1f511}').and.not.include('\ufffd')
     const removed = await agent.follow(
       await agent.submit(renamed, { form: `#remove-${factor?.id}` }),
     )

@@ -86,6 +86,20 @@ describe('people: making a passkey', () => {
     expect(optionsOn(await openNew(agent)).user?.id, 'the same again').to.equal(options.user?.id)
   })
 
+  it('leaves no name behind when the account is deleted while a page waits (C31)', async () => {
+    const { accounts, database, factors, revocations } = server.core
+    const { id, username: email } = await somebody(server.core)
+    const account = await accounts.byIdentifier(tenant, email)
+    if (!account) throw new Error('no such account')
+    const ask = () => factors.passkeyOptions(tenant, { id, email }, 'a page')
+    const named = () => database.query('select 1 from passkey_owners where account_id = $1', [id])
+    await ask()
+    expect(await named()).to.have.length(1)
+    await revocations.deleteAccount(account, { by: 'owner' })
+    expect((await ask()).user.id).to.have.length(43)
+    expect(await named()).to.have.length(0)
+  })
+
   it('brings recovery codes with the first, is listed, and asked for from then on', async () => {
     const person = await somebody(server.core)
     const { agent } = await openList(person)

@@ -117,6 +117,19 @@ onEachStorage('explain --authorize', (kind) => {
     expect(none.checks).to.deep.equal(['authorize_address'])
   })
 
+  it('walks no more than the server would take (C18)', async () => {
+    const tooLong = await rehearse(url({ scope: `openid ${'x'.repeat(1_000_000)}` }))
+    expect(tooLong.checks).to.deep.equal(['authorize_address'])
+    expect(tooLong.text)
+      .to.match(/expected +at most 16384 bytes/)
+      .and.match(/received +1000\d{3} b/)
+    const parameters = (count: number) => url({}).href + '&more=1'.repeat(count)
+    const tooMany = await rehearse(parameters(1000))
+    expect(tooMany.checks).to.deep.equal(['too_many_parameters'])
+    const answered = await createUserAgent().get(parameters(1000))
+    expect(answered.status).to.equal(400)
+  })
+
   it('changes nothing, and uses up no pushed request', async () => {
     const { search } = url({})
     const pushed = await post(server, '/par', web, Object.fromEntries(new URLSearchParams(search)))

@@ -8,6 +8,7 @@ import { emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { runCommand } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
+import { codeOf, factorOwner } from '../support/second-factor.ts'
 
 /** A migration that only a later version has. */
 async function pretendNewer(env: Record<string, string>): Promise<void> {
@@ -83,6 +84,38 @@ onServices('migrations of a shared database', () => {
     expect(limit, 'in force again').to.deep.equal([{ statement_timeout: '100ms' }])
     await bare.close()
     await other.close()
+  })
+
+  it('keep what was there before passkeys, sign-up, policies, places and refusals', async () => {
+    const env = await emptyStorage()
+    const before = await openNode(env)
+    await before.firstStart()
+    const person = await factorOwner(before)
+    const told = await before.accounts.byIdentifier(defaultTenant, person.username)
+    const { dataSource } = before.database
+    const count = dataSource.migrations.length
+    while ((await before.database.query('select 1 from schema_migrations')).length > 16) {
+      await dataSource.undoLastMigration()
+    }
+    await before.close()
+
+    const bare = await openBare(env)
+    expect(await migrate(bare.dataSource)).to.have.length(count - 16)
+    await bare.close()
+    const core = await openNode(env, 'require')
+    expect(await core.tenants.find(defaultTenant)).to.deep.include({
+      ...{ requireMfa: false, emailCodes: false, signUp: { mode: 'closed', domains: [] } },
+    })
+    const { username, password, id } = person
+    const visitor = { ip: '192.0.2.1' }
+    const signedIn = await core.accounts.authenticate(defaultTenant, username, password, visitor)
+    expect(signedIn).to.deep.equal({ account: told })
+    expect(await core.mailedCodes.since(defaultTenant, id)).to.equal(undefined)
+    expect(await core.factors.list(defaultTenant, id)).to.have.length(1)
+    expect(await core.factors.check(defaultTenant, id, codeOf(person.secret), visitor)).to.equal(
+      'totp',
+    )
+    await core.close()
   })
 
   it('and the first start happen once when five nodes start at once (R-24)', async () => {

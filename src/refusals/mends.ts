@@ -28,8 +28,10 @@ export const mends: Record<DomainErrorCode, string> = {
   client_not_found: '`clients list`; mind `--tenant`.',
   client_metadata_invalid: 'Mend the members that are named; registration.',
   redirect_uri_invalid: 'Mend the address that is named; registration.',
-  registration_token_invalid: '`registration tokens create` makes one for registering. A client that lost its registration access token is deleted or managed by an operator.',
-  registration_full: 'Wait until those expire; if they are honest, raise `most_unused` or `most_unused_per_network` in the apply file.',
+  registration_token_invalid:
+    '`registration tokens create` makes one for registering. A client that lost its registration access token is deleted or managed by an operator.',
+  registration_full:
+    'Wait until those expire; if they are honest, raise `most_unused` or `most_unused_per_network` in the apply file.',
   resource_server_invalid: 'Mend the members that are named; apply file.',
   account_exists: 'Choose another, or change that account.',
   account_not_found: '`accounts list`; mind `--tenant`.',
@@ -57,7 +59,8 @@ export const mends: Record<DomainErrorCode, string> = {
     'Start again at the application. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy; or Redis loses data.',
   session_changed: 'Start again.',
   token_missing: 'Get one: admin API.',
-  token_invalid: 'Get one for the resource `ISSUER/admin/v1`; show the key or the certificate that it is bound to.',
+  token_invalid:
+    'Get one for the resource `ISSUER/admin/v1`; show the key or the certificate that it is bound to.',
   scope_insufficient: 'Ask for that scope, or for none, which brings all that the client may have.',
   permission_denied: 'Who may do what; an owner gives roles.',
   subject_protected: 'Somebody who has those roles must do it.',

@@ -22,7 +22,7 @@ const layers: string[][] = [
     'refusals',
   ],
   ['accounts', 'clients', 'resources'],
-  ['grants', 'logouts', 'backchannel', 'actions', 'mail'],
+  ['grants', 'logouts', 'backchannel', 'actions', 'mail', 'webhooks'],
   ['families', 'factors'],
   ['sessions'],
   ['revocation', 'recovery', 'enrolment'],

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { address } from './address.ts'
+import { audit } from './audit.ts'
 import { limits } from './limits.ts'
 import { mail } from './mail.ts'
 import { pages } from './pages.ts'
@@ -327,6 +328,8 @@ const table = {
     description:
       'For tests and for the demo alone: outgoing requests may reach this machine, over plain http as well.',
   },
+
+  ...audit,
 
   logLevel: {
     env: 'LOG_LEVEL',

@@ -174,6 +174,24 @@ export const variableNames = z
   .refine((names) => names.every((name) => /^[A-Za-z_]\w*$/.test(name)))
   .describe('names of environment variables, separated by commas or spaces')
 
+/** Output: days by name; `*` is every other name. */
+export const daysByName = z
+  .string()
+  .transform((list) => list.split(/[\s,]+/).filter(Boolean))
+  .transform((list, context) => {
+    const pairs = list.map((pair) => {
+      const [, name = '', days = ''] = /^([a-z_.]+|\*)=(\d{1,5})$/.exec(pair) ?? []
+      if (Number(days) < 1) {
+        context.addIssue({ code: 'custom', message: `${JSON.stringify(pair)} is none` })
+      }
+      return [name, Number(days)] as const
+    })
+    return Object.fromEntries(pairs) as Record<string, number>
+  })
+  .describe(
+    'a list of type=days (account.signed_in=90), `*` for all others, separated by commas or spaces',
+  )
+
 interface RedisNode {
   host: string
   port: number

@@ -19,6 +19,7 @@ import { Passkeys0017 } from './0017-passkeys.ts'
 import { Enrolments0018 } from './0018-enrolments.ts'
 import { FactorPolicy0019 } from './0019-factor-policy.ts'
 import { AccountPlaces0020 } from './0020-account-places.ts'
+import { AuditChain0022 } from './0022-audit-chain.ts'
 import { Refusals0023 } from './0023-refusals.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
@@ -43,5 +44,6 @@ export const migrations: Array<new () => MigrationInterface> = [
   Enrolments0018,
   FactorPolicy0019,
   AccountPlaces0020,
+  AuditChain0022,
   Refusals0023,
 ]

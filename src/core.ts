@@ -10,6 +10,7 @@ import { createEmailCodes } from './actions/email-codes.ts'
 import { createEnrolmentTokens } from './actions/enrolment-tokens.ts'
 import { createAttempts } from './attempts/attempts.ts'
 import { createAudit } from './audit/audit.ts'
+import { assertAuditTypes } from './audit/kinds.ts'
 import { createPings } from './backchannel/pings.ts'
 import { createBackchannelRequests } from './backchannel/requests.ts'
 import { createClients } from './clients/clients.ts'
@@ -68,6 +69,7 @@ import {
 import { entities } from './tables.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 import { createTenants } from './tenants/tenants.ts'
+import { createWebhooks } from './webhooks/webhooks.ts'
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
 export interface Core extends Capabilities {
@@ -91,6 +93,7 @@ export async function openCore(
   log: Log,
   { schema, clock = createClock() }: { schema: SchemaPolicy; clock?: Clock },
 ): Promise<Core> {
+  assertAuditTypes('AUDIT_RETENTION', Object.keys(config.auditRetention))
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
   const storage = await openStorage(config, { entities, clock, log, schema })
@@ -168,13 +171,13 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       onRefusal: () => base.counters.count('hash_shed'),
     }),
   })
-  const tenants = createTenants(base)
+  const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
+  const tenants = createTenants({ ...base, audit })
   const denials = createDenials({
     ...base,
     notifications: storage.notifications,
     maxStaleness: config.denylistMaxStaleness,
   })
-  const audit = createAudit(base)
   const signer = createSigner(
     createSealedSigner(sealer, config.rsaKeyBits),
     tokenOf(config, log),
@@ -188,7 +191,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     schedule: scheduleOf(config),
     maxStaleness: config.keyMaxStaleness,
   })
-  const resources = createResourceServers({ ...base, signing })
+  const resources = createResourceServers({ ...base, signing, audit })
   const families = createFamilies({
     ...base,
     denials,
@@ -211,6 +214,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   })
   const clients = createClients({
     ...base,
+    audit,
     fetch,
     check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
   })
@@ -284,6 +288,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     pings,
     subjects,
     outbox,
+    webhooks: createWebhooks({ ...base, outbox, audit }),
     denials,
     revocations,
     actionTokens,

@@ -10,6 +10,7 @@ export const countMeanings = {
     'One was refused: too many waited, or its client had named too many strangers.',
   backchannel_allowed: 'A person allowed one.',
   backchannel_denied: 'A person denied one.',
+  machine_token_issued: 'A client got a token for itself (client credentials).',
   dpop_key_missing: 'A token bound by DPoP came without a proof, and was refused.',
   dpop_key_other: 'A token bound by DPoP came with a proof of another key, and was refused.',
   mtls_key_missing: 'A token bound to a certificate came without one, and was refused.',

@@ -4,6 +4,7 @@ import type { SealedColumn } from './secrets/sealed-column.ts'
 import { sealedSharedSecrets } from './secrets/shared-secrets.ts'
 import { sealedSessionState } from './sessions/session.store.ts'
 import { sealedSigningKeys } from './signing/sealed-signer.ts'
+import { sealedWebhookSecrets } from './webhooks/webhooks.ts'
 
 /** All that is sealed under the key-encryption key: what a start checks and what a rotation seals anew. */
 export const sealedColumns: SealedColumn[] = [
@@ -12,4 +13,5 @@ export const sealedColumns: SealedColumn[] = [
   sealedClientSecrets,
   sealedSessionState,
   sealedFactorSecrets,
+  sealedWebhookSecrets,
 ]

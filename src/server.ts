@@ -30,6 +30,7 @@ const filesEvery = 2
 const countsEvery = 60
 const refusalsEvery = 1
 const watchEvery = 30
+const sealEvery = 1
 
 /** Starts to answer requests over open capabilities. */
 export async function startServer(core: Core): Promise<Server> {
@@ -97,6 +98,7 @@ export async function startServer(core: Core): Promise<Server> {
   core.outbox.start()
   const rounds: Round[] = [
     { seconds: sweepEvery, what: 'sweep', work: () => sweepExpired(core) },
+    { seconds: sealEvery, what: 'audit chain', work: () => core.audit.sealEvents() },
     { seconds: rotateEvery, what: 'signing keys', work: () => core.signing.rotateDue() },
     { seconds: keysEvery, what: 'late signing keys', work: core.signing.look },
     { seconds: keysEvery, what: 'key-encryption key', work: () => core.keyRotation.check() },
@@ -128,6 +130,9 @@ export async function startServer(core: Core): Promise<Server> {
       await core.outbox.stop()
       await core.refusals.flush()
       await tellCounts()
+      await core.audit
+        .sealEvents(true)
+        .catch((error: Error) => log.warn({ err: error }, 'the last audit events are not sealed'))
     },
   }
 }

@@ -3,7 +3,8 @@ import { ActionTokensTable } from './actions/action-tokens.ts'
 import { EmailCodesTable } from './actions/email-codes.ts'
 import { EnrolmentsTable } from './actions/enrolment-tokens.ts'
 import { AttemptsTable } from './attempts/attempts.ts'
-import { AuditEventsTable } from './audit/audit.ts'
+import { AuditGapsTable, AuditHeadsTable } from './audit/chain.ts'
+import { AuditEventsTable } from './audit/event.ts'
 import { BackchannelRequestsTable } from './backchannel/requests.ts'
 import { ClientSecretsTable, ClientsTable } from './clients/client.store.ts'
 import { DenialsTable } from './denials/denials.ts'
@@ -25,6 +26,7 @@ import { SigningKeysTable } from './signing/signing-key.store.ts'
 import { SingleUseTable } from './single-use/single-use.ts'
 import { ShortLivedTable } from './storage/short-lived.postgres.ts'
 import { TenantsTable } from './tenants/tenants.ts'
+import { WebhooksTable } from './webhooks/webhook.ts'
 
 /** Every table that has a mapping. */
 export const entities = [
@@ -58,6 +60,9 @@ export const entities = [
   RegistrationTokensTable,
   ShortLivedTable,
   AuditEventsTable,
+  AuditHeadsTable,
+  AuditGapsTable,
+  WebhooksTable,
   OutboxTable,
   BackchannelRequestsTable,
   RefusalsTable,

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Audit } from '../audit/audit.ts'
+import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
-import { isUniqueViolation } from '../storage/violations.ts'
 import { type Chosen, createAccountStore, type StoredPassword } from './account.store.ts'
-import { type Account, identifierKey, type Profile, type Role } from './account.ts'
+import type { Account, Profile } from './account.ts'
+import { assertUsername, membersOf, type NewAccount, rowOf, taken } from './account-rows.ts'
 import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import { newOneTimePassword, type Passwords } from './password.ts'
@@ -130,17 +131,6 @@ export interface Accounts {
 /** `password_changed` is an update after which whoever knew the old password must be gone. */
 export type DeclaredAccount = 'created' | 'updated' | 'password_changed' | 'unchanged'
 
-export interface NewAccount {
-  email: string
-  username?: string | undefined
-  name?: string | undefined
-  password?: string | undefined
-  /** Of another system (`readImportedHash`); only for an account that has no password. */
-  passwordHash?: string | undefined
-  emailVerified?: boolean | undefined
-  roles?: Role[] | undefined
-}
-
 /** Two hashes: of the password that was verified, and of the one to come. */
 export interface ReadyPassword {
   current: string
@@ -189,7 +179,7 @@ export function createAccounts({
 
   async function insert(tenant: string, wanted: NewAccount): Promise<string> {
     const id = randomUUID()
-    await store.insert(row(tenant, id, wanted)).catch(taken(wanted))
+    await store.insert(rowOf(tenant, id, wanted)).catch(taken(wanted))
     return id
   }
 
@@ -198,6 +188,13 @@ export function createAccounts({
     await store.setPassword(tenant, id, password)
     return fresh(tenant, id)
   }
+
+  const declared = (
+    type: 'account.created' | 'account.updated',
+    tenant: string,
+    accountId: string,
+    members: string[],
+  ) => audit.record(tenant, { type, accountId, detail: { members } })
 
   /** Made and hashed before any transaction, which would hold a connection meanwhile. */
   async function newOneTime(): Promise<{ password: string; stored: StoredPassword }> {
@@ -291,7 +288,11 @@ export function createAccounts({
         ...(await hashOfChosen(tenant, undefined, wanted.password as string, wanted)),
         oneTime: false,
       }
-      const account = await database.transaction(() => insertWith(tenant, wanted, stored))
+      const account = await database.transaction(async () => {
+        const made = await insertWith(tenant, wanted, stored)
+        await declared('account.created', tenant, made.id, membersOf(wanted))
+        return made
+      })
       return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
     },
 
@@ -334,13 +335,22 @@ export function createAccounts({
         await database.transaction(async () => {
           const id = await insert(tenant, wanted)
           if (given) await setChosen(tenant, id, given)
+          await declared('account.created', tenant, id, membersOf(wanted))
         })
         return 'created'
       }
       const { account, password } = found
-      const changed =
-        (await store.updateProfile(row(tenant, account.id, wanted, account)).catch(taken(wanted))) >
-        0
+      const profile = rowOf(tenant, account.id, wanted, account)
+      const changed = await database.transaction(async () => {
+        if ((await store.updateProfile(profile).catch(taken(wanted))) === 0) return false
+        await declared(
+          'account.updated',
+          tenant,
+          account.id,
+          changedMembers(account, { ...account, ...profile }),
+        )
+        return true
+      })
       if (
         wanted.password !== undefined &&
         !(await passwords.verify(wanted.password, password?.hash))
@@ -356,36 +366,5 @@ export function createAccounts({
       }
       return changed ? 'updated' : 'unchanged'
     },
-  }
-}
-
-/** Says whose address or user name is taken; the unique keys find out (ASVS 15.4.2). */
-function taken({ email, username }: NewAccount) {
-  return (cause: unknown): never => {
-    if (!isUniqueViolation(cause)) throw cause
-    throw new DomainError('account_exists', { detail: { email, username }, cause })
-  }
-}
-
-function assertUsername(username: string | undefined): void {
-  if (username === undefined || !identifierKey(username).includes('@')) return
-  throw new DomainError('apply_invalid', {
-    detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
-  })
-}
-
-function row(tenant: string, id: string, wanted: NewAccount, known?: Account) {
-  const email = wanted.email.trim()
-  const username = wanted.username ?? known?.username
-  const name = wanted.name ?? known?.name
-  assertUsername(username)
-  return {
-    tenant,
-    id,
-    email,
-    emailVerified: wanted.emailVerified ?? known?.emailVerified ?? false,
-    ...(username === undefined ? {} : { username }),
-    ...(name === undefined ? {} : { name }),
-    roles: wanted.roles ?? known?.roles ?? [],
   }
 }

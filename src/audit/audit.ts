@@ -1,143 +1,62 @@
-import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import { derivedId } from '../secrets/handle.ts'
+import type { Log } from '../log.ts'
+import { currentOrigin } from '../origin.ts'
+import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Database } from '../storage/database.ts'
-import { sweepTable } from '../storage/sweep.ts'
-import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import { createChains, type Head } from './chain.ts'
+import {
+  type AuditActor,
+  type AuditEvent,
+  type AuditPlace,
+  type EventRow,
+  eventColumns,
+  type StoredEvent,
+  toEvent,
+} from './event.ts'
+import { countedId, eventId } from './event-id.ts'
+import { type AuditType, auditKinds } from './kinds.ts'
+import { type EventFilter, type EventPage, listEvents } from './listing.ts'
+import { createAuditRetention } from './retention.ts'
+import { type AuditSealer, createAuditSealer } from './sealer.ts'
+import { type AuditVerification, verifyChain } from './verify.ts'
 
-/** What happened, by type; each is documented in docs/audit.md. */
-export const auditTypes = [
-  'family.reuse',
-  'family.replayed',
-  'family.ended',
-  'family.refreshed_rapidly',
-  'family.network_changed',
-  'family.networks_alternated',
-  'logout.delivered',
-  'logout.failed',
-  'backchannel.asked',
-  'backchannel.allowed',
-  'backchannel.denied',
-  'backchannel.notified',
-  'backchannel.notify_failed',
-  'account.signed_in',
-  'account.sign_in_failed',
-  'account.signed_out_everywhere',
-  'account.others_signed_out',
-  'account.password_changed',
-  'account.profile_changed',
-  'account.data_downloaded',
-  'account.deleted',
-  'account.disabled',
-  'account.enabled',
-  'account.locked',
-  'account.unlocked',
-  'account.reset_requested',
-  'account.email_verified',
-  'account.email_change_requested',
-  'account.email_changed',
-  'account.email_objected',
-  'account.sign_up_requested',
-  'account.signed_up',
-  'invitation.created',
-  'invitation.revoked',
-  'mail.sent',
-  'mail.failed',
-  'account.factor_added',
-  'account.factor_renamed',
-  'account.factor_removed',
-  'account.passkey_refused',
-  'account.recovery_codes_made',
-  'account.recovery_code_used',
-  'session.ended',
-  'grant.revoked',
-  'client.disabled',
-  'client.enabled',
-  'client.deleted',
-  'tenant.disabled',
-  'tenant.enabled',
-  'tenant.policy_changed',
-  'signing_key.published',
-  'signing_key.revoked',
-  'key_encryption_key.rotated',
-  'token.key_refused',
-] as const
+export type { AuditEvent, AuditPlace, StoredEvent } from './event.ts'
 
-export interface AuditEvent {
-  type: (typeof auditTypes)[number]
-  accountId?: string | undefined
-  clientId?: string | undefined
-  familyId?: string | undefined
-  ip?: string | undefined
-  userAgent?: string | undefined
-  /** No secrets, and nothing a caller made up without saying so. */
-  detail?: Record<string, unknown> | undefined
-}
-
-/** Where an event stands among those of its tenant; `at` in milliseconds since the epoch. */
-export interface AuditPlace {
-  at: number
-  id: string
-}
-
-/** Security events, append-only but for what is counted (ASVS 16.3). */
-export interface Audit {
-  /** Joins the transaction of what they tell; one statement, however many. */
+/** Security events, append-only but for what is counted (ASVS 16.3); sealed into a chain after they are committed. */
+export interface Audit extends AuditSealer {
+  /**
+   * Joins the transaction of what they tell; one statement, however many.
+   * @throws ZodError when `detail` has other members than those of the type: a mistake of ours
+   */
   record(tenant: string, ...events: AuditEvent[]): Promise<void>
   /**
    * Writes what may come in floods: once an hour for a subject, with how often it came in `detail.count`; address and
    * program are those of the last.
+   * @param detail what `subject` stands for, beside the count
    */
-  count(tenant: string, event: Omit<AuditEvent, 'detail'>, subject: string): Promise<void>
+  count(tenant: string, event: AuditEvent, subject: string): Promise<void>
   /** Writes what is noticed again and again: once a day (UTC) for a subject. @returns whether it was written */
   recordOnce(tenant: string, event: AuditEvent, subject: string): Promise<boolean>
+  /** Events that fit, a page at a time, the newest first unless asked otherwise. */
+  listEvents(
+    tenant: string,
+    filter: EventFilter,
+    page: { after?: AuditPlace | undefined; limit: number; order?: 'newest' | 'oldest' },
+  ): Promise<EventPage>
   /** Events of an account, the newest first. @param before where an earlier page ended */
   ofAccount(
     tenant: string,
     accountId: string,
-    which: { types: ReadonlyArray<AuditEvent['type']>; before?: AuditPlace; limit: number },
-  ): Promise<Array<AuditEvent & AuditPlace>>
+    which: { types: ReadonlyArray<AuditType>; before?: AuditPlace; limit: number },
+  ): Promise<StoredEvent[]>
+  /** The events of these ids, in the order of the chain. */
+  byIds(tenant: string, ids: string[]): Promise<StoredEvent[]>
   /** The events of a family, the oldest first. */
-  ofFamily(tenant: string, familyId: string): Promise<Array<AuditEvent & { at: number }>>
-  /** Removes events that are older than they are kept, a batch at a time; returns how many. */
+  ofFamily(tenant: string, familyId: string): Promise<StoredEvent[]>
+  /** Goes along the chain. @param from where to begin; the whole of it when absent */
+  verify(tenant: string, from?: Head): Promise<AuditVerification>
+  /** Removes sealed events that are older than they are kept, a batch at a time; returns how many. */
   sweep(): Promise<number>
-}
-
-export const AuditEventsTable = table('audit_events', {
-  key: ['tenant_id', 'id'],
-  columns: {
-    tenant_id: column.text,
-    id: column.text,
-    at: column.time,
-    type: column.text,
-    account_id: nullable(column.text),
-    client_id: nullable(column.text),
-    family_id: nullable(column.text),
-    ip: nullable(column.text),
-    user_agent: nullable(column.text),
-    detail: nullable(column.json),
-  },
-  references: { tenant: ofTenant },
-  index: {
-    at: ['tenant_id', 'at'],
-    family: ['tenant_id', 'family_id'],
-    kept: ['at'],
-    account: { columns: ['tenant_id', 'account_id', 'at', 'id'], where: 'account_id is not null' },
-  },
-})
-
-const keptDays = 400
-
-interface Row {
-  id: string
-  at: Date
-  type: AuditEvent['type']
-  account_id: string | null
-  client_id: string | null
-  family_id: string | null
-  ip: string | null
-  user_agent: string | null
-  detail: Record<string, unknown> | null
 }
 
 /** Milliseconds of one count. */
@@ -145,111 +64,139 @@ const countedFor = 3600 * 1000
 /** Milliseconds in which an event that is noticed again is the same. */
 const onceFor = 24 * 3600 * 1000
 
-export function createAudit({ database, clock }: { database: Database; clock: Clock }): Audit {
+/** @param retention days by type, where another time than that of the type is wanted; `*` is all others */
+export function createAudit(deps: {
+  database: Database
+  clock: Clock
+  log: Log
+  sharedSecrets: SharedSecrets
+  retention: Readonly<Record<string, number>>
+}): Audit {
+  const { database, clock } = deps
+  const chains = createChains(deps.sharedSecrets)
+  const { sweep } = createAuditRetention({ ...deps, chains, days: daysOf(deps.retention) })
+
+  /** @returns how many were new */
+  async function insert(tenant: string, at: number, ...rows: object[]): Promise<number> {
+    if (rows.length === 0) return 0
+    return database.execute(
+      `insert into audit_events (tenant_id, id, at, type, outcome, actor_kind, actor_id, account_id, client_id,
+         family_id, ip, user_agent, request_id, detail)
+       select $1, id, $2, type, outcome, actor_kind, actor_id, account_id, client_id, family_id, ip, user_agent,
+         request_id, detail
+       from jsonb_to_recordset($3::jsonb) as event (id text, type text, outcome text, actor_kind text,
+         actor_id text, account_id text, client_id text, family_id text, ip text, user_agent text,
+         request_id text, detail jsonb)
+       on conflict (tenant_id, id) do nothing`,
+      [tenant, new Date(at), JSON.stringify(rows)],
+    )
+  }
+
   return {
+    ...createAuditSealer({ ...deps, chains }),
     async record(tenant, ...events) {
-      if (events.length === 0) return
-      const rows = events.map((event) => ({
-        id: randomUUID(),
-        type: event.type,
-        account_id: event.accountId,
-        client_id: event.clientId,
-        family_id: event.familyId,
-        ip: event.ip,
-        user_agent: event.userAgent,
-        detail: event.detail,
-      }))
-      await database.execute(
-        `insert into audit_events (tenant_id, id, at, type, account_id, client_id, family_id, ip, user_agent, detail)
-         select $1, id, $2, type, account_id, client_id, family_id, ip, user_agent, detail
-         from jsonb_to_recordset($3::jsonb) as event (id text, type text, account_id text, client_id text,
-           family_id text, ip text, user_agent text, detail jsonb)`,
-        [tenant, new Date(clock.now()), JSON.stringify(rows)],
-      )
+      const now = clock.now()
+      await insert(tenant, now, ...events.map((event) => ({ id: eventId(now), ...rowOf(event) })))
     },
     async recordOnce(tenant, event, subject) {
       const now = clock.now()
-      const day = String(Math.floor(now / onceFor))
-      const written = await database.execute(
-        `insert into audit_events (tenant_id, id, at, type, account_id, client_id, family_id, ip, user_agent, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (tenant_id, id) do nothing`,
-        [
-          tenant,
-          derivedId('once', event.type, subject, day),
-          new Date(now),
-          event.type,
-          event.accountId ?? null,
-          event.clientId ?? null,
-          event.familyId ?? null,
-          event.ip ?? null,
-          event.userAgent ?? null,
-          event.detail === undefined ? null : JSON.stringify(event.detail),
-        ],
-      )
-      return written === 1
+      const day = Math.floor(now / onceFor)
+      const id = countedId(day * onceFor, tenant, event.type, subject)
+      return (await insert(tenant, now, { id, ...rowOf(event) })) === 1
     },
-    async count(tenant, { type, accountId, ip, userAgent }, subject) {
+    async count(tenant, event, subject) {
       const now = clock.now()
-      const hour = String(Math.floor(now / countedFor))
+      const hour = Math.floor(now / countedFor)
+      const row = rowOf({ ...event, detail: { ...event.detail, count: 1 } })
       await database.execute(
-        `insert into audit_events (tenant_id, id, at, type, account_id, ip, user_agent, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, '{"count": 1}')
+        `insert into audit_events (tenant_id, id, at, open_until, type, outcome, actor_kind, actor_id, account_id,
+           client_id, ip, user_agent, request_id, detail)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          on conflict (tenant_id, id) do update set at = excluded.at, ip = excluded.ip,
-           user_agent = excluded.user_agent,
-           detail = jsonb_build_object('count', (audit_events.detail->>'count')::integer + 1)`,
+           user_agent = excluded.user_agent, request_id = excluded.request_id,
+           detail = excluded.detail || jsonb_build_object('count', (audit_events.detail->>'count')::integer + 1)
+         where audit_events.position is null`,
         [
           tenant,
-          derivedId('counted', type, subject, hour),
+          countedId(hour * countedFor, tenant, event.type, subject),
           new Date(now),
-          type,
-          accountId ?? null,
-          ip ?? null,
-          userAgent ?? null,
+          new Date((hour + 1) * countedFor),
+          row.type,
+          row.outcome,
+          row.actor_kind,
+          row.actor_id ?? null,
+          row.account_id ?? null,
+          row.client_id ?? null,
+          row.ip ?? null,
+          row.user_agent ?? null,
+          row.request_id ?? null,
+          JSON.stringify(row.detail),
         ],
       )
     },
+    listEvents: (tenant, filter, page) => listEvents(database, tenant, filter, page),
     async ofAccount(tenant, accountId, { types, before, limit }) {
-      const rows = await database.query<Row>(
-        `select id, at, type, account_id, client_id, family_id, ip, user_agent, detail from audit_events
-         where tenant_id = $1 and account_id = $2 and type = any($3)
-           and ($4::timestamptz is null or (at, id) < ($4::timestamptz, $5::text))
-         order by at desc, id desc limit $6`,
-        [
-          tenant,
-          accountId,
-          types,
-          before === undefined ? null : new Date(before.at),
-          before?.id ?? null,
-          limit,
-        ],
+      const page = { after: before, limit }
+      return (await listEvents(database, tenant, { accountId, types }, page)).events
+    },
+    async byIds(tenant, ids) {
+      const rows = await database.query<EventRow>(
+        `select ${eventColumns} from audit_events e where tenant_id = $1 and id = any($2) order by e.position`,
+        [tenant, ids],
       )
-      return rows.map((row) => ({ ...toEvent(row), id: row.id }))
+      return rows.map(toEvent)
     },
     async ofFamily(tenant, familyId) {
-      const rows = await database.query<Row>(
-        `select id, at, type, account_id, client_id, family_id, ip, user_agent, detail from audit_events
-         where tenant_id = $1 and family_id = $2 order by at, id`,
+      const rows = await database.query<EventRow>(
+        `select ${eventColumns} from audit_events
+         where tenant_id = $1 and family_id = $2 order by audit_events.at, audit_events.id`,
         [tenant, familyId],
       )
       return rows.map(toEvent)
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'audit_events',
-        key: ['tenant_id', 'id'],
-        where: 'at < $1',
-        before: clock.now() - keptDays * 24 * 3600 * 1000,
-      }),
+    verify: (tenant, from) => verifyChain({ database, chains }, tenant, from),
+    sweep,
   }
 }
 
-const toEvent = (row: Row): AuditEvent & { at: number } => ({
-  at: row.at.getTime(),
-  type: row.type,
-  accountId: row.account_id ?? undefined,
-  clientId: row.client_id ?? undefined,
-  familyId: row.family_id ?? undefined,
-  ip: row.ip ?? undefined,
-  userAgent: row.user_agent ?? undefined,
-  detail: row.detail ?? undefined,
-})
+/** @throws ZodError when the detail is not that of the type */
+function rowOf(event: AuditEvent) {
+  const { type, accountId, clientId, familyId, detail } = event
+  const kind = auditKinds[type]
+  const origin = currentOrigin()
+  const actor = actorOf(event)
+  const members = Object.entries(detail ?? {}).filter(([, value]) => value !== undefined)
+  kind.detail.parse(Object.fromEntries(members))
+  return {
+    type,
+    outcome: kind.outcome,
+    actor_kind: actor.kind,
+    actor_id: actor.id,
+    account_id: accountId,
+    client_id: clientId,
+    family_id: familyId,
+    ip: event.ip ?? origin.ip,
+    user_agent: event.userAgent ?? origin.userAgent,
+    request_id: origin.requestId,
+    detail,
+  }
+}
+
+/** Who did it, by the first of: what the event says, a command, `detail.by`, what its type is usually done by. */
+function actorOf({ type, actor, accountId, clientId, detail }: AuditEvent): AuditActor {
+  const { command } = currentOrigin()
+  if (actor) return actor
+  if (command !== undefined) return { kind: 'operator', id: command }
+  if (detail?.['by'] === 'operator') return { kind: 'operator' }
+  const kind = detail?.['by'] === 'owner' ? 'account' : auditKinds[type].actor
+  if (kind === 'account') return { kind, id: accountId }
+  return kind === 'client' ? { kind, id: clientId } : { kind }
+}
+
+function daysOf(retention: Readonly<Record<string, number>>): Record<AuditType, number> {
+  const days = Object.entries(auditKinds).map(([type, { keep }]) => [
+    type,
+    retention[type] ?? retention['*'] ?? keep,
+  ])
+  return Object.fromEntries(days) as Record<AuditType, number>
+}

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type AuditEvent, auditTypes } from '../audit/audit.ts'
+import type { AuditEvent } from '../audit/audit.ts'
+import { auditTypes } from '../audit/kinds.ts'
 import { deviceLabel } from '../families/device.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { type AccountOutput, accountOutput, findAccount } from './account-output.ts'

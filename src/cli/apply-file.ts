@@ -4,6 +4,7 @@ import { readImportedHash } from '../accounts/imported-hash.ts'
 import { clientMetadata, secretFault } from '../clients/client.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { domainKey, signUpModes, tenantIdPattern } from '../tenants/tenant.ts'
+import { webhookDeclaration } from '../webhooks/webhook.ts'
 import { invalid, type OperatorDocument } from './document.ts'
 import { type Fault, faultsOf } from './faults.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
@@ -77,6 +78,7 @@ const sections = {
   resource_servers: z.array(resourceServerDeclaration).default([]),
   clients: z.array(clientDeclaration).default([]),
   accounts: z.array(declaredAccount).default([]),
+  webhooks: z.array(webhookDeclaration).default([]),
 }
 
 const tenantDeclaration = z.strictObject({
@@ -146,6 +148,7 @@ async function resolveSecrets(content: unknown, sources: SecretSources): Promise
       ['clients', 'client_secret'],
       ['accounts', 'password'],
       ['accounts', 'password_hash'],
+      ['webhooks', 'secret'],
     ] as const) {
       for (const [item, i] of itemsOf(holder, section)) {
         faults.push(...(await resolveSecret(item, member, [...path, section, i], sources)))
@@ -155,7 +158,12 @@ async function resolveSecrets(content: unknown, sources: SecretSources): Promise
   return faults
 }
 
-const identities = { resource_servers: 'identifier', clients: 'client_id', accounts: 'email' }
+const identities = {
+  resource_servers: 'identifier',
+  clients: 'client_id',
+  accounts: 'email',
+  webhooks: 'url',
+}
 
 /** What is declared twice would change again at every apply. */
 function repetitions(content: unknown, tenant: string): Fault[] {

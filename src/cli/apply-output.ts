@@ -4,8 +4,8 @@ import { columns } from './columns.ts'
 /** What one item of the file led to. */
 export interface Change {
   tenant: string
-  kind: 'tenant' | 'resource_server' | 'client' | 'account'
-  /** The tenant's id, the identifier, the client_id or the e-mail address. */
+  kind: 'tenant' | 'resource_server' | 'client' | 'account' | 'webhook'
+  /** The tenant's id, the identifier, the client_id, the e-mail address or the URL. */
   id: string
   outcome: 'created' | 'updated' | 'unchanged'
 }

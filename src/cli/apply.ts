@@ -51,7 +51,10 @@ export const apply: Command<Input, ApplyResult> = {
         work.changes.push({ tenant, kind: 'tenant', id: tenant, outcome })
       }
       await declareTenants(work, document.tenants)
-      for (const scope of scopes) await declareSections(work, scope)
+      for (const scope of scopes) {
+        await declareSections(work, scope)
+        await declareWebhooks(work, scope)
+      }
       for (const scope of scopes) await checkReferences(work, scope)
       if (work.faults.length > 0) throw refused(work)
       return !plan
@@ -130,6 +133,15 @@ async function declareSections(work: Work, scope: Scope): Promise<void> {
     await collect(work, `account ${account.email}`, async () => {
       const outcome = await declareAccount(core, tenant, account)
       changes.push({ tenant, kind: 'account', id: account.email, outcome })
+    })
+  }
+}
+
+async function declareWebhooks(work: Work, { id: tenant, webhooks }: Scope): Promise<void> {
+  for (const webhook of webhooks) {
+    await collect(work, `webhook ${webhook.url}`, async () => {
+      const outcome = await work.core.webhooks.declare(tenant, webhook)
+      work.changes.push({ tenant, kind: 'webhook', id: webhook.url, outcome })
     })
   }
 }

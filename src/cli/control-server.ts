@@ -2,6 +2,7 @@ import { chmod, lstat, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { withOrigin } from '../origin.ts'
 import { isCommandName, loadCommand } from './commands.ts'
 import {
   type ControlAnswer,
@@ -84,7 +85,7 @@ async function execute(line: string, core: Capabilities): Promise<unknown> {
   const command = await loadCommand(name)
   const parsed = command.input.safeParse(input)
   if (!parsed.success) throw strange(`it expects other input for ${name}`)
-  const result = await command.execute(core, parsed.data)
+  const result = await withOrigin({ command: name }, () => command.execute(core, parsed.data))
   core.log.info({ command: name }, 'a command was executed')
   return result
 }

@@ -2,7 +2,7 @@ import type { Command as Program } from 'commander'
 import type { Arguments } from './command.ts'
 import type { CommandName } from './commands.ts'
 
-export type Name = CommandName | 'serve' | 'doctor' | 'passwords compile'
+export type Name = CommandName | 'serve' | 'doctor' | 'passwords compile' | 'audit export'
 export type Start = (name: Name, args: Arguments) => Promise<void>
 
 /** A command without commands below it. */

@@ -17,6 +17,7 @@ interface SectionsOutput {
   resource_servers?: ResourceServer[]
   clients?: unknown[]
   accounts?: object[]
+  webhooks?: object[]
 }
 
 type Output = SectionsOutput & {
@@ -51,6 +52,7 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
   const accounts = (await core.accounts.list(tenant)).map(declarationOf)
   const policy = (await core.tenants.list()).find(({ id }) => id === tenant)
   const signUp = policy?.signUp ?? noSignUp
+  const webhooks = await core.webhooks.list(tenant)
   return {
     ...(signUp.mode === noSignUp.mode ? {} : { sign_up: signUp }),
     ...(policy?.requireMfa ? { require_mfa: true } : {}),
@@ -58,6 +60,7 @@ async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsO
     ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
     ...(clients.length > 0 ? { clients } : {}),
     ...(accounts.length > 0 ? { accounts } : {}),
+    ...(webhooks.length > 0 ? { webhooks } : {}),
   }
 }
 

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
-import { isDomainError } from '../errors.ts'
+import { DomainError, isDomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { withOrigin } from '../origin.ts'
 import type { Command } from './command.ts'
 import { type CommandName, loadCommand } from './commands.ts'
 import { askServer } from './control-client.ts'
@@ -11,33 +12,76 @@ import { controlSocketOf } from './control-socket.ts'
 /** Milliseconds; a server that starts or stops, or another command, holds the data folder for so long at most. */
 const patience = 15_000
 
+interface Surroundings {
+  config: Config
+  log: Log
+}
+
 /**
  * Executes a command in the process that owns the storage: this one, or the server that runs on the same data folder.
  * @throws DomainError what the command throws; `storage_locked` when a process holds the folder that takes no commands
  */
-export async function perform(
+export function perform(
   name: CommandName,
   input: unknown,
-  { config, log }: { config: Config; log: Log },
+  surroundings: Surroundings,
 ): Promise<unknown> {
+  return performAll(name, surroundings, (run) => run(input))
+}
+
+/**
+ * The same for a command that is executed again and again, all in the same process.
+ * @param work begins anew, with nothing done yet, when its first call finds that this process has to own the storage
+ * @throws DomainError likewise; `storage_unavailable` when the server ends in between
+ */
+export async function performAll<T>(
+  name: CommandName,
+  { config, log }: Surroundings,
+  work: (run: (input: unknown) => Promise<unknown>) => Promise<T>,
+): Promise<T> {
   const command = await loadCommand(name)
   const socket = controlSocketOf(config)
   const deadline = performance.now() + patience
   for (;;) {
-    const answer = socket && (await askServer(socket, { command: name, input }))
-    if (answer) return answer.result
+    if (socket) {
+      try {
+        return await work(asking(socket, name))
+      } catch (error) {
+        if (!(error instanceof NobodyListens)) throw error
+      }
+    }
     const own = await openHere(command, config, log).catch((error: unknown) => {
       if (isDomainError(error, 'storage_locked') && performance.now() < deadline) return undefined
       throw error
     })
     if (own) {
+      const { core } = own
       try {
-        return await command.execute(own.core, input)
+        return await work((input) =>
+          withOrigin({ command: name }, () => command.execute(core, input)),
+        )
       } finally {
         await own.close()
       }
     }
     await pause(100)
+  }
+}
+
+class NobodyListens extends Error {}
+
+function asking(socket: string, name: CommandName) {
+  let answered = false
+  return async (input: unknown): Promise<unknown> => {
+    const answer = await askServer(socket, { command: name, input })
+    if (answer) {
+      answered = true
+      return answer.result
+    }
+    if (!answered) throw new NobodyListens()
+    throw new DomainError('storage_unavailable', {
+      detail: 'The running server has ended before all was done; repeat the command.',
+    })
   }
 }
 

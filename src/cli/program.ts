@@ -2,6 +2,7 @@ import { CommanderError, InvalidArgumentError, Option, Command as Program } from
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
+import { describeAudit, describeWebhooks } from './describe-audit.ts'
 import { describeInvitations } from './describe-invitations.ts'
 import { version } from './version.ts'
 
@@ -46,6 +47,7 @@ async function start(name: Name, args: Arguments, io: Io): Promise<number> {
   if (name === 'passwords compile') {
     return (await import('./passwords-compile.ts')).passwordsCompile(args, io)
   }
+  if (name === 'audit export') return (await import('./audit-export.ts')).auditExport(args, io)
   if (name === 'doctor') return (await import('./doctor.ts')).doctor(args, io)
   return (await import('./run.ts')).runCommand(name, args, io)
 }
@@ -94,6 +96,8 @@ function describeProgram(io: Io, run: Start): Program {
   describeInvitations(program, run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeAccess(program, run)
+  describeAudit(program, run)
+  describeWebhooks(program, run)
   describeTenants(program.command('tenants').description('issuers of their own'), run)
   describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')

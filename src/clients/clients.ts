@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { Audit } from '../audit/audit.ts'
+import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
@@ -72,6 +74,7 @@ interface Dependencies {
   clock: Clock
   sealer: Sealer
   fetch: OutgoingFetch
+  audit: Audit
   /** The engine's own judgement of metadata; throws what it dislikes. */
   check(tenant: string, metadata: ClientMetadata): Promise<void>
 }
@@ -92,7 +95,7 @@ export const sealedClientSecrets: SealedColumn = {
 }
 
 export function createClients(deps: Dependencies): Clients {
-  const { database, clock, sealer } = deps
+  const { database, clock, sealer, audit } = deps
   const store = createClientStore(deps)
   const cache = createCache<Client | undefined>(deps, { maxAge: 0.5, maxSize: 10_000 })
   const key = (tenant: string, clientId: string) => JSON.stringify([tenant, clientId])
@@ -204,10 +207,15 @@ export function createClients(deps: Dependencies): Clients {
       }
 
       const declared = await database.transaction(async (): Promise<DeclaredClient> => {
-        const known = await store.exists(tenant, clientId)
+        const before = await store.metadata(tenant, clientId)
+        const known = before !== undefined
         const put = await store.put(tenant, clientId, metadata)
         const { changes, generated } = await settleSecrets(tenant, metadata, secret)
         const changed = put + changes > 0
+        const members = changedMembers(before, metadata)
+        if (changes > 0) members.push('client_secret')
+        const type = known ? 'client.updated' : 'client.created'
+        if (changed) await audit.record(tenant, { type, clientId, detail: { members } })
         return {
           outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
           clientId,
@@ -232,6 +240,8 @@ export function createClients(deps: Dependencies): Clients {
       await database.transaction(async () => {
         await store.addSecret(tenant, clientId, await kept(tenant, metadata, secret, own(secret)))
         await store.retireOtherSecrets(tenant, clientId, own(secret), clock.now() + overlap * 1000)
+        const detail = { overlap }
+        await audit.record(tenant, { type: 'client.secret_rotated', clientId, detail })
       })
       cache.drop(key(tenant, clientId))
       return secret

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import type { Log } from '../log.ts'
+import { withOrigin } from '../origin.ts'
 
 const ids = new WeakMap<object, string>()
 
@@ -27,7 +28,8 @@ export function requestLog(log: Log): Middleware {
     ids.set(ctx, id)
     ctx.set('Request-Id', id)
     try {
-      await next()
+      const userAgent = ctx.get('user-agent').slice(0, 256) || undefined
+      await withOrigin({ requestId: id, ip: ctx.ip, userAgent }, next)
     } finally {
       log[isProbe(ctx.path) ? 'debug' : 'info'](
         {

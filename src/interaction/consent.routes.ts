@@ -56,7 +56,9 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
     )
     ctx.status = 303
     ctx.redirect(
-      allowed ? await interactions.finishConsent(ctx, interaction) : await interactions.abort(ctx),
+      allowed
+        ? await interactions.finishConsent(ctx, interaction)
+        : await interactions.deny(ctx, interaction),
     )
   })
 
@@ -73,11 +75,12 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
 
   router.post('/interaction/:uid/abort', async (ctx) => {
     const uid = ctx.params['uid'] as string
-    await interactions.find(ctx, uid)
+    const interaction = await interactions.find(ctx, uid)
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, uid, form['csrf'])
+    const denies = interaction.step === 'consent'
     ctx.status = 303
-    ctx.redirect(await interactions.abort(ctx))
+    ctx.redirect(denies ? await interactions.deny(ctx, interaction) : await interactions.abort(ctx))
   })
 
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {

@@ -42,6 +42,7 @@ import type { SingleUse } from '../single-use/single-use.ts'
 import type { Database } from '../storage/database.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import type { Tenants } from '../tenants/tenants.ts'
+import type { Webhooks } from '../webhooks/webhooks.ts'
 
 /** What an issuer is built from; the composition root makes it. */
 export interface Capabilities {
@@ -70,6 +71,7 @@ export interface Capabilities {
   logouts: Logouts
   backchannelRequests: BackchannelRequests
   pings: Pings
+  webhooks: Webhooks
   outbox: Outbox
   denials: Denials
   audit: Audit

@@ -41,14 +41,25 @@ export function assertMayAuthenticate(
   if (limiter.hasNoted(tenant, pair)) limiter.assertLeft(tenant, network, total)
 }
 
-/** Counts failed authentications, whichever way the client is registered for. */
-export function countFailedAuthentication({ tenant, limiter }: IssuerContext): Middleware {
+/** Counts failed authentications, for the limits and in the audit, whichever way the client is registered for. */
+export function countFailedAuthentication(context: IssuerContext): Middleware {
+  const { tenant, limiter } = context
   return async (ctx, next) => {
     await next()
     if (!guarded.has(ctx.path) || !isFailure(ctx.body)) return
-    const { pair, network, total } = sharesOf(ctx, clientIdIn(ctx))
+    const named = clientIdIn(ctx)
+    const { pair, network, total } = sharesOf(ctx, named)
     await limiter.note(tenant, pair, network, total)
+    await audited(context, ctx, named)
   }
+}
+
+/** What nobody is called is anybody's invention, and is counted together. */
+async function audited({ tenant, clients, audit }: IssuerContext, ctx: Context, named: string) {
+  const clientId = (await clients.find(tenant, named))?.clientId
+  const detail = { endpoint: ctx.path }
+  const type = 'client.authentication_failed'
+  await audit.count(tenant, { type, clientId, detail }, clientId ?? '')
 }
 
 function isFailure(body: unknown): boolean {

@@ -34,12 +34,18 @@ export async function loadGrant(
   return id === undefined ? undefined : await provider.Grant.find(id)
 }
 
+/** What an event says of a consent, asked for or given. */
+export function auditedConsent({ openidScopes, resources }: Consent) {
+  const scopes = new Set([...openidScopes, ...Object.values(resources).flat()])
+  return { scopes: [...scopes].toSorted(), resources: Object.keys(resources) }
+}
+
 /**
  * Remembers what a person allowed, beside what was allowed before.
  * @returns the grant's id
  */
 export async function rememberConsent(
-  { tenant, grants }: IssuerContext,
+  { tenant, grants, database, audit }: IssuerContext,
   provider: Provider,
   { accountId, clientId }: { accountId: string; clientId: string },
   allowed: Consent,
@@ -54,11 +60,19 @@ export async function rememberConsent(
     for (const [resource, scopes] of Object.entries(allowed.resources)) {
       grant.addResourceScope(resource, scopes.join(' '))
     }
-    return grant.save()
+    const saved = await grant.save()
+    await audit.record(tenant, {
+      type: 'consent.given',
+      accountId,
+      clientId,
+      detail: auditedConsent(allowed),
+    })
+    return saved
   }
-  return widen().catch((error: unknown) => {
+  const inOne = () => database.transaction(widen)
+  return inOne().catch((error: unknown) => {
     // Two tabs consented at the same moment: the second one widens what the first one made.
-    if (isUniqueViolation(error, liveGrantKey)) return widen()
+    if (isUniqueViolation(error, liveGrantKey)) return inOne()
     throw error
   })
 }

@@ -6,7 +6,7 @@ import { DomainError } from '../errors.ts'
 import { hashIn } from './adapters/short-lived.ts'
 import type { Authentication } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
-import { type Consent, rememberConsent } from './consent.ts'
+import { auditedConsent, type Consent, rememberConsent } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
 import { rememberLocales } from './ui-locales.ts'
@@ -50,6 +50,8 @@ export interface Interactions {
   finishLogin(ctx: Context, login: Login): Promise<string>
   finishConsent(ctx: Context, interaction: Interaction): Promise<string>
   /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
+  /** The person refuses what a client asks for. */
+  deny(ctx: Context, interaction: Interaction): Promise<string>
   abort(ctx: Context): Promise<string>
   /** The person has no second factor, and the client wants no less: `unmet_authentication_requirements`. */
   refuseWeak(ctx: Context): Promise<string>
@@ -75,6 +77,9 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
     const merge = { mergeWithLastSubmission: true }
     return new URL(await provider.interactionResult(ctx.req, ctx.res, result, merge)).pathname
   }
+
+  const abort = (ctx: Context) =>
+    finish(ctx, { error: 'access_denied', error_description: 'End-User aborted interaction' })
 
   return {
     async find(ctx, uid) {
@@ -139,7 +144,12 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       return finish(ctx, { consent: { grantId } })
     },
     refuseWeak: (ctx) => finish(ctx, unmet),
-    abort: (ctx) =>
-      finish(ctx, { error: 'access_denied', error_description: 'End-User aborted interaction' }),
+    async deny(ctx, { accountId, clientId, missing }) {
+      const detail = auditedConsent(missing)
+      const event = { type: 'consent.denied', accountId, clientId, detail } as const
+      await context.audit.record(context.tenant, event)
+      return abort(ctx)
+    },
+    abort,
   }
 }

@@ -1,6 +1,7 @@
 import type { Context, Middleware } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { type ReplayableAnswer, sealAnswer } from '../families/replay.ts'
+import { currentOrigin } from '../origin.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { refreshPolicy } from './refresh-policy.ts'
@@ -24,6 +25,7 @@ export function tokenTransaction(context: IssuerContext): Middleware {
       if (request.replay) await replay(context, ctx, request)
       else if (request.rotating) return rotate(context, ctx, request)
       else if (request.presented) await prolong(context, ctx, request.presented)
+      else await issued(context, ctx, request)
       return true
     })
   }
@@ -38,6 +40,34 @@ function askedOf(ctx: Context): ReplayableAnswer['asked'] {
     jkt: entities.AccessToken?.jkt,
     'x5t#S256': entities.AccessToken?.['x5t#S256'],
   }
+}
+
+/**
+ * Tells of a grant that was redeemed. A refresh is in the time line of its family; the token of a machine is counted and
+ * logged, and has no row: there are too many.
+ */
+async function issued(
+  { tenant, audit, counters, log }: IssuerContext,
+  ctx: Context,
+  { familyId }: TokenRequest,
+) {
+  const { params, client, entities, account } = (ctx as KoaContextWithOIDC).oidc
+  const { scope, aud } = entities.AccessToken ?? entities.ClientCredentials ?? {}
+  const clientId = client?.clientId
+  const grantType = String(params?.['grant_type'])
+  const resource = aud === undefined ? undefined : [aud].flat()
+  if (grantType === 'client_credentials') {
+    counters.count('machine_token_issued')
+    const { requestId } = currentOrigin()
+    log.info(
+      { request_id: requestId, tenant, client_id: clientId, scope, resource },
+      'machine token',
+    )
+    return
+  }
+  const accountId = account?.accountId ?? entities.AccessToken?.accountId
+  const detail = { grant_type: grantType, scope, resource }
+  await audit.record(tenant, { type: 'token.issued', accountId, clientId, familyId, detail })
 }
 
 /** Consumes the presented token, stores its successor and keeps the sealed answer: one statement. */

@@ -183,6 +183,20 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       return changed > 0
     },
 
+    /** Begins anew with what was given up, as if it had just been added. @returns how many */
+    async retry(
+      tenant: string,
+      kind: string,
+      { id, payload }: { id?: string | undefined; payload?: Record<string, unknown> | undefined },
+    ): Promise<number> {
+      return database.execute(
+        `update outbox set failed_at = null, last_error = null, attempts = 0, created_at = $5, next_at = $5
+         where tenant_id = $1 and kind = $2 and failed_at is not null and payload @> $3
+           and ($4::text is null or id = $4)`,
+        [tenant, kind, JSON.stringify(payload ?? {}), id ?? null, now()],
+      )
+    },
+
     /** The newest first. */
     async list(
       tenant: string,

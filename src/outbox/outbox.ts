@@ -26,6 +26,12 @@ export interface Outbox {
   deliverWith(kind: string, deliverer: Deliverer): void
   /** The newest first, 1000 at most. */
   list(tenant: string, kind: string, filter: MessageFilter): Promise<MessageView[]>
+  /** Begins anew with what was given up; returns how many. @param which one alone by its id, or by members of payloads */
+  retry(
+    tenant: string,
+    kind: string,
+    which: { id?: string | undefined; payload?: Record<string, unknown> | undefined },
+  ): Promise<number>
   /** Delivers until `stop`, which waits for what is under way. */
   start(): void
   stop(): Promise<void>
@@ -160,6 +166,11 @@ export function createOutbox(deps: {
     },
     deliverWith: (kind, deliverer) => void deliverers.set(kind, deliverer),
     list: store.list,
+    async retry(tenant, kind, which) {
+      const changed = await store.retry(tenant, kind, which)
+      wake()
+      return changed
+    },
     start() {
       if (timer) return
       notifications.listen(channel, wake)

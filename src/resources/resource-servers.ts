@@ -1,3 +1,5 @@
+import type { Audit } from '../audit/audit.ts'
+import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
@@ -24,6 +26,7 @@ export function createResourceServers(deps: {
   clock: Clock
   /** Makes sure that there is a key to sign its tokens with. */
   signing: Pick<SigningKeys, 'ensure'>
+  audit: Audit
 }): ResourceServers {
   const store = createResourceServerStore(deps)
   const cache = createCache<ResourceServer[]>(deps, { maxAge: 1, maxSize: 1000 })
@@ -51,14 +54,21 @@ export function createResourceServers(deps: {
       const { access_token_format: format, access_token_signing_alg: alg } = parsed.data
       if (format === 'jwt') await deps.signing.ensure(tenant, [alg])
       const outcome = await deps.database.transaction(async () => {
-        const known = (await store.list(tenant)).some(
-          ({ identifier }) => identifier === parsed.data.identifier,
-        )
+        const { identifier } = parsed.data
+        const known = (await store.list(tenant)).find((server) => server.identifier === identifier)
         if (parsed.data.default) {
           await store.lockDefault(tenant)
           await store.clearDefault(tenant, parsed.data.identifier)
         }
         const changed = await store.put(tenant, parsed.data)
+        if (changed > 0) {
+          const type = known ? 'resource_server.updated' : 'resource_server.created'
+          const members = changedMembers(known, parsed.data)
+          await deps.audit.record(tenant, {
+            type,
+            detail: { resource_server: identifier, members },
+          })
+        }
         return known ? (changed > 0 ? 'updated' : 'unchanged') : 'created'
       })
       cache.drop(tenant)

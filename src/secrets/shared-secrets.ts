@@ -6,7 +6,14 @@ import { inheritedMacKey, type KeyEncryptionKeys, type Seals } from './seal.ts'
 import type { SealedColumn } from './sealed-column.ts'
 
 /** Secrets that every node of a tenant needs alike; created once, by whichever node comes first. */
-export type SharedSecretName = 'cookies' | 'csrf' | 'dpop' | 'encryption' | 'mac' | 'pairwise'
+export type SharedSecretName =
+  | 'audit'
+  | 'cookies'
+  | 'csrf'
+  | 'dpop'
+  | 'encryption'
+  | 'mac'
+  | 'pairwise'
 
 export interface SharedSecrets {
   /** The secret, 32 bytes. All nodes get the same one, also when they ask at the same moment. */

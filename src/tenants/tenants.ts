@@ -1,3 +1,4 @@
+import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
@@ -61,8 +62,8 @@ const toTenant = ({ sign_up: mode, sign_up_domains: domains, ...row }: Row): Ten
 const policyColumns = `sign_up, sign_up_domains, coalesce(require_mfa, false) as "requireMfa",
   coalesce(email_codes, false) as "emailCodes"`
 
-export function createTenants(deps: { database: Database; clock: Clock }): Tenants {
-  const { database, clock } = deps
+export function createTenants(deps: { database: Database; clock: Clock; audit: Audit }): Tenants {
+  const { database, clock, audit } = deps
   const cache = createCache<Tenant | undefined>(deps, { maxAge: 0.5, maxSize: 1000 })
 
   return {
@@ -99,13 +100,21 @@ export function createTenants(deps: { database: Database; clock: Clock }): Tenan
       return changed > 0
     },
     async declare({ id, name }) {
-      const changed = await database.execute(
-        `insert into tenants (id, name, created_at) values ($1, $2, $3)
-         on conflict (id) do update set name = excluded.name where tenants.name <> excluded.name`,
-        [id, name, new Date(clock.now())],
-      )
+      const changed = await database.transaction(async () => {
+        const [row] = await database.query<{ created: boolean }>(
+          `insert into tenants (id, name, created_at) values ($1, $2, $3)
+           on conflict (id) do update set name = excluded.name where tenants.name <> excluded.name
+           returning xmax = 0 as created`,
+          [id, name, new Date(clock.now())],
+        )
+        if (!row) return false
+        const type = row.created ? 'tenant.created' : 'tenant.updated'
+        const members = row.created ? ['id', 'name'] : ['name']
+        await audit.record(id, { type, detail: { members } })
+        return true
+      })
       cache.drop(id)
-      return changed > 0
+      return changed
     },
     async declareSignUp(id, { mode, domains }) {
       const changed = await database.execute(

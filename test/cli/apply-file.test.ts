@@ -38,7 +38,13 @@ describe('The apply file', () => {
     expect(json).to.deep.equal(yaml)
     expect(yaml.accounts).to.deep.equal([])
     expect(yaml.clients[0]?.grant_types).to.deep.equal(['authorization_code'])
-    expect(await read('{}')).to.have.keys('resource_servers', 'clients', 'accounts', 'tenants')
+    expect(await read('{}')).to.have.keys(
+      'resource_servers',
+      'clients',
+      'accounts',
+      'webhooks',
+      'tenants',
+    )
   })
 
   it('lists every fault at once, with its place, what was expected and what came', async () => {
@@ -60,7 +66,7 @@ registration: { mode: open }
     expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 8 faults:')
     const text = faults.join('\n')
     for (const expected of [
-      'registration: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, tenants',
+      'registration: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, webhooks, tenants',
       'clients[0].redirect_uri: unknown member; the members are client_id,',
       'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:openid:params:grant-type:ciba, got "implicit"',
       'clients[1].client_id: expected a text, got 7',

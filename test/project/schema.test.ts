@@ -6,8 +6,8 @@ import { noSignUp } from '../../src/tenants/tenant.ts'
 import { freshStorage, onEachStorage } from '../support/boot.ts'
 import { errorOf, openNode } from '../support/cores.ts'
 
-/** Without what Postgres writes its own way: letters of keywords, brackets. */
-const plain = (definition: string) => definition.toLowerCase().replaceAll(/[()]/g, '')
+/** Without what Postgres writes its own way: letters of keywords, brackets, quotes. */
+const plain = (definition: string) => definition.toLowerCase().replaceAll(/[()"]/g, '')
 
 onEachStorage('schema', (kind) => {
   let core: Core

@@ -53,6 +53,7 @@ onEachStorage('retention', (kind) => {
       `insert into audit_events (tenant_id, id, at, type) values ('default', 'old', $1, 'client.enabled')`,
       [long],
     )
+    await server.core.audit.sealEvents()
     await database.execute(
       `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$`,
     )

@@ -59,6 +59,11 @@ export async function sealEverything(core: Core, sessions = 240): Promise<Readin
         redirect_uris: ['https://app.example.com/callback'],
       })
     }
+    await core.webhooks.declare(tenant, {
+      url: 'https://siem.example.com/',
+      events: ['*'],
+      secret: `whsec_${randomBytes(32).toString('base64')}`,
+    })
     await core.accounts.declare(tenant, { email })
     const account = await core.accounts.byIdentifier(tenant, email)
     const app = { secret: totp, name: '', code: codeOf(totp), onlyFirst: true }

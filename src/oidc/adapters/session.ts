@@ -120,7 +120,14 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     async destroy(id) {
       if (engineSession()?.oldId === id) return
       const session = await sessions.byHandle(tenant, hashOf(id))
-      if (session) await sessions.end(tenant, session.uid, 'signed_out')
+      if (!session) return
+      await context.database.transaction(async () => {
+        const ended = await sessions.end(tenant, session.uid, 'signed_out')
+        if (!ended || session.accountId === undefined) return
+        const detail = { session: session.uid }
+        const { accountId } = session
+        await context.audit.record(tenant, { type: 'session.signed_out', accountId, detail })
+      })
     },
     consume: async () => undefined,
     findByUserCode: async () => undefined,

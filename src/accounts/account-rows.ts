@@ -1,0 +1,49 @@
+import { changedMembers } from '../audit/changes.ts'
+import { DomainError } from '../errors.ts'
+import { isUniqueViolation } from '../storage/violations.ts'
+import { type Account, identifierKey, type Role } from './account.ts'
+
+export interface NewAccount {
+  email: string
+  username?: string | undefined
+  name?: string | undefined
+  password?: string | undefined
+  /** Of another system (`readImportedHash`); only for an account that has no password. */
+  passwordHash?: string | undefined
+  emailVerified?: boolean | undefined
+  roles?: Role[] | undefined
+}
+
+/** The names of what was given, not the values. */
+export const membersOf = (wanted: NewAccount) => changedMembers(undefined, wanted)
+
+/** Says whose address or user name is taken; the unique keys find out (ASVS 15.4.2). */
+export function taken({ email, username }: NewAccount) {
+  return (cause: unknown): never => {
+    if (!isUniqueViolation(cause)) throw cause
+    throw new DomainError('account_exists', { detail: { email, username }, cause })
+  }
+}
+
+export function assertUsername(username: string | undefined): void {
+  if (username === undefined || !identifierKey(username).includes('@')) return
+  throw new DomainError('apply_invalid', {
+    detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
+  })
+}
+
+export function rowOf(tenant: string, id: string, wanted: NewAccount, known?: Account) {
+  const email = wanted.email.trim()
+  const username = wanted.username ?? known?.username
+  const name = wanted.name ?? known?.name
+  assertUsername(username)
+  return {
+    tenant,
+    id,
+    email,
+    emailVerified: wanted.emailVerified ?? known?.emailVerified ?? false,
+    ...(username === undefined ? {} : { username }),
+    ...(name === undefined ? {} : { name }),
+    roles: wanted.roles ?? known?.roles ?? [],
+  }
+}

@@ -1,0 +1,136 @@
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { ActorKind, AuditType, Outcome } from './kinds.ts'
+
+/** Who did it. `operator` has the name of a command, `system` and `anybody` have none. */
+export interface AuditActor {
+  kind: ActorKind
+  id?: string | undefined
+}
+
+/** What a capability says of an event; the rest is known from where it comes (`src/origin.ts`). */
+export interface AuditEvent {
+  type: AuditType
+  accountId?: string | undefined
+  clientId?: string | undefined
+  familyId?: string | undefined
+  ip?: string | undefined
+  userAgent?: string | undefined
+  /** No secrets, and nothing a caller made up without saying so; its members are those of the type. */
+  detail?: Record<string, unknown> | undefined
+  /** Where neither `detail.by` nor the command nor the type says who it was. */
+  actor?: AuditActor | undefined
+}
+
+/** Where an event stands among those of its tenant; `at` in milliseconds since the epoch. */
+export interface AuditPlace {
+  at: number
+  id: string
+}
+
+/** An event as it is stored. */
+export interface StoredEvent extends AuditEvent, AuditPlace {
+  /** Absent for an event of a version that did not write it. */
+  outcome?: Outcome | undefined
+  requestId?: string | undefined
+  /** Its place in the chain; absent until it is sealed. */
+  position?: number | undefined
+  seal?: string | undefined
+}
+
+export const AuditEventsTable = table('audit_events', {
+  key: ['tenant_id', 'id'],
+  columns: {
+    tenant_id: column.text,
+    id: column.text,
+    at: column.time,
+    type: column.text,
+    account_id: nullable(column.text),
+    client_id: nullable(column.text),
+    family_id: nullable(column.text),
+    ip: nullable(column.text),
+    user_agent: nullable(column.text),
+    detail: nullable(column.json),
+    outcome: nullable(column.text),
+    actor_kind: nullable(column.text),
+    actor_id: nullable(column.text),
+    request_id: nullable(column.text),
+    open_until: nullable(column.time),
+    position: nullable(column.long),
+    seal: nullable(column.text),
+  },
+  references: { tenant: ofTenant },
+  index: {
+    at: ['tenant_id', 'at', 'id'],
+    type: ['tenant_id', 'type', 'at', 'id'],
+    family: ['tenant_id', 'family_id'],
+    account: { columns: ['tenant_id', 'account_id', 'at', 'id'], where: 'account_id is not null' },
+    client: { columns: ['tenant_id', 'client_id', 'at', 'id'], where: 'client_id is not null' },
+    request: { columns: ['tenant_id', 'request_id'], where: 'request_id is not null' },
+    unsealed: { columns: ['tenant_id', 'at', 'id'], where: 'position is null' },
+    position: { columns: ['tenant_id', 'position'], unique: true, where: 'position is not null' },
+  },
+})
+
+export interface EventRow {
+  id: string
+  at: Date
+  type: AuditType
+  outcome: Outcome | null
+  actor_kind: ActorKind | null
+  actor_id: string | null
+  account_id: string | null
+  client_id: string | null
+  family_id: string | null
+  ip: string | null
+  user_agent: string | null
+  request_id: string | null
+  detail: Record<string, unknown> | null
+  position: string | null
+  seal: string | null
+}
+
+/** Columns of an `EventRow`. */
+export const eventColumns = `id, at, type, outcome, actor_kind, actor_id, account_id, client_id, family_id, ip,
+  user_agent, request_id, detail, position::text as position, seal`
+
+export function toEvent(row: EventRow): StoredEvent {
+  return {
+    id: row.id,
+    at: row.at.getTime(),
+    type: row.type,
+    outcome: row.outcome ?? undefined,
+    actor:
+      row.actor_kind === null ? undefined : { kind: row.actor_kind, id: row.actor_id ?? undefined },
+    accountId: row.account_id ?? undefined,
+    clientId: row.client_id ?? undefined,
+    familyId: row.family_id ?? undefined,
+    ip: row.ip ?? undefined,
+    userAgent: row.user_agent ?? undefined,
+    requestId: row.request_id ?? undefined,
+    detail: row.detail ?? undefined,
+    position: row.position === null ? undefined : Number(row.position),
+    seal: row.seal ?? undefined,
+  }
+}
+
+/** An event as others get it, in an export or a webhook; times as RFC 3339, absent members left out. */
+export function eventJson(tenant: string, event: StoredEvent): Record<string, unknown> {
+  const members = {
+    id: event.id,
+    at: new Date(event.at).toISOString(),
+    tenant_id: tenant,
+    type: event.type,
+    outcome: event.outcome,
+    actor: event.actor,
+    account_id: event.accountId,
+    client_id: event.clientId,
+    family_id: event.familyId,
+    ip: event.ip,
+    user_agent: event.userAgent,
+    request_id: event.requestId,
+    detail: event.detail,
+    position: event.position,
+    seal: event.seal,
+  }
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import type { AuditFault } from '../audit/verify.ts'
+import { type Command, optionalText, UsageError } from './command.ts'
+import { rfc3339 } from './family-output.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+
+const input = z.strictObject({
+  ...ofTenant,
+  from: z.strictObject({ position: z.number().int(), seal: z.string() }).optional(),
+})
+
+/** What became of a chain; `head` is what `--from-head` takes. */
+interface VerifyOutput {
+  tenant: string
+  ok: boolean
+  verified: number
+  removed: number
+  head: string
+  unsealed: number
+  oldest_unsealed_at?: string
+  /** Seconds. */
+  oldest_unsealed_age?: number
+  fault?: AuditFault
+}
+
+/** `audit verify`: `{ tenant, ok, verified, removed, head, unsealed, oldest_unsealed_at?, fault? }`. */
+export const auditVerify: Command<z.infer<typeof input>, VerifyOutput> = {
+  input,
+  prepare(args) {
+    const text = optionalText(args, 'fromHead')
+    if (text === undefined) return tenantOption(args)
+    const [, position, seal] = /^(\d{1,15}):([\w-]{43})$/.exec(text) ?? []
+    if (position === undefined || seal === undefined) {
+      throw new UsageError(
+        `--from-head: expected <position>:<seal>, as "audit verify" and the log print it, got ${JSON.stringify(text)}`,
+      )
+    }
+    return { ...tenantOption(args), from: { position: Number(position), seal } }
+  },
+  async execute(core, { tenant, from }) {
+    await assertTenant(core, tenant)
+    const { verified, removed, head, unsealed, oldestUnsealedAt, fault } = await core.audit.verify(
+      tenant,
+      from,
+    )
+    return {
+      tenant,
+      ok: fault === undefined,
+      verified,
+      removed,
+      head: `${head.position}:${head.seal}`,
+      unsealed,
+      ...(oldestUnsealedAt === undefined
+        ? {}
+        : {
+            oldest_unsealed_at: rfc3339(oldestUnsealedAt),
+            oldest_unsealed_age: Math.round((core.clock.now() - oldestUnsealedAt) / 1000),
+          }),
+      ...(fault ? { fault } : {}),
+    }
+  },
+  render({ tenant, verified, removed, head, unsealed, fault, ...oldest }) {
+    const counted = `${verified} events of tenant ${tenant} verified, ${removed} removed by retention.`
+    const age =
+      oldest.oldest_unsealed_age === undefined
+        ? ''
+        : `, the oldest for ${oldest.oldest_unsealed_age} seconds`
+    const lines = [
+      counted,
+      `Head: ${head}`,
+      unsealed === 0 ? 'None waits to be sealed.' : `${unsealed} wait to be sealed${age}.`,
+    ]
+    return fault ? [describe(fault), ...lines].join('\n') : lines.join('\n')
+  },
+  failed: ({ ok }) => !ok,
+}
+
+const sentences: Record<AuditFault['what'], string> = {
+  event_altered: 'The event does not fit its seal: it was changed, or another stood before it',
+  event_missing: 'An event is missing',
+  event_strange: 'An event has a place that no sealer gave it',
+  gap_altered: 'Events are gone that no retention removed',
+  head_altered: 'The head is none that a sealer wrote',
+  head_unknown: 'The chain does not pass through the head that was given',
+}
+
+function describe({ what, position, id, expected, found }: AuditFault): string {
+  const where = position === undefined ? '' : ` at position ${position}`
+  const which = id === undefined ? '' : ` (event ${id})`
+  return `FAULT${where}${which}. ${sentences[what]}.\n  expected  ${expected}\n  found     ${found}`
+}

@@ -1,0 +1,51 @@
+import { InvalidArgumentError, Option, type Command as Program } from 'commander'
+import { leaf, ofTenant, type Start } from './describe.ts'
+
+/** What happened: events, and the chain over them. */
+export function describeAudit(program: Program, run: Start): void {
+  const audit = program.command('audit').description('what happened, and who did it')
+  filtered(leaf(audit, 'list', 'audit list', 'list events, the newest first', run))
+    .option('--limit <count>', 'how many, 1000 at most', limit, 50)
+    .option('--after <place>', 'go on where an earlier page ended')
+  filtered(leaf(audit, 'export', 'audit export', 'print events as NDJSON, the oldest first', run))
+  ofTenant(
+    leaf(audit, 'verify', 'audit verify', 'look whether events were tampered with', run),
+  ).option('--from-head <head>', 'begin at a head that was written down earlier')
+}
+
+/** Where events are sent. */
+export function describeWebhooks(program: Program, run: Start): void {
+  const webhooks = program.command('webhooks').description('where audit events are sent')
+  ofTenant(leaf(webhooks, 'list', 'webhooks list', 'list the webhooks', run))
+  ofTenant(leaf(webhooks, 'deliveries', 'webhooks deliveries', 'list what was sent', run))
+    .option('--url <url>', 'to one webhook')
+    .addOption(
+      new Option('--state <state>', 'of one state').choices(['waiting', 'delivered', 'failed']),
+    )
+  ofTenant(leaf(webhooks, 'retry', 'webhooks retry', 'send again what was given up', run))
+    .option('--url <url>', 'to one webhook')
+    .option('--id <id>', 'one delivery alone')
+  ofTenant(leaf(webhooks, 'remove', 'webhooks remove', 'tell a webhook no more', run)).argument(
+    '<url>',
+  )
+}
+
+function filtered(command: Program): Program {
+  return ofTenant(command)
+    .option('--type <type>', 'may be repeated', collect)
+    .option('--account <identifier>', 'of one account: e-mail address, user name or id')
+    .option('--client <client_id>', 'of one client')
+    .option('--family <id>', 'of one refresh-token family')
+    .option('--request <id>', 'of one request')
+    .option('--since <time>', 'from then on: 2026-01-31, 2026-01-31T12:00:00Z, 90m, 12h or 7d')
+    .option('--until <time>', 'before then')
+}
+
+function collect(value: string, earlier?: string[]): string[] {
+  return [...(earlier ?? []), value]
+}
+
+function limit(value: string): number {
+  if (/^\d{1,4}$/.test(value) && Number(value) >= 1 && Number(value) <= 1000) return Number(value)
+  throw new InvalidArgumentError('Expected a number from 1 to 1000.')
+}

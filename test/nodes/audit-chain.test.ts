@@ -1,0 +1,85 @@
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { openNodes } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { startTwoNodes } from '../support/two-nodes.ts'
+
+const tenant = 'default'
+const many = 12_000
+
+async function positions({ database }: Pick<Core, 'database'>) {
+  const [row] = await database.query<{ count: string; last: string; waiting: string }>(
+    `select count(position)::text as count, coalesce(max(position), 0)::text as last,
+       (count(*) filter (where position is null))::text as waiting from audit_events where tenant_id = $1`,
+    [tenant],
+  )
+  return { count: Number(row?.count), last: Number(row?.last), waiting: Number(row?.waiting) }
+}
+
+const suite = servicesFound() ? describe : describe.skip
+suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () {
+  this.timeout(90_000)
+
+  it('has every event once, though both nodes write and seal, and commits come in another order', async () => {
+    const nodes = await openNodes('services')
+    try {
+      let writing = true
+      const sealers = [nodes.a, nodes.b].map(async ({ audit }) => {
+        while (writing) await audit.sealEvents()
+      })
+      const writers = Array.from({ length: 8 }, async (_, writer) => {
+        const { audit, database } = writer % 2 ? nodes.a : nodes.b
+        for (let i = 0; i < 25; i++) {
+          await database.transaction(async () => {
+            const accountId = `${writer}-${i}`
+            await audit.record(tenant, { type: 'account.data_downloaded', accountId })
+            // Whoever began first may end last.
+            await database.query('select pg_sleep($1)', [((writer * 7 + i) % 5) / 200])
+          })
+        }
+      })
+      await Promise.all(writers)
+      writing = false
+      await Promise.all(sealers)
+      await nodes.a.audit.sealEvents()
+      const { count, last, waiting } = await positions(nodes.a)
+      expect(waiting).to.equal(0)
+      expect(count).to.equal(last)
+      expect(count).to.be.least(200)
+      const found = await nodes.b.audit.verify(tenant)
+      expect(found.fault).to.equal(undefined)
+      expect(found.verified).to.equal(count)
+    } finally {
+      await nodes.close()
+    }
+  })
+
+  it('is whole after a node was killed while it sealed, and the other one goes on', async () => {
+    const nodes = await startTwoNodes()
+    try {
+      await nodes.b.stop('SIGKILL')
+      await nodes.core.database.execute(
+        `insert into audit_events (tenant_id, id, at, type, account_id)
+         select 'default', 'event-' || i, now() + i * interval '1 microsecond', 'account.signed_in', 'a'
+         from generate_series(1, ${many}) i`,
+      )
+      await eventually('the first batch', async () => (await positions(nodes.core)).count > 500)
+      await nodes.a.stop('SIGKILL')
+      const cut = await positions(nodes.core)
+      expect(cut.waiting, 'it was killed too late').to.be.above(0)
+      expect(cut.count).to.equal(cut.last)
+      const half = await nodes.core.audit.verify(tenant)
+      expect(half.fault).to.equal(undefined)
+      expect(half.head.position).to.equal(cut.last)
+
+      await eventually('the rest', async () => (await nodes.core.audit.sealEvents()) === 0)
+      const whole = await nodes.core.audit.verify(tenant)
+      expect(whole.fault).to.equal(undefined)
+      expect(whole.verified).to.be.least(many)
+      expect((await nodes.core.audit.verify(tenant, half.head)).fault).to.equal(undefined)
+    } finally {
+      await nodes.stop()
+    }
+  })
+})

@@ -16,6 +16,7 @@ export const kinds = [
   'without password',
   'with an app',
   'with bcrypt',
+  'with bcrypt, disabled',
 ] as const
 
 export const addressOf = (kind: string, i: number) =>
@@ -32,6 +33,7 @@ export async function makePeople(core: Core, samples: number): Promise<void> {
   )
   const hashes: Partial<Record<(typeof kinds)[number], string>> = {
     'with bcrypt': bcrypt(password, 10),
+    'with bcrypt, disabled': bcrypt(password, 10),
   }
   for (const kind of kinds) {
     if (kind === 'unknown') continue
@@ -42,7 +44,7 @@ export async function makePeople(core: Core, samples: number): Promise<void> {
       await accounts.declare(tenant, { email: address, passwordHash, emailVerified })
       const made = await accounts.byIdentifier(tenant, address)
       if (!made) throw new Error(`no account ${address}`)
-      if (kind === 'disabled') await accounts.setDisabled(made, true)
+      if (kind.endsWith('disabled')) await accounts.setDisabled(made, true)
       if (kind === 'deleted') await revocations.deleteAccount(made, { by: 'operator' })
       if (kind !== 'with an app') continue
       const secret = newTotpSecret()

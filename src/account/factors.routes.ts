@@ -228,7 +228,8 @@ export function factorRoutes(
     const added = await factors.add(tenant, found.account.id, app, owner(ctx))
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
     await shortLived.delete(keyOf(found.uid))
-    if (added === 'full') return toList(ctx)
+    // Known to whoever sent the form twice at once.
+    if (added === 'full' || added === 'known') return toList(ctx)
     await endOthers(ctx, found, others)
     // The list would ask for the new factor at once.
     if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes, '/account')

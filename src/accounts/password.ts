@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { argon2id, hash, needsRehash, verify } from 'argon2'
+import { createEvenTime } from './even-time.ts'
 import type { HashQueue, Turn } from './hash-queue.ts'
 import { readImportedHash } from './imported-hash.ts'
 import { maxPasswordBytes, type PasswordOwner, type PasswordPolicy } from './password-policy.ts'
@@ -21,7 +22,8 @@ export interface Passwords {
   verify(password: string, stored: string | undefined): Promise<boolean>
   /**
    * The same as a guess: `count` decides when its turn has come, so that what is turned away costs nothing, and says
-   * whether it may be looked at; if not it costs a hash all the same.
+   * whether it may be looked at; if not it costs a hash all the same. What is wrong takes the time of the slowest kind of
+   * hash in use, whoever is meant, and holds no place in the queue while it waits.
    * @throws DomainError `hash_queue_full` under overload
    */
   guess<T>(
@@ -53,10 +55,13 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   } as const
   const make = (password: string) => hash(normalised(password), parameters)
   const nobodys = await make(randomBytes(32).toString('base64url'))
-  async function fits(password: string, stored: string | undefined): Promise<boolean> {
+  const evenTime = createEvenTime()
+  async function fits(password: string, stored: string | undefined) {
     // Refused before it costs a hash, whoever is meant: nobody has such a password.
-    if (Buffer.byteLength(password) > maxPasswordBytes) return false
-    return (await verifyAny(stored ?? nobodys, password)) && stored !== undefined
+    if (Buffer.byteLength(password) > maxPasswordBytes) return { isRight: false, took: 0 }
+    const known = stored ?? nobodys
+    const { isRight, took } = await evenTime.measure(known, () => verifyAny(known, password))
+    return { isRight: isRight && stored !== undefined, took }
   }
 
   return {
@@ -69,12 +74,24 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     async verify(password, stored) {
       return (
         Buffer.byteLength(password) <= maxPasswordBytes &&
-        options.queue(() => fits(password, stored))
+        (await options.queue(() => fits(password, stored))).isRight
       )
     },
-    guess: (turn, password, stored, count) =>
-      // Its own hash in any case: that of another system may take longer or shorter than ours.
-      options.queue(() => count(async (may) => (await fits(password, stored)) && may), turn),
+    async guess(turn, password, stored, count) {
+      let wrong: number | undefined
+      const outcome = await options.queue(
+        () =>
+          count(async (may) => {
+            // Its own hash in any case: that of another system may take longer or shorter than ours.
+            const { isRight, took } = await fits(password, stored)
+            if (!isRight || !may) wrong = took
+            return isRight && may
+          }),
+        turn,
+      )
+      if (wrong !== undefined) await evenTime.wait(wrong)
+      return outcome
+    },
     hasRoom: (turn) => options.queue.hasRoom(turn),
     isOutdated: (stored) => !stored.startsWith('$argon2id$') || needsRehash(stored, parameters),
   }

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { MailLanguage } from '../mail/message.ts'
+import { equalInConstantTime } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
 import type { Database } from '../storage/database.ts'
@@ -47,14 +48,15 @@ export interface Factors {
    * Adds an app, once its owner has shown that it makes the right codes; the first one brings recovery codes.
    * @param secret base32, as `newTotpSecret` makes it
    * @param app `onlyFirst` when nothing but a password was shown: then there must be none yet
-   * @returns `wrong` for a code that does not fit, `full` when there are as many as there may be
+   * @returns `wrong` for a code that does not fit, `known` when it is there already, `full` when there are as many as
+   *   there may be
    */
   add(
     tenant: string,
     accountId: string,
     app: { secret: string; name: string; code: string; onlyFirst: boolean },
     by: Actor,
-  ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'full'>
+  ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'known' | 'full'>
   /** What a browser needs to make a passkey, for this account and this place alone. */
   passkeyOptions: Passkeys['creationOptions']
   /**
@@ -177,16 +179,23 @@ export function createFactors(deps: Dependencies): Factors {
 
   const storeOf = ({ kind }: SecondFactor) => (kind === 'totp' ? store : passkeys.store)
 
-  /** Adds one, as long as there may be more. */
+  /** @returns false when an app with this key is there: two of them would take each of its codes twice (RFC 6238 §5.2) */
+  async function isNew(tenant: string, accountId: string, secret: string): Promise<boolean> {
+    const apps = await store.list(tenant, accountId)
+    return !apps.some((app) => equalInConstantTime(store.secretOf(tenant, app), secret))
+  }
+
+  /** Adds one, as long as there may be more. @param secret of an app */
   function insert(
     tenant: string,
     accountId: string,
-    { kind, onlyFirst }: { kind: FactorKind; onlyFirst: boolean },
+    { kind, onlyFirst, secret }: { kind: FactorKind; onlyFirst: boolean; secret?: string },
     by: Actor,
     write: (id: string) => Promise<void>,
-  ): Promise<{ recoveryCodes?: string[] } | 'full'> {
+  ): Promise<{ recoveryCodes?: string[] } | 'known' | 'full'> {
     return database.transaction(async () => {
       await store.hold(tenant, accountId)
+      if (secret !== undefined && !(await isNew(tenant, accountId, secret))) return 'known'
       const known = await list(tenant, accountId)
       const alike = known.filter((factor) => factor.kind === kind)
       if (alike.length >= mostFactors[kind] || (onlyFirst && known.length > 0)) return 'full'
@@ -266,7 +275,7 @@ export function createFactors(deps: Dependencies): Factors {
       if (!step) return 'wrong'
       const called = nameOf(name, 'Authenticator')
       // The code that proved it is used up with it.
-      return insert(tenant, accountId, { kind: 'totp', onlyFirst }, by, (id) =>
+      return insert(tenant, accountId, { kind: 'totp', onlyFirst, secret }, by, (id) =>
         store.insert(tenant, accountId, { id, name: called, secret, lastStep: step }),
       )
     },

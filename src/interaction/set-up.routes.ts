@@ -111,6 +111,11 @@ export function setUpRoutes(
             by,
           )
     const added = isValid ? await add() : 'full'
+    // Sent twice at once: the other one has moved on.
+    if (added === 'known' && credential === undefined) {
+      ctx.status = 303
+      return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+    }
     if (added === 'wrong' || added === 'known') {
       const error = credential === undefined ? 'wrong' : 'passkey'
       return show(ctx, interaction, step, { error, name })

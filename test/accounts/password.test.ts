@@ -53,12 +53,45 @@ describe('passwords', () => {
     expect(await passwords.verify(composed, await passwords.hash(decomposed, owner))).to.equal(true)
   })
 
-  it('cost a locked account its own hash, also one of another system: time tells nothing (ASVS 6.3.8)', async () => {
+  /** As another system stores `of old`. */
+  function imported(iterations: number): string {
     const salt = Buffer.from('sixteen bytes!!!')
-    const iterations = 1_000_000
     const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
     const key = base64(pbkdf2Sync('of old', salt, iterations, 32, 'sha256'))
-    const slow = `$pbkdf2-sha256$${iterations}$${base64(salt)}$${key}`
+    return `$pbkdf2-sha256$${iterations}$${base64(salt)}$${key}`
+  }
+
+  it('take as long when they are wrong, whatever made their hash or whether there is one, without a place in the queue (C10, ASVS 6.3.8)', async () => {
+    let held = 0
+    const timedQueue: HashQueue = Object.assign(
+      async <T>(work: () => Promise<T>) => {
+        const began = performance.now()
+        return work().finally(() => {
+          held = performance.now() - began
+        })
+      },
+      { hasRoom: () => true },
+    )
+    const mixed = await createPasswords({ ...cheap, queue: timedQueue })
+    const own = await mixed.hash('correct horse', owner)
+    const timed = async (password: string, stored: string | undefined) => {
+      const began = performance.now()
+      await mixed.guess({}, password, stored, (look) => look(true))
+      return performance.now() - began
+    }
+    await timed('wrong', imported(1_000))
+    const before = await timed('wrong', own)
+    const slowest = await timed('wrong', imported(1_000_000))
+    expect(slowest, 'or there is nothing to be told').to.be.greaterThan(before * 4)
+    for (const stored of [own, undefined, imported(1_000)]) {
+      expect(await timed('wrong', stored), stored).to.be.greaterThan(slowest * 0.9)
+      expect(held, 'while others may hash').to.be.lessThan(slowest / 2)
+    }
+    expect(await timed('correct horse', own), 'a right one').to.be.lessThan(slowest / 2)
+  })
+
+  it('cost a locked account its own hash, also one of another system: time tells nothing (ASVS 6.3.8)', async () => {
+    const slow = imported(1_000_000)
     const timed = async (may: boolean) => {
       const began = process.hrtime.bigint()
       const isRight = await passwords.guess({}, 'of old', slow, (look) => look(may))

@@ -105,6 +105,21 @@ describe('people: their second factors', () => {
     return agent
   }
 
+  it('an app that is confirmed many times at once is there once, and each of its codes counts once (C20, ASVS 6.5.1)', async () => {
+    const owner = await factorOwner(server.core)
+    const secret = newTotpSecret()
+    remember(secret)
+    const app = { secret, name: 'Tablet', code: codeOf(secret), onlyFirst: false }
+    const add = () => server.core.factors.add(tenant, owner.id, app, { by: 'owner' })
+    const added = await Promise.all([add(), add(), add()])
+    expect(added).to.have.deep.members([{}, 'known', 'known'])
+    const known = await server.core.factors.list(tenant, owner.id)
+    expect(known.map(({ name }) => name)).to.deep.equal(['Phone', 'Tablet'])
+    const check = () =>
+      server.core.factors.check(tenant, owner.id, codeOf(secret, 1), { ip: '127.0.0.1' })
+    expect([await check(), await check()]).to.deep.equal(['totp', undefined])
+  })
+
   it('can be renamed and removed; recovery codes go with the last', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await openList(owner)

@@ -1,5 +1,6 @@
 import { AssertionError } from 'chai'
 import { multiFactor } from '../../../src/oidc/authentication-context.ts'
+import { greet } from './newcomers.ts'
 import type { Change, Seen, SessionChange } from './observation.ts'
 import { codeFor, isComplete, isOwn, proofs, type Shown, stepOf } from './proofs.ts'
 import { type Rule, rules } from './rules.ts'
@@ -81,12 +82,19 @@ export function judge(
     const guessed = path.endsWith('/factor') ? signIn?.person : session?.person
     if (guessed && /\/(factor|account\/password)$/.test(path)) guessed.wrong++
   }
+  for (const change of changes) {
+    if (change.kind === 'account made') greet(world, change, shown, provePassword)
+  }
   const taken = new Set<Claim>()
   const opened = changes.filter(
     (change): change is SessionChange => change.kind === 'session opened',
   )
   for (const change of changes) {
-    if (change.kind === 'session opened' || isReplaced(world, change, opened.length, holders))
+    if (
+      change.kind === 'account made' ||
+      change.kind === 'session opened' ||
+      isReplaced(world, change, opened.length, holders)
+    )
       continue
     const claim = claims.find(
       ({ subject, rule, shown: one }) =>

@@ -1,5 +1,6 @@
 import { authorizeUrl } from '../../support/protocol.ts'
 import { travel } from '../../support/time-travel.ts'
+import { askForAccount, comeIn, invite, newcomerAt } from './coming-in.ts'
 import { step, strict } from './site.ts'
 import {
   at,
@@ -75,6 +76,7 @@ function anything(turn: Turn, { url, fields }: Form): Fields {
   if ('recovery_code' in fields) {
     typed['recovery_code'] = recoveryTyped(world, browser, person, second)
   }
+  if ('email' in fields) typed['email'] = newcomerAt(turn)
   if ('new_email' in fields) typed['new_email'] = newAddress(turn)
   if (path.endsWith('/new/confirm'))
     typed['otp'] = codeTyped(world, browser, person, second, [...world.keys.values()].at(-1))
@@ -343,6 +345,9 @@ export const moves: Record<string, [weight: number, move: Move]> = {
       await step(site, world, { browser, sent: [{ browser, url, fields: { csrf } }] })
     },
   ],
+  'ask for an account': [4, askForAccount],
+  invite: [2, invite],
+  'come in by a link': [6, comeIn],
   guess: [2, guess],
   'start the process again': [
     1,

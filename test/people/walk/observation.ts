@@ -13,6 +13,7 @@ export interface Seen {
 
 interface SeenAccount {
   id: string
+  tenant: string
   address: string
   verified: boolean
   disabled: boolean
@@ -41,32 +42,34 @@ interface SeenToken {
   expires: number
 }
 
+const ours = '(select id from accounts where id = any($1) or email like $3)'
 const rowsOf = (query: string) => `(select coalesce(json_agg(r), '[]') from (${query}) r)`
 
-/** $1 are the accounts, $2 is the time. */
+/** $1 are the accounts, $2 is the time, $3 the addresses of those who come to have one. */
 const picture = `select json_build_object(
   'pending', (select count(*) from outbox where delivered_at is null and failed_at is null),
-  'accounts', ${rowsOf(`select a.id, a.email as address, a.email_verified as verified,
+  'accounts', ${rowsOf(`select a.id, a.tenant_id as tenant, a.email as address, a.email_verified as verified,
       a.disabled_at is not null as disabled, md5(p.hash || p.one_time::text) as password
     from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
-    where a.id = any($1)`)},
+    where a.id in ${ours}`)},
   'sessions', ${rowsOf(`select uid, tenant_id as tenant, account_id as account, handle_hash as handle,
       extract(epoch from login_at)::float as at, acr, extract(epoch from expires_at)::float as expires
-    from sessions where account_id = any($1) and ended_at is null and expires_at > $2 order by created_at, login_at`)},
+    from sessions where account_id in ${ours} and ended_at is null and expires_at > $2 order by created_at, login_at`)},
   'factors', ${rowsOf(`select id, account_id as account, last_step as step, md5(sealed) as sealed
-    from second_factors where account_id = any($1)`)},
+    from second_factors where account_id in ${ours}`)},
   'codes', ${rowsOf(`select account_id as account, mac, used_at is not null as used
-    from recovery_codes where account_id = any($1)`)},
+    from recovery_codes where account_id in ${ours}`)},
   'tokens', ${rowsOf(`select account_id as account, purpose, id, hash, email, used_at is not null as used,
       extract(epoch from expires_at)::float as expires
-    from action_tokens where account_id = any($1) and expires_at > $2`)}) as seen`
+    from action_tokens where account_id in ${ours} and expires_at > $2`)}) as seen`
 
 /** As soon as no mail is under way any more. */
-export function observe({ database }: Core, accounts: string[]): Promise<Seen> {
+export function observe({ database }: Core, accounts: string[], newcomers = ''): Promise<Seen> {
   const look = async () => {
     const [row] = await database.query<{ seen: Seen & { pending: number } }>(picture, [
       accounts,
       new Date(),
+      newcomers,
     ])
     return row?.seen.pending === 0 && row.seen
   }
@@ -76,6 +79,7 @@ export function observe({ database }: Core, accounts: string[]): Promise<Seen> {
 /** One thing that is not as it was. */
 export type Change =
   | { kind: 'password' | 'disabled'; account: string }
+  | { kind: 'account made'; account: string; tenant: string; to: string }
   | { kind: 'address'; account: string; to: string }
   | { kind: 'verified' | 'unverified'; account: string }
   | { kind: 'app added' | 'app removed' | 'app altered'; account: string; factor: string }
@@ -107,7 +111,8 @@ export function changesBetween(before: Seen, after: Seen, now: number): Change[]
 }
 
 function accountChanges(before: Seen, after: Seen): Change[] {
-  return before.accounts.flatMap((was) => {
+  const made = after.accounts.filter((is) => !before.accounts.some(({ id }) => id === is.id))
+  const others = before.accounts.flatMap((was): Change[] => {
     const account = was.id
     const is = after.accounts.find(({ id }) => id === account)
     if (!is) return [{ kind: 'disabled', account }]
@@ -120,6 +125,17 @@ function accountChanges(before: Seen, after: Seen): Change[] {
     }
     return changes
   })
+  return [
+    ...made.map(
+      ({ id, tenant, address }): Change => ({
+        kind: 'account made',
+        account: id,
+        tenant,
+        to: address,
+      }),
+    ),
+    ...others,
+  ]
 }
 
 function factorChanges(before: Seen, after: Seen): Change[] {

@@ -27,7 +27,7 @@ const atDesk = ['own session', 'fresh session', 'session with all factors'] as c
 /**
  * The demanded proofs. Whatever stands in no row changes nothing; a page that is opened changes nothing. That a browser
  * gets a session is no row: it takes a sign-in of that browser that is complete (`isComplete`), once. A session never
- * moves to another browser.
+ * moves to another browser. An account is made behind the latest link to its address, once (`newcomers.ts`).
  */
 export const rules: Rule[] = [
   // Sign-in

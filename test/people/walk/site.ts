@@ -5,8 +5,9 @@ import { type Mailbox, openMailbox } from '../../support/mailbox.ts'
 import { travel } from '../../support/time-travel.ts'
 import { remember } from '../../support/witness.ts'
 import { judge } from './judge.ts'
+import { isEntry, keepEntry, newcomers, openDoors } from './newcomers.ts'
 import { changesBetween, observe } from './observation.ts'
-import { bindings, type Sent, shownBy } from './proofs.ts'
+import { bindings, type Sent, type Shown, shownBy } from './proofs.ts'
 import {
   type Browser,
   type Form,
@@ -44,6 +45,7 @@ export async function openSite(kind: StorageKind): Promise<Site> {
   const server = await boot(kind, { SMTP_URL: mailbox.url })
   await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
   for (const tenant of ['default', 'acme']) await server.core.clients.declare(tenant, strict)
+  await openDoors({ server })
   const site: Site = {
     server,
     mailbox,
@@ -123,6 +125,7 @@ async function look(
   const after = await observe(
     site.server.core,
     world.people.map(({ id }) => id),
+    newcomers(world),
   )
   const holders = await Promise.all(
     [...new Set(involved)].map(async (browser) => {
@@ -135,14 +138,18 @@ async function look(
   for (const { kind } of changes) site.happened.set(kind, (site.happened.get(kind) ?? 0) + 1)
   judge(world, shown, changes, after, holders)
   world.seen = after
-  readMail(site, world)
+  readMail(site, world, shown)
 }
 
 /** Takes the links out of what arrived. */
-function readMail({ mailbox }: Site, world: World): void {
+function readMail({ mailbox }: Site, world: World, shown: Shown[]): void {
   for (const { link: url, to } of mailbox.mails.slice(world.mailsRead)) {
     world.mailsRead++
     if (url === undefined) continue
+    if (isEntry(url)) {
+      keepEntry(world, url, to, shown)
+      continue
+    }
     const token = new URL(url).searchParams.get('token') ?? ''
     const hash = hashOf(token)
     const row = world.seen.tokens.find((one) => one.hash === hash)
@@ -212,8 +219,9 @@ function bindingOf(
 ): string | undefined {
   const path = pathOf(url)
   const [, uid] = /^\/interaction\/([^/]+)/.exec(path) ?? []
-  if (uid !== undefined) return bindings.signIn(uid)
   if (fields['token'] !== undefined) return bindings.link(fields['token'])
+  if (uid !== undefined) return bindings.signIn(uid)
+  if (path === '/sign-up') return bindings.browser(browser, `${tenantOf(url)} sign-up`)
   if (path === '/password/forgot') return bindings.browser(browser, tenantOf(url))
   return session === undefined ? undefined : bindings.session(session)
 }

@@ -61,7 +61,18 @@ export async function newWorld(site: Site): Promise<World> {
     people.map(({ id }) => id),
   )
   return {
-    ...{ people, browsers, seen, links: [], forms: [], sent: [], usedCodes: [] },
+    ...{
+      people,
+      browsers,
+      seen,
+      number,
+      links: [],
+      entries: [],
+      invited: new Set(),
+      forms: [],
+      sent: [],
+      usedCodes: [],
+    },
     ...{ sessions: new Map(), signIns: new Map(), bindings: new Map(), keys: new Map() },
     mailsRead: site.mailbox.mails.length,
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Page } from '../../support/http-exchange.ts'
 import type { UserAgent } from '../../support/user-agent.ts'
+import type { Entry } from './newcomers.ts'
 import type { Seen } from './observation.ts'
 
 /** What the walk knows of the accounts, browsers and links that it plays with: the model, made from what was sent alone. */
@@ -9,8 +10,14 @@ export interface World {
   browsers: Browser[]
   sessions: Map<string, LiveSession>
   signIns: Map<string, SignIn>
+  /** Names the people of this one. */
+  number: number
   /** Every link that a mail brought. */
   links: Link[]
+  /** Those to make an account with. */
+  entries: Entry[]
+  /** Who was asked in, until the mail is there. */
+  invited: Set<string>
   /** Every form that was seen, the latest last. */
   forms: Form[]
   /** Every form that was sent, the latest last. */

@@ -40,7 +40,7 @@ describe('people: their second factors', () => {
       const fields = { otp: codeOf(person.secret ?? '') }
       page = await agent.follow(await agent.submit(page, { fields }))
     }
-    expect(headingOf(page), page.body).to.equal('Second factors')
+    expect(headingOf(page), page.body).to.equal('Two-step sign-in')
     return { agent, page }
   }
 

@@ -63,6 +63,9 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       signUp: { href: text },
       passkey: { action: text, csrf: text, options: { challenge: text } },
     }),
+    'sign-up-too-many': signUpPage(context, {
+      ...{ action: text, csrf: text, email: text, signIn: { href: text }, error: 'too_many' },
+    }),
     'sign-up': signUpPage(context, {
       ...{ action: text, csrf: text, email: text, signIn: { href: text }, error: 'invalid' },
     }),
@@ -73,6 +76,17 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'finish-sign-up-name': finishPage(context, {
       ...{ action: text, csrf: text, token: text, email: text, name: text, minLength: 12 },
       error: 'name_invalid',
+    }),
+    'finish-invitation': finishPage(context, {
+      ...{ action: text, csrf: text, token: text, email: text, minLength: 12 },
+    }),
+    'new-passkey-known': newPasskeyPage(context, {
+      ...{ action: text, csrf: text, options: { challenge: text }, error: 'known' },
+      cancel: { action: text },
+    }),
+    'second-factor-passkey-alone': secondFactorPage(context, {
+      ...{ action: text, csrf: text, email: text, cancel: { action: text }, app: false },
+      passkey: { challenge: text },
     }),
     consent: consentPage(context, consentView(text)),
     password: passwordPage(context, {
@@ -135,6 +149,18 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'email-code': emailCodePage(context, {
       ...{ action: text, again: text, csrf: text, email: text, error: 'invalid' },
       cancel: { action: text },
+    }),
+    'email-codes-on': emailCodePage(context, {
+      ...{ action: text, again: text, csrf: text, email: text, back: { href: text } },
+    }),
+    'factors-none': factorsPage(context, {
+      ...{ ...frame, csrf: text, factors: [], codesLeft: 0, add: { action: text } },
+      ...{
+        addPasskey: { href: text },
+        makeCodes: { action: text },
+        changePassword: { href: text },
+      },
+      emailCodes: { csrf: text, action: text },
     }),
     'new-factor': newFactorPage(context, {
       ...{ action: text, csrf: text, qrUrl: text, secret: text, name: text, error: 'wrong' },

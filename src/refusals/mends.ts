@@ -3,18 +3,27 @@ import type { DomainErrorCode } from '../errors.ts'
 /** What to do about each error of our own, as docs/errors.md has it. */
 export const mends: Record<DomainErrorCode, string> = {
   config_invalid: 'Mend the settings that are named; reference.',
-  storage_unavailable: 'Check that it runs, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
+  storage_unavailable:
+    'Check that it runs, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
   storage_newer: 'Start that version, or restore a backup from before the upgrade.',
-  storage_locked: 'Stop it, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',
-  deny_list_stale: 'Check the way from this process to Postgres (`deny-list not refreshed` in its log). It mends itself within a second.',
-  signing_keys_stale: 'Check the way from this process to Postgres (`signing keys not checked` in its log). It mends itself within a second.',
-  signing_key_pending: 'Wait; `keys list` says until when. Next time publish the key ahead: `keys rotate --alg`; keys.',
-  signing_key_ended: 'Nothing after a revocation. If it comes at other times, requests take longer than a minute.',
-  signing_unavailable: 'The log says which. Check the token, `PKCS11_MODULE`, `PKCS11_TOKEN_LABEL` and `PKCS11_PIN`; tokens. A token that comes back is used again; after a refused PIN the process must be restarted.',
+  storage_locked:
+    'Stop it, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',
+  deny_list_stale:
+    'Check the way from this process to Postgres (`deny-list not refreshed` in its log). It mends itself within a second.',
+  signing_keys_stale:
+    'Check the way from this process to Postgres (`signing keys not checked` in its log). It mends itself within a second.',
+  signing_key_pending:
+    'Wait; `keys list` says until when. Next time publish the key ahead: `keys rotate --alg`; keys.',
+  signing_key_ended:
+    'Nothing after a revocation. If it comes at other times, requests take longer than a minute.',
+  signing_unavailable:
+    'The log says which. Check the token, `PKCS11_MODULE`, `PKCS11_TOKEN_LABEL` and `PKCS11_PIN`; tokens. A token that comes back is used again; after a refused PIN the process must be restarted.',
   signing_key_not_found: '`keys list`; mind `--tenant`.',
   migrations_pending: 'Run `npm run keyturn -- migrate`, then start.',
-  key_encryption_key_invalid: 'Put back the key from your copy, or add it to `KEY_ENCRYPTION_KEY_PREVIOUS`; how it is rotated. Nothing was changed.',
-  key_encryption_key_retired: 'Give the process the key that the log names as `KEY_ENCRYPTION_KEY`, and restart it; how it is rotated.',
+  key_encryption_key_invalid:
+    'Put back the key from your copy, or add it to `KEY_ENCRYPTION_KEY_PREVIOUS`; how it is rotated. Nothing was changed.',
+  key_encryption_key_retired:
+    'Give the process the key that the log names as `KEY_ENCRYPTION_KEY`, and restart it; how it is rotated.',
   client_invalid: 'Mend the members that are named; apply file.',
   client_not_found: '`clients list`; mind `--tenant`.',
   resource_server_invalid: 'Mend the members that are named; apply file.',
@@ -22,22 +31,26 @@ export const mends: Record<DomainErrorCode, string> = {
   account_not_found: '`accounts list`; mind `--tenant`.',
   last_operator: 'Make somebody else an operator first: `roles` in an apply file.',
   password_policy: 'Another one.',
-  credentials_invalid: 'Nothing for one; for many, look for guessing in the log (`sign-in refused`, `ip`).',
+  credentials_invalid:
+    'Nothing for one; for many, look for guessing in the log (`sign-in refused`, `ip`).',
   one_time_password_expired: '`accounts reset` makes another.',
   action_token_invalid: 'Ask for a new one; mail.',
   sign_up_closed: 'Set `sign_up` to `invitation` or `open`; apply file.',
   mail_off: 'Set `SMTP_URL`; mail.',
   email_invalid: 'Nothing; the form says so.',
   hash_queue_full: 'If it lasts: more processes, or more `HASH_CONCURRENCY` where there are cores.',
-  too_many_requests: 'The figures. If honest callers meet it, everybody may seem to come from one address: set `TRUST_PROXY`.',
-  csrf_failed: 'Usually an old page: open it again. For everybody: `ISSUER` is not the address that people see.',
+  too_many_requests:
+    'The figures. If honest callers meet it, everybody may seem to come from one address: set `TRUST_PROXY`.',
+  csrf_failed:
+    'Usually an old page: open it again. For everybody: `ISSUER` is not the address that people see.',
   not_found: 'Compare with discovery; behind a proxy, check that paths arrive unchanged.',
   method_not_allowed: 'Mend the caller.',
   body_too_large: 'Mend the caller.',
   too_many_parameters: 'Mend the caller.',
   parameter_malformed: 'Mend the caller; no browser sends this by itself.',
   apply_invalid: 'Mend the places that are named; apply file.',
-  interaction_not_found: 'Start again at the application. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy; or Redis loses data.',
+  interaction_not_found:
+    'Start again at the application. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy; or Redis loses data.',
   session_changed: 'Start again.',
   internal: 'Look the id up in the log and report it.',
 }

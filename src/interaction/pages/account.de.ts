@@ -129,7 +129,7 @@ export const accountDe: AccountMessages = {
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
     alone: (minLength) =>
-      `Mit der Anmeldung in zwei Schritten genügt das; ohne sie braucht es ${minLength} Zeichen.`,
+      `Mit der Anmeldung in zwei Schritten genügt das; ein Passwort allein braucht ${minLength} Zeichen.`,
     current: 'Jetziges Passwort',
     others: 'Überall sonst abmelden und den Zugriff von Anwendungen dort beenden',
     submit: 'Passwort ändern',

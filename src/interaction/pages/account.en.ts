@@ -127,7 +127,7 @@ export const accountEn: AccountMessages = {
   password: {
     lead: 'Type your current password, then the new one twice.',
     alone: (minLength) =>
-      `With two-step sign-in that is enough; without it, it needs ${minLength} characters.`,
+      `With two-step sign-in that is enough; a password alone needs ${minLength} characters.`,
     current: 'Current password',
     others: 'Sign out everywhere else, and end the access of applications there',
     submit: 'Change password',

@@ -93,7 +93,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       ...{ action: text, csrf: text, email: text, minLength: 12 },
       error: 'too_short',
     }),
-    forgot: forgotPage(context, { action: text, csrf: text, error: 'missing' }),
+    forgot: forgotPage(context, { action: text, csrf: text, username: text, error: 'missing' }),
     email: emailPage(context, {
       ...{ csrf: text, email: text, verified: false, change: text, verify: text },
       ...{ error: 'invalid', sent: 'change', signOut: { action: text, csrf: text } },

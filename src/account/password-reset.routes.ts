@@ -50,10 +50,15 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     ctx.body = body
   }
 
-  function showForgot(ctx: Context, browser: string, status: number, error?: ForgotView['error']) {
+  function showForgot(
+    ctx: Context,
+    browser: string,
+    status: number,
+    again: Pick<ForgotView, 'error' | 'username'> = {},
+  ): void {
     const page = pageContext(ctx)
     const form = { action: ownAddress(page, '/password/forgot'), csrf: csrf.token(asking(browser)) }
-    html(ctx, status, forgotPage(page, { ...form, ...(error === undefined ? {} : { error }) }))
+    html(ctx, status, forgotPage(page, { ...form, ...again }))
   }
 
   function showOver(ctx: Context): void {
@@ -100,14 +105,14 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     const browser = cookie.read(ctx)
     csrf.check(ctx, asking(browser), form['csrf'])
     const { username = '' } = form
-    if (username.trim() === '') return showForgot(ctx, browser, 400, 'missing')
+    if (username.trim() === '') return showForgot(ctx, browser, 400, { error: 'missing' })
     try {
       const { locale } = pageContext(ctx).messages
       await passwordReset.ask(tenant, username, { ip: ctx.ip, language: locale })
     } catch (error) {
       if (!isDomainError(error, 'too_many_requests')) throw error
       if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
-      return showForgot(ctx, browser, 429, 'too_many')
+      return showForgot(ctx, browser, 429, { error: 'too_many', username })
     }
     return redirect(ctx, '/password/sent')
   })

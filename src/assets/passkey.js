@@ -65,16 +65,20 @@ const offer = (form) => {
     button.disabled = true
     show('failed', false)
     show('known', false)
+    let failed = false
     try {
       const options = JSON.parse(form.dataset.options)
       const answer = await (form.dataset.passkey === 'make' ? make : ask)(options)
       form.elements.credential.value = JSON.stringify(answer)
       form.submit()
     } catch (error) {
+      failed = true
       show(error.name === 'InvalidStateError' && part('known') ? 'known' : 'failed', true)
     }
     // Also for whoever comes back to this page by the browser's own button.
     button.disabled = false
+    // While it was disabled it lost the focus.
+    if (failed) button.focus()
   })
 }
 

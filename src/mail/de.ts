@@ -7,7 +7,7 @@ const sessionsOf = ({ home }: MailFacts) => `Wo Sie angemeldet sind: ${home}/acc
 const notYou = (facts: MailFacts) =>
   `Wenn Sie das nicht waren, wählen Sie sofort ein neues Passwort: ${facts.home}/password/forgot`
 const notYourFactors = (facts: MailFacts) =>
-  `${notYou(facts)} Sehen Sie danach nach Ihren zweiten Faktoren: ${facts.home}/account/factors`
+  `${notYou(facts)} Sehen Sie danach nach, wonach Ihre Anmeldung sonst noch fragt: ${facts.home}/account/factors`
 
 /** German. */
 export const de: MailTexts = {
@@ -125,18 +125,18 @@ export const de: MailTexts = {
     ],
   }),
   factor_added: (facts) => ({
-    subject: `Zweiter Faktor für Ihr Konto bei ${facts.site} hinzugefügt`,
+    subject: `Zweiter Schritt für Ihre Anmeldung bei ${facts.site} hinzugefügt`,
     before: [
-      'Ihrem Konto wurde ein zweiter Faktor hinzugefügt, nach dem von jetzt an gefragt wird. Wenn Wiederherstellungscodes dazukamen, hat sie nur die Seite gezeigt, auf der sie erzeugt wurden.',
+      'Zu Ihrer Anmeldung kam ein zweiter Schritt hinzu, etwa ein Passkey oder eine App. Von jetzt an wird danach gefragt. Wenn Wiederherstellungscodes dazukamen, hat sie nur die Seite gezeigt, auf der sie erzeugt wurden.',
       from(facts),
       notYourFactors(facts),
     ],
     after: [],
   }),
   factor_removed: (facts) => ({
-    subject: `Zweiter Faktor Ihres Kontos bei ${facts.site} entfernt`,
+    subject: `Zweiter Schritt Ihrer Anmeldung bei ${facts.site} entfernt`,
     before: [
-      'Ein zweiter Faktor Ihres Kontos wurde entfernt. Mit dem letzten sind auch die Wiederherstellungscodes weg, und das Passwort allein genügt zur Anmeldung.',
+      'Ein zweiter Schritt Ihrer Anmeldung wurde entfernt, etwa ein Passkey oder eine App. Mit dem letzten sind auch die Wiederherstellungscodes weg, und das Passwort allein genügt zur Anmeldung.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -154,7 +154,7 @@ export const de: MailTexts = {
   recovery_code_used: (facts) => ({
     subject: `Wiederherstellungscode bei ${facts.site} verwendet`,
     before: [
-      'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Faktor gezeigt. Er ist damit verbraucht.',
+      'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Schritt gezeigt. Er ist damit verbraucht.',
       from(facts),
       notYourFactors(facts),
     ],

@@ -7,7 +7,7 @@ const sessionsOf = ({ home }: MailFacts) => `Where you are signed in: ${home}/ac
 const notYou = (facts: MailFacts) =>
   `If it was not you, choose a new password at once: ${facts.home}/password/forgot`
 const notYourFactors = (facts: MailFacts) =>
-  `${notYou(facts)} Then look at your second factors: ${facts.home}/account/factors`
+  `${notYou(facts)} Then look at what else your sign-in asks for: ${facts.home}/account/factors`
 
 /** English. */
 export const en: MailTexts = {
@@ -125,18 +125,18 @@ export const en: MailTexts = {
     ],
   }),
   factor_added: (facts) => ({
-    subject: `A second factor was added to your account at ${facts.site}`,
+    subject: `A second step was added to your sign-in at ${facts.site}`,
     before: [
-      'A second factor was added to your account and is asked for from now on. If recovery codes came with it, only the page that made them has shown them.',
+      'A second step was added to your sign-in, such as a passkey or an app, and is asked for from now on. If recovery codes came with it, only the page that made them has shown them.',
       from(facts),
       notYourFactors(facts),
     ],
     after: [],
   }),
   factor_removed: (facts) => ({
-    subject: `A second factor was removed from your account at ${facts.site}`,
+    subject: `A second step was removed from your sign-in at ${facts.site}`,
     before: [
-      'A second factor of your account was removed. With the last one the recovery codes are gone, too, and the password alone signs in.',
+      'A second step of your sign-in was removed, such as a passkey or an app. With the last one the recovery codes are gone, too, and the password alone signs in.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -154,7 +154,7 @@ export const en: MailTexts = {
   recovery_code_used: (facts) => ({
     subject: `A recovery code was used at ${facts.site}`,
     before: [
-      'Somebody who knows your password showed one of your recovery codes as the second factor. It is used up now.',
+      'Somebody who knows your password showed one of your recovery codes as the second step. It is used up now.',
       from(facts),
       notYourFactors(facts),
     ],

@@ -2,6 +2,8 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { parse } from 'node-html-parser'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { givePasskey, showPasskey } from '../support/authenticator.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, tv, web } from '../support/fixtures.ts'
 import { type Mail, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
@@ -51,6 +53,12 @@ interface Answer {
   cookies: string[]
 }
 
+/** What the sign-in page asks the browser for. */
+function optionsOf(body: string): { challenge: string; rpId?: string } {
+  const form = parse(body).querySelector('#passkey-form')
+  return JSON.parse(form?.getAttribute('data-options') ?? 'null') as { challenge: string }
+}
+
 /** What differs from one request to the next, whatever their headers are. */
 function steady(said: string): string {
   return said
@@ -77,6 +85,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       const settings = { ...places, TRUST_PROXY: trustProxy, SMTP_URL: mailbox.url }
       server = await boot('embedded', settings)
       await furnish(server)
+      await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: [] })
       usual = await story({})
     })
     after(async () => {
@@ -126,7 +135,10 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       const said: Record<string, string> = {}
       const jar = new Map<string, string>()
       const email = `person${String(people++).padStart(3, '0')}@example.com`
-      await server.core.accounts.create('default', { email, password: alice.password })
+      const { account: owner } = await server.core.accounts.create(tenant, {
+        email,
+        password: alice.password,
+      })
 
       async function ask(
         what: string,
@@ -202,6 +214,15 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       await submit('reset', forgot, '#forgot-form', { username: email })
       await mailed('mail of the reset', email, /new password/)
 
+      const asked = authorizeUrl(server, web, { prompt: 'create' }).search
+      const signUp = await follow('create', await ask('create', 'GET', `/base/authorize${asked}`))
+      await submit('sign-up', signUp, '#sign-up-form', { email: `up.${email}` })
+      await mailed('mail of the sign-up', `up.${email}`, /Finish your account/)
+      const invited = { email: `in.${email}`, name: undefined, language: 'en' } as const
+      await server.core.invitations.create(tenant, invited)
+      await mailed('mail of the invitation', invited.email, /invited/)
+      jar.clear()
+
       const login = await follow('account', await ask('account', 'GET', '/base/account'))
       const fields = { username: email, password: alice.password }
       await submit('sign-in', login, '#login-form', fields)
@@ -212,6 +233,14 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       await ask('sign-out page', 'GET', '/base/logout')
       const account = await ask('account, signed in', 'GET', '/base/account')
       await submit('sign-out', account, '#sign-out-form', {})
+
+      const { id } = owner
+      const key = await givePasskey(server.core, { id, email })
+      for (const origin of [`https://${evil}`, 'https://auth.example.com']) {
+        const page = await follow('passkey', await ask('passkey', 'GET', '/base/account'))
+        const credential = showPasskey(key, optionsOf(page.body), origin)
+        await submit(`passkey at ${origin}`, page, '#passkey-form', { credential })
+      }
       return said
     }
 
@@ -231,6 +260,16 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       expect(usual['mail of the reset']).to.match(
         /^https:\/\/auth\.example\.com\/base\/password\/reset\?token=…$/m,
       )
+      expect(usual['create, redirect 3']).to.include('action="/base/sign-up"')
+      for (const kind of ['sign-up', 'invitation']) {
+        expect(usual[`mail of the ${kind}`]).to.match(
+          /^https:\/\/auth\.example\.com\/base\/sign-up\/finish\?token=…$/m,
+        )
+      }
+      const { rpId } = optionsOf(usual['passkey, redirect 2'] ?? '')
+      expect(rpId).to.equal('auth.example.com')
+      expect(usual[`passkey at https://${evil}`]).to.match(/^HTTP\/1.1 403 /)
+      expect(usual['passkey at https://auth.example.com']).to.match(/^HTTP\/1.1 303 /)
       expect(usual['mail of the change']).to.match(
         /^https:\/\/auth\.example\.com\/base\/email\/confirm\?token=…$/m,
       )

@@ -44,7 +44,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
 
   it('of one that was added, in one letter with its recovery codes, which it does not have', async () => {
     const owner = await factorOwner(server.core)
-    const mail = await mailTo(owner.username, /^A second factor was added/)
+    const mail = await mailTo(owner.username, /^A second step was added/)
     expect(mail.text)
       .to.match(/recovery codes/)
       .and.include(`${server.issuer}/account/factors`)
@@ -56,7 +56,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
     const owner = await factorOwner(server.core)
     const { factors } = server.core
     await add(owner.id, 'de')
-    const added = await mailTo(owner.username, /^Zweiter Faktor .* hinzugefügt$/)
+    const added = await mailTo(owner.username, /^Zweiter Schritt .* hinzugefügt$/)
     expect(added.text).to.include('Von: 192.0.2.7')
     const [code = ''] = owner.recoveryCodes
     expect(await factors.check(tenant, owner.id, code, { ip: '192.0.2.8' })).to.equal('recovery')
@@ -66,7 +66,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
     const [first] = await factors.list(tenant, owner.id)
     await factors.rename(tenant, owner.id, first?.id ?? '', 'Another name', by)
     await factors.remove(tenant, owner.id, first?.id ?? '', by)
-    await mailTo(owner.username, /^A second factor was removed/)
+    await mailTo(owner.username, /^A second step was removed/)
     expect(await written(owner.id), 'nothing of the new name').to.have.members([
       ...['factor_added', 'factor_added', 'recovery_code_used'],
       ...['recovery_codes_made', 'factor_removed'],
@@ -80,7 +80,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
       ...{ tenant, identifier: owner.username },
     })
     expect(removed).to.equal(2)
-    await mailTo(owner.username, /^A second factor was removed/)
+    await mailTo(owner.username, /^A second step was removed/)
     const letters = await written(owner.id)
     expect(letters.filter((kind) => kind === 'factor_removed')).to.have.length(1)
   })

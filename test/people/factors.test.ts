@@ -40,7 +40,7 @@ describe('people: their second factors', () => {
       const fields = { otp: codeOf(person.secret ?? '') }
       page = await agent.follow(await agent.submit(page, { fields }))
     }
-    expect(headingOf(page), page.body).to.equal('Second factors')
+    expect(headingOf(page), page.body).to.equal('Two-step sign-in')
     return { agent, page }
   }
 
@@ -66,7 +66,7 @@ describe('people: their second factors', () => {
   it('an app counts once it has made a right code, and brings recovery codes, shown once', async () => {
     const person = await somebody(server.core)
     const { agent, page: list } = await openList(person)
-    expect(textOf(list)).to.include('You have none yet')
+    expect(textOf(list)).to.include('You have added nothing yet')
     const { page, secret } = await startSetUp(agent, list)
     const source = page.root.querySelector('#qr-code')?.getAttribute('src') ?? ''
     const picture = await agent.get(new URL(source, page.url))
@@ -131,7 +131,7 @@ describe('people: their second factors', () => {
     const removed = await agent.follow(
       await agent.submit(renamed, { form: `#remove-${factor?.id}` }),
     )
-    expect(textOf(removed)).to.include('You have none yet')
+    expect(textOf(removed)).to.include('You have added nothing yet')
     expect(await server.core.factors.codesLeft(tenant, owner.id)).to.equal(0)
     const events = await eventsOf(owner.id)
     expect(events.map(({ type }) => type)).to.include.members([

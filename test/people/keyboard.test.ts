@@ -3,10 +3,12 @@ import { expect } from 'chai'
 import { parse } from 'node-html-parser'
 import type { Browser } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { bank, startRequest } from '../support/ciba.ts'
 import { allowDevice, startDevice } from '../support/devices.ts'
+import { eventually } from '../support/eventually.ts'
 import { everyPage } from '../support/every-page.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
 import { type Typist, typistAt } from '../support/keyboard.ts'
@@ -15,6 +17,7 @@ import { authorizeUrl, tokensFor } from '../support/protocol.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { remember } from '../support/witness.ts'
 import { accountOf, type Person, signedIn, somebody } from './account.story.ts'
+import { accountStories } from './keyboard.story.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
 
 const fresh = 'painting all the roses red 7'
@@ -53,7 +56,9 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     ]) {
       await server.core.clients.declare('default', { ...one, ...places })
     }
-    await server.core.clients.declare('default', bank)
+    await server.core.clients.declare(tenant, bank)
+    await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: [] })
+    await server.core.tenants.setPolicy(tenant, { emailCodes: true })
   })
   after(async () => {
     await browser?.close()
@@ -76,6 +81,16 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
       ''
     )
   }
+
+  /** The code of a mail that is none of those before. */
+  const codeTo = (address: string, before: string[] = []) =>
+    eventually(`a code for ${address}`, () => {
+      const codes = writtenMail(server)
+        .filter(({ to }) => to === address)
+        .flatMap(({ text }) => /: (\d{8})\b/.exec(text)?.[1] ?? [])
+      remember(...codes)
+      return codes.find((code) => !before.includes(code))
+    })
 
   async function signIn(typist: Typist, { email, password }: Person): Promise<void> {
     await typist.type('#username', email)
@@ -342,6 +357,8 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
       expect(site.visits.at(-1)?.searchParams.get('error')).to.equal('invalid_scope')
     }
   })
+
+  accountStories({ story, at, authorize, mailTo, codeTo, signIn, fresh, booted: () => server })
 
   it('came by every page there is', () => {
     const context = { messages: messagesOf('en'), basePath: '', theme: { name: 'Keyturn' } }

@@ -52,7 +52,7 @@ describe('people: making a passkey', () => {
         })
       : await agent.submit(page, { fields: { username, password } })
     const list = await agent.follow(signedIn)
-    expect(headingOf(list), textOf(list)).to.equal('Second factors')
+    expect(headingOf(list), textOf(list)).to.equal('Two-step sign-in')
     return { agent, page: list }
   }
 

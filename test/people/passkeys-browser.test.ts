@@ -1,8 +1,9 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext, CDPSession, Page as Tab } from 'playwright-core'
+import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { somebody } from '../support/second-factor.ts'
+import { plugIn } from '../support/virtual-authenticator.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
@@ -37,19 +38,6 @@ describe('people: passkeys in Chromium', function () {
     return { context, tab, complaints: complaintsOf(tab) }
   }
 
-  /** A device that keeps keys, and that makes sure of its owner by itself. */
-  async function plugIn({ context, tab }: Seat): Promise<{ cdp: CDPSession; id: string }> {
-    const cdp = await context.newCDPSession(tab)
-    await cdp.send('WebAuthn.enable')
-    const { authenticatorId: id } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
-      options: {
-        ...{ protocol: 'ctap2', transport: 'internal', hasResidentKey: true },
-        ...{ hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
-      },
-    })
-    return { cdp, id }
-  }
-
   /** Nothing sticks out to the side. */
   async function expectToFit(tab: Tab): Promise<void> {
     const overhang = await tab.evaluate(
@@ -79,7 +67,7 @@ describe('people: passkeys in Chromium', function () {
     const person = await somebody(server.core)
     const seat = await sit({ locale: 'de' })
     const { tab } = seat
-    await plugIn(seat)
+    await plugIn(tab)
 
     await tab.goto(`${server.issuer}/account/factors`)
     await givePassword(tab, person)

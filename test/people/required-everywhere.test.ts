@@ -199,7 +199,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     })
     const refused = await agent.submit(list, { form: `#remove-${left?.id}` })
     expect(refused.status).to.equal(409)
-    expect(textOf(refused)).to.include('Everybody needs a second factor here')
+    expect(textOf(refused)).to.include('Everybody signs in with two steps here')
 
     await accountsRemoveFactors.execute(server.core, { tenant, identifier: owner.username })
     const again = await arrive(server, web)

@@ -213,7 +213,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     }
     await startRequest(server, { login_hint: person.username })
     const led = await open(person, createUserAgent())
-    expect(headingOf(led)).to.equal('Second factors')
+    expect(headingOf(led)).to.equal('Two-step sign-in')
 
     const request = await startRequest(server, { login_hint: owner.username })
     const agent = createUserAgent()

@@ -67,7 +67,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     const [person, owner] = [await somebody(server.core), await factorOwner(server.core)]
     const one = createUserAgent({ origin: server.issuer })
     const alone = await open('password', person, one)
-    expect(textOf(alone)).to.include('At least 15').and.not.include('without one it needs')
+    expect(textOf(alone)).to.include('At least 15').and.not.include('a password alone needs')
     expectFormAgain(
       await change(one, alone, person.password, short),
       400,
@@ -77,7 +77,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
 
     const two = createUserAgent({ origin: server.issuer })
     const beside = await open('password', owner, two)
-    expect(textOf(beside)).to.include('At least 8').and.include('without one it needs 15')
+    expect(textOf(beside)).to.include('At least 8').and.include('a password alone needs 15')
     const tooShort = await change(two, beside, owner.password, short.slice(1))
     expectFormAgain(tooShort, 400, 'password-form', /at least 8/i)
     expectFormAgain(
@@ -109,7 +109,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     await change(agent, form, short, long)
     const again = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
     const gone = await agent.follow(await agent.submit(again, { form: `#remove-${factor?.id}` }))
-    expect(textOf(gone)).to.include('You have none yet')
+    expect(textOf(gone)).to.include('You have added nothing yet')
   })
 
   it('is replaced at the next sign-in when an operator took the factors away (ASVS 6.4.4)', async () => {

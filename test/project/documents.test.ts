@@ -56,6 +56,16 @@ describe('README.md', () => {
     for (const [, script = ''] of named) expect(scripts).to.have.property(script)
   })
 
+  it('says nothing twice, and names every guide', () => {
+    const prose = readme.replaceAll(/^```.*?^```/gms, '').split('\n')
+    const long = prose.filter((line) => line.length > 50 && !line.startsWith('|--'))
+    expect(long.filter((line, index) => long.indexOf(line) !== index)).to.deep.equal([])
+    expect(readme.match(/not there yet\*\*:/g)).to.have.length(1)
+    for (const guide of globSync('docs/*.md', { cwd: root })) {
+      expect(readme).to.include(`- [${guide}](${guide}): `)
+    }
+  })
+
   it('maps every folder of src', () => {
     const [, map = ''] = /## Map of the code.*?```text\n(.*?)```/s.exec(readme) ?? []
     for (const path of globSync('*/', { cwd: join(root, 'src') })) {

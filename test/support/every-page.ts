@@ -63,6 +63,9 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       signUp: { href: text },
       passkey: { action: text, csrf: text, options: { challenge: text } },
     }),
+    'sign-up-too-many': signUpPage(context, {
+      ...{ action: text, csrf: text, email: text, signIn: { href: text }, error: 'too_many' },
+    }),
     'sign-up': signUpPage(context, {
       ...{ action: text, csrf: text, email: text, signIn: { href: text }, error: 'invalid' },
     }),
@@ -74,12 +77,23 @@ export function everyPage(context: PageContext, text: string): Record<string, st
       ...{ action: text, csrf: text, token: text, email: text, name: text, minLength: 12 },
       error: 'name_invalid',
     }),
+    'finish-invitation': finishPage(context, {
+      ...{ action: text, csrf: text, token: text, email: text, minLength: 12 },
+    }),
+    'new-passkey-known': newPasskeyPage(context, {
+      ...{ action: text, csrf: text, options: { challenge: text }, error: 'known' },
+      cancel: { action: text },
+    }),
+    'second-factor-passkey-alone': secondFactorPage(context, {
+      ...{ action: text, csrf: text, email: text, cancel: { action: text }, app: false },
+      passkey: { challenge: text },
+    }),
     consent: consentPage(context, consentView(text)),
     password: passwordPage(context, {
       ...{ action: text, csrf: text, email: text, minLength: 12 },
       error: 'too_short',
     }),
-    forgot: forgotPage(context, { action: text, csrf: text, error: 'missing' }),
+    forgot: forgotPage(context, { action: text, csrf: text, username: text, error: 'missing' }),
     email: emailPage(context, {
       ...{ csrf: text, email: text, verified: false, change: text, verify: text },
       ...{ error: 'invalid', sent: 'change', signOut: { action: text, csrf: text } },
@@ -135,6 +149,18 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     'email-code': emailCodePage(context, {
       ...{ action: text, again: text, csrf: text, email: text, error: 'invalid' },
       cancel: { action: text },
+    }),
+    'email-codes-on': emailCodePage(context, {
+      ...{ action: text, again: text, csrf: text, email: text, back: { href: text } },
+    }),
+    'factors-none': factorsPage(context, {
+      ...{ ...frame, csrf: text, factors: [], codesLeft: 0, add: { action: text } },
+      ...{
+        addPasskey: { href: text },
+        makeCodes: { action: text },
+        changePassword: { href: text },
+      },
+      emailCodes: { csrf: text, action: text },
     }),
     'new-factor': newFactorPage(context, {
       ...{ action: text, csrf: text, qrUrl: text, secret: text, name: text, error: 'wrong' },

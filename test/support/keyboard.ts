@@ -10,6 +10,8 @@ export interface Typist {
   type(field: string, text: string): Promise<void>
   /** Goes to a link or a button with Tab, presses it, and has the next page. */
   press(what: string): Promise<void>
+  /** The same where the page stays, says something, and the cursor with it. */
+  pressInPlace(what: string, said: string): Promise<void>
   /** Ticks or unticks a box. */
   tick(box: string): Promise<void>
   /** That the cursor waits in a field that is marked as faulty and says why. */
@@ -58,6 +60,12 @@ export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
       const key = (await isAt('button')) ? 'Space' : 'Enter'
       await Promise.all([tab.waitForEvent('load'), tab.keyboard.press(key)])
       await settle()
+    },
+    async pressInPlace(what, said) {
+      await reach(what)
+      await tab.keyboard.press('Space')
+      await tab.waitForSelector(`${said}:visible`)
+      await tab.waitForSelector(`${what}:focus`)
     },
     async tick(box) {
       await reach(box)

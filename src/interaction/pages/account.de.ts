@@ -21,7 +21,7 @@ export const accountDe: AccountMessages = {
     history: 'Verlauf',
     data: 'Ihre Daten',
     password: 'Passwort',
-    factors: 'Zweite Faktoren',
+    factors: 'Anmeldung in zwei Schritten',
     sessions: 'Geräte und Sitzungen',
     applications: 'Verbundene Anwendungen',
   },
@@ -85,8 +85,8 @@ export const accountDe: AccountMessages = {
       'account.others_signed_out': 'Überall sonst abgemeldet',
       'account.password_changed': 'Passwort geändert',
       'account.profile_changed': 'Profil geändert',
-      'account.factor_added': 'Zweiter Faktor hinzugefügt',
-      'account.factor_removed': 'Zweiter Faktor entfernt',
+      'account.factor_added': 'Zweiter Schritt für Ihre Anmeldung hinzugefügt',
+      'account.factor_removed': 'Zweiter Schritt Ihrer Anmeldung entfernt',
       'account.passkey_refused': 'Ein Passkey wurde abgelehnt: Er könnte eine Kopie sein',
       'account.recovery_codes_made': 'Neue Wiederherstellungscodes erzeugt',
       'account.recovery_code_used': 'Wiederherstellungscode verwendet',
@@ -129,7 +129,7 @@ export const accountDe: AccountMessages = {
   password: {
     lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
     alone: (minLength) =>
-      `Neben Ihrem zweiten Faktor genügt das; ohne einen braucht es ${minLength} Zeichen.`,
+      `Mit der Anmeldung in zwei Schritten genügt das; ein Passwort allein braucht ${minLength} Zeichen.`,
     current: 'Jetziges Passwort',
     others: 'Überall sonst abmelden und den Zugriff von Anwendungen dort beenden',
     submit: 'Passwort ändern',

@@ -21,7 +21,7 @@ export const accountEn: AccountMessages = {
     history: 'History',
     data: 'Your data',
     password: 'Password',
-    factors: 'Second factors',
+    factors: 'Two-step sign-in',
     sessions: 'Devices and sessions',
     applications: 'Connected applications',
   },
@@ -83,8 +83,8 @@ export const accountEn: AccountMessages = {
       'account.others_signed_out': 'Signed out everywhere else',
       'account.password_changed': 'Password changed',
       'account.profile_changed': 'Profile changed',
-      'account.factor_added': 'Second factor added',
-      'account.factor_removed': 'Second factor removed',
+      'account.factor_added': 'Second step added to your sign-in',
+      'account.factor_removed': 'Second step removed from your sign-in',
       'account.passkey_refused': 'A passkey was refused: it may be a copy',
       'account.recovery_codes_made': 'New recovery codes made',
       'account.recovery_code_used': 'Recovery code used',
@@ -127,7 +127,7 @@ export const accountEn: AccountMessages = {
   password: {
     lead: 'Type your current password, then the new one twice.',
     alone: (minLength) =>
-      `Beside your second factor that is enough; without one it needs ${minLength} characters.`,
+      `With two-step sign-in that is enough; a password alone needs ${minLength} characters.`,
     current: 'Current password',
     others: 'Sign out everywhere else, and end the access of applications there',
     submit: 'Change password',

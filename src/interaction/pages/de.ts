@@ -75,7 +75,7 @@ export const de: Messages = {
     title: 'Neues Passwort wählen',
     lead: 'Das Passwort, mit dem Sie sich angemeldet haben, gilt nur ein einziges Mal. Von jetzt an gilt das, das Sie hier wählen.',
     tooShort:
-      'Ihr Passwort ist kurz, und es steht kein zweiter Faktor mehr daneben. Von jetzt an gilt das, das Sie hier wählen.',
+      'Ihr Passwort ist kurz, und Sie melden sich nicht mehr in zwei Schritten an. Von jetzt an gilt das, das Sie hier wählen.',
     username: 'Konto',
     newPassword: 'Neues Passwort',
     confirm: 'Neues Passwort wiederholen',

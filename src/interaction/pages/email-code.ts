@@ -41,7 +41,7 @@ ${csrfField(view.csrf)}
 <p class="kt-small">${words.againHint}</p>
 <button id="send-again" class="kt-button kt-quiet" type="submit">${words.again}</button>
 </form>
-${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${factors.title}</a></p>`}
+${view.back && html`<p class="kt-second"><a id="back" class="kt-alone" href="${view.back.href}">${factors.title}</a></p>`}
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })
 }

@@ -74,7 +74,7 @@ export const en: Messages = {
     title: 'Choose a new password',
     lead: 'The password you signed in with works only once. From now on you will use the one you choose here.',
     tooShort:
-      'Your password is short, and there is no second factor beside it any more. From now on you will use the one you choose here.',
+      'Your password is short, and you no longer sign in with two steps. From now on you will use the one you choose here.',
     username: 'Account',
     newPassword: 'New password',
     confirm: 'New password again',

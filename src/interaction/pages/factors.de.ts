@@ -26,13 +26,13 @@ export const factorsDe: FactorMessages = {
     },
   },
   emailCode: {
-    title: 'Sehen Sie in Ihre E-Mails',
+    title: 'Sehen Sie in Ihrem Postfach nach',
     lead: 'Wenn Sie jetzt einen Code bekommen können, ist er zu dieser Adresse unterwegs.',
     code: 'Code aus der E-Mail',
     codeHint: 'Acht Ziffern. Er gilt zehn Minuten, einmal und nur auf dieser Seite.',
     submit: 'Weiter',
     againHint:
-      'Nichts angekommen? Sehen Sie bei den unerwünschten E-Mails nach, und warten Sie eine halbe Minute, bevor Sie noch einen anfordern. Nur der neueste Code gilt.',
+      'Nichts angekommen? Sehen Sie auch im Spam-Ordner nach, und warten Sie eine halbe Minute, bevor Sie noch einen anfordern. Nur der neueste Code gilt.',
     again: 'Noch einen Code senden',
     errors: {
       invalid:
@@ -47,9 +47,9 @@ export const factorsDe: FactorMessages = {
     turnOff: 'Codes per E-Mail ausschalten',
   },
   factors: {
-    title: 'Zweite Faktoren',
-    lead: 'Mit einem zweiten Faktor öffnet Ihr Passwort allein nichts mehr.',
-    none: 'Sie haben noch keinen.',
+    title: 'Anmeldung in zwei Schritten',
+    lead: 'Nach Ihrem Passwort zeigen Sie etwas, das nur Sie haben: einen Passkey oder den Code einer App. Wer nur Ihr Passwort kennt, kommt damit nicht hinein.',
+    none: 'Sie haben noch nichts hinzugefügt.',
     kind: 'Art',
     kinds: {
       totp: 'Authenticator-App',
@@ -65,14 +65,14 @@ export const factorsDe: FactorMessages = {
     removeHint: 'Von da an wird nicht mehr danach gefragt.',
     kept: {
       required:
-        'Hier braucht jeder einen zweiten Faktor, und das ist Ihr letzter. Fügen Sie einen weiteren hinzu, bevor Sie ihn entfernen.',
+        'Hier melden sich alle in zwei Schritten an, und für den zweiten haben Sie sonst nichts. Fügen Sie etwas anderes hinzu, bevor Sie das entfernen.',
       short_password:
-        'Ihr Passwort ist kurz: Das genügt nur neben einem zweiten Faktor. Wählen Sie ein längeres, bevor Sie Ihren letzten Faktor entfernen.',
+        'Ihr Passwort ist kurz: Das genügt nur bei der Anmeldung in zwei Schritten. Wählen Sie ein längeres, bevor Sie das Letzte entfernen, was Sie für den zweiten Schritt haben.',
     },
     endOthers: 'Auf allen anderen Geräten abmelden',
     add: 'Authenticator-App hinzufügen',
     addPasskey: 'Passkey hinzufügen',
-    passkeyInstead: 'Statt dessen einen Passkey hinzufügen',
+    passkeyInstead: 'Stattdessen einen Passkey hinzufügen',
     full: 'Sie haben so viele, wie es geben darf. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',
     codesHeading: 'Wiederherstellungscodes',
     codesLeft: (left) => (left === 1 ? 'Ein Code ist übrig.' : `${left} Codes sind übrig.`),
@@ -98,7 +98,7 @@ export const factorsDe: FactorMessages = {
       'Ihr Gerät oder Sicherheitsschlüssel bewahrt ihn auf und entsperrt ihn wie sich selbst: mit Ihrem Finger, Ihrem Gesicht oder einer PIN. Damit melden Sie sich ohne Passwort an.',
     make: 'Passkey erstellen',
     missingMake:
-      'Dieser Browser kann hier keine Passkeys erstellen. Nehmen Sie einen, der es kann, mit eingeschalteten Skripten, oder fügen Sie statt dessen eine Authenticator-App hinzu.',
+      'Dieser Browser kann hier keine Passkeys erstellen. Nehmen Sie einen, der es kann, mit eingeschalteten Skripten, oder fügen Sie stattdessen eine Authenticator-App hinzu.',
     failed: {
       make: 'Es wurde kein Passkey erstellt. Versuchen Sie es noch einmal, oder mit einem anderen Gerät.',
       ask: 'Es wurde kein Passkey gezeigt. Versuchen Sie es noch einmal, oder melden Sie sich anders an.',

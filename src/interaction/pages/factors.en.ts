@@ -31,7 +31,7 @@ export const factorsEn: FactorMessages = {
     codeHint: 'Eight digits. It works for ten minutes, once, and on this page alone.',
     submit: 'Continue',
     againHint:
-      'Nothing came? Look among unwanted mail, and wait for half a minute before you ask again. Only the latest code works.',
+      'Nothing came? Look into the spam folder, and wait for half a minute before you ask again. Only the latest code works.',
     again: 'Send another code',
     errors: {
       invalid:
@@ -46,9 +46,9 @@ export const factorsEn: FactorMessages = {
     turnOff: 'Turn off codes by e‑mail',
   },
   factors: {
-    title: 'Second factors',
-    lead: 'With a second factor, your password alone opens nothing.',
-    none: 'You have none yet.',
+    title: 'Two-step sign-in',
+    lead: 'After your password you show something that only you have: a passkey, or a code of an app. Whoever learns your password cannot get in with it alone.',
+    none: 'You have added nothing yet.',
     kind: 'Kind',
     kinds: {
       totp: 'Authenticator app',
@@ -64,9 +64,9 @@ export const factorsEn: FactorMessages = {
     removeHint: 'From then on it is not asked for any more.',
     kept: {
       required:
-        'Everybody needs a second factor here, and this is your last one. Add another one before you remove it.',
+        'Everybody signs in with two steps here, and this is the last thing that you have for the second one. Add another one before you remove it.',
       short_password:
-        'Your password is short: that is enough only beside a second factor. Choose a longer one before you remove your last factor.',
+        'Your password is short: that is enough only with two-step sign-in. Choose a longer one before you remove the last thing that you have for the second step.',
     },
     endOthers: 'Sign me out on all other devices',
     add: 'Add an authenticator app',

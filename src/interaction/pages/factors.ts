@@ -33,7 +33,7 @@ export function factorsPage(context: PageContext, view: FactorsView): string {
     fault: view.kept !== undefined,
     body: html`<p class="kt-lead">${words.lead}</p>
 ${view.kept && alert('factor-error', words.kept[view.kept])}
-${view.kept === 'short_password' && html`<p><a id="change-password" href="${view.changePassword.href}">${context.messages.account.sections.password}</a></p>`}
+${view.kept === 'short_password' && html`<p><a id="change-password" class="kt-alone" href="${view.changePassword.href}">${context.messages.account.password.submit}</a></p>`}
 ${view.factors.length === 0 && html`<p>${words.none}</p>`}
 ${view.factors.map((factor) => factorSection(context, factor, csrf))}
 ${addPasskey && html`<p class="kt-part"><a id="add-passkey" class="kt-button" href="${addPasskey.href}">${words.addPasskey}</a></p>`}

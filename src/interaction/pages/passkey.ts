@@ -70,7 +70,7 @@ ${passkeyForm(context, view, {
 </div>
 ${view.others}`,
 })}
-${view.back && html`<p class="kt-second"><a id="back" href="${view.back.href}">${factors.title}</a></p>`}
+${view.back && html`<p class="kt-second"><a id="back" class="kt-alone" href="${view.back.href}">${factors.title}</a></p>`}
 ${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
   })
 }

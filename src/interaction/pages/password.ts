@@ -59,12 +59,13 @@ export function passwordFields(
   { messages: { password, login } }: PageContext,
   minLength: number,
   error?: PasswordFault,
+  { autofocus = true } = {},
 ): Html {
   const both = error === 'mismatch' || error === 'missing'
   const described = error ? 'password-error password-hint' : 'password-hint'
   return html`<div class="kt-field">
 <label for="new_password">${password.newPassword}</label>
-<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && error !== 'busy' && html` aria-invalid="true"`} autofocus>
+<input id="new_password" name="new_password" type="password" autocomplete="new-password" aria-describedby="${described}"${error && error !== 'busy' && html` aria-invalid="true"`}${autofocus && html` autofocus`}>
 ${showPassword('new_password', login.show)}
 <p class="kt-hint" id="password-hint">${password.hint(minLength)}</p>
 </div>

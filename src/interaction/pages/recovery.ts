@@ -5,6 +5,8 @@ import { alert, csrfField } from './parts.ts'
 export type ForgotView = {
   action: string
   csrf: string
+  /** What was typed before. */
+  username?: string
   error?: 'missing' | 'too_many'
 }
 
@@ -22,7 +24,7 @@ ${error && alert('forgot-error', recovery.errors[error])}
 ${csrfField(view.csrf)}
 <div class="kt-field">
 <label for="username">${login.username}</label>
-<input id="username" name="username" type="text" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" inputmode="email"${error && html` aria-describedby="forgot-error"`}${error === 'missing' && html` aria-invalid="true"`} autofocus>
+<input id="username" name="username" type="text" value="${view.username}" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" inputmode="email"${error && html` aria-describedby="forgot-error"`}${error === 'missing' && html` aria-invalid="true"`} autofocus>
 </div>
 <button id="send-link" class="kt-button" type="submit">${recovery.submit}</button>
 </form>`,

@@ -16,7 +16,7 @@ export const signUpDe: SignUpMessages = {
         'Es wurden zu viele Konten angefordert. Warten Sie einige Minuten und versuchen Sie es dann erneut.',
     },
     sent: {
-      title: 'Sehen Sie in Ihre Post',
+      title: 'Sehen Sie in Ihrem Postfach nach',
       text: 'Wenn mit dieser Adresse ein Konto angelegt werden kann, ist ein Link dorthin unterwegs. Gibt es schon eines, so steht das in der Nachricht. Es kann einige Minuten dauern; sehen Sie auch im Spam-Ordner nach. Öffnen Sie den Link in diesem Browser, und es geht weiter, wo Sie waren. Nur der neueste Link gilt.',
       again: 'Noch einen Link anfordern',
     },

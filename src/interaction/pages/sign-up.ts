@@ -30,7 +30,7 @@ ${csrfField(view.csrf)}
 </div>
 <button id="send-link" class="kt-button" type="submit">${words.submit}</button>
 </form>
-<p><a id="to-sign-in" href="${view.signIn.href}">${words.signIn}</a></p>`,
+<p><a id="to-sign-in" class="kt-alone" href="${view.signIn.href}">${words.signIn}</a></p>`,
   })
 }
 
@@ -71,10 +71,10 @@ ${hiddenFields([['token', view.token]])}<div class="kt-unseen">
 </div>
 <div class="kt-field">
 <label for="name">${words.name}</label>
-<input id="name" name="name" type="text" value="${view.name}" autocomplete="name" aria-describedby="${ofName ? 'name-error name-hint' : 'name-hint'}"${ofName && html` aria-invalid="true"`}>
+<input id="name" name="name" type="text" value="${view.name}" autocomplete="name" aria-describedby="${ofName ? 'name-error name-hint' : 'name-hint'}"${ofName && html` aria-invalid="true"`}${!ofPassword && html` autofocus`}>
 <p class="kt-hint" id="name-hint">${words.nameHint}</p>
 </div>
-${passwordFields(context, view.minLength, ofPassword)}
+${passwordFields(context, view.minLength, ofPassword, { autofocus: ofPassword !== undefined })}
 <button id="create-account" class="kt-button" type="submit">${words.submit}</button>
 </form>`,
   })

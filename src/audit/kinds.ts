@@ -135,7 +135,7 @@ export const auditKinds = {
   'account.factor_renamed': done('account', detailOf({ ...by, factor: z.string() })),
   'account.factor_removed': done(
     'account',
-    detailOf({ ...by, factor: z.string(), kind: factor, left: count }),
+    detailOf({ ...by, factor: z.string(), kind: factor, left: count.optional() }),
   ),
   'account.passkey_refused': failed(
     'anybody',

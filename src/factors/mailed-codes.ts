@@ -120,7 +120,8 @@ export function createMailedCodes(deps: Dependencies): MailedCodes {
     turnOff: (tenant, accountId, by) =>
       database.transaction(async () => {
         if (!(await store.turnOff(tenant, accountId))) return false
-        await trail.record(tenant, { type: 'account.factor_removed', accountId, detail }, by)
+        const event = { type: 'account.factor_removed', accountId, detail } as const
+        await trail.record(tenant, event, by)
         return true
       }),
   }

@@ -93,7 +93,7 @@ describe('people: their second factors', () => {
     )
     expect(textOf(now)).to.include('My <phone>').and.include('10 codes are left')
     expect((await eventsOf(person.id)).map(({ type }) => type)).to.have.members([
-      ...['account.factor_added', 'account.recovery_codes_made'],
+      ...['account.created', 'account.factor_added', 'account.recovery_codes_made'],
     ])
   })
 

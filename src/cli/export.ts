@@ -1,64 +1,43 @@
-import { stringify } from 'yaml'
 import { z } from 'zod'
-import type { Account } from '../accounts/account.ts'
-import type { Capabilities } from '../oidc/capabilities.ts'
-import type { ResourceServer } from '../resources/resource-server.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import type { Command } from './command.ts'
+import { renderExport } from './export-output.ts'
+import { type StoredSections, storedSections } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
-interface SectionsOutput {
-  resource_servers?: ResourceServer[]
-  clients?: unknown[]
-  accounts?: object[]
+/** The apply file; sections without items are absent. */
+export type ExportedDocument = Partial<StoredSections> & {
+  tenants?: Array<{ id: string; name: string; disabled: boolean } & Partial<StoredSections>>
 }
 
-type Output = SectionsOutput & {
-  tenants?: Array<{ id: string; name: string } & SectionsOutput>
-}
+/** The name that the default tenant has from the first migration. */
+const firstName = 'Default'
 
 /**
  * `export`: the sections of the apply file, without secrets and password hashes; to apply it changes nothing.
  * Of the default tenant it is the whole installation, of another one that tenant alone.
  */
-export const exportCommand: Command<z.infer<typeof input>, Output> = {
+export const exportCommand: Command<z.infer<typeof input>, ExportedDocument> = {
   input,
   prepare: tenantOption,
   async execute(core, { tenant }) {
     await assertTenant(core, tenant)
-    const own = await sectionsOf(core, tenant)
+    const own = withItems(await storedSections(core, tenant))
     if (tenant !== defaultTenant) return own
-    const tenants = await core.tenants.list()
-    const others = await Promise.all(
-      tenants
-        .filter(({ id }) => id !== defaultTenant)
-        .map(async ({ id, name }) => ({ id, name, ...(await sectionsOf(core, id)) })),
-    )
-    return { ...own, ...(others.length > 0 ? { tenants: others } : {}) }
+    const tenants: ExportedDocument['tenants'] = []
+    for (const { id, name, disabled } of await core.tenants.list()) {
+      // Its sections are at the top.
+      if (id !== defaultTenant) {
+        tenants.push({ id, name, disabled, ...withItems(await storedSections(core, id)) })
+      } else if (name !== firstName) tenants.push({ id, name, disabled })
+    }
+    return { ...own, ...(tenants.length > 0 ? { tenants } : {}) }
   },
-  render: (document) => stringify(document).trimEnd(),
+  render: renderExport,
 }
 
-async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsOutput> {
-  const resourceServers = await core.resources.list(tenant)
-  const clients = (await core.clients.list(tenant)).map(({ metadata }) => metadata)
-  const accounts = (await core.accounts.list(tenant)).map(declarationOf)
-  return {
-    ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
-    ...(clients.length > 0 ? { clients } : {}),
-    ...(accounts.length > 0 ? { accounts } : {}),
-  }
-}
-
-function declarationOf(account: Account): object {
-  return {
-    email: account.email,
-    email_verified: account.emailVerified,
-    ...(account.username === undefined ? {} : { username: account.username }),
-    ...(account.name === undefined ? {} : { name: account.name }),
-    roles: account.roles,
-    disabled: account.disabled,
-  }
+function withItems(sections: StoredSections): Partial<StoredSections> {
+  return Object.fromEntries(Object.entries(sections).filter(([, items]) => items.length > 0))
 }

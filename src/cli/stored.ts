@@ -1,0 +1,58 @@
+import { type Account, identifierKey } from '../accounts/account.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
+
+/** What is stored of a tenant, in the form of the apply file: without secrets and password hashes. */
+export interface StoredSections {
+  resource_servers: StoredItem[]
+  clients: StoredItem[]
+  accounts: StoredItem[]
+}
+
+/** The members of one item, as an apply file would declare it. */
+export type StoredItem = Record<string, unknown>
+
+/** What names the items of a section. */
+export const identities = {
+  resource_servers: 'identifier',
+  clients: 'client_id',
+  accounts: 'email',
+} as const
+
+/** Two items with one key are one: addresses that differ in their case are the same. */
+export function keyOf(section: keyof typeof identities, id: string): string {
+  return section === 'accounts' ? identifierKey(id) : id
+}
+
+const all = { limit: 2 ** 31 - 1 }
+
+/** Reads past caches, in the transaction of this context when there is one; disabled clients, too. */
+export async function storedSections(core: Capabilities, tenant: string): Promise<StoredSections> {
+  const servers = await core.resources.page(tenant, all)
+  const clients = await core.clients.views.page(tenant, {}, { at: core.clock.now(), ...all })
+  const accounts = await core.accounts.list(tenant)
+  return {
+    resource_servers: servers.map((server) => omit(server, 'createdAt', 'updatedAt')),
+    clients: clients.map(({ clientId, metadata, disabled }) => ({
+      client_id: clientId,
+      ...metadata,
+      disabled,
+    })),
+    accounts: accounts.map(declarationOf),
+  }
+}
+
+function declarationOf(account: Account): StoredItem {
+  return {
+    email: account.email,
+    email_verified: account.emailVerified,
+    ...(account.username === undefined ? {} : { username: account.username }),
+    ...(account.name === undefined ? {} : { name: account.name }),
+    roles: account.roles,
+    disabled: account.disabled,
+  }
+}
+
+/** An object without some of its members. */
+export function omit(object: object, ...names: string[]): StoredItem {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)))
+}

@@ -4,6 +4,7 @@ import { defaultTenant } from '../tenants/tenant.ts'
 import { changesOf, type Stored, undeclaredIn } from './apply-changes.ts'
 import { applyDocument, checkApplyFile } from './apply-file.ts'
 import { declareSections, declareTenants } from './apply-items.ts'
+import { checkOperators } from './apply-operators.ts'
 import { type ApplyResult, renderApply } from './apply-output.ts'
 import { checkReferences } from './apply-references.ts'
 import { refused, type Work } from './apply-work.ts'
@@ -70,6 +71,10 @@ export const apply: Command<Input, ApplyResult> = {
       for (const scope of scopes) {
         const stored = after.sections.get(scope.id)
         if (stored) checkReferences(work, scope, stored)
+      }
+      for (const [id, stored] of after.sections) {
+        const old = before.sections.get(id)
+        if (old) checkOperators(work, id, old, stored)
       }
       if (work.faults.length > 0) throw refused(work)
       const undeclared = check && undeclaredIn(before, scopes, tenant === defaultTenant)

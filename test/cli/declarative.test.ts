@@ -260,6 +260,21 @@ describe('Configuration as code', function () {
     expect(await rows()).to.deep.equal(before)
   })
 
+  it('a file cannot leave nobody who operates; it can hand that on', async () => {
+    const apply = async (name: string, accounts: object[]) =>
+      run(['apply', await fileOf(name, { accounts })])
+    const before = await rows()
+    for (const change of [{ roles: [] }, { disabled: true }]) {
+      const { code, stderr } = await apply('none.json', [{ email: 'bob@example.com', ...change }])
+      expect(code).to.equal(1)
+      expect(stderr).to.include('account bob@example.com: expected one operator of tenant default')
+    }
+    expect(await rows()).to.deep.equal(before)
+    const heir = { email: 'heir@example.com', roles: ['operator'] }
+    const { code } = await apply('heir.json', [heir, { email: 'bob@example.com', roles: [] }])
+    expect(code).to.equal(0)
+  })
+
   it('an apply that is killed before its last item changes no row', async () => {
     const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
     const before = await rows()

@@ -10,7 +10,7 @@ import { checkReferences } from './apply-references.ts'
 import { refused, type Work } from './apply-work.ts'
 import { type Command, UsageError } from './command.ts'
 import { readDocument } from './document.ts'
-import { omit, storedSections } from './stored.ts'
+import { lockDeclared, omit, storedSections } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject({
@@ -51,10 +51,7 @@ export const apply: Command<Input, ApplyResult> = {
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
-      // Two files at once would wait for each other's rows in another order.
-      await core.database.query(
-        `select pg_advisory_xact_lock(hashtextextended('keyturn apply', 0))`,
-      )
+      await lockDeclared(core, 'alone')
       const ids = [...new Set(scopes.map(({ id }) => id))]
       const before = await storedOf(core, ids)
       await declareTenants(work, document.tenants)

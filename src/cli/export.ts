@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import type { Capabilities } from '../oidc/capabilities.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import type { Command } from './command.ts'
 import { renderExport } from './export-output.ts'
-import { type StoredSections, storedSections } from './stored.ts'
+import { lockDeclared, type StoredSections, storedSections } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
@@ -24,18 +25,29 @@ export const exportCommand: Command<z.infer<typeof input>, ExportedDocument> = {
   prepare: tenantOption,
   async execute(core, { tenant }) {
     await assertTenant(core, tenant)
-    const own = withItems(await storedSections(core, tenant))
-    if (tenant !== defaultTenant) return own
-    const tenants: ExportedDocument['tenants'] = []
-    for (const { id, name, disabled } of await core.tenants.list()) {
-      // Its sections are at the top.
-      if (id !== defaultTenant) {
-        tenants.push({ id, name, disabled, ...withItems(await storedSections(core, id)) })
-      } else if (name !== firstName) tenants.push({ id, name, disabled })
-    }
-    return { ...own, ...(tenants.length > 0 ? { tenants } : {}) }
+    let exported: ExportedDocument = {}
+    await core.database.unit(async (unit) => {
+      await unit.open()
+      await lockDeclared(core, 'shared')
+      exported = await exportOf(core, tenant)
+      return true
+    })
+    return exported
   },
   render: renderExport,
+}
+
+async function exportOf(core: Capabilities, tenant: string): Promise<ExportedDocument> {
+  const own = withItems(await storedSections(core, tenant))
+  if (tenant !== defaultTenant) return own
+  const tenants: ExportedDocument['tenants'] = []
+  for (const { id, name, disabled } of await core.tenants.list()) {
+    // Its sections are at the top.
+    if (id !== defaultTenant) {
+      tenants.push({ id, name, disabled, ...withItems(await storedSections(core, id)) })
+    } else if (name !== firstName) tenants.push({ id, name, disabled })
+  }
+  return { ...own, ...(tenants.length > 0 ? { tenants } : {}) }
 }
 
 function withItems(sections: StoredSections): Partial<StoredSections> {

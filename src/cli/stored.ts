@@ -23,6 +23,15 @@ export function keyOf(section: keyof typeof identities, id: string): string {
   return section === 'accounts' ? identifierKey(id) : id
 }
 
+/**
+ * Until the transaction of this context ends: no apply goes on beside another, nor while an export reads, which would
+ * see half of it. Two applies at once would also wait for each other's rows in another order.
+ */
+export async function lockDeclared(core: Capabilities, mode: 'shared' | 'alone'): Promise<void> {
+  const lock = mode === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock'
+  await core.database.query(`select ${lock}(hashtextextended('keyturn apply', 0))`)
+}
+
 const all = { limit: 2 ** 31 - 1 }
 
 /** Reads past caches, in the transaction of this context when there is one; disabled clients, too. */

@@ -275,9 +275,11 @@ describe('Configuration as code', function () {
     expect(code).to.equal(0)
   })
 
-  it('an apply that is killed before its last item changes no row', async () => {
+  it('an apply that is killed before its last item changes no row, and no export sees half of it', async () => {
     const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
     const before = await rows()
+    let exporting: Promise<string> | undefined
+    const exported = await done(['export'])
     await connected(async (client) => {
       await client.query('begin')
       await client.query('lock table accounts in share row exclusive mode')
@@ -288,10 +290,19 @@ describe('Configuration as code', function () {
         )
         return waiting.length > 0
       })
+      exporting = done(['export'])
+      await eventually('an export waits for it', async () => {
+        const { rows: waiting } = await client.query(
+          `select 1 from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and not granted
+             and database = (select oid from pg_database where datname = current_database())`,
+        )
+        return waiting.length > 0
+      })
       child.signal('SIGKILL')
       expect(await child.exit).to.include({ signal: 'SIGKILL' })
       await client.query('rollback')
     })
+    expect(await exporting).to.equal(exported)
     await eventually('Postgres has undone it', async () => {
       expect(await rows()).to.deep.equal(before)
       return true

@@ -193,13 +193,13 @@ describe('Configuration as code', function () {
 
   it('drift made by hand is found: what was changed, and what is not declared', async () => {
     const file = await fileOf('export.yaml', await done(['export']))
-    await done(['clients', 'disable', 'web'])
-    await done(['accounts', 'disable', 'bob@example.com'])
-    await done(['tenants', 'enable', 'off'])
     await connected((client) =>
-      client.query(
-        `update clients set metadata = metadata || '{"scope": "r"}' where client_id = 'native'`,
-      ),
+      client.query(`
+        update clients set disabled_at = now() where tenant_id = 'default' and client_id = 'web';
+        update clients set metadata = metadata || '{"scope": "r"}' where client_id = 'native';
+        update accounts set disabled_at = now() where email = 'bob@example.com';
+        update tenants set disabled_at = null where id = 'off';
+        insert into tenants (id, name, created_at) values ('extra', 'Extra', now())`),
     )
     const found = await check(file)
     expect(found).to.include({ code: 1, drift: true, updated: 4 })
@@ -211,13 +211,10 @@ describe('Configuration as code', function () {
       ['bob@example.com', [{ path: 'disabled', before: true, after: false }]],
     ])
     await done(['apply', file])
-    await done(['accounts', 'create', '--email', 'extra@example.com'])
     expect(await check(file)).to.include({ code: 0, drift: false })
     const complete = await check(file, '--complete')
     expect(complete).to.include({ code: 1, drift: true })
-    expect(complete.undeclared).to.deep.equal([
-      { tenant: 'default', kind: 'account', id: 'extra@example.com' },
-    ])
+    expect(complete.undeclared).to.deep.equal([{ tenant: 'extra', kind: 'tenant', id: 'extra' }])
   })
 
   it('says which resource server loses the default to another', async () => {

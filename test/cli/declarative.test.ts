@@ -320,7 +320,22 @@ describe('Configuration as code', function () {
       await fileOf('red.json', variant('red', clients)),
       await fileOf('blue.json', variant('blue', clients.toReversed())),
     ]
-    await Promise.all(files.map((file) => done(['apply', file])))
+    // Both wait until both are there.
+    const both = await connected(async (client) => {
+      await client.query('begin')
+      await client.query('lock table clients in share row exclusive mode')
+      const started = files.map((file) => done(['apply', file]))
+      await eventually('both are under way', async () => {
+        const { rows: waiting } = await client.query(
+          `select 1 from pg_locks where not granted
+             and database = (select oid from pg_database where datname = current_database())`,
+        )
+        return waiting.length === 2
+      })
+      await client.query('rollback')
+      return started
+    })
+    await Promise.all(both)
     const found = await connected((client) =>
       client.query(`select metadata->>'client_name' as name, count(*)::int from clients
         where client_id ~ '^c[0-9]+$' group by 1`),

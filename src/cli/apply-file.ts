@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { identifierKey } from '../accounts/account.ts'
 import { importedAccount } from '../accounts/account-document.ts'
-import { clientDeclaration } from '../clients/client.ts'
+import { clientMembers, declarationRules } from '../clients/client.ts'
 import { type Fault, faultsOf } from '../faults.ts'
 import { registrationPolicy } from '../registration/policy.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
@@ -9,6 +8,12 @@ import { signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import { webhookDeclaration } from '../webhooks/webhook.ts'
 import { invalid, type OperatorDocument } from './document.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
+import { identities, keyOf } from './stored.ts'
+
+/** With what its commands `disable` and `enable` set; absent, it stays as it is. */
+const client = clientMembers
+  .extend({ client_secret: z.string().optional(), disabled: z.boolean().optional() })
+  .superRefine(declarationRules)
 
 const sections = {
   // What holds for everybody in a tenant; what is absent stays as it is.
@@ -16,13 +21,13 @@ const sections = {
   require_mfa: z.boolean().optional(),
   email_codes: z.boolean().optional(),
   resource_servers: z.array(resourceServerDeclaration).default([]),
-  clients: z.array(clientDeclaration).default([]),
+  clients: z.array(client).default([]),
   accounts: z.array(importedAccount).default([]),
   webhooks: z.array(webhookDeclaration).default([]),
   registration: registrationPolicy.optional(),
 }
 
-const wholeTenant = tenantDeclaration.extend(sections)
+const wholeTenant = tenantDeclaration.extend({ disabled: z.boolean().optional(), ...sections })
 
 /** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
 export const applyDocument = z.strictObject({
@@ -94,13 +99,6 @@ async function resolveSecrets(content: unknown, sources: SecretSources): Promise
   return faults
 }
 
-const identities = {
-  resource_servers: 'identifier',
-  clients: 'client_id',
-  accounts: 'email',
-  webhooks: 'url',
-}
-
 /** What is declared twice would change again at every apply. */
 function repetitions(content: unknown, tenant: string): Fault[] {
   const seen = new Set<string>()
@@ -117,7 +115,7 @@ function repetitions(content: unknown, tenant: string): Fault[] {
       itemsOf(holder, section).flatMap(([item, i]) => {
         const value = item[member]
         if (typeof value !== 'string') return []
-        const key = section === 'accounts' ? identifierKey(value) : value
+        const key = keyOf(section as keyof typeof identities, value)
         const place = [...path, section, i]
         return [
           ...once([id, section, key], place, `${value} is declared twice`),

@@ -1,14 +1,20 @@
 import { defaultTenant } from '../tenants/tenant.ts'
 import { columns } from './columns.ts'
+import { differenceLines, type MemberChange } from './difference.ts'
 
 /** What one item of the file led to. */
 export interface Change {
   tenant: string
-  kind: 'tenant' | 'resource_server' | 'client' | 'account' | 'webhook' | 'registration'
-  /** The tenant's id, the identifier, the client_id, the e-mail address, the URL or the mode. */
+  kind: 'tenant' | 'resource_server' | 'client' | 'account' | 'webhook'
+  /** The tenant's id, the identifier, the client_id, the e-mail address, or the URL. */
   id: string
   outcome: 'created' | 'updated' | 'unchanged'
+  /** What differs; every member for an item that is new. A secret is there by name alone. */
+  members: MemberChange[]
 }
+
+/** Something that is stored and not in the file. */
+export type Undeclared = Pick<Change, 'tenant' | 'kind' | 'id'>
 
 /** What `apply --json` prints. */
 export interface ApplyResult {
@@ -21,29 +27,75 @@ export interface ApplyResult {
   changes: Change[]
   /** Secrets that were made now; they cannot be read again. */
   client_secrets: Array<{ tenant: string; client_id: string; client_secret: string }>
+  /** With `--check`. */
+  undeclared?: Undeclared[] | undefined
+  /** With `--check`: whether what is stored is not as declared. */
+  drift?: boolean
 }
 
-const planned = { created: 'create', updated: 'update', unchanged: 'unchanged' }
+const signs = { created: '+', updated: '~', unchanged: ' ' }
 
 export function renderApply(result: ApplyResult): string {
-  const of = (tenant: string) => (tenant === defaultTenant ? '' : ` (tenant ${tenant})`)
-  const rows = result.changes.map(({ outcome, kind, id, tenant }) => [
-    result.plan ? planned[outcome] : outcome,
-    kind.replace('_', ' '),
-    kind === 'tenant' ? id : `${id}${of(tenant)}`,
-  ])
   const secrets = result.client_secrets.map(({ client_id, client_secret, tenant }) => [
     `${client_id}${of(tenant)}`,
     client_secret,
   ])
-  const { created, updated, unchanged } = result
+  const { created, updated, unchanged, undeclared = [] } = result
   return [
-    ...(rows.length > 0 ? [columns(rows)] : []),
+    ...(result.plan ? plannedLines(result.changes) : doneLines(result.changes)),
+    ...undeclared.map((item) => columns([[`not declared: ${nameOf(item)}`]])),
     result.plan
       ? `Plan: ${created} to create, ${updated} to update, ${unchanged} unchanged. Nothing was changed.`
       : `${created} created, ${updated} updated, ${unchanged} unchanged.`,
+    ...(result.drift === undefined
+      ? []
+      : [result.drift ? 'There is drift.' : 'There is no drift.']),
     ...(secrets.length > 0
       ? ['', 'Client secrets, shown once and stored nowhere:', columns(secrets)]
       : []),
   ].join('\n')
+}
+
+function of(tenant: string): string {
+  return tenant === defaultTenant ? '' : ` (tenant ${tenant})`
+}
+
+function nameOf({ kind, id, tenant }: Undeclared): string {
+  return `${kind.replace('_', ' ')} ${id}${kind === 'tenant' ? '' : of(tenant)}`
+}
+
+/** What would change, with its members; what would not is only counted. */
+function plannedLines(changes: Change[]): string[] {
+  return changes
+    .filter(({ outcome }) => outcome !== 'unchanged')
+    .flatMap((change) => [
+      columns([[signs[change.outcome], nameOf(change)]]).replace('  ', ' '),
+      ...memberLines(change),
+    ])
+}
+
+/** What became of every item; of one that was there before, with what became of its members. */
+function doneLines(changes: Change[]): string[] {
+  const table = columns(
+    changes.map(({ outcome, kind, id, tenant }) => [
+      outcome,
+      kind.replace('_', ' '),
+      kind === 'tenant' ? id : `${id}${of(tenant)}`,
+    ]),
+  ).split('\n')
+  return changes.flatMap((change, i) => [
+    table[i] ?? '',
+    ...(change.outcome === 'updated' ? memberLines(change) : []),
+  ])
+}
+
+function memberLines({ members }: Change): string[] {
+  const rows = members
+    .flatMap(differenceLines)
+    .map(([sign, path, text]) => [`${sign} ${path}:`, text])
+  return rows.length === 0
+    ? []
+    : columns(rows)
+        .split('\n')
+        .map((line) => `    ${line}`)
 }

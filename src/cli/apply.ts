@@ -1,22 +1,24 @@
 import { z } from 'zod'
-import type { DeclaredClient } from '../clients/clients.ts'
-import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
-import { algsOf } from '../oidc/client-check.ts'
-import { adminResource } from '../resources/admin-resource.ts'
-import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
-import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
-import { applyDocument, checkApplyFile, type Sections } from './apply-file.ts'
-import { type ApplyResult, type Change, renderApply } from './apply-output.ts'
-import type { Command } from './command.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { changesOf, type Stored, undeclaredIn } from './apply-changes.ts'
+import { applyDocument, checkApplyFile } from './apply-file.ts'
+import { declareOwn, declareSections, declareTenants } from './apply-items.ts'
+import { checkOperators } from './apply-operators.ts'
+import { type ApplyResult, renderApply } from './apply-output.ts'
+import { checkReferences } from './apply-references.ts'
+import { refused, type Work } from './apply-work.ts'
+import { type Command, UsageError } from './command.ts'
 import { readDocument } from './document.ts'
-import { describeFailure } from './failure.ts'
+import { lockDeclared, omit, storedSections, storedTenants } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject({
   ...ofTenant,
   document: applyDocument,
   plan: z.boolean(),
+  /** Looks for what is stored and not declared as well; `complete`: that is drift, too. */
+  check: z.enum(['declared', 'complete']).optional(),
 })
 
 type Input = z.infer<typeof input>
@@ -26,205 +28,86 @@ export const apply: Command<Input, ApplyResult> = {
   input,
   async prepare(args, io) {
     const { tenant } = tenantOption(args)
+    const { plan, check, complete } = args.options
+    if (complete && !check) throw new UsageError('--complete belongs to --check')
     const file = await readDocument(args.operands[0] ?? '-', io, 'apply_invalid')
     const document = await checkApplyFile(file, tenant, io.env)
-    return { tenant, document, plan: args.options['plan'] === true }
+    return {
+      tenant,
+      document,
+      plan: plan === true || check === true,
+      ...(check ? { check: complete ? 'complete' : 'declared' } : {}),
+    }
   },
-  async execute(core, { tenant, document, plan }) {
+  async execute(core, { tenant, document, plan, check }) {
     await assertTenant(core, tenant)
     const scopes = [{ id: tenant, ...document }, ...document.tenants]
     const documents = await core.clients.prepare(
       scopes.flatMap(({ id, clients }) =>
-        clients.map((declaration) => ({ tenant: id, declaration })),
+        clients.map((client) => ({ tenant: id, declaration: omit(client, 'disabled') })),
       ),
     )
-    const work: Work = { core, documents, changes: [], secrets: [], faults: [] }
+    const work: Work = { core, documents, declared: [], secrets: [], faults: [] }
+    let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
-      // Two files at once would wait for each other's rows in another order.
-      await core.database.query(
-        `select pg_advisory_xact_lock(hashtextextended('keyturn apply', 0))`,
-      )
-      if (policyMembers.some((member) => document[member] !== undefined)) {
-        const outcome = (await declareOwn(work, { id: tenant, ...document }))
-          ? 'updated'
-          : 'unchanged'
-        work.changes.push({ tenant, kind: 'tenant', id: tenant, outcome })
-      }
+      await lockDeclared(core, 'alone')
+      const ids = [...new Set(scopes.map(({ id }) => id))]
+      const before = await storedOf(core, ids)
       await declareTenants(work, document.tenants)
+      await declareOwn(work, { id: tenant, ...document })
       for (const scope of scopes) {
-        await declareSections(work, scope)
-        await declareWebhooks(work, scope)
+        const clients = before.sections.get(scope.id)?.clients ?? []
+        const disabled = clients.filter((client) => client['disabled'])
+        await declareSections(
+          work,
+          scope,
+          new Set(disabled.map((client) => String(client['client_id']))),
+        )
       }
-      for (const scope of scopes) await checkReferences(work, scope)
+      const after = await storedOf(core, ids)
+      for (const scope of scopes) {
+        const stored = after.sections.get(scope.id)
+        if (stored) checkReferences(work, scope, stored)
+      }
+      for (const [id, stored] of after.sections) {
+        const old = before.sections.get(id)
+        if (old) checkOperators(work, id, old, stored)
+      }
       if (work.faults.length > 0) throw refused(work)
+      const undeclared = check && undeclaredIn(before, scopes, tenant === defaultTenant)
+      result = resultOf(work, {
+        plan,
+        check,
+        undeclared,
+        changes: changesOf(work.declared, before, after),
+      })
       return !plan
     })
-    return resultOf(work, plan)
+    return result as unknown as ApplyResult
   },
   render: renderApply,
+  failed: ({ drift }) => drift === true,
 }
 
-interface Work {
-  core: Capabilities
-  documents: Awaited<ReturnType<Capabilities['clients']['prepare']>>
-  changes: Change[]
-  secrets: ApplyResult['client_secrets']
-  faults: string[]
+async function storedOf(core: Capabilities, ids: string[]): Promise<Stored> {
+  const sections = new Map<string, Awaited<ReturnType<typeof storedSections>>>()
+  for (const id of ids) sections.set(id, await storedSections(core, id))
+  return { tenants: await storedTenants(core), sections }
 }
 
-/** What a file may say of a tenant that is there already, at its top. */
-const policyMembers = ['sign_up', 'require_mfa', 'email_codes'] as const
-
-type Scope = Sections & { id: string }
-
-async function declareTenants(work: Work, tenants: Input['document']['tenants']): Promise<void> {
-  const { core, changes } = work
-  const known = new Set((await core.tenants.list()).map(({ id }) => id))
-  for (const { id, name, ...sections } of tenants) {
-    const declared = await core.tenants.declare({ id, name })
-    const changed = (await declareOwn(work, { id, ...sections })) || declared
-    const outcome = known.has(id) ? (changed ? 'updated' : 'unchanged') : 'created'
-    changes.push({ tenant: id, kind: 'tenant', id, outcome })
-    // What a tenant begins with signs at once; an algorithm that comes later waits until verifiers know its key.
-    if (!known.has(id)) await core.signing.ensure(id, [...requiredAlgs, ...algsIn(sections)])
-  }
-}
-
-/** What a file says of a tenant itself; whether anything changed. */
-async function declareOwn(
-  { core: { tenants, audit } }: Work,
-  { id, sign_up, require_mfa, email_codes }: Scope,
-): Promise<boolean> {
-  const signUpChanged = sign_up !== undefined && (await tenants.declareSignUp(id, sign_up))
-  const changed = await tenants.setPolicy(id, { requireMfa: require_mfa, emailCodes: email_codes })
-  if (!changed) return signUpChanged
-  const detail = { by: 'operator', require_mfa, email_codes }
-  await audit.record(id, { type: 'tenant.policy_changed', detail })
-  return true
-}
-
-/** The algorithms that tokens and other answers are to be signed with. */
-function algsIn({ resource_servers: servers, clients }: Sections): SigningAlg[] {
-  const jwts = servers.filter(({ access_token_format: format }) => format === 'jwt')
-  return [...jwts.map((server) => server.access_token_signing_alg), ...clients.flatMap(algsOf)]
-}
-
-async function declareSections(work: Work, scope: Scope): Promise<void> {
-  const { core, documents, changes, secrets } = work
-  const { id: tenant } = scope
-  for (const server of scope.resource_servers) {
-    const { identifier: id } = server
-    await collect(work, `resource server ${id}`, async () => {
-      const outcome = await core.resources.declare(tenant, server)
-      changes.push({ tenant, kind: 'resource_server', id, outcome })
-    })
-  }
-  for (const client of scope.clients) {
-    await collect(work, `client ${client.client_id}`, async () => {
-      const declared: DeclaredClient = await core.clients.declare(tenant, client, documents)
-      const { outcome, clientId: id, clientSecret } = declared
-      changes.push({ tenant, kind: 'client', id, outcome })
-      if (clientSecret !== undefined) {
-        secrets.push({ tenant, client_id: id, client_secret: clientSecret })
-      }
-    })
-  }
-  if (scope.registration) {
-    const outcome = await core.registrationPolicies.declare(tenant, scope.registration)
-    changes.push({ tenant, kind: 'registration', id: scope.registration.mode, outcome })
-  }
-  for (const account of scope.accounts) {
-    await collect(work, `account ${account.email}`, async () => {
-      const outcome = await declareAccount(core, tenant, account)
-      changes.push({ tenant, kind: 'account', id: account.email, outcome })
-    })
-  }
-}
-
-async function declareWebhooks(work: Work, { id: tenant, webhooks }: Scope): Promise<void> {
-  for (const webhook of webhooks) {
-    await collect(work, `webhook ${webhook.url}`, async () => {
-      const outcome = await work.core.webhooks.declare(tenant, webhook)
-      work.changes.push({ tenant, kind: 'webhook', id: webhook.url, outcome })
-    })
-  }
-}
-
-async function declareAccount(
-  core: Capabilities,
-  tenant: string,
-  { email_verified: emailVerified, disabled, ...wanted }: Sections['accounts'][number],
-): Promise<Change['outcome']> {
-  const declared = await core.accounts.declare(tenant, { ...wanted, emailVerified })
-  const outcome = declared === 'password_changed' ? 'updated' : declared
-  const account = await core.accounts.byIdentifier(tenant, wanted.email)
-  if (!account) return outcome
-  if (declared === 'password_changed') await core.revocations.passwordChanged(account)
-  if (disabled === undefined) return outcome
-  const changed = await core.revocations.setAccountDisabled(account, disabled)
-  return changed && outcome === 'unchanged' ? 'updated' : outcome
-}
-
-async function collect(work: Work, what: string, declare: () => Promise<void>): Promise<void> {
-  try {
-    await declare()
-  } catch (error) {
-    if (!isDomainError(error)) throw error
-    const faults = faultsIn(error)?.map((fault) => `${what}: ${fault}`)
-    if (!faults) throw error
-    work.faults.push(...faults)
-    // Postgres has refused a statement: nothing else can be tried in this transaction.
-    if (error.code === 'account_exists') throw refused(work)
-  }
-}
-
-function refused({ faults }: Work): DomainError {
-  return new DomainError('apply_invalid', { detail: { faults } })
-}
-
-/** What is wrong with the item; undefined when the error is not about it. */
-function faultsIn(error: DomainError): string[] | undefined {
-  const { code, detail } = error
-  const { faults, expected } = typeof detail === 'object' ? detail : {}
-  switch (code) {
-    case 'account_exists':
-      return ['its e-mail address or user name is of another account']
-    case 'password_policy':
-      return [`password: expected ${String(expected)}`]
-    case 'apply_invalid':
-    case 'built_in':
-    case 'client_invalid':
-    case 'resource_server_invalid':
-      return Array.isArray(faults) ? faults.map(String) : [describeFailure(error)]
-    default:
-      return undefined
-  }
-}
-
-/** What names something that is neither in the file nor stored is a mistake in writing. */
-async function checkReferences({ core, faults }: Work, scope: Scope): Promise<void> {
-  const clients = new Set((await core.clients.list(scope.id)).map(({ clientId }) => clientId))
-  const resources = new Set([
-    ...(await core.resources.list(scope.id)).map(({ identifier }) => identifier),
-    issuerOf(core.config.issuer, scope.id),
-    ...(scope.id === defaultTenant ? [adminResource(core.config.issuer).identifier] : []),
-  ])
-  for (const { identifier, introspection_clients } of scope.resource_servers) {
-    for (const id of introspection_clients.filter((name) => !clients.has(name))) {
-      faults.push(`resource server ${identifier}: introspection_clients: there is no client ${id}`)
-    }
-  }
-  for (const { client_id, resources: wanted = [] } of scope.clients) {
-    for (const id of wanted.filter((name) => !resources.has(name))) {
-      faults.push(`client ${client_id}: resources: there is no resource server ${id}`)
-    }
-  }
-}
-
-function resultOf({ changes, secrets }: Work, plan: boolean): ApplyResult {
-  const count = (outcome: Change['outcome']) =>
-    changes.filter((change) => change.outcome === outcome).length
+function resultOf(
+  { secrets }: Work,
+  {
+    plan,
+    check,
+    changes,
+    undeclared,
+  }: Pick<Input, 'plan' | 'check'> &
+    Pick<ApplyResult, 'changes'> & { undeclared: ApplyResult['undeclared'] },
+): ApplyResult {
+  const count = (wanted: string) => changes.filter(({ outcome }) => outcome === wanted).length
+  const differs = changes.some(({ outcome }) => outcome !== 'unchanged')
   return {
     plan,
     created: count('created'),
@@ -233,5 +116,8 @@ function resultOf({ changes, secrets }: Work, plan: boolean): ApplyResult {
     changes,
     // A secret of a plan was rolled back with it.
     client_secrets: plan ? [] : secrets,
+    ...(undeclared
+      ? { undeclared, drift: differs || (check === 'complete' && undeclared.length > 0) }
+      : {}),
   }
 }

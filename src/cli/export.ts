@@ -1,82 +1,80 @@
-import { stringify } from 'yaml'
 import { z } from 'zod'
-import type { Account } from '../accounts/account.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
-import type { ResourceServer } from '../resources/resource-server.ts'
-import { defaultTenant, noSignUp, type SignUp } from '../tenants/tenant.ts'
+import { defaultTenant, noSignUp } from '../tenants/tenant.ts'
 import type { Command } from './command.ts'
+import { renderExport } from './export-output.ts'
+import {
+  lockDeclared,
+  type StoredSections,
+  type StoredTenant,
+  storedSections,
+  storedTenants,
+} from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
-interface SectionsOutput {
-  /** Absent where nobody may come. */
-  sign_up?: SignUp
-  require_mfa?: true
-  email_codes?: true
-  resource_servers?: ResourceServer[]
-  clients?: unknown[]
-  registration?: unknown
-  accounts?: object[]
-  webhooks?: object[]
+/** What holds for everybody in a tenant, as far as it is not as it is from the start; sections that have items. */
+type ExportedTenant = Partial<StoredSections> & Policy
+type Policy = Partial<Omit<StoredTenant, 'id' | 'name' | 'disabled'>>
+
+/** The apply file. */
+export type ExportedDocument = ExportedTenant & {
+  tenants?: Array<{ id: string; name: string; disabled: boolean } & ExportedTenant>
 }
 
-type Output = SectionsOutput & {
-  tenants?: Array<{ id: string; name: string } & SectionsOutput>
-}
+/** The name that the default tenant has from the first migration. */
+const firstName = 'Default'
 
 /**
  * `export`: the sections of the apply file, without secrets and password hashes; to apply it changes nothing.
  * Of the default tenant it is the whole installation, of another one that tenant alone.
  */
-export const exportCommand: Command<z.infer<typeof input>, Output> = {
+export const exportCommand: Command<z.infer<typeof input>, ExportedDocument> = {
   input,
   prepare: tenantOption,
   async execute(core, { tenant }) {
     await assertTenant(core, tenant)
-    const own = await sectionsOf(core, tenant)
-    if (tenant !== defaultTenant) return own
-    const tenants = await core.tenants.list()
-    const others = await Promise.all(
-      tenants
-        .filter(({ id }) => id !== defaultTenant)
-        .map(async ({ id, name }) => ({ id, name, ...(await sectionsOf(core, id)) })),
-    )
-    return { ...own, ...(others.length > 0 ? { tenants: others } : {}) }
+    let exported: ExportedDocument = {}
+    await core.database.unit(async (unit) => {
+      await unit.open()
+      await lockDeclared(core, 'shared')
+      exported = await exportOf(core, tenant)
+      return true
+    })
+    return exported
   },
-  render: (document) => stringify(document).trimEnd(),
+  render: renderExport,
 }
 
-async function sectionsOf(core: Capabilities, tenant: string): Promise<SectionsOutput> {
-  const resourceServers = await core.resources.list(tenant)
-  // Who registered itself would be one that an operator vouches for where the file is applied.
-  const clients = (await core.clients.list(tenant))
-    .filter(({ selfRegistered }) => !selfRegistered)
-    .map(({ metadata }) => metadata)
-  const registration = await core.registrationPolicies.of(tenant)
-  const accounts = (await core.accounts.list(tenant)).map(declarationOf)
-  const policy = (await core.tenants.list()).find(({ id }) => id === tenant)
-  const signUp = policy?.signUp ?? noSignUp
-  const webhooks = await core.webhooks.list(tenant)
+async function exportOf(core: Capabilities, tenant: string): Promise<ExportedDocument> {
+  const all = await storedTenants(core)
+  const whole = async (stored: StoredTenant) => ({
+    ...policyIn(stored),
+    ...withItems(await storedSections(core, stored.id)),
+  })
+  const itself = all.find(({ id }) => id === tenant)
+  const own = itself ? await whole(itself) : {}
+  if (tenant !== defaultTenant) return own
+  const tenants: ExportedDocument['tenants'] = []
+  for (const stored of all) {
+    const { id, name, disabled } = stored
+    // Its sections are at the top.
+    if (id !== defaultTenant) tenants.push({ id, name, disabled, ...(await whole(stored)) })
+    else if (name !== firstName) tenants.push({ id, name, disabled })
+  }
+  return { ...own, ...(tenants.length > 0 ? { tenants } : {}) }
+}
+
+function policyIn({ sign_up, require_mfa, email_codes, registration }: StoredTenant): Policy {
   return {
-    ...(signUp.mode === noSignUp.mode ? {} : { sign_up: signUp }),
-    ...(policy?.requireMfa ? { require_mfa: true } : {}),
-    ...(policy?.emailCodes ? { email_codes: true } : {}),
-    ...(resourceServers.length > 0 ? { resource_servers: resourceServers } : {}),
-    ...(clients.length > 0 ? { clients } : {}),
-    ...(accounts.length > 0 ? { accounts } : {}),
-    ...(webhooks.length > 0 ? { webhooks } : {}),
+    ...(sign_up.mode === noSignUp.mode ? {} : { sign_up }),
+    ...(require_mfa ? { require_mfa } : {}),
+    ...(email_codes ? { email_codes } : {}),
     ...(registration.mode === 'off' ? {} : { registration }),
   }
 }
 
-function declarationOf(account: Account): object {
-  return {
-    email: account.email,
-    email_verified: account.emailVerified,
-    ...(account.username === undefined ? {} : { username: account.username }),
-    ...(account.name === undefined ? {} : { name: account.name }),
-    roles: account.roles,
-    disabled: account.disabled,
-  }
+function withItems(sections: StoredSections): Partial<StoredSections> {
+  return Object.fromEntries(Object.entries(sections).filter(([, items]) => items.length > 0))
 }

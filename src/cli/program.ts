@@ -82,6 +82,8 @@ function describeProgram(io: Io, run: Start): Program {
   ofTenant(leaf(program, 'apply', 'apply', 'make everything be as a file declares', run))
     .argument('<file>', 'YAML or JSON; - is standard input')
     .option('--plan', 'show what would change, and change nothing')
+    .option('--check', 'the same, and fail when anything would change')
+    .option('--complete', 'with --check: fail also when something is stored that is not declared')
   ofTenant(
     leaf(
       program,

@@ -12,6 +12,8 @@ export interface ClientView {
   secrets: Array<{ createdAt: number; expiresAt?: number }>
   createdAt: number
   updatedAt: number
+  /** Nobody but itself has declared it (RFC 7591). */
+  selfRegistered: boolean
 }
 
 /** Which clients to show. */
@@ -28,11 +30,14 @@ interface Row {
   disabled: boolean
   created_at: Date
   updated_at: Date
+  self_registered: boolean
   secrets: Array<{ created_at: string; expires_at: string | null }>
 }
 
 const selectViews = `
-  select c.client_id, c.metadata, c.disabled_at is not null as disabled, c.created_at, c.updated_at, coalesce(
+  select c.client_id, c.metadata, c.disabled_at is not null as disabled, c.created_at, c.updated_at,
+    exists (select 1 from registered_clients r
+      where r.tenant_id = c.tenant_id and r.client_id = c.client_id) as self_registered, coalesce(
     (select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at)
        order by s.created_at desc, s.hash)
      from client_secrets s where s.tenant_id = c.tenant_id and s.client_id = c.client_id
@@ -90,6 +95,7 @@ export type ClientViews = ReturnType<typeof createClientViews>
 
 const toView = (row: Row): ClientView => ({
   clientId: row.client_id,
+  selfRegistered: row.self_registered,
   metadata: row.metadata,
   disabled: row.disabled,
   createdAt: row.created_at.getTime(),

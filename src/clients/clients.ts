@@ -72,6 +72,8 @@ export interface DeclaredClient {
   clientId: string
   /** Only when one was generated now. */
   clientSecret?: string
+  /** Whether it has another secret than before, or none any more. */
+  secretChanged: boolean
 }
 
 interface Dependencies {
@@ -228,6 +230,7 @@ export function createClients(deps: Dependencies): Clients {
         return {
           outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
           clientId,
+          secretChanged: changes > 0,
           ...(generated === undefined ? {} : { clientSecret: generated }),
         }
       })

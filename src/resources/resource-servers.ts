@@ -83,7 +83,7 @@ export function createResourceServers(deps: {
       const { access_token_format: format, access_token_signing_alg: alg } = parsed.data
       if (format === 'jwt') await deps.signing.ensure(tenant, [alg])
       const outcome = await deps.database.transaction(async () => {
-        const known = (await store.list(tenant)).find((server) => server.identifier === identifier)
+        const [known] = await store.page(tenant, { identifier, limit: 1 })
         if (parsed.data.default) {
           await store.lockDefault(tenant)
           await store.clearDefault(tenant, identifier)

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { renderApply } from '../../src/cli/apply-output.ts'
 import { diagnosisOf, renderDiagnosis } from '../../src/cli/check.ts'
 import { columns } from '../../src/cli/columns.ts'
+import { differenceLines, memberChanges } from '../../src/cli/difference.ts'
 import { describeFailure } from '../../src/cli/failure.ts'
 import { DomainError } from '../../src/errors.ts'
 
@@ -22,8 +23,14 @@ describe('What commands print', () => {
       updated: 0,
       unchanged: 1,
       changes: [
-        { tenant: 'default', kind: 'client', id: 'web', outcome: 'created' },
-        { tenant: 'acme', kind: 'resource_server', id: 'https://a', outcome: 'unchanged' },
+        { tenant: 'default', kind: 'client', id: 'web', outcome: 'created', members: [] },
+        {
+          tenant: 'acme',
+          kind: 'resource_server',
+          id: 'https://a',
+          outcome: 'unchanged',
+          members: [],
+        },
       ],
       client_secrets: [{ tenant: 'default', client_id: 'web', client_secret: 's3cret' }],
     } satisfies Parameters<typeof renderApply>[0]
@@ -35,9 +42,56 @@ describe('What commands print', () => {
       'Client secrets, shown once and stored nowhere:',
       'web  s3cret',
     ])
-    expect(renderApply({ ...result, plan: true, client_secrets: [] }))
-      .to.include('create     client')
-      .and.include('Plan: 1 to create, 0 to update, 1 unchanged. Nothing was changed.')
+    expect(renderApply({ ...result, plan: true, client_secrets: [] }).split('\n')).to.deep.equal([
+      '+ client web',
+      'Plan: 1 to create, 0 to update, 1 unchanged. Nothing was changed.',
+    ])
+  })
+
+  it('shows member by member what a plan changes: elements of lists, texts before and after, no secret', () => {
+    const before = { name: 'a', redirect_uris: ['https://a', 'https://b'], scope: 'r w', old: 1 }
+    const after = { name: 'b\u001b[2J', redirect_uris: ['https://b', 'https://c'], scope: 'r' }
+    const members = memberChanges(before, after, 'client_secret')
+    expect(members.map(({ path }) => path)).to.deep.equal(
+      ['client_secret', 'name', 'old', 'redirect_uris', 'scope'], // in alphabetical order
+    )
+    const change = {
+      tenant: 'acme',
+      kind: 'client',
+      id: 'web',
+      outcome: 'updated',
+      members,
+    } as const
+    const counts = { created: 0, updated: 1, unchanged: 0, client_secrets: [] }
+    const lines = renderApply({ plan: true, ...counts, changes: [change] }).split('\n')
+    expect(lines.slice(0, -1)).to.deep.equal([
+      '~ client web (tenant acme)',
+      '    ~ client_secret:  (sensitive)',
+      '    ~ name:           "a" → "b\\u001b[2J"',
+      '    - old:            1',
+      '    - redirect_uris:  https://a',
+      '    + redirect_uris:  https://c',
+      '    - scope:          w',
+    ])
+    const done = renderApply({ plan: false, ...counts, changes: [change] })
+    expect(done).to.match(/^updated {2}client {2}web \(tenant acme\)\n {4}~ client_secret: /)
+  })
+
+  it('shows another order of a list, members of objects, and what is not declared', () => {
+    const change = (before: object, after: object) =>
+      memberChanges(before, after).flatMap(differenceLines)
+    expect(change({ a: ['x', 'y'] }, { a: ['y', 'x'] })).to.deep.equal([
+      ['~', 'a', '["x","y"] → ["y","x"]'],
+    ])
+    expect(change({ a: { b: 1, c: 2 } }, { a: { b: 1, c: 3 } })).to.deep.equal([
+      ['~', 'a.c', '2 → 3'],
+    ])
+    expect(change({ a: { b: [1] } }, { a: { b: [1] } })).to.deep.equal([])
+    const counts = { created: 0, updated: 0, unchanged: 0, changes: [], client_secrets: [] }
+    const undeclared = [{ tenant: 'default', kind: 'client', id: 'x' } as const]
+    expect(renderApply({ plan: true, ...counts, undeclared, drift: true })).to.equal(
+      'not declared: client x\nPlan: 0 to create, 0 to update, 0 unchanged. Nothing was changed.\nThere is drift.',
+    )
   })
 
   it('prints one line per check, with what to do about it', () => {

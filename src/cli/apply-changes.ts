@@ -1,0 +1,114 @@
+import type { Change, Undeclared } from './apply-output.ts'
+import type { Declared, Scope } from './apply-work.ts'
+import { memberChanges } from './difference.ts'
+import {
+  identities,
+  keyOf,
+  type StoredItem,
+  type StoredSections,
+  type StoredTenant,
+} from './stored.ts'
+
+/** Everything that is stored, by tenant. */
+export interface Stored {
+  tenants: StoredTenant[]
+  sections: ReadonlyMap<string, StoredSections>
+}
+
+const kinds = {
+  tenants: 'tenant',
+  resource_servers: 'resource_server',
+  clients: 'client',
+  accounts: 'account',
+  webhooks: 'webhook',
+} as const
+
+const sectionNames = ['resource_servers', 'clients', 'accounts', 'webhooks'] as const
+
+/** What each item of the file led to, in their order, and what followed for others: a default that was taken away. */
+export function changesOf(declared: Declared[], before: Stored, after: Stored): Change[] {
+  const [old, now] = [indexOf(before), indexOf(after)]
+  const seen = new Set<string>()
+  const changes = declared.map(({ tenant, section, id, outcome, secret }): Change => {
+    const key = placeOf(tenant, section, id)
+    seen.add(key)
+    const members = memberChanges(old.get(key), now.get(key) ?? {}, secret)
+    const isChanged =
+      outcome === 'unchanged' && section === 'resource_servers' && members.length > 0
+    return {
+      tenant,
+      kind: kinds[section],
+      id,
+      outcome: isChanged ? 'updated' : outcome,
+      members: outcome === 'unchanged' && !isChanged ? [] : members,
+    }
+  })
+  return [...changes, ...consequences(before, now, seen)]
+}
+
+function consequences(
+  before: Stored,
+  now: ReadonlyMap<string, object>,
+  seen: ReadonlySet<string>,
+): Change[] {
+  return [...before.sections].flatMap(([tenant, { resource_servers: servers }]) =>
+    servers.flatMap((server): Change[] => {
+      const id = String(server['identifier'])
+      const key = placeOf(tenant, 'resource_servers', id)
+      const members = seen.has(key) ? [] : memberChanges(server, now.get(key) ?? server)
+      if (members.length === 0) return []
+      return [{ tenant, kind: 'resource_server', id, outcome: 'updated', members }]
+    }),
+  )
+}
+
+/**
+ * What is stored and not in the file, of the tenants that it speaks of.
+ * @param whole whether the file speaks of every tenant
+ */
+export function undeclaredIn(stored: Stored, scopes: Scope[], whole: boolean): Undeclared[] {
+  const declared = new Set(
+    scopes.flatMap((scope) =>
+      sectionNames.flatMap((section) =>
+        scope[section].map((item) => placeOf(scope.id, section, idOf(section, item))),
+      ),
+    ),
+  )
+  const spokenOf = new Set(scopes.map(({ id }) => id))
+  const tenants = stored.tenants.filter(({ id }) => whole && !spokenOf.has(id))
+  const items = [...stored.sections].flatMap(([tenant, sections]) =>
+    sectionNames.flatMap((section) =>
+      sections[section].flatMap((item): Undeclared[] => {
+        const id = idOf(section, item)
+        const isDeclared = declared.has(placeOf(tenant, section, id))
+        return isDeclared ? [] : [{ tenant, kind: kinds[section], id }]
+      }),
+    ),
+  )
+  return [...tenants.map(({ id }): Undeclared => ({ tenant: id, kind: 'tenant', id })), ...items]
+}
+
+function indexOf({ tenants, sections }: Stored): Map<string, object> {
+  return new Map<string, object>([
+    ...tenants.map((tenant): [string, object] => [
+      placeOf(tenant.id, 'tenants', tenant.id),
+      tenant,
+    ]),
+    ...[...sections].flatMap(([tenant, stored]) =>
+      sectionNames.flatMap((section) =>
+        stored[section].map((item): [string, object] => [
+          placeOf(tenant, section, idOf(section, item)),
+          item,
+        ]),
+      ),
+    ),
+  ])
+}
+
+function idOf(section: keyof typeof identities, item: StoredItem): string {
+  return String(item[identities[section]])
+}
+
+function placeOf(tenant: string, section: Declared['section'], id: string): string {
+  return JSON.stringify([tenant, section, section === 'tenants' ? id : keyOf(section, id)])
+}

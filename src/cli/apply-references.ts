@@ -1,0 +1,28 @@
+import { adminResource } from '../resources/admin-resource.ts'
+import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
+import type { Scope, Work } from './apply-work.ts'
+import type { StoredSections } from './stored.ts'
+
+/** What names something that is neither in the file nor stored is a mistake in writing. */
+export function checkReferences(
+  { core, faults }: Work,
+  scope: Scope,
+  stored: StoredSections,
+): void {
+  const clients = new Set(stored.clients.map(({ client_id: id }) => id))
+  const resources = new Set([
+    ...stored.resource_servers.map(({ identifier }) => identifier),
+    issuerOf(core.config.issuer, scope.id),
+    ...(scope.id === defaultTenant ? [adminResource(core.config.issuer).identifier] : []),
+  ])
+  for (const { identifier, introspection_clients } of scope.resource_servers) {
+    for (const id of introspection_clients.filter((name) => !clients.has(name))) {
+      faults.push(`resource server ${identifier}: introspection_clients: there is no client ${id}`)
+    }
+  }
+  for (const { client_id, resources: wanted = [] } of scope.clients) {
+    for (const id of wanted.filter((name) => !resources.has(name))) {
+      faults.push(`client ${client_id}: resources: there is no resource server ${id}`)
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
+import type { Sections } from './apply-file.ts'
+import type { ApplyResult } from './apply-output.ts'
+import { describeFailure } from './failure.ts'
+import type { ItemSection } from './stored.ts'
+
+/** The sections of one tenant. */
+export type Scope = Sections & { id: string }
+
+/** What became of one item, before the stored forms are compared. */
+export interface Declared {
+  tenant: string
+  section: 'tenants' | ItemSection
+  /** The tenant's id, the identifier, the client_id or the e-mail address. */
+  id: string
+  outcome: 'created' | 'updated' | 'unchanged'
+  /** The member whose secret value is another now. */
+  secret?: 'client_secret' | 'password' | undefined
+}
+
+/** An apply under way, in its transaction. */
+export interface Work {
+  core: Capabilities
+  documents: Awaited<ReturnType<Capabilities['clients']['prepare']>>
+  declared: Declared[]
+  secrets: ApplyResult['client_secrets']
+  faults: string[]
+}
+
+/** Goes on after a fault of one item, so that all are reported at once. */
+export async function collect(
+  work: Work,
+  what: string,
+  declare: () => Promise<void>,
+): Promise<void> {
+  try {
+    await declare()
+  } catch (error) {
+    if (!isDomainError(error)) throw error
+    const faults = faultsIn(error)?.map((fault) => `${what}: ${fault}`)
+    if (!faults) throw error
+    work.faults.push(...faults)
+    // Postgres has refused a statement: nothing else can be tried in this transaction.
+    if (error.code === 'account_exists') throw refused(work)
+  }
+}
+
+export function refused({ faults }: Work): DomainError {
+  return new DomainError('apply_invalid', { detail: { faults } })
+}
+
+/** What is wrong with the item; undefined when the error is not about it. */
+function faultsIn(error: DomainError): string[] | undefined {
+  const { code, detail } = error
+  const { faults, expected } = typeof detail === 'object' ? detail : {}
+  switch (code) {
+    case 'account_exists':
+      return ['its e-mail address or user name is of another account']
+    case 'password_policy':
+      return [`password: expected ${String(expected)}`]
+    case 'last_operator':
+      return ['expected one operator of its tenant to stay who is not disabled, got none']
+    case 'apply_invalid':
+    case 'built_in':
+    case 'client_invalid':
+    case 'resource_server_invalid':
+      return Array.isArray(faults) ? faults.map(String) : [describeFailure(error)]
+    default:
+      return undefined
+  }
+}

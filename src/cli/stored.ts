@@ -1,0 +1,104 @@
+import { type Account, identifierKey } from '../accounts/account.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
+import type { RegistrationPolicy } from '../registration/policy.ts'
+import type { SignUp } from '../tenants/tenant.ts'
+
+/** What is stored of a tenant, in the form of the apply file: without secrets and password hashes. */
+export interface StoredSections {
+  resource_servers: StoredItem[]
+  clients: StoredItem[]
+  accounts: StoredItem[]
+  webhooks: StoredItem[]
+}
+
+export type ItemSection = keyof StoredSections
+
+/** A tenant itself, as an apply file would declare it. */
+export interface StoredTenant {
+  id: string
+  name: string
+  disabled: boolean
+  sign_up: SignUp
+  require_mfa: boolean
+  email_codes: boolean
+  registration: RegistrationPolicy
+}
+
+/** The members of one item, as an apply file would declare it. */
+export type StoredItem = Record<string, unknown>
+
+/** What names the items of a section. */
+export const identities = {
+  resource_servers: 'identifier',
+  clients: 'client_id',
+  accounts: 'email',
+  webhooks: 'url',
+} as const
+
+/** Two items with one key are one: addresses that differ in their case are the same. */
+export function keyOf(section: keyof typeof identities, id: string): string {
+  return section === 'accounts' ? identifierKey(id) : id
+}
+
+/**
+ * Until the transaction of this context ends: no apply goes on beside another, nor while an export reads, which would
+ * see half of it. Two applies at once would also wait for each other's rows in another order.
+ */
+export async function lockDeclared(core: Capabilities, mode: 'shared' | 'alone'): Promise<void> {
+  const lock = mode === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock'
+  await core.database.query(`select ${lock}(hashtextextended('keyturn apply', 0))`)
+}
+
+const all = { limit: 2 ** 31 - 1 }
+
+/** Reads past caches, in the transaction of this context when there is one; disabled clients, too. */
+export async function storedSections(core: Capabilities, tenant: string): Promise<StoredSections> {
+  const servers = await core.resources.page(tenant, all)
+  const clients = await core.clients.views.page(tenant, {}, { at: core.clock.now(), ...all })
+  const accounts = await core.accounts.list(tenant)
+  return {
+    resource_servers: servers.map((server) => omit(server, 'createdAt', 'updatedAt')),
+    // Who registered itself would be one that an operator vouches for where the file is applied.
+    clients: clients
+      .filter(({ selfRegistered }) => !selfRegistered)
+      .map(({ clientId, metadata, disabled }) => ({
+        client_id: clientId,
+        ...metadata,
+        disabled,
+      })),
+    accounts: accounts.map(declarationOf),
+    webhooks: (await core.webhooks.list(tenant)).map((webhook) => ({ ...webhook })),
+  }
+}
+
+/** Every tenant with what holds for everybody in it. */
+export async function storedTenants(core: Capabilities): Promise<StoredTenant[]> {
+  const tenants = await core.tenants.list()
+  return Promise.all(
+    tenants.map(async ({ id, name, disabled, signUp, requireMfa, emailCodes }) => ({
+      id,
+      name,
+      disabled,
+      sign_up: signUp,
+      require_mfa: requireMfa,
+      email_codes: emailCodes,
+      registration: await core.registrationPolicies.of(id),
+    })),
+  )
+}
+
+function declarationOf(account: Account): StoredItem {
+  return {
+    email: account.email,
+    email_verified: account.emailVerified,
+    ...(account.username === undefined ? {} : { username: account.username }),
+    ...(account.name === undefined ? {} : { name: account.name }),
+    roles: account.roles,
+    disabled: account.disabled,
+  }
+}
+
+/** An object without some of its members. */
+export function omit(object: object, ...names: string[]): StoredItem {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)))
+}

@@ -21,7 +21,12 @@ export function maskAddress(address: unknown): string {
     .join('&')
   const user = url.username || url.password ? '[user]@' : ''
   const authority = url.host ? `//${user}${url.host}` : user
-  return `${url.protocol}${authority}${url.pathname}${query && `?${query}`}${url.hash && '#[fragment]'}`
+  return `${url.protocol}${authority}${withoutHandles(url.pathname)}${query && `?${query}`}${url.hash && '#[fragment]'}`
+}
+
+/** A path may carry one of ours, such as that of a pushed request. */
+function withoutHandles(path: string): string {
+  return path.replaceAll(/[\w-]{32,}/g, mask)
 }
 
 /** What breaks a line, steers a terminal, turns text round, or is no character at all. */

@@ -35,17 +35,26 @@ onEachStorage('clients', (kind) => {
   it('change nothing when declared twice', async () => {
     const declaration = confidential({ client_secret: given, client_name: 'App' })
     const { client_id: clientId } = declaration
-    expect(await declare(declaration)).to.deep.equal({ outcome: 'created', clientId })
+    expect(await declare(declaration)).to.deep.equal({
+      outcome: 'created',
+      clientId,
+      secretChanged: true,
+    })
     const before = await nodes.a.database.query('select * from clients where client_id = $1', [
       clientId,
     ])
-    expect(await declare(declaration)).to.deep.equal({ outcome: 'unchanged', clientId })
+    expect(await declare(declaration)).to.deep.equal({
+      outcome: 'unchanged',
+      clientId,
+      secretChanged: false,
+    })
     expect(
       await nodes.a.database.query('select * from clients where client_id = $1', [clientId]),
     ).to.deep.equal(before)
     expect(await declare({ ...declaration, client_name: 'Other' })).to.deep.equal({
       outcome: 'updated',
       clientId,
+      secretChanged: false,
     })
     expect((await find(clientId)).metadata).to.include({ client_name: 'Other' })
   })
@@ -60,7 +69,7 @@ onEachStorage('clients', (kind) => {
     expect(await fits(clientId, clientSecret as string)).to.equal(true)
 
     const again = await declare(confidential({ client_id: clientId }))
-    expect(again).to.deep.equal({ outcome: 'unchanged', clientId })
+    expect(again).to.deep.equal({ outcome: 'unchanged', clientId, secretChanged: false })
     expect(await fits(clientId, clientSecret as string)).to.equal(true)
   })
 
@@ -148,7 +157,11 @@ onEachStorage('clients', (kind) => {
     const members = confidential()
     const { clientId } = await declare({ ...members, client_secret: given })
     const open = { ...members, token_endpoint_auth_method: 'none' }
-    expect(await declare(open)).to.deep.equal({ outcome: 'updated', clientId })
+    expect(await declare(open)).to.deep.equal({
+      outcome: 'updated',
+      clientId,
+      secretChanged: true,
+    })
     expect((await find(clientId)).secrets).to.deep.equal([])
     expect(await fits(clientId, given)).to.equal(false)
     expect((await declare(open)).outcome).to.equal('unchanged')

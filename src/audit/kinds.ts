@@ -49,8 +49,10 @@ const allowed = detailOf({ scopes: z.array(z.string()), resources: z.array(z.str
 const declared = detailOf({ members: z.array(z.string()) })
 const declaredResource = detailOf({ resource_server: z.string(), members: z.array(z.string()) })
 
+const caller = z.strictObject({ accountId: text, clientId: text, through: text })
+
 const assignment = detailOf({
-  by: z.literal('operator'),
+  by: z.union([z.literal('operator'), caller]),
   id: z.string(),
   role: z.string(),
   reach: z.string(),
@@ -202,7 +204,7 @@ export const auditKinds = {
   'admin.changed': done(
     'operator',
     detailOf({
-      by: z.strictObject({ accountId: text, clientId: text, through: text }),
+      by: caller,
       route: z.string(),
       params: z.record(z.string(), z.string()),
       members: z.array(z.string()).optional(),

@@ -55,7 +55,10 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
       unharmed.gate.arm()
       const page = await trial.send(nodeAt(unharmed.url))
       expect(page.status, page.body).to.equal(200)
-      const points = unharmed.gate.counted()
+      // What goes through a cache is asked at one request and not at the next.
+      const points = unharmed.gate
+        .counted()
+        .filter(({ text }) => !/ from tenants where id = /.test(text))
       await trial.recover()
       return points
     } finally {

@@ -61,7 +61,9 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     for (const each of answers) expectRefusal(each, 400, 'invalid_grant')
     expectRefusal(await refresh(server, spa, answer), 400, 'invalid_grant')
     const events = await server.core.audit.ofFamily('default', family)
-    expect(events.map(({ type }) => type)).to.have.members(['family.reuse', 'family.ended'])
+    expect(events.map(({ type }) => type)).to.have.members([
+      ...['token.issued', 'family.reuse', 'family.ended'],
+    ])
     expect(server.core.counters.read()).to.include({
       family_reuse_race: 1,
       family_reuse_attack: 0,
@@ -102,7 +104,9 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(view).to.deep.include({ endedReason: 'reuse' })
     expect(view?.endedDetail).to.include({ verdict: 'race', seconds_after_first_use: 31 })
     const events = await server.core.audit.ofFamily('default', family)
-    expect(events.map(({ type }) => type)).to.have.members(['family.reuse', 'family.ended'])
+    expect(events.map(({ type }) => type)).to.have.members([
+      ...['token.issued', 'family.reuse', 'family.ended'],
+    ])
     expect(server.core.counters.read()).to.include({ family_reuse_race: 1, family_reuse_attack: 0 })
   })
 

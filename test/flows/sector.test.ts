@@ -181,7 +181,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       note()
       waiting.push(() => lists(callback, other)(request, response))
     }
-    const document = { tenants: [], resource_servers: [], accounts: [] }
+    const document = { tenants: [], resource_servers: [], accounts: [], webhooks: [] }
     const clients = [client('slow-one'), client('slow-two')]
     const applied = apply.execute(server.core, {
       tenant: defaultTenant,

@@ -30,10 +30,10 @@ describe('command line: what holds for everybody in a tenant', () => {
   it('is applied, listed, exported and written down; what is absent stays', async () => {
     const acme = { id: 'acme', name: 'Acme' }
     const all = { require_mfa: true, tenants: [{ ...acme, require_mfa: true }] }
-    expect(await applied(all, true)).to.deep.equal(['default updated', 'acme created'])
+    expect(await applied(all, true)).to.deep.equal(['acme created', 'default updated'])
     expect(await required(), 'a plan').to.deep.equal([])
-    expect(await applied(all)).to.deep.equal(['default updated', 'acme created'])
-    expect(await applied(all)).to.deep.equal(['default unchanged', 'acme unchanged'])
+    expect(await applied(all)).to.deep.equal(['acme created', 'default updated'])
+    expect(await applied(all)).to.deep.equal(['acme unchanged', 'default unchanged'])
     expect(await applied({ tenants: [acme] })).to.deep.equal(['acme unchanged'])
     expect(await required()).to.deep.equal(['acme', 'default'])
     const { tenants } = await tenantsList.execute(core, {})
@@ -47,7 +47,7 @@ describe('command line: what holds for everybody in a tenant', () => {
       .and.include('acme unchanged')
 
     const off = { require_mfa: false, tenants: [{ ...acme, require_mfa: false }] }
-    expect(await applied(off)).to.deep.equal(['default updated', 'acme updated'])
+    expect(await applied(off)).to.deep.equal(['acme updated', 'default updated'])
     expect(await required()).to.deep.equal([])
     const events = await core.database.query<{ tenant_id: string; detail: object }>(
       `select tenant_id, detail from audit_events where type = 'tenant.policy_changed' order by at, tenant_id`,

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { startServer } from '../../src/server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { freshStorage } from '../support/boot.ts'
+import { emptyStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
@@ -24,7 +24,7 @@ suite('signing keys while Postgres is away', function () {
   let isCut = false
 
   before(async () => {
-    env = { ...(await freshStorage('services')), KEY_MAX_STALENESS: String(staleness) }
+    env = { ...(await emptyStorage()), KEY_MAX_STALENESS: String(staleness) }
     other = await openNode(env)
     await other.firstStart()
     const there = new URL(env['DATABASE_URL'] ?? '')

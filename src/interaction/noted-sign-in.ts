@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import type { Audit } from '../audit/audit.ts'
 import { knownDevice } from '../families/device.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
@@ -12,6 +13,7 @@ import type { PageContext } from './pages/layout.ts'
 export interface NotedSignInParts {
   tenant: string
   database: Database
+  accounts: Accounts
   lockouts: Lockouts
   places: Places
   audit: Audit
@@ -21,6 +23,8 @@ export interface NotedSignInParts {
 
 interface SignIn {
   account: Account
+  /** When its password was checked, in milliseconds. */
+  verifiedAt: number
   /** How (RFC 8176). */
   amr: readonly string[]
   /** What the browser's cookie says of the accounts it has signed in with. */
@@ -30,18 +34,20 @@ interface SignIn {
 /**
  * What a finished sign-in leaves behind, in one transaction: wrong guesses are forgotten, and its event says what was
  * unusual about it.
+ * @returns false for one that was voided meanwhile: nothing is left of it
  */
 export async function noteSignIn(
   parts: NotedSignInParts,
   ctx: Context,
   signIn: SignIn,
-): Promise<void> {
-  const { tenant, database, lockouts, places, audit } = parts
-  const { account, amr, cookie } = signIn
+): Promise<boolean> {
+  const { tenant, database, accounts, lockouts, places, audit } = parts
+  const { account, verifiedAt, amr, cookie } = signIn
   const { ip, userAgent } = presenterOf(ctx)
   const isNewDevice = lockouts.devices.find(cookie, tenant, account.id) === undefined
-  await database.transaction(async () => {
+  return database.transaction(async () => {
     // The account comes first: whoever resets its password takes the locks in this order, too.
+    if (!(await accounts.holdSignIn(tenant, account.id, verifiedAt))) return false
     const visit = await places.visit(tenant, account.id, ctx.ip)
     await lockouts.signedIn(tenant, account.id)
     if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)
@@ -58,6 +64,7 @@ export async function noteSignIn(
         ...(visit.isNewCountry ? { new_country: true } : {}),
       },
     })
+    return true
   })
 }
 

@@ -5,6 +5,7 @@ import { travel } from '../../support/time-travel.ts'
 import { createUserAgent } from '../../support/user-agent.ts'
 import { remember } from '../../support/witness.ts'
 import { observe } from './observation.ts'
+import { newDevices } from './passkeys.ts'
 import type { Site } from './site.ts'
 import { nowInSeconds, type Person, type World } from './world.ts'
 
@@ -28,7 +29,7 @@ export async function newWorld(site: Site): Promise<World> {
     remember(password)
     const created: Person = {
       ...{ name, tenant, id: account.id, address, password, formerPasswords: [] },
-      ...{ apps: new Map(), recoveryCodes: [], epoch: 0, version: 0 },
+      ...{ apps: new Map(), passkeys: new Map(), recoveryCodes: [], epoch: 0, version: 0 },
       ...{ isOneTime, wrong: 0, lockedUntil: 0 },
     }
     if (!hasApp) return created
@@ -74,6 +75,7 @@ export async function newWorld(site: Site): Promise<World> {
       usedCodes: [],
     },
     ...{ sessions: new Map(), signIns: new Map(), bindings: new Map(), keys: new Map() },
+    devices: newDevices(),
     mailsRead: site.mailbox.mails.length,
   }
 }

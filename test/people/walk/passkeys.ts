@@ -74,6 +74,16 @@ export function passkeyFormOn({ page }: Browser, action: RegExp): [] | [URL, Opt
   return [new URL(form.getAttribute('action') ?? '', page.url), JSON.parse(text) as Options]
 }
 
+/** One of the latest challenges of another sign-in or session; rather for the same purpose. */
+function elsewhere({ challenges }: Devices, { challenge }: Options, any: number) {
+  const own = challenges.get(challenge)
+  const others = [...challenges].filter(([, { owner }]) => owner !== own?.owner)
+  const alike = others.filter(([, { purpose }]) => purpose === own?.purpose)
+  const some = any % 7 === 0 || alike.length === 0 ? others : alike
+  const [other] = some[some.length - 1 - (any % Math.min(some.length, 5))] ?? []
+  return other === undefined ? {} : { challenge: other }
+}
+
 /** Answers in the way that is wanted: rightly, or with what must not do. */
 export function answerTyped(turn: Turn, options: Options, kind: Kind): string {
   const { site, world, browser, person, any } = turn
@@ -87,12 +97,9 @@ export function answerTyped(turn: Turn, options: Options, kind: Kind): string {
     return sent
   }
   const used = [...devices.answers.keys()]
-  // A challenge of another place, or one that was used.
-  const others = [...devices.challenges.keys()]
-  const other = others[others.length - 1 - (any % Math.min(others.length, 9))]
   const asked =
-    kind === 'of another' && any % 2 > 0 && other !== undefined
-      ? { ...options, challenge: other }
+    kind === 'of another' && any % 3 > 0
+      ? { ...options, ...elsewhere(devices, options, any) }
       : options
   if (kind === 'used' && used.length > 0) return used[used.length - 1 - (any % used.length)] ?? ''
   const lies = kind === 'wrong' ? { origin: `${origin}.example` } : {}
@@ -103,7 +110,7 @@ export function answerTyped(turn: Turn, options: Options, kind: Kind): string {
   }
   const owners = world.people.filter((one) => knows(one) && one.passkeys.size > 0)
   const owner =
-    kind === 'of another'
+    kind === 'of another' && any % 3 !== 1
       ? owners.find((one) => one !== person)
       : owners.find((one) => one === person)
   const [named] = [...((owner ?? owners[0])?.passkeys.values() ?? [])].slice(-1)

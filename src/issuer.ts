@@ -10,6 +10,7 @@ import {
   revocationsMetadata,
   revocationsMethods,
 } from './endpoints/revocations.routes.ts'
+import { DomainError } from './errors.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -121,13 +122,18 @@ const jsonForPrograms: Middleware = (ctx, next) => {
 
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options registers: whether clients may register themselves, which its discovery document says
+ * @param options registers: whether clients may register themselves, which its discovery document says; servesOnly: all
+ *   that there is of it
  */
 export function createIssuer(
   capabilities: Capabilities,
   { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
-  { certificates, registers }: { certificates: ClientCertificates; registers: boolean },
+  {
+    certificates,
+    registers,
+    servesOnly,
+  }: { certificates: ClientCertificates; registers: boolean; servesOnly?: readonly string[] },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -217,6 +223,7 @@ export function createIssuer(
     ...(tenant === defaultTenant
       ? [adminApi({ context, structured, certificates, basePath, pageContext })]
       : []),
+    ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),
@@ -274,6 +281,13 @@ function install(app: { use(middleware: Middleware): unknown }, table: Middlewar
 function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
+    return next()
+  }
+}
+
+function thereIsOnly(paths: readonly string[]): Middleware {
+  return (ctx, next) => {
+    if (!paths.includes(ctx.path)) throw new DomainError('not_found')
     return next()
   }
 }

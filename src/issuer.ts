@@ -5,6 +5,12 @@ import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
+import {
+  revocationRoutes,
+  revocationsMetadata,
+  revocationsMethods,
+} from './endpoints/revocations.routes.ts'
+import { DomainError } from './errors.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -87,6 +93,7 @@ const methods = {
   ...accountMethods,
   ...passwordResetMethods,
   ...registrationMethods,
+  ...revocationsMethods,
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
 }
@@ -115,13 +122,18 @@ const jsonForPrograms: Middleware = (ctx, next) => {
 
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options registers: whether clients may register themselves, which its discovery document says
+ * @param options registers: whether clients may register themselves, which its discovery document says; servesOnly: all
+ *   that there is of it
  */
 export function createIssuer(
   capabilities: Capabilities,
   { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
-  { certificates, registers }: { certificates: ClientCertificates; registers: boolean },
+  {
+    certificates,
+    registers,
+    servesOnly,
+  }: { certificates: ClientCertificates; registers: boolean; servesOnly?: readonly string[] },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -211,6 +223,7 @@ export function createIssuer(
     ...(tenant === defaultTenant
       ? [adminApi({ context, structured, certificates, basePath, pageContext })]
       : []),
+    ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),
@@ -219,12 +232,13 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
-    publishedMetadata(
-      discovery,
-      registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {},
-    ),
+    publishedMetadata(discovery, {
+      ...revocationsMetadata(issuer),
+      ...(registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
+    }),
     signsWhileFresh(context),
     registrationRoutes(context),
+    revocationRoutes({ context, structured, certificates, basePath }),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
@@ -267,6 +281,13 @@ function install(app: { use(middleware: Middleware): unknown }, table: Middlewar
 function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
+    return next()
+  }
+}
+
+function thereIsOnly(paths: readonly string[]): Middleware {
+  return (ctx, next) => {
+    if (!paths.includes(ctx.path)) throw new DomainError('not_found')
     return next()
   }
 }

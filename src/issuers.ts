@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
+import { revocationsMethods } from './endpoints/revocations.routes.ts'
 import { createIssuer, type IssuerHandler, type IssuerSecrets } from './issuer.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import type { ClientCertificates } from './oidc/mtls.ts'
@@ -38,6 +39,7 @@ export function createIssuers(
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
   const built = new Map<string, Built>()
+  const suspended = new Map<string, Pick<Built, 'handler' | 'keys'>>()
   const seen = new Map<string, number>()
   const modes = new Map<string, SignUp['mode']>()
   const registering = new Set<string>()
@@ -107,11 +109,29 @@ export function createIssuers(
     return handler
   }
 
+  /** All that is left of a tenant that was disabled: that its tokens are void. */
+  async function lastWord(tenant: string, url: string): Promise<IssuerHandler | undefined> {
+    const servesOnly = Object.keys(revocationsMethods)
+    if (!servesOnly.includes(url.replace(/\?.*$/s, ''))) return undefined
+    if (!(await tenants.view(tenant))?.disabled) return undefined
+    const keys = await signing.current(tenant)
+    const known = suspended.get(tenant)
+    if (known?.keys === keys) return known.handler
+    const handler = createIssuer(
+      capabilities,
+      { tenant, signUp: noSignUp.mode },
+      { ...(await secretsOf(tenant)), keys },
+      { certificates, registers: false, servesOnly },
+    )
+    suspended.set(tenant, { handler, keys })
+    return handler
+  }
+
   return {
     async route(request) {
       const place = locate(request.url ?? '/', basePath)
       request.url = place.url
-      return issuerOf(place.tenant)
+      return (await issuerOf(place.tenant)) ?? lastWord(place.tenant, place.url)
     },
   }
 }

@@ -1,6 +1,7 @@
 import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } from 'jose'
 import type { AdapterPayload } from 'oidc-provider'
 import { clientMetadata } from '../clients/client.ts'
+import type { DenialKind } from '../denials/denials.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import type { TraceClaims } from './access-token.ts'
 import { denialsNaming } from './access-token.ts'
@@ -10,8 +11,11 @@ import type { IssuerContext } from './capabilities.ts'
 export interface StructuredTokens {
   /** Whether a string can only be a JWT: our handles have no dots. */
   looksLikeOne(token: string): boolean
-  /** The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended. */
-  find(token: string): Promise<AdapterPayload | undefined>
+  /**
+   * The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended.
+   * @param despite denials that do not matter
+   */
+  find(token: string, despite?: DenialKind): Promise<AdapterPayload | undefined>
   /** Why `find` does not find it, for operators. */
   whyNot(token: string): Promise<string>
 }
@@ -61,14 +65,15 @@ export function createStructuredTokens(
   }
 
   /** Asks memory alone: whatever ends what a token hangs from is on the deny-list (architecture §4). */
-  async function find(token: string): Promise<AdapterPayload | undefined> {
+  async function find(token: string, despite?: DenialKind): Promise<AdapterPayload | undefined> {
     const claims = await claimsOf(token)
     const client = claims && (await clients.find(tenant, claims.client_id))
     if (!client) return undefined
     const accountId = await accountIn(claims, client.metadata)
     if (claims.gid !== undefined && accountId === undefined) return undefined
     const payload = toPayload(claims, accountId)
-    const denied = denials.anyDenies(tenant, denialsNaming(payload), claims.iat as number)
+    const named = denialsNaming(payload).filter(({ kind }) => kind !== despite)
+    const denied = denials.anyDenies(tenant, named, claims.iat as number)
     return denied ? undefined : payload
   }
 

@@ -22,7 +22,7 @@ const layers: string[][] = [
     'refusals',
   ],
   ['roles', 'accounts', 'clients', 'resources'],
-  ['grants', 'logouts', 'backchannel', 'actions', 'mail', 'webhooks'],
+  ['grants', 'logouts', 'backchannel', 'actions', 'mail', 'webhooks', 'feed'],
   ['families', 'factors'],
   ['sessions'],
   ['revocation', 'recovery', 'enrolment'],

@@ -27,6 +27,8 @@ import { createMailedCodes } from './factors/mailed-codes.ts'
 import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
 import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
+import { createRevocationFeed } from './feed/revocation-feed.ts'
+import { createRevocationStreams } from './feed/revocation-streams.ts'
 import { createGrants } from './grants/grants.ts'
 import { createIdempotency } from './idempotency/idempotency.ts'
 import { createLimiter } from './limits/limiter.ts'
@@ -271,6 +273,14 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     denials,
     audit,
   })
+  const revocationFeed = createRevocationFeed({
+    ...base,
+    denials,
+    signing,
+    clients,
+    subjects,
+    grants,
+  })
   const policies = createRegistrationPolicies(base)
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }
@@ -298,6 +308,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     webhooks: createWebhooks({ ...base, outbox, audit }),
     denials,
     revocations,
+    revocationFeed,
+    revocationStreams: createRevocationStreams({ ...base, feed: revocationFeed, denials }),
     actionTokens,
     emailCodes,
     mail,

@@ -95,6 +95,11 @@ export const domainErrors = {
   token_missing: [401, 'invalid_token', 'This address needs an access token.'],
   token_invalid: [401, 'invalid_token', 'The access token is not valid here.'],
   scope_insufficient: [403, 'insufficient_scope', 'The access token lacks a scope.'],
+  audience_foreign: [
+    403,
+    'access_denied',
+    'The access token is not of a client that may introspect for this audience.',
+  ],
   permission_denied: [403, 'access_denied', 'No role of yours permits this.'],
   subject_protected: [
     403,

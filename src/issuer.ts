@@ -5,6 +5,11 @@ import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
+import {
+  revocationRoutes,
+  revocationsMetadata,
+  revocationsMethods,
+} from './endpoints/revocations.routes.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -87,6 +92,7 @@ const methods = {
   ...accountMethods,
   ...passwordResetMethods,
   ...registrationMethods,
+  ...revocationsMethods,
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
 }
@@ -219,12 +225,13 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
-    publishedMetadata(
-      discovery,
-      registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {},
-    ),
+    publishedMetadata(discovery, {
+      ...revocationsMetadata(issuer),
+      ...(registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
+    }),
     signsWhileFresh(context),
     registrationRoutes(context),
+    revocationRoutes({ context, structured, certificates, basePath }),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),

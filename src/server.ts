@@ -43,6 +43,7 @@ export async function startServer(core: Core): Promise<Server> {
     )
   }
   await core.denials.start()
+  core.revocationStreams.start()
   core.signing.start()
   await core.keyRotation.check()
   const issuers = createIssuers(core, {
@@ -126,6 +127,7 @@ export async function startServer(core: Core): Promise<Server> {
     async stop() {
       stopping = true
       for (const end of ends) end()
+      core.revocationStreams.stop()
       await listener.stop()
       await core.outbox.stop()
       await core.refusals.flush()

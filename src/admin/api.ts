@@ -49,7 +49,7 @@ interface Parts {
 export function adminApi(parts: Parts): Middleware {
   const { context } = parts
   const { log, config } = context
-  const checkToken = createTokenCheck(context, parts.structured, parts.certificates)
+  const checkToken = createTokenCheck(context, parts.structured, parts.certificates, 'admin')
   const document = openApiOf(routes, config.issuer)
   const audience = config.issuer + adminPath
 

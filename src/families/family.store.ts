@@ -242,6 +242,16 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return rows.map(({ id }) => id)
     },
 
+    /** The resource servers that the access tokens of families can be for; families of which that is not known are left out. */
+    async audiences(tenant: string, ids: string[]): Promise<Map<string, string[]>> {
+      const rows = await database.query<{ family_id: string; resource: string | string[] }>(
+        `select family_id, payload->'resource' as resource from refresh_tokens
+         where tenant_id = $1 and family_id = any($2) and consumed_at is null and payload ? 'resource'`,
+        [tenant, ids],
+      )
+      return new Map(rows.map(({ family_id, resource }) => [family_id, [resource].flat()]))
+    },
+
     /** The families that end with a session, or with what one client got in it, locked. */
     async boundToSession(tenant: string, uid: string, clientId?: string): Promise<string[]> {
       const rows = await database.query<{ id: string }>(

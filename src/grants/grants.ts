@@ -14,6 +14,8 @@ export interface Grants {
   list(tenant: string, which: GrantFilter, page?: GrantPage): Promise<ListedGrant[]>
   /** How many live. */
   count(tenant: string): Promise<number>
+  /** The clients that an account ever allowed something, as far as is kept. */
+  clientsOf(tenant: string, accountId: string): Promise<string[]>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
   /**
@@ -159,6 +161,13 @@ export function createGrants({ database, clock }: { database: Database; clock: C
     },
     count: (tenant) =>
       countRows(database, 'grants where tenant_id = $1 and revoked_at is null', [tenant]),
+    async clientsOf(tenant, accountId) {
+      const rows = await database.query<{ client_id: string }>(
+        `select distinct client_id from grants where tenant_id = $1 and account_id = $2 order by client_id`,
+        [tenant, accountId],
+      )
+      return rows.map(({ client_id }) => client_id)
+    },
     async between(tenant, accountId, clientId) {
       const [row] = await database.query<{ id: string }>(
         `select id from grants

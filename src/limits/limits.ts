@@ -113,6 +113,16 @@ export const limits = {
     window: 600,
     counts: 'Backchannel authentication requests of one client',
   },
+  feed_network: {
+    most: 300,
+    window: 600,
+    counts: 'Requests to the revocation feed from one network whose token is missing or not valid',
+  },
+  feed_client: {
+    most: 60_000,
+    window: 600,
+    counts: 'Requests to the revocation feed of one client',
+  },
   admin_network: {
     most: 300,
     window: 600,

@@ -18,6 +18,8 @@ import type { SignUps } from '../enrolment/sign-up.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
+import type { RevocationFeed } from '../feed/revocation-feed.ts'
+import type { RevocationStreams } from '../feed/revocation-streams.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Idempotency } from '../idempotency/idempotency.ts'
 import type { Limiter } from '../limits/limiter.ts'
@@ -80,6 +82,8 @@ export interface Capabilities {
   denials: Denials
   audit: Audit
   revocations: Revocations
+  revocationFeed: RevocationFeed
+  revocationStreams: RevocationStreams
   singleUse: SingleUse
   attempts: Attempts
   refusals: Refusals

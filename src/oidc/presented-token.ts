@@ -8,10 +8,13 @@ import type { StructuredTokens } from './structured-tokens.ts'
 
 /** Who presents an access token. */
 export interface Presented {
+  token: string
   clientId: string
   /** Absent where no person is involved. */
   accountId?: string
   scopes: ReadonlySet<string>
+  /** When the token expires, in seconds since the epoch. */
+  expiresAt: number
 }
 
 /** `access_token` in the query would be in logs (RFC 6750 §5.3); only the header counts. */
@@ -34,6 +37,8 @@ export function createTokenCheck(
   context: IssuerContext,
   structured: StructuredTokens,
   certificates: ClientCertificates,
+  /** What its refusals call the API. */
+  endpoint: 'admin' | 'revocations',
 ) {
   const { tenant, accounts } = context
 
@@ -69,9 +74,11 @@ export function createTokenCheck(
       throw refused('its person may not act')
     }
     return {
+      token,
       clientId: clientId as string,
       ...(accountId === undefined ? {} : { accountId }),
       scopes: new Set(found.scope?.split(' ') ?? []),
+      expiresAt: found.exp as number,
     }
   }
 
@@ -89,7 +96,7 @@ export function createTokenCheck(
       clientId: token.clientId,
       ip: ctx.ip,
       userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
-      detail: { mechanism, key, endpoint: 'admin' },
+      detail: { mechanism, key, endpoint },
     })
   }
 }

@@ -131,7 +131,9 @@ export function structuredEndpoints(
     if (found.clientId !== caller) {
       return refusal('client is not authorized to revoke the presented token')
     }
-    await context.denials.add(context.tenant, [{ kind: 'jti', subject: found.jti as string }])
+    await context.denials.add(context.tenant, [
+      { kind: 'jti', subject: found.jti as string, audiences: [String(found.aud)] },
+    ])
     return { status: 200, body: {} }
   }
 }

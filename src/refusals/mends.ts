@@ -62,6 +62,7 @@ export const mends: Record<DomainErrorCode, string> = {
   token_invalid:
     'Get one for the resource `ISSUER/admin/v1`; show the key or the certificate that it is bound to.',
   scope_insufficient: 'Ask for that scope, or for none, which brings all that the client may have.',
+  audience_foreign: 'Name the client in `introspection_clients` of that resource server.',
   permission_denied: 'Who may do what; an owner gives roles.',
   subject_protected: 'Somebody who has those roles must do it.',
   request_invalid: 'Mend what is named.',

@@ -225,6 +225,7 @@ export function createRevocations(deps: {
         if (!(await accounts.markDeleted(tenant, accountId))) return false
         if (hasRoles) await roles.forget(accountId)
         await end('account_deleted', tenant, { accountId })
+        await denials.add(tenant, [{ kind: 'account', subject: accountId, forGood: true }])
         await factors.forget(tenant, accountId, actor)
         await accounts.forget(tenant, accountId)
         await places.forget(tenant, accountId)
@@ -302,6 +303,8 @@ export function createRevocations(deps: {
       database.transaction(async () => {
         const changed = await tenants.setDisabled(tenant, disabled)
         const type = disabled ? reaches.tenant_disabled.event : 'tenant.enabled'
+        // Whoever verifies offline is to hear of it; what was issued before is void when the tenant is back, too.
+        if (disabled) await denials.add(tenant, [{ kind: 'tenant', subject: tenant, unheardFor }])
         if (changed) await record(tenant, { type }, actor)
         return changed
       }),

@@ -54,7 +54,8 @@ export function accessTokenAdapter(
     },
     // Redis may come back as it was before (architecture §4): what was revoked stays so by the deny-list.
     async destroy(id) {
-      await denials.add(tenant, [{ kind: 'jti', subject: hashOf(id) }])
+      // Nobody can verify one offline.
+      await denials.add(tenant, [{ kind: 'jti', subject: hashOf(id), audiences: [] }])
       await base.destroy(id)
     },
     // Redis is not spoken to while rows are locked, and a token whose grant was rolled back is never stored.

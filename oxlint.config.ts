@@ -162,7 +162,29 @@ export default defineConfig({
       },
     },
     {
-      files: ['test/**', 'bench/**', '*.config.ts'],
+      // Published on its own, for every runtime that has the web's standards.
+      files: ['packages/*/src/**'],
+      rules: {
+        'no-restricted-imports': [
+          'error',
+          {
+            patterns: [
+              {
+                group: ['*', '!jose', '!./**', '!../**'],
+                message: 'The kit depends on jose alone, and on no runtime.',
+              },
+              {
+                group: ['**/../../**/src/**', '**/config/**', '**/test/**'],
+                message: 'The kit is a program of its own.',
+              },
+            ],
+          },
+        ],
+        'no-restricted-globals': ['error', 'process', 'Buffer', 'setImmediate', '__dirname'],
+      },
+    },
+    {
+      files: ['packages/*.ts', 'test/**', 'bench/**', '*.config.ts'],
       rules: {
         'no-restricted-imports': 'off',
         'node/no-process-env': 'off',

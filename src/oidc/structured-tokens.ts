@@ -38,6 +38,7 @@ export function createStructuredTokens(
   const algorithms = [...new Set(published.map(({ alg }) => alg))]
 
   async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
+    if (!isCanonical(token)) return undefined
     try {
       const { payload } = await jwtVerify<AccessTokenClaims>(token, jwks, {
         issuer,
@@ -88,6 +89,7 @@ export function createStructuredTokens(
       (error: Error) => error.message,
     )
     if (fault !== undefined) return fault
+    if (!isCanonical(token)) return 'a part is not base64url in its one spelling (RFC 7515 §2)'
     const claims = await claimsOf(token)
     if (!claims) return 'a claim that every access token of this tenant has is missing'
     if (!(await clients.find(tenant, claims.client_id))) return 'its client is gone or disabled'
@@ -99,6 +101,16 @@ export function createStructuredTokens(
     looksLikeOne: (token) => token.split('.').length === 3,
     find,
   }
+}
+
+/**
+ * Whether each part is base64url in its one spelling (RFC 7515 §2): decoders overlook padding, white space and bits after
+ * the end, so that one token could be shown as many.
+ */
+function isCanonical(token: string): boolean {
+  return token
+    .split('.')
+    .every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
 }
 
 function toPayload(claims: AccessTokenClaims, accountId: string | undefined): AdapterPayload {

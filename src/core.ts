@@ -219,7 +219,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...base,
     audit,
     fetch,
-    check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
+    check: (tenant, metadata) => checkClient(tenant, metadata),
   })
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
@@ -325,6 +325,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       audit,
     }),
   }
+
+  const checkClient = createClientCheck(capabilities)
 
   return {
     ...capabilities,

@@ -153,6 +153,11 @@ export function createClients(deps: Dependencies): Clients {
     throw new DomainError('client_not_found', { detail: { client_id: clientId } })
   }
 
+  /** Most clients name no sector, and are not looked up for it. */
+  const lacksSectorDocument = async (tenant: string, wanted: ClientMetadata) =>
+    wanted.sector_identifier_uri !== undefined &&
+    needsSectorDocument(wanted, await store.metadata(tenant, wanted.client_id))
+
   return {
     async setDisabled(tenant, clientId, disabled) {
       await assertKnown(tenant, clientId)
@@ -197,9 +202,7 @@ export function createClients(deps: Dependencies): Clients {
       await Promise.all(
         declarations.map(async ({ tenant, declaration }) => {
           const { success, data } = clientMetadata.safeParse(withoutSecret(declaration).members)
-          if (!success) return
-          const before = await store.metadata(tenant, data.client_id)
-          if (needsSectorDocument(data, before)) await documents.faultOf(data)
+          if (success && (await lacksSectorDocument(tenant, data))) await documents.faultOf(data)
         }),
       )
       return documents
@@ -209,7 +212,7 @@ export function createClients(deps: Dependencies): Clients {
       const { metadata, secret } = parse(declaration)
       await deps.check(tenant, metadata)
       const { client_id: clientId } = metadata
-      if (needsSectorDocument(metadata, await store.metadata(tenant, clientId))) {
+      if (await lacksSectorDocument(tenant, metadata)) {
         const fault = await documents.faultOf(metadata)
         if (fault !== undefined) throw invalid(clientId, [`sector_identifier_uri: ${fault}`])
       }

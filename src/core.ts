@@ -43,6 +43,7 @@ import { createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import { createRefusals } from './refusals/refusals.ts'
+import { createClientDocuments } from './registration/documents.ts'
 import { createRegistrationPolicies } from './registration/policies.ts'
 import { createRegistrations } from './registration/registrations.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
@@ -315,6 +316,14 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     places,
     idempotency: createIdempotency(base),
     registrationPolicies: policies,
+    clientDocuments: createClientDocuments({
+      ...base,
+      clients,
+      policies,
+      signing,
+      limiter,
+      audit,
+    }),
     registrations: createRegistrations({
       ...base,
       clients,

@@ -113,15 +113,31 @@ const jsonForPrograms: Middleware = (ctx, next) => {
   return next()
 }
 
+/** Clients that no operator has declared. */
+export interface TakenClients {
+  /** They register themselves (RFC 7591). */
+  registered: boolean
+  /** Their `client_id` is the address of a document. */
+  documents: boolean
+}
+
+/** What discovery says beside what the engine does (RFC 8414 §2, OAuth Client ID Metadata Document §5, P-092). */
+function ownMetadata(issuer: string, { registered, documents }: TakenClients) {
+  return {
+    ...(registered ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
+    ...(documents ? { client_id_metadata_document_supported: true } : {}),
+  }
+}
+
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options registers: whether clients may register themselves, which its discovery document says
+ * @param options takes: which clients no operator has declared, which its discovery document says
  */
 export function createIssuer(
   capabilities: Capabilities,
   { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
-  { certificates, registers }: { certificates: ClientCertificates; registers: boolean },
+  { certificates, takes }: { certificates: ClientCertificates; takes: TakenClients },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -171,7 +187,7 @@ export function createIssuer(
     secure: isHttps,
   })
   const clientName = async (clientId: string) =>
-    clientMetadata.safeParse((await context.clients.find(tenant, clientId))?.metadata).data
+    clientMetadata.safeParse((await context.clientDocuments.find(tenant, clientId))?.metadata).data
       ?.client_name
   const devices = createDeviceVerification(provider, context, {
     basePath,
@@ -219,10 +235,7 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
-    publishedMetadata(
-      discovery,
-      registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {},
-    ),
+    publishedMetadata(discovery, ownMetadata(issuer, takes)),
     signsWhileFresh(context),
     registrationRoutes(context),
     interactionRoutes(parts),

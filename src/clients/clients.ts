@@ -50,6 +50,13 @@ export interface Clients {
     only?: 'new',
   ): Promise<DeclaredClient>
   /**
+   * What a declaration would be stored as, checked as one; nothing is stored.
+   * @throws DomainError `client_invalid`
+   */
+  examine(tenant: string, declaration: unknown): Promise<ClientMetadata>
+  /** Somebody in this process has changed its row: it is read anew. */
+  changed(tenant: string, clientId: string): void
+  /**
    * Gets from others what declaring clients needs of them, for who declares them in a transaction: that would hold a
    * connection meanwhile.
    */
@@ -196,6 +203,13 @@ export function createClients(deps: Dependencies): Clients {
             ? []
             : [sealer.open(purpose(tenant, clientId, hash), sealed, formerly(tenant, clientId))],
         ),
+
+    async examine(tenant, declaration) {
+      const { metadata } = parse(declaration)
+      await deps.check(tenant, metadata)
+      return metadata
+    },
+    changed: (tenant, clientId) => cache.drop(key(tenant, clientId)),
 
     async prepare(declarations) {
       const documents = createSectorDocuments(deps.fetch)

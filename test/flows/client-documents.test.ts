@@ -201,7 +201,11 @@ describe('clients that are a metadata document', () => {
     const { revocations, registrations, database, clients } = server.core
     const client_id = host.publish('/disabled')
     const tokens = await tokensFor(server, { client_id })
-    await revocations.setClientDisabled(defaultTenant, client_id, true)
+    const unused = host.publish('/disabled-early')
+    await codeFor(server, { client_id: unused })
+    for (const id of [client_id, unused]) {
+      await revocations.setClientDisabled(defaultTenant, id, true)
+    }
     host.publish('/disabled', { client_name: 'Let me in' })
     travel(301)
     const unknown = async () => {
@@ -211,11 +215,12 @@ describe('clients that are a metadata document', () => {
     }
     await unknown()
     await database.execute(
-      `update registered_clients set expires_at = registered_at where client_id = $1`,
-      [client_id],
+      `update registered_clients set expires_at = registered_at where client_id = any($1)`,
+      [[client_id, unused]],
     )
     await registrations.sweep()
     expect(await clients.isDisabled(defaultTenant, client_id)).to.equal(true)
+    expect(await clients.isDisabled(defaultTenant, unused)).to.equal(true)
     await unknown()
     expect(host.asked.get('/disabled')).to.equal(1)
     await revocations.setClientDisabled(defaultTenant, client_id, false)

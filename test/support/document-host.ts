@@ -1,5 +1,7 @@
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { Identity } from './certificates.ts'
 import { callback } from './fixtures.ts'
 
 type Answer = (response: ServerResponse) => void
@@ -16,18 +18,20 @@ export interface DocumentHost {
   stop(): void
 }
 
-export async function startDocumentHost(): Promise<DocumentHost> {
+/** @param identity for https; who fetches must trust it */
+export async function startDocumentHost(identity?: Identity): Promise<DocumentHost> {
   const answers = new Map<string, Answer>()
   const asked = new Map<string, number>()
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const path = request.url ?? '/'
     asked.set(path, (asked.get(path) ?? 0) + 1)
     const answer = answers.get(path)
     if (answer) answer(response)
     else response.writeHead(404).end()
-  })
+  }
+  const server = identity ? createHttpsServer(identity, listener) : createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const origin = `http://localhost:${(server.address() as AddressInfo).port}`
+  const origin = `${identity ? 'https' : 'http'}://localhost:${(server.address() as AddressInfo).port}`
   return {
     origin,
     asked,

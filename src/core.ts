@@ -45,6 +45,7 @@ import { createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import { createRefusals } from './refusals/refusals.ts'
+import { createClientDocuments } from './registration/documents.ts'
 import { createRegistrationPolicies } from './registration/policies.ts'
 import { createRegistrations } from './registration/registrations.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
@@ -221,7 +222,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...base,
     audit,
     fetch,
-    check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
+    check: (tenant, metadata) => checkClient(tenant, metadata),
   })
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
@@ -327,6 +328,14 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     places,
     idempotency: createIdempotency(base),
     registrationPolicies: policies,
+    clientDocuments: createClientDocuments({
+      ...base,
+      clients,
+      policies,
+      signing,
+      limiter,
+      audit,
+    }),
     registrations: createRegistrations({
       ...base,
       clients,
@@ -337,6 +346,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       audit,
     }),
   }
+
+  const checkClient = createClientCheck(capabilities)
 
   return {
     ...capabilities,

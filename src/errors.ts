@@ -58,6 +58,16 @@ export const domainErrors = {
     'temporarily_unavailable',
     'There are too many clients that registered and were never used; try again later.',
   ],
+  client_document_invalid: [
+    400,
+    'invalid_client',
+    'The metadata document of the client is not valid.',
+  ],
+  client_document_unavailable: [
+    503,
+    'temporarily_unavailable',
+    'The metadata document of the client cannot be fetched right now; try again soon.',
+  ],
   resource_server_invalid: [400, 'invalid_target', 'The resource server is not valid.'],
   account_exists: [409, 'invalid_request', 'There is an account with this address already.'],
   account_not_found: [404, 'invalid_request', 'There is no such account.'],

@@ -120,10 +120,27 @@ const jsonForPrograms: Middleware = (ctx, next) => {
   return next()
 }
 
+/** Clients that no operator has declared. */
+export interface TakenClients {
+  /** They register themselves (RFC 7591). */
+  registered: boolean
+  /** Their `client_id` is the address of a document. */
+  documents: boolean
+}
+
+/** What discovery says beside what the engine does (RFC 8414 §2, OAuth Client ID Metadata Document §5, P-092). */
+function ownMetadata(issuer: string, { registered, documents }: TakenClients) {
+  return {
+    ...revocationsMetadata(issuer),
+    ...(registered ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
+    ...(documents ? { client_id_metadata_document_supported: true } : {}),
+  }
+}
+
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options registers: whether clients may register themselves, which its discovery document says; servesOnly: all
- *   that there is of it
+ * @param options takes: which clients no operator has declared, which its discovery document says; servesOnly: all that
+ *   there is of it
  */
 export function createIssuer(
   capabilities: Capabilities,
@@ -131,9 +148,9 @@ export function createIssuer(
   secrets: IssuerSecrets,
   {
     certificates,
-    registers,
+    takes,
     servesOnly,
-  }: { certificates: ClientCertificates; registers: boolean; servesOnly?: readonly string[] },
+  }: { certificates: ClientCertificates; takes: TakenClients; servesOnly?: readonly string[] },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -183,7 +200,7 @@ export function createIssuer(
     secure: isHttps,
   })
   const clientName = async (clientId: string) =>
-    clientMetadata.safeParse((await context.clients.find(tenant, clientId))?.metadata).data
+    clientMetadata.safeParse((await context.clientDocuments.find(tenant, clientId))?.metadata).data
       ?.client_name
   const devices = createDeviceVerification(provider, context, {
     basePath,
@@ -232,10 +249,7 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
-    publishedMetadata(discovery, {
-      ...revocationsMetadata(issuer),
-      ...(registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
-    }),
+    publishedMetadata(discovery, ownMetadata(issuer, takes)),
     signsWhileFresh(context),
     registrationRoutes(context),
     revocationRoutes({ context, structured, certificates, basePath }),

@@ -17,6 +17,7 @@ import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { AccountPlacesTable } from './places/places.ts'
 import { RefusalsTable } from './refusals/refusals.ts'
+import { ClientDocumentsTable } from './registration/documents.store.ts'
 import { RegistrationPoliciesTable } from './registration/policies.ts'
 import { RegisteredClientsTable } from './registration/registered-clients.ts'
 import { RegistrationTokensTable } from './registration/tokens.store.ts'
@@ -64,6 +65,7 @@ export const entities = [
   RegistrationTokensTable,
   RegistrationPoliciesTable,
   RegisteredClientsTable,
+  ClientDocumentsTable,
   ShortLivedTable,
   AuditEventsTable,
   AuditHeadsTable,

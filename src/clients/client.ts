@@ -200,6 +200,8 @@ export interface Client {
   secrets: ClientSecret[]
   /** It registered itself (RFC 7591): nobody vouches for it. */
   selfRegistered?: true
+  /** Its metadata is a document at the address that is its `client_id`. */
+  fromDocument?: true
 }
 
 export interface ClientSecret {

@@ -50,6 +50,13 @@ export interface Clients {
     only?: 'new',
   ): Promise<DeclaredClient>
   /**
+   * What a declaration would be stored as, checked as one; nothing is stored.
+   * @throws DomainError `client_invalid`
+   */
+  examine(tenant: string, declaration: unknown): Promise<ClientMetadata>
+  /** Somebody in this process has changed its row: it is read anew. */
+  changed(tenant: string, clientId: string): void
+  /**
    * Gets from others what declaring clients needs of them, for who declares them in a transaction: that would hold a
    * connection meanwhile.
    */
@@ -153,6 +160,11 @@ export function createClients(deps: Dependencies): Clients {
     throw new DomainError('client_not_found', { detail: { client_id: clientId } })
   }
 
+  /** Most clients name no sector, and are not looked up for it. */
+  const lacksSectorDocument = async (tenant: string, wanted: ClientMetadata) =>
+    wanted.sector_identifier_uri !== undefined &&
+    needsSectorDocument(wanted, await store.metadata(tenant, wanted.client_id))
+
   return {
     async setDisabled(tenant, clientId, disabled) {
       await assertKnown(tenant, clientId)
@@ -192,14 +204,19 @@ export function createClients(deps: Dependencies): Clients {
             : [sealer.open(purpose(tenant, clientId, hash), sealed, formerly(tenant, clientId))],
         ),
 
+    async examine(tenant, declaration) {
+      const { metadata } = parse(declaration)
+      await deps.check(tenant, metadata)
+      return metadata
+    },
+    changed: (tenant, clientId) => cache.drop(key(tenant, clientId)),
+
     async prepare(declarations) {
       const documents = createSectorDocuments(deps.fetch)
       await Promise.all(
         declarations.map(async ({ tenant, declaration }) => {
           const { success, data } = clientMetadata.safeParse(withoutSecret(declaration).members)
-          if (!success) return
-          const before = await store.metadata(tenant, data.client_id)
-          if (needsSectorDocument(data, before)) await documents.faultOf(data)
+          if (success && (await lacksSectorDocument(tenant, data))) await documents.faultOf(data)
         }),
       )
       return documents
@@ -209,7 +226,7 @@ export function createClients(deps: Dependencies): Clients {
       const { metadata, secret } = parse(declaration)
       await deps.check(tenant, metadata)
       const { client_id: clientId } = metadata
-      if (needsSectorDocument(metadata, await store.metadata(tenant, clientId))) {
+      if (await lacksSectorDocument(tenant, metadata)) {
         const fault = await documents.faultOf(metadata)
         if (fault !== undefined) throw invalid(clientId, [`sector_identifier_uri: ${fault}`])
       }

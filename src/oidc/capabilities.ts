@@ -33,6 +33,7 @@ import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
+import type { ClientDocuments } from '../registration/documents.ts'
 import type { RegistrationPolicies } from '../registration/policies.ts'
 import type { Registrations } from '../registration/registrations.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
@@ -91,6 +92,7 @@ export interface Capabilities {
   lockouts: Lockouts
   places: Places
   registrationPolicies: RegistrationPolicies
+  clientDocuments: ClientDocuments
   registrations: Registrations
   idempotency: Idempotency
   actionTokens: ActionTokens

@@ -32,6 +32,10 @@ export const mends: Record<DomainErrorCode, string> = {
     '`registration tokens create` makes one for registering. A client that lost its registration access token is deleted or managed by an operator.',
   registration_full:
     'Wait until those expire; if they are honest, raise `most_unused` or `most_unused_per_network` in the apply file.',
+  client_document_invalid:
+    'Whoever publishes the document mends what is named; metadata documents.',
+  client_document_unavailable:
+    'Wait; if it lasts, look at the host of the document, and at the way from here to it: outgoing requests.',
   resource_server_invalid: 'Mend the members that are named; apply file.',
   account_exists: 'Choose another, or change that account.',
   account_not_found: '`accounts list`; mind `--tenant`.',

@@ -71,6 +71,10 @@ export const registrationPolicy = z.strictObject({
     .default(['authorization_code', 'refresh_token']),
   refresh_token_idle_ttl: seconds(63_072_000).optional(),
   refresh_token_absolute_ttl: seconds(157_680_000).optional(),
+  /** Whether the https address of a metadata document is a `client_id` (OAuth Client ID Metadata Document). */
+  client_id_metadata_documents: z.boolean().default(false),
+  /** The hosts of such documents; absent for any. */
+  client_id_metadata_document_hosts: z.array(host).max(100).optional(),
   /** For members that a client leaves out. */
   defaults: defaults.default({}),
   /** Days after its last token, or its registration, that a client is deleted. */

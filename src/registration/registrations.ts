@@ -8,14 +8,14 @@ import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
-import type { SigningAlg } from '../signing/signing-key.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
 import type { RegistrationPolicies } from './policies.ts'
 import { type RegistrationPolicy, registrable } from './policy.ts'
-import { createRegisteredClientStore } from './registered-clients.ts'
+import { createRegisteredClientStore, roomFor } from './registered-clients.ts'
+import { assertSigned } from './signed-answers.ts'
 import { createTokenStore, type InitialAccessToken } from './tokens.store.ts'
 
 /** Clients that register and manage themselves (RFC 7591, RFC 7592). */
@@ -141,7 +141,6 @@ export function createRegistrations(deps: {
     }
   }
 
-  /** Nobody has this server make signing keys by asking for another algorithm. */
   async function declarationOf(
     tenant: string,
     clientId: string,
@@ -149,13 +148,7 @@ export function createRegistrations(deps: {
     policy: RegistrationPolicy,
   ): Promise<Body> {
     const asked = askedMetadata(body, policy)
-    const algs = (await signing.current(tenant)).signing.map(({ alg }) => alg).toSorted()
-    const faults = signedMembers
-      .filter(
-        (member) => asked[member] !== undefined && !algs.includes(asked[member] as SigningAlg),
-      )
-      .map((member) => `${member}: must be of ${algs.join(', ')}, it is ${inWords(asked[member])}`)
-    if (faults.length > 0) throw refusedMetadata(faults)
+    await assertSigned(signing, tenant, asked)
     return { ...asked, client_id: clientId }
   }
 
@@ -190,20 +183,11 @@ export function createRegistrations(deps: {
         const by = hash === undefined ? undefined : await tokens.takeInitial(tenant, hash)
         if (hash !== undefined && by === undefined) throw wrongToken('used up meanwhile')
         const { clientSecret } = await declare(tenant, declaration, documents)
-        const hasRoom = await registered.add(tenant, clientId, {
-          network: hash === undefined ? network : undefined,
-          unusedDays: policy.unused_days,
-          most: policy.most_unused,
-          mostPerNetwork: policy.most_unused_per_network,
-        })
-        if (!hasRoom) {
-          throw new DomainError('registration_full', {
-            retryAfter: 3600,
-            detail: {
-              expected: `at most ${policy.most_unused} clients that were never used, and ${policy.most_unused_per_network} of a network`,
-            },
-          })
-        }
+        await registered.add(
+          tenant,
+          clientId,
+          roomFor(policy, hash === undefined ? network : undefined),
+        )
         await tokens.addManagement(tenant, clientId, hashOf(registrationAccessToken))
         const detail = by === undefined ? { mode: 'open' } : { mode: 'token', initial_access: by }
         await audit.record(tenant, { type: 'client.registered', clientId, ip, userAgent, detail })
@@ -296,17 +280,6 @@ export function createRegistrations(deps: {
     },
   }
 }
-
-/** Which algorithm answers are signed with. */
-const signedMembers = [
-  'id_token_signed_response_alg',
-  'userinfo_signed_response_alg',
-  'introspection_signed_response_alg',
-  'authorization_signed_response_alg',
-]
-
-const inWords = (value: unknown) =>
-  typeof value === 'string' ? value.slice(0, 100) : 'of another type'
 
 /** What a client may know of itself: what it may register. */
 function ownMembers({ metadata }: Client): Record<string, unknown> {

@@ -64,6 +64,12 @@ export function assertPermitted(
   })
 }
 
+/** The tenants where a caller may do something; undefined for all. */
+export function reachesOf({ roles }: Caller, permission: Permission): string[] | undefined {
+  const reaches = roles.filter(({ role }) => permits(role, permission)).map(({ reach }) => reach)
+  return reaches.includes(everywhere) ? undefined : reaches
+}
+
 /**
  * Nobody changes how somebody signs in whose roles go beyond their own, nor ends what they have. Only who is in the
  * default tenant has roles.

@@ -4,6 +4,7 @@ import { accountRoutes } from './accounts.routes.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { clientRoutes } from './clients.routes.ts'
 import { credentialRoutes } from './credentials.routes.ts'
+import { denialRoutes } from './denials.routes.ts'
 import { keyRoutes } from './keys.routes.ts'
 import { resourceServerRoutes } from './resource-servers.routes.ts'
 import { roleRoutes } from './roles.routes.ts'
@@ -30,5 +31,6 @@ export const routes: Route[] = [
   ...keyRoutes,
   ...roleRoutes,
   ...auditRoutes,
+  ...denialRoutes,
   ...statisticsRoutes,
 ]

@@ -23,6 +23,7 @@ const allowedTo = {
   'roles:read': ['owner', 'operator', 'auditor'],
   'roles:write': ['owner'],
   'audit:read': ['owner', 'operator', 'auditor'],
+  'denials:read': ['owner', 'operator', 'auditor', 'help_desk'],
   'statistics:read': ['owner', 'operator', 'auditor'],
 } as const satisfies Record<string, readonly AdminRole[]>
 

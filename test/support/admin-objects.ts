@@ -40,6 +40,15 @@ export async function objectsIn(core: Core, tenant: string): Promise<AdminObject
   })
   const role = await core.roles.grant({ clientId: machine }, 'auditor', tenant)
   const [key] = await core.signing.list(tenant)
+  const denial = randomUUID()
+  core.refusals.note({
+    id: denial,
+    tenant,
+    endpoint: 'token',
+    check: 'client_known',
+    error: 'invalid_client',
+    clientId: `of ${denial}`,
+  })
   return {
     tenant,
     client_id: clientId,
@@ -50,6 +59,7 @@ export async function objectsIn(core: Core, tenant: string): Promise<AdminObject
     family_id: family.id,
     role_id: role?.id ?? '',
     kid: key?.kid ?? '',
+    denial_id: denial,
     machine,
   }
 }

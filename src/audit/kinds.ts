@@ -188,6 +188,8 @@ export const auditKinds = {
       by: z.literal('operator'),
       require_mfa: z.boolean().optional(),
       email_codes: z.boolean().optional(),
+      sign_up: text,
+      sign_up_domains: z.array(z.string()).optional(),
     }),
   ),
   'signing_key.published': done(

@@ -27,6 +27,7 @@ const allowedTo = {
   'statistics:read': ['owner', 'operator', 'auditor'],
 } as const satisfies Record<string, readonly AdminRole[]>
 
+/** In the order of how much they permit. */
 export const adminRoles = ['owner', 'operator', 'auditor', 'help_desk'] as const
 export type AdminRole = (typeof adminRoles)[number]
 

@@ -9,6 +9,13 @@ describe('a request to the admin API', () => {
   let server: TestServer
   let token: string
   const clients = '/tenants/default/clients'
+  const accounts = '/tenants/default/accounts/'
+  async function someAccount(): Promise<string> {
+    const page = await send('POST', accounts.slice(0, -1), { body: { email: 'some@example.com' } })
+    const { id, one_time_password: secret } = page.json() as Record<string, string>
+    remember(secret as string)
+    return id as string
+  }
   const machine = (id: string) => ({ client_id: id, grant_types: ['client_credentials'] })
 
   before(async () => {
@@ -136,21 +143,54 @@ describe('a request to the admin API', () => {
     remember((page.json() as { client_secret: string }).client_secret)
   })
 
-  it('that changes something leaves one event in the audit, in the same transaction', async () => {
-    const page = await send('POST', `${clients}/once/secrets`, { body: { overlap: 0 } })
-    remember((page.json() as { client_secret: string }).client_secret)
-    const [event] = await server.core.database.query<{
-      client_id: string
+  it('that changes something leaves its event, with who did it by which role, in the same transaction (ASVS 16.3.3)', async () => {
+    interface Row {
+      type: string
+      actor_kind: string
+      actor_id: string
+      actor_role: string | null
       detail: Record<string, unknown>
-    }>(`select client_id, detail from audit_events where type = 'admin.changed' order by at desc`)
-    expect(event?.client_id).to.equal('once')
-    expect(event?.detail).to.deep.include({
-      by: { clientId: 'keyturn-admin', through: 'keyturn-admin' },
-      route: 'POST /tenants/{tenant}/clients/{client_id}/secrets',
-      params: { tenant: 'default', client_id: 'once' },
-      members: ['overlap'],
-      request_id: page.headers.get('request-id'),
+    }
+    const eventsOf = (page: Page) =>
+      server.core.database.query<Row>(
+        'select type, actor_kind, actor_id, actor_role, detail from audit_events where request_id = $1',
+        [page.headers.get('request-id')],
+      )
+    const rotated = await send('POST', `${clients}/once/secrets`, { body: { overlap: 0 } })
+    remember((rotated.json() as { client_secret: string }).client_secret)
+    const actor = { actor_kind: 'client', actor_id: 'keyturn-admin', actor_role: 'owner' }
+    expect(await eventsOf(rotated)).to.deep.equal([
+      { type: 'client.secret_rotated', ...actor, detail: { overlap: 0 } },
+    ])
+
+    // What is no event of its own is told by the route.
+    const renamed = await send('PATCH', accounts + (await someAccount()), {
+      body: { name: 'Somebody Else' },
+      headers: { 'if-match': '*' },
     })
+    const [told, ...others] = await eventsOf(renamed)
+    expect(others).to.deep.equal([])
+    expect(told).to.deep.include({ type: 'admin.changed', ...actor })
+    expect(told?.detail).to.deep.include({
+      by: { clientId: 'keyturn-admin', through: 'keyturn-admin' },
+      route: 'PATCH /tenants/{tenant}/accounts/{account_id}',
+      members: ['name'],
+      request_id: renamed.headers.get('request-id'),
+    })
+
+    // A consequence is of whoever caused it, too; the audit shows it as it is stored.
+    const operator = await machineWith(server, 'operator')
+    const theirs = { token: await tokenOf(server, operator), headers: { 'if-match': '*' } }
+    const off = await send('POST', `${clients}/once/disable`, { ...theirs })
+    const shown = await send(
+      'GET',
+      `/tenants/default/audit?request_id=${off.headers.get('request-id')}`,
+    )
+    const { items } = shown.json() as { items: Array<{ type: string; actor: object }> }
+    expect(items.map(({ type, actor: who }) => [type, who])).to.deep.equal([
+      ['client.disabled', { kind: 'client', id: operator.client_id, role: 'operator' }],
+    ])
+
     const count = async () =>
       (await server.core.database.query('select 1 from audit_events')).length
     const before = await count()

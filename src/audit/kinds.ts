@@ -171,6 +171,12 @@ export const auditKinds = {
   'webhook.removed': done('system', detailOf({ url: z.string() })),
   'tenant.created': done('system', declared),
   'tenant.updated': done('system', declared),
+  'registration.policy_changed': done('operator', declared),
+  'registration.token_created': done(
+    'operator',
+    detailOf({ initial_access: z.string(), name: text, uses: count }),
+  ),
+  'registration.token_revoked': done('operator', detailOf({ initial_access: z.string() })),
   'client.registered': done(
     'client',
     detailOf({ mode: z.enum(['open', 'token']), initial_access: text }),

@@ -59,6 +59,7 @@ describe('the admin API, by caller, route and object', () => {
     for (const id of [own, foreign]) {
       await core.tenants.declare({ id, name: id })
       await core.signing.ensure(id, ['ES256', 'RS256'])
+      await core.tenants.declareSignUp(id, { mode: 'invitation', domains: [] })
       objects[id] = await objectsIn(core, id)
     }
     owner = await tokenOf(server, await machineWith(server, 'owner'))
@@ -196,7 +197,7 @@ describe('the admin API, by caller, route and object', () => {
         continue
       }
       const body = page.json() as Record<string, unknown>
-      for (const secret of ['client_secret', 'one_time_password']) {
+      for (const secret of ['client_secret', 'one_time_password', 'initial_access_token']) {
         if (typeof body[secret] === 'string') remember(body[secret])
       }
       const parsed = route.response.safeParse(body)

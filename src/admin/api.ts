@@ -44,7 +44,7 @@ interface Parts {
  * | scope, role and reach (caller.ts)                        | 403, 404                                            |
  * | query and body                                           | 400, 413, 415                                       |
  * | the tenant exists                                        | 404                                                 |
- * | `If-Match`, with the row held; or `Idempotency-Key`      | 412, 428; 422                                       |
+ * | `Idempotency-Key`; `If-Match`, with the row held         | 409, 422; 412, 428                                  |
  * | the work, and its audit event, in the same transaction   | as docs/errors.md says                              |
  */
 export function adminApi(parts: Parts): Middleware {
@@ -163,20 +163,27 @@ export function adminApi(parts: Parts): Middleware {
     const { route } = found
     const ready: unknown = await route.prepare?.(call as never)
     const doWork = () => work(ctx, found, call, ready)
-    if (route.method === 'GET' || route.ownTransactions) return doWork()
-    const key = route.method === 'POST' ? ctx.get('idempotency-key') : ''
-    if (key === '') return context.database.transaction(doWork)
+    if (route.method === 'GET') return doWork()
+    const key = ctx.get('idempotency-key')
+    if (key === '') return route.ownTransactions ? doWork() : context.database.transaction(doWork)
     if (key.length > 255) {
       throw new DomainError('request_invalid', {
         detail: { faults: ['Idempotency-Key: expected at most 255 characters'] },
       })
     }
-    return context.idempotency.once(
+    const { once, onceApart } = context.idempotency
+    return (route.ownTransactions ? onceApart : once)(
       {
         tenant: context.tenant,
         caller: JSON.stringify(call.caller.subject),
         key,
-        request: JSON.stringify([route.method, ctx.path, ctx.querystring, call.body]),
+        request: JSON.stringify([
+          route.method,
+          ctx.path,
+          ctx.querystring,
+          call.body,
+          ctx.get('if-match'),
+        ]),
       },
       doWork,
     )

@@ -1,7 +1,9 @@
 import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import type { Page } from '../support/http-exchange.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { remember } from '../support/witness.ts'
 
 /** What every request to the admin API is held to, whichever route it is for. */
@@ -141,6 +143,83 @@ describe('a request to the admin API', () => {
     const page = await send('POST', clients, fine)
     expect(page.status, 'what failed was not kept').to.equal(201)
     remember((page.json() as { client_secret: string }).client_secret)
+  })
+
+  it('with an Idempotency-Key is executed once, whatever it takes: several transactions, or an If-Match (C26)', async () => {
+    const key = (name: string, more = {}) => ({ headers: { 'idempotency-key': name, ...more } })
+    const off = () => send('POST', `${clients}/once/disable`, key('off'))
+    const first = await off()
+    expect(first.json()).to.deep.include({ client_id: 'once' })
+    expect((await send('POST', `${clients}/once/enable`, key('on'))).status).to.equal(200)
+    const again = await off()
+    expect([again.status, again.body, again.headers.get('etag')]).to.deep.equal([
+      200,
+      first.body,
+      first.headers.get('etag'),
+    ])
+    expect(await server.core.clients.isDisabled('default', 'once'), 'not disabled anew').to.equal(
+      false,
+    )
+    const other = send('POST', `${clients}/twice/disable`, key('off'))
+    expectProblem(await other, 422, 'idempotency_key_reused')
+    expectProblem(
+      await send('POST', `${clients}/nobody/disable`, key('failing')),
+      404,
+      'client_not_found',
+    )
+    const spare = await send('POST', `${clients}/once/enable`, key('failing'))
+    expect(spare.status, 'what failed was not kept').to.equal(200)
+
+    const read = await send('GET', `${clients}/once`)
+    const etag = read.headers.get('etag') as string
+    const body = { ...machine('once'), client_name: 'Renamed' }
+    const put = (ifMatch: string) =>
+      send('PUT', `${clients}/once`, { body, ...key('put', { 'if-match': ifMatch }) })
+    const written = await put(etag)
+    expect(written.status, written.body).to.equal(200)
+    // Without the key, or with another If-Match, it would be told that it has changed since.
+    expect((await put(etag)).body).to.equal(written.body)
+    expectProblem(await put('"other"'), 422, 'idempotency_key_reused')
+  })
+
+  it('that is executed at this moment is not executed beside it, and again when it was cut off (C26)', async () => {
+    const { idempotency } = server.core
+    const named = { tenant: 'default', caller: 'somebody', key: 'apart', request: 'POST' }
+    const answer = (body: string) => ({ status: 200, headers: {}, body })
+    const refusalOf = (work: Promise<unknown>) =>
+      work.then(
+        () => 'none',
+        (error: { code: string }) => error.code,
+      )
+    const { promise, resolve } = Promise.withResolvers<ReturnType<typeof answer>>()
+    const started = Promise.withResolvers<void>()
+    const first = idempotency.onceApart(named, () => {
+      started.resolve()
+      return promise
+    })
+    await started.promise
+    const second = idempotency.onceApart(named, async () => answer('second'))
+    expect(await refusalOf(second)).to.equal('idempotency_key_in_use')
+    resolve(answer('first'))
+    expect(await first).to.deep.equal(answer('first'))
+    const third = idempotency.onceApart(named, async () => answer('third'))
+    expect(await third).to.deep.equal(answer('first'))
+
+    const broken = { ...named, key: 'broken' }
+    const failing = idempotency.onceApart(broken, () => Promise.reject(new Error('no')))
+    expect(await refusalOf(failing)).to.equal(undefined)
+    const cut = { ...named, key: 'broken' }
+    void idempotency.onceApart(cut, () => new Promise(() => undefined))
+    const retry = () => idempotency.onceApart(cut, async () => answer('again'))
+    await eventually('claimed', async () => (await refusalOf(retry())) === 'idempotency_key_in_use')
+    try {
+      travel(61)
+      const otherwise = idempotency.onceApart({ ...cut, request: 'PUT' }, async () => answer('no'))
+      expect(await refusalOf(otherwise)).to.equal('idempotency_key_reused')
+      expect(await retry()).to.deep.equal(answer('again'))
+    } finally {
+      backToPresent()
+    }
   })
 
   it('that changes something leaves its event, with who did it by which role, in the same transaction (ASVS 16.3.3)', async () => {

@@ -166,6 +166,7 @@ export const auditKinds = {
   'client.secret_rotated': done('system', detailOf({ overlap: count })),
   'resource_server.created': done('system', declaredResource),
   'resource_server.updated': done('system', declaredResource),
+  'resource_server.deleted': done('system', detailOf({ resource_server: z.string() })),
   'webhook.created': done('system', detailOf({ url: z.string(), members: z.array(z.string()) })),
   'webhook.updated': done('system', detailOf({ url: z.string(), members: z.array(z.string()) })),
   'webhook.removed': done('system', detailOf({ url: z.string() })),

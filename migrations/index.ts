@@ -25,6 +25,8 @@ import { Refusals0023 } from './0023-refusals.ts'
 import { ClientRegistration0024 } from './0024-client-registration.ts'
 import { DenialAudiences0025 } from './0025-denial-audiences.ts'
 import { ClientDocuments0027 } from './0027-client-documents.ts'
+import { ListedRefusals0029 } from './0029-listed-refusals.ts'
+import { ActorRoles0030 } from './0030-actor-roles.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -54,4 +56,6 @@ export const migrations: Array<new () => MigrationInterface> = [
   ClientRegistration0024,
   DenialAudiences0025,
   ClientDocuments0027,
+  ListedRefusals0029,
+  ActorRoles0030,
 ]

@@ -282,7 +282,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     subjects,
     grants,
   })
-  const policies = createRegistrationPolicies(base)
+  const policies = createRegistrationPolicies({ ...base, audit })
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {

@@ -130,6 +130,11 @@ export const domainErrors = {
     'invalid_request',
     'This Idempotency-Key came with another request.',
   ],
+  idempotency_key_in_use: [
+    409,
+    'invalid_request',
+    'The request with this Idempotency-Key is being executed; ask again.',
+  ],
   subject_unknown: [404, 'invalid_request', 'There is no such account or client.'],
   role_not_found: [404, 'invalid_request', 'There is no such role assignment.'],
   last_owner: [409, 'invalid_request', 'The last owner must stay; make another one first.'],

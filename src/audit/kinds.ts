@@ -166,11 +166,18 @@ export const auditKinds = {
   'client.secret_rotated': done('system', detailOf({ overlap: count })),
   'resource_server.created': done('system', declaredResource),
   'resource_server.updated': done('system', declaredResource),
+  'resource_server.deleted': done('system', detailOf({ resource_server: z.string() })),
   'webhook.created': done('system', detailOf({ url: z.string(), members: z.array(z.string()) })),
   'webhook.updated': done('system', detailOf({ url: z.string(), members: z.array(z.string()) })),
   'webhook.removed': done('system', detailOf({ url: z.string() })),
   'tenant.created': done('system', declared),
   'tenant.updated': done('system', declared),
+  'registration.policy_changed': done('operator', declared),
+  'registration.token_created': done(
+    'operator',
+    detailOf({ initial_access: z.string(), name: text, uses: count }),
+  ),
+  'registration.token_revoked': done('operator', detailOf({ initial_access: z.string() })),
   'client.registered': done(
     'client',
     detailOf({ mode: z.enum(['open', 'token', 'document']), initial_access: text }),
@@ -188,6 +195,8 @@ export const auditKinds = {
       by: z.literal('operator'),
       require_mfa: z.boolean().optional(),
       email_codes: z.boolean().optional(),
+      sign_up: text,
+      sign_up_domains: z.array(z.string()).optional(),
     }),
   ),
   'signing_key.published': done(

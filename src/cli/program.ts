@@ -83,6 +83,8 @@ function describeProgram(io: Io, run: Start): Program {
     .argument('<file>', 'YAML or JSON; - is standard input')
     .option('--plan', 'show what would change, and change nothing')
     .option('--check', 'the same, and fail when anything would change')
+    .option('--prune', 'delete what is stored and not declared, of the sections that the file has')
+    .option('--yes', 'with --prune: yes, delete it')
     .option('--complete', 'with --check: fail also when something is stored that is not declared')
   ofTenant(
     leaf(

@@ -75,6 +75,7 @@ export const mends: Record<DomainErrorCode, string> = {
   precondition_required: 'Send the `ETag` of what you have read; `*` takes whatever there is.',
   precondition_failed: 'Read it again, and decide again.',
   idempotency_key_reused: 'A new key for each new request.',
+  idempotency_key_in_use: 'Ask again after `Retry-After`, with the same key.',
   subject_unknown: 'Look at `accounts list` and `clients list`.',
   role_not_found: '`roles list`.',
   last_owner: 'Make another owner first.',

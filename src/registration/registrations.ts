@@ -244,11 +244,21 @@ export function createRegistrations(deps: {
       async create(tenant, { name, uses, ttl }) {
         const [id, token] = [randomUUID(), newHandle()]
         const expiresAt = ttl === undefined ? undefined : clock.now() + ttl * 1000
-        await tokens.addInitial(tenant, hashOf(token), { id, name, uses, expiresAt })
+        await database.transaction(async () => {
+          await tokens.addInitial(tenant, hashOf(token), { id, name, uses, expiresAt })
+          const detail = { initial_access: id, name, uses }
+          await audit.record(tenant, { type: 'registration.token_created', detail })
+        })
         return { id, token }
       },
       list: tokens.listInitial,
-      revoke: tokens.revokeInitial,
+      revoke: (tenant, id) =>
+        database.transaction(async () => {
+          const gone = await tokens.revokeInitial(tenant, id)
+          const detail = { initial_access: id }
+          if (gone) await audit.record(tenant, { type: 'registration.token_revoked', detail })
+          return gone
+        }),
     },
 
     async sweep() {

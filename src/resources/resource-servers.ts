@@ -69,9 +69,16 @@ export function createResourceServers(deps: {
 
     page: store.page,
     async delete(tenant, identifier) {
-      const deleted = await store.delete(tenant, identifier)
+      const deleted = await deps.database.transaction(async () => {
+        if ((await store.delete(tenant, identifier)) === 0) return false
+        await deps.audit.record(tenant, {
+          type: 'resource_server.deleted',
+          detail: { resource_server: identifier },
+        })
+        return true
+      })
       cache.drop(tenant)
-      return deleted > 0
+      return deleted
     },
 
     async declare(tenant, declaration, only) {

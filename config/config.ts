@@ -3,6 +3,7 @@ import { address } from './address.ts'
 import { audit } from './audit.ts'
 import { limits } from './limits.ts'
 import { mail } from './mail.ts'
+import { observability } from './observability.ts'
 import { pages } from './pages.ts'
 import { pkcs11, pkcs11Library } from './pkcs11.ts'
 import type { Setting } from './setting.ts'
@@ -330,6 +331,8 @@ const table = {
   },
 
   ...audit,
+
+  ...observability,
 
   logLevel: {
     env: 'LOG_LEVEL',

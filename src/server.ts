@@ -1,15 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { routes as adminRoutes } from './admin/routes.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
 import { certificateOf, createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
+import { createRequestWatch } from './http/observed.ts'
+import { createRouteNames } from './http/route-names.ts'
 import { openTlsFiles } from './http/tls-files.ts'
+import { addresses } from './issuer.ts'
 import { createIssuers } from './issuers.ts'
+import { adminPath } from './resources/admin-resource.ts'
 import { sweepExpired } from './retention.ts'
-import { type Round, repeat } from './rounds.ts'
+import { type Round, startRounds } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
 import { followDatabaseClock } from './storage/storage.ts'
 
@@ -32,8 +37,11 @@ const refusalsEvery = 1
 const watchEvery = 30
 const sealEvery = 1
 
-/** Starts to answer requests over open capabilities. */
-export async function startServer(core: Core): Promise<Server> {
+/**
+ * Starts to answer requests over open capabilities.
+ * @param isWorker whether another process answers for the metrics
+ */
+export async function startServer(core: Core, { isWorker = false } = {}): Promise<Server> {
   const { config, log } = core
   const files = await openTlsFiles(config, log)
   if (config.keyPrepublish < safePrepublish(config)) {
@@ -51,6 +59,7 @@ export async function startServer(core: Core): Promise<Server> {
   })
   const edge = createEdge(config, log)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
+  const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeNames()) : undefined
   let stopping = false
 
   /** An answer that no issuer gives. */
@@ -62,6 +71,7 @@ export async function startServer(core: Core): Promise<Server> {
 
   const listener = await listen(config, files, (request, response, mutual) => {
     edge.enter(request, mutual)
+    watch?.(request, response)
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && request.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
@@ -84,6 +94,13 @@ export async function startServer(core: Core): Promise<Server> {
     )
   })
 
+  const metrics = isWorker
+    ? undefined
+    : await ownMetrics(core).catch(async (error: Error) => {
+        await listener.stop()
+        throw error
+      })
+
   // What was counted while it started is told, too.
   let told = JSON.stringify(createCounters().read())
   /** For operators who have nothing but the log: what has changed since the last time. */
@@ -96,8 +113,11 @@ export async function startServer(core: Core): Promise<Server> {
 
   // A process that cannot listen ends at once: nothing may be under way by then.
   core.outbox.start()
+  async function sweep(): Promise<void> {
+    core.metrics.count('keyturn_swept_rows_total', {}, await sweepExpired(core))
+  }
   const rounds: Round[] = [
-    { seconds: sweepEvery, what: 'sweep', work: () => sweepExpired(core) },
+    { seconds: sweepEvery, what: 'sweep', work: sweep },
     { seconds: sealEvery, what: 'audit chain', work: () => core.audit.sealEvents() },
     { seconds: rotateEvery, what: 'signing keys', work: () => core.signing.rotateDue() },
     { seconds: keysEvery, what: 'late signing keys', work: core.signing.look },
@@ -120,13 +140,14 @@ export async function startServer(core: Core): Promise<Server> {
       },
     },
   ]
-  const ends = rounds.map((round) => repeat(round, log))
+  const endRounds = startRounds(rounds, core)
   return {
     url: `http${files.certificate ? 's' : ''}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
     async stop() {
       stopping = true
-      for (const end of ends) end()
+      endRounds()
       await listener.stop()
+      await metrics?.stop()
       await core.outbox.stop()
       await core.refusals.flush()
       await tellCounts()
@@ -135,4 +156,17 @@ export async function startServer(core: Core): Promise<Server> {
         .catch((error: Error) => log.warn({ err: error }, 'the last audit events are not sealed'))
     },
   }
+}
+
+async function ownMetrics({ config, log, readMetrics }: Core) {
+  const { metricsPort: port, metricsHost: host } = config
+  if (port === undefined || !readMetrics) return undefined
+  const { serveOwnMetrics } = await import('./metrics/serve.ts')
+  return serveOwnMetrics({ port, host, log }, readMetrics)
+}
+
+/** The template of every address that there is. */
+function routeNames(): (url: string) => string {
+  const admin = adminRoutes.map(({ path }) => adminPath + path.replaceAll(/\{(\w+)\}/g, ':$1'))
+  return createRouteNames([...addresses(), `${adminPath}/`, ...admin])
 }

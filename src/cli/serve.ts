@@ -1,10 +1,10 @@
 import { loadConfig } from '../../config/load.ts'
 import { createLog, type Log } from '../log.ts'
+import { version } from '../version.ts'
 import { banner, operatorBox } from './banner.ts'
 import type { Io } from './command.ts'
 import { controlSocketOf } from './control-socket.ts'
 import { adoptClockOffset } from './process-clock.ts'
-import { version } from './version.ts'
 import { superviseWorkers, workerId, workersOf } from './workers.ts'
 
 /**

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
@@ -89,12 +90,14 @@ export function createDenials({
   database,
   clock,
   log,
+  metrics,
   notifications,
   maxStaleness,
 }: {
   database: Database
   clock: Clock
   log: Log
+  metrics: Metrics
   notifications: Notifications
   /** Seconds after which a list that could not be refreshed tells nothing any more. */
   maxStaleness: number
@@ -104,6 +107,11 @@ export function createDenials({
   let refreshed: { at: number; monotonic: number } | undefined
   let refreshing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
+
+  /** Milliseconds. */
+  const age = () => (refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic)
+  metrics.gauge('keyturn_denylist_entries', () => [[{}, list.size()]])
+  metrics.gauge('keyturn_denylist_age_seconds', () => [[{}, age() / 1000]])
 
   async function load(): Promise<void> {
     const startedAt = clock.now()
@@ -188,10 +196,10 @@ export function createDenials({
     },
 
     anyDenies(tenant, denials, issuedAt) {
-      const age = refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic
-      if (age > maxStaleness * 1000) {
+      const old = age()
+      if (old > maxStaleness * 1000) {
         throw new DomainError('deny_list_stale', {
-          detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(age) },
+          detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(old) },
         })
       }
       return list.denies(tenant, denials, issuedAt)

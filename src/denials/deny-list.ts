@@ -15,6 +15,8 @@ export interface DenyList {
   denies(tenant: string, denials: Denial[], issuedAt: number): boolean
   /** Forgets what no living token can meet. @param now milliseconds since the epoch */
   expire(now: number): void
+  /** How many there are. */
+  size(): number
 }
 
 export function createDenyList(): DenyList {
@@ -41,5 +43,6 @@ export function createDenyList(): DenyList {
     expire(now) {
       for (const [key, { expiresAt }] of entries) if (expiresAt <= now) entries.delete(key)
     },
+    size: () => entries.size,
   }
 }

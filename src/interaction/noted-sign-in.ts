@@ -4,6 +4,7 @@ import type { Audit } from '../audit/audit.ts'
 import { knownDevice } from '../families/device.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Mail } from '../mail/mail.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Places, Visit } from '../places/places.ts'
 import type { Database } from '../storage/database.ts'
@@ -16,6 +17,7 @@ export interface NotedSignInParts {
   places: Places
   audit: Audit
   mail: Mail
+  metrics: Metrics
   pageContext(ctx: Context): PageContext
 }
 
@@ -59,6 +61,7 @@ export async function noteSignIn(
       },
     })
   })
+  parts.metrics.count('keyturn_sign_ins_total', { outcome: 'signed_in' })
 }
 
 /**

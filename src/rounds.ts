@@ -7,6 +7,8 @@ export interface Round {
   /** Seconds, at most, between the end of one and the start of the next. */
   seconds: number
   what: string
+  /** It is for the installation: of several workers on a machine one does it. */
+  once?: true
   work(): Promise<unknown>
 }
 

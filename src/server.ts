@@ -21,6 +21,8 @@ import { followDatabaseClock } from './storage/storage.ts'
 export interface Server {
   /** Where it listens. */
   url: string
+  /** Looks at files that may have been renewed, at once. */
+  look(): Promise<void>
   /** Finishes what is in flight and stops; storage stays open. */
   stop(): Promise<void>
 }
@@ -39,9 +41,13 @@ const sealEvery = 1
 
 /**
  * Starts to answer requests over open capabilities.
- * @param isWorker whether another process answers for the metrics
+ * @param isWorker whether a supervisor answers for the metrics
+ * @param schedules whether it does what is done once for the installation; of several workers one does
  */
-export async function startServer(core: Core, { isWorker = false } = {}): Promise<Server> {
+export async function startServer(
+  core: Core,
+  { isWorker = false, schedules = true } = {},
+): Promise<Server> {
   const { config, log } = core
   const files = await openTlsFiles(config, log)
   if (config.keyPrepublish < safePrepublish(config)) {
@@ -117,9 +123,14 @@ export async function startServer(core: Core, { isWorker = false } = {}): Promis
     core.metrics.count('keyturn_swept_rows_total', {}, await sweepExpired(core))
   }
   const rounds: Round[] = [
-    { seconds: sweepEvery, what: 'sweep', work: sweep },
-    { seconds: sealEvery, what: 'audit chain', work: () => core.audit.sealEvents() },
-    { seconds: rotateEvery, what: 'signing keys', work: () => core.signing.rotateDue() },
+    { seconds: sweepEvery, what: 'sweep', once: true, work: sweep },
+    { seconds: sealEvery, what: 'audit chain', once: true, work: () => core.audit.sealEvents() },
+    {
+      seconds: rotateEvery,
+      what: 'signing keys',
+      once: true,
+      work: () => core.signing.rotateDue(),
+    },
     { seconds: keysEvery, what: 'late signing keys', work: core.signing.look },
     { seconds: keysEvery, what: 'key-encryption key', work: () => core.keyRotation.check() },
     {
@@ -127,7 +138,7 @@ export async function startServer(core: Core, { isWorker = false } = {}): Promis
       what: 'clock',
       work: () => followDatabaseClock(core.database, core.clock),
     },
-    { seconds: watchEvery, what: 'unusual refreshes', work: core.familyWatch.look },
+    { seconds: watchEvery, what: 'unusual refreshes', once: true, work: core.familyWatch.look },
     { seconds: countsEvery, what: 'counts', work: tellCounts },
     { seconds: refusalsEvery, what: 'refusals', work: () => core.refusals.flush() },
     { seconds: filesEvery, what: 'files', work: files.check },
@@ -135,14 +146,20 @@ export async function startServer(core: Core, { isWorker = false } = {}): Promis
     {
       seconds: maintainEvery,
       what: 'maintenance',
+      once: true,
       async work() {
         for (const statement of core.storage.maintenance) await core.database.query(statement)
       },
     },
   ]
-  const endRounds = startRounds(rounds, core)
+  const own = rounds.filter(({ once }) => schedules || !once)
+  const endRounds = startRounds(own, core)
   return {
     url: `http${files.certificate ? 's' : ''}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
+    async look() {
+      await files.check()
+      await core.countries.check()
+    },
     async stop() {
       stopping = true
       endRounds()

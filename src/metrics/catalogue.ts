@@ -248,6 +248,15 @@ export const catalogue = {
     type: 'counter',
     help: 'Warnings and errors that were not written, as the same had just been said.',
   },
+  keyturn_workers: {
+    type: 'gauge',
+    help: 'Workers that are alive; absent where one process does all.',
+    across: 'sum',
+  },
+  keyturn_worker_ends_total: {
+    type: 'counter',
+    help: 'Workers that ended, whatever the reason.',
+  },
   keyturn_build_info: {
     type: 'gauge',
     help: 'Always 1; says which version this is.',

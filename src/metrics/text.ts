@@ -19,3 +19,12 @@ function together(figures: Figures[]): Registry {
 export function textOf(figures: Figures[]): Promise<string> {
   return together(figures).metrics()
 }
+
+/**
+ * What is left of processes that are no more: what they counted goes on to count, or a sum would fall and look like a
+ * restart of everything. What they were (gauges) is over.
+ */
+export async function whatLasts(figures: Figures[]): Promise<Figures> {
+  const lasting = figures.map((each) => each.filter(({ type }) => type !== 'gauge'))
+  return together(lasting).getMetricsAsJSON()
+}

@@ -36,6 +36,8 @@ import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
 import { createMail } from './mail/mail.ts'
+import { openMetrics } from './metrics/open.ts'
+import type { Figures } from './metrics/registry.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
 import { createOutbox } from './outbox/outbox.ts'
@@ -59,6 +61,7 @@ import { assertOpens } from './secrets/sealed-column.ts'
 import { createSealingKeys } from './secrets/sealing-keys.ts'
 import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { measureKeys } from './signing/measured-keys.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
@@ -75,6 +78,7 @@ import {
 import { entities } from './tables.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 import { createTenants } from './tenants/tenants.ts'
+import { version } from './version.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
@@ -82,6 +86,8 @@ export interface Core extends Capabilities {
   storage: Storage
   countries: Countries
   familyWatch: FamilyWatch
+  /** All metrics of this process; absent when they are off. @param shared whether those of the installation, too */
+  readMetrics?(shared: boolean): Promise<Figures>
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
    * @returns the operator's address and one-time password when this call created it
@@ -102,9 +108,13 @@ export async function openCore(
   assertAuditTypes('AUDIT_RETENTION', Object.keys(config.auditRetention))
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
-  const storage = await openStorage(config, { entities, clock, log, schema })
+  const counters = createCounters()
+  const measured = await openMetrics(config, counters, version)
+  const { metrics } = measured
+  const storage = await openStorage(config, { entities, clock, log, metrics, schema })
   try {
-    return await compose(config, log, clock, storage)
+    const core = await compose({ config, log, clock, counters, metrics }, storage)
+    return measured.read ? { ...core, readMetrics: measured.read } : core
   } catch (error) {
     await storage.close()
     throw error
@@ -123,7 +133,11 @@ async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): 
   }
 }
 
-async function compose(config: Config, log: Log, clock: Clock, storage: Storage): Promise<Core> {
+async function compose(
+  given: Pick<Capabilities, 'config' | 'log' | 'clock' | 'counters' | 'metrics'>,
+  storage: Storage,
+): Promise<Core> {
+  const { config, log, clock, counters, metrics } = given
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
@@ -135,12 +149,10 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const sealing = { database, seals: sealingKeys, clock }
   const macKey = await macKeyOf(sealing, keys, defaultTenant)
   const sealer = createSealer(envelopes, sealingKeys, macKey)
-  const fetch = createFetch(config, log)
+  const fetch = createFetch(config, log, undefined, metrics)
+  metrics.gauge('keyturn_clock_offset_seconds', () => [[{}, clock.offset / 1000]])
   const base = {
-    config,
-    log,
-    clock,
-    counters: createCounters(),
+    ...given,
     database,
     shortLived,
     sealer,
@@ -174,7 +186,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     queue: createHashQueue({
       concurrency: config.hashConcurrency,
       length: config.hashQueue,
-      onRefusal: () => base.counters.count('hash_shed'),
+      onRefusal: () => counters.count('hash_shed'),
+      metrics,
     }),
   })
   const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
@@ -197,6 +210,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     schedule: scheduleOf(config),
     maxStaleness: config.keyMaxStaleness,
   })
+  measureKeys({ ...base, signing, schedule: scheduleOf(config) })
   const resources = createResourceServers({ ...base, signing, audit })
   const families = createFamilies({
     ...base,

@@ -72,6 +72,9 @@ export interface IssuerSecrets {
 
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
+/** Every address below an issuer, but for the admin API; what assets are called is a word of their content. */
+export const addresses = () => [...Object.keys(methods), '/assets/:name', '/favicon.ico']
+
 /** Every address and the methods it takes. */
 const methods = {
   [routes.authorization]: ['GET', 'HEAD'],

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { currentOrigin } from '../origin.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Database } from '../storage/database.ts'
@@ -71,6 +72,7 @@ export function createAudit(deps: {
   database: Database
   clock: Clock
   log: Log
+  metrics: Metrics
   sharedSecrets: SharedSecrets
   retention: Readonly<Record<string, number>>
 }): Audit {

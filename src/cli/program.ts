@@ -1,4 +1,5 @@
 import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander'
+import { version } from '../version.ts'
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
@@ -6,7 +7,6 @@ import { describeAdmin } from './describe-admin.ts'
 import { describeAudit, describeWebhooks } from './describe-audit.ts'
 import { describeInvitations } from './describe-invitations.ts'
 import { describeRegistration } from './describe-registration.ts'
-import { version } from './version.ts'
 
 /**
  * The command line (architecture §12). Nothing but the parser is loaded until a command is chosen.

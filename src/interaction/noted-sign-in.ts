@@ -5,6 +5,7 @@ import type { Audit } from '../audit/audit.ts'
 import { knownDevice } from '../families/device.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Mail } from '../mail/mail.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Places, Visit } from '../places/places.ts'
 import type { Database } from '../storage/database.ts'
@@ -18,6 +19,7 @@ export interface NotedSignInParts {
   places: Places
   audit: Audit
   mail: Mail
+  metrics: Metrics
   pageContext(ctx: Context): PageContext
 }
 
@@ -45,7 +47,7 @@ export async function noteSignIn(
   const { account, verifiedAt, amr, cookie } = signIn
   const { ip, userAgent } = presenterOf(ctx)
   const isNewDevice = lockouts.devices.find(cookie, tenant, account.id) === undefined
-  return database.transaction(async () => {
+  const isNoted = await database.transaction(async () => {
     // The account comes first: whoever resets its password takes the locks in this order, too.
     if (!(await accounts.holdSignIn(tenant, account.id, verifiedAt))) return false
     const visit = await places.visit(tenant, account.id, ctx.ip)
@@ -66,6 +68,8 @@ export async function noteSignIn(
     })
     return true
   })
+  if (isNoted) parts.metrics.count('keyturn_sign_ins_total', { outcome: 'signed_in' })
+  return isNoted
 }
 
 /**

@@ -27,6 +27,7 @@ import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { Places } from '../places/places.ts'
@@ -56,6 +57,7 @@ export interface Capabilities {
   log: Log
   clock: Clock
   counters: Counters
+  metrics: Metrics
   database: Database
   shortLived: ShortLived
   sealer: Sealer

@@ -28,6 +28,12 @@ export function tokenTransaction(context: IssuerContext): Middleware {
       else await issued(context, ctx, request)
       return true
     })
+    // A grant type that got this far is one of a few.
+    const { params } = (ctx as KoaContextWithOIDC).oidc ?? {}
+    if (ctx.status === 200) {
+      const grantType = String(params?.['grant_type'])
+      context.metrics.count('keyturn_tokens_issued_total', { grant_type: grantType })
+    }
   }
 }
 

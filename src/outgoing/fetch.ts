@@ -3,6 +3,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIPv6, type LookupFunction } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import type { Log } from '../log.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { listOf } from './address.ts'
 import { FetchError } from './fault.ts'
 import { checkTarget, type Resolve, resolveByDns, type Target, type TargetRules } from './target.ts'
@@ -32,6 +33,7 @@ export function createFetch(
   { allowFetchTo, allowLoopbackFetch }: Pick<Config, 'allowFetchTo' | 'allowLoopbackFetch'>,
   log: Log,
   resolve: Resolve = resolveByDns,
+  metrics: Metrics = noMetrics,
 ): OutgoingFetch {
   if (allowLoopbackFetch) {
     log.warn(
@@ -44,7 +46,16 @@ export function createFetch(
     'https:': new HttpsAgent({ keepAlive: false, ...most }),
   }
 
+  /** @param outcome as in `2xx` */
+  const took = (began: number, outcome: string) =>
+    metrics.observe(
+      'keyturn_outgoing_request_duration_seconds',
+      { outcome },
+      (performance.now() - began) / 1000,
+    )
+
   return async (url, { largest = largestAnswer, ...init } = {}) => {
+    const began = performance.now()
     const time = AbortSignal.timeout(fetchPatience)
     const signal = init.signal ? AbortSignal.any([time, init.signal]) : time
     try {
@@ -54,8 +65,11 @@ export function createFetch(
       for (const name of ['host', 'connection', 'transfer-encoding']) headers.delete(name)
       const bytes = body ? Buffer.from(await new Response(body).arrayBuffer()) : undefined
       const agent = agents[target.url.protocol as keyof typeof agents]
-      return await send(target, { method, headers, bytes, agent, signal, largest })
+      const response = await send(target, { method, headers, bytes, agent, signal, largest })
+      took(began, `${Math.floor(response.status / 100)}xx`)
+      return response
     } catch (error) {
+      took(began, 'failed')
       throw faultOf(error, time.aborted || (signal.aborted && isTimeout(signal.reason)))
     }
   }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -65,11 +66,13 @@ export function createRefusals({
   database,
   clock,
   counters,
+  metrics,
   log,
 }: {
   database: Database
   clock: Clock
   counters: Counters
+  metrics: Metrics
   log: Log
 }): Refusals {
   let waiting: Refusal[] = []
@@ -113,6 +116,9 @@ export function createRefusals({
 
   return {
     note(refusal) {
+      const { check, error, endpoint } = refusal
+      metrics.count('keyturn_refusals_total', { check, error })
+      if (endpoint === 'sign-in') metrics.count('keyturn_sign_ins_total', { outcome: check })
       const now = clock.now()
       if (!hasRoom(refusal, now)) return counters.count('refusal_not_kept')
       waiting.push({ ...refusal, at: now })

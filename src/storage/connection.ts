@@ -1,5 +1,6 @@
 import type { QueryRunner } from 'typeorm'
 import { DomainError } from '../errors.ts'
+import { type Metrics, timed } from '../metrics/metrics.ts'
 import { isConnectionLost } from './violations.ts'
 
 /** One connection out of the pool, taken at the first statement. */
@@ -15,16 +16,30 @@ export type Connection = Pick<
  * next request.
  * @param patience milliseconds for one statement; absent for an engine in this process
  */
-export function connectionOver(runner: QueryRunner, patience?: number): Connection {
+export function connectionOver(
+  runner: QueryRunner,
+  metrics: Metrics,
+  patience?: number,
+): Connection {
   let client: { end(): Promise<void> } | undefined
   let lost: unknown
 
+  const waited = (seconds: number) => metrics.observe('keyturn_db_pool_wait_seconds', {}, seconds)
+  const took = (operation: string) => (seconds: number, failed: boolean) => {
+    metrics.observe('keyturn_db_statement_duration_seconds', { operation }, seconds)
+    if (failed) metrics.count('keyturn_db_statement_failures_total', { operation })
+  }
+
   /** @throws DomainError `storage_unavailable` when there is no connection or no answer in time */
-  async function ask<T>(statement: () => Promise<T>): Promise<T> {
+  async function ask<T>(operation: string, statement: () => Promise<T>): Promise<T> {
     if (lost) throw lost
     try {
-      client ??= (await runner.connect().catch(refused)) as typeof client
-      return await (patience === undefined ? statement() : inTime(statement(), patience))
+      client ??= (await timed(metrics, waited, () =>
+        runner.connect().catch(refused),
+      )) as typeof client
+      return await timed(metrics, took(operation), () =>
+        patience === undefined ? statement() : inTime(statement(), patience),
+      )
     } catch (error) {
       if (isConnectionLost(error)) lost = error
       throw error
@@ -33,19 +48,27 @@ export function connectionOver(runner: QueryRunner, patience?: number): Connecti
 
   // The types of the overloads of `query` are those of QueryRunner.
   const query = (sql: string, parameters?: unknown[], structured?: boolean) =>
-    ask(() => runner.query(sql, parameters, structured as true))
+    ask(operationOf(sql), () => runner.query(sql, parameters, structured as true))
 
   return {
     query: query as Connection['query'],
-    startTransaction: () => ask(() => runner.startTransaction()),
-    commitTransaction: () => ask(() => runner.commitTransaction()),
-    rollbackTransaction: () => ask(() => runner.rollbackTransaction()),
+    startTransaction: () => ask('begin', () => runner.startTransaction()),
+    commitTransaction: () => ask('commit', () => runner.commitTransaction()),
+    rollbackTransaction: () => ask('rollback', () => runner.rollbackTransaction()),
     async release() {
       // Not waited for: the other side may never confirm it. The pool drops a connection that is ending.
       if (lost) client?.end().catch(() => undefined)
       await runner.release()
     },
   }
+}
+
+const operations = new Set(['select', 'insert', 'update', 'delete', 'with'])
+
+/** The kind of a statement: its first word, where that is one of a few. */
+function operationOf(sql: string): string {
+  const word = /^\s*(\w+)/.exec(sql)?.[1]?.toLowerCase() ?? ''
+  return operations.has(word) ? word : 'other'
 }
 
 function refused(cause: Error): never {

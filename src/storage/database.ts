@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { DataSource, type EntitySchema } from 'typeorm'
 import { migrations } from '../../migrations/index.ts'
 import { DomainError } from '../errors.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { connectionOver } from './connection.ts'
 import { createUnit, type Unit } from './unit.ts'
 
@@ -38,6 +39,7 @@ export interface DatabaseOptions {
   answerPatience?: number
   /** Settings of pg.Pool. */
   extra: object
+  metrics?: Metrics
   /** Runs after the pool is closed: the embedded engine stops here. */
   onClose?: () => Promise<void>
 }
@@ -71,12 +73,29 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   return overDataSource(dataSource, options)
 }
 
+/** What is read of pg.Pool. */
+interface Pool {
+  totalCount: number
+  idleCount: number
+  waitingCount: number
+}
+
+function measurePool(pool: Pool, limit: number, metrics: Metrics): void {
+  metrics.gauge('keyturn_db_pool_connections', () => [
+    [{ state: 'idle' }, pool.idleCount],
+    [{ state: 'busy' }, pool.totalCount - pool.idleCount],
+  ])
+  metrics.gauge('keyturn_db_pool_limit', () => [[{}, limit]])
+  metrics.gauge('keyturn_db_pool_waiting', () => [[{}, pool.waitingCount]])
+}
+
 function overDataSource(
   dataSource: DataSource,
-  { answerPatience, onClose }: DatabaseOptions,
+  { answerPatience, metrics = noMetrics, poolSize, onClose }: DatabaseOptions,
 ): Database {
   const context = new AsyncLocalStorage<Unit>()
-  const connect = () => connectionOver(dataSource.createQueryRunner(), answerPatience)
+  const connect = () => connectionOver(dataSource.createQueryRunner(), metrics, answerPatience)
+  measurePool((dataSource.driver as unknown as { master: Pool }).master, poolSize, metrics)
 
   async function run(sql: string, parameters: unknown[] = []) {
     const open = context.getStore()

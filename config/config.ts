@@ -48,6 +48,14 @@ const table = {
     default: '10',
     description: 'Connections to Postgres that one process opens at most.',
   },
+  databasePrepare: {
+    env: 'DATABASE_PREPARE',
+    group: 'Storage',
+    schema: flag,
+    default: 'on',
+    description:
+      'Keeps statements prepared on each connection. `off` behind a pooler that lends a connection for one transaction and does not know of them (PgBouncer before 1.21).',
+  },
   redis: {
     env: 'REDIS_URL',
     group: 'Storage',

@@ -175,11 +175,10 @@ export function createClients(deps: Dependencies): Clients {
     views: createClientViews(deps),
 
     secretFits(client, secret) {
-      const forms = [own(secret), foreign(secret)]
       let fits = false
       for (const known of client.secrets) {
-        const alive = isAlive(known)
-        for (const form of forms) fits = (equalInConstantTime(known.hash, form) && alive) || fits
+        const form = known.hash.startsWith('sha256:') ? own(secret) : foreign(secret)
+        fits = (equalInConstantTime(known.hash, form) && isAlive(known)) || fits
       }
       return fits
     },

@@ -36,6 +36,8 @@ export interface DatabaseOptions {
   connectPatience: number
   /** Milliseconds to wait for the answer to a statement; absent for an engine in this process. */
   answerPatience?: number
+  /** Whether statements are kept prepared on each connection: yes when absent. */
+  prepares?: boolean
   /** Settings of pg.Pool. */
   extra: object
   /** Runs after the pool is closed: the embedded engine stops here. */
@@ -73,19 +75,20 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 function overDataSource(
   dataSource: DataSource,
-  { answerPatience, onClose }: DatabaseOptions,
+  { answerPatience, prepares = true, onClose }: DatabaseOptions,
 ): Database {
   const context = new AsyncLocalStorage<Unit>()
-  const connect = () => connectionOver(dataSource.createQueryRunner(), answerPatience)
+  const connect = () =>
+    connectionOver(dataSource.createQueryRunner(), { patience: answerPatience, prepares })
 
   async function run(sql: string, parameters: unknown[] = []) {
     const open = context.getStore()
     if (open?.isOpen()) return open.run(sql, parameters)
-    const runner = connect()
+    const connection = connect()
     try {
-      return await runner.query(sql, parameters, true)
+      return await connection.run({ sql, parameters })
     } finally {
-      await runner.release()
+      await connection.release()
     }
   }
 
@@ -94,8 +97,7 @@ function overDataSource(
     return context.run(own, async () => {
       let commit = false
       try {
-        commit = await work(own)
-        if (commit) await own.commit()
+        commit = (await work(own)) && (await own.commit())
       } catch (error) {
         await own.rollback()
         await context.exit(() => own.settleRefusal(transaction))
@@ -124,8 +126,8 @@ function overDataSource(
   return {
     dataSource,
     query: async <Row>(sql: string, parameters?: unknown[]) =>
-      ((await run(sql, parameters)).records ?? []) as Row[],
-    execute: async (sql, parameters) => (await run(sql, parameters)).affected ?? 0,
+      (await run(sql, parameters)).rows as Row[],
+    execute: async (sql, parameters) => (await run(sql, parameters)).count,
     transaction,
     unit,
     current: () => context.getStore(),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
-import { type ClientMetadata, clientMetadata, secretsOf } from '../../clients/client.ts'
+import { type ClientMetadata, checkedMetadata, secretsOf } from '../../clients/client.ts'
 import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
@@ -60,17 +60,17 @@ export function engineMetadata(
 /** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */
 export function clientAdapter(context: IssuerContext): Adapter {
   const { config, tenant, issuer, clients, log } = context
+  const own = accountClient(issuer)
   const refuse = async () => {
     throw new Error('the engine must not write clients')
   }
   return {
     async find(id) {
       assertMayAuthenticate(context, Provider.ctx, id)
-      const own = accountClient(issuer)
       if (id === own.client_id) return engineMetadata(own)
       const client = await clients.find(tenant, id)
       if (!client) return undefined
-      const parsed = clientMetadata.safeParse(client.metadata)
+      const parsed = checkedMetadata(client)
       const beyondUs = parsed.success ? mtlsFault(config, parsed.data) : undefined
       if (!parsed.success || beyondUs !== undefined) {
         const faults = parsed.error?.issues.map(

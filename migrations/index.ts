@@ -23,6 +23,7 @@ import { Admin0021 } from './0021-admin.ts'
 import { AuditChain0022 } from './0022-audit-chain.ts'
 import { Refusals0023 } from './0023-refusals.ts'
 import { ClientRegistration0024 } from './0024-client-registration.ts'
+import { Changes0031 } from './0031-changes.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -50,4 +51,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   AuditChain0022,
   Refusals0023,
   ClientRegistration0024,
+  Changes0031,
 ]

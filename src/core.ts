@@ -63,6 +63,7 @@ import { createSealedSigner } from './signing/sealed-signer.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
 import { createSingleUse } from './single-use/single-use.ts'
+import { type Changes, createChanges } from './storage/changes.ts'
 import {
   followDatabaseClock,
   openStorage,
@@ -78,6 +79,7 @@ import { createWebhooks } from './webhooks/webhooks.ts'
 export interface Core extends Capabilities {
   storage: Storage
   countries: Countries
+  changes: Changes
   familyWatch: FamilyWatch
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
@@ -142,6 +144,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     shortLived,
     sealer,
     fetch,
+    changes: createChanges({ database, clock, log, notifications: storage.notifications }),
   }
   const sharedSecrets = createSharedSecrets(sealing)
   const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
@@ -330,6 +333,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...capabilities,
     storage,
     countries,
+    changes: base.changes,
     familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()
@@ -338,6 +342,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       return firstOperator(capabilities)
     },
     async close() {
+      base.changes.stop()
       denials.stop()
       signing.stop()
       await signer.close()

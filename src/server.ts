@@ -43,6 +43,7 @@ export async function startServer(core: Core): Promise<Server> {
     )
   }
   await core.denials.start()
+  await core.changes.start()
   core.signing.start()
   await core.keyRotation.check()
   const issuers = createIssuers(core, {

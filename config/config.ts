@@ -43,6 +43,14 @@ const table = {
     description:
       'The Postgres server, 14 or newer. Without it Postgres runs embedded, in `DATA_DIR`, for one process.',
   },
+  databasePrepare: {
+    env: 'DATABASE_PREPARE',
+    group: 'Storage',
+    schema: flag,
+    default: 'on',
+    description:
+      'Keeps statements prepared on each connection. `off` behind a pooler that lends a connection for one transaction and does not know of them (PgBouncer before 1.21).',
+  },
   redis: {
     env: 'REDIS_URL',
     group: 'Storage',

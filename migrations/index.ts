@@ -27,6 +27,7 @@ import { DenialAudiences0025 } from './0025-denial-audiences.ts'
 import { ClientDocuments0027 } from './0027-client-documents.ts'
 import { ListedRefusals0029 } from './0029-listed-refusals.ts'
 import { ActorRoles0030 } from './0030-actor-roles.ts'
+import { Changes0031 } from './0031-changes.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -58,4 +59,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   ClientDocuments0027,
   ListedRefusals0029,
   ActorRoles0030,
+  Changes0031,
 ]

@@ -69,6 +69,7 @@ import { createSealedSigner } from './signing/sealed-signer.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
 import { createSingleUse } from './single-use/single-use.ts'
+import { type Changes, createChanges } from './storage/changes.ts'
 import {
   followDatabaseClock,
   openStorage,
@@ -85,6 +86,7 @@ import { createWebhooks } from './webhooks/webhooks.ts'
 export interface Core extends Capabilities {
   storage: Storage
   countries: Countries
+  changes: Changes
   familyWatch: FamilyWatch
   /** All metrics of this process; absent when they are off. @param shared whether those of the installation, too */
   readMetrics?(shared: boolean): Promise<Figures>
@@ -157,6 +159,7 @@ async function compose(
     shortLived,
     sealer,
     fetch,
+    changes: createChanges({ database, clock, log, notifications: storage.notifications }),
   }
   const sharedSecrets = createSharedSecrets(sealing)
   const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
@@ -367,6 +370,7 @@ async function compose(
     ...capabilities,
     storage,
     countries,
+    changes: base.changes,
     familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()
@@ -375,6 +379,7 @@ async function compose(
       return firstOperator(capabilities)
     },
     async close() {
+      base.changes.stop()
       denials.stop()
       signing.stop()
       await signer.close()

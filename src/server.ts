@@ -58,6 +58,7 @@ export async function startServer(
   }
   await core.denials.start()
   core.revocationStreams.start()
+  await core.changes.start()
   core.signing.start()
   await core.keyRotation.check()
   const issuers = createIssuers(core, {

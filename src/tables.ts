@@ -29,12 +29,14 @@ import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
 import { SigningKeyClaimsTable } from './signing/key-claims.ts'
 import { SigningKeysTable } from './signing/signing-key.store.ts'
 import { SingleUseTable } from './single-use/single-use.ts'
+import { ChangesTable } from './storage/changes.ts'
 import { ShortLivedTable } from './storage/short-lived.postgres.ts'
 import { TenantsTable } from './tenants/tenants.ts'
 import { WebhooksTable } from './webhooks/webhook.ts'
 
 /** Every table that has a mapping. */
 export const entities = [
+  ChangesTable,
   TenantsTable,
   KeyEncryptionKeysTable,
   SharedSecretsTable,

@@ -41,7 +41,7 @@ export const PasswordsTable = table('passwords', {
   references: { account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']] },
 })
 
-interface AccountRow {
+export interface AccountRow {
   tenant_id: string
   id: string
   email: string
@@ -65,10 +65,11 @@ export interface StoredPassword {
 /** The hash of a password that its owner chose. */
 export type Chosen = Pick<StoredPassword, 'hash' | 'short'>
 
-const accountColumns =
+/** Of `accounts a`. */
+export const accountColumns =
   'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
 
-function toAccount(row: AccountRow): Account {
+export function toAccount(row: AccountRow): Account {
   return {
     tenant: row.tenant_id,
     id: row.id,

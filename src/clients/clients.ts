@@ -8,6 +8,7 @@ import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { createCache } from '../storage/cache.ts'
+import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
 import { createClientStore } from './client.store.ts'
 import {
@@ -85,6 +86,7 @@ export interface DeclaredClient {
 
 interface Dependencies {
   database: Database
+  changes: Changes
   clock: Clock
   sealer: Sealer
   fetch: OutgoingFetch
@@ -111,8 +113,10 @@ export const sealedClientSecrets: SealedColumn = {
 export function createClients(deps: Dependencies): Clients {
   const { database, clock, sealer, audit } = deps
   const store = createClientStore(deps)
-  const cache = createCache<Client | undefined>(deps, { maxAge: 0.5, maxSize: 10_000 })
-  const key = (tenant: string, clientId: string) => JSON.stringify([tenant, clientId])
+  const { changes } = deps
+  const cache = createCache<Client | undefined>(deps, { maxAge: 60, maxSize: 10_000, changes })
+  const key = (tenant: string, clientId: string) => `${tenant} ${clientId}`
+  changes.follow('client', (tenant, clientId) => cache.drop(key(tenant, clientId)))
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 
@@ -187,11 +191,10 @@ export function createClients(deps: Dependencies): Clients {
     views: createClientViews(deps),
 
     secretFits(client, secret) {
-      const forms = [own(secret), foreign(secret)]
       let fits = false
       for (const known of client.secrets) {
-        const alive = isAlive(known)
-        for (const form of forms) fits = (equalInConstantTime(known.hash, form) && alive) || fits
+        const form = known.hash.startsWith('sha256:') ? own(secret) : foreign(secret)
+        fits = (equalInConstantTime(known.hash, form) && isAlive(known)) || fits
       }
       return fits
     },

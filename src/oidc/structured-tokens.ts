@@ -1,7 +1,8 @@
 import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } from 'jose'
 import type { AdapterPayload } from 'oidc-provider'
-import { clientMetadata } from '../clients/client.ts'
+import { type Client, checkedMetadata } from '../clients/client.ts'
 import type { DenialKind } from '../denials/denials.ts'
+import { hashOf } from '../secrets/handle.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import type { TraceClaims } from './access-token.ts'
 import { denialsNaming } from './access-token.ts'
@@ -29,6 +30,9 @@ export type AccessTokenClaims = JWTPayload &
     cnf?: { jkt?: string; 'x5t#S256'?: string }
   }
 
+/** Tokens whose signature is known to be right, so that who asks for one again costs no verification. */
+const mostVerified = 5000
+
 export function createStructuredTokens(
   context: IssuerContext,
   { published }: KeySet,
@@ -37,8 +41,22 @@ export function createStructuredTokens(
   const jwks = createLocalJWKSet({ keys: published.map(({ publicJwk }) => publicJwk) })
   const algorithms = [...new Set(published.map(({ alg }) => alg))]
 
+  /** A key set is replaced as a whole when a key ends, and this with it. */
+  const verified = new Map<string, AccessTokenClaims>()
+
   async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
     if (!isCanonical(token)) return undefined
+    const hash = hashOf(token)
+    const known = verified.get(hash)
+    if (known) return (known.exp as number) > clock.seconds() ? known : undefined
+    const claims = await verify(token)
+    if (!claims) return undefined
+    if (verified.size >= mostVerified) verified.delete(verified.keys().next().value as string)
+    verified.set(hash, claims)
+    return claims
+  }
+
+  async function verify(token: string): Promise<AccessTokenClaims | undefined> {
     try {
       const { payload } = await jwtVerify<AccessTokenClaims>(token, jwks, {
         issuer,
@@ -57,12 +75,10 @@ export function createStructuredTokens(
   /** The account that a token with a person in it is about. */
   async function accountIn(
     { gid, sub }: AccessTokenClaims,
-    metadata: unknown,
+    client: Client,
   ): Promise<string | undefined> {
-    const client = clientMetadata.safeParse(metadata).data
-    return gid === undefined || !client
-      ? undefined
-      : subjects.accountBehind(tenant, client, sub as string)
+    const metadata = gid === undefined ? undefined : checkedMetadata(client).data
+    return metadata && subjects.accountBehind(tenant, metadata, sub as string)
   }
 
   /** Asks memory alone: whatever ends what a token hangs from is on the deny-list (architecture §4). */
@@ -70,7 +86,7 @@ export function createStructuredTokens(
     const claims = await claimsOf(token)
     const client = claims && (await clients.find(tenant, claims.client_id))
     if (!client) return undefined
-    const accountId = await accountIn(claims, client.metadata)
+    const accountId = await accountIn(claims, client)
     if (claims.gid !== undefined && accountId === undefined) return undefined
     const payload = toPayload(claims, accountId)
     const named = denialsNaming(payload).filter(({ kind }) => kind !== despite)

@@ -37,6 +37,8 @@ export interface DatabaseOptions {
   connectPatience: number
   /** Milliseconds to wait for the answer to a statement; absent for an engine in this process. */
   answerPatience?: number
+  /** Whether statements are kept prepared on each connection: yes when absent. */
+  prepares?: boolean
   /** Settings of pg.Pool. */
   extra: object
   metrics?: Metrics
@@ -91,20 +93,21 @@ function measurePool(pool: Pool, limit: number, metrics: Metrics): void {
 
 function overDataSource(
   dataSource: DataSource,
-  { answerPatience, metrics = noMetrics, poolSize, onClose }: DatabaseOptions,
+  { answerPatience, prepares = true, metrics = noMetrics, poolSize, onClose }: DatabaseOptions,
 ): Database {
   const context = new AsyncLocalStorage<Unit>()
-  const connect = () => connectionOver(dataSource.createQueryRunner(), metrics, answerPatience)
+  const options = { patience: answerPatience, prepares, metrics }
+  const connect = () => connectionOver(dataSource.createQueryRunner(), options)
   measurePool((dataSource.driver as unknown as { master: Pool }).master, poolSize, metrics)
 
   async function run(sql: string, parameters: unknown[] = []) {
     const open = context.getStore()
     if (open?.isOpen()) return open.run(sql, parameters)
-    const runner = connect()
+    const connection = connect()
     try {
-      return await runner.query(sql, parameters, true)
+      return await connection.run({ sql, parameters })
     } finally {
-      await runner.release()
+      await connection.release()
     }
   }
 
@@ -113,8 +116,7 @@ function overDataSource(
     return context.run(own, async () => {
       let commit = false
       try {
-        commit = await work(own)
-        if (commit) await own.commit()
+        commit = (await work(own)) && (await own.commit())
       } catch (error) {
         await own.rollback()
         await context.exit(() => own.settleRefusal(transaction))
@@ -143,8 +145,8 @@ function overDataSource(
   return {
     dataSource,
     query: async <Row>(sql: string, parameters?: unknown[]) =>
-      ((await run(sql, parameters)).records ?? []) as Row[],
-    execute: async (sql, parameters) => (await run(sql, parameters)).affected ?? 0,
+      (await run(sql, parameters)).rows as Row[],
+    execute: async (sql, parameters) => (await run(sql, parameters)).count,
     transaction,
     unit,
     current: () => context.getStore(),

@@ -110,6 +110,7 @@ async function openServer(config: Config, url: string, entities: EntitySchema[],
     poolSize: config.databasePoolSize,
     connectPatience: patience.connection,
     answerPatience: patience.answer,
+    prepares: config.databasePrepare,
     extra: {
       statement_timeout: patience.statement,
       idle_in_transaction_session_timeout: patience.idleTransaction,

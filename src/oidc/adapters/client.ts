@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { networkOf } from '../../attempts/network.ts'
-import { type ClientMetadata, clientMetadata, secretsOf } from '../../clients/client.ts'
+import { type ClientMetadata, checkedMetadata, secretsOf } from '../../clients/client.ts'
 import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
@@ -62,19 +62,19 @@ export function engineMetadata(
 /** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */
 export function clientAdapter(context: IssuerContext): Adapter {
   const { config, tenant, issuer, clients, clientDocuments, log } = context
+  const own = accountClient(issuer)
   const refuse = async () => {
     throw new Error('the engine must not write clients')
   }
   return {
     async find(id) {
       assertMayAuthenticate(context, Provider.ctx, id)
-      const own = accountClient(issuer)
       if (id === own.client_id) return engineMetadata(own)
       const network = networkThatAsks(Provider.ctx)
       if (!(await clientDocuments.settle(tenant, id, { network }))) return undefined
       const client = await clientDocuments.find(tenant, id)
       if (!client) return undefined
-      const parsed = clientMetadata.safeParse(client.metadata)
+      const parsed = checkedMetadata(client)
       const beyondUs = parsed.success ? mtlsFault(config, parsed.data) : undefined
       if (!parsed.success || beyondUs !== undefined) {
         const faults = parsed.error?.issues.map(

@@ -27,8 +27,7 @@ async function startAnew(): Promise<string[]> {
   return Promise.all(
     people.map(async (_, i) => {
       const grant = new provider.Grant({ accountId: String(i), clientId: web.client_id })
-      const wanted = Object.values(asked)
-      grant.addOIDCScope([...new Set(wanted.flatMap(({ scope }) => scope.split(' ')))].join(' '))
+      grant.addOIDCScope([...new Set(asked.flatMap(({ scope }) => scope.split(' ')))].join(' '))
       for (const { identifier, scopes } of Object.values(resourceServers)) {
         grant.addResourceScope(identifier, scopes.join(' '))
       }

@@ -1,6 +1,6 @@
 import { freePort } from '../../test/support/free-port.ts'
 import { startForked } from '../forked.ts'
-import { webClient } from './scenario.ts'
+import { clients, parameters } from './scenario.ts'
 import { endpointsAt, type Server } from './server.ts'
 
 /** The engine alone: what ours is compared with. */
@@ -12,9 +12,12 @@ export async function startEngine(): Promise<Server> {
     name: 'bare engine',
     endpoints: endpointsAt(`http://localhost:${port}`),
     pid: program.pid,
-    web: webClient,
-    people: () => [],
-    cookies: async () => (await program.ask<{ cookies: string[] }>({ startAnew: true })).cookies,
+    client: (role) => clients[role],
+    parameters: (set) => parameters[set],
+    async given(supply) {
+      if (supply !== 'cookies') return undefined
+      return (await program.ask<{ cookies: string[] }>({ startAnew: true })).cookies
+    },
     stop: program.stop,
   }
 }

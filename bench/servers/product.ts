@@ -1,18 +1,20 @@
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage, type StorageKind } from '../../test/support/boot.ts'
 import { openNode } from '../../test/support/cores.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { startNode } from '../../test/support/node-process.ts'
 import { createUserAgent } from '../../test/support/user-agent.ts'
 import { authorizationUrl } from '../load/messages.ts'
 import {
   asked,
+  clients,
   introspector,
   machine,
+  parameters,
   password,
   people,
   resourceServers,
   web,
-  webClient,
 } from './scenario.ts'
 import { endpointsAt, type Server } from './server.ts'
 
@@ -25,12 +27,20 @@ const settings = {
   MAX_FAMILIES: '10000',
 }
 
-/** Storage with everything that the scenario has, as environment variables. */
+/** Storage with everything that the scenario has. */
+export interface Storage {
+  env: Record<string, string>
+  /** Cookies of those who have signed in, which every server on this storage knows. */
+  cookies: string[]
+}
+
 export async function furnishedStorage(
   kind: StorageKind,
   more: Record<string, string> = {},
-): Promise<Record<string, string>> {
-  const env = { ...(await freshStorage(kind)), ...settings, ...more }
+): Promise<Storage> {
+  // The same for every server on it: what people have allowed names the issuer.
+  const PORT = String(await freePort())
+  const env = { ...(await freshStorage(kind)), ...settings, PORT, ...more }
   const core = await openNode(env)
   await core.firstStart()
   for (const server of Object.values(resourceServers)) {
@@ -52,35 +62,36 @@ export async function furnishedStorage(
     await core.accounts.declare(defaultTenant, { ...person, passwordHash, emailVerified: true })
   }
   await core.close()
-  return env
+  return { env, cookies: [] }
 }
 
-/** Our server on such storage, people signed in. */
-export async function startProduct(env: Record<string, string>): Promise<Server> {
+/** Our server on such storage. */
+export async function startProduct({ env, cookies }: Storage): Promise<Server> {
   const node = await startNode({ env })
   const endpoints = endpointsAt(node.url)
-  let cookies: Promise<string[]> | undefined
   async function signIn(email: string): Promise<string> {
     const agent = createUserAgent()
-    for (const fields of Object.values(asked)) {
-      const start = authorizationUrl({ endpoints, client: webClient, fields })
+    for (const fields of asked) {
+      const start = authorizationUrl({ endpoints, client: clients.web, fields })
       await agent.walk(start, { username: email, password })
     }
     return agent.jar.getCookieString(endpoints.authorization)
-  }
-  /** One after another: hashes of all at once would keep stores waiting on a small machine. */
-  async function signInAll(): Promise<string[]> {
-    const all: string[] = []
-    for (const { email } of people) all.push(await signIn(email))
-    return all
   }
   return {
     name: 'keyturn',
     endpoints,
     pid: node.pid,
-    web: webClient,
-    people: () => people.map(({ email }) => JSON.stringify({ username: email, password })),
-    cookies: () => (cookies ??= signInAll()),
+    client: (role) => clients[role],
+    parameters: (set) => parameters[set],
+    async given(supply) {
+      // One after another: hashes of all at once would keep stores waiting on a small machine.
+      while (supply === 'cookies' && cookies.length < people.length) {
+        cookies.push(await signIn(people[cookies.length]?.email ?? ''))
+      }
+      if (supply === 'cookies') return cookies
+      if (supply !== 'people') return undefined
+      return people.map(({ email }) => JSON.stringify({ username: email, password }))
+    },
     stop: async () => void (await node.stop()),
   }
 }

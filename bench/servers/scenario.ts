@@ -12,9 +12,6 @@ export const web = {
   token_endpoint_auth_method: 'client_secret_basic',
 }
 
-/** The same, as it speaks for itself. */
-export const webClient = { ...web, redirect_uri: redirectUri }
-
 /** A machine. */
 export const machine = {
   client_id: 'machine',
@@ -57,15 +54,24 @@ const personOf = (i: number) => ({ email: `person${i}@example.com`, name: `Perso
 
 export const people = [
   personOf(0),
-  ...Array.from({ length: 15 }, (_, i) => personOf(i + 1)),
+  ...Array.from({ length: 7 }, (_, i) => personOf(i + 1)),
 ] as const
 
-/** What a client asks a person for: the parameters of the authorization request. */
-export const asked = {
-  /** An API alone: no ID token. */
+/** The clients as they speak for themselves. */
+export const clients = { web: { ...web, redirect_uri: redirectUri }, machine, introspector }
+
+/** Who speaks to a server. */
+export type Role = keyof typeof clients
+
+/** The parameters of requests, by what they are for. */
+export const parameters = {
+  /** Of machines: tokens for two APIs. */
+  orders: { scope: 'orders:read', resource: resourceServers.orders.identifier },
+  reports: { scope: 'reports:read', resource: resourceServers.reports.identifier },
+  /** What a person is asked for: an API alone, so that there is no ID token. */
   api: { scope: 'orders:read', resource: resourceServers.orders.identifier },
   opaque: { scope: 'events:read', resource: resourceServers.events.identifier },
-  /** The usual sign-in with an API. */
+  /** The usual sign-in, with an API. */
   signIn: {
     scope: 'openid profile email offline_access orders:read',
     resource: resourceServers.orders.identifier,
@@ -73,3 +79,8 @@ export const asked = {
   },
   profile: { scope: 'openid profile email', nonce: 'the-nonce' },
 }
+
+export type ParameterSet = keyof typeof parameters
+
+/** What a person is asked for. */
+export const asked = (['api', 'opaque', 'signIn', 'profile'] as const).map((set) => parameters[set])

@@ -1,6 +1,10 @@
 import { routes } from '../../src/oidc/routes.ts'
 import type { Endpoints, LoadClient } from '../load/plan.ts'
 import { processorTimeOfTree } from '../processor.ts'
+import type { ParameterSet, Role } from './scenario.ts'
+
+/** What a story is about, one each (`Plan.stock`). */
+export type Supply = 'cookies' | 'people' | 'codes' | 'refresh_token' | 'access_token'
 
 /** A server that is measured, in processes of its own. */
 export interface Server {
@@ -8,12 +12,16 @@ export interface Server {
   endpoints: Endpoints
   /** Of its first process; absent where it runs elsewhere. */
   pid?: number
-  /** Cookies of browsers that somebody is signed in with, who has allowed the client everything. */
-  cookies(): Promise<string[]>
-  /** The client that people sign in for. */
-  web: LoadClient
-  /** `{ "username", "password" }` of people who have allowed it everything. */
-  people(): string[]
+  /** Undefined where it has none, and the cases that need it are left out. */
+  client(role: Role): LoadClient | undefined
+  parameters(set: ParameterSet): Record<string, string> | undefined
+  /**
+   * What is there without asking it as a client would: `cookies` of browsers that somebody is signed in with who has
+   * allowed the client everything, `people` as `{ "username", "password" }`.
+   */
+  given(supply: Supply): Promise<string[] | undefined>
+  /** What is left of it after a block. */
+  keep?(supply: Supply, stock: string[]): void
   stop(): Promise<void>
 }
 

@@ -3,7 +3,7 @@ import { percentile } from '../load/percentile.ts'
 import type { Server } from '../servers/server.ts'
 import type { Task } from './cases.ts'
 import type { Counter } from './round-trips.ts'
-import { supplyFor } from './supply.ts'
+import { outlineOf, supplyFor } from './supply.ts'
 
 /** Round trips of one request, once everything that is cached is there. */
 export interface RoundTrips {
@@ -12,8 +12,6 @@ export interface RoundTrips {
   /** What was said in the request that is typical. */
   statements: { sql: string[]; redis: string[] }
 }
-
-const requests = 15
 
 /**
  * One request after another, and the median: what the server does by itself now and then falls out.
@@ -24,13 +22,16 @@ export async function countRoundTrips(
   server: Server,
   counter: Counter,
   task: Task,
+  requests: number,
 ): Promise<RoundTrips> {
-  let stock = await supplyFor(load, server, task, requests + 1)
+  const outline = outlineOf(server, task)
+  let stock = await supplyFor(load, server, task, () => requests + 1)
+  if (!outline || !stock) throw new Error(`no supply for ${task.story}`)
   const all: ReturnType<Counter['take']>[] = []
   for (let i = 0; i <= requests; i++) {
     counter.take()
     const loop = { kind: 'closed', connections: 1, milliseconds: 10_000, most: 1 } as const
-    const outcome = await load.run({ ...task, endpoints: server.endpoints, stock, loop })
+    const outcome = await load.run({ ...outline, stock, loop })
     stock = outcome.stock
     // The first fills caches.
     if (i > 0) all.push(counter.take())

@@ -1,142 +1,116 @@
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
-import { parseArgs } from 'node:util'
-import {
-  mochaGlobalSetup,
-  mochaGlobalTeardown,
-  servicesFound,
-} from '../../test/support/root-hooks.ts'
+import { servicesFound } from '../../test/support/root-hooks.ts'
 import { type Load, startLoad } from '../load/load.ts'
 import { startEngine } from '../servers/engine.ts'
-import { furnishedStorage, startProduct } from '../servers/product.ts'
+import { furnishedStorage, type Storage, startProduct } from '../servers/product.ts'
 import type { Server } from '../servers/server.ts'
+import { openTarget } from '../servers/target.ts'
 import { type Case, cases } from './cases.ts'
+import { type Contender, contend, hashAlone } from './contender.ts'
 import { countRoundTrips, type RoundTrips } from './count.ts'
-import { type Block, measureBlock, medianOf } from './measure.ts'
+import { type Idle, measureIdle } from './idle.ts'
+import type { Options } from './options.ts'
+import { plotOf } from './plot.ts'
 import { startCounter } from './round-trips.ts'
-import { printRows } from './table.ts'
+import { measureRow, type Row } from './row.ts'
+import { type Print, printIdle, printRow, printStatements } from './table.ts'
 
-/** What the command line says. */
-export interface Options {
-  names: string[]
-  blocks: number
-  /** Milliseconds of one block. */
-  length: number
-  connections: number
-  json?: string
-  statements: boolean
-}
-
-/** One case, measured. */
-export interface Row {
-  name: string
-  row: string
-  ours: Block
-  engine?: Block
-  /** The load that came at a steady rate, of ours and of the engine's: 60 % of what each did in a closed loop. */
-  steady: { rate: number; ours: Block; engine?: Block }
-  trips?: RoundTrips
-  /** Processor time of the engine for each of ours. */
-  ratio?: number
-  target?: number
-}
-
-export function optionsIn(args: string[]): Options {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
-    options: {
-      blocks: { type: 'string', default: '5' },
-      length: { type: 'string', default: '1000' },
-      connections: { type: 'string', default: '8' },
-      json: { type: 'string' },
-      statements: { type: 'boolean', default: false },
-    },
-  })
-  return {
-    names: positionals,
-    blocks: Number(values.blocks),
-    length: Number(values.length),
-    connections: Number(values.connections),
-    statements: values.statements,
-    ...(values.json === undefined ? {} : { json: values.json }),
-  }
+/** What a run found, as `--json` writes it. */
+export interface Report {
+  date: string
+  machine: string
+  node: string
+  storage: string
+  rows: Row[]
+  idle?: Idle[]
 }
 
 /** Round trips of each case, on a server of their own, as counting costs. */
-async function countAll(load: Load, env: Record<string, string>, wanted: Case[]) {
-  const counter = await startCounter(env)
-  const server = await startProduct(counter.env)
+async function countAll(load: Load, storage: Storage, wanted: Case[], requests: number) {
+  const counter = await startCounter(storage.env)
+  const server = await startProduct({ ...storage, env: counter.env })
   const found = new Map<Case, RoundTrips>()
-  for (const each of wanted)
-    found.set(each, await countRoundTrips(load, server, counter, each.task))
+  for (const each of wanted) {
+    found.set(each, await countRoundTrips(load, server, counter, each.task, requests))
+  }
   await server.stop()
   await counter.stop()
   return found
 }
 
-async function measure(
+/** Who takes part in a case; ours first, what it is compared with last. */
+async function contendersOf(
   load: Load,
-  ours: Server,
-  engine: Server,
-  { task, engine: other, ...about }: Case,
-  { blocks, length, connections }: Options,
-): Promise<Row> {
-  const loop = { kind: 'closed', connections, milliseconds: length } as const
-  const sides = [
-    { server: ours, task, blocks: [] as Block[] },
-    { server: engine, task: other ?? task, blocks: [] as Block[] },
+  { task, beside }: Case,
+  servers: { product: Server | undefined; engine: Server | undefined; targets: Server[] },
+): Promise<(Contender & { stop?(): Promise<void> })[]> {
+  const { product, engine, targets } = servers
+  const other = typeof beside === 'object' ? beside : task
+  const all = [
+    product && (await contend(load, product, task)),
+    ...(await Promise.all(targets.map((target) => contend(load, target, task)))),
+    beside === 'hash' ? hashAlone() : engine && (await contend(load, engine, other)),
   ]
-  for (const side of sides) await measureBlock(load, side.server, side.task, loop)
-  for (let i = 0; i < blocks; i++) {
-    for (const side of i % 2 ? sides.toReversed() : sides) {
-      side.blocks.push(await measureBlock(load, side.server, side.task, loop))
-    }
-  }
-  const [mine, theirs] = sides.map((side) => medianOf(side.blocks)) as [Block, Block]
-  const rate = Math.max(1, Math.round(mine.rate * 0.6))
-  const steadyLoop = { kind: 'open', rate, milliseconds: length, connections: 64 } as const
-  const steady = await measureBlock(load, ours, task, steadyLoop)
-  return {
-    ...about,
-    ours: mine,
-    engine: theirs,
-    steady: { rate, ours: steady },
-    ...(mine.processor && theirs.processor ? { ratio: theirs.processor / mine.processor } : {}),
-  }
+  return all.filter((one) => one !== undefined)
 }
 
-/** Cases that are measured on a fresh server of ours and on the bare engine, in blocks that take turns. */
-export async function runSuite(options: Options): Promise<Row[]> {
-  const wanted = cases.filter(
-    ({ name }) => options.names.length === 0 || options.names.includes(name),
-  )
-  await mochaGlobalSetup()
+/**
+ * Cases that are measured on a fresh server of ours and on the bare engine, in blocks that take turns.
+ * @param print takes lines of the table as they come
+ */
+export async function runSuite(options: Options, print: Print): Promise<Report> {
+  const { names, connections, blocks, length } = options
+  const isWanted = (name: string) => names.length === 0 || names.includes(name)
+  const wanted = cases.filter(({ name }) => isWanted(name))
   const kind = servicesFound() ? 'services' : 'embedded'
-  const storage =
-    kind === 'services'
-      ? 'Postgres and Redis'
-      : 'embedded storage, as there is no Postgres or Redis'
-  console.log(
-    `\n${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), Node ${process.version}, on ${storage}; ` +
-      `${options.connections} connections, ${options.blocks} blocks of ${options.length} ms each, interleaved; medians`,
+  const report: Report = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${availableParallelism()} cores (${cpus()[0]?.model.trim()})`,
+    node: process.version,
+    storage:
+      kind === 'services'
+        ? 'Postgres and Redis'
+        : 'embedded storage, as there is no Postgres or Redis',
+    rows: [],
+  }
+  print(
+    `\n${report.date}, ${report.machine}, Node ${report.node}, on ${report.storage};\n` +
+      `${connections} connections, ${blocks} blocks of ${length} ms each, interleaved; medians`,
   )
   const load = startLoad()
-  const env = await furnishedStorage(kind)
+  const storage = options.alone ? undefined : await furnishedStorage(kind)
   const trips =
-    kind === 'services' ? await countAll(load, env, wanted) : new Map<Case, RoundTrips>()
-  const ours = await startProduct(env)
-  const engine = await startEngine()
-  const rows: Row[] = []
-  for (const each of wanted) {
-    const counted = trips.get(each)
-    const row = await measure(load, ours, engine, each, options)
-    rows.push({ ...row, ...(counted === undefined ? {} : { trips: counted }) })
+    storage && kind === 'services'
+      ? await countAll(load, storage, wanted, blocks * 3)
+      : new Map<Case, RoundTrips>()
+  if (storage && isWanted('idle')) {
+    report.idle = await measureIdle(load, storage, options)
+    printIdle(print, report.idle)
   }
-  await Promise.all([ours.stop(), engine.stop(), load.stop()])
-  await mochaGlobalTeardown()
-  printRows(rows, options)
-  if (options.json !== undefined)
-    await writeFile(options.json, `${JSON.stringify(rows, undefined, 2)}\n`)
-  return rows
+  const servers = {
+    product: storage && wanted.length > 0 ? await startProduct(storage) : undefined,
+    engine: storage && wanted.length > 0 ? await startEngine() : undefined,
+    targets: await Promise.all(options.targets.map((each) => openTarget(each, options.about))),
+  }
+  for (const each of wanted) {
+    const contenders = await contendersOf(load, each, servers)
+    if (!contenders.some(({ isServer }) => isServer)) {
+      print(`  ${each.row}: left out, as no server has what it needs`)
+    } else {
+      const row = await measureRow(each, contenders, options)
+      const counted = trips.get(each)
+      const [first] = row.sides
+      if (counted && first) first.trips = counted
+      report.rows.push(row)
+      printRow(print, row, report.rows.length === 1)
+    }
+    await Promise.all(contenders.map((contender) => contender.stop?.()))
+  }
+  await Promise.all([servers.product?.stop(), servers.engine?.stop(), load.stop()])
+  if (options.statements) printStatements(print, report.rows)
+  const written = `${JSON.stringify(report, undefined, 2)}\n`
+  if (options.json !== undefined) await writeFile(options.json, written)
+  if (options.plot !== undefined) await writeFile(options.plot, plotOf(report))
+  return report
 }

@@ -1,9 +1,5 @@
-import type { Load } from '../load/load.ts'
 import { percentile } from '../load/percentile.ts'
-import type { ClosedLoop, OpenLoop, Outcome } from '../load/plan.ts'
-import { processorOf, type Server } from '../servers/server.ts'
-import type { Task } from './cases.ts'
-import { supplyFor } from './supply.ts'
+import type { Outcome } from '../load/plan.ts'
 
 /** A block of load on one server. */
 export interface Block {
@@ -19,21 +15,8 @@ export interface Block {
   faults: Record<string, number>
 }
 
-export async function measureBlock(
-  load: Load,
-  server: Server,
-  task: Task,
-  loop: ClosedLoop | OpenLoop,
-): Promise<Block> {
-  const stock = await supplyFor(load, server, task)
-  const before = processorOf(server)
-  const outcome = await load.run({ ...task, endpoints: server.endpoints, stock, loop })
-  const after = processorOf(server)
-  return blockOf(outcome, before === undefined || after === undefined ? undefined : after - before)
-}
-
 /** @param spent seconds of processor time */
-function blockOf(outcome: Outcome, spent: number | undefined): Block {
+export function blockOf(outcome: Outcome, spent: number | undefined): Block {
   const { answered, seconds, latencies, faults } = outcome
   return {
     rate: answered / seconds,

@@ -26,12 +26,18 @@ export function startForked(program: URL, env: Record<string, string> = {}): For
     waiting = Promise.withResolvers<unknown>()
     return (await waiting.promise) as T
   }
+  /** One question after another: answers have no names. */
+  let last: Promise<unknown> = Promise.resolve()
   return {
     pid: child.pid ?? 0,
     said,
-    ask(message) {
-      child.send(message)
-      return said()
+    ask<T>(message: object) {
+      const answer = last.then(() => {
+        child.send(message)
+        return said<T>()
+      })
+      last = answer.catch(() => undefined)
+      return answer
     },
     async stop() {
       const ended = once(child, 'exit')

@@ -15,6 +15,9 @@ export interface Connection {
   close(): void
 }
 
+/** Milliseconds. */
+const patience = 15_000
+
 /**
  * HTTP/1.1 on a socket of its own: every client that is more comfortable costs more than the servers that are measured.
  * Text is latin1, so that its length is that in bytes.
@@ -46,6 +49,7 @@ export function openConnection(origin: URL): Connection {
       if (/\r\nconnection: close/i.test(answer.head)) opened.destroy()
       settle({ answer })
     })
+    opened.setTimeout(patience, () => opened.destroy(new Error(`no answer in ${patience} ms`)))
     opened.on('error', (error) => settle({ error }))
     opened.on('close', () => {
       if (socket === opened) socket = undefined

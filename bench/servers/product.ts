@@ -69,12 +69,17 @@ export async function furnishedStorage(
 export async function startProduct({ env, cookies }: Storage): Promise<Server> {
   const node = await startNode({ env })
   const endpoints = endpointsAt(node.url)
+  const { orders, events } = resourceServers
+  // All that is ever asked of them, allowed at once.
+  const scopes = new Set(asked.flatMap(({ scope }) => scope.split(' ')))
+  const fields = { ...parameters.profile, scope: [...scopes].join(' ') }
+  const everything = new URL(authorizationUrl({ endpoints, client: clients.web, fields }))
+  for (const resource of [orders.identifier, events.identifier, endpoints.issuer]) {
+    everything.searchParams.append('resource', resource)
+  }
   async function signIn(email: string): Promise<string> {
     const agent = createUserAgent()
-    for (const fields of asked) {
-      const start = authorizationUrl({ endpoints, client: clients.web, fields })
-      await agent.walk(start, { username: email, password })
-    }
+    await agent.walk(everything, { username: email, password })
     return agent.jar.getCookieString(endpoints.authorization)
   }
   return {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Load } from '../load/load.ts'
 import { processorTimeOfTree, processTree } from '../processor.ts'
-import { type Storage, startProduct } from '../servers/product.ts'
+import type { Server } from '../servers/server.ts'
 import { cases } from './cases.ts'
 import { contend } from './contender.ts'
 import type { Options } from './options.ts'
@@ -40,13 +40,12 @@ async function watch(when: string, pid: number, milliseconds: number): Promise<I
   }
 }
 
-/** A server after its start, and after it has worked. */
+/** A server that has just been started, and the same after it has worked. */
 export async function measureIdle(
   load: Load,
-  storage: Storage,
+  server: Server,
   { blocks, length, connections }: Options,
 ): Promise<Idle[]> {
-  const server = await startProduct(storage)
   const milliseconds = blocks * Math.min(watched, 2 * length)
   const pid = server.pid ?? 0
   const found = [await watch('after its start', pid, milliseconds)]
@@ -56,6 +55,5 @@ export async function measureIdle(
     await contender?.block({ kind: 'closed', connections, milliseconds: 2 * length })
   }
   found.push(await watch('after work', pid, milliseconds))
-  await server.stop()
   return found
 }

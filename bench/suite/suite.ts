@@ -39,27 +39,33 @@ async function countAll(load: Load, storage: Storage, wanted: Case[], requests: 
   return found
 }
 
+type Taking = Contender & { stop?(): Promise<void> }
+
 /** Who takes part in a case; ours first, what it is compared with last. */
 async function contendersOf(
   load: Load,
   { task, beside }: Case,
   servers: { product: Server | undefined; engine: Server | undefined; targets: Server[] },
-): Promise<(Contender & { stop?(): Promise<void> })[]> {
+): Promise<Taking[]> {
   const { product, engine, targets } = servers
   const other = typeof beside === 'object' ? beside : task
-  const all = [
-    product && (await contend(load, product, task)),
-    ...(await Promise.all(targets.map((target) => contend(load, target, task)))),
-    beside === 'hash' ? hashAlone() : engine && (await contend(load, engine, other)),
-  ]
+  const all: (Taking | undefined)[] = [product && (await contend(load, product, task))]
+  for (const target of targets) all.push(await contend(load, target, task))
+  if (beside === 'hash') all.push(hashAlone())
+  else if (engine) all.push(await contend(load, engine, other))
   return all.filter((one) => one !== undefined)
 }
 
 /**
  * Cases that are measured on a fresh server of ours and on the bare engine, in blocks that take turns.
  * @param print takes lines of the table as they come
+ * @param furnished where ours keeps everything, if there is such a storage
  */
-export async function runSuite(options: Options, print: Print): Promise<Report> {
+export async function runSuite(
+  options: Options,
+  print: Print,
+  furnished?: Storage,
+): Promise<Report> {
   const { names, connections, blocks, length } = options
   const isWanted = (name: string) => names.length === 0 || names.includes(name)
   const wanted = cases.filter(({ name }) => isWanted(name))
@@ -79,19 +85,19 @@ export async function runSuite(options: Options, print: Print): Promise<Report> 
       `${connections} connections, ${blocks} blocks of ${length} ms each, interleaved; medians`,
   )
   const load = startLoad()
-  const storage = options.alone ? undefined : await furnishedStorage(kind)
+  const storage = options.alone ? undefined : (furnished ?? (await furnishedStorage(kind)))
   const trips =
     storage && kind === 'services'
       ? await countAll(load, storage, wanted, blocks * 3)
       : new Map<Case, RoundTrips>()
-  if (storage && isWanted('idle')) {
-    report.idle = await measureIdle(load, storage, options)
-    printIdle(print, report.idle)
-  }
   const servers = {
-    product: storage && wanted.length > 0 ? await startProduct(storage) : undefined,
+    product: storage ? await startProduct(storage) : undefined,
     engine: storage && wanted.length > 0 ? await startEngine() : undefined,
     targets: await Promise.all(options.targets.map((each) => openTarget(each, options.about))),
+  }
+  if (servers.product && isWanted('idle')) {
+    report.idle = await measureIdle(load, servers.product, options)
+    printIdle(print, report.idle)
   }
   for (const each of wanted) {
     const contenders = await contendersOf(load, each, servers)

@@ -146,6 +146,6 @@ export async function startSmallIssuer(): Promise<SmallIssuer> {
 }
 
 /** As a server-sent event. */
-function eventOf(document: string): string {
+export function eventOf(document: string): string {
   return `event: revocations\nid: x\ndata: ${document}\n\n`
 }

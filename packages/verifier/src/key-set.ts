@@ -62,6 +62,7 @@ export function createKeySet(
       fetchedAt = startedAt
     } catch (error) {
       failedAt = monotonic()
+      if (error instanceof Unavailable) throw error
       throw new Unavailable('keys', `the key set was not had: ${(error as Error).message}`, error)
     }
   }

@@ -5,7 +5,7 @@ import type { FeedOptions } from './feed/feed.ts'
 import type { IntrospectionOptions } from './introspection.ts'
 import { asymmetric } from './jws.ts'
 import type { KeySetOptions } from './key-set.ts'
-import { assertSafe } from './requests.ts'
+import { assertSafe, type Fetch } from './requests.ts'
 import type { ResourceMetadataOptions } from './resource-metadata.ts'
 
 export interface VerifierOptions {
@@ -36,7 +36,8 @@ export interface VerifierOptions {
   realm?: string
   /** Told of what went wrong in the background, and of what made a request fail with 503. For the log. */
   onFault?: (error: Error) => void
-  fetch?: typeof globalThis.fetch
+  /** In place of the runtime's own. */
+  fetch?: Fetch
 }
 
 /** @throws TypeError that says what was expected and what came */

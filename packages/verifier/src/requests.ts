@@ -17,7 +17,10 @@ export interface Requests {
   count(): number
 }
 
-export function createRequests(fetch: typeof globalThis.fetch): Requests {
+/** What is used of `fetch`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+export function createRequests(fetch: Fetch): Requests {
   let sent = 0
 
   async function open(url: string, init: RequestInit): Promise<Response> {

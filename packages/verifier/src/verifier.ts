@@ -67,7 +67,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   assertOptions(options)
   const { issuer, audience, algorithms = ['ES256'], clockTolerance = 30, tenant, dpop } = options
   const { onFault = () => undefined } = options
-  const requests = createRequests(options.fetch ?? ((...given) => globalThis.fetch(...given)))
+  const requests = createRequests(options.fetch ?? ((url, init) => globalThis.fetch(url, init)))
   const metadata = createMetadata(issuer, requests)
   const keys = createKeySet(options.jwks, metadata, requests)
   const expected = { issuer, audience, algorithms, clockTolerance, tenant }

@@ -72,7 +72,7 @@ interface Surroundings {
 /** Cursors of this many documents are remembered: a delta since any of them misses nothing. */
 const remembered = 64
 /** Milliseconds: the longest pause after failures. */
-const longestPause = 5000
+const longestPause = 2000
 
 export function createFeed(options: FeedOptions, around: Surroundings): Feed {
   assertFeed(options)

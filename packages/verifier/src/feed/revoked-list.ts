@@ -4,7 +4,7 @@ import type { RevokedClaims } from './document.ts'
 
 /** What was revoked and may still be met, in memory. */
 export interface RevokedList {
-  /** Adds to it; what is denied stays denied. @throws Error when it would become too large */
+  /** Adds to it; what is denied stays denied. @throws Error when it could become too large; then nothing is added */
   add(revoked: RevokedClaims): void
   denies(claims: AccessTokenClaims): boolean
   size(): number
@@ -46,6 +46,12 @@ export function createRevokedList(most: number, clockTolerance: number): Revoked
 
   return {
     add(revoked) {
+      const more = Object.values(revoked).reduce(
+        (sum, entries) => sum + Object.keys(entries).length,
+        0,
+      )
+      if (now() - forgotAt > forgetEvery || size() + more > most) forget()
+      if (size() + more > most) throw new Error(`more than ${most} revocations at once`)
       for (const [claim, entries] of Object.entries(revoked)) {
         const list = lists.get(claim) ?? new Map<string, Entry>()
         lists.set(claim, list)
@@ -53,8 +59,6 @@ export function createRevokedList(most: number, clockTolerance: number): Revoked
           put(list, value, issuedUpTo ?? Infinity, expiresAt)
         }
       }
-      if (now() - forgotAt > forgetEvery || size() > most) forget()
-      if (size() > most) throw new Error(`more than ${most} revocations at once`)
     },
     denies: (claims) =>
       [...lists].some(([claim, list]) => {

@@ -173,7 +173,11 @@ export const auditKinds = {
   'tenant.updated': done('system', declared),
   'client.registered': done(
     'client',
-    detailOf({ mode: z.enum(['open', 'token', 'document']), initial_access: text }),
+    detailOf({
+      mode: z.enum(['open', 'token', 'document']),
+      initial_access: text,
+      vouched_by: text,
+    }),
   ),
   'client.changed': done('client'),
   'client.expired': done('system'),

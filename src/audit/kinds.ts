@@ -180,7 +180,11 @@ export const auditKinds = {
   'registration.token_revoked': done('operator', detailOf({ initial_access: z.string() })),
   'client.registered': done(
     'client',
-    detailOf({ mode: z.enum(['open', 'token', 'document']), initial_access: text }),
+    detailOf({
+      mode: z.enum(['open', 'token', 'document']),
+      initial_access: text,
+      vouched_by: text,
+    }),
   ),
   'client.changed': done('client'),
   'client.expired': done('system'),

@@ -36,6 +36,12 @@ export const mends: Record<DomainErrorCode, string> = {
     'Whoever publishes the document mends what is named; metadata documents.',
   client_document_unavailable:
     'Wait; if it lasts, look at the host of the document, and at the way from here to it: outgoing requests.',
+  software_statement_invalid:
+    'The client asks its issuer for another; for all of one issuer, compare its keys and algorithms in the apply file.',
+  software_statement_unapproved:
+    'If you trust that issuer, add it to `software_statements` in the apply file.',
+  issuer_keys_unavailable:
+    'Look at the host of the `jwks_uri` in the policy, and at the way from here to it: outgoing requests.',
   resource_server_invalid: 'Mend the members that are named; apply file.',
   account_exists: 'Choose another, or change that account.',
   account_not_found: '`accounts list`; mind `--tenant`.',

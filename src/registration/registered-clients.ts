@@ -13,6 +13,7 @@ export const RegisteredClientsTable = table('registered_clients', {
     registered_at: column.time,
     used_at: nullable(column.time),
     expires_at: column.time,
+    software_statement: nullable(column.text),
   },
   references: { client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']] },
   index: {
@@ -110,12 +111,38 @@ export function createRegisteredClientStore({
       )
     },
 
-    async registeredAt(tenant: string, clientId: string): Promise<number | undefined> {
-      const [row] = await database.query<{ registered_at: Date }>(
-        `select registered_at from registered_clients where tenant_id = $1 and client_id = $2`,
+    /** @returns registeredAt: milliseconds since the epoch; statement: what it is registered with */
+    async find(
+      tenant: string,
+      clientId: string,
+    ): Promise<{ registeredAt: number; statement?: string } | undefined> {
+      const [row] = await database.query<{
+        registered_at: Date
+        software_statement: string | null
+      }>(
+        `select registered_at, software_statement from registered_clients
+         where tenant_id = $1 and client_id = $2`,
         [tenant, clientId],
       )
-      return row?.registered_at.getTime()
+      const statement = row?.software_statement ?? undefined
+      return (
+        row && {
+          registeredAt: row.registered_at.getTime(),
+          ...(statement === undefined ? {} : { statement }),
+        }
+      )
+    },
+
+    async keepStatement(
+      tenant: string,
+      clientId: string,
+      statement: string | undefined,
+    ): Promise<void> {
+      await database.execute(
+        `update registered_clients set software_statement = $3
+         where tenant_id = $1 and client_id = $2 and software_statement is distinct from $3`,
+        [tenant, clientId, statement ?? null],
+      )
     },
 
     /**

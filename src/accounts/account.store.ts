@@ -293,8 +293,15 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     /** @throws DomainError `last_operator` */
-    async setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
-      if (disabled && (await isLastOperator(tenant, id))) throw new DomainError('last_operator')
+    async setDisabled(
+      tenant: string,
+      id: string,
+      disabled: boolean,
+      force = false,
+    ): Promise<number> {
+      if (disabled && !force && (await isLastOperator(tenant, id))) {
+        throw new DomainError('last_operator')
+      }
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4
          where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5 and deleted_at is null`,

@@ -84,7 +84,7 @@ export const mends: Record<DomainErrorCode, string> = {
   idempotency_key_in_use: 'Ask again after `Retry-After`, with the same key.',
   subject_unknown: 'Look at `accounts list` and `clients list`.',
   role_not_found: '`roles list`.',
-  last_owner: 'Make another owner first.',
+  last_owner: 'Make another owner first. On the machine itself `--force` does it all the same.',
   bootstrap_done: '`roles list` shows who; `roles grant` makes another.',
   built_in: 'Choose another identifier.',
   internal: 'Look the id up in the log and report it.',

@@ -30,11 +30,6 @@ import { ListedRefusals0029 } from './0029-listed-refusals.ts'
 import { ActorRoles0030 } from './0030-actor-roles.ts'
 import { Changes0031 } from './0031-changes.ts'
 
-
-
-
-
-
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
   Initial0001,

@@ -24,6 +24,7 @@ import { AuditChain0022 } from './0022-audit-chain.ts'
 import { Refusals0023 } from './0023-refusals.ts'
 import { ClientRegistration0024 } from './0024-client-registration.ts'
 import { DenialAudiences0025 } from './0025-denial-audiences.ts'
+import { SharedSignals0026 } from './0026-shared-signals.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -52,4 +53,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   Refusals0023,
   ClientRegistration0024,
   DenialAudiences0025,
+  SharedSignals0026,
 ]

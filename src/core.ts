@@ -58,6 +58,7 @@ import { assertOpens } from './secrets/sealed-column.ts'
 import { createSealingKeys } from './secrets/sealing-keys.ts'
 import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createSignals } from './signals/signals.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
@@ -306,6 +307,16 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     subjects,
     outbox,
     webhooks: createWebhooks({ ...base, outbox, audit }),
+    signals: createSignals({
+      ...base,
+      audit,
+      outbox,
+      signing,
+      clients,
+      subjects,
+      grants,
+      resources,
+    }),
     denials,
     revocations,
     revocationFeed,

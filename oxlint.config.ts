@@ -26,7 +26,7 @@ const layers: string[][] = [
   ['grants', 'logouts', 'backchannel', 'actions', 'mail', 'webhooks', 'feed'],
   ['families', 'factors'],
   ['sessions'],
-  ['revocation', 'recovery', 'enrolment'],
+  ['revocation', 'recovery', 'enrolment', 'signals'],
   ['registration'],
   ['oidc'],
   ['interaction', 'account', 'admin', 'endpoints'],

@@ -55,6 +55,7 @@ import { createRevocations } from './revocation/revocations.ts'
 import { createRoles } from './roles/roles.ts'
 import { keyEncryptionKeys, openSealing } from './sealing.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createSignals } from './signals/signals.ts'
 import { measureKeys } from './signing/measured-keys.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
@@ -290,6 +291,16 @@ async function compose(
     subjects,
     outbox,
     webhooks: createWebhooks({ ...base, outbox, audit }),
+    signals: createSignals({
+      ...base,
+      audit,
+      outbox,
+      signing,
+      clients,
+      subjects,
+      grants,
+      resources,
+    }),
     denials,
     revocations,
     revocationFeed,

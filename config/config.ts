@@ -1,11 +1,13 @@
+import { availableParallelism } from 'node:os'
 import type { z } from 'zod'
 import { address } from './address.ts'
 import { audit } from './audit.ts'
 import { limits } from './limits.ts'
 import { mail } from './mail.ts'
+import { observability } from './observability.ts'
 import { pages } from './pages.ts'
 import { pkcs11, pkcs11Library } from './pkcs11.ts'
-import type { Setting } from './setting.ts'
+import type { Earlier, Setting } from './setting.ts'
 import {
   email,
   file,
@@ -41,12 +43,13 @@ const table = {
     description:
       'The Postgres server, 14 or newer. Without it Postgres runs embedded, in `DATA_DIR`, for one process.',
   },
-  databasePoolSize: {
-    env: 'DATABASE_POOL_SIZE',
+  databasePrepare: {
+    env: 'DATABASE_PREPARE',
     group: 'Storage',
-    schema: integer(1, 1000),
-    default: '10',
-    description: 'Connections to Postgres that one process opens at most.',
+    schema: flag,
+    default: 'on',
+    description:
+      'Keeps statements prepared on each connection. `off` behind a pooler that lends a connection for one transaction and does not know of them (PgBouncer before 1.21).',
   },
   redis: {
     env: 'REDIS_URL',
@@ -331,6 +334,8 @@ const table = {
 
   ...audit,
 
+  ...observability,
+
   logLevel: {
     env: 'LOG_LEVEL',
     group: 'Running',
@@ -352,6 +357,20 @@ const table = {
     default: '1',
     description:
       'Processes that share the port; `auto` is one for each core. Embedded Postgres belongs to one process: more are refused, and `auto` is one. Limits and `DATABASE_POOL_SIZE` are per process.',
+  },
+  databasePoolSize: {
+    env: 'DATABASE_POOL_SIZE',
+    group: 'Storage',
+    schema: integer(1, 1000),
+    default: {
+      text: '`10`; with more than four `WORKERS` their share of 40, at least 2',
+      from: ({ workers: given = 1 }: Earlier) => {
+        const processes = given === 'auto' ? availableParallelism() : given
+        return String(Math.min(10, Math.max(2, Math.floor(40 / processes))))
+      },
+    },
+    description:
+      'Connections to Postgres that one process opens at most: each of `WORKERS` so many, and one more to hear of changes. All nodes together must stay below `max_connections`.',
   },
   clockOffsetSeconds: {
     env: 'CLOCK_OFFSET_SECONDS',

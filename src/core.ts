@@ -36,6 +36,8 @@ import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
 import { createMail } from './mail/mail.ts'
+import { openMetrics } from './metrics/open.ts'
+import type { Figures } from './metrics/registry.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
 import { createOutbox } from './outbox/outbox.ts'
@@ -45,6 +47,7 @@ import { createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import { createRefusals } from './refusals/refusals.ts'
+import { createClientDocuments } from './registration/documents.ts'
 import { createRegistrationPolicies } from './registration/policies.ts'
 import { createRegistrations } from './registration/registrations.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
@@ -58,6 +61,7 @@ import { assertOpens } from './secrets/sealed-column.ts'
 import { createSealingKeys } from './secrets/sealing-keys.ts'
 import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { measureKeys } from './signing/measured-keys.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
@@ -65,6 +69,7 @@ import { createSealedSigner } from './signing/sealed-signer.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
 import { createSingleUse } from './single-use/single-use.ts'
+import { type Changes, createChanges } from './storage/changes.ts'
 import {
   followDatabaseClock,
   openStorage,
@@ -74,13 +79,17 @@ import {
 import { entities } from './tables.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 import { createTenants } from './tenants/tenants.ts'
+import { version } from './version.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
 export interface Core extends Capabilities {
   storage: Storage
   countries: Countries
+  changes: Changes
   familyWatch: FamilyWatch
+  /** All metrics of this process; absent when they are off. @param shared whether those of the installation, too */
+  readMetrics?(shared: boolean): Promise<Figures>
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
    * @returns the operator's address and one-time password when this call created it
@@ -101,9 +110,13 @@ export async function openCore(
   assertAuditTypes('AUDIT_RETENTION', Object.keys(config.auditRetention))
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
-  const storage = await openStorage(config, { entities, clock, log, schema })
+  const counters = createCounters()
+  const measured = await openMetrics(config, counters, version)
+  const { metrics } = measured
+  const storage = await openStorage(config, { entities, clock, log, metrics, schema })
   try {
-    return await compose(config, log, clock, storage)
+    const core = await compose({ config, log, clock, counters, metrics }, storage)
+    return measured.read ? { ...core, readMetrics: measured.read } : core
   } catch (error) {
     await storage.close()
     throw error
@@ -122,7 +135,11 @@ async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): 
   }
 }
 
-async function compose(config: Config, log: Log, clock: Clock, storage: Storage): Promise<Core> {
+async function compose(
+  given: Pick<Capabilities, 'config' | 'log' | 'clock' | 'counters' | 'metrics'>,
+  storage: Storage,
+): Promise<Core> {
+  const { config, log, clock, counters, metrics } = given
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
   const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
@@ -134,16 +151,15 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
   const sealing = { database, seals: sealingKeys, clock }
   const macKey = await macKeyOf(sealing, keys, defaultTenant)
   const sealer = createSealer(envelopes, sealingKeys, macKey)
-  const fetch = createFetch(config, log)
+  const fetch = createFetch(config, log, undefined, metrics)
+  metrics.gauge('keyturn_clock_offset_seconds', () => [[{}, clock.offset / 1000]])
   const base = {
-    config,
-    log,
-    clock,
-    counters: createCounters(),
+    ...given,
     database,
     shortLived,
     sealer,
     fetch,
+    changes: createChanges({ database, clock, log, notifications: storage.notifications }),
   }
   const sharedSecrets = createSharedSecrets(sealing)
   const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
@@ -173,7 +189,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     queue: createHashQueue({
       concurrency: config.hashConcurrency,
       length: config.hashQueue,
-      onRefusal: () => base.counters.count('hash_shed'),
+      onRefusal: () => counters.count('hash_shed'),
+      metrics,
     }),
   })
   const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
@@ -196,6 +213,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     schedule: scheduleOf(config),
     maxStaleness: config.keyMaxStaleness,
   })
+  measureKeys({ ...base, signing, schedule: scheduleOf(config) })
   const resources = createResourceServers({ ...base, signing, audit })
   const families = createFamilies({
     ...base,
@@ -221,7 +239,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...base,
     audit,
     fetch,
-    check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
+    check: (tenant, metadata) => checkClient(tenant, metadata),
   })
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
@@ -281,7 +299,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     subjects,
     grants,
   })
-  const policies = createRegistrationPolicies(base)
+  const policies = createRegistrationPolicies({ ...base, audit })
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {
@@ -327,6 +345,14 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     places,
     idempotency: createIdempotency(base),
     registrationPolicies: policies,
+    clientDocuments: createClientDocuments({
+      ...base,
+      clients,
+      policies,
+      signing,
+      limiter,
+      audit,
+    }),
     registrations: createRegistrations({
       ...base,
       clients,
@@ -338,10 +364,13 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     }),
   }
 
+  const checkClient = createClientCheck(capabilities)
+
   return {
     ...capabilities,
     storage,
     countries,
+    changes: base.changes,
     familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()
@@ -350,6 +379,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       return firstOperator(capabilities)
     },
     async close() {
+      base.changes.stop()
       denials.stop()
       signing.stop()
       await signer.close()

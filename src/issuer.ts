@@ -10,6 +10,7 @@ import {
   revocationsMetadata,
   revocationsMethods,
 } from './endpoints/revocations.routes.ts'
+import { DomainError } from './errors.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -71,6 +72,9 @@ export interface IssuerSecrets {
 
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
+/** Every address below an issuer, but for the admin API; what assets are called is a word of their content. */
+export const addresses = () => [...Object.keys(methods), '/assets/:name', '/favicon.ico']
+
 /** Every address and the methods it takes. */
 const methods = {
   [routes.authorization]: ['GET', 'HEAD'],
@@ -119,15 +123,37 @@ const jsonForPrograms: Middleware = (ctx, next) => {
   return next()
 }
 
+/** Clients that no operator has declared. */
+export interface TakenClients {
+  /** They register themselves (RFC 7591). */
+  registered: boolean
+  /** Their `client_id` is the address of a document. */
+  documents: boolean
+}
+
+/** What discovery says beside what the engine does (RFC 8414 §2, OAuth Client ID Metadata Document §5, P-092). */
+function ownMetadata(issuer: string, { registered, documents }: TakenClients) {
+  return {
+    ...revocationsMetadata(issuer),
+    ...(registered ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
+    ...(documents ? { client_id_metadata_document_supported: true } : {}),
+  }
+}
+
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options registers: whether clients may register themselves, which its discovery document says
+ * @param options takes: which clients no operator has declared, which its discovery document says; servesOnly: all that
+ *   there is of it
  */
 export function createIssuer(
   capabilities: Capabilities,
   { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
-  { certificates, registers }: { certificates: ClientCertificates; registers: boolean },
+  {
+    certificates,
+    takes,
+    servesOnly,
+  }: { certificates: ClientCertificates; takes: TakenClients; servesOnly?: readonly string[] },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -177,7 +203,7 @@ export function createIssuer(
     secure: isHttps,
   })
   const clientName = async (clientId: string) =>
-    clientMetadata.safeParse((await context.clients.find(tenant, clientId))?.metadata).data
+    clientMetadata.safeParse((await context.clientDocuments.find(tenant, clientId))?.metadata).data
       ?.client_name
   const devices = createDeviceVerification(provider, context, {
     basePath,
@@ -217,6 +243,7 @@ export function createIssuer(
     ...(tenant === defaultTenant
       ? [adminApi({ context, structured, certificates, basePath, pageContext })]
       : []),
+    ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),
@@ -225,10 +252,7 @@ export function createIssuer(
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
-    publishedMetadata(discovery, {
-      ...revocationsMetadata(issuer),
-      ...(registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
-    }),
+    publishedMetadata(discovery, ownMetadata(issuer, takes)),
     signsWhileFresh(context),
     registrationRoutes(context),
     revocationRoutes({ context, structured, certificates, basePath }),
@@ -274,6 +298,13 @@ function install(app: { use(middleware: Middleware): unknown }, table: Middlewar
 function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
+    return next()
+  }
+}
+
+function thereIsOnly(paths: readonly string[]): Middleware {
+  return (ctx, next) => {
+    if (!paths.includes(ctx.path)) throw new DomainError('not_found')
     return next()
   }
 }

@@ -27,6 +27,11 @@ const namedValues = new RegExp(
 )
 const credentials = /\b(Bearer|Basic|DPoP) +[\w.~+/=-]{16,}/gi
 const userInfo = /\/\/[^\s/?#@]+@/g
+/** What a line has at least that one of these would change: nearly none has, and then it is written as it is. */
+const suspicious = new RegExp(
+  `eyJ|[?&#][^=&?#\\s"'<>]+=|(?:Bearer|Basic|DPoP) |//[^\\s/?#@]+@|(?:${[...secretMembers].join('|')})(?:=|\\\\*["'](?:\\s|\\\\\\w+)*:)`,
+  'i',
+)
 
 /**
  * Structured logs: one JSON object per line, UTC time, level as a word, no secrets (ASVS 16.2, 16.4.1).
@@ -54,10 +59,14 @@ export function createLog({
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
       depthLimit: 8,
-      hooks: { streamWrite: (line) => `${JSON.stringify(JSON.parse(line), redact)}\n` },
+      hooks: { streamWrite: redactLine },
     },
     destination ?? pino.destination(1),
   )
+}
+
+function redactLine(line: string): string {
+  return suspicious.test(line) ? `${JSON.stringify(JSON.parse(line), redact)}\n` : line
 }
 
 function redact(this: unknown, member: string, value: unknown): unknown {

@@ -31,7 +31,7 @@ export async function sweepExpired(core: Core): Promise<number> {
   ]
   let total = 0
   const errors: unknown[] = []
-  for (const store of [...stores, core.registrations]) {
+  for (const store of [...stores, core.registrations, core.changes]) {
     total += await store.sweep().catch((error: unknown) => {
       errors.push(error)
       return 0

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
@@ -116,12 +117,14 @@ export function createDenials({
   database,
   clock,
   log,
+  metrics,
   notifications,
   maxStaleness,
 }: {
   database: Database
   clock: Clock
   log: Log
+  metrics: Metrics
   notifications: Notifications
   /** Seconds after which a list that could not be refreshed tells nothing any more. */
   maxStaleness: number
@@ -134,6 +137,11 @@ export function createDenials({
   let refreshed: { at: number; monotonic: number } | undefined
   let refreshing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
+
+  /** Milliseconds. */
+  const age = () => (refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic)
+  metrics.gauge('keyturn_denylist_entries', () => [[{}, list.size()]])
+  metrics.gauge('keyturn_denylist_age_seconds', () => [[{}, age() / 1000]])
 
   async function load(): Promise<void> {
     const startedAt = clock.now()
@@ -174,10 +182,10 @@ export function createDenials({
   }
 
   function assertFresh(): number {
-    const age = refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic
-    if (refreshed === undefined || age > maxStaleness * 1000) {
+    const old = age()
+    if (refreshed === undefined || old > maxStaleness * 1000) {
       throw new DomainError('deny_list_stale', {
-        detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(age) },
+        detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(old) },
       })
     }
     return refreshed.at

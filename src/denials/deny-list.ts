@@ -34,6 +34,8 @@ export interface DenyList {
   arrived(): number
   /** Forgets what no living token can meet. @param now milliseconds since the epoch */
   expire(now: number): void
+  /** How many there are. */
+  size(): number
 }
 
 interface Kept extends DenyListEntry {
@@ -104,6 +106,7 @@ export function createDenyList(overlap: number): DenyList {
         else arrivals.delete(tenant)
       }
     },
+    size: () => entries.size,
   }
 }
 

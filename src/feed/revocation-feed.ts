@@ -64,7 +64,7 @@ export function createRevocationFeed(deps: {
   grants: Grants
 }): RevocationFeed {
   const { clock, denials, signing, clients, subjects, grants } = deps
-  const documents = new Map<string, { made: Promise<RevocationDocument>; at: number }>()
+  const documents = new Map<string, { made: Promise<RevocationDocument>; until: number }>()
   const calledIn = createCache<string[]>(deps, { maxAge: 60, maxSize: 10_000 })
 
   /** What tokens call a person: the account's id, and what it is at each pairwise client that it allowed something. */
@@ -114,8 +114,8 @@ export function createRevocationFeed(deps: {
     what: Since,
     since: string | undefined,
   ): Promise<RevocationDocument> {
-    const at = performance.now()
-    for (const [key, known] of documents) if (at - known.at >= shared) documents.delete(key)
+    const now = performance.now()
+    for (const [key, { until }] of documents) if (until <= now) documents.delete(key)
     const { access_token_signing_alg: alg, access_token_format: format } = server
     const isSnapshot = since === undefined
     // A delta costs little, and is not to wait; a snapshot may be large.
@@ -124,8 +124,15 @@ export function createRevocationFeed(deps: {
     const known = documents.get(key)
     if (known) return known.made
     const made = make(tenant, server, denials.known(tenant, server.identifier, what), since)
-    documents.set(key, { made, at })
-    made.catch(() => documents.delete(key))
+    const entry = { made, until: Infinity }
+    documents.set(key, entry)
+    made.then(
+      () => {
+        // However long it took, whoever came meanwhile has it, too.
+        entry.until = performance.now() + shared
+      },
+      () => documents.delete(key),
+    )
     return made
   }
 

@@ -76,6 +76,29 @@ export const liveGrantKey = 'uq_grants_live'
 /** Milliseconds that a grant is kept after it was revoked; its families go with it. */
 const historyKept = 30 * 24 * 3600 * 1000
 
+export interface GrantRow {
+  grant_id: string
+  grant_account: string
+  grant_client: string
+  grant_payload: Record<string, unknown>
+  granted_at: Date
+}
+
+/** Of `grants g`. */
+export const grantColumns = `g.id as grant_id, g.account_id as grant_account, g.client_id as grant_client,
+  g.payload as grant_payload, g.created_at as granted_at`
+
+export function toGrant(tenant: string, row: GrantRow): Grant {
+  return {
+    tenant,
+    id: row.grant_id,
+    accountId: row.grant_account,
+    clientId: row.grant_client,
+    allowed: row.grant_payload,
+    createdAt: Math.floor(row.granted_at.getTime() / 1000),
+  }
+}
+
 /** What stands in a grant, in the engine's shape. */
 interface Allowed {
   openid?: { scope?: string; claims?: string[] }
@@ -86,26 +109,12 @@ const words = (scope = '') => scope.split(' ').filter((word) => word !== '')
 
 export function createGrants({ database, clock }: { database: Database; clock: Clock }): Grants {
   async function select(tenant: string, id: string, lock: string): Promise<Grant | undefined> {
-    const [row] = await database.query<{
-      account_id: string
-      client_id: string
-      payload: Record<string, unknown>
-      created_at: Date
-    }>(
-      `select account_id, client_id, payload, created_at from grants
-       where tenant_id = $1 and id = $2 and revoked_at is null ${lock}`,
+    const [row] = await database.query<GrantRow>(
+      `select ${grantColumns} from grants g
+       where g.tenant_id = $1 and g.id = $2 and g.revoked_at is null ${lock}`,
       [tenant, id],
     )
-    return (
-      row && {
-        tenant,
-        id,
-        accountId: row.account_id,
-        clientId: row.client_id,
-        allowed: row.payload,
-        createdAt: Math.floor(row.created_at.getTime() / 1000),
-      }
-    )
+    return row && toGrant(tenant, row)
   }
 
   return {

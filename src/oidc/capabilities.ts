@@ -27,12 +27,14 @@ import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
+import type { ClientDocuments } from '../registration/documents.ts'
 import type { RegistrationPolicies } from '../registration/policies.ts'
 import type { Registrations } from '../registration/registrations.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
@@ -55,6 +57,7 @@ export interface Capabilities {
   log: Log
   clock: Clock
   counters: Counters
+  metrics: Metrics
   database: Database
   shortLived: ShortLived
   sealer: Sealer
@@ -91,6 +94,7 @@ export interface Capabilities {
   lockouts: Lockouts
   places: Places
   registrationPolicies: RegistrationPolicies
+  clientDocuments: ClientDocuments
   registrations: Registrations
   idempotency: Idempotency
   actionTokens: ActionTokens

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
+import type { DenialKind } from '../denials/denials.ts'
 import { DomainError } from '../errors.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { verifyProof } from './dpop-proof.ts'
@@ -39,13 +40,15 @@ export function createTokenCheck(
   certificates: ClientCertificates,
   /** What its refusals call the API. */
   endpoint: 'admin' | 'revocations',
+  /** Denials that do not matter there. */
+  despite?: DenialKind,
 ) {
   const { tenant, accounts } = context
 
   return async (ctx: Context, audience: string, url: string): Promise<Presented> => {
     const [, scheme = '', token] = credentials.exec(ctx.get('authorization')) ?? []
     if (token === undefined) throw new DomainError('token_missing')
-    const found = await structured.find(token)
+    const found = await structured.find(token, despite)
     if (!found) throw refused('not ours, expired, or revoked')
     const { aud, clientId, jkt, 'x5t#S256': thumbprint } = found
     if (aud !== audience) throw refused(`for another audience: ${String(aud)}`)

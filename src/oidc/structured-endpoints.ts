@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
-import type { Refusal } from '../refusals/refusals.ts'
+import type { Refusal } from '../refusals/refusal.ts'
 import type { TraceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'

@@ -32,6 +32,16 @@ export const mends: Record<DomainErrorCode, string> = {
     '`registration tokens create` makes one for registering. A client that lost its registration access token is deleted or managed by an operator.',
   registration_full:
     'Wait until those expire; if they are honest, raise `most_unused` or `most_unused_per_network` in the apply file.',
+  client_document_invalid:
+    'Whoever publishes the document mends what is named; metadata documents.',
+  client_document_unavailable:
+    'Wait; if it lasts, look at the host of the document, and at the way from here to it: outgoing requests.',
+  software_statement_invalid:
+    'The client asks its issuer for another; for all of one issuer, compare its keys and algorithms in the apply file.',
+  software_statement_unapproved:
+    'If you trust that issuer, add it to `software_statements` in the apply file.',
+  issuer_keys_unavailable:
+    'Look at the host of the `jwks_uri` in the policy, and at the way from here to it: outgoing requests.',
   resource_server_invalid: 'Mend the members that are named; apply file.',
   account_exists: 'Choose another, or change that account.',
   account_not_found: '`accounts list`; mind `--tenant`.',
@@ -71,9 +81,10 @@ export const mends: Record<DomainErrorCode, string> = {
   precondition_required: 'Send the `ETag` of what you have read; `*` takes whatever there is.',
   precondition_failed: 'Read it again, and decide again.',
   idempotency_key_reused: 'A new key for each new request.',
+  idempotency_key_in_use: 'Ask again after `Retry-After`, with the same key.',
   subject_unknown: 'Look at `accounts list` and `clients list`.',
   role_not_found: '`roles list`.',
-  last_owner: 'Make another owner first.',
+  last_owner: 'Make another owner first. On the machine itself `--force` does it all the same.',
   bootstrap_done: '`roles list` shows who; `roles grant` makes another.',
   built_in: 'Choose another identifier.',
   internal: 'Look the id up in the log and report it.',

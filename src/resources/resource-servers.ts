@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { createCache } from '../storage/cache.ts'
+import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
 import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { adminResource } from './admin-resource.ts'
@@ -40,6 +41,7 @@ export interface ResourceServers {
 
 export function createResourceServers(deps: {
   database: Database
+  changes: Changes
   clock: Clock
   /** Makes sure that there is a key to sign its tokens with. */
   signing: Pick<SigningKeys, 'ensure'>
@@ -47,7 +49,9 @@ export function createResourceServers(deps: {
   config: Pick<Config, 'issuer'>
 }): ResourceServers {
   const store = createResourceServerStore(deps)
-  const cache = createCache<ResourceServer[]>(deps, { maxAge: 1, maxSize: 1000 })
+  const { changes } = deps
+  const cache = createCache<ResourceServer[]>(deps, { maxAge: 60, maxSize: 1000, changes })
+  changes.follow('resource_server', (tenant) => cache.drop(tenant))
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
 
   /** Those that nobody declares. */
@@ -69,9 +73,16 @@ export function createResourceServers(deps: {
 
     page: store.page,
     async delete(tenant, identifier) {
-      const deleted = await store.delete(tenant, identifier)
+      const deleted = await deps.database.transaction(async () => {
+        if ((await store.delete(tenant, identifier)) === 0) return false
+        await deps.audit.record(tenant, {
+          type: 'resource_server.deleted',
+          detail: { resource_server: identifier },
+        })
+        return true
+      })
       cache.drop(tenant)
-      return deleted > 0
+      return deleted
     },
 
     async declare(tenant, declaration, only) {

@@ -179,6 +179,35 @@ describe('the revocation feed', () => {
     })
   })
 
+  describe('in bad times', () => {
+    it('signs with the key that signs now; what a key signed that was revoked verifies no more', async () => {
+      const old = await askRevocations(server, token)
+      const { kid } = decodeProtectedHeader(old.body)
+      await verified(server, old.body)
+      await server.core.signing.revoke(defaultTenant, kid as string)
+      const fault = await verified(server, old.body).then(
+        () => 'none',
+        ({ code }: { code: string }) => code,
+      )
+      expect(fault).to.equal('ERR_JWKS_NO_MATCHING_KEY')
+      // The token is one of that key, too.
+      expectRefusal(await askRevocations(server, token), 401, 'invalid_token')
+      token = await feedToken(server, ordersApi)
+      const renewed = await eventually('another document', async () => {
+        const page = await askRevocations(server, token)
+        return decodeProtectedHeader(page.body).kid !== kid && page
+      })
+      await verified(server, renewed.body)
+    })
+
+    it('gives all of it for a cursor that is too old, or ahead of the time', async () => {
+      const old = `1-${(Date.now() - 3600_000).toString(36)}`
+      expect((await revocations(server, token, { since: old })).since).to.equal(undefined)
+      const ahead = `1-${(Date.now() + 3600_000).toString(36)}`
+      expect((await revocations(server, token, { since: ahead })).since).to.equal(undefined)
+    })
+  })
+
   describe('the stream', () => {
     it('begins with what there is, then tells of each revocation at once', async () => {
       const issued = await machineToken()

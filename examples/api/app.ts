@@ -1,46 +1,32 @@
 import { text } from 'node:stream/consumers'
-import { createVerifier } from '@keyturn/verifier'
 import { protectKoa, tokenOf } from '@keyturn/verifier/koa'
 import Router from '@koa/router'
 import Koa, { type Middleware } from 'koa'
 import { createOrders } from './orders.ts'
 import type { Settings } from './settings.ts'
+import { apiVerifier } from './verifier.ts'
 
 /**
  * A protected API (resource server).
  *
- * | route                    | scope           | the token is checked |
- * |--------------------------|-----------------|----------------------|
- * | GET /orders              | `orders:read`   | offline              |
- * | POST /orders             | `orders:write`  | offline              |
- * | POST /orders/{id}/refund | `orders:refund` | by introspection     |
- * | GET /report              | `orders:report` | offline              |
+ * | route                    | scope           | the token is checked      | a revoked one is refused |
+ * |--------------------------|-----------------|---------------------------|--------------------------|
+ * | GET /orders              | `orders:read`   | offline, the feed tells   | within half a second     |
+ * | POST /orders             | `orders:write`  | offline, the feed tells   | within half a second     |
+ * | POST /orders/{id}/refund | `orders:refund` | by introspection          | at once                  |
+ * | GET /report              | `orders:report` | offline                   | when it expires          |
  */
-export function createApp(settings: Settings): Koa {
-  const { issuer, audience, clientId, clientSecret } = settings
-  const verifier = createVerifier({
-    issuer,
-    audience,
-    realm: 'orders',
-    introspection: { clientId, clientSecret },
-    // An issuer that is away for longer than this API knows its keys: rather no answer than one that may be wrong.
-    jwks: { whenUnreachable: 'refuse' },
-    onFault: (error) => console.error('api: the authorization server did not answer:', error),
-  })
+export function createApp(settings: Settings, verifier = apiVerifier(settings)): Koa {
   const orders = createOrders()
   const router = new Router()
 
-  router.get(
-    '/orders',
-    protectKoa(verifier, { scopes: ['orders:read'], check: 'offline' }),
-    (ctx) => {
-      ctx.body = { orders: orders.of(tokenOf(ctx).subject) }
-    },
-  )
+  router.get('/orders', protectKoa(verifier, { scopes: ['orders:read'], check: 'feed' }), (ctx) => {
+    ctx.body = { orders: orders.of(tokenOf(ctx).subject) }
+  })
 
   router.post(
     '/orders',
-    protectKoa(verifier, { scopes: ['orders:write'], check: 'offline' }),
+    protectKoa(verifier, { scopes: ['orders:write'], check: 'feed' }),
     async (ctx) => {
       const item = itemOf(await text(ctx.req))
       if (item === undefined) {

@@ -1,27 +1,19 @@
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { accountsDisable } from '../../src/cli/accounts-disable.ts'
-import { accountsSignOut } from '../../src/cli/accounts-sign-out.ts'
-import { clientsDisable } from '../../src/cli/clients-disable.ts'
-import { grantsRevoke } from '../../src/cli/grants.ts'
-import { sessionsEnd, sessionsList } from '../../src/cli/sessions.ts'
-import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { serverAt } from '../outages/load.ts'
 import type { TestServer } from '../support/boot.ts'
 import { type Child, startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
-import { alice, api, ordersApi, web } from '../support/fixtures.ts'
+import { api, ordersApi } from '../support/fixtures.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
-import { authorizeUrl, post, redeem, type Tokens, tokensIn } from '../support/protocol.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
-import { createUserAgent } from '../support/user-agent.ts'
 import type { ApiSettings } from './api.ts'
+import { declareApi, type Held, hold, revocations } from './revocations.ts'
 
 /** Milliseconds, from the answer to a revocation. */
 const bounds = { '/poll': 2000, '/stream': 500 } as const
 type Route = keyof typeof bounds
-const tenant = defaultTenant
 
 const suite = servicesFound() ? describe : describe.skip
 suite('what was revoked at one node is refused by an API in another process that reads at another', function () {
@@ -31,18 +23,11 @@ suite('what was revoked at one node is refused by an API in another process that
   let process: Child
   let address: string
   let restarted: NodeProcess | undefined
-  let people = 0
 
   before(async () => {
     nodes = await startTwoNodes()
     a = serverAt(nodes.a.url)
-    const { core } = nodes
-    await core.resources.declare(tenant, {
-      identifier: api,
-      scopes: ['orders:read'],
-      introspection_clients: [ordersApi.client_id],
-    })
-    await core.clients.declare(tenant, ordersApi)
+    await declareApi(nodes.core)
     const settings: ApiSettings = {
       issuer: nodes.issuer,
       node: nodes.b.url,
@@ -74,24 +59,6 @@ suite('what was revoked at one node is refused by an API in another process that
     return status['/poll'].requests + status['/stream'].requests
   }
 
-  interface Held {
-    app: typeof web
-    identifier: string
-    tokens: Tokens
-  }
-
-  /** Somebody new, with tokens of a client of their own. */
-  async function hold(): Promise<Held> {
-    const app = { ...web, client_id: `app-${people}`, scope: 'openid offline_access orders:read' }
-    const person = { username: `person-${people++}@example.com`, password: alice.password }
-    await nodes.core.clients.declare(tenant, app)
-    await nodes.core.accounts.declare(tenant, { email: person.username, password: person.password })
-    const fields = { scope: 'openid orders:read', resource: api }
-    const back = await createUserAgent().walk(authorizeUrl(a, app, fields), person)
-    const tokens = tokensIn(await redeem(a, app, back.searchParams.get('code') as string))
-    return { app, identifier: person.username, tokens }
-  }
-
   async function refusedAfter(route: Route, token: string, since: number): Promise<number> {
     while (performance.now() - since < bounds[route]) {
       if ((await ask(route, token)) === 401) return performance.now() - since
@@ -99,28 +66,15 @@ suite('what was revoked at one node is refused by an API in another process that
     return Infinity
   }
 
-  const revoke: Record<string, (held: Held) => Promise<unknown>> = {
-    'a token': ({ app, tokens }) => post(a, '/revoke', app, { token: tokens.access_token }),
-    'a family': ({ app, tokens }) => post(a, '/revoke', app, { token: tokens.refresh_token }),
-    'a session': async ({ identifier: account }) => {
-      const { sessions } = await sessionsList.execute(nodes.core, { tenant, account })
-      for (const { id } of sessions) await sessionsEnd.execute(nodes.core, { tenant, id })
-    },
-    'a grant': ({ identifier, app: { client_id } }) =>
-      grantsRevoke.execute(nodes.core, { tenant, identifier, client_id }),
-    'an account': ({ identifier }) => accountsDisable.execute(nodes.core, { tenant, identifier }),
-    'a client': ({ app: { client_id } }) =>
-      clientsDisable.execute(nodes.core, { tenant, client_id }),
-    'log-out everywhere': ({ identifier }) =>
-      accountsSignOut.execute(nodes.core, { tenant, identifier }),
-  }
+  const holdOne = () => hold(nodes.core, a)
+  const revokeFamily = (held: Held) => revocations['a family']?.(nodes.core, a, held)
 
-  for (const [what, end] of Object.entries(revoke)) {
+  for (const [what, end] of Object.entries(revocations)) {
     it(`${what}: within 2 s by polling, within 500 ms by stream (C4, K-20)`, async function () {
-      const held = await hold()
+      const held = await holdOne()
       const { access_token: token } = held.tokens
       expect([await ask('/poll', token), await ask('/stream', token)]).to.deep.equal([200, 200])
-      await end(held)
+      await end(nodes.core, a, held)
       const since = performance.now()
       const [poll, stream] = await Promise.all([
         refusedAfter('/poll', token, since),
@@ -133,7 +87,7 @@ suite('what was revoked at one node is refused by an API in another process that
   }
 
   it('no request goes to the issuer for a verification', async () => {
-    const { tokens } = await hold()
+    const { tokens } = await holdOne()
     await ask('/stream', tokens.access_token)
     const [before, startedAt] = [await requests(), performance.now()]
     for (let i = 0; i < 300; i++) expect(await ask('/stream', tokens.access_token)).to.equal(200)
@@ -142,20 +96,20 @@ suite('what was revoked at one node is refused by an API in another process that
   })
 
   it('what was revoked stays refused when Redis was flushed, and what is revoked after it is', async () => {
-    const [one, other] = [await hold(), await hold()]
-    await revoke['a family']?.(one)
+    const [one, other] = [await holdOne(), await holdOne()]
+    await revokeFamily(one)
     await services()?.redis.flush()
     const since = performance.now()
     expect(await refusedAfter('/poll', one.tokens.access_token, since)).to.be.below(2000)
-    await revoke['a family']?.(other)
+    await revokeFamily(other)
     const later = performance.now()
     expect(await refusedAfter('/stream', other.tokens.access_token, later)).to.be.below(500)
     expect(await refusedAfter('/poll', other.tokens.access_token, later)).to.be.below(2000)
   })
 
   it('the node that is read restarts: good tokens stay good, revoked ones are refused', async () => {
-    const [one, other, good] = [await hold(), await hold(), await hold()]
-    await revoke['a family']?.(one)
+    const [one, other, good] = [await holdOne(), await holdOne(), await holdOne()]
+    await revokeFamily(one)
     await eventually(
       'it is refused',
       async () => (await ask('/poll', one.tokens.access_token)) === 401,
@@ -167,7 +121,7 @@ suite('what was revoked at one node is refused by an API in another process that
       expect(await ask(route, one.tokens.access_token)).to.equal(401)
       expect(await ask(route, good.tokens.access_token)).to.equal(200)
     }
-    await revoke['a family']?.(other)
+    await revokeFamily(other)
     restarted = await startNode({ env: { ...nodes.env, PORT: new URL(url).port } })
     for (const route of ['/poll', '/stream'] as const) {
       const token = other.tokens.access_token

@@ -5,6 +5,8 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino'
+import { currentOrigin } from './origin.ts'
+import { currentTracer } from './tracing/trace.ts'
 
 export type Log = Logger
 
@@ -33,6 +35,7 @@ const userInfo = /\/\/[^\s/?#@]+@/g
  *
  * Redaction works on the finished line, so that child bindings, messages, errors and objects of any depth pass the
  * same two checks: the names of members, and the look of values (JWTs, values of query strings, credentials).
+ * Every line within a request names it, and its trace where there is one.
  * A `code` survives only in an error, where it says what failed; elsewhere it is an authorization code.
  * @param destination standard output when absent
  * @param worker which of several processes writes, on every line
@@ -53,11 +56,18 @@ export function createLog({
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
+      mixin: ofRequest,
       depthLimit: 8,
       hooks: { streamWrite: (line) => `${JSON.stringify(JSON.parse(line), redact)}\n` },
     },
     destination ?? pino.destination(1),
   )
+}
+
+function ofRequest(): object {
+  const { requestId } = currentOrigin()
+  const trace = currentTracer()?.ids()
+  return { ...(requestId === undefined ? {} : { request_id: requestId }), ...trace }
 }
 
 function redact(this: unknown, member: string, value: unknown): unknown {

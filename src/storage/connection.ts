@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm'
 import { DomainError } from '../errors.ts'
 import { type Metrics, timed } from '../metrics/metrics.ts'
+import { traced } from '../tracing/trace.ts'
 import { isConnectionLost } from './violations.ts'
 
 /** One connection out of the pool, taken at the first statement. */
@@ -31,14 +32,20 @@ export function connectionOver(
   }
 
   /** @throws DomainError `storage_unavailable` when there is no connection or no answer in time */
-  async function ask<T>(operation: string, statement: () => Promise<T>): Promise<T> {
+  async function ask<T>(
+    operation: string,
+    statement: () => Promise<T>,
+    sql = operation,
+  ): Promise<T> {
     if (lost) throw lost
     try {
       client ??= (await timed(metrics, waited, () =>
         runner.connect().catch(refused),
       )) as typeof client
-      return await timed(metrics, took(operation), () =>
-        patience === undefined ? statement() : inTime(statement(), patience),
+      const answer = () => (patience === undefined ? statement() : inTime(statement(), patience))
+      return await traced(
+        () => spanOf(operation, sql),
+        () => timed(metrics, took(operation), answer),
       )
     } catch (error) {
       if (isConnectionLost(error)) lost = error
@@ -48,7 +55,7 @@ export function connectionOver(
 
   // The types of the overloads of `query` are those of QueryRunner.
   const query = (sql: string, parameters?: unknown[], structured?: boolean) =>
-    ask(operationOf(sql), () => runner.query(sql, parameters, structured as true))
+    ask(operationOf(sql), () => runner.query(sql, parameters, structured as true), sql)
 
   return {
     query: query as Connection['query'],
@@ -69,6 +76,22 @@ const operations = new Set(['select', 'insert', 'update', 'delete', 'with'])
 function operationOf(sql: string): string {
   const word = /^\s*(\w+)/.exec(sql)?.[1]?.toLowerCase() ?? ''
   return operations.has(word) ? word : 'other'
+}
+
+/** Statements carry their values as parameters, which are not told. */
+function spanOf(operation: string, sql: string) {
+  const text = sql.replaceAll(/\s+/g, ' ').trim()
+  const table = /\b(?:from|into|update)\s+"?(\w+)/i.exec(text)?.[1]
+  const name = table === undefined ? operation : `${operation} ${table}`
+  return {
+    name,
+    kind: 'client' as const,
+    attributes: {
+      'db.system.name': 'postgresql',
+      'db.operation.name': operation,
+      'db.query.text': text,
+    },
+  }
 }
 
 function refused(cause: Error): never {

@@ -8,6 +8,7 @@ import { observability } from './observability.ts'
 import { pages } from './pages.ts'
 import { pkcs11, pkcs11Library } from './pkcs11.ts'
 import type { Earlier, Setting } from './setting.ts'
+import { tracing } from './tracing.ts'
 import {
   email,
   file,
@@ -335,6 +336,7 @@ const table = {
   ...audit,
 
   ...observability,
+  ...tracing,
 
   logLevel: {
     env: 'LOG_LEVEL',

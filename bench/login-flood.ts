@@ -11,7 +11,7 @@ import { authorizeUrl, refresh, tokensFor, tokensIn } from '../test/support/prot
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
 import { createUserAgent, type UserAgent } from '../test/support/user-agent.ts'
 import { percentile } from './load/percentile.ts'
-import { processorTime } from './metadata/targets.ts'
+import { processorTime } from './processor.ts'
 
 /**
  * Whether refresh and the key set notice 300 bad logins a second from as many networks, and whether an honest person

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { startChild } from '../../test/support/child.ts'
-import { machine } from '../../test/support/fixtures.ts'
 import { exchange } from '../../test/support/http-exchange.ts'
 import { basic } from '../../test/support/protocol.ts'
-import { processorTime, type Target } from './targets.ts'
+import { machine, resourceServers } from '../servers/scenario.ts'
+import { processorOf, type Server } from '../servers/server.ts'
 
 export interface Herd {
   /** Milliseconds of token requests, without and with the herd. */
@@ -20,12 +20,12 @@ async function tokenRequest(url: string): Promise<number> {
   const before = performance.now()
   const page = await exchange({
     method: 'POST',
-    url: new URL('/token', url),
+    url: new URL(url),
     headers: {
       authorization: basic(machine),
       'content-type': 'application/x-www-form-urlencoded',
     },
-    body: 'grant_type=client_credentials&scope=orders:read&resource=https://api.example.com',
+    body: `grant_type=client_credentials&scope=orders:read&resource=${resourceServers.orders.identifier}`,
   })
   if (page.status !== 200) throw new Error(`${page.status}: ${page.body}`)
   return performance.now() - before
@@ -42,19 +42,21 @@ async function tokenRequests(url: string): Promise<number[]> {
 }
 
 /** Whether token requests notice that 5,000 verifiers fetch the key set within one second (R-11). */
-export async function besideHerd({ url, pid }: Target, rounds: number): Promise<Herd> {
+export async function besideHerd(server: Server, rounds: number): Promise<Herd> {
+  const { token, jwks } = server.endpoints
+  const processor = () => processorOf(server) ?? 0
   const found: Herd = { quiet: [], crowded: [], seconds: [], processor: [], statuses: {} }
-  const program = fileURLToPath(new URL('herd.ts', import.meta.url))
-  await tokenRequests(url)
+  const program = fileURLToPath(new URL('fetches.ts', import.meta.url))
+  await tokenRequests(token)
   for (let round = 0; round < rounds; round++) {
-    const begun = processorTime(pid)
-    found.quiet.push(...(await tokenRequests(url)))
-    const quiet = processorTime(pid) - begun
-    const herd = await startChild(process.execPath, [program, `${url}/jwks`, '5000'], {})
+    const begun = processor()
+    found.quiet.push(...(await tokenRequests(token)))
+    const quiet = processor() - begun
+    const herd = await startChild(process.execPath, [program, jwks, '5000'], {})
     await pause(500)
-    found.crowded.push(...(await tokenRequests(url)))
+    found.crowded.push(...(await tokenRequests(token)))
     await herd.exit
-    found.processor.push(processorTime(pid) - begun - 2 * quiet)
+    found.processor.push(processor() - begun - 2 * quiet)
     const { statuses, seconds } = JSON.parse(herd.stdout()) as Pick<Herd, 'statuses'> & {
       seconds: number
     }

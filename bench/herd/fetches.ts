@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { answerIn } from '../load/closed-loop.ts'
+import { answerIn } from '../load/connection.ts'
 
 /**
  * A program: half a second after its start, so many verifiers that have nothing yet fetch an address within one
@@ -20,8 +20,8 @@ function fetchOnce(): Promise<string> {
   socket.on('connect', () => void socket.write(request))
   socket.on('data', (chunk: unknown) => {
     text += String(chunk)
-    const status = answerIn(text)
-    if (status !== undefined) resolve(status)
+    const answer = answerIn(text)
+    if (answer !== undefined) resolve(String(answer.status))
   })
   return promise
 }

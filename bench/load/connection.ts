@@ -1,0 +1,113 @@
+import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+
+/** An answer, with its header as it came. */
+export interface Answer {
+  status: number
+  head: string
+  body: string
+}
+
+/** A connection that is kept, and carries one request at a time. */
+export interface Connection {
+  /** Sends a request and reads the whole answer; connects first where the other side has closed. */
+  ask(request: string): Promise<Answer>
+  close(): void
+}
+
+/** Milliseconds. */
+const patience = 15_000
+
+/**
+ * HTTP/1.1 on a socket of its own: every client that is more comfortable costs more than the servers that are measured.
+ * Text is latin1, so that its length is that in bytes.
+ */
+export function openConnection(origin: URL): Connection {
+  const secure = origin.protocol === 'https:'
+  const port = Number(origin.port || (secure ? 443 : 80))
+  let socket: Socket | undefined
+  let text = ''
+  let pending: PromiseWithResolvers<Answer> | undefined
+
+  function settle(end: { answer: Answer } | { error: Error }): void {
+    const waiting = pending
+    pending = undefined
+    text = ''
+    if ('answer' in end) waiting?.resolve(end.answer)
+    else waiting?.reject(end.error)
+  }
+
+  function open(): Socket {
+    const opened = secure
+      ? connectTls({ host: origin.hostname, port, servername: origin.hostname })
+      : connect(port, origin.hostname)
+    opened.setNoDelay(true).setEncoding('latin1')
+    opened.on('data', (chunk: unknown) => {
+      text += String(chunk)
+      const answer = answerIn(text)
+      if (answer === undefined) return
+      if (/\r\nconnection: close/i.test(answer.head)) opened.destroy()
+      settle({ answer })
+    })
+    opened.setTimeout(patience, () => opened.destroy(new Error(`no answer in ${patience} ms`)))
+    opened.on('error', (error) => settle({ error }))
+    opened.on('close', () => {
+      if (socket === opened) socket = undefined
+      settle({ error: new Error('connection closed') })
+    })
+    return opened
+  }
+
+  return {
+    ask(request) {
+      pending = Promise.withResolvers<Answer>()
+      if (socket === undefined || socket.destroyed) socket = open()
+      socket.write(request, 'latin1')
+      return pending.promise
+    },
+    close() {
+      socket?.destroy()
+    },
+  }
+}
+
+const withoutBody = new Set([204, 304])
+
+/** The answer that a text begins with, once all of it is there. @throws Error when its length is not told */
+export function answerIn(text: string): Answer | undefined {
+  const end = text.indexOf('\r\n\r\n')
+  if (end < 0) return undefined
+  const head = text.slice(0, end)
+  const status = Number(head.slice(9, 12))
+  const rest = end + 4
+  if (withoutBody.has(status)) return { status, head, body: '' }
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1]
+  if (length !== undefined) {
+    if (text.length - rest < Number(length)) return undefined
+    return { status, head, body: text.slice(rest, rest + Number(length)) }
+  }
+  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error('an answer without a length')
+  const body = chunksIn(text, rest)
+  return body === undefined ? undefined : { status, head, body }
+}
+
+/** The content of a chunked body (RFC 9112 §7.1); trailers are not expected. */
+function chunksIn(text: string, from: number): string | undefined {
+  let body = ''
+  for (let at = from; ; ) {
+    const line = text.indexOf('\r\n', at)
+    if (line < 0) return undefined
+    const size = Number.parseInt(text.slice(at, line), 16)
+    if (text.length < line + 4 + size) return undefined
+    if (size === 0) return body
+    body += text.slice(line + 2, line + 2 + size)
+    at = line + 4 + size
+  }
+}
+
+/** The values of a header field, in the order in which they stand. */
+export function fieldsOf({ head }: Answer, name: string): string[] {
+  return [...head.matchAll(new RegExp(`\\r\\n${name}: *([^\\r]*)`, 'gi'))].map(
+    ([, value]) => value ?? '',
+  )
+}

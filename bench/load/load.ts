@@ -1,0 +1,16 @@
+import { startForked } from '../forked.ts'
+import type { Outcome, Plan } from './plan.ts'
+
+/** What makes the load, in a process apart from all servers. */
+export interface Load {
+  run(plan: Plan): Promise<Outcome>
+  stop(): Promise<void>
+}
+
+export function startLoad(): Load {
+  const program = startForked(new URL('program.ts', import.meta.url))
+  return {
+    run: async (plan) => (await program.ask<{ outcome: Outcome }>(plan)).outcome,
+    stop: program.stop,
+  }
+}

@@ -1,0 +1,33 @@
+import { argon2id, hash, verify } from 'argon2'
+import { loadConfig } from '../../config/load.ts'
+import type { Outcome } from '../load/plan.ts'
+import { password } from './scenario.ts'
+
+/** A program: passwords compared with their hash and nothing else, with the parameters that the server has by default. */
+const { argon2MemoryKib, argon2Iterations, hashConcurrency } = loadConfig({})
+const known = await hash(password, {
+  ...{ type: argon2id, parallelism: 1 },
+  ...{ memoryCost: argon2MemoryKib, timeCost: argon2Iterations },
+})
+
+async function compare(milliseconds: number): Promise<Outcome> {
+  const latencies: number[] = []
+  const began = performance.now()
+  const over = () => performance.now() - began > milliseconds
+  const converse = async () => {
+    while (!over()) {
+      const before = performance.now()
+      await verify(known, password)
+      latencies.push(performance.now() - before)
+    }
+  }
+  await Promise.all(Array.from({ length: hashConcurrency }, converse))
+  const seconds = (performance.now() - began) / 1000
+  const nothing = { faults: {}, stock: [], yielded: [], processor: 0 }
+  return { answered: latencies.length, seconds, latencies, ...nothing }
+}
+
+process.on('message', ({ milliseconds }: { milliseconds: number }) => {
+  void compare(milliseconds).then((outcome) => process.send?.({ outcome }))
+})
+process.on('disconnect', () => process.exit())

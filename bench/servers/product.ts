@@ -1,0 +1,102 @@
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage, type StorageKind } from '../../test/support/boot.ts'
+import { openNode } from '../../test/support/cores.ts'
+import { freePort } from '../../test/support/free-port.ts'
+import { startNode } from '../../test/support/node-process.ts'
+import { createUserAgent } from '../../test/support/user-agent.ts'
+import { authorizationUrl } from '../load/messages.ts'
+import {
+  asked,
+  clients,
+  introspector,
+  machine,
+  parameters,
+  password,
+  people,
+  resourceServers,
+  web,
+} from './scenario.ts'
+import { endpointsAt, type Server } from './server.ts'
+
+const settings = {
+  NODE_ENV: 'production',
+  // As in production; only that everybody has one address is not.
+  LOG_LEVEL: 'info',
+  RATE_LIMITS: 'off',
+  // Everybody signs in from many devices.
+  MAX_FAMILIES: '10000',
+}
+
+/** Storage with everything that the scenario has. */
+export interface Storage {
+  env: Record<string, string>
+  /** Cookies of those who have signed in, which every server on this storage knows. */
+  cookies: string[]
+}
+
+export async function furnishedStorage(
+  kind: StorageKind,
+  more: Record<string, string> = {},
+): Promise<Storage> {
+  // The same for every server on it: what people have allowed names the issuer.
+  const PORT = String(await freePort())
+  const env = { ...(await freshStorage(kind)), ...settings, PORT, ...more }
+  const core = await openNode(env)
+  await core.firstStart()
+  for (const server of Object.values(resourceServers)) {
+    await core.resources.declare(defaultTenant, server)
+  }
+  for (const client of [web, machine, introspector]) {
+    await core.clients.declare(defaultTenant, client)
+  }
+  // Hashed once for all.
+  const [first, ...others] = people
+  const { account } = await core.accounts.create(defaultTenant, { ...first, password })
+  await core.accounts.declare(defaultTenant, { email: account.email, emailVerified: true })
+  const [row] = await core.database.query<{ hash: string }>(
+    'select hash from passwords where account_id = $1',
+    [account.id],
+  )
+  for (const person of others) {
+    const passwordHash = row?.hash
+    await core.accounts.declare(defaultTenant, { ...person, passwordHash, emailVerified: true })
+  }
+  await core.close()
+  return { env, cookies: [] }
+}
+
+/** Our server on such storage. */
+export async function startProduct({ env, cookies }: Storage): Promise<Server> {
+  const node = await startNode({ env })
+  const endpoints = endpointsAt(node.url)
+  const { orders, events } = resourceServers
+  // All that is ever asked of them, allowed at once.
+  const scopes = new Set(asked.flatMap(({ scope }) => scope.split(' ')))
+  const fields = { ...parameters.profile, scope: [...scopes].join(' ') }
+  const everything = new URL(authorizationUrl({ endpoints, client: clients.web, fields }))
+  for (const resource of [orders.identifier, events.identifier, endpoints.issuer]) {
+    everything.searchParams.append('resource', resource)
+  }
+  async function signIn(email: string): Promise<string> {
+    const agent = createUserAgent()
+    await agent.walk(everything, { username: email, password })
+    return agent.jar.getCookieString(endpoints.authorization)
+  }
+  return {
+    name: 'keyturn',
+    endpoints,
+    pid: node.pid,
+    client: (role) => clients[role],
+    parameters: (set) => parameters[set],
+    async given(supply) {
+      // One after another: hashes of all at once would keep stores waiting on a small machine.
+      while (supply === 'cookies' && cookies.length < people.length) {
+        cookies.push(await signIn(people[cookies.length]?.email ?? ''))
+      }
+      if (supply === 'cookies') return cookies
+      if (supply !== 'people') return undefined
+      return people.map(({ email }) => JSON.stringify({ username: email, password }))
+    },
+    stop: async () => void (await node.stop()),
+  }
+}

@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import type { LoadClient } from '../load/plan.ts'
+import { type ParameterSet, parameters } from './scenario.ts'
+import type { Server, Supply } from './server.ts'
+
+const client = z.strictObject({
+  client_id: z.string(),
+  client_secret: z.string(),
+  redirect_uri: z.string().optional(),
+})
+const list = z.array(z.string()).min(1).optional()
+const sets = Object.keys(parameters) as [ParameterSet, ...ParameterSet[]]
+
+/** Any OpenID server, as a file describes it; what is left out leaves out the cases that need it. */
+const description = z.strictObject({
+  name: z.string().optional(),
+  issuer: z.url(),
+  /** Of its first process, when it runs on this machine: for processor time. */
+  pid: z.int().optional(),
+  clients: z.strictObject({
+    web: client.optional(),
+    machine: client.optional(),
+    introspector: client.optional(),
+  }),
+  /** What requests are for: `scope`, `resource` and the like, by the names of the scenario. */
+  parameters: z.partialRecord(z.enum(sets), z.record(z.string(), z.string())),
+  /** Cookie headers of browsers that somebody is signed in with, who has allowed `web` everything. */
+  cookies: list,
+  refresh_tokens: list,
+  access_tokens: list,
+  people: z.array(z.strictObject({ username: z.string(), password: z.string() })).optional(),
+})
+
+type Description = z.infer<typeof description>
+
+/** @throws Error that names the file and what is wrong in it */
+async function describedIn(file: string): Promise<Description> {
+  const read = description.safeParse(JSON.parse(await readFile(file, 'utf8')))
+  if (read.success) return read.data
+  throw new Error(`${file}: ${z.prettifyError(read.error)}`)
+}
+
+/** One client in all roles, with the same parameters in all requests. */
+function describedBy(
+  issuer: string,
+  about: Record<string, string | string[] | undefined>,
+): Description {
+  const { client_id, client_secret, redirect_uri, scope, resource, pid, ...given } = about
+  const known = (members: object) =>
+    Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+  const one = known({ client_id, client_secret, redirect_uri })
+  return description.parse({
+    ...known({ ...given, issuer, pid: pid === undefined ? undefined : Number(pid) }),
+    clients: client_id === undefined ? {} : { web: one, machine: one, introspector: one },
+    parameters: Object.fromEntries(sets.map((set) => [set, known({ scope, resource })])),
+  })
+}
+
+const member: Partial<Record<Supply, 'cookies' | 'refresh_tokens' | 'access_tokens'>> = {
+  cookies: 'cookies',
+  refresh_token: 'refresh_tokens',
+  access_token: 'access_tokens',
+}
+
+/**
+ * A server that somebody else runs.
+ * @param target its issuer, or a file that describes it
+ * @param about of the issuer: members of a client, parameters of requests, tokens
+ * @throws Error when the description is wrong, or discovery does not answer
+ */
+export async function openTarget(
+  target: string,
+  about: Record<string, string | string[] | undefined>,
+): Promise<Server> {
+  const described = /^https?:\/\//.test(target)
+    ? describedBy(target, about)
+    : await describedIn(target)
+  const discovery = `${described.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  const answer = await fetch(discovery)
+  if (!answer.ok) throw new Error(`${discovery}: expected 200, got ${answer.status}`)
+  const published = (await answer.json()) as Record<string, string | undefined>
+  const kept = new Map<Supply, string[]>()
+  return {
+    name: described.name ?? new URL(described.issuer).host,
+    endpoints: {
+      issuer: described.issuer,
+      discovery,
+      authorization: published['authorization_endpoint'] ?? '',
+      token: published['token_endpoint'] ?? '',
+      introspection: published['introspection_endpoint'] ?? '',
+      userinfo: published['userinfo_endpoint'] ?? '',
+      jwks: published['jwks_uri'] ?? '',
+    },
+    ...(described.pid === undefined ? {} : { pid: described.pid }),
+    client: (role) => described.clients[role] as LoadClient | undefined,
+    parameters: (set) => described.parameters[set],
+    async given(supply) {
+      const people = described.people?.map((person) => JSON.stringify(person))
+      if (supply === 'people') return people
+      const name = member[supply]
+      return kept.get(supply) ?? (name && described[name])
+    },
+    // A refresh token is good once, and a cookie may have changed.
+    keep: (supply, stock) => void kept.set(supply, stock),
+    stop: () => Promise.resolve(),
+  }
+}

@@ -1,0 +1,86 @@
+import { parseArgs } from 'node:util'
+
+/** What the command line says. */
+export interface Options {
+  /** The cases that are wanted; all when empty. */
+  names: string[]
+  blocks: number
+  /** Milliseconds of one block. */
+  length: number
+  connections: number
+  /** Answers before anything counts, so that what is compiled while it runs is. */
+  warmUp: number
+  /** Files to write. */
+  json: string | undefined
+  plot: string | undefined
+  /** Whether to print what is said to the stores. */
+  statements: boolean
+  /** Other servers: an issuer, or a file that describes one. */
+  targets: string[]
+  /** Whether those alone are measured. */
+  alone: boolean
+  /** What is known of a target that is given by its issuer. */
+  about: Record<string, string | string[] | undefined>
+}
+
+const text = { type: 'string' } as const
+const texts = { type: 'string', multiple: true } as const
+
+const positive = (name: string, given: string): number => {
+  const number = Number(given)
+  if (number > 0) return number
+  throw new Error(`--${name}: expected a number above 0, got ${JSON.stringify(given)}`)
+}
+
+/** @throws Error with what was expected and what came */
+export function optionsIn(args: string[]): Options {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      blocks: { ...text, default: '5' },
+      length: { ...text, default: '1000' },
+      connections: { ...text, default: '8' },
+      'warm-up': { ...text, default: '3000' },
+      json: text,
+      plot: text,
+      statements: { type: 'boolean', default: false },
+      alone: { type: 'boolean', default: false },
+      target: texts,
+      client: text,
+      secret: text,
+      'redirect-uri': text,
+      scope: text,
+      resource: text,
+      pid: text,
+      cookie: texts,
+      'refresh-token': texts,
+      'access-token': texts,
+    },
+  })
+  const number = (name: 'blocks' | 'length' | 'connections' | 'warm-up') =>
+    positive(name, values[name])
+  return {
+    names: positionals,
+    blocks: number('blocks'),
+    length: number('length'),
+    connections: number('connections'),
+    warmUp: number('warm-up'),
+    json: values.json,
+    plot: values.plot,
+    statements: values.statements,
+    targets: values.target ?? [],
+    alone: values.alone,
+    about: {
+      client_id: values.client,
+      client_secret: values.secret,
+      redirect_uri: values['redirect-uri'],
+      scope: values.scope,
+      resource: values.resource,
+      pid: values.pid,
+      cookies: values.cookie,
+      refresh_tokens: values['refresh-token'],
+      access_tokens: values['access-token'],
+    },
+  }
+}

@@ -1,0 +1,82 @@
+import type { Row, Side } from './row.ts'
+import type { Report } from './suite.ts'
+
+/** Throughput against latency, one panel for each case: an SVG without a library. */
+
+const panel = { width: 380, height: 220, left: 60, bottom: 40, top: 34, right: 16 }
+const colours = ['#0b63ce', '#c2410c', '#15803d', '#7e22ce', '#475569']
+/** Milliseconds of the logarithmic axis. */
+const [fastest, slowest] = [0.1, 10_000]
+
+const escape = (text: string) =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+
+const text = (x: number, y: number, content: string, more = '') =>
+  `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${escape(content)}</text>`
+
+function scales(sides: Side[]) {
+  const most = Math.max(
+    1,
+    ...sides.flatMap(({ curve = [] }) => curve.map(({ block }) => block.rate)),
+  )
+  const width = panel.width - panel.left - panel.right
+  const height = panel.height - panel.top - panel.bottom
+  const depth = (ms: number) =>
+    Math.log(Math.min(slowest, Math.max(fastest, ms)) / fastest) / Math.log(slowest / fastest)
+  return {
+    most,
+    x: (rate: number) => panel.left + (rate / most) * width,
+    y: (ms: number) => panel.top + height * (1 - depth(ms)),
+  }
+}
+
+function panelOf({ row, sides }: Row): string {
+  const { most, x, y } = scales(sides)
+  const parts = [text(panel.left, 18, row, 'font-weight="bold"')]
+  for (let ms = fastest; ms <= slowest; ms *= 10) {
+    parts.push(
+      `<path class="grid" d="M${panel.left} ${y(ms).toFixed(1)}H${panel.width - panel.right}"/>`,
+      text(
+        panel.left - 6,
+        y(ms) + 4,
+        ms < 1000 ? `${ms} ms` : `${ms / 1000} s`,
+        'text-anchor="end"',
+      ),
+    )
+  }
+  for (const rate of [0, most / 2, most]) {
+    parts.push(text(x(rate), panel.height - 22, rate.toFixed(0), 'text-anchor="middle"'))
+  }
+  for (const [i, { name, curve = [] }] of sides.filter((side) => side.curve).entries()) {
+    const colour = colours[i % colours.length]
+    for (const part of ['p50', 'p99'] as const) {
+      const points = curve
+        .filter(({ block }) => block.rate > 0)
+        .map(({ block }) => `${x(block.rate).toFixed(1)},${y(block[part]).toFixed(1)}`)
+      const dashes = part === 'p50' ? '' : ' stroke-dasharray="4 3"'
+      parts.push(`<polyline points="${points.join(' ')}" fill="none" stroke="${colour}"${dashes}/>`)
+    }
+    parts.push(text(panel.left + i * 110, panel.height - 6, name, `fill="${colour}"`))
+  }
+  return parts.join('\n')
+}
+
+/** Right answers per second, and the p50 (solid) and p99 (dashed) of requests that came at a steady rate. */
+export function plotOf({ rows, date, machine }: Report): string {
+  const drawn = rows.filter(({ sides }) => sides.some(({ curve }) => curve))
+  const across = Math.min(3, Math.max(1, drawn.length))
+  const down = Math.ceil(drawn.length / across)
+  const panels = drawn.map((row, i) => {
+    const at = `${(i % across) * panel.width} ${Math.floor(i / across) * panel.height + 24}`
+    return `<g transform="translate(${at})">\n${panelOf(row)}\n</g>`
+  })
+  const [width, height] = [across * panel.width, down * panel.height + 30]
+  const title = `Answers per second against latency: p50 solid, p99 dashed. ${date}, ${machine}`
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">
+<style>.grid{stroke:#ddd}</style>
+<rect width="${width}" height="${height}" fill="#fff"/>
+${text(panel.left, 16, title)}
+${panels.join('\n')}
+</svg>
+`
+}

@@ -1,0 +1,122 @@
+import { writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus } from 'node:os'
+import { servicesFound } from '../../test/support/root-hooks.ts'
+import { type Load, startLoad } from '../load/load.ts'
+import { startEngine } from '../servers/engine.ts'
+import { furnishedStorage, type Storage, startProduct } from '../servers/product.ts'
+import type { Server } from '../servers/server.ts'
+import { openTarget } from '../servers/target.ts'
+import { type Case, cases } from './cases.ts'
+import { type Contender, contend, hashAlone } from './contender.ts'
+import { countRoundTrips, type RoundTrips } from './count.ts'
+import { type Idle, measureIdle } from './idle.ts'
+import type { Options } from './options.ts'
+import { plotOf } from './plot.ts'
+import { startCounter } from './round-trips.ts'
+import { measureRow, type Row } from './row.ts'
+import { type Print, printIdle, printRow, printStatements } from './table.ts'
+
+/** What a run found, as `--json` writes it. */
+export interface Report {
+  date: string
+  machine: string
+  node: string
+  storage: string
+  rows: Row[]
+  idle?: Idle[]
+}
+
+/** Round trips of each case, on a server of their own, as counting costs. */
+async function countAll(load: Load, storage: Storage, wanted: Case[], requests: number) {
+  const counter = await startCounter(storage.env)
+  const server = await startProduct({ ...storage, env: counter.env })
+  const found = new Map<Case, RoundTrips>()
+  for (const each of wanted) {
+    found.set(each, await countRoundTrips(load, server, counter, each.task, requests))
+  }
+  await server.stop()
+  await counter.stop()
+  return found
+}
+
+type Taking = Contender & { stop?(): Promise<void> }
+
+/** Who takes part in a case; ours first, what it is compared with last. */
+async function contendersOf(
+  load: Load,
+  { task, beside }: Case,
+  servers: { product: Server | undefined; engine: Server | undefined; targets: Server[] },
+): Promise<Taking[]> {
+  const { product, engine, targets } = servers
+  const other = typeof beside === 'object' ? beside : task
+  const all: (Taking | undefined)[] = [product && (await contend(load, product, task))]
+  for (const target of targets) all.push(await contend(load, target, task))
+  if (beside === 'hash') all.push(hashAlone())
+  else if (engine) all.push(await contend(load, engine, other))
+  return all.filter((one) => one !== undefined)
+}
+
+/**
+ * Cases that are measured on a fresh server of ours and on the bare engine, in blocks that take turns.
+ * @param print takes lines of the table as they come
+ * @param furnished where ours keeps everything, if there is such a storage
+ */
+export async function runSuite(
+  options: Options,
+  print: Print,
+  furnished?: Storage,
+): Promise<Report> {
+  const { names, connections, blocks, length } = options
+  const isWanted = (name: string) => names.length === 0 || names.includes(name)
+  const wanted = cases.filter(({ name }) => isWanted(name))
+  const kind = servicesFound() ? 'services' : 'embedded'
+  const report: Report = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${availableParallelism()} cores (${cpus()[0]?.model.trim()})`,
+    node: process.version,
+    storage:
+      kind === 'services'
+        ? 'Postgres and Redis'
+        : 'embedded storage, as there is no Postgres or Redis',
+    rows: [],
+  }
+  print(
+    `\n${report.date}, ${report.machine}, Node ${report.node}, on ${report.storage};\n` +
+      `${connections} connections, ${blocks} blocks of ${length} ms each, interleaved; medians`,
+  )
+  const load = startLoad()
+  const storage = options.alone ? undefined : (furnished ?? (await furnishedStorage(kind)))
+  const trips =
+    storage && kind === 'services'
+      ? await countAll(load, storage, wanted, blocks * 3)
+      : new Map<Case, RoundTrips>()
+  const servers = {
+    product: storage ? await startProduct(storage) : undefined,
+    engine: storage && wanted.length > 0 ? await startEngine() : undefined,
+    targets: await Promise.all(options.targets.map((each) => openTarget(each, options.about))),
+  }
+  if (servers.product && isWanted('idle')) {
+    report.idle = await measureIdle(load, servers.product, options)
+    printIdle(print, report.idle)
+  }
+  for (const each of wanted) {
+    const contenders = await contendersOf(load, each, servers)
+    if (!contenders.some(({ isServer }) => isServer)) {
+      print(`  ${each.row}: left out, as no server has what it needs`)
+    } else {
+      const row = await measureRow(each, contenders, options)
+      const counted = trips.get(each)
+      const [first] = row.sides
+      if (counted && first) first.trips = counted
+      report.rows.push(row)
+      printRow(print, row, report.rows.length === 1)
+    }
+    await Promise.all(contenders.map((contender) => contender.stop?.()))
+  }
+  await Promise.all([servers.product?.stop(), servers.engine?.stop(), load.stop()])
+  if (options.statements) printStatements(print, report.rows)
+  const written = `${JSON.stringify(report, undefined, 2)}\n`
+  if (options.json !== undefined) await writeFile(options.json, written)
+  if (options.plot !== undefined) await writeFile(options.plot, plotOf(report))
+  return report
+}

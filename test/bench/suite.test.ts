@@ -1,0 +1,124 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import type { LoadClient } from '../../bench/load/plan.ts'
+import { startEngine } from '../../bench/servers/engine.ts'
+import { furnishedStorage, type Storage, startProduct } from '../../bench/servers/product.ts'
+import { clients, parameters } from '../../bench/servers/scenario.ts'
+import { cases } from '../../bench/suite/cases.ts'
+import { optionsIn } from '../../bench/suite/options.ts'
+import type { Row } from '../../bench/suite/row.ts'
+import { runSuite } from '../../bench/suite/suite.ts'
+import { temporaryFolder } from '../support/child.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+const tiny = ['--blocks', '1', '--length', '60', '--warm-up', '1', '--connections', '4']
+
+const kind = servicesFound() ? 'services' : 'embedded'
+
+const spoken = ({ client_id, client_secret }: LoadClient) => ({ client_id, client_secret })
+
+function expectRight({ row, sides }: Row): void {
+  for (const { name, closed, steady } of sides) {
+    const what = `${row}, ${name}`
+    expect(closed.rate, what).to.be.greaterThan(0)
+    expect(closed.faults, what).to.deep.equal({})
+    expect(
+      Object.keys(steady?.block.faults ?? {}).filter((fault) => !fault.startsWith('not ')),
+    ).to.deep.equal([])
+  }
+}
+
+describe('The benchmark', () => {
+  let storage: Storage
+  before(async () => {
+    storage = await furnishedStorage(kind)
+  })
+
+  it('measures every case beside the bare engine, and prints a row of each', async () => {
+    const folder = await temporaryFolder('bench')
+    const json = join(folder, 'report.json')
+    const lines: string[] = []
+    const report = await runSuite(
+      optionsIn([...tiny, '--json', json]),
+      (line) => lines.push(line),
+      storage,
+    )
+
+    expect(report.rows.map(({ row }) => row)).to.deep.equal(cases.map(({ row }) => row))
+    for (const row of report.rows) {
+      expectRight(row)
+      expect(row.sides.map(({ name }) => name)[0]).to.equal('keyturn')
+      expect(row.sides[0]?.ratio, row.row).to.be.greaterThan(0)
+      expect(lines.join('\n')).to.include(row.row)
+    }
+    expect(report.idle?.[0]?.megabytes).to.be.greaterThan(20)
+    expect(JSON.parse(await readFile(json, 'utf8'))).to.deep.equal(
+      JSON.parse(JSON.stringify(report)),
+    )
+    if (!servicesFound()) return
+    const trips = (name: string) => report.rows.find((row) => row.name === name)?.sides[0]?.trips
+    expect(trips('refresh')?.statements.sql.join()).to.include('insert into refresh_tokens')
+    expect(trips('refresh')?.sql).to.be.greaterThan(0)
+    expect(trips('jwks')).to.deep.include({ sql: 0, redis: 0 })
+  })
+
+  it('asks any other OpenID server that a file describes the same', async () => {
+    const servers = [await startProduct(storage), await startEngine()]
+    const folder = await temporaryFolder('bench')
+    const targets: string[] = []
+    for (const [i, server] of servers.entries()) {
+      const { endpoints, pid } = server
+      const file = join(folder, `target-${i}.json`)
+      const { web, machine, introspector } = clients
+      const described = {
+        ...{ name: `target ${i}`, issuer: endpoints.issuer, pid, parameters },
+        clients: {
+          web: { ...spoken(web), redirect_uri: web.redirect_uri },
+          machine: spoken(machine),
+          introspector: spoken(introspector),
+        },
+        cookies: await server.given('cookies'),
+      }
+      await writeFile(file, JSON.stringify(described))
+      targets.push('--target', file)
+    }
+    const lines: string[] = []
+    const wanted = ['client-credentials', 'refresh', 'userinfo', 'password-login']
+    const options = optionsIn([...wanted, ...tiny, '--alone', ...targets])
+    const report = await runSuite(options, (line) => lines.push(line))
+    await Promise.all(servers.map((server) => server.stop()))
+
+    expect(report.rows.map(({ name }) => name)).to.deep.equal([
+      ...['client-credentials', 'client-credentials', 'refresh', 'userinfo'],
+    ])
+    for (const row of report.rows) {
+      expectRight(row)
+      expect(row.sides.map(({ name }) => name)).to.deep.equal(['target 0', 'target 1'])
+      expect(row.sides[0]?.ratio, row.row).to.be.greaterThan(0)
+    }
+    expect(lines.join('\n')).to.match(/password sign-in: left out/)
+  })
+
+  it('counts no wrong answer', async () => {
+    const engine = await startEngine()
+    const { issuer } = engine.endpoints
+    const who = ['--client', 'machine', '--secret', 'not-the-secret-of-the-machine']
+    const report = await runSuite(
+      optionsIn(['client-credentials', ...tiny, '--alone', '--target', issuer, ...who]),
+      () => undefined,
+    )
+    await engine.stop()
+
+    const { closed } = report.rows[0]?.sides[0] ?? {}
+    expect(closed?.rate).to.equal(0)
+    expect(Object.keys(closed?.faults ?? {})).to.deep.equal(['401 invalid_client'])
+  })
+
+  it('says what it expected of an option', () => {
+    expect(() => optionsIn(['--blocks', 'many'])).to.throw(
+      '--blocks: expected a number above 0, got "many"',
+    )
+    expect(() => optionsIn(['--blokcs', '3'])).to.throw('--blokcs')
+  })
+})

@@ -4,6 +4,7 @@ import { routes as adminRoutes } from './admin/routes.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
+import { createAdmission } from './http/admission.ts'
 import { certificateOf, createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
@@ -68,6 +69,7 @@ export async function startServer(
     authorities: files.authorities,
   })
   const edge = createEdge(config, log)
+  const admission = createAdmission(config.maxRequests)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   const routeOf = routeNames()
   const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined
@@ -84,6 +86,14 @@ export async function startServer(
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && request.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
+      return
+    }
+    if (!admission.takes(request, response)) {
+      core.counters.count('request_shed')
+      const id = randomUUID()
+      const [status, error, sentence] = domainErrors.overloaded
+      log.debug({ request_id: id, error: 'overloaded' }, 'request refused')
+      answer(response, status, { error, error_description: sentence, error_id: id })
       return
     }
     issuers.route(request).then(

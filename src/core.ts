@@ -106,7 +106,7 @@ export async function openCore(
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
   const counters = createCounters()
-  const measured = await openMetrics(config, counters, version)
+  const measured = await openMetrics(config, counters, log, version)
   const { metrics } = measured
   const storage = await openStorage(config, { entities, clock, log, metrics, schema })
   try {

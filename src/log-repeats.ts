@@ -1,4 +1,3 @@
-import type { Logger } from 'pino'
 import { currentOrigin } from './origin.ts'
 
 /** What a process has said so far. */
@@ -19,7 +18,12 @@ const mostRemembered = 500
 const warning = 40
 const fatal = 60
 
-type Write = (this: Logger, ...given: unknown[]) => void
+/** As much of pino's logger as is asked here. */
+interface Writer {
+  levels: { labels: Record<number, string> }
+}
+
+type Write = (this: Writer, ...given: unknown[]) => void
 
 interface Said {
   lines: number
@@ -56,7 +60,7 @@ export function limitRepeats(figures: LogFigures) {
     return said
   }
 
-  return function log(this: Logger, given: unknown[], write: Write, level: number): void {
+  return function log(this: Writer, given: unknown[], write: Write, level: number): void {
     const name = this.levels.labels[level] ?? String(level)
     const isRepeatable = level >= warning && level < fatal && !isOfRequest(given[0])
     const key = isRepeatable ? `${name} ${keyOf(given)}` : ''

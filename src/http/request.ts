@@ -10,9 +10,12 @@ export function requestIdOf(ctx: object): string {
   return ids.get(ctx) ?? ''
 }
 
+/** Characters of a path that are logged: a stranger's may be as long as a header. */
+const longestPath = 256
+
 /** Handles in addresses are secrets: interactions and their resumption carry one. */
 function withoutHandles(path: string): string {
-  return path.replaceAll(/[\w-]{32,}/g, ':id')
+  return path.replaceAll(/[\w-]{32,}/g, ':id').slice(0, longestPath)
 }
 
 /** Requests that say nothing about anybody's use of the server. */

@@ -148,6 +148,17 @@ describe('http: what may be kept', () => {
     }
   })
 
+  it('256 characters of a path in the log, however long it is', async () => {
+    const path = `/${'long.'.repeat(2000)}`
+    expect((await get(path)).status).to.equal(404)
+    const logged = server.logged().split('\n')
+    const [line = '{}'] = logged.filter(
+      (each) => each.includes('"/long.') && each.includes('"request"'),
+    )
+    expect((JSON.parse(line) as { path: string }).path).to.equal(path.slice(0, 256))
+    for (const each of logged) expect(each).not.to.include('long.'.repeat(60))
+  })
+
   it('never lets a page of another origin read /authorize or the account (K-23, ASVS 3.5.8)', async () => {
     const origin = new URL(spa.redirect_uris[0] as string).origin
     const authorize = authorizeUrl(server, spa)

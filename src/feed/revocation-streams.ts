@@ -26,7 +26,7 @@ export interface Reader {
   /** Whether it took what it was sent; who has not gets it together with what comes later. */
   isReady(): boolean
   receive(document: RevocationDocument): void
-  /** Whether it may go on reading; asked as often as it gets a sign of life. */
+  /** Whether it may go on reading; asked whenever something of its tenant was revoked, and with each sign of life. */
   mayRead(): Promise<boolean>
   /** The last call. */
   end(): void
@@ -79,14 +79,15 @@ export function createRevocationStreams({
       if (performance.now() - stream.sentAt > patience) drop(stream)
       return
     }
+    // Its own token may be what was revoked.
+    if (!(await reader.mayRead())) {
+      drop(stream)
+      return
+    }
     const since = { arrivedAfter: last.arrived }
     const isNews = denials.known(tenant, server.identifier, since).entries.length > 0
     stream.isBehind = false
     if (!isNews && !isDue) return
-    if (isDue && !(await reader.mayRead())) {
-      drop(stream)
-      return
-    }
     const document = await feed.after(tenant, server, last)
     if (!streams.has(stream)) return
     reader.receive(document)

@@ -59,4 +59,16 @@ suite('a revocation feed of a hundred thousand entries', function () {
     expect(Object.keys(revoked)).to.deep.equal(['jti'])
     expect(delta.jws.length).to.be.below(1000)
   })
+
+  it('looks back behind a cursor: what was written before it may be committed after it', async () => {
+    const { cursor } = await core.revocationFeed.document(defaultTenant, server)
+    await core.database.execute(
+      `insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
+       values ($1, 'jti', 'late', 'infinity', $2::timestamptz, $2::timestamptz + interval '20 minutes')`,
+      [defaultTenant, new Date(Date.now() - 10_000)],
+    )
+    await core.denials.refresh()
+    const { jws } = await core.revocationFeed.document(defaultTenant, server, cursor)
+    expect(decodeJwt<RevocationClaims>(jws).revoked['jti']).to.have.property('late')
+  })
 })

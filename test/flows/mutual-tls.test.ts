@@ -105,6 +105,8 @@ onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
           userinfo_endpoint: `${mtlsOrigin}/userinfo`,
           introspection_endpoint: `${mtlsOrigin}/introspect`,
           revocation_endpoint: `${mtlsOrigin}/revoke`,
+          revocation_feed_endpoint: `${mtlsOrigin}/revocations`,
+          revocation_feed_stream_endpoint: `${mtlsOrigin}/revocations/stream`,
         },
       })
     }

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { prover } from '../support/dpop.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, furnishOpaque, machine, ordersApi, spa, web } from '../support/fixtures.ts'
 import { expectRefusal, introspect, post, tokensFor, tokensIn } from '../support/protocol.ts'
@@ -73,6 +74,34 @@ describe('the revocation feed', () => {
       }
       const stream = await openStream(server, token, { audience: mail })
       expect(stream.status).to.equal(403)
+    })
+
+    it('shows the key that its token is bound to (RFC 9449 §7.1)', async () => {
+      const proof = await prover(server)
+      const asked = {
+        grant_type: 'client_credentials',
+        resource: `${server.issuer}/revocations`,
+      }
+      const answer = await post(server, '/token', ordersApi, asked, { dpop: await proof() })
+      const bound = tokensIn(answer).access_token
+      expectRefusal(await askRevocations(server, bound), 401, 'invalid_token')
+      const headers = {
+        authorization: `DPoP ${bound}`,
+        dpop: await proof(undefined, bound, '/revocations'),
+      }
+      const fields = { audience: api }
+      expect((await askRevocations(server, undefined, fields, headers)).status).to.equal(200)
+      const replayed = await askRevocations(server, undefined, fields, headers)
+      expectRefusal(replayed, 401, 'invalid_token')
+      const elsewhere = await proof(undefined, bound, '/userinfo')
+      const misused = { ...headers, dpop: elsewhere }
+      expectRefusal(await askRevocations(server, undefined, fields, misused), 401, 'invalid_token')
+      const stream = await openStream(server, bound, fields, {
+        authorization: `DPoP ${bound}`,
+        dpop: await proof(undefined, bound, '/revocations/stream'),
+      })
+      await eventually('a first document', () => stream.events[0])
+      stream.close()
     })
 
     it('says what is wrong with the query', async () => {
@@ -240,6 +269,29 @@ describe('the revocation feed', () => {
       const first = await eventually('a first document', () => stream.events[0])
       stream.close()
       expect((await verified(server, first.data)).since).to.equal(cursor)
+    })
+
+    it('ends when its token is revoked, and tells nothing to a client that is no longer named', async () => {
+      const own = await feedToken(server, ordersApi)
+      const [revoked, unnamed] = [await openStream(server, own), await openStream(server, token)]
+      await eventually('first documents', () => revoked.events[0] && unnamed.events[0])
+      await post(server, '/revoke', ordersApi, { token: own })
+      await eventually('it ends', revoked.ended)
+      expect(unnamed.ended()).to.equal(false)
+      const declared = { identifier: api, scopes: ['orders:read', 'orders:write'] }
+      await server.core.resources.declare(defaultTenant, declared)
+      try {
+        const later = await machineToken()
+        await post(server, '/revoke', machine, { token: later })
+        await eventually('it ends', unnamed.ended)
+        for (const { data } of unnamed.events) {
+          const { revoked: told } = await verified(server, data)
+          expect(denies(told, decodeJwt(later))).to.equal(false)
+        }
+      } finally {
+        const introspection_clients = [ordersApi.client_id]
+        await server.core.resources.declare(defaultTenant, { ...declared, introspection_clients })
+      }
     })
 
     it('says nothing to one audience of what concerns another', async () => {

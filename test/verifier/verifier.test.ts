@@ -80,7 +80,7 @@ describe('the verifier', () => {
       expect(issuer.asked).to.deep.equal({ '/.well-known/openid-configuration': 1, '/jwks': 1 })
     })
 
-    it('are fetched again for a new one, but not for whoever makes some up (P-083)', async () => {
+    it('are fetched again for a new one, but not for whoever makes some up', async () => {
       const verifier = createVerifier(
         options({ jwks: { whenUnreachable: 'refuse', cooldown: 0.05 } }),
       )

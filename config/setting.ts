@@ -27,6 +27,7 @@ export interface Earlier {
   issuer?: string
   mtlsPort?: number
   workers?: number | 'auto'
+  otlpEndpoint?: string
 }
 
 /** One thing that is wrong with the configuration, on its way to the list of all. */

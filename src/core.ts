@@ -21,7 +21,6 @@ import { createDenials } from './denials/denials.ts'
 import { createEnrolment } from './enrolment/enrolment.ts'
 import { createInvitations } from './enrolment/invitations.ts'
 import { createSignUps } from './enrolment/sign-up.ts'
-import { isDomainError } from './errors.ts'
 import { createFactors } from './factors/factors.ts'
 import { createMailedCodes } from './factors/mailed-codes.ts'
 import { createFactorTrail } from './factors/trail.ts'
@@ -29,6 +28,7 @@ import { createFamilies } from './families/families.ts'
 import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
 import { createRevocationFeed } from './feed/revocation-feed.ts'
 import { createRevocationStreams } from './feed/revocation-streams.ts'
+import { firstOperator } from './first-operator.ts'
 import { createGrants } from './grants/grants.ts'
 import { createIdempotency } from './idempotency/idempotency.ts'
 import { createLimiter } from './limits/limiter.ts'
@@ -53,14 +53,9 @@ import { createRegistrations } from './registration/registrations.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { createRoles } from './roles/roles.ts'
-import { sealedColumns } from './sealed-columns.ts'
-import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
-import { createKeyRotation } from './secrets/key-rotation.ts'
-import { createEnvelopes, createSealer } from './secrets/seal.ts'
-import { assertOpens } from './secrets/sealed-column.ts'
-import { createSealingKeys } from './secrets/sealing-keys.ts'
-import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
+import { keyEncryptionKeys, openSealing } from './sealing.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createSignals } from './signals/signals.ts'
 import { measureKeys } from './signing/measured-keys.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
@@ -111,7 +106,7 @@ export async function openCore(
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
   const counters = createCounters()
-  const measured = await openMetrics(config, counters, version)
+  const measured = await openMetrics(config, counters, log, version)
   const { metrics } = measured
   const storage = await openStorage(config, { entities, clock, log, metrics, schema })
   try {
@@ -123,18 +118,6 @@ export async function openCore(
   }
 }
 
-function keyEncryptionKeys(config: Config, create: boolean) {
-  const { keyEncryptionKey: configured, keyEncryptionKeyPrevious: previous, keysDir } = config
-  return loadKeyEncryptionKeys({ configured, previous, keysDir, create })
-}
-
-async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): Promise<void> {
-  if (keyEncryptionKey !== undefined) return
-  for (const { path, mode } of await openToOthers(keysDir)) {
-    log.warn({ path, mode, expected: '600' }, 'the key-encryption key is open to other users')
-  }
-}
-
 async function compose(
   given: Pick<Capabilities, 'config' | 'log' | 'clock' | 'counters' | 'metrics'>,
   storage: Storage,
@@ -142,15 +125,10 @@ async function compose(
   const { config, log, clock, counters, metrics } = given
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
-  const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
-  const keys = await keyEncryptionKeys(config, storage.selfContained && !hasSecrets)
-  await warnOfOpenKeys(config, log)
-  const envelopes = createEnvelopes(keys)
-  await assertOpens(database, envelopes, sealedColumns)
-  const sealingKeys = createSealingKeys({ database, envelopes, clock, log })
-  const sealing = { database, seals: sealingKeys, clock }
-  const macKey = await macKeyOf(sealing, keys, defaultTenant)
-  const sealer = createSealer(envelopes, sealingKeys, macKey)
+  const { sealer, sealingKeys, sharedSecrets, keyRotation } = await openSealing(
+    { config, log, clock },
+    storage,
+  )
   const fetch = createFetch(config, log, undefined, metrics)
   metrics.gauge('keyturn_clock_offset_seconds', () => [[{}, clock.offset / 1000]])
   const base = {
@@ -161,17 +139,6 @@ async function compose(
     fetch,
     changes: createChanges({ database, clock, log, notifications: storage.notifications }),
   }
-  const sharedSecrets = createSharedSecrets(sealing)
-  const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
-  const keyRotation = createKeyRotation({
-    database,
-    envelopes,
-    sealingKeys,
-    log,
-    columns: sealedColumns,
-    keysDir: ownsKeyFile ? config.keysDir : undefined,
-  })
-
   const limiter = createLimiter({
     ...base,
     shared: storage.sharedBuckets,
@@ -324,6 +291,16 @@ async function compose(
     subjects,
     outbox,
     webhooks: createWebhooks({ ...base, outbox, audit }),
+    signals: createSignals({
+      ...base,
+      audit,
+      outbox,
+      signing,
+      clients,
+      subjects,
+      grants,
+      resources,
+    }),
     denials,
     revocations,
     revocationFeed,
@@ -394,22 +371,4 @@ function tokenOf(
 ) {
   if (!module || !label || !pin) return undefined
   return createToken({ module, label, pin, env: libraryEnvironment(pkcs11Environment) }, log)
-}
-
-async function firstOperator({ config, accounts }: Capabilities) {
-  const known = await accounts.list(defaultTenant)
-  if (known.some(({ roles }) => roles.includes('operator'))) return undefined
-  const email = config.operatorEmail
-  try {
-    const { oneTimePassword } = await accounts.create(defaultTenant, {
-      email,
-      name: 'Operator',
-      roles: ['operator'],
-    })
-    return oneTimePassword === undefined ? undefined : { email, oneTimePassword }
-  } catch (error) {
-    // Another node was first, and printed it.
-    if (isDomainError(error, 'account_exists')) return undefined
-    throw error
-  }
 }

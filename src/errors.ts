@@ -5,6 +5,7 @@
 export const domainErrors = {
   config_invalid: [500, 'server_error', 'The configuration is not valid.'],
   storage_unavailable: [503, 'temporarily_unavailable', 'Storage does not answer; try again soon.'],
+  overloaded: [503, 'temporarily_unavailable', 'The server is busy; try again soon.'],
   storage_newer: [500, 'server_error', 'The database was written by a newer version.'],
   storage_locked: [500, 'server_error', 'Another process uses this data folder.'],
   deny_list_stale: [

@@ -10,6 +10,7 @@ import {
   revocationsMetadata,
   revocationsMethods,
 } from './endpoints/revocations.routes.ts'
+import { signalRoutes, signalsMethods } from './endpoints/signals.routes.ts'
 import { DomainError } from './errors.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
@@ -97,6 +98,7 @@ const methods = {
   ...passwordResetMethods,
   ...registrationMethods,
   ...revocationsMethods,
+  ...signalsMethods,
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
 }
@@ -247,7 +249,7 @@ export function createIssuer(
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),
-    mutualPortServes(mutualPaths),
+    mutualPortServes([...mutualPaths, ...Object.keys(signalsMethods)]),
     allowedMethods(methods),
     healthRoutes(context),
     serveAssets(assets),
@@ -256,6 +258,7 @@ export function createIssuer(
     signsWhileFresh(context),
     registrationRoutes(context),
     revocationRoutes({ context, structured, certificates, basePath }),
+    signalRoutes({ context, structured, certificates, basePath }),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),

@@ -5,8 +5,16 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino'
+import { type LogFigures, limitRepeats } from './log-repeats.ts'
+import { currentOrigin } from './origin.ts'
+import { currentTracer } from './tracing/trace.ts'
 
 export type Log = Logger
+
+const figures = new WeakMap<Log, LogFigures>()
+
+/** What was said through a log so far. */
+export const figuresOf = (log: Log): LogFigures => figures.get(log) ?? { lines: {}, withheld: 0 }
 
 /** Members whose value is never written, at any depth; compared in lower case. */
 const secretMembers = new Set(
@@ -38,6 +46,8 @@ const suspicious = new RegExp(
  *
  * Redaction works on the finished line, so that child bindings, messages, errors and objects of any depth pass the
  * same two checks: the names of members, and the look of values (JWTs, values of query strings, credentials).
+ * Every line within a request names it, and its trace where there is one.
+ * The same warning is written a few times and then now and then, with how many it stands for (log-repeats.ts).
  * A `code` survives only in an error, where it says what failed; elsewhere it is an authorization code.
  * @param destination standard output when absent
  * @param worker which of several processes writes, on every line
@@ -51,18 +61,28 @@ export function createLog({
   destination?: DestinationStream
   worker?: number | string
 }): Log {
-  return pino(
+  const said: LogFigures = { lines: {}, withheld: 0 }
+  const log = pino(
     {
       level,
       base: { service: 'keyturn', ...(worker === undefined ? {} : { worker }) },
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
+      mixin: ofRequest,
       depthLimit: 8,
-      hooks: { streamWrite: redactLine },
+      hooks: { streamWrite: redactLine, logMethod: limitRepeats(said) },
     },
     destination ?? pino.destination(1),
   )
+  figures.set(log, said)
+  return log
+}
+
+function ofRequest(): object {
+  const { requestId } = currentOrigin()
+  const trace = currentTracer()?.ids()
+  return { ...(requestId === undefined ? {} : { request_id: requestId }), ...trace }
 }
 
 function redactLine(line: string): string {

@@ -28,6 +28,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     core.signing,
     core.idempotency,
     core.refusals,
+    core.signals,
   ]
   let total = 0
   const errors: unknown[] = []

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { routes as adminRoutes } from './admin/routes.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
+import { createAdmission } from './http/admission.ts'
 import { certificateOf, createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
 import { createRequestWatch } from './http/observed.ts'
 import { createRouteNames } from './http/route-names.ts'
 import { openTlsFiles } from './http/tls-files.ts'
+import { traceRequest } from './http/traced.ts'
 import { addresses } from './issuer.ts'
 import { createIssuers } from './issuers.ts'
 import { adminPath } from './resources/admin-resource.ts'
@@ -17,6 +19,7 @@ import { sweepExpired } from './retention.ts'
 import { type Round, startRounds } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
 import { followDatabaseClock } from './storage/storage.ts'
+import { startTracing } from './tracing/open.ts'
 
 export interface Server {
   /** Where it listens. */
@@ -66,8 +69,10 @@ export async function startServer(
     authorities: files.authorities,
   })
   const edge = createEdge(config, log)
+  const admission = createAdmission(config.maxRequests)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
-  const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeNames()) : undefined
+  const routeOf = routeNames()
+  const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined
   let stopping = false
 
   /** An answer that no issuer gives. */
@@ -77,12 +82,18 @@ export async function startServer(
     response.end(JSON.stringify(body))
   }
 
-  const listener = await listen(config, files, (request, response, mutual) => {
-    edge.enter(request, mutual)
-    watch?.(request, response)
+  function take(request: IncomingMessage, response: ServerResponse): void {
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && request.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
+      return
+    }
+    if (!admission.takes(request, response)) {
+      core.counters.count('request_shed')
+      const id = randomUUID()
+      const [status, error, sentence] = domainErrors.overloaded
+      log.debug({ request_id: id, error: 'overloaded' }, 'request refused')
+      answer(response, status, { error, error_description: sentence, error_id: id })
       return
     }
     issuers.route(request).then(
@@ -100,6 +111,12 @@ export async function startServer(
         answer(response, status, { error: code, error_description: sentence, error_id: id })
       },
     )
+  }
+
+  const listener = await listen(config, files, (request, response, mutual) => {
+    edge.enter(request, mutual)
+    watch?.(request, response)
+    traceRequest(request, response, routeOf, () => take(request, response))
   })
 
   const metrics = isWorker
@@ -119,6 +136,7 @@ export async function startServer(
     log.info({ counts }, 'counts since the start')
   }
 
+  const stopTracing = await startTracing(config, log)
   // A process that cannot listen ends at once: nothing may be under way by then.
   core.outbox.start()
   async function sweep(): Promise<void> {
@@ -169,6 +187,7 @@ export async function startServer(
       await listener.stop()
       await metrics?.stop()
       await core.outbox.stop()
+      await stopTracing()
       await core.refusals.flush()
       await tellCounts()
       await core.audit

@@ -26,6 +26,7 @@ import { RoleAssignmentsTable } from './roles/role.store.ts'
 import { KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
 import { SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
+import { SignalEventsTable, SignalStreamsTable } from './signals/stream.store.ts'
 import { SigningKeyClaimsTable } from './signing/key-claims.ts'
 import { SigningKeysTable } from './signing/signing-key.store.ts'
 import { SingleUseTable } from './single-use/single-use.ts'
@@ -73,6 +74,8 @@ export const entities = [
   AuditHeadsTable,
   AuditGapsTable,
   WebhooksTable,
+  SignalStreamsTable,
+  SignalEventsTable,
   OutboxTable,
   BackchannelRequestsTable,
   RefusalsTable,

@@ -62,6 +62,8 @@ export interface OpenLoop {
   rate: number
   milliseconds: number
   connections: number
+  /** How long anybody waits for an answer, in milliseconds; as long as the loop lasts when absent. */
+  patience?: number
 }
 
 export interface Outcome {

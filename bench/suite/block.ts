@@ -10,19 +10,25 @@ export interface Block {
   p99: number
   /** Microseconds of processor time of the server, of all its processes, for each answer. */
   processor?: number
+  /** The same of Postgres and Redis. */
+  stores: number
   /** The part of one core that the load itself took. */
   load: number
   faults: Record<string, number>
 }
 
-/** @param spent seconds of processor time */
-export function blockOf(outcome: Outcome, spent: number | undefined): Block {
+/**
+ * @param spent seconds of processor time of the server
+ * @param stores the same of its stores
+ */
+export function blockOf(outcome: Outcome, spent: number | undefined, stores: number): Block {
   const { answered, seconds, latencies, faults } = outcome
   return {
     rate: answered / seconds,
     p50: percentile(latencies, 0.5),
     p99: percentile(latencies, 0.99),
     ...(spent === undefined ? {} : { processor: (spent * 1e6) / answered }),
+    stores: (stores * 1e6) / answered,
     load: outcome.processor / 1e6 / seconds,
     faults,
   }
@@ -43,6 +49,7 @@ export function medianOf(blocks: Block[]): Block {
     p50: of(({ p50 }) => p50),
     p99: of(({ p99 }) => p99),
     ...(known ? { processor: of(({ processor }) => processor ?? 0) } : {}),
+    stores: of((block) => block.stores),
     load: of((block) => block.load),
     faults,
   }

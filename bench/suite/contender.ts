@@ -1,11 +1,19 @@
+import { services } from '../../test/support/root-hooks.ts'
 import { startForked } from '../forked.ts'
 import type { Load } from '../load/load.ts'
 import type { ClosedLoop, OpenLoop, Outcome } from '../load/plan.ts'
-import { processorTime } from '../processor.ts'
+import { processorTime, processorTimeOfTree } from '../processor.ts'
 import { processorOf, type Server } from '../servers/server.ts'
 import { type Block, blockOf } from './block.ts'
 import type { Task } from './cases.ts'
 import { amountFor, type amounts, outlineOf, supplyFor } from './supply.ts'
+
+/** Seconds that Postgres and Redis have used; none where they are in the server's process. */
+function processorOfStores(): number {
+  const { postgres, redis } = services() ?? {}
+  if (!postgres || !redis) return 0
+  return processorTimeOfTree(postgres.pid) + processorTimeOfTree(redis.pid)
+}
 
 /** What takes part in a case. */
 export interface Contender {
@@ -30,11 +38,15 @@ export async function contend(
     async block(loop) {
       const enough = (what: keyof typeof amounts) => amountFor(what, loop.milliseconds)
       const stock = (await supplyFor(load, server, task, enough)) ?? []
-      const before = processorOf(server)
+      const [before, stores] = [processorOf(server), processorOfStores()]
       const outcome = await load.run({ ...outline, stock, loop: lasting(loop, task, stock) })
       const after = processorOf(server)
       if (supply) server.keep?.(supply, outcome.stock)
-      return blockOf(outcome, after === undefined ? undefined : after - (before ?? 0))
+      return blockOf(
+        outcome,
+        after === undefined ? undefined : after - (before ?? 0),
+        processorOfStores() - stores,
+      )
     },
   }
 }
@@ -59,7 +71,7 @@ export function hashAlone(): Contender & { stop(): Promise<void> } {
     async block({ milliseconds }) {
       const before = processorTime(program.pid)
       const { outcome } = await program.ask<{ outcome: Outcome }>({ milliseconds })
-      return blockOf(outcome, processorTime(program.pid) - before)
+      return blockOf(outcome, processorTime(program.pid) - before, 0)
     },
     stop: program.stop,
   }

@@ -1,5 +1,6 @@
 import { DomainError } from '../errors.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
+import { type Span, traced } from '../tracing/trace.ts'
 
 /** Who wants a hash. */
 export interface Turn {
@@ -130,13 +131,20 @@ export function createHashQueue({
     })
   }
 
-  async function queue<T>(work: () => Promise<T>, turn: Turn = {}): Promise<T> {
+  const queue = <T>(work: () => Promise<T>, turn: Turn = {}) =>
+    traced(
+      () => ({ name: 'password hash', kind: 'internal', attributes: {} }),
+      (span) => inTurn(work, turn, span),
+    )
+
+  async function inTurn<T>(work: () => Promise<T>, turn: Turn, span: Span): Promise<T> {
     const rank = rankOf(turn)
     const came = performance.now()
     if (isFree(rank)) occupy(rank, 1)
     else await wait(turn)
     const began = performance.now()
     metrics.observe('keyturn_hash_queue_wait_seconds', {}, (began - came) / 1000)
+    span.set({ 'keyturn.wait_ms': Math.round(began - came) })
     try {
       return await work()
     } finally {

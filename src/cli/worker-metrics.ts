@@ -26,7 +26,7 @@ export async function createWorkerMetrics(
   config: Config,
   log: Log,
 ): Promise<WorkerMetrics | undefined> {
-  const own = await openMetrics(config, createCounters(), version)
+  const own = await openMetrics(config, createCounters(), log, version)
   const { metricsPort: port, metricsHost: host } = config
   if (port === undefined || !own.read) return undefined
   const readOwn = own.read

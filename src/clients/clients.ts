@@ -113,10 +113,13 @@ export const sealedClientSecrets: SealedColumn = {
 export function createClients(deps: Dependencies): Clients {
   const { database, clock, sealer, audit } = deps
   const store = createClientStore(deps)
-  const { changes } = deps
-  const cache = createCache<Client | undefined>(deps, { maxAge: 60, maxSize: 10_000, changes })
+  const cache = createCache<Client | undefined>(deps, {
+    maxAge: 60,
+    maxSize: 10_000,
+    changes: deps.changes,
+  })
   const key = (tenant: string, clientId: string) => `${tenant} ${clientId}`
-  changes.follow('client', (tenant, clientId) => cache.drop(key(tenant, clientId)))
+  deps.changes.follow('client', (tenant, clientId) => cache.drop(key(tenant, clientId)))
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 

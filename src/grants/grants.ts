@@ -16,6 +16,8 @@ export interface Grants {
   count(tenant: string): Promise<number>
   /** The clients that an account ever allowed something, as far as is kept. */
   clientsOf(tenant: string, accountId: string): Promise<string[]>
+  /** Those of them that it allowed something at one of these resource servers. */
+  clientsFor(tenant: string, accountId: string, audiences: string[]): Promise<string[]>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
   /**
@@ -174,6 +176,14 @@ export function createGrants({ database, clock }: { database: Database; clock: C
       const rows = await database.query<{ client_id: string }>(
         `select distinct client_id from grants where tenant_id = $1 and account_id = $2 order by client_id`,
         [tenant, accountId],
+      )
+      return rows.map(({ client_id }) => client_id)
+    },
+    async clientsFor(tenant, accountId, audiences) {
+      const rows = await database.query<{ client_id: string }>(
+        `select distinct client_id from grants
+         where tenant_id = $1 and account_id = $2 and payload->'resources' ?| $3 order by client_id`,
+        [tenant, accountId, audiences],
       )
       return rows.map(({ client_id }) => client_id)
     },

@@ -4,7 +4,7 @@ import type { Metrics } from '../metrics/metrics.ts'
 /** Methods that something here takes; others are strangers' words. */
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-const methodOf = ({ method = '' }: IncomingMessage): string =>
+export const methodOf = ({ method = '' }: IncomingMessage): string =>
   methods.has(method) ? method : 'other'
 
 /**

@@ -131,12 +131,13 @@ export const limits = {
   feed_network: {
     most: 300,
     window: 600,
-    counts: 'Requests to the revocation feed from one network whose token is missing or not valid',
+    counts:
+      'Requests to the revocation feed and shared signals from one network whose token is missing or not valid',
   },
   feed_client: {
     most: 60_000,
     window: 600,
-    counts: 'Requests to the revocation feed of one client',
+    counts: 'Requests to the revocation feed and shared signals of one client',
   },
   admin_network: {
     most: 300,

@@ -1,4 +1,5 @@
 import { type Counters, type CountName, countMeanings } from '../counters.ts'
+import type { LogFigures } from '../log-repeats.ts'
 import type { Counted } from './registry.ts'
 
 /** Counts that have a metric of their own; all others are events. */
@@ -10,11 +11,15 @@ const placed: Partial<Record<CountName, Counted>> = {
   hash_shed: ['keyturn_hash_queue_refused_total', {}, 0],
 }
 
-/** What is counted in this process (counters.ts), as metrics: each count in one place. */
-export function countedBy(counters: Counters): Counted[] {
+/** What is counted in this process elsewhere (counters.ts, log.ts), as metrics: each count in one place. */
+export function countedBy(counters: Counters, said: LogFigures): Counted[] {
   const counts = counters.read()
-  return (Object.keys(countMeanings) as CountName[]).map((event) => {
+  const events = (Object.keys(countMeanings) as CountName[]).map((event): Counted => {
     const [name, labels] = placed[event] ?? ['keyturn_events_total', { event }]
-    return [name, labels, counts[event]] as const
+    return [name, labels, counts[event]]
   })
+  const lines = Object.entries(said.lines).map(
+    ([level, count]): Counted => ['keyturn_log_lines_total', { level }, count],
+  )
+  return [...events, ...lines, ['keyturn_log_lines_withheld_total', {}, said.withheld]]
 }

@@ -1,4 +1,5 @@
 import type { Counters } from '../counters.ts'
+import { figuresOf, type Log } from '../log.ts'
 import { type Metrics, noMetrics } from './metrics.ts'
 import type { Figures } from './registry.ts'
 
@@ -16,12 +17,13 @@ export interface OpenMetrics {
 export async function openMetrics(
   { metricsPort }: { metricsPort: number | undefined },
   counters: Counters,
+  log: Log,
   version: string,
 ): Promise<OpenMetrics> {
   if (metricsPort === undefined) return { metrics: noMetrics }
   const { createMetricsRegistry } = await import('./registry.ts')
   const { countedBy } = await import('./counted.ts')
-  const registry = createMetricsRegistry(() => countedBy(counters))
+  const registry = createMetricsRegistry(() => countedBy(counters, figuresOf(log)))
   registry.gauge('keyturn_build_info', () => [[{ version, node: process.version }, 1]])
   return { metrics: registry, read: registry.read }
 }

@@ -44,6 +44,7 @@ import type { KeyRotation } from '../secrets/key-rotation.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { Signals } from '../signals/signals.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
 import type { Database } from '../storage/database.ts'
@@ -81,6 +82,7 @@ export interface Capabilities {
   backchannelRequests: BackchannelRequests
   pings: Pings
   webhooks: Webhooks
+  signals: Signals
   outbox: Outbox
   denials: Denials
   audit: Audit

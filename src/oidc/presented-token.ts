@@ -39,7 +39,7 @@ export function createTokenCheck(
   structured: StructuredTokens,
   certificates: ClientCertificates,
   /** What its refusals call the API. */
-  endpoint: 'admin' | 'revocations',
+  endpoint: 'admin' | 'revocations' | 'ssf',
   /** Denials that do not matter there. */
   despite?: DenialKind,
 ) {

@@ -4,6 +4,7 @@ import { isIPv6, type LookupFunction } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import type { Log } from '../log.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
+import { type Span, traced } from '../tracing/trace.ts'
 import { listOf } from './address.ts'
 import { FetchError } from './fault.ts'
 import { checkTarget, type Resolve, resolveByDns, type Target, type TargetRules } from './target.ts'
@@ -54,7 +55,11 @@ export function createFetch(
       (performance.now() - began) / 1000,
     )
 
-  return async (url, { largest = largestAnswer, ...init } = {}) => {
+  async function request(
+    url: string | URL,
+    { largest = largestAnswer, ...init }: OutgoingInit,
+    span: Span,
+  ): Promise<Response> {
     const began = performance.now()
     const time = AbortSignal.timeout(fetchPatience)
     const signal = init.signal ? AbortSignal.any([time, init.signal]) : time
@@ -67,12 +72,23 @@ export function createFetch(
       const agent = agents[target.url.protocol as keyof typeof agents]
       const response = await send(target, { method, headers, bytes, agent, signal, largest })
       took(began, `${Math.floor(response.status / 100)}xx`)
+      span.set({
+        'http.request.method': method,
+        'server.address': target.url.hostname,
+        'http.response.status_code': response.status,
+      })
       return response
     } catch (error) {
       took(began, 'failed')
       throw faultOf(error, time.aborted || (signal.aborted && isTimeout(signal.reason)))
     }
   }
+
+  return (url, init = {}) =>
+    traced(
+      () => ({ name: 'outgoing request', kind: 'client', attributes: {}, root: true }),
+      (span) => request(url, init, span),
+    )
 }
 
 interface Message {

@@ -5,6 +5,7 @@ export const mends: Record<DomainErrorCode, string> = {
   config_invalid: 'Mend the settings that are named; reference.',
   storage_unavailable:
     'Check that it runs, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
+  overloaded: 'Rare: none. Often: more nodes or workers; the count `request_shed` says how often.',
   storage_newer: 'Start that version, or restore a backup from before the upgrade.',
   storage_locked:
     'Stop it, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',

@@ -165,7 +165,11 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       await store.add(tenant, clientId, copy, made)
       const detail = { mode: 'document' as const }
       await audit.record(tenant, { type: 'client.registered', clientId, detail })
-      cache.drop(key(tenant, clientId))
+      // Who looked meanwhile found nothing, and would remember that.
+      database.current()?.afterCommit(async () => {
+        cache.drop(key(tenant, clientId))
+        clients.changed(tenant, clientId)
+      })
     },
   }
 }

@@ -11,7 +11,7 @@ import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { adminResource } from './admin-resource.ts'
 import { createResourceServerStore } from './resource-server.store.ts'
 import { type ResourceServer, resourceServerDeclaration } from './resource-server.ts'
-import { revocationsResource } from './revocations-resource.ts'
+import { revocationsResource, signalsResource } from './revocations-resource.ts'
 
 export interface ResourceServers {
   /** Every resource server of a tenant. Changes made on another node show within a second. */
@@ -57,7 +57,7 @@ export function createResourceServers(deps: {
   /** Those that nobody declares. */
   function builtIn(tenant: string, identifier: string): ResourceServer | undefined {
     const issuer = issuerOf(deps.config.issuer, tenant)
-    const ofTenant = [revocationsResource(issuer)]
+    const ofTenant = [revocationsResource(issuer), signalsResource(issuer)]
     if (tenant === defaultTenant) ofTenant.push(adminResource(issuer))
     return ofTenant.find((server) => server.identifier === identifier)
   }

@@ -5,6 +5,20 @@ export const revocationsPath = '/revocations'
 export const revocationsStreamPath = `${revocationsPath}/stream`
 export const revocationsScope = 'revocations:read'
 
+/** Where Shared Signals are, below the issuer. */
+export const signalsPath = '/ssf'
+export const signalScopes = { read: 'ssf.read', manage: 'ssf.manage' } as const
+
+/** The resource server of Shared Signals, built in like that of the revocation feed and for the same clients. */
+export function signalsResource(issuer: string): ResourceServer {
+  return {
+    ...revocationsResource(issuer),
+    identifier: issuer + signalsPath,
+    name: 'Keyturn shared signals',
+    scopes: Object.values(signalScopes),
+  }
+}
+
 /**
  * The resource server of the revocation feed: built in, of every tenant. Whoever may introspect the tokens of a resource
  * server may read what is revoked of them, with no registration beside.

@@ -72,9 +72,9 @@ export function createChanges({
     const monotonic = performance.now()
     const now = clock.now()
     const [row] = await database.query<{ now: string; changes: [string, ChangedKind, string][] }>(
-      `select clock_timestamp()::text as now, (
+      `select now()::text as now, (
          select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject)), '[]') from changes
-         where changed_at > coalesce($1::timestamptz, clock_timestamp()) - interval '${overlap}') as changes`,
+         where changed_at > coalesce($1::timestamptz, now()) - interval '${overlap}') as changes`,
       [heard?.at ?? null],
     )
     if (!row) return

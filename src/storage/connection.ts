@@ -2,6 +2,7 @@ import type { QueryRunner } from 'typeorm'
 import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
 import { DomainError } from '../errors.ts'
 import { type Metrics, timed } from '../metrics/metrics.ts'
+import { traced } from '../tracing/trace.ts'
 import { type AskableClient, ask, type Outcome, type Statement } from './statement.ts'
 import { isConnectionLost } from './violations.ts'
 
@@ -56,14 +57,19 @@ export function connectionOver(
   return {
     take: () => using(async () => undefined),
     run: (statement) =>
-      using((open) =>
-        timed(metrics, took(operationOf(statement.sql)), () => {
-          const answer = ask(open, statement, prepares).catch((error: Error) => {
+      using((open) => {
+        const operation = operationOf(statement.sql)
+        const answer = () => {
+          const asked = ask(open, statement, prepares).catch((error: Error) => {
             throw new QueryFailedError(statement.sql, statement.parameters, error)
           })
-          return patience === undefined ? answer : inTime(answer, patience)
-        }),
-      ),
+          return patience === undefined ? asked : inTime(asked, patience)
+        }
+        return traced(
+          () => spanOf(operation, statement.sql),
+          () => timed(metrics, took(operation), answer),
+        )
+      }),
     async release() {
       // Not waited for: the other side may never confirm it. The pool drops a connection that is ending.
       if (lost) client?.end().catch(() => undefined)
@@ -78,6 +84,22 @@ const operations = new Set(['select', 'insert', 'update', 'delete', 'with', 'com
 function operationOf(sql: string): string {
   const word = /^\s*(\w+)/.exec(sql)?.[1]?.toLowerCase() ?? ''
   return operations.has(word) ? word : 'other'
+}
+
+/** Statements carry their values as parameters, which are not told. */
+function spanOf(operation: string, sql: string) {
+  const text = sql.replaceAll(/\s+/g, ' ').trim()
+  const table = /\b(?:from|into|update)\s+"?(\w+)/i.exec(text)?.[1]
+  const name = table === undefined ? operation : `${operation} ${table}`
+  return {
+    name,
+    kind: 'client' as const,
+    attributes: {
+      'db.system.name': 'postgresql',
+      'db.operation.name': operation,
+      'db.query.text': text,
+    },
+  }
 }
 
 function refused(cause: Error): never {

@@ -3,6 +3,7 @@ import type { RedisTarget } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type Metrics, noMetrics, timed } from '../metrics/metrics.ts'
+import { traced } from '../tracing/trace.ts'
 
 /** One connection to Redis for everything that a process keeps there. */
 export interface RedisConnection {
@@ -77,11 +78,20 @@ export async function openRedis(
   }
   return {
     ask: (name, command) =>
-      timed(metrics, took(name), () => command(redis)).catch((cause: Error) => {
+      traced(
+        () => spanOf(name),
+        () => timed(metrics, took(name), () => command(redis)),
+      ).catch((cause: Error) => {
         throw unavailable(cause)
       }),
     close: () => redis.disconnect(),
   }
+}
+
+/** Keys name tenants and carry hashes: they are not told. */
+function spanOf(command: string) {
+  const attributes = { 'db.system.name': 'redis', 'db.operation.name': command }
+  return { name: `redis ${command}`, kind: 'client' as const, attributes }
 }
 
 function unavailable(cause: Error): DomainError {

@@ -2,8 +2,11 @@ import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { SignJWT } from 'jose'
 import { clientsList } from '../../src/cli/clients-list.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { dryRun } from '../../src/oidc/dry-run.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { askFor, enterCode, finishSteps, startDevice } from '../support/devices.ts'
 import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, callback, furnish } from '../support/fixtures.ts'
@@ -71,7 +74,7 @@ describe('clients that are a metadata document', () => {
     expect(host.asked.get('/off')).to.equal(undefined)
   })
 
-  it('sign people in, and are stored when somebody allows them something', async () => {
+  it('sign people in, and are stored when somebody allows them something (P-089)', async () => {
     const client_id = host.publish('/client.json')
     const agent = createUserAgent()
     const first = await agent.follow(await agent.get(authorizeUrl(server, { client_id })))
@@ -269,6 +272,26 @@ describe('clients that are a metadata document', () => {
     tokensIn(await refresh(server, { client_id }, narrower))
   })
 
+  it('may be a device that waits for longer than a copy is fresh (RFC 8628 §3.4)', async () => {
+    await declare({ ...on, grant_types: [deviceCodeGrant, 'refresh_token'] })
+    const client_id = host.publish('/device', {
+      grant_types: [deviceCodeGrant, 'refresh_token'],
+      redirect_uris: [],
+    })
+    const client = { client_id, token_endpoint_auth_method: 'none' }
+    const asked = await startDevice(server, { scope: 'openid' }, client)
+    expectRefusal(await askFor(server, asked, client), 400, 'authorization_pending')
+    travel(301)
+    expectRefusal(await askFor(server, asked, client), 400, 'authorization_pending')
+    expect(host.asked.get('/device')).to.equal(2)
+    expect(await stored(client_id)).to.equal(false)
+    const agent = createUserAgent()
+    await finishSteps(agent, await enterCode(server, agent, asked.user_code))
+    expect(await stored(client_id)).to.equal(true)
+    travel(10)
+    tokensIn(await askFor(server, asked, client))
+  })
+
   it('that are refused are explained to operators, and say little to the caller', async () => {
     const client_id = host.publish('/wrong', { client_secret: 'a-secret-that-is-no-secret' })
     const page = await post(server, '/par', { client_id }, { client_id })
@@ -279,6 +302,9 @@ describe('clients that are a metadata document', () => {
     const refusal = await server.core.refusals.find(id ?? '')
     expect(refusal).to.include({ check: 'client_document_invalid' })
     expect(refusal?.received).to.contain('client_secret')
+    const rehearsed = await dryRun(server.core, authorizeUrl(server, { client_id }), 100)
+    expect(rehearsed.faults.map(({ check }) => check)).to.deep.equal(['client_document_invalid'])
+    expect(rehearsed.faults[0]?.received).to.contain('client_secret')
     const ugly = `${host.origin}/a/../wrong`
     const shown = await createUserAgent().get(authorizeUrl(server, { client_id: ugly }))
     expect(shown.status).to.equal(400)

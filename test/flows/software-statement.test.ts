@@ -138,6 +138,13 @@ describe('software statements (RFC 7591 §2.3)', () => {
     informationIn(
       await register({ ...selfDeclared, software_statement: await sign({ aud: server.issuer }) }),
     )
+    await declare({
+      mode: 'open',
+      software_statements: { issuers: [{ issuer: trusted, jwks, algorithms: ['PS256'] }] },
+    })
+    const otherwise = await register({ ...selfDeclared, software_statement: sound })
+    expectError(otherwise, 400, 'invalid_software_statement')
+    await declare({ mode: 'open', software_statements: { issuers } })
     const bad = await sign({ redirect_uris: ['http://evil.example/cb'] })
     expectError(
       await register({ ...selfDeclared, software_statement: bad }),

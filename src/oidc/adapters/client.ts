@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { networkOf } from '../../attempts/network.ts'
-import { type ClientMetadata, checkedMetadata, secretsOf } from '../../clients/client.ts'
+import {
+  type ClientMetadata,
+  checkedMetadata,
+  deviceCodeGrant,
+  secretsOf,
+} from '../../clients/client.ts'
 import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
@@ -108,7 +113,9 @@ const beginnings: ReadonlySet<string> = new Set([
 ])
 
 function networkThatAsks(ctx: typeof Provider.ctx): string | undefined {
-  const isMeant =
-    ctx && (beginnings.has(ctx.path) || ctx.path.startsWith(`${routes.authorization}/`))
-  return isMeant ? networkOf(ctx.ip ?? '') : undefined
+  if (!ctx) return undefined
+  // A device asks for its tokens before a person has decided, and for longer than a copy is fresh.
+  const waits = ctx.oidc?.params?.['grant_type'] === deviceCodeGrant
+  const begins = beginnings.has(ctx.path) || ctx.path.startsWith(`${routes.authorization}/`)
+  return begins || waits ? networkOf(ctx.ip ?? '') : undefined
 }

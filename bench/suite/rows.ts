@@ -1,0 +1,58 @@
+import type { Core } from '../../src/core.ts'
+
+/** Each fills a part of a table with rows `$1` to `$2`, as they look in use. */
+const statements: Record<string, string> = {
+  clients: `insert into clients (tenant_id, client_id, metadata, created_at, updated_at)
+    select 'default', 'filler-' || md5(i::text), jsonb_build_object('client_id', 'filler-' || md5(i::text),
+      'client_name', 'Client number ' || i, 'grant_types', jsonb_build_array('authorization_code', 'refresh_token'),
+      'redirect_uris', jsonb_build_array('https://' || i || '.example.com/callback'),
+      'token_endpoint_auth_method', 'client_secret_basic'), now(), now()
+    from generate_series($1::bigint, $2::bigint) i`,
+  client_secrets: `insert into client_secrets (tenant_id, client_id, hash, created_at)
+    select 'default', 'filler-' || md5(i::text), 'sha256:' || md5(i::text), now()
+    from generate_series($1::bigint, $2::bigint) i`,
+  accounts: `insert into accounts (tenant_id, id, email, email_key, email_verified, name, roles, created_at, updated_at)
+    select 'default', 'filler-' || md5(i::text), 'filler' || i || '@example.com', 'filler' || i || '@example.com', true,
+      'Person number ' || i, '{}', now(), now()
+    from generate_series($1::bigint, $2::bigint) i`,
+  grants: `insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
+    select 'default', 'filler-' || md5(i::text), 'filler-' || md5(i::text), 'filler-' || md5(i::text),
+      '{"openid": {"scope": "openid profile email offline_access"}}', now(), now()
+    from generate_series($1::bigint, $2::bigint) i`,
+  families: `insert into families (tenant_id, id, grant_id, account_id, client_id, ends_with_session, created_at,
+      expires_at, ip, user_agent)
+    select 'default', 'filler-' || md5(i::text), 'filler-' || md5(i::text), 'filler-' || md5(i::text),
+      'filler-' || md5(i::text), false, now(), now() + interval '30 days', '192.0.2.1',
+      'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
+    from generate_series($1::bigint, $2::bigint) i`,
+  refresh_tokens: `insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at)
+    select 'default', 'filler-' || md5(i::text), 'filler-' || md5(i::text),
+      '{"kind": "RefreshToken", "scope": "openid profile email offline_access"}', now(), now() + interval '30 days'
+    from generate_series($1::bigint, $2::bigint) i`,
+  sessions: `insert into sessions (tenant_id, uid, handle_hash, account_id, login_at, transient, created_at, updated_at,
+      expires_at)
+    select 'default', 'filler-' || md5(i::text), 'filler-' || md5(i::text), 'filler-' || md5(i::text), now(), false,
+      now(), now(), now() + interval '14 days'
+    from generate_series($1::bigint, $2::bigint) i`,
+}
+
+/** As many as Postgres takes within the time that the server gives a statement. */
+const perStatement = 10_000
+
+/** Fills a database with so many clients, accounts, grants, families and sessions; each has one of each. */
+export async function fillWithRows(
+  { database }: Pick<Core, 'database'>,
+  count: number,
+): Promise<void> {
+  for (const [table, statement] of Object.entries(statements)) {
+    for (let from = 1; from <= count; from += perStatement) {
+      const to = Math.min(count, from + perStatement - 1)
+      await database.transaction(async () => {
+        // The rows fit each other: nobody has to look whether they do, and that takes most of the time.
+        await database.query('set local session_replication_role = replica')
+        await database.execute(statement, [from, to])
+      })
+    }
+    await database.query(`analyze ${table}`)
+  }
+}

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { serverAt } from '../test/outages/load.ts'
 import { api, ordersApi } from '../test/support/fixtures.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown } from '../test/support/root-hooks.ts'
@@ -98,6 +99,8 @@ try {
         good: token,
         rate,
       })
+      // Polls come each second: whatever the moment, in each round another one.
+      await pause(Math.random() * 1000)
       await revoke(nodes.core, a, held)
       const answered = Date.now()
       const at = await refusals

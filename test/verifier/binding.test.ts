@@ -196,6 +196,12 @@ describe('tokens that are bound', () => {
         .catch((error: unknown) => error)
       expect(refused).to.be.instanceOf(TokenRefused).with.property('reason', 'binding')
     }
+    const more = { 'x5t#S256': createHash('sha256').update(raw).digest('base64url'), osc: 'x' }
+    const twofold = await issuer.token({ cnf: more })
+    const unknown = await verifier
+      .verify(twofold, {}, { certificate: raw })
+      .catch((error: TokenRefused) => error.reason)
+    expect(unknown, 'bound to something more, which is not known').to.equal('binding')
     const plain = await issuer.token()
     expect((await verifier.verify(plain)).subject).to.equal('alice')
     const strict = await create({ mtls: { required: true } })

@@ -70,7 +70,7 @@ suite('what was revoked at one node is refused by an API in another process that
   const revokeFamily = (held: Held) => revocations['a family']?.(nodes.core, a, held)
 
   for (const [what, end] of Object.entries(revocations)) {
-    it(`${what}: within 2 s by polling, within 500 ms by stream (C4, K-20)`, async function () {
+    it(`${what}: within 2 s by polling, within 500 ms by stream (C4, ASVS 7.4.2)`, async function () {
       const held = await holdOne()
       const { access_token: token } = held.tokens
       expect([await ask('/poll', token), await ask('/stream', token)]).to.deep.equal([200, 200])

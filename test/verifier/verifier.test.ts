@@ -62,6 +62,14 @@ describe('the verifier', () => {
     expect(await verdict(await issuer.token({ iat: now() + 35 }))).to.equal('time')
   })
 
+  it('takes the algorithms that it was told, whatever the token and the keys say (RFC 8725 §3.1)', async () => {
+    const token = await issuer.token()
+    expect(await verdictBy(createVerifier(options({ algorithms: ['PS256'] })))(token)).to.equal(
+      'algorithm',
+    )
+    expect(issuer.asked, 'nobody was asked').to.deep.equal({})
+  })
+
   it('asks for scopes and tenant as it was told to', async () => {
     const verifier = createVerifier(options({ requiredScopes: ['orders:read'], tenant: 'default' }))
     const verdict = verdictBy(verifier)
@@ -80,7 +88,7 @@ describe('the verifier', () => {
       expect(issuer.asked).to.deep.equal({ '/.well-known/openid-configuration': 1, '/jwks': 1 })
     })
 
-    it('are fetched again for a new one, but not for whoever makes some up (P-083)', async () => {
+    it('are fetched again for a new one, but not for whoever makes some up', async () => {
       const verifier = createVerifier(
         options({ jwks: { whenUnreachable: 'refuse', cooldown: 0.05 } }),
       )

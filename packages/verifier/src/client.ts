@@ -4,7 +4,7 @@ import { now } from './clock.ts'
 /** Who this API is at the issuer: one of the `introspection_clients` of its resource server. */
 export interface ClientCredentials {
   clientId: string
-  clientSecret?: string
+  clientSecret?: string | undefined
   /** How the secret is sent; `client_secret_basic` by default. */
   authentication?: 'client_secret_basic' | 'client_secret_post'
   /** In place of a secret: a private key, for `private_key_jwt`. A JWK, or a key of Web Cryptography with its `alg`. */

@@ -27,8 +27,11 @@ export async function readJsonObject(
   }
   let value: unknown
   try {
-    // U+0000 is in no text that Postgres can keep.
-    value = JSON.parse(Buffer.concat(chunks).toString('utf8').replaceAll('\\u0000', '\\uFFFD'))
+    // U+0000 and halves of a character are in no text that Postgres can keep.
+    const text = Buffer.concat(chunks).toString('utf8').replaceAll('\\u0000', '\\uFFFD')
+    value = JSON.parse(text, (_name, each: unknown) =>
+      typeof each === 'string' ? each.toWellFormed() : each,
+    )
   } catch {
     throw refuse('it is no JSON')
   }

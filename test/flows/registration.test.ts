@@ -315,6 +315,15 @@ describe('clients that register themselves', () => {
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
   })
 
+  it('are answered whatever characters their metadata has (K-10)', async () => {
+    for (const text of ['a\u0000', 'a\ud800', '\udc00']) {
+      const page = await register({ ...metadata, client_name: text })
+      expect(informationIn(page)['client_name'], JSON.stringify(text)).to.equal(
+        text.replace('\u0000', '\ufffd').toWellFormed(),
+      )
+    }
+  })
+
   it('are told an id by which an operator learns why they were refused', async () => {
     const page = await register({ ...metadata, redirect_uris: ['http://app.example.com/cb'] })
     const { error_id: id } = page.json() as { error_id: string }

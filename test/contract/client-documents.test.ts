@@ -1,0 +1,87 @@
+import { expect } from 'chai'
+import { registrationPolicy } from '../../src/registration/policy.ts'
+import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
+import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+onEachStorage('client metadata documents', (kind) => {
+  let nodes: Nodes
+  let host: DocumentHost
+  before(async () => {
+    nodes = await openNodes(kind, { ALLOW_LOOPBACK_FETCH: 'on' })
+    host = await startDocumentHost()
+  })
+  beforeEach(() => travel(0))
+  after(async () => {
+    backToPresent()
+    host?.stop()
+    await nodes?.close()
+  })
+
+  const nobodyAsks = { network: undefined }
+  const somebodyAsks = { network: '192.0.2.0/24' }
+  async function keep(clientId: string): Promise<void> {
+    const { a } = nodes
+    expect(await a.clientDocuments.settle(tenant, clientId, somebodyAsks)).to.equal(true)
+    await a.database.transaction(() => a.clientDocuments.keep(tenant, clientId))
+  }
+  const declare = async (policy: object) => {
+    await nodes.a.registrationPolicies.declare(tenant, registrationPolicy.parse(policy))
+    travel(1)
+  }
+
+  it('that were kept are known to every node, which asks no host for it', async () => {
+    await declare({ client_id_metadata_documents: true })
+    const clientId = host.publish('/kept')
+    await keep(clientId)
+    const { b } = nodes
+    expect(await b.clientDocuments.settle(tenant, clientId, nobodyAsks)).to.equal(true)
+    expect(await b.clientDocuments.find(tenant, clientId)).to.include({ fromDocument: true })
+    host.publish('/kept', { client_name: 'Another name' })
+    travel(301)
+    await Promise.all(
+      [nodes.a, b, nodes.a, b].map((node) =>
+        node.clientDocuments.settle(tenant, clientId, nobodyAsks),
+      ),
+    )
+    travel(1)
+    for (const node of [nodes.a, b]) {
+      const client = await node.clientDocuments.find(tenant, clientId)
+      expect(client?.metadata).to.include({ client_name: 'Another name' })
+    }
+    const rows = await b.database.query(
+      `select 1 from audit_events where client_id = $1 and type = 'client.changed'`,
+      [clientId],
+    )
+    expect(rows, 'one change').to.have.length(1)
+    expect(host.asked.get('/kept')).to.be.at.most(3)
+  })
+
+  it('take only as much room as there is, and none from clients that register (C25)', async () => {
+    await declare({ client_id_metadata_documents: true, most_unused: 3 })
+    await keep(host.publish('/two'))
+    await keep(host.publish('/three'))
+    await refusalOf(keep(host.publish('/four')), 'registration_full')
+    expect(await nodes.a.clients.find(tenant, host.publish('/four'))).to.equal(undefined)
+    await declare({ mode: 'open', client_id_metadata_documents: true, most_unused: 3 })
+    const registered = await nodes.a.registrations.register(
+      tenant,
+      { redirect_uris: ['https://app.example.com/callback'] },
+      { token: undefined, ip: '192.0.2.1' },
+    )
+    expect(registered.clientId).to.be.a('string')
+  })
+
+  it('of one tenant are unknown to another', async () => {
+    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
+    await declare({ client_id_metadata_documents: true })
+    const clientId = host.publish('/own')
+    await keep(clientId)
+    for (const node of [nodes.a, nodes.b]) {
+      expect(await node.clientDocuments.settle('other', clientId, somebodyAsks)).to.equal(false)
+      expect(await node.clientDocuments.find('other', clientId)).to.equal(undefined)
+    }
+  })
+})

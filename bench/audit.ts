@@ -4,53 +4,15 @@ import { boot, type StorageKind, type TestServer } from '../test/support/boot.ts
 import { furnish, web } from '../test/support/fixtures.ts'
 import { refresh, tokensFor, tokensIn } from '../test/support/protocol.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
+import { accounts, clients, fillEvents, patiently, rows } from './event-rows.ts'
 import { percentile } from './load/percentile.ts'
 
 /**
  * `npm run bench -- audit`: pages of 50 out of a million events of one tenant, of 50,000 accounts and 10,000 clients;
  * and refreshes while events are sealed, beside refreshes while as many are written that are sealed already.
  */
-const rows = Number(process.env['BENCH_ROWS'] ?? 1_000_000)
-const perChunk = 5000
-const [accounts, clients] = [50_000, 10_000]
 const repetitions = 100
 const tenant = 'default'
-
-const types = `(array['account.signed_in', 'token.issued', 'account.signed_in', 'token.issued', 'family.replayed',
-  'mail.sent', 'consent.given', 'session.signed_out', 'family.ended', 'account.sign_in_failed'])[1 + i % 10]`
-
-/** However long it takes. */
-function patiently({ core }: TestServer, sql: string, parameters: unknown[] = []): Promise<number> {
-  return core.database.transaction(async () => {
-    await core.database.query('set local statement_timeout = 0')
-    return core.database.execute(sql, parameters)
-  })
-}
-
-/** Written as sealed already: what a list costs does not depend on what the seals are. */
-async function fill(server: TestServer): Promise<void> {
-  const { core } = server
-  const began = performance.now()
-  for (let from = 1; from <= rows; from += perChunk) {
-    await patiently(
-      server,
-      `insert into audit_events (tenant_id, id, at, type, outcome, actor_kind, actor_id, account_id, client_id, ip,
-         user_agent, request_id, detail, position, seal)
-       select $1, gen_random_uuid()::text, now() - ($3::bigint - i) * interval '2 seconds',
-         case when i % 10000 = 0 then 'account.locked' else ${types} end, 'success', 'account',
-         'account-' || (i * 7919) % ${accounts}, 'account-' || (i * 7919) % ${accounts},
-         case when i % 2 = 0 then 'client-' || (i * 104729) % ${clients} end, '192.0.2.' || i % 250,
-         'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0', 'request-' || i / 2,
-         '{"amr": ["pwd"]}', 1000000 + i, md5(i::text) || 'xxxxxxxxxxx'
-       from generate_series($2::bigint, $2::bigint + ${perChunk} - 1) i`,
-      [tenant, from, rows],
-    )
-  }
-  await core.database.query('vacuum (analyze) audit_events').catch(() => undefined)
-  console.log(
-    `  filled with ${rows} events in ${((performance.now() - began) / 1000).toFixed(0)} s`,
-  )
-}
 
 const any = (most: number) => Math.floor(Math.random() * most)
 const ago = (seconds: number) => Date.now() - seconds * 1000
@@ -169,7 +131,7 @@ async function compare(kind: StorageKind): Promise<void> {
   )
   await server.core.database.execute('alter table audit_events disable trigger user')
   await patiently(server, 'truncate audit_events, audit_heads')
-  await fill(server)
+  await fillEvents(server, tenant)
   for (const [name, filter] of Object.entries(searches)) {
     await search(server, filter)
     const { latencies, found } = await search(server, filter)

@@ -60,6 +60,7 @@ export function adminApi(parts: Parts): Middleware {
     try {
       const presented = await checkToken(ctx, audience, url)
       const caller = await callerOf(context.roles, presented)
+      ctx.state['caller'] = caller
       const subject = JSON.stringify(caller.subject)
       await limiter.take(tenant, { limit: 'admin_caller', subject })
       return caller
@@ -214,6 +215,11 @@ export function adminApi(parts: Parts): Middleware {
   }
 
   return async (ctx, next) => {
+    // The name of the API without a slash is what people have seen last, as the resource of their token.
+    if (ctx.path === adminPath && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
+      ctx.status = 308
+      return ctx.redirect(`${parts.basePath}${adminPath}/`)
+    }
     if (!ctx.path.startsWith(`${adminPath}/`)) return next()
     try {
       await answer(ctx)
@@ -221,7 +227,11 @@ export function adminApi(parts: Parts): Middleware {
       if (isDomainError(error, 'method_not_allowed') && typeof error.detail === 'object') {
         ctx.set('Allow', String(error.detail['expected']))
       }
-      noteDomainError(context, ctx, answerProblem(ctx, error, config.issuer, log))
+      const caller = ctx.state['caller'] as Caller | undefined
+      noteDomainError(context, ctx, answerProblem(ctx, error, config.issuer, log), 'admin', {
+        clientId: caller?.clientId,
+        ...(caller && 'accountId' in caller.subject ? caller.subject : {}),
+      })
     }
   }
 }

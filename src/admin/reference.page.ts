@@ -36,7 +36,8 @@ ${tags.map((tag) => html`<li><a href="#${tag}">${tag}</a></li>\n`)}<li><a href="
 </ul></nav>`,
     body: html`<div lang="en">
 <h1>Admin API</h1>
-<p>Every route below <code>${base}</code>, as in <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>
+<p>Every route below <code>${base}</code>. For programs:</p>
+<p class="kt-links"><a href="openapi.json">openapi.json (OpenAPI 3.1)</a></p>
 ${tags.map(
   (tag) => html`<section>
 <h2 id="${tag}">${tag}</h2>

@@ -22,6 +22,7 @@ export function noteDomainError(
   ctx: Context,
   { code, oauth, detail }: DomainError,
   endpoint = ctx.path.split('/')[1] || 'root',
+  who: Pick<About, 'accountId' | 'clientId'> = {},
 ): void {
   const { account, expected, received, ...rest } = typeof detail === 'object' ? detail : {}
   const others = Object.entries(rest).map(([name, value]) => `${name}: ${inWords(value)}`)
@@ -30,6 +31,7 @@ export function noteDomainError(
     endpoint,
     check: code,
     error: oauth,
+    ...who,
     ...(typeof account === 'string' ? { accountId: account } : {}),
     ...(reason === '' ? {} : { reason }),
     ...(expected === undefined ? {} : { expected: inWords(expected) }),

@@ -68,7 +68,11 @@ describe('denials, over the admin API', () => {
     const refused = await get('?limit=0')
     expect(refused.status).to.equal(400)
     const { request_id: id } = refused.json() as { request_id: string }
-    expect((await get(`/${id}`)).json()).to.include({ check: 'request_invalid', endpoint: 'admin' })
+    expect((await get(`/${id}`)).json()).to.include({
+      check: 'request_invalid',
+      endpoint: 'admin',
+      client_id: 'keyturn-admin',
+    })
   })
 
   it('are of the tenants that a role reaches, for who may read them there (C21, C22, ASVS 8.2.2)', async () => {

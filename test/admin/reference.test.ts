@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { routes } from '../../src/admin/routes.ts'
 import { domainErrors } from '../../src/errors.ts'
 import { complaintsOf } from '../people/site.ts'
+import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility.ts'
 import { ask } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
@@ -30,6 +31,34 @@ describe('the reference of the admin API', () => {
     }
     expect(page.body).not.to.match(/<script|style=|https?:\/\/(?!localhost)/)
   })
+
+  it('is found without the slash, as the resource of a token is called', async () => {
+    const page = await ask(server, 'GET', '')
+    expect([page.status, page.headers.get('location')]).to.deep.equal([308, '/admin/v1/'])
+    expect((await ask(server, 'POST', '')).status).to.equal(404)
+  })
+
+  it('has no fault that axe finds, folded or not; the keyboard gets everywhere, 320 pixels are enough (WCAG 2.2 AA)', async function () {
+    const browser = await launchBrowser()
+    if (!browser) this.skip()
+    try {
+      const tab = await (await browser.newContext()).newPage()
+      await tab.goto(`${server.issuer}/admin/v1/`)
+      expect(await faultsOf(tab)).to.deep.equal([])
+      expect(await keyboardFaults(tab)).to.deep.equal([])
+      const first = tab.locator('summary').first()
+      await first.focus()
+      await tab.keyboard.press('Enter')
+      expect(await tab.locator('details[open]').count()).to.equal(1)
+      await tab.evaluate(
+        `for (const each of document.querySelectorAll('details')) each.open = true`,
+      )
+      expect(await faultsOf(tab)).to.deep.equal([])
+      expect(await narrowFaults(tab)).to.deep.equal([])
+    } finally {
+      await browser.close()
+    }
+  }).timeout(120_000)
 
   it('opens in a browser without complaints, and unfolds without scripts', async function () {
     const browser = await launchBrowser()

@@ -20,6 +20,8 @@ const patience = 200
 
 const options = {
   commandTimeout: patience,
+  // What one turn of the event loop asks leaves in one write.
+  enableAutoPipelining: true,
   // A connection that is silent for so long is given up: what was sent to a frozen server would pile up.
   socketTimeout: 1000,
   connectTimeout: 2000,

@@ -1,14 +1,16 @@
+import { availableParallelism } from 'node:os'
 import type { z } from 'zod'
+import { accounts } from './accounts.ts'
 import { address } from './address.ts'
 import { audit } from './audit.ts'
 import { limits } from './limits.ts'
 import { mail } from './mail.ts'
+import { observability } from './observability.ts'
 import { pages } from './pages.ts'
 import { pkcs11, pkcs11Library } from './pkcs11.ts'
-import type { Setting } from './setting.ts'
+import type { Earlier, Setting } from './setting.ts'
+import { tracing } from './tracing.ts'
 import {
-  email,
-  file,
   flag,
   folder,
   integer,
@@ -41,12 +43,13 @@ const table = {
     description:
       'The Postgres server, 14 or newer. Without it Postgres runs embedded, in `DATA_DIR`, for one process.',
   },
-  databasePoolSize: {
-    env: 'DATABASE_POOL_SIZE',
+  databasePrepare: {
+    env: 'DATABASE_PREPARE',
     group: 'Storage',
-    schema: integer(1, 1000),
-    default: '10',
-    description: 'Connections to Postgres that one process opens at most.',
+    schema: flag,
+    default: 'on',
+    description:
+      'Keeps statements prepared on each connection. `off` behind a pooler that lends a connection for one transaction and does not know of them (PgBouncer before 1.21).',
   },
   redis: {
     env: 'REDIS_URL',
@@ -235,78 +238,8 @@ const table = {
     description:
       'How long introspection goes on without having heard of new revocations. After that it answers 503 rather than guess.',
   },
-  operatorEmail: {
-    env: 'OPERATOR_EMAIL',
-    group: 'Accounts and passwords',
-    schema: email,
-    default: 'admin@localhost',
-    description: 'The address of the operator account that the first start creates.',
-  },
-  oneTimePasswordTtl: {
-    env: 'ONE_TIME_PASSWORD_TTL',
-    group: 'Accounts and passwords',
-    ...seconds(1, 2_592_000),
-    default: '86400',
-    description: 'Life of a one-time password that an operator hands out.',
-  },
-  passwordMinLength: {
-    env: 'PASSWORD_MIN_LENGTH',
-    group: 'Accounts and passwords',
-    schema: integer(8, 64),
-    default: '15',
-    description: 'Characters that a new password has at least.',
-  },
-  passwordMinLengthWithFactor: {
-    env: 'PASSWORD_MIN_LENGTH_WITH_FACTOR',
-    group: 'Accounts and passwords',
-    schema: integer(8, 64),
-    default: '8',
-    description:
-      'The same where a second factor is asked for in any case; never more than `PASSWORD_MIN_LENGTH`.',
-  },
-  passwordListFile: {
-    env: 'PASSWORD_LIST_FILE',
-    group: 'Accounts and passwords',
-    schema: file,
-    description:
-      'Further passwords that nobody may choose, as `passwords compile` wrote them; the list that comes with the server applies in any case.',
-  },
-  geoipDatabase: {
-    env: 'GEOIP_DATABASE',
-    group: 'Accounts and passwords',
-    schema: file,
-    description:
-      'Countries by address (MaxMind DB, such as GeoLite2-Country.mmdb): sign-ins are marked with them. A file that is replaced is taken up.',
-  },
-  argon2MemoryKib: {
-    env: 'ARGON2_MEMORY_KIB',
-    group: 'Accounts and passwords',
-    unit: 'KiB',
-    schema: integer(19_456, 1_048_576),
-    default: '19456',
-    description: 'Memory of one password hash (argon2id).',
-  },
-  argon2Iterations: {
-    env: 'ARGON2_ITERATIONS',
-    group: 'Accounts and passwords',
-    schema: integer(2, 20),
-    default: '2',
-    description: 'Iterations of one password hash.',
-  },
-  hashConcurrency: {
-    env: 'HASH_CONCURRENCY',
-    group: 'Accounts and passwords',
-    schema: integer(1, 64),
-    default: '2',
-    description: 'Password hashes at once in one process, so that hashing never starves signing.',
-  },
-  hashQueue: {
-    env: 'HASH_QUEUE',
-    group: 'Accounts and passwords',
-    schema: integer(0, 10_000),
-    default: '32',
-    description: 'Sign-ins that may wait for a hash; the next one is told to try again (503).',
-  },
+
+  ...accounts,
 
   ...mail,
 
@@ -331,6 +264,9 @@ const table = {
 
   ...audit,
 
+  ...observability,
+  ...tracing,
+
   logLevel: {
     env: 'LOG_LEVEL',
     group: 'Running',
@@ -352,6 +288,20 @@ const table = {
     default: '1',
     description:
       'Processes that share the port; `auto` is one for each core. Embedded Postgres belongs to one process: more are refused, and `auto` is one. Limits and `DATABASE_POOL_SIZE` are per process.',
+  },
+  databasePoolSize: {
+    env: 'DATABASE_POOL_SIZE',
+    group: 'Storage',
+    schema: integer(1, 1000),
+    default: {
+      text: '`10`; with more than four `WORKERS` their share of 40, at least 2',
+      from: ({ workers: given = 1 }: Earlier) => {
+        const processes = given === 'auto' ? availableParallelism() : given
+        return String(Math.min(10, Math.max(2, Math.floor(40 / processes))))
+      },
+    },
+    description:
+      'Connections to Postgres that one process opens at most: each of `WORKERS` so many, and one more to hear of changes. All nodes together must stay below `max_connections`.',
   },
   clockOffsetSeconds: {
     env: 'CLOCK_OFFSET_SECONDS',

@@ -47,6 +47,14 @@ export const limits = {
     default: '10000',
     description: 'Open connections of one process; more are closed at once.',
   },
+  maxRequests: {
+    env: 'MAX_REQUESTS',
+    group: 'Limits',
+    schema: integer(1, 100_000),
+    default: '256',
+    description:
+      'Requests that one process works on at a time; more get 503 with `Retry-After` at once. Health, the key set and discovery are always answered.',
+  },
   rateLimits: {
     env: 'RATE_LIMITS',
     group: 'Limits',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { DomainError } from '../src/errors.ts'
 import { addressFaults } from './address.ts'
 import { type Config, type ConfigKey, settings } from './config.ts'
+import { observabilityFaults } from './observability.ts'
 import { ordered } from './order.ts'
 import { pkcs11Faults } from './pkcs11.ts'
 import { contentOf, Fault, type Setting } from './setting.ts'
@@ -43,6 +44,7 @@ export function loadConfig(
   faults.push(...ordered.flatMap(([lower, upper]) => faultOfOrder(lower, upper, values)))
   faults.push(...addressFaults(values, readFile))
   faults.push(...pkcs11Faults(values))
+  faults.push(...observabilityFaults(values))
 
   faults.push(...faultsOfWorkers(values))
   if (faults.length > 0) throw new ConfigError(faults)

@@ -26,6 +26,8 @@ export interface Earlier {
   tlsCertFile?: string
   issuer?: string
   mtlsPort?: number
+  workers?: number | 'auto'
+  otlpEndpoint?: string
 }
 
 /** One thing that is wrong with the configuration, on its way to the list of all. */

@@ -23,6 +23,13 @@ import { Admin0021 } from './0021-admin.ts'
 import { AuditChain0022 } from './0022-audit-chain.ts'
 import { Refusals0023 } from './0023-refusals.ts'
 import { ClientRegistration0024 } from './0024-client-registration.ts'
+import { DenialAudiences0025 } from './0025-denial-audiences.ts'
+import { SharedSignals0026 } from './0026-shared-signals.ts'
+import { ClientDocuments0027 } from './0027-client-documents.ts'
+import { SoftwareStatements0028 } from './0028-software-statements.ts'
+import { ListedRefusals0029 } from './0029-listed-refusals.ts'
+import { ActorRoles0030 } from './0030-actor-roles.ts'
+import { Changes0031 } from './0031-changes.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -50,4 +57,11 @@ export const migrations: Array<new () => MigrationInterface> = [
   AuditChain0022,
   Refusals0023,
   ClientRegistration0024,
+  DenialAudiences0025,
+  SharedSignals0026,
+  ClientDocuments0027,
+  SoftwareStatements0028,
+  ListedRefusals0029,
+  ActorRoles0030,
+  Changes0031,
 ]

@@ -21,12 +21,14 @@ import { createDenials } from './denials/denials.ts'
 import { createEnrolment } from './enrolment/enrolment.ts'
 import { createInvitations } from './enrolment/invitations.ts'
 import { createSignUps } from './enrolment/sign-up.ts'
-import { isDomainError } from './errors.ts'
 import { createFactors } from './factors/factors.ts'
 import { createMailedCodes } from './factors/mailed-codes.ts'
 import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
 import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
+import { createRevocationFeed } from './feed/revocation-feed.ts'
+import { createRevocationStreams } from './feed/revocation-streams.ts'
+import { firstOperator } from './first-operator.ts'
 import { createGrants } from './grants/grants.ts'
 import { createIdempotency } from './idempotency/idempotency.ts'
 import { createLimiter } from './limits/limiter.ts'
@@ -34,6 +36,8 @@ import { createLockouts } from './lockouts/lockouts.ts'
 import type { Log } from './log.ts'
 import { createLogouts } from './logouts/logouts.ts'
 import { createMail } from './mail/mail.ts'
+import { openMetrics } from './metrics/open.ts'
+import type { Figures } from './metrics/registry.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import { createClientCheck } from './oidc/client-check.ts'
 import { createOutbox } from './outbox/outbox.ts'
@@ -43,19 +47,16 @@ import { createPlaces } from './places/places.ts'
 import { createEmailAddresses } from './recovery/email-address.ts'
 import { createPasswordReset } from './recovery/password-reset.ts'
 import { createRefusals } from './refusals/refusals.ts'
+import { createClientDocuments } from './registration/documents.ts'
 import { createRegistrationPolicies } from './registration/policies.ts'
 import { createRegistrations } from './registration/registrations.ts'
 import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { createRoles } from './roles/roles.ts'
-import { sealedColumns } from './sealed-columns.ts'
-import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
-import { createKeyRotation } from './secrets/key-rotation.ts'
-import { createEnvelopes, createSealer } from './secrets/seal.ts'
-import { assertOpens } from './secrets/sealed-column.ts'
-import { createSealingKeys } from './secrets/sealing-keys.ts'
-import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
+import { keyEncryptionKeys, openSealing } from './sealing.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { createSignals } from './signals/signals.ts'
+import { measureKeys } from './signing/measured-keys.ts'
 import { createSigner } from './signing/pkcs11-signer.ts'
 import { createToken } from './signing/pkcs11-token.ts'
 import { scheduleOf } from './signing/schedule.ts'
@@ -63,6 +64,7 @@ import { createSealedSigner } from './signing/sealed-signer.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
 import { createSingleUse } from './single-use/single-use.ts'
+import { type Changes, createChanges } from './storage/changes.ts'
 import {
   followDatabaseClock,
   openStorage,
@@ -72,13 +74,17 @@ import {
 import { entities } from './tables.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 import { createTenants } from './tenants/tenants.ts'
+import { version } from './version.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 
 /** All capabilities over open storage, without HTTP: what the server and the command line share. */
 export interface Core extends Capabilities {
   storage: Storage
   countries: Countries
+  changes: Changes
   familyWatch: FamilyWatch
+  /** All metrics of this process; absent when they are off. @param shared whether those of the installation, too */
+  readMetrics?(shared: boolean): Promise<Figures>
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
    * @returns the operator's address and one-time password when this call created it
@@ -99,61 +105,40 @@ export async function openCore(
   assertAuditTypes('AUDIT_RETENTION', Object.keys(config.auditRetention))
   // On a server nothing is touched before it is known that there is a key to read it with.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
-  const storage = await openStorage(config, { entities, clock, log, schema })
+  const counters = createCounters()
+  const measured = await openMetrics(config, counters, log, version)
+  const { metrics } = measured
+  const storage = await openStorage(config, { entities, clock, log, metrics, schema })
   try {
-    return await compose(config, log, clock, storage)
+    const core = await compose({ config, log, clock, counters, metrics }, storage)
+    return measured.read ? { ...core, readMetrics: measured.read } : core
   } catch (error) {
     await storage.close()
     throw error
   }
 }
 
-function keyEncryptionKeys(config: Config, create: boolean) {
-  const { keyEncryptionKey: configured, keyEncryptionKeyPrevious: previous, keysDir } = config
-  return loadKeyEncryptionKeys({ configured, previous, keysDir, create })
-}
-
-async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): Promise<void> {
-  if (keyEncryptionKey !== undefined) return
-  for (const { path, mode } of await openToOthers(keysDir)) {
-    log.warn({ path, mode, expected: '600' }, 'the key-encryption key is open to other users')
-  }
-}
-
-async function compose(config: Config, log: Log, clock: Clock, storage: Storage): Promise<Core> {
+async function compose(
+  given: Pick<Capabilities, 'config' | 'log' | 'clock' | 'counters' | 'metrics'>,
+  storage: Storage,
+): Promise<Core> {
+  const { config, log, clock, counters, metrics } = given
   const { database, shortLived } = storage
   await followDatabaseClock(database, clock)
-  const hasSecrets = (await database.query('select 1 from shared_secrets limit 1')).length > 0
-  const keys = await keyEncryptionKeys(config, storage.selfContained && !hasSecrets)
-  await warnOfOpenKeys(config, log)
-  const envelopes = createEnvelopes(keys)
-  await assertOpens(database, envelopes, sealedColumns)
-  const sealingKeys = createSealingKeys({ database, envelopes, clock, log })
-  const sealing = { database, seals: sealingKeys, clock }
-  const macKey = await macKeyOf(sealing, keys, defaultTenant)
-  const sealer = createSealer(envelopes, sealingKeys, macKey)
-  const fetch = createFetch(config, log)
+  const { sealer, sealingKeys, sharedSecrets, keyRotation } = await openSealing(
+    { config, log, clock },
+    storage,
+  )
+  const fetch = createFetch(config, log, undefined, metrics)
+  metrics.gauge('keyturn_clock_offset_seconds', () => [[{}, clock.offset / 1000]])
   const base = {
-    config,
-    log,
-    clock,
-    counters: createCounters(),
+    ...given,
     database,
     shortLived,
     sealer,
     fetch,
+    changes: createChanges({ database, clock, log, notifications: storage.notifications }),
   }
-  const sharedSecrets = createSharedSecrets(sealing)
-  const ownsKeyFile = storage.selfContained && config.keyEncryptionKey === undefined
-  const keyRotation = createKeyRotation({
-    database,
-    envelopes,
-    sealingKeys,
-    log,
-    columns: sealedColumns,
-    keysDir: ownsKeyFile ? config.keysDir : undefined,
-  })
-
   const limiter = createLimiter({
     ...base,
     shared: storage.sharedBuckets,
@@ -171,7 +156,8 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     queue: createHashQueue({
       concurrency: config.hashConcurrency,
       length: config.hashQueue,
-      onRefusal: () => base.counters.count('hash_shed'),
+      onRefusal: () => counters.count('hash_shed'),
+      metrics,
     }),
   })
   const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
@@ -194,6 +180,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     schedule: scheduleOf(config),
     maxStaleness: config.keyMaxStaleness,
   })
+  measureKeys({ ...base, signing, schedule: scheduleOf(config) })
   const resources = createResourceServers({ ...base, signing, audit })
   const families = createFamilies({
     ...base,
@@ -219,7 +206,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     ...base,
     audit,
     fetch,
-    check: (tenant, metadata) => createClientCheck(capabilities)(tenant, metadata),
+    check: (tenant, metadata) => checkClient(tenant, metadata),
   })
   const grants = createGrants(base)
   const outbox = createOutbox({ ...base, notifications: storage.notifications })
@@ -271,7 +258,15 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     denials,
     audit,
   })
-  const policies = createRegistrationPolicies(base)
+  const revocationFeed = createRevocationFeed({
+    ...base,
+    denials,
+    signing,
+    clients,
+    subjects,
+    grants,
+  })
+  const policies = createRegistrationPolicies({ ...base, audit })
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }
   const capabilities: Capabilities = {
@@ -296,8 +291,20 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     subjects,
     outbox,
     webhooks: createWebhooks({ ...base, outbox, audit }),
+    signals: createSignals({
+      ...base,
+      audit,
+      outbox,
+      signing,
+      clients,
+      subjects,
+      grants,
+      resources,
+    }),
     denials,
     revocations,
+    revocationFeed,
+    revocationStreams: createRevocationStreams({ ...base, feed: revocationFeed, denials }),
     actionTokens,
     emailCodes,
     mail,
@@ -315,6 +322,14 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     places,
     idempotency: createIdempotency(base),
     registrationPolicies: policies,
+    clientDocuments: createClientDocuments({
+      ...base,
+      clients,
+      policies,
+      signing,
+      limiter,
+      audit,
+    }),
     registrations: createRegistrations({
       ...base,
       clients,
@@ -326,10 +341,13 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
     }),
   }
 
+  const checkClient = createClientCheck(capabilities)
+
   return {
     ...capabilities,
     storage,
     countries,
+    changes: base.changes,
     familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()
@@ -338,6 +356,7 @@ async function compose(config: Config, log: Log, clock: Clock, storage: Storage)
       return firstOperator(capabilities)
     },
     async close() {
+      base.changes.stop()
       denials.stop()
       signing.stop()
       await signer.close()
@@ -352,22 +371,4 @@ function tokenOf(
 ) {
   if (!module || !label || !pin) return undefined
   return createToken({ module, label, pin, env: libraryEnvironment(pkcs11Environment) }, log)
-}
-
-async function firstOperator({ config, accounts }: Capabilities) {
-  const known = await accounts.list(defaultTenant)
-  if (known.some(({ roles }) => roles.includes('operator'))) return undefined
-  const email = config.operatorEmail
-  try {
-    const { oneTimePassword } = await accounts.create(defaultTenant, {
-      email,
-      name: 'Operator',
-      roles: ['operator'],
-    })
-    return oneTimePassword === undefined ? undefined : { email, oneTimePassword }
-  } catch (error) {
-    // Another node was first, and printed it.
-    if (isDomainError(error, 'account_exists')) return undefined
-    throw error
-  }
 }

@@ -24,6 +24,7 @@ export const countMeanings = {
   rate_limited: 'A request was refused by a rate limit.',
   limits_local: 'Redis did not answer, and a rate limit was counted in this process alone.',
   refusal_not_kept: 'A refusal was not kept to be explained: too many of its kind, or in all.',
+  request_shed: 'A request was refused, as the process worked on too many already.',
   hash_shed: 'A password was not checked, as too many waited already.',
 } as const
 

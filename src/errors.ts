@@ -5,6 +5,7 @@
 export const domainErrors = {
   config_invalid: [500, 'server_error', 'The configuration is not valid.'],
   storage_unavailable: [503, 'temporarily_unavailable', 'Storage does not answer; try again soon.'],
+  overloaded: [503, 'temporarily_unavailable', 'The server is busy; try again soon.'],
   storage_newer: [500, 'server_error', 'The database was written by a newer version.'],
   storage_locked: [500, 'server_error', 'Another process uses this data folder.'],
   deny_list_stale: [
@@ -58,6 +59,31 @@ export const domainErrors = {
     'temporarily_unavailable',
     'There are too many clients that registered and were never used; try again later.',
   ],
+  client_document_invalid: [
+    400,
+    'invalid_client',
+    'The metadata document of the client is not valid.',
+  ],
+  client_document_unavailable: [
+    503,
+    'temporarily_unavailable',
+    'The metadata document of the client cannot be fetched right now; try again soon.',
+  ],
+  software_statement_invalid: [
+    400,
+    'invalid_software_statement',
+    'The software statement is not valid.',
+  ],
+  software_statement_unapproved: [
+    400,
+    'unapproved_software_statement',
+    'The issuer of the software statement is not trusted here.',
+  ],
+  issuer_keys_unavailable: [
+    503,
+    'temporarily_unavailable',
+    'The keys of an issuer cannot be fetched right now; try again soon.',
+  ],
   resource_server_invalid: [400, 'invalid_target', 'The resource server is not valid.'],
   account_exists: [409, 'invalid_request', 'There is an account with this address already.'],
   account_not_found: [404, 'invalid_request', 'There is no such account.'],
@@ -95,6 +121,11 @@ export const domainErrors = {
   token_missing: [401, 'invalid_token', 'This address needs an access token.'],
   token_invalid: [401, 'invalid_token', 'The access token is not valid here.'],
   scope_insufficient: [403, 'insufficient_scope', 'The access token lacks a scope.'],
+  audience_foreign: [
+    403,
+    'access_denied',
+    'The access token is not of a client that may introspect for this audience.',
+  ],
   permission_denied: [403, 'access_denied', 'No role of yours permits this.'],
   subject_protected: [
     403,
@@ -114,6 +145,11 @@ export const domainErrors = {
     422,
     'invalid_request',
     'This Idempotency-Key came with another request.',
+  ],
+  idempotency_key_in_use: [
+    409,
+    'invalid_request',
+    'The request with this Idempotency-Key is being executed; ask again.',
   ],
   subject_unknown: [404, 'invalid_request', 'There is no such account or client.'],
   role_not_found: [404, 'invalid_request', 'There is no such role assignment.'],
@@ -135,10 +171,12 @@ export type OAuthErrorCode =
   | 'invalid_client_metadata'
   | 'invalid_redirect_uri'
   | 'invalid_request'
+  | 'invalid_software_statement'
   | 'invalid_target'
   | 'invalid_token'
   | 'server_error'
   | 'temporarily_unavailable'
+  | 'unapproved_software_statement'
 
 interface DomainErrorOptions {
   /** Replaces the sentence of the table; safe for anybody to read. */

@@ -5,6 +5,13 @@ import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
+import {
+  revocationRoutes,
+  revocationsMetadata,
+  revocationsMethods,
+} from './endpoints/revocations.routes.ts'
+import { signalRoutes, signalsMethods } from './endpoints/signals.routes.ts'
+import { DomainError } from './errors.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -66,6 +73,9 @@ export interface IssuerSecrets {
 
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
+/** Every address below an issuer, but for the admin API; what assets are called is a word of their content. */
+export const addresses = () => [...Object.keys(methods), '/assets/:name', '/favicon.ico']
+
 /** Every address and the methods it takes. */
 const methods = {
   [routes.authorization]: ['GET', 'HEAD'],
@@ -87,6 +97,8 @@ const methods = {
   ...accountMethods,
   ...passwordResetMethods,
   ...registrationMethods,
+  ...revocationsMethods,
+  ...signalsMethods,
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
 }
@@ -113,15 +125,37 @@ const jsonForPrograms: Middleware = (ctx, next) => {
   return next()
 }
 
+/** Clients that no operator has declared. */
+export interface TakenClients {
+  /** They register themselves (RFC 7591). */
+  registered: boolean
+  /** Their `client_id` is the address of a document. */
+  documents: boolean
+}
+
+/** What discovery says beside what the engine does (RFC 8414 §2, OAuth Client ID Metadata Document §5, P-092). */
+function ownMetadata(issuer: string, { registered, documents }: TakenClients) {
+  return {
+    ...revocationsMetadata(issuer),
+    ...(registered ? { registration_endpoint: `${issuer}${routes.registration}` } : {}),
+    ...(documents ? { client_id_metadata_document_supported: true } : {}),
+  }
+}
+
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options registers: whether clients may register themselves, which its discovery document says
+ * @param options takes: which clients no operator has declared, which its discovery document says; servesOnly: all that
+ *   there is of it
  */
 export function createIssuer(
   capabilities: Capabilities,
   { tenant, signUp }: { tenant: string; signUp: SignUp['mode'] },
   secrets: IssuerSecrets,
-  { certificates, registers }: { certificates: ClientCertificates; registers: boolean },
+  {
+    certificates,
+    takes,
+    servesOnly,
+  }: { certificates: ClientCertificates; takes: TakenClients; servesOnly?: readonly string[] },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -171,7 +205,7 @@ export function createIssuer(
     secure: isHttps,
   })
   const clientName = async (clientId: string) =>
-    clientMetadata.safeParse((await context.clients.find(tenant, clientId))?.metadata).data
+    clientMetadata.safeParse((await context.clientDocuments.find(tenant, clientId))?.metadata).data
       ?.client_name
   const devices = createDeviceVerification(provider, context, {
     basePath,
@@ -211,20 +245,20 @@ export function createIssuer(
     ...(tenant === defaultTenant
       ? [adminApi({ context, structured, certificates, basePath, pageContext })]
       : []),
+    ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
     limitParameters,
     exactSpelling(Object.keys(methods)),
-    mutualPortServes(mutualPaths),
+    mutualPortServes([...mutualPaths, ...Object.keys(signalsMethods)]),
     allowedMethods(methods),
     healthRoutes(context),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
-    publishedMetadata(
-      discovery,
-      registers ? { registration_endpoint: `${issuer}${routes.registration}` } : {},
-    ),
+    publishedMetadata(discovery, ownMetadata(issuer, takes)),
     signsWhileFresh(context),
     registrationRoutes(context),
+    revocationRoutes({ context, structured, certificates, basePath }),
+    signalRoutes({ context, structured, certificates, basePath }),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
@@ -267,6 +301,13 @@ function install(app: { use(middleware: Middleware): unknown }, table: Middlewar
 function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
+    return next()
+  }
+}
+
+function thereIsOnly(paths: readonly string[]): Middleware {
+  return (ctx, next) => {
+    if (!paths.includes(ctx.path)) throw new DomainError('not_found')
     return next()
   }
 }

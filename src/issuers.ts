@@ -1,8 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createIssuer, type IssuerHandler, type IssuerSecrets } from './issuer.ts'
+import { revocationsMethods } from './endpoints/revocations.routes.ts'
+import {
+  createIssuer,
+  type IssuerHandler,
+  type IssuerSecrets,
+  type TakenClients,
+} from './issuer.ts'
 import type { Capabilities } from './oidc/capabilities.ts'
 import type { ClientCertificates } from './oidc/mtls.ts'
+import type { RegistrationPolicy } from './registration/policy.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { locate } from './tenants/locate.ts'
@@ -26,7 +33,7 @@ interface Built {
   handler: IssuerHandler
   keys: KeySet
   signUp: SignUp['mode']
-  registers: boolean
+  takes: TakenClients
   secrets: Omit<IssuerSecrets, 'keys'>
 }
 
@@ -38,9 +45,10 @@ export function createIssuers(
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
   const built = new Map<string, Built>()
+  const suspended = new Map<string, Pick<Built, 'handler' | 'keys'>>()
   const seen = new Map<string, number>()
   const modes = new Map<string, SignUp['mode']>()
-  const registering = new Set<string>()
+  const taking = new Map<string, TakenClients>()
 
   async function secretsOf(tenant: string): Promise<Omit<IssuerSecrets, 'keys'>> {
     const get = (name: 'cookies' | 'csrf' | 'dpop' | 'encryption') =>
@@ -56,13 +64,11 @@ export function createIssuers(
   async function exists(tenant: string): Promise<boolean> {
     const found = await tenants.find(tenant)
     if (found) {
-      const { mode } = await registrationPolicies.of(tenant)
-      if (mode === 'off') registering.delete(tenant)
-      else registering.add(tenant)
+      taking.set(tenant, takenBy(await registrationPolicies.of(tenant), taking.get(tenant)))
       seen.set(tenant, clock.now())
       modes.set(tenant, found.signUp.mode)
     } else {
-      for (const known of [seen, modes, built]) known.delete(tenant)
+      for (const known of [seen, modes, taking, built]) known.delete(tenant)
     }
     return found !== undefined
   }
@@ -89,17 +95,17 @@ export function createIssuers(
     if (!known) await signing.ensure(tenant, requiredAlgs)
     const keys = await signing.current(tenant)
     const signUp = modes.get(tenant) ?? noSignUp.mode
-    const registers = registering.has(tenant)
+    const takes = taking.get(tenant) ?? nobody
     const isSame = known?.keys === keys && known.signUp === signUp
-    if (isSame && known.registers === registers) return known.handler
+    if (isSame && known.takes === takes) return known.handler
     const secrets = known?.secrets ?? (await secretsOf(tenant))
     const handler = createIssuer(
       capabilities,
       { tenant, signUp },
       { ...secrets, keys },
-      { certificates, registers },
+      { certificates, takes },
     )
-    built.set(tenant, { handler, keys, signUp, registers, secrets })
+    built.set(tenant, { handler, keys, signUp, takes, secrets })
     log.info(
       { tenant, kids: kidsOf(keys.signing), published: kidsOf(keys.published) },
       'signing keys in use',
@@ -107,13 +113,41 @@ export function createIssuers(
     return handler
   }
 
+  /** All that is left of a tenant that was disabled: that its tokens are void. */
+  async function lastWord(tenant: string, url: string): Promise<IssuerHandler | undefined> {
+    const servesOnly = Object.keys(revocationsMethods)
+    if (!servesOnly.includes(url.replace(/\?.*$/s, ''))) return undefined
+    if (!(await tenants.view(tenant))?.disabled) return undefined
+    const keys = await signing.current(tenant)
+    const known = suspended.get(tenant)
+    if (known?.keys === keys) return known.handler
+    const handler = createIssuer(
+      capabilities,
+      { tenant, signUp: noSignUp.mode },
+      { ...(await secretsOf(tenant)), keys },
+      { certificates, takes: { registered: false, documents: false }, servesOnly },
+    )
+    suspended.set(tenant, { handler, keys })
+    return handler
+  }
+
   return {
     async route(request) {
       const place = locate(request.url ?? '/', basePath)
       request.url = place.url
-      return issuerOf(place.tenant)
+      return (await issuerOf(place.tenant)) ?? lastWord(place.tenant, place.url)
     },
   }
 }
 
 const kidsOf = (keys: KeySet['published']) => keys.map(({ kid, alg }) => `${alg} ${kid}`)
+
+const nobody: TakenClients = { registered: false, documents: false }
+
+/** The same object while nothing changes. */
+function takenBy(policy: RegistrationPolicy, before: TakenClients = nobody): TakenClients {
+  const registered = policy.mode !== 'off'
+  const documents = policy.client_id_metadata_documents
+  const isSame = before.registered === registered && before.documents === documents
+  return isSame ? before : { registered, documents }
+}

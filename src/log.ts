@@ -5,8 +5,16 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino'
+import { type LogFigures, limitRepeats } from './log-repeats.ts'
+import { currentOrigin } from './origin.ts'
+import { currentTracer } from './tracing/trace.ts'
 
 export type Log = Logger
+
+const figures = new WeakMap<Log, LogFigures>()
+
+/** What was said through a log so far. */
+export const figuresOf = (log: Log): LogFigures => figures.get(log) ?? { lines: {}, withheld: 0 }
 
 /** Members whose value is never written, at any depth; compared in lower case. */
 const secretMembers = new Set(
@@ -27,12 +35,19 @@ const namedValues = new RegExp(
 )
 const credentials = /\b(Bearer|Basic|DPoP) +[\w.~+/=-]{16,}/gi
 const userInfo = /\/\/[^\s/?#@]+@/g
+/** What a line has at least that one of these would change: nearly none has, and then it is written as it is. */
+const suspicious = new RegExp(
+  `eyJ|[?&#][^=&?#\\s"'<>]+=|(?:Bearer|Basic|DPoP) |//[^\\s/?#@]+@|(?:${[...secretMembers].join('|')})(?:=|\\\\*["'](?:\\s|\\\\\\w+)*:)`,
+  'i',
+)
 
 /**
  * Structured logs: one JSON object per line, UTC time, level as a word, no secrets (ASVS 16.2, 16.4.1).
  *
  * Redaction works on the finished line, so that child bindings, messages, errors and objects of any depth pass the
  * same two checks: the names of members, and the look of values (JWTs, values of query strings, credentials).
+ * Every line within a request names it, and its trace where there is one.
+ * The same warning is written a few times and then now and then, with how many it stands for (log-repeats.ts).
  * A `code` survives only in an error, where it says what failed; elsewhere it is an authorization code.
  * @param destination standard output when absent
  * @param worker which of several processes writes, on every line
@@ -46,18 +61,32 @@ export function createLog({
   destination?: DestinationStream
   worker?: number | string
 }): Log {
-  return pino(
+  const said: LogFigures = { lines: {}, withheld: 0 }
+  const log = pino(
     {
       level,
       base: { service: 'keyturn', ...(worker === undefined ? {} : { worker }) },
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
+      mixin: ofRequest,
       depthLimit: 8,
-      hooks: { streamWrite: (line) => `${JSON.stringify(JSON.parse(line), redact)}\n` },
+      hooks: { streamWrite: redactLine, logMethod: limitRepeats(said) },
     },
     destination ?? pino.destination(1),
   )
+  figures.set(log, said)
+  return log
+}
+
+function ofRequest(): object {
+  const { requestId } = currentOrigin()
+  const trace = currentTracer()?.ids()
+  return { ...(requestId === undefined ? {} : { request_id: requestId }), ...trace }
+}
+
+function redactLine(line: string): string {
+  return suspicious.test(line) ? `${JSON.stringify(JSON.parse(line), redact)}\n` : line
 }
 
 function redact(this: unknown, member: string, value: unknown): unknown {

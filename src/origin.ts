@@ -10,6 +10,10 @@ export interface Origin {
   userAgent?: string | undefined
   /** The command, by its name. */
   command?: string | undefined
+  /** Who asks through the admin API, and the role that permits it. */
+  operator?: { kind: 'account' | 'client'; id: string; role: string } | undefined
+  /** Takes the types of the audit events that are written of it, where somebody wants to know. */
+  events?: string[] | undefined
 }
 
 const context = new AsyncLocalStorage<Origin>()

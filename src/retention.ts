@@ -28,10 +28,11 @@ export async function sweepExpired(core: Core): Promise<number> {
     core.signing,
     core.idempotency,
     core.refusals,
+    core.signals,
   ]
   let total = 0
   const errors: unknown[] = []
-  for (const store of [...stores, core.registrations]) {
+  for (const store of [...stores, core.registrations, core.changes]) {
     total += await store.sweep().catch((error: unknown) => {
       errors.push(error)
       return 0

@@ -3,6 +3,7 @@ import { sealedFactorSecrets } from './factors/factor.store.ts'
 import type { SealedColumn } from './secrets/sealed-column.ts'
 import { sealedSharedSecrets } from './secrets/shared-secrets.ts'
 import { sealedSessionState } from './sessions/session.store.ts'
+import { sealedSignalAuthorizations } from './signals/stream.store.ts'
 import { sealedSigningKeys } from './signing/sealed-signer.ts'
 import { sealedWebhookSecrets } from './webhooks/webhooks.ts'
 
@@ -14,4 +15,5 @@ export const sealedColumns: SealedColumn[] = [
   sealedSessionState,
   sealedFactorSecrets,
   sealedWebhookSecrets,
+  sealedSignalAuthorizations,
 ]

@@ -1,21 +1,31 @@
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { routes as adminRoutes } from './admin/routes.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
+import { createAdmission } from './http/admission.ts'
 import { certificateOf, createEdge } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
+import { createRequestWatch } from './http/observed.ts'
+import { createRouteNames } from './http/route-names.ts'
 import { openTlsFiles } from './http/tls-files.ts'
+import { traceRequest } from './http/traced.ts'
+import { addresses } from './issuer.ts'
 import { createIssuers } from './issuers.ts'
+import { adminPath } from './resources/admin-resource.ts'
 import { sweepExpired } from './retention.ts'
-import { type Round, repeat } from './rounds.ts'
+import { type Round, startRounds } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
 import { followDatabaseClock } from './storage/storage.ts'
+import { startTracing } from './tracing/open.ts'
 
 export interface Server {
   /** Where it listens. */
   url: string
+  /** Looks at files that may have been renewed, at once. */
+  look(): Promise<void>
   /** Finishes what is in flight and stops; storage stays open. */
   stop(): Promise<void>
 }
@@ -32,8 +42,15 @@ const refusalsEvery = 1
 const watchEvery = 30
 const sealEvery = 1
 
-/** Starts to answer requests over open capabilities. */
-export async function startServer(core: Core): Promise<Server> {
+/**
+ * Starts to answer requests over open capabilities.
+ * @param isWorker whether a supervisor answers for the metrics
+ * @param schedules whether it does what is done once for the installation; of several workers one does
+ */
+export async function startServer(
+  core: Core,
+  { isWorker = false, schedules = true } = {},
+): Promise<Server> {
   const { config, log } = core
   const files = await openTlsFiles(config, log)
   if (config.keyPrepublish < safePrepublish(config)) {
@@ -43,6 +60,8 @@ export async function startServer(core: Core): Promise<Server> {
     )
   }
   await core.denials.start()
+  core.revocationStreams.start()
+  await core.changes.start()
   core.signing.start()
   await core.keyRotation.check()
   const issuers = createIssuers(core, {
@@ -50,7 +69,10 @@ export async function startServer(core: Core): Promise<Server> {
     authorities: files.authorities,
   })
   const edge = createEdge(config, log)
+  const admission = createAdmission(config.maxRequests)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
+  const routeOf = routeNames()
+  const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined
   let stopping = false
 
   /** An answer that no issuer gives. */
@@ -60,11 +82,18 @@ export async function startServer(core: Core): Promise<Server> {
     response.end(JSON.stringify(body))
   }
 
-  const listener = await listen(config, files, (request, response, mutual) => {
-    edge.enter(request, mutual)
+  function take(request: IncomingMessage, response: ServerResponse): void {
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && request.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
+      return
+    }
+    if (!admission.takes(request, response)) {
+      core.counters.count('request_shed')
+      const id = randomUUID()
+      const [status, error, sentence] = domainErrors.overloaded
+      log.debug({ request_id: id, error: 'overloaded' }, 'request refused')
+      answer(response, status, { error, error_description: sentence, error_id: id })
       return
     }
     issuers.route(request).then(
@@ -82,7 +111,20 @@ export async function startServer(core: Core): Promise<Server> {
         answer(response, status, { error: code, error_description: sentence, error_id: id })
       },
     )
+  }
+
+  const listener = await listen(config, files, (request, response, mutual) => {
+    edge.enter(request, mutual)
+    watch?.(request, response)
+    traceRequest(request, response, routeOf, () => take(request, response))
   })
+
+  const metrics = isWorker
+    ? undefined
+    : await ownMetrics(core).catch(async (error: Error) => {
+        await listener.stop()
+        throw error
+      })
 
   // What was counted while it started is told, too.
   let told = JSON.stringify(createCounters().read())
@@ -94,12 +136,21 @@ export async function startServer(core: Core): Promise<Server> {
     log.info({ counts }, 'counts since the start')
   }
 
+  const stopTracing = await startTracing(config, log)
   // A process that cannot listen ends at once: nothing may be under way by then.
   core.outbox.start()
+  async function sweep(): Promise<void> {
+    core.metrics.count('keyturn_swept_rows_total', {}, await sweepExpired(core))
+  }
   const rounds: Round[] = [
-    { seconds: sweepEvery, what: 'sweep', work: () => sweepExpired(core) },
-    { seconds: sealEvery, what: 'audit chain', work: () => core.audit.sealEvents() },
-    { seconds: rotateEvery, what: 'signing keys', work: () => core.signing.rotateDue() },
+    { seconds: sweepEvery, what: 'sweep', once: true, work: sweep },
+    { seconds: sealEvery, what: 'audit chain', once: true, work: () => core.audit.sealEvents() },
+    {
+      seconds: rotateEvery,
+      what: 'signing keys',
+      once: true,
+      work: () => core.signing.rotateDue(),
+    },
     { seconds: keysEvery, what: 'late signing keys', work: core.signing.look },
     { seconds: keysEvery, what: 'key-encryption key', work: () => core.keyRotation.check() },
     {
@@ -107,7 +158,7 @@ export async function startServer(core: Core): Promise<Server> {
       what: 'clock',
       work: () => followDatabaseClock(core.database, core.clock),
     },
-    { seconds: watchEvery, what: 'unusual refreshes', work: core.familyWatch.look },
+    { seconds: watchEvery, what: 'unusual refreshes', once: true, work: core.familyWatch.look },
     { seconds: countsEvery, what: 'counts', work: tellCounts },
     { seconds: refusalsEvery, what: 'refusals', work: () => core.refusals.flush() },
     { seconds: filesEvery, what: 'files', work: files.check },
@@ -115,19 +166,28 @@ export async function startServer(core: Core): Promise<Server> {
     {
       seconds: maintainEvery,
       what: 'maintenance',
+      once: true,
       async work() {
         for (const statement of core.storage.maintenance) await core.database.query(statement)
       },
     },
   ]
-  const ends = rounds.map((round) => repeat(round, log))
+  const own = rounds.filter(({ once }) => schedules || !once)
+  const endRounds = startRounds(own, core)
   return {
     url: `http${files.certificate ? 's' : ''}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
+    async look() {
+      await files.check()
+      await core.countries.check()
+    },
     async stop() {
       stopping = true
-      for (const end of ends) end()
+      endRounds()
+      core.revocationStreams.stop()
       await listener.stop()
+      await metrics?.stop()
       await core.outbox.stop()
+      await stopTracing()
       await core.refusals.flush()
       await tellCounts()
       await core.audit
@@ -135,4 +195,17 @@ export async function startServer(core: Core): Promise<Server> {
         .catch((error: Error) => log.warn({ err: error }, 'the last audit events are not sealed'))
     },
   }
+}
+
+async function ownMetrics({ config, log, readMetrics }: Core) {
+  const { metricsPort: port, metricsHost: host } = config
+  if (port === undefined || !readMetrics) return undefined
+  const { serveOwnMetrics } = await import('./metrics/serve.ts')
+  return serveOwnMetrics({ port, host, log }, readMetrics)
+}
+
+/** The template of every address that there is. */
+function routeNames(): (url: string) => string {
+  const admin = adminRoutes.map(({ path }) => adminPath + path.replaceAll(/\{(\w+)\}/g, ':$1'))
+  return createRouteNames([...addresses(), `${adminPath}/`, ...admin])
 }

@@ -17,6 +17,7 @@ import { LockoutsTable } from './lockouts/lockout.store.ts'
 import { OutboxTable } from './outbox/outbox.store.ts'
 import { AccountPlacesTable } from './places/places.ts'
 import { RefusalsTable } from './refusals/refusals.ts'
+import { ClientDocumentsTable } from './registration/documents.store.ts'
 import { RegistrationPoliciesTable } from './registration/policies.ts'
 import { RegisteredClientsTable } from './registration/registered-clients.ts'
 import { RegistrationTokensTable } from './registration/tokens.store.ts'
@@ -25,15 +26,18 @@ import { RoleAssignmentsTable } from './roles/role.store.ts'
 import { KeyEncryptionKeysTable } from './secrets/sealing-keys.ts'
 import { SharedSecretsTable } from './secrets/shared-secrets.ts'
 import { SessionClientsTable, SessionsTable } from './sessions/session.store.ts'
+import { SignalEventsTable, SignalStreamsTable } from './signals/stream.store.ts'
 import { SigningKeyClaimsTable } from './signing/key-claims.ts'
 import { SigningKeysTable } from './signing/signing-key.store.ts'
 import { SingleUseTable } from './single-use/single-use.ts'
+import { ChangesTable } from './storage/changes.ts'
 import { ShortLivedTable } from './storage/short-lived.postgres.ts'
 import { TenantsTable } from './tenants/tenants.ts'
 import { WebhooksTable } from './webhooks/webhook.ts'
 
 /** Every table that has a mapping. */
 export const entities = [
+  ChangesTable,
   TenantsTable,
   KeyEncryptionKeysTable,
   SharedSecretsTable,
@@ -64,11 +68,14 @@ export const entities = [
   RegistrationTokensTable,
   RegistrationPoliciesTable,
   RegisteredClientsTable,
+  ClientDocumentsTable,
   ShortLivedTable,
   AuditEventsTable,
   AuditHeadsTable,
   AuditGapsTable,
   WebhooksTable,
+  SignalStreamsTable,
+  SignalEventsTable,
   OutboxTable,
   BackchannelRequestsTable,
   RefusalsTable,

@@ -1,33 +1,32 @@
 import { text } from 'node:stream/consumers'
+import { protectKoa, tokenOf } from '@keyturn/verifier/koa'
 import Router from '@koa/router'
 import Koa, { type Middleware } from 'koa'
-import { authorizationServer } from './authorization-server.ts'
-import { bearer, type Caller } from './bearer.ts'
 import { createOrders } from './orders.ts'
 import type { Settings } from './settings.ts'
+import { apiVerifier } from './verifier.ts'
 
 /**
  * A protected API (resource server).
  *
- * | route                    | scope           | the token is checked |
- * |--------------------------|-----------------|----------------------|
- * | GET /orders              | `orders:read`   | offline              |
- * | POST /orders             | `orders:write`  | offline              |
- * | POST /orders/{id}/refund | `orders:refund` | online               |
- * | GET /report              | `orders:report` | offline              |
+ * | route                    | scope           | the token is checked      | a revoked one is refused |
+ * |--------------------------|-----------------|---------------------------|--------------------------|
+ * | GET /orders              | `orders:read`   | offline, the feed tells   | within half a second     |
+ * | POST /orders             | `orders:write`  | offline, the feed tells   | within half a second     |
+ * | POST /orders/{id}/refund | `orders:refund` | by introspection          | at once                  |
+ * | GET /report              | `orders:report` | offline                   | when it expires          |
  */
-export function createApp(settings: Settings): Koa {
-  const server = authorizationServer(settings)
+export function createApp(settings: Settings, verifier = apiVerifier(settings)): Koa {
   const orders = createOrders()
-  const router = new Router<{ caller: Caller }>()
+  const router = new Router()
 
-  router.get('/orders', bearer(server, { scope: 'orders:read', check: 'offline' }), (ctx) => {
-    ctx.body = { orders: orders.of(ctx.state.caller.subject) }
+  router.get('/orders', protectKoa(verifier, { scopes: ['orders:read'], check: 'feed' }), (ctx) => {
+    ctx.body = { orders: orders.of(tokenOf(ctx).subject) }
   })
 
   router.post(
     '/orders',
-    bearer(server, { scope: 'orders:write', check: 'offline' }),
+    protectKoa(verifier, { scopes: ['orders:write'], check: 'feed' }),
     async (ctx) => {
       const item = itemOf(await text(ctx.req))
       if (item === undefined) {
@@ -36,24 +35,28 @@ export function createApp(settings: Settings): Koa {
         return
       }
       ctx.status = 201
-      ctx.body = orders.place(ctx.state.caller.subject, item)
+      ctx.body = orders.place(tokenOf(ctx).subject, item)
     },
   )
 
   // Money moves here: a token that was revoked a second ago must not do it.
   router.post(
     '/orders/:id/refund',
-    bearer(server, { scope: 'orders:refund', check: 'online' }),
+    protectKoa(verifier, { scopes: ['orders:refund'], check: 'introspect' }),
     (ctx) => {
-      const order = orders.refund(ctx.state.caller.subject, Number(ctx.params['id']))
+      const order = orders.refund(tokenOf(ctx).subject, Number(ctx.params['id']))
       ctx.status = order ? 200 : 404
       ctx.body = order ?? { error: 'not_found', error_description: 'you have no such order' }
     },
   )
 
-  router.get('/report', bearer(server, { scope: 'orders:report', check: 'offline' }), (ctx) => {
-    ctx.body = orders.report()
-  })
+  router.get(
+    '/report',
+    protectKoa(verifier, { scopes: ['orders:report'], check: 'offline' }),
+    (ctx) => {
+      ctx.body = orders.report()
+    },
+  )
 
   router.get('/healthz', (ctx) => {
     ctx.body = { status: 'ok' }

@@ -1,8 +1,8 @@
 /** Settings of this API. They come from the environment, so that no secret stands in the program. */
 export interface Settings {
   port: number
-  /** The authorization server whose tokens count. */
-  issuer: URL
+  /** The authorization server whose tokens count, to the letter. */
+  issuer: string
   /** This API as an audience: its `identifier` there. Not its address. */
   audience: string
   /** Who this API is when it introspects. */
@@ -21,7 +21,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   }
   return {
     port: Number(need('PORT')),
-    issuer: new URL(need('ISSUER')),
+    issuer: need('ISSUER'),
     audience: need('AUDIENCE'),
     clientId: need('CLIENT_ID'),
     clientSecret: need('CLIENT_SECRET'),

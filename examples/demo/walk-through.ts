@@ -33,9 +33,9 @@ The demo is running.
  4 The other    Open ${browser} and sign in: no password this time. Reload the page: the
                 token was in its memory alone, and it gets another. Open a second tab: both
                 refresh whenever they like, and neither is signed out.
- 5 Revoke       There, press "Revoke". The page still has its access token. "Read orders"
-                still works, as the token is verified offline until it expires. "Refund"
-                asks Keyturn, and is refused at once.
+ 5 Revoke       There, press "Revoke". The page still has its access token, which the API
+                verifies by itself. "Read orders" is refused all the same, within half a
+                second: Keyturn tells the API. "Refund" asks Keyturn, and is refused at once.
  6 Everywhere   Sign in again there. Then open ${issuer}/account and press "Sign out
                 everywhere". The order desk shows within a second that its session was ended:
                 Keyturn told it (back-channel log-out). Pocket orders gets no token any more.

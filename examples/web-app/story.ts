@@ -44,7 +44,7 @@ export function tellRevoked(session: Session): void {
     outcome: 'bad',
     details: [
       ['ended', `the family ${readable(accessClaims(session)['fid'])}`],
-      ['what now', 'reading still works until the token expires; a refund is refused at once'],
+      ['what now', 'the API verifies by itself, and is told: within half a second it refuses'],
     ],
   })
 }

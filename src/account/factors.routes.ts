@@ -229,7 +229,7 @@ export function factorRoutes(
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
     await shortLived.delete(keyOf(found.uid))
     // Known to whoever sent the form twice at once.
-    if (added === 'full' || added === 'known') return toList(ctx)
+    if (typeof added === 'string') return toList(ctx)
     await endOthers(ctx, found, others)
     // The list would ask for the new factor at once.
     if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes, '/account')
@@ -239,8 +239,9 @@ export function factorRoutes(
   router.post(`${root}/codes`, async (ctx) => {
     const found = await asked(ctx)
     if (!found) return
-    if (!(await factors.asked(tenant, found.account.id))) return toList(ctx)
-    showCodes(ctx, await factors.makeCodes(tenant, found.account.id, owner(ctx)), root)
+    const codes = await factors.makeCodes(tenant, found.account.id, owner(ctx))
+    if (codes.length > 0) showCodes(ctx, codes, root)
+    else toList(ctx)
   })
 
   router.post(`${root}/:id/rename`, async (ctx) => {

@@ -68,7 +68,7 @@ export function passkeyRoutes(router: Router, parts: FactorParts, desk: FactorDe
     if (added === 'wrong' || added === 'known') {
       return show(ctx, found, { error: added, name })
     }
-    if (added === 'full') return desk.toList(ctx)
+    if (typeof added === 'string') return desk.toList(ctx)
     await desk.endOthers(ctx, found, form['end_others'])
     if (added.recoveryCodes) desk.showCodes(ctx, added.recoveryCodes, '/account')
     else desk.toList(ctx)

@@ -41,7 +41,7 @@ export const PasswordsTable = table('passwords', {
   references: { account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']] },
 })
 
-interface AccountRow {
+export interface AccountRow {
   tenant_id: string
   id: string
   email: string
@@ -65,10 +65,11 @@ export interface StoredPassword {
 /** The hash of a password that its owner chose. */
 export type Chosen = Pick<StoredPassword, 'hash' | 'short'>
 
-const accountColumns =
+/** Of `accounts a`. */
+export const accountColumns =
   'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
 
-function toAccount(row: AccountRow): Account {
+export function toAccount(row: AccountRow): Account {
   return {
     tenant: row.tenant_id,
     id: row.id,
@@ -292,8 +293,15 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     /** @throws DomainError `last_operator` */
-    async setDisabled(tenant: string, id: string, disabled: boolean): Promise<number> {
-      if (disabled && (await isLastOperator(tenant, id))) throw new DomainError('last_operator')
+    async setDisabled(
+      tenant: string,
+      id: string,
+      disabled: boolean,
+      force = false,
+    ): Promise<number> {
+      if (disabled && !force && (await isLastOperator(tenant, id))) {
+        throw new DomainError('last_operator')
+      }
       return database.execute(
         `update accounts set disabled_at = $3, updated_at = $4
          where tenant_id = $1 and id = $2 and (disabled_at is not null) <> $5 and deleted_at is null`,

@@ -146,8 +146,8 @@ export interface Accounts {
   markDeleted(tenant: string, id: string): Promise<boolean>
   /** Takes away what a deleted account was called, and its password. */
   forget(tenant: string, id: string): Promise<void>
-  /** Whether anything changed. @throws DomainError `last_operator` */
-  setDisabled(account: Account, disabled: boolean): Promise<boolean>
+  /** Whether anything changed. @param force even the last operator. @throws DomainError `last_operator` */
+  setDisabled(account: Account, disabled: boolean, force?: boolean): Promise<boolean>
   /** Makes an account be as declared; a password is set when it differs. */
   declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
 }
@@ -348,8 +348,8 @@ export function createAccounts({
     holdSignIn: store.holdSignIn,
     markDeleted: store.markDeleted,
     forget: store.forget,
-    setDisabled: async (account, disabled) =>
-      (await store.setDisabled(account.tenant, account.id, disabled)) > 0,
+    setDisabled: async ({ tenant, id }, disabled, force) =>
+      (await store.setDisabled(tenant, id, disabled, force)) > 0,
 
     async declare(tenant, wanted) {
       const found = await store.byIdentifier(tenant, wanted.email)

@@ -1,4 +1,6 @@
 import { DomainError } from '../errors.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
+import { type Span, traced } from '../tracing/trace.ts'
 
 /** Who wants a hash. */
 export interface Turn {
@@ -47,16 +49,21 @@ export function createHashQueue({
   concurrency,
   length,
   onRefusal = () => undefined,
+  metrics = noMetrics,
 }: {
   concurrency: number
   length: number
   onRefusal?: () => void
+  metrics?: Metrics
 }): HashQueue {
   const mostStrangers = Math.max(1, concurrency - 1)
   const ranks: Lines[] = [new Map(), new Map(), new Map()]
   let running = 0
   let runningStrangers = 0
   let waiting = 0
+
+  metrics.gauge('keyturn_hash_queue_waiting', () => [[{}, waiting]])
+  metrics.gauge('keyturn_hash_queue_running', () => [[{}, running]])
 
   const isFree = (rank: number) =>
     running < concurrency && (rank < strangers || runningStrangers < mostStrangers)
@@ -124,13 +131,24 @@ export function createHashQueue({
     })
   }
 
-  async function queue<T>(work: () => Promise<T>, turn: Turn = {}): Promise<T> {
+  const queue = <T>(work: () => Promise<T>, turn: Turn = {}) =>
+    traced(
+      () => ({ name: 'password hash', kind: 'internal', attributes: {} }),
+      (span) => inTurn(work, turn, span),
+    )
+
+  async function inTurn<T>(work: () => Promise<T>, turn: Turn, span: Span): Promise<T> {
     const rank = rankOf(turn)
+    const came = performance.now()
     if (isFree(rank)) occupy(rank, 1)
     else await wait(turn)
+    const began = performance.now()
+    metrics.observe('keyturn_hash_queue_wait_seconds', {}, (began - came) / 1000)
+    span.set({ 'keyturn.wait_ms': Math.round(began - came) })
     try {
       return await work()
     } finally {
+      metrics.observe('keyturn_hash_duration_seconds', {}, (performance.now() - began) / 1000)
       occupy(rank, -1)
       startNext()
     }

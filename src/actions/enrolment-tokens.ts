@@ -39,8 +39,8 @@ export interface EnrolmentTokens {
   use(tenant: string, token: string): Promise<Issued | undefined>
   /** Those of a kind, over or not, by address. */
   list(tenant: string, kind: EnrolmentKind): Promise<Listed[]>
-  /** Makes one void; whether there was one. */
-  withdraw(tenant: string, kind: EnrolmentKind, email: string): Promise<boolean>
+  /** Makes one void; whether there was one. @param id that one alone, whatever else waits for the address */
+  withdraw(tenant: string, kind: EnrolmentKind, email: string, id?: string): Promise<boolean>
   /** Removes those whose time is over, a batch at a time; returns how many. */
   sweep(): Promise<number>
 }
@@ -215,10 +215,11 @@ export function createEnrolmentTokens({
       }))
     },
 
-    async withdraw(tenant, kind, email) {
+    async withdraw(tenant, kind, email, id) {
       const gone = await database.execute(
-        'delete from enrolments where tenant_id = $1 and kind = $2 and email_key = $3',
-        [tenant, kind, identifierKey(email)],
+        `delete from enrolments where tenant_id = $1 and kind = $2 and email_key = $3
+           and ($4::text is null or id = $4)`,
+        [tenant, kind, identifierKey(email), id ?? null],
       )
       return gone > 0
     },

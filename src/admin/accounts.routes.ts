@@ -88,10 +88,6 @@ export async function lockedAccount(call: Call): Promise<Account> {
   return found
 }
 
-async function assertMayGo({ core, tenant }: Call, accountId: string): Promise<void> {
-  if (tenant === defaultTenant) await core.roles.assertNotLastOwner({ accountId })
-}
-
 export function passwordOutput({ core }: Call, password: string) {
   return {
     one_time_password: password,
@@ -213,7 +209,6 @@ export const accountRoutes: Route[] = [
       response: account,
       async handle(call) {
         const known = await lockedAccount(call)
-        if (verb === 'disable') await assertMayGo(call, known.id)
         await call.core.revocations.setAccountDisabled(known, verb === 'disable', call.actor)
         return loadedAccount(call)
       },

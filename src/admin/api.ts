@@ -9,8 +9,9 @@ import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
 import { createTokenCheck } from '../oidc/presented-token.ts'
 import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import { currentOrigin, withOrigin } from '../origin.ts'
 import { adminPath } from '../resources/admin-resource.ts'
-import { everywhere } from '../roles/role.ts'
+import { everywhere, type Permission } from '../roles/role.ts'
 import { checked, readJson, readQuery } from './body.ts'
 import { assertPermitted, type Caller, callerOf } from './caller.ts'
 import { assertMatches, etagOf, isKnown } from './etag.ts'
@@ -43,13 +44,13 @@ interface Parts {
  * | scope, role and reach (caller.ts)                        | 403, 404                                            |
  * | query and body                                           | 400, 413, 415                                       |
  * | the tenant exists                                        | 404                                                 |
- * | `If-Match`, with the row held; or `Idempotency-Key`      | 412, 428; 422                                       |
+ * | `Idempotency-Key`; `If-Match`, with the row held         | 409, 422; 412, 428                                  |
  * | the work, and its audit event, in the same transaction   | as docs/errors.md says                              |
  */
 export function adminApi(parts: Parts): Middleware {
   const { context } = parts
   const { log, config } = context
-  const checkToken = createTokenCheck(context, parts.structured, parts.certificates)
+  const checkToken = createTokenCheck(context, parts.structured, parts.certificates, 'admin')
   const document = openApiOf(routes, config.issuer)
   const audience = config.issuer + adminPath
 
@@ -71,13 +72,15 @@ export function adminApi(parts: Parts): Middleware {
     }
   }
 
-  async function callOf(ctx: Context, { route, params }: Match): Promise<Call> {
+  async function callOf(
+    ctx: Context,
+    { route, params }: Match,
+    permission: Permission,
+  ): Promise<Call> {
     const { tenant, ...others } = params
     const caller = await callerIn(ctx)
-    if (route.permission !== 'public') {
-      const where = route.anywhere ? undefined : (tenant ?? everywhere)
-      assertPermitted(caller, route.permission, where)
-    }
+    const where = route.anywhere ? undefined : (tenant ?? everywhere)
+    const role = assertPermitted(caller, permission, where)
     const query = readQuery(ctx)
     if (!route.query && Object.keys(query).length > 0) throw unexpected('query')
     const call: Call = {
@@ -93,6 +96,12 @@ export function adminApi(parts: Parts): Middleware {
         ip: ctx.ip,
         userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
       },
+      operator: {
+        ...('accountId' in caller.subject
+          ? { kind: 'account', id: caller.subject.accountId }
+          : { kind: 'client', id: caller.subject.clientId }),
+        role,
+      },
       current: undefined,
     }
     const known = tenant === undefined || (await context.tenants.view(tenant)) !== undefined
@@ -106,20 +115,13 @@ export function adminApi(parts: Parts): Middleware {
     return undefined
   }
 
-  /** What changed, for whom and by whom; part of the transaction that changes it. */
+  /** A write that has no event of its own; part of the transaction that changes it. */
   async function record(ctx: Context, { route, params }: Match, call: Call): Promise<void> {
     const { client_id: clientId, account_id: accountId } = params
-    const { ip, userAgent } = call.actor
     await context.audit.record(call.tenant, {
       type: 'admin.changed',
       clientId,
       accountId,
-      ip,
-      userAgent,
-      actor:
-        'accountId' in call.caller.subject
-          ? { kind: 'account', id: call.caller.subject.accountId }
-          : { kind: 'client', id: call.caller.subject.clientId },
       detail: {
         by: { ...call.caller.subject, through: call.caller.clientId },
         route: `${route.method} ${route.path}`,
@@ -139,8 +141,11 @@ export function adminApi(parts: Parts): Middleware {
       assertMatches(ctx.get('if-match'), current)
       call.current = current
     }
-    const body = await route.handle(call as never, ready as never)
-    if (route.method !== 'GET') await record(ctx, found, call)
+    const events: string[] = []
+    const body = await withOrigin({ ...currentOrigin(), events }, () =>
+      route.handle(call as never, ready as never),
+    )
+    if (route.method !== 'GET' && events.length === 0) await record(ctx, found, call)
     const status = route.response ? (route.status ?? 200) : 204
     const shown =
       route.method === 'GET' ? body : body && (await route.current?.(call as never, false))
@@ -148,25 +153,37 @@ export function adminApi(parts: Parts): Middleware {
     return { status, headers, body }
   }
 
-  async function answerOf(ctx: Context, found: Match): Promise<KeptAnswer> {
+  async function answerOf(ctx: Context, found: Match, permission: Permission): Promise<KeptAnswer> {
+    const call = await callOf(ctx, found, permission)
+    const { operator } = call
+    return withOrigin({ ...currentOrigin(), operator }, () => answerTo(ctx, found, call))
+  }
+
+  async function answerTo(ctx: Context, found: Match, call: Call): Promise<KeptAnswer> {
     const { route } = found
-    const call = await callOf(ctx, found)
     const ready: unknown = await route.prepare?.(call as never)
     const doWork = () => work(ctx, found, call, ready)
-    if (route.method === 'GET' || route.ownTransactions) return doWork()
-    const key = route.method === 'POST' ? ctx.get('idempotency-key') : ''
-    if (key === '') return context.database.transaction(doWork)
+    if (route.method === 'GET') return doWork()
+    const key = ctx.get('idempotency-key')
+    if (key === '') return route.ownTransactions ? doWork() : context.database.transaction(doWork)
     if (key.length > 255) {
       throw new DomainError('request_invalid', {
         detail: { faults: ['Idempotency-Key: expected at most 255 characters'] },
       })
     }
-    return context.idempotency.once(
+    const { once, onceApart } = context.idempotency
+    return (route.ownTransactions ? onceApart : once)(
       {
         tenant: context.tenant,
         caller: JSON.stringify(call.caller.subject),
         key,
-        request: JSON.stringify([route.method, ctx.path, ctx.querystring, call.body]),
+        request: JSON.stringify([
+          route.method,
+          ctx.path,
+          ctx.querystring,
+          call.body,
+          ctx.get('if-match'),
+        ]),
       },
       doWork,
     )
@@ -180,11 +197,12 @@ export function adminApi(parts: Parts): Middleware {
       return
     }
     const found = match(ctx.method, ctx.path.slice(adminPath.length))
-    if (found.route.permission === 'public') {
+    const { permission } = found.route
+    if (permission === 'public') {
       ctx.body = document
       return
     }
-    const { status, headers, body } = await answerOf(ctx, found)
+    const { status, headers, body } = await answerOf(ctx, found, permission)
     ctx.status = status
     ctx.set(headers)
     const etag = found.route.method === 'GET' ? headers['ETag'] : undefined

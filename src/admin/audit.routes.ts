@@ -19,7 +19,13 @@ const event = named(
     ip: z.string().optional(),
     user_agent: z.string().optional(),
     outcome: z.string().optional(),
-    actor: z.strictObject({ kind: z.string(), id: z.string().optional() }).optional(),
+    actor: z
+      .strictObject({
+        kind: z.string(),
+        id: z.string().optional(),
+        role: z.string().optional().describe('That permitted it, through this API'),
+      })
+      .optional(),
     request_id: z.string().optional(),
     position: z.number().optional(),
     seal: z.string().optional(),
@@ -38,7 +44,7 @@ const representation = (found: StoredEvent) =>
     ip: found.ip,
     user_agent: found.userAgent,
     outcome: found.outcome,
-    actor: found.actor && present({ kind: found.actor.kind, id: found.actor.id }),
+    actor: found.actor && present(found.actor),
     request_id: found.requestId,
     position: found.position,
     seal: found.seal,

@@ -1,7 +1,9 @@
 import { DomainError } from '../errors.ts'
 import type { Presented } from '../oidc/presented-token.ts'
 import {
+  type AdminRole,
   type Assignment,
+  adminRoles,
   covers,
   everywhere,
   mayDo,
@@ -40,20 +42,21 @@ export async function callerOf(roles: Roles, presented: Presented): Promise<Call
  * | yes                 | no                      | yes                       | `permission_denied`  |
  *
  * @param tenant `everywhere` for what is of no tenant; undefined where any reach will do
+ * @returns the role that permits it; of several the one that may do most
  */
 export function assertPermitted(
   { scopes, roles }: Caller,
   permission: Permission,
   tenant: string | undefined,
-): void {
+): AdminRole {
   if (!scopes.has(scopeOf(permission))) {
     throw new DomainError('scope_insufficient', { detail: { expected: scopeOf(permission) } })
   }
-  const isPermitted =
-    tenant === undefined
-      ? roles.some(({ role }) => permits(role, permission))
-      : mayDo(roles, permission, tenant)
-  if (isPermitted) return
+  const permitting = roles.filter((held) =>
+    tenant === undefined ? permits(held.role, permission) : mayDo([held], permission, tenant),
+  )
+  const by = adminRoles.find((role) => permitting.some((held) => held.role === role))
+  if (by !== undefined) return by
   const isReached =
     tenant === undefined ||
     tenant === everywhere ||
@@ -62,6 +65,12 @@ export function assertPermitted(
   throw new DomainError(isReached ? 'permission_denied' : 'not_found', {
     detail: { expected: permission, tenant, roles: roles.map(({ role, reach }) => [role, reach]) },
   })
+}
+
+/** The tenants where a caller may do something; undefined for all. */
+export function reachesOf({ roles }: Caller, permission: Permission): string[] | undefined {
+  const reaches = roles.filter(({ role }) => permits(role, permission)).map(({ reach }) => reach)
+  return reaches.includes(everywhere) ? undefined : reaches
 }
 
 /**

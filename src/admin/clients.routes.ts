@@ -240,16 +240,7 @@ export const clientRoutes: Route[] = [
         const { client_id: clientId = '' } = params
         const disabled = verb === 'disable'
         await assertMayChange(call, clientId, await loaded(call))
-        const set = () => core.revocations.setClientDisabled(tenant, clientId, disabled, call.actor)
-        const hasRoles = tenant === defaultTenant && (await core.roles.of({ clientId })).length > 0
-        // Several transactions end what a client with many people has; one with roles may be the last owner.
-        if (!hasRoles || !disabled) await set()
-        else {
-          await core.database.transaction(async () => {
-            await core.roles.assertNotLastOwner({ clientId })
-            await set()
-          })
-        }
+        await core.revocations.setClientDisabled(tenant, clientId, disabled, call.actor)
         return loaded(call)
       },
     }),

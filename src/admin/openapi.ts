@@ -110,7 +110,7 @@ function parametersOf({ method, path, query, current }: Route): Json[] {
   })
   const inHeader = [
     ...(current && method !== 'GET' && method !== 'POST' ? [header('If-Match', true)] : []),
-    ...(method === 'POST' ? [header('Idempotency-Key', false)] : []),
+    ...(method === 'GET' ? [] : [header('Idempotency-Key', false)]),
   ]
   return [...inPath, ...inQuery, ...inHeader]
 }

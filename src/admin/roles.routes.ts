@@ -49,13 +49,11 @@ function assertWithin(call: Call, given: Pick<Assignment, 'role' | 'reach'>): vo
   throw new DomainError('permission_denied', { detail: { expected: 'a role of one’s own', given } })
 }
 
-function record({ core, caller, actor }: Call, type: 'granted' | 'revoked', of: Assignment) {
+function record({ core, caller }: Call, type: 'granted' | 'revoked', of: Assignment) {
   const { id, role, reach: where } = of
   return core.audit.record(defaultTenant, {
     type: `admin.role_${type}`,
     ...of.subject,
-    ip: actor.ip,
-    userAgent: actor.userAgent,
     detail: { id, role, reach: where, by: { ...caller.subject, through: caller.clientId } },
   })
 }

@@ -1,10 +1,13 @@
 import { z } from 'zod'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import type { Origin } from '../origin.ts'
 import type { Actor } from '../revocation/revocation.ts'
 import { type Permission, permissions } from '../roles/role.ts'
 import type { Caller } from './caller.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+type Operator = Origin['operator']
 
 /** A request that was let in: who asks for what, checked against the schemas of its route. */
 export interface Call<Query = unknown, Body = unknown> {
@@ -20,6 +23,8 @@ export interface Call<Query = unknown, Body = unknown> {
   caller: Caller
   /** As revocations and their audit events want it. */
   actor: Actor
+  /** The same for every other event: who calls, and the role that permits it. */
+  operator: Operator
   /** What `If-Match` was compared with; held until the transaction ends. */
   current: object | undefined
 }

@@ -4,7 +4,10 @@ import { accountRoutes } from './accounts.routes.ts'
 import { auditRoutes } from './audit.routes.ts'
 import { clientRoutes } from './clients.routes.ts'
 import { credentialRoutes } from './credentials.routes.ts'
+import { denialRoutes } from './denials.routes.ts'
+import { invitationRoutes } from './invitations.routes.ts'
 import { keyRoutes } from './keys.routes.ts'
+import { registrationRoutes } from './registration.routes.ts'
 import { resourceServerRoutes } from './resource-servers.routes.ts'
 import { roleRoutes } from './roles.routes.ts'
 import { type Route, route } from './route.ts'
@@ -24,11 +27,14 @@ export const routes: Route[] = [
   ...tenantRoutes,
   ...resourceServerRoutes,
   ...clientRoutes,
+  ...registrationRoutes,
   ...accountRoutes,
   ...credentialRoutes,
+  ...invitationRoutes,
   ...accessRoutes,
   ...keyRoutes,
   ...roleRoutes,
   ...auditRoutes,
+  ...denialRoutes,
   ...statisticsRoutes,
 ]

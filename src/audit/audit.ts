@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { currentOrigin } from '../origin.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Database } from '../storage/database.ts'
@@ -71,6 +72,7 @@ export function createAudit(deps: {
   database: Database
   clock: Clock
   log: Log
+  metrics: Metrics
   sharedSecrets: SharedSecrets
   retention: Readonly<Record<string, number>>
 }): Audit {
@@ -82,12 +84,12 @@ export function createAudit(deps: {
   async function insert(tenant: string, at: number, ...rows: object[]): Promise<number> {
     if (rows.length === 0) return 0
     return database.execute(
-      `insert into audit_events (tenant_id, id, at, type, outcome, actor_kind, actor_id, account_id, client_id,
-         family_id, ip, user_agent, request_id, detail)
-       select $1, id, $2, type, outcome, actor_kind, actor_id, account_id, client_id, family_id, ip, user_agent,
-         request_id, detail
+      `insert into audit_events (tenant_id, id, at, type, outcome, actor_kind, actor_id, actor_role, account_id,
+         client_id, family_id, ip, user_agent, request_id, detail)
+       select $1, id, $2, type, outcome, actor_kind, actor_id, actor_role, account_id, client_id, family_id, ip,
+         user_agent, request_id, detail
        from jsonb_to_recordset($3::jsonb) as event (id text, type text, outcome text, actor_kind text,
-         actor_id text, account_id text, client_id text, family_id text, ip text, user_agent text,
+         actor_id text, actor_role text, account_id text, client_id text, family_id text, ip text, user_agent text,
          request_id text, detail jsonb)
        on conflict (tenant_id, id) do nothing`,
       [tenant, new Date(at), JSON.stringify(rows)],
@@ -170,11 +172,13 @@ function rowOf(event: AuditEvent, log: Log) {
   const kind = auditKinds[type]
   const origin = currentOrigin()
   const actor = actorOf(event)
+  origin.events?.push(type)
   return {
     type,
     outcome: kind.outcome,
     actor_kind: actor.kind,
     actor_id: actor.id,
+    actor_role: actor.role,
     account_id: accountId,
     client_id: clientId,
     family_id: familyId,
@@ -195,10 +199,14 @@ function detailOf(type: AuditType, detail: Record<string, unknown>, log: Log) {
   return Object.fromEntries(members.filter(([name]) => known.includes(name)))
 }
 
-/** Who did it, by the first of: what the event says, a command, `detail.by`, what its type is usually done by. */
+/**
+ * Who did it, by the first of: what the event says, whose request or command it comes from, `detail.by`, what its type
+ * is usually done by.
+ */
 function actorOf({ type, actor, accountId, clientId, detail }: AuditEvent): AuditActor {
-  const { command } = currentOrigin()
+  const { command, operator } = currentOrigin()
   if (actor) return actor
+  if (operator) return operator
   if (command !== undefined) return { kind: 'operator', id: command }
   if (detail?.['by'] === 'operator') return { kind: 'operator' }
   const kind = detail?.['by'] === 'owner' ? 'account' : auditKinds[type].actor

@@ -63,6 +63,7 @@ const sealed: Record<string, string> = {
   outcome: 'outcome',
   actor_kind: 'actor_kind',
   actor_id: 'actor_id',
+  actor_role: 'actor_role',
   account_id: 'account_id',
   client_id: 'client_id',
   family_id: 'family_id',

@@ -5,6 +5,8 @@ import type { ActorKind, AuditType, Outcome } from './kinds.ts'
 export interface AuditActor {
   kind: ActorKind
   id?: string | undefined
+  /** The role that permitted it to an account or a client, where one had to. */
+  role?: string | undefined
 }
 
 /** What a capability says of an event; the rest is known from where it comes (`src/origin.ts`). */
@@ -17,7 +19,7 @@ export interface AuditEvent {
   userAgent?: string | undefined
   /** No secrets, and nothing a caller made up without saying so; its members are those of the type. */
   detail?: Record<string, unknown> | undefined
-  /** Where neither `detail.by` nor the command nor the type says who it was. */
+  /** Where neither `detail.by` nor where it comes from nor the type says who it was. */
   actor?: AuditActor | undefined
 }
 
@@ -53,6 +55,7 @@ export const AuditEventsTable = table('audit_events', {
     outcome: nullable(column.text),
     actor_kind: nullable(column.text),
     actor_id: nullable(column.text),
+    actor_role: nullable(column.text),
     request_id: nullable(column.text),
     open_until: nullable(column.time),
     position: nullable(column.long),
@@ -78,6 +81,7 @@ export interface EventRow {
   outcome: Outcome | null
   actor_kind: ActorKind | null
   actor_id: string | null
+  actor_role: string | null
   account_id: string | null
   client_id: string | null
   family_id: string | null
@@ -90,8 +94,8 @@ export interface EventRow {
 }
 
 /** Columns of an `EventRow`. */
-export const eventColumns = `id, at, type, outcome, actor_kind, actor_id, account_id, client_id, family_id, ip,
-  user_agent, request_id, detail, position::text as position, seal`
+export const eventColumns = `id, at, type, outcome, actor_kind, actor_id, actor_role, account_id, client_id, family_id,
+  ip, user_agent, request_id, detail, position::text as position, seal`
 
 export function toEvent(row: EventRow): StoredEvent {
   return {
@@ -99,8 +103,7 @@ export function toEvent(row: EventRow): StoredEvent {
     at: row.at.getTime(),
     type: row.type,
     outcome: row.outcome ?? undefined,
-    actor:
-      row.actor_kind === null ? undefined : { kind: row.actor_kind, id: row.actor_id ?? undefined },
+    actor: actorIn(row),
     accountId: row.account_id ?? undefined,
     clientId: row.client_id ?? undefined,
     familyId: row.family_id ?? undefined,
@@ -111,6 +114,11 @@ export function toEvent(row: EventRow): StoredEvent {
     position: row.position === null ? undefined : Number(row.position),
     seal: row.seal ?? undefined,
   }
+}
+
+function actorIn({ actor_kind: kind, actor_id: id, actor_role: role }: EventRow) {
+  if (kind === null) return undefined
+  return { kind, id: id ?? undefined, ...(role === null ? {} : { role }) }
 }
 
 /** An event as others get it, in an export or a webhook; times as RFC 3339, absent members left out. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { type Chain, type Chains, type Head, type SealableRow, sealableColumns } from './chain.ts'
@@ -33,11 +34,13 @@ export function createAuditSealer({
   database,
   clock,
   log,
+  metrics,
   chains,
 }: {
   database: Database
   clock: Clock
   log: Log
+  metrics: Metrics
   chains: Chains
 }): AuditSealer {
   const listeners: Sealed[] = []
@@ -46,6 +49,19 @@ export function createAuditSealer({
   const told = new Map<string, { position: number; at: number }>()
 
   const closed = () => new Date(clock.now() - grace)
+
+  /** What waits for its place, over all tenants. */
+  async function unsealed(): Promise<{ events: number; seconds: number }> {
+    const [row] = await database.query<{ events: number; oldest: Date | null }>(
+      `select count(*)::int as events, min(at) as oldest from audit_events
+       where position is null and (open_until is null or open_until <= $1)`,
+      [closed()],
+    )
+    const { events = 0, oldest = null } = row ?? {}
+    return { events, seconds: oldest === null ? 0 : (clock.now() - oldest.getTime()) / 1000 }
+  }
+  metrics.gauge('keyturn_audit_unsealed_events', async () => [[{}, (await unsealed()).events]])
+  metrics.gauge('keyturn_audit_seal_lag_seconds', async () => [[{}, (await unsealed()).seconds]])
 
   /** The head, for this transaction alone; undefined when another node has it. */
   async function lockHead(tenant: string, chain: Chain): Promise<Head | undefined> {

@@ -55,6 +55,7 @@ function consequences(
     servers.flatMap((server): Change[] => {
       const id = String(server['identifier'])
       const key = placeOf(tenant, 'resource_servers', id)
+      // One that is gone altogether is told of elsewhere.
       const members = seen.has(key) ? [] : memberChanges(server, now.get(key) ?? server)
       if (members.length === 0) return []
       return [{ tenant, kind: 'resource_server', id, outcome: 'updated', members }]

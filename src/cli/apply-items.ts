@@ -40,15 +40,11 @@ async function declarePolicy(
   { core }: Work,
   { id, sign_up, require_mfa, email_codes, registration }: Scope,
 ): Promise<boolean> {
-  const { tenants, audit, registrationPolicies } = core
+  const { tenants, registrationPolicies } = core
   const outcome = registration && (await registrationPolicies.declare(id, registration))
   const registers = outcome !== undefined && outcome !== 'unchanged'
   const signsUp = sign_up !== undefined && (await tenants.declareSignUp(id, sign_up))
   const changed = await tenants.setPolicy(id, { requireMfa: require_mfa, emailCodes: email_codes })
-  if (changed) {
-    const detail = { by: 'operator', require_mfa, email_codes }
-    await audit.record(id, { type: 'tenant.policy_changed', detail })
-  }
   return changed || signsUp || registers
 }
 

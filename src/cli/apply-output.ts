@@ -8,7 +8,8 @@ export interface Change {
   kind: 'tenant' | 'resource_server' | 'client' | 'account' | 'webhook'
   /** The tenant's id, the identifier, the client_id, the e-mail address, or the URL. */
   id: string
-  outcome: 'created' | 'updated' | 'unchanged'
+  /** `deleted` with `--prune` alone. */
+  outcome: 'created' | 'updated' | 'unchanged' | 'deleted'
   /** What differs; every member for an item that is new. A secret is there by name alone. */
   members: MemberChange[]
 }
@@ -23,30 +24,34 @@ export interface ApplyResult {
   created: number
   updated: number
   unchanged: number
+  /** With `--prune`. */
+  deleted?: number
   /** In the order in which they were applied. */
   changes: Change[]
   /** Secrets that were made now; they cannot be read again. */
   client_secrets: Array<{ tenant: string; client_id: string; client_secret: string }>
-  /** With `--check`. */
+  /** With `--check` or `--prune`; what was deleted is not among them. */
   undeclared?: Undeclared[] | undefined
   /** With `--check`: whether what is stored is not as declared. */
   drift?: boolean
 }
 
-const signs = { created: '+', updated: '~', unchanged: ' ' }
+const signs = { created: '+', updated: '~', unchanged: ' ', deleted: '-' }
 
 export function renderApply(result: ApplyResult): string {
   const secrets = result.client_secrets.map(({ client_id, client_secret, tenant }) => [
     `${client_id}${of(tenant)}`,
     client_secret,
   ])
-  const { created, updated, unchanged, undeclared = [] } = result
+  const { created, updated, unchanged, deleted, undeclared = [] } = result
+  const gone =
+    deleted === undefined ? '' : result.plan ? `${deleted} to delete, ` : `${deleted} deleted, `
   return [
     ...(result.plan ? plannedLines(result.changes) : doneLines(result.changes)),
     ...undeclared.map((item) => columns([[`not declared: ${nameOf(item)}`]])),
     result.plan
-      ? `Plan: ${created} to create, ${updated} to update, ${unchanged} unchanged. Nothing was changed.`
-      : `${created} created, ${updated} updated, ${unchanged} unchanged.`,
+      ? `Plan: ${created} to create, ${updated} to update, ${gone}${unchanged} unchanged. Nothing was changed.`
+      : `${created} created, ${updated} updated, ${gone}${unchanged} unchanged.`,
     ...(result.drift === undefined
       ? []
       : [result.drift ? 'There is drift.' : 'There is no drift.']),

@@ -59,6 +59,8 @@ function faultsIn(error: DomainError): string[] | undefined {
       return ['its e-mail address or user name is of another account']
     case 'password_policy':
       return [`password: expected ${String(expected)}`]
+    case 'last_owner':
+      return ['expected one owner of everything to stay who is not disabled, got none']
     case 'last_operator':
       return ['expected one operator of its tenant to stay who is not disabled, got none']
     case 'apply_invalid':

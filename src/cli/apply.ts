@@ -6,6 +6,7 @@ import { applyDocument, checkApplyFile } from './apply-file.ts'
 import { declareOwn, declareSections, declareTenants } from './apply-items.ts'
 import { checkOperators } from './apply-operators.ts'
 import { type ApplyResult, renderApply } from './apply-output.ts'
+import { isPruned, prune, sectionsIn } from './apply-prune.ts'
 import { checkReferences } from './apply-references.ts'
 import { refused, type Work } from './apply-work.ts'
 import { type Command, UsageError } from './command.ts'
@@ -13,12 +14,16 @@ import { readDocument } from './document.ts'
 import { lockDeclared, omit, storedSections, storedTenants } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
+const section = z.enum(['resource_servers', 'clients', 'accounts', 'webhooks'])
+
 const input = z.strictObject({
   ...ofTenant,
   document: applyDocument,
   plan: z.boolean(),
   /** Looks for what is stored and not declared as well; `complete`: that is drift, too. */
   check: z.enum(['declared', 'complete']).optional(),
+  /** Whose sections are all that there is to be. */
+  prune: z.array(z.strictObject({ tenant: z.string(), sections: z.array(section) })).optional(),
 })
 
 type Input = z.infer<typeof input>
@@ -28,8 +33,14 @@ export const apply: Command<Input, ApplyResult> = {
   input,
   async prepare(args, io) {
     const { tenant } = tenantOption(args)
-    const { plan, check, complete } = args.options
+    const { plan, check, complete, prune: prunes } = args.options
     if (complete && !check) throw new UsageError('--complete belongs to --check')
+    if (args.options['yes'] && !prunes) throw new UsageError('--yes belongs to --prune')
+    if (prunes && !plan && !check && !args.options['yes']) {
+      throw new UsageError(
+        '--prune deletes what the file does not name: see what with --plan --prune, then add --yes',
+      )
+    }
     const file = await readDocument(args.operands[0] ?? '-', io, 'apply_invalid')
     const document = await checkApplyFile(file, tenant, io.env)
     return {
@@ -37,9 +48,10 @@ export const apply: Command<Input, ApplyResult> = {
       document,
       plan: plan === true || check === true,
       ...(check ? { check: complete ? 'complete' : 'declared' } : {}),
+      ...(prunes ? { prune: sectionsIn(file.content, tenant) } : {}),
     }
   },
-  async execute(core, { tenant, document, plan, check }) {
+  async execute(core, { tenant, document, plan, check, prune: pruned }) {
     await assertTenant(core, tenant)
     const scopes = [{ id: tenant, ...document }, ...document.tenants]
     const documents = await core.clients.prepare(
@@ -65,6 +77,9 @@ export const apply: Command<Input, ApplyResult> = {
           new Set(disabled.map((client) => String(client['client_id']))),
         )
       }
+      const missing = undeclaredIn(before, scopes, tenant === defaultTenant)
+      const doomed = missing.filter((item) => pruned && isPruned(pruned, item))
+      const deletions = await prune(work, doomed)
       const after = await storedOf(core, ids)
       for (const scope of scopes) {
         const stored = after.sections.get(scope.id)
@@ -75,12 +90,14 @@ export const apply: Command<Input, ApplyResult> = {
         if (old) checkOperators(work, id, old, stored)
       }
       if (work.faults.length > 0) throw refused(work)
-      const undeclared = check && undeclaredIn(before, scopes, tenant === defaultTenant)
       result = resultOf(work, {
         plan,
         check,
-        undeclared,
-        changes: changesOf(work.declared, before, after),
+        ...(check || pruned
+          ? { undeclared: missing.filter((item) => !doomed.includes(item)) }
+          : {}),
+        ...(pruned ? { deleted: deletions.length } : {}),
+        changes: [...changesOf(work.declared, before, after), ...deletions],
       })
       return !plan
     })
@@ -103,8 +120,8 @@ function resultOf(
     check,
     changes,
     undeclared,
-  }: Pick<Input, 'plan' | 'check'> &
-    Pick<ApplyResult, 'changes'> & { undeclared: ApplyResult['undeclared'] },
+    deleted,
+  }: Pick<Input, 'plan' | 'check'> & Pick<ApplyResult, 'changes' | 'undeclared' | 'deleted'>,
 ): ApplyResult {
   const count = (wanted: string) => changes.filter(({ outcome }) => outcome === wanted).length
   const differs = changes.some(({ outcome }) => outcome !== 'unchanged')
@@ -113,11 +130,11 @@ function resultOf(
     created: count('created'),
     updated: count('updated'),
     unchanged: count('unchanged'),
+    ...(deleted === undefined ? {} : { deleted }),
     changes,
     // A secret of a plan was rolled back with it.
     client_secrets: plan ? [] : secrets,
-    ...(undeclared
-      ? { undeclared, drift: differs || (check === 'complete' && undeclared.length > 0) }
-      : {}),
+    ...(undeclared ? { undeclared } : {}),
+    ...(check ? { drift: differs || (check === 'complete' && (undeclared ?? []).length > 0) } : {}),
   }
 }

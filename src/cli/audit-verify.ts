@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import type { Head } from '../audit/chain.ts'
 import type { AuditFault } from '../audit/verify.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
 import { rfc3339 } from './family-output.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -7,10 +9,12 @@ import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 const input = z.strictObject({
   ...ofTenant,
   from: z.strictObject({ position: z.number().int(), seal: z.string() }).optional(),
+  /** Every tenant, disabled ones too, whatever `tenant` says. */
+  all: z.literal(true).optional(),
 })
 
 /** What became of a chain; `head` is what `--from-head` takes. */
-interface VerifyOutput {
+export interface VerifyOutput {
   tenant: string
   ok: boolean
   verified: number
@@ -23,12 +27,25 @@ interface VerifyOutput {
   fault?: AuditFault
 }
 
-/** `audit verify`: `{ tenant, ok, verified, removed, head, unsealed, oldest_unsealed_at?, fault? }`. */
-export const auditVerify: Command<z.infer<typeof input>, VerifyOutput> = {
+/** Of every tenant; `ok` when each one is. */
+interface AllOutput {
+  ok: boolean
+  chains: VerifyOutput[]
+}
+
+/**
+ * `audit verify`: `{ tenant, ok, verified, removed, head, unsealed, oldest_unsealed_at?, fault? }`; with `--all`
+ * `{ ok, chains: [{ tenant, … }] }`.
+ */
+export const auditVerify: Command<z.infer<typeof input>, VerifyOutput | AllOutput> = {
   input,
   prepare(args) {
     const text = optionalText(args, 'fromHead')
-    if (text === undefined) return tenantOption(args)
+    const all = args.options['all'] === true
+    if (all && text !== undefined) {
+      throw new UsageError('--from-head is of one tenant, and cannot stand beside --all')
+    }
+    if (text === undefined) return { ...tenantOption(args), ...(all ? { all } : {}) }
     const [, position, seal] = /^(\d{1,15}):([\w-]{43})$/.exec(text) ?? []
     if (position === undefined || seal === undefined) {
       throw new UsageError(
@@ -37,42 +54,54 @@ export const auditVerify: Command<z.infer<typeof input>, VerifyOutput> = {
     }
     return { ...tenantOption(args), from: { position: Number(position), seal } }
   },
-  async execute(core, { tenant, from }) {
-    await assertTenant(core, tenant)
-    const { verified, removed, head, unsealed, oldestUnsealedAt, fault } = await core.audit.verify(
-      tenant,
-      from,
-    )
-    return {
-      tenant,
-      ok: fault === undefined,
-      verified,
-      removed,
-      head: `${head.position}:${head.seal}`,
-      unsealed,
-      ...(oldestUnsealedAt === undefined
-        ? {}
-        : {
-            oldest_unsealed_at: rfc3339(oldestUnsealedAt),
-            oldest_unsealed_age: Math.round((core.clock.now() - oldestUnsealedAt) / 1000),
-          }),
-      ...(fault ? { fault } : {}),
+  async execute(core, { tenant, from, all }) {
+    if (!all) {
+      await assertTenant(core, tenant)
+      return verify(core, tenant, from)
     }
+    const chains: VerifyOutput[] = []
+    for (const { id } of await core.tenants.list()) chains.push(await verify(core, id))
+    return { ok: chains.every(({ ok }) => ok), chains }
   },
-  render({ tenant, verified, removed, head, unsealed, fault, ...oldest }) {
-    const counted = `${verified} events of tenant ${tenant} verified, ${removed} removed by retention.`
-    const age =
-      oldest.oldest_unsealed_age === undefined
-        ? ''
-        : `, the oldest for ${oldest.oldest_unsealed_age} seconds`
-    const lines = [
-      counted,
-      `Head: ${head}`,
-      unsealed === 0 ? 'None waits to be sealed.' : `${unsealed} wait to be sealed${age}.`,
-    ]
-    return fault ? [describe(fault), ...lines].join('\n') : lines.join('\n')
-  },
+  render: (result) =>
+    'chains' in result ? result.chains.map(rendered).join('\n\n') : rendered(result),
   failed: ({ ok }) => !ok,
+}
+
+async function verify(core: Capabilities, tenant: string, from?: Head): Promise<VerifyOutput> {
+  const { verified, removed, head, unsealed, oldestUnsealedAt, fault } = await core.audit.verify(
+    tenant,
+    from,
+  )
+  return {
+    tenant,
+    ok: fault === undefined,
+    verified,
+    removed,
+    head: `${head.position}:${head.seal}`,
+    unsealed,
+    ...(oldestUnsealedAt === undefined
+      ? {}
+      : {
+          oldest_unsealed_at: rfc3339(oldestUnsealedAt),
+          oldest_unsealed_age: Math.round((core.clock.now() - oldestUnsealedAt) / 1000),
+        }),
+    ...(fault ? { fault } : {}),
+  }
+}
+
+function rendered({ tenant, verified, removed, head, unsealed, fault, ...oldest }: VerifyOutput) {
+  const counted = `${verified} events of tenant ${tenant} verified, ${removed} removed by retention.`
+  const age =
+    oldest.oldest_unsealed_age === undefined
+      ? ''
+      : `, the oldest for ${oldest.oldest_unsealed_age} seconds`
+  const lines = [
+    counted,
+    `Head: ${head}`,
+    unsealed === 0 ? 'None waits to be sealed.' : `${unsealed} wait to be sealed${age}.`,
+  ]
+  return fault ? [describe(fault), ...lines].join('\n') : lines.join('\n')
 }
 
 const sentences: Record<AuditFault['what'], string> = {

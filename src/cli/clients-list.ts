@@ -9,8 +9,8 @@ const input = z.strictObject(ofTenant)
 /** The stored members of a client, sound or not, and what can be said of its secrets. */
 type ClientOutput = Record<string, unknown> & {
   client_id: string
-  /** `self`: by dynamic registration. */
-  registered_by: 'operator' | 'self'
+  /** `self`: by dynamic registration; `document`: its `client_id` is the address of its metadata. */
+  registered_by: 'operator' | 'self' | 'document'
   /** `expires_at` as RFC 3339; null for a secret without an end. */
   secrets: Array<{ expires_at: string | null }>
 }
@@ -33,19 +33,21 @@ export const clientsList: Command<z.infer<typeof input>, { clients: ClientOutput
             text(client['client_name']),
             text(client['token_endpoint_auth_method']),
             text(client['grant_types']),
-            client.registered_by === 'self' ? 'registered itself' : '',
+            { operator: '', self: 'registered itself', document: 'metadata document' }[
+              client.registered_by
+            ],
           ]),
         ),
 }
 
 function output(
-  { clientId, metadata, secrets, selfRegistered }: Client,
+  { clientId, metadata, secrets, selfRegistered, fromDocument }: Client,
   now: number,
 ): ClientOutput {
   return {
     ...(metadata as Record<string, unknown>),
     client_id: clientId,
-    registered_by: selfRegistered ? 'self' : 'operator',
+    registered_by: fromDocument ? 'document' : selfRegistered ? 'self' : 'operator',
     secrets: secrets
       .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
       .map(({ expiresAt }) => ({

@@ -2,6 +2,9 @@ import { Argument, type Command as Program } from 'commander'
 import { adminRoles, everywhere } from '../roles/role.ts'
 import { leaf, type Start } from './describe.ts'
 
+/** Break-glass: on this machine another owner can be made. */
+export const force = ['--force', 'even of the last owner of the admin API'] as const
+
 /** Who administers this server through its API. */
 export function describeAdmin(program: Program, run: Start): void {
   const admin = program.command('admin').description('the admin API')
@@ -14,5 +17,7 @@ export function describeAdmin(program: Program, run: Start): void {
     .option('--account <identifier>', 'e-mail address or user name, of the default tenant')
     .option('--client <client_id>', 'a client of the default tenant')
     .option('--in <tenant>', 'of one tenant alone', everywhere)
-  leaf(roles, 'revoke', 'roles revoke', 'take a role away', run).argument('<id>')
+  leaf(roles, 'revoke', 'roles revoke', 'take a role away', run)
+    .argument('<id>')
+    .option(...force)
 }

@@ -8,9 +8,9 @@ export function describeAudit(program: Program, run: Start): void {
     .option('--limit <count>', 'how many, 1000 at most', limit, 50)
     .option('--after <place>', 'go on where an earlier page ended')
   filtered(leaf(audit, 'export', 'audit export', 'print events as NDJSON, the oldest first', run))
-  ofTenant(
-    leaf(audit, 'verify', 'audit verify', 'look whether events were tampered with', run),
-  ).option('--from-head <head>', 'begin at a head that was written down earlier')
+  ofTenant(leaf(audit, 'verify', 'audit verify', 'look whether events were tampered with', run))
+    .option('--from-head <head>', 'begin at a head that was written down earlier')
+    .option('--all', 'the chains of all tenants')
 }
 
 /** Where events are sent. */

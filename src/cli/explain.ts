@@ -2,29 +2,20 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { mostParameters } from '../http/parameters.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
-import { dryRun, type Fault } from '../oidc/dry-run.ts'
-import { checkOf } from '../refusals/checks.ts'
+import { dryRun } from '../oidc/dry-run.ts'
+import {
+  explanationOf,
+  type Finding,
+  findingOf,
+  type RefusalExplanation,
+} from '../refusals/explanation.ts'
 import { printable } from '../refusals/mask.ts'
-import type { Refusal } from '../refusals/refusals.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 
 const input = z.union([
   z.strictObject({ id: z.uuid() }),
   z.strictObject({ authorize: z.url({ protocol: /^https?$/ }) }),
 ])
-
-/** A check that failed, and what it found. */
-interface Finding {
-  error: string
-  check: string
-  rule: string
-  source: string
-  mend: string
-  reason?: string
-  expected?: string
-  received?: string
-}
 
 /** What an authorization request would be refused for. */
 interface Rehearsed {
@@ -34,15 +25,9 @@ interface Rehearsed {
   complete: boolean
 }
 
-/** A refusal, and the check that failed. */
-export interface Explanation extends Finding {
-  id: string
-  tenant: string
-  at: string
-  endpoint: string
-  client_id?: string
+/** A refusal as it is printed: with the address of the account. */
+export interface Explanation extends RefusalExplanation {
   account?: string
-  ip?: string
 }
 
 /**
@@ -72,7 +57,10 @@ export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed> = 
   failed: (result) => 'faults' in result && result.faults.length > 0,
 }
 
-async function explainRefusal({ refusals, accounts }: Capabilities, id: string) {
+async function explainRefusal(
+  { refusals, accounts }: Capabilities,
+  id: string,
+): Promise<Explanation> {
   const refusal = await refusals.find(id)
   if (!refusal) {
     throw new DomainError('not_found', {
@@ -81,7 +69,10 @@ async function explainRefusal({ refusals, accounts }: Capabilities, id: string) 
   }
   const { accountId, tenant } = refusal
   const account = accountId && (await accounts.active(tenant, accountId))
-  return explanationOf(refusal, account ? account.email : accountId)
+  return {
+    ...explanationOf(refusal),
+    ...(accountId === undefined ? {} : { account: account ? account.email : accountId }),
+  }
 }
 
 async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
@@ -137,29 +128,4 @@ function rows(pairs: Array<[string, string | undefined]>): string[] {
   return pairs
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name.padEnd(10)}${value}`)
-}
-
-function findingOf({ check, error, reason, expected, received }: Fault): Finding {
-  return {
-    error,
-    check,
-    ...checkOf(check),
-    ...(reason === undefined ? {} : { reason: printable(reason) }),
-    ...(expected === undefined ? {} : { expected: printable(expected) }),
-    ...(received === undefined ? {} : { received: printable(received) }),
-  }
-}
-
-function explanationOf(refusal: Refusal, account: string | undefined): Explanation {
-  const { id, tenant, at, endpoint, clientId, ip } = refusal
-  return {
-    id,
-    tenant,
-    at: rfc3339(at),
-    endpoint,
-    ...findingOf(refusal),
-    ...(clientId === undefined ? {} : { client_id: clientId }),
-    ...(account === undefined ? {} : { account }),
-    ...(ip === undefined ? {} : { ip }),
-  }
 }

@@ -1,12 +1,12 @@
 import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander'
+import { version } from '../version.ts'
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { leaf, type Name, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
-import { describeAdmin } from './describe-admin.ts'
+import { describeAdmin, force } from './describe-admin.ts'
 import { describeAudit, describeWebhooks } from './describe-audit.ts'
 import { describeInvitations } from './describe-invitations.ts'
 import { describeRegistration } from './describe-registration.ts'
-import { version } from './version.ts'
 
 /**
  * The command line (architecture §12). Nothing but the parser is loaded until a command is chosen.
@@ -83,6 +83,8 @@ function describeProgram(io: Io, run: Start): Program {
     .argument('<file>', 'YAML or JSON; - is standard input')
     .option('--plan', 'show what would change, and change nothing')
     .option('--check', 'the same, and fail when anything would change')
+    .option('--prune', 'delete what is stored and not declared, of the sections that the file has')
+    .option('--yes', 'with --prune: yes, delete it')
     .option('--complete', 'with --check: fail also when something is stored that is not declared')
   ofTenant(
     leaf(
@@ -139,9 +141,9 @@ function describeAccounts(accounts: Program, run: Start): void {
   ofTenant(
     leaf(accounts, 'show', 'accounts show', 'who has access to an account, and what happened', run),
   ).argument(...identifier)
-  ofTenant(
-    leaf(accounts, 'disable', 'accounts disable', 'keep an account from signing in', run),
-  ).argument(...identifier)
+  ofTenant(leaf(accounts, 'disable', 'accounts disable', 'keep an account from signing in', run))
+    .argument(...identifier)
+    .option(...force)
   ofTenant(
     leaf(accounts, 'enable', 'accounts enable', 'let a disabled account sign in again', run),
   ).argument(...identifier)
@@ -195,7 +197,9 @@ function describeClients(clients: Program, run: Start): void {
     ['enable', 'let a disabled client work again'],
     ['delete', 'delete a client with everything it ever got'],
   ] as const) {
-    ofTenant(leaf(clients, word, `clients ${word}`, description, run)).argument('<client_id>')
+    const command = leaf(clients, word, `clients ${word}`, description, run)
+    ofTenant(command).argument('<client_id>')
+    if (word !== 'enable') command.option(...force)
   }
 }
 

@@ -107,18 +107,21 @@ export const rolesGrant: Command<z.infer<typeof grantInput>, GrantOutput> = {
   render: ({ granted }) => (granted ? 'The role is granted.' : 'It was so already.'),
 }
 
-const revokeInput = z.strictObject({ id: z.string() })
+const revokeInput = z.strictObject({ id: z.string(), force: z.boolean().optional() })
 
 /** `roles revoke`: `{ revoked }`. */
 export const rolesRevoke: Command<z.infer<typeof revokeInput>, { revoked: string }> = {
   input: revokeInput,
-  prepare: (args) => ({ id: args.operands[0] ?? '' }),
-  async execute(core, { id }) {
+  prepare: (args) => ({
+    id: args.operands[0] ?? '',
+    ...(args.options['force'] ? { force: true } : {}),
+  }),
+  async execute(core, { id, force }) {
     await core.database.transaction(async () => {
       const assignment = await core.roles.find(id)
       if (!assignment)
         throw new DomainError('role_not_found', { detail: `There is no role ${id}.` })
-      await core.roles.revoke(id)
+      await core.roles.revoke(id, force)
       await core.audit.record(defaultTenant, {
         type: 'admin.role_revoked',
         ...assignment.subject,

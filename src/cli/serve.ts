@@ -1,14 +1,17 @@
 import { loadConfig } from '../../config/load.ts'
 import { createLog, type Log } from '../log.ts'
+import { version } from '../version.ts'
 import { banner, operatorBox } from './banner.ts'
 import type { Io } from './command.ts'
 import { controlSocketOf } from './control-socket.ts'
 import { adoptClockOffset } from './process-clock.ts'
-import { version } from './version.ts'
-import { superviseWorkers, workerId, workersOf } from './workers.ts'
+import { hangUpSignal, stopSignal } from './signals.ts'
+import { tellSupervisor } from './worker-metrics.ts'
+import { schedulesIn, superviseWorkers, workerId, workersOf } from './workers.ts'
 
 /**
- * Runs the server until SIGTERM or SIGINT; a second one ends the process at once (exit code 1).
+ * Runs the server until SIGTERM or SIGINT; a second one ends the process at once (exit code 1). SIGHUP has it look at
+ * files that may have been renewed.
  * @throws DomainError when it cannot start
  */
 export async function serve(io: Io): Promise<void> {
@@ -21,7 +24,8 @@ export async function serve(io: Io): Promise<void> {
   // A worker that could not start ends, although it can still be spoken to.
   process.channel?.unref()
   const stop = stopSignal()
-  if (supervises) return superviseWorkers({ config, log }, stop)
+  const onHangUp = hangUpSignal()
+  if (supervises) return superviseWorkers({ config, log }, stop, onHangUp)
 
   const [{ openCore }, { startServer }, { serveControl }] = await Promise.all([
     import('../core.ts'),
@@ -32,11 +36,15 @@ export async function serve(io: Io): Promise<void> {
   const core = await openCore(config, log, { schema: 'require' })
   try {
     const operator = await core.firstStart()
-    const server = await startServer(core).catch((error: unknown) => {
+    const isWorker = workerId !== undefined
+    const tellLast = isWorker && core.readMetrics ? tellSupervisor(core.readMetrics) : undefined
+    const options = { isWorker, schedules: schedulesIn(io.env) }
+    const server = await startServer(core, options).catch((error: unknown) => {
       // The account is there and nobody could read its password any more.
       if (operator) io.out(operatorBox(operator, config.oneTimePasswordTtl))
       throw error
     })
+    onHangUp(() => void server.look())
     const socket = controlSocketOf(config)
     try {
       const control = socket === undefined ? undefined : await serveControl(core, socket)
@@ -49,26 +57,11 @@ export async function serve(io: Io): Promise<void> {
       await control?.close()
     } finally {
       await server.stop()
+      await tellLast?.()
     }
   } finally {
     await core.close()
   }
-}
-
-/** Milliseconds: Ctrl-C under npm arrives twice, from the terminal and from npm. */
-const echo = 300
-
-function stopSignal(): Promise<NodeJS.Signals> {
-  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
-  let first: number | undefined
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(name, () => {
-      if (first !== undefined && performance.now() - first > echo) process.exit(1)
-      first ??= performance.now()
-      resolve(name)
-    })
-  }
-  return promise
 }
 
 /** After an error that nobody expected the state of the process is unknown: it says so and ends (ASVS 16.5.4). */

@@ -3,9 +3,18 @@ import { availableParallelism } from 'node:os'
 import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { createWorkerMetrics } from './worker-metrics.ts'
 
 /** Which worker this process is; nothing in a process of its own. */
 export const workerId: number | undefined = cluster.worker?.id
+
+/** Says to a worker which place it has; its replacement has the same. */
+const placeVariable = 'KEYTURN_WORKER_PLACE'
+
+/** Whether this process does what is done once for the installation: of the workers the one in the first place. */
+export function schedulesIn(env: NodeJS.ProcessEnv): boolean {
+  return workerId === undefined || env[placeVariable] === '1'
+}
 
 /** How many processes answer requests. Embedded storage belongs to one; `auto` knows that. */
 export function workersOf({ workers, databaseUrl }: Config): number {
@@ -28,28 +37,35 @@ const closing = 10_000
  * | start                              | one worker; the others when it listens, so that faults come once |
  * | the first one ends before it listens | nothing more: the start has failed                             |
  * | a worker ends, whatever its reason | another, after a pause that doubles while they die young         |
+ * | SIGHUP                             | the same to all: they look at their files                        |
  * | stop                               | SIGTERM to all; SIGKILL to those that overstay                   |
  *
- * Who sweeps and who rotates is decided in the database, as between nodes; this process only keeps the others alive.
+ * The worker in the first place, or whoever replaces it there, does what is done once: it sweeps, seals, rotates. Between
+ * nodes the database decides who does. This process keeps the others alive and answers for the metrics of all.
  * @param stop resolves when it is time
+ * @param onHangUp has SIGHUP heard
  * @throws DomainError when the first worker did not start
  */
 export async function superviseWorkers(
   { config, log }: { config: Config; log: Log },
   stop: Promise<NodeJS.Signals>,
+  onHangUp: (listener: () => void) => void,
 ): Promise<void> {
   const alive = new Set<Worker>()
   const pauses = new Set<NodeJS.Timeout>()
   const { promise: allEnded, resolve: lastEnded } = Promise.withResolvers<void>()
+  const metrics = await createWorkerMetrics(config, log)
   let stopping = false
 
-  /** @param young how many in a row died before they were sound */
-  function start(young: number): Worker {
-    const worker = cluster.fork()
+  /** @param place from 1 on
+   * @param young how many in a row died before they were sound */
+  function start(place: number, young: number): Worker {
+    const worker = cluster.fork({ [placeVariable]: String(place) })
+    metrics?.follow(worker)
     const began = performance.now()
     alive.add(worker)
     worker.once('listening', () =>
-      log.info({ of: worker.id, pid: worker.process.pid }, 'worker listens'),
+      log.info({ of: worker.id, pid: worker.process.pid, place }, 'worker listens'),
     )
     worker.once('exit', (code, signal) => {
       alive.delete(worker)
@@ -60,33 +76,38 @@ export async function superviseWorkers(
       log.warn({ of: worker.id, pid: worker.process.pid, code, signal, pause }, 'worker ended')
       const timer = setTimeout(() => {
         pauses.delete(timer)
-        start(streak)
+        start(place, streak)
       }, pause)
       pauses.add(timer)
     })
     return worker
   }
 
+  const signalAll = (name: NodeJS.Signals) => {
+    for (const worker of alive) worker.process.kill(name)
+  }
+  onHangUp(() => signalAll('SIGHUP'))
+
   let started = false
-  const first = start(0)
+  const endpoint = await metrics?.serve(() => alive.size)
+  const first = start(1, 0)
   const signal = await Promise.race([listensOrEnds(first), stop])
   if (signal === 'ended') {
+    await endpoint?.stop()
     throw new DomainError('internal', {
       detail: 'no worker could be started; the first one says why above',
     })
   }
   started = true
   if (signal === 'listening') {
-    for (let more = workersOf(config) - 1; more > 0; more--) start(0)
+    for (let place = 2; place <= workersOf(config); place++) start(place, 0)
     log.info({ signal: await stop }, 'stopping')
   }
 
   stopping = true
   for (const timer of pauses) clearTimeout(timer)
+  await endpoint?.stop()
   if (alive.size === 0) return
-  const signalAll = (name: NodeJS.Signals) => {
-    for (const worker of alive) worker.process.kill(name)
-  }
   signalAll('SIGTERM')
   const force = setTimeout(signalAll, config.shutdownTimeout * 1000 + closing, 'SIGKILL')
   await allEnded

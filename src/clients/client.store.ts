@@ -33,12 +33,15 @@ interface ClientRow {
   client_id: string
   metadata: unknown
   self_registered: boolean
+  from_document: boolean
   secrets: Array<{ hash: string; sealed: string | null; expires_at: string | null }>
 }
 
 const selectClients = `
   select c.client_id, c.metadata, exists (select 1 from registered_clients r
-      where r.tenant_id = c.tenant_id and r.client_id = c.client_id) as self_registered, coalesce(
+      where r.tenant_id = c.tenant_id and r.client_id = c.client_id) as self_registered,
+    exists (select 1 from client_documents d
+      where d.tenant_id = c.tenant_id and d.client_id = c.client_id) as from_document, coalesce(
     (select jsonb_agg(jsonb_build_object('hash', s.hash, 'sealed', s.sealed, 'expires_at', s.expires_at)
        order by s.created_at desc)
      from client_secrets s where s.tenant_id = c.tenant_id and s.client_id = c.client_id), '[]') as secrets
@@ -50,6 +53,7 @@ export function createClientStore({ database, clock }: { database: Database; clo
     clientId: row.client_id,
     metadata: row.metadata,
     ...(row.self_registered ? { selfRegistered: true } : {}),
+    ...(row.from_document ? { fromDocument: true } : {}),
     secrets: row.secrets.map(
       (secret): ClientSecret => ({
         hash: secret.hash,

@@ -191,6 +191,17 @@ export function declarationRules(
 
 export type ClientMetadata = z.infer<typeof clientMetadata>
 
+const parsed = new WeakMap<Client, z.ZodSafeParseResult<ClientMetadata>>()
+
+/** What is stored of a client, checked: once for as long as it is in memory. */
+export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMetadata> {
+  const known = parsed.get(client)
+  if (known) return known
+  const result = clientMetadata.safeParse(client.metadata)
+  parsed.set(client, result)
+  return result
+}
+
 /** A client as every request sees it. */
 export interface Client {
   tenant: string
@@ -200,6 +211,8 @@ export interface Client {
   secrets: ClientSecret[]
   /** It registered itself (RFC 7591): nobody vouches for it. */
   selfRegistered?: true
+  /** Its metadata is a document at the address that is its `client_id`. */
+  fromDocument?: true
 }
 
 export interface ClientSecret {

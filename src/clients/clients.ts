@@ -8,6 +8,7 @@ import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { createCache } from '../storage/cache.ts'
+import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
 import { createClientStore } from './client.store.ts'
 import {
@@ -50,6 +51,13 @@ export interface Clients {
     only?: 'new',
   ): Promise<DeclaredClient>
   /**
+   * What a declaration would be stored as, checked as one; nothing is stored.
+   * @throws DomainError `client_invalid`
+   */
+  examine(tenant: string, declaration: unknown): Promise<ClientMetadata>
+  /** Somebody in this process has changed its row: it is read anew. */
+  changed(tenant: string, clientId: string): void
+  /**
    * Gets from others what declaring clients needs of them, for who declares them in a transaction: that would hold a
    * connection meanwhile.
    */
@@ -78,6 +86,7 @@ export interface DeclaredClient {
 
 interface Dependencies {
   database: Database
+  changes: Changes
   clock: Clock
   sealer: Sealer
   fetch: OutgoingFetch
@@ -104,8 +113,13 @@ export const sealedClientSecrets: SealedColumn = {
 export function createClients(deps: Dependencies): Clients {
   const { database, clock, sealer, audit } = deps
   const store = createClientStore(deps)
-  const cache = createCache<Client | undefined>(deps, { maxAge: 0.5, maxSize: 10_000 })
-  const key = (tenant: string, clientId: string) => JSON.stringify([tenant, clientId])
+  const cache = createCache<Client | undefined>(deps, {
+    maxAge: 60,
+    maxSize: 10_000,
+    changes: deps.changes,
+  })
+  const key = (tenant: string, clientId: string) => `${tenant} ${clientId}`
+  deps.changes.follow('client', (tenant, clientId) => cache.drop(key(tenant, clientId)))
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 
@@ -153,6 +167,11 @@ export function createClients(deps: Dependencies): Clients {
     throw new DomainError('client_not_found', { detail: { client_id: clientId } })
   }
 
+  /** Most clients name no sector, and are not looked up for it. */
+  const lacksSectorDocument = async (tenant: string, wanted: ClientMetadata) =>
+    wanted.sector_identifier_uri !== undefined &&
+    needsSectorDocument(wanted, await store.metadata(tenant, wanted.client_id))
+
   return {
     async setDisabled(tenant, clientId, disabled) {
       await assertKnown(tenant, clientId)
@@ -175,11 +194,10 @@ export function createClients(deps: Dependencies): Clients {
     views: createClientViews(deps),
 
     secretFits(client, secret) {
-      const forms = [own(secret), foreign(secret)]
       let fits = false
       for (const known of client.secrets) {
-        const alive = isAlive(known)
-        for (const form of forms) fits = (equalInConstantTime(known.hash, form) && alive) || fits
+        const form = known.hash.startsWith('sha256:') ? own(secret) : foreign(secret)
+        fits = (equalInConstantTime(known.hash, form) && isAlive(known)) || fits
       }
       return fits
     },
@@ -192,14 +210,19 @@ export function createClients(deps: Dependencies): Clients {
             : [sealer.open(purpose(tenant, clientId, hash), sealed, formerly(tenant, clientId))],
         ),
 
+    async examine(tenant, declaration) {
+      const { metadata } = parse(declaration)
+      await deps.check(tenant, metadata)
+      return metadata
+    },
+    changed: (tenant, clientId) => cache.drop(key(tenant, clientId)),
+
     async prepare(declarations) {
       const documents = createSectorDocuments(deps.fetch)
       await Promise.all(
         declarations.map(async ({ tenant, declaration }) => {
           const { success, data } = clientMetadata.safeParse(withoutSecret(declaration).members)
-          if (!success) return
-          const before = await store.metadata(tenant, data.client_id)
-          if (needsSectorDocument(data, before)) await documents.faultOf(data)
+          if (success && (await lacksSectorDocument(tenant, data))) await documents.faultOf(data)
         }),
       )
       return documents
@@ -209,7 +232,7 @@ export function createClients(deps: Dependencies): Clients {
       const { metadata, secret } = parse(declaration)
       await deps.check(tenant, metadata)
       const { client_id: clientId } = metadata
-      if (needsSectorDocument(metadata, await store.metadata(tenant, clientId))) {
+      if (await lacksSectorDocument(tenant, metadata)) {
         const fault = await documents.faultOf(metadata)
         if (fault !== undefined) throw invalid(clientId, [`sector_identifier_uri: ${fault}`])
       }

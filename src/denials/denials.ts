@@ -1,12 +1,13 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { sweepTable } from '../storage/sweep.ts'
-import { column, ofTenant, table } from '../storage/table.ts'
-import { createDenyList, type DenyListEntry } from './deny-list.ts'
+import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import { createDenyList, type DenyListEntry, type Since } from './deny-list.ts'
 
 /** What a self-contained access token can be denied by. */
 export type DenialKind = 'jti' | 'family' | 'grant' | 'session' | 'account' | 'client' | 'tenant'
@@ -21,6 +22,17 @@ export interface Denial {
   forGood?: boolean
   /** Milliseconds from now on that are denied, too: nodes that have not heard yet still issue. */
   unheardFor?: number
+  /** The resource servers that have such tokens; absent where that is not known. None for those it has to introspect. */
+  audiences?: readonly string[] | undefined
+}
+
+/** What this node knows of the denials that concern an audience. */
+export interface KnownDenials {
+  /** Milliseconds since the epoch: whatever was revoked, and answered, up to then is known. */
+  asOf: number
+  /** The number of the entry that came to this node last. */
+  arrived: number
+  entries: DenyListEntry[]
 }
 
 /**
@@ -42,6 +54,19 @@ export interface Denials {
    * @param issuedAt in seconds
    */
   isRecorded(tenant: string, denial: Denial, issuedAt: number): Promise<boolean>
+  /**
+   * What concerns an audience, for whoever keeps a copy; asks memory alone.
+   * @throws DomainError `deny_list_stale` as above
+   */
+  known(tenant: string, audience: string, since?: Since): KnownDenials
+  /** Up to when whatever was revoked is known, in milliseconds since the epoch. @throws as above */
+  asOf(): number
+  /** The number of the entry that came to this node last. */
+  arrived(): number
+  /** Asks Postgres what is new; the list then is as new as this call. */
+  refresh(): Promise<void>
+  /** Calls back with the tenants of which this node has learned something new. @returns what ends that */
+  onChange(heard: (tenants: ReadonlySet<string>) => void): () => void
   /** Loads the list, then keeps it fresh until `stop`. */
   start(): Promise<void>
   stop(): void
@@ -58,13 +83,14 @@ export const DenialsTable = table('denials', {
     not_before: column.time,
     created_at: column.time,
     expires_at: column.time,
+    audiences: nullable(column.texts),
   },
   references: { tenant: ofTenant },
   index: { expires: ['expires_at'], created: ['created_at'] },
 })
 
 /** The longest an access token may live, in seconds, the engine's tolerance, and how far clocks may be apart. */
-const longestToken = 900 + 15 + 300
+export const longestToken = 900 + 15 + 300
 const channel = 'keyturn_denials'
 
 const endsForGood: ReadonlySet<DenialKind> = new Set(['jti', 'family', 'grant'])
@@ -75,57 +101,94 @@ const pollEvery = 500
  * Milliseconds that a poll looks back behind the one before: a transaction that wrote its entry then may have
  * committed only now. Longer than a statement may take.
  */
-const overlap = 20_000
+export const overlap = 20_000
 
 interface Row {
   tenant_id: string
   kind: DenialKind
   subject: string
   not_before: Date | number
+  created_at: Date
   expires_at: Date
+  audiences: string[] | null
 }
 
 export function createDenials({
   database,
   clock,
   log,
+  metrics,
   notifications,
   maxStaleness,
 }: {
   database: Database
   clock: Clock
   log: Log
+  metrics: Metrics
   notifications: Notifications
   /** Seconds after which a list that could not be refreshed tells nothing any more. */
   maxStaleness: number
 }): Denials {
-  const list = createDenyList()
+  const list = createDenyList(overlap)
+  const listeners = new Set<(tenants: ReadonlySet<string>) => void>()
+  /** Tenants of which something new came from this node itself, and was not told yet. */
+  const ownNews = new Set<string>()
   /** By the server's clock, and by one that never jumps. */
   let refreshed: { at: number; monotonic: number } | undefined
   let refreshing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
+
+  /** Milliseconds. */
+  const age = () => (refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic)
+  metrics.gauge('keyturn_denylist_entries', () => [[{}, list.size()]])
+  metrics.gauge('keyturn_denylist_age_seconds', () => [[{}, age() / 1000]])
 
   async function load(): Promise<void> {
     const startedAt = clock.now()
     const monotonic = performance.now()
     const since = refreshed === undefined ? 0 : refreshed.at - overlap
     const rows = await database.query<Row>(
-      `select tenant_id, kind, subject, not_before, expires_at from denials
-       where created_at > $1 and expires_at > $2`,
+      `select tenant_id, kind, subject, not_before, created_at, expires_at, audiences from denials
+       where created_at > $1 and expires_at > $2 order by created_at`,
       [new Date(since), new Date(startedAt)],
     )
-    list.put(
+    const changed = list.put(
       rows.map((row) => ({
         tenant: row.tenant_id,
         kind: row.kind,
         subject: row.subject,
         // The driver reads 'infinity' as a number.
         notBefore: typeof row.not_before === 'number' ? row.not_before : row.not_before.getTime(),
+        createdAt: row.created_at.getTime(),
         expiresAt: row.expires_at.getTime(),
+        audiences: row.audiences ?? undefined,
       })),
     )
     list.expire(startedAt)
     refreshed = { at: startedAt, monotonic }
+    tell(new Set([...changed, ...ownNews]))
+  }
+
+  /** Only when the list is as new as they are told. */
+  function tell(changed: Set<string>): void {
+    ownNews.clear()
+    if (changed.size > 0) for (const heard of listeners) heard(changed)
+  }
+
+  function putOwn(entries: DenyListEntry[]): void {
+    for (const tenant of list.put(entries)) ownNews.add(tenant)
+    // Where there is no notification, whoever listens must not wait for the poll.
+    if (timer && listeners.size > 0 && ownNews.size > 0) poll()
+  }
+
+  function assertFresh(): number {
+    const old = age()
+    if (refreshed === undefined || old > maxStaleness * 1000) {
+      throw new DomainError('deny_list_stale', {
+        detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(old) },
+      })
+    }
+    return refreshed.at
   }
 
   /** One at a time; whoever comes meanwhile waits for the one after, which sees what made it come. */
@@ -146,18 +209,24 @@ export function createDenials({
     const own = denials.map((denial): DenyListEntry => {
       const forGood = denial.forGood ?? endsForGood.has(denial.kind)
       const notBefore = forGood ? Infinity : now + (denial.unheardFor ?? 0)
-      return { ...denial, tenant, notBefore, expiresAt: now + longestToken * 1000 }
+      const { kind, subject, audiences } = denial
+      const expiresAt = now + longestToken * 1000
+      return { tenant, kind, subject, notBefore, createdAt: now, expiresAt, audiences }
     })
     await database.execute(
       `with written as (
-         insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
-         select distinct on (kind, subject) $1, kind, subject, not_before, $5::timestamptz, $6::timestamptz
-           from unnest($2::text[], $3::text[], $4::timestamptz[]) as t (kind, subject, not_before)
+         insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at, audiences)
+         select distinct on (kind, subject) $1, kind, subject, not_before, $5::timestamptz, $6::timestamptz,
+             case when audiences is not null then array(select jsonb_array_elements_text(audiences::jsonb)) end
+           from unnest($2::text[], $3::text[], $4::timestamptz[], $7::text[])
+             as t (kind, subject, not_before, audiences)
            order by kind, subject, not_before desc
          on conflict (tenant_id, kind, subject) do update set
            not_before = greatest(denials.not_before, excluded.not_before),
            created_at = greatest(denials.created_at, excluded.created_at),
-           expires_at = greatest(denials.expires_at, excluded.expires_at)
+           expires_at = greatest(denials.expires_at, excluded.expires_at),
+           audiences = case when denials.audiences is not null and excluded.audiences is not null
+             then array(select distinct unnest(denials.audiences || excluded.audiences)) end
          returning 1)
        select pg_notify('${channel}', '') from (select 1 from written limit 1) as any_row`,
       [
@@ -169,11 +238,12 @@ export function createDenials({
         ),
         new Date(now),
         new Date(now + longestToken * 1000),
+        own.map(({ audiences }) => (audiences === undefined ? null : JSON.stringify(audiences))),
       ],
     )
     const unit = database.current()
-    if (unit?.isOpen()) unit.afterCommit(async () => list.put(own))
-    else list.put(own)
+    if (unit?.isOpen()) unit.afterCommit(async () => putOwn(own))
+    else putOwn(own)
   }
 
   return {
@@ -188,13 +258,20 @@ export function createDenials({
     },
 
     anyDenies(tenant, denials, issuedAt) {
-      const age = refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic
-      if (age > maxStaleness * 1000) {
-        throw new DomainError('deny_list_stale', {
-          detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(age) },
-        })
-      }
+      assertFresh()
       return list.denies(tenant, denials, issuedAt)
+    },
+
+    known(tenant, audience, since = {}) {
+      const asOf = assertFresh()
+      return { asOf, arrived: list.arrived(), entries: list.concerning(tenant, audience, since) }
+    },
+    asOf: assertFresh,
+    arrived: list.arrived,
+    refresh,
+    onChange(heard) {
+      listeners.add(heard)
+      return () => void listeners.delete(heard)
     },
 
     async isRecorded(tenant, { kind, subject }, issuedAt) {

@@ -25,8 +25,8 @@ export interface Invitations {
   create(tenant: string, invited: Invited): Promise<Listed>
   /** Those that wait, or expired not long ago. */
   list(tenant: string): Promise<Listed[]>
-  /** Whether there was one. */
-  revoke(tenant: string, email: string): Promise<boolean>
+  /** Whether there was one. @param id that one alone, and none that replaced it */
+  revoke(tenant: string, email: string, id?: string): Promise<boolean>
 }
 
 export interface Invited {
@@ -82,10 +82,10 @@ export function createInvitations({
 
     list: (tenant) => enrolmentTokens.list(tenant, kind),
 
-    async revoke(tenant, given) {
+    async revoke(tenant, given, id) {
       const email = addressIn(given)
       return database.transaction(async () => {
-        const gone = await enrolmentTokens.withdraw(tenant, kind, email)
+        const gone = await enrolmentTokens.withdraw(tenant, kind, email, id)
         if (gone) await audit.record(tenant, { type: 'invitation.revoked', detail: { email } })
         return gone
       })

@@ -74,12 +74,18 @@ export function createFactorStore({
   const now = () => new Date(clock.now())
 
   return {
-    /** Waits for others who change the factors of this account, until the transaction ends. */
-    async hold(tenant: string, accountId: string): Promise<void> {
-      await database.query(
-        'select 1 from accounts where tenant_id = $1 and id = $2 for no key update',
-        [tenant, accountId],
+    /**
+     * Waits for others who change the factors of this account, and for who voids its sign-ins, until the transaction ends.
+     * @param verifiedAt of a sign-in, in milliseconds
+     * @returns whether that sign-in still counts
+     */
+    async hold(tenant: string, accountId: string, verifiedAt = now().getTime()): Promise<boolean> {
+      const [account] = await database.query<{ counts: boolean }>(
+        `select disabled_at is null and (sign_ins_not_before is null or sign_ins_not_before < $3) as counts
+           from accounts where tenant_id = $1 and id = $2 for no key update`,
+        [tenant, accountId, new Date(verifiedAt)],
       )
+      return account?.counts === true
     },
 
     /** Whether the password is enough beside a second factor alone. */

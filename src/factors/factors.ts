@@ -46,30 +46,29 @@ export interface Factors {
   check(tenant: string, accountId: string, typed: string, by: Caller): Promise<Proof | undefined>
   /**
    * Adds an app, once its owner has shown that it makes the right codes; the first one brings recovery codes.
-   * @param secret base32, as `newTotpSecret` makes it
-   * @param app `onlyFirst` when nothing but a password was shown: then there must be none yet
+   * @param app `secret` is base32, as `newTotpSecret` makes it
    * @returns `wrong` for a code that does not fit, `known` when it is there already, `full` when there are as many as
-   *   there may be
+   *   there may be, `ended` when the sign-in was voided that it is set up in
    */
   add(
     tenant: string,
     accountId: string,
-    app: { secret: string; name: string; code: string; onlyFirst: boolean },
+    app: NewFactor & { secret: string; code: string },
     by: Actor,
-  ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'known' | 'full'>
+  ): Promise<Added | 'wrong'>
   /** What a browser needs to make a passkey, for this account and this place alone. */
   passkeyOptions: Passkeys['creationOptions']
   /**
    * Adds a passkey that a browser has made; the first factor brings recovery codes.
    * @param made `binding` is what `passkeyOptions` was given; `credential` what came of it, as JSON
-   * @returns `wrong` for what does not answer it, `known` when the key is there already, `full` as for an app
+   * @returns `wrong` for what does not answer it, `known` when the key is there already, the rest as for an app
    */
   addPasskey(
     tenant: string,
     accountId: string,
-    made: { binding: string; credential: string; name: string; onlyFirst: boolean },
+    made: NewFactor & { binding: string; credential: string },
     by: Actor,
-  ): Promise<{ recoveryCodes?: string[] } | 'wrong' | 'known' | 'full'>
+  ): Promise<Added | 'wrong'>
   /** Asks for a passkey, and checks what comes. */
   passkeys: PasskeyChecks
   /** Whether anything changed. */
@@ -85,9 +84,19 @@ export interface Factors {
   forget(tenant: string, accountId: string, by: Actor): Promise<void>
   /** Recovery codes that were not used yet. */
   codesLeft(tenant: string, accountId: string): Promise<number>
-  /** New ones, which are stored nowhere in clear; those before are void. */
+  /** New ones, which are stored nowhere in clear; those before are void. None where there is no factor to stand in for. */
   makeCodes(tenant: string, accountId: string, by: Actor): Promise<string[]>
 }
+
+interface NewFactor {
+  name: string
+  /** Nothing but a password was shown: then there must be none yet. */
+  onlyFirst: boolean
+  /** When the password was checked, in milliseconds, where it is set up on the way to a session. */
+  verifiedAt?: number
+}
+
+export type Added = { recoveryCodes?: string[] } | 'known' | 'full' | 'ended'
 
 /** Why the last factor is not removed: the tenant requires one of everybody; the password is too short without one. */
 export type Kept = 'required' | 'short_password'
@@ -189,12 +198,19 @@ export function createFactors(deps: Dependencies): Factors {
   function insert(
     tenant: string,
     accountId: string,
-    { kind, onlyFirst, secret }: { kind: FactorKind; onlyFirst: boolean; secret?: string },
+    {
+      kind,
+      onlyFirst,
+      verifiedAt,
+      secret,
+    }: { kind: FactorKind; secret?: string } & Omit<NewFactor, 'name'>,
     by: Actor,
     write: (id: string) => Promise<void>,
-  ): Promise<{ recoveryCodes?: string[] } | 'known' | 'full'> {
+  ): Promise<Added> {
     return database.transaction(async () => {
-      await store.hold(tenant, accountId)
+      const counts = await store.hold(tenant, accountId, verifiedAt)
+      // Who was signed out everywhere meanwhile, or disabled, adds nothing.
+      if (verifiedAt !== undefined && !counts) return 'ended'
       if (secret !== undefined && !(await isNew(tenant, accountId, secret))) return 'known'
       const known = await list(tenant, accountId)
       const alike = known.filter((factor) => factor.kind === kind)
@@ -269,22 +285,22 @@ export function createFactors(deps: Dependencies): Factors {
       return totp === undefined ? 'recovery' : 'totp'
     },
 
-    async add(tenant, accountId, { secret, name, code, onlyFirst }, by) {
+    async add(tenant, accountId, { secret, name, code, ...when }, by) {
       const typed = totpCodeIn(code)
       const step = typed && stepOfCode(secret, typed, clock.seconds())
       if (!step) return 'wrong'
       const called = nameOf(name, 'Authenticator')
       // The code that proved it is used up with it.
-      return insert(tenant, accountId, { kind: 'totp', onlyFirst, secret }, by, (id) =>
+      return insert(tenant, accountId, { kind: 'totp', secret, ...when }, by, (id) =>
         store.insert(tenant, accountId, { id, name: called, secret, lastStep: step }),
       )
     },
 
-    async addPasskey(tenant, accountId, { binding, credential, name, onlyFirst }, by) {
+    async addPasskey(tenant, accountId, { binding, credential, name, ...when }, by) {
       try {
         const made = await passkeys.verifyNew(tenant, binding, credential)
         const called = nameOf(name, 'Passkey')
-        return await insert(tenant, accountId, { kind: 'passkey', onlyFirst }, by, (id) =>
+        return await insert(tenant, accountId, { kind: 'passkey', ...when }, by, (id) =>
           passkeys.store.insert(tenant, accountId, { ...made, id, name: called }),
         )
       } catch (error) {
@@ -324,6 +340,8 @@ export function createFactors(deps: Dependencies): Factors {
     makeCodes: (tenant, accountId, by) =>
       database.transaction(async () => {
         await store.hold(tenant, accountId)
+        // The last one may have gone meanwhile, and theirs with it.
+        if ((await list(tenant, accountId)).length === 0) return []
         return replaceCodes(tenant, accountId, by)
       }),
   }

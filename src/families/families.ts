@@ -131,9 +131,10 @@ export function createFamilies(deps: {
     if (ids.length === 0) return []
     return database.transaction(async () => {
       const ended = await store.end(tenant, ids, reason, detail)
+      const audiences = await store.audiences(tenant, ids)
       await denials.add(
         tenant,
-        ids.map((subject) => ({ kind: 'family', subject })),
+        ids.map((subject) => ({ kind: 'family', subject, audiences: audiences.get(subject) })),
       )
       const type = 'family.ended' as const
       const events = ended.map((familyId) => ({ type, familyId, detail: { reason } }))

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { deviceLabel } from './device.ts'
-import { presenter } from './family.store.ts'
 import type { FamilyEnd, FamilyStep, FamilyView } from './family.ts'
+import { presenter } from './token-row.ts'
 
 interface FamilyRow {
   id: string

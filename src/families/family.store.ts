@@ -4,6 +4,7 @@ import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Family, FamilyEnd, StoredRefreshToken } from './family.ts'
 import type { Presenter } from './replay.ts'
+import { type HeldRow, held, type TokenRow, toHeld, toStored } from './token-row.ts'
 
 export const FamiliesTable = table('families', {
   key: ['tenant_id', 'id'],
@@ -66,16 +67,6 @@ export const RefreshTokensTable = table('refresh_tokens', {
   },
 })
 
-interface TokenRow {
-  family_id: string
-  payload: Record<string, unknown>
-  consumed_at: Date | null
-  consumer_ip: string | null
-  consumer_user_agent: string | null
-  answer: string | null
-  successor_consumed_at: Date | null
-}
-
 export interface NewToken {
   hash: string
   payload: Record<string, unknown>
@@ -105,35 +96,37 @@ const mostDeleted = 5000
 export function createFamilyStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
 
-  async function select(tenant: string, hash: string, lock: string) {
-    const [row] = await database.query<TokenRow>(
+  async function select<Row extends TokenRow>(
+    tenant: string,
+    hash: string,
+    { columns, tables, lock } = { columns: '', tables: '', lock: '' },
+  ): Promise<Row | undefined> {
+    const [row] = await database.query<Row>(
       `select t.family_id, t.payload, t.consumed_at, t.answer, s.consumed_at as successor_consumed_at,
-         s.ip as consumer_ip, s.user_agent as consumer_user_agent
+         s.ip as consumer_ip, s.user_agent as consumer_user_agent ${columns}
        from families f join refresh_tokens t on t.tenant_id = f.tenant_id and t.family_id = f.id
-         left join refresh_tokens s on s.tenant_id = t.tenant_id and s.parent_hash = t.token_hash
+         left join refresh_tokens s on s.tenant_id = t.tenant_id and s.parent_hash = t.token_hash ${tables}
        where t.tenant_id = $1 and t.token_hash = $2 and f.ended_at is null and f.expires_at > $3 ${lock}`,
       [tenant, hash, now()],
     )
-    if (!row) return undefined
-    const stored: StoredRefreshToken = { familyId: row.family_id, payload: row.payload }
-    if (row.consumed_at) {
-      stored.consumed = {
-        at: row.consumed_at.getTime(),
-        by: presenter(row.consumer_ip, row.consumer_user_agent),
-        ...(row.answer === null ? {} : { answer: row.answer }),
-        ...(row.successor_consumed_at === null
-          ? {}
-          : { successorConsumedAt: row.successor_consumed_at.getTime() }),
-      }
-    }
-    return stored
+    return row
   }
 
   return {
-    find: (tenant: string, hash: string) => select(tenant, hash, ''),
+    async find(tenant: string, hash: string): Promise<StoredRefreshToken | undefined> {
+      const row = await select<TokenRow>(tenant, hash)
+      return row && toStored(row)
+    },
 
-    /** The token and its family stay as they are until the transaction ends; who comes second waits here. */
-    findLocked: (tenant: string, hash: string) => select(tenant, hash, 'for update of f, t'),
+    /**
+     * The token and its family stay as they are until the transaction ends; who comes second waits here. With what a
+     * refresh needs besides, in the one statement: who revokes a grant or disables an account ends the family, too, and
+     * so waits for it.
+     */
+    async findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined> {
+      const row = await select<HeldRow>(tenant, hash, held)
+      return row && toHeld(tenant, row)
+    },
 
     /** Whether it started: its client is enabled and stays so until the transaction ends; who disables it waits. */
     async start(family: Family, token: NewToken): Promise<boolean> {
@@ -240,6 +233,16 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
         [tenant, ids],
       )
       return rows.map(({ id }) => id)
+    },
+
+    /** The resource servers that the access tokens of families can be for; families of which that is not known are left out. */
+    async audiences(tenant: string, ids: string[]): Promise<Map<string, string[]>> {
+      const rows = await database.query<{ family_id: string; resource: string | string[] }>(
+        `select family_id, payload->'resource' as resource from refresh_tokens
+         where tenant_id = $1 and family_id = any($2) and consumed_at is null and payload ? 'resource'`,
+        [tenant, ids],
+      )
+      return new Map(rows.map(({ family_id, resource }) => [family_id, [resource].flat()]))
     },
 
     /** The families that end with a session, or with what one client got in it, locked. */
@@ -372,9 +375,4 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return steps + families + unused
     },
   }
-}
-
-/** Who, as far as it is known. */
-export function presenter(ip: string | null, userAgent: string | null): Presenter {
-  return { ...(ip === null ? {} : { ip }), ...(userAgent === null ? {} : { userAgent }) }
 }

@@ -1,3 +1,5 @@
+import type { Account } from '../accounts/account.ts'
+import type { Grant } from '../grants/grant.ts'
 import { derivedId } from '../secrets/handle.ts'
 import type { Presenter } from './replay.ts'
 
@@ -50,6 +52,10 @@ export interface StoredRefreshToken {
   payload: Record<string, unknown>
   /** How it was used; absent while it lives. */
   consumed?: Consumption
+  /** The grant that its family hangs from, while that lives; read only where the family is locked. */
+  grant?: Grant
+  /** Whose it is, whether it may act or not; likewise. */
+  account?: Account
 }
 
 /** Times in milliseconds since the epoch. */

@@ -14,6 +14,10 @@ export interface Grants {
   list(tenant: string, which: GrantFilter, page?: GrantPage): Promise<ListedGrant[]>
   /** How many live. */
   count(tenant: string): Promise<number>
+  /** The clients that an account ever allowed something, as far as is kept. */
+  clientsOf(tenant: string, accountId: string): Promise<string[]>
+  /** Those of them that it allowed something at one of these resource servers. */
+  clientsFor(tenant: string, accountId: string, audiences: string[]): Promise<string[]>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
   /**
@@ -74,6 +78,29 @@ export const liveGrantKey = 'uq_grants_live'
 /** Milliseconds that a grant is kept after it was revoked; its families go with it. */
 const historyKept = 30 * 24 * 3600 * 1000
 
+export interface GrantRow {
+  grant_id: string
+  grant_account: string
+  grant_client: string
+  grant_payload: Record<string, unknown>
+  granted_at: Date
+}
+
+/** Of `grants g`. */
+export const grantColumns = `g.id as grant_id, g.account_id as grant_account, g.client_id as grant_client,
+  g.payload as grant_payload, g.created_at as granted_at`
+
+export function toGrant(tenant: string, row: GrantRow): Grant {
+  return {
+    tenant,
+    id: row.grant_id,
+    accountId: row.grant_account,
+    clientId: row.grant_client,
+    allowed: row.grant_payload,
+    createdAt: Math.floor(row.granted_at.getTime() / 1000),
+  }
+}
+
 /** What stands in a grant, in the engine's shape. */
 interface Allowed {
   openid?: { scope?: string; claims?: string[] }
@@ -84,26 +111,12 @@ const words = (scope = '') => scope.split(' ').filter((word) => word !== '')
 
 export function createGrants({ database, clock }: { database: Database; clock: Clock }): Grants {
   async function select(tenant: string, id: string, lock: string): Promise<Grant | undefined> {
-    const [row] = await database.query<{
-      account_id: string
-      client_id: string
-      payload: Record<string, unknown>
-      created_at: Date
-    }>(
-      `select account_id, client_id, payload, created_at from grants
-       where tenant_id = $1 and id = $2 and revoked_at is null ${lock}`,
+    const [row] = await database.query<GrantRow>(
+      `select ${grantColumns} from grants g
+       where g.tenant_id = $1 and g.id = $2 and g.revoked_at is null ${lock}`,
       [tenant, id],
     )
-    return (
-      row && {
-        tenant,
-        id,
-        accountId: row.account_id,
-        clientId: row.client_id,
-        allowed: row.payload,
-        createdAt: Math.floor(row.created_at.getTime() / 1000),
-      }
-    )
+    return row && toGrant(tenant, row)
   }
 
   return {
@@ -159,6 +172,21 @@ export function createGrants({ database, clock }: { database: Database; clock: C
     },
     count: (tenant) =>
       countRows(database, 'grants where tenant_id = $1 and revoked_at is null', [tenant]),
+    async clientsOf(tenant, accountId) {
+      const rows = await database.query<{ client_id: string }>(
+        `select distinct client_id from grants where tenant_id = $1 and account_id = $2 order by client_id`,
+        [tenant, accountId],
+      )
+      return rows.map(({ client_id }) => client_id)
+    },
+    async clientsFor(tenant, accountId, audiences) {
+      const rows = await database.query<{ client_id: string }>(
+        `select distinct client_id from grants
+         where tenant_id = $1 and account_id = $2 and payload->'resources' ?| $3 order by client_id`,
+        [tenant, accountId, audiences],
+      )
+      return rows.map(({ client_id }) => client_id)
+    },
     async between(tenant, accountId, clientId) {
       const [row] = await database.query<{ id: string }>(
         `select id from grants

@@ -18,6 +18,7 @@ export interface Edge {
 }
 
 interface Arrival {
+  traceparent: string | undefined
   mutual: boolean
   certificate: X509Certificate | undefined
 }
@@ -27,6 +28,11 @@ const arrivals = new WeakMap<IncomingMessage, Arrival>()
 /** The certificate of whoever sent a request that has come in; whether it is worth anything is not known yet. */
 export function certificateOf(request: IncomingMessage): X509Certificate | undefined {
   return arrivals.get(request)?.certificate
+}
+
+/** What a trusted proxy says of the trace that a request belongs to; a stranger is not believed. */
+export function traceparentOf(request: IncomingMessage): string | undefined {
+  return arrivals.get(request)?.traceparent
 }
 
 /** Whether a request came to the port where certificates are asked for. */
@@ -68,7 +74,10 @@ export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge
   return {
     enter(request, mutual = false) {
       const caller = callerOf(request, isTrusted)
-      const arrival = { mutual, certificate: certificate(request) }
+      const { traceparent: claimed } = request.headers
+      const believed = isTrusted(plain(request.socket.remoteAddress ?? ''))
+      const traceparent = believed && typeof claimed === 'string' ? claimed : undefined
+      const arrival = { mutual, certificate: certificate(request), traceparent }
       arrivals.set(request, arrival)
       for (const name of Object.keys(request.headers)) {
         if (forwarding.test(name) || name === header) delete request.headers[name]

@@ -103,5 +103,10 @@ const pageErrors: Partial<Record<DomainError['code'], string>> = {
 
 function asDomainError(error: unknown): DomainError {
   if (error instanceof DomainError) return error
-  return new DomainError(isTransient(error) ? 'storage_unavailable' : 'internal', { cause: error })
+  return isTransient(error)
+    ? new DomainError('storage_unavailable', {
+        detail: 'Postgres could not answer a statement',
+        cause: error,
+      })
+    : new DomainError('internal', { cause: error })
 }

@@ -35,6 +35,13 @@ export interface Idempotency {
    * @throws DomainError `idempotency_key_reused` when the key came with another request
    */
   once(named: NamedRequest, work: () => Promise<KeptAnswer>): Promise<KeptAnswer>
+  /**
+   * The same for work that is more than one transaction. Of two at the same moment the second is refused, since nothing
+   * holds it meanwhile. Work that was cut off with its process is executed again when somebody asks after a minute: it
+   * must be harmless to repeat.
+   * @throws DomainError `idempotency_key_reused`, `idempotency_key_in_use`
+   */
+  onceApart(named: NamedRequest, work: () => Promise<KeptAnswer>): Promise<KeptAnswer>
   /** Removes answers that are older than a day, a batch at a time; returns how many. */
   sweep(): Promise<number>
 }
@@ -54,6 +61,8 @@ export const IdempotencyKeysTable = table('idempotency_keys', {
 
 /** Milliseconds. */
 const keptFor = 24 * 3600 * 1000
+/** Milliseconds after which work that left no answer has been cut off. */
+const workedOnFor = 60_000
 
 const info = 'keyturn idempotent answer'
 
@@ -66,14 +75,22 @@ export function createIdempotency({
   clock: Clock
   sealer: Sealer
 }): Idempotency {
+  /** An answer that is empty is seen by others only while work goes on apart from a transaction, or was cut off. */
   async function claim(tenant: string, id: string, request: string): Promise<boolean> {
     const now = new Date(clock.now())
     const written = await database.execute(
       `insert into idempotency_keys as k (tenant_id, id, request, answer, expires_at)
        values ($1, $2, $3, '', $4)
        on conflict (tenant_id, id) do update set request = excluded.request, expires_at = excluded.expires_at
-         where k.expires_at <= $5`,
-      [tenant, id, request, new Date(now.getTime() + keptFor), now],
+         where k.expires_at <= $5 or (k.answer = '' and k.request = excluded.request and k.expires_at <= $6)`,
+      [
+        tenant,
+        id,
+        request,
+        new Date(now.getTime() + keptFor),
+        now,
+        new Date(now.getTime() + keptFor - workedOnFor),
+      ],
     )
     return written === 1
   }
@@ -89,26 +106,52 @@ export function createIdempotency({
       [tenant, id],
     )
     if (row?.request !== request) throw new DomainError('idempotency_key_reused')
+    if (row.answer === '') throw new DomainError('idempotency_key_in_use', { retryAfter: 1 })
     return JSON.parse(openUnder(presented, info, row.answer)) as KeptAnswer
   }
 
+  function namesOf({ caller, key, request }: NamedRequest) {
+    const name = JSON.stringify([caller, key])
+    return {
+      id: sealer.mac('idempotency-key', name),
+      presented: sealer.mac('idempotent-answer', name),
+      digest: hashOf(request),
+    }
+  }
+
+  async function keep(tenant: string, id: string, presented: string, answer: KeptAnswer) {
+    await database.execute(
+      'update idempotency_keys set answer = $3 where tenant_id = $1 and id = $2',
+      [tenant, id, sealUnder(presented, info, JSON.stringify(answer))],
+    )
+  }
+
   return {
-    once: ({ tenant, caller, key, request }, work) =>
+    once: (named, work) =>
       database.transaction(async () => {
-        const name = JSON.stringify([caller, key])
-        const id = sealer.mac('idempotency-key', name)
-        const presented = sealer.mac('idempotent-answer', name)
-        const digest = hashOf(request)
-        if (!(await claim(tenant, id, digest))) {
-          return keptAnswer(tenant, id, digest, presented)
-        }
+        const { tenant } = named
+        const { id, presented, digest } = namesOf(named)
+        if (!(await claim(tenant, id, digest))) return keptAnswer(tenant, id, digest, presented)
         const answer = await work()
-        await database.execute(
-          'update idempotency_keys set answer = $3 where tenant_id = $1 and id = $2',
-          [tenant, id, sealUnder(presented, info, JSON.stringify(answer))],
-        )
+        await keep(tenant, id, presented, answer)
         return answer
       }),
+    async onceApart(named, work) {
+      const { tenant } = named
+      const { id, presented, digest } = namesOf(named)
+      if (!(await claim(tenant, id, digest))) return keptAnswer(tenant, id, digest, presented)
+      try {
+        const answer = await work()
+        await keep(tenant, id, presented, answer)
+        return answer
+      } catch (error) {
+        await database.execute(
+          `delete from idempotency_keys where tenant_id = $1 and id = $2 and answer = ''`,
+          [tenant, id],
+        )
+        throw error
+      }
+    },
     sweep: () =>
       sweepTable(database, {
         table: 'idempotency_keys',

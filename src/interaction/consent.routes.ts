@@ -4,7 +4,6 @@ import type { Config } from '../../config/config.ts'
 import type { Image } from '../../config/image.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import { clientMetadata } from '../clients/client.ts'
-import type { Clients } from '../clients/clients.ts'
 import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
@@ -12,6 +11,7 @@ import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import type { ClientDocuments } from '../registration/documents.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import { describeAccess } from './access.ts'
 import { type ConsentView, consentPage } from './pages/consent.ts'
@@ -25,7 +25,7 @@ export interface ConsentParts {
   config: Config
   log: Log
   accounts: Accounts
-  clients: Clients
+  clientDocuments: ClientDocuments
   resources: ResourceServers
   interactions: Interactions
   csrf: Csrf
@@ -65,7 +65,7 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
   // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
   router.get('/interaction/:uid/logo', async (ctx) => {
     const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
-    const client = await parts.clients.find(parts.tenant, clientId)
+    const client = await parts.clientDocuments.find(parts.tenant, clientId)
     const shown = client?.selfRegistered ? undefined : client?.metadata
     const uri = clientMetadata.safeParse(shown).data?.logo_uri
     const image = uri === undefined ? undefined : await parts.clientLogo(uri)
@@ -104,10 +104,10 @@ async function describe(
   messages: Messages,
   logoUrl: string,
 ): Promise<Omit<ConsentView, 'action' | 'cancel' | 'csrf'>> {
-  const { tenant, accounts, clients } = parts
+  const { tenant, accounts, clientDocuments } = parts
   const [account, client] = await Promise.all([
     accounts.active(tenant, accountId),
-    clients.find(tenant, clientId),
+    clientDocuments.find(tenant, clientId),
   ])
   const metadata = clientMetadata.safeParse(client?.metadata).data
   if (!account || !metadata) throw new DomainError('interaction_not_found')
@@ -124,6 +124,7 @@ async function describe(
     ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
     ...(userCode === undefined ? {} : { userCode }),
     unverified: client?.selfRegistered === true,
+    ...(client?.fromDocument ? { documentHost: receiverOf(clientId) } : {}),
     localhostOnly:
       redirectUri !== undefined &&
       metadata.redirect_uris.every((uri) => isLoopbackHost(URL.parse(uri)?.hostname ?? '')),

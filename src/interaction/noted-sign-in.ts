@@ -1,9 +1,11 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import type { Audit } from '../audit/audit.ts'
 import { knownDevice } from '../families/device.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Mail } from '../mail/mail.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Places, Visit } from '../places/places.ts'
 import type { Database } from '../storage/database.ts'
@@ -12,15 +14,19 @@ import type { PageContext } from './pages/layout.ts'
 export interface NotedSignInParts {
   tenant: string
   database: Database
+  accounts: Accounts
   lockouts: Lockouts
   places: Places
   audit: Audit
   mail: Mail
+  metrics: Metrics
   pageContext(ctx: Context): PageContext
 }
 
 interface SignIn {
   account: Account
+  /** When its password was checked, in milliseconds. */
+  verifiedAt: number
   /** How (RFC 8176). */
   amr: readonly string[]
   /** What the browser's cookie says of the accounts it has signed in with. */
@@ -30,18 +36,20 @@ interface SignIn {
 /**
  * What a finished sign-in leaves behind, in one transaction: wrong guesses are forgotten, and its event says what was
  * unusual about it.
+ * @returns false for one that was voided meanwhile: nothing is left of it
  */
 export async function noteSignIn(
   parts: NotedSignInParts,
   ctx: Context,
   signIn: SignIn,
-): Promise<void> {
-  const { tenant, database, lockouts, places, audit } = parts
-  const { account, amr, cookie } = signIn
+): Promise<boolean> {
+  const { tenant, database, accounts, lockouts, places, audit } = parts
+  const { account, verifiedAt, amr, cookie } = signIn
   const { ip, userAgent } = presenterOf(ctx)
   const isNewDevice = lockouts.devices.find(cookie, tenant, account.id) === undefined
-  await database.transaction(async () => {
+  const isNoted = await database.transaction(async () => {
     // The account comes first: whoever resets its password takes the locks in this order, too.
+    if (!(await accounts.holdSignIn(tenant, account.id, verifiedAt))) return false
     const visit = await places.visit(tenant, account.id, ctx.ip)
     await lockouts.signedIn(tenant, account.id)
     if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)
@@ -58,7 +66,10 @@ export async function noteSignIn(
         ...(visit.isNewCountry ? { new_country: true } : {}),
       },
     })
+    return true
   })
+  if (isNoted) parts.metrics.count('keyturn_sign_ins_total', { outcome: 'signed_in' })
+  return isNoted
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type { DomainError } from '../errors.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
-import type { Refusal } from '../refusals/refusals.ts'
+import type { Refusal } from '../refusals/refusal.ts'
 
 type About = Pick<Refusal, 'endpoint' | 'check' | 'error'> &
   Partial<Pick<Refusal, 'accountId' | 'clientId' | 'reason' | 'expected' | 'received'>>

@@ -96,21 +96,17 @@ export function setUpRoutes(
       userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
       language: pageContext(ctx).messages.locale,
     }
-    // Who was signed out everywhere meanwhile, or disabled, adds nothing.
-    const isValid =
-      (await accounts.active(tenant, step.accountId)) !== undefined &&
-      (await accounts.holdSignIn(tenant, step.accountId, step.verifiedAt))
-    const made = { name, onlyFirst: true }
-    const add = () =>
+    const { accountId, secret, verifiedAt } = step
+    const made = { name, onlyFirst: true, verifiedAt }
+    const added =
       credential === undefined
-        ? factors.add(tenant, step.accountId, { ...made, secret: step.secret, code: otp }, by)
-        : factors.addPasskey(
+        ? await factors.add(tenant, accountId, { ...made, secret, code: otp }, by)
+        : await factors.addPasskey(
             tenant,
-            step.accountId,
+            accountId,
             { ...made, binding: bindingOf(uid, step), credential },
             by,
           )
-    const added = isValid ? await add() : 'full'
     // Sent twice at once: the other one has moved on.
     if (added === 'known' && credential === undefined) {
       ctx.status = 303
@@ -120,7 +116,7 @@ export function setUpRoutes(
       const error = credential === undefined ? 'wrong' : 'passkey'
       return show(ctx, interaction, step, { error, name })
     }
-    if (added === 'full') {
+    if (added === 'full' || added === 'ended') {
       await steps.end(uid)
       return showLogin(ctx, interaction, { status: 400 })
     }

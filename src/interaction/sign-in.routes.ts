@@ -108,7 +108,11 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   ) {
     const authentication = authenticationBy(proof)
     const { amr } = authentication
-    await noteSignIn(parts, ctx, { account, amr, cookie: knownIn(ctx) })
+    const signIn = { account, verifiedAt, amr, cookie: knownIn(ctx) }
+    // Signed out everywhere while its last step was on the way: it starts over.
+    if (!(await noteSignIn(parts, ctx, signIn))) {
+      return redirect(ctx, `${parts.basePath}/interaction/${ctx['params'].uid}`)
+    }
     know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     const login = { account, ...authentication, verifiedAt, signedInAt }

@@ -108,10 +108,36 @@ export const limits = {
     window: 3600,
     counts: 'Clients that registered themselves without a token, in one tenant',
   },
+  document_network: {
+    most: 60,
+    window: 600,
+    counts: 'Metadata documents of clients nobody has used yet, fetched because of one network',
+  },
+  document_host: {
+    most: 60,
+    window: 600,
+    counts: 'The same from one host, whoever asks',
+  },
+  document_address: {
+    most: 10,
+    window: 60,
+    counts: 'Fetches of one metadata document; one that was well is not fetched within a minute',
+  },
   backchannel_client: {
     most: 6000,
     window: 600,
     counts: 'Backchannel authentication requests of one client',
+  },
+  feed_network: {
+    most: 300,
+    window: 600,
+    counts:
+      'Requests to the revocation feed and shared signals from one network whose token is missing or not valid',
+  },
+  feed_client: {
+    most: 60_000,
+    window: 600,
+    counts: 'Requests to the revocation feed and shared signals of one client',
   },
   admin_network: {
     most: 300,

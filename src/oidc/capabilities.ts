@@ -18,6 +18,8 @@ import type { SignUps } from '../enrolment/sign-up.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
 import type { Families } from '../families/families.ts'
+import type { RevocationFeed } from '../feed/revocation-feed.ts'
+import type { RevocationStreams } from '../feed/revocation-streams.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Idempotency } from '../idempotency/idempotency.ts'
 import type { Limiter } from '../limits/limiter.ts'
@@ -25,12 +27,14 @@ import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { Places } from '../places/places.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
+import type { ClientDocuments } from '../registration/documents.ts'
 import type { RegistrationPolicies } from '../registration/policies.ts'
 import type { Registrations } from '../registration/registrations.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
@@ -40,6 +44,7 @@ import type { KeyRotation } from '../secrets/key-rotation.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import type { Signals } from '../signals/signals.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
 import type { Database } from '../storage/database.ts'
@@ -53,6 +58,7 @@ export interface Capabilities {
   log: Log
   clock: Clock
   counters: Counters
+  metrics: Metrics
   database: Database
   shortLived: ShortLived
   sealer: Sealer
@@ -76,10 +82,13 @@ export interface Capabilities {
   backchannelRequests: BackchannelRequests
   pings: Pings
   webhooks: Webhooks
+  signals: Signals
   outbox: Outbox
   denials: Denials
   audit: Audit
   revocations: Revocations
+  revocationFeed: RevocationFeed
+  revocationStreams: RevocationStreams
   singleUse: SingleUse
   attempts: Attempts
   refusals: Refusals
@@ -87,6 +96,7 @@ export interface Capabilities {
   lockouts: Lockouts
   places: Places
   registrationPolicies: RegistrationPolicies
+  clientDocuments: ClientDocuments
   registrations: Registrations
   idempotency: Idempotency
   actionTokens: ActionTokens

@@ -2,6 +2,7 @@ import Provider, { type Adapter } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import type { SigningAlg } from '../signing/signing-key.ts'
+import type { Unit } from '../storage/unit.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { accountClientId } from './account-client.ts'
 import { engineMetadata } from './adapters/client.ts'
@@ -9,12 +10,53 @@ import type { Capabilities } from './capabilities.ts'
 import { clientRules } from './features.ts'
 import { mtlsFault, noCertificates } from './mtls.ts'
 
+/** The engine as it judges the clients of a tenant that has keys for these algorithms. */
+interface Judge {
+  algs: ReadonlySet<SigningAlg>
+  provider: Provider
+}
+
 /**
  * The engine's own judgement of a client, before it is stored: it refuses at every request what it would refuse here.
  * Makes sure that there are keys for the algorithms that the client names.
+ *
+ * An engine costs more than what it judges, so that one judges all clients of a tenant in one transaction: of the keys
+ * it looks at their algorithms alone, and those that the transaction has found or made are there until it ends.
  * @throws DomainError `client_invalid` with what the engine said
  */
-export function createClientCheck({ signing, clock, config, fetch, sharedSecrets }: Capabilities) {
+export function createClientCheck({
+  signing,
+  database,
+  clock,
+  config,
+  fetch,
+  sharedSecrets,
+}: Capabilities) {
+  const judges = new WeakMap<Unit, Map<string, Judge>>()
+
+  async function judgeFor(tenant: string, wanted: SigningAlg[]): Promise<Judge> {
+    await signing.ensure(tenant, wanted)
+    const keys = await signing.open(tenant)
+    const encryption = await sharedSecrets.get(tenant, 'encryption')
+    const provider = new Provider(issuerOf(config.issuer, tenant), {
+      ...clientRules({ config, clock, fetch }, keys, noCertificates, { encryption }),
+      adapter: () => ({}) as Adapter,
+    })
+    return { algs: new Set(keys.published.map(({ alg }) => alg)), provider }
+  }
+
+  async function judgeOf(tenant: string, wanted: SigningAlg[]): Promise<Judge> {
+    const unit = database.current()
+    if (!unit?.isOpen()) return judgeFor(tenant, wanted)
+    const known = judges.get(unit) ?? new Map<string, Judge>()
+    judges.set(unit, known)
+    const judge = known.get(tenant)
+    if (judge && wanted.every((alg) => judge.algs.has(alg))) return judge
+    const fresh = await judgeFor(tenant, wanted)
+    known.set(tenant, fresh)
+    return fresh
+  }
+
   return async (tenant: string, metadata: ClientMetadata): Promise<void> => {
     const fault =
       metadata.client_id === accountClientId
@@ -25,13 +67,7 @@ export function createClientCheck({ signing, clock, config, fetch, sharedSecrets
         detail: { client_id: metadata.client_id, faults: [fault] },
       })
     }
-    await signing.ensure(tenant, algsOf(metadata))
-    const keys = await signing.open(tenant)
-    const encryption = await sharedSecrets.get(tenant, 'encryption')
-    const provider = new Provider(issuerOf(config.issuer, tenant), {
-      ...clientRules({ config, clock, fetch }, keys, noCertificates, { encryption }),
-      adapter: () => ({}) as Adapter,
-    })
+    const { provider } = await judgeOf(tenant, algsOf(metadata))
     await provider.Client.validate(engineMetadata(metadata) as never).catch((cause: Error) => {
       const { error_description: description } = cause as { error_description?: string }
       throw new DomainError('client_invalid', {

@@ -45,12 +45,13 @@ export function auditedConsent({ openidScopes, resources }: Consent) {
  * @returns the grant's id
  */
 export async function rememberConsent(
-  { tenant, grants, database, audit }: IssuerContext,
+  { tenant, grants, database, audit, clientDocuments }: IssuerContext,
   provider: Provider,
   { accountId, clientId }: { accountId: string; clientId: string },
   allowed: Consent,
 ): Promise<string> {
   async function widen(): Promise<string> {
+    await clientDocuments.keep(tenant, clientId)
     const id = await grants.between(tenant, accountId, clientId)
     const grant =
       (id === undefined ? undefined : await provider.Grant.find(id)) ??

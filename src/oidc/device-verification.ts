@@ -30,7 +30,7 @@ export function createDeviceVerification(
   context: IssuerContext,
   { basePath, cookie }: { basePath: string; cookie: { name: string; secure: boolean } },
 ): DeviceVerification {
-  const { tenant, clients, config, issuer } = context
+  const { tenant, clientDocuments, config, issuer } = context
   const codes = createDeviceCodes(context)
 
   return {
@@ -38,7 +38,7 @@ export function createDeviceVerification(
       const waiting = await codes.waitingFor(userCode)
       if (!waiting) return undefined
       const clientId = waiting.payload.clientId as string
-      const client = await clients.find(tenant, clientId)
+      const client = await clientDocuments.find(tenant, clientId)
       const metadata = clientMetadata.safeParse(client?.metadata).data
       return (
         metadata && { id: waiting.hash, clientId, clientName: metadata.client_name ?? clientId }

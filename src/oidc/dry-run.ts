@@ -3,6 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type Provider from 'oidc-provider'
 import type { Adapter, KoaContextWithOIDC } from 'oidc-provider'
+import { type DomainError, isDomainError } from '../errors.ts'
 import type { CheckName } from '../refusals/checks.ts'
 import { maskAddress } from '../refusals/mask.ts'
 import { locate } from '../tenants/locate.ts'
@@ -173,11 +174,25 @@ async function ask(
     fault = { check, error: error.message, reason, ...refusedValues(check, ctx) }
   }
   const fail = (_ctx: KoaContextWithOIDC, error: Error) => {
-    fault = { check: 'internal', error: 'server_error', reason: error.message }
+    fault = isDomainError(error) ? ownFault(error) : { ...broken, reason: error.message }
   }
   const events: EventEmitter = provider
   events.once('authorization.error', note).once('server_error', fail)
   await provider.callback()(request, new ServerResponse(request))
   events.off('authorization.error', note).off('server_error', fail)
   return fault
+}
+
+const broken = { check: 'internal', error: 'server_error' } as const
+
+/** What this server found itself while the engine asked it. */
+function ownFault({ code, oauth, detail, message }: DomainError): Fault {
+  const { expected, received } = typeof detail === 'object' ? detail : {}
+  return {
+    check: code,
+    error: oauth,
+    reason: message,
+    ...(typeof expected === 'string' ? { expected } : {}),
+    ...(typeof received === 'string' ? { received } : {}),
+  }
 }

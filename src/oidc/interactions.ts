@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
+import { networkOf } from '../attempts/network.ts'
 import { DomainError } from '../errors.ts'
 import { hashIn } from './adapters/short-lived.ts'
 import { type Authentication, needsFactor } from './authentication-context.ts'
@@ -59,14 +60,14 @@ export interface Interactions {
 
 export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
   const codes = createDeviceCodes(context)
-  const { tenant, clients } = context
+  const { tenant, clientDocuments } = context
 
   /** Where another step comes before the login, the reasons of that are not looked at yet. */
   async function demand(prompt: { name: string; reasons: string[] }, clientId: string) {
     const demanded = demandOf(prompt.reasons)
     if (demanded !== undefined || !['create', 'select_account'].includes(prompt.name))
       return demanded
-    const { metadata } = (await clients.find(tenant, clientId)) ?? {}
+    const { metadata } = (await clientDocuments.find(tenant, clientId)) ?? {}
     return (await needsFactor(context, metadata as object | undefined)) ? 'set_up' : undefined
   }
 
@@ -101,13 +102,15 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
           detail: 'the cookie belongs to another interaction than the address',
         })
       }
+      const clientId = params['client_id'] as string
+      await clientDocuments.settle(tenant, clientId, { network: networkOf(ctx.ip) })
       const missing = prompt.details as {
         missingOIDCScope?: string[]
         missingOIDCClaims?: string[]
         missingResourceScopes?: Record<string, string[]>
       }
       const text = (name: string) => params[name] as string | undefined
-      const withoutFactor = await demand(prompt, params['client_id'] as string)
+      const withoutFactor = await demand(prompt, clientId)
       const loginHint = text('login_hint')
       const redirectUri = text('redirect_uri')
       const userCode = deviceCode && (await codes.find(hashIn(deviceCode)))?.userCode
@@ -116,7 +119,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         // To choose another account one signs in with it.
         step: prompt.name === 'consent' ? 'consent' : 'login',
         ...(prompt.name === 'create' ? { wantsNew: true as const } : {}),
-        clientId: text('client_id') as string,
+        clientId,
         ...(redirectUri === undefined ? {} : { redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
         ...(withoutFactor === undefined ? {} : { withoutFactor }),

@@ -5,6 +5,7 @@ import type { Config } from '../../config/config.ts'
 import { subjectMatches } from '../clients/certificate-subject.ts'
 import { type AuthMethod, authMethods, type ClientMetadata } from '../clients/client.ts'
 import type { Clock } from '../clock.ts'
+import { revocationsPath, revocationsStreamPath } from '../resources/revocations-resource.ts'
 import { routes } from './routes.ts'
 
 /** The certificates that mutual TLS is about (RFC 8705); the engine does not know connections. */
@@ -110,7 +111,11 @@ const direct = new Set([
   'backchannel_authentication',
 ])
 
-const directRoutes = Object.entries<string>(routes).filter(([name]) => direct.has(name))
+const directRoutes: Array<[string, string]> = [
+  ...Object.entries<string>(routes).filter(([name]) => direct.has(name)),
+  ['revocation_feed', revocationsPath],
+  ['revocation_feed_stream', revocationsStreamPath],
+]
 
 /** The addresses, below the issuer, that answer where certificates are asked for. */
 export const mutualPaths: readonly string[] = directRoutes.map(([, path]) => path)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
+import type { DenialKind } from '../denials/denials.ts'
 import { DomainError } from '../errors.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { verifyProof } from './dpop-proof.ts'
@@ -8,10 +9,13 @@ import type { StructuredTokens } from './structured-tokens.ts'
 
 /** Who presents an access token. */
 export interface Presented {
+  token: string
   clientId: string
   /** Absent where no person is involved. */
   accountId?: string
   scopes: ReadonlySet<string>
+  /** When the token expires, in seconds since the epoch. */
+  expiresAt: number
 }
 
 /** `access_token` in the query would be in logs (RFC 6750 §5.3); only the header counts. */
@@ -34,13 +38,17 @@ export function createTokenCheck(
   context: IssuerContext,
   structured: StructuredTokens,
   certificates: ClientCertificates,
+  /** What its refusals call the API. */
+  endpoint: 'admin' | 'revocations' | 'ssf',
+  /** Denials that do not matter there. */
+  despite?: DenialKind,
 ) {
   const { tenant, accounts } = context
 
   return async (ctx: Context, audience: string, url: string): Promise<Presented> => {
     const [, scheme = '', token] = credentials.exec(ctx.get('authorization')) ?? []
     if (token === undefined) throw new DomainError('token_missing')
-    const found = await structured.find(token)
+    const found = await structured.find(token, despite)
     if (!found) throw refused('not ours, expired, or revoked')
     const { aud, clientId, jkt, 'x5t#S256': thumbprint } = found
     if (aud !== audience) throw refused(`for another audience: ${String(aud)}`)
@@ -69,9 +77,11 @@ export function createTokenCheck(
       throw refused('its person may not act')
     }
     return {
+      token,
       clientId: clientId as string,
       ...(accountId === undefined ? {} : { accountId }),
       scopes: new Set(found.scope?.split(' ') ?? []),
+      expiresAt: found.exp as number,
     }
   }
 
@@ -89,7 +99,7 @@ export function createTokenCheck(
       clientId: token.clientId,
       ip: ctx.ip,
       userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
-      detail: { mechanism, key, endpoint: 'admin' },
+      detail: { mechanism, key, endpoint },
     })
   }
 }

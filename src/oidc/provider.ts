@@ -86,7 +86,7 @@ export function createProvider(parts: ProviderParts): Provider {
 
 function configuration(parts: ProviderParts): Configuration {
   const { context, keys, cookieKeys, access, certificates, pages, structured } = parts
-  const { config, tenant, issuer, accounts, subjects } = context
+  const { config, tenant, issuer, subjects } = context
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
   const isHttps = protocol === 'https:'
@@ -150,7 +150,7 @@ function configuration(parts: ProviderParts): Configuration {
     async findAccount(ctx, sub, source) {
       if (await isTooWeak(context, ctx.oidc.client, source)) return undefined
       const id = await accountHinted(context, ctx, sub)
-      const account = id === undefined ? undefined : await accounts.active(tenant, id)
+      const account = id === undefined ? undefined : await activeAccount(context, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }
     },
     extraTokenClaims: (_ctx, token) => ({
@@ -174,6 +174,13 @@ function configuration(parts: ProviderParts): Configuration {
     },
     ttl: lifetimes(context),
   }
+}
+
+/** An account that may act: as it was read with the family, where one was presented. */
+async function activeAccount({ accounts, tenant }: IssuerContext, id: string) {
+  const known = currentTokenRequest()?.account
+  if (known?.id !== id) return accounts.active(tenant, id)
+  return known.disabled ? undefined : known
 }
 
 /** Cookies of one tenant are not read by another on the same host; the prefix refuses plain http (RFC 6265bis §4.1.3). */

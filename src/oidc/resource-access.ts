@@ -47,6 +47,30 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     return fallback.identifier === identifier ? fallback : undefined
   }
 
+  /**
+   * What a client gets for the revocation feed: all of it, as itself, where it speaks for a resource server.
+   * @throws errors.InvalidTarget, errors.InvalidScope
+   */
+  async function scopesOfIntrospecting(
+    ctx: KoaContextWithOIDC,
+    { scopes }: ResourceServer,
+    client: EngineClient,
+  ): Promise<Set<string>> {
+    const { params } = ctx.oidc
+    const alone =
+      params?.['grant_type'] === 'client_credentials' && !Array.isArray(params['resource'])
+    const speaksFor = alone ? await resources.introspectedBy(tenant, client.clientId) : []
+    if (speaksFor.length === 0 || client['registered_by'] === 'self') {
+      throw new errors.InvalidTarget('the client may not reach this resource')
+    }
+    const unknown = [...scopeSet(params?.['scope'])].filter((name) => !scopes.includes(name))
+    if (unknown.length > 0) {
+      const description = 'requested scope is not allowed for this client'
+      throw new errors.InvalidScope(description, unknown.join(' '))
+    }
+    return new Set(scopes)
+  }
+
   return {
     default: defaultServer,
     async defaultResource(ctx, _client, oneOf) {
@@ -59,7 +83,9 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     async getResourceServerInfo(ctx, identifier, client) {
       const server = await find(identifier)
       if (!server) throw new errors.InvalidTarget()
-      const reachable = reachableScopes(ctx, server, client)
+      const reachable = server.forIntrospectionClients
+        ? await scopesOfIntrospecting(ctx, server, client)
+        : reachableScopes(ctx, server, client)
       assertSomethingKnown(ctx, server)
       completeScope(ctx, reachable, client)
       return {
@@ -88,7 +114,8 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
  * | with a person      | those in the client's `resources`; all others than the admin API when absent | those in its `scope`; all when absent |
  * | client_credentials | as above, and those one of whose scopes it names      | those in its `scope`; none when absent    |
  *
- * Who registered itself reaches only servers that are marked `open`, whatever the rows say.
+ * Who registered itself reaches only servers that are marked `open`, whatever the rows say. The revocation feed is for
+ * who introspects, as `scopesOfIntrospecting` says.
  * @throws errors.InvalidTarget, errors.InvalidScope
  */
 function reachableScopes(

@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
-import type { Refusal } from '../refusals/refusals.ts'
+import type { Refusal } from '../refusals/refusal.ts'
 import type { TraceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'
@@ -131,7 +131,9 @@ export function structuredEndpoints(
     if (found.clientId !== caller) {
       return refusal('client is not authorized to revoke the presented token')
     }
-    await context.denials.add(context.tenant, [{ kind: 'jti', subject: found.jti as string }])
+    await context.denials.add(context.tenant, [
+      { kind: 'jti', subject: found.jti as string, audiences: [String(found.aud)] },
+    ])
     return { status: 200, body: {} }
   }
 }

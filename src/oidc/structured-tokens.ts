@@ -1,6 +1,8 @@
 import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } from 'jose'
 import type { AdapterPayload } from 'oidc-provider'
-import { clientMetadata } from '../clients/client.ts'
+import { type Client, checkedMetadata } from '../clients/client.ts'
+import type { DenialKind } from '../denials/denials.ts'
+import { hashOf } from '../secrets/handle.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import type { TraceClaims } from './access-token.ts'
 import { denialsNaming } from './access-token.ts'
@@ -10,8 +12,11 @@ import type { IssuerContext } from './capabilities.ts'
 export interface StructuredTokens {
   /** Whether a string can only be a JWT: our handles have no dots. */
   looksLikeOne(token: string): boolean
-  /** The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended. */
-  find(token: string): Promise<AdapterPayload | undefined>
+  /**
+   * The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended.
+   * @param despite denials that do not matter
+   */
+  find(token: string, despite?: DenialKind): Promise<AdapterPayload | undefined>
   /** Why `find` does not find it, for operators. */
   whyNot(token: string): Promise<string>
 }
@@ -25,6 +30,9 @@ export type AccessTokenClaims = JWTPayload &
     cnf?: { jkt?: string; 'x5t#S256'?: string }
   }
 
+/** Tokens whose signature is known to be right, so that who asks for one again costs no verification. */
+const mostVerified = 5000
+
 export function createStructuredTokens(
   context: IssuerContext,
   { published }: KeySet,
@@ -33,7 +41,22 @@ export function createStructuredTokens(
   const jwks = createLocalJWKSet({ keys: published.map(({ publicJwk }) => publicJwk) })
   const algorithms = [...new Set(published.map(({ alg }) => alg))]
 
+  /** A key set is replaced as a whole when a key ends, and this with it. */
+  const verified = new Map<string, AccessTokenClaims>()
+
   async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
+    if (!isCanonical(token)) return undefined
+    const hash = hashOf(token)
+    const known = verified.get(hash)
+    if (known) return (known.exp as number) > clock.seconds() ? known : undefined
+    const claims = await verify(token)
+    if (!claims) return undefined
+    if (verified.size >= mostVerified) verified.delete(verified.keys().next().value as string)
+    verified.set(hash, claims)
+    return claims
+  }
+
+  async function verify(token: string): Promise<AccessTokenClaims | undefined> {
     try {
       const { payload } = await jwtVerify<AccessTokenClaims>(token, jwks, {
         issuer,
@@ -52,23 +75,22 @@ export function createStructuredTokens(
   /** The account that a token with a person in it is about. */
   async function accountIn(
     { gid, sub }: AccessTokenClaims,
-    metadata: unknown,
+    client: Client,
   ): Promise<string | undefined> {
-    const client = clientMetadata.safeParse(metadata).data
-    return gid === undefined || !client
-      ? undefined
-      : subjects.accountBehind(tenant, client, sub as string)
+    const metadata = gid === undefined ? undefined : checkedMetadata(client).data
+    return metadata && subjects.accountBehind(tenant, metadata, sub as string)
   }
 
   /** Asks memory alone: whatever ends what a token hangs from is on the deny-list (architecture §4). */
-  async function find(token: string): Promise<AdapterPayload | undefined> {
+  async function find(token: string, despite?: DenialKind): Promise<AdapterPayload | undefined> {
     const claims = await claimsOf(token)
     const client = claims && (await clients.find(tenant, claims.client_id))
     if (!client) return undefined
-    const accountId = await accountIn(claims, client.metadata)
+    const accountId = await accountIn(claims, client)
     if (claims.gid !== undefined && accountId === undefined) return undefined
     const payload = toPayload(claims, accountId)
-    const denied = denials.anyDenies(tenant, denialsNaming(payload), claims.iat as number)
+    const named = denialsNaming(payload).filter(({ kind }) => kind !== despite)
+    const denied = denials.anyDenies(tenant, named, claims.iat as number)
     return denied ? undefined : payload
   }
 
@@ -83,6 +105,7 @@ export function createStructuredTokens(
       (error: Error) => error.message,
     )
     if (fault !== undefined) return fault
+    if (!isCanonical(token)) return 'a part is not base64url in its one spelling (RFC 7515 §2)'
     const claims = await claimsOf(token)
     if (!claims) return 'a claim that every access token of this tenant has is missing'
     if (!(await clients.find(tenant, claims.client_id))) return 'its client is gone or disabled'
@@ -94,6 +117,16 @@ export function createStructuredTokens(
     looksLikeOne: (token) => token.split('.').length === 3,
     find,
   }
+}
+
+/**
+ * Whether each part is base64url in its one spelling (RFC 7515 §2): decoders overlook padding, white space and bits after
+ * the end, so that one token could be shown as many.
+ */
+function isCanonical(token: string): boolean {
+  return token
+    .split('.')
+    .every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
 }
 
 function toPayload(claims: AccessTokenClaims, accountId: string | undefined): AdapterPayload {

@@ -23,11 +23,17 @@ export function tokenTransaction(context: IssuerContext): Middleware {
       await next()
       if (ctx.status !== 200) return false
       if (request.replay) await replay(context, ctx, request)
-      else if (request.rotating) return rotate(context, ctx, request)
+      else if (request.rotating) unit.commitWith(() => rotate(context, ctx, request))
       else if (request.presented) await prolong(context, ctx, request.presented)
       else await issued(context, ctx, request)
       return true
     })
+    // A grant type that got this far is one of a few.
+    const { params } = (ctx as KoaContextWithOIDC).oidc ?? {}
+    if (ctx.status === 200) {
+      const grantType = String(params?.['grant_type'])
+      context.metrics.count('keyturn_tokens_issued_total', { grant_type: grantType })
+    }
   }
 }
 
@@ -70,7 +76,7 @@ async function issued(
   await audit.record(tenant, { type: 'token.issued', accountId, clientId, familyId, detail })
 }
 
-/** Consumes the presented token, stores its successor and keeps the sealed answer: one statement. */
+/** Consumes the presented token, stores its successor and keeps the sealed answer: one statement, the last one. */
 async function rotate(context: IssuerContext, ctx: Context, request: TokenRequest) {
   const { tenant, families, config, clock } = context
   const { presented, successor } = request.rotating as Required<

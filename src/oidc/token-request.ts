@@ -1,7 +1,9 @@
 import type { Context } from 'koa'
 import Provider, { errors } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
 import type { NewToken } from '../families/family.store.ts'
 import type { Presenter, ReplayableAnswer } from '../families/replay.ts'
+import type { Grant } from '../grants/grant.ts'
 import type { Unit } from '../storage/database.ts'
 
 /** What the adapters of one token request tell each other; the engine calls them one by one. */
@@ -16,6 +18,9 @@ export interface TokenRequest {
   familyId?: string
   /** Whether that family is locked: who ends what it hangs from ends it, too, and so waits. */
   holdsFamily?: boolean
+  /** What was read with that family. */
+  grant?: Grant | undefined
+  account?: Account | undefined
   /** The living refresh token that was presented, and when it would expire, in seconds since the epoch. */
   presented?: { hash: string; startedAt: number; exp: number }
   /** The refresh token that is being replaced. */

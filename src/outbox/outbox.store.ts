@@ -183,6 +183,18 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       return changed > 0
     },
 
+    /** What waits, by kind; a kind of which nothing waits, too. */
+    async backlog(
+      kinds: string[],
+    ): Promise<{ kind: string; messages: number; oldest: Date | null }[]> {
+      return database.query(
+        `select k.kind, count(o.id)::int as messages, min(o.created_at) as oldest
+         from unnest($1::text[]) as k (kind) left join outbox o on o.kind = k.kind and ${pending}
+         group by k.kind`,
+        [kinds],
+      )
+    },
+
     /** Begins anew with what was given up, as if it had just been added. @returns how many */
     async retry(
       tenant: string,

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
@@ -64,9 +65,10 @@ export function createOutbox(deps: {
   database: Database
   clock: Clock
   log: Log
+  metrics: Metrics
   notifications: Notifications
 }): Outbox {
-  const { database, clock, log, notifications } = deps
+  const { database, clock, log, metrics, notifications } = deps
   const store = createOutboxStore(deps)
   const pauses = createPauses()
   const deliverers = new Map<string, Deliverer>()
@@ -74,6 +76,19 @@ export function createOutbox(deps: {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   let again = false
+
+  const backlog = () => store.backlog([...deliverers.keys()])
+  metrics.gauge('keyturn_outbox_messages', async () =>
+    (await backlog()).map(({ kind, messages }) => [{ kind }, messages]),
+  )
+  metrics.gauge('keyturn_outbox_oldest_seconds', async () =>
+    (await backlog()).map(({ kind, oldest }) => [
+      { kind },
+      oldest === null ? 0 : (clock.now() - oldest.getTime()) / 1000,
+    ]),
+  )
+  const tried = (kind: string, outcome: string) =>
+    metrics.count('keyturn_outbox_attempts_total', { kind, outcome })
 
   // Whoever wakes the worker may be inside of a transaction or a request, which deliveries are no part of.
   const outside = AsyncLocalStorage.snapshot()
@@ -135,6 +150,7 @@ export function createOutbox(deps: {
     )
     const about = { tenant, kind, message: id, destination, attempts }
     if (outcome === 'delivered') {
+      tried(kind, 'delivered')
       log.info(about, 'delivered')
       await database.transaction(async () => {
         if (await store.delivered(message, deliverer.forgets))
@@ -144,6 +160,7 @@ export function createOutbox(deps: {
     }
     const reason = outcome.reason.slice(0, longestError)
     const isOver = outcome.final || clock.now() - message.createdAt >= giveUpAfter
+    tried(kind, isOver ? 'given_up' : 'missed')
     log.warn({ ...about, reason }, isOver ? 'delivery given up' : 'not delivered yet')
     await database.transaction(async () => {
       const written = await store.missed(message, reason, isOver ? undefined : pauseAfter(attempts))

@@ -3,6 +3,8 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { isIPv6, type LookupFunction } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import type { Log } from '../log.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
+import { type Span, traced } from '../tracing/trace.ts'
 import { listOf } from './address.ts'
 import { FetchError } from './fault.ts'
 import { checkTarget, type Resolve, resolveByDns, type Target, type TargetRules } from './target.ts'
@@ -16,7 +18,10 @@ import { checkTarget, type Resolve, resolveByDns, type Target, type TargetRules 
  * - time, size of the answer and number of connections are limited; no proxy, no cookies, no kept connections.
  * @throws FetchError
  */
-export type OutgoingFetch = (url: string | URL, init?: RequestInit) => Promise<Response>
+export type OutgoingFetch = (url: string | URL, init?: OutgoingInit) => Promise<Response>
+
+/** What `fetch` takes; `largest`: bytes of the body, where that is less than what any may have. */
+export type OutgoingInit = RequestInit & { largest?: number }
 
 /** Milliseconds for everything: name, connection, TLS, answer to its last byte. */
 const fetchPatience = 5000
@@ -29,6 +34,7 @@ export function createFetch(
   { allowFetchTo, allowLoopbackFetch }: Pick<Config, 'allowFetchTo' | 'allowLoopbackFetch'>,
   log: Log,
   resolve: Resolve = resolveByDns,
+  metrics: Metrics = noMetrics,
 ): OutgoingFetch {
   if (allowLoopbackFetch) {
     log.warn(
@@ -41,7 +47,20 @@ export function createFetch(
     'https:': new HttpsAgent({ keepAlive: false, ...most }),
   }
 
-  return async (url, init = {}) => {
+  /** @param outcome as in `2xx` */
+  const took = (began: number, outcome: string) =>
+    metrics.observe(
+      'keyturn_outgoing_request_duration_seconds',
+      { outcome },
+      (performance.now() - began) / 1000,
+    )
+
+  async function request(
+    url: string | URL,
+    { largest = largestAnswer, ...init }: OutgoingInit,
+    span: Span,
+  ): Promise<Response> {
+    const began = performance.now()
     const time = AbortSignal.timeout(fetchPatience)
     const signal = init.signal ? AbortSignal.any([time, init.signal]) : time
     try {
@@ -51,11 +70,25 @@ export function createFetch(
       for (const name of ['host', 'connection', 'transfer-encoding']) headers.delete(name)
       const bytes = body ? Buffer.from(await new Response(body).arrayBuffer()) : undefined
       const agent = agents[target.url.protocol as keyof typeof agents]
-      return await send(target, { method, headers, bytes, agent, signal })
+      const response = await send(target, { method, headers, bytes, agent, signal, largest })
+      took(began, `${Math.floor(response.status / 100)}xx`)
+      span.set({
+        'http.request.method': method,
+        'server.address': target.url.hostname,
+        'http.response.status_code': response.status,
+      })
+      return response
     } catch (error) {
+      took(began, 'failed')
       throw faultOf(error, time.aborted || (signal.aborted && isTimeout(signal.reason)))
     }
   }
+
+  return (url, init = {}) =>
+    traced(
+      () => ({ name: 'outgoing request', kind: 'client', attributes: {}, root: true }),
+      (span) => request(url, init, span),
+    )
 }
 
 interface Message {
@@ -64,9 +97,10 @@ interface Message {
   bytes: Buffer | undefined
   agent: HttpAgent
   signal: AbortSignal
+  largest: number
 }
 
-function send(target: Target, { method, headers, bytes, agent, signal }: Message) {
+function send(target: Target, { method, headers, bytes, agent, signal, largest }: Message) {
   const { url, addresses } = target
   const { promise, resolve, reject } = Promise.withResolvers<Response>()
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest
@@ -85,7 +119,7 @@ function send(target: Target, { method, headers, bytes, agent, signal }: Message
   })
   outgoing.on('error', reject)
   outgoing.on('response', (incoming) => {
-    read(incoming).then(resolve, (error: Error) => {
+    read(incoming, largest).then(resolve, (error: Error) => {
       outgoing.destroy()
       reject(error)
     })
@@ -106,13 +140,13 @@ function pinned(addresses: string[]): LookupFunction {
 
 const withoutBody = new Set([204, 205, 304])
 
-async function read(incoming: IncomingMessage): Promise<Response> {
+async function read(incoming: IncomingMessage, largest: number): Promise<Response> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > largestAnswer) {
-      throw new FetchError('answer_too_large', `expected at most ${largestAnswer} bytes, got more`)
+    if (size > largest) {
+      throw new FetchError('answer_too_large', `expected at most ${largest} bytes, got more`)
     }
     chunks.push(chunk)
   }

@@ -5,6 +5,7 @@ export const mends: Record<DomainErrorCode, string> = {
   config_invalid: 'Mend the settings that are named; reference.',
   storage_unavailable:
     'Check that it runs, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
+  overloaded: 'Rare: none. Often: more nodes or workers; the count `request_shed` says how often.',
   storage_newer: 'Start that version, or restore a backup from before the upgrade.',
   storage_locked:
     'Stop it, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',
@@ -32,6 +33,16 @@ export const mends: Record<DomainErrorCode, string> = {
     '`registration tokens create` makes one for registering. A client that lost its registration access token is deleted or managed by an operator.',
   registration_full:
     'Wait until those expire; if they are honest, raise `most_unused` or `most_unused_per_network` in the apply file.',
+  client_document_invalid:
+    'Whoever publishes the document mends what is named; metadata documents.',
+  client_document_unavailable:
+    'Wait; if it lasts, look at the host of the document, and at the way from here to it: outgoing requests.',
+  software_statement_invalid:
+    'The client asks its issuer for another; for all of one issuer, compare its keys and algorithms in the apply file.',
+  software_statement_unapproved:
+    'If you trust that issuer, add it to `software_statements` in the apply file.',
+  issuer_keys_unavailable:
+    'Look at the host of the `jwks_uri` in the policy, and at the way from here to it: outgoing requests.',
   resource_server_invalid: 'Mend the members that are named; apply file.',
   account_exists: 'Choose another, or change that account.',
   account_not_found: '`accounts list`; mind `--tenant`.',
@@ -62,6 +73,7 @@ export const mends: Record<DomainErrorCode, string> = {
   token_invalid:
     'Get one for the resource `ISSUER/admin/v1`; show the key or the certificate that it is bound to.',
   scope_insufficient: 'Ask for that scope, or for none, which brings all that the client may have.',
+  audience_foreign: 'Name the client in `introspection_clients` of that resource server.',
   permission_denied: 'Who may do what; an owner gives roles.',
   subject_protected: 'Somebody who has those roles must do it.',
   request_invalid: 'Mend what is named.',
@@ -70,9 +82,10 @@ export const mends: Record<DomainErrorCode, string> = {
   precondition_required: 'Send the `ETag` of what you have read; `*` takes whatever there is.',
   precondition_failed: 'Read it again, and decide again.',
   idempotency_key_reused: 'A new key for each new request.',
+  idempotency_key_in_use: 'Ask again after `Retry-After`, with the same key.',
   subject_unknown: 'Look at `accounts list` and `clients list`.',
   role_not_found: '`roles list`.',
-  last_owner: 'Make another owner first.',
+  last_owner: 'Make another owner first. On the machine itself `--force` does it all the same.',
   bootstrap_done: '`roles list` shows who; `roles grant` makes another.',
   built_in: 'Choose another identifier.',
   internal: 'Look the id up in the log and report it.',

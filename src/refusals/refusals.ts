@@ -1,34 +1,13 @@
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import type { CheckName } from './checks.ts'
+import { listRefusals, type RefusalFilter, type RefusalPage } from './listing.ts'
 import { printable } from './mask.ts'
-
-/** A request that was refused, for whoever asks why. */
-export interface Refusal {
-  /** The id that the answer had: `Request-Id`, `error_id`, the number on the page. */
-  id: string
-  tenant: string
-  /** Milliseconds since the epoch. */
-  at: number
-  /** Where: `authorization`, `token`, `userinfo`, `sign-in` and so on. */
-  endpoint: string
-  /** The check that failed. */
-  check: CheckName
-  /** What the caller was told: the code of the specification. */
-  error: string
-  clientId?: string | undefined
-  accountId?: string | undefined
-  ip?: string | undefined
-  /** Why, in the words of the check. */
-  reason?: string | undefined
-  /** Without secrets: see `mask`. Kept as `printable` makes them. */
-  expected?: string | undefined
-  received?: string | undefined
-}
+import type { Refusal } from './refusal.ts'
 
 /**
  * Refusals, kept for a while so that they can be explained. They are truth of nobody: written in batches after the
@@ -39,8 +18,10 @@ export interface Refusals {
   note(refusal: Omit<Refusal, 'at'>): void
   /** Writes what was noted in this process. */
   flush(): Promise<void>
-  /** By its id, in one tenant or in all. What another process noted is there after a second. */
-  find(id: string, tenant?: string): Promise<Refusal | undefined>
+  /** By its id, in some tenants or in all. What another process noted is there after a second. */
+  find(id: string, tenants?: readonly string[]): Promise<Refusal | undefined>
+  /** Those that fit, the newest first. What another process noted is there after a second. */
+  list(filter: RefusalFilter, page: RefusalPage): Promise<Refusal[]>
   /** Removes those that are older than they are kept, a batch at a time; returns how many. */
   sweep(): Promise<number>
 }
@@ -62,7 +43,15 @@ export const RefusalsTable = table('refusals', {
     received: nullable(column.text),
   },
   references: { tenant: ofTenant },
-  index: { id: ['id'], kept: ['at'] },
+  index: {
+    id: ['id'],
+    kept: ['at'],
+    tenant: ['tenant_id', 'at', 'id'],
+    client: { columns: ['client_id', 'at', 'id'], where: 'client_id is not null' },
+    account: { columns: ['account_id', 'at', 'id'], where: 'account_id is not null' },
+    failed_check: ['failed_check', 'at', 'id'],
+    error: ['error', 'at', 'id'],
+  },
 })
 
 const keptDays = 7
@@ -73,30 +62,17 @@ const oneEvery = 10_000
 const mostWaiting = 500
 const longestText = 1000
 
-interface Row {
-  tenant_id: string
-  id: string
-  at: Date
-  endpoint: string
-  failed_check: CheckName
-  error: string
-  client_id: string | null
-  account_id: string | null
-  ip: string | null
-  reason: string | null
-  expected: string | null
-  received: string | null
-}
-
 export function createRefusals({
   database,
   clock,
   counters,
+  metrics,
   log,
 }: {
   database: Database
   clock: Clock
   counters: Counters
+  metrics: Metrics
   log: Log
 }): Refusals {
   let waiting: Refusal[] = []
@@ -140,6 +116,9 @@ export function createRefusals({
 
   return {
     note(refusal) {
+      const { check, error, endpoint } = refusal
+      metrics.count('keyturn_refusals_total', { check, error })
+      if (endpoint === 'sign-in') metrics.count('keyturn_sign_ins_total', { outcome: check })
       const now = clock.now()
       if (!hasRoom(refusal, now)) return counters.count('refusal_not_kept')
       waiting.push({ ...refusal, at: now })
@@ -148,13 +127,14 @@ export function createRefusals({
       writing = writing.then(write)
       return writing
     },
-    async find(id, tenant) {
+    async find(id, tenants) {
       await this.flush()
-      const [row] = await database.query<Row>(
-        'select * from refusals where id = $1 and ($2::text is null or tenant_id = $2)',
-        [id, tenant ?? null],
-      )
-      return row && refusalOf(row)
+      const [found] = await listRefusals(database, { id, tenants }, { limit: 1 })
+      return found
+    },
+    async list(filter, page) {
+      await this.flush()
+      return listRefusals(database, filter, page)
     },
     sweep: () =>
       sweepTable(database, {
@@ -183,23 +163,5 @@ function rowOf(refusal: Refusal): Record<string, unknown> {
     reason: text(refusal.reason),
     expected: text(refusal.expected),
     received: text(refusal.received),
-  }
-}
-
-function refusalOf(row: Row): Refusal {
-  const { tenant_id: tenant, id, at, endpoint, failed_check: check, error } = row
-  return {
-    tenant,
-    id,
-    at: at.getTime(),
-    endpoint,
-    check,
-    error,
-    clientId: row.client_id ?? undefined,
-    accountId: row.account_id ?? undefined,
-    ip: row.ip ?? undefined,
-    reason: row.reason ?? undefined,
-    expected: row.expected ?? undefined,
-    received: row.received ?? undefined,
   }
 }

@@ -105,7 +105,8 @@ function policyFaults(members: Record<string, unknown>, policy: RegistrationPoli
   return faults
 }
 
-function isAllowed(uri: string, hosts: readonly string[]): boolean {
+/** Whether an address is at one of some hosts; `*.` is all below one. */
+export function isAllowed(uri: string, hosts: readonly string[]): boolean {
   const parsed = URL.parse(uri)
   // What has no address is refused for that, with the rule that it breaks.
   if (!parsed) return true

@@ -1,3 +1,5 @@
+import type { Audit } from '../audit/audit.ts'
+import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Database } from '../storage/database.ts'
@@ -8,6 +10,8 @@ import { type RegistrationPolicy, registrationPolicy } from './policy.ts'
 export interface RegistrationPolicies {
   /** `off` where none was declared. Changes made on another node show within a second. */
   of(tenant: string): Promise<RegistrationPolicy>
+  /** As it is stored at this moment, in the transaction of this context. */
+  read(tenant: string): Promise<RegistrationPolicy>
   declare(tenant: string, policy: RegistrationPolicy): Promise<'created' | 'updated' | 'unchanged'>
 }
 
@@ -20,8 +24,9 @@ export const RegistrationPoliciesTable = table('registration_policies', {
 export function createRegistrationPolicies(deps: {
   database: Database
   clock: Clock
+  audit: Audit
 }): RegistrationPolicies {
-  const { database, clock } = deps
+  const { database, clock, audit } = deps
   const cache = createCache<RegistrationPolicy>(deps, { maxAge: 0.5, maxSize: 1000 })
 
   async function stored(tenant: string): Promise<RegistrationPolicy | undefined> {
@@ -32,19 +37,25 @@ export function createRegistrationPolicies(deps: {
     return row && registrationPolicy.parse(row.policy)
   }
 
+  const read = async (tenant: string) => (await stored(tenant)) ?? registrationPolicy.parse({})
+
   return {
-    of: (tenant) =>
-      cache.get(tenant, async () => (await stored(tenant)) ?? registrationPolicy.parse({})),
+    of: (tenant) => cache.get(tenant, () => read(tenant)),
+    read,
     async declare(tenant, policy) {
       const outcome = await database.transaction(async () => {
-        const isKnown = (await stored(tenant)) !== undefined
+        const known = await stored(tenant)
         const changed = await database.execute(
           `insert into registration_policies as p (tenant_id, policy, updated_at) values ($1, $2, $3)
            on conflict (tenant_id) do update set policy = excluded.policy, updated_at = excluded.updated_at
              where p.policy <> excluded.policy`,
           [tenant, JSON.stringify(policy), new Date(clock.now())],
         )
-        return isKnown ? (changed > 0 ? 'updated' : 'unchanged') : 'created'
+        if (changed > 0) {
+          const members = changedMembers(known, policy)
+          await audit.record(tenant, { type: 'registration.policy_changed', detail: { members } })
+        }
+        return known ? (changed > 0 ? 'updated' : 'unchanged') : 'created'
       })
       cache.drop(tenant)
       return outcome

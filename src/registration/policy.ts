@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { clientMetadata, deviceCodeGrant } from '../clients/client.ts'
-import { joseMembers } from '../clients/client-jose.ts'
+import { clientSigningAlgs, joseMembers } from '../clients/client-jose.ts'
 
 /** Members that a client may register for itself (RFC 7591 §2, OpenID Connect Registration §2). */
 export const registrable = [
@@ -55,6 +55,18 @@ const defaults = z
     }
   })
 
+/** Somebody whose word on clients counts: their keys, or where they are. */
+const statementIssuer = z
+  .strictObject({
+    issuer: z.string().min(1).max(500),
+    jwks: joseMembers.jwks,
+    jwks_uri: joseMembers.jwks_uri,
+    algorithms: z.array(z.enum(clientSigningAlgs)).min(1).default(['ES256', 'PS256', 'EdDSA']),
+  })
+  .refine(({ jwks, jwks_uri: uri }) => (jwks === undefined) !== (uri === undefined), {
+    error: 'must have one of jwks and jwks_uri',
+  })
+
 const seconds = (most: number) => z.int().min(1).max(most)
 
 /** Who may register clients in a tenant, and what they may be; an unknown member is refused. */
@@ -71,6 +83,18 @@ export const registrationPolicy = z.strictObject({
     .default(['authorization_code', 'refresh_token']),
   refresh_token_idle_ttl: seconds(63_072_000).optional(),
   refresh_token_absolute_ttl: seconds(157_680_000).optional(),
+  /** Who vouches for clients that register (RFC 7591 §2.3); absent: statements are ignored. */
+  software_statements: z
+    .strictObject({
+      issuers: z.array(statementIssuer).min(1).max(20),
+      /** Whether nobody registers without. */
+      required: z.boolean().default(false),
+    })
+    .optional(),
+  /** Whether the https address of a metadata document is a `client_id` (OAuth Client ID Metadata Document). */
+  client_id_metadata_documents: z.boolean().default(false),
+  /** The hosts of such documents; absent for any. */
+  client_id_metadata_document_hosts: z.array(host).max(100).optional(),
   /** For members that a client leaves out. */
   defaults: defaults.default({}),
   /** Days after its last token, or its registration, that a client is deleted. */

@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
+import type { RegistrationPolicy } from './policy.ts'
 
 export const RegisteredClientsTable = table('registered_clients', {
   key: ['tenant_id', 'client_id'],
@@ -11,6 +13,7 @@ export const RegisteredClientsTable = table('registered_clients', {
     registered_at: column.time,
     used_at: nullable(column.time),
     expires_at: column.time,
+    software_statement: nullable(column.text),
   },
   references: { client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']] },
   index: {
@@ -21,6 +24,19 @@ export const RegisteredClientsTable = table('registered_clients', {
 
 /** Milliseconds of a day: often enough to know that a client is used. */
 const day = 24 * 3600 * 1000
+
+/** How many clients that nobody has used the policy lets in. */
+export const roomFor = (policy: RegistrationPolicy, network: string | undefined) => ({
+  network,
+  unusedDays: policy.unused_days,
+  most: policy.most_unused,
+  mostPerNetwork: policy.most_unused_per_network,
+})
+
+/** An operator disabled it, and its address would be a client again. */
+const isBarred = `exists (select 1 from client_documents d
+  join clients c on c.tenant_id = d.tenant_id and c.client_id = d.client_id
+  where d.tenant_id = r.tenant_id and d.client_id = r.client_id and c.disabled_at is not null)`
 
 /** Clients that registered themselves, and when they are given up. */
 export function createRegisteredClientStore({
@@ -33,7 +49,7 @@ export function createRegisteredClientStore({
   return {
     /**
      * Counts and adds in one statement; whoever registers at the same time waits until this transaction ends.
-     * @returns whether there was room
+     * @throws DomainError `registration_full`
      */
     async add(
       tenant: string,
@@ -43,13 +59,16 @@ export function createRegisteredClientStore({
         unusedDays,
         most,
         mostPerNetwork,
+        byDocument = false,
       }: {
         network: string | undefined
+        /** Those that have a document, and those that have not, take no room from each other. */
+        byDocument?: boolean
         unusedDays: number
         most: number
         mostPerNetwork: number
       },
-    ): Promise<boolean> {
+    ): Promise<void> {
       await database.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [
         `keyturn registration ${tenant}`,
       ])
@@ -57,9 +76,11 @@ export function createRegisteredClientStore({
       const added = await database.execute(
         `insert into registered_clients (tenant_id, client_id, network, registered_at, expires_at)
          select $1, $2, $3, $4, $5
-         where (select count(*) from registered_clients where tenant_id = $1 and used_at is null) < $6
-           and ($3::text is null or (select count(*) from registered_clients
-             where tenant_id = $1 and used_at is null and network = $3) < $7)`,
+         from (select count(*) as most, count(*) filter (where r.network = $3) as of_network
+           from registered_clients r where r.tenant_id = $1 and r.used_at is null and exists (
+             select 1 from client_documents d
+             where d.tenant_id = r.tenant_id and d.client_id = r.client_id) = $8) as unused
+         where unused.most < $6 and ($3::text is null or unused.of_network < $7)`,
         [
           tenant,
           clientId,
@@ -68,9 +89,16 @@ export function createRegisteredClientStore({
           new Date(now + unusedDays * day),
           most,
           mostPerNetwork,
+          byDocument,
         ],
       )
-      return added === 1
+      if (added === 1) return
+      throw new DomainError('registration_full', {
+        retryAfter: 3600,
+        detail: {
+          expected: `at most ${most} clients that were never used, and ${mostPerNetwork} of a network`,
+        },
+      })
     },
 
     /** Once a day; nothing for a client that an operator declared. */
@@ -83,21 +111,51 @@ export function createRegisteredClientStore({
       )
     },
 
-    async registeredAt(tenant: string, clientId: string): Promise<number | undefined> {
-      const [row] = await database.query<{ registered_at: Date }>(
-        `select registered_at from registered_clients where tenant_id = $1 and client_id = $2`,
+    /** @returns registeredAt: milliseconds since the epoch; statement: what it is registered with */
+    async find(
+      tenant: string,
+      clientId: string,
+    ): Promise<{ registeredAt: number; statement?: string } | undefined> {
+      const [row] = await database.query<{
+        registered_at: Date
+        software_statement: string | null
+      }>(
+        `select registered_at, software_statement from registered_clients
+         where tenant_id = $1 and client_id = $2`,
         [tenant, clientId],
       )
-      return row?.registered_at.getTime()
+      const statement = row?.software_statement ?? undefined
+      return (
+        row && {
+          registeredAt: row.registered_at.getTime(),
+          ...(statement === undefined ? {} : { statement }),
+        }
+      )
     },
 
-    /** Deletes clients that are over and never held anything. @returns those of one batch */
+    async keepStatement(
+      tenant: string,
+      clientId: string,
+      statement: string | undefined,
+    ): Promise<void> {
+      await database.execute(
+        `update registered_clients set software_statement = $3
+         where tenant_id = $1 and client_id = $2 and software_statement is distinct from $3`,
+        [tenant, clientId, statement ?? null],
+      )
+    },
+
+    /**
+     * Deletes clients that are over and never held anything. One with a document that an operator disabled stays: its
+     * document would bring it back. @returns those of one batch
+     */
     deleteUnused(batch: number): Promise<Array<{ tenant_id: string; client_id: string }>> {
       return database.query(
         `delete from clients where (tenant_id, client_id) in (
            select r.tenant_id, r.client_id from registered_clients r
            where r.expires_at <= $1 and r.used_at is null and not exists (
              select 1 from families f where f.tenant_id = r.tenant_id and f.client_id = r.client_id)
+             and not ${isBarred}
            limit ${batch} for update of r skip locked)
          returning tenant_id, client_id`,
         [new Date(clock.now())],
@@ -107,7 +165,7 @@ export function createRegisteredClientStore({
     /** One that is over and was used. */
     async nextOver(): Promise<{ tenant_id: string; client_id: string } | undefined> {
       const [row] = await database.query<{ tenant_id: string; client_id: string }>(
-        `select tenant_id, client_id from registered_clients where expires_at <= $1
+        `select tenant_id, client_id from registered_clients r where expires_at <= $1 and not ${isBarred}
          order by expires_at limit 1`,
         [new Date(clock.now())],
       )

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Config } from '../../config/config.ts'
 import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
@@ -6,23 +7,27 @@ import type { Clients, DeclaredClient } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
-import type { SigningAlg } from '../signing/signing-key.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
+import { issuerOf } from '../tenants/tenant.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
 import type { RegistrationPolicies } from './policies.ts'
 import { type RegistrationPolicy, registrable } from './policy.ts'
-import { createRegisteredClientStore } from './registered-clients.ts'
+import { createRegisteredClientStore, roomFor } from './registered-clients.ts'
+import { assertSigned } from './signed-answers.ts'
+import { createSoftwareStatements, type Vouched } from './software-statements.ts'
 import { createTokenStore, type InitialAccessToken } from './tokens.store.ts'
 
 /** Clients that register and manage themselves (RFC 7591, RFC 7592). */
 export interface Registrations {
   /**
    * @throws DomainError `not_found` where registration is off, `registration_token_invalid`, `client_metadata_invalid`,
-   *   `redirect_uri_invalid`, `registration_full`, `too_many_requests`
+   *   `redirect_uri_invalid`, `registration_full`, `too_many_requests`, `software_statement_invalid`,
+   *   `software_statement_unapproved`, `issuer_keys_unavailable`
    */
   register(tenant: string, body: Body, caller: Caller): Promise<Registered>
   /** @throws DomainError `not_found`, `registration_token_invalid` */
@@ -86,10 +91,13 @@ export function createRegistrations(deps: {
   revocations: Revocations
   audit: Audit
   signing: Pick<SigningKeys, 'current'>
+  fetch: OutgoingFetch
+  config: Pick<Config, 'issuer'>
 }): Registrations {
   const { signing, database, clock, clients, policies, limiter, revocations, audit } = deps
   const registered = createRegisteredClientStore(deps)
   const tokens = createTokenStore(deps)
+  const statements = createSoftwareStatements(deps)
 
   async function policyOf(tenant: string): Promise<RegistrationPolicy> {
     const policy = await policies.of(tenant)
@@ -127,36 +135,40 @@ export function createRegistrations(deps: {
     registrationAccessToken: string,
     clientSecret?: string,
   ): Promise<Registered> {
-    const [client, registeredAt] = await Promise.all([
+    const [client, found] = await Promise.all([
       clients.find(tenant, clientId),
-      registered.registeredAt(tenant, clientId),
+      registered.find(tenant, clientId),
     ])
-    if (!client || registeredAt === undefined) throw wrongToken('the client is gone')
+    if (!client || !found) throw wrongToken('the client is gone')
+    const { registeredAt, statement } = found
     return {
       clientId,
-      metadata: ownMembers(client),
+      metadata: {
+        ...ownMembers(client),
+        ...(statement === undefined ? {} : { software_statement: statement }),
+      },
       registeredAt,
       ...(clientSecret === undefined ? {} : { clientSecret }),
       registrationAccessToken,
     }
   }
 
-  /** Nobody has this server make signing keys by asking for another algorithm. */
+  /** What is declared, and who else has a word in it. */
   async function declarationOf(
     tenant: string,
     clientId: string,
     body: Body,
     policy: RegistrationPolicy,
-  ): Promise<Body> {
-    const asked = askedMetadata(body, policy)
-    const algs = (await signing.current(tenant)).signing.map(({ alg }) => alg).toSorted()
-    const faults = signedMembers
-      .filter(
-        (member) => asked[member] !== undefined && !algs.includes(asked[member] as SigningAlg),
-      )
-      .map((member) => `${member}: must be of ${algs.join(', ')}, it is ${inWords(asked[member])}`)
-    if (faults.length > 0) throw refusedMetadata(faults)
-    return { ...asked, client_id: clientId }
+    before?: string,
+  ): Promise<{ declaration: Body; vouched: Vouched | undefined }> {
+    const vouched = await statements.judge(policy, {
+      issuer: issuerOf(deps.config.issuer, tenant),
+      presented: body['software_statement'] ?? undefined,
+      before,
+    })
+    const asked = askedMetadata({ ...body, ...vouched?.members }, policy)
+    await assertSigned(signing, tenant, asked)
+    return { declaration: { ...asked, client_id: clientId }, vouched }
   }
 
   async function assertOwnSecret(tenant: string, clientId: string, secret: unknown): Promise<void> {
@@ -183,29 +195,24 @@ export function createRegistrations(deps: {
         )
       }
       const clientId = randomUUID()
-      const declaration = await declarationOf(tenant, clientId, body, policy)
+      const { declaration, vouched } = await declarationOf(tenant, clientId, body, policy)
       const documents = await clients.prepare([{ tenant, declaration }])
       const registrationAccessToken = newHandle()
       return database.transaction(async () => {
         const by = hash === undefined ? undefined : await tokens.takeInitial(tenant, hash)
         if (hash !== undefined && by === undefined) throw wrongToken('used up meanwhile')
         const { clientSecret } = await declare(tenant, declaration, documents)
-        const hasRoom = await registered.add(tenant, clientId, {
-          network: hash === undefined ? network : undefined,
-          unusedDays: policy.unused_days,
-          most: policy.most_unused,
-          mostPerNetwork: policy.most_unused_per_network,
-        })
-        if (!hasRoom) {
-          throw new DomainError('registration_full', {
-            retryAfter: 3600,
-            detail: {
-              expected: `at most ${policy.most_unused} clients that were never used, and ${policy.most_unused_per_network} of a network`,
-            },
-          })
-        }
+        await registered.add(
+          tenant,
+          clientId,
+          roomFor(policy, hash === undefined ? network : undefined),
+        )
+        if (vouched) await registered.keepStatement(tenant, clientId, vouched.statement)
         await tokens.addManagement(tenant, clientId, hashOf(registrationAccessToken))
-        const detail = by === undefined ? { mode: 'open' } : { mode: 'token', initial_access: by }
+        const detail = {
+          ...(by === undefined ? { mode: 'open' } : { mode: 'token', initial_access: by }),
+          ...(vouched ? { vouched_by: vouched.issuer } : {}),
+        }
         await audit.record(tenant, { type: 'client.registered', clientId, ip, userAgent, detail })
         return answer(tenant, clientId, registrationAccessToken, clientSecret)
       })
@@ -225,7 +232,9 @@ export function createRegistrations(deps: {
         throw refusedMetadata(['client_id: must be the one of the address (RFC 7592 section 2.2)'])
       }
       await assertOwnSecret(tenant, clientId, body['client_secret'])
-      const declaration = await declarationOf(tenant, clientId, body, policy)
+      const before = (await registered.find(tenant, clientId))?.statement
+      const made = await declarationOf(tenant, clientId, body, policy, before)
+      const { declaration, vouched } = made
       const documents = await clients.prepare([{ tenant, declaration }])
       const next = newHandle()
       return database.transaction(async () => {
@@ -233,6 +242,7 @@ export function createRegistrations(deps: {
           throw wrongToken('followed by another meanwhile')
         }
         const { clientSecret, outcome } = await declare(tenant, declaration, documents)
+        await registered.keepStatement(tenant, clientId, vouched?.statement)
         if (outcome === 'updated') {
           await audit.record(tenant, { type: 'client.changed', clientId, ip, userAgent })
         }
@@ -260,11 +270,21 @@ export function createRegistrations(deps: {
       async create(tenant, { name, uses, ttl }) {
         const [id, token] = [randomUUID(), newHandle()]
         const expiresAt = ttl === undefined ? undefined : clock.now() + ttl * 1000
-        await tokens.addInitial(tenant, hashOf(token), { id, name, uses, expiresAt })
+        await database.transaction(async () => {
+          await tokens.addInitial(tenant, hashOf(token), { id, name, uses, expiresAt })
+          const detail = { initial_access: id, name, uses }
+          await audit.record(tenant, { type: 'registration.token_created', detail })
+        })
         return { id, token }
       },
       list: tokens.listInitial,
-      revoke: tokens.revokeInitial,
+      revoke: (tenant, id) =>
+        database.transaction(async () => {
+          const gone = await tokens.revokeInitial(tenant, id)
+          const detail = { initial_access: id }
+          if (gone) await audit.record(tenant, { type: 'registration.token_revoked', detail })
+          return gone
+        }),
     },
 
     async sweep() {
@@ -296,17 +316,6 @@ export function createRegistrations(deps: {
     },
   }
 }
-
-/** Which algorithm answers are signed with. */
-const signedMembers = [
-  'id_token_signed_response_alg',
-  'userinfo_signed_response_alg',
-  'introspection_signed_response_alg',
-  'authorization_signed_response_alg',
-]
-
-const inWords = (value: unknown) =>
-  typeof value === 'string' ? value.slice(0, 100) : 'of another type'
 
 /** What a client may know of itself: what it may register. */
 function ownMembers({ metadata }: Client): Record<string, unknown> {

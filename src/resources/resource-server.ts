@@ -17,6 +17,8 @@ export interface ResourceServer {
   open: boolean
   /** Whether only clients reach it on behalf of people whose `resources` name it. */
   namedOnly?: true
+  /** Whether it is for clients that introspect the tokens of another resource server, each as itself, and for no other. */
+  forIntrospectionClients?: true
 }
 
 const scopeName = z

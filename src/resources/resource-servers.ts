@@ -5,17 +5,21 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { createCache } from '../storage/cache.ts'
+import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
-import { defaultTenant } from '../tenants/tenant.ts'
+import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { adminResource } from './admin-resource.ts'
 import { createResourceServerStore } from './resource-server.store.ts'
 import { type ResourceServer, resourceServerDeclaration } from './resource-server.ts'
+import { revocationsResource, signalsResource } from './revocations-resource.ts'
 
 export interface ResourceServers {
   /** Every resource server of a tenant. Changes made on another node show within a second. */
   list(tenant: string): Promise<ResourceServer[]>
-  /** The built-in one of the admin API, too. */
+  /** The built-in ones, too. */
   find(tenant: string, identifier: string): Promise<ResourceServer | undefined>
+  /** Those whose tokens a client may introspect, as whoever runs them. */
+  introspectedBy(tenant: string, clientId: string): Promise<ResourceServer[]>
   /** The declared default, if there is one. */
   default(tenant: string): Promise<ResourceServer | undefined>
   /**
@@ -37,6 +41,7 @@ export interface ResourceServers {
 
 export function createResourceServers(deps: {
   database: Database
+  changes: Changes
   clock: Clock
   /** Makes sure that there is a key to sign its tokens with. */
   signing: Pick<SigningKeys, 'ensure'>
@@ -44,23 +49,40 @@ export function createResourceServers(deps: {
   config: Pick<Config, 'issuer'>
 }): ResourceServers {
   const store = createResourceServerStore(deps)
-  const cache = createCache<ResourceServer[]>(deps, { maxAge: 1, maxSize: 1000 })
+  const { changes } = deps
+  const cache = createCache<ResourceServer[]>(deps, { maxAge: 60, maxSize: 1000, changes })
+  changes.follow('resource_server', (tenant) => cache.drop(tenant))
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
-  const builtIn = adminResource(deps.config.issuer)
+
+  /** Those that nobody declares. */
+  function builtIn(tenant: string, identifier: string): ResourceServer | undefined {
+    const issuer = issuerOf(deps.config.issuer, tenant)
+    const ofTenant = [revocationsResource(issuer), signalsResource(issuer)]
+    if (tenant === defaultTenant) ofTenant.push(adminResource(issuer))
+    return ofTenant.find((server) => server.identifier === identifier)
+  }
 
   return {
     list,
     find: async (tenant, identifier) =>
-      tenant === defaultTenant && identifier === builtIn.identifier
-        ? builtIn
-        : (await list(tenant)).find((server) => server.identifier === identifier),
+      builtIn(tenant, identifier) ??
+      (await list(tenant)).find((server) => server.identifier === identifier),
+    introspectedBy: async (tenant, clientId) =>
+      (await list(tenant)).filter((server) => server.introspection_clients.includes(clientId)),
     default: async (tenant) => (await list(tenant)).find((server) => server.default),
 
     page: store.page,
     async delete(tenant, identifier) {
-      const deleted = await store.delete(tenant, identifier)
+      const deleted = await deps.database.transaction(async () => {
+        if ((await store.delete(tenant, identifier)) === 0) return false
+        await deps.audit.record(tenant, {
+          type: 'resource_server.deleted',
+          detail: { resource_server: identifier },
+        })
+        return true
+      })
       cache.drop(tenant)
-      return deleted > 0
+      return deleted
     },
 
     async declare(tenant, declaration, only) {
@@ -77,7 +99,8 @@ export function createResourceServers(deps: {
         })
       }
       const { identifier } = parsed.data
-      if (identifier === builtIn.identifier) {
+      // The admin API is of the default tenant, and its name is nobody else's either.
+      if (builtIn(tenant, identifier) ?? builtIn(defaultTenant, identifier)) {
         throw new DomainError('built_in', { detail: { identifier } })
       }
       const { access_token_format: format, access_token_signing_alg: alg } = parsed.data

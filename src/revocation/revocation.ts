@@ -60,6 +60,8 @@ export interface Actor {
   by: 'owner' | 'operator'
   ip?: string | undefined
   userAgent?: string | undefined
+  /** Even the last owner of the admin API goes: for whoever is on this machine, where another one can be made. */
+  force?: boolean | undefined
 }
 
 /** Who ends a client: also the client itself (RFC 7592 §2.3), or the time that it was not used. */

@@ -9,6 +9,7 @@ import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Places } from '../places/places.ts'
+import type { Subject } from '../roles/role.ts'
 import type { Roles } from '../roles/roles.ts'
 import type { SessionEnd } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -75,9 +76,9 @@ export interface Revocations {
    *   before
    */
   deleteAccount(account: Account, actor: Actor): Promise<boolean>
-  /** Whether anything changed. @throws DomainError `last_operator` */
+  /** Whether anything changed. @throws DomainError `last_operator`, `last_owner` */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
-  /** Whether anything changed. @throws DomainError `client_not_found` */
+  /** Whether anything changed. @throws DomainError `client_not_found`, `last_owner` */
   setClientDisabled(
     tenant: string,
     clientId: string,
@@ -87,9 +88,15 @@ export interface Revocations {
   /**
    * Takes up to two seconds: until no node takes the client for an enabled one, and until the next second, as tokens are
    * dated in seconds. Whoever declares it again under its name gets tokens that are not denied with those before.
-   * @throws DomainError `client_not_found`
+   * @throws DomainError `client_not_found`, `last_owner`
    */
   deleteClient(tenant: string, clientId: string, actor?: ClientActor): Promise<void>
+  /**
+   * The same in one transaction, which it joins: for one change among others, of all or nothing. Whoever declares it
+   * again within the next two seconds gets tokens that are denied as long.
+   * @throws DomainError `client_not_found`, `last_owner`
+   */
+  deleteClientAtOnce(tenant: string, clientId: string, actor?: ClientActor): Promise<void>
   /** Withdraws what an account allowed a client; whether there was anything. */
   revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
   /**
@@ -153,6 +160,11 @@ export function createRevocations(deps: {
     { by, ip, userAgent }: ClientActor,
   ): Promise<void> {
     return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
+  }
+
+  /** Only who is in the default tenant has roles. @throws DomainError `last_owner` */
+  async function assertMayGo(tenant: string, who: Subject, { force }: Pick<Actor, 'force'>) {
+    if (tenant === defaultTenant && !force) await roles.assertNotLastOwner(who)
   }
 
   /** Waits for the second after a time, in milliseconds. */
@@ -225,6 +237,7 @@ export function createRevocations(deps: {
         if (!(await accounts.markDeleted(tenant, accountId))) return false
         if (hasRoles) await roles.forget(accountId)
         await end('account_deleted', tenant, { accountId })
+        await denials.add(tenant, [{ kind: 'account', subject: accountId, forGood: true }])
         await factors.forget(tenant, accountId, actor)
         await accounts.forget(tenant, accountId)
         await places.forget(tenant, accountId)
@@ -235,7 +248,8 @@ export function createRevocations(deps: {
     setAccountDisabled: (account, disabled, actor = operator) =>
       database.transaction(async () => {
         const { tenant, id: accountId } = account
-        const changed = await accounts.setDisabled(account, disabled)
+        if (disabled) await assertMayGo(tenant, { accountId }, actor)
+        const changed = await accounts.setDisabled(account, disabled, actor.force)
         if (disabled) await end('account_disabled', tenant, { accountId })
         const type = disabled ? reaches.account_disabled.event : 'account.enabled'
         if (changed) await record(tenant, { type, accountId }, actor)
@@ -249,6 +263,7 @@ export function createRevocations(deps: {
         await families.endAll(tenant, { clientId }, 'client_disabled')
       }
       const changed = await database.transaction(async () => {
+        if (disabled) await assertMayGo(tenant, { clientId }, actor)
         const isNews = await clients.setDisabled(tenant, clientId, disabled)
         if (!disabled && isNews) await families.endAll(tenant, { clientId }, 'client_disabled')
         if (disabled) await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
@@ -261,6 +276,7 @@ export function createRevocations(deps: {
 
     async deleteClient(tenant, clientId, actor = operator) {
       await database.transaction(async () => {
+        await assertMayGo(tenant, { clientId }, actor)
         await clients.setDisabled(tenant, clientId, true)
         await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
       })
@@ -275,6 +291,20 @@ export function createRevocations(deps: {
         await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)
       })
     },
+
+    deleteClientAtOnce: (tenant, clientId, actor = operator) =>
+      database.transaction(async () => {
+        await assertMayGo(tenant, { clientId }, actor)
+        await sessions.forget(tenant, clientId)
+        await grants.forget(tenant, clientId)
+        await clients.setDisabled(tenant, clientId, true)
+        // Written just before the commit, and so past what a node that has not heard of it may still issue.
+        await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
+        await families.endAll(tenant, { clientId }, 'client_deleted')
+        await families.forget(tenant, clientId)
+        await clients.delete(tenant, clientId)
+        await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)
+      }),
 
     revokeGrant: (tenant, accountId, clientId, actor = operator) =>
       database.transaction(async () => {
@@ -302,6 +332,8 @@ export function createRevocations(deps: {
       database.transaction(async () => {
         const changed = await tenants.setDisabled(tenant, disabled)
         const type = disabled ? reaches.tenant_disabled.event : 'tenant.enabled'
+        // Whoever verifies offline is to hear of it; what was issued before is void when the tenant is back, too.
+        if (disabled) await denials.add(tenant, [{ kind: 'tenant', subject: tenant, unheardFor }])
         if (changed) await record(tenant, { type }, actor)
         return changed
       }),

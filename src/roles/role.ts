@@ -9,8 +9,12 @@ const allowedTo = {
   'resource_servers:write': ['owner', 'operator'],
   'clients:read': ['owner', 'operator', 'auditor'],
   'clients:write': ['owner', 'operator'],
+  'registration:read': ['owner', 'operator', 'auditor'],
+  'registration:write': ['owner', 'operator'],
   'accounts:read': ['owner', 'operator', 'auditor', 'help_desk'],
   'accounts:write': ['owner', 'operator'],
+  'invitations:read': ['owner', 'operator', 'auditor', 'help_desk'],
+  'invitations:write': ['owner', 'operator'],
   'credentials:write': ['owner', 'operator', 'help_desk'],
   'sessions:read': ['owner', 'operator', 'auditor', 'help_desk'],
   'sessions:write': ['owner', 'operator', 'help_desk'],
@@ -23,9 +27,11 @@ const allowedTo = {
   'roles:read': ['owner', 'operator', 'auditor'],
   'roles:write': ['owner'],
   'audit:read': ['owner', 'operator', 'auditor'],
+  'denials:read': ['owner', 'operator', 'auditor', 'help_desk'],
   'statistics:read': ['owner', 'operator', 'auditor'],
 } as const satisfies Record<string, readonly AdminRole[]>
 
+/** In the order of how much they permit. */
 export const adminRoles = ['owner', 'operator', 'auditor', 'help_desk'] as const
 export type AdminRole = (typeof adminRoles)[number]
 

@@ -23,8 +23,8 @@ export interface Roles {
    * @throws DomainError `subject_unknown`
    */
   grant(subject: Subject, role: AdminRole, reach: string): Promise<Assignment | undefined>
-  /** @throws DomainError `last_owner`, `role_not_found` */
-  revoke(id: string): Promise<void>
+  /** @param force even of the last owner. @throws DomainError `last_owner`, `role_not_found` */
+  revoke(id: string, force?: boolean): Promise<void>
   /**
    * For whoever is about to disable or delete a subject, in the same transaction.
    * @throws DomainError `last_owner` when nobody could give roles any more
@@ -79,11 +79,11 @@ export function createRoles({ database, clock }: { database: Database; clock: Cl
     find: store.find,
     page: store.page,
     grant,
-    revoke: (id) =>
+    revoke: (id, force = false) =>
       database.transaction(async () => {
         const owners = await store.lockOwners()
         const [only] = owners
-        if (owners.length === 1 && only?.id === id) throw lastOwner(only.subject)
+        if (!force && owners.length === 1 && only?.id === id) throw lastOwner(only.subject)
         if ((await store.delete(id)) === 0) throw new DomainError('role_not_found')
       }),
     async hold() {

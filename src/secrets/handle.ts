@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** A new 256-bit handle: 43 characters of base64url (RFC 6749 §10.10, ASVS 7.2.3). */
 export function newHandle(): string {
@@ -10,7 +10,7 @@ export function newHandle(): string {
  * person types go through `Sealer.mac` (architecture §5).
  */
 export function hashOf(handle: string): string {
-  return createHash('sha256').update(handle).digest('base64url')
+  return hash('sha256', handle, 'base64url')
 }
 
 /**
@@ -18,16 +18,10 @@ export function hashOf(handle: string): string {
  * the `sid` of a session at a client. 128 bits, 22 characters.
  */
 export function derivedId(...parts: string[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify(parts))
-    .digest()
-    .subarray(0, 16)
-    .toString('base64url')
+  return hash('sha256', JSON.stringify(parts), 'buffer').subarray(0, 16).toString('base64url')
 }
 
 /** Compares without telling by time where the difference is (ASVS 11.2.4). */
 export function equalInConstantTime(a: string, b: string): boolean {
-  const left = createHash('sha256').update(a).digest()
-  const right = createHash('sha256').update(b).digest()
-  return timingSafeEqual(left, right)
+  return timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'))
 }

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  randomBytes,
+} from 'node:crypto'
 import { DomainError } from '../errors.ts'
 import { derivedId } from './handle.ts'
 
@@ -132,6 +139,8 @@ export function createSealer(
   macKey: Buffer,
 ): Sealer {
   const artifactKey = Buffer.from(hkdfSync('sha256', macKey, '', 'keyturn artifacts', 32))
+  // Made from its bytes each time, a key takes five times as long as the hash.
+  const keyObject = createSecretKey(macKey)
   return {
     artifacts: createEnvelopes({ current: artifactKey, previous: [] }),
     get keyId() {
@@ -140,7 +149,7 @@ export function createSealer(
     seal,
     open,
     mac: (purpose, value) =>
-      createHmac('sha256', macKey)
+      createHmac('sha256', keyObject)
         .update(JSON.stringify([purpose, value]))
         .digest('base64url'),
   }

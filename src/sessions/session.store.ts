@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
-import { presenter } from '../families/family.store.ts'
 import type { Presenter } from '../families/replay.ts'
+import { presenter } from '../families/token-row.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Database } from '../storage/database.ts'

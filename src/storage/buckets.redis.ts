@@ -31,12 +31,12 @@ export function bucketsInRedis({ ask }: RedisConnection, clock: Clock): Buckets 
     async take(key, bucket) {
       const { step, whole } = spansOf(bucket)
       return Number(
-        await ask((redis) => redis.eval(taking, 1, keyOf(key), clock.now(), step, whole)),
+        await ask('eval', (redis) => redis.eval(taking, 1, keyOf(key), clock.now(), step, whole)),
       )
     },
     async giveBack(key, bucket) {
       const { step } = spansOf(bucket)
-      await ask((redis) => redis.eval(givingBack, 1, keyOf(key), clock.now(), step))
+      await ask('eval', (redis) => redis.eval(givingBack, 1, keyOf(key), clock.now(), step))
     },
   }
 }

@@ -1,38 +1,47 @@
 import type { Clock } from '../clock.ts'
+import type { Changes } from './changes.ts'
 import type { Database } from './database.ts'
 
 export interface Cache<Value> {
   get(key: string, load: () => Promise<Value>): Promise<Value>
-  /** Forgets one key on this node. */
+  /** Forgets one key on this node; within a transaction also when that is committed. */
   drop(key: string): void
 }
 
 /**
- * A bounded cache of rows that many requests read and few change. A change is seen by other nodes after `maxAge`.
+ * A bounded cache of rows that many requests read and few change. A change is seen by other nodes after `maxAge`, or as
+ * soon as this one hears of it: then nothing of the cache counts while the node cannot know that it hears.
  *
  * A load that is under way is shared between requests, but never into or out of an open transaction: what a
  * transaction reads through its own connection belongs to it, and waiting for another request's connection while
  * holding one would deadlock a pool of one.
  * @param maxAge seconds
+ * @param changes from which the owner of the cache hears what to drop
  */
 export function createCache<Value>(
   { database, clock }: { database: Database; clock: Clock },
-  { maxAge, maxSize }: { maxAge: number; maxSize: number },
+  { maxAge, maxSize, changes }: { maxAge: number; maxSize: number; changes?: Changes },
 ): Cache<Value> {
   const entries = new Map<string, { value: Value; until: number }>()
   const loading = new Map<string, Promise<Value>>()
+  const isKnown = () => changes === undefined || changes.isFresh()
 
   function keep(key: string, value: Value): Value {
     entries.delete(key)
     if (entries.size >= maxSize) entries.delete(entries.keys().next().value as string)
-    entries.set(key, { value, until: clock.now() + maxAge * 1000 })
+    if (isKnown()) entries.set(key, { value, until: clock.now() + maxAge * 1000 })
     return value
+  }
+
+  function forget(key: string): void {
+    entries.delete(key)
+    loading.delete(key)
   }
 
   return {
     async get(key, load) {
       const entry = entries.get(key)
-      if (entry && entry.until > clock.now()) return entry.value
+      if (entry && isKnown() && entry.until > clock.now()) return entry.value
       if (database.current()?.isOpen()) return load()
       let pending = loading.get(key)
       if (!pending) {
@@ -46,10 +55,11 @@ export function createCache<Value>(
       }
       return pending
     },
-    // A load that began before the change must not put the old value back.
+    // A load that began before the change must not put the old value back; nor one before its commit.
     drop(key) {
-      entries.delete(key)
-      loading.delete(key)
+      forget(key)
+      const unit = database.current()
+      if (unit?.isOpen()) unit.afterCommit(async () => forget(key))
     },
   }
 }

@@ -1,12 +1,18 @@
 import type { QueryRunner } from 'typeorm'
+import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
 import { DomainError } from '../errors.ts'
+import { type Metrics, timed } from '../metrics/metrics.ts'
+import { traced } from '../tracing/trace.ts'
+import { type AskableClient, ask, type Outcome, type Statement } from './statement.ts'
 import { isConnectionLost } from './violations.ts'
 
-/** One connection out of the pool, taken at the first statement. */
-export type Connection = Pick<
-  QueryRunner,
-  'query' | 'startTransaction' | 'commitTransaction' | 'rollbackTransaction' | 'release'
->
+/** One connection out of the pool. */
+export interface Connection {
+  /** Takes it, which the first statement does otherwise. */
+  take(): Promise<void>
+  run(statement: Statement): Promise<Outcome>
+  release(): Promise<void>
+}
 
 /**
  * A connection that is given up when it does not answer. A server that is frozen, or behind a network that drops
@@ -14,36 +20,84 @@ export type Connection = Pick<
  * may still be at work, so it is closed and never used again: in the pool it would lend an open transaction to the
  * next request.
  * @param patience milliseconds for one statement; absent for an engine in this process
+ * @param prepares whether statements are kept prepared on it
  */
-export function connectionOver(runner: QueryRunner, patience?: number): Connection {
-  let client: { end(): Promise<void> } | undefined
+export function connectionOver(
+  runner: QueryRunner,
+  {
+    patience,
+    prepares,
+    metrics,
+  }: { patience?: number | undefined; prepares: boolean; metrics: Metrics },
+): Connection {
+  let client: (AskableClient & { end(): Promise<void> }) | undefined
   let lost: unknown
 
+  const waited = (seconds: number) => metrics.observe('keyturn_db_pool_wait_seconds', {}, seconds)
+  const took = (operation: string) => (seconds: number, failed: boolean) => {
+    metrics.observe('keyturn_db_statement_duration_seconds', { operation }, seconds)
+    if (failed) metrics.count('keyturn_db_statement_failures_total', { operation })
+  }
+
   /** @throws DomainError `storage_unavailable` when there is no connection or no answer in time */
-  async function ask<T>(statement: () => Promise<T>): Promise<T> {
+  async function using<T>(work: (client: AskableClient) => Promise<T>): Promise<T> {
     if (lost) throw lost
     try {
-      client ??= (await runner.connect().catch(refused)) as typeof client
-      return await (patience === undefined ? statement() : inTime(statement(), patience))
+      client ??= (await timed(metrics, waited, () =>
+        runner.connect().catch(refused),
+      )) as NonNullable<typeof client>
+      if (runner.isReleased) throw new QueryRunnerAlreadyReleasedError()
+      return await work(client)
     } catch (error) {
       if (isConnectionLost(error)) lost = error
       throw error
     }
   }
 
-  // The types of the overloads of `query` are those of QueryRunner.
-  const query = (sql: string, parameters?: unknown[], structured?: boolean) =>
-    ask(() => runner.query(sql, parameters, structured as true))
-
   return {
-    query: query as Connection['query'],
-    startTransaction: () => ask(() => runner.startTransaction()),
-    commitTransaction: () => ask(() => runner.commitTransaction()),
-    rollbackTransaction: () => ask(() => runner.rollbackTransaction()),
+    take: () => using(async () => undefined),
+    run: (statement) =>
+      using((open) => {
+        const operation = operationOf(statement.sql)
+        const answer = () => {
+          const asked = ask(open, statement, prepares).catch((error: Error) => {
+            throw new QueryFailedError(statement.sql, statement.parameters, error)
+          })
+          return patience === undefined ? asked : inTime(asked, patience)
+        }
+        return traced(
+          () => spanOf(operation, statement.sql),
+          () => timed(metrics, took(operation), answer),
+        )
+      }),
     async release() {
       // Not waited for: the other side may never confirm it. The pool drops a connection that is ending.
       if (lost) client?.end().catch(() => undefined)
       await runner.release()
+    },
+  }
+}
+
+const operations = new Set(['select', 'insert', 'update', 'delete', 'with', 'commit', 'rollback'])
+
+/** The kind of a statement: its first word, where that is one of a few. */
+function operationOf(sql: string): string {
+  const word = /^\s*(\w+)/.exec(sql)?.[1]?.toLowerCase() ?? ''
+  return operations.has(word) ? word : 'other'
+}
+
+/** Statements carry their values as parameters, which are not told. */
+function spanOf(operation: string, sql: string) {
+  const text = sql.replaceAll(/\s+/g, ' ').trim()
+  const table = /\b(?:from|into|update)\s+"?(\w+)/i.exec(text)?.[1]
+  const name = table === undefined ? operation : `${operation} ${table}`
+  return {
+    name,
+    kind: 'client' as const,
+    attributes: {
+      'db.system.name': 'postgresql',
+      'db.operation.name': operation,
+      'db.query.text': text,
     },
   }
 }

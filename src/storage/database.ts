@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { DataSource, type EntitySchema } from 'typeorm'
 import { migrations } from '../../migrations/index.ts'
 import { DomainError } from '../errors.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { connectionOver } from './connection.ts'
 import { createUnit, type Unit } from './unit.ts'
 
@@ -36,8 +37,11 @@ export interface DatabaseOptions {
   connectPatience: number
   /** Milliseconds to wait for the answer to a statement; absent for an engine in this process. */
   answerPatience?: number
+  /** Whether statements are kept prepared on each connection: yes when absent. */
+  prepares?: boolean
   /** Settings of pg.Pool. */
   extra: object
+  metrics?: Metrics
   /** Runs after the pool is closed: the embedded engine stops here. */
   onClose?: () => Promise<void>
 }
@@ -71,21 +75,39 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   return overDataSource(dataSource, options)
 }
 
+/** What is read of pg.Pool. */
+interface Pool {
+  totalCount: number
+  idleCount: number
+  waitingCount: number
+}
+
+function measurePool(pool: Pool, limit: number, metrics: Metrics): void {
+  metrics.gauge('keyturn_db_pool_connections', () => [
+    [{ state: 'idle' }, pool.idleCount],
+    [{ state: 'busy' }, pool.totalCount - pool.idleCount],
+  ])
+  metrics.gauge('keyturn_db_pool_limit', () => [[{}, limit]])
+  metrics.gauge('keyturn_db_pool_waiting', () => [[{}, pool.waitingCount]])
+}
+
 function overDataSource(
   dataSource: DataSource,
-  { answerPatience, onClose }: DatabaseOptions,
+  { answerPatience, prepares = true, metrics = noMetrics, poolSize, onClose }: DatabaseOptions,
 ): Database {
   const context = new AsyncLocalStorage<Unit>()
-  const connect = () => connectionOver(dataSource.createQueryRunner(), answerPatience)
+  const options = { patience: answerPatience, prepares, metrics }
+  const connect = () => connectionOver(dataSource.createQueryRunner(), options)
+  measurePool((dataSource.driver as unknown as { master: Pool }).master, poolSize, metrics)
 
   async function run(sql: string, parameters: unknown[] = []) {
     const open = context.getStore()
     if (open?.isOpen()) return open.run(sql, parameters)
-    const runner = connect()
+    const connection = connect()
     try {
-      return await runner.query(sql, parameters, true)
+      return await connection.run({ sql, parameters })
     } finally {
-      await runner.release()
+      await connection.release()
     }
   }
 
@@ -94,8 +116,7 @@ function overDataSource(
     return context.run(own, async () => {
       let commit = false
       try {
-        commit = await work(own)
-        if (commit) await own.commit()
+        commit = (await work(own)) && (await own.commit())
       } catch (error) {
         await own.rollback()
         await context.exit(() => own.settleRefusal(transaction))
@@ -124,8 +145,8 @@ function overDataSource(
   return {
     dataSource,
     query: async <Row>(sql: string, parameters?: unknown[]) =>
-      ((await run(sql, parameters)).records ?? []) as Row[],
-    execute: async (sql, parameters) => (await run(sql, parameters)).affected ?? 0,
+      (await run(sql, parameters)).rows as Row[],
+    execute: async (sql, parameters) => (await run(sql, parameters)).count,
     transaction,
     unit,
     current: () => context.getStore(),

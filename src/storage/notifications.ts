@@ -59,8 +59,9 @@ export function listenOnServer(url: string, log: Log): Notifications {
   return {
     listen(channel, heard) {
       channels.set(channel, [...(channels.get(channel) ?? []), heard])
-      if (connected) connected.then(() => client?.query(`listen ${channel}`)).catch(again)
-      else connected = connect()
+      // One after the other: the driver takes one statement at a time.
+      const listening = () => client?.query(`listen ${channel}`).then(() => undefined, again)
+      connected = connected?.then(listening) ?? connect()
     },
     async close() {
       closed = true

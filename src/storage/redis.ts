@@ -2,11 +2,16 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisTarget } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { type Metrics, noMetrics, timed } from '../metrics/metrics.ts'
+import { traced } from '../tracing/trace.ts'
 
 /** One connection to Redis for everything that a process keeps there. */
 export interface RedisConnection {
-  /** @throws DomainError `storage_unavailable` when Redis does not answer in time */
-  ask<T>(command: (redis: Redis | Cluster) => Promise<T>): Promise<T>
+  /**
+   * @param name of the command
+   * @throws DomainError `storage_unavailable` when Redis does not answer in time
+   */
+  ask<T>(name: string, command: (redis: Redis | Cluster) => Promise<T>): Promise<T>
   close(): void
 }
 
@@ -55,20 +60,38 @@ function connect(target: RedisTarget): Redis | Cluster {
 }
 
 /** @throws DomainError `storage_unavailable` when Redis cannot be reached */
-export async function openRedis(target: RedisTarget, log: Log): Promise<RedisConnection> {
+export async function openRedis(
+  target: RedisTarget,
+  log: Log,
+  metrics: Metrics = noMetrics,
+): Promise<RedisConnection> {
   const redis = connect(target)
   redis.on('error', (error: Error) => log.warn({ err: error }, 'redis connection failed'))
   await redis.connect().catch((cause: Error) => {
     redis.disconnect()
     throw unavailable(cause)
   })
+  metrics.gauge('keyturn_redis_up', () => [[{}, redis.status === 'ready' ? 1 : 0]])
+  const took = (command: string) => (seconds: number, failed: boolean) => {
+    metrics.observe('keyturn_redis_command_duration_seconds', { command }, seconds)
+    if (failed) metrics.count('keyturn_redis_command_failures_total', { command })
+  }
   return {
-    ask: (command) =>
-      command(redis).catch((cause: Error) => {
+    ask: (name, command) =>
+      traced(
+        () => spanOf(name),
+        () => timed(metrics, took(name), () => command(redis)),
+      ).catch((cause: Error) => {
         throw unavailable(cause)
       }),
     close: () => redis.disconnect(),
   }
+}
+
+/** Keys name tenants and carry hashes: they are not told. */
+function spanOf(command: string) {
+  const attributes = { 'db.system.name': 'redis', 'db.operation.name': command }
+  return { name: `redis ${command}`, kind: 'client' as const, attributes }
 }
 
 function unavailable(cause: Error): DomainError {

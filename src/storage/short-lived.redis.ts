@@ -20,17 +20,17 @@ interface Stored {
 export function shortLivedInRedis({ ask, close }: RedisConnection, clock: Clock): ShortLived {
   return {
     async get(key) {
-      const text = await ask((redis) => redis.get(keyOf(key)))
+      const text = await ask('get', (redis) => redis.get(keyOf(key)))
       if (text === null) return undefined
       const stored = JSON.parse(text) as Stored
       return stored.e > clock.now() ? stored.v : undefined
     },
     async put(key, value, ttl) {
       const stored: Stored = { e: clock.now() + ttl * 1000, v: value }
-      await ask((redis) => redis.set(keyOf(key), JSON.stringify(stored), 'EX', ttl))
+      await ask('set', (redis) => redis.set(keyOf(key), JSON.stringify(stored), 'EX', ttl))
     },
-    delete: async (key) => void (await ask((redis) => redis.del(keyOf(key)))),
-    ping: async () => void (await ask((redis) => redis.ping())),
+    delete: async (key) => void (await ask('del', (redis) => redis.del(keyOf(key)))),
+    ping: async () => void (await ask('ping', (redis) => redis.ping())),
     sweep: async () => 0,
     close: async () => close(),
   }

@@ -5,6 +5,7 @@ import type { Config } from '../../config/config.ts'
 import { maskUrl } from '../../config/load.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { bucketsInRedis } from './buckets.redis.ts'
 import type { Buckets } from './buckets.ts'
 import { type Database, openDatabase } from './database.ts'
@@ -58,24 +59,26 @@ export async function openStorage(
     entities,
     clock,
     log,
+    metrics = noMetrics,
     schema,
   }: {
     entities: EntitySchema[]
     clock: Clock
     log: Log
+    metrics?: Metrics
     schema: SchemaPolicy
   },
 ): Promise<Storage> {
   const opened = config.databaseUrl
-    ? await openServer(config, config.databaseUrl, entities)
-    : await openFolder(config, entities)
+    ? await openServer(config, config.databaseUrl, entities, metrics)
+    : await openFolder(config, entities, metrics)
   const { database, selfContained } = opened
   try {
     const applies = schema === 'migrate' || selfContained
     const migrations = applies ? await migrate(database.dataSource) : []
     if (migrations.length > 0) log.info({ migrations }, 'schema migrated')
     if (schema === 'require') await assertMigrated(database.dataSource)
-    const redis = config.redis ? await openRedis(config.redis, log) : undefined
+    const redis = config.redis ? await openRedis(config.redis, log, metrics) : undefined
     const shortLived = redis
       ? shortLivedInRedis(redis, clock)
       : shortLivedInPostgres(database, clock)
@@ -99,13 +102,15 @@ export async function openStorage(
   }
 }
 
-async function openServer(config: Config, url: string, entities: EntitySchema[]) {
+async function openServer(config: Config, url: string, entities: EntitySchema[], metrics: Metrics) {
   const database = await openDatabase({
     url,
     entities,
+    metrics,
     poolSize: config.databasePoolSize,
     connectPatience: patience.connection,
     answerPatience: patience.answer,
+    prepares: config.databasePrepare,
     extra: {
       statement_timeout: patience.statement,
       idle_in_transaction_session_timeout: patience.idleTransaction,
@@ -124,10 +129,11 @@ function surviveItsEnd(client: ClientBase): void {
   client.on('error', () => undefined)
 }
 
-async function openFolder(config: Config, entities: EntitySchema[]) {
+async function openFolder(config: Config, entities: EntitySchema[], metrics: Metrics) {
   const engine = await openEmbedded({ dataDir: config.dataDir })
   const database = await openDatabase({
     entities,
+    metrics,
     poolSize: 1,
     connectPatience: embeddedQueue,
     extra: engine.pgConfig,

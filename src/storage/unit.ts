@@ -1,5 +1,5 @@
-import type { QueryResult } from 'typeorm'
 import type { Connection } from './connection.ts'
+import type { Outcome } from './statement.ts'
 
 type Effect = () => Promise<unknown>
 
@@ -12,67 +12,86 @@ type Effect = () => Promise<unknown>
  * | rollback | is gone       | is dropped  | runs in a transaction of its own, committed |
  */
 export interface Unit {
-  /** BEGIN, once; later calls wait for it. */
+  /** Takes the connection, once; BEGIN goes with the first statement. */
   open(): Promise<void>
   /** True from `open()` on for good: a statement that comes after the end is refused, never run on its own. */
   isOpen(): boolean
-  run(sql: string, parameters: unknown[]): Promise<QueryResult>
+  run(sql: string, parameters: unknown[]): Promise<Outcome>
   /** For statements that belong at the very end of the transaction. */
   beforeCommit(effect: Effect): void
   /** For what must not happen while row locks are held (network), or only when the work is kept. */
   afterCommit(effect: Effect): void
   /** For what must stay although the work is undone: a spent `jti`, the end of a family that was replayed. */
   onRefusal(effect: Effect): void
-  /** @throws the error of a statement that failed, whoever overlooked it: Postgres has undone everything by then */
-  commit(): Promise<void>
+  /**
+   * For the one statement that comes last: it goes to Postgres together with COMMIT.
+   * @param last what it returns false for has written nothing, and the unit counts as refused
+   */
+  commitWith(last: () => Promise<boolean>): void
+  /**
+   * @returns whether it is done: what `commitWith` was given may refuse
+   * @throws the error of a statement that failed, whoever overlooked it: Postgres has undone everything by then
+   */
+  commit(): Promise<boolean>
   /** Never fails: what a lost connection did not undo, Postgres does. */
   rollback(): Promise<void>
   settleCommit(): Promise<void>
   settleRefusal(transaction: (work: () => Promise<void>) => Promise<void>): Promise<void>
 }
 
-/** @param connect takes a connection; called at the first `open()` */
+/** @param connect makes a connection, which is taken at the first `open()` */
 export function createUnit(connect: () => Connection): Unit {
-  let runner: Connection | undefined
-  let begun: Promise<void> | undefined
+  let connection: Connection | undefined
+  let taken: Promise<void> | undefined
+  /** From the first statement on, until it was committed with the last. */
+  let inTransaction = false
+  let committing = false
   let ended = false
   let failure: { error: unknown } | undefined
   let last: Promise<unknown> = Promise.resolve()
+  let final: (() => Promise<boolean>) | undefined
   const lasts: Effect[] = []
   const commits: Effect[] = []
   const refusals: Effect[] = []
 
   /** Waits for what is under way and gives the connection back, whatever becomes of `work`. */
-  async function end(work: (runner: Connection) => Promise<void>): Promise<void> {
-    if (!runner || ended) return
+  async function end(work: (connection: Connection) => Promise<unknown>): Promise<void> {
+    if (!connection || ended) return
     ended = true
     try {
-      await begun
+      await taken
       await last
-      await work(runner)
+      if (inTransaction) await work(connection)
     } finally {
-      await runner.release()
+      await connection.release()
     }
   }
 
-  const undo = (open: Connection) => open.rollbackTransaction().catch(() => undefined)
+  const undo = (open: Connection) => open.run({ sql: 'ROLLBACK' }).catch(() => undefined)
+
+  async function send(sql: string, parameters: unknown[]): Promise<Outcome> {
+    const begins = !inTransaction
+    inTransaction = true
+    const ends = committing
+    const outcome = await (connection as Connection).run({ sql, parameters, begins, commits: ends })
+    if (ends) inTransaction = false
+    return outcome
+  }
 
   return {
     open() {
-      begun ??= (async () => {
-        runner = connect()
-        await runner.startTransaction()
+      taken ??= (async () => {
+        connection = connect()
+        await connection.take()
       })()
-      return begun
+      return taken
     },
-    isOpen: () => begun !== undefined,
+    isOpen: () => taken !== undefined,
     // The engine issues statements in parallel; one connection takes them one after the other.
     run(sql, parameters) {
       if (ended)
         return Promise.reject(new Error('a statement came after the end of its transaction'))
-      const next = last
-        .then(() => begun)
-        .then(() => (runner as Connection).query(sql, parameters, true))
+      const next = last.then(() => taken).then(() => send(sql, parameters))
       last = next.catch((error: unknown) => {
         failure ??= { error }
       })
@@ -81,13 +100,24 @@ export function createUnit(connect: () => Connection): Unit {
     beforeCommit: (effect) => void lasts.push(effect),
     afterCommit: (effect) => void commits.push(effect),
     onRefusal: (effect) => void refusals.push(effect),
+    commitWith: (effect) => {
+      final = effect
+    },
     async commit() {
-      if (begun && !ended) for (const effect of lasts) await effect()
+      if (taken && !ended) for (const effect of lasts) await effect()
+      let kept = true
+      if (final) {
+        await last
+        if (failure) throw failure.error
+        committing = true
+        kept = await final()
+      }
       await end(async (open) => {
-        if (!failure) return open.commitTransaction()
+        if (!failure) return open.run({ sql: 'COMMIT' })
         await undo(open)
         throw failure.error
       })
+      return kept
     },
     rollback: () => end(undo).catch(() => undefined),
     async settleCommit() {

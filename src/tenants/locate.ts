@@ -1,7 +1,7 @@
 import { defaultTenant, tenantIdPattern } from './tenant.ts'
 
 const wellKnown =
-  /^(\/\.well-known\/(?:openid-configuration|oauth-authorization-server))(\/[^?]*)?(\?.*)?$/
+  /^(\/\.well-known\/(?:openid-configuration|oauth-authorization-server|ssf-configuration))(\/[^?]*)?(\?.*)?$/
 
 /**
  * Which tenant an address belongs to, and the address below its issuer. Metadata of an issuer with a path is found

@@ -70,6 +70,13 @@ export function createTenants(deps: { database: Database; clock: Clock; audit: A
   const { database, clock, audit } = deps
   const cache = createCache<Tenant | undefined>(deps, { maxAge: 0.5, maxSize: 1000 })
 
+  function recordPolicy(id: string, members: Record<string, unknown>): Promise<void> {
+    return audit.record(id, {
+      type: 'tenant.policy_changed',
+      detail: { by: 'operator', ...members },
+    })
+  }
+
   return {
     find: (id) =>
       cache.get(id, async () => {
@@ -95,12 +102,17 @@ export function createTenants(deps: { database: Database; clock: Clock; audit: A
       return row && { ...toTenant(row), disabled: row.disabled }
     },
     async create({ id, name }) {
-      const created = await database.execute(
-        `insert into tenants (id, name, created_at) values ($1, $2, $3) on conflict do nothing`,
-        [id, name, new Date(clock.now())],
-      )
+      const created = await database.transaction(async () => {
+        const rows = await database.execute(
+          `insert into tenants (id, name, created_at) values ($1, $2, $3) on conflict do nothing`,
+          [id, name, new Date(clock.now())],
+        )
+        if (rows === 0) return false
+        await audit.record(id, { type: 'tenant.created', detail: { members: ['id', 'name'] } })
+        return true
+      })
       cache.drop(id)
-      return created === 1
+      return created
     },
     async setDisabled(id, disabled) {
       const changed = await database.execute(
@@ -111,13 +123,17 @@ export function createTenants(deps: { database: Database; clock: Clock; audit: A
       return changed > 0
     },
     async setPolicy(id, { requireMfa, emailCodes }) {
-      const changed = await database.execute(
-        `update tenants set require_mfa = coalesce($2, require_mfa), email_codes = coalesce($3, email_codes)
-         where id = $1 and ($2 <> coalesce(require_mfa, false) or $3 <> coalesce(email_codes, false))`,
-        [id, requireMfa ?? null, emailCodes ?? null],
-      )
+      const changed = await database.transaction(async () => {
+        const rows = await database.execute(
+          `update tenants set require_mfa = coalesce($2, require_mfa), email_codes = coalesce($3, email_codes)
+           where id = $1 and ($2 <> coalesce(require_mfa, false) or $3 <> coalesce(email_codes, false))`,
+          [id, requireMfa ?? null, emailCodes ?? null],
+        )
+        if (rows > 0) await recordPolicy(id, { require_mfa: requireMfa, email_codes: emailCodes })
+        return rows > 0
+      })
       cache.drop(id)
-      return changed > 0
+      return changed
     },
     async declare({ id, name }) {
       const changed = await database.transaction(async () => {
@@ -137,13 +153,18 @@ export function createTenants(deps: { database: Database; clock: Clock; audit: A
       return changed
     },
     async declareSignUp(id, { mode, domains }) {
-      const changed = await database.execute(
-        `update tenants set sign_up = $2, sign_up_domains = $3
-         where id = $1 and (sign_up, sign_up_domains) is distinct from ($2, $3::text[])`,
-        [id, mode, [...new Set(domains)].toSorted()],
-      )
+      const sorted = [...new Set(domains)].toSorted()
+      const changed = await database.transaction(async () => {
+        const rows = await database.execute(
+          `update tenants set sign_up = $2, sign_up_domains = $3
+           where id = $1 and (sign_up, sign_up_domains) is distinct from ($2, $3::text[])`,
+          [id, mode, sorted],
+        )
+        if (rows > 0) await recordPolicy(id, { sign_up: mode, sign_up_domains: sorted })
+        return rows > 0
+      })
       cache.drop(id)
-      return changed > 0
+      return changed
     },
   }
 }

@@ -59,6 +59,7 @@ describe('the admin API, by caller, route and object', () => {
     for (const id of [own, foreign]) {
       await core.tenants.declare({ id, name: id })
       await core.signing.ensure(id, ['ES256', 'RS256'])
+      await core.tenants.declareSignUp(id, { mode: 'invitation', domains: [] })
       objects[id] = await objectsIn(core, id)
     }
     owner = await tokenOf(server, await machineWith(server, 'owner'))
@@ -165,6 +166,21 @@ describe('the admin API, by caller, route and object', () => {
     }
   })
 
+  /** Who reads leaves none; who writes at least one, all by them, and no second for the same. */
+  async function expectEvents(route: Route, requestId: string): Promise<void> {
+    const events = await server.core.database.query<{ type: string; actor: string | null }>(
+      `select type, actor_kind || ' ' || actor_role as actor from audit_events where request_id = $1`,
+      [requestId],
+    )
+    const types = events.map(({ type }) => type)
+    if (route.method === 'GET') return void expect(types, nameOf(route)).to.deep.equal([])
+    expect(types, nameOf(route)).not.to.be.empty
+    expect(new Set(events.map(({ actor }) => actor)), nameOf(route)).to.have.all.keys(
+      'client owner',
+    )
+    if (types.length > 1) expect(types, nameOf(route)).not.to.include('admin.changed')
+  }
+
   it('does what each route says, and answers as its schema says', async () => {
     for (const route of routes.filter(({ permission }) => permission !== 'public')) {
       const mine = route.method === 'GET' ? objects[own] : await objectsIn(server.core, own)
@@ -175,12 +191,13 @@ describe('the admin API, by caller, route and object', () => {
       })
       const expected = route.response ? (route.status ?? 200) : 204
       expect(page.status, `${nameOf(route)}: ${page.body}`).to.equal(expected)
+      await expectEvents(route, page.headers.get('request-id') as string)
       if (!route.response) {
         expect(page.body).to.equal('')
         continue
       }
       const body = page.json() as Record<string, unknown>
-      for (const secret of ['client_secret', 'one_time_password']) {
+      for (const secret of ['client_secret', 'one_time_password', 'initial_access_token']) {
         if (typeof body[secret] === 'string') remember(body[secret])
       }
       const parsed = route.response.safeParse(body)

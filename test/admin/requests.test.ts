@@ -1,7 +1,9 @@
 import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import type { Page } from '../support/http-exchange.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { remember } from '../support/witness.ts'
 
 /** What every request to the admin API is held to, whichever route it is for. */
@@ -9,6 +11,13 @@ describe('a request to the admin API', () => {
   let server: TestServer
   let token: string
   const clients = '/tenants/default/clients'
+  const accounts = '/tenants/default/accounts/'
+  async function someAccount(): Promise<string> {
+    const page = await send('POST', accounts.slice(0, -1), { body: { email: 'some@example.com' } })
+    const { id, one_time_password: secret } = page.json() as Record<string, string>
+    remember(secret as string)
+    return id as string
+  }
   const machine = (id: string) => ({ client_id: id, grant_types: ['client_credentials'] })
 
   before(async () => {
@@ -136,21 +145,131 @@ describe('a request to the admin API', () => {
     remember((page.json() as { client_secret: string }).client_secret)
   })
 
-  it('that changes something leaves one event in the audit, in the same transaction', async () => {
-    const page = await send('POST', `${clients}/once/secrets`, { body: { overlap: 0 } })
-    remember((page.json() as { client_secret: string }).client_secret)
-    const [event] = await server.core.database.query<{
-      client_id: string
-      detail: Record<string, unknown>
-    }>(`select client_id, detail from audit_events where type = 'admin.changed' order by at desc`)
-    expect(event?.client_id).to.equal('once')
-    expect(event?.detail).to.deep.include({
-      by: { clientId: 'keyturn-admin', through: 'keyturn-admin' },
-      route: 'POST /tenants/{tenant}/clients/{client_id}/secrets',
-      params: { tenant: 'default', client_id: 'once' },
-      members: ['overlap'],
-      request_id: page.headers.get('request-id'),
+  it('with an Idempotency-Key is executed once, whatever it takes: several transactions, or an If-Match (C26)', async () => {
+    const key = (name: string, more = {}) => ({ headers: { 'idempotency-key': name, ...more } })
+    const off = () => send('POST', `${clients}/once/disable`, key('off'))
+    const first = await off()
+    expect(first.json()).to.deep.include({ client_id: 'once' })
+    expect((await send('POST', `${clients}/once/enable`, key('on'))).status).to.equal(200)
+    const again = await off()
+    expect([again.status, again.body, again.headers.get('etag')]).to.deep.equal([
+      200,
+      first.body,
+      first.headers.get('etag'),
+    ])
+    expect(await server.core.clients.isDisabled('default', 'once'), 'not disabled anew').to.equal(
+      false,
+    )
+    const other = send('POST', `${clients}/twice/disable`, key('off'))
+    expectProblem(await other, 422, 'idempotency_key_reused')
+    expectProblem(
+      await send('POST', `${clients}/nobody/disable`, key('failing')),
+      404,
+      'client_not_found',
+    )
+    const spare = await send('POST', `${clients}/once/enable`, key('failing'))
+    expect(spare.status, 'what failed was not kept').to.equal(200)
+
+    const read = await send('GET', `${clients}/once`)
+    const etag = read.headers.get('etag') as string
+    const body = { ...machine('once'), client_name: 'Renamed' }
+    const put = (ifMatch: string) =>
+      send('PUT', `${clients}/once`, { body, ...key('put', { 'if-match': ifMatch }) })
+    const written = await put(etag)
+    expect(written.status, written.body).to.equal(200)
+    // Without the key, or with another If-Match, it would be told that it has changed since.
+    expect((await put(etag)).body).to.equal(written.body)
+    expectProblem(await put('"other"'), 422, 'idempotency_key_reused')
+  })
+
+  it('that is executed at this moment is not executed beside it, and again when it was cut off (C26)', async () => {
+    const { idempotency } = server.core
+    const named = { tenant: 'default', caller: 'somebody', key: 'apart', request: 'POST' }
+    const answer = (body: string) => ({ status: 200, headers: {}, body })
+    const refusalOf = (work: Promise<unknown>) =>
+      work.then(
+        () => 'none',
+        (error: { code: string }) => error.code,
+      )
+    const { promise, resolve } = Promise.withResolvers<ReturnType<typeof answer>>()
+    const started = Promise.withResolvers<void>()
+    const first = idempotency.onceApart(named, () => {
+      started.resolve()
+      return promise
     })
+    await started.promise
+    const second = idempotency.onceApart(named, async () => answer('second'))
+    expect(await refusalOf(second)).to.equal('idempotency_key_in_use')
+    resolve(answer('first'))
+    expect(await first).to.deep.equal(answer('first'))
+    const third = idempotency.onceApart(named, async () => answer('third'))
+    expect(await third).to.deep.equal(answer('first'))
+
+    const broken = { ...named, key: 'broken' }
+    const failing = idempotency.onceApart(broken, () => Promise.reject(new Error('no')))
+    expect(await refusalOf(failing)).to.equal(undefined)
+    const cut = { ...named, key: 'broken' }
+    void idempotency.onceApart(cut, () => new Promise(() => undefined))
+    const retry = () => idempotency.onceApart(cut, async () => answer('again'))
+    await eventually('claimed', async () => (await refusalOf(retry())) === 'idempotency_key_in_use')
+    try {
+      travel(61)
+      const otherwise = idempotency.onceApart({ ...cut, request: 'PUT' }, async () => answer('no'))
+      expect(await refusalOf(otherwise)).to.equal('idempotency_key_reused')
+      expect(await retry()).to.deep.equal(answer('again'))
+    } finally {
+      backToPresent()
+    }
+  })
+
+  it('that changes something leaves its event, with who did it by which role, in the same transaction (ASVS 16.3.3)', async () => {
+    interface Row {
+      type: string
+      actor_kind: string
+      actor_id: string
+      actor_role: string | null
+      detail: Record<string, unknown>
+    }
+    const eventsOf = (page: Page) =>
+      server.core.database.query<Row>(
+        'select type, actor_kind, actor_id, actor_role, detail from audit_events where request_id = $1',
+        [page.headers.get('request-id')],
+      )
+    const rotated = await send('POST', `${clients}/once/secrets`, { body: { overlap: 0 } })
+    remember((rotated.json() as { client_secret: string }).client_secret)
+    const actor = { actor_kind: 'client', actor_id: 'keyturn-admin', actor_role: 'owner' }
+    expect(await eventsOf(rotated)).to.deep.equal([
+      { type: 'client.secret_rotated', ...actor, detail: { overlap: 0 } },
+    ])
+
+    // What is no event of its own is told by the route.
+    const renamed = await send('PATCH', accounts + (await someAccount()), {
+      body: { name: 'Somebody Else' },
+      headers: { 'if-match': '*' },
+    })
+    const [told, ...others] = await eventsOf(renamed)
+    expect(others).to.deep.equal([])
+    expect(told).to.deep.include({ type: 'admin.changed', ...actor })
+    expect(told?.detail).to.deep.include({
+      by: { clientId: 'keyturn-admin', through: 'keyturn-admin' },
+      route: 'PATCH /tenants/{tenant}/accounts/{account_id}',
+      members: ['name'],
+      request_id: renamed.headers.get('request-id'),
+    })
+
+    // A consequence is of whoever caused it, too; the audit shows it as it is stored.
+    const operator = await machineWith(server, 'operator')
+    const theirs = { token: await tokenOf(server, operator), headers: { 'if-match': '*' } }
+    const off = await send('POST', `${clients}/once/disable`, { ...theirs })
+    const shown = await send(
+      'GET',
+      `/tenants/default/audit?request_id=${off.headers.get('request-id')}`,
+    )
+    const { items } = shown.json() as { items: Array<{ type: string; actor: object }> }
+    expect(items.map(({ type, actor: who }) => [type, who])).to.deep.equal([
+      ['client.disabled', { kind: 'client', id: operator.client_id, role: 'operator' }],
+    ])
+
     const count = async () =>
       (await server.core.database.query('select 1 from audit_events')).length
     const before = await count()

@@ -18,6 +18,7 @@ onEachStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
         accountId: `account-${i}`,
         clientId: 'web',
         familyId: 'family',
+        actor: { kind: 'account', id: 'account', role: 'owner' },
         ip: '192.0.2.1',
         userAgent: 'Netscape',
         detail: { by: 'owner', others: 'end' },

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { AuditType } from '../../src/audit/kinds.ts'
 import { auditList } from '../../src/cli/audit-list.ts'
-import { auditVerify } from '../../src/cli/audit-verify.ts'
+import { auditVerify, type VerifyOutput } from '../../src/cli/audit-verify.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { runCommand, startNode } from '../support/node-process.ts'
@@ -102,8 +102,8 @@ describe('audit list, export and verify', () => {
       const options = from === undefined ? {} : { fromHead: from }
       const args = { operands: [], options: { tenant, ...options } }
       const io = { env: {}, stdin: async () => '', out: () => undefined, err: () => undefined }
-      return Promise.resolve(auditVerify.prepare(args, io)).then((input) =>
-        auditVerify.execute(core, input),
+      return Promise.resolve(auditVerify.prepare(args, io)).then(
+        async (input) => (await auditVerify.execute(core, input)) as VerifyOutput,
       )
     }
     const waiting = await execute(head)
@@ -114,6 +114,8 @@ describe('audit list, export and verify', () => {
     const strange = `7:${'x'.repeat(43)}`
     expect((await execute(strange)).fault).to.include({ what: 'head_unknown', position: 7 })
 
+    await core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await core.audit.sealEvents()
     await core.database.execute('alter table audit_events disable trigger user')
     await core.database.execute(`update audit_events set account_id = 'mallory' where position = 5`)
     await core.close()
@@ -124,5 +126,15 @@ describe('audit list, export and verify', () => {
       /\n {2}expected {2}[\w-]{43}\n {2}found {5}[\w-]{43}\n4 events of/,
     )
     expect((await run('verify', '--from-head', '12')).code).to.equal(2)
+
+    const all = await run('verify', '--all', '--json')
+    expect(all.code).to.equal(1)
+    const { ok, chains } = JSON.parse(all.stdout) as { ok: boolean; chains: VerifyOutput[] }
+    expect(ok).to.equal(false)
+    expect(chains.map((chain) => [chain.tenant, chain.ok, chain.verified])).to.deep.equal([
+      ['acme', true, 1],
+      ['default', false, 4],
+    ])
+    expect((await run('verify', '--all', '--from-head', head)).code).to.equal(2)
   })
 })

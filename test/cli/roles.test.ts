@@ -1,5 +1,7 @@
 import { expect } from 'chai'
+import { accountsDisable } from '../../src/cli/accounts-disable.ts'
 import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
+import { clientsDelete, clientsDisable, clientsEnable } from '../../src/cli/clients-disable.ts'
 import { UsageError } from '../../src/cli/command.ts'
 import { rolesGrant, rolesList, rolesRevoke } from '../../src/cli/roles.ts'
 import type { Core } from '../../src/core.ts'
@@ -59,5 +61,37 @@ describe('roles on the command line', () => {
       'admin.role_granted',
       'admin.role_revoked',
     ])
+  })
+
+  it('the last owner stays, whichever command comes, but for --force (C21)', async () => {
+    const tenant = 'default'
+    const force = true
+    const client = { tenant, client_id: 'keyturn-admin' }
+    const account = { tenant, identifier: 'operator@example.com' }
+    // Of two owners that go at the same moment one stays.
+    const both = await Promise.allSettled([
+      accountsDisable.execute(core, { ...account, force }),
+      clientsDisable.execute(core, { ...client }),
+    ])
+    expect(both[0]?.status).to.equal('fulfilled')
+    if (both[1]?.status === 'fulfilled') await clientsEnable.execute(core, { ...client, force })
+    for (const command of [clientsDisable, clientsDelete]) {
+      await refusalOf(command.execute(core, { ...client }), 'last_owner')
+    }
+    const { roles } = await rolesList.execute(core, {})
+    const { id = '' } = roles.find(({ client_id }) => client_id === client.client_id) ?? {}
+    await refusalOf(rolesRevoke.execute(core, { id }), 'last_owner')
+    expect(await core.clients.isDisabled(tenant, client.client_id)).to.equal(false)
+
+    // An account that is the last owner but no operator is protected alike.
+    const carol = { tenant, identifier: 'carol@example.com' }
+    const made = { account: carol.identifier, role: 'owner' as const, reach: '*' }
+    await rolesGrant.execute(core, made)
+    await rolesRevoke.execute(core, { id })
+    await refusalOf(accountsDisable.execute(core, { ...carol }), 'last_owner')
+    const { changed } = await accountsDisable.execute(core, { ...carol, force })
+    expect(changed).to.equal(true)
+    // Whoever is on this machine begins again.
+    expect(await adminBootstrap.execute(core, {})).to.include({ client_id: client.client_id })
   })
 })

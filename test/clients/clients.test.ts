@@ -312,6 +312,37 @@ onEachStorage('clients', (kind) => {
     expect(await nodes.a.clients.find(defaultTenant, 'suspended')).to.not.equal(undefined)
   })
 
+  it('of one transaction are judged by one engine, with keys for each algorithm that they name', async () => {
+    const { a: core } = nodes
+    let opened = 0
+    const open = core.signing.open
+    core.signing.open = (tenant) => {
+      opened++
+      return open(tenant)
+    }
+    try {
+      await core.database.transaction(async () => {
+        for (let i = 0; i < 10; i++) await declare(confidential({ client_secret: given }))
+        expect(opened).to.equal(1)
+        for (const alg of ['EdDSA', 'PS256', 'EdDSA']) {
+          await declare(confidential({ client_secret: given, id_token_signed_response_alg: alg }))
+        }
+        expect(opened).to.equal(3)
+        const wrong = confidential({ client_secret: given, default_acr_values: ['none'] })
+        await refusalOf(declare(wrong), 'client_invalid')
+        const elsewhere = confidential({
+          subject_type: 'pairwise',
+          redirect_uris: ['https://a.example.com/cb', 'https://b.example.com/cb'],
+        })
+        await refusalOf(declare(elsewhere), 'client_invalid')
+      })
+      const { published } = await core.signing.open(defaultTenant)
+      expect(published.map(({ alg }) => alg)).to.include.members(['EdDSA', 'PS256'])
+    } finally {
+      core.signing.open = open
+    }
+  })
+
   it('cannot take the name of the server’s own pages', async () => {
     const declared = nodes.a.clients.declare(
       defaultTenant,

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import fc from 'fast-check'
 import { DomainError } from '../../src/errors.ts'
 import { createLog, type Log } from '../../src/log.ts'
 
@@ -114,6 +115,37 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     ]) {
       expect(lineOf((log) => log.info(text))['msg']).to.equal(text)
     }
+  })
+
+  it('looks no less closely at a line that has nothing to hide at first sight', () => {
+    const pieces = [
+      'code',
+      '"',
+      "'",
+      ':',
+      ' ',
+      '\t',
+      '\\',
+      '=',
+      'x1',
+      '?',
+      '&',
+      '//',
+      '@',
+      'eyJ.a.b',
+      'Basic ',
+      '\n',
+    ]
+    const text = fc
+      .array(fc.constantFrom(...pieces), { maxLength: 12 })
+      .map((each) => each.join(''))
+    const closely = (value: string) => lineOf((log) => log.info({ token: '' }, value))['msg']
+    fc.assert(
+      fc.property(text, (value) => {
+        expect(lineOf((log) => log.info(value))['msg']).to.equal(closely(value))
+      }),
+      { numRuns: 2000 },
+    )
   })
 
   it('takes time linear in the length of a hostile value', () => {

@@ -85,8 +85,8 @@ describe('examples: API and machine, and the demo as a program', function () {
     expect(narrow.status).to.equal(403)
     expect(narrow.challenge).to.match(/error="insufficient_scope".*scope="orders:read"$/)
     const other = await ask('/orders', 'Basic abc')
-    expect(other.status).to.equal(400)
-    expect(other.challenge).to.match(/error="invalid_request"/)
+    expect(other).to.deep.equal({ status: 401, challenge: 'Bearer realm="orders"' })
+    expect((await ask('/orders', 'Bearer a b')).challenge).to.match(/error="invalid_request"/)
 
     await tokenRevocation(config, token)
     expect((await ask('/report', `Bearer ${token}`)).status, 'verified offline').to.equal(200)
@@ -115,8 +115,8 @@ describe('examples: API and machine, and the demo as a program', function () {
     expect((await refund()).status, 'no such order').to.equal(404)
     expect((await ask('/orders', `Bearer ${second.id_token}`)).status, 'an ID token').to.equal(401)
     await client.revoke(second.refresh_token ?? '')
-    expect((await ask('/orders', bearer)).status, 'verified offline').to.equal(200)
     expect((await refund()).challenge).to.match(/error="invalid_token".*revoked/)
+    await eventually('the API was told', async () => (await ask('/orders', bearer)).status === 401)
     const over = await client.refresh(second.refresh_token ?? '').catch(isOver)
     expect(over).to.equal(true)
   })
@@ -141,7 +141,7 @@ describe('examples: API and machine, and the demo as a program', function () {
     // Where the issuer is to be found, for a while nobody answers.
     const app = createApp({
       port: 0,
-      issuer: new URL(demo.issuer),
+      issuer: demo.issuer,
       audience: 'https://orders.example.com',
       clientId: 'orders-api',
       clientSecret: 'not needed offline',
@@ -160,7 +160,7 @@ describe('examples: API and machine, and the demo as a program', function () {
       expect(refused.status).to.equal(503)
       expect(refused.headers.get('retry-after')).to.equal('2')
       away = false
-      expect((await call()).status).to.equal(200)
+      await eventually('it goes on', async () => (await call()).status === 200)
     } finally {
       globalThis.fetch = fetched
       console.error = say

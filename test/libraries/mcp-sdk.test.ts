@@ -24,6 +24,8 @@ import { registrationPolicy } from '../../src/registration/policy.ts'
 import { requiredAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { createAuthority, trust } from '../support/certificates.ts'
+import { startDocumentHost } from '../support/document-host.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -37,7 +39,7 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
   let api: string
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     application = await startApplication()
     api = `${application.origin}/mcp`
@@ -168,6 +170,71 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
     const { content } = await client.callTool({ name: 'scopes' })
     expect(content).to.deep.equal([{ type: 'text', text: 'tools:use' }])
     await client.close()
+  })
+
+  it('is a metadata document where the tenant takes such, down to a silent refresh (P-089, P-092, K-08)', async () => {
+    const authority = await createAuthority()
+    trust(authority)
+    const names = [{ type: 'dns', value: 'localhost' }] as const
+    const host = await startDocumentHost(
+      await authority.issue('CN=localhost', { names: [...names] }),
+    )
+    const { registrationPolicies, resources, clients } = server.core
+    const policy = registrationPolicy.parse({
+      client_id_metadata_documents: true,
+      client_id_metadata_document_hosts: ['localhost'],
+      scopes: ['tools:use'],
+    })
+    await registrationPolicies.declare(defaultTenant, policy)
+    await eventually('advertised', async () => {
+      const found = await discoverAuthorizationServerMetadata(server.issuer)
+      return found?.client_id_metadata_document_supported === true
+    })
+    await resources.declare(defaultTenant, {
+      ...(await resources.find(defaultTenant, api)),
+      open: true,
+    })
+    const { kept, provider } = createProvider()
+    // The port is of the moment, and not in the document.
+    const clientMetadataUrl = host.publish('/mcp/client.json', {
+      client_name: 'MCP client of a site',
+      redirect_uris: ['http://127.0.0.1/callback'],
+    })
+    const own: { client?: OAuthClientInformationFull } = {}
+    const authProvider: OAuthClientProvider = {
+      ...provider,
+      clientMetadataUrl,
+      clientInformation: () => own.client,
+      saveClientInformation: (client) => void (own.client = client as OAuthClientInformationFull),
+    }
+    const connect = async () => {
+      const transport = new StreamableHTTPClientTransport(new URL(api), { authProvider })
+      const client = new Client({ name: 'test', version: '1.0.0' })
+      return { client, transport, fault: await refusalOf(client.connect(transport)) }
+    }
+    try {
+      const { transport, fault: unauthorized } = await connect()
+      expect(unauthorized).to.be.instanceOf(UnauthorizedError)
+      expect(own.client?.client_id).to.equal(clientMetadataUrl)
+      const credentials = { username: alice.email, password: alice.password }
+      const returned = await createUserAgent().walk(kept.asked[0] ?? '', credentials)
+      expect(returned.port).to.equal('61234')
+      await transport.finishAuth(returned.searchParams.get('code') ?? '')
+      const { client, fault } = await connect()
+      expect(fault).to.equal(undefined)
+      const call = async () => (await client.callTool({ name: 'scopes' })).content
+      expect(await call()).to.deep.equal([{ type: 'text', text: 'tools:use' }])
+      expect((await clients.find(defaultTenant, clientMetadataUrl))?.fromDocument).to.equal(true)
+      const before = kept.tokens?.refresh_token
+      travel(3600)
+      expect(await call()).to.deep.equal([{ type: 'text', text: 'tools:use' }])
+      expect(kept.asked, 'nobody is asked again').to.have.length(1)
+      expect(kept.tokens?.refresh_token).to.be.a('string').and.not.equal(before)
+      expect(host.asked.get('/mcp/client.json'), 'read again after its time').to.equal(2)
+      await client.close()
+    } finally {
+      host.stop()
+    }
   })
 
   it('401, metadata of resource and server, PKCE, resource, call, silent refresh, without a scope (K-01, K-45)', async () => {

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
@@ -5,10 +7,13 @@ import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { startLoad, succeeded, summary } from '../outages/load.ts'
 import { emptyStorage } from '../support/boot.ts'
+import { temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
+import { mmdb } from '../support/mmdb.ts'
 import { type NodeProcess, runCommand, startNode } from '../support/node-process.ts'
+import { figure, scrape } from '../support/prometheus.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import type { TwoNodes } from '../support/two-nodes.ts'
 
@@ -17,6 +22,7 @@ interface Line {
   worker?: number | string
   of?: number
   pid?: number
+  place?: number
   pause?: number
 }
 
@@ -43,14 +49,27 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
   let env: Record<string, string>
   let node: NodeProcess
   let nodes: TwoNodes
+  let metricsPort: string
+  let countries: string
 
   before(async () => {
     const port = String(await freePort())
     const issuer = `http://localhost:${port}`
-    env = { ...(await emptyStorage()), PORT: port, ISSUER: issuer, LOG_LEVEL: 'info' }
+    metricsPort = String(await freePort())
+    countries = join(await temporaryFolder('countries'), 'test.mmdb')
+    await writeFile(countries, mmdb({ '192.0.2.0/24': 'DE' }))
+    env = {
+      ...(await emptyStorage()),
+      PORT: port,
+      ISSUER: issuer,
+      LOG_LEVEL: 'info',
+      GEOIP_DATABASE: countries,
+    }
     core = await openCore(loadConfig(env), createLog({ level: 'silent' }), { schema: 'migrate' })
     await furnish({ core })
-    node = await startNode({ env: { ...env, WORKERS: String(count) } })
+    node = await startNode({
+      env: { ...env, WORKERS: String(count), METRICS_PORT: metricsPort },
+    })
     await eventually('all workers listen', async () => living().size === count)
     // Both names of the load are this one address, behind which the workers are.
     nodes = {
@@ -86,8 +105,11 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
   }
 
   /** Sends a signal to the worker that has listened longest, and waits until another took its place. */
-  async function replaceOne(signal: NodeJS.Signals): Promise<void> {
-    const [[id, pid] = [0, 0]] = living()
+  async function replaceOne(signal: NodeJS.Signals, place?: number): Promise<void> {
+    const placed = lines().findLast((line) => line.place === place)?.of
+    const [[id, pid] = [0, 0]] = [...living()].filter(
+      ([each]) => place === undefined || each === placed,
+    )
     process.kill(pid, signal)
     await eventually('another worker listens', async () => {
       const now = living()
@@ -105,6 +127,47 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(workers).not.to.include(undefined)
     const answered = new Set(lines().flatMap((line) => (line.msg === 'request' ? line.worker : [])))
     expect(answered.size, 'all take part').to.equal(count)
+  })
+
+  const metric = async (name: string, labels: Record<string, string> = {}) =>
+    figure(await scrape(metricsPort), name, labels)
+
+  it('are measured as one: what each counted is added, and stays when it is gone', async () => {
+    const assets = { route: '/assets/:name' }
+    const counted = () => metric('keyturn_http_requests_total', assets)
+    expect(await metric('keyturn_workers')).to.equal(count)
+    const before = await counted()
+    await Promise.all(Array.from({ length: 40 }, () => fetch(`${node.url}/assets/keyturn.svg`)))
+    expect((await counted()) - before).to.equal(40)
+    await replaceOne('SIGKILL', 1)
+    expect((await counted()) - before, 'after one was killed').to.equal(40)
+    await Promise.all(Array.from({ length: 40 }, () => fetch(`${node.url}/assets/keyturn.svg`)))
+    await replaceOne('SIGTERM')
+    expect((await counted()) - before, 'after one was stopped').to.equal(80)
+    expect(await metric('keyturn_worker_ends_total')).to.equal(2)
+    expect(await metric('keyturn_db_pool_limit'), 'each has its own pool').to.equal(10 * count)
+    expect(await metric('keyturn_signing_key_age_seconds', { alg: 'ES256' })).to.be.within(0, 600)
+  })
+
+  it('share what is done once: one of them does it, by now who took its place', async () => {
+    const done = (round: string) => metric('keyturn_rounds_total', { round, outcome: 'done' })
+    const [own, each] = ['audit chain', 'refusals'] as const
+    const [ownBefore, eachBefore] = [await done(own), await done(each)]
+    // Both come once a second in a process.
+    await eventually('they work', async () => (await done(each)) - eachBefore >= 4 * count)
+    expect((await done(own)) - ownBefore, 'once, not by each').to.be.within(1, 7)
+  })
+
+  it('look at renewed files on SIGHUP, and go on', async () => {
+    const before = living()
+    const renewed = () =>
+      new Set(
+        lines().flatMap((line) => (line.msg.startsWith('files were renewed') ? line.worker : [])),
+      )
+    await writeFile(countries, mmdb({ '192.0.2.0/24': 'FR' }))
+    node.signal('SIGHUP')
+    await eventually('each took it up', async () => renewed().size === count)
+    expect(living()).to.deep.equal(before)
   })
 
   it('can be told to stop one after the other without a failed request (R-15)', async () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
+import { implicitDefault } from '../../src/resources/resource-server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
@@ -66,6 +67,9 @@ suite('a connection that does not answer (R-04)', () => {
       errorOf(Promise.resolve().then(ask)).catch(() => undefined),
     )
     expect(stale).to.include({ code: 'deny_list_stale', status: 503 })
+    const feed = () =>
+      core.revocationFeed.document(defaultTenant, implicitDefault('https://a.example'))
+    await refusalOf(feed(), 'deny_list_stale')
     postgres().resume()
     await eventually('it is fresh', () => !ask(), { within: 5000 })
   })

@@ -27,7 +27,11 @@ suite('more requests than connections (R-12)', function () {
   let devices: string[]
 
   before(async () => {
-    nodes = await startTwoNodes({ DATABASE_POOL_SIZE: '5', LOG_LEVEL: 'warn' })
+    nodes = await startTwoNodes({
+      DATABASE_POOL_SIZE: '5',
+      MAX_REQUESTS: '1000',
+      LOG_LEVEL: 'warn',
+    })
     await furnish({ core: nodes.core })
     devices = []
     for (let i = 0; i < 10; i++) devices.push((await newDevice(nodes)).refresh_token as string)

@@ -236,6 +236,20 @@ describe('people: their second factors', () => {
     expect(textOf(page)).to.include('as many as there may be')
   })
 
+  it('no factor comes of a sign-in that was voided while it was added; no codes after the last factor (C6, C7)', async () => {
+    const person = await somebody(server.core)
+    const verifiedAt = server.core.clock.now()
+    await server.core.accounts.voidSignIns(tenant, person.id)
+    const secret = newTotpSecret()
+    const app = { secret, name: '', code: codeOf(secret, -1), onlyFirst: true, verifiedAt }
+    expect(await server.core.factors.add(tenant, person.id, app, { by: 'owner' })).to.equal('ended')
+    expect(await server.core.factors.list(tenant, person.id)).to.deep.equal([])
+    expect(await server.core.factors.makeCodes(tenant, person.id, { by: 'owner' })).to.deep.equal(
+      [],
+    )
+    expect(await server.core.factors.codesLeft(tenant, person.id)).to.equal(0)
+  })
+
   it('takes no form of another site or session (C23)', async () => {
     const owner = await factorOwner(server.core)
     const { agent } = await openList(owner)

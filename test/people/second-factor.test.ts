@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
+import type { Account } from '../../src/accounts/account.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { boot, type TestServer } from '../support/boot.ts'
@@ -284,6 +285,22 @@ describe('people: signing in with a second factor', () => {
       expect(done.status, 'somebody without a factor').to.equal(303)
       const late = await agent.submit(page, { fields: { otp: codeOf(other.secret) } })
       expectSignInForm(late)
+    })
+
+    it('is shown in vain once its account was signed out everywhere, and leaves no trace (C4, C6)', async () => {
+      const owner = await factorOwner(server.core)
+      const { agent, page } = await atFactor(owner)
+      const account = (await server.core.accounts.byIdentifier(tenant, owner.username)) as Account
+      await server.core.revocations.logOutEverywhere(account)
+      const late = await agent.submit(page, { fields: { otp: codeOf(owner.secret) } })
+      expect(formOf(await agent.follow(late))).to.equal('login-form')
+      const { events } = await server.core.audit.listEvents(
+        tenant,
+        { accountId: owner.id, types: ['account.signed_in'] },
+        { limit: 10 },
+      )
+      expect(events).to.deep.equal([])
+      await expectNobody(agent)
     })
 
     it('takes no submission twice, and belongs to one browser', async () => {

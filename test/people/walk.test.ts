@@ -102,7 +102,7 @@ describe('people: a random walk (C6, C7, C8, C20, C22, C23, C26, ASVS 2.3.1, 7.5
   const landmarks = ['session opened', 'session ended', 'app code spent', 'link made']
   const later = [
     ...['password', 'app added', 'recovery codes replaced', 'recovery code spent', 'link used'],
-    'account made',
+    ...['account made', 'passkey added', 'passkey used'],
   ]
   const far = 700
 

@@ -14,7 +14,7 @@ describe('docs/conformance.md', () => {
   it('has every requirement once', () => {
     const ids = rows.map(([, id]) => id)
     expect(new Set(ids).size).to.equal(ids.length)
-    expect(ids.filter((id) => id?.startsWith('P-'))).to.have.length(72)
+    expect(ids.filter((id) => id?.startsWith('P-'))).to.have.length(79)
     expect(ids.filter((id) => id?.startsWith('K-'))).to.have.length(30)
   })
 

@@ -182,6 +182,30 @@ describe('deploy/compose.yaml', () => {
   })
 })
 
+describe('the metrics, as they are deployed', () => {
+  it('have the same port everywhere, which the service does not have', () => {
+    const { services } = parse(read('deploy/compose.yaml'), { merge: true }) as {
+      services: { keyturn: { environment: Record<string, string>; ports: string[] } }
+    }
+    const port = services.keyturn.environment['METRICS_PORT']
+    expect(services.keyturn.ports).to.deep.equal([
+      '127.0.0.1:3000:3000',
+      `127.0.0.1:${port}:${port}`,
+    ])
+    const objects = parseAllDocuments(read('deploy/kubernetes/server.yaml')).map(
+      (document) => document.toJS() as { kind: string; spec: Record<string, unknown> },
+    )
+    const of = (kind: string) => objects.find((object) => object.kind === kind)?.spec
+    expect(read('deploy/kubernetes/settings.yaml')).to.include(`METRICS_PORT: '${port}'`)
+    expect(read('deploy/kubernetes/server.yaml')).to.include(`prometheus.io/port: '${port}'`)
+    expect(of('Service')?.['ports']).to.deep.equal([{ name: 'http', port: 80, targetPort: 'http' }])
+    const [open, closed] = (of('NetworkPolicy')?.['ingress'] ?? []) as { from?: object[] }[]
+    expect(open).to.deep.equal({ ports: [{ port: 'http' }] })
+    expect(closed).to.deep.include({ ports: [{ port: 'metrics' }] })
+    expect(closed?.from).to.have.length(1)
+  })
+})
+
 describe('deploy/kubernetes', () => {
   const objects = globSync('deploy/kubernetes/*.yaml', { cwd: root }).flatMap((path) =>
     parseAllDocuments(read(path)).map((document) => document.toJS() as Record<string, never>),
@@ -233,11 +257,16 @@ describe('deploy/kubernetes', () => {
     expect(paths).to.deep.equal(
       ['/healthz', '/readyz', '/healthz'].map((path) => ({ path, port: 'http' })),
     )
-    expect(container.ports).to.deep.equal([{ name: 'http', containerPort: 3000 }])
+    expect(container.ports).to.deep.equal([
+      { name: 'http', containerPort: 3000 },
+      { name: 'metrics', containerPort: Number(config.data['METRICS_PORT']) },
+    ])
     const budget: { spec: { selector: { matchLabels: object } } } = of('PodDisruptionBudget')
     const service: { spec: { selector: object } } = of('Service')
     const deployment: { spec: { selector: { matchLabels: object } } } = of('Deployment')
+    const policy: { spec: { podSelector: { matchLabels: object } } } = of('NetworkPolicy')
     for (const selector of [
+      policy.spec.podSelector.matchLabels,
       budget.spec.selector.matchLabels,
       service.spec.selector,
       deployment.spec.selector.matchLabels,

@@ -1,3 +1,4 @@
+import { createPublicKey, verify } from 'node:crypto'
 import { expect } from 'chai'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { createEnvelopes } from '../../src/secrets/seal.ts'
@@ -32,6 +33,20 @@ describe('sealed signer', () => {
       expect(verified.protectedHeader).to.deep.equal({ alg, typ: 'logout+jwt', kid: key.kid })
     })
   }
+
+  it('signs ES256 in 64 bytes whatever the numbers are (RFC 7518 §3.4)', async () => {
+    const key = await made('ES256')
+    const { sign } = await signer.open('default', key)
+    const publicKey = createPublicKey({ key: key.publicJwk, format: 'jwk' })
+    // One of 256 has a number that is shorter.
+    for (let i = 0; i < 1500; i++) {
+      const data = Buffer.from(`token ${i}`)
+      const signature = await sign(data)
+      expect(signature).to.have.length(64)
+      const verifier = { key: publicKey, dsaEncoding: 'ieee-p1363' } as const
+      expect(verify('sha256', data, verifier, signature), String(i)).to.equal(true)
+    }
+  })
 
   it('opens a key for its tenant alone', async () => {
     const key = await made('ES256')

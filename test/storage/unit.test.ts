@@ -10,6 +10,9 @@ async function openSmall(kind: StorageKind): Promise<Core> {
   return openNode({ ...(await freshStorage(kind)), DATABASE_POOL_SIZE: '2' })
 }
 
+/** How the driver answers a query. */
+type Answered = (...answer: unknown[]) => void
+
 onEachStorage('transaction', (kind) => {
   let core: Core
   let database: Database
@@ -92,32 +95,86 @@ onEachStorage('transaction', (kind) => {
     expect(await notes()).to.have.length(5)
   })
 
-  it('takes statements issued in parallel one after the other', async () => {
+  /** What is asked of Postgres meanwhile: how often, and how much at once. */
+  async function countingTrips(work: () => Promise<unknown>) {
     const { dataSource } = database
     const create = dataSource.createQueryRunner.bind(dataSource)
-    let underWay = 0
-    let most = 0
+    const trips = { all: 0, underWay: 0, most: 0 }
     dataSource.createQueryRunner = () => {
       const runner = create()
-      const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>
-      runner.query = (async (...args: unknown[]) => {
-        most = Math.max(most, ++underWay)
-        return query(...args).finally(() => underWay--)
-      }) as typeof runner.query
+      const connect = runner.connect.bind(runner)
+      runner.connect = async () => {
+        const client = (await connect()) as { query(query: { callback: Answered }): unknown }
+        const query = (statement: { callback: Answered }) => {
+          trips.all++
+          trips.most = Math.max(trips.most, ++trips.underWay)
+          const { callback } = statement
+          statement.callback = (...answer) => {
+            trips.underWay--
+            callback(...answer)
+          }
+          return client.query(statement)
+        }
+        return Object.assign(Object.create(client), { query })
+      }
       return runner
     }
     try {
-      await database.transaction(async () => {
-        await Promise.all(Array.from({ length: 20 }, (_, i) => note(`n${i}`)))
-      })
+      await work()
+      return trips
     } finally {
       dataSource.createQueryRunner = create
     }
+  }
+
+  it('takes statements issued in parallel one after the other', async () => {
+    const { most } = await countingTrips(() =>
+      database.transaction(async () => {
+        await Promise.all(Array.from({ length: 20 }, (_, i) => note(`n${i}`)))
+      }),
+    )
     expect(most).to.equal(1)
     expect(await notes()).to.have.length(20)
   })
 
   describe('of a unit', () => {
+    it('takes BEGIN with the first statement and COMMIT with the last: two round trips', async () => {
+      const { all } = await countingTrips(() =>
+        database.unit(async (unit) => {
+          await unit.open()
+          await note('first')
+          unit.commitWith(async () => (await note('last')) === 1)
+          return true
+        }),
+      )
+      expect(all).to.equal(2)
+      expect(await notes()).to.deep.equal(['first', 'last'])
+    })
+
+    it('is refused where the last statement finds nothing to do, or fails', async () => {
+      const done: string[] = []
+      const ending = (last: () => Promise<boolean>) =>
+        database.unit(async (unit) => {
+          await unit.open()
+          await database.query('select 1')
+          unit.afterCommit(async () => done.push('kept'))
+          unit.onRefusal(async () => done.push('refused'))
+          unit.commitWith(last)
+          return true
+        })
+      await ending(
+        async () => (await database.execute('delete from notes where id = $1', ['none'])) > 0,
+      )
+      expect(done).to.deep.equal(['refused'])
+      await note('twice')
+      const error = await errorOf(ending(async () => (await note('twice')) === 1))
+      expect(isUniqueViolation(error)).to.equal(true)
+      expect(done).to.deep.equal(['refused', 'refused'])
+      expect(await notes()).to.deep.equal(['twice'])
+      await ending(async () => (await note('once')) === 1)
+      expect(done).to.deep.equal(['refused', 'refused', 'kept'])
+    })
+
     it('begins only when it is opened', async () => {
       await database.unit(async (unit) => {
         await note('kept')

@@ -40,6 +40,18 @@ export async function objectsIn(core: Core, tenant: string): Promise<AdminObject
   })
   const role = await core.roles.grant({ clientId: machine }, 'auditor', tenant)
   const [key] = await core.signing.list(tenant)
+  const { id: token } = await core.registrations.initialTokens.create(tenant, { uses: 1, ttl: 600 })
+  const invited = { kind: 'invitation' as const, email: `${randomUUID()}@example.com` }
+  const invitation = await core.enrolmentTokens.issue(tenant, invited)
+  const denial = randomUUID()
+  core.refusals.note({
+    id: denial,
+    tenant,
+    endpoint: 'token',
+    check: 'client_known',
+    error: 'invalid_client',
+    clientId: `of ${denial}`,
+  })
   return {
     tenant,
     client_id: clientId,
@@ -50,6 +62,9 @@ export async function objectsIn(core: Core, tenant: string): Promise<AdminObject
     family_id: family.id,
     role_id: role?.id ?? '',
     kid: key?.kid ?? '',
+    denial_id: denial,
+    token_id: token,
+    invitation_id: invitation,
     machine,
   }
 }
@@ -78,6 +93,9 @@ export const bodies: Record<string, (objects: AdminObjects) => object> = {
   'POST /tenants/{tenant}/clients/{client_id}/secrets': () => ({ overlap: 60 }),
   'POST /tenants/{tenant}/accounts': () => ({ email: `${randomUUID()}@example.com` }),
   'PATCH /tenants/{tenant}/accounts/{account_id}': () => ({ name: 'Somebody Else' }),
+  'PUT /tenants/{tenant}/registration-policy': () => ({ mode: 'token', unused_days: 7 }),
+  'POST /tenants/{tenant}/initial-access-tokens': () => ({ name: 'CI', uses: 2 }),
+  'POST /tenants/{tenant}/invitations': () => ({ email: `${randomUUID()}@example.com` }),
   'POST /tenants/{tenant}/keys/rotate': () => ({ alg: 'ES256' }),
   'POST /roles': ({ machine, tenant }) => ({
     client_id: machine,

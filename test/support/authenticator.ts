@@ -68,7 +68,7 @@ function newKey(userHandle: string): SoftKey {
   return { id: text64(randomBytes(32)), userHandle, privateKey, cose, flags: 0 }
 }
 
-interface Options {
+export interface Options {
   challenge: string
   rp?: { id: string }
   rpId?: string

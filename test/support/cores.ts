@@ -20,6 +20,7 @@ export async function openNode(
 ): Promise<Core> {
   const core = await openCore(loadConfig(env), silentLog, { schema, clock })
   await core.denials.start()
+  await core.changes.start()
   core.signing.start()
   return core
 }

@@ -34,14 +34,22 @@ function textAt(bytes: Buffer, from: number): string {
   return bytes.toString('utf8', from, bytes.indexOf(0, from)).replace(/\s+/g, ' ').trim()
 }
 
-/** The text of a statement: of `Query`, of `Parse` behind its name, or the name of one prepared earlier. */
-function statementOf(messages: readonly Message[]): string | undefined {
+/**
+ * The texts of all statements that are executed, those of `Query` and those that are bound.
+ * @param prepared texts by the name that `Parse` gave them, now or earlier
+ */
+function statementOf(
+  messages: readonly Message[],
+  prepared: Map<string, string>,
+): string | undefined {
+  const executed: string[] = []
   for (const { type, bytes } of messages) {
-    if (type === 'Q') return textAt(bytes, 5)
-    if (type === 'P') return textAt(bytes, bytes.indexOf(0, 5) + 1)
-    if (type === 'B') return `execute ${textAt(bytes, bytes.indexOf(0, 5) + 1)}`
+    const behind = bytes.indexOf(0, 5) + 1
+    if (type === 'Q') executed.push(textAt(bytes, 5))
+    if (type === 'P') prepared.set(textAt(bytes, 5), textAt(bytes, behind))
+    if (type === 'B') executed.push(prepared.get(textAt(bytes, behind)) ?? '')
   }
-  return undefined
+  return executed.length === 0 ? undefined : executed.join('; ')
 }
 
 /** One connection to Postgres (PostgreSQL documentation, "Frontend/Backend Protocol", version 3). */
@@ -49,6 +57,7 @@ export function postgresConversation(): Conversation {
   let sent: Buffer = Buffer.alloc(0)
   let received: Buffer = Buffer.alloc(0)
   let waiting: Message[] = []
+  const prepared = new Map<string, string>()
   let isTagged = false
   /** Answers of one byte without a frame, to a question for encryption. */
   let bare = 0
@@ -68,7 +77,7 @@ export function postgresConversation(): Conversation {
   function tagged(message: Message): Request | undefined {
     waiting.push(message)
     if (WAITING.has(message.type)) return undefined
-    const statement = statementOf(waiting)
+    const statement = statementOf(waiting, prepared)
     const bytes = Buffer.concat(waiting.map((each) => each.bytes))
     waiting = []
     const answers = message.type === 'Q' || message.type === 'S' ? 1 : 0

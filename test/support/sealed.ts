@@ -8,6 +8,7 @@ import { newTotpSecret } from '../../src/factors/totp.ts'
 import { familyNamedBy } from '../../src/families/handle.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { keyIdOf } from '../../src/secrets/seal.ts'
+import { push } from '../../src/signals/stream.ts'
 import { freshStorage, type StorageKind, testKey } from './boot.ts'
 import { someSession } from './people.ts'
 import { signsWell } from './private-key.ts'
@@ -64,6 +65,14 @@ export async function sealEverything(core: Core, sessions = 240): Promise<Readin
       events: ['*'],
       secret: `whsec_${randomBytes(32).toString('base64')}`,
     })
+    await core.signals.create(tenant, 'reads', {
+      delivery: {
+        method: push,
+        endpoint_url: 'https://siem.example.com/',
+        authorization_header: foreign,
+      },
+      events_requested: [],
+    })
     await core.accounts.declare(tenant, { email })
     const account = await core.accounts.byIdentifier(tenant, email)
     const app = { secret: totp, name: '', code: codeOf(totp), onlyFirst: true }
@@ -102,6 +111,8 @@ export async function sealEverything(core: Core, sessions = 240): Promise<Readin
         ['reads', 'hashed'].map((id) => now.clients.find(tenant, id)),
       )
       if (!reads || !hashed) throw new Error('a client is gone')
+      const stream = await now.signals.of(tenant, 'reads')
+      expect(stream?.delivery).to.include({ authorization: foreign })
       expect(now.clients.readableSecrets(reads)).to.deep.equal([secret])
       expect(now.clients.secretFits(hashed, foreign), 'an imported secret').to.equal(true)
     }

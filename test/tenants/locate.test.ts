@@ -16,6 +16,7 @@ describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
     [`${metadata}/t/acme`, '', 'acme', metadata],
     [`${oauth}/t/acme`, '', 'acme', oauth],
     [`${oauth}/t/acme/?x=1`, '', 'acme', `${oauth}?x=1`],
+    ['/.well-known/ssf-configuration/t/acme', '', 'acme', '/.well-known/ssf-configuration'],
     ['/auth', '/auth', 'default', '/'],
     ['/auth/token', '/auth', 'default', '/token'],
     [`${oauth}/auth`, '/auth', 'default', oauth],

@@ -96,7 +96,7 @@ const actions = {
     await revoke()
     tell('Revoked', 'bad', [
       ['ended', `the family ${shown && readable(claimsOf(shown.accessToken)['fid'])}`],
-      ['what now', 'reading works until the token expires; a refund is refused at once'],
+      ['what now', 'the API verifies by itself, and is told: within half a second it refuses'],
     ])
   },
   'sign-out': signOut,

@@ -23,8 +23,10 @@ export type ConsentView = AccessView & {
   userCode?: string
   /** Whether the client has loopback redirect URIs only. */
   localhostOnly: boolean
-  /** Whether the client registered itself. */
+  /** Whether no operator has declared the client. */
   unverified?: boolean
+  /** Where the document is that says what it is. */
+  documentHost?: string
   account: { name: string; email: string }
 }
 
@@ -42,7 +44,7 @@ export function consentPage(context: PageContext, view: ConsentView): string {
     width: 'wide',
     body: html`<h1>${logo(view)}${consent.heading(client)}</h1>
 <p class="kt-lead">${consent.signedInAs(html`${name(view.account.name)} <bdi>${view.account.email}</bdi>`)}</p>
-${view.unverified && notice(consent.unverified(client))}
+${view.unverified && notice(warning(consent, view))}
 ${view.localhostOnly && notice(html`${consent.localhost}`)}
 ${accessLists(messages, view)}
 ${provenance(messages, view)}
@@ -55,6 +57,12 @@ ${csrfField(view.csrf)}
 </form>
 ${documents(messages, view)}`,
   })
+}
+
+function warning(consent: Messages['consent'], { client, documentHost: host }: ConsentView): Html {
+  const called = name(client.name)
+  if (host === undefined) return consent.unverified(called)
+  return consent.document(called, html`<code>${host}</code>`)
 }
 
 /** Nothing is left of it when the picture does not come. */

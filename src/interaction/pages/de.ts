@@ -47,6 +47,8 @@ export const de: Messages = {
     actForYou: 'In Ihrem Namen handeln',
     unverified: (client) =>
       html`Niemand hat geprüft, wer hinter ${client} steht. Erlauben Sie den Zugriff nur, wenn Sie die Anwendung kennen und ihr vertrauen.`,
+    document: (client, host) =>
+      html`Diese Anwendung kommt von ${host} und nennt sich ${client}. Hier hat sie niemand geprüft: Erlauben Sie den Zugriff nur, wenn Sie ${host} vertrauen.`,
     localhost:
       'Diese Anwendung läuft auf Ihrem eigenen Gerät, und andere Programme dort können sich für sie ausgeben. ' +
       'Fahren Sie nur fort, wenn Sie sie gerade eben selbst gestartet haben.',

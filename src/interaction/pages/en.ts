@@ -46,6 +46,8 @@ export const en: Messages = {
     actForYou: 'Act in your name',
     unverified: (client) =>
       html`Nobody has checked who is behind ${client}. Allow it only if you know and trust it.`,
+    document: (client, host) =>
+      html`This application comes from ${host} and calls itself ${client}. Nobody here has checked it: allow it only if you trust ${host}.`,
     localhost:
       'This application runs on your own computer, where other programs can pretend to be it. ' +
       'Continue only if you started it yourself just now.',

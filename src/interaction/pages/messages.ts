@@ -51,6 +51,8 @@ export type Messages = FactorMessages &
       /** What a resource without scopes is asked for. */
       actForYou: string
       unverified: Phrase
+      /** Of a client whose metadata is a document; and the host that says so. */
+      document: (client: Html, host: Html) => Html
       localhost: string
       offline: string
       untilSignOut: string

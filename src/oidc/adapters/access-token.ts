@@ -1,5 +1,5 @@
 import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
-import { clientMetadata } from '../../clients/client.ts'
+import { checkedMetadata } from '../../clients/client.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
@@ -27,7 +27,7 @@ export function accessTokenAdapter(
     if (!token) return undefined
     // Introspecting it, the engine fails over a client that is gone or broken: that must not harm who asks.
     const client = token.clientId && (await clients.find(tenant, token.clientId))
-    if (!client || !clientMetadata.safeParse(client.metadata).success) return undefined
+    if (!client || !checkedMetadata(client).success) return undefined
     const named = denialsNaming({ ...token, jti: hashOf(id) })
     if (denials.anyDenies(tenant, named, token.iat ?? 0)) return undefined
     // Introspecting it, the engine says its own `sid`, which it leaves empty, in place of the one the token carries.
@@ -39,7 +39,7 @@ export function accessTokenAdapter(
   async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload | undefined> {
     if (token.aud !== (await access.default()).identifier) return undefined
     const client = await clients.find(tenant, token.clientId ?? '')
-    const metadata = clientMetadata.safeParse(client?.metadata).data
+    const metadata = client && checkedMetadata(client).data
     if (Provider.ctx && metadata) assertNonce(Provider.ctx, metadata)
     // The engine takes a token with an audience for one that is meant for somebody else.
     const { aud: _aud, ...forUs } = token
@@ -54,7 +54,8 @@ export function accessTokenAdapter(
     },
     // Redis may come back as it was before (architecture §4): what was revoked stays so by the deny-list.
     async destroy(id) {
-      await denials.add(tenant, [{ kind: 'jti', subject: hashOf(id) }])
+      // Nobody can verify one offline.
+      await denials.add(tenant, [{ kind: 'jti', subject: hashOf(id), audiences: [] }])
       await base.destroy(id)
     },
     // Redis is not spoken to while rows are locked, and a token whose grant was rolled back is never stored.

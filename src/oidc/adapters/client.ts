@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
-import { type ClientMetadata, clientMetadata, secretsOf } from '../../clients/client.ts'
+import { networkOf } from '../../attempts/network.ts'
+import {
+  type ClientMetadata,
+  checkedMetadata,
+  deviceCodeGrant,
+  secretsOf,
+} from '../../clients/client.ts'
 import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { secretBehind } from '../client-assertion.ts'
 import { assertMayAuthenticate } from '../client-guessing.ts'
 import { mtlsFault } from '../mtls.ts'
+import { routes } from '../routes.ts'
 
 /**
  * The engine insists on a secret for clients that authenticate with one, and compares it in clear. It gets this one,
@@ -59,18 +66,20 @@ export function engineMetadata(
 
 /** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */
 export function clientAdapter(context: IssuerContext): Adapter {
-  const { config, tenant, issuer, clients, log } = context
+  const { config, tenant, issuer, clients, clientDocuments, log } = context
+  const own = accountClient(issuer)
   const refuse = async () => {
     throw new Error('the engine must not write clients')
   }
   return {
     async find(id) {
       assertMayAuthenticate(context, Provider.ctx, id)
-      const own = accountClient(issuer)
       if (id === own.client_id) return engineMetadata(own)
-      const client = await clients.find(tenant, id)
+      const network = networkThatAsks(Provider.ctx)
+      if (!(await clientDocuments.settle(tenant, id, { network }))) return undefined
+      const client = await clientDocuments.find(tenant, id)
       if (!client) return undefined
-      const parsed = clientMetadata.safeParse(client.metadata)
+      const parsed = checkedMetadata(client)
       const beyondUs = parsed.success ? mtlsFault(config, parsed.data) : undefined
       if (!parsed.success || beyondUs !== undefined) {
         const faults = parsed.error?.issues.map(
@@ -94,4 +103,19 @@ export function clientAdapter(context: IssuerContext): Adapter {
     findByUserCode: async () => undefined,
     revokeByGrantId: async () => undefined,
   }
+}
+
+/** Where requests begin that a client nobody has used yet may make; to all others it is unknown. */
+const beginnings: ReadonlySet<string> = new Set([
+  routes.authorization,
+  routes.pushed_authorization_request,
+  routes.device_authorization,
+])
+
+function networkThatAsks(ctx: typeof Provider.ctx): string | undefined {
+  if (!ctx) return undefined
+  // A device asks for its tokens before a person has decided, and for longer than a copy is fresh.
+  const waits = ctx.oidc?.params?.['grant_type'] === deviceCodeGrant
+  const begins = beginnings.has(ctx.path) || ctx.path.startsWith(`${routes.authorization}/`)
+  return begins || waits ? networkOf(ctx.ip ?? '') : undefined
 }

@@ -12,7 +12,8 @@ export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter 
       const request = currentTokenRequest()
       // Who revokes it waits until a family that starts is there to be ended; one that is locked already waits itself.
       const starts = request?.unit.isOpen() === true && request.holdsFamily !== true
-      const grant = await (starts ? grants.hold(tenant, id) : grants.find(tenant, id))
+      const known = request?.grant?.id === id ? request.grant : undefined
+      const grant = known ?? (await (starts ? grants.hold(tenant, id) : grants.find(tenant, id)))
       if (!grant) return undefined
       return {
         ...(grant.allowed as AdapterPayload),

@@ -58,6 +58,8 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     if (!stored) return refuseForgotten(id, request)
     request.familyId = stored.familyId
     request.holdsFamily = true
+    request.grant = stored.grant
+    request.account = stored.account
     const { consumed } = stored
     if (!consumed) {
       const { iiat = 0, exp = 0 } = stored.payload as AdapterPayload

@@ -2,10 +2,12 @@ import { AssertionError } from 'chai'
 import { multiFactor } from '../../../src/oidc/authentication-context.ts'
 import { greet } from './newcomers.ts'
 import type { Change, Seen, SessionChange } from './observation.ts'
+import { learnPasskey } from './passkeys.ts'
 import { codeFor, isComplete, isOwn, proofs, type Shown, stepOf } from './proofs.ts'
 import { type Rule, rules } from './rules.ts'
 import {
   type Browser,
+  hasFactor,
   hashOf,
   nowInSeconds,
   type Person,
@@ -31,9 +33,7 @@ const fail = (what: string, more: object = {}) => {
   throw new AssertionError(`${what} ${JSON.stringify(more)}`)
 }
 
-function claimOf(world: World, shown: Shown): Claim | undefined {
-  const rule = rules.find(({ to }) => to.test(shown.path))
-  if (!rule) return undefined
+function claimOf(world: World, shown: Shown, rule: Rule): Claim | undefined {
   const [subject, ...others] =
     rule.demands.length === 0
       ? [shown.session?.person]
@@ -55,6 +55,7 @@ function nameOf(change: Change, { path, session }: Shown): Rule['may'][number] |
       if (path.includes(change.session.uid)) return 'named session ended'
       return change.session.uid === session?.uid ? 'own session ended' : 'other session ended'
     case 'app removed':
+    case 'passkey removed':
       return path.includes(change.factor) ? change.kind : undefined
     case 'session opened':
     case 'session moved':
@@ -76,9 +77,12 @@ export function judge(
   after: Seen,
   holders: Holder[],
 ): void {
-  const claims = shown.flatMap((one) => claimOf(world, one) ?? [])
+  const claims = shown.flatMap((one) =>
+    rules.filter(({ to }) => to.test(one.path)).flatMap((rule) => claimOf(world, one, rule) ?? []),
+  )
   for (const one of shown) notePassword(one)
-  for (const { path, signIn, session } of shown) {
+  for (const { path, signIn, session, fields } of shown) {
+    if (fields['credential'] !== undefined) continue
     const guessed = path.endsWith('/factor') ? signIn?.person : session?.person
     if (guessed && /\/(factor|account\/password)$/.test(path)) guessed.wrong++
   }
@@ -105,7 +109,7 @@ export function judge(
     taken.add(claim)
     learn(world, change, claim)
   }
-  const spent = changes.filter(({ kind }) => kind.endsWith('code spent')).length
+  const spent = changes.filter(({ kind }) => isProof(kind)).length
   noteCodes(claims, changes)
   openSessions(world, opened, holders, spent)
   for (const claim of claims) {
@@ -115,6 +119,9 @@ export function judge(
     if (change.kind === 'session ended') world.sessions.delete(change.session.uid)
   }
 }
+
+/** Whether it is what a second factor leaves behind. */
+const isProof = (kind: Change['kind']) => kind.endsWith('code spent') || kind === 'passkey used'
 
 const inShort = (shown: Shown[]) =>
   shown.map(({ browser, path, session, signIn, binding }) => ({
@@ -147,7 +154,7 @@ function notePassword(shown: Shown): void {
 
 function provePassword(signIn: SignIn, person: Person): void {
   const passwordAt = nowInSeconds()
-  const needsCode = person.apps.size > 0
+  const needsCode = hasFactor(person)
   Object.assign(signIn, { person, epoch: person.epoch, passwordAt, needsCode })
   delete signIn.codeAt
   delete signIn.mustChoose
@@ -159,7 +166,7 @@ function noteCodes(claims: Claim[], changes: Change[]): void {
     const isTaken = changes.some(
       ({ kind, account }) =>
         account === subject.id &&
-        (kind.endsWith('code spent') || kind === 'app added') &&
+        (isProof(kind) || kind === 'app added') &&
         rule.may.some((allowed) => allowed === kind),
     )
     if (isTaken && shown.signIn) shown.signIn.codeAt = nowInSeconds()
@@ -243,6 +250,18 @@ function learn(world: World, change: Change, { shown, subject }: Claim): void {
     }
     case 'app removed':
       subject.apps.delete(change.factor)
+      break
+    case 'passkey added':
+    case 'passkey used': {
+      const fault = learnPasskey(world, shown, subject, change)
+      if (fault !== undefined) fail(`${change.kind}, but ${fault} was shown:`, change)
+      // Alone it is all that a sign-in takes; one that was only made has still to be shown.
+      if (shown.signIn && shown.path.endsWith('/passkey')) provePassword(shown.signIn, subject)
+      if (shown.signIn && change.kind === 'passkey added') shown.signIn.needsCode = true
+      break
+    }
+    case 'passkey removed':
+      subject.passkeys.delete(change.factor)
       break
     case 'app code spent': {
       const code = codeFor(subject, shown)

@@ -1,6 +1,8 @@
 import { authorizeUrl } from '../../support/protocol.ts'
 import { travel } from '../../support/time-travel.ts'
 import { askForAccount, comeIn, invite, newcomerAt } from './coming-in.ts'
+import { passkeyMoves } from './passkey-moves.ts'
+import { answerTyped } from './passkeys.ts'
 import { step, strict } from './site.ts'
 import {
   at,
@@ -16,7 +18,7 @@ import {
   type Turn,
 } from './turn.ts'
 import { codeTyped, linkTyped, newPassword, passwordOf, recoveryTyped } from './typed.ts'
-import { type Form, homeOf, type Purpose, pathOf } from './world.ts'
+import { type Form, hasFactor, homeOf, type Purpose, pathOf } from './world.ts'
 
 const secretShown = ({ browser }: Turn) =>
   browser.page?.root.querySelector('#secret')?.textContent.replaceAll(' ', '')
@@ -61,11 +63,12 @@ async function postLink(turn: Turn): Promise<void> {
 }
 
 /** Fills in what a form asks for, whichever it is. */
-function anything(turn: Turn, { url, fields }: Form): Fields {
+function anything(turn: Turn, { url, fields, options }: Form): Fields {
   const { world, browser, person, kind, second } = turn
   const path = pathOf(url)
   const chosen = newPassword()
   const typed: Fields = { ...fields }
+  if (options) typed['credential'] = answerTyped(turn, options, kind)
   if ('username' in fields) typed['username'] = person.address
   if ('password' in fields) typed['password'] = passwordOf(world, browser, person, kind)
   if ('current_password' in fields) {
@@ -148,7 +151,7 @@ const atAccount: [page: string, form: RegExp, typed: (turn: Turn) => Fields][] =
 async function goOn(turn: Turn): Promise<void> {
   const { world, any } = turn
   const all = [...world.sessions.values()]
-  const weak = all.filter(({ level, person: { apps } }) => level === 'password' && apps.size > 0)
+  const weak = all.filter(({ level, person }) => level === 'password' && hasFactor(person))
   const session = pick(weak.length > 0 && any % 2 > 0 ? weak : all, any % 10)
   const [page, form, typed] = atAccount[any % atAccount.length] ?? []
   if (!session || !form || !typed) return
@@ -307,14 +310,17 @@ export const moves: Record<string, [weight: number, move: Move]> = {
     async (turn) => {
       await at({ ...turn, kind: 'right', second: 'right' }, '/factors')
       const url = formOn(turn.browser.page, /\/(remove|new|codes)$/)
-      const apps = turn.world.people.flatMap(({ apps: some }) => [...some.keys()])
+      const all = turn.world.people.flatMap(({ apps, passkeys }) => [
+        ...[...apps.keys(), ...passkeys.keys()],
+      ])
       if (!url || !turn.browser.page) return
       const csrf = csrfOn(turn.browser.page, url)
-      url.pathname = `${homeOf(turn.person)}/account/factors/${apps[turn.any % apps.length]}/remove`
+      url.pathname = `${homeOf(turn.person)}/account/factors/${all[turn.any % all.length]}/remove`
       const { site, world, browser } = turn
       await step(site, world, { browser, sent: [{ browser, url, fields: { csrf } }] })
     },
   ],
+  ...passkeyMoves,
   'make recovery codes': [3, (turn) => atDesk(turn, '/factors', /\/factors\/codes$/, {})],
   'change the password': [
     5,

@@ -81,7 +81,7 @@ export function greet(
   const person: Person = {
     ...{ name: `Newcomer ${change.to}`, tenant: change.tenant, id: change.account },
     ...{ address: change.to, password: form.fields['new_password'] ?? '', formerPasswords: [] },
-    ...{ apps: new Map(), recoveryCodes: [], epoch: 0, version: 0 },
+    ...{ apps: new Map(), passkeys: new Map(), recoveryCodes: [], epoch: 0, version: 0 },
     ...{ isOneTime: false, wrong: 0, lockedUntil: 0 },
   }
   world.people.push(person)

@@ -7,6 +7,7 @@ export interface Seen {
   accounts: SeenAccount[]
   sessions: SeenSession[]
   factors: { id: string; account: string; step: number; sealed: string }[]
+  passkeys: SeenPasskey[]
   codes: { account: string; mac: string; used: boolean }[]
   tokens: SeenToken[]
 }
@@ -29,6 +30,16 @@ export interface SeenSession {
   at: number
   acr: string | null
   expires: number
+}
+
+interface SeenPasskey {
+  id: string
+  account: string
+  credential: string
+  key: string
+  counter: number
+  /** Seconds since the epoch. */
+  used: number | null
 }
 
 interface SeenToken {
@@ -57,6 +68,8 @@ const picture = `select json_build_object(
     from sessions where account_id in ${ours} and ended_at is null and expires_at > $2 order by created_at, login_at`)},
   'factors', ${rowsOf(`select id, account_id as account, last_step as step, md5(sealed) as sealed
     from second_factors where account_id in ${ours}`)},
+  'passkeys', ${rowsOf(`select id, account_id as account, credential_id as credential, md5(public_key) as key,
+      counter::float as counter, extract(epoch from last_used_at)::float as used from passkeys where account_id in ${ours}`)},
   'codes', ${rowsOf(`select account_id as account, mac, used_at is not null as used
     from recovery_codes where account_id in ${ours}`)},
   'tokens', ${rowsOf(`select account_id as account, purpose, id, hash, email, used_at is not null as used,
@@ -84,6 +97,8 @@ export type Change =
   | { kind: 'verified' | 'unverified'; account: string }
   | { kind: 'app added' | 'app removed' | 'app altered'; account: string; factor: string }
   | { kind: 'app code spent'; account: string; factor: string; step: number }
+  | PasskeyChange
+  | { kind: 'passkey removed' | 'passkey altered'; account: string; factor: string }
   | { kind: 'recovery code spent' | 'recovery code revived'; account: string; mac: string }
   | { kind: 'recovery codes replaced'; account: string }
   | {
@@ -93,6 +108,14 @@ export type Change =
       email: string
     }
   | SessionChange
+
+interface PasskeyChange {
+  kind: 'passkey added' | 'passkey used'
+  account: string
+  factor: string
+  credential: string
+  counter: number
+}
 
 export interface SessionChange {
   kind: 'session opened' | 'session ended' | 'session moved'
@@ -104,6 +127,7 @@ export function changesBetween(before: Seen, after: Seen, now: number): Change[]
   return [
     ...accountChanges(before, after),
     ...factorChanges(before, after),
+    ...passkeyChanges(before, after),
     ...codeChanges(before, after),
     ...linkChanges(before, after, now),
     ...sessionChanges(before, after, now),
@@ -150,6 +174,26 @@ function factorChanges(before: Seen, after: Seen): Change[] {
         return [{ kind: 'app altered', account, factor }]
       }
       return is.step > was.step ? [{ kind: 'app code spent', account, factor, step: is.step }] : []
+    }),
+  ]
+}
+
+function passkeyChanges(before: Seen, after: Seen): Change[] {
+  const added = after.passkeys.filter((is) => !before.passkeys.some(({ id }) => id === is.id))
+  const about = ({ id: factor, account, credential, counter }: SeenPasskey) => ({
+    ...{ factor, account, credential, counter },
+  })
+  return [
+    ...added.map((is): Change => ({ kind: 'passkey added', ...about(is) })),
+    ...before.passkeys.flatMap((was): Change[] => {
+      const { account, id: factor, key, credential } = was
+      const is = after.passkeys.find(({ id }) => id === factor)
+      if (!is) return [{ kind: 'passkey removed', account, factor }]
+      const isSame = is.account === account && is.key === key && is.credential === credential
+      if (!isSame || is.counter < was.counter) return [{ kind: 'passkey altered', account, factor }]
+      return is.counter > was.counter || is.used !== was.used
+        ? [{ kind: 'passkey used', ...about(is) }]
+        : []
     }),
   ]
 }

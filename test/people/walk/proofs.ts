@@ -1,6 +1,8 @@
 import { totpCode } from '../../../src/factors/totp.ts'
+import { newPasskey, passkeyAlone, passkeyShown } from './passkeys.ts'
 import {
   type Browser,
+  hasFactor,
   hashOf,
   type Link,
   type LiveSession,
@@ -62,7 +64,8 @@ export const bindings = {
 /** Each says whom it is a proof of; nobody when it is none. */
 export type Proof = (shown: Shown, world: World) => Person | undefined
 
-const onlyIf = (holds: boolean, person: Person | undefined) => (holds ? person : undefined)
+const onlyIf = (holds: boolean | undefined, person: Person | undefined) =>
+  holds ? person : undefined
 
 /** A form of this session, out of a page that it was shown. */
 const ownSession: Proof = ({ session, binding }) =>
@@ -73,7 +76,10 @@ const freshSession: Proof = ({ session }) =>
 
 /** Everything that a sign-in of this account takes now. */
 const fullSession: Proof = ({ session }) =>
-  onlyIf(session?.level === 'two factors' || session?.person.apps.size === 0, session?.person)
+  onlyIf(
+    session?.level === 'two factors' || (session && !hasFactor(session.person)),
+    session?.person,
+  )
 
 const currentPassword: Proof = ({ session, fields }) =>
   onlyIf(fields['current_password'] === session?.person.password, session?.person)
@@ -119,7 +125,8 @@ const oneTimePassword: Proof = (shown) => {
   return person && onlyIf(isOwn(shown) && person.isOneTime, person)
 }
 
-const noAppYet: Proof = ({ signIn }) => onlyIf(signIn?.person?.apps.size === 0, signIn?.person)
+const noFactorYet: Proof = ({ signIn }) =>
+  onlyIf(signIn?.person && !hasFactor(signIn.person), signIn?.person)
 
 const currentStep = () => Math.floor(nowInSeconds() / 30)
 
@@ -169,8 +176,11 @@ export const proofs = {
   'password in this sign-in': passwordInSignIn,
   'password for one use in this sign-in': oneTimePassword,
   'unused code': unusedCode,
-  'no app yet': noAppYet,
+  'no factor yet': noFactorYet,
   'code of the new key': codeOfNewKey,
+  'passkey beside the password': passkeyShown,
+  'passkey alone': passkeyAlone(isOwn),
+  'new passkey': newPasskey,
   'name of the account': nameOnly,
 } satisfies Record<string, Proof>
 

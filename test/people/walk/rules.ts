@@ -37,14 +37,25 @@ export const rules: Rule[] = [
     may: ['app code spent', 'recovery code spent'],
   },
   {
+    to: /^\/interaction\/[^/]+\/factor$/,
+    demands: ['password in this sign-in', 'passkey beside the password'],
+    may: ['passkey used'],
+  },
+  { to: /^\/interaction\/[^/]+\/passkey$/, demands: ['passkey alone'], may: ['passkey used'] },
+  {
     to: /^\/interaction\/[^/]+\/password$/,
     demands: ['password for one use in this sign-in'],
     may: ['password'],
   },
   {
     to: /^\/interaction\/[^/]+\/set-up$/,
-    demands: ['password in this sign-in', 'no app yet', 'code of the new key'],
+    demands: ['password in this sign-in', 'no factor yet', 'code of the new key'],
     may: ['app added', 'recovery codes replaced'],
+  },
+  {
+    to: /^\/interaction\/[^/]+\/set-up$/,
+    demands: ['password in this sign-in', 'no factor yet', 'new passkey'],
+    may: ['passkey added', 'recovery codes replaced'],
   },
   // Whoever reads the mail
   { to: /^\/password\/forgot$/, demands: ['name of the account'], may: ['make reset'] },
@@ -87,9 +98,14 @@ export const rules: Rule[] = [
     may: ['app added', 'recovery codes replaced', 'other session ended'],
   },
   {
+    to: /^\/account\/factors\/passkey$/,
+    demands: [...atDesk, 'new passkey'],
+    may: ['passkey added', 'recovery codes replaced', 'other session ended'],
+  },
+  {
     to: /^\/account\/factors\/[^/]+\/remove$/,
     demands: [...atDesk],
-    may: ['app removed', 'recovery codes replaced', 'other session ended'],
+    may: ['app removed', 'passkey removed', 'recovery codes replaced', 'other session ended'],
   },
   {
     to: /^\/account\/factors\/codes$/,

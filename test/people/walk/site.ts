@@ -1,3 +1,4 @@
+import type { Options } from '../../support/authenticator.ts'
 import { boot, bootOn, type StorageKind, type TestServer } from '../../support/boot.ts'
 import { web } from '../../support/fixtures.ts'
 import type { Page } from '../../support/http-exchange.ts'
@@ -7,6 +8,7 @@ import { remember } from '../../support/witness.ts'
 import { judge } from './judge.ts'
 import { isEntry, keepEntry, newcomers, openDoors } from './newcomers.ts'
 import { changesBetween, observe } from './observation.ts'
+import { keepChallenge } from './passkeys.ts'
 import { bindings, type Sent, type Shown, shownBy } from './proofs.ts'
 import {
   type Browser,
@@ -185,7 +187,10 @@ async function capture(world: World, browser: Browser, page: Page): Promise<void
     const { csrf } = fields
     if (csrf === undefined || binding === undefined) continue
     world.bindings.set(csrf, binding)
-    const kept: Form = { browser, url, fields }
+    const text = form.getAttribute('data-options')
+    const options = text === undefined ? undefined : (JSON.parse(text) as Options)
+    keepChallenge(world, url, uid ?? session?.uid, options)
+    const kept: Form = { browser, url, fields, options }
     world.forms.push(kept)
   }
   const key = page.root.querySelector('#secret')?.textContent.replaceAll(' ', '')

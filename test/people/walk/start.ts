@@ -1,17 +1,20 @@
 import { newTotpSecret } from '../../../src/factors/totp.ts'
 import { defaultTenant } from '../../../src/tenants/tenant.ts'
+import { givePasskey } from '../../support/authenticator.ts'
 import { codeOf } from '../../support/second-factor.ts'
 import { travel } from '../../support/time-travel.ts'
 import { createUserAgent } from '../../support/user-agent.ts'
 import { remember } from '../../support/witness.ts'
 import { observe } from './observation.ts'
+import { newDevices } from './passkeys.ts'
 import type { Site } from './site.ts'
 import { nowInSeconds, type Person, type World } from './world.ts'
 
 let worlds = 0
 
 /**
- * New people at the same server. Alice and Carol have one address and one password, in two tenants; both have an app.
+ * New people at the same server. Alice and Carol have one address and one password, in two tenants; both have an app and
+ * a passkey.
  * Bob, Mallory and Dave have none, to begin with, and Dave a password for one use.
  */
 export async function newWorld(site: Site): Promise<World> {
@@ -19,6 +22,7 @@ export async function newWorld(site: Site): Promise<World> {
   // At the start of a step, so that a walk is the same whenever it is walked.
   travel(60 - (nowInSeconds() % 60))
   const { accounts, factors } = site.server.core
+  const devices = newDevices()
   async function person(name: string, tenant: string, address: string, hasApp: boolean) {
     const chosen = `${name === 'Carol' ? 'Alice' : name} at the start of it`
     const isOneTime = name === 'Dave'
@@ -28,7 +32,7 @@ export async function newWorld(site: Site): Promise<World> {
     remember(password)
     const created: Person = {
       ...{ name, tenant, id: account.id, address, password, formerPasswords: [] },
-      ...{ apps: new Map(), recoveryCodes: [], epoch: 0, version: 0 },
+      ...{ apps: new Map(), passkeys: new Map(), recoveryCodes: [], epoch: 0, version: 0 },
       ...{ isOneTime, wrong: 0, lockedUntil: 0 },
     }
     if (!hasApp) return created
@@ -41,6 +45,10 @@ export async function newWorld(site: Site): Promise<World> {
     created.apps.set(factor?.id ?? '', { secret, lastStep: Math.floor(nowInSeconds() / 30) - 1 })
     created.recoveryCodes = added.recoveryCodes ?? []
     remember(secret, ...created.recoveryCodes)
+    const key = await givePasskey(site.server.core, account, { tenant })
+    const passkey = (await factors.list(tenant, account.id)).find(({ kind }) => kind === 'passkey')
+    devices.keys.set(key.id, { key, counter: 0 })
+    created.passkeys.set(passkey?.id ?? '', { credential: key.id, counter: 0 })
     return created
   }
   const people = [
@@ -74,6 +82,7 @@ export async function newWorld(site: Site): Promise<World> {
       usedCodes: [],
     },
     ...{ sessions: new Map(), signIns: new Map(), bindings: new Map(), keys: new Map() },
+    devices,
     mailsRead: site.mailbox.mails.length,
   }
 }

@@ -1,4 +1,5 @@
 import type { Page } from '../../support/http-exchange.ts'
+import { answerTyped, passkeyFormOn } from './passkeys.ts'
 import { type Site, step } from './site.ts'
 import { codeTyped, type Kind, newPassword, passwordOf, recoveryTyped } from './typed.ts'
 import { type Browser, homeOf, type Person, type World } from './world.ts'
@@ -92,8 +93,24 @@ export async function guess(turn: Turn): Promise<void> {
   })
 }
 
+/** Answers the form of the page that leads there, if it asks devices for something. */
+export async function showPasskeyOn(
+  turn: Turn,
+  action: RegExp,
+  kind: Kind,
+  fields: Fields = {},
+): Promise<boolean> {
+  const [url, options] = passkeyFormOn(turn.browser, action)
+  if (!url || !options) return false
+  await fill(turn, action, { ...fields, credential: answerTyped(turn, options, kind) })
+  return true
+}
+
 export async function showCode(turn: Turn, second: Kind): Promise<void> {
   const { world, browser, person, any } = turn
+  // Whoever has nothing else shows it.
+  const wanted = person.apps.size === 0 || any % 3 === 0
+  if (wanted && (await showPasskeyOn(turn, /\/factor$/, second))) return
   const isRecovery = any % 4 === 0
   const fields: Fields = isRecovery
     ? { recovery_code: recoveryTyped(world, browser, person, second) }
@@ -105,8 +122,10 @@ async function setUp(turn: Turn, second: Kind): Promise<void> {
   const { world, browser, person, any } = turn
   const [, uid = ''] = /\/interaction\/([^/]+)/.exec(browser.page?.url.pathname ?? '') ?? []
   const otp = codeTyped(world, browser, person, second, world.keys.get(uid))
-  await fill(turn, /\/set-up$/, { otp, name: 'On the way' })
+  const isPasskey = any % 2 > 0 && (await showPasskeyOn(turn, /\/set-up$/, second))
+  if (!isPasskey) await fill(turn, /\/set-up$/, { otp, name: 'On the way' })
   if (any % 3 > 0) await fill(turn, /\/codes$/, {})
+  if (isPasskey) await showCode(turn, second)
 }
 
 /** A page of the account, signed in if need be and if the kinds allow it. */

@@ -2,7 +2,7 @@ import { newTotpSecret } from '../../../src/factors/totp.ts'
 import { codeOf } from '../../support/second-factor.ts'
 import { remember } from '../../support/witness.ts'
 import { isGood } from './proofs.ts'
-import type { Browser, Link, Person, World } from './world.ts'
+import { type Browser, isTheirs, type Link, type Person, type World } from './world.ts'
 
 /** What somebody types for a secret: the right one, or one of those that must not do. */
 export const kinds = ['right', 'right', 'right', 'wrong', 'used', 'of another'] as const
@@ -12,7 +12,6 @@ export type Kind = (typeof kinds)[number]
 const knowsPasswordOf = ['Alice', 'Carol']
 const readsMailOf = ['Bob']
 
-const isTheirs = (person: Person) => person.name === 'Mallory'
 const mayRead = ({ isAttacker }: Browser, { person }: Link): boolean =>
   !isAttacker || isTheirs(person) || readsMailOf.includes(person.name)
 

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
+import type { Options } from '../../support/authenticator.ts'
 import type { Page } from '../../support/http-exchange.ts'
 import type { UserAgent } from '../../support/user-agent.ts'
 import type { Entry } from './newcomers.ts'
 import type { Seen } from './observation.ts'
+import type { Devices } from './passkeys.ts'
 
 /** What the walk knows of the accounts, browsers and links that it plays with: the model, made from what was sent alone. */
 export interface World {
@@ -26,6 +28,8 @@ export interface World {
   bindings: Map<string, string>
   /** The key of an app that was shown, by the session or the sign-in that it was shown in. */
   keys: Map<string, string>
+  /** What devices were asked, and what they said. */
+  devices: Devices
   /** Codes that were right once. */
   usedCodes: string[]
   /** How the database was after the last step. */
@@ -48,6 +52,8 @@ export interface Person {
   formerPasswords: string[]
   /** Apps by their ids, with the last step that was used. */
   apps: Map<string, { secret: string; lastStep: number }>
+  /** Passkeys by their ids, with what names the key and how often it has signed. */
+  passkeys: Map<string, { credential: string; counter: number }>
   recoveryCodes: string[]
   /** Grows when what was signed in elsewhere is over; a sign-in begun before is, too. */
   epoch: number
@@ -89,7 +95,7 @@ export interface SignIn {
   passwordAt?: number
   /** Whose password for one use was right. */
   mustChoose?: Person
-  /** Whether the account had an app when its password was shown. */
+  /** Whether the account had a second factor when its password was shown. */
   needsCode?: boolean
   codeAt?: number
   isOver: boolean
@@ -114,6 +120,8 @@ export interface Form {
   browser: Browser
   url: URL
   fields: Record<string, string>
+  /** What it asks devices for. */
+  options?: Options | undefined
 }
 
 export const tenantOf = (url: URL): string =>
@@ -122,6 +130,9 @@ export const tenantOf = (url: URL): string =>
 export const pathOf = (url: URL): string => url.pathname.replace(/^\/t\/acme(?=\/)/, '')
 export const homeOf = ({ tenant }: Pick<Person, 'tenant'>): string =>
   tenant === 'default' ? '' : `/t/${tenant}`
+/** Whether it is the account of the attacker. */
+export const isTheirs = ({ name }: Person): boolean => name === 'Mallory'
+export const hasFactor = ({ apps, passkeys }: Person): boolean => apps.size + passkeys.size > 0
 export const nowInSeconds = (): number => Math.floor(Date.now() / 1000)
 
 export const personWith = (world: World, id: string): Person => {

@@ -1,0 +1,38 @@
+import type { Setting } from './setting.ts'
+import { host, integer } from './values.ts'
+
+/** What the server tells of itself: a part of the table in config.ts. */
+export const observability = {
+  metricsPort: {
+    env: 'METRICS_PORT',
+    group: 'Observability',
+    schema: integer(1, 65535),
+    description:
+      'A TCP port where Prometheus reads `/metrics`, over plain HTTP and for whoever reaches it. Without it nothing is measured. With `WORKERS` it answers for all of them.',
+  },
+  metricsHost: {
+    env: 'METRICS_HOST',
+    group: 'Observability',
+    schema: host,
+    default: '127.0.0.1',
+    description:
+      'The address of that port. Where it is not loopback, a firewall or network policy has to keep strangers away.',
+  },
+} as const satisfies Record<string, Setting>
+
+/** The port is one of its own: nothing of it is to be found at a public address. */
+export function observabilityFaults(given: {
+  port?: unknown
+  mtlsPort?: unknown
+  metricsPort?: unknown
+}): string[] {
+  const { metricsPort: port } = given
+  if (typeof port !== 'number') return []
+  const taken = [
+    ['PORT', given.port],
+    ['MTLS_PORT', given.mtlsPort],
+  ] as const
+  return taken.flatMap(([name, other]) =>
+    other === port ? [`METRICS_PORT: expected another port than ${name}, got ${port}`] : [],
+  )
+}

@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import type { Setting } from './setting.ts'
+import { flag, oneOf, text } from './values.ts'
+
+const collector = z
+  .string()
+  .regex(/^https?:\/\/[^\s?#]+$/)
+  .refine((url) => URL.canParse(url))
+  .describe('an http:// or https:// URL without a query')
+
+/** Output: texts by name, percent-decoded, as OpenTelemetry writes lists. */
+const pairs = z
+  .string()
+  .transform((list) => list.split(',').filter((pair) => pair.trim() !== ''))
+  .refine((list) => list.every((pair) => /^\s*[^=\s]+\s*=/.test(pair) && isEncoded(pair)))
+  .transform((list) =>
+    Object.fromEntries(
+      list.map((pair) => {
+        const [name = '', ...value] = pair.split('=')
+        return [name.trim(), decodeURIComponent(value.join('=').trim())] as const
+      }),
+    ),
+  )
+  .describe('name=value pairs, separated by commas, special characters percent-encoded')
+
+function isEncoded(given: string): boolean {
+  try {
+    return decodeURIComponent(given) !== ''
+  } catch {
+    return false
+  }
+}
+
+const samplers = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const
+
+/** Traces by the settings of OpenTelemetry: a part of the table in config.ts. */
+export const tracing = {
+  otlpEndpoint: {
+    env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    group: 'Observability',
+    schema: collector,
+    description:
+      'The OpenTelemetry collector that gets traces, over OTLP/HTTP (JSON): its base URL, such as `http://localhost:4318`. Without it nothing is traced.',
+  },
+  otlpTracesEndpoint: {
+    env: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    group: 'Observability',
+    schema: collector,
+    optional: true,
+    default: {
+      text: '`OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces`',
+      from: ({ otlpEndpoint: base }) => base && `${base.replace(/\/+$/, '')}/v1/traces`,
+    },
+    description: 'The same as a whole URL.',
+  },
+  otlpHeaders: {
+    env: 'OTEL_EXPORTER_OTLP_HEADERS',
+    group: 'Observability',
+    schema: pairs,
+    secret: true,
+    default: '',
+    description: 'Headers for the collector, such as an API key: `name=value`.',
+  },
+  otelDisabled: {
+    env: 'OTEL_SDK_DISABLED',
+    group: 'Observability',
+    schema: flag,
+    default: 'off',
+    description: 'Nothing is traced, whatever else is set.',
+  },
+  otelServiceName: {
+    env: 'OTEL_SERVICE_NAME',
+    group: 'Observability',
+    schema: text(200),
+    default: 'keyturn',
+    description: 'What traces call this service.',
+  },
+  otelResourceAttributes: {
+    env: 'OTEL_RESOURCE_ATTRIBUTES',
+    group: 'Observability',
+    schema: pairs,
+    default: '',
+    description:
+      'What traces say of this service besides: `deployment.environment.name=production`.',
+  },
+  otelSampler: {
+    env: 'OTEL_TRACES_SAMPLER',
+    group: 'Observability',
+    schema: oneOf(samplers),
+    default: 'parentbased_always_on',
+    description: 'Which requests are traced.',
+  },
+  otelSamplerArg: {
+    env: 'OTEL_TRACES_SAMPLER_ARG',
+    group: 'Observability',
+    schema: z
+      .string()
+      .regex(/^(0(\.\d+)?|1(\.0+)?)$/)
+      .transform(Number)
+      .describe('a number from 0 to 1'),
+    default: '1',
+    description: 'The share of requests that the samplers with `traceidratio` choose.',
+  },
+} satisfies Record<string, Setting>

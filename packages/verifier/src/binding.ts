@@ -1,0 +1,90 @@
+import { base64url } from 'jose'
+import type { AccessTokenClaims } from './access-token.ts'
+import { checkProof, type DpopOptions } from './dpop.ts'
+import type { DpopNonces } from './dpop-nonces.ts'
+import { TokenRefused } from './faults.ts'
+import type { ReplayMemory } from './replay-memory.ts'
+
+export interface MtlsOptions {
+  /** Whether tokens without a certificate are refused. */
+  required?: boolean
+}
+
+/** What came with the token. */
+export interface Presented {
+  /** How it was sent (RFC 6750, RFC 9449 §7.1). */
+  scheme: 'Bearer' | 'DPoP'
+  /** The `DPoP` header. */
+  proof?: string | undefined
+  method?: string | undefined
+  /** Path and query as they were asked for. */
+  target?: string | undefined
+  /** The certificate of the TLS connection, in DER or PEM. */
+  certificate?: Uint8Array | string | undefined
+}
+
+export interface Bindings {
+  dpop?: (DpopOptions & { memory: ReplayMemory; nonces?: DpopNonces | undefined }) | undefined
+  mtls?: MtlsOptions | undefined
+}
+
+/**
+ * Checks that who sends a token has what it is bound to.
+ *
+ * | the token says   | and came by         | then                                             |
+ * |------------------|---------------------|--------------------------------------------------|
+ * | nothing          | Bearer              | it is good, unless a binding is required         |
+ * | nothing          | DPoP                | refused: it is no DPoP token (RFC 9449 §7.1)      |
+ * | `jkt`            | Bearer              | refused: a stolen one looks like that (§7.2)      |
+ * | `jkt`            | DPoP                | its proof is checked                             |
+ * | `x5t#S256`       | either              | the certificate is compared (RFC 8705 §3)         |
+ * | anything else    | either              | refused: nobody here can tell who may use it      |
+ * @throws TokenRefused
+ */
+export async function checkBinding(
+  token: string,
+  claims: AccessTokenClaims,
+  presented: Presented,
+  { dpop, mtls }: Bindings,
+): Promise<void> {
+  const refuse = (why: string) => new TokenRefused('invalid_token', 'binding', why)
+  const { jkt, 'x5t#S256': thumbprint, ...others } = claims.cnf ?? {}
+  if (Object.keys(others).length > 0) throw refuse('it is bound in a way that is not known here')
+  if (claims.cnf && jkt === undefined && thumbprint === undefined) {
+    throw refuse('it is bound to nothing')
+  }
+
+  if (jkt === undefined) {
+    if (presented.scheme === 'DPoP') throw refuse('it is not bound to a key: send it as Bearer')
+    if (dpop?.required) throw refuse('expected a token that is bound to a key (DPoP)')
+  } else {
+    if (!dpop) throw refuse('it is bound to a key, and DPoP is off here')
+    if (presented.scheme !== 'DPoP') throw refuse('it is bound to a key: send it as DPoP')
+    await checkProof(token, jkt, presented, dpop)
+  }
+
+  if (thumbprint === undefined) {
+    if (mtls?.required) throw refuse('expected a token that is bound to a certificate')
+    return
+  }
+  if (!mtls) throw refuse('it is bound to a certificate, and mutual TLS is off here')
+  if (presented.certificate === undefined) throw refuse('it came without its certificate')
+  if ((await thumbprintOf(presented.certificate)) !== thumbprint) {
+    throw refuse('it is bound to another certificate')
+  }
+}
+
+/** @returns the SHA-256 of a certificate in DER, in base64url */
+async function thumbprintOf(certificate: Uint8Array | string): Promise<string> {
+  const der = typeof certificate === 'string' ? derOf(certificate) : certificate
+  const hash = await crypto.subtle.digest('SHA-256', new Uint8Array(der))
+  return base64url.encode(new Uint8Array(hash))
+}
+
+/** The first certificate of a PEM, as proxies hand it on, percent-encoded or not. */
+function derOf(pem: string): Uint8Array {
+  const text = pem.includes('%') ? decodeURIComponent(pem) : pem
+  const [, body] = /-----BEGIN CERTIFICATE-----([\sA-Za-z0-9+/=]+)-----END/.exec(text) ?? []
+  const binary = atob((body ?? '').replaceAll(/\s/g, ''))
+  return Uint8Array.from(binary, (letter) => letter.charCodeAt(0))
+}

@@ -1,0 +1,109 @@
+import { base64url, type CryptoKey, calculateJwkThumbprint, importJWK, type JWK } from 'jose'
+import { verifySignature } from './access-token.ts'
+import type { Presented } from './binding.ts'
+import { now } from './clock.ts'
+import type { DpopNonces } from './dpop-nonces.ts'
+import { TokenRefused } from './faults.ts'
+import { parseJws } from './jws.ts'
+import type { ReplayMemory } from './replay-memory.ts'
+
+export interface DpopOptions {
+  /**
+   * The address that callers use, as proofs name it in `htu`: `https://orders.example.com`, with the path that a proxy
+   * takes away. Not taken from the request, where whoever replays a proof chooses it.
+   */
+  url: string
+  /** Whether tokens that are not bound to a key are refused. */
+  required?: boolean
+  /** Algorithms of proofs. ES256 and EdDSA by default. */
+  algorithms?: string[]
+  /** Seconds that a proof is good for. 60 by default. */
+  maxAge?: number
+  /** Proofs that are remembered so that none counts twice. 100,000 by default; a hundred bytes each. */
+  remembered?: number
+  /**
+   * Asks for a nonce in every proof (RFC 9449 §9). The secret, of 32 characters or more, is the same in every process
+   * of this API; nothing is stored.
+   */
+  nonce?: { secret: string }
+}
+
+export const proofAlgorithms = ['ES256', 'EdDSA']
+const proofAge = 60
+
+const longest = 8192
+const longestId = 256
+/** Seconds that a caller's clock may be ahead. */
+const ahead = 30
+
+/**
+ * Checks a proof of possession (RFC 9449 §4.3) for a token that is bound to the key `jkt`.
+ * @throws TokenRefused
+ */
+export async function checkProof(
+  token: string,
+  jkt: string,
+  { proof, method, target }: Presented,
+  options: DpopOptions & { memory: ReplayMemory; nonces?: DpopNonces | undefined },
+): Promise<void> {
+  const refuse = (why: string, cause?: unknown) =>
+    new TokenRefused('invalid_dpop_proof', 'proof', why, cause)
+  if (proof === undefined) throw refuse('expected one proof in the DPoP header')
+  const { algorithms = proofAlgorithms, maxAge = proofAge } = options
+  const form = { type: 'dpop+jwt', algorithms, longest, expected: ['jwk'] }
+  try {
+    const { header, payload } = parseJws(proof, form)
+    const jwk = header['jwk'] as JWK
+    await verifySignature(proof, await publicKeyIn(jwk, header.alg), header.alg)
+
+    const { htm, htu, iat, jti, ath, nonce } = payload
+    if (htm !== method) throw refuse(`htm is not ${method}`)
+    if (typeof htu !== 'string' || addressOf(htu) !== addressAt(options.url, target ?? '')) {
+      throw refuse('htu is another address')
+    }
+    if (ath !== (await hashOf(token))) throw refuse('ath is of another token')
+    if (typeof jti !== 'string' || jti === '' || jti.length > longestId) throw refuse('no jti')
+    if (typeof iat !== 'number' || iat <= now() - maxAge || iat > now() + ahead) {
+      throw refuse('iat is not now')
+    }
+    if ((await calculateJwkThumbprint(jwk)) !== jkt) throw refuse('it is by another key')
+    if (options.nonces && !(await options.nonces.isGood(nonce))) {
+      throw new TokenRefused('use_dpop_nonce', 'nonce', 'expected the nonce of this server')
+    }
+    // Last of all, so that what is refused for something else takes no place.
+    if (!options.memory.isFirst(await hashOf(`${jkt} ${jti}`), iat, now() - maxAge)) {
+      throw refuse('it was used before')
+    }
+  } catch (error) {
+    if (error instanceof TokenRefused && error.code !== 'invalid_token') throw error
+    throw refuse((error as Error).message, error)
+  }
+}
+
+/** @throws Error when it is no public key of an asymmetric algorithm */
+async function publicKeyIn(jwk: unknown, alg: string): Promise<CryptoKey> {
+  if (typeof jwk !== 'object' || jwk === null) throw new Error('expected a jwk')
+  if ('d' in jwk || 'k' in jwk) throw new Error('expected a public jwk')
+  const key = await importJWK(jwk as JWK, alg)
+  if (key instanceof Uint8Array || key.type !== 'public') throw new Error('expected a public jwk')
+  return key
+}
+
+async function hashOf(text: string): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return base64url.encode(new Uint8Array(hash))
+}
+
+/** Without query and fragment, and in the one spelling of RFC 3986 §6.2 (RFC 9449 §4.3). */
+function addressOf(htu: string): string {
+  const url = new URL(htu)
+  return url.origin + url.pathname
+}
+
+/** @param target as in the request line: a path that begins with two slashes is no other host */
+function addressAt(base: string, target: string): string {
+  const url = new URL(base)
+  const [path = ''] = target.split('?')
+  url.pathname = url.pathname.replace(/\/$/, '') + path
+  return url.origin + url.pathname
+}

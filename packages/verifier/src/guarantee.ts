@@ -1,0 +1,80 @@
+import type { VerifierOptions } from './options.ts'
+import type { WholePolicy } from './policy.ts'
+
+/** What a verifier promises of revoked tokens, in words and in figures. */
+export interface Guarantee {
+  sentence: string
+  figures: {
+    check: WholePolicy['check']
+    /** Seconds until a revoked token is refused while the issuer is reached; null: until it expires. */
+    usually: number | null
+    /** Seconds at most, whatever cannot be reached; null: until it expires. */
+    atMost: number | null
+    /** What happens to tokens when nobody can tell whether they were revoked. */
+    whenFeedUnreachable: 'refuse' | 'accept' | 'not asked'
+    /** Seconds until a key that was removed is refused, while the issuer is reached. */
+    keysAtMost: number
+    whenKeysUnreachable: 'refuse' | 'accept'
+  }
+}
+
+/** Seconds from the answer to a revocation to the refusal here, measured generously. */
+const usual = { poll: 2, stream: 0.5 }
+
+export function guaranteeOf(policy: WholePolicy, options: VerifierOptions): Guarantee {
+  const { feed, jwks } = options
+  const { maxAge = 300, whenUnreachable } = jwks
+  const isAsked = policy.check === 'introspect'
+  const usesFeed = feed !== undefined && policy.check !== 'offline'
+  const usesShare = isAsked && policy.share < 1
+  const tolerance = options.clockTolerance ?? 30
+  const words: string[] = []
+
+  let usually: number | null = null
+  let atMost: number | null = null
+  if (isAsked) {
+    words.push(
+      usesShare
+        ? `The issuer is asked about ${policy.share * 100} % of requests, of which a revoked token is refused at once; where it does not answer, they are refused (503).`
+        : 'The issuer is asked about every request: a revoked token is refused at once, and where it does not answer, every token is (503).',
+    )
+    if (!usesShare) [usually, atMost] = [0, 0]
+  }
+  if (usesFeed && (!isAsked || usesShare)) {
+    const { mode, maxStaleness, whenStale, pollEvery = 1000 } = feed
+    usually = mode === 'stream' ? usual.stream : Math.max(usual.poll, pollEvery / 1000 + 1)
+    words.push(
+      `${usesShare ? 'For the others a' : 'A'} revoked token is refused within ${usually} s (${mode}), with no request to the issuer. `,
+    )
+    if (whenStale === 'refuse') {
+      atMost = maxStaleness + tolerance
+      words.push(
+        `When nothing was heard for ${maxStaleness} s, every token is refused (503), so that a revoked one is never accepted longer than that (and than the clocks are apart, ${tolerance} s at most, where somebody replays old copies).`,
+      )
+    } else {
+      words.push(
+        `When nothing was heard for ${maxStaleness} s, tokens are accepted all the same: a token that is revoked meanwhile is good until it expires.`,
+      )
+    }
+  } else if (!isAsked || usesShare) {
+    words.push('A revoked token is good until it expires.')
+  }
+  words.push(
+    `A key that the issuer removed is refused after ${maxAge} s at the latest. When the keys cannot be had for so long, ${
+      whenUnreachable === 'refuse'
+        ? 'every token is refused (503).'
+        : 'the last known ones go on being trusted; without any, every token is refused (503).'
+    }`,
+  )
+  return {
+    sentence: words.map((each) => each.trim()).join(' '),
+    figures: {
+      check: policy.check,
+      usually,
+      atMost,
+      whenFeedUnreachable: usesFeed ? feed.whenStale : 'not asked',
+      keysAtMost: maxAge,
+      whenKeysUnreachable: whenUnreachable,
+    },
+  }
+}

@@ -1,0 +1,41 @@
+import { authenticated, type ClientCredentials } from './client.ts'
+import { Unavailable } from './faults.ts'
+import type { IssuerMetadata } from './metadata.ts'
+import { jsonIn, type Requests } from './requests.ts'
+
+/** Asks the issuer whether a token is good right now (RFC 7662). */
+export interface Introspection {
+  /** @throws Unavailable when there is no answer, which must never be taken for a yes */
+  isActive(token: string, jti: string): Promise<boolean>
+}
+
+export interface IntrospectionOptions extends ClientCredentials {
+  /** Milliseconds. 5000 by default. */
+  timeout?: number
+}
+
+const largest = 256 * 1024
+
+export function createIntrospection(
+  options: IntrospectionOptions,
+  issuer: string,
+  metadata: () => Promise<IssuerMetadata>,
+  requests: Requests,
+): Introspection {
+  const { timeout = 5000 } = options
+  return {
+    async isActive(token, jti) {
+      const { introspection_endpoint: address } = await metadata()
+      if (address === undefined) throw new Unavailable('introspection', 'the issuer has none')
+      try {
+        const form = { token, token_type_hint: 'access_token' }
+        const request = await authenticated(form, options, issuer)
+        const told = jsonIn(await requests.ask(address, request, { timeout, largest }), address)
+        // An answer about another token is no answer.
+        return told['active'] === true && (told['jti'] === undefined || told['jti'] === jti)
+      } catch (error) {
+        throw new Unavailable('introspection', (error as Error).message, error)
+      }
+    },
+  }
+}

@@ -1,0 +1,91 @@
+import { now } from './clock.ts'
+
+/** The answer to a request, read to its end. */
+export interface Answer {
+  status: number
+  headers: Headers
+  body: Uint8Array
+}
+
+/** How this kit asks the issuer: with a timeout and a bound, and never where a redirect leads. */
+export interface Requests {
+  /** @throws Error when there is no answer in time, or it is too large */
+  ask(url: string, init: RequestInit, bound: { timeout: number; largest: number }): Promise<Answer>
+  /** The same for an answer without end. The caller aborts by the signal in `init`. */
+  open(url: string, init: RequestInit): Promise<Response>
+  /** How many were sent. */
+  count(): number
+}
+
+/** What is used of `fetch`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+export function createRequests(fetch: Fetch): Requests {
+  let sent = 0
+
+  async function open(url: string, init: RequestInit): Promise<Response> {
+    assertSafe(url)
+    sent++
+    return fetch(url, { ...init, redirect: 'manual' })
+  }
+
+  return {
+    async ask(url, init, { timeout, largest }) {
+      const late = AbortSignal.timeout(timeout)
+      const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
+      const response = await open(url, { ...init, signal })
+      const body = await read(response, largest)
+      return { status: response.status, headers: response.headers, body }
+    },
+    open,
+    count: () => sent,
+  }
+}
+
+async function read(response: Response, largest: number): Promise<Uint8Array> {
+  if (!response.body) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = response.body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.length
+    if (size > largest) {
+      await reader.cancel()
+      throw new Error(`${response.url} answered with more than ${largest} bytes`)
+    }
+    chunks.push(value)
+  }
+  const all = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
+}
+
+/**
+ * Keys and tokens travel over https; plain http is for this machine alone.
+ * @throws TypeError
+ */
+export function assertSafe(url: string): void {
+  const { protocol, hostname } = new URL(url)
+  const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+  if (protocol === 'https:' || (protocol === 'http:' && isLoopback)) return
+  throw new TypeError(`expected an https URL, got ${url}`)
+}
+
+/** A JSON object out of an answer. @throws Error that says what came instead */
+export function jsonIn({ status, body }: Answer, from: string): Record<string, unknown> {
+  if (status !== 200) throw new Error(`${from} answered ${status}`)
+  const value: unknown = JSON.parse(new TextDecoder().decode(body))
+  if (typeof value !== 'object' || value === null) throw new Error(`${from}: expected an object`)
+  return value as Record<string, unknown>
+}
+
+/** @param lifetime `expires_in`, in seconds @returns when to get the next one, a little before */
+export function renewalOf(lifetime: unknown): number {
+  return now() + (typeof lifetime === 'number' && lifetime > 0 ? lifetime * 0.9 : 60)
+}

@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { explanationOf } from '../refusals/explanation.ts'
+import { printable } from '../refusals/mask.ts'
+import type { Refusal } from '../refusals/refusal.ts'
+import { reachesOf } from './caller.ts'
+import { pageOf, pagePlace } from './page.ts'
+import { type Call, paging, present, type Route, route, timestamp } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/**
+ * Requests that were refused, each with the check that failed. Whoever asks has an id and seldom knows the tenant: so
+ * the address names none, and what is found is of the tenants that a role of the caller reaches.
+ */
+
+const denial = named(
+  'Denial',
+  z.strictObject({
+    id: z.string().describe('`Request-Id`, `error_id`, the number on the page, `request_id`'),
+    tenant: z.string(),
+    at: timestamp,
+    endpoint: z.string(),
+    error: z.string().describe('What the caller was told'),
+    check: z.string().describe('The check that failed, as in docs/refusals.md'),
+    rule: z.string().describe('What must hold'),
+    source: z.string().describe('Specification and section, or the page of the documentation'),
+    mend: z.string().describe('What to do'),
+    reason: z.string().optional(),
+    expected: z.string().optional(),
+    received: z.string().optional().describe('Of a secret: how long it was'),
+    client_id: z.string().optional(),
+    account_id: z.string().optional(),
+    ip: z.string().optional(),
+  }),
+)
+
+const representation = (refusal: Refusal) =>
+  present({
+    ...explanationOf(refusal),
+    account_id: refusal.accountId === undefined ? undefined : printable(refusal.accountId),
+  })
+
+const momentOf = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text))
+
+/** The tenants that the caller may ask about; undefined for all. @throws DomainError `not_found` */
+function tenantsOf({ caller }: Call, wanted?: string): readonly string[] | undefined {
+  const reached = reachesOf(caller, 'denials:read')
+  if (wanted === undefined) return reached
+  if (!reached || reached.includes(wanted)) return [wanted]
+  // Who administers one tenant does not learn which others there are.
+  throw new DomainError('not_found', { detail: { tenant: wanted } })
+}
+
+const query = z.strictObject({
+  ...paging,
+  tenant: z.string().max(100).optional(),
+  client_id: z.string().max(255).optional(),
+  account_id: z.string().max(100).optional(),
+  check: z.string().max(100).optional().describe('The check that failed'),
+  error: z.string().max(100).optional().describe('The code that the caller was told'),
+  endpoint: z.string().max(100).optional(),
+  since: timestamp.optional(),
+  until: timestamp.optional(),
+})
+
+export const denialRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: '/denials',
+    permission: 'denials:read',
+    anywhere: true,
+    summary: 'List refused requests of the last seven days, the newest first',
+    query,
+    response: listOf(denial),
+    async handle(call) {
+      const { core, query: asked } = call
+      const tenants = tenantsOf(call, asked.tenant)
+      if (asked.tenant !== undefined && !(await core.tenants.view(asked.tenant))) {
+        throw new DomainError('not_found', { detail: { tenant: asked.tenant } })
+      }
+      const [at, id] = pagePlace(call) as [number, string] | []
+      const found = await core.refusals.list(
+        {
+          tenants,
+          clientId: asked.client_id,
+          accountId: asked.account_id,
+          check: asked.check,
+          error: asked.error,
+          endpoint: asked.endpoint,
+          since: momentOf(asked.since),
+          until: momentOf(asked.until),
+        },
+        {
+          after: at === undefined || id === undefined ? undefined : { at, id },
+          limit: asked.limit + 1,
+        },
+      )
+      return pageOf(call, found, representation, (each) => [each.at, each.id])
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/denials/{denial_id}',
+    permission: 'denials:read',
+    anywhere: true,
+    summary: 'Explain a refused request by its id',
+    response: denial,
+    async handle(call) {
+      const id = (call.params['denial_id'] ?? '').toLowerCase()
+      const found = await call.core.refusals.find(id, tenantsOf(call))
+      if (!found) throw new DomainError('not_found', { detail: { denial: id } })
+      return representation(found)
+    },
+  }),
+]

@@ -1,0 +1,105 @@
+import { z } from 'zod'
+import { accountProfile } from '../accounts/account-document.ts'
+import type { Listed } from '../actions/enrolment-tokens.ts'
+import { DomainError } from '../errors.ts'
+import { pageOf, pagePlace } from './page.ts'
+import { type Call, paging, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** People who were asked to make an account. The link is in the mail, and nowhere else. */
+
+const invitation = named(
+  'Invitation',
+  z.strictObject({
+    id: z.string(),
+    email: z.string(),
+    name: z.string().optional(),
+    created_at: timestamp,
+    expires_at: timestamp,
+  }),
+)
+const wanted = z.strictObject({
+  email: accountProfile.shape.email,
+  name: accountProfile.shape.name,
+  language: z.enum(['en', 'de']).optional().describe('Of the mail'),
+})
+const collection = '/tenants/{tenant}/invitations'
+const item = `${collection}/{invitation_id}`
+
+const representation = ({ id, email, name, createdAt, expiresAt }: Listed) =>
+  present({
+    id,
+    email,
+    name,
+    created_at: timeOf(createdAt),
+    expires_at: timeOf(expiresAt),
+  })
+
+async function find({ core, tenant, params }: Call): Promise<Listed | undefined> {
+  const all = await core.invitations.list(tenant)
+  return all.find(({ id }) => id === params['invitation_id'])
+}
+
+async function load(call: Call) {
+  const found = await find(call)
+  return found && representation(found)
+}
+
+const unknown = ({ params }: Call) => new DomainError('not_found', { detail: { ...params } })
+
+export const invitationRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: collection,
+    permission: 'invitations:read',
+    summary: 'List invitations that wait, or expired not long ago',
+    query: z.strictObject(paging),
+    response: listOf(invitation),
+    async handle(call) {
+      const [after = ''] = pagePlace(call) as [string] | []
+      const all = await call.core.invitations.list(call.tenant)
+      const rest = all.filter(({ id }) => id > after).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      return pageOf(call, rest, representation, ({ id }) => [id])
+    },
+  }),
+  route<undefined, z.output<typeof wanted>>({
+    method: 'POST',
+    path: collection,
+    permission: 'invitations:write',
+    summary: 'Invite somebody by mail; an earlier link to the address is void',
+    body: wanted,
+    status: 201,
+    response: invitation,
+    async handle({ core, tenant, body }) {
+      const { email, name, language = core.config.language } = body
+      return representation(await core.invitations.create(tenant, { email, name, language }))
+    },
+  }),
+  route({
+    method: 'GET',
+    path: item,
+    permission: 'invitations:read',
+    summary: 'Read an invitation',
+    response: invitation,
+    current: load,
+    async handle(call) {
+      const found = await load(call)
+      if (found) return found
+      throw unknown(call)
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: item,
+    permission: 'invitations:write',
+    summary: 'Take an invitation back: its link is void',
+    current: load,
+    async handle(call) {
+      const found = await find(call)
+      if (!found) throw unknown(call)
+      // Whoever was invited again since has another one, which stays.
+      if (await call.core.invitations.revoke(call.tenant, found.email, found.id)) return undefined
+      throw unknown(call)
+    },
+  }),
+]

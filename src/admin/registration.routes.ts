@@ -1,0 +1,138 @@
+import { z } from 'zod'
+import { DomainError } from '../errors.ts'
+import { registrationPolicy } from '../registration/policy.ts'
+import type { InitialAccessToken } from '../registration/tokens.store.ts'
+import { pageOf, pagePlace } from './page.ts'
+import { type Call, paging, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { listOf, named } from './schemas.ts'
+
+/** Who may register clients for themselves (RFC 7591): the policy of a tenant, and tokens to begin with. */
+
+const policy = named('RegistrationPolicy', registrationPolicy)
+const policyPath = '/tenants/{tenant}/registration-policy'
+
+/** @param lock whoever writes it through this API waits until the transaction ends */
+async function loadPolicy({ core, tenant }: Call, lock = false) {
+  if (lock) await core.tenants.view(tenant, true)
+  return core.registrationPolicies.read(tenant)
+}
+
+const longestTtl = 31_536_000
+const mostUses = 100_000
+
+const members = {
+  id: z.string().describe('Names it without being it'),
+  name: z.string().optional(),
+  uses_left: z.int(),
+  created_at: timestamp,
+  expires_at: timestamp.optional(),
+}
+const token = named('InitialAccessToken', z.strictObject(members))
+const withSecret = z.strictObject({
+  ...members,
+  initial_access_token: z.string().describe('Shown once; the bearer token of a registration'),
+})
+const wanted = z.strictObject({
+  name: z.string().min(1).max(200).optional().describe('Whom it is for'),
+  uses: z.int().min(1).max(mostUses).default(1).describe('How many clients it registers'),
+  ttl: z.int().min(1).max(longestTtl).default(86_400).describe('Seconds that it is valid'),
+})
+const tokens = '/tenants/{tenant}/initial-access-tokens'
+const tokenPath = `${tokens}/{token_id}`
+
+const representation = ({ id, name, usesLeft, createdAt, expiresAt }: InitialAccessToken) =>
+  present({
+    id,
+    name,
+    uses_left: usesLeft,
+    created_at: timeOf(createdAt),
+    expires_at: expiresAt === undefined ? undefined : timeOf(expiresAt),
+  })
+
+async function loadToken({ core, tenant, params }: Call) {
+  const all = await core.registrations.initialTokens.list(tenant)
+  const found = all.find(({ id }) => id === params['token_id'])
+  return found && representation(found)
+}
+
+async function loadedToken(call: Call) {
+  const found = await loadToken(call)
+  if (found) return found
+  throw new DomainError('not_found', { detail: { ...call.params } })
+}
+
+export const registrationRoutes: Route[] = [
+  route({
+    method: 'GET',
+    path: policyPath,
+    permission: 'registration:read',
+    summary: 'Read who may register clients, and what these may be',
+    response: policy,
+    current: loadPolicy,
+    handle: (call) => loadPolicy(call),
+  }),
+  route<undefined, z.output<typeof policy>>({
+    method: 'PUT',
+    path: policyPath,
+    permission: 'registration:write',
+    summary: 'Replace the registration policy; what is left out gets its default',
+    body: policy,
+    response: policy,
+    current: loadPolicy,
+    async handle(call) {
+      await call.core.registrationPolicies.declare(call.tenant, call.body)
+      return loadPolicy(call)
+    },
+  }),
+  route({
+    method: 'GET',
+    path: tokens,
+    permission: 'registration:read',
+    summary: 'List the initial access tokens that are valid',
+    query: z.strictObject(paging),
+    response: listOf(token),
+    async handle(call) {
+      const [at = 0, after = ''] = pagePlace(call) as [number, string] | []
+      const all = await call.core.registrations.initialTokens.list(call.tenant)
+      const rest = all
+        .filter(({ createdAt, id }) => createdAt > at || (createdAt === at && id > after))
+        .toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+      return pageOf(call, rest, representation, ({ createdAt, id }) => [createdAt, id])
+    },
+  }),
+  route<undefined, z.output<typeof wanted>>({
+    method: 'POST',
+    path: tokens,
+    permission: 'registration:write',
+    summary: 'Make a token to register clients with',
+    body: wanted,
+    status: 201,
+    response: withSecret,
+    async handle(call) {
+      const made = await call.core.registrations.initialTokens.create(call.tenant, call.body)
+      const params = { token_id: made.id }
+      return { ...(await loadedToken({ ...call, params })), initial_access_token: made.token }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: tokenPath,
+    permission: 'registration:read',
+    summary: 'Read an initial access token, without the token',
+    response: token,
+    current: loadToken,
+    handle: loadedToken,
+  }),
+  route({
+    method: 'DELETE',
+    path: tokenPath,
+    permission: 'registration:write',
+    summary: 'Make an initial access token void; clients that it registered stay',
+    current: loadToken,
+    async handle(call) {
+      const id = call.params['token_id'] ?? ''
+      if (await call.core.registrations.initialTokens.revoke(call.tenant, id)) return undefined
+      throw new DomainError('not_found', { detail: { ...call.params } })
+    },
+  }),
+]

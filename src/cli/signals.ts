@@ -1,0 +1,33 @@
+/** Milliseconds: Ctrl-C under npm arrives twice, from the terminal and from npm. */
+const echo = 300
+
+/** A terminal that is closed hangs up, and what runs in it ends; without one it is an operator who wants something. */
+const inTerminal = process.stdin.isTTY || process.stdout.isTTY
+
+/** Resolves at the first signal to stop; a second one ends the process at once (exit code 1). */
+export function stopSignal(): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
+  let first: number | undefined
+  for (const name of ['SIGTERM', 'SIGINT', ...(inTerminal ? ['SIGHUP' as const] : [])] as const) {
+    process.on(name, () => {
+      if (first !== undefined && performance.now() - first > echo) process.exit(1)
+      first ??= performance.now()
+      resolve(name)
+    })
+  }
+  return promise
+}
+
+/**
+ * Takes SIGHUP from now on, which would end the process otherwise.
+ * @returns has it heard by somebody
+ */
+export function hangUpSignal(): (listener: () => void) => void {
+  const listeners: (() => void)[] = []
+  if (!inTerminal) {
+    process.on('SIGHUP', () => {
+      for (const listener of listeners) listener()
+    })
+  }
+  return (listener) => void listeners.push(listener)
+}

@@ -1,0 +1,199 @@
+import { promisify } from 'node:util'
+import { brotliCompress, constants, gzip } from 'node:zlib'
+import type { Context, Middleware } from 'koa'
+import { z } from 'zod'
+import { checked, readQuery } from '../admin/body.ts'
+import { isKnown } from '../admin/etag.ts'
+import { networkOf } from '../attempts/network.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { RevocationDocument } from '../feed/revocation-feed.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import type { ClientCertificates } from '../oidc/mtls.ts'
+import { createTokenCheck, type Presented } from '../oidc/presented-token.ts'
+import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import type { ResourceServer } from '../resources/resource-server.ts'
+import {
+  revocationsPath,
+  revocationsScope,
+  revocationsStreamPath,
+} from '../resources/revocations-resource.ts'
+import { createOpenStreams, sendEvents } from './event-stream.ts'
+
+export const revocationsMethods = {
+  [revocationsPath]: ['GET'],
+  [revocationsStreamPath]: ['GET'],
+}
+
+/** What discovery says of it. */
+export function revocationsMetadata(issuer: string): Record<string, string> {
+  return {
+    revocation_feed_endpoint: issuer + revocationsPath,
+    revocation_feed_stream_endpoint: issuer + revocationsStreamPath,
+  }
+}
+
+const query = z.strictObject({
+  audience: z.string().min(1).max(500).describe('The identifier of a resource server'),
+  since: z.string().max(100).optional().describe('`cursor` of the document before'),
+})
+
+/** Streams of one client at one node. */
+const mostStreams = 100
+const openStreams = createOpenStreams(mostStreams)
+
+const compress = { br: promisify(brotliCompress), gzip: promisify(gzip) }
+/** Quick rather than small: it is made for a second. */
+const options = {
+  br: { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } },
+  gzip: { level: 5 },
+}
+/** Bytes; what is smaller fits a packet or two. */
+const worthCompressing = 1400
+const compressed = new WeakMap<RevocationDocument, Map<string, Promise<Buffer>>>()
+
+/** The bytes of a document in a coding, made once. */
+function coded(document: RevocationDocument, coding: 'br' | 'gzip'): Promise<Buffer> {
+  const codings = compressed.get(document) ?? new Map<string, Promise<Buffer>>()
+  compressed.set(document, codings)
+  const made = codings.get(coding) ?? compress[coding](document.jws, options[coding])
+  codings.set(coding, made)
+  return made
+}
+
+interface Parts {
+  context: IssuerContext
+  structured: StructuredTokens
+  certificates: ClientCertificates
+  /** The path of the issuer, without a trailing slash. */
+  basePath: string
+}
+
+/**
+ * The revocation feed (docs/revocation-feed.md).
+ *
+ * | what                                                   | refused with                                          |
+ * |--------------------------------------------------------|-------------------------------------------------------|
+ * | the access token (presented-token.ts)                  | 401; 429 for too many of a network that are wrong     |
+ * | the caller has not asked too often                     | 429                                                   |
+ * | its scope                                              | 403 `scope_insufficient`                              |
+ * | `audience` and `since`                                 | 400                                                   |
+ * | the caller may introspect the tokens of this audience  | 403 `audience_foreign`, whether there is one or not   |
+ * | this node knows what was revoked                       | 503 `deny_list_stale`                                 |
+ */
+export function revocationRoutes(parts: Parts): Middleware {
+  const { context, basePath } = parts
+  const { tenant, limiter, resources, clients, clock } = context
+  // Those who verify its tokens offline learn here that the tenant was disabled, and its tokens are void.
+  const despite = 'tenant'
+  const { structured, certificates } = parts
+  const check = createTokenCheck(context, structured, certificates, 'revocations', despite)
+  const resource = context.issuer + revocationsPath
+
+  async function caller(ctx: Context): Promise<Presented> {
+    const url = `${ctx.protocol}://${ctx.host}${basePath}${ctx.path}`
+    try {
+      const presented = await check(ctx, resource, url)
+      await limiter.take(tenant, { limit: 'feed_client', subject: presented.clientId })
+      if (presented.scopes.has(revocationsScope)) return presented
+      throw new DomainError('scope_insufficient', { detail: { expected: revocationsScope } })
+    } catch (error) {
+      if (isDomainError(error) && error.status === 401) {
+        await limiter.take(tenant, { limit: 'feed_network', subject: networkOf(ctx.ip) })
+      }
+      throw error
+    }
+  }
+
+  /** The resource server that a caller speaks for. */
+  async function spokenFor(clientId: string, audience: string): Promise<ResourceServer> {
+    const own = await resources.introspectedBy(tenant, clientId)
+    const server = own.find(({ identifier }) => identifier === audience)
+    const isRegisteredByItself = (await clients.find(tenant, clientId))?.selfRegistered === true
+    if (server && !isRegisteredByItself) return server
+    throw new DomainError('audience_foreign', {
+      detail: { expected: own.map(({ identifier }) => identifier), came: audience },
+    })
+  }
+
+  async function answerDocument(ctx: Context): Promise<void> {
+    const { clientId } = await caller(ctx)
+    const { audience, since } = checked(query, readQuery(ctx))
+    const document = await context.revocationFeed.document(
+      tenant,
+      await spokenFor(clientId, audience),
+      since,
+    )
+    ctx.set('Cache-Control', 'private, max-age=1')
+    ctx.vary('Accept-Encoding')
+    const isLarge = document.jws.length >= worthCompressing
+    const accepted = isLarge && ctx.acceptsEncodings('br', 'gzip', 'identity')
+    const coding = accepted === 'br' || accepted === 'gzip' ? accepted : undefined
+    // A strong validator is of the bytes as they are sent (RFC 9110 §8.8.3).
+    const etag = coding ? document.etag.replace(/"$/, `-${coding}"`) : document.etag
+    ctx.set('ETag', etag)
+    if (isKnown(ctx.get('if-none-match'), etag)) {
+      ctx.status = 304
+      return
+    }
+    if (coding) ctx.set('Content-Encoding', coding)
+    ctx.body = coding ? await coded(document, coding) : document.jws
+    ctx.set('Content-Type', 'application/revocations+jwt')
+  }
+
+  async function answerStream(ctx: Context): Promise<void> {
+    const presented = await caller(ctx)
+    const { clientId, expiresAt } = presented
+    const { audience, since } = checked(query, readQuery(ctx))
+    const server = await spokenFor(clientId, audience)
+    const place = openStreams.take(JSON.stringify([tenant, clientId]))
+    const last = ctx.get('last-event-id').slice(0, 100)
+    try {
+      const events = sendEvents(ctx, { until: expiresAt * 1000 - clock.now(), closed: place.leave })
+      const end = await context.revocationStreams.follow(tenant, server, last || since, {
+        isReady: events.isReady,
+        receive: ({ cursor, jws }) => events.send('revocations', cursor, jws),
+        async mayRead() {
+          if (!(await structured.find(presented.token, despite))) return false
+          return spokenFor(clientId, audience).then(
+            () => true,
+            () => false,
+          )
+        },
+        end: events.end,
+      })
+      events.onEnd(end)
+    } catch (error) {
+      place.leave()
+      throw error
+    }
+  }
+
+  return async (ctx, next) => {
+    const answer = {
+      [revocationsPath]: answerDocument,
+      [revocationsStreamPath]: answerStream,
+    }[ctx.path]
+    if (!answer) return next()
+    // Programs alone come here.
+    ctx.headers.accept = 'application/json'
+    try {
+      await answer(ctx)
+    } catch (error) {
+      challenge(ctx, error)
+      throw error
+    }
+  }
+}
+
+/** RFC 6750 §3, RFC 9449 §7.1: how to come again. */
+function challenge(ctx: Context, error: unknown): void {
+  const isScope = isDomainError(error, 'scope_insufficient')
+  if (!isDomainError(error) || (error.status !== 401 && !isScope)) return
+  const code = error.code === 'token_missing' ? '' : `, error="${error.oauth}"`
+  const scope = isScope ? `, scope="${revocationsScope}"` : ''
+  ctx.append('WWW-Authenticate', `Bearer realm="revocations"${code}${scope}`)
+  ctx.append(
+    'WWW-Authenticate',
+    `DPoP realm="revocations"${code}${scope}, algs="ES256 PS256 RS256 EdDSA Ed25519"`,
+  )
+}

@@ -1,0 +1,306 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { Context, Middleware } from 'koa'
+import { z } from 'zod'
+import { checked, readJson, readQuery } from '../admin/body.ts'
+import { networkOf } from '../attempts/network.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import { addressPattern } from '../http/spelling.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import type { ClientCertificates } from '../oidc/mtls.ts'
+import { createTokenCheck } from '../oidc/presented-token.ts'
+import { routes } from '../oidc/routes.ts'
+import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import { signalScopes, signalsPath } from '../resources/revocations-resource.ts'
+import { supportedEvents } from '../signals/signal.ts'
+import {
+  delivered,
+  minVerificationInterval,
+  poll,
+  push,
+  type SignalStream,
+  statuses,
+  streamDeclaration,
+} from '../signals/stream.ts'
+import { createOpenStreams } from './event-stream.ts'
+
+const signalsWellKnown = '/.well-known/ssf-configuration'
+const streams = `${signalsPath}/streams`
+const status = `${signalsPath}/status`
+const verify = `${signalsPath}/verify`
+const pollAt = `${signalsPath}/poll/:id`
+
+export const signalsMethods = {
+  [signalsWellKnown]: ['GET', 'HEAD'],
+  [streams]: ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'],
+  [status]: ['GET', 'POST'],
+  [verify]: ['POST'],
+  [pollAt]: ['POST'],
+}
+
+interface Parts {
+  context: IssuerContext
+  structured: StructuredTokens
+  certificates: ClientCertificates
+  /** The path of the issuer, without a trailing slash. */
+  basePath: string
+}
+
+interface Call {
+  ctx: Context
+  clientId: string
+}
+
+/** Milliseconds that a poll waits for an event, and between two looks; polls of one client that wait at a node. */
+const longestPoll = 20_000
+const lookEvery = 500
+const waitingPolls = createOpenStreams(10)
+/** Event tokens of one answer. */
+const mostAtOnce = 1000
+
+const named = z.object({ stream_id: z.string().max(100).optional() })
+const namedInBody = z.object({ stream_id: z.string().max(100) })
+const statusChange = namedInBody.extend({
+  status: z.enum(statuses),
+  reason: z.string().max(500).optional(),
+})
+const verificationRequest = namedInBody.extend({ state: z.string().max(1000).optional() })
+/** RFC 8936 §2.2. */
+const pollRequest = z.object({
+  maxEvents: z.int().min(0).optional(),
+  returnImmediately: z.boolean().default(false),
+  ack: z.array(z.string().max(100)).max(10_000).default([]),
+  setErrs: z
+    .record(
+      z.string().max(100),
+      z.object({ err: z.string().max(200), description: z.string().max(2000).optional() }),
+    )
+    .default({}),
+})
+
+/** The transmitter of the Shared Signals Framework (docs/shared-signals.md). */
+export function signalRoutes(parts: Parts): Middleware {
+  const { context, basePath } = parts
+  const { tenant, issuer, config, limiter, signals, log } = context
+  const { structured, certificates } = parts
+  const check = createTokenCheck(context, structured, certificates, 'ssf')
+  const pollPattern = addressPattern(pollAt)
+
+  async function callerIn(ctx: Context, scope: string): Promise<Call> {
+    const url = `${ctx.protocol}://${ctx.host}${basePath}${ctx.path}`
+    try {
+      const { clientId, scopes } = await check(ctx, issuer + signalsPath, url)
+      await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
+      if (scopes.has(scope)) return { ctx, clientId }
+      throw new DomainError('scope_insufficient', { detail: { expected: scope } })
+    } catch (error) {
+      if (isDomainError(error) && error.status === 401) {
+        await limiter.take(tenant, { limit: 'feed_network', subject: networkOf(ctx.ip) })
+      }
+      throw error
+    }
+  }
+
+  /** SSF 1.0 §8.1.1; the authorization of pushes is never shown. */
+  async function shown(stream: SignalStream) {
+    const { delivery } = stream
+    const audience = await signals.audienceOf(tenant, stream.clientId)
+    return {
+      stream_id: stream.id,
+      iss: issuer,
+      aud: audience.length === 1 ? audience[0] : audience,
+      events_supported: supportedEvents,
+      events_requested: stream.eventsRequested,
+      events_delivered: delivered(stream),
+      delivery:
+        delivery.method === 'push'
+          ? { method: push, endpoint_url: delivery.endpointUrl }
+          : { method: poll, endpoint_url: `${issuer}${pollAt.replace(':id', stream.id)}` },
+      min_verification_interval: minVerificationInterval,
+      ...(stream.description === undefined ? {} : { description: stream.description }),
+    }
+  }
+
+  const statusOf = ({ id, status: current, reason }: SignalStream) => ({
+    stream_id: id,
+    status: current,
+    ...(reason === undefined ? {} : { reason }),
+  })
+
+  /** The stream of a receiver. Whoever names another one learns nothing of it. */
+  async function ofCaller({ clientId }: Call, id: string | undefined): Promise<SignalStream> {
+    const stream = await signals.of(tenant, clientId)
+    if (stream && stream.id === id) return stream
+    throw new DomainError('not_found', { detail: { stream: id } })
+  }
+
+  const body = (ctx: Context) => readJson(ctx, config.bodyLimit)
+  const idIn = (ctx: Context) => checked(named, readQuery(ctx)).stream_id
+
+  /** What is ours to say may be sent back as it was, and not otherwise (SSF 1.0 §8.1.1.3). */
+  function assertOurs(sent: Record<string, unknown>, ours: Record<string, unknown>): void {
+    const names = [
+      'iss',
+      'aud',
+      'events_supported',
+      'events_delivered',
+      'min_verification_interval',
+    ]
+    const faults = names
+      .filter((name) => name in sent && !isDeepStrictEqual(sent[name], ours[name]))
+      .map((name) => `${name}: expected ${JSON.stringify(ours[name])}, or nothing`)
+    if (faults.length > 0) throw new DomainError('request_invalid', { detail: { faults } })
+  }
+
+  async function change(call: Call, kind: 'PATCH' | 'PUT') {
+    const sent = await body(call.ctx)
+    const stream = await ofCaller(call, checked(namedInBody, sent).stream_id)
+    const ours: Record<string, unknown> = await shown(stream)
+    assertOurs(sent as Record<string, unknown>, ours)
+    const before = {
+      events_requested: stream.eventsRequested,
+      description: stream.description,
+      delivery:
+        stream.delivery.method === 'push'
+          ? {
+              method: push,
+              endpoint_url: stream.delivery.endpointUrl,
+              authorization_header: stream.delivery.authorization,
+            }
+          : { method: poll },
+    }
+    const declared = checked(
+      streamDeclaration,
+      kind === 'PATCH' ? { ...before, ...(sent as object) } : sent,
+    )
+    return shown(await signals.replace(tenant, stream, declared))
+  }
+
+  const streamRoutes: Record<string, (call: Call) => Promise<unknown>> = {
+    async GET(call) {
+      const id = idIn(call.ctx)
+      if (id !== undefined) return shown(await ofCaller(call, id))
+      const stream = await signals.of(tenant, call.clientId)
+      return stream ? [await shown(stream)] : []
+    },
+    async POST({ ctx, clientId }) {
+      const declared = checked(streamDeclaration, await body(ctx))
+      const stream = await signals.create(tenant, clientId, declared)
+      ctx.status = 201
+      return shown(stream)
+    },
+    PATCH: (call) => change(call, 'PATCH'),
+    PUT: (call) => change(call, 'PUT'),
+    async DELETE(call) {
+      const stream = await ofCaller(call, idIn(call.ctx))
+      await signals.delete(tenant, stream.id)
+      call.ctx.status = 204
+      return undefined
+    },
+  }
+
+  async function answerStatus(call: Call) {
+    if (call.ctx.method === 'GET') return statusOf(await ofCaller(call, idIn(call.ctx)))
+    const wanted = checked(statusChange, await body(call.ctx))
+    const stream = await ofCaller(call, wanted.stream_id)
+    return statusOf(await signals.setStatus(tenant, stream, wanted.status, wanted.reason))
+  }
+
+  async function answerVerify(call: Call) {
+    const { stream_id: id, state } = checked(verificationRequest, await body(call.ctx))
+    await signals.verify(tenant, await ofCaller(call, id), state)
+    call.ctx.status = 204
+    return undefined
+  }
+
+  /** RFC 8936 §2. */
+  async function answerPoll(call: Call, id: string) {
+    const asked = checked(pollRequest, await body(call.ctx))
+    const stream = await ofCaller(call, id)
+    if (stream.delivery.method !== 'poll') throw new DomainError('not_found')
+    for (const [jti, { err, description }] of Object.entries(asked.setErrs)) {
+      log.warn({ tenant, stream: id, jti, err, description }, 'a receiver refused an event token')
+    }
+    await signals.acknowledge(tenant, stream, [...asked.ack, ...Object.keys(asked.setErrs)])
+    const most = Math.min(asked.maxEvents ?? 100, mostAtOnce)
+    const { sets, more } = await waitFor(call, stream, most, asked.returnImmediately)
+    return { sets, ...(more ? { moreAvailable: true } : {}) }
+  }
+
+  async function waitFor(call: Call, stream: SignalStream, most: number, atOnce: boolean) {
+    let found = await signals.fetch(tenant, stream, most)
+    if (atOnce || most === 0 || Object.keys(found.sets).length > 0) return found
+    const place = waitingPolls.take(JSON.stringify([tenant, call.clientId]))
+    const until = performance.now() + longestPoll
+    try {
+      while (Object.keys(found.sets).length === 0 && performance.now() < until) {
+        await pause(lookEvery)
+        if (call.ctx.res.destroyed) break
+        const current = await signals.of(tenant, call.clientId)
+        if (current?.id !== stream.id) break
+        found = await signals.fetch(tenant, current, most)
+      }
+      return found
+    } finally {
+      place.leave()
+    }
+  }
+
+  /** SSF 1.0 §7.1. */
+  const metadata = {
+    spec_version: '1_0',
+    issuer,
+    jwks_uri: issuer + routes.jwks,
+    delivery_methods_supported: [push, poll],
+    configuration_endpoint: issuer + streams,
+    status_endpoint: issuer + status,
+    verification_endpoint: issuer + verify,
+    authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
+    default_subjects: 'ALL',
+  }
+
+  async function answer(ctx: Context): Promise<void> {
+    const { manage, read } = signalScopes
+    const isRead = ctx.method === 'GET'
+    const [, pollId] = pollPattern.test(ctx.path) ? (/([^/]+)$/.exec(ctx.path) ?? []) : []
+    const call = await callerIn(ctx, isRead || pollId !== undefined ? read : manage)
+    const said = await (pollId !== undefined
+      ? answerPoll(call, pollId)
+      : ctx.path === status
+        ? answerStatus(call)
+        : ctx.path === verify
+          ? answerVerify(call)
+          : streamRoutes[ctx.method]?.(call))
+    if (said !== undefined) ctx.body = said
+  }
+
+  return async (ctx, next) => {
+    if (ctx.path === signalsWellKnown) {
+      ctx.set('Cache-Control', `public, max-age=${config.jwksMaxAge}`)
+      ctx.set('Access-Control-Allow-Origin', '*')
+      ctx.body = metadata
+      return
+    }
+    if (![streams, status, verify].includes(ctx.path) && !pollPattern.test(ctx.path)) {
+      await next()
+      return
+    }
+    // Programs alone come here.
+    ctx.headers.accept = 'application/json'
+    try {
+      await answer(ctx)
+    } catch (error) {
+      challenge(ctx, error)
+      throw error
+    }
+  }
+}
+
+/** RFC 6750 §3, RFC 9449 §7.1: how to come again. */
+function challenge(ctx: Context, error: unknown): void {
+  const isScope = isDomainError(error, 'scope_insufficient')
+  if (!isDomainError(error) || (error.status !== 401 && !isScope)) return
+  const code = error.code === 'token_missing' ? '' : `, error="${error.oauth}"`
+  ctx.append('WWW-Authenticate', `Bearer realm="ssf"${code}`)
+  ctx.append('WWW-Authenticate', `DPoP realm="ssf"${code}, algs="ES256 PS256 RS256 EdDSA Ed25519"`)
+}

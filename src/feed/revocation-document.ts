@@ -1,0 +1,59 @@
+import type { DenialKind } from '../denials/denials.ts'
+import type { DenyListEntry } from '../denials/deny-list.ts'
+
+/** Says what the JWT is for, so that nothing else takes it for a token (RFC 8725 §3.11). */
+export const revocationsType = 'revocations+jwt'
+
+/** Seconds after which a document proves nothing any more. */
+export const documentLife = 30
+
+/** The claim of an access token that an entry is looked up by. */
+const claimOf = {
+  jti: 'jti',
+  family: 'fid',
+  grant: 'gid',
+  session: 'sid',
+  account: 'sub',
+  client: 'client_id',
+  tenant: 'tenant_id',
+} as const satisfies Record<DenialKind, string>
+
+/**
+ * Claim name → value → what is denied: tokens with an `iat` up to the first figure, or all where it is null; the entry
+ * may be forgotten at the second. Both in seconds since the epoch.
+ */
+export type Revoked = Record<string, Record<string, [issuedUpTo: number | null, until: number]>>
+
+/** @param subjects what a person is called in tokens, by the id of the account */
+export function revokedBy(
+  entries: DenyListEntry[],
+  subjects: ReadonlyMap<string, string[]>,
+): Revoked {
+  const byClaim = new Map<string, Array<[string, [number | null, number]]>>()
+  for (const { kind, subject, notBefore, expiresAt } of entries) {
+    const claim = claimOf[kind]
+    const said: [number | null, number] = [
+      Number.isFinite(notBefore) ? Math.floor(notBefore / 1000) : null,
+      Math.ceil(expiresAt / 1000),
+    ]
+    const values = kind === 'account' ? (subjects.get(subject) ?? []) : [subject]
+    const list = byClaim.get(claim) ?? []
+    for (const value of values) list.push([value, said])
+    byClaim.set(claim, list)
+  }
+  // Defines members whatever they are called; an assignment would not.
+  return Object.fromEntries([...byClaim].map(([claim, list]) => [claim, Object.fromEntries(list)]))
+}
+
+const cursorPattern = /^1-([0-9a-z]{8,9})$/
+
+/** @param asOf milliseconds since the epoch */
+export function cursorAt(asOf: number): string {
+  return `1-${asOf.toString(36)}`
+}
+
+/** The time that a cursor names; undefined for what is none of ours. */
+export function timeOfCursor(cursor: string): number | undefined {
+  const [, time] = cursorPattern.exec(cursor) ?? []
+  return time === undefined ? undefined : Number.parseInt(time, 36)
+}

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto'
+import type { Config } from '../../config/config.ts'
+import { clientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import type { Subjects } from '../clients/subjects.ts'
+import type { Clock } from '../clock.ts'
+import { type Denials, type KnownDenials, longestToken, overlap } from '../denials/denials.ts'
+import type { Since } from '../denials/deny-list.ts'
+import type { Grants } from '../grants/grants.ts'
+import type { ResourceServer } from '../resources/resource-server.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
+import { createCache } from '../storage/cache.ts'
+import type { Database } from '../storage/database.ts'
+import { issuerOf } from '../tenants/tenant.ts'
+import {
+  cursorAt,
+  documentLife,
+  revocationsType,
+  revokedBy,
+  timeOfCursor,
+} from './revocation-document.ts'
+
+/**
+ * The part of the deny-list that concerns a resource server, as a signed document: what it needs to refuse, offline,
+ * tokens that were revoked (docs/revocation-feed.md).
+ */
+export interface RevocationFeed {
+  /**
+   * What was revoked since a cursor; all of it where there is none, or where it is too old or none of ours.
+   * @throws DomainError `deny_list_stale`, `signing_keys_stale`
+   */
+  document(tenant: string, server: ResourceServer, since?: string): Promise<RevocationDocument>
+  /** The next document of a stream: what came to this node after another one. @throws as above */
+  after(
+    tenant: string,
+    server: ResourceServer,
+    before: Pick<RevocationDocument, 'cursor' | 'arrived'>,
+  ): Promise<RevocationDocument>
+}
+
+export interface RevocationDocument {
+  /** Compact JWS. */
+  jws: string
+  /** Strong; another one for each document. */
+  etag: string
+  cursor: string
+  /** The number of the entry of this node's list up to which it is complete. */
+  arrived: number
+  /** Entries. */
+  size: number
+}
+
+/** Milliseconds that a document serves all who ask for the same. */
+const shared = 1000
+
+export function createRevocationFeed(deps: {
+  config: Pick<Config, 'issuer'>
+  database: Database
+  clock: Clock
+  denials: Denials
+  signing: Pick<SigningKeys, 'sign'>
+  clients: Clients
+  subjects: Subjects
+  grants: Grants
+}): RevocationFeed {
+  const { clock, denials, signing, clients, subjects, grants } = deps
+  const documents = new Map<string, { made: Promise<RevocationDocument>; until: number }>()
+  const calledIn = createCache<string[]>(deps, { maxAge: 60, maxSize: 10_000 })
+
+  /** What tokens call a person: the account's id, and what it is at each pairwise client that it allowed something. */
+  const subjectsOf = (tenant: string, accountId: string) =>
+    calledIn.get(JSON.stringify([tenant, accountId]), async () => {
+      const names = new Set<string>()
+      for (const clientId of await grants.clientsOf(tenant, accountId)) {
+        const client = await clients.find(tenant, clientId)
+        const { data } = clientMetadata.safeParse(client?.metadata)
+        if (data) names.add(await subjects.of(tenant, data, accountId))
+      }
+      return [...names]
+    })
+
+  async function make(
+    tenant: string,
+    { identifier, access_token_format, access_token_signing_alg }: ResourceServer,
+    { asOf, arrived, entries }: KnownDenials,
+    since: string | undefined,
+  ): Promise<RevocationDocument> {
+    const names = new Map<string, string[]>()
+    for (const { kind, subject } of entries) {
+      if (kind === 'account') names.set(subject, await subjectsOf(tenant, subject))
+    }
+    const cursor = cursorAt(asOf)
+    const now = clock.seconds()
+    // Opaque tokens are signed by nobody, and the algorithm that is declared for them may have no key.
+    const alg = access_token_format === 'jwt' ? access_token_signing_alg : 'ES256'
+    const jws = await signing.sign(tenant, alg, revocationsType, {
+      iss: issuerOf(deps.config.issuer, tenant),
+      aud: identifier,
+      iat: now,
+      exp: now + documentLife,
+      as_of: asOf,
+      cursor,
+      ...(since === undefined ? {} : { since }),
+      revoked: revokedBy(entries, names),
+    })
+    const digest = createHash('sha256').update(jws).digest('base64url').slice(0, 22)
+    return { jws, etag: `"${digest}"`, cursor, arrived, size: entries.length }
+  }
+
+  /** Makes each document once for all who ask for it within a second. */
+  function once(
+    tenant: string,
+    server: ResourceServer,
+    what: Since,
+    since: string | undefined,
+  ): Promise<RevocationDocument> {
+    const now = performance.now()
+    for (const [key, { until }] of documents) if (until <= now) documents.delete(key)
+    const { access_token_signing_alg: alg, access_token_format: format } = server
+    const isSnapshot = since === undefined
+    // A delta costs little, and is not to wait; a snapshot may be large.
+    const version = isSnapshot ? 0 : denials.arrived()
+    const key = JSON.stringify([tenant, server.identifier, alg, format, since, what, version])
+    const known = documents.get(key)
+    if (known) return known.made
+    const made = make(tenant, server, denials.known(tenant, server.identifier, what), since)
+    const entry = { made, until: Infinity }
+    documents.set(key, entry)
+    made.then(
+      () => {
+        // However long it took, whoever came meanwhile has it, too.
+        entry.until = performance.now() + shared
+      },
+      () => documents.delete(key),
+    )
+    return made
+  }
+
+  return {
+    async document(tenant, server, since) {
+      const from = since === undefined ? undefined : timeOfCursor(since)
+      if (from === undefined) return once(tenant, server, {}, undefined)
+      // Another node may have given the cursor a moment ago: nobody goes back behind it.
+      if (from > denials.asOf()) await denials.refresh()
+      const asOf = denials.asOf()
+      if (from > asOf + overlap || from < asOf - longestToken * 1000) {
+        return once(tenant, server, {}, undefined)
+      }
+      // What was written before the cursor may have been committed after it.
+      return once(tenant, server, { writtenAfter: from - overlap }, since)
+    },
+    after: async (tenant, server, { cursor, arrived }) =>
+      once(tenant, server, { arrivedAfter: arrived }, cursor),
+  }
+}

@@ -1,0 +1,35 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { currentTracer } from '../tracing/trace.ts'
+import { traceparentOf } from './edge.ts'
+import { methodOf } from './observed.ts'
+
+/**
+ * Makes a trace of a request, or goes on with that of a trusted proxy, if this process traces.
+ * @param routeOf the template of a URL
+ * @param work begins to answer
+ */
+export function traceRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  routeOf: (url: string) => string,
+  work: () => void,
+): void {
+  const tracer = currentTracer()
+  if (!tracer) return work()
+  tracer.request(traceparentOf(request), (span) => {
+    response.once('close', () => {
+      const [method, route] = [methodOf(request), routeOf(request.url ?? '')]
+      const finished = response.writableFinished
+      span.rename(`${method} ${route}`)
+      span.set({
+        'http.request.method': method,
+        'http.route': route,
+        ...(finished ? { 'http.response.status_code': response.statusCode } : {}),
+        'url.scheme': String(request.headers['x-forwarded-proto'] ?? 'http'),
+        'keyturn.request_id': String(response.getHeader('request-id') ?? ''),
+      })
+      span.end(!finished || response.statusCode >= 500)
+    })
+    work()
+  })
+}

@@ -1,0 +1,100 @@
+import type { Logger } from 'pino'
+import { currentOrigin } from './origin.ts'
+
+/** What a process has said so far. */
+export interface LogFigures {
+  /** Lines by level. */
+  lines: Record<string, number>
+  /** Warnings and errors that were not written. */
+  withheld: number
+}
+
+/** Of the same line so many are written at once; then one in so many milliseconds, with how many it stands for. */
+const burst = 5
+const window = 10_000
+/** Different lines that are remembered; the oldest is forgotten. */
+const mostRemembered = 500
+
+/** As pino has them: from here on a line says that something is wrong, and from there on that the process ends. */
+const warning = 40
+const fatal = 60
+
+type Write = (this: Logger, ...given: unknown[]) => void
+
+interface Said {
+  lines: number
+  withheld: number
+  timer?: NodeJS.Timeout
+  /** Writes it once more. */
+  again(): void
+}
+
+/**
+ * Keeps what goes wrong again and again from filling the log: a store that is away is told of twice a second by whoever
+ * asks for it. Lines of a request are all written, as somebody may ask for each by its id.
+ * @returns what pino calls for each line that its level lets through
+ */
+export function limitRepeats(figures: LogFigures) {
+  const known = new Map<string, Said>()
+
+  function forget(key: string, said: Said): void {
+    clearInterval(said.timer)
+    known.delete(key)
+    if (said.withheld > 0) said.again()
+  }
+
+  function remember(key: string): Said {
+    const [oldest] = known.size >= mostRemembered ? known : []
+    if (oldest) forget(...oldest)
+    const said: Said = { lines: 0, withheld: 0, again: () => undefined }
+    said.timer = setInterval(() => {
+      if (said.withheld === 0) return forget(key, said)
+      said.again()
+      said.withheld = 0
+    }, window).unref()
+    known.set(key, said)
+    return said
+  }
+
+  return function log(this: Logger, given: unknown[], write: Write, level: number): void {
+    const name = this.levels.labels[level] ?? String(level)
+    const isRepeatable = level >= warning && level < fatal && !isOfRequest(given[0])
+    const key = isRepeatable ? `${name} ${keyOf(given)}` : ''
+    const said = isRepeatable ? (known.get(key) ?? remember(key)) : undefined
+    if (said && said.lines >= burst) {
+      said.withheld++
+      figures.withheld++
+      said.again = () => {
+        const [first, ...rest] = given
+        const repeated = { repeated: said.withheld }
+        figures.lines[name] = (figures.lines[name] ?? 0) + 1
+        if (typeof first === 'string') write.call(this, repeated, first, ...rest)
+        else write.call(this, { ...membersOf(first), ...repeated }, ...rest)
+      }
+      return
+    }
+    if (said) said.lines++
+    figures.lines[name] = (figures.lines[name] ?? 0) + 1
+    write.apply(this, given)
+  }
+}
+
+function membersOf(given: unknown): object {
+  return given instanceof Error ? { err: given } : (given as object)
+}
+
+function isOfRequest(given: unknown): boolean {
+  if (currentOrigin().requestId !== undefined) return true
+  return typeof given === 'object' && given !== null && 'request_id' in given
+}
+
+/** What two lines have in common that say the same; where an error was thrown does not matter. */
+function keyOf(given: unknown[]): string {
+  try {
+    return JSON.stringify(given, (_member, value: unknown) =>
+      value instanceof Error ? `${value.name}: ${value.message}` : value,
+    ).slice(0, 2000)
+  } catch {
+    return given.filter((each) => typeof each === 'string').join(' ')
+  }
+}

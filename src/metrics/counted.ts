@@ -1,0 +1,25 @@
+import { type Counters, type CountName, countMeanings } from '../counters.ts'
+import type { LogFigures } from '../log-repeats.ts'
+import type { Counted } from './registry.ts'
+
+/** Counts that have a metric of their own; all others are events. */
+const placed: Partial<Record<CountName, Counted>> = {
+  family_rotated: ['keyturn_refreshes_total', { verdict: 'rotated' }, 0],
+  family_replayed: ['keyturn_refreshes_total', { verdict: 'replayed' }, 0],
+  family_reuse_race: ['keyturn_refreshes_total', { verdict: 'reuse_race' }, 0],
+  family_reuse_attack: ['keyturn_refreshes_total', { verdict: 'reuse_attack' }, 0],
+  hash_shed: ['keyturn_hash_queue_refused_total', {}, 0],
+}
+
+/** What is counted in this process elsewhere (counters.ts, log.ts), as metrics: each count in one place. */
+export function countedBy(counters: Counters, said: LogFigures): Counted[] {
+  const counts = counters.read()
+  const events = (Object.keys(countMeanings) as CountName[]).map((event): Counted => {
+    const [name, labels] = placed[event] ?? ['keyturn_events_total', { event }]
+    return [name, labels, counts[event]]
+  })
+  const lines = Object.entries(said.lines).map(
+    ([level, count]): Counted => ['keyturn_log_lines_total', { level }, count],
+  )
+  return [...events, ...lines, ['keyturn_log_lines_withheld_total', {}, said.withheld]]
+}

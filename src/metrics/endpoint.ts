@@ -1,0 +1,57 @@
+import { createServer } from 'node:http'
+import { DomainError } from '../errors.ts'
+import type { Log } from '../log.ts'
+
+export interface MetricsEndpoint {
+  stop(): Promise<void>
+}
+
+/**
+ * `/metrics` on a port of its own, in the text format of Prometheus; nothing else is there.
+ * @param text all figures at this moment
+ * @throws DomainError `config_invalid` when the port cannot be had
+ */
+export async function serveMetrics(
+  { port, host, log }: { port: number; host: string; log: Log },
+  text: () => Promise<string>,
+): Promise<MetricsEndpoint> {
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 10_000 },
+    (request, response) => {
+      const { method, url = '' } = request
+      const isThere = url === '/metrics' || url.startsWith('/metrics?')
+      if (!isThere || (method !== 'GET' && method !== 'HEAD')) {
+        response.writeHead(isThere ? 405 : 404, isThere ? { Allow: 'GET, HEAD' } : {}).end()
+        return
+      }
+      text().then(
+        (body) => {
+          response.writeHead(200, {
+            'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+            'Cache-Control': 'no-store',
+          })
+          response.end(method === 'HEAD' ? undefined : body)
+        },
+        (error: Error) => {
+          log.error({ err: error }, 'the metrics could not be read')
+          response.writeHead(500).end()
+        },
+      )
+    },
+  )
+  // One who reads them is enough.
+  server.maxConnections = 64
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, host, exclusive: true }, resolve)
+  }).catch((cause: Error) => {
+    const detail = `METRICS_PORT: cannot listen at ${port} of ${host} (${(cause as NodeJS.ErrnoException).code})`
+    throw new DomainError('config_invalid', { detail, cause })
+  })
+  return {
+    async stop() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}

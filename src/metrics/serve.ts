@@ -1,0 +1,15 @@
+import type { Log } from '../log.ts'
+import { type MetricsEndpoint, serveMetrics } from './endpoint.ts'
+import type { Figures } from './registry.ts'
+import { textOf } from './text.ts'
+
+/**
+ * Answers with the metrics of this process, which is the only one.
+ * @throws DomainError `config_invalid` when the port cannot be had
+ */
+export function serveOwnMetrics(
+  place: { port: number; host: string; log: Log },
+  read: (shared: boolean) => Promise<Figures>,
+): Promise<MetricsEndpoint> {
+  return serveMetrics(place, async () => textOf([await read(true)]))
+}

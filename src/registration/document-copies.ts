@@ -1,0 +1,128 @@
+import type { Clock } from '../clock.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
+import { membersIn } from './document.ts'
+import { fetchDocument, invalid, isDown } from './document-fetch.ts'
+import type { Copy } from './documents.store.ts'
+
+/** Documents in the memory of this process. */
+export interface DocumentCopies {
+  /**
+   * A copy that is fresh, or that is the last one known while the host is down.
+   * @param known what is stored of a client that somebody uses
+   * @param about network: who has an address asked that nobody uses; absent: it is not asked
+   * @returns undefined where it must not be asked
+   * @throws DomainError `client_document_invalid`, `client_document_unavailable`, `too_many_requests`
+   */
+  get(
+    url: string,
+    known: Copy | undefined,
+    about: { tenant: string; network: string | undefined },
+  ): Promise<Copy | undefined>
+}
+
+/** How many, each of at most 5 KiB. */
+const mostCopies = 1000
+/** How many hosts are asked at a time. The other connections of this process are for what people have allowed. */
+const mostAtOnce = 16
+/** Milliseconds for which a host that is down is not asked again while a copy stands in for it. */
+const pause = 30_000
+/** Milliseconds that a copy stands in while the host is down. */
+const longestStale = 24 * 3600 * 1000
+
+export function createDocumentCopies({
+  clock,
+  limiter,
+  fetch,
+}: {
+  clock: Clock
+  limiter: Limiter
+  fetch: OutgoingFetch
+}): DocumentCopies {
+  const copies = new Map<string, Copy>()
+  const loading = new Map<string, Promise<Copy>>()
+  /** What became of the last question: when the host was down, or that its answer was refused. */
+  const failed = new Map<string, { downAt?: number }>()
+
+  function put<Value>(map: Map<string, Value>, url: string, value: Value): Value {
+    map.delete(url)
+    if (map.size >= mostCopies) map.delete(map.keys().next().value as string)
+    map.set(url, value)
+    return value
+  }
+
+  async function load(url: string): Promise<Copy> {
+    const { document, maxAge } = await fetchDocument(fetch, url)
+    const now = clock.now()
+    try {
+      const members = membersIn(document, url)
+      return put(copies, url, { members, fetchedAt: now, freshUntil: now + maxAge * 1000 })
+    } catch (error) {
+      if (!isDomainError(error, 'client_metadata_invalid')) throw error
+      throw invalid(url, 'the document of this client', error.publicMessage)
+    }
+  }
+
+  /** Those who come at once get the same answer; an answer that is refused is not kept (P-086). */
+  async function ask(
+    url: string,
+    isKnown: boolean,
+    { tenant, network }: { tenant: string; network: string | undefined },
+  ): Promise<Copy> {
+    const pending = loading.get(url)
+    if (pending) return pending
+    if (loading.size >= mostAtOnce) {
+      throw new DomainError('too_many_requests', {
+        retryAfter: 1,
+        detail: { expected: `at most ${mostAtOnce} documents that are fetched at a time` },
+      })
+    }
+    const own = limited(url, isKnown, tenant, network)
+      .then(() => load(url))
+      .finally(() => loading.delete(url))
+    loading.set(url, own)
+    return own
+  }
+
+  /** A host is spared whichever tenant it is asked for. */
+  async function limited(
+    url: string,
+    isKnown: boolean,
+    tenant: string,
+    network: string | undefined,
+  ): Promise<void> {
+    if (!isKnown) {
+      await limiter.take(tenant, { limit: 'document_network', subject: network ?? '' })
+      await limiter.take(defaultTenant, { limit: 'document_host', subject: new URL(url).host })
+    }
+    await limiter.take(defaultTenant, { limit: 'document_address', subject: url })
+  }
+
+  return {
+    async get(url, known, about) {
+      const here = copies.get(url)
+      const last =
+        here && known ? (here.fetchedAt > known.fetchedAt ? here : known) : (here ?? known)
+      if (last && last.freshUntil > clock.now()) return last
+      if (!known && about.network === undefined) return undefined
+      const standIn = last && clock.now() - last.fetchedAt < longestStale ? last : undefined
+      const { downAt = 0 } = failed.get(url) ?? {}
+      if (standIn && clock.now() - downAt < pause) return standIn
+      try {
+        const copy = await ask(url, known !== undefined, about)
+        failed.delete(url)
+        return copy
+      } catch (error) {
+        const isOften = isDomainError(error, 'too_many_requests')
+        if (isDown(error)) put(failed, url, { downAt: clock.now() })
+        else if (!isOften) put(failed, url, {})
+        // Whose last answer was refused stays refused, however often it is asked.
+        const mayStandIn = isDown(error) || (isOften && !failed.has(url))
+        if (standIn && mayStandIn) return standIn
+        throw error
+      }
+    },
+  }
+}

@@ -1,0 +1,84 @@
+import { isLoopbackHost } from '../clients/redirect-uri.ts'
+import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
+import { type Registrable, type RegistrationPolicy, registrable } from './policy.ts'
+
+/** Nothing that would have the server ask another address before it knows the client. */
+const left: ReadonlySet<Registrable> = new Set(['sector_identifier_uri', 'subject_type'])
+
+/** What a document may say: its host keeps no secret with this server (OAuth Client ID Metadata Document §4.1, P-085). */
+const authMethods: readonly unknown[] = ['none', 'private_key_jwt']
+
+const secrets = ['client_secret', 'client_secret_expires_at']
+
+/**
+ * What a document says that this server looks at; everything else is left out, as it is written for many servers.
+ * @throws DomainError `client_metadata_invalid` where it is not of this client, or has what none may have
+ */
+export function membersIn(document: unknown, clientId: string): Record<string, unknown> {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+    throw refusedMetadata(['client_id: the document must be a JSON object'])
+  }
+  const has = (member: string) => Object.hasOwn(document, member)
+  const body = document as Record<string, unknown>
+  const faults: string[] = []
+  if (!has('client_id') || body['client_id'] !== clientId) {
+    faults.push('client_id: must be the address of the document, character by character')
+  }
+  faults.push(...secrets.filter(has).map((member) => `${member}: must not be in a document`))
+  const members: Record<string, unknown> = {}
+  for (const member of registrable) {
+    if (has(member) && body[member] !== null && !left.has(member)) members[member] = body[member]
+  }
+  const method = members['token_endpoint_auth_method'] ?? 'none'
+  if (!authMethods.includes(method)) {
+    faults.push(`token_endpoint_auth_method: must be of ${authMethods.join(', ')}`)
+  }
+  // Postgres keeps neither in a JSON value.
+  if (/\\u(0000|d[89a-f])/i.test(JSON.stringify(members))) {
+    faults.push('client_name: no text may have U+0000 or half a character')
+  }
+  if (faults.length > 0) throw refusedMetadata(faults)
+  return { ...members, token_endpoint_auth_method: method }
+}
+
+/**
+ * What is declared for a client with such members. What the policy does not have is left out of `grant_types`, `scope`
+ * and `response_types`, which name what the client can do anywhere; all else is refused as it is of clients that
+ * register.
+ * @throws DomainError `client_metadata_invalid`, `redirect_uri_invalid`
+ */
+export function declarationIn(
+  members: Record<string, unknown>,
+  clientId: string,
+  policy: RegistrationPolicy,
+): Record<string, unknown> {
+  const kept = { ...members }
+  narrow(kept, 'grant_types', policy.grant_types)
+  narrow(kept, 'response_types', ['code'])
+  const { scope } = kept
+  if (policy.scopes && typeof scope === 'string') {
+    const allowed = new Set(policy.scopes)
+    const names = scope.split(' ').filter((name) => allowed.has(name))
+    if (names.length === 0) delete kept['scope']
+    else kept['scope'] = names.join(' ')
+  }
+  kept['application_type'] ??= livesOnDevice(kept) ? 'native' : policy.defaults['application_type']
+  return { ...askedMetadata(kept, policy), client_id: clientId }
+}
+
+function narrow(members: Record<string, unknown>, member: string, allowed: readonly string[]) {
+  const value = members[member]
+  if (!Array.isArray(value)) return
+  const known = value.filter((each) => allowed.includes(each as string))
+  if (known.length > 0) members[member] = known
+}
+
+/** Where nothing says so: a public client that is answered at a port of its moment (K-08, RFC 8252 §7.3). */
+function livesOnDevice(members: Record<string, unknown>): boolean {
+  const uris = members['redirect_uris']
+  if (!Array.isArray(uris) || members['token_endpoint_auth_method'] !== 'none') return false
+  return uris.some((uri) => {
+    const { protocol, hostname } = URL.parse(String(uri)) ?? {}
+    return protocol === 'http:' && isLoopbackHost(hostname ?? '')
+  })
+}

@@ -1,0 +1,195 @@
+import type { Config } from '../../config/config.ts'
+import { networkOf } from '../attempts/network.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { Client, ClientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import type { Clock } from '../clock.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import type { Limiter } from '../limits/limiter.ts'
+import { currentOrigin } from '../origin.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { derivedId } from '../secrets/handle.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
+import { createCache } from '../storage/cache.ts'
+import type { Database } from '../storage/database.ts'
+import { isAllowed } from './asked-metadata.ts'
+import { declarationIn } from './document.ts'
+import { createDocumentCopies } from './document-copies.ts'
+import { invalid } from './document-fetch.ts'
+import { documentUrlFault, namesDocument } from './document-url.ts'
+import { type Copy, createDocumentStore, type StoredDocument } from './documents.store.ts'
+import type { RegistrationPolicies } from './policies.ts'
+import type { RegistrationPolicy } from './policy.ts'
+import { createRegisteredClientStore, roomFor } from './registered-clients.ts'
+import { assertSigned } from './signed-answers.ts'
+
+/**
+ * Clients whose `client_id` is the address of a document that says what they are (OAuth Client ID Metadata Document).
+ * A stranger's address is kept in memory alone; the client becomes a row when a person allows it something.
+ */
+export interface ClientDocuments {
+  /**
+   * Sees that what is known of a client is what its document says, where its `client_id` names one.
+   * @param about network: whose share it is to have addresses asked that nobody has used yet; absent: they are not
+   * @returns whether there may be such a client
+   * @throws DomainError `client_document_invalid`, `client_document_unavailable`, `too_many_requests`
+   */
+  settle(tenant: string, clientId: string, about: { network: string | undefined }): Promise<boolean>
+  /** An enabled client, also one of a document that was settled before and is not stored. */
+  find(tenant: string, clientId: string): Promise<Client | undefined>
+  /**
+   * Stores a client that a person allows something, in the transaction of this context.
+   * @throws DomainError `registration_full`
+   */
+  keep(tenant: string, clientId: string): Promise<void>
+}
+
+interface Dependencies {
+  config: Pick<Config, 'allowLoopbackFetch'>
+  database: Database
+  clock: Clock
+  clients: Clients
+  policies: RegistrationPolicies
+  signing: Pick<SigningKeys, 'current'>
+  limiter: Limiter
+  fetch: OutgoingFetch
+  audit: Audit
+}
+
+/** A client as its document and the policy make it. */
+interface Derived {
+  metadata: ClientMetadata
+  copy: Copy
+  policy: string
+}
+
+const mostDerived = 1000
+
+export function createClientDocuments(deps: Dependencies): ClientDocuments {
+  const { config, database, clients, policies, signing, audit } = deps
+  const store = createDocumentStore(deps)
+  const registered = createRegisteredClientStore(deps)
+  const copies = createDocumentCopies(deps)
+  const cache = createCache<StoredDocument | 'declared' | undefined>(deps, {
+    maxAge: 0.5,
+    maxSize: 1000,
+  })
+  const derived = new Map<string, Derived>()
+  const key = (tenant: string, clientId: string) => JSON.stringify([tenant, clientId])
+
+  async function derive(
+    tenant: string,
+    clientId: string,
+    copy: Copy,
+    policy: RegistrationPolicy,
+  ): Promise<Derived> {
+    const at = key(tenant, clientId)
+    const known = derived.get(at)
+    const name = nameOf(policy)
+    if (known?.policy === name && known.copy.fetchedAt === copy.fetchedAt) return known
+    const declaration = declarationIn(copy.members, clientId, policy)
+    await assertSigned(signing, tenant, declaration)
+    const fresh = { metadata: await clients.examine(tenant, declaration), copy, policy: name }
+    derived.delete(at)
+    if (derived.size >= mostDerived) derived.delete(derived.keys().next().value as string)
+    derived.set(at, fresh)
+    return fresh
+  }
+
+  /** Another document, or another policy: what follows from them applies at once. */
+  async function follow(tenant: string, clientId: string, { copy, ...made }: Derived) {
+    await database.transaction(async () => {
+      if (await store.follow(tenant, clientId, copy, made)) {
+        await audit.record(tenant, { type: 'client.changed', clientId })
+      }
+    })
+    cache.drop(key(tenant, clientId))
+    clients.changed(tenant, clientId)
+  }
+
+  async function usable(tenant: string, clientId: string): Promise<Derived | undefined> {
+    const policy = await policies.of(tenant)
+    const known = derived.get(key(tenant, clientId))
+    return isTaken(clientId, policy) && known?.policy === nameOf(policy) ? known : undefined
+  }
+
+  return {
+    async settle(tenant, clientId, { network }) {
+      if (!namesDocument(clientId)) return true
+      const policy = await policies.of(tenant)
+      const stored = await cache.get(key(tenant, clientId), () => store.load(tenant, clientId))
+      if (stored === 'declared') return true
+      if (stored?.disabled || !isTaken(clientId, policy)) return false
+      const isSame = stored?.policy === nameOf(policy)
+      if (stored && isSame && stored.freshUntil > deps.clock.now()) return true
+      // What is not fresh waits for the next request: nothing is fetched while a connection is held.
+      if (database.current()?.isOpen()) return stored !== undefined
+      const fault = documentUrlFault(clientId, { allowLoopback: config.allowLoopbackFetch })
+      if (fault !== undefined) throw invalid(clientId, `client_id: ${fault}`, clientId)
+      const copy = await copies.get(clientId, stored, { tenant, network })
+      if (!copy) return false
+      const made = await derive(tenant, clientId, copy, policy).catch((error: unknown) => {
+        throw asFault(clientId, error)
+      })
+      const isNews = !isSame || copy.fetchedAt > (stored?.fetchedAt ?? 0)
+      if (stored && isNews) await follow(tenant, clientId, made)
+      return true
+    },
+
+    async find(tenant, clientId) {
+      const client = await clients.find(tenant, clientId)
+      if (client || !namesDocument(clientId)) return client
+      // One that is stored and not found is disabled.
+      const stored = await cache.get(key(tenant, clientId), () => store.load(tenant, clientId))
+      const made = stored === undefined ? await usable(tenant, clientId) : undefined
+      const { metadata } = made ?? {}
+      return metadata && { tenant, clientId, metadata, secrets: [], ...ofNobody }
+    },
+
+    async keep(tenant, clientId) {
+      if (!namesDocument(clientId) || (await store.load(tenant, clientId))) return
+      const made = await usable(tenant, clientId)
+      if (!made) throw new DomainError('client_not_found', { detail: { client_id: clientId } })
+      const policy = await policies.of(tenant)
+      const { metadata, copy } = made
+      try {
+        await clients.declare(tenant, metadata, undefined, 'new')
+      } catch (error) {
+        // Somebody else allowed it something at the same moment.
+        if (isDomainError(error, 'already_exists')) return
+        throw error
+      }
+      const { ip } = currentOrigin()
+      const network = ip === undefined ? undefined : networkOf(ip)
+      await registered.add(tenant, clientId, { ...roomFor(policy, network), byDocument: true })
+      await store.add(tenant, clientId, copy, made)
+      const detail = { mode: 'document' as const }
+      await audit.record(tenant, { type: 'client.registered', clientId, detail })
+      // Who looked meanwhile found nothing, and would remember that.
+      database.current()?.afterCommit(async () => {
+        cache.drop(key(tenant, clientId))
+        clients.changed(tenant, clientId)
+      })
+    },
+  }
+}
+
+const ofNobody = { selfRegistered: true, fromDocument: true } as const
+
+function isTaken(clientId: string, policy: RegistrationPolicy): boolean {
+  const { client_id_metadata_documents: isOn, client_id_metadata_document_hosts: hosts } = policy
+  return isOn && (hosts === undefined || isAllowed(clientId, hosts))
+}
+
+const nameOf = (policy: RegistrationPolicy) => derivedId(JSON.stringify(policy))
+
+/** A document is refused for what a registration would be refused for. */
+function asFault(clientId: string, error: unknown): unknown {
+  const isMeant =
+    isDomainError(error, 'client_metadata_invalid') ||
+    isDomainError(error, 'redirect_uri_invalid') ||
+    isDomainError(error, 'client_invalid')
+  if (!isMeant) return error
+  const { faults } = error.detail as { faults: unknown[] }
+  return invalid(clientId, 'members that the rules allow', faults.map(String).join('; '))
+}

@@ -1,0 +1,30 @@
+import type { SigningAlg } from '../signing/signing-key.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
+import { refusedMetadata } from './asked-metadata.ts'
+
+/** Which algorithm answers are signed with. */
+const signedMembers = [
+  'id_token_signed_response_alg',
+  'userinfo_signed_response_alg',
+  'introspection_signed_response_alg',
+  'authorization_signed_response_alg',
+]
+
+/**
+ * Nobody has this server make signing keys by asking for another algorithm.
+ * @throws DomainError `client_metadata_invalid`
+ */
+export async function assertSigned(
+  signing: Pick<SigningKeys, 'current'>,
+  tenant: string,
+  asked: Record<string, unknown>,
+): Promise<void> {
+  const algs = (await signing.current(tenant)).signing.map(({ alg }) => alg).toSorted()
+  const faults = signedMembers
+    .filter((member) => asked[member] !== undefined && !algs.includes(asked[member] as SigningAlg))
+    .map((member) => `${member}: must be of ${algs.join(', ')}, it is ${inWords(asked[member])}`)
+  if (faults.length > 0) throw refusedMetadata(faults)
+}
+
+const inWords = (value: unknown) =>
+  typeof value === 'string' ? value.slice(0, 100) : 'of another type'

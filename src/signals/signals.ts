@@ -1,0 +1,354 @@
+import { randomUUID } from 'node:crypto'
+import type { Config } from '../../config/config.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { StoredEvent } from '../audit/event.ts'
+import { clientMetadata } from '../clients/client.ts'
+import type { Clients } from '../clients/clients.ts'
+import type { Subjects } from '../clients/subjects.ts'
+import type { Clock } from '../clock.ts'
+import { DomainError } from '../errors.ts'
+import type { Grants } from '../grants/grants.ts'
+import type { Log } from '../log.ts'
+import type { Attempt, Message } from '../outbox/message.ts'
+import type { Outbox } from '../outbox/outbox.ts'
+import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { ResourceServers } from '../resources/resource-servers.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import { sidOf } from '../sessions/session.ts'
+import type { SigningKeys } from '../signing/signing-keys.ts'
+import type { Database } from '../storage/database.ts'
+import { sweepTable } from '../storage/sweep.ts'
+import { issuerOf } from '../tenants/tenant.ts'
+import {
+  eventTokenMedia,
+  eventTokenType,
+  type Meaning,
+  meaningsOf,
+  type Signal,
+  type Subject,
+  streamUpdated,
+  verification,
+} from './signal.ts'
+import { createSignalStreamStore, type WaitingSignal } from './stream.store.ts'
+import {
+  delivered,
+  minVerificationInterval,
+  push,
+  type SignalStream,
+  type StreamDeclaration,
+  type StreamStatus,
+} from './stream.ts'
+
+/**
+ * Shared Signals (SSF 1.0) with events of CAEP 1.0: what happened to people who allowed something at a resource server
+ * goes to whoever runs it, pushed (RFC 8935) or to be fetched (RFC 8936). What an audit event means is queued in the
+ * transaction that seals it, so that nothing is lost that was committed, and stays until the receiver has it.
+ */
+export interface Signals {
+  /** The stream of a receiver; it has one at most. */
+  of(tenant: string, clientId: string): Promise<SignalStream | undefined>
+  /** @throws DomainError `already_exists` */
+  create(tenant: string, clientId: string, declared: StreamDeclaration): Promise<SignalStream>
+  /** Makes a stream be as declared. */
+  replace(tenant: string, stream: SignalStream, declared: StreamDeclaration): Promise<SignalStream>
+  delete(tenant: string, id: string): Promise<void>
+  /** What is disabled forgets what waits in it; what is paused keeps it. */
+  setStatus(
+    tenant: string,
+    stream: SignalStream,
+    status: StreamStatus,
+    reason?: string,
+  ): Promise<SignalStream>
+  /** Has the receiver sent an event with what it says. @throws DomainError `too_many_requests` */
+  verify(tenant: string, stream: SignalStream, state?: string): Promise<void>
+  /** The next event tokens by their ids; `more` when there are others. @param most 0 for none */
+  fetch(
+    tenant: string,
+    stream: SignalStream,
+    most: number,
+  ): Promise<{ sets: Record<string, string>; more: boolean }>
+  /** The receiver has these; they are forgotten. */
+  acknowledge(tenant: string, stream: SignalStream, ids: string[]): Promise<void>
+  /** Whom the events of a receiver are for: the resource servers that it speaks for. */
+  audienceOf(tenant: string, clientId: string): Promise<string[]>
+  /** Forgets what nobody fetched for too long. */
+  sweep(): Promise<number>
+}
+
+const kind = 'signal'
+/** Events that wait in one stream. */
+const mostWaiting = 10_000
+/** Milliseconds. */
+const kept = 7 * 24 * 3600 * 1000
+
+/** The algorithm of the CAEP interoperability profile. */
+const signingAlg = 'RS256'
+
+export function createSignals(deps: {
+  config: Pick<Config, 'issuer'>
+  database: Database
+  clock: Clock
+  log: Log
+  sealer: Sealer
+  audit: Audit
+  outbox: Outbox
+  fetch: OutgoingFetch
+  signing: Pick<SigningKeys, 'sign'>
+  clients: Clients
+  subjects: Subjects
+  grants: Grants
+  resources: ResourceServers
+}): Signals {
+  const { database, clock, log, outbox, signing, clients, subjects, grants, resources } = deps
+  const store = createSignalStreamStore(deps)
+
+  const audienceOf = async (tenant: string, clientId: string) =>
+    (await resources.introspectedBy(tenant, clientId)).map(({ identifier }) => identifier)
+
+  /** RFC 8417 §2.2; neither `sub` nor `exp` (SSF 1.0 §4.1.8, §4.1.9). */
+  async function tokenOf(
+    tenant: string,
+    { clientId }: SignalStream,
+    { id, createdAt, signal }: WaitingSignal,
+  ): Promise<string> {
+    const audience = await audienceOf(tenant, clientId)
+    return signing.sign(tenant, signingAlg, eventTokenType, {
+      iss: issuerOf(deps.config.issuer, tenant),
+      jti: id,
+      iat: Math.floor(createdAt / 1000),
+      aud: audience.length === 1 ? audience[0] : audience,
+      ...(signal.txn === undefined ? {} : { txn: signal.txn }),
+      sub_id: signal.subject,
+      events: { [signal.event]: signal.body },
+    })
+  }
+
+  async function enqueue(tenant: string, stream: SignalStream, signals: Signal[]): Promise<void> {
+    if (signals.length === 0 || stream.status === 'disabled') return
+    const rows = signals.map((signal) => ({ id: randomUUID(), signal }))
+    await store.add(tenant, stream.id, rows)
+    const dropped = await store.dropBeyond(tenant, stream.id, mostWaiting)
+    if (dropped > 0) await tellLoss(tenant, stream)
+    await send(tenant, stream, rows)
+  }
+
+  /** Whoever comes back learns that something is missing (SSF 1.0 §8.1.5). */
+  async function tellLoss(tenant: string, stream: SignalStream): Promise<void> {
+    const reason = `more than ${mostWaiting} events waited: the oldest were dropped`
+    log.warn({ tenant, stream: stream.id, client_id: stream.clientId }, reason)
+    await store.dropType(tenant, stream.id, streamUpdated)
+    await store.setStatus(tenant, stream.id, stream.status, reason)
+    const signal = {
+      event: streamUpdated,
+      subject: { format: 'opaque', id: stream.id },
+      body: { status: stream.status, reason },
+    }
+    const rows = [{ id: randomUUID(), signal }]
+    await store.add(tenant, stream.id, rows)
+    await send(tenant, stream, rows)
+  }
+
+  async function send(
+    tenant: string,
+    { id: stream, status, delivery }: SignalStream,
+    rows: Array<{ id: string }>,
+  ): Promise<void> {
+    if (status !== 'enabled' || delivery.method !== 'push') return
+    const destination = new URL(delivery.endpointUrl).host
+    await outbox.add(
+      tenant,
+      kind,
+      rows.map(({ id }) => ({ destination, payload: { stream, signal: id } })),
+    )
+  }
+
+  /** After a pause, or where it is delivered another way from now on. */
+  async function sendWaiting(tenant: string, stream: SignalStream): Promise<void> {
+    await send(tenant, stream, await store.waiting(tenant, stream.id, { most: mostWaiting + 1 }))
+  }
+
+  /** What a message is about; it may be gone. */
+  async function find({ tenant, payload }: Message) {
+    const stream = await store.find(tenant, String(payload['stream']))
+    const id = String(payload['signal'])
+    const [waiting] = stream ? await store.waiting(tenant, stream.id, { id, most: 1 }) : []
+    return { stream, waiting }
+  }
+
+  async function deliver(message: Message): Promise<Attempt> {
+    const { tenant } = message
+    const { stream, waiting } = await find(message)
+    if (!stream || !waiting) return { final: true, reason: 'it was delivered, or is gone' }
+    const { delivery, status } = stream
+    if (delivery.method !== 'push' || status !== 'enabled') {
+      return { final: true, reason: 'the stream is not pushed now' }
+    }
+    const speaksFor = await audienceOf(tenant, stream.clientId)
+    if (speaksFor.length === 0 || !(await clients.find(tenant, stream.clientId))) {
+      return { final: true, reason: 'the receiver speaks for no resource server any more' }
+    }
+    const { authorization } = delivery
+    const response = await deps.fetch(delivery.endpointUrl, {
+      method: 'POST',
+      headers: {
+        'content-type': eventTokenMedia,
+        accept: 'application/json',
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+      body: await tokenOf(tenant, stream, waiting),
+    })
+    if (response.ok) return 'delivered'
+    // RFC 8935 §2.3: this token is refused, and the same again would be.
+    return { final: response.status === 400, reason: `answered ${response.status}` }
+  }
+
+  outbox.deliverWith(kind, {
+    deliver,
+    forgets: true,
+    async settled(message, { failed }) {
+      const { tenant } = message
+      const { stream, waiting } = await find(message)
+      if (!stream || !waiting) return
+      if (failed === undefined || failed === 'answered 400') {
+        await store.settle(tenant, stream.id, [waiting.id])
+      } else if (stream.delivery.method === 'push') {
+        await store.setStatus(tenant, stream.id, 'paused', `not delivered: ${failed}`, 'enabled')
+      }
+    },
+  })
+
+  /** A person at a client, as tokens for the audience call them. */
+  async function peopleAt(tenant: string, accountId: string, audiences: string[]) {
+    const found: Array<{ clientId: string; sub: string }> = []
+    for (const clientId of await grants.clientsFor(tenant, accountId, audiences)) {
+      const { data } = clientMetadata.safeParse((await clients.find(tenant, clientId))?.metadata)
+      if (data) found.push({ clientId, sub: await subjects.of(tenant, data, accountId) })
+    }
+    return found
+  }
+
+  function subjectsOf(
+    iss: string,
+    people: Array<{ clientId: string; sub: string }>,
+    { session }: Meaning,
+  ): Subject[] {
+    const user = (sub: string) => ({ format: 'iss_sub', iss, sub })
+    if (session === undefined) return [...new Set(people.map(({ sub }) => sub))].map(user)
+    return people.map(({ clientId, sub }) => ({
+      format: 'complex',
+      user: user(sub),
+      session: { format: 'opaque', id: sidOf(session, clientId) },
+    }))
+  }
+
+  async function tell(tenant: string, stream: SignalStream, events: StoredEvent[]): Promise<void> {
+    const wanted = new Set(delivered(stream))
+    const issuer = issuerOf(deps.config.issuer, tenant)
+    const audiences = await audienceOf(tenant, stream.clientId)
+    const signals: Signal[] = []
+    for (const event of events) {
+      const meanings = meaningsOf(event).filter((meaning) => wanted.has(meaning.event))
+      if (meanings.length === 0 || event.accountId === undefined) continue
+      const people = await peopleAt(tenant, event.accountId, audiences)
+      for (const meaning of meanings) {
+        for (const subject of subjectsOf(issuer, people, meaning)) {
+          signals.push({ event: meaning.event, subject, body: meaning.body, txn: event.id })
+        }
+      }
+    }
+    await enqueue(tenant, stream, signals)
+  }
+
+  deps.audit.onSealed(async (tenant, ids) => {
+    const streams = await store.list(tenant)
+    if (streams.length === 0) return
+    const events = await deps.audit.byIds(tenant, ids)
+    for (const stream of streams) await tell(tenant, stream, events)
+  })
+
+  const declaredAs = (
+    { id, clientId, status, reason }: Omit<SignalStream, 'delivery' | 'eventsRequested'>,
+    { delivery, events_requested: eventsRequested, description }: StreamDeclaration,
+  ): SignalStream => ({
+    id,
+    clientId,
+    status,
+    ...(reason === undefined ? {} : { reason }),
+    eventsRequested,
+    ...(description === undefined ? {} : { description }),
+    delivery:
+      delivery.method === push
+        ? {
+            method: 'push',
+            endpointUrl: delivery.endpoint_url,
+            ...(delivery.authorization_header === undefined
+              ? {}
+              : { authorization: delivery.authorization_header }),
+          }
+        : { method: 'poll' },
+  })
+
+  return {
+    of: store.ofClient,
+    audienceOf,
+    async create(tenant, clientId, declared) {
+      const stream = declaredAs({ id: randomUUID(), clientId, status: 'enabled' }, declared)
+      if (!(await database.transaction(() => store.put(tenant, stream)))) {
+        throw new DomainError('already_exists', { detail: { client_id: clientId } })
+      }
+      log.info({ tenant, stream: stream.id, client_id: clientId }, 'signal stream created')
+      return stream
+    },
+    replace: (tenant, stream, declared) =>
+      database.transaction(async () => {
+        const next = declaredAs(stream, declared)
+        await store.put(tenant, next)
+        await sendWaiting(tenant, next)
+        return next
+      }),
+    async delete(tenant, id) {
+      await store.delete(tenant, id)
+    },
+    setStatus: (tenant, stream, status, reason) =>
+      database.transaction(async () => {
+        const { reason: _before, ...rest } = stream
+        const next = { ...rest, status, ...(reason === undefined ? {} : { reason }) }
+        await store.setStatus(tenant, stream.id, status, reason)
+        if (status === 'disabled') await store.settle(tenant, stream.id)
+        if (stream.status !== 'enabled') await sendWaiting(tenant, next)
+        return next
+      }),
+    verify: (tenant, stream, state) =>
+      database.transaction(async () => {
+        const interval = minVerificationInterval * 1000
+        if (!(await store.noteVerification(tenant, stream.id, interval))) {
+          throw new DomainError('too_many_requests', {
+            detail: { expected: `one in ${minVerificationInterval} s` },
+            retryAfter: minVerificationInterval,
+          })
+        }
+        const body = state === undefined ? {} : { state }
+        const subject = { format: 'opaque', id: stream.id }
+        await enqueue(tenant, stream, [{ event: verification, subject, body }])
+      }),
+    async fetch(tenant, stream, most) {
+      if (stream.status !== 'enabled') return { sets: {}, more: false }
+      const waiting = await store.waiting(tenant, stream.id, { most: most + 1 })
+      const sets: Record<string, string> = {}
+      for (const each of waiting.slice(0, most)) {
+        sets[each.id] = await tokenOf(tenant, stream, each)
+      }
+      return { sets, more: waiting.length > most }
+    },
+    async acknowledge(tenant, stream, ids) {
+      if (ids.length > 0) await store.settle(tenant, stream.id, ids)
+    },
+    sweep: () =>
+      sweepTable(database, {
+        table: 'signal_events',
+        key: ['tenant_id', 'id'],
+        where: 'created_at < $1',
+        before: clock.now() - kept,
+      }),
+  }
+}

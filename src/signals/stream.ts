@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { supportedEvents } from './signal.ts'
+
+/** Delivery methods (SSF 1.0 §6.1). */
+export const push = 'urn:ietf:rfc:8935'
+export const poll = 'urn:ietf:rfc:8936'
+
+export const statuses = ['enabled', 'paused', 'disabled'] as const
+export type StreamStatus = (typeof statuses)[number]
+
+/** An event stream of a receiver (SSF 1.0 §8.1.1). */
+export interface SignalStream {
+  id: string
+  clientId: string
+  delivery: { method: 'poll' } | { method: 'push'; endpointUrl: string; authorization?: string }
+  eventsRequested: string[]
+  description?: string
+  status: StreamStatus
+  reason?: string
+}
+
+const delivery = z.discriminatedUnion('method', [
+  z.object({
+    method: z.literal(push),
+    endpoint_url: z
+      .string()
+      .max(2000)
+      .refine(
+        (text) => {
+          const url = URL.parse(text)
+          const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
+          return isWeb && url.username === '' && url.password === '' && url.hash === ''
+        },
+        { error: 'must be an https URL without user information and without a fragment' },
+      ),
+    authorization_header: z
+      .string()
+      .max(4000)
+      .regex(/^[\x20-\x7E]+$/, { error: 'must be one line of printable ASCII' })
+      .optional(),
+  }),
+  // The address to poll at is ours to say.
+  z.object({ method: z.literal(poll), endpoint_url: z.string().optional() }),
+])
+
+/** What a receiver says of its stream; members that nobody knows are left aside. */
+export const streamDeclaration = z.object({
+  delivery: delivery.default({ method: poll }),
+  events_requested: z
+    .array(z.string().max(200))
+    .max(100)
+    .default([...supportedEvents]),
+  description: z.string().max(500).optional(),
+})
+
+export type StreamDeclaration = z.infer<typeof streamDeclaration>
+
+/** Seconds between two verifications that a receiver asks for. */
+export const minVerificationInterval = 5
+
+export const delivered = ({ eventsRequested }: Pick<SignalStream, 'eventsRequested'>) =>
+  supportedEvents.filter((event) => eventsRequested.includes(event))

@@ -1,0 +1,125 @@
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Database } from './database.ts'
+import type { Notifications } from './notifications.ts'
+import { sweepTable } from './sweep.ts'
+import { column, table } from './table.ts'
+
+/** Rows that nodes keep in memory. */
+export type ChangedKind = 'client' | 'resource_server'
+
+/**
+ * What was changed on any node, so that caches forget it (ADR 0024). A trigger writes it as the change commits, whoever
+ * makes it; a notification is heard at once, and a poll is the truth.
+ */
+export interface Changes {
+  /**
+   * Whether this process has heard of every change that was committed a second ago. Otherwise what it keeps in memory
+   * tells nothing.
+   */
+  isFresh(): boolean
+  /** Calls back for whatever of a kind was changed; perhaps more than once. */
+  follow(kind: ChangedKind, changed: (tenant: string, subject: string) => void): void
+  /** Hears of changes until `stop`. */
+  start(): Promise<void>
+  stop(): void
+  /** Deletes what every node has heard of long ago; returns how many. */
+  sweep(): Promise<number>
+}
+
+export const ChangesTable = table('changes', {
+  key: ['tenant_id', 'kind', 'subject', 'changed_at'],
+  columns: {
+    tenant_id: column.text,
+    kind: column.text,
+    subject: column.text,
+    changed_at: column.time,
+  },
+  index: { changed: ['changed_at'] },
+})
+
+const channel = 'keyturn_changes'
+/** Milliseconds between two polls. */
+const pollEvery = 500
+/** Milliseconds after which what was heard is too old. */
+const freshFor = 1000
+/** How far a poll looks back behind the one before: a change is dated a moment before others see it. */
+const overlap = '20 seconds'
+/** Milliseconds. */
+const keptFor = 3600 * 1000
+
+export function createChanges({
+  database,
+  clock,
+  log,
+  notifications,
+}: {
+  database: Database
+  clock: Clock
+  log: Log
+  notifications: Notifications
+}): Changes {
+  const followers: Array<[ChangedKind, (tenant: string, subject: string) => void]> = []
+  /**
+   * `at` by the clock of Postgres, as it wrote it; the others say how old that is here, also after this machine stood
+   * still.
+   */
+  let heard: { at: string; monotonic: number; now: number } | undefined
+  let hearing: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+
+  async function load(): Promise<void> {
+    const monotonic = performance.now()
+    const now = clock.now()
+    const [row] = await database.query<{ now: string; changes: [string, ChangedKind, string][] }>(
+      `select now()::text as now, (
+         select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject)), '[]') from changes
+         where changed_at > coalesce($1::timestamptz, now()) - interval '${overlap}') as changes`,
+      [heard?.at ?? null],
+    )
+    if (!row) return
+    for (const [tenant, kind, subject] of row.changes) {
+      for (const [wanted, changed] of followers) if (wanted === kind) changed(tenant, subject)
+    }
+    heard = { at: row.now, monotonic, now }
+  }
+
+  /** One at a time; whoever comes meanwhile waits for the one after, which sees what made it come. */
+  async function hear(): Promise<void> {
+    if (hearing) await hearing.catch(() => undefined)
+    hearing ??= load().finally(() => {
+      hearing = undefined
+    })
+    return hearing
+  }
+
+  function poll(): void {
+    hear().catch((error: Error) => log.warn({ err: error }, 'changes not heard of'))
+  }
+
+  return {
+    isFresh: () =>
+      heard !== undefined &&
+      performance.now() - heard.monotonic < freshFor &&
+      Math.abs(clock.now() - heard.now) < freshFor,
+    follow: (kind, changed) => void followers.push([kind, changed]),
+    async start() {
+      await load()
+      if (timer) return
+      notifications.listen(channel, poll)
+      timer = setInterval(poll, pollEvery).unref()
+    },
+    stop() {
+      clearInterval(timer)
+      timer = undefined
+      heard = undefined
+    },
+    sweep: () =>
+      sweepTable(database, {
+        table: 'changes',
+        key: ['tenant_id', 'kind', 'subject', 'changed_at'],
+        where: 'changed_at < $1',
+        before: clock.now() - keptFor,
+      }),
+  }
+}

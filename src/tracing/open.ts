@@ -1,0 +1,25 @@
+import type { Config } from '../../config/config.ts'
+import type { Log } from '../log.ts'
+import { useTracer } from './trace.ts'
+
+/** Milliseconds that the last spans may take on their way, before the process ends without. */
+const patience = 3000
+
+/**
+ * Traces from now on, if the settings say so.
+ * @returns ends it, and sends what has not been sent
+ */
+export async function startTracing(config: Config, log: Log): Promise<() => Promise<void>> {
+  const { otlpTracesEndpoint: url, otelDisabled } = config
+  if (url === undefined || otelDisabled) return async () => undefined
+  const { createTracer } = await import('./sdk.ts')
+  const tracer = createTracer(config, url, log)
+  useTracer(tracer)
+  return async () => {
+    useTracer(undefined)
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, patience)
+    await Promise.race([tracer.stop().catch(() => undefined), late])
+    clearTimeout(timer)
+  }
+}

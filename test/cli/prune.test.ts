@@ -1,0 +1,168 @@
+import { expect } from 'chai'
+import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
+import { apply } from '../../src/cli/apply.ts'
+import { type ApplyResult, renderApply } from '../../src/cli/apply-output.ts'
+import { UsageError } from '../../src/cli/command.ts'
+import { withOrigin } from '../../src/origin.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { introspect, post, tokensIn } from '../support/protocol.ts'
+import { dump, remember } from '../support/witness.ts'
+
+/** The command as it is called, but in this process. */
+async function run(
+  { core }: TestServer,
+  content: object,
+  ...flags: string[]
+): Promise<ApplyResult> {
+  const io = {
+    env: {},
+    stdin: async () => JSON.stringify(content),
+    out: () => undefined,
+    err: () => undefined,
+  }
+  const options = Object.fromEntries(flags.map((flag) => [flag, true]))
+  const args = { operands: ['-'], options: { tenant: 'default', ...options } }
+  const input = await apply.prepare(args, io)
+  return withOrigin({ command: 'apply' }, () => apply.execute(core, input))
+}
+
+const faultOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'none',
+    (error: Error & { detail?: unknown }) =>
+      error instanceof UsageError ? error.message : JSON.stringify(error.detail),
+  )
+
+describe('apply --prune', () => {
+  let server: TestServer
+  let operatorEmail: string
+  const secret = 'only-for-this-test-0001'
+  const machine = (id: string) => ({
+    client_id: id,
+    client_secret: secret,
+    grant_types: ['client_credentials'],
+    scope: 'orders:read',
+  })
+  const orders = {
+    identifier: 'https://orders.example.com',
+    scopes: ['orders:read'],
+    default: true,
+  }
+  const kept = {
+    resource_servers: [{ ...orders, introspection_clients: ['stays'] }],
+    clients: [machine('stays')],
+    accounts: [{ email: 'stays@example.com' }] as Array<{ email: string; roles?: string[] }>,
+    webhooks: [],
+    tenants: [{ id: 'acme', name: 'Acme', clients: [] }],
+  }
+  const extra = {
+    resource_servers: [{ identifier: 'urn:goes' }],
+    clients: [machine('goes')],
+    accounts: [{ email: 'Goes@example.com' }],
+    webhooks: [
+      { url: 'https://siem.example.com/', events: ['client.*'], secret: `whsec_${'A'.repeat(44)}` },
+    ],
+    tenants: [
+      {
+        id: 'acme',
+        name: 'Acme',
+        clients: [machine('goes')],
+        accounts: [{ email: 'a@example.com' }],
+      },
+      { id: 'other', name: 'Other', clients: [machine('other')] },
+    ],
+  }
+
+  before(async () => {
+    remember(secret)
+    server = await boot('embedded')
+    const { accounts } = server.core
+    const [first] = await accounts.list('default')
+    operatorEmail = first?.email ?? ''
+    kept.accounts.push({ email: operatorEmail, roles: ['operator'] })
+    await run(server, kept)
+    await run(server, extra)
+  })
+  after(() => server?.stop())
+
+  const goes = [
+    ['default', 'resource_server', 'urn:goes'],
+    ['default', 'client', 'goes'],
+    ['default', 'account', 'Goes@example.com'],
+    ['default', 'webhook', 'https://siem.example.com/'],
+    ['acme', 'client', 'goes'],
+  ]
+  const deletedIn = ({ changes }: ApplyResult) =>
+    changes
+      .filter(({ outcome }) => outcome === 'deleted')
+      .map(({ tenant, kind, id }) => [tenant, kind, id])
+  const rows = () => dump(server.core.database, undefined)
+
+  it('deletes nothing unless it is told so twice, and shows what it would', async () => {
+    expect(await faultOf(run(server, kept, 'prune'))).to.match(/add --yes/)
+    expect(await faultOf(run(server, kept, 'yes'))).to.match(/belongs to --prune/)
+    const before = await rows()
+    const plan = await run(server, kept, 'plan', 'prune')
+    expect(deletedIn(plan)).to.have.deep.members(goes)
+    expect(plan.deleted).to.equal(goes.length)
+    expect(renderApply(plan))
+      .to.match(/^- client goes$/m)
+      .and.match(/^- client goes \(tenant acme\)$/m)
+      .and.match(/^not declared: tenant other$/m)
+      .and.match(/0 to update, 5 to delete, /)
+    expect(await rows()).to.equal(before)
+    expect((await run(server, kept, 'check', 'prune')).drift).to.equal(true)
+  })
+
+  it('spares sections that the file does not have, and tenants', async () => {
+    const plan = await run(server, { clients: kept.clients }, 'plan', 'prune')
+    expect(deletedIn(plan)).to.deep.equal([['default', 'client', 'goes']])
+    const undeclared = plan.undeclared?.map(({ kind, id }) => `${kind} ${id}`)
+    expect(undeclared).to.include.members(['account stays@example.com', 'tenant acme'])
+  })
+
+  it('changes nothing when one of it is protected: the last owner, the last operator', async () => {
+    const { client_secret } = await adminBootstrap.execute(server.core, {})
+    remember(client_secret)
+    // The operator became an owner, too; the machine goes, since there is another.
+    const before = await rows()
+    const nobody = { ...kept, accounts: [{ email: 'stays@example.com' }] }
+    const fault = await faultOf(run(server, nobody, 'prune', 'yes'))
+    expect(fault).to.match(new RegExp(`account ${operatorEmail}: expected one`))
+    expect(await rows()).to.equal(before)
+    const plan = await run(server, kept, 'plan', 'prune')
+    expect(deletedIn(plan)).to.have.deep.members([...goes, ['default', 'client', 'keyturn-admin']])
+  })
+
+  it('deletes in the transaction of everything else, with what hangs from it, and an event (R-03)', async () => {
+    const grant = { grant_type: 'client_credentials' }
+    const client = machine('goes')
+    const { access_token: token } = tokensIn(await post(server, '/token', client, grant))
+    const active = async () => (await introspect(server, machine('stays'), token))['active']
+    expect(await active()).to.equal(true)
+
+    const done = await run(server, kept, 'prune', 'yes')
+    expect(deletedIn(done)).to.deep.include.members(goes)
+    expect(await active()).to.equal(false)
+    expect((await post(server, '/token', client, grant)).status).to.equal(401)
+    const { events } = await server.core.audit.listEvents(
+      'default',
+      {
+        types: ['client.deleted', 'account.deleted', 'resource_server.deleted', 'webhook.removed'],
+      },
+      { limit: 10 },
+    )
+    expect(events.map(({ type, actor }) => [type, actor?.id])).to.have.deep.members([
+      ['client.deleted', 'apply'],
+      ['client.deleted', 'apply'],
+      ['account.deleted', 'apply'],
+      ['resource_server.deleted', 'apply'],
+      ['webhook.removed', 'apply'],
+    ])
+    const again = await run(server, kept, 'check', 'prune')
+    expect(again).to.include({ drift: false, deleted: 0 })
+    expect(again.undeclared).to.deep.include({ tenant: 'other', kind: 'tenant', id: 'other' })
+    const acme = (await server.core.accounts.list('acme')).map(({ email }) => email)
+    expect(acme, 'its file has no accounts').to.deep.equal(['a@example.com'])
+  })
+})

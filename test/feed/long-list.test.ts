@@ -1,0 +1,62 @@
+import { gzipSync } from 'node:zlib'
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import type { Core } from '../../src/core.ts'
+import type { ResourceServer } from '../../src/resources/resource-server.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+import { api, furnish } from '../support/fixtures.ts'
+import type { RevocationClaims } from '../support/revocations.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+const entries = 100_000
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a revocation feed of a hundred thousand entries', function () {
+  this.timeout(60_000)
+  let core: Core
+  let server: ResourceServer
+  before(async () => {
+    const env = await freshStorage('services')
+    const before = await openNode(env)
+    await furnish({ core: before })
+    for (let first = 1; first <= entries; first += 10_000) {
+      await before.database.execute(
+        `insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
+         select $1, 'session', left(encode(sha256(i::text::bytea), 'base64'), 43), 'infinity', $2::timestamptz,
+           $2::timestamptz + interval '20 minutes' from generate_series($3::int, $3::int + 9999) as i`,
+        [defaultTenant, new Date(Date.now() - 60_000), first],
+      )
+    }
+    await before.close()
+    core = await openNode(env)
+    server = (await core.resources.find(defaultTenant, api)) as ResourceServer
+  })
+  after(() => core?.close())
+
+  it('is bounded in size, and made once for all who ask', async function () {
+    const started = performance.now()
+    const [one, ...others] = await Promise.all(
+      Array.from({ length: 50 }, () => core.revocationFeed.document(defaultTenant, server)),
+    )
+    const took = Math.round(performance.now() - started)
+    for (const other of others) expect(other).to.equal(one)
+    const { revoked } = decodeJwt<RevocationClaims>(one?.jws ?? '')
+    expect(Object.keys(revoked['sid'] ?? {})).to.have.length(entries)
+    const bytes = one?.jws.length ?? 0
+    expect(bytes / entries, 'bytes of an entry').to.be.below(90)
+    const small = gzipSync(one?.jws ?? '', { level: 5 }).length
+    if (this.test) this.test.title += `: ${bytes} bytes, ${small} with gzip, ${took} ms`
+  })
+
+  it('costs who has a cursor what is new alone', async () => {
+    const { cursor } = await core.revocationFeed.document(defaultTenant, server)
+    await core.denials.add(defaultTenant, [{ kind: 'jti', subject: 'new' }])
+    const delta = await core.revocationFeed.document(defaultTenant, server, cursor)
+    const { since, revoked } = decodeJwt<RevocationClaims>(delta.jws)
+    expect(since).to.equal(cursor)
+    expect(Object.keys(revoked)).to.deep.equal(['jti'])
+    expect(delta.jws.length).to.be.below(1000)
+  })
+})

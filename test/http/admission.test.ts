@@ -1,0 +1,68 @@
+import { connect } from 'node:net'
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish, machine, web } from '../support/fixtures.ts'
+import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+const most = 3
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a process that works on as many requests as it may (R-12)', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('services', { MAX_REQUESTS: String(most) })
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  const ask = () => post(server, '/token', machine, { grant_type: 'client_credentials' })
+
+  /** The head of a request whose body does not come. */
+  function slowSender() {
+    const { port, hostname, host } = new URL(server.issuer)
+    const socket = connect(Number(port), hostname)
+    socket.on('error', () => undefined)
+    socket.write(
+      `POST /token HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n`,
+    )
+    return socket
+  }
+
+  it('refuses one more at once, is alive all the while, and serves again', async () => {
+    const tokens = await Promise.all(
+      Array.from({ length: most }, () =>
+        tokensFor(server, web, { scope: 'openid offline_access' }),
+      ),
+    )
+    const waiting: ReturnType<typeof refresh>[] = []
+    await server.core.database.transaction(async () => {
+      await server.core.database.query('select 1 from families where tenant_id = $1 for update', [
+        defaultTenant,
+      ])
+      for (const each of tokens) waiting.push(refresh(server, web, each))
+      const refused = await eventually('one more is refused', async () => {
+        const page = await ask()
+        return page.status === 503 && page
+      })
+      expect(refused.headers.get('retry-after')).to.match(/^\d+$/)
+      expect(refused.json()).to.include({ error: 'temporarily_unavailable' })
+      for (const path of ['/healthz', '/readyz', '/jwks', '/.well-known/openid-configuration']) {
+        expect((await fetch(server.issuer + path)).status, path).to.equal(200)
+      }
+    })
+    for (const page of await Promise.all(waiting)) tokensIn(page)
+    tokensIn(await ask())
+    expect(server.core.counters.read().request_shed).to.be.above(0)
+  })
+
+  it('does not count who has not sent a whole request yet', async () => {
+    const slow = Array.from({ length: most * 2 }, slowSender)
+    const before = server.core.counters.read().request_shed
+    for (let i = 0; i < 5; i++) tokensIn(await ask())
+    expect(server.core.counters.read().request_shed).to.equal(before)
+    for (const socket of slow) socket.destroy()
+  })
+})

@@ -1,0 +1,239 @@
+import { readFileSync } from 'node:fs'
+import { Agent, get } from 'node:http'
+import { expect } from 'chai'
+import { parse } from 'yaml'
+import { loadConfig } from '../../config/load.ts'
+import { catalogue, type MetricName, shapeOf } from '../../src/metrics/catalogue.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { furnish, machine, spa, web } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import {
+  figure,
+  promtool,
+  promtoolFound,
+  type Sample,
+  samplesOf,
+  scrape,
+} from '../support/prometheus.ts'
+import { expectRefusal, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+
+/** What the names of series add to the name of a metric. */
+const base = (name: string) =>
+  catalogue[name as MetricName] ? name : name.replace(/_(bucket|sum|count)$/, '')
+
+describe('/metrics', () => {
+  let server: TestServer
+  let port: string
+  const now = () => scrape(port)
+  before(async () => {
+    port = String(await freePort())
+    server = await boot(servicesFound() ? 'services' : 'embedded', { METRICS_PORT: port })
+    await furnish(server)
+  })
+  after(() => server?.stop())
+
+  /** By how much a figure grows while something happens. */
+  async function growth(
+    name: string,
+    labels: Record<string, string>,
+    work: () => Promise<unknown>,
+  ) {
+    const from = figure(await now(), name, labels)
+    await work()
+    return figure(await now(), name, labels) - from
+  }
+
+  it('is on a port of its own alone, and nothing else is there', async () => {
+    expect((await fetch(`${server.issuer}/metrics`)).status).to.equal(404)
+    const own = `http://127.0.0.1:${port}`
+    expect((await fetch(`${own}/`)).status).to.equal(404)
+    expect((await fetch(`${own}/jwks`)).status).to.equal(404)
+    expect((await fetch(`${own}/metrics`, { method: 'POST' })).status).to.equal(405)
+    const answer = await fetch(`${own}/metrics`)
+    expect(answer.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/)
+  })
+
+  it('is off when METRICS_PORT is unset; loopback and a port of its own otherwise', () => {
+    expect(loadConfig({}).metricsPort).to.equal(undefined)
+    expect(loadConfig({ METRICS_PORT: '9000' }).metricsHost).to.equal('127.0.0.1')
+    expect(() => loadConfig({ PORT: '3000', METRICS_PORT: '3000' })).to.throw(
+      'METRICS_PORT: expected another port than PORT, got 3000',
+    )
+  })
+
+  it('counts tokens by grant type, refreshes by verdict, refusals by check and code', async () => {
+    let first = {} as Awaited<ReturnType<typeof tokensFor>>
+    const issued = (type: string, work: () => Promise<unknown>) =>
+      growth('keyturn_tokens_issued_total', { grant_type: type }, work)
+    const verdict = (name: string, work: () => Promise<unknown>) =>
+      growth('keyturn_refreshes_total', { verdict: name }, work)
+    const offline = { scope: 'openid offline_access' }
+    const signIns = await growth('keyturn_sign_ins_total', { outcome: 'signed_in' }, async () => {
+      const codes = await issued('authorization_code', async () => {
+        first = await tokensFor(server, web, offline)
+      })
+      expect(codes).to.equal(1)
+    })
+    expect(signIns).to.equal(1)
+    expect(
+      await verdict('rotated', async () => tokensIn(await refresh(server, web, first))),
+    ).to.equal(1)
+    expect(
+      await issued('refresh_token', async () =>
+        expect(
+          await verdict('replayed', async () => tokensIn(await refresh(server, web, first))),
+        ).to.equal(1),
+      ),
+    ).to.equal(1)
+    const refused = { error: 'invalid_grant' }
+    expect(
+      await growth('keyturn_refusals_total', refused, async () =>
+        expectRefusal(
+          await refresh(server, spa, { ...first, refresh_token: 'nonsense' }),
+          400,
+          'invalid_grant',
+        ),
+      ),
+    ).to.equal(1)
+    const credentials = Buffer.from(`${machine.client_id}:${machine.client_secret}`)
+    const machines = await issued('client_credentials', () =>
+      fetch(`${server.issuer}/token`, {
+        method: 'POST',
+        headers: { Authorization: `Basic ${credentials.toString('base64')}` },
+        body: new URLSearchParams({ grant_type: 'client_credentials' }),
+      }),
+    )
+    expect(machines).to.equal(1)
+  })
+
+  it('counts a request by the template of its address, and times it', async () => {
+    const labels = { method: 'GET', route: '/interaction/:uid', status: '400' }
+    const unknown = `${server.issuer}/interaction/a-made-up-interaction`
+    expect(
+      await growth('keyturn_http_requests_total', labels, async () =>
+        (await fetch(unknown)).text(),
+      ),
+    ).to.equal(1)
+    const text = await now()
+    const route = '/interaction/:uid'
+    expect(figure(text, 'keyturn_http_request_duration_seconds_count', { route })).to.be.above(0)
+    expect(figure(text, 'keyturn_http_request_duration_seconds_sum', { route })).to.be.within(0, 60)
+    expect(text).not.to.include('a-made-up-interaction')
+  })
+
+  it('says the same of storage, keys and queues as they are', async () => {
+    const text = await now()
+    expect(figure(text, 'keyturn_db_pool_limit')).to.equal(server.kind === 'services' ? 10 : 1)
+    expect(figure(text, 'keyturn_db_pool_connections')).to.be.above(0)
+    expect(figure(text, 'keyturn_hash_duration_seconds_count')).to.be.above(0)
+    expect(figure(text, 'keyturn_signing_ready')).to.equal(1)
+    for (const alg of ['ES256', 'RS256']) {
+      const age = figure(text, 'keyturn_signing_key_age_seconds', { alg })
+      const left = figure(text, 'keyturn_signing_key_next_rotation_seconds', { alg })
+      expect(age + left).to.be.closeTo(7_776_000, 2)
+    }
+    expect(figure(text, 'keyturn_denylist_age_seconds')).to.be.within(0, 5)
+    if (server.kind === 'services') expect(figure(text, 'keyturn_redis_up')).to.equal(1)
+  })
+
+  it('has no more series after 10,000 made-up paths, tenants, clients, methods and grants', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 16 })
+    const { hostname, port: to } = new URL(server.issuer)
+    const ask = (path: string, method = 'GET', headers = {}) =>
+      new Promise<void>((resolve, reject) => {
+        get({ hostname, port: to, path, method, headers, agent }, (answer) => {
+          answer.resume().once('end', resolve)
+        }).once('error', reject)
+      })
+    const kinds: ((n: number) => Promise<void>)[] = [
+      (n) => ask(`/made/up/${n}`),
+      (n) => ask(`/${n}`),
+      (n) => ask(`/t/tenant-${n}/jwks`),
+      (n) => ask(`/authorize?client_id=client-${n}&scope=s${n}&response_type=r${n}`),
+      (n) => ask(`/interaction/uid-${n}/step-${n}`),
+      (n) => ask(`/assets/${n}.css`),
+      (n) => ask(`/jwks?${n}`),
+      (n) => ask(`/admin/v1/tenants/${n}/clients/${n}`),
+      (n) => ask(`/token-${n}`, n % 2 ? 'PROPFIND' : 'POST', { 'user-agent': `program ${n}` }),
+      (n) => ask(`/userinfo`, 'GET', { authorization: `Bearer made-up-${n}` }),
+    ]
+    const round = (from: number, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, i) => kinds[(from + i) % kinds.length]?.(from + i)),
+      )
+    // Each kind once: its own series are there after that.
+    await round(0, 40)
+    const before = samplesOf(await now())
+    const keyOf = ({ name, labels }: Sample) => JSON.stringify([name, labels])
+    for (let sent = 1000; sent < 11_000; sent += 1000) await round(sent, 1000)
+    const after = samplesOf(await now())
+    agent.destroy()
+    // Background work and garbage collection go on beside it.
+    const own = (text: string) => !/^\["(keyturn_round|nodejs_gc)/.test(text)
+    const had = new Set(before.map(keyOf))
+    const more = after.map(keyOf).filter((key) => own(key) && !had.has(key))
+    expect(more).to.deep.equal([])
+    expect(after.length).to.be.below(2000)
+    const made = after.filter(({ labels }) =>
+      /\d{4}/.test(Object.values({ ...labels, le: '' }).join(' ')),
+    )
+    expect(made).to.deep.equal([])
+  })
+
+  it('is what docs/metrics.md says, metric by metric', async () => {
+    const rows = [
+      ...read('docs/metrics.md').matchAll(/^\| `(\w+)` \| (\w+) \| (.*?) \| (.*) \|$/gm),
+    ]
+    const written = rows.map(([, name, type, labels, help]) => ({ name, type, labels, help }))
+    const declared = (Object.keys(catalogue) as MetricName[]).map((name) => {
+      const { type, labels = [], help } = shapeOf(name)
+      return { name, type, labels: labels.map((label) => `\`${label}\``).join(', '), help }
+    })
+    expect(written).to.deep.equal(declared)
+    const text = await now()
+    const live = [...text.matchAll(/^# TYPE (keyturn_\w+) (\w+)$/gm)].map(([, n, t]) => `${n} ${t}`)
+    expect(live).to.have.members(declared.map(({ name, type }) => `${name} ${type}`))
+    const known = new Set(Object.keys(catalogue))
+    for (const { name, labels } of samplesOf(text)) {
+      if (!name.startsWith('keyturn_')) continue
+      expect(known, name).to.include(base(name))
+      const allowed = [...(shapeOf(base(name) as MetricName).labels ?? []), 'le']
+      for (const label of Object.keys(labels)) expect(allowed, name).to.include(label)
+    }
+  })
+
+  it('has every metric that the dashboard and the alerts name', async () => {
+    const live = new Set([...(await now()).matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name))
+    const rules = parse(read('deploy/prometheus/alerts.yaml')) as {
+      groups: { rules: { alert: string; expr: string }[] }[]
+    }
+    const dashboard = JSON.parse(read('deploy/grafana/keyturn.json')) as {
+      panels: { title: string; targets?: { expr: string }[] }[]
+    }
+    const expressions = [
+      ...rules.groups.flatMap((group) => group.rules.map(({ alert, expr }) => [alert, expr])),
+      ...dashboard.panels.flatMap(({ title, targets = [] }) =>
+        targets.map(({ expr }) => [title, expr]),
+      ),
+    ]
+    expect(expressions.length).to.be.above(40)
+    for (const [where, expr = ''] of expressions) {
+      const names = expr.match(/\b(keyturn|nodejs|process)_\w+/g) ?? []
+      // `up` is Prometheus' own.
+      if (!/\bup\b/.test(expr)) expect(names, `${where}: ${expr}`).not.to.deep.equal([])
+      for (const name of names) {
+        expect(live.has(name) || live.has(base(name)), `${where}: ${name}`).to.equal(true)
+      }
+    }
+  })
+
+  it('is sound to promtool, and so are the alerts', async function () {
+    if (!promtoolFound()) this.skip()
+    expect(promtool(['check', 'metrics'], await now())).to.equal('')
+    const path = new URL('../../deploy/prometheus/alerts.yaml', import.meta.url).pathname
+    expect(promtool(['check', 'rules', path])).to.include('SUCCESS')
+  })
+})

@@ -1,0 +1,86 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { type Nodes, openNodes } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { api, furnish, machine } from '../support/fixtures.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes('services')
+    await furnish({ core: nodes.a })
+  })
+  after(() => nodes?.close())
+
+  const seenBy = (node: 'a' | 'b') => nodes[node].clients.find(defaultTenant, machine.client_id)
+  const setDisabled = (disabled: boolean) =>
+    nodes.a.clients.setDisabled(defaultTenant, machine.client_id, disabled)
+  const elsewhere = (sql: string) => nodes.a.database.execute(sql, [machine.client_id])
+
+  /** How often b asks Postgres for what a file of ours wants while work is done. */
+  async function questions(file: string, work: (asked: () => number) => Promise<unknown>) {
+    const { dataSource } = nodes.b.database
+    const create = dataSource.createQueryRunner.bind(dataSource)
+    let asked = 0
+    dataSource.createQueryRunner = () => {
+      if (new Error('who').stack?.includes(file)) asked++
+      return create()
+    }
+    await work(() => asked).finally(() => {
+      dataSource.createQueryRunner = create
+    })
+    return asked
+  }
+  const asksForIt = () => questions('client.store.ts', () => seenBy('b'))
+
+  beforeEach(async () => {
+    await setDisabled(false)
+    await eventually('b knows it', () => seenBy('b'))
+  })
+
+  it('is read once, and forgotten within a second of the change: here at once', async () => {
+    expect(await asksForIt(), 'known').to.equal(0)
+    await setDisabled(true)
+    expect(await seenBy('a')).to.equal(undefined)
+    await eventually('b has forgotten it', async () => !(await seenBy('b')), { within: 1000 })
+  })
+
+  it('is forgotten whoever changes it, and whatever of it', async () => {
+    await elsewhere(`update client_secrets set expires_at = '2020-01-01' where client_id = $1`)
+    await eventually(
+      'b knows that the secret is over',
+      async () => (await seenBy('b'))?.secrets.some(({ expiresAt }) => expiresAt !== undefined),
+      { within: 1000 },
+    )
+    const scopes = async () => (await nodes.b.resources.find(defaultTenant, api))?.scopes
+    expect(await scopes()).to.deep.equal(['orders:read', 'orders:write'])
+    await nodes.a.database.execute(
+      `update resource_servers set scopes = '{}' where identifier = $1`,
+      [api],
+    )
+    await eventually('b knows the scopes', async () => (await scopes())?.length === 0, {
+      within: 1000,
+    })
+  })
+
+  it('is forgotten when the change is committed, however long after it was made', async () => {
+    await nodes.a.database.transaction(async () => {
+      await setDisabled(true)
+      await questions('changes.ts', (polls) => eventually('b has asked', () => polls() > 2))
+      expect(await seenBy('b'), 'not committed yet').to.include({ clientId: machine.client_id })
+    })
+    await eventually('b has forgotten it', async () => !(await seenBy('b')), { within: 1000 })
+    expect(await seenBy('a')).to.equal(undefined)
+  })
+
+  it('is asked for while the node cannot hear of changes', async () => {
+    nodes.b.changes.stop()
+    expect(await asksForIt()).to.equal(1)
+    await setDisabled(true)
+    expect(await seenBy('b')).to.equal(undefined)
+    await nodes.b.changes.start()
+    expect(await seenBy('b')).to.equal(undefined)
+  })
+})

@@ -1,0 +1,211 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { loadConfig } from '../../config/load.ts'
+import { boot, freshStorage, type TestServer } from '../support/boot.ts'
+import { temporaryFolder } from '../support/child.ts'
+import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts'
+import { alice, furnish, machine, spa, web } from '../support/fixtures.ts'
+import { startNode } from '../support/node-process.ts'
+import { introspect, redeem, refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { secretsIn, secretsKnown } from '../support/witness.ts'
+
+/** What proxies say of a trace that they have begun. */
+const given = (digit: string) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`
+
+describe('traces (OpenTelemetry)', () => {
+  let server: TestServer
+  let collector: Collector
+  let spans: CollectedSpan[]
+  const kind = servicesFound() ? 'services' : 'embedded'
+
+  /** Asks from another address of this machine; 127.0.0.2 is the trusted proxy here. */
+  function askFrom(localAddress: string, traceparent: string): Promise<void> {
+    const { hostname, port } = new URL(server.issuer)
+    const options = {
+      host: hostname === 'localhost' ? '127.0.0.1' : hostname,
+      port,
+      localAddress,
+      path: '/readyz?secret=in-the-query',
+      headers: { traceparent, tracestate: 'vendor=in-the-state' },
+    }
+    return new Promise((resolve, reject) => {
+      request(options, (answer) => answer.resume().once('end', resolve))
+        .once('error', reject)
+        .end()
+    })
+  }
+
+  before(async () => {
+    collector = await startCollector()
+    server = await boot(kind, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=the%20key',
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+      TRUST_PROXY: '127.0.0.2',
+      ALLOW_LOOPBACK_FETCH: 'on',
+    })
+    await furnish(server)
+    // What people and programs do, with everything that must not be told.
+    const tokens = await tokensFor(server, web, { scope: 'openid email offline_access' })
+    await userinfo(server, tokens.access_token)
+    await introspect(server, web, tokens.access_token)
+    const next = tokensIn(await refresh(server, web, tokens))
+    await refresh(server, web, { ...next, refresh_token: 'made-up-refresh-token' })
+    await redeem(server, spa, 'made-up-code')
+    const secret = Buffer.from(`${machine.client_id}:${machine.client_secret}`).toString('base64')
+    await fetch(`${server.issuer}/token`, {
+      method: 'POST',
+      headers: { Authorization: `Basic ${secret}`, 'user-agent': 'a-telling-program/1.0' },
+      body: new URLSearchParams({ grant_type: 'client_credentials' }),
+    })
+    await fetch(`${server.issuer}/interaction/a-made-up-handle-of-somebody`)
+    await fetch(`${server.issuer}/authorize?login_hint=bob%40example.com&state=telling-state`)
+    await askFrom('127.0.0.1', given('a'))
+    await askFrom('127.0.0.2', given('b'))
+    await server.core.fetch(`${collector.url}/hook/telling-path?telling=query`)
+    await server.stop()
+    spans = collector.spans()
+  })
+  after(() => collector?.stop())
+
+  const named = (name: string | RegExp) =>
+    spans.filter((span) => (typeof name === 'string' ? span.name === name : name.test(span.name)))
+  const childrenOf = ({ spanId }: CollectedSpan) =>
+    spans.filter(({ parentSpanId }) => parentSpanId === spanId)
+  const expectBelow = (span: CollectedSpan, name: RegExp) => {
+    const below = spans.filter(({ traceId }) => traceId === span.traceId).map((each) => each.name)
+    expect(below.join('\n'), span.name).to.match(name)
+  }
+
+  it('has a span for each request, by the template of its address', () => {
+    expect(collector.resource()).to.include({
+      'service.name': 'keyturn',
+      'deployment.environment.name': 'test',
+    })
+    expect(collector.headers()[0]).to.include({ 'x-api-key': 'the key' })
+    const [token] = named('POST /token')
+    expect(token?.kind).to.equal(2)
+    expect(token?.attributes).to.deep.include({
+      'http.request.method': 'POST',
+      'http.route': '/token',
+      'http.response.status_code': 200,
+      'url.scheme': 'http',
+    })
+    expect(token?.attributes['keyturn.request_id']).to.match(/^[0-9a-f-]{36}$/)
+    expect(named('GET /interaction/:uid')).not.to.deep.equal([])
+    expect(named('GET /userinfo')).to.have.length(1)
+  })
+
+  it('has what a request waits for below it: Postgres, Redis, hashes', () => {
+    for (const token of named('POST /token').slice(0, 1)) {
+      expectBelow(token, /^begin$/m)
+      expectBelow(token, /^commit$/m)
+      expectBelow(token, /^(select|with|update|insert) \w+$/m)
+      for (const child of childrenOf(token)) expect(child.traceId).to.equal(token.traceId)
+    }
+    const [login] = named('POST /interaction/:uid/:step').filter((span) =>
+      childrenOf(span).some(({ name }) => name === 'password hash'),
+    )
+    expect(login, 'a sign-in with its hash').not.to.equal(undefined)
+    if (kind === 'services') expect(named(/^redis \w+$/)).not.to.deep.equal([])
+    const statement = named(/^select \w+$/)[0]
+    expect(statement?.attributes['db.system.name']).to.equal('postgresql')
+    expect(statement?.attributes['db.query.text']).to.match(/^select .*\$1/i)
+  })
+
+  it('tells of requests to others, by host alone', () => {
+    const [outgoing] = named('outgoing request')
+    expect(outgoing?.parentSpanId).to.equal(undefined)
+    expect(outgoing?.attributes).to.deep.equal({
+      'http.request.method': 'GET',
+      'server.address': '127.0.0.1',
+      'http.response.status_code': 404,
+    })
+  })
+
+  it('has no trace for work that nobody asked for', () => {
+    const roots = spans.filter(({ parentSpanId }) => parentSpanId === undefined)
+    for (const { name } of roots) expect(name).to.match(/^([A-Z]+ |outgoing request$)/)
+  })
+
+  it('goes on with the trace of a trusted proxy, and believes nobody else (W3C Trace Context)', () => {
+    const health = named('GET /readyz')
+    const believed = health.filter(({ traceId }) => traceId === 'b'.repeat(32))
+    expect(believed).to.have.length(1)
+    expect(believed[0]?.parentSpanId).to.equal('b'.repeat(16))
+    expect(health).to.have.length(2)
+    expect(spans.filter(({ traceId }) => traceId === 'a'.repeat(32))).to.deep.equal([])
+  })
+
+  it('carries no secret, no token, no query and nothing of a person', () => {
+    const text = collector.text()
+    expect(secretsKnown()).to.be.above(5)
+    expect(secretsIn(text)).to.deep.equal([])
+    const telling = [
+      ...[alice.email, alice.name, 'Alice', 'bob', alice.password, 'telling', 'made-up'],
+      ...['in-the-query', 'in-the-state', 'localhost:9/callback', 'code_challenge=', '127.0.0.2'],
+      ...[machine.client_secret, 'Basic ', 'Bearer ', 'a-made-up-handle'],
+    ]
+    for (const word of telling) expect(text, word).not.to.include(word)
+    const attributes = new Set(spans.flatMap((span) => Object.keys(span.attributes)))
+    expect([...attributes]).to.have.members([
+      ...['db.operation.name', 'db.query.text', 'db.system.name'],
+      ...['http.request.method', 'http.response.status_code', 'http.route'],
+      ...['keyturn.request_id', 'keyturn.wait_ms', 'server.address', 'url.scheme'],
+    ])
+  })
+
+  it('is named by the lines of the log within a request, as is the request', () => {
+    const [token] = named('POST /token')
+    const lines = server
+      .logged()
+      .split('\n')
+      .filter((line) => line.includes(String(token?.traceId)))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(lines).not.to.deep.equal([])
+    const id = token?.attributes['keyturn.request_id']
+    for (const line of lines) expect(line).to.include({ request_id: id })
+  })
+})
+
+describe('traces and metrics that are off', () => {
+  it('are not even loaded', async () => {
+    const folder = await temporaryFolder('coverage')
+    const storage = await freshStorage(servicesFound() ? 'services' : 'embedded')
+    const off = await startNode({ env: { ...storage, NODE_V8_COVERAGE: folder } })
+    await off.stop()
+    // Node writes down every module that it has run.
+    const loaded = readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('\n')
+    expect(loaded).to.include('/src/server.ts').and.include('/node_modules/koa/')
+    expect(loaded).not.to.include('node_modules/@opentelemetry/')
+    expect(loaded).not.to.include('node_modules/prom-client/')
+  })
+})
+
+describe('OTEL_ settings', () => {
+  it('have the names, the defaults and the precedence of OpenTelemetry', () => {
+    const base = 'http://localhost:4318'
+    expect(loadConfig({}).otlpTracesEndpoint).to.equal(undefined)
+    expect(loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: base }).otlpTracesEndpoint).to.equal(
+      `${base}/v1/traces`,
+    )
+    const whole = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: base,
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${base}/x`,
+    }
+    expect(loadConfig(whole).otlpTracesEndpoint).to.equal(`${base}/x`)
+    expect(loadConfig({ OTEL_SDK_DISABLED: 'true' }).otelDisabled).to.equal(true)
+    expect(loadConfig({ OTEL_TRACES_SAMPLER: 'traceidratio' }).otelSampler).to.equal('traceidratio')
+    expect(() => loadConfig({ OTEL_TRACES_SAMPLER_ARG: '2' })).to.throw(
+      'OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1, got "2"',
+    )
+    expect(() => loadConfig({ OTEL_EXPORTER_OTLP_HEADERS: 'secret' })).to.throw(
+      'OTEL_EXPORTER_OTLP_HEADERS: expected name=value pairs, separated by commas, special characters percent-encoded, got a value that is not shown here',
+    )
+  })
+})

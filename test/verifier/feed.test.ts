@@ -1,0 +1,337 @@
+import { createVerifier, type FeedOptions, TokenRefused, Unavailable } from '@keyturn/verifier'
+import { expect } from 'chai'
+import { createEventParser } from '../../packages/verifier/src/feed/event-stream.ts'
+import { eventually } from '../support/eventually.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { eventOf, now, type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
+
+const soon = () => now() + 900
+
+describe('the feed of the verifier', () => {
+  let issuer: SmallIssuer
+  const verifiers: { close(): void }[] = []
+  const faults: string[] = []
+
+  beforeEach(async () => {
+    issuer = await startSmallIssuer()
+    faults.length = 0
+  })
+  afterEach(async () => {
+    backToPresent()
+    for (const each of verifiers.splice(0)) each.close()
+    await issuer.stop()
+  })
+
+  function create(feed: Partial<FeedOptions> = {}, more = {}) {
+    const verifier = createVerifier({
+      issuer: issuer.url,
+      audience: issuer.audience,
+      jwks: { whenUnreachable: 'accept', ...more },
+      feed: {
+        clientId: 'orders-api',
+        clientSecret: 'a secret: with/signs',
+        mode: 'poll',
+        maxStaleness: 10,
+        whenStale: 'refuse',
+        pollEvery: 20,
+        ...feed,
+      },
+      onFault: (error) => faults.push(error.message),
+    })
+    verifiers.push(verifier)
+    const verdict = async (token: string) =>
+      verifier.verify(token).then(
+        () => 'accepted',
+        (error: unknown) =>
+          error instanceof TokenRefused
+            ? error.reason
+            : error instanceof Unavailable
+              ? 'unavailable'
+              : String(error),
+      )
+    return { ...verifier, verdict }
+  }
+  const serve = (document: string | Promise<string>) => {
+    issuer.answers['/revocations'] = async (_, response) => void response.end(await document)
+  }
+  const away = (path = '/revocations') => {
+    issuer.answers[path] = (request) => request.socket.destroy()
+  }
+  const heard = (status: { faults: number } | undefined) => (status?.faults ?? 0) > 0
+
+  it('is read as the client that it is, with what came last', async () => {
+    const { ready, status } = create()
+    await ready()
+    const asked = new URLSearchParams(issuer.last['/token']?.body)
+    expect(Object.fromEntries(asked)).to.deep.equal({
+      grant_type: 'client_credentials',
+      resource: `${issuer.url}/revocations`,
+      scope: 'revocations:read',
+    })
+    const [, basic = ''] = issuer.last['/token']?.headers.authorization?.split(' ') ?? []
+    expect(atob(basic)).to.equal('orders-api:a+secret%3A+with%2Fsigns')
+    await eventually('it asks for what is new', () =>
+      issuer.last['/revocations']?.url.includes('&since=c'),
+    )
+    expect(issuer.last['/revocations']?.url).to.include(
+      `audience=${encodeURIComponent(issuer.audience)}`,
+    )
+    expect(issuer.last['/revocations']?.headers.authorization).to.equal('Bearer reader')
+    expect(issuer.asked['/token'], 'one token for many polls').to.equal(1)
+    expect(status().feed).to.include({ faults: 0, entries: 0 })
+  })
+
+  it('denies by every claim that it names, up to the time of issue that it says', async () => {
+    const claims = {
+      jti: 'j',
+      fid: 'f',
+      gid: 'g',
+      sid: 's',
+      sub: 'u',
+      client_id: 'c',
+      tenant_id: 't',
+    }
+    const { verdict } = create()
+    for (const [claim, value] of Object.entries(claims)) {
+      serve(issuer.document({ [claim]: { [`${value}-${claim}`]: [null, soon()] } }))
+      const token = await issuer.token({ [claim]: `${value}-${claim}` })
+      await eventually(claim, async () => (await verdict(token)) === 'revoked')
+      expect(await verdict(await issuer.token()), claim).to.equal('accepted')
+    }
+    serve(issuer.document({ sub: { bob: [now(), soon()] } }))
+    const [old, fresh] = [
+      await issuer.token({ sub: 'bob' }),
+      await issuer.token({ sub: 'bob', iat: now() + 2 }),
+    ]
+    await eventually('sub', async () => (await verdict(old)) === 'revoked')
+    expect(await verdict(fresh)).to.equal('accepted')
+  })
+
+  it('unreachable: good for as long as it said, then refused or accepted as it was told to', async () => {
+    serve(issuer.document({ jti: { gone: [null, now() + 4000] } }))
+    const [refusing, accepting] = [create(), create({ whenStale: 'accept' })]
+    await Promise.all([refusing.ready(), accepting.ready()])
+    const life = { exp: now() + 7200 }
+    const [good, revoked] = [await issuer.token(life), await issuer.token({ ...life, jti: 'gone' })]
+    away()
+    for (const { verdict } of [refusing, accepting]) {
+      expect([await verdict(good), await verdict(revoked)]).to.deep.equal(['accepted', 'revoked'])
+    }
+    travel(60)
+    expect([await refusing.verdict(good), await refusing.verdict(revoked)]).to.deep.equal([
+      'unavailable',
+      'revoked',
+    ])
+    expect([await accepting.verdict(good), await accepting.verdict(revoked)]).to.deep.equal([
+      'accepted',
+      'revoked',
+    ])
+    expect(faults).to.not.deep.equal([])
+    backToPresent()
+    issuer.answers['/revocations'] = undefined
+    await eventually('it goes on', async () => (await refusing.verdict(good)) === 'accepted')
+  })
+
+  it('not there at the start: 503 or accepted, never silently', async () => {
+    away()
+    const [refusing, accepting] = [create(), create({ whenStale: 'accept' })]
+    const token = await issuer.token()
+    expect(await refusing.verdict(token)).to.equal('unavailable')
+    expect(await accepting.verdict(token)).to.equal('accepted')
+    const failed = await refusing.ready().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    expect(failed).to.be.instanceOf(Unavailable)
+  })
+
+  it('an old copy, replayed, neither takes an entry back nor counts as fresh', async () => {
+    const old = await issuer.document({}, { as_of: Date.now() - 1000, cursor: 'old' })
+    serve(issuer.document({ jti: { gone: [null, soon()] } }))
+    const { verdict, status, ready } = create()
+    await ready()
+    serve(old)
+    await eventually('it is noticed', () => faults.some((each) => each.includes('older than')))
+    const documents = status().feed?.documents
+    expect(await verdict(await issuer.token({ jti: 'gone' }))).to.equal('revoked')
+    await eventually('again', () => (status().feed?.faults ?? 0) > 1)
+    expect(status().feed?.documents).to.equal(documents)
+    expect(status().feed?.age).to.be.above(20)
+  })
+
+  it('an old copy at the start is stale, however often it comes', async () => {
+    serve(issuer.document({}, { as_of: Date.now() - 100_000 }))
+    const { verdict } = create()
+    expect(await verdict(await issuer.token())).to.equal('unavailable')
+  })
+
+  const wrong: Record<string, () => Promise<string>> = {
+    truncated: async () => (await issuer.document()).slice(0, -20),
+    'cut in the middle': async () => (await issuer.document()).slice(0, 80),
+    empty: async () => '',
+    'for another audience': () => issuer.document({}, { aud: 'https://other.example.com' }),
+    'for several audiences': () =>
+      issuer.document({}, { aud: [issuer.audience, 'https://x.example'] }),
+    'by another issuer': () => issuer.document({}, { iss: 'https://evil.example' }),
+    expired: () => issuer.document({}, { exp: now() - 60 }),
+    'without exp': () => issuer.document({}, { exp: undefined }),
+    'an access token': () => issuer.token(),
+    'with a key in its header': () => issuer.document({}, {}, { jwk: {} }),
+    'a continuation of what nobody has': () => issuer.document({}, { since: 'of-somebody' }),
+    'with entries that are none': () => issuer.document({ jti: { x: ['now'] } } as never),
+    'larger than was allowed': () =>
+      issuer.document({
+        jti: Object.fromEntries(Array.from({ length: 9 }, (_, i) => [i, [null, soon()]])),
+      }),
+  }
+  for (const [what, make] of Object.entries(wrong)) {
+    it(`${what}: not believed`, async () => {
+      serve(make())
+      const { verdict, status } = create({ most: 8 })
+      expect(await verdict(await issuer.token())).to.equal('unavailable')
+      await eventually('it is told', () => heard(status().feed))
+    })
+  }
+
+  it('goes on with the first document that it can believe', async () => {
+    serve((await issuer.document()).slice(0, -20))
+    const { verdict } = create()
+    const token = await issuer.token()
+    expect(await verdict(token)).to.equal('unavailable')
+    serve(issuer.document())
+    await eventually('it recovers', async () => (await verdict(token)) === 'accepted')
+  })
+
+  it('signed by a key that was removed: not believed', async () => {
+    const removed = issuer.document({ jti: { a: [null, soon()] } })
+    await removed
+    await issuer.rotate(false)
+    serve(removed)
+    const { verdict } = create()
+    expect(await verdict(await issuer.token())).to.equal('unavailable')
+    expect(faults.join()).to.include('no such key')
+  })
+
+  it('100,000 entries are read in one document, and add little to a verification', async () => {
+    const entries = Object.fromEntries(
+      Array.from({ length: 100_000 }, (_, i) => [`jti-${i}-0123456789abcdef`, [null, soon()]]),
+    )
+    serve(issuer.document({ jti: entries } as never))
+    const { verdict, ready, status } = create({ pollEvery: 60_000 })
+    await ready()
+    expect(status().feed?.entries).to.equal(100_000)
+    expect(await verdict(await issuer.token({ jti: 'jti-99999-0123456789abcdef' }))).to.equal(
+      'revoked',
+    )
+    expect(await verdict(await issuer.token())).to.equal('accepted')
+  })
+
+  it('forgets entries that no token can meet', async () => {
+    serve(issuer.document({ jti: { a: [null, now() + 10], b: [null, now() + 900] } }))
+    const { ready, status } = create()
+    await ready()
+    expect(status().feed?.entries).to.equal(2)
+    travel(100)
+    issuer.answers['/revocations'] = undefined
+    await eventually('one is left', () => status().feed?.entries === 1)
+  })
+
+  it('gets another token when its own is not taken any more', async () => {
+    const { ready, status } = create()
+    await ready()
+    let refused = 0
+    issuer.answers['/revocations'] = async (_, response) => {
+      if (refused++ === 0) response.writeHead(401).end()
+      else response.end(await issuer.document())
+    }
+    await eventually('it asked for another', () => issuer.asked['/token'] === 2)
+    const { documents = 0 } = status().feed ?? {}
+    await eventually('it goes on', () => (status().feed?.documents ?? 0) > documents)
+  })
+
+  it('waits as long as it is asked to (503, Retry-After)', async () => {
+    issuer.answers['/revocations'] = (_, response) =>
+      void response.writeHead(503, { 'retry-after': '30' }).end()
+    const { verdict } = create()
+    for (let i = 0; i < 20; i++) await verdict(await issuer.token())
+    expect(issuer.asked['/revocations']).to.equal(1)
+  })
+
+  it('asks nobody any more when it is closed', async () => {
+    const [closed, open] = [create(), create()]
+    await Promise.all([closed.ready(), open.ready()])
+    closed.close()
+    const [asked, others] = [closed.status().requests, open.status().requests]
+    await eventually('another one asks', () => open.status().requests > others + 3)
+    expect(closed.status().requests - asked).to.be.at.most(1)
+  })
+
+  describe('by stream', () => {
+    const stream = { mode: 'stream', maxStaleness: 20 } as const
+
+    it('denies as soon as it is told, and names the last event when it connects again', async () => {
+      const { verdict, ready } = create(stream)
+      await ready()
+      const token = await issuer.token({ fid: 'gone' })
+      expect(await verdict(token)).to.equal('accepted')
+      issuer.push(
+        eventOf(await issuer.document({ fid: { gone: [null, soon()] } }, { cursor: 'last' })),
+      )
+      await eventually('it is refused', async () => (await verdict(token)) === 'revoked', {
+        every: 2,
+      })
+      issuer.cut()
+      await eventually('it is back', () => issuer.asked['/revocations/stream'] === 2)
+      expect(issuer.last['/revocations/stream']?.headers['last-event-id']).to.equal('last')
+      expect(issuer.asked['/revocations'] ?? 0, 'polls').to.equal(0)
+    })
+
+    it('goes on by a new connection after nonsense, and is not hurried by an issuer that hangs up', async () => {
+      const { verdict, ready } = create(stream)
+      await ready()
+      issuer.push(eventOf('nonsense'))
+      await eventually('it is told', () => faults.length > 0)
+      const token = await issuer.token()
+      await eventually('it is back', () => issuer.streams() === 1)
+      expect(await verdict(token)).to.equal('accepted')
+      const asked = issuer.asked['/revocations/stream'] ?? 0
+      for (let i = 0; i < 5; i++) issuer.cut()
+      await eventually('once more', () => (issuer.asked['/revocations/stream'] ?? 0) === asked + 1)
+    })
+
+    it('leaves no connection when it is closed', async () => {
+      const { ready, close } = create(stream)
+      await ready()
+      close()
+      await eventually('it is gone', () => issuer.streams() === 0)
+    })
+  })
+
+  describe('its events', () => {
+    const bytes = (text: string) => new TextEncoder().encode(text)
+    const text =
+      'id: 1\r\nevent: a\rdata: ü\ndata:x\n: comment\n\nretry: 5\ndata\n\nevent: lost\n\n'
+    const expected = [
+      { type: 'a', data: 'ü\nx', id: '1' },
+      { type: 'message', data: '', id: undefined },
+    ]
+
+    it('are the same however they are cut (WHATWG HTML §9.2.6)', () => {
+      const whole = bytes(text)
+      for (let at = 0; at <= whole.length; at++) {
+        const parse = createEventParser(1000)
+        const found = [...parse(whole.subarray(0, at)), ...parse(whole.subarray(at))]
+        expect(found, `cut at ${at}`).to.deep.equal(expected)
+      }
+      const parse = createEventParser(1000)
+      expect([...whole].flatMap((byte) => parse(Uint8Array.of(byte)))).to.deep.equal(expected)
+    })
+
+    it('are bounded', () => {
+      const parse = createEventParser(1000)
+      expect(() => {
+        for (let i = 0; i < 20; i++) parse(bytes('x'.repeat(100)))
+      }).to.throw('longer than 1000')
+    })
+  })
+})

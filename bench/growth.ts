@@ -32,14 +32,14 @@ async function fill(env: Record<string, string>, count: number): Promise<void> {
   const { DATABASE_URL } = env
   if (DATABASE_URL === undefined) {
     const { database, close } = await openNode(env)
-    await fillWithRows((sql, values) => database.execute(sql, values), count, 5000)
+    await fillWithRows((sql, given) => database.execute(sql, given), count, 5000)
     await close()
     return
   }
   const client = new pg.Client({ connectionString: DATABASE_URL })
   await client.connect()
   await client.query('set session_replication_role = replica')
-  await fillWithRows((sql, values) => client.query(sql, values), count, 100_000)
+  await fillWithRows((sql, given) => client.query(sql, given), count, 100_000)
   // As a database is that has been in use for a while.
   await client.query('vacuum (analyze)')
   await client.query('checkpoint')

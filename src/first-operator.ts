@@ -4,8 +4,8 @@ import { defaultTenant } from './tenants/tenant.ts'
 
 /** Creates the operator of a first start. @returns nothing when there is one, or another node was first */
 export async function firstOperator({ config, accounts }: Capabilities) {
-  const known = await accounts.list(defaultTenant)
-  if (known.some(({ roles }) => roles.includes('operator'))) return undefined
+  // Asked at each start, whatever the number of accounts is.
+  if (await accounts.hasOperator(defaultTenant)) return undefined
   const email = config.operatorEmail
   try {
     const { oneTimePassword } = await accounts.create(defaultTenant, {

@@ -44,17 +44,27 @@ export function openConnection(origin: URL): Connection {
     opened.setNoDelay(true).setEncoding('latin1')
     opened.on('data', (chunk: unknown) => {
       text += String(chunk)
-      const answer = answerIn(text)
-      if (answer === undefined) return
-      if (/\r\nconnection: close/i.test(answer.head)) opened.destroy()
-      settle({ answer })
+      try {
+        const answer = answerIn(text)
+        if (answer === undefined) return
+        if (/\r\nconnection: close/i.test(answer.head)) {
+          socket = undefined
+          opened.destroy()
+        }
+        settle({ answer })
+      } catch (error) {
+        opened.destroy(error as Error)
+      }
     })
     opened.setTimeout(patience, () => opened.destroy(new Error(`no answer in ${patience} ms`)))
-    opened.on('error', (error) => settle({ error }))
-    opened.on('close', () => {
-      if (socket === opened) socket = undefined
-      settle({ error: new Error('connection closed') })
-    })
+    // What becomes of a socket after its last answer is not the next one's fate.
+    const over = (error: Error) => {
+      if (socket !== opened) return
+      socket = undefined
+      settle({ error })
+    }
+    opened.on('error', over)
+    opened.on('close', () => over(new Error('connection closed')))
     return opened
   }
 

@@ -1,5 +1,3 @@
-import type { Core } from '../../src/core.ts'
-
 /** Each fills a part of a table with rows `$1` to `$2`, as they look in use. */
 const statements: Record<string, string> = {
   clients: `insert into clients (tenant_id, client_id, metadata, created_at, updated_at)
@@ -36,23 +34,18 @@ const statements: Record<string, string> = {
     from generate_series($1::bigint, $2::bigint) i`,
 }
 
-/** As many as Postgres takes within the time that the server gives a statement. */
-const perStatement = 10_000
+/** What a database is spoken to by: at once and patiently, or through a server's storage, which waits for no statement. */
+export type Fill = (statement: string, parameters?: number[]) => Promise<unknown>
 
-/** Fills a database with so many clients, accounts, grants, families and sessions; each has one of each. */
-export async function fillWithRows(
-  { database }: Pick<Core, 'database'>,
-  count: number,
-): Promise<void> {
+/**
+ * Fills a database with so many clients, accounts, grants, families and sessions; each has one of each.
+ * @param perStatement rows of one statement
+ */
+export async function fillWithRows(run: Fill, count: number, perStatement: number): Promise<void> {
   for (const [table, statement] of Object.entries(statements)) {
     for (let from = 1; from <= count; from += perStatement) {
-      const to = Math.min(count, from + perStatement - 1)
-      await database.transaction(async () => {
-        // The rows fit each other: nobody has to look whether they do, and that takes most of the time.
-        await database.query('set local session_replication_role = replica')
-        await database.execute(statement, [from, to])
-      })
+      await run(statement, [from, Math.min(count, from + perStatement - 1)])
     }
-    await database.query(`analyze ${table}`)
+    await run(`analyze ${table}`)
   }
 }

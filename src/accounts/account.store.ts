@@ -127,6 +127,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return rows.map(toAccount)
     },
 
+    async hasOperator(tenant: string): Promise<boolean> {
+      const found = await database.query(
+        `select 1 from accounts where tenant_id = $1 and deleted_at is null and 'operator' = any(roles) limit 1`,
+        [tenant],
+      )
+      return found.length > 0
+    },
+
     /** The account that signs in with this e-mail address or user name, with its password. */
     async byIdentifier(
       tenant: string,

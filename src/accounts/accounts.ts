@@ -30,6 +30,7 @@ export interface Accounts {
   active(tenant: string, id: string): Promise<Account | undefined>
   byIdentifier(tenant: string, identifier: string): Promise<Account | undefined>
   list(tenant: string): Promise<Account[]>
+  hasOperator(tenant: string): Promise<boolean>
   /** As operators look at them. */
   readonly views: AccountViews
   /** Known, and not deleted; disabled or not. */
@@ -229,6 +230,7 @@ export function createAccounts({
     byIdentifier: async (tenant, identifier) =>
       (await store.byIdentifier(tenant, identifier))?.account,
     list: (tenant) => store.list(tenant),
+    hasOperator: store.hasOperator,
     views: createAccountViews({ database }),
     find: store.known,
 

@@ -38,6 +38,32 @@ onEachStorage('accounts', (kind) => {
   })
   after(() => nodes?.close())
 
+  it('starts among any number of accounts: no statement of a start reads them all', async () => {
+    const { database } = nodes.a
+    await database.query(
+      `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
+       select 'default', 'many-' || i, 'many' || i || '@example.com', 'many' || i || '@example.com', true, '{}', now(), now()
+       from generate_series(1, 200) i`,
+    )
+    const { query } = database
+    const rows: number[] = []
+    database.query = async <T>(sql: string, parameters?: unknown[]) => {
+      const found = await query<T>(sql, parameters)
+      rows.push(found.length)
+      return found
+    }
+    try {
+      expect(await nodes.a.firstStart()).to.equal(undefined)
+    } finally {
+      database.query = query
+    }
+    expect(rows).not.to.deep.equal([])
+    expect(Math.max(...rows)).to.be.lessThan(100)
+    expect(await accounts.hasOperator(defaultTenant)).to.equal(true)
+    expect(await accounts.hasOperator('other')).to.equal(false)
+    await database.query("delete from accounts where id like 'many-%'")
+  })
+
   const password = 'down the rabbit hole'
   const visitor = { ip: '192.0.2.1' }
   let people = 0

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { revocationsMetadata } from '../../src/endpoints/revocations.routes.ts'
 import { publishedKeys } from '../../src/oidc/published-keys.ts'
 import { publishedMetadata } from '../../src/oidc/published-metadata.ts'
 import { bareEngine } from '../support/bare-engine.ts'
@@ -36,14 +37,16 @@ onEachStorage('the key set and discovery', (kind) => {
   /** What the engine's own handler answers for an issuer, with our keys in it, and the bytes as they are. */
   async function fromEngine(tenant: string, path: string): Promise<Page> {
     const engine = await bareEngine(server.core, tenant)
-    const { host, pathname } = new URL(server.issuer + (tenant === 'default' ? '' : `/t/${tenant}`))
+    const issuer = server.issuer + (tenant === 'default' ? '' : `/t/${tenant}`)
+    const { host, pathname } = new URL(issuer)
     engine.use((ctx, next) => {
       Object.assign(ctx, { mountPath: pathname === '/' ? '' : pathname })
       return next()
     })
     const { sharedSecrets, signing } = server.core
     const secret = await sharedSecrets.get(tenant, 'encryption')
-    engine.use(publishedMetadata(path.startsWith('/.well-known/') ? [path] : []))
+    const documents = path.startsWith('/.well-known/') ? [path] : []
+    engine.use(publishedMetadata(documents, revocationsMetadata(issuer)))
     engine.use(publishedKeys(await signing.current(tenant), secret))
     const handle = engine.callback()
     const listener = createServer((request, response) => void handle(request, response))

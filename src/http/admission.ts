@@ -15,6 +15,9 @@ export interface Admission {
  */
 const always = /^[^?]*\/(healthz|readyz|jwks|\.well-known\/[\w-]+)(\?|$)/
 
+/** Answers that go on for minutes and work on nothing meanwhile; each kind has a bound of its own. */
+const waiting = /^[^?]*\/(revocations\/stream|ssf\/poll\/[^/?]+)(\?|$)/
+
 /** @param most requests at a time, those that are still arriving not counted: a slow sender must keep nobody out */
 export function createAdmission(most: number): Admission {
   let atWork = 0
@@ -31,6 +34,7 @@ export function createAdmission(most: number): Admission {
     takes(request, response) {
       if (always.test(request.url ?? '')) return true
       if (atWork >= most) return false
+      if (waiting.test(request.url ?? '')) return true
       const hasBody =
         request.headers['transfer-encoding'] !== undefined ||
         Number(request.headers['content-length'] ?? 0) > 0

@@ -3,8 +3,9 @@ import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { furnish, machine, web } from '../support/fixtures.ts'
+import { furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { feedToken, openStream } from '../support/revocations.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
 const most = 3
@@ -64,5 +65,15 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     for (let i = 0; i < 5; i++) tokensIn(await ask())
     expect(server.core.counters.read().request_shed).to.equal(before)
     for (const socket of slow) socket.destroy()
+  })
+
+  it('does not count streams of revocations, which have a bound of their own', async () => {
+    const token = await feedToken(server, ordersApi)
+    const streams = await Promise.all(
+      Array.from({ length: most + 1 }, () => openStream(server, token)),
+    )
+    expect(streams.map(({ status }) => status)).to.deep.equal(Array(most + 1).fill(200))
+    for (let i = 0; i < most; i++) tokensIn(await ask())
+    for (const stream of streams) stream.close()
   })
 })

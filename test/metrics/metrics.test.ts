@@ -139,7 +139,7 @@ describe('/metrics', () => {
     if (server.kind === 'services') expect(figure(text, 'keyturn_redis_up')).to.equal(1)
   })
 
-  it('has no more series after 10,000 made-up paths, tenants, clients, methods and grants', async () => {
+  it('has no more series after 2,000 made-up paths, tenants, clients, methods and grants', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 16 })
     const { hostname, port: to } = new URL(server.issuer)
     const ask = (path: string, method = 'GET', headers = {}) =>
@@ -168,7 +168,7 @@ describe('/metrics', () => {
     await round(0, 40)
     const before = samplesOf(await now())
     const keyOf = ({ name, labels }: Sample) => JSON.stringify([name, labels])
-    for (let sent = 1000; sent < 11_000; sent += 1000) await round(sent, 1000)
+    for (let sent = 1000; sent < 3000; sent += 500) await round(sent, 500)
     const after = samplesOf(await now())
     agent.destroy()
     // Background work and garbage collection go on beside it.

@@ -22,6 +22,8 @@ create table signal_streams (
   constraint ck_signal_streams_method check (method in ('push', 'poll') and (endpoint_url is null) = (method = 'poll')),
   constraint ck_signal_streams_status check (status in ('enabled', 'paused', 'disabled'))
 );
+create trigger ck_signal_streams_key_is_current before insert or update of sealed on signal_streams for each row
+  when (new.sealed like 'v1.%') execute function assert_key_is_current('sealed');
 create table signal_events (
   tenant_id text not null,
   id text not null,

@@ -119,8 +119,9 @@ export function createDocumentCopies({
         if (isDown(error)) put(failed, url, { downAt: clock.now() })
         else if (!isOften) put(failed, url, {})
         // Whose last answer was refused stays refused, however often it is asked.
-        const mayStandIn = isDown(error) || (isOften && !failed.has(url))
-        if (standIn && mayStandIn) return standIn
+        const fault = failed.get(url)
+        const wasRefused = fault !== undefined && fault.downAt === undefined
+        if (standIn && (isDown(error) || (isOften && !wasRefused))) return standIn
         throw error
       }
     },

@@ -277,19 +277,16 @@ describe('copies of client metadata documents', () => {
   let now = 1_800_000_000_000
   const clock = { ...createClock(), now: () => now }
   const fetch = createFetch({ allowFetchTo: [], allowLoopbackFetch: true }, silentLog)
-  const create = () =>
-    createDocumentCopies({
+  const createLimits = () =>
+    createLimiter({
       clock,
-      fetch,
-      limiter: createLimiter({
-        clock,
-        log: silentLog,
-        counters: createCounters(),
-        sealer: { mac: (...parts: string[]) => parts.join(' ') } as Sealer,
-        shared: undefined,
-        on: true,
-      }),
+      log: silentLog,
+      counters: createCounters(),
+      sealer: { mac: (...parts: string[]) => parts.join(' ') } as Sealer,
+      shared: undefined,
+      on: true,
     })
+  const create = (limiter = createLimits()) => createDocumentCopies({ clock, fetch, limiter })
   const from = (network: string | undefined) => ({ tenant: 'default', network })
   async function asksUntilRefused(ask: (turn: number) => Promise<unknown>): Promise<number> {
     for (let turn = 0; turn < 200; turn++) {
@@ -342,6 +339,24 @@ describe('copies of client metadata documents', () => {
     const copy = await copies.get(url, undefined, from('192.0.2.0/24'))
     expect(copy?.members).to.include({ client_name: 'A travelling tool' })
     expect(copy?.freshUntil).to.equal(now + 300_000)
+  })
+
+  it('stand in while the host is down, also when it was asked too often; not for one that was refused', async () => {
+    const limiter = createLimits()
+    const copies = create(limiter)
+    const askedTooOften = (url: string) =>
+      limiter.take('default', { limit: 'document_address', subject: url, cost: 10 })
+    const known = { members: {}, fetchedAt: now - 3600_000, freshUntil: now - 1 }
+    const down = host.answer('/stands-in', (response) => response.writeHead(503).end())
+    expect(await copies.get(down, known, from(undefined))).to.equal(known)
+    now += 60_000
+    await askedTooOften(down)
+    expect(await copies.get(down, known, from(undefined))).to.equal(known)
+    const gone = host.answer('/is-gone', (response) => response.writeHead(410).end())
+    await refusalOf(copies.get(gone, known, from(undefined)), 'client_document_invalid')
+    now += 60_000
+    await askedTooOften(gone)
+    await refusalOf(copies.get(gone, known, from(undefined)), 'too_many_requests')
   })
 
   it('are sixteen at a time', async () => {

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
-import type { Limiter } from '../limits/limiter.ts'
+import type { Limiter, Share } from '../limits/limiter.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { membersIn } from './document.ts'
@@ -19,7 +19,7 @@ export interface DocumentCopies {
   get(
     url: string,
     known: Copy | undefined,
-    about: { tenant: string; network: string | undefined },
+    about: { network: string | undefined },
   ): Promise<Copy | undefined>
 }
 
@@ -66,11 +66,7 @@ export function createDocumentCopies({
   }
 
   /** Those who come at once get the same answer; an answer that is refused is not kept (P-086). */
-  async function ask(
-    url: string,
-    isKnown: boolean,
-    { tenant, network }: { tenant: string; network: string | undefined },
-  ): Promise<Copy> {
+  async function ask(url: string, isKnown: boolean, network: string | undefined): Promise<Copy> {
     const pending = loading.get(url)
     if (pending) return pending
     if (loading.size >= mostAtOnce) {
@@ -79,39 +75,40 @@ export function createDocumentCopies({
         detail: { expected: `at most ${mostAtOnce} documents that are fetched at a time` },
       })
     }
-    const own = limited(url, isKnown, tenant, network)
-      .then(() => load(url))
-      .finally(() => loading.delete(url))
+    const own = fetched(url, isKnown, network).finally(() => loading.delete(url))
     loading.set(url, own)
     return own
   }
 
-  /** A host is spared whichever tenant it is asked for. */
-  async function limited(
+  /** A host is spared whichever tenant it is asked for; one that has the document pays nothing for it. */
+  async function fetched(
     url: string,
     isKnown: boolean,
-    tenant: string,
     network: string | undefined,
-  ): Promise<void> {
-    if (!isKnown) {
-      await limiter.take(tenant, { limit: 'document_network', subject: network ?? '' })
-      await limiter.take(defaultTenant, { limit: 'document_host', subject: new URL(url).host })
-    }
-    await limiter.take(defaultTenant, { limit: 'document_address', subject: url })
+  ): Promise<Copy> {
+    const ofHost: Share = { limit: 'document_host', subject: new URL(url).host }
+    const ofNetwork: Share = { limit: 'document_network', subject: network ?? '' }
+    await limiter.take(defaultTenant, ...(isKnown ? [] : [ofNetwork, ofHost]), {
+      limit: 'document_address',
+      subject: url,
+    })
+    const copy = await load(url)
+    if (!isKnown) await limiter.giveBack(defaultTenant, ofHost)
+    return copy
   }
 
   return {
-    async get(url, known, about) {
+    async get(url, known, { network }) {
       const here = copies.get(url)
       const last =
         here && known ? (here.fetchedAt > known.fetchedAt ? here : known) : (here ?? known)
       if (last && last.freshUntil > clock.now()) return last
-      if (!known && about.network === undefined) return undefined
+      if (!known && network === undefined) return undefined
       const standIn = last && clock.now() - last.fetchedAt < longestStale ? last : undefined
       const { downAt = 0 } = failed.get(url) ?? {}
       if (standIn && clock.now() - downAt < pause) return standIn
       try {
-        const copy = await ask(url, known !== undefined, about)
+        const copy = await ask(url, known !== undefined, network)
         failed.delete(url)
         return copy
       } catch (error) {

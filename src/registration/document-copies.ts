@@ -25,8 +25,11 @@ export interface DocumentCopies {
 
 /** How many, each of at most 5 KiB. */
 const mostCopies = 1000
-/** How many hosts are asked at a time. The other connections of this process are for what people have allowed. */
-const mostAtOnce = 16
+/**
+ * How many documents are fetched at a time: in all, because of clients that nobody uses yet, and of one host, however
+ * slow it is. The other connections of this process are for what people have allowed.
+ */
+const mostAtOnce = { all: 16, newcomers: 12, host: 3 }
 /** Milliseconds for which a host that is down is not asked again while a copy stands in for it. */
 const pause = 30_000
 /** Milliseconds that a copy stands in while the host is down. */
@@ -42,7 +45,7 @@ export function createDocumentCopies({
   fetch: OutgoingFetch
 }): DocumentCopies {
   const copies = new Map<string, Copy>()
-  const loading = new Map<string, Promise<Copy>>()
+  const loading = new Map<string, { host: string; isKnown: boolean; copy: Promise<Copy> }>()
   /** What became of the last question: when the host was down, or that its answer was refused. */
   const failed = new Map<string, { downAt?: number }>()
 
@@ -68,16 +71,28 @@ export function createDocumentCopies({
   /** Those who come at once get the same answer; an answer that is refused is not kept (P-086). */
   async function ask(url: string, isKnown: boolean, network: string | undefined): Promise<Copy> {
     const pending = loading.get(url)
-    if (pending) return pending
-    if (loading.size >= mostAtOnce) {
-      throw new DomainError('too_many_requests', {
-        retryAfter: 1,
-        detail: { expected: `at most ${mostAtOnce} documents that are fetched at a time` },
-      })
-    }
-    const own = fetched(url, isKnown, network).finally(() => loading.delete(url))
-    loading.set(url, own)
-    return own
+    if (pending) return pending.copy
+    const { host } = new URL(url)
+    assertPlace(host, isKnown)
+    const copy = fetched(url, isKnown, network).finally(() => loading.delete(url))
+    loading.set(url, { host, isKnown, copy })
+    return copy
+  }
+
+  function assertPlace(host: string, isKnown: boolean): void {
+    const busy = [...loading.values()]
+    const hasPlace =
+      busy.length < mostAtOnce.all &&
+      busy.filter((each) => each.host === host).length < mostAtOnce.host &&
+      (isKnown || busy.filter((each) => !each.isKnown).length < mostAtOnce.newcomers)
+    if (hasPlace) return
+    const { all, newcomers, host: ofHost } = mostAtOnce
+    throw new DomainError('too_many_requests', {
+      retryAfter: 1,
+      detail: {
+        expected: `at most ${all} documents that are fetched at a time, ${newcomers} of clients that nobody uses yet, ${ofHost} of one host`,
+      },
+    })
   }
 
   /** A host is spared whichever tenant it is asked for; one that has the document pays nothing for it. */

@@ -111,31 +111,46 @@ describe('copies of client metadata documents', () => {
     await refusalOf(copies.get(gone, known, from(undefined)), 'too_many_requests')
   })
 
-  it('are sixteen at a time', async () => {
+  it('are sixteen at a time, three of one host; four places are for clients that are used', async () => {
     const copies = create()
+    const known = { members: {}, fetchedAt: 0, freshUntil: 0 }
+    const { port } = new URL(host.origin)
     const hanging: ServerResponse[] = []
     let isOver = false
     const end = (response: ServerResponse) => response.writeHead(500).end()
-    const waiting = Array.from({ length: 16 }, (_, i) =>
-      copies.get(
-        host.answer(`/hang/${i}`, (response) =>
-          isOver ? end(response) : void hanging.push(response),
-        ),
-        undefined,
-        from('192.0.2.0/24'),
-      ),
-    )
+    /** @param of which of the hosts, all of which are the same machine */
+    const hang = (path: string, of: number, copy?: typeof known) => {
+      host.answer(path, (response) => (isOver ? end(response) : void hanging.push(response)))
+      const url = `http://host-${of}.localhost:${port}${path}`
+      return copies.get(url, copy, from('192.0.2.0/24'))
+    }
+    const refused = (asked: Promise<unknown>) => refusalOf(asked, 'too_many_requests')
+    const waiting = Array.from({ length: 12 }, (_, i) => hang(`/hang/${i}`, Math.floor(i / 3)))
     const settled = Promise.allSettled(waiting)
-    await refusalOf(
-      copies.get(host.publish('/next'), undefined, from('192.0.2.0/24')),
-      'too_many_requests',
+    await refused(hang('/newcomer', 9))
+    await refused(hang('/used/one-host', 0, known))
+    const used = Array.from({ length: 4 }, (_, i) =>
+      hang(`/used/${i}`, 5 + Math.floor(i / 3), known),
     )
+    const usedSettled = Promise.allSettled(used)
+    await refused(hang('/used/no-more', 9, known))
     await eventually('asked', async () => hanging.length > 0)
     isOver = true
     hanging.forEach(end)
-    expect((await settled).map(({ status }) => status)).to.deep.equal(
-      Array.from({ length: 16 }, () => 'rejected'),
-    )
+    const outcomes = [...(await settled), ...(await usedSettled)]
+    for (const outcome of outcomes) {
+      const reason = outcome.status === 'rejected' ? outcome.reason : undefined
+      expect(isDomainError(reason, 'client_document_unavailable'), String(reason)).to.equal(true)
+    }
     await copies.get(host.publish('/next'), undefined, from('192.0.2.0/24'))
+  })
+
+  it('of one host are three at a time, so that the others are not kept waiting by it', async () => {
+    const copies = create()
+    const asked = ['/a', '/b', '/c', '/d'].map((path) =>
+      copies.get(host.publish(path), undefined, from('192.0.2.0/24')),
+    )
+    const statuses = (await Promise.allSettled(asked)).map(({ status }) => status)
+    expect(statuses).to.deep.equal(['fulfilled', 'fulfilled', 'fulfilled', 'rejected'])
   })
 })

@@ -119,7 +119,7 @@ export function deviceRoutes(parts: DeviceParts): Middleware {
     if (!(await attempts.take(tenant, budgets))) return 'too_many'
     let isWrong = false
     try {
-      const device = await devices.find(code)
+      const device = await devices.find(code, networkOf(ctx.ip))
       isWrong = device === undefined
       return device ?? 'wrong'
     } finally {
@@ -169,7 +169,7 @@ export function deviceRoutes(parts: DeviceParts): Middleware {
     const form = await readForm(ctx, config.bodyLimit)
     const code = userCodeIn(form['user_code'] ?? '') ?? ''
     csrf.check(ctx, confirming(browser, code), form['csrf'])
-    const device = await devices.find(code)
+    const device = await devices.find(code, networkOf(ctx.ip))
     if (device && form['decision'] === 'continue') {
       const path = await devices.begin(ctx, device.id)
       if (path !== undefined) {

@@ -109,14 +109,14 @@ export const limits = {
     counts: 'Clients that registered themselves without a token, in one tenant',
   },
   document_network: {
-    most: 60,
+    most: 20,
     window: 600,
     counts: 'Metadata documents of clients nobody has used yet, fetched because of one network',
   },
   document_host: {
     most: 60,
     window: 600,
-    counts: 'The same from one host, whoever asks',
+    counts: 'The same from one host, whoever asks; one that was right does not count',
   },
   document_address: {
     most: 10,

@@ -17,8 +17,12 @@ export interface WaitingDevice {
 
 /** What a person can do with a code that a device shows (RFC 8628 §3.3). */
 export interface DeviceVerification {
-  /** @param userCode as `userCodeIn` gives it */
-  find(userCode: string): Promise<WaitingDevice | undefined>
+  /**
+   * @param userCode as `userCodeIn` gives it
+   * @param network whose share it is to have the metadata document of the client asked for, where this process has none
+   * @throws DomainError `client_document_invalid`, `client_document_unavailable`, `too_many_requests`
+   */
+  find(userCode: string, network: string): Promise<WaitingDevice | undefined>
   /** @returns false when it was decided meanwhile */
   deny(id: string): Promise<boolean>
   /** Starts signing in and consent. @returns the path where the engine goes on; undefined when it is over meanwhile */
@@ -34,10 +38,11 @@ export function createDeviceVerification(
   const codes = createDeviceCodes(context)
 
   return {
-    async find(userCode) {
+    async find(userCode, network) {
       const waiting = await codes.waitingFor(userCode)
       if (!waiting) return undefined
       const clientId = waiting.payload.clientId as string
+      if (!(await clientDocuments.settle(tenant, clientId, { network }))) return undefined
       const client = await clientDocuments.find(tenant, clientId)
       const metadata = clientMetadata.safeParse(client?.metadata).data
       return (

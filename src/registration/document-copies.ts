@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
-import type { Limiter } from '../limits/limiter.ts'
+import type { Limiter, Share } from '../limits/limiter.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { membersIn } from './document.ts'
@@ -19,14 +19,17 @@ export interface DocumentCopies {
   get(
     url: string,
     known: Copy | undefined,
-    about: { tenant: string; network: string | undefined },
+    about: { network: string | undefined },
   ): Promise<Copy | undefined>
 }
 
 /** How many, each of at most 5 KiB. */
 const mostCopies = 1000
-/** How many hosts are asked at a time. The other connections of this process are for what people have allowed. */
-const mostAtOnce = 16
+/**
+ * How many documents are fetched at a time: in all, because of clients that nobody uses yet, and of one host, however
+ * slow it is. The other connections of this process are for what people have allowed.
+ */
+const mostAtOnce = { all: 16, newcomers: 12, host: 3 }
 /** Milliseconds for which a host that is down is not asked again while a copy stands in for it. */
 const pause = 30_000
 /** Milliseconds that a copy stands in while the host is down. */
@@ -42,7 +45,7 @@ export function createDocumentCopies({
   fetch: OutgoingFetch
 }): DocumentCopies {
   const copies = new Map<string, Copy>()
-  const loading = new Map<string, Promise<Copy>>()
+  const loading = new Map<string, { host: string; isKnown: boolean; copy: Promise<Copy> }>()
   /** What became of the last question: when the host was down, or that its answer was refused. */
   const failed = new Map<string, { downAt?: number }>()
 
@@ -66,52 +69,61 @@ export function createDocumentCopies({
   }
 
   /** Those who come at once get the same answer; an answer that is refused is not kept (P-086). */
-  async function ask(
-    url: string,
-    isKnown: boolean,
-    { tenant, network }: { tenant: string; network: string | undefined },
-  ): Promise<Copy> {
+  async function ask(url: string, isKnown: boolean, network: string | undefined): Promise<Copy> {
     const pending = loading.get(url)
-    if (pending) return pending
-    if (loading.size >= mostAtOnce) {
-      throw new DomainError('too_many_requests', {
-        retryAfter: 1,
-        detail: { expected: `at most ${mostAtOnce} documents that are fetched at a time` },
-      })
-    }
-    const own = limited(url, isKnown, tenant, network)
-      .then(() => load(url))
-      .finally(() => loading.delete(url))
-    loading.set(url, own)
-    return own
+    if (pending) return pending.copy
+    const { host } = new URL(url)
+    assertPlace(host, isKnown)
+    const copy = fetched(url, isKnown, network).finally(() => loading.delete(url))
+    loading.set(url, { host, isKnown, copy })
+    return copy
   }
 
-  /** A host is spared whichever tenant it is asked for. */
-  async function limited(
+  function assertPlace(host: string, isKnown: boolean): void {
+    const busy = [...loading.values()]
+    const hasPlace =
+      busy.length < mostAtOnce.all &&
+      busy.filter((each) => each.host === host).length < mostAtOnce.host &&
+      (isKnown || busy.filter((each) => !each.isKnown).length < mostAtOnce.newcomers)
+    if (hasPlace) return
+    const { all, newcomers, host: ofHost } = mostAtOnce
+    throw new DomainError('too_many_requests', {
+      retryAfter: 1,
+      detail: {
+        expected: `at most ${all} documents that are fetched at a time, ${newcomers} of clients that nobody uses yet, ${ofHost} of one host`,
+      },
+    })
+  }
+
+  /** A host is spared whichever tenant it is asked for; one that has the document pays nothing for it. */
+  async function fetched(
     url: string,
     isKnown: boolean,
-    tenant: string,
     network: string | undefined,
-  ): Promise<void> {
-    if (!isKnown) {
-      await limiter.take(tenant, { limit: 'document_network', subject: network ?? '' })
-      await limiter.take(defaultTenant, { limit: 'document_host', subject: new URL(url).host })
-    }
-    await limiter.take(defaultTenant, { limit: 'document_address', subject: url })
+  ): Promise<Copy> {
+    const ofHost: Share = { limit: 'document_host', subject: new URL(url).host }
+    const ofNetwork: Share = { limit: 'document_network', subject: network ?? '' }
+    await limiter.take(defaultTenant, ...(isKnown ? [] : [ofNetwork, ofHost]), {
+      limit: 'document_address',
+      subject: url,
+    })
+    const copy = await load(url)
+    if (!isKnown) await limiter.giveBack(defaultTenant, ofHost)
+    return copy
   }
 
   return {
-    async get(url, known, about) {
+    async get(url, known, { network }) {
       const here = copies.get(url)
       const last =
         here && known ? (here.fetchedAt > known.fetchedAt ? here : known) : (here ?? known)
       if (last && last.freshUntil > clock.now()) return last
-      if (!known && about.network === undefined) return undefined
+      if (!known && network === undefined) return undefined
       const standIn = last && clock.now() - last.fetchedAt < longestStale ? last : undefined
       const { downAt = 0 } = failed.get(url) ?? {}
       if (standIn && clock.now() - downAt < pause) return standIn
       try {
-        const copy = await ask(url, known !== undefined, about)
+        const copy = await ask(url, known !== undefined, network)
         failed.delete(url)
         return copy
       } catch (error) {
@@ -119,8 +131,9 @@ export function createDocumentCopies({
         if (isDown(error)) put(failed, url, { downAt: clock.now() })
         else if (!isOften) put(failed, url, {})
         // Whose last answer was refused stays refused, however often it is asked.
-        const mayStandIn = isDown(error) || (isOften && !failed.has(url))
-        if (standIn && mayStandIn) return standIn
+        const fault = failed.get(url)
+        const wasRefused = fault !== undefined && fault.downAt === undefined
+        if (standIn && (isDown(error) || (isOften && !wasRefused))) return standIn
         throw error
       }
     },

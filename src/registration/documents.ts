@@ -126,7 +126,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       if (database.current()?.isOpen()) return stored !== undefined
       const fault = documentUrlFault(clientId, { allowLoopback: config.allowLoopbackFetch })
       if (fault !== undefined) throw invalid(clientId, `client_id: ${fault}`, clientId)
-      const copy = await copies.get(clientId, stored, { tenant, network })
+      const copy = await copies.get(clientId, stored, { network })
       if (!copy) return false
       const made = await derive(tenant, clientId, copy, policy).catch((error: unknown) => {
         throw asFault(clientId, error)

@@ -1,5 +1,8 @@
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { registrationPolicy } from '../../src/registration/policy.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from '../support/boot.ts'
 import {
   askFor,
@@ -9,6 +12,8 @@ import {
   outcomeOf,
   startDevice,
 } from '../support/devices.ts'
+import { startDocumentHost } from '../support/document-host.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, furnish, tv } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import { expectRefusal, refresh, type Tokens, tokensIn } from '../support/protocol.ts'
@@ -26,7 +31,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
   let agent: UserAgent
 
   before(async () => {
-    nodes = await startTwoNodes()
+    nodes = await startTwoNodes({ ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish({ core: nodes.core })
     ;[a, b] = [nodes.a, nodes.b].map(({ url }) => ({ issuer: url }) as TestServer) as [
       TestServer,
@@ -66,6 +71,26 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
     }
     throw new Error(`no end of steps: ${page.body}`)
   }
+
+  it('may be of a client with a metadata document that nobody uses yet, begun on the other node', async () => {
+    const host = await startDocumentHost()
+    try {
+      const grant_types = [deviceCodeGrant, 'refresh_token']
+      const policy = { client_id_metadata_documents: true, grant_types }
+      await nodes.core.registrationPolicies.declare(defaultTenant, registrationPolicy.parse(policy))
+      const client = {
+        client_id: host.publish('/tv', { grant_types, redirect_uris: [] }),
+        token_endpoint_auth_method: 'none',
+      }
+      const device = await eventually('taken', () => startDevice(a, { scope: 'openid' }, client))
+      const page = await enterCode(b, createUserAgent(), device.user_code)
+      expect(page.status, page.body).to.equal(200)
+      expect(page.body).to.contain('A travelling tool')
+      expect(host.asked.get('/tv'), 'by each node').to.equal(2)
+    } finally {
+      host.stop()
+    }
+  })
 
   async function allowed(scope?: string): Promise<DeviceAuthorization> {
     const device = await started(scope)

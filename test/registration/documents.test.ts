@@ -1,20 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
-import { createClock } from '../../src/clock.ts'
-import { createCounters } from '../../src/counters.ts'
-import { isDomainError } from '../../src/errors.ts'
-import { createLimiter } from '../../src/limits/limiter.ts'
 import { createFetch } from '../../src/outgoing/fetch.ts'
 import { declarationIn, membersIn } from '../../src/registration/document.ts'
-import { createDocumentCopies } from '../../src/registration/document-copies.ts'
 import { fetchDocument } from '../../src/registration/document-fetch.ts'
 import { documentUrlFault } from '../../src/registration/document-url.ts'
 import { registrationPolicy } from '../../src/registration/policy.ts'
-import type { Sealer } from '../../src/secrets/seal.ts'
 import { errorOf, refusalOf, silentLog } from '../support/cores.ts'
 import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
-import { eventually } from '../support/eventually.ts'
 
 const strict = { allowLoopback: false }
 
@@ -269,106 +262,5 @@ describe('fetching a client metadata document', () => {
       )
       expect(maxAge, JSON.stringify(headers)).to.equal(seconds)
     }
-  })
-})
-
-describe('copies of client metadata documents', () => {
-  let host: DocumentHost
-  let now = 1_800_000_000_000
-  const clock = { ...createClock(), now: () => now }
-  const fetch = createFetch({ allowFetchTo: [], allowLoopbackFetch: true }, silentLog)
-  const create = () =>
-    createDocumentCopies({
-      clock,
-      fetch,
-      limiter: createLimiter({
-        clock,
-        log: silentLog,
-        counters: createCounters(),
-        sealer: { mac: (...parts: string[]) => parts.join(' ') } as Sealer,
-        shared: undefined,
-        on: true,
-      }),
-    })
-  const from = (network: string | undefined) => ({ tenant: 'default', network })
-  async function asksUntilRefused(ask: (turn: number) => Promise<unknown>): Promise<number> {
-    for (let turn = 0; turn < 200; turn++) {
-      const error = await ask(turn).then(
-        () => undefined,
-        (thrown: unknown) => thrown,
-      )
-      if (isDomainError(error, 'too_many_requests')) return turn
-    }
-    throw new Error('never refused')
-  }
-
-  before(async () => {
-    host = await startDocumentHost()
-  })
-  after(() => host?.stop())
-
-  it('of strangers cost their network and the host, each in its time (security class C11)', async () => {
-    const copies = create()
-    const one = await asksUntilRefused((turn) =>
-      copies.get(`${host.origin}/none/${turn}`, undefined, from('192.0.2.0/24')),
-    )
-    expect(one).to.equal(60)
-    await refusalOf(
-      copies.get(`${host.origin}/none`, undefined, from('198.51.100.0/24')),
-      'too_many_requests',
-    )
-    const elsewhere = host.origin.replace('localhost', '127.0.0.1')
-    const { code } = await refusalOf(
-      copies.get(`${elsewhere}/none`, undefined, from('198.51.100.0/24')),
-    )
-    expect(code, 'another host').to.equal('client_document_invalid')
-    expect(await copies.get(`${elsewhere}/none`, undefined, from(undefined))).to.equal(undefined)
-    const known = { members: {}, fetchedAt: 0, freshUntil: 0 }
-    const used = host.publish('/used')
-    expect(await copies.get(used, known, from(undefined)), 'one that is used').to.have.property(
-      'fetchedAt',
-      now,
-    )
-  })
-
-  it('of one address are asked for ten times a minute, and refusals are never kept (P-086)', async () => {
-    const copies = create()
-    const url = `${host.origin}/mended`
-    const turns = await asksUntilRefused(() => copies.get(url, undefined, from('192.0.2.0/24')))
-    expect(turns).to.equal(10)
-    expect(host.asked.get('/mended')).to.equal(10)
-    host.publish('/mended')
-    now += 7000
-    const copy = await copies.get(url, undefined, from('192.0.2.0/24'))
-    expect(copy?.members).to.include({ client_name: 'A travelling tool' })
-    expect(copy?.freshUntil).to.equal(now + 300_000)
-  })
-
-  it('are sixteen at a time', async () => {
-    const copies = create()
-    const hanging: ServerResponse[] = []
-    let isOver = false
-    const end = (response: ServerResponse) => response.writeHead(500).end()
-    const waiting = Array.from({ length: 16 }, (_, i) =>
-      copies.get(
-        host.answer(`/hang/${i}`, (response) =>
-          isOver ? end(response) : void hanging.push(response),
-        ),
-        undefined,
-        from('192.0.2.0/24'),
-      ),
-    )
-    const settled = Promise.allSettled(waiting)
-    await refusalOf(
-      copies.get(host.publish('/next'), undefined, from('192.0.2.0/24')),
-      'too_many_requests',
-    )
-    await eventually('asked', async () => hanging.length > 0)
-    isOver = true
-    hanging.forEach(end)
-    expect((await settled).map(({ status }) => status)).to.deep.equal(
-      Array.from({ length: 16 }, () => 'rejected'),
-    )
-    await copies.get(host.publish('/next'), undefined, from('192.0.2.0/24'))
   })
 })

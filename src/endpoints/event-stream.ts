@@ -28,11 +28,14 @@ export function sendEvents(
   let isOver = false
 
   const timer = setTimeout(() => res.end(), Math.max(0, until))
-  res.once('close', () => {
+  function finish(): void {
     isOver = true
     clearTimeout(timer)
     for (const ended of ends) ended()
-  })
+  }
+  // A reader that left while it was still checked: `close` has been, and comes no second time.
+  if (res.closed || res.destroyed) finish()
+  else res.once('close', finish)
 
   function begin(): void {
     ctx.respond = false

@@ -1,6 +1,7 @@
 import { createHash, randomUUID, X509Certificate } from 'node:crypto'
 import {
   createVerifier,
+  type Policy,
   TokenRefused,
   type Verifier,
   type VerifierOptions,
@@ -56,17 +57,23 @@ describe('tokens that are bound', () => {
         .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk, ...header })
         .sign(key)
     }
-    function ask(made: string | string[] | undefined, by: Verifier = verifier, more = {}) {
+    function ask(
+      made: string | string[] | undefined,
+      by: Verifier = verifier,
+      more = {},
+      policy?: Policy,
+    ) {
       const headers: Record<string, string[]> = {
         authorization: [`DPoP ${token}`],
         dpop: made === undefined ? [] : [made].flat(),
         ...more,
       }
-      return by.protect({
+      const request = {
         method: 'GET',
         target: '/orders?page=2',
-        headers: (name) => headers[name] ?? [],
-      })
+        headers: (name: string) => headers[name] ?? [],
+      }
+      return by.protect(request, policy)
     }
     const challengesOf = (decision: Awaited<ReturnType<typeof ask>>) =>
       decision.headers.filter(([name]) => name === 'WWW-Authenticate').map(([, value]) => value)
@@ -152,15 +159,79 @@ describe('tokens that are bound', () => {
       expect(answers.filter(({ granted }) => granted)).to.have.length(1)
 
       const memory = createReplayMemory(100)
-      for (let i = 0; i < 300; i++)
-        expect(memory.isFirst(`id-${i}`, 1000 + i / 10, 940)).to.equal(true)
+      const isFirst = (i: number, at: number) => {
+        const made = { key: `key-${i % 20}`, id: `id-${i}`, issuedAt: 1000 + i / 10 }
+        return memory.isFirst(made, { oldest: 940, now: at })
+      }
+      for (let i = 0; i < 300; i++) expect(isFirst(i, 1000 + i / 10)).to.equal(true)
       expect(memory.size()).to.be.at.most(100)
       // What was forgotten does not count a second time.
-      for (let i = 0; i < 300; i++)
-        expect(memory.isFirst(`id-${i}`, 1000 + i / 10, 940)).to.equal(false)
-      expect(memory.isFirst('late', 1000, 940), 'made before what was forgotten').to.equal(false)
-      expect(memory.isFirst('new', 1100, 1090)).to.equal(true)
+      for (let i = 0; i < 300; i++) expect(isFirst(i, 1030)).to.equal(false)
+      const late = { key: 'late', id: 'late', issuedAt: 1000 }
+      const isLate = memory.isFirst(late, { oldest: 940, now: 1030 })
+      expect(isLate, 'made before what was forgotten').to.equal(false)
+      const young = { key: 'new', id: 'new', issuedAt: 1100 }
+      expect(memory.isFirst(young, { oldest: 1090, now: 1100 })).to.equal(true)
       expect(memory.size(), 'what is too old for any proof is gone').to.equal(1)
+    })
+
+    it('who makes too many proofs is refused alone (C26)', async () => {
+      const busy = create({ dpop: { url, remembered: 50 } })
+      const iat = now() + 20
+      const flood = await Promise.all(
+        Array.from({ length: 60 }, async () => ask(await proof({ iat }), busy)),
+      )
+      expect(flood.filter(({ granted }) => granted)).to.have.length(5)
+      const other = await generateKeyPair('ES256', { extractable: true })
+      const otherJwk = await exportJWK(other.publicKey)
+      const theirs = await issuer.token({ cnf: { jkt: await calculateJwkThumbprint(otherJwk) } })
+      const made = await proof({ ath: athOf(theirs) }, { jwk: otherJwk }, other.privateKey)
+      const spared = await ask(made, busy, { authorization: [`DPoP ${theirs}`] })
+      expect(spared).to.include({ granted: true })
+    })
+
+    it('a key that is busy loses its own oldest proofs, and nothing of them counts twice (C26)', () => {
+      const memory = createReplayMemory(1000, 10)
+      const isFirst = (key: string, id: string, issuedAt: number, at = 1000) =>
+        memory.isFirst({ key, id, issuedAt }, { oldest: at - 60, now: at })
+      expect(isFirst('calm', 'one', 995)).to.equal(true)
+      // Five a second: a busy caller whose clock is right never notices.
+      for (let i = 0; i < 100; i++) {
+        expect(isFirst('busy', `id-${i}`, 1000 + i / 5, 1000 + i / 5), `${i}`).to.equal(true)
+      }
+      expect(memory.size()).to.be.at.most(11)
+      for (let i = 0; i < 100; i++) {
+        expect(isFirst('busy', `id-${i}`, 1000 + i / 5, 1020), `${i}`).to.equal(false)
+      }
+      expect(isFirst('busy', 'late', 1001, 1020), 'of a second that was forgotten').to.equal(false)
+      expect(isFirst('calm', 'one', 995, 1020)).to.equal(false)
+      expect(isFirst('calm', 'two', 995, 1020), 'others keep their window').to.equal(true)
+    })
+
+    it('proofs of the future, by however many keys, leave room for those of now (C26)', () => {
+      const memory = createReplayMemory(100)
+      const isFirst = (id: string, issuedAt: number, at: number) =>
+        memory.isFirst({ key: `key of ${id}`, id, issuedAt }, { oldest: at - 60, now: at })
+      const early = Array.from({ length: 500 }, (_, i) =>
+        isFirst(`early-${i}`, 1001 + (i % 29), 1000),
+      )
+      expect(early.filter(Boolean)).to.have.length(50)
+      for (let i = 0; i < 50; i++) expect(isFirst(`past-${i}`, 990 + i / 10, 1000)).to.equal(true)
+      expect(memory.size()).to.equal(100)
+      expect(isFirst('present', 1000, 1000)).to.equal(true)
+      expect(isFirst('past-0', 990, 1000)).to.equal(false)
+      expect(isFirst('early-0', 1001, 1001)).to.equal(false)
+    })
+
+    it('a proof is used up by a request that is granted, not by one that its token may not make', async () => {
+      const own = create({ dpop: { url } })
+      const one = await proof()
+      const refused = await ask(one, own, {}, { scopes: ['orders:everything'] })
+      expect(refused).to.include({ granted: false, status: 403 })
+      expect(await ask(one, own)).to.include({ granted: true })
+      expect(await ask(one, own)).to.include({ granted: false, status: 401 })
+      const wrong = await ask(await proof({ htm: 'POST' }), own, {}, { scopes: ['nothing'] })
+      expect(wrong, 'the proof is checked first').to.include({ granted: false, status: 401 })
     })
 
     it('a nonce is given with the refusal, is good in every process, and ends (RFC 9449 §9)', async () => {

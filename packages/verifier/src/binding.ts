@@ -39,6 +39,7 @@ export interface Bindings {
  * | `jkt`            | DPoP                | its proof is checked                             |
  * | `x5t#S256`       | either              | the certificate is compared (RFC 8705 §3)         |
  * | anything else    | either              | refused: nobody here can tell who may use it      |
+ * @returns uses up the proof that came with it, if one did: throws TokenRefused when it was used before
  * @throws TokenRefused
  */
 export async function checkBinding(
@@ -46,7 +47,7 @@ export async function checkBinding(
   claims: AccessTokenClaims,
   presented: Presented,
   { dpop, mtls }: Bindings,
-): Promise<void> {
+): Promise<() => void> {
   const refuse = (why: string) => new TokenRefused('invalid_token', 'binding', why)
   const { jkt, 'x5t#S256': thumbprint, ...others } = claims.cnf ?? {}
   if (Object.keys(others).length > 0) throw refuse('it is bound in a way that is not known here')
@@ -54,24 +55,26 @@ export async function checkBinding(
     throw refuse('it is bound to nothing')
   }
 
+  let useUp = () => {}
   if (jkt === undefined) {
     if (presented.scheme === 'DPoP') throw refuse('it is not bound to a key: send it as Bearer')
     if (dpop?.required) throw refuse('expected a token that is bound to a key (DPoP)')
   } else {
     if (!dpop) throw refuse('it is bound to a key, and DPoP is off here')
     if (presented.scheme !== 'DPoP') throw refuse('it is bound to a key: send it as DPoP')
-    await checkProof(token, jkt, presented, dpop)
+    useUp = await checkProof(token, jkt, presented, dpop)
   }
 
   if (thumbprint === undefined) {
     if (mtls?.required) throw refuse('expected a token that is bound to a certificate')
-    return
+    return useUp
   }
   if (!mtls) throw refuse('it is bound to a certificate, and mutual TLS is off here')
   if (presented.certificate === undefined) throw refuse('it came without its certificate')
   if ((await thumbprintOf(presented.certificate)) !== thumbprint) {
     throw refuse('it is bound to another certificate')
   }
+  return useUp
 }
 
 /** @returns the SHA-256 of a certificate in DER, in base64url */

@@ -19,7 +19,10 @@ export interface DpopOptions {
   algorithms?: string[]
   /** Seconds that a proof is good for. 60 by default. */
   maxAge?: number
-  /** Proofs that are remembered so that none counts twice. 100,000 by default; a hundred bytes each. */
+  /**
+   * Proofs that are remembered so that none counts twice. 100,000 by default; 90 to 400 bytes each. A tenth of them,
+   * and 1,000 at most, are of one key: whoever makes more within a second is refused alone.
+   */
   remembered?: number
   /**
    * Asks for a nonce in every proof (RFC 9449 §9). The secret, of 32 characters or more, is the same in every process
@@ -37,7 +40,9 @@ const longestId = 256
 const ahead = 30
 
 /**
- * Checks a proof of possession (RFC 9449 §4.3) for a token that is bound to the key `jkt`.
+ * Checks a proof of possession (RFC 9449 §4.3) for a token that is bound to the key `jkt`, but for its use before.
+ * @returns uses it up: throws TokenRefused when it was used before. To be called last of all, so that what is refused
+ *   for something else takes no place
  * @throws TokenRefused
  */
 export async function checkProof(
@@ -45,7 +50,7 @@ export async function checkProof(
   jkt: string,
   { proof, method, target }: Presented,
   options: DpopOptions & { memory: ReplayMemory; nonces?: DpopNonces | undefined },
-): Promise<void> {
+): Promise<() => void> {
   const refuse = (why: string, cause?: unknown) =>
     new TokenRefused('invalid_dpop_proof', 'proof', why, cause)
   if (proof === undefined) throw refuse('expected one proof in the DPoP header')
@@ -70,9 +75,10 @@ export async function checkProof(
     if (options.nonces && !(await options.nonces.isGood(nonce))) {
       throw new TokenRefused('use_dpop_nonce', 'nonce', 'expected the nonce of this server')
     }
-    // Last of all, so that what is refused for something else takes no place.
-    if (!options.memory.isFirst(await hashOf(`${jkt} ${jti}`), iat, now() - maxAge)) {
-      throw refuse('it was used before')
+    const made = { key: jkt, id: await hashOf(jti), issuedAt: iat }
+    return () => {
+      const at = { now: now(), oldest: now() - maxAge }
+      if (!options.memory.isFirst(made, at)) throw refuse('it was used before, or too many were')
     }
   } catch (error) {
     if (error instanceof TokenRefused && error.code !== 'invalid_token') throw error

@@ -87,13 +87,16 @@ export function createVerifier(options: VerifierOptions): Verifier {
   async function verify(token: string, asked: Policy = {}, presented: Partial<Presented> = {}) {
     const policy = completePolicy(asked, options)
     const claims = await verifyAccessToken(token, expected, keys)
-    await checkBinding(token, claims, { scheme: 'Bearer', ...presented }, bindings)
+    const sent: Presented = { scheme: 'Bearer', ...presented }
+    const useUpProof = await checkBinding(token, claims, sent, bindings)
     // What the token itself cannot do is refused before anybody is asked.
     checkScopes(claims, policy)
     checkStepUp(claims, policy, clockTolerance)
     if (feed && policy.check !== 'offline' && (await feed.denies(claims))) {
       throw invalidToken('revoked', 'it was revoked')
     }
+    // Before the issuer is asked, so that nobody makes it answer for a proof that is played again.
+    useUpProof()
     if (introspection && policy.check === 'introspect' && Math.random() < policy.share) {
       const isActive = await introspection.isActive(token, claims.jti)
       if (!isActive) throw invalidToken('revoked', 'it was revoked')

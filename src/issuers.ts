@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { revocationsMethods } from './endpoints/revocations.routes.ts'
+import type { Place } from './http/admission.ts'
 import {
   createIssuer,
   type IssuerHandler,
@@ -13,7 +14,7 @@ import type { RegistrationPolicy } from './registration/policy.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { locate } from './tenants/locate.ts'
-import { noSignUp, type SignUp } from './tenants/tenant.ts'
+import { defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
 
 /** Every issuer that this process answers for; each is built when it is first asked for. */
 export interface Issuers {
@@ -22,6 +23,8 @@ export interface Issuers {
    * there is none.
    */
   route(request: IncomingMessage): Promise<IssuerHandler | undefined>
+  /** Where an address leads, as far as it can be told without a statement. */
+  place(url: string): Place
 }
 
 /** How long, in milliseconds, a change of the tenant made on another node may go unnoticed. */
@@ -136,6 +139,10 @@ export function createIssuers(
       const place = locate(request.url ?? '/', basePath)
       request.url = place.url
       return (await issuerOf(place.tenant)) ?? lastWord(place.tenant, place.url)
+    },
+    place(address) {
+      const { tenant, url } = locate(address, basePath)
+      return { url, isKnown: tenant === defaultTenant || built.has(tenant) }
     },
   }
 }

@@ -69,7 +69,7 @@ export async function startServer(
     authorities: files.authorities,
   })
   const edge = createEdge(config, log)
-  const admission = createAdmission(config.maxRequests)
+  const admission = createAdmission(config.maxRequests, issuers.place)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   const routeOf = routeNames()
   const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined

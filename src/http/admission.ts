@@ -9,17 +9,30 @@ export interface Admission {
   takes(request: IncomingMessage, response: ServerResponse): boolean
 }
 
+/** Where an address leads. */
+export interface Place {
+  /** Below its issuer. */
+  url: string
+  /** Whether the issuer is in memory; whether there is another has to be asked of Postgres first. */
+  isKnown: boolean
+}
+
 /**
  * Answered whatever the others do: probes, so that a busy process is not taken for a dead one, and the documents that
  * verifiers fetch, which are in memory.
  */
-const always = /^[^?]*\/(healthz|readyz|jwks|\.well-known\/[\w-]+)(\?|$)/
+const always =
+  /^\/(healthz|readyz|jwks|\.well-known\/(openid-configuration|oauth-authorization-server|ssf-configuration))(\?|$)/
 
 /** Answers that go on for minutes and work on nothing meanwhile; each kind has a bound of its own. */
-const waiting = /^[^?]*\/(revocations\/stream|ssf\/poll\/[^/?]+)(\?|$)/
+const waiting = /^\/(revocations\/stream|ssf\/poll\/[^/?]+)(\?|$)/
+
+const reads = new Set(['GET', 'HEAD'])
+/** What these ask for is in their body: nothing is worked on before it is there. */
+const sends = new Set(['POST', 'PUT', 'PATCH'])
 
 /** @param most requests at a time, those that are still arriving not counted: a slow sender must keep nobody out */
-export function createAdmission(most: number): Admission {
+export function createAdmission(most: number, placeOf: (url: string) => Place): Admission {
   let atWork = 0
 
   function enter(response: ServerResponse): void {
@@ -32,13 +45,15 @@ export function createAdmission(most: number): Admission {
 
   return {
     takes(request, response) {
-      if (always.test(request.url ?? '')) return true
+      const { method = '', headers } = request
+      const { url, isKnown } = placeOf(request.url ?? '/')
+      if (isKnown && reads.has(method) && always.test(url)) return true
       if (atWork >= most) return false
-      if (waiting.test(request.url ?? '')) return true
-      const hasBody =
-        request.headers['transfer-encoding'] !== undefined ||
-        Number(request.headers['content-length'] ?? 0) > 0
-      if (hasBody) request.once('end', () => enter(response))
+      if (isKnown && waiting.test(url)) return true
+      const isArriving =
+        sends.has(method) &&
+        (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+      if (isKnown && isArriving) request.once('end', () => enter(response))
       else enter(response)
       return true
     },

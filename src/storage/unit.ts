@@ -70,6 +70,8 @@ export function createUnit(connect: () => Connection): Unit {
   const undo = (open: Connection) => open.run({ sql: 'ROLLBACK' }).catch(() => undefined)
 
   async function send(sql: string, parameters: unknown[]): Promise<Outcome> {
+    // As Postgres would; but a first statement that it cannot parse leaves no transaction, and later ones would stay.
+    if (failure) throw failure.error
     const begins = !inTransaction
     inTransaction = true
     const ends = committing

@@ -22,12 +22,12 @@ suite('a process that works on as many requests as it may (R-12)', () => {
   const ask = () => post(server, '/token', machine, { grant_type: 'client_credentials' })
 
   /** The head of a request whose body does not come. */
-  function slowSender() {
+  function slowSender(head = 'POST /token') {
     const { port, hostname, host } = new URL(server.issuer)
     const socket = connect(Number(port), hostname)
     socket.on('error', () => undefined)
     socket.write(
-      `POST /token HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n`,
+      `${head} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n`,
     )
     return socket
   }
@@ -65,6 +65,25 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     for (let i = 0; i < 5; i++) tokensIn(await ask())
     expect(server.core.counters.read().request_shed).to.equal(before)
     for (const socket of slow) socket.destroy()
+  })
+
+  it('counts a GET that announces a body, and whoever names a tenant that it does not know', async () => {
+    const heads = [
+      'GET /authorize?client_id=nobody',
+      'GET /t/nobody-1/jwks',
+      'POST /t/nobody-2/token',
+    ]
+    const icon = async () => (await fetch(`${server.issuer}/favicon.ico`)).status
+    expect(await icon()).to.equal(200)
+    await server.core.database.transaction(async () => {
+      await server.core.database.query('lock table tenants, clients')
+      const sockets = heads.map((head) => slowSender(head))
+      await eventually('one more is refused', async () => (await icon()) === 503)
+      expect((await fetch(`${server.issuer}/t/nobody-3/jwks`)).status).to.equal(503)
+      expect((await fetch(`${server.issuer}/jwks`)).status).to.equal(200)
+      for (const socket of sockets) socket.destroy()
+    })
+    await eventually('it serves again', async () => (await icon()) === 200)
   })
 
   it('does not count streams of revocations, which have a bound of their own', async () => {

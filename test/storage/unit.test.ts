@@ -303,6 +303,18 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal([])
     })
 
+    it('takes no statement after one that Postgres could not parse, nor does it keep any', async () => {
+      const error = await errorOf(
+        database.unit(async (unit) => {
+          await unit.open()
+          await Promise.allSettled([database.query('select nothing from nowhere'), note('a')])
+          unit.commitWith(async () => (await note('b')) === 1)
+          return true
+        }),
+      )
+      expect([error.message.includes('nowhere'), await notes()]).to.deep.equal([true, []])
+    })
+
     it('refuses a statement that comes after its end', async () => {
       const late = Promise.withResolvers<void>()
       let stray: Promise<Error> | undefined

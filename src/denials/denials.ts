@@ -102,6 +102,11 @@ const pollEvery = 500
  * committed only now. Longer than a statement may take.
  */
 export const overlap = 20_000
+/**
+ * Milliseconds after which all that lives is read again: a commit may show later than that, where Postgres waits for a
+ * replica or its machine stood still, and this node's own entry is put only when it is told of the commit.
+ */
+const rereadEvery = 60_000
 
 interface Row {
   tenant_id: string
@@ -135,6 +140,8 @@ export function createDenials({
   const ownNews = new Set<string>()
   /** By the server's clock, and by one that never jumps. */
   let refreshed: { at: number; monotonic: number } | undefined
+  /** When the whole of it was read last, by the server's clock. */
+  let reread = -Infinity
   let refreshing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -146,7 +153,9 @@ export function createDenials({
   async function load(): Promise<void> {
     const startedAt = clock.now()
     const monotonic = performance.now()
-    const since = refreshed === undefined ? 0 : refreshed.at - overlap
+    const known = refreshed === undefined ? 0 : refreshed.at - overlap
+    const isWhole = refreshed === undefined || Math.abs(startedAt - reread) >= rereadEvery
+    const since = isWhole ? 0 : known
     const rows = await database.query<Row>(
       `select tenant_id, kind, subject, not_before, created_at, expires_at, audiences from denials
        where created_at > $1 and expires_at > $2 order by created_at`,
@@ -163,8 +172,10 @@ export function createDenials({
         expiresAt: row.expires_at.getTime(),
         audiences: row.audiences ?? undefined,
       })),
+      { before: known, cameAt: startedAt },
     )
     list.expire(startedAt)
+    if (isWhole) reread = startedAt
     refreshed = { at: startedAt, monotonic }
     tell(new Set([...changed, ...ownNews]))
   }

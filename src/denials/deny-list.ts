@@ -8,7 +8,10 @@ export interface DenyListEntry {
   notBefore: number
   /** Milliseconds since the epoch: no token that it can meet lives longer. */
   expiresAt: number
-  /** Milliseconds since the epoch: when it was written, shortly before it was committed. */
+  /**
+   * Milliseconds since the epoch: when it was written, shortly before it was committed; when it came to this node, where
+   * that was much later.
+   */
   createdAt: number
   /** The resource servers whose tokens it can meet; absent where that is not known. */
   audiences?: readonly string[] | undefined
@@ -24,8 +27,12 @@ export interface Since {
 
 /** The live denials of every tenant, in memory: what introspection asks instead of the database. */
 export interface DenyList {
-  /** @returns the tenants of which something is new */
-  put(entries: DenyListEntry[]): Set<string>
+  /**
+   * @param late what is new and was written before then is dated when it came: who has what was written up to now is to
+   *   hear of it, too
+   * @returns the tenants of which something is new
+   */
+  put(entries: DenyListEntry[], late?: { before: number; cameAt: number }): Set<string>
   /** @param issuedAt the token's `iat`, in seconds */
   denies(tenant: string, denials: Denial[], issuedAt: number): boolean
   /** Those that concern an audience, the newest first. */
@@ -63,14 +70,15 @@ export function createDenyList(overlap: number): DenyList {
   const isCurrent = (entry: Kept) => entries.get(entry.key) === entry
 
   return {
-    put(fresh) {
+    put(fresh, late) {
       const changed = new Set<string>()
       for (const entry of fresh) {
         const key = keyOf(entry.tenant, entry)
         const known = entries.get(key)
         const merged = known ? merge(known, entry) : entry
         if (known && isSame(known, merged)) continue
-        keep(key, merged)
+        const isLate = late !== undefined && merged.createdAt < late.before
+        keep(key, isLate ? { ...merged, createdAt: late.cameAt } : merged)
         changed.add(entry.tenant)
       }
       return changed

@@ -1,4 +1,4 @@
-import Provider, { type Adapter, type Configuration } from 'oidc-provider'
+import Provider, { type Adapter, type Configuration, errors } from 'oidc-provider'
 import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import type { ClientMetadata } from '../clients/client.ts'
@@ -153,9 +153,11 @@ function configuration(parts: ProviderParts): Configuration {
       const account = id === undefined ? undefined : await activeAccount(context, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }
     },
-    extraTokenClaims: (_ctx, token) => ({
-      ...traceClaims(tenant, token, currentTokenRequest()?.familyId),
-    }),
+    // The engine has dated the token by now.
+    extraTokenClaims: async (_ctx, token) => {
+      if (token.kind === 'ClientCredentials') await assertStillEnabled(context, token.clientId)
+      return { ...traceClaims(tenant, token, currentTokenRequest()?.familyId) }
+    },
     formats: {
       customizers: {
         // RFC 9068 §2.2.1: how the person was authenticated, where there is one. What was asked for userinfo goes with
@@ -174,6 +176,20 @@ function configuration(parts: ProviderParts): Configuration {
     },
     ttl: lifetimes(context),
   }
+}
+
+/**
+ * A machine's token hangs from no row that a revocation would wait for, and its request may have waited since the client
+ * was looked up: for the client's keys, or for Postgres. One that is dated later than who disabled the client reckoned
+ * with would not be denied. Those with a person hang from a family, whose end denies them for good.
+ * @throws errors.InvalidClientAuth
+ */
+async function assertStillEnabled(
+  { clients, tenant }: IssuerContext,
+  clientId: string | undefined,
+) {
+  if (clientId !== undefined && (await clients.find(tenant, clientId))) return
+  throw new errors.InvalidClientAuth('client not found')
 }
 
 /** An account that may act: as it was read with the family, where one was presented. */

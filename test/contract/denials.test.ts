@@ -74,6 +74,33 @@ onEachStorage('denials', (kind) => {
     }
   })
 
+  it('show on other nodes and in the feed, within a minute, when their commit showed much later than it was written (R-10)', async () => {
+    const { database, denials } = nodes.b
+    await denials.refresh()
+    await database.execute(
+      `insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)
+       values ($1, 'family', 'shown late', 'infinity', $2, $3)`,
+      [defaultTenant, new Date(Date.now() - 100_000), new Date(Date.now() + 600_000)],
+    )
+    const clock = install({ now: Date.now(), toFake: ['Date'] })
+    try {
+      // Further than the other stories have been.
+      clock.setSystemTime(Date.now() + 200_000)
+      const writtenAfter = Date.now() - 21_000
+      await denials.refresh()
+      expect(denials.anyDenies(defaultTenant, [family('shown late')], seconds())).to.equal(true)
+      const heard = denials.known(defaultTenant, 'any', { writtenAfter })
+      expect(heard.entries.map(({ subject }) => subject)).to.include('shown late')
+      const { arrived } = heard
+      await denials.refresh()
+      clock.setSystemTime(Date.now() + 61_000)
+      await denials.refresh()
+      expect(denials.arrived(), 'and are no news again').to.equal(arrived)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
   it('name one kind, subject and tenant', async () => {
     await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
     await nodes.a.denials.add(defaultTenant, [family('mine')])

@@ -7,7 +7,16 @@ import { boot, type TestServer } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
 import { eventually } from '../support/eventually.ts'
-import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
+import {
+  alice,
+  api,
+  furnish,
+  furnishOpaque,
+  machine,
+  opaque,
+  ordersApi,
+  web,
+} from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
   codeFor,
@@ -98,6 +107,7 @@ suite('a token request that is under way on one node while, on another,', () => 
   before(async () => {
     server = await boot('services')
     await furnish(server)
+    await furnishOpaque(server)
     other = await openNode(server.env)
   })
   after(async () => {
@@ -165,15 +175,14 @@ suite('a token request that is under way on one node while, on another,', () => 
     const isActive = async (page: Page) =>
       (await introspect(server, ordersApi, tokensIn(page).access_token))['active']
     const { revocations } = other
-    const { clients: known } = server.core
-    const { find } = known
-    const asItWas = await find('default', machine.client_id)
+    const { find } = server.core.clients
     try {
       expect(await isActive(await give())).to.equal(true)
+      const known = await server.core.clients.find('default', machine.client_id)
       await revocations.setClientDisabled('default', machine.client_id, true)
-      known.find = async (tenant, id) => (id === machine.client_id ? asItWas : find(tenant, id))
+      server.core.clients.find = async () => known
       const given = await give()
-      known.find = find
+      server.core.clients.find = find
       travel(2)
       expectRefusal(await give(), 401, 'invalid_client')
       await revocations.setClientDisabled('default', machine.client_id, false)
@@ -181,10 +190,34 @@ suite('a token request that is under way on one node while, on another,', () => 
       expect(await isActive(given)).to.equal(false)
       expect(await isActive(await give())).to.equal(true)
     } finally {
-      known.find = find
+      server.core.clients.find = find
       backToPresent()
     }
   })
+
+  for (const [form, resource] of Object.entries({ 'a JWT': api, 'a handle': opaque })) {
+    it(`a client is disabled: its own token request that is still under way gets no token, ${form} (C5)`, async () => {
+      const client = { ...machine, client_id: `machine-${clients++}`, scope: 'orders:read read' }
+      await server.core.clients.declare('default', client)
+      const { resources } = server.core
+      const { find } = resources
+      try {
+        resources.find = async (...asked) => {
+          const found = await find(...asked)
+          resources.find = find
+          await other.revocations.setClientDisabled('default', client.client_id, true)
+          travel(3)
+          return found
+        }
+        const fields = { grant_type: 'client_credentials', resource }
+        expectRefusal(await post(server, '/token', client, fields), 401, 'invalid_client')
+        expect(resources.find, 'it was under way').to.equal(find)
+      } finally {
+        resources.find = find
+        backToPresent()
+      }
+    })
+  }
 
   async function expectNothingLeft(answer: Page, client: typeof web) {
     const which = { clientId: client.client_id, live: true }

@@ -62,8 +62,11 @@ export async function createWorkerMetrics(
 
   async function read(): Promise<string> {
     // What describes the installation is asked for once.
-    const answers = await Promise.all([...workers.keys()].map((id, i) => ask(id, i === 0)))
-    return textOf([...answers, await left, await readOwn(false)])
+    const asked = [...workers.keys()]
+    const answers = await Promise.all(asked.map((id, i) => ask(id, i === 0)))
+    // One that answered and ended meanwhile has become part of what is left.
+    const ofLiving = answers.filter((_, i) => workers.has(asked[i] as number))
+    return textOf([...ofLiving, await left, await readOwn(false)])
   }
 
   return {

@@ -7,6 +7,7 @@ import type { KeySet } from '../signing/key-set.ts'
 import type { TraceClaims } from './access-token.ts'
 import { denialsNaming } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { verifiedByKeySet } from './verified-tokens.ts'
 
 /** Our own JWT access tokens, read back (RFC 9068 §4). The engine issues them and never looks at them again. */
 export interface StructuredTokens {
@@ -30,9 +31,6 @@ export type AccessTokenClaims = JWTPayload &
     cnf?: { jkt?: string; 'x5t#S256'?: string }
   }
 
-/** Tokens whose signature is known to be right, so that who asks for one again costs no verification. */
-const mostVerified = 5000
-
 export function createStructuredTokens(
   context: IssuerContext,
   { published }: KeySet,
@@ -42,17 +40,15 @@ export function createStructuredTokens(
   const algorithms = [...new Set(published.map(({ alg }) => alg))]
 
   /** A key set is replaced as a whole when a key ends, and this with it. */
-  const verified = new Map<string, AccessTokenClaims>()
+  const verified = verifiedByKeySet()
 
   async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
     if (!isCanonical(token)) return undefined
     const hash = hashOf(token)
-    const known = verified.get(hash)
-    if (known) return (known.exp as number) > clock.seconds() ? known : undefined
+    const known = verified.get(hash, clock.seconds())
+    if (known) return known
     const claims = await verify(token)
-    if (!claims) return undefined
-    if (verified.size >= mostVerified) verified.delete(verified.keys().next().value as string)
-    verified.set(hash, claims)
+    if (claims) verified.keep(hash, claims)
     return claims
   }
 

@@ -1,0 +1,49 @@
+import type { Worker } from 'node:cluster'
+import { EventEmitter } from 'node:events'
+import { expect } from 'chai'
+import { loadConfig } from '../../config/load.ts'
+import { createWorkerMetrics } from '../../src/cli/worker-metrics.ts'
+import { silentLog } from '../support/cores.ts'
+import { freePort } from '../support/free-port.ts'
+import { figure, scrape } from '../support/prometheus.ts'
+
+const name = 'keyturn_http_requests_total'
+
+/** The end of a worker that the supervisor sees: it has counted ten requests. */
+class Counted extends EventEmitter {
+  readonly id: number
+  readonly #asked: () => void
+  constructor(id: number, asked: () => void = () => undefined) {
+    super()
+    this.id = id
+    this.#asked = asked
+  }
+  isConnected = () => true
+  send({ question }: { question: number }): void {
+    this.tell(question)
+    this.#asked()
+  }
+  tell(question?: number): void {
+    const values = [{ labels: { route: '/token' }, value: 10 }]
+    const figures = [{ name, help: 'h', type: 'counter', aggregator: 'sum', values }]
+    this.emit('message', { metrics: 'figures', question, figures })
+  }
+}
+
+describe('the metrics of workers', () => {
+  it('count one once that ends between its answer and that of another', async () => {
+    const port = await freePort()
+    const config = loadConfig({ METRICS_PORT: String(port) })
+    const metrics = await createWorkerMetrics(config, silentLog)
+    const first = new Counted(1)
+    const second = new Counted(2, () => first.emit('disconnect'))
+    for (const worker of [first, second]) metrics?.follow(worker as unknown as Worker)
+    const served = await metrics?.serve(() => 2)
+    try {
+      expect(figure(await scrape(String(port)), name, { route: '/token' })).to.equal(20)
+      expect(figure(await scrape(String(port)), name, { route: '/token' })).to.equal(20)
+    } finally {
+      await served?.stop()
+    }
+  })
+})

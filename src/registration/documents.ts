@@ -161,14 +161,20 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       }
       const { ip } = currentOrigin()
       const network = ip === undefined ? undefined : networkOf(ip)
-      await registered.add(tenant, clientId, { ...roomFor(policy, network), byDocument: true })
+      const room = { ...roomFor(policy, network), byDocument: true }
+      const gone = await registered.add(tenant, clientId, room)
       await store.add(tenant, clientId, copy, made)
       const detail = { mode: 'document' as const }
       await audit.record(tenant, { type: 'client.registered', clientId, detail })
+      if (gone !== undefined) {
+        await audit.record(tenant, { type: 'client.expired', clientId: gone })
+      }
       // Who looked meanwhile found nothing, and would remember that.
       database.current()?.afterCommit(async () => {
-        cache.drop(key(tenant, clientId))
-        clients.changed(tenant, clientId)
+        for (const id of [clientId, gone ?? clientId]) {
+          cache.drop(key(tenant, id))
+          clients.changed(tenant, id)
+        }
       })
     },
   }

@@ -46,9 +46,10 @@ export function createRegisteredClientStore({
   database: Database
   clock: Clock
 }) {
-  return {
+  const store = {
     /**
-     * Counts and adds in one statement; whoever registers at the same time waits until this transaction ends.
+     * Counts and adds in one statement; whoever registers at the same time waits until this transaction ends. One with a
+     * document takes the place of another where there is no room. @returns whose
      * @throws DomainError `registration_full`
      */
     async add(
@@ -68,37 +69,71 @@ export function createRegisteredClientStore({
         most: number
         mostPerNetwork: number
       },
-    ): Promise<void> {
+    ): Promise<string | undefined> {
       await database.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [
         `keyturn registration ${tenant}`,
       ])
       const now = clock.now()
-      const added = await database.execute(
-        `insert into registered_clients (tenant_id, client_id, network, registered_at, expires_at)
+      const insert = async () =>
+        (await database.execute(
+          `insert into registered_clients (tenant_id, client_id, network, registered_at, expires_at)
          select $1, $2, $3, $4, $5
          from (select count(*) as most, count(*) filter (where r.network = $3) as of_network
            from registered_clients r where r.tenant_id = $1 and r.used_at is null and exists (
              select 1 from client_documents d
              where d.tenant_id = r.tenant_id and d.client_id = r.client_id) = $8) as unused
          where unused.most < $6 and ($3::text is null or unused.of_network < $7)`,
-        [
-          tenant,
-          clientId,
-          network ?? null,
-          new Date(now),
-          new Date(now + unusedDays * day),
-          most,
-          mostPerNetwork,
-          byDocument,
-        ],
-      )
-      if (added === 1) return
+          [
+            tenant,
+            clientId,
+            network ?? null,
+            new Date(now),
+            new Date(now + unusedDays * day),
+            most,
+            mostPerNetwork,
+            byDocument,
+          ],
+        )) === 1
+      if (await insert()) return undefined
+      const gone = byDocument
+        ? await store.makeRoom(tenant, { network, mostPerNetwork })
+        : undefined
+      if (gone !== undefined && (await insert())) return gone
       throw new DomainError('registration_full', {
         retryAfter: 3600,
         detail: {
           expected: `at most ${most} clients that were never used, and ${mostPerNetwork} of a network`,
         },
       })
+    },
+
+    /**
+     * Deletes the oldest client with a document that nobody has used, of this network where that has no room left: one
+     * account alone could fill the tenant with others, and its document brings it back. Neither one that an operator
+     * disabled or declared otherwise, nor one that is getting something at this moment. @returns which
+     */
+    async makeRoom(
+      tenant: string,
+      { network, mostPerNetwork }: { network: string | undefined; mostPerNetwork: number },
+    ): Promise<string | undefined> {
+      const [row] = await database.query<{ client_id: string }>(
+        `with unused as (
+           select r.client_id, r.network from registered_clients r
+           join client_documents d on d.tenant_id = r.tenant_id and d.client_id = r.client_id
+           where r.tenant_id = $1 and r.used_at is null)
+         delete from clients where tenant_id = $1 and client_id = (
+           select r.client_id from registered_clients r
+           join client_documents d on d.tenant_id = r.tenant_id and d.client_id = r.client_id
+           join clients c on c.tenant_id = r.tenant_id and c.client_id = r.client_id
+           where r.tenant_id = $1 and r.used_at is null and c.disabled_at is null
+             and c.metadata = d.metadata and not exists (
+               select 1 from families f where f.tenant_id = r.tenant_id and f.client_id = r.client_id)
+             and (r.network = $2 or (select count(*) from unused where network = $2) < $3)
+           order by r.registered_at, r.client_id limit 1 for update of r, c skip locked)
+         returning client_id`,
+        [tenant, network ?? null, mostPerNetwork],
+      )
+      return row?.client_id
     },
 
     /** Once a day; nothing for a client that an operator declared. */
@@ -172,4 +207,5 @@ export function createRegisteredClientStore({
       return row
     },
   }
+  return store
 }

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { withOrigin } from '../../src/origin.ts'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
@@ -61,10 +62,25 @@ onEachStorage('client metadata documents', (kind) => {
 
   it('take only as much room as there is, and none from clients that register (C25)', async () => {
     await declare({ client_id_metadata_documents: true, most_unused: 3 })
-    await keep(host.publish('/two'))
-    await keep(host.publish('/three'))
-    await refusalOf(keep(host.publish('/four')), 'registration_full')
-    expect(await nodes.a.clients.find(tenant, host.publish('/four'))).to.equal(undefined)
+    const ids = ['/two', '/three', '/four', '/five'].map((path) => host.publish(path))
+    for (const id of ids) {
+      travel(1)
+      await keep(id)
+    }
+    const { clients, database, revocations } = nodes.a
+    const isKept = async (id: string) => (await clients.find(tenant, id)) !== undefined
+    const [two, ...last] = ids as [string, ...string[]]
+    expect(await isKept(two), 'the oldest made room').to.equal(false)
+    for (const id of last) expect(await isKept(id), id).to.equal(true)
+    const expired = await database.query(
+      `select 1 from audit_events where client_id = $1 and type = 'client.expired'`,
+      [two],
+    )
+    expect(expired).to.have.length(1)
+    for (const id of last) await revocations.setClientDisabled(tenant, id, true)
+    await refusalOf(keep(host.publish('/six')), 'registration_full')
+    expect(await isKept(host.publish('/six'))).to.equal(false)
+    for (const id of last) expect(await clients.isDisabled(tenant, id), id).to.equal(true)
     await declare({ mode: 'open', client_id_metadata_documents: true, most_unused: 3 })
     const registered = await nodes.a.registrations.register(
       tenant,
@@ -72,6 +88,24 @@ onEachStorage('client metadata documents', (kind) => {
       { token: undefined, ip: '192.0.2.1' },
     )
     expect(registered.clientId).to.be.a('string')
+  })
+
+  it('make room on their own network where that is full, and for nobody else there', async () => {
+    await declare({ client_id_metadata_documents: true, most_unused_per_network: 2 })
+    const by = async (ip: string, path: string) => {
+      travel(1)
+      const id = host.publish(path)
+      await withOrigin({ ip }, () => keep(id))
+      return id
+    }
+    const elsewhere = await by('198.51.100.1', '/network/0')
+    const first = await by('203.0.113.1', '/network/1')
+    const second = await by('203.0.113.2', '/network/2')
+    const third = await by('203.0.113.3', '/network/3')
+    const kept = await Promise.all(
+      [elsewhere, first, second, third].map((id) => nodes.a.clients.find(tenant, id)),
+    )
+    expect(kept.map((client) => client !== undefined)).to.deep.equal([true, false, true, true])
   })
 
   it('of one tenant are unknown to another', async () => {

@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { furnish, ordersApi } from '../support/fixtures.ts'
+import { api, furnish, ordersApi } from '../support/fixtures.ts'
+import { expectRefusal } from '../support/protocol.ts'
 import {
   askSignals,
   type PushReceiver,
@@ -114,5 +115,44 @@ describe('what a receiver of shared signals may not', () => {
       expect(error).to.include({ code: 'not_found' })
     }
     expect(await signals.of(defaultTenant, ordersApi.client_id)).to.equal(undefined)
+  })
+
+  it('has ten polls at a time, with a hundred events at most, also those that do not wait', async () => {
+    const { stream_id, delivery } = await create()
+    const wait = Array.from({ length: 10 }, () => ask('POST', delivery.endpoint_url, {}))
+    await eventually('no place is left', async () => {
+      const page = await ask('POST', delivery.endpoint_url, { returnImmediately: true })
+      return page.status === 429
+    })
+    await fill(stream_id, 101)
+    for (const page of await Promise.all(wait)) {
+      expect(page.status, page.body).to.be.oneOf([200, 429])
+    }
+    const asked = { returnImmediately: true, maxEvents: 1000 }
+    const page = (await ask('POST', delivery.endpoint_url, asked)).json() as { sets: object }
+    expect(Object.keys(page.sets)).to.have.length(100)
+    expect(page).to.include({ moreAvailable: true })
+  })
+
+  it('ends with introspection_clients, whatever token is left', async () => {
+    const { stream_id, delivery } = await create()
+    const waiting = ask('POST', delivery.endpoint_url, {})
+    const { resources } = server.core
+    const declare = (introspection_clients: string[]) =>
+      resources.declare(defaultTenant, {
+        identifier: api,
+        scopes: ['orders:read', 'orders:write'],
+        introspection_clients,
+      })
+    await declare([])
+    try {
+      expectRefusal(await waiting, 403, 'access_denied')
+      await fill(stream_id, 1)
+      const poll = await ask('POST', delivery.endpoint_url, { returnImmediately: true })
+      expectRefusal(poll, 403, 'access_denied')
+      expectRefusal(await ask('GET', 'ssf/streams'), 403, 'access_denied')
+    } finally {
+      await declare([ordersApi.client_id])
+    }
   })
 })

@@ -51,12 +51,12 @@ interface Call {
   clientId: string
 }
 
-/** Milliseconds that a poll waits for an event, and between two looks; polls of one client that wait at a node. */
+/** Milliseconds that a poll waits for an event, and between two looks; polls of one client at a node. */
 const longestPoll = 20_000
 const lookEvery = 500
-const waitingPolls = createOpenStreams(10)
+const openPolls = createOpenStreams(10)
 /** Event tokens of one answer. */
-const mostAtOnce = 1000
+const mostAtOnce = 100
 
 const named = z.object({ stream_id: z.string().max(100).optional() })
 const namedInBody = z.object({ stream_id: z.string().max(100) })
@@ -91,14 +91,25 @@ export function signalRoutes(parts: Parts): Middleware {
     try {
       const { clientId, scopes } = await check(ctx, issuer + signalsPath, url)
       await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
-      if (scopes.has(scope)) return { ctx, clientId }
-      throw new DomainError('scope_insufficient', { detail: { expected: scope } })
+      if (!scopes.has(scope)) {
+        throw new DomainError('scope_insufficient', { detail: { expected: scope } })
+      }
+      await assertReceiver(clientId)
+      return { ctx, clientId }
     } catch (error) {
       if (isDomainError(error) && error.status === 401) {
         await limiter.take(tenant, { limit: 'feed_network', subject: networkOf(ctx.ip) })
       }
       throw error
     }
+  }
+
+  /** A token outlives what a resource server says of its client. @throws DomainError `audience_foreign` */
+  async function assertReceiver(clientId: string): Promise<void> {
+    if ((await signals.audienceOf(tenant, clientId)).length > 0) return
+    throw new DomainError('audience_foreign', {
+      detail: { expected: 'a client that a resource server names in introspection_clients' },
+    })
   }
 
   /** SSF 1.0 §8.1.1; the authorization of pushes is never shown. */
@@ -213,8 +224,18 @@ export function signalRoutes(parts: Parts): Middleware {
     return undefined
   }
 
-  /** RFC 8936 §2. */
+  /** Also what is answered at once is signed first: a client has so many polls at a time. */
   async function answerPoll(call: Call, id: string) {
+    const place = openPolls.take(JSON.stringify([tenant, call.clientId]))
+    try {
+      return await pollOf(call, id)
+    } finally {
+      place.leave()
+    }
+  }
+
+  /** RFC 8936 §2. */
+  async function pollOf(call: Call, id: string) {
     const asked = checked(pollRequest, await body(call.ctx))
     const stream = await ofCaller(call, id)
     if (stream.delivery.method !== 'poll') throw new DomainError('not_found')
@@ -222,7 +243,7 @@ export function signalRoutes(parts: Parts): Middleware {
       log.warn({ tenant, stream: id, jti, err, description }, 'a receiver refused an event token')
     }
     await signals.acknowledge(tenant, stream, [...asked.ack, ...Object.keys(asked.setErrs)])
-    const most = Math.min(asked.maxEvents ?? 100, mostAtOnce)
+    const most = Math.min(asked.maxEvents ?? mostAtOnce, mostAtOnce)
     const { sets, more } = await waitFor(call, stream, most, asked.returnImmediately)
     return { sets, ...(more ? { moreAvailable: true } : {}) }
   }
@@ -230,20 +251,16 @@ export function signalRoutes(parts: Parts): Middleware {
   async function waitFor(call: Call, stream: SignalStream, most: number, atOnce: boolean) {
     let found = await signals.fetch(tenant, stream, most)
     if (atOnce || most === 0 || Object.keys(found.sets).length > 0) return found
-    const place = waitingPolls.take(JSON.stringify([tenant, call.clientId]))
     const until = performance.now() + longestPoll
-    try {
-      while (Object.keys(found.sets).length === 0 && performance.now() < until) {
-        await pause(lookEvery)
-        if (call.ctx.res.destroyed) break
-        const current = await signals.of(tenant, call.clientId)
-        if (current?.id !== stream.id) break
-        found = await signals.fetch(tenant, current, most)
-      }
-      return found
-    } finally {
-      place.leave()
+    while (Object.keys(found.sets).length === 0 && performance.now() < until) {
+      await pause(lookEvery)
+      if (call.ctx.res.destroyed) break
+      const current = await signals.of(tenant, call.clientId)
+      if (current?.id !== stream.id) break
+      await assertReceiver(call.clientId)
+      found = await signals.fetch(tenant, current, most)
     }
+    return found
   }
 
   /** SSF 1.0 §7.1. */

@@ -100,6 +100,36 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       )
     },
 
+    /** Forgets what was given up, was missed before, or is for another destination; never what is under way. */
+    async withdraw(
+      tenant: string,
+      kind: string,
+      payload: Record<string, unknown>,
+      destination: string,
+    ): Promise<void> {
+      await database.execute(
+        `delete from outbox where tenant_id = $1 and kind = $2 and payload @> $3 and delivered_at is null
+           and (failed_at is not null or attempts > 0 or destination <> $4)
+           and (leased_until is null or leased_until <= $5)`,
+        [tenant, kind, JSON.stringify(payload), destination, now()],
+      )
+    },
+
+    /** What one member of the payloads is in all that is pending with these members. */
+    async pendingOf(
+      tenant: string,
+      kind: string,
+      payload: Record<string, unknown>,
+      member: string,
+    ): Promise<Set<string>> {
+      const rows = await database.query<{ value: string }>(
+        `select payload->>$4 as value from outbox
+         where tenant_id = $1 and kind = $2 and payload @> $3 and ${pending}`,
+        [tenant, kind, JSON.stringify(payload), member],
+      )
+      return new Set(rows.map(({ value }) => value))
+    },
+
     /**
      * Leases due messages to this node in one statement: what another node takes at the same moment is skipped. It
      * goes from destination to destination by the index, so that a long queue at one hides nobody else's.

@@ -23,6 +23,19 @@ export interface Outbox {
     kind: string,
     messages: Array<Pick<Message, 'destination' | 'payload'>>,
   ): Promise<void>
+  /**
+   * Adds to one destination what is not on its way there yet: what was missed or given up begins anew, so that there is
+   * one message of each. The caller sees to it that nobody else does the same at this time.
+   * @param about members of these payloads, and of no others
+   * @param each the member that tells them apart, and what it is in each
+   */
+  renew(
+    tenant: string,
+    kind: string,
+    about: Record<string, unknown>,
+    destination: string,
+    each: { member: string; values: string[] },
+  ): Promise<void>
   /** Says how messages of a kind are delivered; before `start`. */
   deliverWith(kind: string, deliverer: Deliverer): void
   /** The newest first, 1000 at most. */
@@ -168,18 +181,34 @@ export function createOutbox(deps: {
     })
   }
 
+  async function add(
+    tenant: string,
+    kind: string,
+    messages: Array<Pick<Message, 'destination' | 'payload'>>,
+  ): Promise<void> {
+    if (messages.length === 0) return
+    for (const some of chunksOf(messages)) {
+      const rows = some.map((message) => ({ ...message, tenant, id: randomUUID() }))
+      await store.insert(kind, rows)
+    }
+    const unit = database.current()
+    if (unit?.isOpen()) unit.afterCommit(async () => wake())
+    else wake()
+  }
+
   return {
-    async add(tenant, kind, messages) {
-      if (messages.length === 0) return
-      for (const some of chunksOf(messages)) {
-        await store.insert(
-          kind,
-          some.map((message) => ({ ...message, tenant, id: randomUUID() })),
-        )
-      }
-      const unit = database.current()
-      if (unit?.isOpen()) unit.afterCommit(async () => wake())
-      else wake()
+    add,
+    async renew(tenant, kind, about, destination, { member, values }) {
+      await store.withdraw(tenant, kind, about, destination)
+      const pending = await store.pendingOf(tenant, kind, about, member)
+      const payloads = values
+        .filter((value) => !pending.has(value))
+        .map((value) => ({ ...about, [member]: value }))
+      await add(
+        tenant,
+        kind,
+        payloads.map((payload) => ({ destination, payload })),
+      )
     },
     deliverWith: (kind, deliverer) => void deliverers.set(kind, deliverer),
     list: store.list,

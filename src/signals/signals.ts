@@ -49,10 +49,10 @@ export interface Signals {
   of(tenant: string, clientId: string): Promise<SignalStream | undefined>
   /** @throws DomainError `already_exists` */
   create(tenant: string, clientId: string, declared: StreamDeclaration): Promise<SignalStream>
-  /** Makes a stream be as declared. */
+  /** Makes a stream be as declared; its status stays. @throws DomainError `not_found` */
   replace(tenant: string, stream: SignalStream, declared: StreamDeclaration): Promise<SignalStream>
   delete(tenant: string, id: string): Promise<void>
-  /** What is disabled forgets what waits in it; what is paused keeps it. */
+  /** What is disabled forgets what waits in it; what is paused keeps it. @throws DomainError `not_found` */
   setStatus(
     tenant: string,
     stream: SignalStream,
@@ -80,6 +80,8 @@ const kind = 'signal'
 const mostWaiting = 10_000
 /** Milliseconds. */
 const kept = 7 * 24 * 3600 * 1000
+
+const notPushed = 'the stream is not pushed now'
 
 /** The algorithm of the CAEP interoperability profile. */
 const signingAlg = 'RS256'
@@ -126,7 +128,7 @@ export function createSignals(deps: {
   async function enqueue(tenant: string, stream: SignalStream, signals: Signal[]): Promise<void> {
     if (signals.length === 0 || stream.status === 'disabled') return
     const rows = signals.map((signal) => ({ id: randomUUID(), signal }))
-    await store.add(tenant, stream.id, rows)
+    await store.queue(tenant, stream.id, rows)
     const dropped = await store.dropBeyond(tenant, stream.id, mostWaiting)
     if (dropped > 0) await tellLoss(tenant, stream)
     await send(tenant, stream, rows)
@@ -137,34 +139,52 @@ export function createSignals(deps: {
     const reason = `more than ${mostWaiting} events waited: the oldest were dropped`
     log.warn({ tenant, stream: stream.id, client_id: stream.clientId }, reason)
     await store.dropType(tenant, stream.id, streamUpdated)
-    await store.setStatus(tenant, stream.id, stream.status, reason)
+    await store.setStatus(tenant, stream.id, stream.status, reason, stream.status)
     const signal = {
       event: streamUpdated,
       subject: { format: 'opaque', id: stream.id },
       body: { status: stream.status, reason },
     }
     const rows = [{ id: randomUUID(), signal }]
-    await store.add(tenant, stream.id, rows)
+    await store.queue(tenant, stream.id, rows)
     await send(tenant, stream, rows)
   }
 
-  async function send(
-    tenant: string,
-    { id: stream, status, delivery }: SignalStream,
-    rows: Array<{ id: string }>,
-  ): Promise<void> {
-    if (status !== 'enabled' || delivery.method !== 'push') return
-    const destination = new URL(delivery.endpointUrl).host
+  const endpointOf = ({ delivery }: SignalStream) =>
+    delivery.method === 'push' ? delivery.endpointUrl : undefined
+
+  /** Where events are pushed to now, if they are. */
+  const destinationOf = ({ status, delivery }: SignalStream) =>
+    status === 'enabled' && delivery.method === 'push'
+      ? new URL(delivery.endpointUrl).host
+      : undefined
+
+  async function send(tenant: string, stream: SignalStream, rows: Array<{ id: string }>) {
+    const destination = destinationOf(stream)
+    if (destination === undefined) return
+    const payloads = rows.map(({ id }) => ({ stream: stream.id, signal: id }))
     await outbox.add(
       tenant,
       kind,
-      rows.map(({ id }) => ({ destination, payload: { stream, signal: id } })),
+      payloads.map((payload) => ({ destination, payload })),
     )
   }
 
-  /** After a pause, or where it is delivered another way from now on. */
+  /** After a pause, or where it is delivered another way from now on: each event is queued once, whoever asks how often. */
   async function sendWaiting(tenant: string, stream: SignalStream): Promise<void> {
-    await send(tenant, stream, await store.waiting(tenant, stream.id, { most: mostWaiting + 1 }))
+    const destination = destinationOf(stream)
+    if (destination === undefined) return
+    const about = { stream: stream.id }
+    const rows = await store.waiting(tenant, stream.id, { most: mostWaiting + 1 })
+    const each = { member: 'signal', values: rows.map(({ id }) => id) }
+    await outbox.renew(tenant, kind, about, destination, each)
+  }
+
+  /** The stream as it is, which stays so until this transaction is over. @throws DomainError `not_found` */
+  async function locked(tenant: string, id: string): Promise<SignalStream> {
+    const stream = await store.lock(tenant, id)
+    if (!stream) throw new DomainError('not_found', { detail: { stream: id } })
+    return stream
   }
 
   /** What a message is about; it may be gone. */
@@ -181,7 +201,7 @@ export function createSignals(deps: {
     if (!stream || !waiting) return { final: true, reason: 'it was delivered, or is gone' }
     const { delivery, status } = stream
     if (delivery.method !== 'push' || status !== 'enabled') {
-      return { final: true, reason: 'the stream is not pushed now' }
+      return { final: true, reason: notPushed }
     }
     const speaksFor = await audienceOf(tenant, stream.clientId)
     if (speaksFor.length === 0 || !(await clients.find(tenant, stream.clientId))) {
@@ -211,6 +231,10 @@ export function createSignals(deps: {
       if (!stream || !waiting) return
       if (failed === undefined || failed === 'answered 400') {
         await store.settle(tenant, stream.id, [waiting.id])
+      } else if (failed === notPushed) {
+        // A pause that ended meanwhile left out what was under way.
+        const current = await store.lock(tenant, stream.id)
+        if (current) await send(tenant, current, [waiting])
       } else if (stream.delivery.method === 'push') {
         await store.setStatus(tenant, stream.id, 'paused', `not delivered: ${failed}`, 'enabled')
       }
@@ -293,7 +317,7 @@ export function createSignals(deps: {
     audienceOf,
     async create(tenant, clientId, declared) {
       const stream = declaredAs({ id: randomUUID(), clientId, status: 'enabled' }, declared)
-      if (!(await database.transaction(() => store.put(tenant, stream)))) {
+      if (!(await database.transaction(() => store.add(tenant, stream)))) {
         throw new DomainError('already_exists', { detail: { client_id: clientId } })
       }
       log.info({ tenant, stream: stream.id, client_id: clientId }, 'signal stream created')
@@ -301,9 +325,10 @@ export function createSignals(deps: {
     },
     replace: (tenant, stream, declared) =>
       database.transaction(async () => {
-        const next = declaredAs(stream, declared)
-        await store.put(tenant, next)
-        await sendWaiting(tenant, next)
+        const before = await locked(tenant, stream.id)
+        const next = declaredAs(before, declared)
+        await store.update(tenant, next)
+        if (endpointOf(before) !== endpointOf(next)) await sendWaiting(tenant, next)
         return next
       }),
     async delete(tenant, id) {
@@ -311,11 +336,11 @@ export function createSignals(deps: {
     },
     setStatus: (tenant, stream, status, reason) =>
       database.transaction(async () => {
-        const { reason: _before, ...rest } = stream
+        const { reason: _before, ...rest } = await locked(tenant, stream.id)
         const next = { ...rest, status, ...(reason === undefined ? {} : { reason }) }
         await store.setStatus(tenant, stream.id, status, reason)
         if (status === 'disabled') await store.settle(tenant, stream.id)
-        if (stream.status !== 'enabled') await sendWaiting(tenant, next)
+        if (rest.status !== 'enabled') await sendWaiting(tenant, next)
         return next
       }),
     verify: (tenant, stream, state) =>

@@ -112,6 +112,23 @@ export function createSignalStreamStore({
     return rows.map((row) => toStream(tenant, row))
   }
 
+  /** The parameters of a statement that writes what is declared. */
+  async function declaredOf(tenant: string, stream: SignalStream): Promise<unknown[]> {
+    const { id, delivery, eventsRequested, description } = stream
+    const isPush = delivery.method === 'push'
+    const secret = isPush ? delivery.authorization : undefined
+    return [
+      tenant,
+      id,
+      delivery.method,
+      isPush ? delivery.endpointUrl : null,
+      secret === undefined ? null : await sealer.seal(purpose(tenant, id), secret),
+      eventsRequested,
+      description ?? null,
+      now(),
+    ]
+  }
+
   return {
     list: (tenant: string) => select(tenant, '', []),
     async ofClient(tenant: string, clientId: string): Promise<SignalStream | undefined> {
@@ -121,35 +138,34 @@ export function createSignalStreamStore({
       return (await select(tenant, 'and id = $2', [id]))[0]
     },
 
-    /** One of each client. @returns whether it was written: not where another one is there already */
-    async put(tenant: string, stream: SignalStream): Promise<boolean> {
-      const { delivery } = stream
-      const isPush = delivery.method === 'push'
-      const secret = isPush ? delivery.authorization : undefined
-      const sealed =
-        secret === undefined ? null : await sealer.seal(purpose(tenant, stream.id), secret)
+    /** A stream that nobody else changes until this transaction is over. */
+    async lock(tenant: string, id: string): Promise<SignalStream | undefined> {
+      const [row] = await database.query<Row>(
+        `select ${columns} from signal_streams where tenant_id = $1 and id = $2 for no key update`,
+        [tenant, id],
+      )
+      return row && toStream(tenant, row)
+    },
+
+    /** One of each client. @returns whether it was written: not where there is one already */
+    async add(tenant: string, stream: SignalStream): Promise<boolean> {
       const written = await database.execute(
-        `insert into signal_streams (tenant_id, id, client_id, method, endpoint_url, sealed, events_requested,
-           description, status, reason, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
-         on conflict (tenant_id, client_id) do update set method = excluded.method,
-           endpoint_url = excluded.endpoint_url, sealed = excluded.sealed,
-           events_requested = excluded.events_requested, description = excluded.description,
-           status = excluded.status, reason = excluded.reason, updated_at = excluded.updated_at
-         where signal_streams.id = excluded.id`,
-        [
-          tenant,
-          stream.id,
-          stream.clientId,
-          delivery.method,
-          isPush ? delivery.endpointUrl : null,
-          sealed,
-          stream.eventsRequested,
-          stream.description ?? null,
-          stream.status,
-          stream.reason ?? null,
-          now(),
-        ],
+        `insert into signal_streams (tenant_id, id, method, endpoint_url, sealed, events_requested, description,
+           updated_at, created_at, client_id, status)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)
+         on conflict (tenant_id, client_id) do nothing`,
+        [...(await declaredOf(tenant, stream)), stream.clientId, stream.status],
+      )
+      return written === 1
+    },
+
+    /** Writes what its receiver declares, and not its status. @returns whether there is one */
+    async update(tenant: string, stream: SignalStream): Promise<boolean> {
+      const written = await database.execute(
+        `update signal_streams set method = $3, endpoint_url = $4, sealed = $5, events_requested = $6,
+           description = $7, updated_at = $8
+         where tenant_id = $1 and id = $2`,
+        await declaredOf(tenant, stream),
       )
       return written === 1
     },
@@ -176,7 +192,7 @@ export function createSignalStreamStore({
     delete: (tenant: string, id: string) =>
       database.execute('delete from signal_streams where tenant_id = $1 and id = $2', [tenant, id]),
 
-    async add(tenant: string, stream: string, signals: Array<{ id: string; signal: Signal }>) {
+    async queue(tenant: string, stream: string, signals: Array<{ id: string; signal: Signal }>) {
       for (const some of chunksOf(signals)) {
         await database.execute(
           `insert into signal_events (tenant_id, id, stream_id, payload, created_at)

@@ -8,6 +8,7 @@ import { expectRefusal, post, tokensFor } from '../support/protocol.ts'
 import {
   askSignals,
   type PushReceiver,
+  type StreamView as Stream,
   signalToken,
   startPushReceiver,
   verifiedSet,
@@ -21,12 +22,6 @@ const polled = 'urn:ietf:rfc:8936'
 const pairwise = { ...web, client_id: 'pairwise', subject_type: 'pairwise' }
 const mailApi = { ...ordersApi, client_id: 'mail-api', client_secret: 'the-secret-of-the-mail-api' }
 const mail = 'https://mail.example.com'
-
-interface Stream {
-  stream_id: string
-  delivery: { method: string; endpoint_url: string }
-  [member: string]: unknown
-}
 
 describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
   let server: TestServer

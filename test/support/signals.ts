@@ -6,6 +6,13 @@ import type { TestServer } from './boot.ts'
 import { exchange, type Page } from './http-exchange.ts'
 import { post, type StoryClient, tokensIn } from './protocol.ts'
 
+/** A stream as its receiver sees it. */
+export interface StreamView {
+  stream_id: string
+  delivery: { method: string; endpoint_url: string }
+  [member: string]: unknown
+}
+
 /** Verifies an event token as a receiver must (RFC 8417, SSF 1.0 §4.1). */
 export async function verifiedSet(
   issuer: string,

@@ -1,0 +1,158 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { api, furnish, ordersApi } from '../support/fixtures.ts'
+import { expectRefusal } from '../support/protocol.ts'
+import {
+  askSignals,
+  type PushReceiver,
+  type StreamView,
+  signalToken,
+  startPushReceiver,
+} from '../support/signals.ts'
+
+const pushed = 'urn:ietf:rfc:8935'
+const polled = 'urn:ietf:rfc:8936' as const
+
+describe('what a receiver of shared signals may not', () => {
+  let server: TestServer
+  let receiver: PushReceiver
+  let token: string
+  before(async () => {
+    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    await furnish(server)
+    receiver = await startPushReceiver()
+    token = await signalToken(server, ordersApi)
+  })
+  beforeEach(() => receiver.answerWith(undefined))
+  afterEach(async () => {
+    const stream = await server.core.signals.of(defaultTenant, ordersApi.client_id)
+    if (stream) await server.core.signals.delete(defaultTenant, stream.id)
+  })
+  after(async () => {
+    await receiver?.stop()
+    await server?.stop()
+  })
+
+  const ask = (method: string, path: string, body?: unknown) =>
+    askSignals(server, token, method, path, body)
+  const create = async (body: unknown = {}) =>
+    (await ask('POST', 'ssf/streams', body)).json() as StreamView
+  const setStatus = async (id: string, status: string) =>
+    expect((await ask('POST', 'ssf/status', { stream_id: id, status })).status).to.equal(200)
+  const fill = (stream: string, many: number) =>
+    server.core.database.execute(
+      `insert into signal_events (tenant_id, id, stream_id, payload, created_at)
+       select $1, $2 || i::text, $2, '{"event":"x","subject":{},"body":{}}', $4
+         from generate_series(1, $3) as i`,
+      [defaultTenant, stream, many, new Date()],
+    )
+  const queued = async () =>
+    (await server.core.database.query(`select 1 from outbox where kind = 'signal'`)).length
+
+  it('queues what waits once, however often a stream is changed or paused', async () => {
+    receiver.answerWith((response) => response.writeHead(503).end())
+    const delivery = { method: pushed, endpoint_url: receiver.url }
+    const { stream_id } = await create({ delivery })
+    await fill(stream_id, 5)
+    await setStatus(stream_id, 'paused')
+    await setStatus(stream_id, 'enabled')
+    expect(await queued()).to.equal(5)
+    await ask('PATCH', 'ssf/streams', { stream_id, description: 'Other' })
+    await ask('PUT', 'ssf/streams', { stream_id, delivery })
+    expect(await queued(), 'changed').to.equal(5)
+    for (let times = 0; times < 3; times++) {
+      await setStatus(stream_id, 'paused')
+      await setStatus(stream_id, 'enabled')
+    }
+    expect(await queued(), 'paused').to.equal(5)
+    await eventually('attempts', () => receiver.received.length >= 5)
+
+    const other = await startPushReceiver()
+    try {
+      await ask('PATCH', 'ssf/streams', {
+        stream_id,
+        delivery: { method: pushed, endpoint_url: other.url },
+      })
+      await eventually('all of it, elsewhere', () => other.received.length >= 5)
+      await eventually('nothing is queued', async () => (await queued()) === 0)
+    } finally {
+      await other.stop()
+    }
+  })
+
+  it('is pushed what waited in a stream that was polled', async () => {
+    receiver.received.length = 0
+    const { stream_id } = await create()
+    await fill(stream_id, 2)
+    const delivery = { method: pushed, endpoint_url: receiver.url }
+    await ask('PATCH', 'ssf/streams', { stream_id, delivery })
+    await eventually('both', () => receiver.received.length === 2)
+  })
+
+  it('brings no deleted stream back, and ends no pause, with a change that comes late', async () => {
+    const { stream_id } = await create()
+    const { signals } = server.core
+    const before = await signals.of(defaultTenant, ordersApi.client_id)
+    if (!before) throw new Error('no stream')
+    await signals.setStatus(defaultTenant, before, 'paused', 'maintenance')
+    const changed = { delivery: { method: polled }, events_requested: [] }
+    const next = await signals.replace(defaultTenant, before, changed)
+    expect(next).to.include({ status: 'paused', reason: 'maintenance' })
+    const page = await ask('GET', `ssf/status?stream_id=${stream_id}`)
+    expect(page.json()).to.deep.equal({ stream_id, status: 'paused', reason: 'maintenance' })
+
+    await signals.delete(defaultTenant, stream_id)
+    for (const late of [
+      () => signals.replace(defaultTenant, before, changed),
+      () => signals.setStatus(defaultTenant, before, 'enabled'),
+    ]) {
+      const error = await late().then(
+        () => undefined,
+        (refused: unknown) => refused,
+      )
+      expect(error).to.include({ code: 'not_found' })
+    }
+    expect(await signals.of(defaultTenant, ordersApi.client_id)).to.equal(undefined)
+  })
+
+  it('has ten polls at a time, with a hundred events at most, also those that do not wait', async () => {
+    const { stream_id, delivery } = await create()
+    const wait = Array.from({ length: 10 }, () => ask('POST', delivery.endpoint_url, {}))
+    await eventually('no place is left', async () => {
+      const page = await ask('POST', delivery.endpoint_url, { returnImmediately: true })
+      return page.status === 429
+    })
+    await fill(stream_id, 101)
+    for (const page of await Promise.all(wait)) {
+      expect(page.status, page.body).to.be.oneOf([200, 429])
+    }
+    const asked = { returnImmediately: true, maxEvents: 1000 }
+    const page = (await ask('POST', delivery.endpoint_url, asked)).json() as { sets: object }
+    expect(Object.keys(page.sets)).to.have.length(100)
+    expect(page).to.include({ moreAvailable: true })
+  })
+
+  it('ends with introspection_clients, whatever token is left', async () => {
+    const { stream_id, delivery } = await create()
+    const waiting = ask('POST', delivery.endpoint_url, {})
+    const { resources } = server.core
+    const declare = (introspection_clients: string[]) =>
+      resources.declare(defaultTenant, {
+        identifier: api,
+        scopes: ['orders:read', 'orders:write'],
+        introspection_clients,
+      })
+    await declare([])
+    try {
+      expectRefusal(await waiting, 403, 'access_denied')
+      await fill(stream_id, 1)
+      const poll = await ask('POST', delivery.endpoint_url, { returnImmediately: true })
+      expectRefusal(poll, 403, 'access_denied')
+      expectRefusal(await ask('GET', 'ssf/streams'), 403, 'access_denied')
+    } finally {
+      await declare([ordersApi.client_id])
+    }
+  })
+})

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from '../log.ts'
 
@@ -16,11 +17,15 @@ export const noNotifications: Notifications = {
 
 /** Milliseconds between two attempts to get the connection back. */
 const pause = 1000
+/** Milliseconds that Postgres has to take leave. */
+const leave = 1000
 
 /** LISTEN on a connection of its own, which is opened again whenever it breaks. */
 export function listenOnServer(url: string, log: Log): Notifications {
   const channels = new Map<string, Array<() => void>>()
   let client: pg.Client | undefined
+  /** The same, also while it connects. */
+  let latest: pg.Client | undefined
   let retry: NodeJS.Timeout | undefined
   let closed = false
 
@@ -40,6 +45,7 @@ export function listenOnServer(url: string, log: Log): Notifications {
       connectionTimeoutMillis: 2000,
       keepAlive: true,
     })
+    latest = fresh
     fresh.on('error', again)
     fresh.on('end', () => again())
     fresh.on('notification', ({ channel }) => {
@@ -66,8 +72,13 @@ export function listenOnServer(url: string, log: Log): Notifications {
     async close() {
       closed = true
       clearTimeout(retry)
-      await connected
-      await client?.end().catch(() => undefined)
+      const ended = async () => {
+        await connected
+        await latest?.end().catch(() => undefined)
+      }
+      // A server that stands still says nothing, not even good-bye.
+      await Promise.race([ended(), sleep(leave, undefined, { ref: false })])
+      latest?.connection.stream.destroy()
     },
   }
 }

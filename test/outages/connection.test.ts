@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
@@ -55,6 +56,18 @@ suite('a connection that does not answer (R-04)', () => {
     const error = await errorOf(core.tenants.declare({ id: 'refused', name: 'Refused' }))
     expect(error.message).to.contain('read-only')
     expect(await core.tenants.declare({ id: 'accepted', name: 'Accepted' })).to.equal(true)
+  })
+
+  it('does not keep a process from its end', async () => {
+    const ending = await openNode(await freshStorage('services'))
+    postgres().pause()
+    const end = ending.close().then(() => 'ended')
+    try {
+      expect(await Promise.race([end, pause(4000, 'it waits')])).to.equal('ended')
+    } finally {
+      postgres().resume()
+      await end
+    }
   })
 
   it('makes the deny-list tell nothing once it is too old, and again when it is fresh', async () => {

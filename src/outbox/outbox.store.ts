@@ -247,7 +247,8 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     ): Promise<MessageView[]> {
       const rows = await database.query<Row>(
         `select * from (
-           select *, case when delivered_at is not null then 'delivered' when failed_at is not null then 'failed'
+           select tenant_id, id, kind, destination, payload, created_at, next_at, attempts, delivered_at, failed_at,
+             last_error, case when delivered_at is not null then 'delivered' when failed_at is not null then 'failed'
              else 'waiting' end as state from outbox
            where tenant_id = $1 and kind = $2 and payload @> $4) o
          where $3::text is null or state = $3 order by created_at desc, id limit ${longestList}`,

@@ -39,6 +39,9 @@ interface Row {
   received: string | null
 }
 
+const columns = `tenant_id, id, at, endpoint, failed_check, error, client_id, account_id, ip, reason, expected,
+  received`
+
 /** Refusals, the newest first. Only the conditions that are asked for are in the statement: each has its index. */
 export async function listRefusals(
   database: Database,
@@ -60,7 +63,7 @@ export async function listRefusals(
   if (until !== undefined) conditions.push(`at < ${given(new Date(until))}`)
   if (after) conditions.push(`(at, id) < (${given(new Date(after.at))}, ${given(after.id)}::text)`)
   const rows = await database.query<Row>(
-    `select * from refusals where ${conditions.join(' and ')} order by at desc, id desc limit ${given(limit)}`,
+    `select ${columns} from refusals where ${conditions.join(' and ')} order by at desc, id desc limit ${given(limit)}`,
     parameters,
   )
   return rows.map(refusalOf)

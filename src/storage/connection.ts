@@ -71,8 +71,12 @@ export function connectionOver(
         )
       }),
     async release() {
+      // The engine in this process has one session, whichever connection asks it: what is open in it must be undone.
+      if (lost && client && patience === undefined) {
+        await ask(client, { sql: 'ROLLBACK' }, prepares).catch(() => undefined)
+      }
       // Not waited for: the other side may never confirm it. The pool drops a connection that is ending.
-      if (lost) client?.end().catch(() => undefined)
+      else if (lost) client?.end().catch(() => undefined)
       await runner.release()
     },
   }

@@ -35,8 +35,11 @@ export function isTransient(error: unknown): boolean {
   return connectionFailure.test(code) || socketFailure.test(`${code} ${error.message}`)
 }
 
-/** Lost connection, server stopping or starting, and a primary that is none any more (SQLSTATE 25006). */
-const lostStates = /^(08|57P0|25006)/
+/**
+ * Lost connection, server stopping or starting, a primary that is none any more (SQLSTATE 25006), and a statement kept
+ * prepared that does not fit its table any more (0A000), or that the server has forgotten (26000).
+ */
+const lostStates = /^(08|57P0|25006|0A000|26000)/
 
 /**
  * Whether a connection must not be used again: it broke, did not answer, or leads to a server that takes no writes.

@@ -70,6 +70,16 @@ suite('a connection that does not answer (R-04)', () => {
     }
   })
 
+  it('is dropped with the statements it keeps prepared when their table has changed', async () => {
+    const { database } = core
+    const all = () => database.query('select * from notes')
+    await database.query('create table notes (id text)')
+    await all()
+    await database.query('alter table notes add column more text')
+    expect((await errorOf(all())).message).to.contain('cached plan')
+    expect(await all()).to.deep.equal([])
+  })
+
   it('makes the deny-list tell nothing once it is too old, and again when it is fresh', async () => {
     const { denials } = core
     const ask = () => denials.anyDenies(defaultTenant, [{ kind: 'jti', subject: 'x' }], 0)

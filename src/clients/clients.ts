@@ -119,7 +119,10 @@ export function createClients(deps: Dependencies): Clients {
     changes: deps.changes,
   })
   const key = (tenant: string, clientId: string) => `${tenant} ${clientId}`
-  deps.changes.follow('client', (tenant, clientId) => cache.drop(key(tenant, clientId)))
+  deps.changes.follow('client', {
+    changed: (tenant, clientId) => cache.drop(key(tenant, clientId)),
+    muchChanged: cache.clear,
+  })
   const own = (secret: string) => `sha256:${hashOf(secret)}`
   const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 

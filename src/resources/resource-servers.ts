@@ -51,7 +51,7 @@ export function createResourceServers(deps: {
   const store = createResourceServerStore(deps)
   const { changes } = deps
   const cache = createCache<ResourceServer[]>(deps, { maxAge: 60, maxSize: 1000, changes })
-  changes.follow('resource_server', (tenant) => cache.drop(tenant))
+  changes.follow('resource_server', { changed: cache.drop, muchChanged: cache.clear })
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
 
   /** Those that nobody declares. */

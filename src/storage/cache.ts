@@ -6,6 +6,8 @@ export interface Cache<Value> {
   get(key: string, load: () => Promise<Value>): Promise<Value>
   /** Forgets one key on this node; within a transaction also when that is committed. */
   drop(key: string): void
+  /** Forgets all keys on this node. */
+  clear(): void
 }
 
 /**
@@ -60,6 +62,10 @@ export function createCache<Value>(
       forget(key)
       const unit = database.current()
       if (unit?.isOpen()) unit.afterCommit(async () => forget(key))
+    },
+    clear() {
+      entries.clear()
+      loading.clear()
     },
   }
 }

@@ -8,6 +8,12 @@ import { column, table } from './table.ts'
 /** Rows that nodes keep in memory. */
 export type ChangedKind = 'client' | 'resource_server'
 
+export interface Follower {
+  changed(tenant: string, subject: string): void
+  /** Called instead when there were too many to name each. */
+  muchChanged(): void
+}
+
 /**
  * What was changed on any node, so that caches forget it (ADR 0024). A trigger writes it as the change commits, whoever
  * makes it; a notification is heard at once, and a poll is the truth.
@@ -19,7 +25,7 @@ export interface Changes {
    */
   isFresh(): boolean
   /** Calls back for whatever of a kind was changed; perhaps more than once. */
-  follow(kind: ChangedKind, changed: (tenant: string, subject: string) => void): void
+  follow(kind: ChangedKind, follower: Follower): void
   /** Hears of changes until `stop`. */
   start(): Promise<void>
   stop(): void
@@ -45,6 +51,8 @@ const pollEvery = 500
 const freshFor = 1000
 /** How far a poll looks back behind the one before: a change is dated a moment before others see it. */
 const overlap = '20 seconds'
+/** Changes that one poll reads: after an import of many, everything is forgotten instead. */
+const mostNamed = 10_000
 /** Milliseconds. */
 const keptFor = 3600 * 1000
 
@@ -59,7 +67,7 @@ export function createChanges({
   log: Log
   notifications: Notifications
 }): Changes {
-  const followers: Array<[ChangedKind, (tenant: string, subject: string) => void]> = []
+  const followers: Array<[ChangedKind, Follower]> = []
   /**
    * `at` by the clock of Postgres, as it wrote it; the others say how old that is here, also after this machine stood
    * still.
@@ -68,19 +76,28 @@ export function createChanges({
   let hearing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
+  function tell(changes: Array<[string, ChangedKind, string]>): void {
+    for (const [tenant, kind, subject] of changes) {
+      for (const [wanted, follower] of followers) {
+        if (wanted === kind) follower.changed(tenant, subject)
+      }
+    }
+  }
+
   async function load(): Promise<void> {
     const monotonic = performance.now()
     const now = clock.now()
     const [row] = await database.query<{ now: string; changes: [string, ChangedKind, string][] }>(
       `select now()::text as now, (
-         select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject)), '[]') from changes
-         where changed_at > coalesce($1::timestamptz, now()) - interval '${overlap}') as changes`,
+         select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject)), '[]') from (
+           select tenant_id, kind, subject from changes
+           where changed_at > coalesce($1::timestamptz, now()) - interval '${overlap}'
+           limit ${mostNamed + 1}) c) as changes`,
       [heard?.at ?? null],
     )
     if (!row) return
-    for (const [tenant, kind, subject] of row.changes) {
-      for (const [wanted, changed] of followers) if (wanted === kind) changed(tenant, subject)
-    }
+    if (row.changes.length > mostNamed) for (const [, follower] of followers) follower.muchChanged()
+    else tell(row.changes)
     heard = { at: row.now, monotonic, now }
   }
 
@@ -102,7 +119,7 @@ export function createChanges({
       heard !== undefined &&
       performance.now() - heard.monotonic < freshFor &&
       Math.abs(clock.now() - heard.now) < freshFor,
-    follow: (kind, changed) => void followers.push([kind, changed]),
+    follow: (kind, follower) => void followers.push([kind, follower]),
     async start() {
       await load()
       if (timer) return

@@ -82,11 +82,22 @@ export async function openRedis(
     ask: (name, command) =>
       traced(
         () => spanOf(name),
-        () => timed(metrics, took(name), () => command(redis)),
+        () => timed(metrics, took(name), () => inTime(command(redis))),
       ).catch((cause: Error) => {
         throw unavailable(cause)
       }),
     close: () => redis.disconnect(),
+  }
+}
+
+/** Counted from the call: what stands behind a pipeline that hangs has not been sent, and its own time not begun. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`no answer within ${patience} ms`)), patience)
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

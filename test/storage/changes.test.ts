@@ -75,6 +75,24 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     expect(await seenBy('a')).to.equal(undefined)
   })
 
+  it('is forgotten whole after an import of more than a poll reads', async () => {
+    const named: string[] = []
+    let told = 0
+    nodes.b.changes.follow('client', {
+      changed: (_tenant, subject) => named.push(subject),
+      muchChanged: () => told++,
+    })
+    await nodes.a.database.execute(
+      `insert into changes (tenant_id, kind, subject, changed_at)
+       select $1, 'client', 'imported-' || n, now() from generate_series(1, 10001) n`,
+      [defaultTenant],
+    )
+    await eventually('b was told', () => told > 0, { within: 2000 })
+    expect(named.filter((subject) => subject.startsWith('imported-'))).to.deep.equal([])
+    expect(nodes.b.changes.isFresh()).to.equal(true)
+    await nodes.a.database.execute(`delete from changes where subject like $1`, ['imported-%'])
+  })
+
   it('is asked for while the node cannot hear of changes', async () => {
     nodes.b.changes.stop()
     expect(await asksForIt()).to.equal(1)

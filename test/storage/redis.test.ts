@@ -1,0 +1,39 @@
+import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('a question to a Redis that is frozen (R-03)', () => {
+  let core: Core
+  const redis = () => (services() as Services).redis
+  before(async () => {
+    core = await openNode(await freshStorage('services'))
+  })
+  after(async () => {
+    redis().resume()
+    await core?.close()
+  })
+
+  it('costs 200 ms from the call on, also where another one hangs already', async () => {
+    const { shortLived } = core.storage
+    await shortLived.ping()
+    redis().pause()
+    let over = false
+    const first = refusalOf(shortLived.ping(), 'storage_unavailable').finally(() => {
+      over = true
+    })
+    const took: Promise<number>[] = []
+    await eventually('the first is over', async () => {
+      const from = performance.now()
+      const refused = refusalOf(shortLived.ping(), 'storage_unavailable')
+      took.push(refused.then(() => performance.now() - from))
+      return over
+    })
+    await first
+    expect(Math.max(...(await Promise.all(took)))).to.be.below(300)
+  })
+})

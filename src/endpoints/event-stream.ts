@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
+import { waits } from '../http/admission.ts'
 
 /** Server-sent events (WHATWG HTML §9.2), as one answer. */
 export interface EventStream {
@@ -45,6 +46,7 @@ export function sendEvents(
     ctx.set('Cache-Control', 'no-store')
     ctx.set('X-Accel-Buffering', 'no')
     res.flushHeaders()
+    res.emit(waits)
     res.write(`retry: ${Math.round(retry * (1 + Math.random()))}\n\n`)
   }
 

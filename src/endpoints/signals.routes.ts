@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { checked, readJson, readQuery } from '../admin/body.ts'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
+import { waits } from '../http/admission.ts'
 import { addressPattern } from '../http/spelling.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
@@ -252,6 +253,7 @@ export function signalRoutes(parts: Parts): Middleware {
     let found = await signals.fetch(tenant, stream, most)
     if (atOnce || most === 0 || Object.keys(found.sets).length > 0) return found
     const until = performance.now() + longestPoll
+    call.ctx.res.emit(waits)
     while (Object.keys(found.sets).length === 0 && performance.now() < until) {
       await pause(lookEvery)
       if (call.ctx.res.destroyed) break

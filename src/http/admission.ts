@@ -24,8 +24,8 @@ export interface Place {
 const always =
   /^\/(healthz|readyz|jwks|\.well-known\/(openid-configuration|oauth-authorization-server|ssf-configuration))(\?|$)/
 
-/** Answers that go on for minutes and work on nothing meanwhile; each kind has a bound of its own. */
-const waiting = /^\/(revocations\/stream|ssf\/poll\/[^/?]+)(\?|$)/
+/** What an answer emits when it works on nothing from now on, though it goes on for minutes: it has a bound of its own. */
+export const waits = 'keyturn.waits'
 
 const reads = new Set(['GET', 'HEAD'])
 /** What these ask for is in their body: nothing is worked on before it is there. */
@@ -38,9 +38,12 @@ export function createAdmission(most: number, placeOf: (url: string) => Place): 
   function enter(response: ServerResponse): void {
     if (response.closed) return
     atWork++
-    response.once('close', () => {
-      atWork--
-    })
+    let isAtWork = true
+    const leave = () => {
+      if (isAtWork) atWork--
+      isAtWork = false
+    }
+    response.once('close', leave).once(waits, leave)
   }
 
   return {
@@ -49,7 +52,6 @@ export function createAdmission(most: number, placeOf: (url: string) => Place): 
       const { url, isKnown } = placeOf(request.url ?? '/')
       if (isKnown && reads.has(method) && always.test(url)) return true
       if (atWork >= most) return false
-      if (isKnown && waiting.test(url)) return true
       const isArriving =
         sends.has(method) &&
         (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)

@@ -26,13 +26,19 @@ export async function readJson(ctx: Context, limit: number): Promise<unknown> {
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString('utf8')
-  // Postgres cannot keep it, and nothing here is called so.
+  // Postgres cannot keep these, and nothing here is called so.
   if (text.includes('\\u0000')) throw invalid('body: must not contain U+0000')
+  let isWhole = true
   try {
-    return JSON.parse(text) as unknown
+    const value: unknown = JSON.parse(text, (_name, each: unknown) => {
+      if (typeof each === 'string' && !each.isWellFormed()) isWhole = false
+      return each
+    })
+    if (isWhole) return value
   } catch {
     throw invalid('body: expected JSON')
   }
+  throw invalid('body: must not contain half a character (a lone surrogate)')
 }
 
 /** @throws DomainError `request_invalid` with everything that is wrong */

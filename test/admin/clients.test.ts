@@ -53,6 +53,13 @@ describe('clients through the admin API', () => {
     expect((await ask(server, 'GET', path, { token })).status).to.equal(404)
   })
 
+  it('have no text that Postgres cannot keep: half a character is the caller’s fault', async () => {
+    for (const client_name of ['half \ud83d', 'none \u0000']) {
+      const page = await ask(server, 'POST', clients, { token, body: { ...wanted, client_name } })
+      expect(page.json()).to.include({ status: 400, code: 'request_invalid' })
+    }
+  })
+
   it('get another secret while the old one works on (R-18)', async () => {
     const { client_id, client_secret } = (
       await ask(server, 'POST', clients, { token, body: wanted })

@@ -115,6 +115,15 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       )
     },
 
+    /** Forgets what nobody has been sent; never what is under way. */
+    async recall(tenant: string, kind: string, payload: Record<string, unknown>): Promise<void> {
+      await database.execute(
+        `delete from outbox where tenant_id = $1 and kind = $2 and payload @> $3 and delivered_at is null
+           and (leased_until is null or leased_until <= $4)`,
+        [tenant, kind, JSON.stringify(payload), now()],
+      )
+    },
+
     /** What one member of the payloads is in all that is pending with these members. */
     async pendingOf(
       tenant: string,
@@ -142,7 +151,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
            select (select o.destination from outbox o
                    where ${pending} and o.destination > d.destination order by o.destination limit 1)
              from destinations d where d.destination is not null),
-         due as (
+         due as materialized (
            select m.tenant_id, m.id from destinations d cross join lateral (
              select tenant_id, id, next_at from outbox
              where destination = d.destination and ${pending} and kind = $3 and next_at <= $1

@@ -36,6 +36,8 @@ export interface Outbox {
     destination: string,
     each: { member: string; values: string[] },
   ): Promise<void>
+  /** Takes back what is not delivered and not under way. @param about members of these payloads, and of no others */
+  recall(tenant: string, kind: string, about: Record<string, unknown>): Promise<void>
   /** Says how messages of a kind are delivered; before `start`. */
   deliverWith(kind: string, deliverer: Deliverer): void
   /** The newest first, 1000 at most. */
@@ -210,6 +212,7 @@ export function createOutbox(deps: {
         payloads.map((payload) => ({ destination, payload })),
       )
     },
+    recall: store.recall,
     deliverWith: (kind, deliverer) => void deliverers.set(kind, deliverer),
     list: store.list,
     async retry(tenant, kind, which) {

@@ -170,11 +170,14 @@ export function createSignals(deps: {
     )
   }
 
-  /** After a pause, or where it is delivered another way from now on: each event is queued once, whoever asks how often. */
+  /**
+   * At a pause and after it, or where it is delivered another way from now on: each event is queued once, whoever asks
+   * how often, and none where it is not pushed.
+   */
   async function sendWaiting(tenant: string, stream: SignalStream): Promise<void> {
     const destination = destinationOf(stream)
-    if (destination === undefined) return
     const about = { stream: stream.id }
+    if (destination === undefined) return outbox.recall(tenant, kind, about)
     const rows = await store.waiting(tenant, stream.id, { most: mostWaiting + 1 })
     const each = { member: 'signal', values: rows.map(({ id }) => id) }
     await outbox.renew(tenant, kind, about, destination, each)
@@ -331,16 +334,18 @@ export function createSignals(deps: {
         if (endpointOf(before) !== endpointOf(next)) await sendWaiting(tenant, next)
         return next
       }),
-    async delete(tenant, id) {
-      await store.delete(tenant, id)
-    },
+    delete: (tenant, id) =>
+      database.transaction(async () => {
+        await store.delete(tenant, id)
+        await outbox.recall(tenant, kind, { stream: id })
+      }),
     setStatus: (tenant, stream, status, reason) =>
       database.transaction(async () => {
         const { reason: _before, ...rest } = await locked(tenant, stream.id)
         const next = { ...rest, status, ...(reason === undefined ? {} : { reason }) }
         await store.setStatus(tenant, stream.id, status, reason)
         if (status === 'disabled') await store.settle(tenant, stream.id)
-        if (rest.status !== 'enabled') await sendWaiting(tenant, next)
+        if (rest.status !== 'enabled' || status !== 'enabled') await sendWaiting(tenant, next)
         return next
       }),
     verify: (tenant, stream, state) =>

@@ -82,6 +82,21 @@ describe('what a receiver of shared signals may not', () => {
     }
   })
 
+  it('keeps nobody else waiting for what it does not take: a pause takes 10,000 events back at once', async () => {
+    receiver.answerWith((response) => response.writeHead(503).end())
+    const delivery = { method: pushed, endpoint_url: receiver.url }
+    const { stream_id } = await create({ delivery })
+    await fill(stream_id, 10_000)
+    for (let times = 0; times < 2; times++) {
+      await setStatus(stream_id, 'paused')
+      expect(await queued(), 'but for what is under way').to.be.at.most(4)
+      await setStatus(stream_id, 'enabled')
+      expect(await queued()).to.equal(10_000)
+    }
+    await server.core.signals.delete(defaultTenant, stream_id)
+    expect(await queued(), 'deleted').to.be.at.most(4)
+  })
+
   it('is pushed what waited in a stream that was polled', async () => {
     receiver.received.length = 0
     const { stream_id } = await create()

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { challenge } from '../http/challenge.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import { adminPath } from '../resources/admin-resource.ts'
@@ -73,20 +74,12 @@ export function answerProblem(
   }
   ctx.type = 'application/problem+json'
   if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
-  challenge(ctx, error)
+  challenge(ctx, error, { realm: 'admin', ...scopeIn(error) })
   return error
 }
 
-/** RFC 6750 §3, RFC 9449 §7.1: how to come again. */
-function challenge(ctx: Context, { code, status, oauth, detail }: DomainError): void {
-  if (status !== 401 && code !== 'scope_insufficient') return
+/** The scope that a route takes, where the refusal says it. */
+function scopeIn({ detail }: DomainError): { scope?: string } {
   const expected = typeof detail === 'object' ? detail['expected'] : undefined
-  const scope = typeof expected === 'string' && scopes.includes(expected) ? expected : undefined
-  const error = code === 'token_missing' ? '' : ` error="${oauth}",`
-  const wanted = scope === undefined ? '' : ` scope="${scope}",`
-  ctx.append('WWW-Authenticate', `Bearer realm="admin",${error}${wanted}`.replace(/,$/, ''))
-  ctx.append(
-    'WWW-Authenticate',
-    `DPoP realm="admin",${error}${wanted} algs="ES256 PS256 RS256 EdDSA Ed25519"`,
-  )
+  return typeof expected === 'string' && scopes.includes(expected) ? { scope: expected } : {}
 }

@@ -5,6 +5,7 @@ import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
+import { oneAtATime } from '../storage/one-at-a-time.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { createDenyList, type DenyListEntry, type Since } from './deny-list.ts'
@@ -142,7 +143,6 @@ export function createDenials({
   let refreshed: { at: number; monotonic: number } | undefined
   /** When the whole of it was read last, by the server's clock. */
   let reread = -Infinity
-  let refreshing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
   /** Milliseconds. */
@@ -202,14 +202,7 @@ export function createDenials({
     return refreshed.at
   }
 
-  /** One at a time; whoever comes meanwhile waits for the one after, which sees what made it come. */
-  async function refresh(): Promise<void> {
-    if (refreshing) await refreshing.catch(() => undefined)
-    refreshing ??= load().finally(() => {
-      refreshing = undefined
-    })
-    return refreshing
-  }
+  const refresh = oneAtATime(load)
 
   function poll(): void {
     refresh().catch((error: Error) => log.warn({ err: error }, 'deny-list not refreshed'))

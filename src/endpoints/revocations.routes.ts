@@ -7,6 +7,7 @@ import { isKnown } from '../admin/etag.ts'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { RevocationDocument } from '../feed/revocation-feed.ts'
+import { challenge } from '../http/challenge.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
 import { createTokenCheck, type Presented } from '../oidc/presented-token.ts'
@@ -179,21 +180,8 @@ export function revocationRoutes(parts: Parts): Middleware {
     try {
       await answer(ctx)
     } catch (error) {
-      challenge(ctx, error)
+      challenge(ctx, error, { realm: 'revocations', scope: revocationsScope })
       throw error
     }
   }
-}
-
-/** RFC 6750 §3, RFC 9449 §7.1: how to come again. */
-function challenge(ctx: Context, error: unknown): void {
-  const isScope = isDomainError(error, 'scope_insufficient')
-  if (!isDomainError(error) || (error.status !== 401 && !isScope)) return
-  const code = error.code === 'token_missing' ? '' : `, error="${error.oauth}"`
-  const scope = isScope ? `, scope="${revocationsScope}"` : ''
-  ctx.append('WWW-Authenticate', `Bearer realm="revocations"${code}${scope}`)
-  ctx.append(
-    'WWW-Authenticate',
-    `DPoP realm="revocations"${code}${scope}, algs="ES256 PS256 RS256 EdDSA Ed25519"`,
-  )
 }

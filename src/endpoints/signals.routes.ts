@@ -6,6 +6,7 @@ import { checked, readJson, readQuery } from '../admin/body.ts'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import { waits } from '../http/admission.ts'
+import { challenge } from '../http/challenge.ts'
 import { addressPattern } from '../http/spelling.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
@@ -309,17 +310,8 @@ export function signalRoutes(parts: Parts): Middleware {
     try {
       await answer(ctx)
     } catch (error) {
-      challenge(ctx, error)
+      challenge(ctx, error, { realm: 'ssf' })
       throw error
     }
   }
-}
-
-/** RFC 6750 §3, RFC 9449 §7.1: how to come again. */
-function challenge(ctx: Context, error: unknown): void {
-  const isScope = isDomainError(error, 'scope_insufficient')
-  if (!isDomainError(error) || (error.status !== 401 && !isScope)) return
-  const code = error.code === 'token_missing' ? '' : `, error="${error.oauth}"`
-  ctx.append('WWW-Authenticate', `Bearer realm="ssf"${code}`)
-  ctx.append('WWW-Authenticate', `DPoP realm="ssf"${code}, algs="ES256 PS256 RS256 EdDSA Ed25519"`)
 }

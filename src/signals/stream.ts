@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { receiverUrl } from '../outgoing/receiver-url.ts'
 import { supportedEvents } from './signal.ts'
 
 /** Delivery methods (SSF 1.0 §6.1). */
@@ -22,17 +23,7 @@ export interface SignalStream {
 const delivery = z.discriminatedUnion('method', [
   z.object({
     method: z.literal(push),
-    endpoint_url: z
-      .string()
-      .max(2000)
-      .refine(
-        (text) => {
-          const url = URL.parse(text)
-          const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
-          return isWeb && url.username === '' && url.password === '' && url.hash === ''
-        },
-        { error: 'must be an https URL without user information and without a fragment' },
-      ),
+    endpoint_url: receiverUrl,
     authorization_header: z
       .string()
       .max(4000)

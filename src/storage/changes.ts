@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Database } from './database.ts'
 import type { Notifications } from './notifications.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { sweepTable } from './sweep.ts'
 import { column, table } from './table.ts'
 
@@ -73,7 +74,6 @@ export function createChanges({
    * still.
    */
   let heard: { at: string; monotonic: number; now: number } | undefined
-  let hearing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
   function tell(changes: Array<[string, ChangedKind, string]>): void {
@@ -101,14 +101,7 @@ export function createChanges({
     heard = { at: row.now, monotonic, now }
   }
 
-  /** One at a time; whoever comes meanwhile waits for the one after, which sees what made it come. */
-  async function hear(): Promise<void> {
-    if (hearing) await hearing.catch(() => undefined)
-    hearing ??= load().finally(() => {
-      hearing = undefined
-    })
-    return hearing
-  }
+  const hear = oneAtATime(load)
 
   function poll(): void {
     hear().catch((error: Error) => log.warn({ err: error }, 'changes not heard of'))

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import { type AuditType, auditTypes } from '../audit/kinds.ts'
+import { receiverUrl } from '../outgoing/receiver-url.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
 /** Where audit events are sent, and which. */
@@ -45,17 +46,7 @@ export function wants({ events }: Webhook, type: AuditType): boolean {
 
 /** A webhook of an apply file. */
 export const webhookDeclaration = z.strictObject({
-  url: z
-    .string()
-    .max(2000)
-    .refine(
-      (text) => {
-        const url = URL.parse(text)
-        const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
-        return isWeb && url.username === '' && url.password === '' && url.hash === ''
-      },
-      { error: 'must be an https URL without user information and without a fragment' },
-    ),
+  url: receiverUrl,
   events: z
     .array(
       z

@@ -1,0 +1,14 @@
+import { z } from 'zod'
+
+/** Where something of ours is posted to; whether it may be reached is decided when it is asked (target.ts). */
+export const receiverUrl = z
+  .string()
+  .max(2000)
+  .refine(
+    (text) => {
+      const url = URL.parse(text)
+      const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
+      return isWeb && url.username === '' && url.password === '' && url.hash === ''
+    },
+    { error: 'must be an https URL without user information and without a fragment' },
+  )

@@ -13,6 +13,8 @@ export interface Options {
   /** Files to write. */
   json: string | undefined
   plot: string | undefined
+  /** A folder for a CPU profile of our server, which makes it a little slower. */
+  profile: string | undefined
   /** Whether to print what is said to the stores. */
   statements: boolean
   /** Other servers: an issuer, or a file that describes one. */
@@ -44,6 +46,7 @@ export function optionsIn(args: string[]): Options {
       'warm-up': { ...text, default: '3000' },
       json: text,
       plot: text,
+      profile: text,
       statements: { type: 'boolean', default: false },
       alone: { type: 'boolean', default: false },
       target: texts,
@@ -68,6 +71,7 @@ export function optionsIn(args: string[]): Options {
     warmUp: number('warm-up'),
     json: values.json,
     plot: values.plot,
+    profile: values.profile,
     statements: values.statements,
     targets: values.target ?? [],
     alone: values.alone,

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus } from 'node:os'
+import { resolve } from 'node:path'
 import { servicesFound } from '../../test/support/root-hooks.ts'
 import { type Load, startLoad } from '../load/load.ts'
 import { startEngine } from '../servers/engine.ts'
@@ -37,6 +38,13 @@ async function countAll(load: Load, storage: Storage, wanted: Case[], requests: 
   await server.stop()
   await counter.stop()
   return found
+}
+
+/** The same storage for a server that says where its processor time goes. */
+function profiled(storage: Storage, { profile }: Options): Storage {
+  if (profile === undefined) return storage
+  const options = `--cpu-prof --cpu-prof-interval=400 --cpu-prof-dir=${resolve(profile)}`
+  return { ...storage, env: { ...storage.env, NODE_OPTIONS: options } }
 }
 
 type Taking = Contender & { stop?(): Promise<void> }
@@ -91,7 +99,7 @@ export async function runSuite(
       ? await countAll(load, storage, wanted, blocks * 3)
       : new Map<Case, RoundTrips>()
   const servers = {
-    product: storage ? await startProduct(storage) : undefined,
+    product: storage ? await startProduct(profiled(storage, options)) : undefined,
     engine: storage && wanted.length > 0 ? await startEngine() : undefined,
     targets: await Promise.all(options.targets.map((each) => openTarget(each, options.about))),
   }

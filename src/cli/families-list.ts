@@ -31,7 +31,8 @@ export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutp
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
     const found = await core.families.list(tenant, { accountId: owner?.id, clientId, live: !all })
-    const emails = await emailsById(core, tenant)
+    const owners = found.map(({ accountId }) => accountId)
+    const emails = await emailsById(core, tenant, owners)
     const now = core.clock.now()
     return { families: found.map((family) => familyOutput(family, emails(family.accountId), now)) }
   },

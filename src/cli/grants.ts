@@ -37,7 +37,8 @@ export const grantsList: Command<z.infer<typeof filter>, { grants: GrantOutput[]
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
     const found = await core.grants.list(tenant, { accountId: owner?.id, clientId })
-    const emails = await emailsById(core, tenant)
+    const owners = found.map(({ accountId }) => accountId)
+    const emails = await emailsById(core, tenant, owners)
     return {
       grants: found.map((grant) => ({
         account: emails(grant.accountId),

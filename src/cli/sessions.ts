@@ -29,7 +29,8 @@ export const sessionsList: Command<z.infer<typeof filter>, { sessions: SessionOu
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
     const found = await core.sessions.list(tenant, owner?.id)
-    const emails = await emailsById(core, tenant)
+    const owners = found.map(({ accountId }) => accountId)
+    const emails = await emailsById(core, tenant, owners)
     return {
       sessions: found.map(({ uid, accountId, clientIds, signedInAt, lastUsedAt, expiresAt }) => ({
         id: uid,

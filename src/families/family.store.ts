@@ -33,6 +33,7 @@ export const FamiliesTable = table('families', {
     grant: ['tenant_id', 'grant_id'],
     account: ['tenant_id', 'account_id'],
     client: ['tenant_id', 'client_id'],
+    created: ['tenant_id', 'created_at', 'id'],
     session: ['tenant_id', 'session_uid'],
     ended: { columns: ['ended_at'], where: 'ended_at is not null' },
     expires: ['expires_at'],

@@ -71,6 +71,16 @@ if (servicesFound()) {
       expect(await rowsRead('accounts', look)).to.equal(1)
     })
 
+    it('a first page of grants or families, and one later on, reads what it shows', async () => {
+      const later = { createdAt: Date.now() - 1000 * 1000, id: '' }
+      for (const after of [undefined, later]) {
+        const grants = () => core.grants.list(defaultTenant, {}, { after, limit: 10 })
+        expect(await rowsRead('grants', grants)).to.be.within(10, 30)
+        const families = () => core.families.list(defaultTenant, { after, limit: 10 })
+        expect(await rowsRead('families', families)).to.be.within(10, 30)
+      }
+    })
+
     it('commands ask for a page at a time and print all of them', async () => {
       const page = await accountsList.execute(core, { tenant: defaultTenant })
       expect(page.accounts).to.have.length(1000)

@@ -1,6 +1,5 @@
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import pg from 'pg'
-import { openNode } from '../test/support/cores.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
 import { startLoad } from './load/load.ts'
 import { furnishedStorage, startProduct } from './servers/product.ts'
@@ -8,7 +7,8 @@ import type { Server } from './servers/server.ts'
 import { type Block, medianOf } from './suite/block.ts'
 import { cases } from './suite/cases.ts'
 import { type Contender, contend } from './suite/contender.ts'
-import { fillWithRows } from './suite/rows.ts'
+import { analyze, fill } from './suite/fill.ts'
+import { measureOnce } from './suite/once.ts'
 
 /**
  * `npm run bench -- growth`: whether a request costs more when there are more clients, accounts, grants, families and
@@ -27,39 +27,34 @@ const warmUps = 2
 const blocks = Number(values.blocks)
 const loop = { kind: 'closed', connections: 8, milliseconds: Number(values.length) } as const
 
-/** Rows that fit each other, so that nobody has to look whether they do: that would take most of the time. */
-async function fill(env: Record<string, string>, count: number): Promise<void> {
-  const { DATABASE_URL } = env
-  if (DATABASE_URL === undefined) {
-    const { database, close } = await openNode(env)
-    await fillWithRows((sql, given) => database.execute(sql, given), count, 5000)
-    await close()
-    return
-  }
-  const client = new pg.Client({ connectionString: DATABASE_URL })
-  await client.connect()
-  await client.query('set session_replication_role = replica')
-  await fillWithRows((sql, given) => client.query(sql, given), count, 100_000)
-  // As a database is that has been in use for a while.
-  await client.query('vacuum (analyze)')
-  await client.query('checkpoint')
-  await client.end()
+/** Resident memory in MB (proc(5): VmRSS). */
+function megabytesOf({ pid }: Server): string {
+  const [, kilobytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
+  return (Number(kilobytes) / 1024).toFixed(0)
 }
 
 await mochaGlobalSetup()
 const kind = servicesFound() ? 'services' : 'embedded'
 const load = startLoad()
-const servers: Server[] = []
+const servers: (Server & { env: Record<string, string> })[] = []
 for (const count of counts) {
-  const storage = await furnishedStorage(kind)
+  // As it is from the start: how many devices somebody has is no matter of growth.
+  const storage = await furnishedStorage(kind, { MAX_FAMILIES: '100' })
+  const seconds = (since: number) => ((performance.now() - since) / 1000).toFixed(1)
   const began = performance.now()
   await fill(storage.env, count)
-  console.log(`  ${count} rows of each in ${((performance.now() - began) / 1000).toFixed(0)} s`)
-  servers.push({ ...(await startProduct(storage)), name: String(count) })
+  const filled = seconds(began)
+  const starts = performance.now()
+  const server = { ...(await startProduct(storage)), name: String(count), env: storage.env }
+  console.log(
+    `  ${count} rows of each in ${filled} s; the server started in ${seconds(starts)} s, ${megabytesOf(server)} MB`,
+  )
+  servers.push(server)
 }
 
 console.log(
-  `\ngrowth, ${kind}: CPU µs of the server, of Postgres and Redis, and p50 in ms; ${blocks} blocks of ${loop.milliseconds} ms, interleaved; medians`,
+  `\ngrowth, ${kind}: CPU µs of the server, of Postgres and Redis, of Postgres alone, and p50 in ms; ` +
+    `${blocks} blocks of ${loop.milliseconds} ms, interleaved; medians`,
 )
 for (const { row, name, task } of cases) {
   if (['jwks', 'discovery', 'password-login'].includes(name)) continue
@@ -69,6 +64,7 @@ for (const { row, name, task } of cases) {
     if (contender) all.push({ contender, found: [] })
   }
   for (const { contender } of all) for (let i = 0; i < warmUps; i++) await contender.block(loop)
+  for (const { env } of servers) await analyze(env)
   for (let i = 0; i < blocks; i++) {
     for (const { contender, found } of i % 2 ? all.toReversed() : all) {
       found.push(await contender.block(loop))
@@ -82,10 +78,19 @@ for (const { row, name, task } of cases) {
     console.log(
       `  ${(i === 0 ? row : '').padEnd(30)} ${median.rows.padStart(8)} rows  ` +
         `${(median.processor ?? 0).toFixed(0).padStart(6)} ${median.stores.toFixed(0).padStart(6)} ` +
-        `${median.p50.toFixed(1).padStart(7)}   ${ratio.toFixed(2)} of the first`,
+        `${median.postgres.toFixed(0).padStart(6)} ${median.p50.toFixed(1).padStart(7)}   ` +
+        `${ratio.toFixed(2)} of the first`,
     )
     if (faults.length > 0) console.log(`  WRONG ANSWERS: ${JSON.stringify(faults)}`)
   }
+}
+
+console.log('\n  what is asked now and then, in ms')
+for (const server of servers) {
+  const memory = megabytesOf(server)
+  const found = [...(await measureOnce(server, server.env))]
+  const texts = found.map(([name, milliseconds]) => `${name} ${milliseconds.toFixed(1)}`)
+  console.log(`  ${server.name.padStart(8)} rows, ${memory} MB by now: ${texts.join(', ')}`)
 }
 await Promise.all([...servers.map((server) => server.stop()), load.stop()])
 await mochaGlobalTeardown()

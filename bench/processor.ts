@@ -8,11 +8,14 @@ export function processTree(pid: number): number[] {
   return [pid, ...children.flatMap((child) => processTree(Number(child)))]
 }
 
-/** Seconds of processor time that a process has used (proc(5): fields 14 and 15 of stat, in ticks of 10 ms). */
+/**
+ * Seconds of processor time that a process has used, with its children that have ended, as connections of Postgres do
+ * (proc(5): fields 14 to 17 of stat, in ticks of 10 ms).
+ */
 export function processorTime(pid: number): number {
   const line = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / 100
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100
 }
 
 /** The same of a process and all that it has started. */

@@ -30,6 +30,7 @@ import { SoftwareStatements0028 } from './0028-software-statements.ts'
 import { ListedRefusals0029 } from './0029-listed-refusals.ts'
 import { ActorRoles0030 } from './0030-actor-roles.ts'
 import { Changes0031 } from './0031-changes.ts'
+import { NewestFirst0032 } from './0032-newest-first.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -64,4 +65,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   ListedRefusals0029,
   ActorRoles0030,
   Changes0031,
+  NewestFirst0032,
 ]

@@ -10,8 +10,9 @@ export interface Block {
   p99: number
   /** Microseconds of processor time of the server, of all its processes, for each answer. */
   processor?: number
-  /** The same of Postgres and Redis. */
+  /** The same of Postgres and Redis, and of Postgres alone. */
   stores: number
+  postgres: number
   /** The part of one core that the load itself took. */
   load: number
   faults: Record<string, number>
@@ -19,9 +20,13 @@ export interface Block {
 
 /**
  * @param spent seconds of processor time of the server
- * @param stores the same of its stores
+ * @param kept the same of its stores: of all, and of Postgres
  */
-export function blockOf(outcome: Outcome, spent: number | undefined, stores: number): Block {
+export function blockOf(
+  outcome: Outcome,
+  spent: number | undefined,
+  { stores, postgres }: { stores: number; postgres: number } = { stores: 0, postgres: 0 },
+): Block {
   const { answered, seconds, latencies, faults } = outcome
   return {
     rate: answered / seconds,
@@ -29,6 +34,7 @@ export function blockOf(outcome: Outcome, spent: number | undefined, stores: num
     p99: percentile(latencies, 0.99),
     ...(spent === undefined ? {} : { processor: (spent * 1e6) / answered }),
     stores: (stores * 1e6) / answered,
+    postgres: (postgres * 1e6) / answered,
     load: outcome.processor / 1e6 / seconds,
     faults,
   }
@@ -50,6 +56,7 @@ export function medianOf(blocks: Block[]): Block {
     p99: of(({ p99 }) => p99),
     ...(known ? { processor: of(({ processor }) => processor ?? 0) } : {}),
     stores: of((block) => block.stores),
+    postgres: of((block) => block.postgres),
     load: of((block) => block.load),
     faults,
   }

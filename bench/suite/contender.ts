@@ -9,10 +9,11 @@ import type { Task } from './cases.ts'
 import { amountFor, type amounts, outlineOf, supplyFor } from './supply.ts'
 
 /** Seconds that Postgres and Redis have used; none where they are in the server's process. */
-function processorOfStores(): number {
-  const { postgres, redis } = services() ?? {}
-  if (!postgres || !redis) return 0
-  return processorTimeOfTree(postgres.pid) + processorTimeOfTree(redis.pid)
+function processorOfStores(): { stores: number; postgres: number } {
+  const running = services()
+  if (!running) return { stores: 0, postgres: 0 }
+  const postgres = processorTimeOfTree(running.postgres.pid)
+  return { stores: postgres + processorTimeOfTree(running.redis.pid), postgres }
 }
 
 /** What takes part in a case. */
@@ -40,13 +41,12 @@ export async function contend(
       const stock = (await supplyFor(load, server, task, enough)) ?? []
       const [before, stores] = [processorOf(server), processorOfStores()]
       const outcome = await load.run({ ...outline, stock, loop: lasting(loop, task, stock) })
-      const after = processorOf(server)
+      const [after, kept] = [processorOf(server), processorOfStores()]
       if (supply) server.keep?.(supply, outcome.stock)
-      return blockOf(
-        outcome,
-        after === undefined ? undefined : after - (before ?? 0),
-        processorOfStores() - stores,
-      )
+      return blockOf(outcome, after === undefined ? undefined : after - (before ?? 0), {
+        stores: kept.stores - stores.stores,
+        postgres: kept.postgres - stores.postgres,
+      })
     },
   }
 }
@@ -71,7 +71,7 @@ export function hashAlone(): Contender & { stop(): Promise<void> } {
     async block({ milliseconds }) {
       const before = processorTime(program.pid)
       const { outcome } = await program.ask<{ outcome: Outcome }>({ milliseconds })
-      return blockOf(outcome, processorTime(program.pid) - before, 0)
+      return blockOf(outcome, processorTime(program.pid) - before)
     },
     stop: program.stop,
   }

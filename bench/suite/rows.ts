@@ -15,12 +15,12 @@ const statements: Record<string, string> = {
     from generate_series($1::bigint, $2::bigint) i`,
   grants: `insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
     select 'default', 'filler-' || md5(i::text), 'filler-' || md5(i::text), 'filler-' || md5(i::text),
-      '{"openid": {"scope": "openid profile email offline_access"}}', now(), now()
+      '{"openid": {"scope": "openid profile email offline_access"}}', now() - i * interval '1 second', now()
     from generate_series($1::bigint, $2::bigint) i`,
   families: `insert into families (tenant_id, id, grant_id, account_id, client_id, ends_with_session, created_at,
       expires_at, ip, user_agent)
     select 'default', 'filler-' || md5(i::text), 'filler-' || md5(i::text), 'filler-' || md5(i::text),
-      'filler-' || md5(i::text), false, now(), now() + interval '30 days', '192.0.2.1',
+      'filler-' || md5(i::text), false, now() - i * interval '1 second', now() + interval '30 days', '192.0.2.1',
       'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
     from generate_series($1::bigint, $2::bigint) i`,
   refresh_tokens: `insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at)

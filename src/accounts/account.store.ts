@@ -118,15 +118,6 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return row && toAccount(row)
     },
 
-    async list(tenant: string): Promise<Account[]> {
-      const rows = await database.query<AccountRow>(
-        `select ${accountColumns} from accounts a where a.tenant_id = $1 and a.deleted_at is null
-         order by a.email_key`,
-        [tenant],
-      )
-      return rows.map(toAccount)
-    },
-
     async hasOperator(tenant: string): Promise<boolean> {
       const found = await database.query(
         `select 1 from accounts where tenant_id = $1 and deleted_at is null and 'operator' = any(roles) limit 1`,

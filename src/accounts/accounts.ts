@@ -9,6 +9,7 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { type Chosen, createAccountStore, type StoredPassword } from './account.store.ts'
 import type { Account, Profile } from './account.ts'
+import { type AccountLists, createAccountLists } from './account-lists.ts'
 import { type AccountViews, createAccountViews } from './account-views.ts'
 import type { Authenticated, MustChange } from './authenticated.ts'
 import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
@@ -29,10 +30,10 @@ export interface Accounts {
   /** An account that may act: known and not disabled. */
   active(tenant: string, id: string): Promise<Account | undefined>
   byIdentifier(tenant: string, identifier: string): Promise<Account | undefined>
-  list(tenant: string): Promise<Account[]>
   hasOperator(tenant: string): Promise<boolean>
   /** As operators look at them. */
   readonly views: AccountViews
+  readonly lists: AccountLists
   /** Known, and not deleted; disabled or not. */
   find(tenant: string, id: string): Promise<Account | undefined>
   /**
@@ -229,9 +230,9 @@ export function createAccounts({
     },
     byIdentifier: async (tenant, identifier) =>
       (await store.byIdentifier(tenant, identifier))?.account,
-    list: (tenant) => store.list(tenant),
     hasOperator: store.hasOperator,
     views: createAccountViews({ database }),
+    lists: createAccountLists({ database }),
     find: store.known,
 
     async authenticate(tenant, identifier, password, visitor) {

@@ -37,8 +37,14 @@ export interface EnrolmentTokens {
   lock(tenant: string, token: string): Promise<void>
   /** Consumes it, with whatever else waits for its address; of many at once one gets it. Joins the transaction. */
   use(tenant: string, token: string): Promise<Issued | undefined>
-  /** Those of a kind, over or not, by address. */
-  list(tenant: string, kind: EnrolmentKind): Promise<Listed[]>
+  /** Those of a kind, over or not, by address. @param page `after`: the address that the page before ended with */
+  page(
+    tenant: string,
+    kind: EnrolmentKind,
+    page: { after?: string | undefined; limit: number },
+  ): Promise<Listed[]>
+  /** One of them. */
+  find(tenant: string, kind: EnrolmentKind, id: string): Promise<Listed | undefined>
   /** Makes one void; whether there was one. @param id that one alone, whatever else waits for the address */
   withdraw(tenant: string, kind: EnrolmentKind, email: string, id?: string): Promise<boolean>
   /** Removes those whose time is over, a batch at a time; returns how many. */
@@ -116,6 +122,12 @@ const toIssued = ({ id, kind, email, name, browser }: Row): Issued => ({
   ...(browser === null ? {} : { browser }),
 })
 
+const toListed = (row: Row): Listed => ({
+  ...toIssued(row),
+  createdAt: row.created_at.getTime(),
+  expiresAt: row.expires_at.getTime(),
+})
+
 export function createEnrolmentTokens({
   database,
   clock,
@@ -160,8 +172,8 @@ export function createEnrolmentTokens({
 
     async forDelivery(tenant, id) {
       const [row] = await database.query<Row>(
-        `select ${columns} from enrolments e where e.id = $3 and ${isGood}`,
-        [tenant, now(), id],
+        `select ${columns} from enrolments e where e.hash = $3 and ${isGood}`,
+        [tenant, now(), hashOf(tokenOf(tenant, id))],
       )
       if (!row) return undefined
       return {
@@ -203,16 +215,22 @@ export function createEnrolmentTokens({
       return toIssued(row)
     },
 
-    async list(tenant, kind) {
+    async page(tenant, kind, { after, limit }) {
       const rows = await database.query<Row>(
-        `select ${columns} from enrolments e where e.tenant_id = $1 and e.kind = $2 order by e.email_key`,
-        [tenant, kind],
+        `select ${columns} from enrolments e
+         where e.tenant_id = $1 and e.kind = $2 and e.email_key > $3 order by e.email_key limit $4`,
+        [tenant, kind, after === undefined ? '' : identifierKey(after), limit],
       )
-      return rows.map((row) => ({
-        ...toIssued(row),
-        createdAt: row.created_at.getTime(),
-        expiresAt: row.expires_at.getTime(),
-      }))
+      return rows.map(toListed)
+    },
+
+    async find(tenant, kind, id) {
+      // By what there is an index of; an id has one hash.
+      const [row] = await database.query<Row>(
+        `select ${columns} from enrolments e where e.tenant_id = $1 and e.hash = $2 and e.kind = $3`,
+        [tenant, hashOf(tokenOf(tenant, id)), kind],
+      )
+      return row && toListed(row)
     },
 
     async withdraw(tenant, kind, email, id) {

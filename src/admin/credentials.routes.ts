@@ -39,7 +39,7 @@ const time = (at: number | undefined) => (at === undefined ? undefined : timeOf(
 async function load(call: Call) {
   const { core, tenant } = call
   const { id } = await accountIn(call)
-  const lock = (await core.lockouts.list(tenant)).find(({ accountId }) => accountId === id)
+  const [lock] = await core.lockouts.list(tenant, [id])
   const factors = await core.factors.list(tenant, id)
   return present({
     factors: factors.map(({ id: factorId, kind, name, createdAt, lastUsedAt, backedUp }) =>

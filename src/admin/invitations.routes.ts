@@ -35,10 +35,8 @@ const representation = ({ id, email, name, createdAt, expiresAt }: Listed) =>
     expires_at: timeOf(expiresAt),
   })
 
-async function find({ core, tenant, params }: Call): Promise<Listed | undefined> {
-  const all = await core.invitations.list(tenant)
-  return all.find(({ id }) => id === params['invitation_id'])
-}
+const find = ({ core, tenant, params }: Call) =>
+  core.invitations.find(tenant, params['invitation_id'] ?? '')
 
 async function load(call: Call) {
   const found = await find(call)
@@ -56,10 +54,10 @@ export const invitationRoutes: Route[] = [
     query: z.strictObject(paging),
     response: listOf(invitation),
     async handle(call) {
-      const [after = ''] = pagePlace(call) as [string] | []
-      const all = await call.core.invitations.list(call.tenant)
-      const rest = all.filter(({ id }) => id > after).toSorted((a, b) => (a.id < b.id ? -1 : 1))
-      return pageOf(call, rest, representation, ({ id }) => [id])
+      const [after] = pagePlace(call) as [string] | []
+      const page = { after, limit: call.query.limit + 1 }
+      const found = await call.core.invitations.page(call.tenant, page)
+      return pageOf(call, found, representation, ({ email }) => [email])
     },
   }),
   route<undefined, z.output<typeof wanted>>({

@@ -50,8 +50,7 @@ const representation = ({ id, name, usesLeft, createdAt, expiresAt }: InitialAcc
   })
 
 async function loadToken({ core, tenant, params }: Call) {
-  const all = await core.registrations.initialTokens.list(tenant)
-  const found = all.find(({ id }) => id === params['token_id'])
+  const found = await core.registrations.initialTokens.find(tenant, params['token_id'] ?? '')
   return found && representation(found)
 }
 
@@ -92,12 +91,11 @@ export const registrationRoutes: Route[] = [
     query: z.strictObject(paging),
     response: listOf(token),
     async handle(call) {
-      const [at = 0, after = ''] = pagePlace(call) as [number, string] | []
-      const all = await call.core.registrations.initialTokens.list(call.tenant)
-      const rest = all
-        .filter(({ createdAt, id }) => createdAt > at || (createdAt === at && id > after))
-        .toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
-      return pageOf(call, rest, representation, ({ createdAt, id }) => [createdAt, id])
+      const [createdAt, id] = pagePlace(call) as [number, string] | []
+      const after = createdAt === undefined || id === undefined ? undefined : { createdAt, id }
+      const page = { after, limit: call.query.limit + 1 }
+      const found = await call.core.registrations.initialTokens.page(call.tenant, page)
+      return pageOf(call, found, representation, (last) => [last.createdAt, last.id])
     },
   }),
   route<undefined, z.output<typeof wanted>>({

@@ -3,9 +3,10 @@ import type { Lockout } from '../lockouts/lockout.ts'
 import { type AccountOutput, accountOutput } from './account-output.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
+import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
-const input = z.strictObject(ofTenant)
+const input = z.strictObject({ ...ofTenant, after: z.string().optional() })
 
 export interface LockOutput {
   failures: number
@@ -16,6 +17,7 @@ export interface LockOutput {
 
 interface Output {
   accounts: Array<AccountOutput & { lock?: LockOutput }>
+  next?: string
 }
 
 /**
@@ -24,15 +26,21 @@ interface Output {
  */
 export const accountsList: Command<z.infer<typeof input>, Output> = {
   input,
+  list: 'accounts',
   prepare: tenantOption,
-  async execute(core, { tenant }) {
+  async execute(core, { tenant, after }) {
     await assertTenant(core, tenant)
-    const locks = new Map((await core.lockouts.list(tenant)).map((lock) => [lock.accountId, lock]))
-    const accounts = (await core.accounts.list(tenant)).map((account) => {
+    const found = await core.accounts.lists.page(tenant, { after, limit: pageLimit })
+    const { shown, ...next } = pageIn(found, ({ email }) => email)
+    const ids = shown.map(({ id }) => id)
+    const locks = new Map(
+      (await core.lockouts.list(tenant, ids)).map((lock) => [lock.accountId, lock]),
+    )
+    const accounts = shown.map((account) => {
       const lock = locks.get(account.id)
       return { ...accountOutput(account), ...(lock ? { lock: lockOutput(lock) } : {}) }
     })
-    return { accounts }
+    return { accounts, ...next }
   },
   render: ({ accounts }) =>
     accounts.length === 0

@@ -61,7 +61,7 @@ export const accountsShow: Command<z.infer<typeof input>, Output> = {
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
     const { tenant, id: accountId, email } = account
-    const lock = (await core.lockouts.list(tenant)).find((each) => each.accountId === accountId)
+    const [lock] = await core.lockouts.list(tenant, [accountId])
     const live = await core.families.list(tenant, { accountId, live: true })
     const types = auditTypes
     const events = await core.audit.ofAccount(tenant, accountId, { types, limit: mostEvents })

@@ -39,9 +39,7 @@ export const adminBootstrap: Command<z.infer<typeof input>, Output> = {
         resources: [resource],
       })
       secret = await clients.rotateSecret(defaultTenant, clientId, 0)
-      const operators = (await accounts.list(defaultTenant)).filter(
-        (account) => account.roles.includes('operator') && !account.disabled,
-      )
+      const operators = await accounts.lists.operators(defaultTenant)
       owners.push(...operators.map(({ email }) => email))
       await audit.record(defaultTenant, {
         type: 'admin.bootstrapped',

@@ -32,8 +32,7 @@ export const clientsCreate: Command<z.infer<typeof input>, Output> = {
     await assertTenant(core, tenant)
     const documents = await core.clients.prepare([{ tenant, declaration: client }])
     return core.database.transaction(async () => {
-      const known = await core.clients.list(tenant)
-      if (known.some(({ clientId }) => clientId === client.client_id)) {
+      if (await core.clients.views.view(tenant, client.client_id, core.clock.now())) {
         throw new DomainError('client_invalid', {
           detail: `There is a client ${client.client_id} already; "apply" changes it.`,
         })

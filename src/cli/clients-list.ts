@@ -2,9 +2,10 @@ import { z } from 'zod'
 import type { Client } from '../clients/client.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
+import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
-const input = z.strictObject(ofTenant)
+const input = z.strictObject({ ...ofTenant, after: z.string().optional() })
 
 /** The stored members of a client, sound or not, and what can be said of its secrets. */
 type ClientOutput = Record<string, unknown> & {
@@ -16,13 +17,19 @@ type ClientOutput = Record<string, unknown> & {
 }
 
 /** `clients list`: `{ clients: [{ client_id, …, registered_by, secrets: [{ expires_at }] }] }`. */
-export const clientsList: Command<z.infer<typeof input>, { clients: ClientOutput[] }> = {
+export const clientsList: Command<
+  z.infer<typeof input>,
+  { clients: ClientOutput[]; next?: string }
+> = {
   input,
+  list: 'clients',
   prepare: tenantOption,
-  async execute(core, { tenant }) {
+  async execute(core, { tenant, after }) {
     await assertTenant(core, tenant)
     const now = core.clock.now()
-    return { clients: (await core.clients.list(tenant)).map((client) => output(client, now)) }
+    const found = await core.clients.page(tenant, { after, limit: pageLimit })
+    const { shown, ...next } = pageIn(found, ({ clientId }) => clientId)
+    return { clients: shown.map((client) => output(client, now)), ...next }
   },
   render: ({ clients }) =>
     clients.length === 0

@@ -33,6 +33,11 @@ export interface Command<Input = unknown, Result = unknown> {
   readonly input: z.ZodType<Input>
   /** Works on a database that still lacks migrations. */
   readonly beforeMigrations?: true
+  /**
+   * The member of its result that is a list, of which every execution has a page: `next` of one is `after` in the input
+   * of the following. All are printed.
+   */
+  readonly list?: string
   /** @throws UsageError, or DomainError for files that are not valid */
   prepare(args: Arguments, io: Io): Promise<Input> | Input
   /** @throws DomainError */

@@ -4,6 +4,7 @@ import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { type FamilyOutput, familyOutput } from './family-output.ts'
 import { emailsById } from './owners.ts'
+import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject({
@@ -11,11 +12,16 @@ const input = z.strictObject({
   account: z.string().optional(),
   client: z.string().optional(),
   all: z.boolean(),
+  after: z.strictObject({ createdAt: z.number(), id: z.string() }).optional(),
 })
 
 /** `families list`: `{ families: [{ id, account, client_id, device, state, …, ended_at?, ended_reason? }] }`. */
-export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutput[] }> = {
+export const familiesList: Command<
+  z.infer<typeof input>,
+  { families: FamilyOutput[]; next?: { createdAt: number; id: string } }
+> = {
   input,
+  list: 'families',
   prepare: (args) => {
     const account = optionalText(args, 'account')
     const client = optionalText(args, 'client')
@@ -26,14 +32,20 @@ export const familiesList: Command<z.infer<typeof input>, { families: FamilyOutp
       all: args.options['all'] === true,
     }
   },
-  async execute(core, { tenant, account: identifier, client: clientId, all }) {
+  async execute(core, { tenant, account: identifier, client: clientId, all, after }) {
     await assertTenant(core, tenant)
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
-    const found = await core.families.list(tenant, { accountId: owner?.id, clientId, live: !all })
-    const emails = await emailsById(core, tenant)
+    const filter = { accountId: owner?.id, clientId, live: !all }
+    const page = await core.families.list(tenant, { ...filter, after, limit: pageLimit })
+    const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))
+    const owners = found.map(({ accountId }) => accountId)
+    const emails = await emailsById(core, tenant, owners)
     const now = core.clock.now()
-    return { families: found.map((family) => familyOutput(family, emails(family.accountId), now)) }
+    return {
+      ...next,
+      families: found.map((family) => familyOutput(family, emails(family.accountId), now)),
+    }
   },
   render: ({ families }) =>
     families.length === 0

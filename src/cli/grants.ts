@@ -4,12 +4,14 @@ import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { rfc3339 } from './family-output.ts'
 import { emailsById } from './owners.ts'
+import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const filter = z.strictObject({
   ...ofTenant,
   account: z.string().optional(),
   client: z.string().optional(),
+  after: z.strictObject({ createdAt: z.number(), id: z.string() }).optional(),
 })
 
 interface GrantOutput {
@@ -21,8 +23,12 @@ interface GrantOutput {
 }
 
 /** `grants list`: `{ grants: [{ account, client_id, scopes, created_at, updated_at }] }`. */
-export const grantsList: Command<z.infer<typeof filter>, { grants: GrantOutput[] }> = {
+export const grantsList: Command<
+  z.infer<typeof filter>,
+  { grants: GrantOutput[]; next?: { createdAt: number; id: string } }
+> = {
   input: filter,
+  list: 'grants',
   prepare: (args) => {
     const account = optionalText(args, 'account')
     const client = optionalText(args, 'client')
@@ -32,13 +38,17 @@ export const grantsList: Command<z.infer<typeof filter>, { grants: GrantOutput[]
       ...(client === undefined ? {} : { client }),
     }
   },
-  async execute(core, { tenant, account: identifier, client: clientId }) {
+  async execute(core, { tenant, account: identifier, client: clientId, after }) {
     await assertTenant(core, tenant)
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
-    const found = await core.grants.list(tenant, { accountId: owner?.id, clientId })
-    const emails = await emailsById(core, tenant)
+    const which = { accountId: owner?.id, clientId }
+    const page = await core.grants.list(tenant, which, { after, limit: pageLimit })
+    const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))
+    const owners = found.map(({ accountId }) => accountId)
+    const emails = await emailsById(core, tenant, owners)
     return {
+      ...next,
       grants: found.map((grant) => ({
         account: emails(grant.accountId),
         client_id: grant.clientId,

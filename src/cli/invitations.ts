@@ -4,6 +4,7 @@ import type { Listed } from '../actions/enrolment-tokens.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText, textOption } from './command.ts'
 import { rfc3339 } from './family-output.ts'
+import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 /** An invitation as commands print it. */
@@ -57,16 +58,22 @@ export const invitationsCreate: Command<
     `Invited ${email}; the link in the mail works once, until ${expires_at}, and an earlier one no longer.`,
 }
 
-const none = z.strictObject(ofTenant)
+const listed = z.strictObject({ ...ofTenant, after: z.string().optional() })
 
 /** `invitations list`: `{ invitations: [{ email, name?, created_at, expires_at, expired }] }`. */
-export const invitationsList: Command<z.infer<typeof none>, { invitations: InvitationOutput[] }> = {
-  input: none,
+export const invitationsList: Command<
+  z.infer<typeof listed>,
+  { invitations: InvitationOutput[]; next?: string }
+> = {
+  input: listed,
+  list: 'invitations',
   prepare: tenantOption,
-  async execute(core, { tenant }) {
+  async execute(core, { tenant, after }) {
     await assertTenant(core, tenant)
-    const all = await core.invitations.list(tenant)
-    return { invitations: all.map((one) => invitationOutput(one, core.clock.now())) }
+    const found = await core.invitations.page(tenant, { after, limit: pageLimit })
+    const { shown, ...next } = pageIn(found, ({ email }) => email)
+    const now = core.clock.now()
+    return { invitations: shown.map((one) => invitationOutput(one, now)), ...next }
   },
   render: ({ invitations }) =>
     invitations.length === 0

@@ -4,6 +4,7 @@ import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { rfc3339 } from './family-output.ts'
+import { emailsById } from './owners.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject({
@@ -47,11 +48,9 @@ export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
     const found = await core.logouts.list(tenant, { accountId: owner?.id, clientId, state })
-    const accounts = found.length === 0 ? [] : await core.accounts.list(tenant)
-    const addresses = new Map(accounts.map(({ id, email }) => [id, email]))
-    return {
-      logouts: found.map((logout) => output(logout, addresses.get(logout.accountId))),
-    }
+    const owners = found.map(({ accountId }) => accountId)
+    const emails = await emailsById(core, tenant, owners)
+    return { logouts: found.map((logout) => output(logout, emails(logout.accountId))) }
   },
   render: ({ logouts }) =>
     logouts.length === 0
@@ -68,12 +67,12 @@ export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput
         ),
 }
 
-function output(logout: LogoutView, address: string | undefined): LogoutOutput {
+function output(logout: LogoutView, account: string): LogoutOutput {
   const { sid, nextAt, deliveredAt, failedAt, lastError } = logout
   return {
     id: logout.id,
     client_id: logout.clientId,
-    account: address ?? logout.accountId,
+    account,
     ...(sid === undefined ? {} : { sid }),
     state: logout.state,
     attempts: logout.attempts,

@@ -1,10 +1,11 @@
 import type { Capabilities } from '../oidc/capabilities.ts'
 
-/** The addresses of a tenant's accounts by their ids; an account that is gone has its id. */
+/** The addresses of those accounts of a tenant that are listed; an account that is gone has its id. */
 export async function emailsById(
   { accounts }: Capabilities,
   tenant: string,
+  accountIds: readonly string[],
 ): Promise<(accountId: string) => string> {
-  const emails = new Map((await accounts.list(tenant)).map(({ id, email }) => [id, email]))
+  const emails = await accounts.lists.emails(tenant, accountIds)
   return (accountId) => emails.get(accountId) ?? accountId
 }

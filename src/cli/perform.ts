@@ -12,7 +12,8 @@ import { controlSocketOf } from './control-socket.ts'
 /** Milliseconds; a server that starts or stops, or another command, holds the data folder for so long at most. */
 const patience = 15_000
 
-interface Surroundings {
+/** What a command is performed with. */
+export interface Surroundings {
   config: Config
   log: Log
 }

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import type { TokenPlace } from '../registration/tokens.store.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { rfc3339 } from './family-output.ts'
+import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const created = z.strictObject({
@@ -42,9 +44,13 @@ export const registrationTokensCreate: Command<z.infer<typeof created>, CreateOu
     ].join('\n'),
 }
 
-const listed = z.strictObject(ofTenant)
+const listed = z.strictObject({
+  ...ofTenant,
+  after: z.strictObject({ createdAt: z.number(), id: z.string() }).optional(),
+})
 
 interface ListOutput {
+  next?: TokenPlace
   tokens: Array<{
     id: string
     name?: string
@@ -57,12 +63,15 @@ interface ListOutput {
 /** `registration tokens list`: `{ tokens: [{ id, name?, uses_left, created_at, expires_at? }] }`. */
 export const registrationTokensList: Command<z.infer<typeof listed>, ListOutput> = {
   input: listed,
+  list: 'tokens',
   prepare: tenantOption,
-  async execute(core, { tenant }) {
+  async execute(core, { tenant, after }) {
     await assertTenant(core, tenant)
-    const tokens = await core.registrations.initialTokens.list(tenant)
+    const found = await core.registrations.initialTokens.page(tenant, { after, limit: pageLimit })
+    const { shown, ...next } = pageIn(found, ({ createdAt, id }) => ({ createdAt, id }))
     return {
-      tokens: tokens.map(({ id, name, usesLeft, createdAt, expiresAt }) => ({
+      ...next,
+      tokens: shown.map(({ id, name, usesLeft, createdAt, expiresAt }) => ({
         id,
         ...(name === undefined ? {} : { name }),
         uses_left: usesLeft,

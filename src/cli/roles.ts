@@ -25,7 +25,10 @@ const none = z.strictObject({})
 const most = 1000
 
 async function output(core: Capabilities, assignments: Assignment[]): Promise<RoleOutput[]> {
-  const emails = await emailsById(core, defaultTenant)
+  const owners = assignments.flatMap(({ subject }) =>
+    'accountId' in subject ? [subject.accountId] : [],
+  )
+  const emails = await emailsById(core, defaultTenant, owners)
   return assignments.map(({ id, subject, role, reach }) => ({
     id,
     ...('accountId' in subject

@@ -4,6 +4,7 @@ import { faultLine, faultsOf } from '../faults.ts'
 import { createLog, type Log } from '../log.ts'
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { type CommandName, loadCommand } from './commands.ts'
+import { printPages } from './pages.ts'
 import { perform } from './perform.ts'
 import { adoptClockOffset } from './process-clock.ts'
 
@@ -19,7 +20,13 @@ export async function runCommand(name: CommandName, args: Arguments, io: Io): Pr
   const input = await command.prepare(args, io)
   const faults = faultsOf(command.input, input)
   if (faults.length > 0) throw new UsageError(faults.map(faultLine).join('; '))
-  const result = await perform(name, input, { config, log: commandLog(config, io) })
+  const surroundings = { config, log: commandLog(config, io) }
+  const { list } = command
+  if (list !== undefined) {
+    await printPages({ name, command, list }, { input: input as object, args, io, ...surroundings })
+    return 0
+  }
+  const result = await perform(name, input, surroundings)
   io.out(args.options['json'] ? JSON.stringify(result, null, 2) : command.render(result))
   return command.failed?.(result) ? 1 : 0
 }

@@ -4,9 +4,14 @@ import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { rfc3339 } from './family-output.ts'
 import { emailsById } from './owners.ts'
+import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
-const filter = z.strictObject({ ...ofTenant, account: z.string().optional() })
+const filter = z.strictObject({
+  ...ofTenant,
+  account: z.string().optional(),
+  after: z.string().optional(),
+})
 
 interface SessionOutput {
   id: string
@@ -18,19 +23,29 @@ interface SessionOutput {
 }
 
 /** `sessions list`: `{ sessions: [{ id, account, clients, signed_in_at?, last_used_at, expires_at }] }`. */
-export const sessionsList: Command<z.infer<typeof filter>, { sessions: SessionOutput[] }> = {
+export const sessionsList: Command<
+  z.infer<typeof filter>,
+  { sessions: SessionOutput[]; next?: string }
+> = {
   input: filter,
+  list: 'sessions',
   prepare: (args) => {
     const account = optionalText(args, 'account')
     return { ...tenantOption(args), ...(account === undefined ? {} : { account }) }
   },
-  async execute(core, { tenant, account: identifier }) {
+  async execute(core, { tenant, account: identifier, after }) {
     await assertTenant(core, tenant)
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
-    const found = await core.sessions.list(tenant, owner?.id)
-    const emails = await emailsById(core, tenant)
+    // Of one account the one used last first; of all in an order that stays while they are used.
+    const page = owner
+      ? await core.sessions.list(tenant, owner.id)
+      : await core.sessions.page(tenant, { after, limit: pageLimit })
+    const { shown: found, ...next } = pageIn(page, ({ uid }) => uid)
+    const owners = found.map(({ accountId }) => accountId)
+    const emails = await emailsById(core, tenant, owners)
     return {
+      ...next,
       sessions: found.map(({ uid, accountId, clientIds, signedInAt, lastUsedAt, expiresAt }) => ({
         id: uid,
         account: emails(accountId),

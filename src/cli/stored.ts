@@ -55,7 +55,7 @@ const all = { limit: 2 ** 31 - 1 }
 export async function storedSections(core: Capabilities, tenant: string): Promise<StoredSections> {
   const servers = await core.resources.page(tenant, all)
   const clients = await core.clients.views.page(tenant, {}, { at: core.clock.now(), ...all })
-  const accounts = await core.accounts.list(tenant)
+  const accounts = await allAccounts(core, tenant)
   return {
     resource_servers: servers.map((server) => omit(server, 'createdAt', 'updatedAt')),
     // Who registered itself would be one that an operator vouches for where the file is applied.
@@ -85,6 +85,16 @@ export async function storedTenants(core: Capabilities): Promise<StoredTenant[]>
       registration: await core.registrationPolicies.of(id),
     })),
   )
+}
+
+/** Page by page: one statement for all would take longer than one may. */
+async function allAccounts({ accounts }: Capabilities, tenant: string): Promise<Account[]> {
+  const found: Account[] = []
+  for (;;) {
+    const page = await accounts.lists.page(tenant, { after: found.at(-1)?.email, limit: 1000 })
+    found.push(...page)
+    if (page.length < 1000) return found
+  }
 }
 
 function declarationOf(account: Account): StoredItem {

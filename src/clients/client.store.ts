@@ -73,10 +73,15 @@ export function createClientStore({ database, clock }: { database: Database; clo
       return row && toClient(tenant, row)
     },
 
-    async list(tenant: string): Promise<Client[]> {
-      const rows = await database.query<ClientRow>(`${selectClients} order by c.client_id`, [
-        tenant,
-      ])
+    /** In the order of their ids. */
+    async page(
+      tenant: string,
+      { after = '', limit }: { after?: string | undefined; limit: number },
+    ): Promise<Client[]> {
+      const rows = await database.query<ClientRow>(
+        `${selectClients} and c.client_id > $2 order by c.client_id limit $3`,
+        [tenant, after, limit],
+      )
       return rows.map((row) => toClient(tenant, row))
     },
 

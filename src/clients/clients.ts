@@ -30,7 +30,8 @@ import {
 export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
   find(tenant: string, clientId: string): Promise<Client | undefined>
-  list(tenant: string): Promise<Client[]>
+  /** Enabled ones, in the order of their ids. @param page `after`: the id that the page before ended with */
+  page(tenant: string, page: { after?: string | undefined; limit: number }): Promise<Client[]>
   /** As operators look at them. */
   readonly views: ClientViews
   /** Whether a secret is one of the client's, compared in constant time. */
@@ -193,7 +194,7 @@ export function createClients(deps: Dependencies): Clients {
       clientIdPattern.test(clientId)
         ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
         : undefined,
-    list: (tenant) => store.list(tenant),
+    page: store.page,
     views: createClientViews(deps),
 
     secretFits(client, secret) {

@@ -23,8 +23,9 @@ import type { Tenants } from '../tenants/tenants.ts'
 export interface Invitations {
   /** @throws DomainError `sign_up_closed`, `mail_off`, `account_exists`, `email_invalid` */
   create(tenant: string, invited: Invited): Promise<Listed>
-  /** Those that wait, or expired not long ago. */
-  list(tenant: string): Promise<Listed[]>
+  /** Those that wait, or expired not long ago, by address. @param page `after`: the address the page before ended with */
+  page(tenant: string, page: { after?: string | undefined; limit: number }): Promise<Listed[]>
+  find(tenant: string, id: string): Promise<Listed | undefined>
   /** Whether there was one. @param id that one alone, and none that replaced it */
   revoke(tenant: string, email: string, id?: string): Promise<boolean>
 }
@@ -75,12 +76,12 @@ export function createInvitations({
         const id = await enrolmentTokens.issue(tenant, { kind, email, name })
         await mail.send(tenant, { kind, language, to: { enrolmentId: id } })
         await audit.record(tenant, { type: 'invitation.created', detail: { enrolment: id, email } })
-        const all = await enrolmentTokens.list(tenant, kind)
-        return all.find((one) => one.id === id) as Listed
+        return (await enrolmentTokens.find(tenant, kind, id)) as Listed
       })
     },
 
-    list: (tenant) => enrolmentTokens.list(tenant, kind),
+    page: (tenant, page) => enrolmentTokens.page(tenant, kind, page),
+    find: (tenant, id) => enrolmentTokens.find(tenant, kind, id),
 
     async revoke(tenant, given, id) {
       const email = addressIn(given)

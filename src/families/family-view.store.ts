@@ -49,8 +49,8 @@ export function createFamilyViews({ database, clock }: { database: Database; clo
          where f.tenant_id = $1 and ($2::text is null or f.account_id = $2)
            and ($3::text is null or f.client_id = $3) and ($4::text is null or f.id = $4)
            and (not $5 or (f.ended_at is null and f.expires_at > $6 and t.expires_at > $6))
-           and ($7::timestamptz is null or f.created_at < $7 or (f.created_at = $7 and f.id > $8))
-         order by f.created_at desc, f.id limit $9`,
+           and ($7::timestamptz is null or (f.created_at, f.id) < ($7, $8))
+         order by f.created_at desc, f.id desc limit $9`,
         [
           tenant,
           filter.accountId ?? null,

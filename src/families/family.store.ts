@@ -33,6 +33,7 @@ export const FamiliesTable = table('families', {
     grant: ['tenant_id', 'grant_id'],
     account: ['tenant_id', 'account_id'],
     client: ['tenant_id', 'client_id'],
+    created: ['tenant_id', 'created_at', 'id'],
     session: ['tenant_id', 'session_uid'],
     ended: { columns: ['ended_at'], where: 'ended_at is not null' },
     expires: ['expires_at'],
@@ -328,14 +329,18 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     /**
      * Living families of an account at a client past the newest `most`. One that somebody holds is left to the next
      * start: who starts a family holds its grant and client, and must not wait for another family.
+     * Read by the account first, however few the statistics say that a client has: it may have a million.
      */
     async beyond(tenant: string, accountId: string, clientId: string, most: number) {
       const rows = await database.query<{ id: string }>(
-        `select id from families where tenant_id = $1 and id in (
-           select f.id from families f join refresh_tokens t on t.tenant_id = f.tenant_id and t.family_id = f.id
-           where f.tenant_id = $1 and f.account_id = $2 and f.client_id = $3
-             and f.ended_at is null and f.expires_at > $4 and t.consumed_at is null and t.expires_at > $4
-           order by f.created_at desc, f.id offset $5) for update skip locked`,
+        `with own as materialized (
+           select id, client_id, created_at from families
+           where tenant_id = $1 and account_id = $2 and ended_at is null and expires_at > $4)
+         select id from families where tenant_id = $1 and id in (
+           select o.id from own o join refresh_tokens t on t.tenant_id = $1 and t.family_id = o.id
+           where o.client_id = $3 and t.consumed_at is null and t.expires_at > $4
+             and (select count(*) from own where client_id = $3) > $5
+           order by o.created_at desc, o.id offset $5) for update skip locked`,
         [tenant, accountId, clientId, now(), most],
       )
       return rows.map(({ id }) => id)

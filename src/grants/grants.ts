@@ -68,6 +68,7 @@ export const GrantsTable = table('grants', {
       where: 'revoked_at is null',
     },
     client: ['tenant_id', 'client_id'],
+    created: ['tenant_id', 'created_at', 'id'],
     revoked: { columns: ['revoked_at'], where: 'revoked_at is not null' },
   },
 })
@@ -141,8 +142,8 @@ export function createGrants({ database, clock }: { database: Database; clock: C
          where tenant_id = $1 and revoked_at is null
            and ($2::text is null or account_id = $2) and ($3::text is null or client_id = $3)
            and ($4::text is null or id = $4)
-           and ($5::timestamptz is null or created_at < $5 or (created_at = $5 and id > $6))
-         order by created_at desc, id limit $7`,
+           and ($5::timestamptz is null or (created_at, id) < ($5, $6))
+         order by created_at desc, id desc limit $7`,
         [
           tenant,
           accountId ?? null,

@@ -127,11 +127,11 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
       return Math.max(0, ...rows.map(({ failures }) => failures))
     },
 
-    of(tenant: string): Promise<LockoutRow[]> {
+    of(tenant: string, accountIds: readonly string[]): Promise<LockoutRow[]> {
       return database.query<LockoutRow>(
         `select account_id, source, failures, refused, locked_until from lockouts
-         where tenant_id = $1 and account_id is not null`,
-        [tenant],
+         where tenant_id = $1 and account_id = any($2)`,
+        [tenant, accountIds],
       )
     },
 

@@ -43,8 +43,8 @@ export interface Lockouts {
    * pause goes on having it: a mailbox is no reason to guess anew.
    */
   unblock(tenant: string, accountId: string): Promise<void>
-  /** The accounts with wrong guesses in a row. */
-  list(tenant: string): Promise<Lockout[]>
+  /** Those of these accounts that have wrong guesses in a row. */
+  list(tenant: string, accountIds: readonly string[]): Promise<Lockout[]>
   /** Forgets guesses at what nobody is called, a batch at a time; returns how many. */
   sweep(): Promise<number>
 }
@@ -169,9 +169,9 @@ export function createLockouts(deps: Dependencies): Lockouts {
         await audit.record(tenant, { type: 'account.unlocked', accountId, detail })
       }),
 
-    async list(tenant) {
+    async list(tenant, accountIds) {
       const found = new Map<string, Lockout>()
-      for (const row of await store.of(tenant)) {
+      for (const row of await store.of(tenant, accountIds)) {
         const known = found.get(row.account_id)
         // Those of one known browser are among those of all.
         const counts = row.source === 'strangers' || row.source === 'devices'

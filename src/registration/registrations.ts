@@ -20,7 +20,7 @@ import { type RegistrationPolicy, registrable } from './policy.ts'
 import { createRegisteredClientStore, roomFor } from './registered-clients.ts'
 import { assertSigned } from './signed-answers.ts'
 import { createSoftwareStatements, type Vouched } from './software-statements.ts'
-import { createTokenStore, type InitialAccessToken } from './tokens.store.ts'
+import { createTokenStore, type InitialAccessToken, type TokenPlace } from './tokens.store.ts'
 
 /** Clients that register and manage themselves (RFC 7591, RFC 7592). */
 export interface Registrations {
@@ -53,7 +53,12 @@ export interface InitialTokens {
     tenant: string,
     options: { name?: string | undefined; uses: number; ttl?: number | undefined },
   ): Promise<{ id: string; token: string }>
-  list(tenant: string): Promise<InitialAccessToken[]>
+  /** Some that are valid, the oldest first. @param page `after`: where the page before ended */
+  page(
+    tenant: string,
+    page: { after?: TokenPlace | undefined; limit: number },
+  ): Promise<InitialAccessToken[]>
+  find(tenant: string, id: string): Promise<InitialAccessToken | undefined>
   /** Whether there was one. */
   revoke(tenant: string, id: string): Promise<boolean>
 }
@@ -277,7 +282,8 @@ export function createRegistrations(deps: {
         })
         return { id, token }
       },
-      list: tokens.listInitial,
+      page: tokens.pageInitial,
+      find: async (tenant, id) => (await tokens.pageInitial(tenant, { id, limit: 1 }))[0],
       revoke: (tenant, id) =>
         database.transaction(async () => {
           const gone = await tokens.revokeInitial(tenant, id)

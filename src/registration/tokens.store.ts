@@ -3,6 +3,13 @@ import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 
+/** Where a page of initial access tokens ended. */
+export interface TokenPlace {
+  /** Milliseconds since the epoch. */
+  createdAt: number
+  id: string
+}
+
 /** As it is listed; times in milliseconds since the epoch. */
 export interface InitialAccessToken {
   /** Names it without being it. */
@@ -89,7 +96,11 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       return row?.id
     },
 
-    async listInitial(tenant: string): Promise<InitialAccessToken[]> {
+    /** Those that are valid, the oldest first. @param id that one alone */
+    async pageInitial(
+      tenant: string,
+      { after, id: wanted, limit }: { after?: TokenPlace | undefined; id?: string; limit: number },
+    ): Promise<InitialAccessToken[]> {
       const rows = await database.query<{
         payload: { id: string; name?: string; uses_left: number }
         created_at: Date
@@ -97,8 +108,9 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       }>(
         `select payload, created_at, expires_at from registration_tokens
          where tenant_id = $1 and kind = '${initial}' and (expires_at is null or expires_at > $2)
-         order by created_at, payload->>'id'`,
-        [tenant, now()],
+           and (created_at, payload->>'id') > ($3, $4) and ($5::text is null or payload->>'id' = $5)
+         order by created_at, payload->>'id' limit $6`,
+        [tenant, now(), new Date(after?.createdAt ?? 0), after?.id ?? '', wanted ?? null, limit],
       )
       return rows.map(({ payload: { id, name, uses_left: usesLeft }, ...row }) => ({
         id,

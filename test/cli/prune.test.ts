@@ -77,7 +77,7 @@ describe('apply --prune', () => {
     remember(secret)
     server = await boot('embedded')
     const { accounts } = server.core
-    const [first] = await accounts.list('default')
+    const [first] = await accounts.lists.operators('default')
     operatorEmail = first?.email ?? ''
     kept.accounts.push({ email: operatorEmail, roles: ['operator'] })
     await run(server, kept)
@@ -162,7 +162,9 @@ describe('apply --prune', () => {
     const again = await run(server, kept, 'check', 'prune')
     expect(again).to.include({ drift: false, deleted: 0 })
     expect(again.undeclared).to.deep.include({ tenant: 'other', kind: 'tenant', id: 'other' })
-    const acme = (await server.core.accounts.list('acme')).map(({ email }) => email)
+    const acme = (await server.core.accounts.lists.page('acme', { limit: 9 })).map(
+      ({ email }) => email,
+    )
     expect(acme, 'its file has no accounts').to.deep.equal(['a@example.com'])
   })
 })

@@ -22,9 +22,8 @@ onEachStorage('clients', (kind) => {
   const declare = (declaration: object, tenant = defaultTenant) =>
     nodes.a.clients.declare(tenant, declaration)
   async function find(clientId: string): Promise<Client> {
-    const client = (await nodes.a.clients.list(defaultTenant)).find(
-      (each) => each.clientId === clientId,
-    )
+    const all = await nodes.a.clients.page(defaultTenant, { limit: 100 })
+    const client = all.find((each) => each.clientId === clientId)
     if (!client) throw new Error(`no client ${clientId}`)
     return client
   }

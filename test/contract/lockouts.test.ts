@@ -29,7 +29,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
   }
   const looked = (outcomes: string[]) => outcomes.filter((outcome) => outcome !== 'locked').length
   const stateOf = async ({ accountId }: { accountId: string }) =>
-    (await nodes.b.lockouts.list(tenant)).find((lock) => lock.accountId === accountId)
+    (await nodes.b.lockouts.list(tenant, [accountId]))[0]
 
   for (const [what, owner] of [
     ['an account', someone],

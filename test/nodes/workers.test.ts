@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -116,6 +117,16 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
       return !now.has(id) && now.size === count
     })
   }
+
+  it('have a young generation that is bounded, as the process has that keeps them alive', () => {
+    const pids = [node.pid, ...living().values()]
+    const given = pids.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))
+    expect(given).to.have.length(count + 1)
+    for (const args of given) {
+      const sizes = args.filter((each) => each.startsWith('--max-semi-space-size='))
+      expect(sizes).to.deep.equal(['--max-semi-space-size=8'])
+    }
+  })
 
   it('say once what a person should know; every line of the log carries its worker', async () => {
     await Promise.all(Array.from({ length: 30 }, () => fetch(`${node.url}/`)))

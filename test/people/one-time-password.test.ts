@@ -142,7 +142,7 @@ describe('people: the first operator', () => {
   })
 
   it('signs in to the account page with a one-time password until it expires (ASVS 6.4.1, C30)', async () => {
-    const [operator] = await server.core.accounts.list('default')
+    const [operator] = await server.core.accounts.lists.operators('default')
     if (!operator) throw new Error('no operator')
     expect(await server.core.firstStart(), 'a second start creates nobody').to.equal(undefined)
     const password = await server.core.accounts.resetPassword(operator)

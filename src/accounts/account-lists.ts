@@ -1,0 +1,44 @@
+import type { Database } from '../storage/database.ts'
+import { type AccountRow, accountColumns, toAccount } from './account.store.ts'
+import { type Account, identifierKey } from './account.ts'
+
+/** Several accounts at once, for commands; never all of a tenant. */
+export function createAccountLists({ database }: { database: Database }) {
+  return {
+    /** In the order of their e-mail addresses as they are compared. @param after the address the page before ended with */
+    async page(
+      tenant: string,
+      { after, limit }: { after?: string | undefined; limit: number },
+    ): Promise<Account[]> {
+      const rows = await database.query<AccountRow>(
+        `select ${accountColumns} from accounts a
+         where a.tenant_id = $1 and a.deleted_at is null and a.email_key > $2
+         order by a.email_key limit $3`,
+        [tenant, after === undefined ? '' : identifierKey(after), limit],
+      )
+      return rows.map(toAccount)
+    },
+
+    /** Their addresses by their ids; an account that is gone is left out. */
+    async emails(tenant: string, ids: readonly string[]): Promise<Map<string, string>> {
+      const rows = await database.query<{ id: string; email: string }>(
+        'select id, email from accounts where tenant_id = $1 and id = any($2) and deleted_at is null',
+        [tenant, [...new Set(ids)]],
+      )
+      return new Map(rows.map(({ id, email }) => [id, email]))
+    },
+
+    /** Those that are not disabled. */
+    async operators(tenant: string): Promise<Account[]> {
+      const rows = await database.query<AccountRow>(
+        `select ${accountColumns} from accounts a
+         where a.tenant_id = $1 and a.deleted_at is null and a.disabled_at is null and 'operator' = any(a.roles)
+         order by a.email_key`,
+        [tenant],
+      )
+      return rows.map(toAccount)
+    },
+  }
+}
+
+export type AccountLists = ReturnType<typeof createAccountLists>

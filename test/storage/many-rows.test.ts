@@ -1,0 +1,101 @@
+import { expect } from 'chai'
+import pg from 'pg'
+import { fillWithRows } from '../../bench/suite/rows.ts'
+import { accountsList } from '../../src/cli/accounts-list.ts'
+import { emailsById } from '../../src/cli/owners.ts'
+import type { Core } from '../../src/core.ts'
+import { newHandle } from '../../src/secrets/handle.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
+import { runCommand } from '../support/node-process.ts'
+import { someFamily, tokenOf } from '../support/people.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+
+/** More than one page, and far more than any one request needs. */
+const many = 2500
+
+if (servicesFound()) {
+  describe('With thousands of accounts, clients and families', () => {
+    let env: Record<string, string>
+    let core: Core
+    before(async () => {
+      env = await freshStorage('services')
+      core = await openNode(env)
+      const client = new pg.Client({ connectionString: env['DATABASE_URL'] })
+      await client.connect()
+      await client.query('set session_replication_role = replica')
+      await fillWithRows((sql, given) => client.query(sql, given), many, many)
+      await client.end()
+    })
+    after(() => core?.close())
+
+    /** Rows of a table that some work reads. */
+    async function rowsRead(table: string, work: () => Promise<unknown>): Promise<number> {
+      const soFar = async () => {
+        const [row] = await core.database.query<{ read: string }>(
+          `select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as read
+           from pg_stat_xact_user_tables where relname = $1`,
+          [table],
+        )
+        return Number(row?.read)
+      }
+      let read = 0
+      // On one connection, whose counts these are; nothing of it is kept.
+      await core.database.unit(async (unit) => {
+        await unit.open()
+        const before = await soFar()
+        await work()
+        read = (await soFar()) - before
+        return false
+      })
+      return read
+    }
+
+    it('a family that starts reads those of its account, not all of its client', async () => {
+      const { family } = await someFamily(core)
+      // Statistics say that each client and each account has one.
+      await core.database.execute('update families set client_id = $1', [family.clientId])
+      const other = { ...family, id: newHandle() }
+      const start = () => core.families.start(other, tokenOf(newHandle()))
+      expect(await rowsRead('families', start)).to.be.below(20)
+    })
+
+    it('lists of what accounts have read the addresses of those alone', async () => {
+      const [account] = await core.accounts.lists.page(defaultTenant, { limit: 1 })
+      const ids = [account?.id ?? '', 'gone']
+      const look = async () => {
+        const emails = await emailsById(core, defaultTenant, ids)
+        expect(ids.map(emails)).to.deep.equal([account?.email, 'gone'])
+      }
+      expect(await rowsRead('accounts', look)).to.equal(1)
+    })
+
+    it('a first page of grants or families, and one later on, reads what it shows', async () => {
+      const later = { createdAt: Date.now() - 1000 * 1000, id: '' }
+      for (const after of [undefined, later]) {
+        const grants = () => core.grants.list(defaultTenant, {}, { after, limit: 10 })
+        expect(await rowsRead('grants', grants)).to.be.within(10, 30)
+        const families = () => core.families.list(defaultTenant, { after, limit: 10 })
+        expect(await rowsRead('families', families)).to.be.within(10, 30)
+      }
+    })
+
+    it('commands ask for a page at a time and print all of them', async () => {
+      const page = await accountsList.execute(core, { tenant: defaultTenant })
+      expect(page.accounts).to.have.length(1000)
+      expect(page.next).to.equal(page.accounts.at(-1)?.email)
+
+      const [accounts, clients] = await Promise.all([
+        runCommand(['accounts', 'list', '--json'], env),
+        runCommand(['clients', 'list'], env),
+      ])
+      const listed = JSON.parse(accounts.stdout) as { accounts: { email: string }[] }
+      const emails = listed.accounts.map(({ email }) => email)
+      expect(new Set(emails)).to.have.length(emails.length)
+      expect(emails).to.have.length(await core.accounts.views.count(defaultTenant))
+      expect(accounts.stdout, 'as one document').to.equal(`${JSON.stringify(listed, null, 2)}\n`)
+      expect(clients.stdout.match(/^filler-/gm)).to.have.length(many)
+    })
+  })
+}

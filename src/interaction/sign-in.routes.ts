@@ -141,12 +141,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   ): Promise<void> {
     if (proof !== undefined && proof !== 'email') return finish(ctx, account, verifiedAt, proof)
     const { id: accountId, email } = account
-    if (await factors.asked(tenant, accountId)) {
+    const secondStep = await factors.secondStep(tenant, accountId)
+    if (secondStep === 'factor') {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    if (proof === undefined && (await parts.mailedCodes.since(tenant, accountId)) !== undefined) {
+    if (proof === undefined && secondStep === 'email_code') {
       await emailCode.begin(ctx, uid, account, verifiedAt)
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }

@@ -1,3 +1,4 @@
+import { signInCounts } from '../accounts/account.store.ts'
 import type { Presenter } from '../families/replay.ts'
 import type { Database } from '../storage/database.ts'
 import type { Session, SessionClient } from './session.ts'
@@ -92,8 +93,7 @@ export function createSessionWriter({
       const clients = Object.entries(session.clients).toSorted(([a], [b]) => (a < b ? -1 : 1))
       const rows = await database.query(
         `with owner as (
-           select 1 from accounts where tenant_id = $1 and id = $4 and disabled_at is null
-             and (sign_ins_not_before is null or sign_ins_not_before < $15) for share
+           select 1 from accounts where tenant_id = $1 and id = $4 and ${signInCounts('$15')} for share
          ), written as (
            insert into sessions (${writtenColumns})
            select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $13, $14, $14

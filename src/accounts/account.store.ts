@@ -69,6 +69,10 @@ export type Chosen = Pick<StoredPassword, 'hash' | 'short'>
 export const accountColumns =
   'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
 
+/** Whether a sign-in of an account still counts. @param verifiedAt when its password was checked, as an expression */
+export const signInCounts = (verifiedAt: string) =>
+  `disabled_at is null and (sign_ins_not_before is null or sign_ins_not_before < ${verifiedAt})`
+
 export function toAccount(row: AccountRow): Account {
   return {
     tenant: row.tenant_id,
@@ -229,8 +233,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     /** Whether a sign-in still counts; within a transaction it does until that ends, and who voids it waits. */
     async holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<boolean> {
       const rows = await database.query(
-        `select 1 from accounts where tenant_id = $1 and id = $2 and disabled_at is null
-           and (sign_ins_not_before is null or sign_ins_not_before < $3) for share`,
+        `select 1 from accounts where tenant_id = $1 and id = $2 and ${signInCounts('$3')} for share`,
         [tenant, id, new Date(verifiedAt)],
       )
       return rows.length > 0

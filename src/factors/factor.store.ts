@@ -97,6 +97,19 @@ export function createFactorStore({
       return short.length > 0
     },
 
+    /** What a sign-in takes beside a password: any factor of any kind goes before codes by e-mail. */
+    async asked(tenant: string, accountId: string): Promise<'factor' | 'email_code' | undefined> {
+      const [row] = await database.query<{ asked: 'factor' | 'email_code' | null }>(
+        `select case
+           when exists (select from second_factors f where f.tenant_id = a.tenant_id and f.account_id = a.id)
+             or exists (select from passkeys p where p.tenant_id = a.tenant_id and p.account_id = a.id) then 'factor'
+           when a.email_codes_since is not null then 'email_code' end as asked
+         from accounts a where a.tenant_id = $1 and a.id = $2`,
+        [tenant, accountId],
+      )
+      return row?.asked ?? undefined
+    },
+
     async list(tenant: string, accountId: string): Promise<StoredFactor[]> {
       const rows = await database.query<Row>(
         `select id, kind, name, sealed, created_at, last_used_at from second_factors

@@ -31,6 +31,8 @@ export interface Factors {
   list(tenant: string, accountId: string): Promise<SecondFactor[]>
   /** Whether a password alone signs this account in no more. */
   asked(tenant: string, accountId: string): Promise<boolean>
+  /** What a sign-in takes beside a password: codes by e-mail where there is no second factor. */
+  secondStep(tenant: string, accountId: string): Promise<'factor' | 'email_code' | undefined>
   /**
    * Checks a code and spends it. A wrong one counts against the account like a wrong password.
    *
@@ -264,7 +266,8 @@ export function createFactors(deps: Dependencies): Factors {
 
   return {
     list,
-    asked: async (tenant, accountId) => (await list(tenant, accountId)).length > 0,
+    asked: async (tenant, accountId) => (await store.asked(tenant, accountId)) === 'factor',
+    secondStep: store.asked,
     passkeys: createPasskeyChecks(deps, passkeys),
     passkeyOptions: passkeys.creationOptions,
 

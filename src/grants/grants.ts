@@ -1,3 +1,5 @@
+import { type AccountRow, accountColumns, toAccount } from '../accounts/account.store.ts'
+import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
 import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
@@ -18,6 +20,12 @@ export interface Grants {
   clientsOf(tenant: string, accountId: string): Promise<string[]>
   /** Those of them that it allowed something at one of these resource servers. */
   clientsFor(tenant: string, accountId: string, audiences: string[]): Promise<string[]>
+  /** An account, active or not, and the grant that lives between it and a client; undefined where there is no account. */
+  withOwner(
+    tenant: string,
+    accountId: string,
+    clientId: string,
+  ): Promise<{ account: Account; grant: Grant | undefined } | undefined>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
   /**
@@ -100,6 +108,18 @@ export function toGrant(tenant: string, row: GrantRow): Grant {
     allowed: row.grant_payload,
     createdAt: Math.floor(row.granted_at.getTime() / 1000),
   }
+}
+
+/** The row of a grant that may be missing. */
+export type JoinedGrant = GrantRow | { grant_id: null }
+
+/** Joins the grant that lives between an account and a client as `g`; each parameter is an expression. */
+export const liveGrantOf = (tenant: string, accountId: string, clientId: string) =>
+  `left join grants g on g.tenant_id = ${tenant} and g.account_id = ${accountId} and g.client_id = ${clientId}
+     and g.revoked_at is null`
+
+export function joinedGrant(tenant: string, row: JoinedGrant): Grant | undefined {
+  return row.grant_id === null ? undefined : toGrant(tenant, row)
 }
 
 /** What stands in a grant, in the engine's shape. */
@@ -195,6 +215,14 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         [tenant, accountId, clientId],
       )
       return row?.id
+    },
+    async withOwner(tenant, accountId, clientId) {
+      const [row] = await database.query<AccountRow & JoinedGrant>(
+        `select ${accountColumns}, ${grantColumns} from accounts a ${liveGrantOf('a.tenant_id', 'a.id', '$3')}
+         where a.tenant_id = $1 and a.id = $2`,
+        [tenant, accountId, clientId],
+      )
+      return row && { account: toAccount(row), grant: joinedGrant(tenant, row) }
     },
     async save({ tenant, id, accountId, clientId, allowed }) {
       await database.execute(

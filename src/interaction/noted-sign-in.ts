@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
-import type { Audit } from '../audit/audit.ts'
+import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { knownDevice } from '../families/device.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Mail } from '../mail/mail.ts'
@@ -47,13 +47,15 @@ export async function noteSignIn(
   const { account, verifiedAt, amr, cookie } = signIn
   const { ip, userAgent } = presenterOf(ctx)
   const isNewDevice = lockouts.devices.find(cookie, tenant, account.id) === undefined
-  const isNoted = await database.transaction(async () => {
+  let isNoted = false
+  await database.unit(async (unit) => {
+    await unit.open()
     // The account comes first: whoever resets its password takes the locks in this order, too.
     if (!(await accounts.holdSignIn(tenant, account.id, verifiedAt))) return false
     const visit = await places.visit(tenant, account.id, ctx.ip)
     await lockouts.signedIn(tenant, account.id)
     if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)
-    await audit.record(tenant, {
+    const event: AuditEvent = {
       type: 'account.signed_in',
       accountId: account.id,
       ip,
@@ -65,6 +67,12 @@ export async function noteSignIn(
         ...(visit.country === undefined ? {} : { country: visit.country }),
         ...(visit.isNewCountry ? { new_country: true } : {}),
       },
+    }
+    // The event is the last: it travels with the end of the transaction.
+    unit.commitWith(async () => {
+      await audit.record(tenant, event)
+      isNoted = true
+      return true
     })
     return true
   })

@@ -14,7 +14,7 @@ const mostTries = 10
 export function passkeyRoutes(
   router: Router,
   parts: SecondFactorParts,
-  { steps, proceed, showLogin }: Next,
+  { proceed, showLogin }: Next,
 ): void {
   const { tenant, accounts, factors, attempts, interactions, csrf, config, clock } = parts
 
@@ -37,7 +37,6 @@ export function passkeyRoutes(
     const accountId = await factors.passkeys.signIn(tenant, shown, presenterOf(ctx))
     const account = accountId === undefined ? undefined : await accounts.active(tenant, accountId)
     if (!account) return showLogin(ctx, interaction, { error: 'passkey', status: 403 })
-    await steps.end(uid)
     return proceed(ctx, interaction, account, verifiedAt, 'verified_passkey')
   })
 }

@@ -15,11 +15,18 @@ export const interactionMethods = {
 /** The pages a person sees on the way to a token: `/interaction/:uid` shows the step that is due. */
 export function interactionRoutes(parts: SignInParts & ConsentParts): Middleware {
   const router = new Router()
-  const steps = { login: signInRoutes(router, parts), consent: consentRoutes(router, parts) }
+  const signIn = signInRoutes(router, parts)
+  const showConsent = consentRoutes(router, parts)
 
   router.get('/interaction/:uid', async (ctx) => {
-    const interaction = await parts.interactions.find(ctx, ctx.params['uid'] as string)
-    await steps[interaction.step](ctx, interaction)
+    const uid = ctx.params['uid'] as string
+    // Asked for in one go, and looked at when the browser has shown whose it is.
+    const [interaction, step] = await Promise.all([
+      parts.interactions.find(ctx, uid),
+      signIn.stepOf(uid),
+    ])
+    if (interaction.step === 'consent') await showConsent(ctx, interaction)
+    else await signIn.show(ctx, interaction, step)
   })
 
   // The address of a form that came back, typed or bookmarked: which step is due is not for the address to say.

@@ -28,7 +28,12 @@ import { passkeyRoutes } from './passkey.routes.ts'
 import { noteDomainError } from './refusals.ts'
 import { secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
-import { createSignInSteps, type PasswordStep, requireStep } from './sign-in-steps.ts'
+import {
+  createSignInSteps,
+  type PasswordStep,
+  requireStep,
+  type SignInStep,
+} from './sign-in-steps.ts'
 import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
 
 export interface SignInParts extends EmailCodeParts, NotedSignInParts, SignUpParts, EnrolmentParts {
@@ -110,17 +115,21 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const { amr } = authentication
     const signIn = { account, verifiedAt, amr, cookie: knownIn(ctx) }
     // Signed out everywhere while its last step was on the way: it starts over.
+    const uid = ctx['params'].uid as string
     if (!(await noteSignIn(parts, ctx, signIn))) {
-      return redirect(ctx, `${parts.basePath}/interaction/${ctx['params'].uid}`)
+      await steps.end(uid)
+      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
     know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     const login = { account, ...authentication, verifiedAt, signedInAt }
-    redirect(ctx, await interactions.finishLogin(ctx, login))
+    const [path] = await Promise.all([interactions.finishLogin(ctx, login), steps.end(uid)])
+    redirect(ctx, path)
   }
 
   /**
-   * A password was right, or a passkey that needs none: what else it takes.
+   * A password was right, or a passkey that needs none: what else it takes. Whichever step there was is over, or
+   * another takes its place.
    * @param proof a code by e-mail is asked for once and stands for nothing else
    */
   async function proceed(
@@ -132,12 +141,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   ): Promise<void> {
     if (proof !== undefined && proof !== 'email') return finish(ctx, account, verifiedAt, proof)
     const { id: accountId, email } = account
-    if (await factors.asked(tenant, accountId)) {
+    const secondStep = await factors.secondStep(tenant, accountId)
+    if (secondStep === 'factor') {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    if (proof === undefined && (await parts.mailedCodes.since(tenant, accountId)) !== undefined) {
+    if (proof === undefined && secondStep === 'email_code') {
       await emailCode.begin(ctx, uid, account, verifiedAt)
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
@@ -146,7 +156,10 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       await steps.begin(uid, { stage: 'set_up', accountId, email, verifiedAt, secret })
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    if (withoutFactor === 'refuse') return redirect(ctx, await interactions.refuseWeak(ctx))
+    if (withoutFactor === 'refuse') {
+      await steps.end(uid)
+      return redirect(ctx, await interactions.refuseWeak(ctx))
+    }
     return finish(ctx, account, verifiedAt, proof)
   }
 
@@ -253,7 +266,6 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       await steps.begin(uid, { stage: 'password', ...mustChange, email: account.email })
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    await steps.end(uid)
     return proceed(ctx, interaction, account, verifiedAt)
   })
 
@@ -294,10 +306,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   enrolmentRoutes(router, parts, {
     cookie: signUpCookie,
     know,
-    async enter(ctx, interaction, account, verifiedAt) {
-      await steps.end(interaction.uid)
-      await proceed(ctx, interaction, account, verifiedAt)
-    },
+    enter: proceed,
   })
 
   const next = { steps, finish, proceed, showLogin }
@@ -307,8 +316,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   const emailCode = emailCodeRoutes(router, parts, { ...next, proceed })
 
   /** The page of whichever state the interaction is in. */
-  return async function show(ctx: Context, interaction: Interaction): Promise<void> {
-    const step = await steps.find(interaction.uid)
+  async function show(ctx: Context, interaction: Interaction, step?: SignInStep): Promise<void> {
     if (step?.stage === 'password') await showPassword(ctx, interaction, step)
     else if (step?.stage === 'factor') await showFactor(ctx, interaction, step)
     else if (step?.stage === 'email_code') emailCode.show(ctx, interaction, step)
@@ -317,6 +325,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       redirect(ctx, at(interaction.uid, 'sign-up'))
     } else await showLogin(ctx, interaction)
   }
+  return { show, stepOf: steps.find }
 }
 
 type SignInFault = { error: NonNullable<LoginView['error']>; status: number }

@@ -64,8 +64,14 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
     /**
      * One statement counts and decides; what is refused is written, too, so that it takes as long. The pause begins
      * with the guess that uses up what is looked at without one.
+     * @param unlessLocking writes nothing where the guess begins a pause or is the last: that is told of
+     * @returns undefined when nothing was written
      */
-    async take({ tenant, subject, source, accountId }: Place, row: Row): Promise<Taken> {
+    async take(
+      { tenant, subject, source, accountId }: Place,
+      row: Row,
+      unlessLocking = false,
+    ): Promise<Taken | undefined> {
       const [taken] = await database.query<{
         looked: boolean
         failures: number
@@ -85,6 +91,7 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
                * interval '1 second'
            end,
            last_at = $5
+         where not ($10 and ${isOpen} and l.failures + 1 >= least($6::integer, $9::integer))
          returning looked, failures, locked_until`,
         [
           tenant,
@@ -96,13 +103,16 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
           row.pause,
           row.longest,
           row.most,
+          unlessLocking,
         ],
       )
-      return {
-        looked: taken?.looked === true,
-        failures: taken?.failures ?? 0,
-        lockedUntil: taken?.locked_until?.getTime(),
-      }
+      return (
+        taken && {
+          looked: taken.looked,
+          failures: taken.failures,
+          lockedUntil: taken.locked_until?.getTime(),
+        }
+      )
     },
 
     /** @param failures what `take` said: when nobody came after, the pause that it began is over, too */

@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Database } from '../storage/database.ts'
 import { createKnownDevices, type KnownDevices } from './known-devices.ts'
-import { createLockoutStore, type Place } from './lockout.store.ts'
+import { createLockoutStore, type Place, type Taken } from './lockout.store.ts'
 import {
   device,
   devices,
@@ -77,7 +77,10 @@ export function createLockouts(deps: Dependencies): Lockouts {
       ? sealer.mac('lockout:account', owner.accountId)
       : sealer.mac('lockout:identifier', owner.identifier)
 
-  /** The lock and its event are one transaction, as long for an account that there is as for one that there is not. */
+  /**
+   * A guess that locks nothing is one statement. A lock and its event are one transaction; both take as long for an account
+   * that there is as for one that there is not.
+   */
   async function takeFrom(
     tenant: string,
     { owner, deviceId, ip }: Guesser,
@@ -88,8 +91,13 @@ export function createLockouts(deps: Dependencies): Lockouts {
       kind === 'device' ? `device ${sealer.mac('lockout:device', deviceId ?? '')}` : kind
     const place: Place = { tenant, subject: subjectOf(owner), source, accountId }
     const { most } = rows[kind]
+    const outcomeOf = ({ looked, failures }: Taken) =>
+      looked ? { held: { place, kind, failures } } : { spent: failures >= most }
+    const quiet = await store.take(place, rows[kind], true)
+    if (quiet) return outcomeOf(quiet)
     return database.transaction(async () => {
-      const { looked, failures, lockedUntil } = await store.take(place, rows[kind])
+      const taken = (await store.take(place, rows[kind])) as Taken
+      const { looked, failures, lockedUntil } = taken
       const blocked = failures >= most
       const locks = looked && (blocked || lockedUntil !== undefined)
       if (locks && accountId !== undefined) {
@@ -99,7 +107,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
         log.warn({ account: accountId, tenant, ip, ...detail }, 'account locked')
         await audit.record(tenant, { type: 'account.locked', accountId, ip, detail })
       }
-      return looked ? { held: { place, kind, failures } } : { spent: blocked }
+      return outcomeOf(taken)
     })
   }
 

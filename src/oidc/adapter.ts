@@ -5,6 +5,7 @@ import { backchannelRequestAdapter } from './adapters/backchannel-request.ts'
 import { clientAdapter } from './adapters/client.ts'
 import { deviceCodeAdapter } from './adapters/device-code.ts'
 import { grantAdapter } from './adapters/grant.ts'
+import { interactionAdapter } from './adapters/interaction.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import { refreshTokenAdapter } from './adapters/refresh-token.ts'
 import { sessionAdapter } from './adapters/session.ts'
@@ -57,6 +58,8 @@ export function createAdapter(
         return deviceCodeAdapter(context)
       case 'BackchannelAuthenticationRequest':
         return backchannelRequestAdapter(context)
+      case 'Interaction':
+        return interactionAdapter(context)
       case 'AccessToken':
       case 'ClientCredentials':
         return accessTokenAdapter(model, context, structured, access)

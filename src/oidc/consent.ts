@@ -3,6 +3,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { liveGrantKey } from '../grants/grants.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { accountClientId } from './account-client.ts'
+import { rememberedPerson } from './authorization-request.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'
 
@@ -30,7 +31,10 @@ export async function loadGrant(
     own.addResourceScope((await access.default()).identifier, 'openid')
     return own
   }
-  const id = await grants.between(tenant, account.accountId, client.clientId)
+  const person = rememberedPerson(account.accountId, client.clientId)
+  const id = person
+    ? person.grant?.id
+    : await grants.between(tenant, account.accountId, client.clientId)
   return id === undefined ? undefined : await provider.Grant.find(id)
 }
 

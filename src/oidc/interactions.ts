@@ -71,22 +71,26 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
     return (await needsFactor(context, metadata as object | undefined)) ? 'set_up' : undefined
   }
 
+  /** What a request has found: it is looked for once. */
+  const found = new WeakMap<Context, Awaited<ReturnType<Provider['interactionDetails']>>>()
+
   async function details(ctx: Context) {
-    return provider.interactionDetails(ctx.req, ctx.res).catch((cause: unknown) => {
-      if (cause instanceof errors.SessionNotFound) {
-        throw new DomainError('interaction_not_found', {
-          detail: cause.error_description ?? cause.message,
-          cause,
-        })
-      }
-      throw cause
-    })
+    const interaction =
+      found.get(ctx) ?? (await provider.interactionDetails(ctx.req, ctx.res).catch(ifThereIsNone))
+    found.set(ctx, interaction)
+    return interaction
   }
 
-  // The engine returns the issuer's absolute address; our own pages redirect within the host (architecture §10).
+  /**
+   * What the engine's `interactionResult` does, without looking again: what is over meanwhile stays over, as it is
+   * written over alone (adapters/interaction.ts).
+   */
   async function finish(ctx: Context, result: InteractionResults): Promise<string> {
-    const merge = { mergeWithLastSubmission: true }
-    return new URL(await provider.interactionResult(ctx.req, ctx.res, result, merge)).pathname
+    const interaction = await details(ctx)
+    interaction.result = 'error' in result ? result : { ...interaction.lastSubmission, ...result }
+    await interaction.persist().catch(ifThereIsNone)
+    // The engine's is the issuer's absolute address; our own pages redirect within the host (architecture §10).
+    return new URL(interaction.returnTo).pathname
   }
 
   const abort = (ctx: Context) =>
@@ -165,4 +169,12 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
     },
     abort,
   }
+}
+
+function ifThereIsNone(cause: unknown): never {
+  if (!(cause instanceof errors.SessionNotFound)) throw cause
+  throw new DomainError('interaction_not_found', {
+    detail: cause.error_description ?? cause.message,
+    cause,
+  })
 }

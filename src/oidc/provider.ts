@@ -1,4 +1,9 @@
-import Provider, { type Adapter, type Configuration, errors } from 'oidc-provider'
+import Provider, {
+  type Adapter,
+  type Configuration,
+  errors,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
 import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import type { ClientMetadata } from '../clients/client.ts'
@@ -9,6 +14,7 @@ import { claimsFor, sourceOf, traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
 import { isTooWeak, multiFactor } from './authentication-context.ts'
 import { applyAuthorizationPolicy } from './authorization-policy.ts'
+import { personOf } from './authorization-request.ts'
 import { accountHinted } from './backchannel-endpoint.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { clientAssertionRules } from './client-assertion.ts'
@@ -150,7 +156,7 @@ function configuration(parts: ProviderParts): Configuration {
     async findAccount(ctx, sub, source) {
       if (await isTooWeak(context, ctx.oidc.client, source)) return undefined
       const id = await accountHinted(context, ctx, sub)
-      const account = id === undefined ? undefined : await activeAccount(context, id)
+      const account = id === undefined ? undefined : await activeAccount(context, ctx, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }
     },
     // The engine has dated the token by now.
@@ -192,10 +198,13 @@ async function assertStillEnabled(
   throw new errors.InvalidClientAuth('client not found')
 }
 
-/** An account that may act: as it was read with the family, where one was presented. */
-async function activeAccount({ accounts, tenant }: IssuerContext, id: string) {
-  const known = currentTokenRequest()?.account
-  if (known?.id !== id) return accounts.active(tenant, id)
+/** An account that may act: as it was read with the family that was presented, or with what it allowed the client. */
+async function activeAccount(context: IssuerContext, ctx: KoaContextWithOIDC, id: string) {
+  const presented = currentTokenRequest()?.account
+  const person = presented?.id === id ? undefined : await personOf(context, ctx, id)
+  if (person === 'nobody') return undefined
+  const known = presented?.id === id ? presented : person?.account
+  if (!known) return context.accounts.active(context.tenant, id)
   return known.disabled ? undefined : known
 }
 

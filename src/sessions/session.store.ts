@@ -1,12 +1,14 @@
+import { type AccountRow, accountColumns, toAccount } from '../accounts/account.store.ts'
 import type { Clock } from '../clock.ts'
-import type { Presenter } from '../families/replay.ts'
 import { presenter } from '../families/token-row.ts'
+import { grantColumns, type JoinedGrant, joinedGrant, liveGrantOf } from '../grants/grants.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import type { ListedSession, Session, SessionClient, SessionEnd } from './session.ts'
+import type { ListedSession, Opened, Session, SessionEnd } from './session.ts'
+import { createSessionWriter } from './session-writer.ts'
 
 export const SessionsTable = table('sessions', {
   key: ['tenant_id', 'uid'],
@@ -99,6 +101,15 @@ const toPart = (row: PartRow) => ({
   persistsLogout: row.persists_logout,
 })
 
+/** Of `sessions s`, with what each client got in it. */
+const columns = `s.uid, s.account_id, s.login_at, s.acr, s.amr, s.transient, s.state, s.created_at, s.expires_at,
+  (select jsonb_object_agg(c.client_id, jsonb_build_object(
+     'sid', c.sid, 'grantId', c.grant_id, 'persistsLogout', c.persists_logout))
+   from session_clients c where c.tenant_id = s.tenant_id and c.session_uid = s.uid) as clients`
+
+/** Beside `accounts a`; $3 is now. */
+const lives = 's.ended_at is null and s.expires_at > $3 and a.disabled_at is null'
+
 const inSeconds = (time: Date) => Math.floor(time.getTime() / 1000)
 
 /** Which sessions to show. */
@@ -146,21 +157,39 @@ export function createSessionStore({
 
   async function findBy(member: 'handle_hash' | 'uid', tenant: string, value: string) {
     const [row] = await database.query<Row>(
-      `select s.uid, s.account_id, s.login_at, s.acr, s.amr, s.transient, s.state, s.created_at, s.expires_at,
-         (select jsonb_object_agg(c.client_id, jsonb_build_object(
-            'sid', c.sid, 'grantId', c.grant_id, 'persistsLogout', c.persists_logout))
-          from session_clients c where c.tenant_id = s.tenant_id and c.session_uid = s.uid) as clients
+      `select ${columns}
        from sessions s left join accounts a on a.tenant_id = s.tenant_id and a.id = s.account_id
-       where s.tenant_id = $1 and s.${member} = $2 and s.ended_at is null and s.expires_at > $3
-         and a.disabled_at is null`,
+       where s.tenant_id = $1 and s.${member} = $2 and ${lives}`,
       [tenant, value, now()],
     )
     return row && toSession(tenant, row)
   }
 
   return {
+    /** A session that lives, with its account and the grant that lives between that and a client, if there are some. */
+    async opened(tenant: string, hash: string, clientId: string): Promise<Opened | undefined> {
+      const [row] = await database.query<Row & (AccountRow | { id: null }) & JoinedGrant>(
+        `select ${columns}, ${accountColumns}, ${grantColumns}
+         from sessions s left join accounts a on a.tenant_id = s.tenant_id and a.id = s.account_id
+           ${liveGrantOf('s.tenant_id', 's.account_id', '$4')}
+         where s.tenant_id = $1 and s.handle_hash = $2 and ${lives}`,
+        [tenant, hash, now(), clientId],
+      )
+      return (
+        row && {
+          session: toSession(tenant, row),
+          account: row.id === null ? undefined : toAccount(row),
+          grant: joinedGrant(tenant, row),
+        }
+      )
+    },
     byHandle: (tenant: string, hash: string) => findBy('handle_hash', tenant, hash),
     byUid: (tenant: string, uid: string) => findBy('uid', tenant, uid),
+    ...createSessionWriter({
+      database,
+      now,
+      seal: (tenant, uid, state) => sealer.seal(purpose(tenant, uid), JSON.stringify(state)),
+    }),
 
     /**
      * Sessions that live, of those who signed in: the one used last first, at most 1000; or a page of them in the order
@@ -203,68 +232,12 @@ export function createSessionStore({
       }))
     },
 
-    /**
-     * Inserts, or updates the row that still has one of the handles this request knows and was not ended: one
-     * conditional statement decides between requests that write the same session.
-     */
-    async put(
-      tenant: string,
-      session: Session,
-      handle: string,
-      knownHandles: string[],
-      { ip, userAgent }: Presenter,
-    ) {
-      const state =
-        session.state === undefined
-          ? null
-          : await sealer.seal(purpose(tenant, session.uid), JSON.stringify(session.state))
-      return database.execute(
-        `insert into sessions (tenant_id, uid, handle_hash, account_id, login_at, acr, amr, transient, state,
-           created_at, updated_at, expires_at, user_agent, ip, last_ip)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $13, $14, $14)
-         on conflict (tenant_id, uid) do update set handle_hash = excluded.handle_hash,
-           account_id = excluded.account_id, login_at = excluded.login_at, acr = excluded.acr, amr = excluded.amr,
-           transient = excluded.transient, state = excluded.state, updated_at = excluded.updated_at,
-           expires_at = excluded.expires_at, user_agent = excluded.user_agent, last_ip = excluded.last_ip,
-           ip = case when sessions.login_at is distinct from excluded.login_at then excluded.ip else sessions.ip end
-         where sessions.ended_at is null and sessions.handle_hash = any($12)`,
-        [
-          tenant,
-          session.uid,
-          handle,
-          session.accountId ?? null,
-          session.loginAt === undefined ? null : new Date(session.loginAt * 1000),
-          session.acr ?? null,
-          session.amr ?? null,
-          session.transient,
-          state,
-          now(),
-          new Date(session.expiresAt * 1000),
-          [handle, ...knownHandles],
-          session.accountId === undefined ? null : (userAgent ?? null),
-          session.accountId === undefined ? null : (ip ?? null),
-        ],
-      )
-    },
-
     async isEnded(tenant: string, uid: string): Promise<boolean> {
       const rows = await database.query(
         `select 1 from sessions where tenant_id = $1 and uid = $2 and ended_at is null`,
         [tenant, uid],
       )
       return rows.length === 0
-    },
-
-    async putClient(tenant: string, uid: string, clientId: string, got: SessionClient) {
-      await database.execute(
-        `insert into session_clients (tenant_id, session_uid, client_id, sid, grant_id, persists_logout, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (tenant_id, session_uid, client_id) do update set grant_id = excluded.grant_id,
-           persists_logout = session_clients.persists_logout or excluded.persists_logout
-         where (session_clients.grant_id, session_clients.persists_logout)
-           is distinct from (excluded.grant_id, session_clients.persists_logout or excluded.persists_logout)`,
-        [tenant, uid, clientId, got.sid, got.grantId ?? null, got.persistsLogout, now()],
-      )
     },
 
     /** What was deleted: undefined when another request was first. */

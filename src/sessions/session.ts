@@ -1,4 +1,6 @@
+import type { Account } from '../accounts/account.ts'
 import type { Presenter } from '../families/replay.ts'
+import type { Grant } from '../grants/grant.ts'
 import { derivedId } from '../secrets/handle.ts'
 
 /** A signed-in browser (or one about to be): the SSO session. Keyed by its stable `uid`; the handle changes. */
@@ -24,6 +26,13 @@ export interface SessionClient {
   grantId?: string | undefined
   /** Whether the client holds `offline_access`, which outlives the session. */
   persistsLogout: boolean
+}
+
+/** A session, whose it is, and what they allow the client that asks. */
+export interface Opened {
+  session: Session
+  account: Account | undefined
+  grant: Grant | undefined
 }
 
 /** A session as an operator and its owner see it; times in milliseconds since the epoch. */

@@ -11,6 +11,7 @@ import { sweepTable } from '../storage/sweep.ts'
 import { createSessionStore, type SessionFilter } from './session.store.ts'
 import {
   type ListedSession,
+  type Opened,
   type SaveOutcome,
   type Session,
   type SessionEnd,
@@ -20,6 +21,8 @@ import {
 export interface Sessions {
   /** A session that lives, whose account may act. */
   byHandle(tenant: string, handleHash: string): Promise<Session | undefined>
+  /** The same, with what an authorization request for a client needs beside it. */
+  opened(tenant: string, handleHash: string, clientId: string): Promise<Opened | undefined>
   byUid(tenant: string, uid: string): Promise<Session | undefined>
   /** Sessions that live, the one used last first; at most 1000. */
   list(tenant: string, accountId?: string): Promise<ListedSession[]>
@@ -87,6 +90,7 @@ export function createSessions(deps: {
 
   return {
     byHandle: store.byHandle,
+    opened: store.opened,
     byUid: store.byUid,
     list: (tenant, accountId) => store.list(tenant, { accountId }),
     page: store.list,
@@ -97,8 +101,15 @@ export function createSessions(deps: {
         [tenant, new Date(deps.clock.now())],
       ),
 
-    save: (tenant, session, handleHash, known, dropped, verifiedAt, seen = {}) =>
-      database.transaction(async () => {
+    async save(tenant, session, handleHash, known, dropped, verifiedAt, seen = {}) {
+      // A state is sealed in a transaction.
+      const isWhole =
+        dropped.length === 0 &&
+        session.state === undefined &&
+        (await store.putWhole(tenant, session, handleHash, known, seen, verifiedAt))
+      if (isWhole) return 'saved'
+      // Something else came first, or a client is signed out: step by step.
+      return database.transaction(async () => {
         // A sign-in that was under way when its account was signed out everywhere ends with the rest.
         const { accountId } = session
         if (accountId !== undefined && verifiedAt !== undefined) {
@@ -121,7 +132,8 @@ export function createSessions(deps: {
           }
         }
         return written === 0 ? 'superseded' : 'saved'
-      }),
+      })
+    },
 
     hold: store.hold,
     renew: store.renew,

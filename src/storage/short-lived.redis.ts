@@ -18,17 +18,27 @@ interface Stored {
  * time.
  */
 export function shortLivedInRedis({ ask, close }: RedisConnection, clock: Clock): ShortLived {
+  function read(text: string | null): unknown {
+    if (text === null) return undefined
+    const stored = JSON.parse(text) as Stored
+    return stored.e > clock.now() ? stored.v : undefined
+  }
+
+  function written(value: unknown, ttl: number): string {
+    const stored: Stored = { e: clock.now() + ttl * 1000, v: value }
+    return JSON.stringify(stored)
+  }
+
   return {
-    async get(key) {
-      const text = await ask('get', (redis) => redis.get(keyOf(key)))
-      if (text === null) return undefined
-      const stored = JSON.parse(text) as Stored
-      return stored.e > clock.now() ? stored.v : undefined
-    },
+    get: async (key) => read(await ask('get', (redis) => redis.get(keyOf(key)))),
     async put(key, value, ttl) {
-      const stored: Stored = { e: clock.now() + ttl * 1000, v: value }
-      await ask('set', (redis) => redis.set(keyOf(key), JSON.stringify(stored), 'EX', ttl))
+      await ask('set', (redis) => redis.set(keyOf(key), written(value, ttl), 'EX', ttl))
     },
+    async replace(key, value, ttl) {
+      const text = written(value, ttl)
+      return (await ask('set', (redis) => redis.set(keyOf(key), text, 'EX', ttl, 'XX'))) === 'OK'
+    },
+    take: async (key) => read(await ask('getdel', (redis) => redis.getdel(keyOf(key)))),
     delete: async (key) => void (await ask('del', (redis) => redis.del(keyOf(key)))),
     ping: async () => void (await ask('ping', (redis) => redis.ping())),
     sweep: async () => 0,

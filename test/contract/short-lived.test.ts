@@ -76,6 +76,23 @@ for (const [name, open] of Object.entries(implementations)) {
       expect(await store.get(absent)).to.equal(undefined)
     })
 
+    it('are taken by one of those who come at the same moment, and gone then', async () => {
+      const taken = { ...key, id: 'taken' }
+      await store.put(taken, 'once', 60)
+      const got = await Promise.all(Array.from({ length: 5 }, () => store.take(taken)))
+      expect(got.filter((value) => value !== undefined)).to.deep.equal(['once'])
+      expect(await store.get(taken)).to.equal(undefined)
+    })
+
+    it('are written over as long as they are there, and come back for nobody', async () => {
+      const there = { ...key, id: 'there' }
+      await store.put(there, 'first', 60)
+      expect(await store.replace(there, 'second', 60)).to.equal(true)
+      expect(await store.take(there)).to.equal('second')
+      expect(await store.replace(there, 'third', 60)).to.equal(false)
+      expect(await store.get(there)).to.equal(undefined)
+    })
+
     it('end by the clock of the server, to the millisecond', async () => {
       const ending = { ...key, id: 'ending' }
       const clock = install({ now: Date.now(), toFake: ['Date'] })

@@ -1,4 +1,5 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
+import { rememberedGrant } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { currentTokenRequest } from '../token-request.ts'
 
@@ -12,7 +13,7 @@ export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter 
       const request = currentTokenRequest()
       // Who revokes it waits until a family that starts is there to be ended; one that is locked already waits itself.
       const starts = request?.unit.isOpen() === true && request.holdsFamily !== true
-      const known = request?.grant?.id === id ? request.grant : undefined
+      const known = request?.grant?.id === id ? request.grant : rememberedGrant(id)
       const grant = known ?? (await (starts ? grants.hold(tenant, id) : grants.find(tenant, id)))
       if (!grant) return undefined
       return {

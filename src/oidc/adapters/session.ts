@@ -2,6 +2,7 @@ import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provid
 import { hashOf } from '../../secrets/handle.ts'
 import { type Session, sidOf } from '../../sessions/session.ts'
 import { accountClientId } from '../account-client.ts'
+import { namedClient, rememberPerson } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { presenterOf } from '../token-request.ts'
 
@@ -83,8 +84,16 @@ export function sessionAdapter(context: IssuerContext): Adapter {
 
   return {
     async find(id) {
-      const session = await sessions.byHandle(tenant, hashOf(id))
-      return session && toPayload(session, id)
+      const clientId = namedClient()
+      if (clientId === undefined) {
+        const session = await sessions.byHandle(tenant, hashOf(id))
+        return session && toPayload(session, id)
+      }
+      const opened = await sessions.opened(tenant, hashOf(id), clientId)
+      if (!opened) return undefined
+      const { session, account, grant } = opened
+      if (account) rememberPerson({ account, clientId, grant })
+      return toPayload(session, id)
     },
     async findByUid(uid) {
       const session = await sessions.byUid(tenant, uid)

@@ -14,33 +14,46 @@ export function hashIn(id: string): string {
   return id.startsWith(byHash) ? id.slice(byHash.length) : hashOf(id)
 }
 
-/** Those that may be used again and again, so that nobody needs to ask Postgres (architecture §4, introspection). */
-const reusable: ReadonlySet<string> = new Set(['AccessToken', 'ClientCredentials'])
+/** Those that are not used up, so that nobody needs to ask Postgres (architecture §4, introspection). */
+const reusable: ReadonlySet<string> = new Set(['AccessToken', 'ClientCredentials', 'Interaction'])
+
+/** The payloads of a model in the short-lived store, without their handles, and with them as they come back. */
+export function storedPayloads(model: string, { tenant, shortLived }: IssuerContext) {
+  const keyOf = (id: string) => ({ tenant, model, id: hashIn(id) })
+  const bare = ({ jti: _jti, consumed: _consumed, ...payload }: AdapterPayload, id: string) =>
+    stripped(payload, id)
+  const whole = (stored: unknown, id: string): AdapterPayload | undefined =>
+    stored === undefined ? undefined : { ...restored(stored as AdapterPayload, id), jti: id }
+
+  return {
+    get: async (id: string) => whole(await shortLived.get(keyOf(id)), id),
+    take: async (id: string) => whole(await shortLived.take(keyOf(id)), id),
+    put: (id: string, payload: AdapterPayload, expiresIn: number) =>
+      shortLived.put(keyOf(id), bare(payload, id), expiresIn + clockTolerance),
+    replace: (id: string, payload: AdapterPayload, expiresIn: number) =>
+      shortLived.replace(keyOf(id), bare(payload, id), expiresIn + clockTolerance),
+    delete: (id: string) => shortLived.delete(keyOf(id)),
+  }
+}
 
 /**
  * Codes, interactions, opaque access tokens and the like: the payload is short-lived and may vanish;
  * that it was used is a row in Postgres (architecture §4). Neither holds the handle.
  */
 export function shortLivedAdapter(model: string, context: IssuerContext): Adapter {
-  const { tenant, shortLived, singleUse } = context
-  const keyOf = (id: string) => ({ tenant, model, id: hashIn(id) })
+  const { tenant, singleUse } = context
+  const payloads = storedPayloads(model, context)
   const spentKey = (id: string) => ({ tenant, kind: model, key: hashIn(id) })
 
   async function load(id: string): Promise<AdapterPayload | undefined> {
-    const stored = (await shortLived.get(keyOf(id))) as AdapterPayload | undefined
-    if (!stored) return undefined
-    const spent = reusable.has(model) ? undefined : await singleUse.spentAt(spentKey(id))
-    return {
-      ...restored(stored, id),
-      jti: id,
-      ...(spent === undefined ? {} : { consumed: Math.floor(spent / 1000) }),
-    }
+    const stored = await payloads.get(id)
+    if (!stored || reusable.has(model)) return stored
+    const spent = await singleUse.spentAt(spentKey(id))
+    return { ...stored, ...(spent === undefined ? {} : { consumed: Math.floor(spent / 1000) }) }
   }
 
   return {
-    async upsert(id, { jti: _jti, consumed: _consumed, ...payload }, expiresIn) {
-      await shortLived.put(keyOf(id), stripped(payload, id), (expiresIn ?? 0) + clockTolerance)
-    },
+    upsert: (id, payload, expiresIn = 0) => payloads.put(id, payload, expiresIn),
     // A caller must not be able to present a hash in place of the handle.
     find: async (id) => (id.startsWith(byHash) ? undefined : load(id)),
     findByUserCode: async () => undefined,
@@ -52,7 +65,7 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
       const first = await singleUse.spend(spentKey(id), (stored.exp + clockTolerance) * 1000)
       if (!first) throw invalidGrant(`${model} already used`)
     },
-    destroy: (id) => shortLived.delete(keyOf(id)),
+    destroy: payloads.delete,
     revokeByGrantId: async () => undefined,
   }
 }

@@ -1,0 +1,44 @@
+import Provider, { type Adapter, errors } from 'oidc-provider'
+import type { IssuerContext } from '../capabilities.ts'
+import { shortLivedAdapter, storedPayloads } from './short-lived.ts'
+
+/** The routes on which an authorization goes on; the engine reads its interaction there once, and then destroys it. */
+const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_resume'])
+
+/**
+ * Interactions: an authorization that waits for a person. Nobody uses one up; it is there, or not.
+ *
+ * | what is done with one                                    | in the store                                        |
+ * |----------------------------------------------------------|-----------------------------------------------------|
+ * | a step begins                                            | put                                                 |
+ * | a page or a form of the step                             | get                                                 |
+ * | the person has decided                                   | written over, if it is there; else it stays over    |
+ * | the authorization goes on                                | taken: of two who go on at once, one does           |
+ * | the engine puts it back (somebody else is signed in)     | put                                                 |
+ */
+export function interactionAdapter(context: IssuerContext): Adapter {
+  const base = shortLivedAdapter('Interaction', context)
+  const stored = storedPayloads('Interaction', context)
+  /** What each request has taken. */
+  const taken = new WeakMap<object, string>()
+
+  return {
+    ...base,
+    async find(id) {
+      const { ctx } = Provider
+      if (!ctx || !resumptions.has(ctx.oidc?.route)) return base.find(id)
+      taken.set(ctx, id)
+      return stored.take(id)
+    },
+    async upsert(id, payload, expiresIn = 0) {
+      const isBack = Provider.ctx !== undefined && taken.get(Provider.ctx) === id
+      if (payload.result === undefined || isBack) return base.upsert(id, payload, expiresIn)
+      if (await stored.replace(id, payload, expiresIn)) return
+      throw new errors.SessionNotFound('interaction session not found')
+    },
+    async destroy(id) {
+      if (Provider.ctx && taken.get(Provider.ctx) === id) return
+      await base.destroy(id)
+    },
+  }
+}

@@ -4,6 +4,7 @@ import { passwordResetMethods, passwordResetRoutes } from './account/password-re
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
+import { plainClientCredentials } from './direct/client-credentials.ts'
 import { createDirect } from './direct/direct.ts'
 import { plainIntrospection } from './direct/introspection.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
@@ -289,7 +290,9 @@ export function createIssuer(
         clients: createSecretClients(provider, context),
         handlers: {
           introspection: plainIntrospection(context, structured, access),
-          token: {},
+          token: {
+            client_credentials: plainClientCredentials(context, secrets.keys, access),
+          },
         },
       })
   return (request, response) => {

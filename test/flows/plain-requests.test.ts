@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { bodyOf, headersOf, shapeOfLine } from '../support/answer-shapes.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import {
   api,
@@ -12,7 +12,6 @@ import {
   web,
 } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
-import type { Page } from '../support/http-exchange.ts'
 import { samplesOf, scrape } from '../support/prometheus.ts'
 import { basic, encode, type Fields, tokensFor } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -35,7 +34,14 @@ const sealing = {
   introspection_encrypted_response_enc: 'A256GCM',
   jwks_uri: 'https://sealing.example.com/jwks',
 }
-const speakers = [posting, odd, sealing]
+const machines = {
+  both: { ...machine, client_id: 'both', scope: 'orders:read orders:write read sign' },
+  bound: { ...machine, client_id: 'bound', dpop_bound_access_tokens: true },
+  scopeless: { ...posting, client_id: 'scopeless', resources: [api] },
+  person: { ...web, client_id: 'person', client_secret: secret },
+}
+const speakers = [posting, odd, sealing, ...Object.values(machines)]
+const signatures = 'https://signatures.example.com'
 
 /** A request, and whether it is plain: answered ahead of the engine's stack. */
 interface Row {
@@ -64,6 +70,11 @@ describe('plain requests', () => {
       identifier: api,
       scopes: ['orders:read', 'orders:write'],
       introspection_clients: ids,
+    })
+    await resources.declare(defaultTenant, {
+      identifier: signatures,
+      scopes: ['sign'],
+      access_token_signing_alg: 'RS256',
     })
     token = (await tokensFor(server, web, { resource: api })).access_token
     ofPerson = (await tokensFor(server, web)).access_token
@@ -258,6 +269,74 @@ describe('plain requests', () => {
     })
   }
 
+  const requesting = (fields: Fields, client: typeof ordersApi = machines.both): Form => ({
+    path: '/token',
+    body: encode({ grant_type: 'client_credentials', ...fields }),
+    headers: { authorization: basic(client) },
+  })
+  const both = 'orders:read orders:write'
+  const machineRequests: [what: string, plain: boolean, form: () => Form][] = [
+    ['a resource', true, () => requesting({ resource: api })],
+    ['a scope', true, () => requesting({ resource: api, scope: 'orders:write' })],
+    [
+      'scopes in another order',
+      true,
+      () => requesting({ resource: api, scope: `orders:write ${both}` }),
+    ],
+    ['RS256', true, () => requesting({ resource: signatures })],
+    ['no resource', true, () => requesting({})],
+    ['a client without scopes', true, () => bySecret(machines.scopeless, { resource: api })],
+    [
+      'a resource server for who introspects',
+      false,
+      () => requesting({ resource: feed() }, ordersApi),
+    ],
+    ['an opaque token', false, () => requesting({ resource: opaque })],
+    ['a scope of another', false, () => requesting({ resource: api, scope: 'sign' })],
+    [
+      'a scope of two, one of another',
+      false,
+      () => requesting({ resource: api, scope: `${both} sign` }),
+    ],
+    ['a scope of people', false, () => requesting({ resource: api, scope: 'openid' })],
+    ['two spaces', false, () => requesting({ resource: api, scope: 'orders:read  orders:write' })],
+    ['a space in front', false, () => requesting({ resource: api, scope: ' orders:read' })],
+    ['a quotation mark', false, () => requesting({ resource: api, scope: 'orders:read "' })],
+    ['an empty scope', false, () => requesting({ resource: api, scope: '' })],
+    [
+      'a scope twice',
+      false,
+      () => requesting({ resource: api, scope: ['orders:read', 'orders:write'] }),
+    ],
+    ['a resource that is none', false, () => requesting({ resource: `${api}/x` })],
+    ['two resources', false, () => requesting({ resource: [api, signatures] })],
+    ['no address', false, () => requesting({ resource: 'orders' })],
+    ['a parameter of another grant', false, () => requesting({ resource: api, code: 'x' })],
+    ['another grant', false, () => requesting({ grant_type: 'authorization_code', code: 'x' })],
+    ['no grant', false, () => requesting({ grant_type: undefined })],
+    ['a grant twice', false, () => requesting({ grant_type: ['client_credentials', 'x'] })],
+    ['a grant of nobody', false, () => requesting({ grant_type: 'constructor' })],
+    ['a client of people', false, () => requesting({ resource: api }, machines.person)],
+    ['a client that is bound to a key', false, () => requesting({ resource: api }, machines.bound)],
+    [
+      'a wrong secret',
+      false,
+      () => requesting({}, { ...machine, client_secret: 'not-the-secret-of-it' }),
+    ],
+    ['nobody', false, () => ({ ...requesting({ resource: api }), headers: {} })],
+  ]
+  const bySecret = (client: typeof posting, fields: Fields): Form => ({
+    path: '/token',
+    body: encode({ grant_type: 'client_credentials', ...idAndSecret(client), ...fields }),
+  })
+  const feed = () => `${server.issuer}/revocations`
+
+  for (const [what, plain, form] of machineRequests) {
+    it(`a machine's request, ${what}: as the stack does${plain ? ', ahead of it' : ''}`, async () => {
+      await compare(form(), plain)
+    })
+  }
+
   /** Sends a request both ways: whatever can be seen of it must be the same. */
   async function compare(form: Form, plain: boolean): Promise<void> {
     // What is kept of a client is kept from its first request on.
@@ -303,42 +382,3 @@ describe('plain requests', () => {
 })
 
 const idAndSecret = ({ client_id, client_secret }: typeof posting) => ({ client_id, client_secret })
-
-function headersOf({ headers }: Page) {
-  const own = new Set(['date', 'request-id'])
-  const lengthOfIds = headers.get('content-type')?.includes('+jwt') ? ['content-length'] : []
-  return [...headers].filter(([name]) => !own.has(name) && !lengthOfIds.includes(name))
-}
-
-/** What a body says, but for what is of one answer alone; a JWT is taken apart. */
-function bodyOf({ body, headers }: Page): unknown {
-  const type = headers.get('content-type') ?? ''
-  if (type.includes('+jwt')) return parts(body)
-  if (!type.includes('json')) return body
-  const { error_id: id, access_token: token, ...rest } = JSON.parse(body) as Record<string, string>
-  return {
-    ...rest,
-    members: Object.keys(JSON.parse(body) as object).toSorted(),
-    ...(id === undefined ? {} : { id: id.length }),
-    ...(token === undefined ? {} : { token: parts(token) }),
-  }
-}
-
-function parts(token: string) {
-  if (token.split('.').length !== 3) return token.length
-  const { iat = 0, exp = 0, jti = '', ...claims } = decodeJwt(token)
-  return {
-    ...{ header: decodeProtectedHeader(token), claims, lives: exp - iat, id: jti.length },
-    names: Object.keys(decodeJwt(token)),
-  }
-}
-
-function shapeOfLine(line: string): Record<string, unknown> {
-  const {
-    time: _time,
-    milliseconds,
-    request_id: id,
-    ...rest
-  } = JSON.parse(line) as Record<string, unknown>
-  return { ...rest, timed: typeof milliseconds, identified: typeof id }
-}

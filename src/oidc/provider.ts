@@ -1,9 +1,4 @@
-import Provider, {
-  type Adapter,
-  type Configuration,
-  errors,
-  type KoaContextWithOIDC,
-} from 'oidc-provider'
+import Provider, { type Adapter, type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
 import { languages } from '../../config/pages.ts'
 import { claimsByScope, claimsOf } from '../accounts/account.ts'
 import type { ClientMetadata } from '../clients/client.ts'
@@ -36,6 +31,7 @@ import { type ClientCertificates, endpointAliases } from './mtls.ts'
 import { newPolledHandle, type PolledModel } from './polling.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { routes } from './routes.ts'
+import { assertStillEnabled } from './still-enabled.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
 
@@ -182,20 +178,6 @@ function configuration(parts: ProviderParts): Configuration {
     },
     ttl: lifetimes(context),
   }
-}
-
-/**
- * A machine's token hangs from no row that a revocation would wait for, and its request may have waited since the client
- * was looked up: for the client's keys, or for Postgres. One that is dated later than who disabled the client reckoned
- * with would not be denied. Those with a person hang from a family, whose end denies them for good.
- * @throws errors.InvalidClientAuth
- */
-async function assertStillEnabled(
-  { clients, tenant }: IssuerContext,
-  clientId: string | undefined,
-) {
-  if (clientId !== undefined && (await clients.find(tenant, clientId))) return
-  throw new errors.InvalidClientAuth('client not found')
 }
 
 /** An account that may act: as it was read with the family that was presented, or with what it allowed the client. */

@@ -23,6 +23,15 @@ export interface ResourceAccess {
     identifier: string,
     client: EngineClient,
   ): Promise<EngineResource>
+  /**
+   * What a machine gets: the resource server and the scopes, as the engine would give them. Undefined where there is no
+   * such resource server, or it is for who introspects.
+   * @throws errors.InvalidTarget, errors.InvalidScope
+   */
+  forMachine(
+    asked: { resource?: string | undefined; scope?: string | undefined },
+    client: EngineClient,
+  ): Promise<{ server: ResourceServer; scope: string | undefined } | undefined>
   /** Whether a client may introspect a token: it was issued to it, or it speaks for the audience. */
   mayIntrospect(
     clientId: string,
@@ -85,7 +94,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       if (!server) throw new errors.InvalidTarget()
       const reachable = server.forIntrospectionClients
         ? await scopesOfIntrospecting(ctx, server, client)
-        : reachableScopes(ctx, server, client)
+        : reachableScopes(ctx.oidc.params ?? {}, server, client)
       assertSomethingKnown(ctx, server)
       completeScope(ctx, reachable, client)
       return {
@@ -95,6 +104,16 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
         accessTokenFormat: server.access_token_format,
         jwt: { sign: { alg: server.access_token_signing_alg } },
       }
+    },
+    async forMachine({ resource, scope }, client) {
+      const server = resource === undefined ? await defaultServer() : await find(resource)
+      if (!server || server.forIntrospectionClients) return undefined
+      const asked = { grant_type: 'client_credentials', resource, scope }
+      const reachable = reachableScopes(asked, server, client)
+      // RFC 6749 §3.3: without one, all that it may have; else in the order in which they were asked for.
+      const wanted = scope === undefined ? reachable : scopeSet(scope)
+      const given = [...wanted].filter((name) => reachable.has(name))
+      return { server, scope: given.join(' ') || undefined }
     },
     async mayIntrospect(clientId, token) {
       if (token.clientId === clientId) return true
@@ -119,7 +138,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
  * @throws errors.InvalidTarget, errors.InvalidScope
  */
 function reachableScopes(
-  ctx: KoaContextWithOIDC,
+  asked: Record<string, unknown>,
   server: ResourceServer,
   client: EngineClient,
 ): Set<string> {
@@ -130,12 +149,12 @@ function reachableScopes(
   if (client['registered_by'] === 'self' && !server.open) {
     throw new errors.InvalidTarget('the resource is not open to clients that registered themselves')
   }
-  const alone = ctx.oidc.params?.['grant_type'] === 'client_credentials'
+  const alone = asked['grant_type'] === 'client_credentials'
   // No client that an owner happens to sign in at gets a token of theirs for this by their consent alone.
   if (server.namedOnly && !alone && !listed) {
     throw new errors.InvalidTarget('the client may not reach this resource')
   }
-  if (alone && Array.isArray(ctx.oidc.params?.['resource'])) {
+  if (alone && Array.isArray(asked['resource'])) {
     throw new errors.InvalidTarget('a token is for one resource')
   }
   const offered = [...server.scopes, ...(server.default && !alone ? openidScopes : [])]
@@ -146,7 +165,7 @@ function reachableScopes(
   }
   const reachable = new Set(offered.filter((name) => (allowed ? allowed.has(name) : !alone)))
 
-  const wanted = scopeSet(ctx.oidc.params?.['scope'])
+  const wanted = scopeSet(asked['scope'])
   const known = new Set<string>([...offered, ...openidScopes])
   const refused = [...wanted].filter((name) => known.has(name) && !(allowed?.has(name) ?? !alone))
   const unknown = alone ? [...wanted].filter((name) => !offered.includes(name)) : []

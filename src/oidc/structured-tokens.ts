@@ -43,10 +43,10 @@ export function createStructuredTokens(
   const verified = verifiedByKeySet()
 
   async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
-    if (!isCanonical(token)) return undefined
     const hash = hashOf(token)
     const known = verified.get(hash, clock.seconds())
     if (known) return known
+    if (!isCanonical(token)) return undefined
     const claims = await verify(token)
     if (claims) verified.keep(hash, claims)
     return claims

@@ -28,12 +28,8 @@ export function tokenTransaction(context: IssuerContext): Middleware {
       else await issued(context, ctx, request)
       return true
     })
-    // A grant type that got this far is one of a few.
     const { params } = (ctx as KoaContextWithOIDC).oidc ?? {}
-    if (ctx.status === 200) {
-      const grantType = String(params?.['grant_type'])
-      context.metrics.count('keyturn_tokens_issued_total', { grant_type: grantType })
-    }
+    if (ctx.status === 200) countIssued(context, String(params?.['grant_type']))
   }
 }
 
@@ -52,28 +48,40 @@ function askedOf(ctx: Context): ReplayableAnswer['asked'] {
  * Tells of a grant that was redeemed. A refresh is in the time line of its family; the token of a machine is counted and
  * logged, and has no row: there are too many.
  */
-async function issued(
-  { tenant, audit, counters, log }: IssuerContext,
-  ctx: Context,
-  { familyId }: TokenRequest,
-) {
+async function issued(context: IssuerContext, ctx: Context, { familyId }: TokenRequest) {
   const { params, client, entities, account } = (ctx as KoaContextWithOIDC).oidc
   const { scope, aud } = entities.AccessToken ?? entities.ClientCredentials ?? {}
   const clientId = client?.clientId
   const grantType = String(params?.['grant_type'])
   const resource = aud === undefined ? undefined : [aud].flat()
   if (grantType === 'client_credentials') {
-    counters.count('machine_token_issued')
-    const { requestId } = currentOrigin()
-    log.info(
-      { request_id: requestId, tenant, client_id: clientId, scope, resource },
-      'machine token',
-    )
+    tellMachineToken(context, { clientId, scope, resource })
     return
   }
+  const { tenant, audit } = context
   const accountId = account?.accountId ?? entities.AccessToken?.accountId
   const detail = { grant_type: grantType, scope, resource }
   await audit.record(tenant, { type: 'token.issued', accountId, clientId, familyId, detail })
+}
+
+/** Counts and logs the token of a machine. */
+export function tellMachineToken(
+  { tenant, counters, log }: IssuerContext,
+  token: {
+    clientId: string | undefined
+    scope: string | undefined
+    resource: string[] | undefined
+  },
+): void {
+  counters.count('machine_token_issued')
+  const { requestId } = currentOrigin()
+  const { clientId, scope, resource } = token
+  log.info({ request_id: requestId, tenant, client_id: clientId, scope, resource }, 'machine token')
+}
+
+/** A token request that was answered. @param grantType one that got this far is one of a few */
+export function countIssued({ metrics }: IssuerContext, grantType: string): void {
+  metrics.count('keyturn_tokens_issued_total', { grant_type: grantType })
 }
 
 /** Consumes the presented token, stores its successor and keeps the sealed answer: one statement, the last one. */

@@ -57,6 +57,7 @@ export function createResourceServers(deps: {
   /** Those that nobody declares. */
   function builtIn(tenant: string, identifier: string): ResourceServer | undefined {
     const issuer = issuerOf(deps.config.issuer, tenant)
+    if (!identifier.startsWith(issuer)) return undefined
     const ofTenant = [revocationsResource(issuer), signalsResource(issuer)]
     if (tenant === defaultTenant) ofTenant.push(adminResource(issuer))
     return ofTenant.find((server) => server.identifier === identifier)

@@ -1,0 +1,16 @@
+import { errors } from 'oidc-provider'
+import type { IssuerContext } from './capabilities.ts'
+
+/**
+ * A machine's token hangs from no row that a revocation would wait for, and its request may have waited since the client
+ * was looked up: for the client's keys, or for Postgres. One that is dated later than who disabled the client reckoned
+ * with would not be denied. Those with a person hang from a family, whose end denies them for good.
+ * @throws errors.InvalidClientAuth
+ */
+export async function assertStillEnabled(
+  { clients, tenant }: IssuerContext,
+  clientId: string | undefined,
+) {
+  if (clientId !== undefined && (await clients.find(tenant, clientId))) return
+  throw new errors.InvalidClientAuth('client not found')
+}

@@ -1,0 +1,132 @@
+import { connect } from 'node:net'
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { api, furnish, machine, ordersApi } from '../support/fixtures.ts'
+import { basic, encode, expectRefusal, introspect, post, tokensIn } from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { stackLookUps } from '../support/stack.ts'
+
+describe('plain requests on the wire', () => {
+  let server: TestServer
+  let token: string
+  const body = () => encode({ token })
+  const asking = { grant_type: 'client_credentials', resource: api }
+  before(async () => {
+    server = await boot(servicesFound() ? 'services' : 'embedded', { RATE_LIMITS: 'on' })
+    await furnish(server)
+    token = tokensIn(await post(server, '/token', machine, asking)).access_token
+    await introspect(server, ordersApi, token)
+  })
+  after(() => server?.stop())
+
+  function head(length: number, more = ''): string {
+    return [
+      'POST /introspect HTTP/1.1',
+      `Host: ${new URL(server.issuer).host}`,
+      `Authorization: ${basic(ordersApi)}`,
+      'Content-Type: application/x-www-form-urlencoded',
+      `Content-Length: ${length}${more}`,
+      '\r\n',
+    ].join('\r\n')
+  }
+
+  /** Opens a connection; `read` waits for what has come so far to fit. */
+  async function open() {
+    const socket = connect(Number(new URL(server.issuer).port), '127.0.0.1').on('error', () => {})
+    let received = ''
+    socket.setEncoding('utf8').on('data', (text: string) => (received += text))
+    await new Promise<void>((resolve) => socket.once('connect', () => resolve()))
+    const read = (what: string, fits: (text: string) => boolean) =>
+      eventually(what, async () => fits(received)).then(() => received)
+    return { socket, read }
+  }
+
+  const answers = (text: string) => text.match(/HTTP\/1\.1 \d+|"active":\w+|"error":"\w+"/g) ?? []
+
+  it('are answered in the order in which they came on one connection, whichever way each goes', async () => {
+    const { socket, read } = await open()
+    const stack = encode({ token, x: '1' })
+    const wrong = encode({ token: 'a.b.c' })
+    const all = [stack, body(), wrong, body(), body(), stack]
+    socket.write(all.map((each) => head(each.length) + each).join(''))
+    const text = await read('six answers', (so) => answers(so).length >= 12)
+    const active = ['HTTP/1.1 200', '"active":true']
+    const inactive = ['HTTP/1.1 200', '"active":false']
+    const expected = [active, active, inactive, active, active, active].flat()
+    expect(answers(text)).to.deep.equal(expected)
+    // The connection goes on, also after one that was handed over.
+    socket.write(head(body().length) + body())
+    await read('another', (so) => answers(so).length === 14)
+    socket.destroy()
+  })
+
+  it('may come byte by byte, and wait for leave to send (RFC 9110 §10.1.1)', async () => {
+    const { socket, read } = await open()
+    socket.setNoDelay(true)
+    socket.write(head(body().length, '\r\nExpect: 100-continue'))
+    await read('leave', (so) => so.startsWith('HTTP/1.1 100 Continue'))
+    for (let at = 0; at < body().length; at += 97) {
+      const part = body().slice(at, at + 97)
+      await new Promise((resolve) => socket.write(part, resolve))
+    }
+    const { result, lookUps } = await stackLookUps(server, () =>
+      read('an answer', (so) => answers(so).length >= 3),
+    )
+    expect(answers(result)).to.deep.equal(['HTTP/1.1 100', 'HTTP/1.1 200', '"active":true'])
+    expect(lookUps).to.equal(0)
+    socket.destroy()
+  })
+
+  it('that end before their body does are one line of the log, and nothing else', async () => {
+    const { socket } = await open()
+    const before = server.logged().length
+    socket.write(head(body().length) + body().slice(0, 20))
+    socket.end()
+    const lines = () => server.logged().slice(before).split('\n')
+    await eventually('it is told', async () => lines().some((line) => line.includes('"request"')))
+    const [line] = lines().filter((each) => each.includes('"msg":"request"'))
+    expect(JSON.parse(line ?? '')).to.include({ path: '/introspect', status: 400 })
+    expect(await introspect(server, ordersApi, token)).to.include({ active: true })
+  })
+
+  it('of a client end with its secret, and with the client (P-060)', async () => {
+    const { clients } = server.core
+    const short = { ...machine, client_id: 'short' }
+    await clients.declare(defaultTenant, short)
+    tokensIn(await post(server, '/token', short, asking))
+    const renewed = await clients.rotateSecret(defaultTenant, short.client_id, 0)
+    expectRefusal(await post(server, '/token', short, asking), 401, 'invalid_client')
+    const now = { ...short, client_secret: renewed }
+    const { access_token: of } = tokensIn(await post(server, '/token', now, asking))
+    expect(await introspect(server, ordersApi, of)).to.include({ active: true })
+    await clients.setDisabled(defaultTenant, short.client_id, true)
+    expectRefusal(await post(server, '/token', now, asking), 401, 'invalid_client')
+    expect(await introspect(server, ordersApi, of)).to.deep.equal({ active: false })
+  })
+
+  it('go to the stack while their client has failed there, for the limits to decide (C9)', async () => {
+    const clumsy = { ...ordersApi, client_id: 'clumsy' }
+    await server.core.clients.declare(defaultTenant, clumsy)
+    await server.core.resources.declare(defaultTenant, {
+      identifier: api,
+      scopes: ['orders:read'],
+      introspection_clients: [ordersApi.client_id, clumsy.client_id],
+    })
+    const wrong = { ...clumsy, client_secret: 'not-the-secret-of-it' }
+    const right = () => stackLookUps(server, () => introspect(server, clumsy, token))
+    await right()
+    expect((await right()).lookUps).to.equal(0)
+    expectRefusal(await post(server, '/introspect', wrong, { token }), 401, 'invalid_client')
+    expect((await right()).lookUps).to.equal(1)
+    let refused = 0
+    for (let at = 0; at < 200 && refused === 0; at++) {
+      const { status } = await post(server, '/introspect', wrong, { token })
+      if (status === 429) refused++
+    }
+    const before = server.core.counters.read().rate_limited
+    expect((await post(server, '/introspect', clumsy, { token })).status).to.equal(429)
+    expect(server.core.counters.read().rate_limited - before, 'counted once').to.equal(1)
+  })
+})

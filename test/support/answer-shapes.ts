@@ -1,0 +1,43 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import type { Page } from './http-exchange.ts'
+
+/** The headers of an answer, but for those of one answer alone. */
+export function headersOf({ headers }: Page) {
+  const own = new Set(['date', 'request-id'])
+  const lengthOfIds = headers.get('content-type')?.includes('+jwt') ? ['content-length'] : []
+  return [...headers].filter(([name]) => !own.has(name) && !lengthOfIds.includes(name))
+}
+
+/** What a body says, but for what is of one answer alone; a JWT is taken apart. */
+export function bodyOf({ body, headers }: Page): unknown {
+  const type = headers.get('content-type') ?? ''
+  if (type.includes('+jwt')) return parts(body)
+  if (!type.includes('json')) return body
+  const { error_id: id, access_token: token, ...rest } = JSON.parse(body) as Record<string, string>
+  return {
+    ...rest,
+    members: Object.keys(JSON.parse(body) as object).toSorted(),
+    ...(id === undefined ? {} : { id: id.length }),
+    ...(token === undefined ? {} : { token: parts(token) }),
+  }
+}
+
+function parts(token: string) {
+  if (token.split('.').length !== 3) return token.length
+  const { iat = 0, exp = 0, jti = '', ...claims } = decodeJwt(token)
+  return {
+    ...{ header: decodeProtectedHeader(token), claims, lives: exp - iat, id: jti.length },
+    names: Object.keys(decodeJwt(token)),
+  }
+}
+
+/** A line of the log, but for its time and its id. */
+export function shapeOfLine(line: string): Record<string, unknown> {
+  const {
+    time: _time,
+    milliseconds,
+    request_id: id,
+    ...rest
+  } = JSON.parse(line) as Record<string, unknown>
+  return { ...rest, timed: typeof milliseconds, identified: typeof id }
+}

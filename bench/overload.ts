@@ -31,7 +31,8 @@ for (const name of ['client-credentials', 'introspection', 'refresh'] as const) 
     `  ${name.padEnd(20)} peak ${found.peak.toFixed(0)}/s   asked for ${found.offered.toFixed(0)}/s   ` +
       `goodput ${found.goodput.toFixed(0)}/s, ${(found.part * 100).toFixed(0)} % of the peak (target ≥ 80 %)   ` +
       `p50 ${found.p50.toFixed(0)} ms   p99 ${found.p99.toFixed(0)} ms   the rest ${JSON.stringify(found.faults)}   ` +
-      `${found.recovered.toFixed(0)}/s afterwards; the load took ${(found.load * 100).toFixed(0)} % of a core`,
+      `${found.recovered.toFixed(0)}/s afterwards; the load took ${(found.load * 100).toFixed(0)} % of a core and ` +
+      `${found.connections.opened} connections${found.connections.missed > 0 ? `, and had none left for ${found.connections.missed} requests` : ''}`,
   )
 }
 await Promise.all([server.stop(), load.stop()])

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { revocationsMethods } from './endpoints/revocations.routes.ts'
 import type { Place } from './http/admission.ts'
@@ -18,13 +17,12 @@ import { defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
 
 /** Every issuer that this process answers for; each is built when it is first asked for. */
 export interface Issuers {
-  /**
-   * The handler of the issuer that an address belongs to, with the issuer's path cut off the request; undefined when
-   * there is none.
-   */
-  route(request: IncomingMessage): Promise<IssuerHandler | undefined>
   /** Where an address leads, as far as it can be told without a statement. */
   place(url: string): Place
+  /** The handler of the issuer there, when this process knows without asking anybody; it takes addresses below it. */
+  known(place: Place): IssuerHandler | undefined
+  /** The same with whatever that takes; undefined when there is none. */
+  find(place: Place): Promise<IssuerHandler | undefined>
 }
 
 /** How long, in milliseconds, a change of the tenant made on another node may go unnoticed. */
@@ -76,10 +74,17 @@ export function createIssuers(
     return found !== undefined
   }
 
+  const isFresh = (at: number | undefined) => at !== undefined && clock.now() - at < maxAge
+  /** Whether nothing has changed since a handler was built. */
+  const isSame = (known: Built, tenant: string, keys: KeySet | undefined) =>
+    known.keys === keys &&
+    known.signUp === (modes.get(tenant) ?? noSignUp.mode) &&
+    known.takes === (taking.get(tenant) ?? nobody)
+
   async function isThere(tenant: string): Promise<boolean> {
     const at = seen.get(tenant)
     if (at === undefined) return exists(tenant)
-    if (clock.now() - at < maxAge) return true
+    if (isFresh(at)) return true
     seen.set(tenant, clock.now())
     const checked = exists(tenant).catch((error: Error) => {
       log.warn({ err: error, tenant }, 'tenant not checked')
@@ -99,8 +104,7 @@ export function createIssuers(
     const keys = await signing.current(tenant)
     const signUp = modes.get(tenant) ?? noSignUp.mode
     const takes = taking.get(tenant) ?? nobody
-    const isSame = known?.keys === keys && known.signUp === signUp
-    if (isSame && known.takes === takes) return known.handler
+    if (known && isSame(known, tenant, keys)) return known.handler
     const secrets = known?.secrets ?? (await secretsOf(tenant))
     const handler = createIssuer(
       capabilities,
@@ -135,15 +139,16 @@ export function createIssuers(
   }
 
   return {
-    async route(request) {
-      const place = locate(request.url ?? '/', basePath)
-      request.url = place.url
-      return (await issuerOf(place.tenant)) ?? lastWord(place.tenant, place.url)
-    },
     place(address) {
       const { tenant, url } = locate(address, basePath)
-      return { url, isKnown: tenant === defaultTenant || built.has(tenant) }
+      return { tenant, url, isKnown: tenant === defaultTenant || built.has(tenant) }
     },
+    known({ tenant }) {
+      const known = built.get(tenant)
+      if (!known || !isFresh(seen.get(tenant))) return undefined
+      return isSame(known, tenant, signing.known(tenant)) ? known.handler : undefined
+    },
+    find: async ({ tenant, url }) => (await issuerOf(tenant)) ?? lastWord(tenant, url),
   }
 }
 

@@ -69,7 +69,7 @@ export async function startServer(
     authorities: files.authorities,
   })
   const edge = createEdge(config, log)
-  const admission = createAdmission(config.maxRequests, issuers.place)
+  const admission = createAdmission(config.maxRequests)
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   const routeOf = routeNames()
   const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined
@@ -88,7 +88,8 @@ export async function startServer(
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
       return
     }
-    if (!admission.takes(request, response)) {
+    const place = issuers.place(request.url ?? '/')
+    if (!admission.takes(request, response, place)) {
       core.counters.count('request_shed')
       const id = randomUUID()
       const [status, error, sentence] = domainErrors.overloaded
@@ -96,7 +97,13 @@ export async function startServer(
       answer(response, status, { error, error_description: sentence, error_id: id })
       return
     }
-    issuers.route(request).then(
+    request.url = place.url
+    const known = issuers.known(place)
+    if (known) {
+      known(request, response)
+      return
+    }
+    issuers.find(place).then(
       (handle) => {
         if (handle) handle(request, response)
         else {

@@ -48,17 +48,18 @@ async function tell(
   item: string,
   due: number,
   outcome: Outcome,
+  stock = outcome.stock,
 ): Promise<void> {
   try {
     const { next, yielded } = await story(connection.ask, item)
     outcome.latencies.push(performance.now() - due)
     outcome.answered++
-    if (next !== undefined) outcome.stock.push(next)
+    if (next !== undefined) stock.push(next)
     if (yielded !== undefined) outcome.yielded.push(yielded)
   } catch (error) {
     const { message } = error as Error
     fault(outcome, message)
-    if (!usedUp.has(name) || again.test(message)) outcome.stock.push(item)
+    if (!usedUp.has(name) || again.test(message)) stock.push(item)
   }
 }
 
@@ -84,32 +85,62 @@ async function closed(story: Told, origin: URL, loop: ClosedLoop, outcome: Outco
 }
 
 /**
- * A request is due at its time whatever became of those before it; it waits for a connection and for something in the
- * stock, and its latency counts from when it was due.
+ * A request is due at its time whatever became of those before it, on an idle connection or a new one, and its latency
+ * counts from then. It waits only when the load may have no more connections, or has nothing in stock. Where patience is
+ * limited, whoever has waited for so long closes the connection; any number ask with the same at a time, unless an answer
+ * uses it up, and who has nothing to ask with does not come.
  */
 async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome): Promise<void> {
-  const idle = Array.from({ length: loop.connections }, () => openConnection(origin))
-  const all = [...idle]
-  const total = Math.round((loop.rate * loop.milliseconds) / 1000)
+  const { rate, milliseconds, lead = 0, patience = Number.POSITIVE_INFINITY } = loop
+  const idle: Connection[] = []
+  const all: Connection[] = []
+  const total = Math.round((rate * (milliseconds + lead)) / 1000)
+  const counted = Math.round((rate * lead) / 1000)
+  const uncounted: Outcome = { ...outcome, latencies: [], faults: {} }
   const began = performance.now()
-  const dueAt = (i: number) => began + (i * 1000) / loop.rate
+  const dueAt = (i: number) => began + (i * 1000) / rate
   let asked = 0
   let busy = 0
-  const waits = loop.patience ?? Number.POSITIVE_INFINITY
+  let missed = -1
+  const isShared = loop.patience !== undefined && !usedUp.has(story.name)
+  const connections = { opened: 0, missed: 0 }
+  outcome.connections = connections
+  const take = () => {
+    const known = idle.pop()
+    if (known || all.length >= loop.connections) return known
+    const opened = openConnection(origin)
+    all.push(opened)
+    connections.opened++
+    return opened
+  }
+  const into = () => (asked < counted ? uncounted : outcome)
   const pump = () => {
-    while (asked < total && dueAt(asked) + waits < performance.now()) {
-      fault(outcome, 'gave up before it was asked')
+    while (asked < total && dueAt(asked) + patience < performance.now()) {
+      fault(into(), 'gave up before it was asked')
       asked++
     }
-    while (asked < total && dueAt(asked) <= performance.now() && outcome.stock.length > 0) {
-      const connection = idle.pop()
-      if (connection === undefined) return
+    while (asked < total && dueAt(asked) <= performance.now()) {
+      if (outcome.stock.length === 0) {
+        if (loop.patience === undefined) return
+        fault(into(), 'nothing to ask with')
+        asked++
+        continue
+      }
+      const connection = take()
+      if (connection === undefined) {
+        if (missed !== asked) connections.missed++
+        missed = asked
+        return
+      }
       const item = outcome.stock.shift() as string
+      if (isShared) outcome.stock.push(item)
+      const told = into()
       const due = dueAt(asked++)
       const impatience =
-        loop.patience && setTimeout(() => connection.close(), due + waits - performance.now())
+        loop.patience &&
+        setTimeout(() => connection.close(), Math.max(1, due + patience - performance.now()))
       busy++
-      void tell(story, connection, item, due, outcome).then(() => {
+      void tell(story, connection, item, due, told, isShared ? [] : told.stock).then(() => {
         if (impatience) clearTimeout(impatience)
         busy--
         idle.push(connection)
@@ -117,7 +148,7 @@ async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome):
       })
     }
   }
-  const deadline = began + loop.milliseconds + lastAnswers
+  const deadline = began + lead + milliseconds + lastAnswers
   while ((asked < total || busy > 0) && performance.now() < deadline) {
     pump()
     await pause(1)

@@ -61,7 +61,10 @@ export interface OpenLoop {
   /** Per second. */
   rate: number
   milliseconds: number
+  /** The most that there may be; each is opened when a request is due and none is idle. */
   connections: number
+  /** Milliseconds of the same load before, of which nothing is counted. */
+  lead?: number
   /** How long anybody waits for an answer, in milliseconds; as long as the loop lasts when absent. */
   patience?: number
 }
@@ -79,4 +82,6 @@ export interface Outcome {
   yielded: string[]
   /** Microseconds of processor time that the load itself took. */
   processor: number
+  /** Of an open loop: connections that there were at once, and requests that were due and found no more of them. */
+  connections?: { opened: number; missed: number }
 }

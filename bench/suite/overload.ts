@@ -1,5 +1,6 @@
 import type { Load } from '../load/load.ts'
 import { percentile } from '../load/percentile.ts'
+import type { Outcome } from '../load/plan.ts'
 import type { Server } from '../servers/server.ts'
 import { cases } from './cases.ts'
 import { outlineOf, supplyFor } from './supply.ts'
@@ -22,11 +23,13 @@ export interface Overload {
   recovered: number
   /** The part of one core that the load took. */
   load: number
+  /** What it had of connections at once, and requests that found no more of them. */
+  connections: NonNullable<Outcome['connections']>
 }
 
-/** Families, each used by one request at a time: as many as there may be requests at once. */
+/** Families, each used by one request at a time: more than a server takes at once (`MAX_REQUESTS`). */
 const families = 500
-const connections = 500
+const connections = 10_000
 
 /**
  * Requests that arrive at several times the rate that a server can do, on as many connections as it takes: nobody waits
@@ -55,7 +58,7 @@ export async function measureOverload(
     ...{ ...outline, stock: stock ?? [] },
     loop: {
       ...{ kind: 'open', rate: offered, milliseconds: seconds * 1000, connections },
-      patience: patience * 1000,
+      ...{ lead: 1000, patience: patience * 1000 },
     },
   })
   stock = over.stock
@@ -66,5 +69,6 @@ export async function measureOverload(
     p99: percentile(over.latencies, 0.99),
     recovered: await peakOf(),
     load: over.processor / 1e6 / over.seconds,
+    connections: over.connections ?? { opened: 0, missed: 0 },
   }
 }

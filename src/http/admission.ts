@@ -5,12 +5,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
  * served sooner than who waits in a queue that grows.
  */
 export interface Admission {
-  /** Whether a request is taken; it then counts until it was answered. */
-  takes(request: IncomingMessage, response: ServerResponse): boolean
+  /** Whether a request is taken, which leads to a place; it then counts until it was answered. */
+  takes(request: IncomingMessage, response: ServerResponse, place: Place): boolean
 }
 
 /** Where an address leads. */
 export interface Place {
+  tenant: string
   /** Below its issuer. */
   url: string
   /** Whether the issuer is in memory; whether there is another has to be asked of Postgres first. */
@@ -32,7 +33,7 @@ const reads = new Set(['GET', 'HEAD'])
 const sends = new Set(['POST', 'PUT', 'PATCH'])
 
 /** @param most requests at a time, those that are still arriving not counted: a slow sender must keep nobody out */
-export function createAdmission(most: number, placeOf: (url: string) => Place): Admission {
+export function createAdmission(most: number): Admission {
   let atWork = 0
 
   function enter(response: ServerResponse): void {
@@ -47,9 +48,8 @@ export function createAdmission(most: number, placeOf: (url: string) => Place): 
   }
 
   return {
-    takes(request, response) {
+    takes(request, response, { url, isKnown }) {
       const { method = '', headers } = request
-      const { url, isKnown } = placeOf(request.url ?? '/')
       if (isKnown && reads.has(method) && always.test(url)) return true
       if (atWork >= most) return false
       const isArriving =

@@ -23,6 +23,7 @@ interface Arrival {
   certificate: X509Certificate | undefined
 }
 
+/** Of those that came with any of this. */
 const arrivals = new WeakMap<IncomingMessage, Arrival>()
 
 /** The certificate of whoever sent a request that has come in; whether it is worth anything is not known yet. */
@@ -40,64 +41,104 @@ export function cameToMutualPort(request: IncomingMessage): boolean {
   return arrivals.get(request)?.mutual === true
 }
 
+/** What a name begins with that the next line may match: most begin otherwise. */
+const forwardingInitials = new Set(['f', 'x', 't', 'c'])
 const forwarding =
   /^(forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]original[-_].*|x[-_]client[-_]ip|true[-_]client[-_]ip|client[-_]cert([-_]chain)?)$/i
+
+interface Peer {
+  address: string
+  isTrusted: boolean
+}
+
+/** So many peers are remembered: behind proxies there are few, and whoever calls again is no work. */
+const mostPeers = 1000
 
 /** What decides at the edge. */
 type EdgeSettings = Pick<Config, 'issuer' | 'trustProxy' | 'mtlsOrigin' | 'mtlsCertificateHeader'>
 
 export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge {
   const { issuer, trustProxy, mtlsOrigin, mtlsCertificateHeader: header } = settings
-  const ordinary = new URL(issuer)
-  const mutualBase = mtlsOrigin === undefined ? undefined : new URL(mtlsOrigin)
+  const ordinary = baseOf(issuer)
+  const mutualBase = mtlsOrigin === undefined ? ordinary : baseOf(mtlsOrigin)
   const trusted = new BlockList()
   for (const network of trustProxy) {
     const [address = '', prefix] = network.split('/')
     trusted.addSubnet(address, Number(prefix), isIPv6(address) ? 'ipv6' : 'ipv4')
   }
-  const isTrusted = (address: string) => trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+  const isTrusted = (address: string) =>
+    trustProxy.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+
+  const peers = new Map<string, Peer>()
+  function peerOf(request: IncomingMessage): Peer {
+    const written = request.socket.remoteAddress ?? ''
+    const known = peers.get(written)
+    if (known) return known
+    const address = plain(written)
+    const peer = { address, isTrusted: isTrusted(address) }
+    if (peers.size >= mostPeers) peers.clear()
+    peers.set(written, peer)
+    return peer
+  }
 
   /** A proxy speaks for its clients: a certificate that it shows itself is not theirs. */
-  function certificate(request: IncomingMessage): X509Certificate | undefined {
-    const peer = plain(request.socket.remoteAddress ?? '')
-    if (header === undefined || !isTrusted(peer)) return certificateOfPeer(request)
+  function certificateFrom(request: IncomingMessage, peer: Peer): X509Certificate | undefined {
+    if (header === undefined || !peer.isTrusted) return certificateOfPeer(request)
     const value = request.headers[header]
     if (!value) return undefined
     try {
       return certificateInHeader(String(value))
     } catch (error) {
-      log.warn({ header, peer, err: error }, 'a proxy passed on what is no certificate')
+      log.warn(
+        { header, peer: peer.address, err: error },
+        'a proxy passed on what is no certificate',
+      )
       return undefined
     }
   }
 
   return {
     enter(request, mutual = false) {
-      const caller = callerOf(request, isTrusted)
-      const { traceparent: claimed } = request.headers
-      const believed = isTrusted(plain(request.socket.remoteAddress ?? ''))
-      const traceparent = believed && typeof claimed === 'string' ? claimed : undefined
-      const arrival = { mutual, certificate: certificate(request), traceparent }
-      arrivals.set(request, arrival)
-      for (const name of Object.keys(request.headers)) {
-        if (forwarding.test(name) || name === header) delete request.headers[name]
+      const { headers } = request
+      const peer = peerOf(request)
+      const caller = peer.isTrusted
+        ? callerOf(peer.address, headers['x-forwarded-for'], isTrusted)
+        : peer.address
+      const { traceparent: claimed } = headers
+      const traceparent = peer.isTrusted && typeof claimed === 'string' ? claimed : undefined
+      const certificate = certificateFrom(request, peer)
+      if (mutual || certificate || traceparent !== undefined) {
+        arrivals.set(request, { mutual, certificate, traceparent })
       }
-      const { host, protocol } =
-        (mutual || arrival.certificate ? mutualBase : undefined) ?? ordinary
-      request.headers.host = host
-      request.headers['x-forwarded-host'] = host
-      request.headers['x-forwarded-proto'] = protocol.slice(0, -1)
-      request.headers['x-forwarded-for'] = caller
+      for (const name in headers) {
+        const mayForward = forwardingInitials.has(name[0] ?? '') && forwarding.test(name)
+        if (mayForward || name === header) delete headers[name]
+      }
+      const base = mutual || certificate ? mutualBase : ordinary
+      headers.host = base.host
+      headers['x-forwarded-host'] = base.host
+      headers['x-forwarded-proto'] = base.scheme
+      headers['x-forwarded-for'] = caller
       request.url = pathOf(request.url ?? '/')
       return caller
     },
   }
 }
 
+/** Worked out once: reading it of an URL costs more than the rest of a request's way in. */
+function baseOf(address: string): { host: string; scheme: string } {
+  const { host, protocol } = new URL(address)
+  return { host, scheme: protocol.slice(0, -1) }
+}
+
 /** The right-most address that no trusted proxy vouches for: what stands left of it is the caller's own invention. */
-function callerOf(request: IncomingMessage, isTrusted: (address: string) => boolean): string {
-  let caller = plain(request.socket.remoteAddress ?? '')
-  const claimed = String(request.headers['x-forwarded-for'] ?? '')
+function callerOf(
+  peer: string,
+  forwardedFor: string | string[] | undefined,
+  isTrusted: (address: string) => boolean,
+): string {
+  let caller = peer
+  const claimed = String(forwardedFor ?? '')
     .split(',')
     .map((address) => plain(withoutPort(address.trim())))
     .toReversed()

@@ -112,8 +112,13 @@ const unreadable: Record<string, string> = {
 }
 
 /** Two `Host` fields MUST be answered 400 (RFC 9112 §3.2): a proxy may have gone by the other one. */
-function isAmbiguous(request: IncomingMessage): boolean {
-  return (request.headersDistinct['host']?.length ?? 0) > 1
+function isAmbiguous({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts > 1
 }
 
 function refuseAmbiguous(config: Config, response: ServerResponse): void {

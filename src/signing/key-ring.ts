@@ -22,6 +22,8 @@ import { nextChange, signingAt, stateOf } from './signing-key.ts'
 export interface KeyRing {
   /** Does not ask the database, except for a tenant that it has not seen before. */
   of(tenant: string): Promise<KeySet>
+  /** The same without waiting: absent for a tenant that it has not seen before. */
+  known(tenant: string): KeySet | undefined
   /** Reads the keys of a tenant again: they were changed here. */
   reload(tenant: string): Promise<void>
   /** Why it cannot know that its keys are still good; absent when it can. */
@@ -160,15 +162,20 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     pollAgain().catch((error: Error) => log.warn({ err: error }, 'signing keys not checked'))
   }
 
+  function setOf(known: Known): KeySet {
+    const now = clock.now()
+    const { current } = known
+    if (current && current.from <= now && now < current.until) return current.set
+    const set = keySetAt(known.keys, now)
+    known.current = { set, from: now, until: nextChange(known.keys, now) }
+    return set
+  }
+
   return {
-    async of(tenant) {
-      const known = tenants.get(tenant) ?? (await load(tenant))
-      const now = clock.now()
-      const { current } = known
-      if (current && current.from <= now && now < current.until) return current.set
-      const set = keySetAt(known.keys, now)
-      known.current = { set, from: now, until: nextChange(known.keys, now) }
-      return set
+    of: async (tenant) => setOf(tenants.get(tenant) ?? (await load(tenant))),
+    known(tenant) {
+      const known = tenants.get(tenant)
+      return known && setOf(known)
     },
     reload: async (tenant) => void (await load(tenant)),
     staleness,

@@ -34,6 +34,8 @@ export interface SigningKeys {
   ensure(tenant: string, algs: SigningAlg[]): Promise<boolean>
   /** The keys as they are now, from memory: the same object until something is different. */
   current(tenant: string): Promise<KeySet>
+  /** The same without waiting: absent for a tenant that this process has not met. */
+  known(tenant: string): KeySet | undefined
   /** @throws DomainError `signing_keys_stale` when this process cannot know that its keys are still good */
   assertFresh(): void
   /**
@@ -332,6 +334,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   return {
     ensure,
     current: ring.of,
+    known: ring.known,
     assertFresh: ring.assertFresh,
     async sign(tenant, alg, typ, payload) {
       ring.assertFresh()

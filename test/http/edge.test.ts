@@ -120,6 +120,25 @@ describe('http/edge: who called', () => {
     })
   }
 
+  it('forgets every header that forwards, whoever sends it and however often, and no other', () => {
+    const dropped = `forwarded x-forwarded-for x_forwarded_host x-forwarded-anything x-real-ip x_real_ip
+      x-original-host x-client-ip true-client-ip true_client_ip client-cert client-cert-chain`
+    const kept = ['accept', 'cookie', 'content-type', 'traceparent', 'transfer-encoding', 'x-host']
+    const edge = edgeOf({ trustProxy: ['10.0.0.0/8'] })
+    for (const peer of ['203.0.113.1', '203.0.113.1', '10.0.0.1', '10.0.0.1']) {
+      const headers = Object.fromEntries(
+        [...dropped.split(/\s+/), ...kept].map((name) => [name, '192.0.2.1']),
+      )
+      const request = { url: '/', headers, socket: { remoteAddress: peer } }
+      const caller = edge.enter(request as unknown as IncomingMessage)
+      expect(caller).to.equal(peer === '10.0.0.1' ? '192.0.2.1' : peer)
+      const own = { host: 'auth.example.com', 'x-forwarded-host': 'auth.example.com' }
+      const all = { ...own, 'x-forwarded-proto': 'https', 'x-forwarded-for': caller }
+      for (const name of kept) Object.assign(all, { [name]: '192.0.2.1' })
+      expect(headers).to.deep.equal(all)
+    }
+  })
+
   it('answers who shows a certificate as MTLS_ORIGIN, and nobody else (P-055)', async () => {
     const { cert } = await selfSigned('CN=app')
     const der = `:${new X509Certificate(cert).raw.toString('base64')}:`

@@ -75,6 +75,20 @@ export const tracing = {
     default: 'off',
     description: 'Nothing is traced, whatever else is set.',
   },
+  otelTracesExporter: {
+    env: 'OTEL_TRACES_EXPORTER',
+    group: 'Observability',
+    schema: oneOf(['otlp', 'none']),
+    default: 'otlp',
+    description: 'Where traces go: to the collector, or nowhere.',
+  },
+  otlpProtocol: {
+    env: 'OTEL_EXPORTER_OTLP_PROTOCOL',
+    group: 'Observability',
+    schema: oneOf(['http/json']),
+    default: 'http/json',
+    description: 'How the collector is spoken to; another protocol is refused.',
+  },
   otelServiceName: {
     env: 'OTEL_SERVICE_NAME',
     group: 'Observability',

@@ -38,6 +38,10 @@ export function repeat(
       .catch((error: Error) => log.warn({ err: error, what }, 'background work failed'))
       .finally(plan)
   }
+  // An increase is one of a series that was there before.
+  for (const outcome of ['done', 'failed']) {
+    metrics.count('keyturn_rounds_total', { round: what, outcome }, 0)
+  }
   plan()
   return () => {
     isOver = true

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { forkWorker } from './fork-worker.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
 
 /** Which worker this process is; nothing in a process of its own. */
@@ -37,6 +38,7 @@ const closing = 10_000
  * | start                              | one worker; the others when it listens, so that faults come once |
  * | the first one ends before it listens | nothing more: the start has failed                             |
  * | a worker ends, whatever its reason | another, after a pause that doubles while they die young         |
+ * | there is no process for one        | the same, as if it had died at once; the others go on            |
  * | SIGHUP                             | the same to all: they look at their files                        |
  * | stop                               | SIGTERM to all; SIGKILL to those that overstay                   |
  *
@@ -57,10 +59,29 @@ export async function superviseWorkers(
   const metrics = await createWorkerMetrics(config, log)
   let stopping = false
 
+  /** Starts another in the place of one that ended, unless this process ends too or never was sound. */
+  function startAgain(place: number, streak: number, why: object, what: string): void {
+    if (stopping || !started) return
+    const pause = streak < 2 ? 0 : Math.min(shortestPause * 2 ** (streak - 2), longestPause)
+    log.warn({ ...why, pause }, what)
+    const timer = setTimeout(() => {
+      pauses.delete(timer)
+      start(place, streak)
+    }, pause)
+    pauses.add(timer)
+  }
+
   /** @param place from 1 on
-   * @param young how many in a row died before they were sound */
-  function start(place: number, young: number): Worker {
-    const worker = cluster.fork({ [placeVariable]: String(place) })
+   * @param young how many in a row died before they were sound
+   * @param refused hears that there is no process for it */
+  function start(
+    place: number,
+    young: number,
+    refused = (err: Error) =>
+      startAgain(place, young + 1, { err, place }, 'no process for a worker'),
+  ): Worker | undefined {
+    const worker = forkWorker({ [placeVariable]: String(place) }, refused)
+    if (!worker) return undefined
     metrics?.follow(worker)
     const began = performance.now()
     alive.add(worker)
@@ -70,15 +91,9 @@ export async function superviseWorkers(
     worker.once('exit', (code, signal) => {
       alive.delete(worker)
       if (stopping && alive.size === 0) lastEnded()
-      if (stopping || !started) return
       const streak = performance.now() - began < sound ? young + 1 : 0
-      const pause = streak < 2 ? 0 : Math.min(shortestPause * 2 ** (streak - 2), longestPause)
-      log.warn({ of: worker.id, pid: worker.process.pid, code, signal, pause }, 'worker ended')
-      const timer = setTimeout(() => {
-        pauses.delete(timer)
-        start(place, streak)
-      }, pause)
-      pauses.add(timer)
+      const why = { of: worker.id, pid: worker.process.pid, code, signal }
+      startAgain(place, streak, why, 'worker ended')
     })
     return worker
   }
@@ -90,13 +105,13 @@ export async function superviseWorkers(
 
   let started = false
   const endpoint = await metrics?.serve(() => alive.size)
-  const first = start(1, 0)
-  const signal = await Promise.race([listensOrEnds(first), stop])
-  if (signal === 'ended') {
+  const refusal = Promise.withResolvers<Error>()
+  const first = start(1, 0, refusal.resolve)
+  const signal = await Promise.race([first ? listensOrEnds(first) : refusal.promise, stop])
+  if (signal === 'ended' || signal instanceof Error) {
     await endpoint?.stop()
-    throw new DomainError('internal', {
-      detail: 'no worker could be started; the first one says why above',
-    })
+    const why = signal === 'ended' ? 'the first one says why above' : signal.message
+    throw new DomainError('internal', { detail: `no worker could be started; ${why}` })
   }
   started = true
   if (signal === 'listening') {

@@ -8,6 +8,8 @@ interface Shape {
   type: 'counter' | 'gauge' | 'histogram'
   help: string
   labels?: readonly string[]
+  /** Labels of series that are there at 0 before anything was counted: an alert asks for them. */
+  initial?: readonly Readonly<Record<string, string>>[]
   /** Upper bounds in seconds, of histograms. */
   buckets?: readonly number[]
   /** Of gauges: what the workers' figures become. Counters and histograms are added. */
@@ -59,6 +61,7 @@ export const catalogue = {
     type: 'counter',
     help: 'Sign-ins: signed_in, or the check that refused one.',
     labels: ['outcome'],
+    initial: [{ outcome: 'signed_in' }],
   },
   keyturn_events_total: {
     type: 'counter',

@@ -63,12 +63,21 @@ export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry
   let reading: Promise<unknown> = Promise.resolve()
 
   for (const name of Object.keys(catalogue) as MetricName[]) {
-    const { type, help, labels = [], buckets = [], across = 'sum', shared } = shapeOf(name)
+    const {
+      type,
+      help,
+      labels = [],
+      initial = [],
+      buckets = [],
+      across = 'sum',
+      shared,
+    } = shapeOf(name)
     const registers = [shared ? installation : own]
     const common = { name, help, labelNames: [...labels], registers }
     if (type === 'counter') counters.set(name, new Counter(common))
     else if (type === 'gauge') gauges.set(name, new Gauge({ ...common, aggregator: across }))
     else histograms.set(name, new Histogram({ ...common, buckets: [...buckets] }))
+    for (const each of initial) counters.get(name)?.inc(each, 0)
   }
   collectDefaultMetrics({ register: own })
   for (const name of unwanted) own.removeSingleMetric(name)

@@ -10,8 +10,9 @@ const patience = 3000
  * @returns ends it, and sends what has not been sent
  */
 export async function startTracing(config: Config, log: Log): Promise<() => Promise<void>> {
-  const { otlpTracesEndpoint: url, otelDisabled } = config
-  if (url === undefined || otelDisabled) return async () => undefined
+  const { otlpTracesEndpoint: url, otelDisabled, otelTracesExporter } = config
+  if (url === undefined || otelDisabled || otelTracesExporter === 'none')
+    return async () => undefined
   const { createTracer } = await import('./sdk.ts')
   const tracer = createTracer(config, url, log)
   useTracer(tracer)

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Agent, get } from 'node:http'
+import { Agent, get, STATUS_CODES } from 'node:http'
 import { expect } from 'chai'
 import { parse } from 'yaml'
 import { loadConfig } from '../../config/load.ts'
@@ -15,7 +15,7 @@ import {
   samplesOf,
   scrape,
 } from '../support/prometheus.ts'
-import { expectRefusal, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { expectRefusal, post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -62,6 +62,18 @@ describe('/metrics', () => {
     expect(() => loadConfig({ PORT: '3000', METRICS_PORT: '3000' })).to.throw(
       'METRICS_PORT: expected another port than PORT, got 3000',
     )
+  })
+
+  it('has at 0 what the alerts divide by or look for the increase of', async () => {
+    const found = samplesOf(await now())
+    for (const [name, labels] of [
+      ['keyturn_sign_ins_total', { outcome: 'signed_in' }],
+      ['keyturn_rounds_total', { round: 'sweep', outcome: 'failed' }],
+      ['keyturn_rounds_total', { round: 'sweep', outcome: 'done' }],
+      ['keyturn_events_total', { event: 'guess_checked' }],
+    ] as const) {
+      expect(found).to.deep.include({ name, labels, value: 0 })
+    }
   })
 
   it('counts tokens by grant type, refreshes by verdict, refusals by check and code', async () => {
@@ -205,8 +217,14 @@ describe('/metrics', () => {
     }
   })
 
-  it('has every metric that the dashboard and the alerts name', async () => {
-    const live = new Set([...(await now()).matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name))
+  it('has every metric, label and value that the dashboard and the alerts name', async () => {
+    for (const path of ['/healthz', '/readyz']) await (await fetch(server.issuer + path)).text()
+    await post(server, '/token', machine, { grant_type: 'client_credentials' })
+    const text = await now()
+    const live = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name))
+    const samples = samplesOf(text)
+    // When one was done last is said after the first time; that there is one, at once.
+    const rounds = samples.flatMap(({ labels }) => labels['round'] ?? [])
     const rules = parse(read('deploy/prometheus/alerts.yaml')) as {
       groups: { rules: { alert: string; expr: string }[] }[]
     }
@@ -227,6 +245,21 @@ describe('/metrics', () => {
       for (const name of names) {
         expect(live.has(name) || live.has(base(name)), `${where}: ${name}`).to.equal(true)
       }
+      for (const [, name = '', wanted = ''] of expr.matchAll(/\b(keyturn_\w+)\{([^}]*)\}/g)) {
+        for (const [, label = '', value = ''] of wanted.matchAll(/(\w+)[=!]~?"([^"]*)"/g)) {
+          if (label === 'job') continue
+          expect(shapeOf(base(name) as MetricName).labels, `${where}: ${name}`).to.include(label)
+          const known = samples.flatMap((one) =>
+            one.name === name ? (one.labels[label] ?? []) : [],
+          )
+          if (label === 'round') known.push(...rounds)
+          if (label === 'status') known.push(...Object.keys(STATUS_CODES))
+          for (const one of value.split('|')) {
+            const found = known.some((each) => new RegExp(`^(?:${one})$`).test(each))
+            expect(found, `${where}: ${name}{${label}} is never ${one}`).to.equal(true)
+          }
+        }
+      }
     }
   })
 
@@ -235,5 +268,11 @@ describe('/metrics', () => {
     expect(promtool(['check', 'metrics'], await now())).to.equal('')
     const path = new URL('../../deploy/prometheus/alerts.yaml', import.meta.url).pathname
     expect(promtool(['check', 'rules', path])).to.include('SUCCESS')
+    const tests = read('deploy/prometheus/alerts.test.yaml')
+    for (const [, name = ''] of read('deploy/prometheus/alerts.yaml').matchAll(/alert: (\w+)/g)) {
+      expect(tests, 'tested').to.match(new RegExp(`alertname: ${name}\\n +exp_alerts:\\n`))
+    }
+    const all = path.replace('alerts.yaml', 'alerts.test.yaml')
+    expect(promtool(['test', 'rules', all])).to.include('SUCCESS')
   })
 })

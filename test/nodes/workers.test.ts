@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -7,6 +8,7 @@ import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { startLoad, succeeded, summary } from '../outages/load.ts'
+import { findProgram } from '../support/binaries.ts'
 import { emptyStorage } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
@@ -25,6 +27,7 @@ interface Line {
   pid?: number
   place?: number
   pause?: number
+  err?: { code?: string }
 }
 
 const count = 3
@@ -212,6 +215,25 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(failed.length, summary(failed)).to.be.below(3 * 22)
     expect(load.answers.length).to.be.above(300)
     await load.expectNothingLost()
+  })
+
+  it('stay when there is no process for another, which is tried again with a growing pause (R-15)', async () => {
+    const prlimit = (...args: string[]) =>
+      execFileSync(findProgram('prlimit') as string, ['--pid', String(node.pid), ...args], {
+        encoding: 'utf8',
+      }).trim()
+    const limit = (files: number | string) => prlimit(`--nofile=${files}:`)
+    const usual = prlimit('--nofile', '--noheadings', '--output', 'SOFT')
+    const refused = () => lines().filter(({ err }) => err?.code === 'EMFILE').length
+    limit(readdirSync(`/proc/${node.pid}/fd`).length)
+    const [[id, pid] = [0, 0]] = living()
+    process.kill(pid, 'SIGKILL')
+    await eventually('it was tried again', async () => refused() >= 3)
+    expect((await fetch(`${node.url}/healthz`)).status).to.equal(200)
+    expect(await metric('keyturn_workers')).to.equal(count - 1)
+    limit(usual)
+    await eventually('another worker listens', async () => living().size === count)
+    expect(living().has(id)).to.equal(false)
   })
 
   it('that die young are started with a pause that doubles', () => {

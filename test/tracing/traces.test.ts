@@ -3,6 +3,9 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
+import { createLog } from '../../src/log.ts'
+import { startTracing } from '../../src/tracing/open.ts'
+import { currentTracer } from '../../src/tracing/trace.ts'
 import { boot, freshStorage, type TestServer } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts'
@@ -199,11 +202,27 @@ describe('OTEL_ settings', () => {
     expect(loadConfig(whole).otlpTracesEndpoint).to.equal(`${base}/x`)
     expect(loadConfig({ OTEL_SDK_DISABLED: 'true' }).otelDisabled).to.equal(true)
     expect(loadConfig({ OTEL_TRACES_SAMPLER: 'traceidratio' }).otelSampler).to.equal('traceidratio')
+    expect(() => loadConfig({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).to.throw(
+      'OTEL_EXPORTER_OTLP_PROTOCOL: expected one of http/json, got "grpc"',
+    )
     expect(() => loadConfig({ OTEL_TRACES_SAMPLER_ARG: '2' })).to.throw(
       'OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1, got "2"',
     )
     expect(() => loadConfig({ OTEL_EXPORTER_OTLP_HEADERS: 'secret' })).to.throw(
       'OTEL_EXPORTER_OTLP_HEADERS: expected name=value pairs, separated by commas, special characters percent-encoded, got a value that is not shown here',
     )
+  })
+
+  it('are made where an exporter takes them, and not with OTEL_TRACES_EXPORTER=none', async () => {
+    const makes = async (env: Record<string, string>) => {
+      const config = loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', ...env })
+      const before = currentTracer()
+      const stop = await startTracing(config, createLog({ level: 'silent' }))
+      const made = currentTracer() !== before
+      if (made) await stop()
+      return made
+    }
+    expect(await makes({})).to.equal(true)
+    expect(await makes({ OTEL_TRACES_EXPORTER: 'none' })).to.equal(false)
   })
 })

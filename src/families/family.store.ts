@@ -328,14 +328,23 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     /**
      * Living families of an account at a client past the newest `most`. One that somebody holds is left to the next
      * start: who starts a family holds its grant and client, and must not wait for another family.
+     *
+     * Whether there are so many at all is asked first, of families alone and without sorting them. Each one's token is
+     * looked up by its family (`offset 0` keeps Postgres from turning that round while a table is too new to be known).
      */
     async beyond(tenant: string, accountId: string, clientId: string, most: number) {
+      const alive = `f.tenant_id = $1 and f.account_id = $2 and f.client_id = $3 and f.ended_at is null
+        and f.expires_at > $4`
       const rows = await database.query<{ id: string }>(
-        `select id from families where tenant_id = $1 and id in (
-           select f.id from families f join refresh_tokens t on t.tenant_id = f.tenant_id and t.family_id = f.id
-           where f.tenant_id = $1 and f.account_id = $2 and f.client_id = $3
-             and f.ended_at is null and f.expires_at > $4 and t.consumed_at is null and t.expires_at > $4
-           order by f.created_at desc, f.id offset $5) for update skip locked`,
+        `select id from families
+         where (select count(*) from (select 1 from families f where ${alive} limit $5::bigint + 1) counted) > $5::bigint
+           and tenant_id = $1 and id in (
+             select f.id from families f cross join lateral (
+               select 1 from refresh_tokens t
+               where t.tenant_id = f.tenant_id and t.family_id = f.id and t.consumed_at is null and t.expires_at > $4
+               offset 0) usable
+             where ${alive}
+             order by f.created_at desc, f.id offset $5::bigint) for update skip locked`,
         [tenant, accountId, clientId, now(), most],
       )
       return rows.map(({ id }) => id)

@@ -29,7 +29,7 @@ const layers: string[][] = [
   ['revocation', 'recovery', 'enrolment', 'signals'],
   ['registration'],
   ['oidc'],
-  ['interaction', 'account', 'admin', 'endpoints'],
+  ['interaction', 'account', 'admin', 'endpoints', 'direct'],
   ['cli'],
 ]
 

@@ -4,6 +4,8 @@ import { passwordResetMethods, passwordResetRoutes } from './account/password-re
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
+import { createDirect } from './direct/direct.ts'
+import { plainIntrospection } from './direct/introspection.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
 import {
   revocationRoutes,
@@ -54,6 +56,7 @@ import { logRefusals } from './oidc/refusals.ts'
 import { noteRegisteredUse } from './oidc/registered-use.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
 import { routes } from './oidc/routes.ts'
+import { createSecretClients } from './oidc/secret-clients.ts'
 import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoints.ts'
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
@@ -280,8 +283,19 @@ export function createIssuer(
     structuredEndpoints(provider, context, structured, access, requestIdOf),
   ])
   const handle = provider.callback()
+  const takesPlain = servesOnly
+    ? undefined
+    : createDirect(context, {
+        clients: createSecretClients(provider, context),
+        handlers: {
+          introspection: plainIntrospection(context, structured, access),
+          token: {},
+        },
+      })
   return (request, response) => {
-    if (!published.answer(request, response)) void handle(request, response)
+    if (published.answer(request, response)) return
+    const handOver = () => void handle(request, response)
+    if (!takesPlain?.(request, response, handOver)) handOver()
   }
 }
 

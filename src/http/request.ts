@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import type { Log } from '../log.ts'
 import { withOrigin } from '../origin.ts'
@@ -23,10 +24,42 @@ function isProbe(path: string): boolean {
   return path === '/healthz' || path === '/readyz' || path.startsWith('/assets/')
 }
 
+const arrivals = new WeakMap<IncomingMessage, number>()
+
+/** Says when a request came in, where that is before it comes to the stack. @param at of `performance.now()` */
+export function noteArrival(request: IncomingMessage, at: number): void {
+  arrivals.set(request, at)
+}
+
+interface Done {
+  id: string
+  method: string
+  path: string
+  status: number
+  ip: string
+  /** When it came in, of `performance.now()`. */
+  began: number
+}
+
+/** Writes the line of a request that is done. */
+export function logRequest(log: Log, { id, method, path, status, ip, began }: Done): void {
+  log[isProbe(path) ? 'debug' : 'info'](
+    {
+      request_id: id,
+      method,
+      path: withoutHandles(path),
+      status,
+      ip,
+      milliseconds: Math.round(performance.now() - began),
+    },
+    'request',
+  )
+}
+
 /** Gives the request its id and writes one line when it is done. */
 export function requestLog(log: Log): Middleware {
   return async (ctx: Context, next) => {
-    const started = performance.now()
+    const began = arrivals.get(ctx.req) ?? performance.now()
     const id = randomUUID()
     ids.set(ctx, id)
     ctx.set('Request-Id', id)
@@ -34,17 +67,8 @@ export function requestLog(log: Log): Middleware {
       const userAgent = ctx.get('user-agent').slice(0, 256) || undefined
       await withOrigin({ requestId: id, ip: ctx.ip, userAgent }, next)
     } finally {
-      log[isProbe(ctx.path) ? 'debug' : 'info'](
-        {
-          request_id: id,
-          method: ctx.method,
-          path: withoutHandles(ctx.path),
-          status: ctx.status,
-          ip: ctx.ip,
-          milliseconds: Math.round(performance.now() - started),
-        },
-        'request',
-      )
+      const { method, path, status, ip } = ctx
+      logRequest(log, { id, method, path, status, ip, began })
     }
   }
 }

@@ -27,7 +27,7 @@ export interface Limiter {
    * @throws DomainError `too_many_requests`
    */
   assertLeft(tenant: string, ...shares: Share[]): void
-  /** Whether something was noted of this in this process and is not over. */
+  /** Whether something was noted of this in this process and is not over, or nothing is left. */
   hasNoted(tenant: string, share: Share): boolean
 }
 
@@ -138,8 +138,11 @@ export function createLimiter(deps: Dependencies): Limiter {
         if (wait > 0) throw refusal(share, wait)
       }
     },
-    hasNoted: (tenant, share) =>
-      on && !noted.isEmpty() && noted.left(keyOf(tenant, share).subject) > 0,
+    hasNoted(tenant, share) {
+      if (!on || (noted.isEmpty() && spent.isEmpty())) return false
+      const { subject } = keyOf(tenant, share)
+      return noted.left(subject) > 0 || spent.left(subject) > 0
+    },
   }
 }
 

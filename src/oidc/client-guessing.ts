@@ -15,8 +15,8 @@ const guarded: ReadonlySet<string> = new Set([
   routes.backchannel_authentication,
 ])
 
-function sharesOf(ctx: Context, clientId: string) {
-  const network = networkOf(ctx.ip)
+function sharesOf(ip: string, clientId: string) {
+  const network = networkOf(ip)
   return {
     pair: { limit: 'client_pair', subject: JSON.stringify([network, clientId]) },
     network: { limit: 'client_network', subject: network },
@@ -36,9 +36,18 @@ export function assertMayAuthenticate(
   clientId: string,
 ): void {
   if (!ctx || !guarded.has(ctx.path)) return
-  const { pair, network, total } = sharesOf(ctx, clientId)
+  const { pair, network, total } = sharesOf(ctx.ip, clientId)
   limiter.assertLeft(tenant, pair)
   if (limiter.hasNoted(tenant, pair)) limiter.assertLeft(tenant, network, total)
+}
+
+/** Whether the limits may have a say in a request: the client has failed from there, as far as this process knows. */
+export function hasFailedHere(
+  { tenant, limiter }: IssuerContext,
+  ip: string,
+  clientId: string,
+): boolean {
+  return limiter.hasNoted(tenant, sharesOf(ip, clientId).pair)
 }
 
 /** Counts failed authentications, for the limits and in the audit, whichever way the client is registered for. */
@@ -48,7 +57,7 @@ export function countFailedAuthentication(context: IssuerContext): Middleware {
     await next()
     if (!guarded.has(ctx.path) || !isFailure(ctx.body)) return
     const named = clientIdIn(ctx)
-    const { pair, network, total } = sharesOf(ctx, named)
+    const { pair, network, total } = sharesOf(ctx.ip, named)
     await limiter.note(tenant, pair, network, total)
     await audited(context, ctx, named)
   }

@@ -1,6 +1,11 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
-import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import {
+  type AdapterPayload,
+  type Client as EngineClient,
+  errors,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
 import type { Refusal } from '../refusals/refusal.ts'
 import type { TraceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -108,21 +113,7 @@ export function structuredEndpoints(
       noteInactive(ctx, { check: 'introspection_entitled', expected, received: caller })
       return { active: false }
     }
-    const { extra, clientId, jkt, 'x5t#S256': thumbprint } = found
-    return {
-      ...(extra as unknown as TraceClaims),
-      active: true,
-      sub: found['sub'],
-      client_id: clientId,
-      iss: context.issuer,
-      aud: found.aud,
-      exp: found.exp,
-      iat: found.iat,
-      jti: found.jti,
-      scope: found.scope,
-      token_type: jkt ? 'DPoP' : 'Bearer',
-      ...(jkt || thumbprint ? { cnf: { jkt, 'x5t#S256': thumbprint } } : {}),
-    }
+    return introspectionOf(context.issuer, found)
   }
 
   async function revoke(token: string, caller: string): Promise<{ status: number; body: object }> {
@@ -135,6 +126,25 @@ export function structuredEndpoints(
       { kind: 'jti', subject: found.jti as string, audiences: [String(found.aud)] },
     ])
     return { status: 200, body: {} }
+  }
+}
+
+/** What introspection says of a JWT access token that is active (RFC 7662 §2.2, RFC 9449 §6.2, RFC 8705 §3.2). */
+export function introspectionOf(issuer: string, found: AdapterPayload): Introspection {
+  const { extra, clientId, jkt, 'x5t#S256': thumbprint } = found
+  return {
+    ...(extra as unknown as TraceClaims),
+    active: true,
+    sub: found['sub'],
+    client_id: clientId,
+    iss: issuer,
+    aud: found.aud,
+    exp: found.exp,
+    iat: found.iat,
+    jti: found.jti,
+    scope: found.scope,
+    token_type: jkt ? 'DPoP' : 'Bearer',
+    ...(jkt || thumbprint ? { cnf: { jkt, 'x5t#S256': thumbprint } } : {}),
   }
 }
 

@@ -31,7 +31,9 @@ function watchAnswers(): void {
     const code = location?.searchParams.get('code')
     if (code) handedOut.add(code)
     const [body] = given
-    const type = String(this.getHeader('content-type'))
+    // What is written with its head at once (src/direct) has no header to ask for.
+    const unnamed = this.headersSent && typeof body === 'string' && body.startsWith('{')
+    const type = unnamed ? 'json' : String(this.getHeader('content-type'))
     // The `code` of a problem (RFC 9457) is none of OAuth.
     if (type.includes('json') && !type.includes('problem') && typeof body === 'string') {
       const parsed = JSON.parse(body) as Record<string, unknown>

@@ -1,0 +1,146 @@
+/**
+ * The hot requests in their plainest form, answered ahead of the engine's stack. Only success is answered here: whatever
+ * is not plain, or would be refused, goes to the stack as it came, before anything was changed
+ * ([ADR 0026](../../docs/adr/0026-plain-requests-are-answered-ahead-of-the-engine.md)).
+ */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { securityHeadersOf } from '../http/headers.ts'
+import { logRequest, noteArrival } from '../http/request.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import { routes } from '../oidc/routes.ts'
+import type { SecretClient, SecretClients } from '../oidc/secret-clients.ts'
+import { withOrigin } from '../origin.ts'
+import { currentTracer } from '../tracing/trace.ts'
+import { readBody } from './body.ts'
+import { plainLength } from './head.ts'
+import { credentialsIn, type Parameters, parametersIn } from './parameters.ts'
+
+/** A plain request of a client that has authenticated. */
+export interface PlainRequest {
+  /** Each came once, is not empty, and is visible ASCII. */
+  parameters: Parameters
+  caller: SecretClient
+  /** Where it comes from; the same as `currentOrigin()`. */
+  origin: { requestId: string; ip: string; userAgent?: string | undefined }
+}
+
+/** Answers one kind of plain request. */
+export interface PlainHandler {
+  /** The parameters that it looks at; a request with another one, but for those that authenticate, is not plain. */
+  parameters: readonly string[]
+  /**
+   * Makes the body of the answer (200, JSON). Undefined, or an error, hands the request over: only while nothing has
+   * been changed. Whoever has begun to change something answers, whatever happens.
+   */
+  answer(request: PlainRequest): Promise<object | undefined>
+}
+
+/** Who answers plain requests. */
+export interface PlainHandlers {
+  introspection: PlainHandler
+  /** By `grant_type`. */
+  token: Readonly<Record<string, PlainHandler>>
+}
+
+/**
+ * @returns takes a request, or leaves it alone (false). One that is taken is answered, or handed over as it came.
+ */
+export function createDirect(
+  context: IssuerContext,
+  { clients, handlers }: { clients: SecretClients; handlers: PlainHandlers },
+): (request: IncomingMessage, response: ServerResponse, handOver: () => void) => boolean {
+  const { config, log, signing, issuer } = context
+  const most = Math.min(config.bodyLimit, mostBytes)
+  const isHttps = issuer.startsWith('https:')
+  const headers = new Map([
+    [routes.introspection, headersOf(isHttps, ['WWW-Authenticate'])],
+    [routes.token, headersOf(isHttps, ['DPoP-Nonce', 'WWW-Authenticate'])],
+  ])
+  const grants = new Map(Object.entries(handlers.token).map((entry) => [entry[0], known(entry[1])]))
+  const introspection = known(handlers.introspection)
+
+  function handlerOf(url: string | undefined, { grant_type: grantType }: Parameters) {
+    if (url === routes.introspection) return introspection
+    return grantType === undefined ? undefined : grants.get(grantType)
+  }
+
+  async function answerOf(
+    request: IncomingMessage,
+    body: Buffer,
+    origin: PlainRequest['origin'],
+  ): Promise<object | undefined> {
+    // What may end in a signature is refused while nobody can know that the key is still good.
+    signing.assertFresh()
+    const parameters = parametersIn(body)
+    if (!parameters) return undefined
+    const handler = handlerOf(request.url, parameters)
+    if (!handler?.knows(parameters)) return undefined
+    const credentials = credentialsIn(parameters, request.headers.authorization)
+    const caller = credentials && (await clients.authenticate(credentials, origin.ip))
+    return caller && handler.answer({ parameters, caller, origin })
+  }
+
+  async function attempt(request: IncomingMessage, response: ServerResponse, length: number) {
+    const began = performance.now()
+    noteArrival(request, began)
+    const body = await readBody(request, length)
+    if (!body) return false
+    const id = randomUUID()
+    const ip = String(request.headers['x-forwarded-for'])
+    const userAgent = request.headers['user-agent']?.slice(0, 256) || undefined
+    const origin = { requestId: id, ip, userAgent }
+    const answer = await withOrigin(origin, () => answerOf(request, body, origin))
+    if (!answer) return false
+    // Traces read it.
+    if (currentTracer()) response.setHeader('Request-Id', id)
+    send(response, [...(headers.get(request.url ?? '') ?? []), 'Request-Id', id], answer)
+    const [method, path] = ['POST', request.url ?? '']
+    logRequest(log, { id, method, path, status: 200, ip, began })
+    return true
+  }
+
+  return (request, response, handOver) => {
+    if (!headers.has(request.url ?? '')) return false
+    const length = plainLength(request, most)
+    if (length === undefined) return false
+    void attempt(request, response, length)
+      // What went wrong is met there again, and told.
+      .catch(() => response.headersSent)
+      .then((isAnswered) => isAnswered || handOver())
+    return true
+  }
+}
+
+/** No plain request is as long; the engine takes more. */
+const mostBytes = 32_768
+
+const authenticating = ['client_id', 'client_secret']
+
+function known(handler: PlainHandler) {
+  const names = new Set([...handler.parameters, ...authenticating])
+  return {
+    answer: handler.answer,
+    knows(parameters: Parameters): boolean {
+      for (const name in parameters) if (!names.has(name)) return false
+      return true
+    },
+  }
+}
+
+/** The headers of the stack's answer, as names and values in turn. */
+function headersOf(isHttps: boolean, exposed: string[]): string[] {
+  return Object.entries({
+    ...securityHeadersOf({ isHttps }),
+    Vary: 'Origin',
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Expose-Headers': exposed.join(','),
+    'Content-Type': 'application/json; charset=utf-8',
+  }).flat()
+}
+
+function send(response: ServerResponse, headers: string[], answer: object): void {
+  const body = JSON.stringify(answer)
+  response.writeHead(200, [...headers, 'Content-Length', String(Buffer.byteLength(body))])
+  response.end(body)
+}

@@ -1,0 +1,55 @@
+import type Provider from 'oidc-provider'
+import type { Client as EngineClient } from 'oidc-provider'
+import { type Client, type ClientMetadata, checkedMetadata } from '../clients/client.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { hasFailedHere } from './client-guessing.ts'
+import { mtlsFault } from './mtls.ts'
+
+/** A client that has shown its secret: as it is stored, and as the engine sees it. */
+export interface SecretClient {
+  client: Client
+  metadata: ClientMetadata
+  engine: EngineClient
+}
+
+/** Clients that an operator declared and that authenticate with a secret, without a request of the engine's. */
+export interface SecretClients {
+  /**
+   * A client whose secret is right and came the way that it is registered for (P-043). Undefined for every other one:
+   * why, and what follows, is for the engine to say. Nothing is counted.
+   * @param ip where it comes from
+   */
+  authenticate(
+    credentials: { method: string; clientId: string; secret: string },
+    ip: string,
+  ): Promise<SecretClient | undefined>
+}
+
+export function createSecretClients(provider: Provider, context: IssuerContext): SecretClients {
+  const { tenant, clients, config } = context
+  /** For as long as nothing of it changes: another object is in memory then. */
+  const known = new WeakMap<Client, SecretClient>()
+
+  async function usable(client: Client): Promise<SecretClient | undefined> {
+    const before = known.get(client)
+    if (before) return before
+    const metadata = checkedMetadata(client).data
+    const isDeclared = !client.selfRegistered && !client.fromDocument
+    if (!metadata || !isDeclared || metadata.fapi || mtlsFault(config, metadata)) return undefined
+    const engine = await provider.Client.find(client.clientId)
+    if (!engine) return undefined
+    const found = { client, metadata, engine }
+    known.set(client, found)
+    return found
+  }
+
+  return {
+    async authenticate({ method, clientId, secret }, ip) {
+      const client = await clients.find(tenant, clientId)
+      if (!client || hasFailedHere(context, ip, clientId)) return undefined
+      const registered = checkedMetadata(client).data?.token_endpoint_auth_method
+      if (registered !== method || !clients.secretFits(client, secret)) return undefined
+      return usable(client)
+    },
+  }
+}

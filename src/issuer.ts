@@ -6,6 +6,7 @@ import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
 import { createDirect } from './direct/direct.ts'
 import { plainIntrospection } from './direct/introspection.ts'
+import { plainRefreshes } from './direct/refresh.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
 import {
   revocationRoutes,
@@ -49,6 +50,7 @@ import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
+import { plainRefresh } from './oidc/plain-refresh.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
 import { publishedMetadata } from './oidc/published-metadata.ts'
@@ -289,7 +291,9 @@ export function createIssuer(
         clients: createSecretClients(provider, context),
         handlers: {
           introspection: plainIntrospection(context, structured, access),
-          token: {},
+          token: {
+            refresh_token: plainRefreshes(plainRefresh(provider, context, secrets.keys, access)),
+          },
         },
       })
   return (request, response) => {

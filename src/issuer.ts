@@ -7,6 +7,7 @@ import { clientMetadata } from './clients/client.ts'
 import { plainClientCredentials } from './direct/client-credentials.ts'
 import { createDirect } from './direct/direct.ts'
 import { plainIntrospection } from './direct/introspection.ts'
+import { plainRefreshes } from './direct/refresh.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
 import {
   revocationRoutes,
@@ -50,6 +51,7 @@ import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
+import { plainRefresh } from './oidc/plain-refresh.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
 import { publishedMetadata } from './oidc/published-metadata.ts'
@@ -292,6 +294,7 @@ export function createIssuer(
           introspection: plainIntrospection(context, structured, access),
           token: {
             client_credentials: plainClientCredentials(context, secrets.keys, access),
+            refresh_token: plainRefreshes(plainRefresh(provider, context, secrets.keys, access)),
           },
         },
       })

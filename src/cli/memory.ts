@@ -1,6 +1,6 @@
 /**
  * Megabytes of each half of the young generation. By itself each may grow to 64 on a large machine, and is not given back
- * after work; no request is the faster for it.
+ * after work; what that gains a request is lost in the noise of a measurement.
  */
 const semiSpace = '--max-semi-space-size=8'
 

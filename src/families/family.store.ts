@@ -329,18 +329,24 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     /**
      * Living families of an account at a client past the newest `most`. One that somebody holds is left to the next
      * start: who starts a family holds its grant and client, and must not wait for another family.
-     * Read by the account first, however few the statistics say that a client has: it may have a million.
+     * Read by the account first, however few the statistics say that a client has: it may have a million. Whether there
+     * are so many at all is asked first, without sorting them. Each one's token is looked up by its family (`offset 0`
+     * keeps Postgres from turning that round while a table is too new to be known).
      */
     async beyond(tenant: string, accountId: string, clientId: string, most: number) {
       const rows = await database.query<{ id: string }>(
         `with own as materialized (
            select id, client_id, created_at from families
            where tenant_id = $1 and account_id = $2 and ended_at is null and expires_at > $4)
-         select id from families where tenant_id = $1 and id in (
-           select o.id from own o join refresh_tokens t on t.tenant_id = $1 and t.family_id = o.id
-           where o.client_id = $3 and t.consumed_at is null and t.expires_at > $4
-             and (select count(*) from own where client_id = $3) > $5
-           order by o.created_at desc, o.id offset $5) for update skip locked`,
+         select id from families
+         where (select count(*) from own where client_id = $3) > $5::bigint
+           and tenant_id = $1 and id in (
+             select o.id from own o cross join lateral (
+               select 1 from refresh_tokens t
+               where t.tenant_id = $1 and t.family_id = o.id and t.consumed_at is null and t.expires_at > $4
+               offset 0) usable
+             where o.client_id = $3
+             order by o.created_at desc, o.id offset $5::bigint) for update skip locked`,
         [tenant, accountId, clientId, now(), most],
       )
       return rows.map(({ id }) => id)

@@ -1,4 +1,4 @@
-import type { Configuration } from 'oidc-provider'
+import type { Configuration, Client as EngineClient } from 'oidc-provider'
 import { fapiCodeTtl } from '../clients/fapi.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { refreshPolicy } from './refresh-policy.ts'
@@ -25,11 +25,7 @@ export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configu
     IdToken: config.idTokenTtl,
     Interaction: config.interactionTtl,
     Grant: foreverSeconds,
-    RefreshToken(_ctx, token, client) {
-      const { idleTtl, absoluteTtl } = refreshPolicy(config, client)
-      const startedAt = token.iiat ?? clock.seconds()
-      return atLeastOne(Math.min(idleTtl, startedAt + absoluteTtl - clock.seconds()))
-    },
+    RefreshToken: (_ctx, token, client) => refreshTokenTtl({ config, clock }, client, token.iiat),
     Session: (_ctx, session) =>
       atLeastOne(
         session.loginTs === undefined
@@ -40,6 +36,16 @@ export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configu
             ),
       ),
   }
+}
+
+/** Seconds that a refresh token of a client lives. @param startedAt when its family began, in seconds; now when absent */
+export function refreshTokenTtl(
+  { config, clock }: Pick<IssuerContext, 'config' | 'clock'>,
+  client: EngineClient | undefined,
+  startedAt = clock.seconds(),
+): number {
+  const { idleTtl, absoluteTtl } = refreshPolicy(config, client)
+  return atLeastOne(Math.min(idleTtl, startedAt + absoluteTtl - clock.seconds()))
 }
 
 /** The engine accepts no lifetime below a second; what lives one second is over. */

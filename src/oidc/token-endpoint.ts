@@ -1,9 +1,10 @@
 import type { Context, Middleware } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { type ReplayableAnswer, sealAnswer } from '../families/replay.ts'
+import type { ReplayableAnswer } from '../families/replay.ts'
 import { currentOrigin } from '../origin.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { keptAnswer } from './kept-answer.ts'
 import { refreshPolicy } from './refresh-policy.ts'
 import { routes } from './routes.ts'
 import { beginTokenRequest, type TokenRequest } from './token-request.ts'
@@ -86,19 +87,13 @@ export function countIssued({ metrics }: IssuerContext, grantType: string): void
 
 /** Consumes the presented token, stores its successor and keeps the sealed answer: one statement, the last one. */
 async function rotate(context: IssuerContext, ctx: Context, request: TokenRequest) {
-  const { tenant, families, config, clock } = context
+  const { tenant, families } = context
   const { presented, successor } = request.rotating as Required<
     NonNullable<TokenRequest['rotating']>
   >
-  const body = ctx.body as Body
-  const answer =
-    refreshPolicy(config, (ctx as KoaContextWithOIDC).oidc.client).replayWindow === 0
-      ? undefined
-      : sealAnswer(presented, {
-          body,
-          asked: askedOf(ctx),
-          expiresAt: clock.now() + Number(body['expires_in']) * 1000,
-        })
+  const { client } = (ctx as KoaContextWithOIDC).oidc
+  const kept = { body: ctx.body as Body, asked: askedOf(ctx) }
+  const answer = keptAnswer(context, client, presented, kept)
   if (await families.rotate(tenant, hashOf(presented), successor, answer)) return true
   // The lock on the family makes this impossible; if it ever happens, nothing was issued.
   ctx.status = 400

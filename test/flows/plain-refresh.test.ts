@@ -1,0 +1,297 @@
+import { expect } from 'chai'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { api, furnish, furnishOpaque, opaque, web } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { samplesOf, scrape } from '../support/prometheus.ts'
+import {
+  basic,
+  encode,
+  expectRefusal,
+  type Fields,
+  type Tokens,
+  tokensFor,
+  tokensIn,
+} from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { type Form, sendForm, stackLookUps, throughStack } from '../support/stack.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+// `nonce` is for who wants an ID token.
+const all = 'orders:read orders:write offline_access'
+const offline = { scope: all, resource: api, nonce: undefined }
+const sector = { ...web, client_id: 'sector', subject_type: 'pairwise' }
+const posting = { ...web, client_id: 'posting', token_endpoint_auth_method: 'client_secret_post' }
+const unreplayed = { ...web, client_id: 'unreplayed', refresh_replay_window: 0 }
+const strict = { ...web, client_id: 'strict' }
+const clients = [sector, posting, unreplayed, strict]
+
+/** A refresh by a token of its own, and whether it is answered ahead of the engine's stack. */
+interface Row {
+  what: string
+  plain: boolean
+  client?: typeof web
+  /** What was asked for at the sign-in. */
+  asked?: Fields
+  /** Beside the token, or in its place. */
+  fields?: Fields
+  /** Who presents it. */
+  by?: typeof web
+  /** What becomes of the token, or of what it hangs from, before; returns the token to present. */
+  before?: (tokens: Tokens) => Promise<unknown>
+  /** Puts it back. */
+  after?: () => Promise<unknown>
+}
+
+describe('plain refreshes', () => {
+  const agent = createUserAgent()
+  let server: TestServer
+  let port: string
+  before(async () => {
+    port = String(await freePort())
+    const kind = servicesFound() ? 'services' : 'embedded'
+    server = await boot(kind, { METRICS_PORT: port })
+    await furnish(server)
+    await furnishOpaque(server)
+    for (const client of clients) await server.core.clients.declare(defaultTenant, client)
+  })
+  after(() => server?.stop())
+  afterEach(backToPresent)
+
+  function formOf(fields: Fields, client: typeof web): Form {
+    const { client_id, client_secret, token_endpoint_auth_method: method } = client
+    const inBody = method === 'client_secret_post' ? { client_id, client_secret } : {}
+    return {
+      path: '/token',
+      body: encode({ grant_type: 'refresh_token', ...fields, ...inBody }),
+      headers: method === 'client_secret_post' ? {} : { authorization: basic(client) },
+    }
+  }
+  const plainly = (tokens: Pick<Tokens, 'refresh_token'>): Form =>
+    formOf({ refresh_token: tokens.refresh_token }, web)
+  const change = (sql: string, ...parameters: unknown[]) =>
+    server.core.database.execute(sql, parameters)
+
+  const narrowed = (scope: string) =>
+    change(
+      `update grants set payload = jsonb_set(payload, '{resources}', $1) where client_id = 'web'`,
+      JSON.stringify({ [api]: scope, [opaque]: 'read' }),
+    )
+  const aliceIs = (disabled: boolean) =>
+    change('update accounts set disabled_at = $1', disabled ? new Date() : null)
+
+  const rows: Row[] = [
+    { what: 'for a JWT', plain: true },
+    { what: 'without offline_access', plain: true, asked: { ...offline, scope: 'orders:read' } },
+    { what: 'of a pairwise client', plain: true, client: sector },
+    { what: 'with the secret in the body', plain: true, client: posting },
+    {
+      what: 'after another refresh',
+      plain: true,
+      before: async (tokens) => tokensIn(await sendForm(server, plainly(tokens))),
+    },
+    {
+      what: 'after a part of the grant was taken back',
+      plain: true,
+      before: () => narrowed('orders:read'),
+      after: () => narrowed(offline.scope),
+    },
+
+    {
+      what: 'for an ID token',
+      plain: false,
+      asked: { ...offline, scope: `openid ${offline.scope}` },
+    },
+    {
+      what: 'for an opaque token',
+      plain: false,
+      asked: { ...offline, scope: 'read', resource: opaque },
+    },
+    { what: 'that narrows the scope', plain: false, fields: { scope: 'orders:read' } },
+    { what: 'that names its resource', plain: false, fields: { resource: api } },
+    { what: 'with an unknown parameter', plain: false, fields: { x: '1' } },
+    { what: 'without a token', plain: false, fields: { refresh_token: undefined } },
+    { what: 'by a token that is none', plain: false, fields: { refresh_token: 'x' } },
+    { what: 'by somebody else’s token', plain: false, by: strict },
+    { what: 'of a client without a replay window', plain: false, client: unreplayed },
+    {
+      what: 'by a token that has expired',
+      plain: false,
+      before: async () => travel(40 * 24 * 3600),
+    },
+    {
+      what: 'by a token whose family has ended',
+      plain: false,
+      before: async (tokens) =>
+        server.core.families.end(defaultTenant, await familyOf(tokens), 'owner'),
+    },
+    {
+      what: 'whose grant was revoked',
+      plain: false,
+      before: () => change(`update grants set revoked_at = now() where client_id = 'web'`),
+      after: () => change(`update grants set revoked_at = null where client_id = 'web'`),
+    },
+    {
+      what: 'of a person who is disabled',
+      plain: false,
+      before: () => aliceIs(true),
+      after: () => aliceIs(false),
+    },
+    {
+      what: 'by a sign-in that is too weak by now (ASVS 6.3.3)',
+      plain: false,
+      client: strict,
+      before: () => server.core.clients.declare(defaultTenant, { ...strict, require_mfa: true }),
+      after: () => server.core.clients.declare(defaultTenant, strict),
+    },
+    {
+      what: 'by a token that was replaced, in time',
+      plain: false,
+      async before(tokens) {
+        await sendForm(server, plainly(tokens))
+        return undefined
+      },
+    },
+    {
+      what: 'by a token that was replaced, too late',
+      plain: false,
+      async before(tokens) {
+        await sendForm(server, plainly(tokens))
+        travel(61)
+        return undefined
+      },
+    },
+  ]
+
+  for (const row of rows) {
+    it(`${row.what}: as the stack does${row.plain ? ', ahead of it' : ''}`, async () => {
+      const stack = await refreshed(row, throughStack)
+      const direct = await refreshed(row, (form) => form)
+      expect(direct.seen).to.deep.equal(stack.seen)
+      expect(stack.seen.status === 200 || !row.plain, JSON.stringify(stack.seen)).to.equal(true)
+      expect(stack.lookUps).to.be.at.least(1)
+      if (row.plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
+      else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+    })
+  }
+
+  it('may be answered one way and repeated the other: the same answer (R-07)', async () => {
+    const ways = [throughStack, (form: Form) => form]
+    for (const [first, second] of [ways, ways.toReversed()]) {
+      const form = plainly(await tokensFor(server, web, offline, agent))
+      const answer = tokensIn(await sendForm(server, (first as typeof throughStack)(form)))
+      const again = tokensIn(await sendForm(server, (second as typeof throughStack)(form)))
+      expect({ ...again, expires_in: 0 }).to.deep.equal({ ...answer, expires_in: 0 })
+      const next = tokensIn(await sendForm(server, plainly(answer)))
+      travel(10)
+      expectRefusal(await sendForm(server, form), 400, 'invalid_grant')
+      expectRefusal(await sendForm(server, plainly(next)), 400, 'invalid_grant')
+    }
+  })
+
+  it('at the same moment, by both ways: one successor (K-41, C26)', async () => {
+    const tokens = await tokensFor(server, web, offline, agent)
+    const form = plainly(tokens)
+    const family = await familyOf(tokens)
+    const asked = Array.from({ length: 8 }, (_, n) => (n % 2 ? form : throughStack(form)))
+    const answers = await Promise.all(asked.map((each) => sendForm(server, each)))
+    const handles = answers.map((page) => tokensIn(page).refresh_token)
+    expect(new Set(handles).size).to.equal(1)
+    expect(await stepsOf(family)).to.have.length(2)
+  })
+
+  async function familyOf({ refresh_token: token }: Tokens): Promise<string> {
+    const stored = await server.core.families.find(defaultTenant, hashOf(token as string))
+    return stored?.familyId ?? ''
+  }
+
+  /** What is kept of a family, but for what is of one alone. */
+  async function stepsOf(family: string): Promise<object[]> {
+    const found = await server.core.database.query(
+      `select payload - 'iat' - 'exp' - 'iiat' - 'authTime' as payload, parent_hash is null as first, t.ip, t.user_agent,
+         consumed_at is not null as consumed, answer is not null as answered, replays, ended_reason,
+         (payload->>'exp')::int - (payload->>'iat')::int as lives,
+         round(extract(epoch from t.expires_at - issued_at)) as kept
+       from refresh_tokens t join families f on f.tenant_id = t.tenant_id and f.id = t.family_id
+       where f.id = $1 order by issued_at, consumed_at nulls last`,
+      [family],
+    )
+    return found
+  }
+
+  /** Refreshes by a token of its own, one way: whatever can be seen of it. */
+  async function refreshed(row: Row, way: (form: Form) => Form) {
+    const { client = web, asked = offline, by = client, fields, before: prepare } = row
+    const tokens = await tokensFor(server, client, asked, agent)
+    const family = await familyOf(tokens)
+    try {
+      const { refresh_token = tokens.refresh_token } = ((await prepare?.(tokens)) ?? {}) as Tokens
+      // What is kept of a client is kept from its first request on.
+      await sendForm(server, formOf({ refresh_token: 'none' }, by))
+      return await watched(family, way(formOf({ refresh_token, ...fields }, by)))
+    } finally {
+      await row.after?.()
+      backToPresent()
+    }
+  }
+
+  async function watched(family: string, form: Form) {
+    const counts = { ...server.core.counters.read() }
+    const figures = await figuresNow()
+    const logged = server.logged().length
+    const { result, lookUps } = await stackLookUps(server, () => sendForm(server, form))
+    const counted = Object.entries(server.core.counters.read()).filter(
+      ([name, count]) =>
+        name !== 'refusal_not_kept' && counts[name as keyof typeof counts] !== count,
+    )
+    const measured = [...(await figuresNow())].filter(
+      ([name, value]) => figures.get(name) !== value,
+    )
+    const id = result.headers.get('request-id') ?? ''
+    const lines = server.logged().slice(logged).split('\n')
+    const seen = {
+      ...{ status: result.status, headers: headersOf(result), body: bodyOf(result) },
+      counted: counted.map(([name]) => name),
+      measured: measured.map(([name]) => name),
+      lines: lines.filter((line) => line.includes(id)).map(shapeOfLine),
+      rows: await stepsOf(family),
+      events: (await server.core.audit.ofFamily(defaultTenant, family)).map(({ type }) => type),
+    }
+    return { seen, lookUps }
+  }
+
+  async function figuresNow(): Promise<Map<string, number>> {
+    const names = /^keyturn_(tokens_issued|requests_refused|http_requests_total)/
+    const samples = samplesOf(await scrape(port)).filter(({ name }) => names.test(name))
+    return new Map(samples.map(({ name, labels, value }) => [name + JSON.stringify(labels), value]))
+  }
+})
+
+const headersOf = ({ headers }: Page) =>
+  [...headers].filter(([name]) => !['date', 'request-id', 'content-length'].includes(name))
+
+/** What a body says, but for what is of one answer alone; a JWT is taken apart. */
+function bodyOf(page: Page): unknown {
+  const body = JSON.parse(page.body) as Record<string, string>
+  const { error_id: _id, access_token: token = '', refresh_token, id_token, ...rest } = body
+  const isJwt = token.split('.').length === 3
+  const { iat = 0, exp = 0, jti = '', auth_time, fid, ...claims } = isJwt ? decodeJwt(token) : {}
+  const said = isJwt && { ...decodeProtectedHeader(token), names: Object.keys(decodeJwt(token)) }
+  const lengths = [jti.length, refresh_token?.length, typeof id_token, typeof auth_time, typeof fid]
+  return { members: Object.keys(body), rest, said, claims, lives: exp - iat, lengths }
+}
+
+function shapeOfLine(line: string): Record<string, unknown> {
+  const {
+    time: _time,
+    error_id: _error,
+    milliseconds,
+    request_id: id,
+    ...rest
+  } = JSON.parse(line) as Record<string, unknown>
+  return { ...rest, timed: typeof milliseconds, identified: typeof id }
+}

@@ -85,9 +85,10 @@ export const tracing = {
   otlpProtocol: {
     env: 'OTEL_EXPORTER_OTLP_PROTOCOL',
     group: 'Observability',
-    schema: oneOf(['http/json']),
+    schema: oneOf(['http/json', 'http/protobuf', 'grpc']),
     default: 'http/json',
-    description: 'How the collector is spoken to; another protocol is refused.',
+    description:
+      'How the collector is spoken to: `http/json`, whatever is said here. Another one, which may be meant for all programs of a machine, is warned of.',
   },
   otelServiceName: {
     env: 'OTEL_SERVICE_NAME',

@@ -10,9 +10,15 @@ const patience = 3000
  * @returns ends it, and sends what has not been sent
  */
 export async function startTracing(config: Config, log: Log): Promise<() => Promise<void>> {
-  const { otlpTracesEndpoint: url, otelDisabled, otelTracesExporter } = config
+  const { otlpTracesEndpoint: url, otelDisabled, otelTracesExporter, otlpProtocol } = config
   if (url === undefined || otelDisabled || otelTracesExporter === 'none')
     return async () => undefined
+  if (otlpProtocol !== 'http/json') {
+    log.warn(
+      { expected: 'http/json', came: otlpProtocol },
+      'OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/json',
+    )
+  }
   const { createTracer } = await import('./sdk.ts')
   const tracer = createTracer(config, url, log)
   useTracer(tracer)

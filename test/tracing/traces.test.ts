@@ -202,8 +202,8 @@ describe('OTEL_ settings', () => {
     expect(loadConfig(whole).otlpTracesEndpoint).to.equal(`${base}/x`)
     expect(loadConfig({ OTEL_SDK_DISABLED: 'true' }).otelDisabled).to.equal(true)
     expect(loadConfig({ OTEL_TRACES_SAMPLER: 'traceidratio' }).otelSampler).to.equal('traceidratio')
-    expect(() => loadConfig({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).to.throw(
-      'OTEL_EXPORTER_OTLP_PROTOCOL: expected one of http/json, got "grpc"',
+    expect(() => loadConfig({ OTEL_EXPORTER_OTLP_PROTOCOL: 'soap' })).to.throw(
+      'OTEL_EXPORTER_OTLP_PROTOCOL: expected one of http/json, http/protobuf, grpc, got "soap"',
     )
     expect(() => loadConfig({ OTEL_TRACES_SAMPLER_ARG: '2' })).to.throw(
       'OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1, got "2"',
@@ -214,15 +214,20 @@ describe('OTEL_ settings', () => {
   })
 
   it('are made where an exporter takes them, and not with OTEL_TRACES_EXPORTER=none', async () => {
+    let said = ''
     const makes = async (env: Record<string, string>) => {
       const config = loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', ...env })
       const before = currentTracer()
-      const stop = await startTracing(config, createLog({ level: 'silent' }))
+      const destination = { write: (line: string) => void (said += line) }
+      const stop = await startTracing(config, createLog({ level: 'warn', destination }))
       const made = currentTracer() !== before
       if (made) await stop()
       return made
     }
     expect(await makes({})).to.equal(true)
     expect(await makes({ OTEL_TRACES_EXPORTER: 'none' })).to.equal(false)
+    expect(said, 'what is spoken').to.equal('')
+    expect(await makes({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), 'asked for grpc').to.equal(true)
+    expect(said).to.include('traces are sent as http/json')
   })
 })

@@ -3,14 +3,15 @@ import type { IssuerContext } from './capabilities.ts'
 
 /**
  * A machine's token hangs from no row that a revocation would wait for, and its request may have waited since the client
- * was looked up: for the client's keys, or for Postgres. One that is dated later than who disabled the client reckoned
- * with would not be denied. Those with a person hang from a family, whose end denies them for good.
+ * and its tenant were looked up: for the client's keys, or for Postgres. One that is dated later than who disabled them
+ * reckoned with would not be denied. Those with a person hang from a family, whose end denies them for good.
  * @throws errors.InvalidClientAuth
  */
 export async function assertStillEnabled(
-  { clients, tenant }: IssuerContext,
+  { clients, tenant, tenants }: IssuerContext,
   clientId: string | undefined,
 ) {
-  if (clientId !== undefined && (await clients.find(tenant, clientId))) return
+  const isThere = clientId !== undefined && (await clients.find(tenant, clientId))
+  if (isThere && (await tenants.find(tenant))) return
   throw new errors.InvalidClientAuth('client not found')
 }

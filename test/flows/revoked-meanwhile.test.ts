@@ -219,6 +219,31 @@ suite('a token request that is under way on one node while, on another,', () => 
     })
   }
 
+  it('a tenant is disabled: a machine’s token request that is still under way gets no token (C5)', async () => {
+    const acme = { ...server, issuer: `${server.issuer}/t/acme` }
+    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await furnish(server, 'acme')
+    const { resources } = server.core
+    const { find } = resources
+    const ask = () => post(acme, '/token', machine, { grant_type: 'client_credentials' })
+    try {
+      expect((await ask()).status).to.equal(200)
+      resources.find = async (...asked) => {
+        const found = await find(...asked)
+        resources.find = find
+        await other.revocations.setTenantDisabled('acme', true)
+        travel(3)
+        return found
+      }
+      const fields = { grant_type: 'client_credentials', resource: api }
+      expectRefusal(await post(acme, '/token', machine, fields), 401, 'invalid_client')
+      expect(resources.find, 'it was under way').to.equal(find)
+    } finally {
+      resources.find = find
+      backToPresent()
+    }
+  })
+
   async function expectNothingLeft(answer: Page, client: typeof web) {
     const which = { clientId: client.client_id, live: true }
     const alive = await other.families.list('default', which)

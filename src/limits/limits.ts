@@ -91,12 +91,12 @@ export const limits = {
   device_network: {
     most: 300,
     window: 600,
-    counts: 'Device codes that public clients asked for from one network',
+    counts: 'Device codes that public clients asked for from one network, in units of 2 KiB',
   },
   device_client: {
     most: 6000,
     window: 600,
-    counts: 'Device codes that one confidential client asked for',
+    counts: 'Device codes that one confidential client asked for, in units of 2 KiB',
   },
   registration_network: {
     most: 20,

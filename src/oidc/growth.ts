@@ -13,6 +13,7 @@ const unit = 2048
  * | what                    | whose share                                                         |
  * |-------------------------|---------------------------------------------------------------------|
  * | an interaction          | the network's, and that of a browser in which somebody is signed in |
+ * | one of a device's code  | the network's (`roomForInteraction`)                                |
  * | a session of nobody     | the network's                                                       |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
  * | a device code           | the same                                                            |
@@ -30,10 +31,17 @@ export async function takeRoom(
   await limiter.take(tenant, ...shares)
 }
 
+/** What an interaction takes that begins outside the engine, where it knows no request. */
+export function roomForInteraction(ip: string, payload: object): Share {
+  return { limit: 'authorize_network', subject: networkOf(ip), cost: costOf(payload) }
+}
+
+const costOf = (payload: object) => Math.ceil(JSON.stringify(payload).length / unit)
+
 function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayload): Share[] {
   const { client, session } = ctx.oidc
   const network = networkOf(ctx.ip)
-  const cost = Math.ceil(JSON.stringify(payload).length / unit)
+  const cost = costOf(payload)
   const isPublic = client === undefined || client.clientAuthMethod === 'none'
   switch (model) {
     case 'Interaction':
@@ -61,8 +69,8 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
       // What its person decides is written over it.
       if (ctx.path !== routes.device_authorization) return []
       return isPublic
-        ? [{ limit: 'device_network', subject: network }]
-        : [{ limit: 'device_client', subject: client.clientId }]
+        ? [{ limit: 'device_network', subject: network, cost }]
+        : [{ limit: 'device_client', subject: client.clientId, cost }]
     case 'BackchannelAuthenticationRequest':
       return client === undefined ? [] : [{ limit: 'backchannel_client', subject: client.clientId }]
     default:

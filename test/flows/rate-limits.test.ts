@@ -5,6 +5,7 @@ import { registrationPolicy } from '../../src/registration/policy.ts'
 import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
+import { enterCode, startDevice } from '../support/devices.ts'
 import { furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
@@ -166,6 +167,40 @@ describe('rate limits', () => {
       expectLimited(await push(confidential, '203.0.121.1'), 600)
     })
   }
+
+  it('bound device codes by size, too (C25)', async () => {
+    const subject = '203.0.124.0/24'
+    const { most } = limits.device_network
+    await server.core.limiter.note(tenant, { limit: 'device_network', subject, cost: most - 4 })
+    const start = (claims: object) =>
+      post(
+        server,
+        '/device_authorization',
+        tv,
+        { scope: 'openid', claims: JSON.stringify(claims) },
+        from('203.0.124.1'),
+      )
+    const large = { id_token: { email: { value: 'x'.repeat(9000) } } }
+    expect((await start({ id_token: { email: null } })).status).to.equal(200)
+    expectLimited(await start(large), 600)
+  })
+
+  it('bound the sign-ins that one code of a device begins, by size, with a page (M5, C25)', async () => {
+    const claims = JSON.stringify({ id_token: { email: { value: 'x'.repeat(9000) } } })
+    const { user_code } = await startDevice(server, { scope: 'openid', claims })
+    const agent = createUserAgent()
+    const confirm = await enterCode(server, agent, user_code)
+    // What the agent sends comes from here.
+    const kept = { limit: 'authorize_network', subject: '127.0.0.0/24' } as const
+    const { most } = limits.authorize_network
+    await server.core.limiter.note(tenant, { ...kept, cost: most - 12 })
+    const statuses: number[] = []
+    for (let i = 0; i < 5; i++) statuses.push((await agent.submit(confirm)).status)
+    expect(statuses).to.deep.equal([303, 303, 429, 429, 429])
+    expectErrorPage(await agent.submit(confirm), 429)
+    await server.core.limiter.giveBack(tenant, { ...kept, cost: most })
+    expect((await agent.submit(confirm)).status, 'later').to.equal(303)
+  })
 
   it('bound backchannel requests by client, whoever is meant', async () => {
     await server.core.clients.declare(tenant, bank)

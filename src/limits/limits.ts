@@ -60,7 +60,7 @@ export const limits = {
     most: 300,
     window: 600,
     counts:
-      'Failed authentications from one network; refuses clients alone that have failed there themselves',
+      'Failed authentications from one network; refuses names alone that no client has or that have failed there themselves',
   },
   client_total: {
     most: 1000,

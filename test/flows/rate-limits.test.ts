@@ -84,6 +84,32 @@ describe('rate limits', () => {
     expectLimited(await ask(machine, '203.0.120.1'))
   })
 
+  it('refuse made-up clients once a network has failed enough, and no client that exists (C9, C25)', async () => {
+    const { limiter, database } = server.core
+    const subject = '203.0.125.0/24'
+    const madeUp = (name: string) => ask({ ...wrongly, client_id: name }, '203.0.125.1')
+    const counted = async () => {
+      const [row] = await database.query<{ n: number }>(
+        `select coalesce(sum((detail->>'count')::int), 0)::int n from audit_events
+         where type = 'client.authentication_failed' and client_id is null`,
+      )
+      return row?.n
+    }
+    expectRefusal(await madeUp('nobody-0'), 401, 'invalid_client')
+    const { most } = limits.client_network
+    await limiter.note(tenant, { limit: 'client_network', subject, cost: most - 1 })
+    expectRefusal(await madeUp('nobody-1'), 401, 'invalid_client')
+    const before = await counted()
+    for (let i = 2; i < 10; i++) expectLimited(await madeUp(`nobody-${i}`), 600)
+    expect(await counted()).to.equal(before)
+    expect((await ask(machine, '203.0.125.1')).status).to.equal(200)
+    expectRefusal(
+      await ask({ ...wrongly, client_id: 'nobody-0' }, '203.0.126.1'),
+      401,
+      'invalid_client',
+    )
+  })
+
   it('go by the address that a trusted proxy saw, not by what the caller claims (C29)', async () => {
     const claim = (i: number) => `10.${i}.0.1, 203.0.115.9`
     const guessed = { ...ordersApi, client_secret: 'a guess' }

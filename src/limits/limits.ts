@@ -81,7 +81,8 @@ export const limits = {
   push_network: {
     most: 600,
     window: 600,
-    counts: 'Requests that public clients pushed from one network, in units of 2 KiB',
+    counts:
+      'Requests that public clients pushed from one network, in units of 2 KiB, and proofs with them',
   },
   push_client: {
     most: 60_000,

@@ -16,7 +16,8 @@ const unit = 2048
  * | one of a device's code  | the network's (`roomForInteraction`)                                |
  * | a session of nobody     | the network's                                                       |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
- * | a device code           | the same                                                            |
+ * | the proof beside one    | the network's, of a public client (`takeRoomForProof`)              |
+ * | a device code           | the same as for a pushed request                                    |
  * | a backchannel request   | the client's, besides what is let in of one person                  |
  *
  * @throws DomainError `too_many_requests`
@@ -29,6 +30,32 @@ export async function takeRoom(
 ): Promise<void> {
   const shares = ctx ? sharesOf(ctx, model, payload) : []
   await limiter.take(tenant, ...shares)
+}
+
+/**
+ * What is kept of the `jti` of a proof that comes with a pushed request: the engine spends it before it stores the
+ * request, and also where it refuses the request for something else. Everywhere else a proof comes with something that
+ * was issued, or after the client has authenticated.
+ * @throws DomainError `too_many_requests`
+ */
+export async function takeRoomForProof(
+  { tenant, limiter }: IssuerContext,
+  ctx: KoaContextWithOIDC | undefined,
+): Promise<void> {
+  if (ctx?.path !== routes.pushed_authorization_request) return
+  const { share, isPublic } = pusherOf(ctx)
+  if (isPublic) await limiter.take(tenant, share)
+  else limiter.assertLeft(tenant, share)
+}
+
+/** Whose share a pushed request takes. */
+function pusherOf({ ip, oidc: { client } }: KoaContextWithOIDC): {
+  share: Share
+  isPublic: boolean
+} {
+  return client === undefined || client.clientAuthMethod === 'none'
+    ? { share: { limit: 'push_network', subject: networkOf(ip) }, isPublic: true }
+    : { share: { limit: 'push_client', subject: client.clientId }, isPublic: false }
 }
 
 /** What an interaction takes that begins outside the engine, where it knows no request. */
@@ -62,9 +89,7 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
       return [{ limit: 'authorize_network', subject: network, cost }]
     case 'PushedAuthorizationRequest':
       if (ctx.path !== routes.pushed_authorization_request) return []
-      return isPublic
-        ? [{ limit: 'push_network', subject: network, cost }]
-        : [{ limit: 'push_client', subject: client.clientId, cost }]
+      return [{ ...pusherOf(ctx).share, cost }]
     case 'DeviceCode':
       // What its person decides is written over it.
       if (ctx.path !== routes.device_authorization) return []

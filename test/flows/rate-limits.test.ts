@@ -6,12 +6,14 @@ import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
 import { enterCode, startDevice } from '../support/devices.ts'
+import { prover } from '../support/dpop.ts'
 import { furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
   expectErrorPage,
   expectRefusal,
+  type Fields,
   post,
   type StoryClient,
   signIn,
@@ -193,6 +195,39 @@ describe('rate limits', () => {
       expectLimited(await push(confidential, '203.0.121.1'), 600)
     })
   }
+
+  it('bound what is kept of the proofs that come with pushed requests, right or wrong (C25, C26)', async () => {
+    const { limiter, database, clients } = server.core
+    const kept = async () => {
+      const [row] = await database.query<{ n: number }>(
+        "select count(*)::int n from single_use where kind = 'jti'",
+      )
+      return row?.n ?? 0
+    }
+    const prove = await prover(server)
+    const push = async (as: StoryClient, fields: Fields = {}) => {
+      const asked = Object.fromEntries(authorizeUrl(server, as).searchParams)
+      const headers = { ...from('203.0.127.1'), dpop: await prove(undefined, undefined, '/par') }
+      return post(server, '/par', as, { ...asked, ...fields }, headers)
+    }
+    const before = await kept()
+    const subject = '203.0.127.0/24'
+    const { most } = limits.push_network
+    await limiter.note(tenant, { limit: 'push_network', subject, cost: most - 4 })
+    expect((await push(spa)).status).to.equal(201)
+    const other = { dpop_jkt: 'a'.repeat(43) }
+    for (let i = 0; i < 2; i++) expectRefusal(await push(spa, other), 400, 'invalid_request')
+    for (let i = 0; i < 5; i++) expectLimited(await push(spa, other), 600)
+    expect(await kept()).to.equal(before + 3)
+
+    const confidential = { ...web, client_id: 'web-that-pushes' }
+    await clients.declare(tenant, confidential)
+    expect((await push(confidential)).status).to.equal(201)
+    const its = { limit: 'push_client', subject: confidential.client_id } as const
+    await limiter.note(tenant, { ...its, cost: limits.push_client.most })
+    for (let i = 0; i < 5; i++) expectLimited(await push(confidential), 600)
+    expect(await kept(), 'the first told that nothing is left').to.be.within(before + 4, before + 5)
+  })
 
   it('bound device codes by size, too (C25)', async () => {
     const subject = '203.0.124.0/24'

@@ -60,7 +60,7 @@ export const limits = {
     most: 300,
     window: 600,
     counts:
-      'Failed authentications from one network; refuses clients alone that have failed there themselves',
+      'Failed authentications from one network; refuses names alone that no client has or that have failed there themselves',
   },
   client_total: {
     most: 1000,
@@ -81,7 +81,8 @@ export const limits = {
   push_network: {
     most: 600,
     window: 600,
-    counts: 'Requests that public clients pushed from one network, in units of 2 KiB',
+    counts:
+      'Requests that public clients pushed from one network, in units of 2 KiB, and proofs with them',
   },
   push_client: {
     most: 60_000,
@@ -91,12 +92,12 @@ export const limits = {
   device_network: {
     most: 300,
     window: 600,
-    counts: 'Device codes that public clients asked for from one network',
+    counts: 'Device codes that public clients asked for from one network, in units of 2 KiB',
   },
   device_client: {
     most: 6000,
     window: 600,
-    counts: 'Device codes that one confidential client asked for',
+    counts: 'Device codes that one confidential client asked for, in units of 2 KiB',
   },
   registration_network: {
     most: 20,

@@ -41,6 +41,19 @@ export function assertMayAuthenticate(
   if (limiter.hasNoted(tenant, pair)) limiter.assertLeft(tenant, network, total)
 }
 
+/**
+ * Once it turned out that no client is called so: where a network has nothing left, another made-up name is refused, and
+ * not counted and written down any more. Clients that exist never come here, whatever their neighbours do.
+ * @throws DomainError `too_many_requests`
+ */
+export function assertMayBeUnknown(
+  { tenant, limiter }: IssuerContext,
+  ctx: Context | undefined,
+): void {
+  if (!ctx || !guarded.has(ctx.path)) return
+  limiter.assertLeft(tenant, sharesOf(ctx.ip, '').network)
+}
+
 /** Whether the limits may have a say in a request: the client has failed from there, as far as this process knows. */
 export function hasFailedHere(
   { tenant, limiter }: IssuerContext,

@@ -5,6 +5,7 @@ import { newHandle } from '../secrets/handle.ts'
 import { deviceReference } from './adapters/device-code.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { createDeviceCodes } from './device-codes.ts'
+import { roomForInteraction } from './growth.ts'
 import { routes } from './routes.ts'
 
 /** A device that waits for its person. */
@@ -25,7 +26,11 @@ export interface DeviceVerification {
   find(userCode: string, network: string): Promise<WaitingDevice | undefined>
   /** @returns false when it was decided meanwhile */
   deny(id: string): Promise<boolean>
-  /** Starts signing in and consent. @returns the path where the engine goes on; undefined when it is over meanwhile */
+  /**
+   * Starts signing in and consent.
+   * @returns the path where the engine goes on; undefined when it is over meanwhile
+   * @throws DomainError `too_many_requests`
+   */
   begin(ctx: Context, id: string): Promise<string | undefined>
 }
 
@@ -34,7 +39,7 @@ export function createDeviceVerification(
   context: IssuerContext,
   { basePath, cookie }: { basePath: string; cookie: { name: string; secure: boolean } },
 ): DeviceVerification {
-  const { tenant, clientDocuments, config, issuer } = context
+  const { tenant, clientDocuments, config, issuer, limiter } = context
   const codes = createDeviceCodes(context)
 
   return {
@@ -68,6 +73,8 @@ export function createDeviceVerification(
         deviceCode: deviceReference(id),
         cid: newHandle(),
       }
+      // The code waits until somebody has decided, so that its page can be sent again and again.
+      await limiter.take(tenant, roomForInteraction(ctx.ip, members))
       const Interaction = provider.Interaction as unknown as new (
         uid: string,
         members: object,

@@ -13,9 +13,11 @@ const unit = 2048
  * | what                    | whose share                                                         |
  * |-------------------------|---------------------------------------------------------------------|
  * | an interaction          | the network's, and that of a browser in which somebody is signed in |
+ * | one of a device's code  | the network's (`roomForInteraction`)                                |
  * | a session of nobody     | the network's                                                       |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
- * | a device code           | the same                                                            |
+ * | the proof beside one    | the network's, of a public client (`takeRoomForProof`)              |
+ * | a device code           | the same as for a pushed request                                    |
  * | a backchannel request   | the client's, besides what is let in of one person                  |
  *
  * @throws DomainError `too_many_requests`
@@ -30,10 +32,43 @@ export async function takeRoom(
   await limiter.take(tenant, ...shares)
 }
 
+/**
+ * What is kept of the `jti` of a proof that comes with a pushed request: the engine spends it before it stores the
+ * request, and also where it refuses the request for something else. Everywhere else a proof comes with something that
+ * was issued, or after the client has authenticated.
+ * @throws DomainError `too_many_requests`
+ */
+export async function takeRoomForProof(
+  { tenant, limiter }: IssuerContext,
+  ctx: KoaContextWithOIDC | undefined,
+): Promise<void> {
+  if (ctx?.path !== routes.pushed_authorization_request) return
+  const { share, isPublic } = pusherOf(ctx)
+  if (isPublic) await limiter.take(tenant, share)
+  else limiter.assertLeft(tenant, share)
+}
+
+/** Whose share a pushed request takes. */
+function pusherOf({ ip, oidc: { client } }: KoaContextWithOIDC): {
+  share: Share
+  isPublic: boolean
+} {
+  return client === undefined || client.clientAuthMethod === 'none'
+    ? { share: { limit: 'push_network', subject: networkOf(ip) }, isPublic: true }
+    : { share: { limit: 'push_client', subject: client.clientId }, isPublic: false }
+}
+
+/** What an interaction takes that begins outside the engine, where it knows no request. */
+export function roomForInteraction(ip: string, payload: object): Share {
+  return { limit: 'authorize_network', subject: networkOf(ip), cost: costOf(payload) }
+}
+
+const costOf = (payload: object) => Math.ceil(JSON.stringify(payload).length / unit)
+
 function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayload): Share[] {
   const { client, session } = ctx.oidc
   const network = networkOf(ctx.ip)
-  const cost = Math.ceil(JSON.stringify(payload).length / unit)
+  const cost = costOf(payload)
   const isPublic = client === undefined || client.clientAuthMethod === 'none'
   switch (model) {
     case 'Interaction':
@@ -54,15 +89,13 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
       return [{ limit: 'authorize_network', subject: network, cost }]
     case 'PushedAuthorizationRequest':
       if (ctx.path !== routes.pushed_authorization_request) return []
-      return isPublic
-        ? [{ limit: 'push_network', subject: network, cost }]
-        : [{ limit: 'push_client', subject: client.clientId, cost }]
+      return [{ ...pusherOf(ctx).share, cost }]
     case 'DeviceCode':
       // What its person decides is written over it.
       if (ctx.path !== routes.device_authorization) return []
       return isPublic
-        ? [{ limit: 'device_network', subject: network }]
-        : [{ limit: 'device_client', subject: client.clientId }]
+        ? [{ limit: 'device_network', subject: network, cost }]
+        : [{ limit: 'device_client', subject: client.clientId, cost }]
     case 'BackchannelAuthenticationRequest':
       return client === undefined ? [] : [{ limit: 'backchannel_client', subject: client.clientId }]
     default:

@@ -24,6 +24,7 @@ import { loadGrant } from './consent.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
 import { mostAhead } from './dpop-nonces.ts'
 import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
+import { takeRoomForProof } from './growth.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
 import { askingPolicy } from './interaction-policy.ts'
 import { lifetimes } from './lifetimes.ts'
@@ -78,7 +79,8 @@ export function createProvider(parts: ProviderParts): Provider {
   }
   completeDeviceAnswers(provider)
   // Hashed, as it is a stranger's text of any length; kept for as long as a clock that is ahead lets it be presented.
-  provider.ReplayDetection.unique = (iss, jti, exp) => {
+  provider.ReplayDetection.unique = async (iss, jti, exp) => {
+    await takeRoomForProof(context, Provider.ctx)
     const key = { tenant, kind: 'jti', key: derivedId(iss, jti) }
     return singleUse.spend(key, (exp + mostAhead) * 1000, true)
   }

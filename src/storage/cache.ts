@@ -11,6 +11,12 @@ export interface Cache<Value> {
 }
 
 /**
+ * Keys of which it is remembered that nothing is there. They are often a stranger's invention, and have a bound of
+ * their own, so that no number of them pushes out what is there.
+ */
+const mostAbsent = 1000
+
+/**
  * A bounded cache of rows that many requests read and few change. A change is seen by other nodes after `maxAge`, or as
  * soon as this one hears of it: then nothing of the cache counts while the node cannot know that it hears.
  *
@@ -24,25 +30,31 @@ export function createCache<Value>(
   { database, clock }: { database: Database; clock: Clock },
   { maxAge, maxSize, changes }: { maxAge: number; maxSize: number; changes?: Changes },
 ): Cache<Value> {
-  const entries = new Map<string, { value: Value; until: number }>()
+  type Entries = Map<string, { value: Value; until: number }>
+  const present: Entries = new Map()
+  const absent: Entries = new Map()
   const loading = new Map<string, Promise<Value>>()
   const isKnown = () => changes === undefined || changes.isFresh()
 
   function keep(key: string, value: Value): Value {
-    entries.delete(key)
-    if (entries.size >= maxSize) entries.delete(entries.keys().next().value as string)
+    present.delete(key)
+    absent.delete(key)
+    const [entries, most] =
+      value === undefined ? [absent, Math.min(mostAbsent, maxSize)] : [present, maxSize]
+    if (entries.size >= most) entries.delete(entries.keys().next().value as string)
     if (isKnown()) entries.set(key, { value, until: clock.now() + maxAge * 1000 })
     return value
   }
 
   function forget(key: string): void {
-    entries.delete(key)
+    present.delete(key)
+    absent.delete(key)
     loading.delete(key)
   }
 
   return {
     async get(key, load) {
-      const entry = entries.get(key)
+      const entry = present.get(key) ?? absent.get(key)
       if (entry && isKnown() && entry.until > clock.now()) return entry.value
       if (database.current()?.isOpen()) return load()
       let pending = loading.get(key)
@@ -64,7 +76,8 @@ export function createCache<Value>(
       if (unit?.isOpen()) unit.afterCommit(async () => forget(key))
     },
     clear() {
-      entries.clear()
+      present.clear()
+      absent.clear()
       loading.clear()
     },
   }

@@ -5,12 +5,15 @@ import { registrationPolicy } from '../../src/registration/policy.ts'
 import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
+import { enterCode, startDevice } from '../support/devices.ts'
+import { prover } from '../support/dpop.ts'
 import { furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
   expectErrorPage,
   expectRefusal,
+  type Fields,
   post,
   type StoryClient,
   signIn,
@@ -81,6 +84,32 @@ describe('rate limits', () => {
     expectRefusal(await ask(wrongly, '203.0.120.1'), 401, 'invalid_client')
     expectLimited(await ask(wrongly, '203.0.120.1'))
     expectLimited(await ask(machine, '203.0.120.1'))
+  })
+
+  it('refuse made-up clients once a network has failed enough, and no client that exists (C9, C25)', async () => {
+    const { limiter, database } = server.core
+    const subject = '203.0.125.0/24'
+    const madeUp = (name: string) => ask({ ...wrongly, client_id: name }, '203.0.125.1')
+    const counted = async () => {
+      const [row] = await database.query<{ n: number }>(
+        `select coalesce(sum((detail->>'count')::int), 0)::int n from audit_events
+         where type = 'client.authentication_failed' and client_id is null`,
+      )
+      return row?.n
+    }
+    expectRefusal(await madeUp('nobody-0'), 401, 'invalid_client')
+    const { most } = limits.client_network
+    await limiter.note(tenant, { limit: 'client_network', subject, cost: most - 1 })
+    expectRefusal(await madeUp('nobody-1'), 401, 'invalid_client')
+    const before = await counted()
+    for (let i = 2; i < 10; i++) expectLimited(await madeUp(`nobody-${i}`), 600)
+    expect(await counted()).to.equal(before)
+    expect((await ask(machine, '203.0.125.1')).status).to.equal(200)
+    expectRefusal(
+      await ask({ ...wrongly, client_id: 'nobody-0' }, '203.0.126.1'),
+      401,
+      'invalid_client',
+    )
   })
 
   it('go by the address that a trusted proxy saw, not by what the caller claims (C29)', async () => {
@@ -166,6 +195,73 @@ describe('rate limits', () => {
       expectLimited(await push(confidential, '203.0.121.1'), 600)
     })
   }
+
+  it('bound what is kept of the proofs that come with pushed requests, right or wrong (C25, C26)', async () => {
+    const { limiter, database, clients } = server.core
+    const kept = async () => {
+      const [row] = await database.query<{ n: number }>(
+        "select count(*)::int n from single_use where kind = 'jti'",
+      )
+      return row?.n ?? 0
+    }
+    const prove = await prover(server)
+    const push = async (as: StoryClient, fields: Fields = {}) => {
+      const asked = Object.fromEntries(authorizeUrl(server, as).searchParams)
+      const headers = { ...from('203.0.127.1'), dpop: await prove(undefined, undefined, '/par') }
+      return post(server, '/par', as, { ...asked, ...fields }, headers)
+    }
+    const before = await kept()
+    const subject = '203.0.127.0/24'
+    const { most } = limits.push_network
+    await limiter.note(tenant, { limit: 'push_network', subject, cost: most - 4 })
+    expect((await push(spa)).status).to.equal(201)
+    const other = { dpop_jkt: 'a'.repeat(43) }
+    for (let i = 0; i < 2; i++) expectRefusal(await push(spa, other), 400, 'invalid_request')
+    for (let i = 0; i < 5; i++) expectLimited(await push(spa, other), 600)
+    expect(await kept()).to.equal(before + 3)
+
+    const confidential = { ...web, client_id: 'web-that-pushes' }
+    await clients.declare(tenant, confidential)
+    expect((await push(confidential)).status).to.equal(201)
+    const its = { limit: 'push_client', subject: confidential.client_id } as const
+    await limiter.note(tenant, { ...its, cost: limits.push_client.most })
+    for (let i = 0; i < 5; i++) expectLimited(await push(confidential), 600)
+    expect(await kept(), 'the first told that nothing is left').to.be.within(before + 4, before + 5)
+  })
+
+  it('bound device codes by size, too (C25)', async () => {
+    const subject = '203.0.124.0/24'
+    const { most } = limits.device_network
+    await server.core.limiter.note(tenant, { limit: 'device_network', subject, cost: most - 4 })
+    const start = (claims: object) =>
+      post(
+        server,
+        '/device_authorization',
+        tv,
+        { scope: 'openid', claims: JSON.stringify(claims) },
+        from('203.0.124.1'),
+      )
+    const large = { id_token: { email: { value: 'x'.repeat(9000) } } }
+    expect((await start({ id_token: { email: null } })).status).to.equal(200)
+    expectLimited(await start(large), 600)
+  })
+
+  it('bound the sign-ins that one code of a device begins, by size, with a page (M5, C25)', async () => {
+    const claims = JSON.stringify({ id_token: { email: { value: 'x'.repeat(9000) } } })
+    const { user_code } = await startDevice(server, { scope: 'openid', claims })
+    const agent = createUserAgent()
+    const confirm = await enterCode(server, agent, user_code)
+    // What the agent sends comes from here.
+    const kept = { limit: 'authorize_network', subject: '127.0.0.0/24' } as const
+    const { most } = limits.authorize_network
+    await server.core.limiter.note(tenant, { ...kept, cost: most - 12 })
+    const statuses: number[] = []
+    for (let i = 0; i < 5; i++) statuses.push((await agent.submit(confirm)).status)
+    expect(statuses).to.deep.equal([303, 303, 429, 429, 429])
+    expectErrorPage(await agent.submit(confirm), 429)
+    await server.core.limiter.giveBack(tenant, { ...kept, cost: most })
+    expect((await agent.submit(confirm)).status, 'later').to.equal(303)
+  })
 
   it('bound backchannel requests by client, whoever is meant', async () => {
     await server.core.clients.declare(tenant, bank)

@@ -67,4 +67,26 @@ describe('cache', () => {
     expect(await cache.get('c', async () => 2)).to.equal(1)
     expect(await cache.get('a', async () => 2)).to.equal(2)
   })
+
+  it('loses nothing that is there to keys of which nothing is, which are bounded by themselves (C25)', async () => {
+    const cache = createCache<number | undefined>(core, { maxAge: 60, maxSize: 5000 })
+    const loaded: string[] = []
+    const get = (key: string, value?: number) =>
+      cache.get(key, async () => {
+        loaded.push(key)
+        return value
+      })
+    await get('known', 1)
+    for (let i = 0; i < 6000; i++) await get(`invented ${i}`)
+    loaded.length = 0
+    expect(await get('known', 2)).to.equal(1)
+    await get('invented 5999')
+    expect(loaded, 'both are remembered').to.deep.equal([])
+    await get('invented 4999')
+    expect(loaded, 'a thousand are').to.deep.equal(['invented 4999'])
+    expect(await get('invented 5998', 3), 'absent until it is dropped').to.equal(undefined)
+    cache.drop('invented 5998')
+    expect(await get('invented 5998', 3)).to.equal(3)
+    expect(await get('invented 5998', 4)).to.equal(3)
+  })
 })

@@ -11,7 +11,7 @@ import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { secretBehind } from '../client-assertion.ts'
-import { assertMayAuthenticate } from '../client-guessing.ts'
+import { assertMayAuthenticate, assertMayBeUnknown } from '../client-guessing.ts'
 import { mtlsFault } from '../mtls.ts'
 import { routes } from '../routes.ts'
 
@@ -76,9 +76,12 @@ export function clientAdapter(context: IssuerContext): Adapter {
       assertMayAuthenticate(context, Provider.ctx, id)
       if (id === own.client_id) return engineMetadata(own)
       const network = networkThatAsks(Provider.ctx)
-      if (!(await clientDocuments.settle(tenant, id, { network }))) return undefined
-      const client = await clientDocuments.find(tenant, id)
-      if (!client) return undefined
+      const isSettled = await clientDocuments.settle(tenant, id, { network })
+      const client = isSettled ? await clientDocuments.find(tenant, id) : undefined
+      if (!client) {
+        assertMayBeUnknown(context, Provider.ctx)
+        return undefined
+      }
       const parsed = checkedMetadata(client)
       const beyondUs = parsed.success ? mtlsFault(config, parsed.data) : undefined
       if (!parsed.success || beyondUs !== undefined) {

@@ -1,6 +1,7 @@
 import { missingPrograms } from './binaries.ts'
 import { runningChildren } from './child.ts'
 import { type Services, startServices } from './services.ts'
+import { sharedTemplates } from './templates.ts'
 
 const LINGERING = 5_000
 let started: Services | undefined
@@ -40,7 +41,7 @@ export async function mochaGlobalSetup(): Promise<void> {
     )
     return
   }
-  started = await startServices()
+  started = await startServices(sharedTemplates?.cluster)
 }
 
 /** Mocha calls it once, after the last test; whatever a test left running is a failure. */

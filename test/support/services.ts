@@ -23,14 +23,15 @@ export interface Services {
  * Starts both services on free ports of 127.0.0.1, from the programs that the machine has;
  * `undefined` when one is missing (`missingPrograms` names it).
  *
+ * @param cluster one of Postgres to begin with, instead of an empty one
  * @throws Error with the server's output when a program is there but does not come up.
  */
-export async function startServices(): Promise<Services | undefined> {
+export async function startServices(cluster?: string): Promise<Services | undefined> {
   const binaries = findPostgres()
   const program = findProgram('redis-server')
   if (binaries === undefined || program === undefined) return undefined
   const redis = await startRedis(program)
-  const postgres = await startPostgres(binaries).catch(async (error: unknown) => {
+  const postgres = await startPostgres(binaries, cluster).catch(async (error: unknown) => {
     await redis.destroy()
     throw error
   })

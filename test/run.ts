@@ -8,8 +8,8 @@ import { temporaryFolder } from './support/child.ts'
 /**
  * Runs tests. With files, or with anything else that mocha takes, it is mocha; without, every file there is runs in
  * groups, one more at a time than there are cores, since tests wait for browsers and clocks. Each has a Postgres and a
- * Redis of its own, all begin with copies of the same storage. What goes by real time begins first, and goes before
- * the others wherever a core is asked for.
+ * Redis of its own, all begin with copies of the same storage. What goes by real time comes last, with the machine to
+ * itself.
  *
  *     node test/run.ts [flags of mocha]
  *     node test/run.ts <arguments of mocha>
@@ -23,24 +23,6 @@ const given = process.argv.slice(2)
 
 const mocha = (args: string[]) => ['node_modules/mocha/bin/mocha.js', ...args]
 
-interface Group {
-  files: string[]
-  /** Whether others are served before it. */
-  yields: boolean
-}
-
-function grouped(): Group[] {
-  const files = globSync('test/**/*.test.ts').toSorted()
-  const others = files.filter((file) => !goesByTime.test(file))
-  return [
-    { files: files.filter((file) => goesByTime.test(file)), yields: false },
-    ...Array.from({ length: groups - 1 }, (_, mine) => ({
-      files: others.filter((_file, i) => i % (groups - 1) === mine),
-      yields: true,
-    })),
-  ]
-}
-
 async function makeTemplates(): Promise<string> {
   const folder = await temporaryFolder('templates')
   await chmod(folder, 0o777)
@@ -52,11 +34,9 @@ async function makeTemplates(): Promise<string> {
 }
 
 /** Its output comes in one piece, so that groups do not mix. @returns whether all passed */
-async function run({ files, yields }: Group, name: string, templates: string): Promise<boolean> {
+async function run(name: string, files: string[], templates: string): Promise<boolean> {
   process.stderr.write(`${name}: ${files.length} files …\n`)
-  const command = [process.execPath, ...mocha([...given, ...files])]
-  const [program = '', ...args] = yields ? ['nice', '-n', '10', ...command] : command
-  const child = spawn(program, args, {
+  const child = spawn(process.execPath, mocha([...given, ...files]), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TEST_TEMPLATES: templates },
   })
@@ -70,15 +50,20 @@ async function run({ files, yields }: Group, name: string, templates: string): P
 
 async function runAll(): Promise<boolean> {
   const templates = await makeTemplates()
+  const files = globSync('test/**/*.test.ts').toSorted()
+  const others = files.filter((file) => !goesByTime.test(file))
   const passed: boolean[] = []
-  const waiting = grouped().entries()
-  // They share the iterator: each takes what comes next.
+  let next = 0
   async function takeTurns(): Promise<void> {
-    for (const [i, group] of waiting) {
-      passed.push(await run(group, `group ${i + 1} of ${groups}`, templates))
+    while (next < groups) {
+      const mine = next++
+      const dealt = others.filter((_, i) => i % groups === mine)
+      passed.push(await run(`group ${mine + 1} of ${groups + 1}`, dealt, templates))
     }
   }
   await Promise.all(Array.from({ length: atOnce }, takeTurns))
+  const last = files.filter((file) => goesByTime.test(file))
+  passed.push(await run(`group ${groups + 1} of ${groups + 1}`, last, templates))
   return passed.every(Boolean)
 }
 

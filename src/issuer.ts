@@ -23,6 +23,7 @@ import { healthRoutes } from './http/health.ts'
 import { allowedMethods } from './http/methods.ts'
 import { mutualPortServes } from './http/mutual-port.ts'
 import { limitBody, limitParameters } from './http/parameters.ts'
+import type { Probes } from './http/probes.ts'
 import { createPublished } from './http/published.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
 import { exactSpelling } from './http/spelling.ts'
@@ -150,8 +151,8 @@ function ownMetadata(issuer: string, { registered, documents }: TakenClients) {
 
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options takes: which clients no operator has declared, which its discovery document says; servesOnly: all that
- *   there is of it
+ * @param options probes: of the process; takes: which clients no operator has declared, which its discovery document
+ *   says; servesOnly: all that there is of it
  */
 export function createIssuer(
   capabilities: Capabilities,
@@ -159,9 +160,15 @@ export function createIssuer(
   secrets: IssuerSecrets,
   {
     certificates,
+    probes,
     takes,
     servesOnly,
-  }: { certificates: ClientCertificates; takes: TakenClients; servesOnly?: readonly string[] },
+  }: {
+    certificates: ClientCertificates
+    probes: Probes
+    takes: TakenClients
+    servesOnly?: readonly string[]
+  },
 ): IssuerHandler {
   const { config, log } = capabilities
   const issuer = issuerOf(config.issuer, tenant)
@@ -257,7 +264,7 @@ export function createIssuer(
     exactSpelling(Object.keys(methods)),
     mutualPortServes([...mutualPaths, ...Object.keys(signalsMethods)]),
     allowedMethods(methods),
-    healthRoutes(context),
+    healthRoutes(context, probes),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),
     publishedMetadata(discovery, ownMetadata(issuer, takes)),

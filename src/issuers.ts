@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { revocationsMethods } from './endpoints/revocations.routes.ts'
 import type { Place } from './http/admission.ts'
+import { createProbes } from './http/probes.ts'
 import {
   createIssuer,
   type IssuerHandler,
@@ -45,6 +46,7 @@ export function createIssuers(
   const { clock, config, log, registrationPolicies, sharedSecrets, signing, tenants } = capabilities
   const { pathname } = new URL(config.issuer)
   const basePath = pathname === '/' ? '' : pathname
+  const probes = createProbes(capabilities)
   const built = new Map<string, Built>()
   const suspended = new Map<string, Pick<Built, 'handler' | 'keys'>>()
   const seen = new Map<string, number>()
@@ -110,7 +112,7 @@ export function createIssuers(
       capabilities,
       { tenant, signUp },
       { ...secrets, keys },
-      { certificates, takes },
+      { certificates, probes, takes },
     )
     built.set(tenant, { handler, keys, signUp, takes, secrets })
     log.info(
@@ -132,7 +134,7 @@ export function createIssuers(
       capabilities,
       { tenant, signUp: noSignUp.mode },
       { ...(await secretsOf(tenant)), keys },
-      { certificates, takes: { registered: false, documents: false }, servesOnly },
+      { certificates, probes, takes: { registered: false, documents: false }, servesOnly },
     )
     suspended.set(tenant, { handler, keys })
     return handler

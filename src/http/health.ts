@@ -1,13 +1,12 @@
 import type { Middleware } from 'koa'
+import type { Probes } from './probes.ts'
 
 export interface Health {
-  database: { query(sql: string): Promise<unknown> }
-  shortLived: { ping(): Promise<void> }
   clock: { readonly offset: number }
   signing: {
     alarms(): { late: number; overdue: number }
     staleness(): string | undefined
-    token?: { ping(): Promise<void>; isNeeded(): boolean }
+    token?: { isNeeded(): boolean }
   }
   keyRotation: { fault(): string | undefined }
 }
@@ -24,22 +23,16 @@ const tolerableSkew = 60_000
  * sign-ins alone, a late signing key nobody yet, and a key-encryption key that others have left behind what has to be
  * stored sealed: they are told but not refused (architecture §4, R-03).
  */
-export function healthRoutes({
-  database,
-  shortLived,
-  clock,
-  signing,
-  keyRotation,
-}: Health): Middleware {
+export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Probes): Middleware {
   return async (ctx, next) => {
     if (ctx.path === '/healthz') {
       ctx.body = { status: 'alive' }
     } else if (ctx.path === '/readyz') {
       const { token } = signing
-      const [storage, artifacts, holder] = await Promise.all([
-        answers(database.query('select 1')),
-        answers(shortLived.ping()),
-        token ? answers(token.ping()) : true,
+      const [storage, shortLived, holder] = await Promise.all([
+        probes.storage(),
+        probes.shortLived(),
+        probes.token(),
       ])
       const onTime = Math.abs(clock.offset) <= tolerableSkew
       const stale = signing.staleness()
@@ -49,7 +42,7 @@ export function healthRoutes({
       ctx.body = {
         status: ready ? 'ready' : 'not ready',
         storage: told(storage),
-        short_lived: told(artifacts),
+        short_lived: told(shortLived),
         clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
         signing_keys: stale ?? lateness(signing.alarms()),
         ...(token ? { signing_token: told(holder) } : {}),
@@ -66,16 +59,3 @@ const told = (isThere: boolean) => (isThere ? 'ok' : 'does not answer')
 
 const lateness = ({ late, overdue }: { late: number; overdue: number }) =>
   late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`
-
-/** Milliseconds: a probe that hangs is counted as a failure late, or never (R-06). */
-const probePatience = 1500
-
-async function answers(asked: Promise<unknown>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>()
-  const timer = setTimeout(resolve, probePatience, false)
-  const answered = asked.then(
-    () => true,
-    () => false,
-  )
-  return Promise.race([answered, late]).finally(() => clearTimeout(timer))
-}

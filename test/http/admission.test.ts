@@ -7,6 +7,7 @@ import { furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { type FeedStream, feedToken, openStream } from '../support/revocations.ts'
 import { servicesFound } from '../support/root-hooks.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 
 const most = 3
 
@@ -90,6 +91,35 @@ suite('a process that works on as many requests as it may (R-12)', () => {
       for (const socket of sockets) socket.destroy()
     })
     await eventually('it serves again', async () => (await icon()) === 200)
+  })
+
+  it('asks its stores once for all who want to know whether it is ready, of any tenant, and again a moment later', async () => {
+    const { database, tenants } = server.core
+    await tenants.create({ id: 'other', name: 'Other' })
+    const ready = (path = '/readyz') => fetch(server.issuer + path).then(({ status }) => status)
+    const { query } = database
+    let probes = 0
+    database.query = (sql: string, values?: unknown[]) => {
+      if (sql === 'select 1') probes++
+      return query.call(database, sql, values) as never
+    }
+    try {
+      await eventually(
+        'the other issuer is there',
+        async () => (await ready('/t/other/readyz')) === 200,
+      )
+      travel(1)
+      probes = 0
+      const paths = Array.from({ length: 100 }, (_, i) => (i % 2 ? '/readyz' : '/t/other/readyz'))
+      expect(await Promise.all(paths.map(ready))).to.deep.equal(Array(100).fill(200))
+      expect(probes).to.equal(1)
+      travel(2)
+      expect(await ready()).to.equal(200)
+      expect(probes).to.equal(2)
+    } finally {
+      database.query = query
+      backToPresent()
+    }
   })
 
   it('does not count streams of revocations, which have a bound of their own', async () => {

@@ -1,0 +1,71 @@
+import type { Clock } from '../clock.ts'
+
+export interface Probed {
+  database: { query(sql: string): Promise<unknown> }
+  shortLived: { ping(): Promise<void> }
+  signing: { token?: { ping(): Promise<void> } }
+  clock: Pick<Clock, 'now'>
+}
+
+/** Whether each answered in time. */
+export interface Probes {
+  storage(): Promise<boolean>
+  shortLived(): Promise<boolean>
+  /** True without one. */
+  token(): Promise<boolean>
+}
+
+/** Milliseconds: a probe that hangs is counted as a failure late, or never. */
+const patience = 1500
+/** Milliseconds in which whoever asks again is told the same. */
+const keptFor = 100
+
+/**
+ * Asks what a process needs whether it is there. Nobody is kept from asking, and no bound on requests counts who does:
+ * so all of them together, at every tenant, cost one probe at a time, and of what is shared with others ten a second.
+ */
+export function createProbes({ database, shortLived, signing, clock }: Probed): Probes {
+  const { token } = signing
+  return {
+    storage: together(() => answers(database.query('select 1')), clock, keptFor),
+    shortLived: together(() => answers(shortLived.ping()), clock, keptFor),
+    token: together(async () => !token || answers(token.ping()), clock, 0),
+  }
+}
+
+/** Whoever asks while it is looked at, or so many milliseconds later, gets that answer. */
+function together(
+  ask: () => Promise<boolean>,
+  clock: Probed['clock'],
+  kept: number,
+): () => Promise<boolean> {
+  let asking: Promise<boolean> | undefined
+  let told: { answer: boolean; at: number } | undefined
+
+  async function askNow(): Promise<boolean> {
+    try {
+      const answer = await ask()
+      told = { answer, at: clock.now() }
+      return answer
+    } finally {
+      asking = undefined
+    }
+  }
+
+  return async () => {
+    // A clock that was set back must not keep an answer.
+    if (told && Math.abs(clock.now() - told.at) < kept) return told.answer
+    asking ??= askNow()
+    return asking
+  }
+}
+
+async function answers(asked: Promise<unknown>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>()
+  const timer = setTimeout(resolve, patience, false)
+  const answered = asked.then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([answered, late]).finally(() => clearTimeout(timer))
+}

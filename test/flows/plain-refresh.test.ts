@@ -253,13 +253,15 @@ describe('plain refreshes', () => {
     )
     const id = result.headers.get('request-id') ?? ''
     const lines = server.logged().slice(logged).split('\n')
+    // Those of one moment have no order.
+    const events = (await server.core.audit.ofFamily(defaultTenant, family)).map(({ type }) => type)
     const seen = {
       ...{ status: result.status, headers: headersOf(result), body: bodyOf(result) },
       counted: counted.map(([name]) => name),
       measured: measured.map(([name]) => name),
       lines: lines.filter((line) => line.includes(id)).map(shapeOfLine),
       rows: await stepsOf(family),
-      events: (await server.core.audit.ofFamily(defaultTenant, family)).map(({ type }) => type),
+      events: events.toSorted(),
     }
     return { seen, lookUps }
   }

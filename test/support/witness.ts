@@ -19,6 +19,18 @@ const tokens = [
 
 const pushed = 'urn:ietf:params:oauth:request_uri:'
 
+/** No secret of ours is shorter; what other servers in this process answer may be. */
+const shortest = 8
+
+/** The members of an answer; none of what is no JSON, which such a server may send on purpose. */
+function parsedFrom(body: string): Record<string, unknown> {
+  try {
+    return JSON.parse(body) as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}
+
 /** Watches every answer of every server in this process. */
 function watchAnswers(): void {
   const { end } = ServerResponse.prototype
@@ -36,11 +48,13 @@ function watchAnswers(): void {
     const type = unnamed ? 'json' : String(this.getHeader('content-type'))
     // The `code` of a problem (RFC 9457) is none of OAuth.
     if (type.includes('json') && !type.includes('problem') && typeof body === 'string') {
-      const parsed = JSON.parse(body) as Record<string, unknown>
+      const parsed = parsedFrom(body)
       for (const name of tokens) {
         const value = parsed[name]
         // What counts of a request_uri is what follows the common part.
-        if (typeof value === 'string') handedOut.add(value.replace(pushed, ''))
+        if (typeof value === 'string' && value.length >= shortest) {
+          handedOut.add(value.replace(pushed, ''))
+        }
       }
       // A person may type it without its dash.
       if (typeof parsed['user_code'] === 'string') {

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import { libraryEnvironment } from '../config/pkcs11.ts'
 import { createAccounts } from './accounts/accounts.ts'
-import { createHashLine } from './accounts/hash-line.ts'
+import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
 import { loadPasswordLists } from './accounts/password-list.ts'
 import { createPasswordPolicy } from './accounts/password-policy.ts'
@@ -144,12 +144,6 @@ async function compose(
     shared: storage.sharedBuckets,
     on: config.rateLimits,
   })
-  const hashing = createHashLine({
-    concurrency: config.hashConcurrency,
-    length: config.hashQueue,
-    onRefusal: () => counters.count('hash_shed'),
-    metrics,
-  })
   const passwords = await createPasswords({
     policy: createPasswordPolicy({
       minLength: config.passwordMinLength,
@@ -159,8 +153,12 @@ async function compose(
     }),
     memoryKiB: config.argon2MemoryKib,
     iterations: config.argon2Iterations,
-    queue: hashing.line,
-    places: hashing.places,
+    queue: createHashQueue({
+      concurrency: config.hashConcurrency,
+      length: config.hashQueue,
+      onRefusal: () => counters.count('hash_shed'),
+      metrics,
+    }),
   })
   const audit = createAudit({ ...base, sharedSecrets, retention: config.auditRetention })
   const tenants = createTenants({ ...base, audit })

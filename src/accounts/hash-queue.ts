@@ -1,4 +1,6 @@
 import { DomainError } from '../errors.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
+import { type Span, traced } from '../tracing/trace.ts'
 
 /** Who wants a hash. */
 export interface Turn {
@@ -10,10 +12,9 @@ export interface Turn {
   familiar?: boolean
 }
 
-/** Runs `work` when a place is free. */
-export type InTurn = <T>(work: () => Promise<T>, turn?: Turn) => Promise<T>
-
-export interface HashQueue extends InTurn {
+export interface HashQueue {
+  /** Runs `work` when a place is free. */
+  <T>(work: () => Promise<T>, turn?: Turn): Promise<T>
   /** Whether it would be taken now; a flood is turned away by this before it costs anything. */
   hasRoom(turn: Turn): boolean
 }
@@ -48,16 +49,21 @@ export function createHashQueue({
   concurrency,
   length,
   onRefusal = () => undefined,
+  metrics = noMetrics,
 }: {
   concurrency: number
   length: number
   onRefusal?: () => void
-}): HashQueue & { waiting(): number; running(): number } {
+  metrics?: Metrics
+}): HashQueue {
   const mostStrangers = Math.max(1, concurrency - 1)
   const ranks: Lines[] = [new Map(), new Map(), new Map()]
   let running = 0
   let runningStrangers = 0
   let waiting = 0
+
+  metrics.gauge('keyturn_hash_queue_waiting', () => [[{}, waiting]])
+  metrics.gauge('keyturn_hash_queue_running', () => [[{}, running]])
 
   const isFree = (rank: number) =>
     running < concurrency && (rank < strangers || runningStrangers < mostStrangers)
@@ -125,21 +131,30 @@ export function createHashQueue({
     })
   }
 
-  async function queue<T>(work: () => Promise<T>, turn: Turn = {}): Promise<T> {
+  const queue = <T>(work: () => Promise<T>, turn: Turn = {}) =>
+    traced(
+      () => ({ name: 'password hash', kind: 'internal', attributes: {} }),
+      (span) => inTurn(work, turn, span),
+    )
+
+  async function inTurn<T>(work: () => Promise<T>, turn: Turn, span: Span): Promise<T> {
     const rank = rankOf(turn)
+    const came = performance.now()
     if (isFree(rank)) occupy(rank, 1)
     else await wait(turn)
+    const began = performance.now()
+    metrics.observe('keyturn_hash_queue_wait_seconds', {}, (began - came) / 1000)
+    span.set({ 'keyturn.wait_ms': Math.round(began - came) })
     try {
       return await work()
     } finally {
+      metrics.observe('keyturn_hash_duration_seconds', {}, (performance.now() - began) / 1000)
       occupy(rank, -1)
       startNext()
     }
   }
 
   return Object.assign(queue, {
-    waiting: () => waiting,
-    running: () => running,
     hasRoom: (turn: Turn) =>
       isFree(rankOf(turn)) || waiting < length || (length > 0 && largest(turn) !== undefined),
   })

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { argon2id, hash, needsRehash, verify } from 'argon2'
 import { createEvenTime } from './even-time.ts'
-import type { HashQueue, InTurn, Turn } from './hash-queue.ts'
+import type { HashQueue, Turn } from './hash-queue.ts'
 import { readImportedHash } from './imported-hash.ts'
 import { maxPasswordBytes, type PasswordOwner, type PasswordPolicy } from './password-policy.ts'
 
@@ -22,7 +22,7 @@ export interface Passwords {
   verify(password: string, stored: string | undefined): Promise<boolean>
   /**
    * The same as a guess: `count` decides when its turn has come, so that what is turned away costs nothing, and says
-   * whether it may be looked at; if not it costs a hash all the same. It takes a place for the hash alone. What is wrong takes the time of the slowest kind of
+   * whether it may be looked at; if not it costs a hash all the same. What is wrong takes the time of the slowest kind of
    * hash in use, whoever is meant, and holds no place in the queue while it waits.
    * @throws DomainError `hash_queue_full` under overload
    */
@@ -44,8 +44,6 @@ export interface PasswordOptions {
   memoryKiB: number
   iterations: number
   queue: HashQueue
-  /** Where it is hashed once its turn has come; at once when absent. */
-  places?: InTurn
 }
 
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
@@ -58,9 +56,6 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   const make = (password: string) => hash(normalised(password), parameters)
   const nobodys = await make(randomBytes(32).toString('base64url'))
   const evenTime = createEvenTime()
-  const { queue, places = (work) => work() } = options
-  const makeInTurn = (password: string) => queue(() => places(() => make(password)))
-
   async function fits(password: string, stored: string | undefined) {
     // Refused before it costs a hash, whoever is meant: nobody has such a password.
     if (Buffer.byteLength(password) > maxPasswordBytes) return { isRight: false, took: 0 }
@@ -73,22 +68,22 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     policy: options.policy,
     async hash(password, owner, withFactor) {
       options.policy.check(password, owner, withFactor)
-      return makeInTurn(password)
+      return options.queue(() => make(password))
     },
-    rehash: makeInTurn,
+    rehash: (password) => options.queue(() => make(password)),
     async verify(password, stored) {
       return (
         Buffer.byteLength(password) <= maxPasswordBytes &&
-        (await queue(() => places(() => fits(password, stored)))).isRight
+        (await options.queue(() => fits(password, stored))).isRight
       )
     },
     async guess(turn, password, stored, count) {
       let wrong: number | undefined
-      const outcome = await queue(
+      const outcome = await options.queue(
         () =>
           count(async (may) => {
             // Its own hash in any case: that of another system may take longer or shorter than ours.
-            const { isRight, took } = await places(() => fits(password, stored), turn)
+            const { isRight, took } = await fits(password, stored)
             if (!isRight || !may) wrong = took
             return isRight && may
           }),
@@ -97,7 +92,7 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       if (wrong !== undefined) await evenTime.wait(wrong)
       return outcome
     },
-    hasRoom: (turn) => queue.hasRoom(turn),
+    hasRoom: (turn) => options.queue.hasRoom(turn),
     isOutdated: (stored) => !stored.startsWith('$argon2id$') || needsRehash(stored, parameters),
   }
 }

@@ -80,12 +80,12 @@ export const catalogue = {
   },
   keyturn_hash_queue_wait_seconds: {
     type: 'histogram',
-    help: 'How long passwords waited until their turn came.',
+    help: 'How long passwords waited for their hash.',
     buckets: waits,
   },
   keyturn_hash_duration_seconds: {
     type: 'histogram',
-    help: 'How long a hash took, once it had its place.',
+    help: 'How long a place of the queue was held: a hash, and what is decided by it.',
     buckets: requests,
   },
   keyturn_hash_queue_refused_total: {

@@ -299,10 +299,15 @@ export function createIssuer(
         clients: createSecretClients(provider, context),
         handlers: {
           introspection: plainIntrospection(context, structured, access),
-          token: {
-            client_credentials: plainClientCredentials(context, secrets.keys, access),
-            refresh_token: plainRefreshes(plainRefresh(provider, context, secrets.keys, access)),
-          },
+          // A signature that another process makes may hang, and is waited for once: not here and then in the stack.
+          token: context.signing.token
+            ? {}
+            : {
+                client_credentials: plainClientCredentials(context, secrets.keys, access),
+                refresh_token: plainRefreshes(
+                  plainRefresh(provider, context, secrets.keys, access),
+                ),
+              },
         },
       })
   return (request, response) => {

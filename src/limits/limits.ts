@@ -76,7 +76,8 @@ export const limits = {
   authorize_browser: {
     most: 300,
     window: 600,
-    counts: 'The same in one browser',
+    counts:
+      'The same in one browser where somebody is signed in, and what is kept of a code beyond 2 KiB',
   },
   push_network: {
     most: 600,

@@ -8,12 +8,13 @@ import { routes } from './routes.ts'
 const unit = 2048
 
 /**
- * What strangers can have kept without having signed in (security-bar M5, C25): taken from their share before it is.
+ * What strangers, and whoever has an account, can have kept (security-bar M5, C25): taken from a share before it is.
  *
  * | what                    | whose share                                                         |
  * |-------------------------|---------------------------------------------------------------------|
  * | an interaction          | the network's, and that of a browser in which somebody is signed in |
  * | one of a device's code  | the network's (`roomForInteraction`)                                |
+ * | a code beyond one unit  | that of the browser, in which somebody is signed in                 |
  * | a session of nobody     | the network's                                                       |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
  * | the proof beside one    | the network's, of a public client (`takeRoomForProof`)              |
@@ -80,6 +81,11 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
           ? []
           : [{ limit: 'authorize_browser', subject: session.uid, cost } as const]),
       ]
+    case 'AuthorizationCode':
+      // An ordinary one takes nothing: whoever is signed in goes from application to application.
+      return session && cost > 1
+        ? [{ limit: 'authorize_browser', subject: session.uid, cost: cost - 1 }]
+        : []
     case 'Session':
       if (
         (session as { new?: boolean } | undefined)?.new !== true ||

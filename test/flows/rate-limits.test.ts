@@ -155,6 +155,22 @@ describe('rate limits', () => {
     expect(silent.location?.searchParams.get('code'), 'keeps nothing').to.be.a('string')
   })
 
+  it('let a browser have no more large codes than its share, and ordinary ones nevertheless (C25)', async () => {
+    const agent = createUserAgent()
+    await signIn(server, web, {}, agent)
+    const [session] = await server.core.database.query<{ uid: string }>(
+      'select uid from sessions where account_id is not null order by created_at desc limit 1',
+    )
+    const share = { limit: 'authorize_browser', subject: session?.uid ?? '' } as const
+    const large = authorizeUrl(server, web, { nonce: 'x'.repeat(9000) })
+    const small = authorizeUrl(server, web)
+    const codeOf = (page: Page) => page.location?.searchParams.get('code')
+    await server.core.limiter.note(tenant, { ...share, cost: limits.authorize_browser.most - 6 })
+    expect(codeOf(await agent.get(large))).to.be.a('string')
+    expectErrorPage(await agent.get(large), 429)
+    expect(codeOf(await agent.get(small)), 'takes nothing').to.be.a('string')
+  })
+
   it('bound sessions of nobody, as a log-out makes one', async () => {
     const { most } = limits.authorize_network
     const kept = { limit: 'authorize_network', subject: '203.0.118.0/24', cost: most } as const

@@ -5,7 +5,7 @@ import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { clientMetadata } from './clients/client.ts'
 import { plainClientCredentials } from './direct/client-credentials.ts'
-import { createDirect } from './direct/direct.ts'
+import { createDirect, notAskedTwice } from './direct/direct.ts'
 import { plainIntrospection } from './direct/introspection.ts'
 import { plainRefreshes } from './direct/refresh.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
@@ -269,6 +269,7 @@ export function createIssuer(
     publishedKeys(secrets.keys, secrets.encryption),
     publishedMetadata(discovery, ownMetadata(issuer, takes)),
     signsWhileFresh(context),
+    notAskedTwice,
     registrationRoutes(context),
     revocationRoutes({ context, structured, certificates, basePath }),
     signalRoutes({ context, structured, certificates, basePath }),

@@ -5,16 +5,26 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Middleware } from 'koa'
 import { securityHeadersOf } from '../http/headers.ts'
 import { logRequest, noteArrival } from '../http/request.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import { routes } from '../oidc/routes.ts'
-import type { SecretClient, SecretClients } from '../oidc/secret-clients.ts'
+import { isRefusal, type SecretClient, type SecretClients } from '../oidc/secret-clients.ts'
 import { withOrigin } from '../origin.ts'
 import { currentTracer } from '../tracing/trace.ts'
 import { readBody } from './body.ts'
 import { plainLength } from './head.ts'
 import { credentialsIn, type Parameters, parametersIn } from './parameters.ts'
+
+const failed = new WeakMap<IncomingMessage, Error>()
+
+/** Has the stack tell what went wrong ahead of it: it would wait for the same a second time. */
+export const notAskedTwice: Middleware = (ctx, next) => {
+  const met = failed.get(ctx.req)
+  if (met) throw met
+  return next()
+}
 
 /** A plain request of a client that has authenticated. */
 export interface PlainRequest {
@@ -30,8 +40,8 @@ export interface PlainHandler {
   /** The parameters that it looks at; a request with another one, but for those that authenticate, is not plain. */
   parameters: readonly string[]
   /**
-   * Makes the body of the answer (200, JSON). Undefined, or an error, hands the request over: only while nothing has
-   * been changed. Whoever has begun to change something answers, whatever happens.
+   * Makes the body of the answer (200, JSON). Undefined hands the request over: only while nothing has been changed. An
+   * error is told by the stack.
    */
   answer(request: PlainRequest): Promise<object | undefined>
 }
@@ -105,8 +115,11 @@ export function createDirect(
     const length = plainLength(request, most)
     if (length === undefined) return false
     void attempt(request, response, length)
-      // What went wrong is met there again, and told.
-      .catch(() => response.headersSent)
+      .catch((error: Error) => {
+        // What the engine refuses, it refuses again.
+        if (!isRefusal(error)) failed.set(request, error)
+        return response.headersSent
+      })
       .then((isAnswered) => isAnswered || handOver())
     return true
   }

@@ -1,5 +1,5 @@
 import type Provider from 'oidc-provider'
-import type { Client as EngineClient } from 'oidc-provider'
+import { type Client as EngineClient, errors } from 'oidc-provider'
 import { type Client, type ClientMetadata, checkedMetadata } from '../clients/client.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { hasFailedHere } from './client-guessing.ts'
@@ -53,3 +53,6 @@ export function createSecretClients(provider: Provider, context: IssuerContext):
     },
   }
 }
+
+/** Whether an error is the engine's word about a request, and no fault. */
+export const isRefusal = (error: Error): boolean => error instanceof errors.OIDCProviderError

@@ -39,8 +39,8 @@ export type PlainRefresh = (
  * A refresh (RFC 6749 §6) that rotates, for a JWT, by a token that lives and whose family, grant and account do. Two
  * statements, as in the stack: the first locks the family, the last consumes the token, keeps its successor and the
  * sealed answer, and commits. Up to that one nothing is written: whatever is not so is rolled back, and handed over.
- * Should the commit end in an error, the stack finds out what came of it: what was committed is answered again from
- * what was kept, which is why a client without a replay window is not served here.
+ * Should anything end in an error, the stack tells it, as it would tell its own; who comes again, where that was the
+ * commit, gets the answer that was kept.
  */
 export function plainRefresh(
   provider: Provider,
@@ -56,8 +56,7 @@ export function plainRefresh(
   function isPlainClient({ metadata, engine }: SecretClient): boolean {
     const isBound =
       metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens
-    const { rotates, replayWindow } = refreshPolicy(config, engine)
-    return !isBound && rotates && replayWindow > 0 && engine.grantTypeAllowed(grantType)
+    return !isBound && refreshPolicy(config, engine).rotates && engine.grantTypeAllowed(grantType)
   }
 
   /** What the token is for: a resource server with JWTs, and the scopes that are left of it. */

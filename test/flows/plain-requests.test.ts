@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { bodyOf, headersOf, shapeOfLine } from '../support/answer-shapes.ts'
+import { bodyOf } from '../support/answer-shapes.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import {
   api,
@@ -12,10 +12,9 @@ import {
   web,
 } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
-import { samplesOf, scrape } from '../support/prometheus.ts'
 import { basic, encode, type Fields, tokensFor } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { type Form, sendForm, stackLookUps, throughStack } from '../support/stack.ts'
+import { type Form, sendForm, throughStack, watched } from '../support/stack.ts'
 import { remember } from '../support/witness.ts'
 
 const secret = 'a-secret of+a%certain:length'
@@ -341,43 +340,13 @@ describe('plain requests', () => {
   async function compare(form: Form, plain: boolean): Promise<void> {
     // What is kept of a client is kept from its first request on.
     await sendForm(server, form)
-    const stack = await watched(throughStack(form))
-    const direct = await watched(form)
+    const stack = await watched(server, port, throughStack(form))
+    const direct = await watched(server, port, form)
     expect(direct.seen).to.deep.equal(stack.seen)
-    expect(stack.seen.status === 200 || !plain, JSON.stringify(stack.seen.body)).to.equal(true)
+    expect(bodyOf(direct.page)).to.deep.equal(bodyOf(stack.page))
+    expect(stack.seen.status === 200 || !plain, stack.page.body).to.equal(true)
     if (plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
     else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
-  }
-
-  async function watched(form: Form) {
-    const counts = { ...server.core.counters.read() }
-    const figures = await figuresNow()
-    const logged = server.logged().length
-    const { result, lookUps } = await stackLookUps(server, () => sendForm(server, form))
-    // How many refusals are kept of one kind depends on when they come.
-    const counted = Object.entries(server.core.counters.read()).filter(
-      ([name, count]) =>
-        name !== 'refusal_not_kept' && counts[name as keyof typeof counts] !== count,
-    )
-    const measured = [...(await figuresNow())].flatMap(([name, value]) => {
-      const by = value - (figures.get(name) ?? 0)
-      return by === 0 ? [] : [`${name} ${by}`]
-    })
-    const id = result.headers.get('request-id') ?? ''
-    expect(id).to.match(/^[\da-f-]{36}$/)
-    const lines = server.logged().slice(logged).split('\n')
-    const seen = {
-      ...{ status: result.status, headers: headersOf(result), body: bodyOf(result) },
-      ...{ counted: counted.map(([name]) => name), measured },
-      lines: lines.filter((line) => line.includes(id)).map(shapeOfLine),
-    }
-    return { seen, lookUps }
-  }
-
-  async function figuresNow(): Promise<Map<string, number>> {
-    const own = /^keyturn_(tokens_issued|requests_refused|http_requests_total)/
-    const samples = samplesOf(await scrape(port)).filter(({ name }) => own.test(name))
-    return new Map(samples.map(({ name, labels, value }) => [name + JSON.stringify(labels), value]))
   }
 })
 

@@ -31,10 +31,11 @@ function parts(token: string) {
   }
 }
 
-/** A line of the log, but for its time and its id. */
+/** A line of the log, but for its time and its ids. */
 export function shapeOfLine(line: string): Record<string, unknown> {
   const {
     time: _time,
+    error_id: _error,
     milliseconds,
     request_id: id,
     ...rest

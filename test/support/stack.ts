@@ -1,6 +1,8 @@
 import Provider from 'oidc-provider'
+import { headersOf, shapeOfLine } from './answer-shapes.ts'
 import type { TestServer } from './boot.ts'
 import { exchange, type Page } from './http-exchange.ts'
+import { samplesOf, scrape } from './prometheus.ts'
 
 /** A form as it is sent to an address below the issuer, by an authenticated client or not. */
 export interface Form {
@@ -44,4 +46,38 @@ export async function stackLookUps<T>(
   } finally {
     clientDocuments.settle = settle
   }
+}
+
+async function figuresNow(metricsPort: string): Promise<Map<string, number>> {
+  const own = /^keyturn_(tokens_issued|requests_refused|http_requests_total)/
+  const samples = samplesOf(await scrape(metricsPort)).filter(({ name }) => own.test(name))
+  return new Map(samples.map(({ name, labels, value }) => [name + JSON.stringify(labels), value]))
+}
+
+/**
+ * Sends a form: whatever can be seen of it from outside, but for what is of one request alone; what the body says is the
+ * caller's to compare.
+ */
+export async function watched(server: TestServer, metricsPort: string, form: Form) {
+  const counts = { ...server.core.counters.read() }
+  const figures = await figuresNow(metricsPort)
+  const logged = server.logged().length
+  const { result: page, lookUps } = await stackLookUps(server, () => sendForm(server, form))
+  // How many refusals are kept of one kind depends on when they come.
+  const counted = Object.entries(server.core.counters.read()).filter(
+    ([name, count]) => name !== 'refusal_not_kept' && counts[name as keyof typeof counts] !== count,
+  )
+  const measured = [...(await figuresNow(metricsPort))].flatMap(([name, value]) => {
+    const by = value - (figures.get(name) ?? 0)
+    return by === 0 ? [] : [`${name} ${by}`]
+  })
+  const id = page.headers.get('request-id') ?? ''
+  if (!/^[\da-f-]{36}$/.test(id)) throw new Error(`no id of a request: ${JSON.stringify(id)}`)
+  const lines = server.logged().slice(logged).split('\n')
+  const seen = {
+    ...{ status: page.status, headers: headersOf(page) },
+    ...{ counted: counted.map(([name]) => name), measured },
+    lines: lines.filter((line) => line.includes(id)).map(shapeOfLine),
+  }
+  return { page, seen, lookUps }
 }

@@ -136,6 +136,8 @@ onEachStorage('explain --authorize', (kind) => {
     const { request_uri } = pushed.json() as { request_uri: string }
     const address = `${server.issuer}/authorize?${encode({ client_id: 'web', request_uri })}`
     await server.core.refusals.flush()
+    // The server does so by itself, a moment after an event.
+    await server.core.audit.sealEvents(true)
     const before = await everything()
     expect((await rehearse(address)).faults).to.deep.equal([])
     expect(

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { inTime } from '../in-time.ts'
 
 export interface Probed {
   database: { query(sql: string): Promise<unknown> }
@@ -60,12 +61,8 @@ function together(
   }
 }
 
-async function answers(asked: Promise<unknown>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>()
-  const timer = setTimeout(resolve, patience, false)
-  const answered = asked.then(
+const answers = (asked: Promise<unknown>): Promise<boolean> =>
+  inTime(asked, patience, () => new Error('too late')).then(
     () => true,
     () => false,
   )
-  return Promise.race([answered, late]).finally(() => clearTimeout(timer))
-}

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { inTime } from '../in-time.ts'
 import {
   type CounterName,
   catalogue,
@@ -101,7 +102,10 @@ export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry
 
   async function readGauge(name: GaugeName): Promise<void> {
     const gauge = gauges.get(name)
-    const readings = await inTime(async () => readers.get(name)?.()).catch(() => undefined)
+    const asked = (async () => readers.get(name)?.())()
+    const readings = await inTime(asked, patience, () => new Error('too late')).catch(
+      () => undefined,
+    )
     gauge?.reset()
     // Without labels it is 0 after a reset, and has to be nothing where it could not be read.
     if (!readings?.length && !shapeOf(name).labels) gauge?.remove()
@@ -134,15 +138,5 @@ export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry
       reading = next.catch(() => undefined)
       return next
     },
-  }
-}
-
-async function inTime<T>(work: () => Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error('too late')), patience)
-  try {
-    return await Promise.race([work(), late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm'
 import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
 import { DomainError } from '../errors.ts'
+import { inTime } from '../in-time.ts'
 import { type Metrics, timed } from '../metrics/metrics.ts'
 import { traced } from '../tracing/trace.ts'
 import { type AskableClient, ask, type Outcome, type Statement } from './statement.ts'
@@ -63,7 +64,7 @@ export function connectionOver(
           const asked = ask(open, statement, prepares).catch((error: Error) => {
             throw new QueryFailedError(statement.sql, statement.parameters, error)
           })
-          return patience === undefined ? asked : inTime(asked, patience)
+          return patience === undefined ? asked : inTime(asked, patience, () => late(patience))
         }
         return traced(
           () => spanOf(operation, statement.sql),
@@ -113,15 +114,7 @@ function refused(cause: Error): never {
   })
 }
 
-async function inTime<T>(answer: Promise<T>, patience: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const detail = `Postgres did not answer a statement within ${patience} ms`
-    reject(new DomainError('storage_unavailable', { detail }))
-  }, patience)
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
+function late(patience: number): DomainError {
+  const detail = `Postgres did not answer a statement within ${patience} ms`
+  return new DomainError('storage_unavailable', { detail })
 }

@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisTarget } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
+import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
 import { type Metrics, noMetrics, timed } from '../metrics/metrics.ts'
 import { traced } from '../tracing/trace.ts'
@@ -19,7 +20,6 @@ export interface RedisConnection {
 const patience = 200
 
 const options = {
-  commandTimeout: patience,
   // What one turn of the event loop asks leaves in one write.
   enableAutoPipelining: true,
   // A connection that is silent for so long is given up: what was sent to a frozen server would pile up.
@@ -82,7 +82,7 @@ export async function openRedis(
     ask: (name, command) =>
       traced(
         () => spanOf(name),
-        () => timed(metrics, took(name), () => inTime(command(redis))),
+        () => timed(metrics, took(name), () => inTime(command(redis), patience, late)),
       ).catch((cause: Error) => {
         throw unavailable(cause)
       }),
@@ -90,16 +90,8 @@ export async function openRedis(
   }
 }
 
-/** Counted from the call: what stands behind a pipeline that hangs has not been sent, and its own time not begun. */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`no answer within ${patience} ms`)), patience)
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+/** Counted from the call: what stands behind a pipeline that hangs has not been sent. */
+const late = () => new Error(`no answer within ${patience} ms`)
 
 /** Keys name tenants and carry hashes: they are not told. */
 function spanOf(command: string) {

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
 import { useTracer } from './trace.ts'
 
@@ -24,9 +25,6 @@ export async function startTracing(config: Config, log: Log): Promise<() => Prom
   useTracer(tracer)
   return async () => {
     useTracer(undefined)
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, patience)
-    await Promise.race([tracer.stop().catch(() => undefined), late])
-    clearTimeout(timer)
+    await inTime(tracer.stop(), patience, () => new Error('too late')).catch(() => undefined)
   }
 }

@@ -78,11 +78,16 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       const grant_types = [deviceCodeGrant, 'refresh_token']
       const policy = { client_id_metadata_documents: true, grant_types }
       await nodes.core.registrationPolicies.declare(defaultTenant, registrationPolicy.parse(policy))
-      const client = {
-        client_id: host.publish('/tv', { grant_types, redirect_uris: [] }),
+      const clientAt = (path: string) => ({
+        client_id: host.publish(path, { grant_types, redirect_uris: [] }),
         token_endpoint_auth_method: 'none',
+      })
+      const another = clientAt('/another')
+      for (const node of [a, b]) {
+        await eventually('it knows the policy', () => startDevice(node, {}, another))
       }
-      const device = await eventually('taken', () => startDevice(a, { scope: 'openid' }, client))
+      const client = clientAt('/tv')
+      const device = await startDevice(a, { scope: 'openid' }, client)
       const page = await enterCode(b, createUserAgent(), device.user_code)
       expect(page.status, page.body).to.equal(200)
       expect(page.body).to.contain('A travelling tool')

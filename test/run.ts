@@ -2,26 +2,28 @@ import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { text } from 'node:stream/consumers'
 import { temporaryFolder } from './support/child.ts'
+import { createLane, type Lane, type Outcome } from './support/lanes.ts'
+import { summaryOf } from './support/summary.ts'
 
 /**
- * Runs tests. With files, or with anything else that mocha takes, it is mocha; without, every file there is runs in
- * groups, one more at a time than there are cores, since tests wait for browsers and clocks. Each has a Postgres and a
- * Redis of its own, all begin with copies of the same storage. What goes by real time comes last, with the machine to
- * itself.
+ * Runs tests. With files, or with anything that mocha takes, it is mocha; without, every file there is runs in lanes,
+ * one more than there are cores, since tests wait for browsers and clocks: each takes the next file when it is done with
+ * one, the longest first, and has a Postgres and a Redis of its own that begin with copies of the same storage. What goes
+ * by real time comes last, with a core for each. The last line is "N passed, N failed".
  *
- *     node test/run.ts [flags of mocha]
+ *     node test/run.ts [--forbid-only]
  *     node test/run.ts <arguments of mocha>
  */
-const groups = 12
-const atOnce = availableParallelism() + 1
+const cores = availableParallelism()
 const goesByTime =
   /^test[\\/](outages|nodes[\\/](after|logout|revocation-matrix|signing|two-nodes|workers))/
 
-const given = process.argv.slice(2)
+/** Those that the summary of a run has at its top; one of them at the end would keep a lane for itself. */
+const longest =
+  /^test[\\/](faults|growth|bench|libraries|cli[\\/](embedded|declarative)|revocation|people[\\/](hostile|keyboard|walk|access)|flows[\\/](back|device)|nodes[\\/]key|outages[\\/]postgres|nodes[\\/](workers|revocation))/
 
-const mocha = (args: string[]) => ['node_modules/mocha/bin/mocha.js', ...args]
+const given = process.argv.slice(2)
 
 async function makeTemplates(): Promise<string> {
   const folder = await temporaryFolder('templates')
@@ -33,42 +35,45 @@ async function makeTemplates(): Promise<string> {
   return folder
 }
 
-/** Its output comes in one piece, so that groups do not mix. @returns whether all passed */
-async function run(name: string, files: string[], templates: string): Promise<boolean> {
-  process.stderr.write(`${name}: ${files.length} files …\n`)
-  const child = spawn(process.execPath, mocha([...given, ...files]), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TEST_TEMPLATES: templates },
-  })
-  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
-  const outputs = [text(child.stdout), text(child.stderr)]
-  const [out = '', fault = ''] = await Promise.all(outputs)
-  process.stdout.write(out)
-  process.stderr.write(fault)
-  return (await ended) === 0
-}
-
 async function runAll(): Promise<boolean> {
   const templates = await makeTemplates()
-  const files = globSync('test/**/*.test.ts').toSorted()
-  const others = files.filter((file) => !goesByTime.test(file))
-  const passed: boolean[] = []
-  let next = 0
-  async function takeTurns(): Promise<void> {
-    while (next < groups) {
-      const mine = next++
-      const dealt = others.filter((_, i) => i % groups === mine)
-      passed.push(await run(`group ${mine + 1} of ${groups + 1}`, dealt, templates))
-    }
+  const lanes = Array.from({ length: cores + 1 }, () => createLane(given, templates))
+  const outcomes: Outcome[] = []
+
+  /** @returns the seconds that each lane was busy */
+  async function takeTurns(some: Lane[], files: string[]): Promise<number[]> {
+    const began = performance.now()
+    const queue = [
+      ...files.filter((file) => longest.test(file)),
+      ...files.filter((file) => !longest.test(file)),
+    ]
+    return Promise.all(
+      some.map(async (lane) => {
+        for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+          outcomes.push(...(await lane.run(file)))
+        }
+        return (performance.now() - began) / 1000
+      }),
+    )
   }
-  await Promise.all(Array.from({ length: atOnce }, takeTurns))
-  const last = files.filter((file) => goesByTime.test(file))
-  passed.push(await run(`group ${groups + 1} of ${groups + 1}`, last, templates))
-  return passed.every(Boolean)
+
+  const files = globSync('test/**/*.test.ts').toSorted()
+  const most = await takeTurns(
+    lanes,
+    files.filter((file) => !goesByTime.test(file)),
+  )
+  const last = await takeTurns(
+    lanes.slice(0, cores),
+    files.filter((file) => goesByTime.test(file)),
+  )
+  for (const ending of await Promise.all(lanes.map((lane) => lane.end()))) outcomes.push(...ending)
+  process.stdout.write(summaryOf(outcomes, { 'in lanes': most, 'by real time': last }))
+  return outcomes.every(({ failures }) => failures.length === 0)
 }
 
-if (given.some((argument) => !argument.startsWith('--'))) {
-  spawn(process.execPath, mocha(given), { stdio: 'inherit' }).on('close', (code) => {
+if (given.some((argument) => argument !== '--forbid-only')) {
+  const mocha = ['node_modules/mocha/bin/mocha.js', ...given]
+  spawn(process.execPath, mocha, { stdio: 'inherit' }).on('close', (code) => {
     process.exitCode = code ?? 1
   })
 } else if (!(await runAll())) process.exitCode = 1

@@ -8,15 +8,36 @@ export interface Point {
   readonly store: Store
   readonly text: string
   readonly nth: number
+  /** Whether a transaction was open. */
+  readonly within: boolean
 }
 
 /** The process dies before the store hears of it, or when the store has done it and nobody has heard the answer. */
 export type Side = 'before' | 'after'
 
+export type Strike = Point & { readonly side: Side }
+
+const readsOnly = /^(select|begin|start transaction|rollback|get)\b/i
+/** The last of what is sent together, or alone. */
+const commits = /(^|; )commit$/i
+
+/**
+ * Where a kill makes a difference: before each statement, and after each that lasts. After any other the stores are what
+ * they are before the next one, as what a transaction has done until then goes with its process.
+ */
+export function strikesAt(points: readonly Point[]): Strike[] {
+  return points.flatMap((point) => {
+    const { text, within } = point
+    const lasts = commits.test(text) || (!within && !readsOnly.test(text))
+    const sides: Side[] = lasts ? ['before', 'after'] : ['before']
+    return sides.map((side) => ({ ...point, side }))
+  })
+}
+
 /** Sees every statement that one process sends to its stores, and can end the process at one of them. */
 export interface Gate {
   /** Counts from here on, and kills at the target. */
-  arm(target?: Point & { readonly side: Side }): void
+  arm(target?: Strike): void
   /** What has been counted since, in order. */
   counted(): readonly Point[]
   /** The relay of one connection to a store. */
@@ -37,13 +58,13 @@ export type Background = ReadonlySet<string>
  */
 export function createGate(kill: () => void, background: Background = new Set()): Gate {
   let points: Point[] | undefined
-  let target: (Point & { readonly side: Side }) | undefined
+  let target: Strike | undefined
   let isStruck = false
 
   function count(store: Store, text: string, inTransaction: boolean): Side | undefined {
     if (!points || (background.has(text) && !inTransaction)) return undefined
     const nth = points.filter((each) => each.store === store && each.text === text).length + 1
-    points.push({ store, text, nth })
+    points.push({ store, text, nth, within: inTransaction })
     const isTarget = target?.store === store && target.text === text && target.nth === nth
     return isTarget ? target?.side : undefined
   }

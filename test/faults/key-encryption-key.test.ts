@@ -21,7 +21,7 @@ import {
   type TestKey,
 } from '../support/sealed.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
-import { createGate, type Point, type Side } from './gate.ts'
+import { createGate, type Strike } from './gate.ts'
 
 const rotate = ['keys', 'rotate-kek', '--json']
 
@@ -41,7 +41,7 @@ suite('keys rotate-kek that is killed at any of its statements (R-02)', function
   })
 
   /** One rotation by a process of its own, whose statements pass the gate. @returns what it did, and the new key */
-  async function rotateThrough(target?: Point & { side: Side }) {
+  async function rotateThrough(target?: Strike) {
     const next = newKey()
     const keys = { KEY_ENCRYPTION_KEY: next.text, KEY_ENCRYPTION_KEY_PREVIOUS: current.text }
     let kill = () => undefined as void
@@ -69,26 +69,29 @@ suite('keys rotate-kek that is killed at any of its statements (R-02)', function
     const updates = points.filter(({ text }) => text.startsWith('update'))
     expect(updates.length, 'batches').to.be.above(5)
 
-    // Every batch, and the first and the last look for more.
+    // Every batch, and the first and the last look for more. What is left after one is what the next finds.
     const looks = points.filter(({ text }) => text.startsWith('select'))
-    const targets = [...updates, ...looks.slice(0, 1), ...looks.slice(-1)]
-    for (const point of targets) {
-      for (const side of ['before', 'after'] as const) {
-        const { gate, keys, next, signal } = await rotateThrough({ ...point, side })
-        expect(gate.isStruck(), point.text).to.equal(true)
-        expect(signal).to.equal('SIGKILL')
-        const core = await openNode({ ...env, ...keys })
-        try {
-          for (const id of await keyIdsIn(core, env)) expect([current.id, next.id]).to.include(id)
-          await core.keyRotation.rotate(next.id)
-          expect(await keyIdsIn(core, env)).to.deep.equal([next.id])
-        } finally {
-          await core.close()
-        }
-        current = next
+    const strikes = [
+      ...[...updates, ...looks.slice(0, 1), ...looks.slice(-1)].map(
+        (point) => ({ ...point, side: 'before' }) as const,
+      ),
+      ...updates.slice(-1).map((point) => ({ ...point, side: 'after' }) as const),
+    ]
+    for (const strike of strikes) {
+      const { gate, keys, next, signal } = await rotateThrough(strike)
+      expect(gate.isStruck(), strike.text).to.equal(true)
+      expect(signal).to.equal('SIGKILL')
+      const core = await openNode({ ...env, ...keys })
+      try {
+        for (const id of await keyIdsIn(core, env)) expect([current.id, next.id]).to.include(id)
+        await core.keyRotation.rotate(next.id)
+        expect(await keyIdsIn(core, env)).to.deep.equal([next.id])
+      } finally {
+        await core.close()
       }
+      current = next
     }
-    process.stdout.write(`      killed before and after each of ${targets.length} statements\n`)
+    process.stdout.write(`      killed at each of ${strikes.length} statements\n`)
     const core = await openNode({ ...env, KEY_ENCRYPTION_KEY: current.text })
     await reading(core)
     await core.close()
@@ -132,7 +135,7 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
     const node = await startNode({ env })
     const traffic = await startKeyTraffic(node.url)
     const keys = new Set([keyOf(testKey).id])
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const { generated, key_id: id } = done(await runCommand(rotate, env))
       expect(generated).to.equal(true)
       keys.add(id)
@@ -142,12 +145,12 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
     const { code } = await node.stop()
     expect(code).to.equal(0)
     expect(traffic.failures, JSON.stringify(traffic.done)).to.deep.equal([])
-    expect(keys.size, 'a new key each time').to.equal(4)
+    expect(keys.size, 'a new key each time').to.equal(3)
     process.stdout.write(`      ${JSON.stringify(traffic.done)}, no failure\n`)
     await expectSealedUnder([...keys].at(-1) as string)
   })
 
-  for (const after of [0, 15, 40, 100, 200]) {
+  for (const after of [0, 40, 200]) {
     it(`loses nothing when the server is killed ${after} ms after the old key was put aside`, async () => {
       const node = await startNode({ env })
       const previous = `${keyFileOf(env)}.previous`

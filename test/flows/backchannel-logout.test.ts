@@ -1,61 +1,33 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Account } from '../../src/accounts/account.ts'
-import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
+import { callback, spa, web } from '../support/fixtures.ts'
 import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-receiver.ts'
 import { authorizeUrl, introspect, redeem, tokensFor } from '../support/protocol.ts'
-import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
-import { remember } from '../support/witness.ts'
-
-const bob = { email: 'bob@example.com', name: 'Bob', password: 'a caterpillar on a mushroom' }
-
-/** A confidential client that wants ES256 and a `sid`. */
-const shop = {
-  ...web,
-  client_id: 'shop',
-  client_secret: 'the-secret-of-the-second-app',
-  id_token_signed_response_alg: 'ES256',
-  backchannel_logout_session_required: true,
-}
+import { bob, type LogoutScene, logoutScene, shop } from './logout-scene.ts'
 
 onEachStorage('back-channel log-out (P-070)', (kind) => {
+  let booted: TestServer
+  let scene: LogoutScene
   let server: TestServer
   let webParty: LogoutReceiver
   let shopParty: LogoutReceiver
 
+  before(async () => {
+    booted = await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' })
+  })
   beforeEach(async () => {
-    server = await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' })
-    await furnish(server)
-    remember(shop.client_secret, bob.password)
-    const { issuer } = server
-    webParty = await startLogoutReceiver({ issuer, clientId: web.client_id })
-    shopParty = await startLogoutReceiver({ issuer, clientId: shop.client_id, alg: 'ES256' })
-    await declare({ ...web, backchannel_logout_uri: webParty.uri })
-    await declare({ ...shop, backchannel_logout_uri: shopParty.uri })
-    await server.core.accounts.declare(defaultTenant, { ...bob, emailVerified: true })
+    scene = await logoutScene(booted)
+    ;({ server, webParty, shopParty } = scene)
   })
-  afterEach(async () => {
-    backToPresent()
-    await Promise.all([webParty?.stop(), shopParty?.stop()])
-    await server?.stop()
-  })
+  afterEach(() => scene?.stop())
+  after(() => booted?.stop())
 
-  const declare = (client: object) => server.core.clients.declare(defaultTenant, client)
-  const aliceHerself = async () =>
-    (await server.core.accounts.byIdentifier(defaultTenant, alice.email)) as Account
-  const logouts = (filter = {}) => server.core.logouts.list(defaultTenant, filter)
-  const audited = () =>
-    server.core.database.query<{ type: string; client_id: string; detail: object }>(
-      `select type, client_id, detail from audit_events where type like 'logout.%' order by at`,
-    )
-  async function signOut(agent: UserAgent) {
-    const asked = await agent.get(`${server.issuer}/logout`)
-    return agent.submit(asked)
-  }
+  const logouts = (filter = {}) => scene.logouts(filter)
+  const signOut = (agent: UserAgent) => scene.signOut(agent)
   const sidIn = (idToken = '') => decodeJwt(idToken)['sid']
 
   it('tells every client of the session, in the terms of the specification', async () => {
@@ -78,7 +50,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
       const states = (await logouts()).map(({ state }) => state)
       return states.length === 2 && states.every((state) => state === 'delivered')
     })
-    const events = await audited()
+    const events = await scene.audited()
     expect(events.map(({ type, client_id }) => [type, client_id])).to.have.deep.members([
       ['logout.delivered', 'web'],
       ['logout.delivered', 'shop'],
@@ -159,34 +131,13 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
       const two = await tokensFor(server, web, {}, phone)
       const three = await tokensFor(server, shop, {}, phone)
       await bobs.walk(authorizeUrl(server, web), { username: bob.email, password: bob.password })
-      await end(await aliceHerself())
+      await end(await scene.aliceHerself())
       const sids = (await webParty.told(2)).map((claims) => claims['sid'])
       expect(sids).to.have.members([sidIn(one.id_token), sidIn(two.id_token)])
       const { sub } = decodeJwt(one.id_token as string)
       expect((await shopParty.told(1))[0]).to.include({ sub, sid: sidIn(three.id_token) })
     })
   }
-
-  it('reaches those that hold offline access alone, with the sid that they know', async () => {
-    const { id_token } = await tokensFor(server, shop, { scope: 'openid offline_access' })
-    // The session expires, and later its row is removed; the family lives on.
-    travel(25 * 24 * 3600)
-    await server.core.sessions.sweep()
-    expect(await server.core.database.query('select 1 from sessions')).to.deep.equal([])
-    await server.core.revocations.logOutEverywhere(await aliceHerself())
-    // It is due at the time of the log-out, not before.
-    const told = await eventually('the token', () => shopParty.received[0])
-    backToPresent()
-    expect(decodeJwt(told.token)).to.include({ sid: sidIn(id_token), aud: 'shop' })
-  })
-
-  it('says nothing of a session that ends before anybody signed in, or by the clock', async () => {
-    await tokensFor(server, web, {}, createUserAgent())
-    await signOut(createUserAgent())
-    travel(40 * 24 * 3600)
-    await server.core.sessions.sweep()
-    expect(await logouts()).to.deep.equal([])
-  })
 
   it('forgets nobody whose request overlaps: who got a code is told', async () => {
     for (let round = 0; round < 8; round++) {
@@ -252,7 +203,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
     })
     expect(logout).to.include({ state: 'waiting', lastError: 'answered 307' })
     expect(canary.connections()).to.equal(0)
-    await declare({ ...web, backchannel_logout_uri: canary.uri })
+    await scene.declare({ ...web, backchannel_logout_uri: canary.uri })
     await canary.told(1, 10_000)
     await canary.stop()
   })
@@ -275,23 +226,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
       attempts: 1,
       lastError: 'answered 400: invalid_request, no [1m sid',
     })
-    expect(await audited()).to.have.nested.property('[0].type', 'logout.failed')
-  })
-
-  it('gives up after a day', async () => {
-    await webParty.stop()
-    const agent = createUserAgent()
-    await tokensFor(server, web, {}, agent)
-    await signOut(agent)
-    await eventually('an attempt failed', async () => (await logouts())[0]?.lastError)
-    travel(24 * 3600 + 1)
-    const [failed] = await eventually('given up', async () => {
-      const found = await logouts({ state: 'failed' })
-      return found.length > 0 && found
-    })
-    expect(failed?.lastError).to.match(/^connection_failed/)
-    expect(failed).not.to.have.property('nextAt')
-    expect(await audited()).to.have.nested.property('[0].detail.reason', failed?.lastError)
+    expect(await scene.audited()).to.have.nested.property('[0].type', 'logout.failed')
   })
 
   it('gives up on a client that is gone', async () => {
@@ -300,7 +235,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
     await eventually('an attempt failed', async () => (await logouts())[0]?.lastError)
-    await server.core.revocations.deleteClient(defaultTenant, web.client_id)
+    await server.core.revocations.deleteClient(scene.tenant, web.client_id)
     const [failed] = await eventually('given up', async () => {
       const found = await logouts({ state: 'failed' })
       return found.length > 0 && found
@@ -308,25 +243,11 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
     expect(failed?.lastError).to.match(/^the client is deleted or disabled/)
   })
 
-  it('is kept for a week, what failed for a month (C25)', async () => {
-    const agent = createUserAgent()
-    await tokensFor(server, web, {}, agent)
-    await signOut(agent)
-    await eventually('delivered', async () => (await logouts())[0]?.state === 'delivered')
-    travel(6.9 * 24 * 3600)
-    expect(await server.core.outbox.sweep()).to.equal(0)
-    expect(await logouts()).to.have.length(1)
-    travel(0.2 * 24 * 3600)
-    // Mail of the sign-in goes with it where mail is sent.
-    expect(await server.core.outbox.sweep()).to.be.at.least(1)
-    expect(await logouts()).to.deep.equal([])
-  })
-
   it('delays no log-out and no other receiver when one is slow (R-21)', async () => {
     shopParty.answerWith(() => undefined)
-    const account = await aliceHerself()
+    const account = await scene.aliceHerself()
     const many = Array.from({ length: 300 }, (_, i) => ({ clientId: 'shop', sid: `sid-${i}` }))
-    await server.core.logouts.tell(defaultTenant, account.id, many, false)
+    await server.core.logouts.tell(scene.tenant, account.id, many, false)
     await eventually('the slow one is busy', () => shopParty.connections() >= 4)
     for (let round = 1; round <= 5; round++) {
       const agent = createUserAgent()
@@ -339,40 +260,6 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
       await webParty.told(round, 3000)
     }
     expect(shopParty.connections(), 'connections to the slow one').to.be.below(20)
-  })
-})
-
-onEachStorage('back-channel log-out to a private address', (kind) => {
-  it('is refused unless it was allowed (C11)', async () => {
-    const server = await boot(kind)
-    const party = await startLogoutReceiver({ issuer: server.issuer, clientId: web.client_id })
-    try {
-      await furnish(server)
-      const inside = 'https://10.1.2.3/logout'
-      for (const [client, backchannel_logout_uri] of [
-        [web, party.uri],
-        [shop, inside],
-      ] as const) {
-        await server.core.clients.declare(defaultTenant, { ...client, backchannel_logout_uri })
-      }
-      const agent = createUserAgent()
-      await tokensFor(server, web, {}, agent)
-      await tokensFor(server, shop, {}, agent)
-      await agent.submit(await agent.get(`${server.issuer}/logout`))
-      const found = await eventually('both were tried', async () => {
-        const all = await server.core.logouts.list(defaultTenant, {})
-        return all.every(({ lastError }) => lastError !== undefined) && all
-      })
-      const reasons = Object.fromEntries(found.map((one) => [one.clientId, one.lastError]))
-      expect(reasons['web']).to.match(/^url_refused: expected an https URL/)
-      expect(reasons['shop']).to.equal(
-        'address_refused: expected a public one: 10.1.2.3 is at 10.1.2.3',
-      )
-      expect(party.connections()).to.equal(0)
-    } finally {
-      await party.stop()
-      await server.stop()
-    }
   })
 })
 

@@ -18,11 +18,10 @@ import { expectRefusal, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-/** A tenant of its own, so that it can be disabled. */
-const tenant = 'acme'
-
+/** Of each story, in a tenant of its own, which it may disable. */
 interface Scene {
   server: TestServer
+  tenant: string
   account: Account
   agent: UserAgent
 }
@@ -38,14 +37,14 @@ const causes: Record<string, [end: Act, again?: Act]> = {
     (scene) => revocations(scene).setAccountDisabled(scene.account, false),
   ],
   'client disabled': [
-    (scene) => revocations(scene).setClientDisabled(tenant, tv.client_id, true),
-    (scene) => revocations(scene).setClientDisabled(tenant, tv.client_id, false),
+    (scene) => revocations(scene).setClientDisabled(scene.tenant, tv.client_id, true),
+    (scene) => revocations(scene).setClientDisabled(scene.tenant, tv.client_id, false),
   ],
-  'client deleted': [(scene) => revocations(scene).deleteClient(tenant, tv.client_id)],
+  'client deleted': [(scene) => revocations(scene).deleteClient(scene.tenant, tv.client_id)],
   'grant revoked': [
-    (scene) => revocations(scene).revokeGrant(tenant, scene.account.id, tv.client_id),
+    (scene) => revocations(scene).revokeGrant(scene.tenant, scene.account.id, tv.client_id),
   ],
-  'tenant disabled': [(scene) => revocations(scene).setTenantDisabled(tenant, true)],
+  'tenant disabled': [(scene) => revocations(scene).setTenantDisabled(scene.tenant, true)],
 }
 
 /** Codes that were allowed, by what they hang from. */
@@ -59,18 +58,20 @@ const codes = {
 onEachStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.4.2)', (kind) => {
   let booted: TestServer
   let scene: Scene
-  beforeEach(async () => {
+  let tenants = 0
+  before(async () => {
     booted = await boot(kind)
+  })
+  beforeEach(async () => {
+    const tenant = `acme-${tenants++}`
     await booted.core.tenants.declare({ id: tenant, name: 'Acme' })
     await furnish(booted, tenant)
     const server = { ...booted, issuer: `${booted.issuer}/t/${tenant}` }
     const account = (await booted.core.accounts.byIdentifier(tenant, alice.email)) as Account
-    scene = { server, account, agent: createUserAgent() }
+    scene = { server, tenant, account, agent: createUserAgent() }
   })
-  afterEach(async () => {
-    backToPresent()
-    await booted?.stop()
-  })
+  afterEach(backToPresent)
+  after(() => booted?.stop())
 
   const ask = (device: DeviceAuthorization) => askFor(scene.server, device)
 
@@ -145,7 +146,7 @@ onEachStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7
   const ofAccount = ['log out everywhere', 'password changed', 'account disabled']
   const meanwhile: Record<string, Act> = {
     ...Object.fromEntries(ofAccount.map((cause) => [cause, causes[cause]?.[0] as Act])),
-    'session ended': async ({ account }) => {
+    'session ended': async ({ tenant, account }) => {
       const [row] = await booted.core.database.query<{ uid: string }>(
         'select uid from sessions where account_id = $1 and ended_at is null',
         [account.id],
@@ -177,9 +178,10 @@ onEachStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7
           if (calls === 2 && moment === 'after') ended ??= outside(() => end(scene))
           return isHeld
         }
-        const last = await finishSteps(agent, start)
-        Object.assign(accounts, { holdSignIn })
-        Object.assign(sessions, { hold })
+        const last = await finishSteps(agent, start).finally(() => {
+          Object.assign(accounts, { holdSignIn })
+          Object.assign(sessions, { hold })
+        })
         await ended
         expect(outcomeOf(last)).to.equal(moment === 'before' ? 'over' : 'allowed')
         const answer = await ask(device)

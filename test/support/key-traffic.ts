@@ -19,7 +19,7 @@ export interface KeyTraffic {
 const scope = 'openid offline_access'
 
 /** Milliseconds between two requests of one worker. */
-const pace = 20
+const pace = 40
 
 export async function startKeyTraffic(issuer: string): Promise<KeyTraffic> {
   const server = { issuer } as TestServer

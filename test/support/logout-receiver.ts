@@ -51,7 +51,7 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
 
   /** OpenID Connect Back-Channel Logout §2.6, step by step. @throws Error */
   async function verified(token: string): Promise<JWTPayload> {
-    const keys = createRemoteJWKSet(new URL('/jwks', trust.keysAt?.() ?? trust.issuer))
+    const keys = createRemoteJWKSet(new URL(`${trust.keysAt?.() ?? trust.issuer}/jwks`))
     const { payload, protectedHeader } = await jwtVerify(token, keys, {
       issuer: trust.issuer,
       audience: trust.clientId,

@@ -1,0 +1,112 @@
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, onEachStorage } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish, web } from '../support/fixtures.ts'
+import { startLogoutReceiver } from '../support/logout-receiver.ts'
+import { tokensFor } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { type LogoutScene, logoutScene, shop } from './logout-scene.ts'
+
+/** Each on a server of its own, which travels. */
+onEachStorage('back-channel log-out, in time (P-070)', (kind) => {
+  let scene: LogoutScene
+  beforeEach(async () => {
+    scene = await logoutScene(await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' }))
+  })
+  afterEach(async () => {
+    backToPresent()
+    await scene?.stop()
+    await scene?.server.stop()
+  })
+
+  it('reaches those that hold offline access alone, with the sid that they know', async () => {
+    const { id_token } = await tokensFor(scene.server, shop, { scope: 'openid offline_access' })
+    // The session expires, and later its row is removed; the family lives on.
+    travel(25 * 24 * 3600)
+    await scene.server.core.sessions.sweep()
+    expect(await scene.server.core.database.query('select 1 from sessions')).to.deep.equal([])
+    await scene.server.core.revocations.logOutEverywhere(await scene.aliceHerself())
+    // It is due at the time of the log-out, not before.
+    const told = await eventually('the token', () => scene.shopParty.received[0])
+    backToPresent()
+    expect(decodeJwt(told.token)).to.include({
+      sid: decodeJwt(id_token as string)['sid'],
+      aud: 'shop',
+    })
+  })
+
+  it('says nothing of a session that ends before anybody signed in, or by the clock', async () => {
+    await tokensFor(scene.server, web, {}, createUserAgent())
+    await scene.signOut(createUserAgent())
+    travel(40 * 24 * 3600)
+    await scene.server.core.sessions.sweep()
+    expect(await scene.logouts()).to.deep.equal([])
+  })
+
+  it('gives up after a day', async () => {
+    await scene.webParty.stop()
+    const agent = createUserAgent()
+    await tokensFor(scene.server, web, {}, agent)
+    await scene.signOut(agent)
+    await eventually('an attempt failed', async () => (await scene.logouts())[0]?.lastError)
+    travel(24 * 3600 + 1)
+    const [failed] = await eventually('given up', async () => {
+      const found = await scene.logouts({ state: 'failed' })
+      return found.length > 0 && found
+    })
+    expect(failed?.lastError).to.match(/^connection_failed/)
+    expect(failed).not.to.have.property('nextAt')
+    expect(await scene.audited()).to.have.nested.property('[0].detail.reason', failed?.lastError)
+  })
+
+  it('is kept for a week, what failed for a month (C25)', async () => {
+    const agent = createUserAgent()
+    await tokensFor(scene.server, web, {}, agent)
+    await scene.signOut(agent)
+    await eventually('delivered', async () => (await scene.logouts())[0]?.state === 'delivered')
+    travel(6.9 * 24 * 3600)
+    expect(await scene.server.core.outbox.sweep()).to.equal(0)
+    expect(await scene.logouts()).to.have.length(1)
+    travel(0.2 * 24 * 3600)
+    // Mail of the sign-in goes with it where mail is sent.
+    expect(await scene.server.core.outbox.sweep()).to.be.at.least(1)
+    expect(await scene.logouts()).to.deep.equal([])
+  })
+})
+
+onEachStorage('back-channel log-out to a private address', (kind) => {
+  it('is refused unless it was allowed (C11)', async () => {
+    const server = await boot(kind)
+    const party = await startLogoutReceiver({ issuer: server.issuer, clientId: web.client_id })
+    try {
+      await furnish(server)
+      const inside = 'https://10.1.2.3/logout'
+      for (const [client, backchannel_logout_uri] of [
+        [web, party.uri],
+        [shop, inside],
+      ] as const) {
+        await server.core.clients.declare(defaultTenant, { ...client, backchannel_logout_uri })
+      }
+      const agent = createUserAgent()
+      await tokensFor(server, web, {}, agent)
+      await tokensFor(server, shop, {}, agent)
+      await agent.submit(await agent.get(`${server.issuer}/logout`))
+      const found = await eventually('both were tried', async () => {
+        const all = await server.core.logouts.list(defaultTenant, {})
+        return all.every(({ lastError }) => lastError !== undefined) && all
+      })
+      const reasons = Object.fromEntries(found.map((one) => [one.clientId, one.lastError]))
+      expect(reasons['web']).to.match(/^url_refused: expected an https URL/)
+      expect(reasons['shop']).to.equal(
+        'address_refused: expected a public one: 10.1.2.3 is at 10.1.2.3',
+      )
+      expect(party.connections()).to.equal(0)
+    } finally {
+      await party.stop()
+      await server.stop()
+    }
+  })
+})

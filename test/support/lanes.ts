@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+
+/** A test, or a hook, that failed. */
+export interface Failure {
+  title: string
+  message: string
+}
+
+/** What came of one file. */
+export interface Outcome {
+  file: string
+  passed: number
+  seconds: number
+  failures: Failure[]
+}
+
+/** Runs one file after the other in a process of its own (test/support/lane.ts). */
+export interface Lane {
+  /** Its output comes in one piece, so that lanes do not mix. */
+  run(file: string): Promise<Outcome[]>
+  /** @returns what the end of its process found, if that is anything */
+  end(): Promise<Outcome[]>
+}
+
+/** What the lines begin with by which a process tells of what it has done; the others are output. */
+export const mark = '\u001e'
+
+/** Files of one process: what they leave on the disk goes with it. */
+const most = 30
+
+interface Running {
+  child: ChildProcess
+  /** The next outcome, or `undefined` when the process has ended instead. */
+  next(): Promise<Outcome | undefined>
+  /** What was said since the last time. */
+  take(): string
+  ended: Promise<number | null>
+}
+
+function start(flags: readonly string[], templates: string): Running {
+  const child = spawn(process.execPath, ['test/support/lane.ts', ...flags], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, TEST_TEMPLATES: templates },
+  })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const ended = new Promise<number | null>((resolve) => void child.on('close', resolve))
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  // It may have ended before it is told the next file.
+  child.stdin.on('error', () => undefined)
+  return {
+    child,
+    ended,
+    take() {
+      const text = said
+      said = ''
+      return text
+    },
+    async next() {
+      for (;;) {
+        const { done, value } = await lines.next()
+        if (done) return undefined
+        if (value.startsWith(mark)) return JSON.parse(value.slice(1)) as Outcome
+        said += `${value}\n`
+      }
+    },
+  }
+}
+
+/** @param flags for each process @param templates as `make-templates.ts` has made them */
+export function createLane(flags: readonly string[], templates: string): Lane {
+  let running: Running | undefined
+  let files = 0
+
+  /** The outcome of what the process was at when it ended by itself, or in disorder. */
+  async function lost(what: string, from: Running): Promise<Outcome> {
+    running = undefined
+    const code = await from.ended
+    const said = from.take()
+    process.stdout.write(said)
+    const message = `the process of its lane ended with ${code}:\n${said.slice(-1000)}`
+    return { file: what, passed: 0, seconds: 0, failures: [{ title: what, message }] }
+  }
+
+  async function end(): Promise<Outcome[]> {
+    if (!running) return []
+    const ending = running
+    running = undefined
+    files = 0
+    ending.child.stdin?.end()
+    const code = await ending.ended
+    if (code !== 0) return [await lost('the end of a lane', ending)]
+    process.stdout.write(ending.take())
+    return []
+  }
+
+  return {
+    end,
+    async run(file) {
+      const before = files === most ? await end() : []
+      running ??= start(flags, templates)
+      const current = running
+      files++
+      current.child.stdin?.write(`${file}\n`)
+      const outcome = (await current.next()) ?? (await lost(file, current))
+      process.stdout.write(current.take())
+      return [...before, outcome]
+    },
+  }
+}

@@ -90,6 +90,12 @@ export const limits = {
     window: 600,
     counts: 'Requests that one confidential client pushed, in units of 2 KiB',
   },
+  proof_holder: {
+    most: 6000,
+    window: 600,
+    counts:
+      'Proofs of possession with one access token, or with one thing that a public client redeems',
+  },
   device_network: {
     most: 300,
     window: 600,

@@ -165,6 +165,13 @@ describe('rate limits', () => {
     expectErrorPage(await agent.get(authorizeUrl(server, web, { prompt: 'login' })), 429)
     const silent = await agent.get(authorizeUrl(server, web))
     expect(silent.location?.searchParams.get('code'), 'keeps nothing').to.be.a('string')
+    for (const [path, form] of [
+      ['/account/profile', '#profile-form'],
+      ['/account/factors', 'form[action$="/factors/new"]'],
+    ] as const) {
+      const page = await agent.get(server.issuer + path)
+      expectErrorPage(await agent.submit(page, { form }), 429)
+    }
   })
 
   it('let a browser have no more large codes than its share, and ordinary ones nevertheless (C25)', async () => {

@@ -1,3 +1,4 @@
+import type { Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage, type StorageKind } from '../../test/support/boot.ts'
 import { openNode } from '../../test/support/cores.ts'
@@ -34,15 +35,26 @@ export interface Storage {
   cookies: string[]
 }
 
-export async function furnishedStorage(
-  kind: StorageKind,
+export async function furnishedStorage(kind: StorageKind): Promise<Storage> {
+  return furnish(await freshStorage(kind))
+}
+
+/** The same on a storage that there is, with or without tables, or furnished already. @param env where it is */
+export async function furnish(
+  where: Record<string, string>,
   more: Record<string, string> = {},
 ): Promise<Storage> {
   // The same for every server on it: what people have allowed names the issuer.
   const PORT = String(await freePort())
-  const env = { ...(await freshStorage(kind)), ...settings, PORT, ...more }
+  const env = { ...where, ...settings, PORT, ...more }
   const core = await openNode(env)
   await core.firstStart()
+  await declareAll(core)
+  await core.close()
+  return { env, cookies: [] }
+}
+
+async function declareAll(core: Core): Promise<void> {
   for (const server of Object.values(resourceServers)) {
     await core.resources.declare(defaultTenant, server)
   }
@@ -51,6 +63,7 @@ export async function furnishedStorage(
   }
   // Hashed once for all.
   const [first, ...others] = people
+  if (await core.accounts.byIdentifier(defaultTenant, first.email)) return
   const { account } = await core.accounts.create(defaultTenant, { ...first, password })
   await core.accounts.declare(defaultTenant, { email: account.email, emailVerified: true })
   const [row] = await core.database.query<{ hash: string }>(
@@ -61,8 +74,6 @@ export async function furnishedStorage(
     const passwordHash = row?.hash
     await core.accounts.declare(defaultTenant, { ...person, passwordHash, emailVerified: true })
   }
-  await core.close()
-  return { env, cookies: [] }
 }
 
 /** Our server on such storage. */

@@ -1,12 +1,18 @@
 import pg from 'pg'
 import { openNode } from '../../test/support/cores.ts'
-import { fillWithRows } from './rows.ts'
+import { type Fill, filledTables, fillWithRows } from './rows.ts'
 
 /**
  * Fills a storage with so many of each as fast as it goes: rows that fit each other, so that nobody has to look whether
- * they do, and without waiting for the disk. Afterwards it is as one that has been in use for a while.
+ * they do, without waiting for the disk, and with the indexes made afterwards. Then it is as one that has been in use for
+ * a while.
+ * @param say takes what is done, with seconds
  */
-export async function fill(env: Record<string, string>, count: number): Promise<void> {
+export async function fill(
+  env: Record<string, string>,
+  count: number,
+  say: (what: string) => void = () => undefined,
+): Promise<void> {
   const { DATABASE_URL } = env
   if (DATABASE_URL === undefined) {
     const { database, close } = await openNode(env)
@@ -16,13 +22,28 @@ export async function fill(env: Record<string, string>, count: number): Promise<
   }
   const client = new pg.Client({ connectionString: DATABASE_URL })
   await client.connect()
-  await client.query('set session_replication_role = replica')
-  await client.query('set synchronous_commit = off')
-  await fillWithRows((sql, given) => client.query(sql, given), count, 100_000)
-  await client.query('vacuum (analyze)')
-  await client.query('checkpoint')
+  const run: Fill = async (sql, given) => {
+    const began = performance.now()
+    await client.query(sql, given)
+    const seconds = (performance.now() - began) / 1000
+    if (seconds > 1) say(`${sql.split(/[(\n]/)[0]} in ${seconds.toFixed(0)} s`)
+  }
+  await run('set session_replication_role = replica')
+  await run('set synchronous_commit = off')
+  await run("set work_mem = '1GB'")
+  await run("set maintenance_work_mem = '1GB'")
+  const { rows } = await client.query<{ name: string; definition: string }>(indexes, [filledTables])
+  for (const { name } of rows) await run(`drop index ${name}`)
+  await fillWithRows(run, count, count)
+  for (const { definition } of rows) await run(definition)
+  await run('vacuum (analyze)')
+  await run('checkpoint')
   await client.end()
 }
+
+/** Of these tables, but for those of constraints. */
+const indexes = `select indexname as name, indexdef as definition from pg_indexes
+  where schemaname = 'public' and tablename = any($1) and indexname not in (select conname from pg_constraint)`
 
 /** What autovacuum does within a minute: a small table has grown many times over by then. */
 export async function analyze({ DATABASE_URL }: Record<string, string>): Promise<void> {

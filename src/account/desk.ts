@@ -12,6 +12,7 @@ import {
   accountDone,
 } from '../interaction/pages/account-layout.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { Limiter, Share } from '../limits/limiter.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Actor } from '../revocation/revocation.ts'
@@ -27,7 +28,7 @@ export interface Desk {
   owner(ctx: Context, page: AccountPage, fresh?: boolean): Promise<SignedIn | undefined>
   /**
    * The same for a form that was sent, which must be of this session and from our own page.
-   * @throws DomainError `csrf_failed`
+   * @throws DomainError `csrf_failed`, `too_many_requests`
    */
   posted(
     ctx: Context,
@@ -44,6 +45,9 @@ export interface Desk {
 /** Who did it, as it is written down. */
 export const ownerAt = (ctx: Context): Actor => ({ by: 'owner', ...presenterOf(ctx) })
 
+/** The share that a form on the account pages takes: most of what they change is written down. */
+export const formOf = ({ uid }: SignedIn): Share => ({ limit: 'authorize_browser', subject: uid })
+
 /** What is not there, or is somebody else's: nobody learns which (security class C22). */
 export const notTheirs = (what: string) =>
   new DomainError('not_found', { detail: `no ${what} of this account has that id` })
@@ -55,12 +59,13 @@ export function createDesk(parts: {
   config: Config
   clock: Clock
   csrf: Csrf
+  limiter: Limiter
   factors: Factors
   mailedCodes: MailedCodes
   session: BrowserSession
   pageContext(ctx: Context): PageContext
 }): Desk {
-  const { issuer, basePath, config, clock, csrf, session, pageContext } = parts
+  const { tenant, issuer, basePath, config, clock, csrf, limiter, session, pageContext } = parts
 
   function redirect(ctx: Context, address: string): void {
     ctx.status = 303
@@ -100,7 +105,10 @@ export function createDesk(parts: {
     async posted(ctx, page, fresh = false) {
       const form = await readForm(ctx, config.bodyLimit)
       const found = await session.find(ctx)
-      if (found) csrf.check(ctx, found.uid, form['csrf'])
+      if (found) {
+        csrf.check(ctx, found.uid, form['csrf'])
+        await limiter.take(tenant, formOf(found))
+      }
       if (!(await allows(ctx, page, found, fresh)) || !found) return undefined
       return { owner: found, form, actor: ownerAt(ctx) }
     },

@@ -18,12 +18,13 @@ import {
   recoveryCodesPage,
 } from '../interaction/pages/factors.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import type { Limiter } from '../limits/limiter.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
-import { type Desk, ownerAt } from './desk.ts'
+import { type Desk, formOf, ownerAt } from './desk.ts'
 import { emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
 import { passkeyMethods, passkeyRoutes } from './passkey.routes.ts'
 import { lacksStep } from './proof.ts'
@@ -34,6 +35,7 @@ export interface FactorParts {
   config: Config
   clock: Clock
   csrf: Csrf
+  limiter: Limiter
   session: BrowserSession
   revocations: Revocations
   factors: Factors
@@ -86,7 +88,7 @@ export function factorRoutes(
   desk: Desk,
   signIn: (ctx: Context, onceMore: boolean) => string,
 ): void {
-  const { tenant, config, clock, csrf, session, revocations, factors, pageContext } = parts
+  const { tenant, config, clock, csrf, limiter, session, revocations, factors, pageContext } = parts
   const { sealer, shortLived } = parts
   const emailCodesOf = emailCodesRoutes(router, parts, desk)
   const bindingOf = (uid: string) => `factors ${uid}`
@@ -122,7 +124,10 @@ export function factorRoutes(
   async function asked(ctx: Context) {
     const form = await readForm(ctx, config.bodyLimit)
     const found = await proven(ctx)
-    if (found) csrf.check(ctx, bindingOf(found.uid), form['csrf'])
+    if (found) {
+      csrf.check(ctx, bindingOf(found.uid), form['csrf'])
+      await limiter.take(tenant, formOf(found))
+    }
     return found && { ...found, form }
   }
 

@@ -25,7 +25,7 @@ export const profileMethods = { '/account/profile': ['GET', 'HEAD', 'POST'] }
 /** In characters. */
 const longest = 200
 
-/** How often somebody may learn whether a user name is taken, in an hour. */
+/** How often somebody may change it in an hour: it tells whether a user name is taken, and each change is written down. */
 const budget = { kind: 'username', limit: 20, window: 3600 }
 
 const statuses: Record<ProfileFault, number> = {
@@ -68,7 +68,7 @@ export function profileRoutes(router: Router, parts: ProfileParts, desk: Desk) {
     const said = { name: (form['name'] ?? '').trim(), username: (form['username'] ?? '').trim() }
     const fault = faultIn(said)
     if (fault) return show(ctx, owner, said, fault)
-    const isNews = identifierKey(said.username) !== identifierKey(account.username ?? '')
+    const isNews = said.name !== (account.name ?? '') || said.username !== (account.username ?? '')
     if (isNews && !(await attempts.take(tenant, [{ ...budget, subject: account.id }]))) {
       return show(ctx, owner, said, 'too_many')
     }

@@ -19,6 +19,16 @@ export function createAccountLists({ database }: { database: Database }) {
       return rows.map(toAccount)
     },
 
+    /** Those that have these addresses. */
+    async named(tenant: string, emails: readonly string[]): Promise<Account[]> {
+      const rows = await database.query<AccountRow>(
+        `select ${accountColumns} from accounts a
+         where a.tenant_id = $1 and a.deleted_at is null and a.email_key = any($2) order by a.email_key`,
+        [tenant, emails.map(identifierKey)],
+      )
+      return rows.map(toAccount)
+    },
+
     /** Their addresses by their ids; an account that is gone is left out. */
     async emails(tenant: string, ids: readonly string[]): Promise<Map<string, string>> {
       const rows = await database.query<{ id: string; email: string }>(

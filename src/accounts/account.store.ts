@@ -25,6 +25,7 @@ export const AccountsTable = table('accounts', {
   },
   references: { tenant: ofTenant },
   unique: { email: ['tenant_id', 'email_key'], username: ['tenant_id', 'username_key'] },
+  index: { operators: { columns: ['tenant_id', 'id'], where: "'operator'::text = ANY (roles)" } },
 })
 
 export const PasswordsTable = table('passwords', {

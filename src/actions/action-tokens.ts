@@ -69,7 +69,7 @@ export const ActionTokensTable = table('action_tokens', {
   },
   references: { account: ['accounts', ['tenant_id', 'account_id'], ['tenant_id', 'id']] },
   unique: { hash: ['tenant_id', 'hash'] },
-  index: { expires: ['expires_at'] },
+  index: { expires: ['expires_at'], id: ['tenant_id', 'id'] },
 })
 
 /** $1 is the tenant, $2 the time. */

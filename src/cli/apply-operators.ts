@@ -1,20 +1,18 @@
 import type { Work } from './apply-work.ts'
-import type { StoredItem, StoredSections } from './stored.ts'
 
-/** A file must not leave a tenant that has an operator without one: nobody could sign in to put it right. */
+/**
+ * A file must not leave a tenant that has an operator without one: nobody could sign in to put it right.
+ * @param before the addresses of its operators by tenant
+ */
 export function checkOperators(
   { faults }: Work,
-  tenant: string,
-  before: StoredSections,
-  after: StoredSections,
+  before: ReadonlyMap<string, string[]>,
+  after: ReadonlyMap<string, string[]>,
 ): void {
-  const [last] = before.accounts.filter(operates)
-  if (!last || after.accounts.some(operates)) return
-  faults.push(
-    `account ${String(last['email'])}: expected one operator of tenant ${tenant} to stay who is not disabled, got none`,
-  )
-}
-
-function operates({ roles, disabled }: StoredItem): boolean {
-  return disabled !== true && Array.isArray(roles) && roles.includes('operator')
+  for (const [tenant, [last]] of before) {
+    if (last === undefined || (after.get(tenant) ?? []).length > 0) continue
+    faults.push(
+      `account ${last}: expected one operator of tenant ${tenant} to stay who is not disabled, got none`,
+    )
+  }
 }

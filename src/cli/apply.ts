@@ -8,10 +8,10 @@ import { checkOperators } from './apply-operators.ts'
 import { type ApplyResult, renderApply } from './apply-output.ts'
 import { isPruned, prune, sectionsIn } from './apply-prune.ts'
 import { checkReferences } from './apply-references.ts'
-import { refused, type Work } from './apply-work.ts'
+import { refused, type Scope, type Work } from './apply-work.ts'
 import { type Command, UsageError } from './command.ts'
 import { readDocument } from './document.ts'
-import { lockDeclared, omit, storedSections, storedTenants } from './stored.ts'
+import { lockDeclared, type Named, omit, storedSections, storedTenants } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const section = z.enum(['resource_servers', 'clients', 'accounts', 'webhooks'])
@@ -64,8 +64,11 @@ export const apply: Command<Input, ApplyResult> = {
     await core.database.unit(async (unit) => {
       await unit.open()
       await lockDeclared(core, 'alone')
-      const ids = [...new Set(scopes.map(({ id }) => id))]
-      const before = await storedOf(core, ids)
+      // Only what is not in the file takes a look at all that there is.
+      const isWhole = check !== undefined || pruned !== undefined
+      const wanted = namedIn(scopes)
+      const before = await storedOf(core, wanted, isWhole)
+      const operators = await operatorsOf(core, wanted)
       await declareTenants(work, document.tenants)
       await declareOwn(work, { id: tenant, ...document })
       for (const scope of scopes) {
@@ -77,18 +80,15 @@ export const apply: Command<Input, ApplyResult> = {
           new Set(disabled.map((client) => String(client['client_id']))),
         )
       }
-      const missing = undeclaredIn(before, scopes, tenant === defaultTenant)
+      const missing = isWhole ? undeclaredIn(before, scopes, tenant === defaultTenant) : []
       const doomed = missing.filter((item) => pruned && isPruned(pruned, item))
       const deletions = await prune(work, doomed)
-      const after = await storedOf(core, ids)
+      const after = await storedOf(core, wanted, isWhole)
       for (const scope of scopes) {
         const stored = after.sections.get(scope.id)
         if (stored) checkReferences(work, scope, stored)
       }
-      for (const [id, stored] of after.sections) {
-        const old = before.sections.get(id)
-        if (old) checkOperators(work, id, old, stored)
-      }
+      checkOperators(work, operators, await operatorsOf(core, wanted))
       if (work.faults.length > 0) throw refused(work)
       result = resultOf(work, {
         plan,
@@ -107,10 +107,40 @@ export const apply: Command<Input, ApplyResult> = {
   failed: ({ drift }) => drift === true,
 }
 
-async function storedOf(core: Capabilities, ids: string[]): Promise<Stored> {
+/** What a file speaks of, by tenant: what it declares, and the clients that its resource servers name. */
+function namedIn(scopes: readonly Scope[]): Map<string, Named> {
+  const found = new Map<string, Named>()
+  for (const { id, clients, accounts, resource_servers: servers } of scopes) {
+    const named = found.get(id) ?? { clients: [], accounts: [] }
+    found.set(id, named)
+    named.clients.push(...clients.map(({ client_id }) => client_id))
+    named.clients.push(...servers.flatMap((server) => server.introspection_clients))
+    named.accounts.push(...accounts.map(({ email }) => email))
+  }
+  return found
+}
+
+async function storedOf(
+  core: Capabilities,
+  wanted: ReadonlyMap<string, Named>,
+  isWhole: boolean,
+): Promise<Stored> {
   const sections = new Map<string, Awaited<ReturnType<typeof storedSections>>>()
-  for (const id of ids) sections.set(id, await storedSections(core, id))
+  for (const [id, named] of wanted) {
+    sections.set(id, await storedSections(core, id, isWhole ? undefined : named))
+  }
   return { tenants: await storedTenants(core), sections }
+}
+
+async function operatorsOf({ accounts }: Capabilities, tenants: ReadonlyMap<string, unknown>) {
+  const found = new Map<string, string[]>()
+  for (const id of tenants.keys()) {
+    found.set(
+      id,
+      (await accounts.lists.operators(id)).map(({ email }) => email),
+    )
+  }
+  return found
 }
 
 function resultOf(

@@ -51,11 +51,30 @@ export async function lockDeclared(core: Capabilities, mode: 'shared' | 'alone')
 
 const all = { limit: 2 ** 31 - 1 }
 
-/** Reads past caches, in the transaction of this context when there is one; disabled clients, too. */
-export async function storedSections(core: Capabilities, tenant: string): Promise<StoredSections> {
+/** The clients and accounts of a tenant that somebody asks for: as few as a file has, among any number. */
+export interface Named {
+  clients: string[]
+  accounts: string[]
+}
+
+/**
+ * Reads past caches, in the transaction of this context when there is one; disabled clients, too.
+ * @param named all when absent
+ */
+export async function storedSections(
+  core: Capabilities,
+  tenant: string,
+  named?: Named,
+): Promise<StoredSections> {
+  const at = core.clock.now()
+  const { views } = core.clients
   const servers = await core.resources.page(tenant, all)
-  const clients = await core.clients.views.page(tenant, {}, { at: core.clock.now(), ...all })
-  const accounts = await allAccounts(core, tenant)
+  const clients = await (named
+    ? views.named(tenant, named.clients, at)
+    : views.page(tenant, {}, { at, ...all }))
+  const accounts = await (named
+    ? core.accounts.lists.named(tenant, named.accounts)
+    : allAccounts(core, tenant))
   return {
     resource_servers: servers.map((server) => omit(server, 'createdAt', 'updatedAt')),
     // Who registered itself would be one that an operator vouches for where the file is applied.

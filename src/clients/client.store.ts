@@ -14,6 +14,7 @@ export const ClientsTable = table('clients', {
     disabled_at: nullable(column.time),
   },
   references: { tenant: ofTenant },
+  index: { disabled: { columns: ['tenant_id', 'client_id'], where: 'disabled_at IS NOT NULL' } },
 })
 
 export const ClientSecretsTable = table('client_secrets', {

@@ -4,7 +4,7 @@ import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import { chunksOf } from '../storage/chunks.ts'
-import { countRows } from '../storage/count.ts'
+import { type Count, countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import {
   createFamilyStore,
@@ -85,7 +85,7 @@ export interface Families {
   forget(tenant: string, clientId: string): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
   /** How many have not ended. */
-  count(tenant: string): Promise<number>
+  count(tenant: string): Promise<Count>
   /** The time line of a family, the oldest step first. */
   steps(tenant: string, familyId: string): Promise<FamilyStep[]>
   /**

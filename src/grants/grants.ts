@@ -1,7 +1,7 @@
 import { type AccountRow, accountColumns, toAccount } from '../accounts/account.store.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
-import { countRows } from '../storage/count.ts'
+import { type Count, countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
@@ -15,7 +15,7 @@ export interface Grants {
   /** Grants that live, at most 1000, the newest first. @param page where an earlier page ended, and how many */
   list(tenant: string, which: GrantFilter, page?: GrantPage): Promise<ListedGrant[]>
   /** How many live. */
-  count(tenant: string): Promise<number>
+  count(tenant: string): Promise<Count>
   /** The clients that an account ever allowed something, as far as is kept. */
   clientsOf(tenant: string, accountId: string): Promise<string[]>
   /** Those of them that it allowed something at one of these resource servers. */

@@ -77,7 +77,7 @@ export const limits = {
     most: 300,
     window: 600,
     counts:
-      'The same in one browser where somebody is signed in, and what is kept of a code beyond 2 KiB',
+      'The same in one browser where somebody is signed in, what is kept of a code beyond 2 KiB, and forms of the account pages',
   },
   push_network: {
     most: 600,
@@ -89,6 +89,12 @@ export const limits = {
     most: 60_000,
     window: 600,
     counts: 'Requests that one confidential client pushed, in units of 2 KiB',
+  },
+  proof_holder: {
+    most: 6000,
+    window: 600,
+    counts:
+      'Proofs of possession with one access token, or with one thing that a public client redeems',
   },
   device_network: {
     most: 300,

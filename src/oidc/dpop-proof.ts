@@ -9,6 +9,7 @@ import { clientSigningAlgs } from '../clients/client-jose.ts'
 import { derivedId, hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { mostAhead } from './dpop-nonces.ts'
+import { proofOf } from './growth.ts'
 
 /** Seconds that a proof is good for, without a nonce of ours. */
 const mostBehind = 300
@@ -25,9 +26,15 @@ export interface ProvedRequest {
  * Verifies the proof of possession that came with an access token (RFC 9449 §4.3, §7.1); the engine does so at its own
  * endpoints alone. A proof counts once.
  * @returns the thumbprint of its key; undefined when it proves nothing
+ * @throws DomainError `too_many_requests`: each is kept for as long as it is good
  */
 export async function verifyProof(
-  { tenant, clock, singleUse }: Pick<IssuerContext, 'tenant' | 'clock' | 'singleUse'>,
+  {
+    tenant,
+    clock,
+    limiter,
+    singleUse,
+  }: Pick<IssuerContext, 'tenant' | 'clock' | 'limiter' | 'singleUse'>,
   proof: string,
   { method, url, accessToken }: ProvedRequest,
 ): Promise<string | undefined> {
@@ -51,6 +58,7 @@ export async function verifyProof(
       ath === hashOf(accessToken)
     if (!isGood) return undefined
     const thumbprint = await calculateJwkThumbprint(protectedHeader.jwk as JWK, 'sha256')
+    await limiter.take(tenant, proofOf(accessToken))
     const key = { tenant, kind: 'jti', key: derivedId('proof', thumbprint, jti) }
     const isFirst = await singleUse.spend(key, (iat + mostBehind + mostAhead) * 1000, true)
     return isFirst ? thumbprint : undefined

@@ -1,6 +1,7 @@
 import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider'
 import { networkOf } from '../attempts/network.ts'
 import type { Share } from '../limits/limiter.ts'
+import { hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { routes } from './routes.ts'
 
@@ -34,19 +35,39 @@ export async function takeRoom(
 }
 
 /**
- * What is kept of the `jti` of a proof that comes with a pushed request: the engine spends it before it stores the
- * request, and also where it refuses the request for something else. Everywhere else a proof comes with something that
- * was issued, or after the client has authenticated.
+ * What is kept of the `jti` of a proof: the engine spends it before it looks at anything else, and also where it refuses
+ * the request. With a pushed request it is the pusher's share; whoever has authenticated is trusted with it; else it is
+ * that of what was issued and comes with it.
  * @throws DomainError `too_many_requests`
  */
 export async function takeRoomForProof(
   { tenant, limiter }: IssuerContext,
   ctx: KoaContextWithOIDC | undefined,
 ): Promise<void> {
-  if (ctx?.path !== routes.pushed_authorization_request) return
+  if (ctx === undefined) return
+  if (ctx.path !== routes.pushed_authorization_request) {
+    const holding = heldIn(ctx)
+    if (holding !== undefined) await limiter.take(tenant, proofOf(holding))
+    return
+  }
   const { share, isPublic } = pusherOf(ctx)
   if (isPublic) await limiter.take(tenant, share)
   else limiter.assertLeft(tenant, share)
+}
+
+/** The share of what a proof comes with: an access token, or what a public client presents at the token endpoint. */
+export function proofOf(holding: string): Share {
+  return { limit: 'proof_holder', subject: hashOf(holding) }
+}
+
+function heldIn(ctx: KoaContextWithOIDC): string | undefined {
+  const { client, params } = ctx.oidc
+  if (ctx.path === routes.userinfo) return ctx.oidc.getAccessToken({ acceptDPoP: true })
+  if (client?.clientAuthMethod !== 'none') return undefined
+  const presented = ['refresh_token', 'code', 'device_code', 'auth_req_id'].map(
+    (name) => params?.[name],
+  )
+  return presented.find((value) => typeof value === 'string')
 }
 
 /** Whose share a pushed request takes. */

@@ -74,14 +74,15 @@ export function createRegisteredClientStore({
         `keyturn registration ${tenant}`,
       ])
       const now = clock.now()
+      // Not `exists`, for which Postgres would read all documents.
       const insert = async () =>
         (await database.execute(
           `insert into registered_clients (tenant_id, client_id, network, registered_at, expires_at)
          select $1, $2, $3, $4, $5
          from (select count(*) as most, count(*) filter (where r.network = $3) as of_network
-           from registered_clients r where r.tenant_id = $1 and r.used_at is null and exists (
+           from registered_clients r where r.tenant_id = $1 and r.used_at is null and ((
              select 1 from client_documents d
-             where d.tenant_id = r.tenant_id and d.client_id = r.client_id) = $8) as unused
+             where d.tenant_id = r.tenant_id and d.client_id = r.client_id) is not null) = $8) as unused
          where unused.most < $6 and ($3::text is null or unused.of_network < $7)`,
           [
             tenant,

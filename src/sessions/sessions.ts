@@ -5,7 +5,7 @@ import type { Families } from '../families/families.ts'
 import type { Presenter } from '../families/replay.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Sealer } from '../secrets/seal.ts'
-import { countRows } from '../storage/count.ts'
+import { type Count, countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { createSessionStore, type SessionFilter } from './session.store.ts'
@@ -27,7 +27,7 @@ export interface Sessions {
   /** Sessions that live, the one used last first; at most 1000. */
   list(tenant: string, accountId?: string): Promise<ListedSession[]>
   /** How many live. */
-  count(tenant: string): Promise<number>
+  count(tenant: string): Promise<Count>
   /** The same, page by page in the order of their ids. */
   page(tenant: string, which: SessionFilter & { limit: number }): Promise<ListedSession[]>
   /**

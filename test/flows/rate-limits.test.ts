@@ -2,21 +2,25 @@ import { expect } from 'chai'
 import { limits } from '../../src/limits/limits.ts'
 import { routes } from '../../src/oidc/routes.ts'
 import { registrationPolicy } from '../../src/registration/policy.ts'
+import { hashOf } from '../../src/secrets/handle.ts'
 import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
 import { enterCode, startDevice } from '../support/devices.ts'
 import { prover } from '../support/dpop.ts'
-import { furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
+import { callback, furnish, machine, ordersApi, spa, tv, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
+  codeFor,
   expectErrorPage,
   expectRefusal,
   type Fields,
   post,
   type StoryClient,
   signIn,
+  tokensIn,
+  verifier,
 } from '../support/protocol.ts'
 import { registrar, selfDeclared } from '../support/registering.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -56,6 +60,14 @@ describe('rate limits', () => {
   function expectLimited(page: Page, most = 3600): void {
     expectRefusal(page, 429, 'temporarily_unavailable')
     expect(Number(page.headers.get('retry-after'))).to.be.within(1, most)
+  }
+
+  /** Proofs and assertions that are remembered. */
+  async function keptProofs(): Promise<number> {
+    const [row] = await server.core.database.query<{ n: number }>(
+      "select count(*)::int n from single_use where kind = 'jti'",
+    )
+    return row?.n ?? 0
   }
 
   it('refuse a client that failed too often where it failed, at every endpoint, and nowhere else (C9)', async () => {
@@ -153,6 +165,13 @@ describe('rate limits', () => {
     expectErrorPage(await agent.get(authorizeUrl(server, web, { prompt: 'login' })), 429)
     const silent = await agent.get(authorizeUrl(server, web))
     expect(silent.location?.searchParams.get('code'), 'keeps nothing').to.be.a('string')
+    for (const [path, form] of [
+      ['/account/profile', '#profile-form'],
+      ['/account/factors', 'form[action$="/factors/new"]'],
+    ] as const) {
+      const page = await agent.get(server.issuer + path)
+      expectErrorPage(await agent.submit(page, { form }), 429)
+    }
   })
 
   it('let a browser have no more large codes than its share, and ordinary ones nevertheless (C25)', async () => {
@@ -213,20 +232,14 @@ describe('rate limits', () => {
   }
 
   it('bound what is kept of the proofs that come with pushed requests, right or wrong (C25, C26)', async () => {
-    const { limiter, database, clients } = server.core
-    const kept = async () => {
-      const [row] = await database.query<{ n: number }>(
-        "select count(*)::int n from single_use where kind = 'jti'",
-      )
-      return row?.n ?? 0
-    }
+    const { limiter, clients } = server.core
     const prove = await prover(server)
     const push = async (as: StoryClient, fields: Fields = {}) => {
       const asked = Object.fromEntries(authorizeUrl(server, as).searchParams)
       const headers = { ...from('203.0.127.1'), dpop: await prove(undefined, undefined, '/par') }
       return post(server, '/par', as, { ...asked, ...fields }, headers)
     }
-    const before = await kept()
+    const before = await keptProofs()
     const subject = '203.0.127.0/24'
     const { most } = limits.push_network
     await limiter.note(tenant, { limit: 'push_network', subject, cost: most - 4 })
@@ -234,7 +247,7 @@ describe('rate limits', () => {
     const other = { dpop_jkt: 'a'.repeat(43) }
     for (let i = 0; i < 2; i++) expectRefusal(await push(spa, other), 400, 'invalid_request')
     for (let i = 0; i < 5; i++) expectLimited(await push(spa, other), 600)
-    expect(await kept()).to.equal(before + 3)
+    expect(await keptProofs()).to.equal(before + 3)
 
     const confidential = { ...web, client_id: 'web-that-pushes' }
     await clients.declare(tenant, confidential)
@@ -242,7 +255,49 @@ describe('rate limits', () => {
     const its = { limit: 'push_client', subject: confidential.client_id } as const
     await limiter.note(tenant, { ...its, cost: limits.push_client.most })
     for (let i = 0; i < 5; i++) expectLimited(await push(confidential), 600)
-    expect(await kept(), 'the first told that nothing is left').to.be.within(before + 4, before + 5)
+    expect(await keptProofs(), 'the first told that nothing is left').to.be.within(
+      before + 4,
+      before + 5,
+    )
+  })
+
+  it('bound the proofs that come with one token, at userinfo, at our APIs and with what a public client redeems (C25)', async () => {
+    const { limiter } = server.core
+    const prove = await prover(server)
+    const code = await codeFor(server, spa, { scope: 'openid offline_access' })
+    const redeemed = { grant_type: 'authorization_code', code, redirect_uri: callback }
+    const withKey = async (fields: Fields, by = prove) =>
+      post(server, '/token', spa, fields, { dpop: await by() })
+    const tokens = tokensIn(await withKey({ ...redeemed, code_verifier: verifier }))
+    const asked = { grant_type: 'client_credentials', resource: `${server.issuer}/ssf` }
+    const headers = { dpop: await prove() }
+    const listening = tokensIn(await post(server, '/token', ordersApi, asked, headers))
+    const get = async (path: string, held: string) =>
+      exchange({
+        method: 'GET',
+        url: new URL(server.issuer + path),
+        headers: {
+          authorization: `DPoP ${held}`,
+          dpop: await prove(undefined, held, path),
+        },
+      })
+    const { refresh_token = '' } = tokens
+    const refreshing = { grant_type: 'refresh_token', refresh_token }
+    const stranger = await prover(server)
+    for (const [holding, use, status] of [
+      [tokens.access_token, () => get('/userinfo', tokens.access_token), 200],
+      [listening.access_token, () => get('/ssf/streams', listening.access_token), 200],
+      // The engine spends a proof before it sees that it is of another key.
+      [refresh_token, () => withKey(refreshing, stranger), 400],
+    ] as const) {
+      expect((await use()).status).to.equal(status)
+      const limit = { limit: 'proof_holder', subject: hashOf(holding) } as const
+      await limiter.note(tenant, { ...limit, cost: limits.proof_holder.most - 2 })
+      expect((await use()).status).to.equal(status)
+      const before = await keptProofs()
+      for (let i = 0; i < 3; i++) expect((await use()).status).to.equal(429)
+      expect(await keptProofs()).to.equal(before)
+    }
   })
 
   it('bound device codes by size, too (C25)', async () => {

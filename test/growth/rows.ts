@@ -1,52 +1,85 @@
-import type { Core } from '../../src/core.ts'
+import pg from 'pg'
 
-/** The tables that grow with use, each after those it refers to; rows from `$1` up to `$2`. */
-const grown: Record<string, string> = {
-  clients: `(tenant_id, client_id, metadata, created_at, updated_at)
-    select 'default', 'grown-' || i, jsonb_build_object('client_id', 'grown-' || i), now(), now()`,
-  client_secrets: `(tenant_id, client_id, hash, created_at)
-    select 'default', 'grown-' || i, 'sha256:' || md5(i::text), now()`,
-  accounts: `(tenant_id, id, email, email_key, email_verified, username, username_key, roles, created_at, updated_at)
-    select 'default', 'grown-' || i, i || '@grown.example', i || '@grown.example', true, 'grown' || i, 'grown' || i, '{}',
-      now(), now()`,
-  passwords: `(tenant_id, account_id, hash, one_time, changed_at)
-    select 'default', 'grown-' || i, md5(i::text), false, now()`,
-  sessions: `(tenant_id, uid, handle_hash, account_id, transient, created_at, updated_at, expires_at)
-    select 'default', 'grown-' || i, md5(i::text), 'grown-' || i, false, now(), now(), now() + interval '1 day'`,
-  grants: `(tenant_id, id, account_id, client_id, payload, created_at, updated_at)
-    select 'default', 'grown-' || i, 'grown-' || i, 'grown-' || i, '{}', now(), now()`,
-  session_clients: `(tenant_id, session_uid, client_id, sid, grant_id, persists_logout, created_at)
-    select 'default', 'grown-' || i, 'grown-' || i, md5(i::text), 'grown-' || i, false, now()`,
-  families: `(tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session, created_at, expires_at)
-    select 'default', 'grown-' || i, 'grown-' || i, 'grown-' || i, 'grown-' || i, 'grown-' || i, false, now(),
-      now() + interval '90 days'`,
-  refresh_tokens: `(tenant_id, token_hash, family_id, payload, issued_at, expires_at)
-    select 'default', md5(i::text), 'grown-' || i, '{}', now(), now() + interval '30 days'`,
-  single_use: `(tenant_id, kind, key, spent_at, expires_at)
-    select 'default', 'AuthorizationCode', md5(i::text), now(), now() + interval '2 minutes'`,
-  denials: `(tenant_id, kind, subject, not_before, created_at, expires_at)
-    select 'default', 'family', md5(i::text), now(), now() - interval '5 minutes', now() + interval '10 minutes'`,
-  lockouts: `(tenant_id, subject, source, account_id, failures, refused, looked, last_at)
-    select 'default', 'grown-' || i, 'network', 'grown-' || i, 1, 0, true, now()`,
-  audit_events: `(tenant_id, id, at, type, account_id, client_id, family_id, request_id, position, seal)
-    select 'default', 'grown-' || i, now() - i * interval '1 minute', 'token.issued', 'grown-' || i, 'grown-' || i,
-      'grown-' || i, md5(i::text), 1000000 + i, md5(i::text)`,
+/** Tables that are as small as what an operator declares, whatever happens to clients and people. */
+export const small: Record<string, string> = {
+  audit_gaps: 'a row for each run of retention, written in the background',
+  audit_heads: 'a row for each tenant',
+  key_encryption_keys: 'of the installation',
+  registration_policies: 'a row for each tenant',
+  resource_servers: 'declared by an operator',
+  role_assignments: 'given by an owner',
+  schema_migrations: 'of the installation',
+  shared_secrets: 'a few for each tenant',
+  signal_streams: 'one for each resource server that listens',
+  signing_key_claims: 'one for each tenant and algorithm',
+  signing_keys: 'a few for each tenant and algorithm',
+  tenants: 'made by an owner',
+  webhooks: 'declared by an operator',
 }
 
-export const grownTables = Object.keys(grown)
+/** What statements say that cost more where there is more, up to a bound. */
+export const bounded: Record<string, string> = {
+  'select count(*)::integer as rows': 'counts while that is cheap, and is an estimate from then on',
+  'select id, to_char(at at time zone':
+    'takes 500 events of each kind at a time to what keeps fewer',
+  'limit 500 for update skip locked': 'removes what is over, a batch at a time',
+  'insert into registered_clients': 'counts clients that nobody has used, which the policy bounds',
+}
 
-/** Fills every table that grows, and lets Postgres look at what is in them. */
-export async function grow({ database }: Core, from: number, to: number): Promise<void> {
-  // They were not changed just now.
-  await database.execute('alter table clients disable trigger user')
-  await database.execute('alter table client_secrets disable trigger user')
-  for (const [name, rows] of Object.entries(grown)) {
-    await database.execute(`insert into ${name} ${rows} from generate_series($1::int, $2::int) i`, [
-      from,
-      to,
-    ])
+/** Columns that say what sort of thing a row is: few values, however many rows. */
+const sorts = [
+  ...['tenant_id', 'kind', 'type', 'model', 'purpose', 'source', 'destination'],
+  ...['error', 'failed_check'],
+]
+
+interface Column {
+  name: string
+  type: string
+  indexed: boolean
+}
+
+/** Every table with its columns. */
+export async function tablesOf(client: pg.Client): Promise<Map<string, Column[]>> {
+  const { rows } = await client.query<{ table: string; columns: Column[] }>(
+    `select c.relname as table, json_agg(json_build_object('name', a.attname, 'type', a.atttypid::regtype,
+       'indexed', exists (select from pg_index i where i.indrelid = c.oid and a.attnum = any (i.indkey)))) as columns
+     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace group by 1`,
+  )
+  return new Map(rows.map(({ table, columns }) => [table, columns]))
+}
+
+/** What a column of the row with number `i` says: another thing where rows are found by it, else the same. */
+function valueOf({ name, type, indexed }: Column): string {
+  if (!indexed || sorts.includes(name)) return `t.${name}`
+  if (type === 'text') return `'grown-' || i`
+  if (type === 'integer' || type === 'bigint') return '1000000 + i'
+  // What is over happened earlier, what is to come comes later.
+  if (type.startsWith('timestamp')) {
+    return `t.${name} + i * interval '1 minute' * sign(extract(epoch from t.${name} - now()))`
   }
-  await database.execute('alter table clients enable trigger user')
-  await database.execute('alter table client_secrets enable trigger user')
-  await database.execute('analyze')
+  return `t.${name}`
+}
+
+/**
+ * Adds rows to tables, made after one that is there: of those that are, the one with the most that has not happened yet.
+ * Nothing is looked at that the database would hold together: they refer to nothing.
+ */
+export async function grow(
+  client: pg.Client,
+  tables: ReadonlyMap<string, Column[]>,
+  from: number,
+  to: number,
+): Promise<void> {
+  await client.query('set session_replication_role = replica')
+  for (const [table, columns] of tables) {
+    const names = columns.map(({ name }) => name).join(', ')
+    await client.query(
+      `insert into ${table} (${names}) select ${columns.map(valueOf).join(', ')}
+       from (select * from ${table} order by num_nulls(${names}) desc limit 1) t, generate_series(${from}, ${to}) i`,
+    )
+  }
+  await client.query('analyze')
+  // A table is read from end to end where there is no other way, however small it still is.
+  await client.query('set enable_seqscan = off')
 }

@@ -2,12 +2,13 @@ import { expect } from 'chai'
 import pg from 'pg'
 import { fillWithRows } from '../../bench/suite/rows.ts'
 import { accountsList } from '../../src/cli/accounts-list.ts'
+import { apply } from '../../src/cli/apply.ts'
 import { emailsById } from '../../src/cli/owners.ts'
 import type { Core } from '../../src/core.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
-import { openNode } from '../support/cores.ts'
+import { errorOf, openNode } from '../support/cores.ts'
 import { runCommand } from '../support/node-process.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -81,6 +82,62 @@ if (servicesFound()) {
       }
     })
 
+    it('whether there is an operator, and another one, reads the operators', async () => {
+      const email = 'operator-of-many@example.com'
+      await core.accounts.declare(defaultTenant, { email, roles: ['operator'] })
+      const { id = '' } = (await core.accounts.byIdentifier(defaultTenant, email)) ?? {}
+      const account = await core.accounts.active(defaultTenant, id)
+      const look = async () => {
+        expect(await core.accounts.hasOperator(defaultTenant)).to.equal(true)
+        expect(account && (await core.accounts.setDisabled(account, true))).to.equal(true)
+      }
+      expect(await rowsRead('accounts', look)).to.be.below(10)
+    })
+
+    it('what an apply file names is read, and not all that is stored', async () => {
+      const [account] = await core.accounts.lists.page(defaultTenant, { limit: 1 })
+      const document = {
+        clients: [{ client_id: 'one-of-many', grant_types: ['client_credentials'] }],
+        accounts: [{ email: account?.email, name: 'Somebody else' }],
+      }
+      const io = { env: {}, stdin: async () => JSON.stringify(document), out() {}, err() {} }
+      const planOf = async (options: object) =>
+        apply.execute(
+          core,
+          await apply.prepare(
+            { operands: ['-'], options: { tenant: defaultTenant, ...options } },
+            io,
+          ),
+        )
+      const { lists, views } = { lists: core.accounts.lists, views: core.clients.views }
+      const pages = [lists.page, views.page] as const
+      const all = () => Promise.reject(new Error('all are read'))
+      Object.assign(lists, { page: all })
+      Object.assign(views, { page: all })
+      try {
+        const { changes } = await planOf({ plan: true })
+        expect(changes.map(({ outcome }) => outcome)).to.deep.equal(['created', 'updated'])
+        // What is not in the file is known from all.
+        expect((await errorOf(planOf({ check: true }))).message).to.equal('all are read')
+      } finally {
+        Object.assign(lists, { page: pages[0] })
+        Object.assign(views, { page: pages[1] })
+      }
+    })
+
+    it('what would take long to count is what the statistics say, and is said to be (R-19)', async () => {
+      await core.database.execute('analyze accounts')
+      const estimate = async () => {
+        // As dear as a table of a million rows.
+        await core.database.query('set local seq_page_cost = 1000')
+        await core.database.query('set local random_page_cost = 1000')
+        const { rows, isEstimate } = await core.accounts.views.count(defaultTenant)
+        expect(isEstimate).to.equal(true)
+        expect(rows).to.be.within(many, many * 1.1)
+      }
+      expect(await rowsRead('accounts', estimate)).to.equal(0)
+    })
+
     it('commands ask for a page at a time and print all of them', async () => {
       const page = await accountsList.execute(core, { tenant: defaultTenant })
       expect(page.accounts).to.have.length(1000)
@@ -93,7 +150,9 @@ if (servicesFound()) {
       const listed = JSON.parse(accounts.stdout) as { accounts: { email: string }[] }
       const emails = listed.accounts.map(({ email }) => email)
       expect(new Set(emails)).to.have.length(emails.length)
-      expect(emails).to.have.length(await core.accounts.views.count(defaultTenant))
+      const { rows, isEstimate } = await core.accounts.views.count(defaultTenant)
+      expect(isEstimate).to.equal(false)
+      expect(emails).to.have.length(rows)
       expect(accounts.stdout, 'as one document').to.equal(`${JSON.stringify(listed, null, 2)}\n`)
       expect(clients.stdout.match(/^filler-/gm)).to.have.length(many)
     })

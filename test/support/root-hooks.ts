@@ -29,8 +29,11 @@ export function sayLoudly(...lines: readonly string[]): void {
   process.stderr.write(`\n╔${edge}╗\n${body}\n╚${edge}╝\n`)
 }
 
-/** Mocha calls it once, after the files are loaded and before the first test. */
-export async function mochaGlobalSetup(): Promise<void> {
+/**
+ * Mocha calls it once, after the files are loaded and before the first test.
+ * @param cluster of Postgres to begin with
+ */
+export async function mochaGlobalSetup(cluster = sharedTemplates?.cluster): Promise<void> {
   const missing = missingPrograms()
   if (missing.length > 0) {
     const what = `NOT TESTED on real Postgres and Redis: no ${missing.join(', no ')} on this machine.`
@@ -41,7 +44,7 @@ export async function mochaGlobalSetup(): Promise<void> {
     )
     return
   }
-  started = await startServices(sharedTemplates?.cluster)
+  started = await startServices(cluster)
 }
 
 /** Mocha calls it once, after the last test; whatever a test left running is a failure. */

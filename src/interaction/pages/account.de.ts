@@ -68,7 +68,7 @@ export const accountDe: AccountMessages = {
       name_invalid: 'Dieser Name ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
       username_invalid:
         'Dieser Benutzername ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
-      too_many: 'Sie haben zu viele Benutzernamen probiert. Warten Sie eine Stunde.',
+      too_many: 'Das waren zu viele Änderungen. Warten Sie eine Stunde.',
     },
   },
   history: {

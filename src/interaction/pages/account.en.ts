@@ -66,7 +66,7 @@ export const accountEn: AccountMessages = {
       at_sign: 'A username has no @ in it, so that nobody takes it for an e-mail address.',
       name_invalid: 'That name is too long, or has characters that cannot be shown.',
       username_invalid: 'That username is too long, or has characters that cannot be shown.',
-      too_many: 'You have tried too many usernames. Wait an hour.',
+      too_many: 'These were too many changes. Wait an hour.',
     },
   },
   history: {

@@ -1,0 +1,29 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm'
+
+const up = `
+create index ix_accounts_operators on accounts (tenant_id, id) where 'operator' = any (roles);
+create index ix_clients_disabled on clients (tenant_id, client_id) where disabled_at is not null;
+create index ix_action_tokens_id on action_tokens (tenant_id, id);
+`
+
+const down = `
+drop index ix_action_tokens_id;
+drop index ix_clients_disabled;
+drop index ix_accounts_operators;
+`
+
+/**
+ * Operators are looked for at each start and when one goes, disabled clients with each sweep, a link when it is mailed:
+ * few among any number of accounts, clients and links.
+ */
+export class FewAmongMany0033 implements MigrationInterface {
+  name = 'FewAmongMany1760000000033'
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(up)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(down)
+  }
+}

@@ -31,6 +31,7 @@ import { ListedRefusals0029 } from './0029-listed-refusals.ts'
 import { ActorRoles0030 } from './0030-actor-roles.ts'
 import { Changes0031 } from './0031-changes.ts'
 import { NewestFirst0032 } from './0032-newest-first.ts'
+import { TenantChanges0034 } from './0034-tenant-changes.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -66,4 +67,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   ActorRoles0030,
   Changes0031,
   NewestFirst0032,
+  TenantChanges0034,
 ]

@@ -28,6 +28,7 @@ export interface Earlier {
   mtlsPort?: number
   workers?: number | 'auto'
   otlpEndpoint?: string
+  otlpProtocol?: string
 }
 
 /** One thing that is wrong with the configuration, on its way to the list of all. */

@@ -31,6 +31,8 @@ function isEncoded(given: string): boolean {
   }
 }
 
+const protocol = oneOf(['http/json', 'http/protobuf', 'grpc'])
+
 const samplers = [
   'always_on',
   'always_off',
@@ -68,6 +70,15 @@ export const tracing = {
     default: '',
     description: 'Headers for the collector, such as an API key: `name=value`.',
   },
+  otlpTracesHeaders: {
+    env: 'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+    group: 'Observability',
+    schema: pairs,
+    secret: true,
+    default: '',
+    description:
+      'The same for traces alone, beside those above; of two of one name this one is sent.',
+  },
   otelDisabled: {
     env: 'OTEL_SDK_DISABLED',
     group: 'Observability',
@@ -85,10 +96,20 @@ export const tracing = {
   otlpProtocol: {
     env: 'OTEL_EXPORTER_OTLP_PROTOCOL',
     group: 'Observability',
-    schema: oneOf(['http/json', 'http/protobuf', 'grpc']),
+    schema: protocol,
     default: 'http/json',
     description:
       'How the collector is spoken to: `http/json`, whatever is said here. Another one, which may be meant for all programs of a machine, is warned of.',
+  },
+  otlpTracesProtocol: {
+    env: 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
+    group: 'Observability',
+    schema: protocol,
+    default: {
+      text: '`OTEL_EXPORTER_OTLP_PROTOCOL`',
+      from: ({ otlpProtocol }) => otlpProtocol,
+    },
+    description: 'The same for traces alone.',
   },
   otelServiceName: {
     env: 'OTEL_SERVICE_NAME',
@@ -124,3 +145,16 @@ export const tracing = {
     description: 'The share of requests that the samplers with `traceidratio` choose.',
   },
 } satisfies Record<string, Setting>
+
+/** What the library for OpenTelemetry reads by itself. */
+const byTheLibrary =
+  /^OTEL_EXPORTER_OTLP_(TRACES_)?(TIMEOUT|COMPRESSION|CERTIFICATE|CLIENT_CERTIFICATE|CLIENT_KEY)$/
+
+/** The variables of OpenTelemetry that are set and have no effect here, by name. */
+export function otelWithoutEffect(env: NodeJS.ProcessEnv = process.env): string[] {
+  const known = new Set(Object.values(tracing).flatMap(({ env: name }) => [name, `${name}_FILE`]))
+  return Object.keys(env)
+    .filter((name) => name.startsWith('OTEL_') && env[name]?.trim())
+    .filter((name) => !known.has(name) && !byTheLibrary.test(name))
+    .toSorted()
+}

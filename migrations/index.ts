@@ -32,6 +32,7 @@ import { ActorRoles0030 } from './0030-actor-roles.ts'
 import { Changes0031 } from './0031-changes.ts'
 import { NewestFirst0032 } from './0032-newest-first.ts'
 import { FewAmongMany0033 } from './0033-few-among-many.ts'
+import { TenantChanges0034 } from './0034-tenant-changes.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -68,4 +69,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   Changes0031,
   NewestFirst0032,
   FewAmongMany0033,
+  TenantChanges0034,
 ]

@@ -156,7 +156,7 @@ export function createDenials({
     const known = refreshed === undefined ? 0 : refreshed.at - overlap
     const isWhole = refreshed === undefined || Math.abs(startedAt - reread) >= rereadEvery
     const since = isWhole ? 0 : known
-    const rows = await database.query<Row>(
+    const rows = await notifications.query<Row>(
       `select tenant_id, kind, subject, not_before, created_at, expires_at, audiences from denials
        where created_at > $1 and expires_at > $2 order by created_at`,
       [new Date(since), new Date(startedAt)],

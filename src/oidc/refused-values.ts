@@ -9,12 +9,14 @@ export interface Values {
   received?: string | undefined
 }
 
+/** A parameter. Those behind it are a part of it where they were joined by what does not part them (`;`): masked. */
 const text = (value: unknown): string =>
   value === undefined || value === ''
     ? 'nothing'
-    : typeof value === 'string'
-      ? value
-      : JSON.stringify(value)
+    : (typeof value === 'string' ? value : JSON.stringify(value)).replaceAll(
+        /=([^&;\s]+)/g,
+        (_pair, joined: string) => `=${mask(joined)}`,
+      )
 
 const listed = (values: readonly unknown[] | undefined): string =>
   values === undefined || values.length === 0 ? 'nothing' : values.join(', ')
@@ -151,7 +153,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
   }),
   body_form: (_oidc, _params, ctx) => ({
     expected: 'application/x-www-form-urlencoded',
-    received: text(ctx.get('content-type')),
+    received: ctx.get('content-type') || 'nothing',
   }),
   code_known: (_oidc, { code, device_code: device }) => ({
     expected: 'a code of this issuer for this client',
@@ -183,7 +185,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
   }),
   introspection_form: (_oidc, _params, ctx) => ({
     expected: 'application/token-introspection+jwt',
-    received: text(ctx.get('accept')),
+    received: ctx.get('accept') || 'nothing',
   }),
   post_logout_redirect_uri_registered: ({ client }, { post_logout_redirect_uri: uri }) => ({
     expected: listed(client?.postLogoutRedirectUris?.map(maskAddress)),

@@ -2,6 +2,7 @@ import type { Audit } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
+import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 import { type RegistrationPolicy, registrationPolicy } from './policy.ts'
@@ -23,11 +24,17 @@ export const RegistrationPoliciesTable = table('registration_policies', {
 
 export function createRegistrationPolicies(deps: {
   database: Database
+  changes: Changes
   clock: Clock
   audit: Audit
 }): RegistrationPolicies {
-  const { database, clock, audit } = deps
-  const cache = createCache<RegistrationPolicy>(deps, { maxAge: 0.5, maxSize: 1000 })
+  const { database, clock, audit, changes } = deps
+  const cache = createCache<RegistrationPolicy>(deps, {
+    maxAge: 60,
+    maxSize: 1000,
+    changes,
+  })
+  changes.follow('tenant', { changed: cache.drop, muchChanged: cache.clear })
 
   async function stored(tenant: string): Promise<RegistrationPolicy | undefined> {
     const [row] = await database.query<{ policy: unknown }>(

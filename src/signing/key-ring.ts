@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { followDatabaseClock } from '../storage/storage.ts'
 import { type KeySet, keySetAt, maySign, type OpenSigningKey } from './key-set.ts'
@@ -50,7 +49,6 @@ interface Known {
 
 export interface KeyRingDependencies {
   store: ReturnType<typeof createSigningKeyStore>
-  database: Database
   clock: Clock
   log: Log
   signer: Signer
@@ -60,7 +58,7 @@ export interface KeyRingDependencies {
 }
 
 export function createKeyRing(deps: KeyRingDependencies): KeyRing {
-  const { store, database, clock, log, signer, notifications } = deps
+  const { store, clock, log, signer, notifications } = deps
   const tenants = new Map<string, Known>()
   /** By the server's clock, by one that never jumps, and how often the former had jumped. */
   const moment = () => ({
@@ -73,9 +71,10 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   let polling: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
 
-  async function load(tenant: string): Promise<Known> {
+  /** @param through the connection that reads them */
+  async function load(tenant: string, through?: Notifications): Promise<Known> {
     const order = ++loads
-    const rows = await store.list(tenant)
+    const rows = await store.list(tenant, through)
     const before = new Map(tenants.get(tenant)?.keys.map((key) => [key.kid, key]))
     const needed = rows.filter((row) => !isOver(row, clock.now()))
     const keys = await Promise.all(
@@ -132,14 +131,14 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
 
   async function poll(): Promise<void> {
     if (clock.steps !== heard.steps) {
-      await followDatabaseClock(database, clock)
+      await followDatabaseClock(notifications, clock)
       log.warn({ offset: clock.offset }, 'the clock of this machine was set, or stood still')
     }
     const now = moment()
     const changes = await store.changes(heard.at - overlap)
     for (const [tenant, known] of tenants) {
       if ((changes.get(tenant) ?? 0) <= known.changedAt) continue
-      await load(tenant).catch((error: unknown) => {
+      await load(tenant, notifications).catch((error: unknown) => {
         if (!isDomainError(error, 'key_encryption_key_invalid')) throw error
         // This tenant is refused from now on, and no other.
         log.error({ err: error, tenant }, 'signing keys cannot be opened')

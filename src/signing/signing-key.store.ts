@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
+import type { Notifications } from '../storage/notifications.ts'
 import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { HeldKey } from './signer.ts'
@@ -74,7 +75,15 @@ const keptDays = 90
 /** Over `$1`, the tenant, and `$2`, now: nodes' clocks are apart, and a change must never look like the one before. */
 const later = `greatest($2::timestamptz, (select max(changed_at) + interval '1 ms' from signing_keys where tenant_id = $1))`
 
-export function createSigningKeyStore({ database, clock }: { database: Database; clock: Clock }) {
+export function createSigningKeyStore({
+  database,
+  notifications,
+  clock,
+}: {
+  database: Database
+  notifications: Notifications
+  clock: Clock
+}) {
   const time = (at: number) => new Date(at)
 
   /** @param where SQL over `$1`, now */
@@ -87,8 +96,12 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
   }
 
   return {
-    async list(tenant: string): Promise<StoredSigningKey[]> {
-      const rows = await database.query<Row>(
+    /** @param through the connection that reads it */
+    async list(
+      tenant: string,
+      through: Pick<Database, 'query'> = database,
+    ): Promise<StoredSigningKey[]> {
+      const rows = await through.query<Row>(
         `select ${columns} from signing_keys where tenant_id = $1 order by activate_at, kid`,
         [tenant],
       )
@@ -97,7 +110,7 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
 
     /** Tenants whose keys changed after that, and when they did last. @param since milliseconds since the epoch */
     async changes(since: number): Promise<Map<string, number>> {
-      const rows = await database.query<{ tenant_id: string; at: Date }>(
+      const rows = await notifications.query<{ tenant_id: string; at: Date }>(
         `select tenant_id, max(changed_at) as at from signing_keys where changed_at > $1 group by tenant_id`,
         [time(since)],
       )

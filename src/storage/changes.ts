@@ -7,7 +7,10 @@ import { sweepTable } from './sweep.ts'
 import { column, table } from './table.ts'
 
 /** Rows that nodes keep in memory. */
-export type ChangedKind = 'client' | 'resource_server'
+export type ChangedKind = 'client' | 'resource_server' | 'tenant'
+
+/** Tenant, kind, subject, and when, as Postgres writes it. */
+type Change = [string, ChangedKind, string, string]
 
 export interface Follower {
   changed(tenant: string, subject: string): void
@@ -25,7 +28,7 @@ export interface Changes {
    * tells nothing.
    */
   isFresh(): boolean
-  /** Calls back for whatever of a kind was changed; perhaps more than once. */
+  /** Calls back for whatever of a kind was changed: once, as a rule. */
   follow(kind: ChangedKind, follower: Follower): void
   /** Hears of changes until `stop`. */
   start(): Promise<void>
@@ -74,10 +77,18 @@ export function createChanges({
    * still.
    */
   let heard: { at: string; monotonic: number; now: number } | undefined
+  /** Of the poll before: it looked at most of what this one looks at. */
+  let told = new Set<string>()
   let timer: NodeJS.Timeout | undefined
 
-  function tell(changes: Array<[string, ChangedKind, string]>): void {
-    for (const [tenant, kind, subject] of changes) {
+  function tell(changes: Change[]): void {
+    const before = told
+    told = new Set()
+    for (const change of changes) {
+      const key = JSON.stringify(change)
+      told.add(key)
+      if (before.has(key)) continue
+      const [tenant, kind, subject] = change
       for (const [wanted, follower] of followers) {
         if (wanted === kind) follower.changed(tenant, subject)
       }
@@ -87,10 +98,10 @@ export function createChanges({
   async function load(): Promise<void> {
     const monotonic = performance.now()
     const now = clock.now()
-    const [row] = await database.query<{ now: string; changes: [string, ChangedKind, string][] }>(
+    const [row] = await notifications.query<{ now: string; changes: Change[] }>(
       `select now()::text as now, (
-         select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject)), '[]') from (
-           select tenant_id, kind, subject from changes
+         select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject, changed_at)), '[]') from (
+           select tenant_id, kind, subject, changed_at from changes
            where changed_at > coalesce($1::timestamptz, now()) - interval '${overlap}'
            limit ${mostNamed + 1}) c) as changes`,
       [heard?.at ?? null],

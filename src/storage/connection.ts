@@ -15,30 +15,29 @@ export interface Connection {
   release(): Promise<void>
 }
 
+/** How statements are asked. */
+export interface Asking {
+  /** Milliseconds for one statement; absent for an engine in this process. */
+  patience?: number | undefined
+  /** Whether statements are kept prepared on the connection. */
+  prepares: boolean
+  metrics: Metrics
+}
+
 /**
  * A connection that is given up when it does not answer. A server that is frozen, or behind a network that drops
  * everything, neither answers nor closes: `statement_timeout` is its own clock and does not tick. What was given up
  * may still be at work, so it is closed and never used again: in the pool it would lend an open transaction to the
  * next request.
- * @param patience milliseconds for one statement; absent for an engine in this process
- * @param prepares whether statements are kept prepared on it
  */
 export function connectionOver(
   runner: QueryRunner,
-  {
-    patience,
-    prepares,
-    metrics,
-  }: { patience?: number | undefined; prepares: boolean; metrics: Metrics },
+  { patience, prepares, metrics }: Asking,
 ): Connection {
   let client: (AskableClient & { end(): Promise<void> }) | undefined
   let lost: unknown
 
   const waited = (seconds: number) => metrics.observe('keyturn_db_pool_wait_seconds', {}, seconds)
-  const took = (operation: string) => (seconds: number, failed: boolean) => {
-    metrics.observe('keyturn_db_statement_duration_seconds', { operation }, seconds)
-    if (failed) metrics.count('keyturn_db_statement_failures_total', { operation })
-  }
 
   /** @throws DomainError `storage_unavailable` when there is no connection or no answer in time */
   async function using<T>(work: (client: AskableClient) => Promise<T>): Promise<T> {
@@ -57,20 +56,7 @@ export function connectionOver(
 
   return {
     take: () => using(async () => undefined),
-    run: (statement) =>
-      using((open) => {
-        const operation = operationOf(statement.sql)
-        const answer = () => {
-          const asked = ask(open, statement, prepares).catch((error: Error) => {
-            throw new QueryFailedError(statement.sql, statement.parameters, error)
-          })
-          return patience === undefined ? asked : inTime(asked, patience, () => late(patience))
-        }
-        return traced(
-          () => spanOf(operation, statement.sql),
-          () => timed(metrics, took(operation), answer),
-        )
-      }),
+    run: (statement) => using((open) => answerTo(open, statement, { patience, prepares, metrics })),
     async release() {
       // The engine in this process has one session, whichever connection asks it: what is open in it must be undone.
       if (lost && client && patience === undefined) {
@@ -81,6 +67,29 @@ export function connectionOver(
       await runner.release()
     },
   }
+}
+
+/** @throws QueryFailedError; DomainError `storage_unavailable` when there is no answer in time */
+export function answerTo(
+  client: AskableClient,
+  statement: Statement,
+  { patience, prepares, metrics }: Asking,
+): Promise<Outcome> {
+  const operation = operationOf(statement.sql)
+  const took = (seconds: number, failed: boolean) => {
+    metrics.observe('keyturn_db_statement_duration_seconds', { operation }, seconds)
+    if (failed) metrics.count('keyturn_db_statement_failures_total', { operation })
+  }
+  const answer = () => {
+    const asked = ask(client, statement, prepares).catch((error: Error) => {
+      throw new QueryFailedError(statement.sql, statement.parameters, error)
+    })
+    return patience === undefined ? asked : inTime(asked, patience, () => late(patience))
+  }
+  return traced(
+    () => spanOf(operation, statement.sql),
+    () => timed(metrics, took, answer),
+  )
 }
 
 const operations = new Set(['select', 'insert', 'update', 'delete', 'with', 'commit', 'rollback'])

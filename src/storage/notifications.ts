@@ -1,74 +1,133 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { type Asking, answerTo } from './connection.ts'
+import type { Database } from './database.ts'
+import { isConnectionLost } from './violations.ts'
 
 /** Messages between the nodes of one database. They may be lost: a poll is always the truth (R-10). */
 export interface Notifications {
   /** Calls back whenever another node, or this one, has said something on the channel. */
   listen(channel: string, heard: () => void): void
+  /**
+   * Rows of a statement that only reads, in no transaction. It goes over the connection that listens, while there is one:
+   * what tells a process that something was revoked does not wait behind requests that hold every connection of the
+   * pool.
+   */
+  query: Database['query']
   close(): Promise<void>
 }
 
 /** One process alone has nobody to listen to. */
-export const noNotifications: Notifications = {
+export const noNotifications = ({ query }: Database): Notifications => ({
   listen: () => undefined,
+  query,
   close: async () => undefined,
-}
+})
 
 /** Milliseconds between two attempts to get the connection back. */
 const pause = 1000
 /** Milliseconds that Postgres has to take leave. */
 const leave = 1000
 
-/** LISTEN on a connection of its own, which is opened again whenever it breaks. */
-export function listenOnServer(url: string, log: Log): Notifications {
+/** A primary that was fenced off goes on telling what was. */
+const asksForWrites = { sql: `select current_setting('transaction_read_only') as "readOnly"` }
+
+/**
+ * LISTEN on a connection of its own, which is opened again whenever it breaks, does not answer, or leads to a server
+ * that takes no writes.
+ * @param settings of the driver's client, the same as the pool's
+ */
+export function listenOnServer(
+  settings: pg.ClientConfig,
+  { database, log, ...asking }: Asking & { database: Database; log: Log },
+): Notifications {
   const channels = new Map<string, Array<() => void>>()
   let client: pg.Client | undefined
   /** The same, also while it connects. */
   let latest: pg.Client | undefined
   let retry: NodeJS.Timeout | undefined
   let closed = false
+  /** What is heard belongs to no request, whichever found the connection broken. */
+  const apart = AsyncLocalStorage.snapshot()
 
-  function again(error?: Error): void {
+  /** It may be at work for long, and say nothing of its end. */
+  function lose(lost: pg.Client, error?: Error): void {
+    if (lost !== latest) return
+    client = undefined
+    lost.connection.stream.destroy()
     if (closed || retry) return
     if (error) log.warn({ err: error }, 'notifications interrupted')
     retry = setTimeout(() => {
       retry = undefined
-      void connect()
+      void apart(connect)
     }, pause).unref()
   }
 
-  async function connect(): Promise<void> {
-    const fresh = new pg.Client({
-      connectionString: url,
-      application_name: 'keyturn listener',
-      connectionTimeoutMillis: 2000,
-      keepAlive: true,
+  /** @throws DomainError `storage_unavailable` */
+  async function assertWrites(asked: pg.Client): Promise<void> {
+    const { rows } = await answerTo(asked, asksForWrites, asking)
+    const [row] = rows as { readOnly: string }[]
+    if (row?.readOnly === 'off') return
+    throw new DomainError('storage_unavailable', {
+      detail: 'the connection that listens leads to a Postgres that takes no writes',
     })
+  }
+
+  async function connect(): Promise<void> {
+    const fresh = new pg.Client({ ...settings, application_name: 'keyturn listener' })
     latest = fresh
-    fresh.on('error', again)
-    fresh.on('end', () => again())
+    fresh.on('error', (error) => lose(fresh, error))
+    fresh.on('end', () => lose(fresh))
     fresh.on('notification', ({ channel }) => {
       for (const heard of channels.get(channel) ?? []) heard()
     })
     try {
       await fresh.connect()
-      client = fresh
+      await assertWrites(fresh)
       for (const channel of channels.keys()) await fresh.query(`listen ${channel}`)
+      if (fresh === latest) client = fresh
     } catch (error) {
-      await fresh.end().catch(() => undefined)
-      again(error as Error)
+      lose(fresh, error as Error)
     }
+  }
+
+  async function read<Row>(sql: string, parameters?: unknown[]): Promise<Row[]> {
+    const asked = client
+    if (!asked) return database.query<Row>(sql, parameters)
+    try {
+      // What is read behind it may be believed.
+      await assertWrites(asked)
+      const { rows } = await answerTo(asked, { sql, ...(parameters ? { parameters } : {}) }, asking)
+      return rows as Row[]
+    } catch (error) {
+      if (isConnectionLost(error)) lose(asked, error as Error)
+      throw error
+    }
+  }
+
+  /** One after the other: the driver takes one statement at a time. */
+  let last: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = last.then(work)
+    last = done.catch(() => undefined)
+    return done
   }
 
   let connected: Promise<void> | undefined
   return {
     listen(channel, heard) {
       channels.set(channel, [...(channels.get(channel) ?? []), heard])
-      // One after the other: the driver takes one statement at a time.
-      const listening = () => client?.query(`listen ${channel}`).then(() => undefined, again)
-      connected = connected?.then(listening) ?? connect()
+      const listening = async () => {
+        const asked = client
+        await asked?.query(`listen ${channel}`).catch((error: Error) => lose(asked, error))
+      }
+      connected = connected?.then(() => inTurn(listening)) ?? connect()
     },
+    query: <Row>(sql: string, parameters?: unknown[]) =>
+      client ? inTurn(() => read<Row>(sql, parameters)) : database.query<Row>(sql, parameters),
     async close() {
       closed = true
       clearTimeout(retry)

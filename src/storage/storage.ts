@@ -83,8 +83,16 @@ export async function openStorage(
       ? shortLivedInRedis(redis, clock)
       : shortLivedInPostgres(database, clock)
     const notifications = config.databaseUrl
-      ? listenOnServer(config.databaseUrl, log)
-      : noNotifications
+      ? listenOnServer(
+          {
+            connectionString: config.databaseUrl,
+            connectionTimeoutMillis: patience.connection,
+            statement_timeout: patience.statement,
+            keepAlive: true,
+          },
+          { database, log, metrics, patience: patience.answer, prepares: config.databasePrepare },
+        )
+      : noNotifications(database)
     return {
       ...opened,
       shortLived,
@@ -148,7 +156,10 @@ async function openFolder(config: Config, entities: EntitySchema[], metrics: Met
 }
 
 /** Reads the clock of Postgres, which every node follows (architecture §4, Time). */
-export async function followDatabaseClock(database: Database, clock: Clock): Promise<void> {
+export async function followDatabaseClock(
+  database: Pick<Database, 'query'>,
+  clock: Clock,
+): Promise<void> {
   const asked = performance.now()
   const [row] = await database.query<{ now: string }>(
     `select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as now`,

@@ -1,6 +1,7 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { createCache } from '../storage/cache.ts'
+import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { SignUp, Tenant, TenantPolicy } from './tenant.ts'
@@ -14,7 +15,7 @@ export interface Tenants {
   declare(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
   /** Says who may come to have an account; whether anything changed. */
   declareSignUp(id: string, signUp: SignUp): Promise<boolean>
-  /** Changes what is named, and nothing else; whether anything changed. Other nodes know it within half a second. */
+  /** Changes what is named, and nothing else; whether anything changed. Other nodes know it within a second. */
   setPolicy(
     id: string,
     policy: { [K in keyof TenantPolicy]?: TenantPolicy[K] | undefined },
@@ -66,9 +67,19 @@ const toTenant = ({ sign_up: mode, sign_up_domains: domains, ...row }: Row): Ten
 const policyColumns = `sign_up, sign_up_domains, coalesce(require_mfa, false) as "requireMfa",
   coalesce(email_codes, false) as "emailCodes"`
 
-export function createTenants(deps: { database: Database; clock: Clock; audit: Audit }): Tenants {
-  const { database, clock, audit } = deps
-  const cache = createCache<Tenant | undefined>(deps, { maxAge: 0.5, maxSize: 1000 })
+export function createTenants(deps: {
+  database: Database
+  changes: Changes
+  clock: Clock
+  audit: Audit
+}): Tenants {
+  const { database, clock, audit, changes } = deps
+  const cache = createCache<Tenant | undefined>(deps, {
+    maxAge: 60,
+    maxSize: 1000,
+    changes,
+  })
+  changes.follow('tenant', { changed: cache.drop, muchChanged: cache.clear })
 
   function recordPolicy(id: string, members: Record<string, unknown>): Promise<void> {
     return audit.record(id, {

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { otelWithoutEffect } from '../../config/tracing.ts'
 import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
 import { useTracer } from './trace.ts'
@@ -11,15 +12,17 @@ const patience = 3000
  * @returns ends it, and sends what has not been sent
  */
 export async function startTracing(config: Config, log: Log): Promise<() => Promise<void>> {
-  const { otlpTracesEndpoint: url, otelDisabled, otelTracesExporter, otlpProtocol } = config
+  const { otlpTracesEndpoint: url, otelDisabled, otelTracesExporter, otlpTracesProtocol } = config
   if (url === undefined || otelDisabled || otelTracesExporter === 'none')
     return async () => undefined
-  if (otlpProtocol !== 'http/json') {
+  if (otlpTracesProtocol !== 'http/json') {
     log.warn(
-      { expected: 'http/json', came: otlpProtocol },
+      { expected: 'http/json', came: otlpTracesProtocol },
       'OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/json',
     )
   }
+  const variables = otelWithoutEffect()
+  if (variables.length > 0) log.warn({ variables }, 'variables of OpenTelemetry have no effect')
   const { createTracer } = await import('./sdk.ts')
   const tracer = createTracer(config, url, log)
   useTracer(tracer)

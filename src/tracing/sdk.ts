@@ -49,7 +49,8 @@ export function createTracer(config: Config, url: string, log: Log): Tracer {
     const err = error instanceof Error ? error : new Error(JSON.stringify(error))
     log.warn({ err }, 'traces did not reach the collector')
   })
-  const exporter = new OTLPTraceExporter({ url, headers: config.otlpHeaders })
+  const headers = { ...config.otlpHeaders, ...config.otlpTracesHeaders }
+  const exporter = new OTLPTraceExporter({ url, headers })
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
       ...config.otelResourceAttributes,

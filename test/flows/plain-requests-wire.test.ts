@@ -79,6 +79,26 @@ describe('plain requests on the wire', () => {
     socket.destroy()
   })
 
+  it('have the same head as from the stack, whatever HTTP they speak (RFC 9112 §9.3)', async () => {
+    const ways = ['HTTP/1.0', 'HTTP/1.0\r\nConnection: keep-alive', 'HTTP/1.1\r\nConnection: close']
+    for (const way of ways) {
+      const heads = []
+      for (const type of ['form-urlencoded', 'form-urlencoded; stack=1']) {
+        const { socket, read } = await open()
+        const asked = head(body().length).replace('HTTP/1.1', way).replace('form-urlencoded', type)
+        socket.write(asked + body())
+        const text = await read(
+          'an answer',
+          (so) => so.includes('"active":true') && so.endsWith('}'),
+        )
+        socket.destroy()
+        const lines = text.split('\r\n').filter((line) => !/^(date|request-id):/i.test(line))
+        heads.push(lines.map((line) => line.replace(/^[\w-]+:/, (name) => name.toLowerCase())))
+      }
+      expect(heads[0]?.toSorted(), way).to.deep.equal(heads[1]?.toSorted())
+    }
+  })
+
   it('that end before their body does are one line of the log, and nothing else', async () => {
     const { socket } = await open()
     const before = server.logged().length

@@ -255,10 +255,8 @@ describe('rate limits', () => {
     const its = { limit: 'push_client', subject: confidential.client_id } as const
     await limiter.note(tenant, { ...its, cost: limits.push_client.most })
     for (let i = 0; i < 5; i++) expectLimited(await push(confidential), 600)
-    expect(await keptProofs(), 'the first told that nothing is left').to.be.within(
-      before + 4,
-      before + 5,
-    )
+    // The first told that nothing is left.
+    expect(await keptProofs()).to.be.within(before + 4, before + 5)
   })
 
   it('bound the proofs that come with one token, at userinfo, at our APIs and with what a public client redeems (C25)', async () => {
@@ -272,15 +270,11 @@ describe('rate limits', () => {
     const asked = { grant_type: 'client_credentials', resource: `${server.issuer}/ssf` }
     const headers = { dpop: await prove() }
     const listening = tokensIn(await post(server, '/token', ordersApi, asked, headers))
-    const get = async (path: string, held: string) =>
-      exchange({
-        method: 'GET',
-        url: new URL(server.issuer + path),
-        headers: {
-          authorization: `DPoP ${held}`,
-          dpop: await prove(undefined, held, path),
-        },
-      })
+    const get = async (path: string, held: string) => {
+      const url = new URL(server.issuer + path)
+      const dpop = await prove(undefined, held, path)
+      return exchange({ method: 'GET', url, headers: { authorization: `DPoP ${held}`, dpop } })
+    }
     const { refresh_token = '' } = tokens
     const refreshing = { grant_type: 'refresh_token', refresh_token }
     const stranger = await prover(server)

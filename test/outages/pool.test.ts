@@ -1,12 +1,18 @@
 import { expect } from 'chai'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { eventually } from '../support/eventually.ts'
-import { furnish } from '../support/fixtures.ts'
-import { servicesFound } from '../support/root-hooks.ts'
+import { api, furnish, machine } from '../support/fixtures.ts'
+import { basic } from '../support/protocol.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import {
   type Answer,
   ask,
+  asWeb,
   expectToldToRetry,
+  introspectOn,
   newDevice,
   refreshWith,
   slowest,
@@ -111,5 +117,75 @@ suite('more requests than connections (R-12)', function () {
     expect(jwks.status).to.equal(200)
 
     await expectRate(before, released)
+  })
+
+  /** A machine's token from A, which needs nothing that is not in memory. */
+  const forMachine = () =>
+    ask(
+      'client_credentials',
+      `${nodes.a.url}/token`,
+      { grant_type: 'client_credentials', scope: 'orders:read', resource: api },
+      { authorization: basic(machine) },
+    )
+
+  async function waitingForRows(): Promise<number> {
+    const rows = await (services() as Services).admin(
+      `select 1 from pg_stat_activity where application_name = 'keyturn' and wait_event_type = 'Lock'`,
+    )
+    return rows.length
+  }
+
+  it('keep nobody from hearing of what was revoked, nor from answers out of memory (R-10)', async () => {
+    const { access_token: token } = await newDevice(nodes)
+    const { refresh_token: held = '' } = await newDevice(nodes)
+    const isActive = async () =>
+      (await introspectOn(nodes.a.url, token)).body.includes('"active":true')
+    expect(await isActive()).to.equal(true)
+    expect((await forMachine()).status).to.equal(200)
+
+    const { core } = nodes
+    const locked = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    const lock = core.database.transaction(async () => {
+      await core.database.query(
+        `select 1 from families where id = (select family_id from refresh_tokens where token_hash = $1) for update`,
+        [hashOf(held)],
+      )
+      locked.resolve()
+      await release.promise
+    })
+    await locked.promise
+    let isOver = false
+    const refreshes = Array.from({ length: 12 }, async () => {
+      while (!isOver) await refreshWith(nodes.a.url, held)
+    })
+    try {
+      await eventually('every connection waits', async () => (await waitingForRows()) >= 5)
+      const machines: Answer[] = []
+      // Longer than a process goes without having heard of changes.
+      for (const until = performance.now() + 1200; performance.now() < until; ) {
+        machines.push(await forMachine())
+      }
+      expect(
+        machines.every(({ status }) => status === 200),
+        summary(machines),
+      ).to.equal(true)
+      const quick = machines.filter(({ took }) => took < 180).length
+      expect(quick / machines.length, summary(machines)).to.be.above(0.9)
+      const revoked = await ask('introspection', `${nodes.b.url}/revoke`, { token }, asWeb)
+      expect(revoked.status, revoked.body).to.equal(200)
+      await eventually('A knows', async () => !(await isActive()), { within: 1000 })
+      await core.clients.setDisabled(defaultTenant, machine.client_id, true)
+      const isServed = async () => (await forMachine()).status === 200
+      await eventually('A knows', async () => !(await isServed()), { within: 1000 })
+      // Those that were given up meanwhile have others in their place.
+      await eventually('every connection waits still', async () => (await waitingForRows()) >= 5)
+    } finally {
+      isOver = true
+      release.resolve()
+      await lock.catch(() => undefined)
+      await Promise.all(refreshes)
+      await core.clients.setDisabled(defaultTenant, machine.client_id, false)
+    }
   })
 })

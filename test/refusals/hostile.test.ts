@@ -3,7 +3,7 @@ import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
-import { authorizeUrl, encode, type Fields, post } from '../support/protocol.ts'
+import { authorizeUrl, basic, encode, type Fields, post } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 describe('explain: what strangers send on purpose', () => {
@@ -52,6 +52,21 @@ describe('explain: what strangers send on purpose', () => {
       headers: { authorization: secret },
     })
     expect(JSON.stringify(await why(page))).not.to.include(secret)
+  })
+
+  it('and what was joined to a parameter by mistake is not kept (C19)', async () => {
+    const page = await exchange({
+      method: 'POST',
+      url: new URL(`${server.issuer}/token`),
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: basic(web),
+      },
+      body: 'grant_type=refresh_token;refresh_token=the-token-of-alice;client_secret=s3cret',
+    })
+    expect((await why(page)).received).to.equal(
+      'refresh_token;refresh_token=[18 characters];client_secret=[6 characters]',
+    )
   })
 
   it('an address that is none hides its parameters all the same (C19)', async () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
@@ -35,6 +36,19 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
   }
   const asksForIt = () => questions('client.store.ts', () => seenBy('b'))
 
+  /** As long as b takes to ask for changes three times. */
+  async function severalPolls(): Promise<void> {
+    const { notifications } = nodes.b.storage
+    const { query } = notifications
+    let polls = 0
+    notifications.query = (sql, parameters) => {
+      if (sql.includes('from changes')) polls++
+      return query(sql, parameters)
+    }
+    await eventually('b has asked', () => polls > 2)
+    notifications.query = query
+  }
+
   beforeEach(async () => {
     await setDisabled(false)
     await eventually('b knows it', () => seenBy('b'))
@@ -68,11 +82,48 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
   it('is forgotten when the change is committed, however long after it was made', async () => {
     await nodes.a.database.transaction(async () => {
       await setDisabled(true)
-      await questions('changes.ts', (polls) => eventually('b has asked', () => polls() > 2))
+      await severalPolls()
       expect(await seenBy('b'), 'not committed yet').to.include({ clientId: machine.client_id })
     })
     await eventually('b has forgotten it', async () => !(await seenBy('b')), { within: 1000 })
     expect(await seenBy('a')).to.equal(undefined)
+  })
+
+  it('is told once, and kept from then on, though the polls look back', async () => {
+    await severalPolls()
+    expect(await asksForIt(), 'read again since').to.be.below(2)
+    await severalPolls()
+    expect(await asksForIt(), 'known').to.equal(0)
+  })
+
+  it('is forgotten of a tenant and its policies, too, which costs nothing while nothing changes', async () => {
+    const { a, b } = nodes
+    const asks = async () => {
+      const mfa = (await b.tenants.find(defaultTenant))?.requireMfa
+      const { mode } = await b.registrationPolicies.of(defaultTenant)
+      return { mfa, mode }
+    }
+    expect(await asks()).to.deep.equal({ mfa: false, mode: 'off' })
+    await severalPolls()
+    const files = ['tenants.ts', 'policies.ts']
+    for (const file of files) expect(await questions(file, asks), file).to.equal(0)
+    await a.tenants.setPolicy(defaultTenant, { requireMfa: true })
+    await a.registrationPolicies.declare(defaultTenant, registrationPolicy.parse({ mode: 'open' }))
+    await eventually(
+      'b knows',
+      async () => {
+        const { mfa, mode } = await asks()
+        return mfa === true && mode === 'open'
+      },
+      { within: 1000 },
+    )
+    await a.database.execute('delete from registration_policies')
+    await eventually('b knows', async () => (await asks()).mode === 'off', { within: 1000 })
+    await a.tenants.setDisabled(defaultTenant, true)
+    await eventually('b knows', async () => !(await b.tenants.find(defaultTenant)), {
+      within: 1000,
+    })
+    await a.tenants.setDisabled(defaultTenant, false)
   })
 
   it('is forgotten whole after an import of more than a poll reads', async () => {

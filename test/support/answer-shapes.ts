@@ -13,20 +13,23 @@ export function bodyOf({ body, headers }: Page): unknown {
   const type = headers.get('content-type') ?? ''
   if (type.includes('+jwt')) return parts(body)
   if (!type.includes('json')) return body
-  const { error_id: id, access_token: token, ...rest } = JSON.parse(body) as Record<string, string>
+  const members = JSON.parse(body) as Record<string, string>
+  const { error_id: id, access_token: token, refresh_token: handle, ...rest } = members
   return {
     ...rest,
-    members: Object.keys(JSON.parse(body) as object).toSorted(),
+    members: Object.keys(members).toSorted(),
     ...(id === undefined ? {} : { id: id.length }),
     ...(token === undefined ? {} : { token: parts(token) }),
+    ...(handle === undefined ? {} : { handle: handle.length }),
   }
 }
 
 function parts(token: string) {
   if (token.split('.').length !== 3) return token.length
-  const { iat = 0, exp = 0, jti = '', ...claims } = decodeJwt(token)
+  const { iat = 0, exp = 0, jti = '', fid, ...claims } = decodeJwt(token)
   return {
     ...{ header: decodeProtectedHeader(token), claims, lives: exp - iat, id: jti.length },
+    family: typeof fid,
     names: Object.keys(decodeJwt(token)),
   }
 }

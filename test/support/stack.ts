@@ -20,6 +20,7 @@ export const sendForm = (server: TestServer, { path, body, headers = {} }: Form)
     url: new URL(server.issuer + path),
     headers: { 'content-type': type, ...headers },
     body,
+    identity: server.identity,
   })
 
 /** The same for the engine's stack alone: no plain request has a parameter of its type. */

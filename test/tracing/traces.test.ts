@@ -45,7 +45,8 @@ describe('traces (OpenTelemetry)', () => {
     collector = await startCollector()
     server = await boot(kind, {
       OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
-      OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=the%20key',
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=the%20key,x-tenant=all',
+      OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-tenant=traces',
       OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
       TRUST_PROXY: '127.0.0.2',
       ALLOW_LOOPBACK_FETCH: 'on',
@@ -88,7 +89,7 @@ describe('traces (OpenTelemetry)', () => {
       'service.name': 'keyturn',
       'deployment.environment.name': 'test',
     })
-    expect(collector.headers()[0]).to.include({ 'x-api-key': 'the key' })
+    expect(collector.headers()[0]).to.include({ 'x-api-key': 'the key', 'x-tenant': 'traces' })
     const [token] = named('POST /token')
     expect(token?.kind).to.equal(2)
     expect(token?.attributes).to.deep.include({
@@ -229,5 +230,40 @@ describe('OTEL_ settings', () => {
     expect(said, 'what is spoken').to.equal('')
     expect(await makes({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), 'asked for grpc').to.equal(true)
     expect(said).to.include('traces are sent as http/json')
+    said = ''
+    const own = {
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
+    }
+    expect(await makes(own)).to.equal(true)
+    expect(said, 'traces have a word of their own').to.equal('')
+  })
+
+  it('that the library reads by itself have their effect, and those that nobody reads are named', async () => {
+    const set = {
+      OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip',
+      OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
+      OTEL_PROPAGATORS: 'b3',
+      OTEL_BSP_SCHEDULE_DELAY: '100',
+    }
+    const collector = await startCollector()
+    let said = ''
+    Object.assign(process.env, set)
+    try {
+      const destination = { write: (line: string) => void (said += line) }
+      const stop = await startTracing(
+        loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }),
+        createLog({ level: 'warn', destination }),
+      )
+      currentTracer()?.request(undefined, (span) => span.end(false))
+      await stop()
+      expect(collector.headers()[0]).to.include({ 'content-encoding': 'gzip' })
+    } finally {
+      for (const name of Object.keys(set)) delete process.env[name]
+      await collector.stop()
+    }
+    const [line] = said.split('\n').map((each) => each && JSON.parse(each))
+    expect(line).to.include({ msg: 'variables of OpenTelemetry have no effect' })
+    expect(line.variables).to.deep.equal(['OTEL_BSP_SCHEDULE_DELAY', 'OTEL_PROPAGATORS'])
   })
 })

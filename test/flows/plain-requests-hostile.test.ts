@@ -1,0 +1,302 @@
+import { expect } from 'chai'
+import { exportJWK, generateKeyPair } from 'jose'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { bodyOf } from '../support/answer-shapes.ts'
+import type { TestServer } from '../support/boot.ts'
+import { type Identity, selfSigned } from '../support/certificates.ts'
+import { api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import type { Page } from '../support/http-exchange.ts'
+import { bootMutual, type MutualServer } from '../support/mutual.ts'
+import {
+  basic,
+  encode,
+  type Fields,
+  post,
+  type StoryClient,
+  type Tokens,
+  tokensFor,
+  tokensIn,
+} from '../support/protocol.ts'
+import { informationIn, registrar, selfDeclared } from '../support/registering.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { chanceOf, spelt } from '../support/spellings.ts'
+import { type Form, throughStack, watched } from '../support/stack.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
+
+/** Below a path, with TLS and a port for certificates: nothing here is as the plain tests have it. */
+const path = '/auth'
+const secret = 'a-secret-that-is-long-enough-for-hmac-256'
+const certified = { tls_client_certificate_bound_access_tokens: true }
+const clients = {
+  bound: { ...machine, ...certified, client_id: 'bound' },
+  shop: { ...web, ...certified, client_id: 'shop' },
+  hmac: {
+    ...machine,
+    client_id: 'hmac',
+    client_secret: secret,
+    token_endpoint_auth_method: 'client_secret_jwt',
+  },
+  posting: {
+    ...machine,
+    client_id: 'posting',
+    client_secret: secret,
+    token_endpoint_auth_method: 'client_secret_post',
+  },
+}
+const bank = { client_id: 'bank', client_secret: 'made-up-by-somebody' }
+const offline = { scope: 'orders:read offline_access', resource: api, nonce: undefined }
+
+describe('plain requests of strangers, certificates and tenants', () => {
+  let server: MutualServer
+  let metricsPort: string
+  let acme: TestServer
+  let own: Identity
+  let token: string
+  let ofAcme: string
+  let registered: StoryClient
+  let ofRegistered: string
+  let bound: string
+  const { declare, send } = registrar(() => server)
+  const agents = new Map<TestServer, ReturnType<typeof createUserAgent>>()
+
+  before(async () => {
+    metricsPort = String(await freePort())
+    const port = String(await freePort())
+    server = await bootMutual(servicesFound() ? 'services' : 'embedded', {
+      METRICS_PORT: metricsPort,
+      PORT: port,
+      ISSUER: `https://localhost:${port}${path}`,
+    })
+    const { core } = server
+    acme = { ...server, issuer: `${server.issuer}/t/acme` }
+    await core.tenants.declare({ id: 'acme', name: 'Acme' })
+    for (const tenant of [defaultTenant, 'acme']) {
+      await furnish(server, tenant)
+      await core.resources.declare(tenant, {
+        identifier: api,
+        scopes: ['orders:read', 'orders:write'],
+        introspection_clients: [ordersApi.client_id, ...Object.keys(clients)],
+        open: true,
+      })
+    }
+    remember(secret)
+    for (const client of Object.values(clients)) await core.clients.declare(defaultTenant, client)
+    own = await selfSigned('CN=anybody')
+    token = tokensIn(await post(server, '/token', machine, asking)).access_token
+    ofAcme = tokensIn(await post(acme, '/token', machine, asking)).access_token
+    bound = tokensIn(await post(mutual(own), '/token', clients.bound, asking)).access_token
+    await declare({ mode: 'open', scopes: ['orders:read', 'offline_access'] })
+    const registration = await send('POST', `${server.issuer}/register`, { body: selfDeclared })
+    registered = informationIn(registration)
+    ofRegistered = (await tokensFor(server, registered, offline)).access_token
+    const { publicKey } = await generateKeyPair('ES256', { extractable: true })
+    await core.clients.declare(defaultTenant, {
+      ...bank,
+      fapi: '2.0',
+      application_type: 'native',
+      redirect_uris: ['http://127.0.0.1:9/callback'],
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [await exportJWK(publicKey)] },
+      client_secret: undefined,
+      dpop_bound_access_tokens: true,
+      id_token_signed_response_alg: 'ES256',
+    })
+    // What is kept of a client is kept from its first request on.
+    for (const client of [web, machine, ordersApi]) {
+      for (const at of [server, acme]) await post(at, '/introspect', client, { token })
+    }
+  })
+  after(() => server?.stop())
+
+  const asking = { grant_type: 'client_credentials', resource: api }
+  const mutual = (identity?: Identity): TestServer => ({
+    ...server.showing(identity),
+    issuer: `${server.core.config.mtlsOrigin}${path}`,
+  })
+  const introspecting = (fields: Fields = { token }, by: StoryClient = ordersApi): Form => ({
+    path: '/introspect',
+    body: encode(fields),
+    headers: { authorization: basic(by) },
+  })
+  const requesting = (by: StoryClient = machine, fields: Fields = {}): Form => ({
+    path: '/token',
+    body: encode({ ...asking, ...fields }),
+    headers: { authorization: basic(by) },
+  })
+  const refreshing = (by: StoryClient, handle: string | undefined): Form => ({
+    path: '/token',
+    body: encode({ grant_type: 'refresh_token', refresh_token: handle }),
+    headers: { authorization: basic(by) },
+  })
+
+  async function handleFor(at: TestServer, client: StoryClient): Promise<string> {
+    const agent = agents.get(at) ?? createUserAgent()
+    agents.set(at, agent)
+    return (await tokensFor(at, client, offline, agent)).refresh_token as string
+  }
+
+  interface Row {
+    what: string
+    plain?: true
+    at?: () => TestServer
+    form: () => Form | Promise<Form>
+  }
+
+  const rows: Row[] = [
+    { what: 'introspection below a path', plain: true, form: () => introspecting() },
+    { what: 'a machine’s token below a path', plain: true, form: () => requesting() },
+    {
+      what: 'a refresh below a path',
+      plain: true,
+      form: async () => refreshing(web, await handleFor(server, web)),
+    },
+    {
+      what: 'introspection at a tenant',
+      plain: true,
+      at: () => acme,
+      form: () => introspecting({ token: ofAcme }),
+    },
+    {
+      what: 'a machine’s token at a tenant',
+      plain: true,
+      at: () => acme,
+      form: () => requesting(),
+    },
+    {
+      what: 'a refresh at a tenant',
+      plain: true,
+      at: () => acme,
+      form: async () => refreshing(web, await handleFor(acme, web)),
+    },
+    { what: 'a token of another tenant', form: () => introspecting({ token: ofAcme }) },
+    { what: 'a token of another tenant', at: () => acme, form: () => introspecting() },
+    {
+      what: 'a refresh token of another tenant',
+      form: async () => refreshing(web, await handleFor(acme, web)),
+    },
+    { what: 'a client of another tenant', at: () => acme, form: () => requesting(clients.posting) },
+
+    { what: 'introspection where certificates are asked for', at: mutual, form: introspecting },
+    { what: 'a machine’s token there', at: mutual, form: () => requesting() },
+    { what: 'introspection with a certificate', at: () => mutual(own), form: introspecting },
+    {
+      what: 'a machine’s token with a certificate',
+      at: () => mutual(own),
+      form: () => requesting(),
+    },
+    {
+      what: 'a refresh with a certificate',
+      at: () => mutual(own),
+      form: async () => refreshing(web, await handleFor(server, web)),
+    },
+    {
+      what: 'a token that must be bound, without a certificate',
+      form: () => requesting(clients.bound),
+    },
+    {
+      what: 'a token that must be bound, with a certificate',
+      at: () => mutual(own),
+      form: () => requesting(clients.bound),
+    },
+    {
+      what: 'a bound token, introspected',
+      plain: true,
+      form: () => introspecting({ token: bound }),
+    },
+
+    { what: 'a client that signs, by its secret', form: () => requesting(clients.hmac) },
+    {
+      what: 'a client that signs, by its secret in the body',
+      form: () => ({
+        ...requesting(clients.hmac, { client_id: 'hmac', client_secret: secret }),
+        headers: {},
+      }),
+    },
+    {
+      what: 'a public client, introspecting',
+      form: () => ({ path: '/introspect', body: encode({ token, client_id: spa.client_id }) }),
+    },
+    {
+      what: 'a public client with a made-up secret',
+      form: () => ({
+        path: '/introspect',
+        body: encode({ token, client_id: spa.client_id, client_secret: 'made-up-by-somebody' }),
+      }),
+    },
+    {
+      what: 'a public client by Basic without a secret',
+      form: () => introspecting({ token }, { client_id: spa.client_id, client_secret: '' }),
+    },
+    {
+      what: 'a refresh of a public client',
+      form: async () => ({
+        path: '/token',
+        body: encode({
+          grant_type: 'refresh_token',
+          client_id: spa.client_id,
+          refresh_token: await handleFor(server, spa),
+        }),
+      }),
+    },
+    {
+      what: 'a client of the FAPI profile, by a made-up secret',
+      form: () => requesting(bank),
+    },
+    {
+      what: 'a refresh of a client that registered itself',
+      form: async () => refreshing(registered, await handleFor(server, registered)),
+    },
+    {
+      what: 'introspection by a client that registered itself, of its own token',
+      form: () => introspecting({ token: ofRegistered }, registered),
+    },
+  ]
+
+  for (const { what, plain = false, at = () => server, form } of rows) {
+    it(`${what}: as the stack does${plain ? ', ahead of it' : ''}`, async () => {
+      const stack = await watched(at(), metricsPort, throughStack(await form()))
+      const direct = await watched(at(), metricsPort, await form())
+      expect(direct.seen).to.deep.equal(stack.seen)
+      expect(bodyOf(direct.page)).to.deep.equal(bodyOf(stack.page))
+      expect(stack.page.status === 200 || !plain, stack.page.body).to.equal(true)
+      if (plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
+      else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+    })
+  }
+
+  const seed = Number(process.env['PLAIN_SEED'] ?? 1)
+  const steps = Number(process.env['PLAIN_STEPS'] ?? 60)
+  it(`in ${steps} spellings of seed ${seed}: as the stack does`, async () => {
+    const chance = chanceOf(seed)
+    let handles = [await handleFor(server, web), await handleFor(server, web)]
+    let ahead = 0
+    for (let step = 0; step < steps; step++) {
+      const kind = chance.below(3)
+      const [one, other] = handles.map((handle) =>
+        kind === 0 ? introspecting() : kind === 1 ? requesting() : refreshing(web, handle),
+      ) as [Form, Form]
+      const twin = chanceOf(seed + step)
+      const stack = await watched(
+        server,
+        metricsPort,
+        throughStack(spelt(one, chanceOf(seed + step))),
+      )
+      const form = spelt(other, twin)
+      const direct = await watched(server, metricsPort, form)
+      const what = `step ${step}: ${JSON.stringify(form)}`
+      expect(direct.seen, what).to.deep.equal(stack.seen)
+      expect(bodyOf(direct.page), what).to.deep.equal(bodyOf(stack.page))
+      if (direct.page.status === 200 && direct.lookUps === 0) ahead++
+      const next = [stack, direct].map(({ page }) => handleIn(page))
+      handles = handles.map((handle, i) => next[i] ?? handle)
+    }
+    expect(ahead, 'answered ahead of it').to.be.above(steps / 10)
+  })
+})
+
+/** The refresh token that an answer brought. */
+function handleIn({ body }: Page): string | undefined {
+  return body.startsWith('{') ? (JSON.parse(body) as Partial<Tokens>).refresh_token : undefined
+}

@@ -23,9 +23,9 @@ interface Start {
   onLine(line: string): void
 }
 
-/** Variables without which programs do not run, and the one that asks them for coverage. */
+/** Variables without which programs do not run. */
 function inherited(): Record<string, string> {
-  const names = ['PATH', 'HOME', 'SystemRoot', 'TEMP', 'TMPDIR', 'NODE_V8_COVERAGE']
+  const names = ['PATH', 'HOME', 'SystemRoot', 'TEMP', 'TMPDIR']
   return Object.fromEntries(
     names.flatMap((name) => {
       const value = process.env[name]

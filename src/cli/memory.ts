@@ -7,12 +7,16 @@ const semiSpace = '--max-semi-space-size=8'
 /**
  * Begins this process anew, in place and once, with a young generation that is bounded: V8 takes its size at the start
  * alone, and this way however it was started. Workers inherit it. Whoever says another size gets that.
+ * @param compiled where modules are kept that are compiled, so that this file is not compiled for a second time
  */
-export function boundMemory(env: NodeJS.ProcessEnv): void {
+export function boundMemory(env: NodeJS.ProcessEnv, compiled: string): void {
   const said = [...process.execArgv, env['NODE_OPTIONS'] ?? ''].join(' ')
   // What another program has begun, and speaks with, could not be spoken with afterwards.
   if (said.includes('semi-space-size') || process.channel || !process.execve) return
   if (process.platform === 'win32') return
   const { argv, execArgv, execPath } = process
-  process.execve(execPath, [execPath, ...execArgv, semiSpace, ...argv.slice(1)])
+  process.execve(execPath, [execPath, ...execArgv, semiSpace, ...argv.slice(1)], {
+    NODE_COMPILE_CACHE: compiled,
+    ...env,
+  })
 }

@@ -7,7 +7,6 @@ import { describeAdmin, force } from './describe-admin.ts'
 import { describeAudit, describeWebhooks } from './describe-audit.ts'
 import { describeInvitations } from './describe-invitations.ts'
 import { describeRegistration } from './describe-registration.ts'
-import { boundMemory } from './memory.ts'
 
 /**
  * The command line (architecture §12). Nothing but the parser is loaded until a command is chosen.
@@ -42,7 +41,6 @@ function operandsLast(argv: readonly string[]): string[] {
 
 async function start(name: Name, args: Arguments, io: Io): Promise<number> {
   if (name === 'serve') {
-    boundMemory(io.env)
     const { serve } = await import('./serve.ts')
     await serve(io)
     // Whatever a library still holds open must not keep a stopped server alive.

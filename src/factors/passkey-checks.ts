@@ -85,7 +85,7 @@ export function createPasskeyChecks(
 
   return {
     isPossible: passkeys.isPossible,
-    askAnybody: (tenant, binding) =>
+    askAnybody: async (tenant, binding) =>
       passkeys.requestOptions(tenant, { purpose: 'sign_in', binding }),
     async ask(tenant, accountId, binding) {
       const known = await store.list(tenant, accountId)

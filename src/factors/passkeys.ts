@@ -1,10 +1,5 @@
 import { isIP } from 'node:net'
-import {
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server'
+import type * as WebAuthn from '@simplewebauthn/server'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -29,6 +24,9 @@ export interface Assured {
   counter: number
   backedUp: boolean
 }
+
+/** With the certificates that it can read it is a fifth of all modules: who has no passkey does not wait for them. */
+const library = (): Promise<typeof WebAuthn> => import('@simplewebauthn/server')
 
 export type Passkeys = ReturnType<typeof createPasskeys>
 
@@ -71,6 +69,7 @@ export function createPasskeys(deps: {
       binding: string,
     ) {
       const known = await store.list(tenant, account.id)
+      const { generateRegistrationOptions } = await library()
       return generateRegistrationOptions({
         rpName: deps.config.themeName,
         rpID,
@@ -87,14 +86,18 @@ export function createPasskeys(deps: {
     },
 
     /** What a browser needs to have something signed: by a key of `known`, or by whichever its person chooses. */
-    requestOptions(tenant: string, place: Place, known: Passkey[] = []) {
-      return generateAuthenticationOptions({
-        rpID,
-        challenge: Uint8Array.from(challenges.make(tenant, place)),
+    requestOptions(
+      tenant: string,
+      place: Place,
+      known: Passkey[] = [],
+    ): WebAuthn.PublicKeyCredentialRequestOptionsJSON {
+      return {
+        rpId: rpID,
+        challenge: challenges.make(tenant, place).toString('base64url'),
         timeout: challengeLife,
-        allowCredentials: known.map(asDescriptor),
+        allowCredentials: known.map((key) => ({ ...asDescriptor(key), type: 'public-key' })),
         userVerification: place.purpose === 'sign_in' ? 'required' : 'preferred',
-      })
+      }
     },
 
     /** @throws Refused */
@@ -102,9 +105,10 @@ export function createPasskeys(deps: {
       const response = readRegistration(answer)
       const challenge = challengeIn(response, 'webauthn.create')
       await claim(tenant, { purpose: 'enrol', binding }, challenge)
-      requirePlainAttestation(response)
+      await requirePlainAttestation(response)
+      const { verifyRegistrationResponse } = await library()
       const { verified, registrationInfo: info } = await verifyRegistrationResponse({
-        response: response as Parameters<typeof verifyRegistrationResponse>[0]['response'],
+        response: response as WebAuthn.RegistrationResponseJSON,
         expectedChallenge: challenge,
         expectedOrigin: origin,
         expectedRPID: rpID,
@@ -146,8 +150,9 @@ export function createPasskeys(deps: {
       const isTheirs = accountId === undefined || accountId === passkey.accountId
       const isNamed = userHandle === undefined ? accountId !== undefined : userHandle === handle
       if (!isTheirs || !isNamed) throw new Refused('the key is of another account')
+      const { verifyAuthenticationResponse } = await library()
       const { verified, authenticationInfo: info } = await verifyAuthenticationResponse({
-        response: response as Parameters<typeof verifyAuthenticationResponse>[0]['response'],
+        response: response as WebAuthn.AuthenticationResponseJSON,
         expectedChallenge: challenge,
         expectedOrigin: origin,
         expectedRPID: rpID,

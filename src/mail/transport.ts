@@ -1,6 +1,5 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createTransport } from 'nodemailer'
 import type { Log } from '../log.ts'
 import type { Attempt } from '../outbox/message.ts'
 
@@ -33,6 +32,9 @@ const timeouts = {
   socketTimeout: 10_000,
 }
 
+/** Not before there is mail. */
+const library = () => import('nodemailer')
+
 /** What no mail of ours needs, and what would read files or addresses if it got in. */
 const closed = { disableFileAccess: true, disableUrlAccess: true } as const
 
@@ -55,22 +57,23 @@ function compose({ messageId, from, to, subject, text, html }: Envelope) {
 export function smtpTransport(smtpUrl: string): Transport {
   const { protocol, hostname, host, port, username, password } = new URL(smtpUrl)
   const secure = protocol === 'smtps:'
-  const transporter = createTransport({
+  const options = {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port) || (secure ? 465 : 587),
     secure,
     requireTLS: !secure && !loopback.test(hostname),
     ignoreTLS: !secure && loopback.test(hostname),
-    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' },
+    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const },
     ...(username === ''
       ? {}
       : { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
     ...timeouts,
     ...closed,
-  })
+  }
   return {
     destination: host,
     async send(envelope) {
+      const transporter = (await library()).createTransport(options)
       try {
         await transporter.sendMail(compose(envelope))
         return 'delivered'
@@ -96,10 +99,11 @@ interface Refusal {
 
 /** Into files that a mail program opens, for whoever tries the server out. @param folder it is made when need be */
 export function folderTransport(folder: string, log: Log): Transport {
-  const composer = createTransport({ streamTransport: true, buffer: true, ...closed })
   return {
     destination: 'folder',
     async send(envelope) {
+      const { createTransport } = await library()
+      const composer = createTransport({ streamTransport: true, buffer: true, ...closed })
       const { message } = await composer.sendMail(compose(envelope))
       const path = join(folder, `${envelope.messageId.replace(/@.*$/, '')}.eml`)
       await mkdir(folder, { recursive: true, mode: 0o700 })

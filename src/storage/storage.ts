@@ -12,7 +12,6 @@ import { type Database, openDatabase } from './database.ts'
 import { openEmbedded } from './embedded.ts'
 import { assertMigrated, migrate } from './migrate.ts'
 import { listenOnServer, type Notifications, noNotifications } from './notifications.ts'
-import { openRedis } from './redis.ts'
 import { shortLivedInPostgres } from './short-lived.postgres.ts'
 import { shortLivedInRedis } from './short-lived.redis.ts'
 import type { ShortLived } from './short-lived.ts'
@@ -78,7 +77,8 @@ export async function openStorage(
     const migrations = applies ? await migrate(database.dataSource) : []
     if (migrations.length > 0) log.info({ migrations }, 'schema migrated')
     if (schema === 'require') await assertMigrated(database.dataSource)
-    const redis = config.redis ? await openRedis(config.redis, log, metrics) : undefined
+    const redis =
+      config.redis && (await (await import('./redis.ts')).openRedis(config.redis, log, metrics))
     const shortLived = redis
       ? shortLivedInRedis(redis, clock)
       : shortLivedInPostgres(database, clock)

@@ -40,7 +40,7 @@ export function launchDemo(
   ports: Record<string, string>,
   args: string[] = [],
 ): Promise<Child> {
-  const inherited = ['PATH', 'HOME', 'NODE_V8_COVERAGE'].map((name) => [name, process.env[name]])
+  const inherited = ['PATH', 'HOME'].map((name) => [name, process.env[name]])
   const env = { ...Object.fromEntries(inherited), ...ports, DEMO_DIR: folder }
   return startChild(node, ['examples/demo/main.ts', ...args], { cwd: root, env })
 }

@@ -37,8 +37,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
 const START_BOUND = 30_000
 
-/** Compiled modules of one process start the next one in half the time. Stays from run to run, keyed by content. */
-const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url))
+/** Where the product keeps compiled modules; said from outside, not even its first file is compiled again. */
+const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/keyturn', import.meta.url))
 
 /** The product ended instead of becoming ready. */
 class StartFailure extends Error {
@@ -57,7 +57,7 @@ export async function startCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<Child> {
-  const inherited = ['PATH', 'HOME', 'NODE_V8_COVERAGE'].flatMap((name) => {
+  const inherited = ['PATH', 'HOME'].flatMap((name) => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value]]
   })

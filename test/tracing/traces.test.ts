@@ -1,16 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { join } from 'node:path'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
 import { createLog } from '../../src/log.ts'
 import { startTracing } from '../../src/tracing/open.ts'
 import { currentTracer } from '../../src/tracing/trace.ts'
-import { boot, freshStorage, type TestServer } from '../support/boot.ts'
-import { temporaryFolder } from '../support/child.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts'
 import { alice, furnish, machine, spa, web } from '../support/fixtures.ts'
-import { startNode } from '../support/node-process.ts'
 import { introspect, redeem, refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { secretsIn, secretsKnown } from '../support/witness.ts'
@@ -170,22 +166,6 @@ describe('traces (OpenTelemetry)', () => {
     expect(lines).not.to.deep.equal([])
     const id = token?.attributes['keyturn.request_id']
     for (const line of lines) expect(line).to.include({ request_id: id })
-  })
-})
-
-describe('traces and metrics that are off', () => {
-  it('are not even loaded', async () => {
-    const folder = await temporaryFolder('coverage')
-    const storage = await freshStorage(servicesFound() ? 'services' : 'embedded')
-    const off = await startNode({ env: { ...storage, NODE_V8_COVERAGE: folder } })
-    await off.stop()
-    // Node writes down every module that it has run.
-    const loaded = readdirSync(folder)
-      .map((name) => readFileSync(join(folder, name), 'utf8'))
-      .join('\n')
-    expect(loaded).to.include('/src/server.ts').and.include('/node_modules/koa/')
-    expect(loaded).not.to.include('node_modules/@opentelemetry/')
-    expect(loaded).not.to.include('node_modules/prom-client/')
   })
 })
 

@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { freshStorage } from '../support/boot.ts'
+import { startChild, temporaryFolder } from '../support/child.ts'
+import { startNode } from '../support/node-process.ts'
+
+describe('a start', () => {
+  it('does not even load what nobody has asked for yet', async () => {
+    const folder = await temporaryFolder('coverage')
+    const storage = await freshStorage('embedded')
+    const node = await startNode({ env: { ...storage, NODE_V8_COVERAGE: folder } })
+    expect((await fetch(`${node.url}/account`)).url, 'sign-in page').to.include('/interaction/')
+    await node.stop()
+    // Node writes down every module that it has run.
+    const loaded = readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('\n')
+    const packages = [...loaded.matchAll(/node_modules\/(@[^/"]+|[^/"]+)\//g)].map(
+      ([, name]) => name,
+    )
+    const expected = ['@koa', 'koa', 'oidc-provider', 'pg', 'pino', 'typeorm', 'zod']
+    expect(new Set(packages)).to.include.keys(expected)
+    expect(new Set(packages), 'traces, metrics').not.to.have.any.keys(
+      '@opentelemetry',
+      'prom-client',
+    )
+    expect(new Set(packages), 'passkeys').not.to.have.any.keys('@simplewebauthn', '@peculiar')
+    expect(new Set(packages), 'mail, Redis').not.to.have.any.keys('nodemailer', 'ioredis')
+  })
+
+  it('finds its modules compiled by the one before, beside the packages alone', async () => {
+    const told =
+      'import m from "node:module"; process.on("exit", () => console.log(m.getCompileCacheDir()))'
+    const args = ['--import', `data:text/javascript,${told}`, 'src/main.ts', '--version']
+    const root = fileURLToPath(new URL('../..', import.meta.url))
+    const child = await startChild(process.execPath, args, { cwd: root, env: {} })
+    expect(await child.exit).to.include({ code: 0 })
+    expect(child.stdout()).to.include(join(root, 'node_modules/.cache/keyturn/'))
+  })
+})

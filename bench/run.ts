@@ -9,7 +9,10 @@ import { runSuite } from './suite/suite.ts'
  * is in this folder. They print medians and ratios, and assert nothing.
  */
 const others = (await readdir(import.meta.dirname))
-  .filter((file) => file.endsWith('.ts') && !['run.ts', 'forked.ts', 'processor.ts'].includes(file))
+  .filter(
+    (file) =>
+      file.endsWith('.ts') && !['run.ts', 'forked.ts', 'processor.ts', 'cores.ts'].includes(file),
+  )
   .map((file) => file.slice(0, -3))
 const names = new Set([...cases.map(({ name }) => name), 'idle'])
 const args = process.argv.slice(2)

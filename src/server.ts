@@ -4,8 +4,8 @@ import { routes as adminRoutes } from './admin/routes.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
-import { createAdmission } from './http/admission.ts'
-import { certificateOf, createEdge } from './http/edge.ts'
+import { createAdmission, type Place } from './http/admission.ts'
+import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
 import { createRequestWatch } from './http/observed.ts'
@@ -14,6 +14,7 @@ import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
 import { addresses } from './issuer.ts'
 import { createIssuers } from './issuers.ts'
+import { beginnings } from './oidc/routes.ts'
 import { adminPath } from './resources/admin-resource.ts'
 import { sweepExpired } from './retention.ts'
 import { type Round, startRounds } from './rounds.ts'
@@ -69,7 +70,11 @@ export async function startServer(
     authorities: files.authorities,
   })
   const edge = createEdge(config, log)
-  const admission = createAdmission(config.maxRequests)
+  const admission = createAdmission({
+    most: config.maxRequests,
+    longestBody: config.bodyLimit,
+    beginnings,
+  })
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   const routeOf = routeNames()
   const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined
@@ -82,22 +87,20 @@ export async function startServer(
     response.end(JSON.stringify(body))
   }
 
-  function take(request: IncomingMessage, response: ServerResponse): void {
+  function refuse(response: ServerResponse): void {
+    core.counters.count('request_shed')
+    const id = randomUUID()
+    const [status, error, sentence] = domainErrors.overloaded
+    log.debug({ request_id: id, error: 'overloaded' }, 'request refused')
+    answer(response, status, { error, error_description: sentence, error_id: id })
+  }
+
+  function work(request: IncomingMessage, response: ServerResponse, place: Place): void {
     if (stopping) response.setHeader('Connection', 'close')
-    if (stopping && request.url === '/readyz') {
+    if (stopping && place.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
       return
     }
-    const place = issuers.place(request.url ?? '/')
-    if (!admission.takes(request, response, place)) {
-      core.counters.count('request_shed')
-      const id = randomUUID()
-      const [status, error, sentence] = domainErrors.overloaded
-      log.debug({ request_id: id, error: 'overloaded' }, 'request refused')
-      answer(response, status, { error, error_description: sentence, error_id: id })
-      return
-    }
-    request.url = place.url
     const known = issuers.known(place)
     if (known) {
       known(request, response)
@@ -121,9 +124,23 @@ export async function startServer(
   }
 
   const listener = await listen(config, files, (request, response, mutual) => {
+    const place = issuers.place(pathOf(request.url ?? '/'))
+    if (admission.refuses(request, place)) {
+      watch?.refused(request, place.url)
+      refuse(response)
+      return
+    }
     edge.enter(request, mutual)
-    watch?.(request, response)
-    traceRequest(request, response, routeOf, () => take(request, response))
+    // From here on it is known by its path below the issuer.
+    request.url = place.url
+    watch?.follow(request, response)
+    admission.take({
+      request,
+      response,
+      place,
+      work: () => traceRequest(request, response, routeOf, () => work(request, response, place)),
+      refuse: () => refuse(response),
+    })
   })
 
   const metrics = isWorker

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
@@ -12,6 +13,8 @@ export interface Answer {
 export interface Connection {
   /** Sends a request and reads the whole answer; connects first where the other side has closed. */
   ask(request: string): Promise<Answer>
+  /** Connects, ahead of the first request. */
+  open(): Promise<void>
   close(): void
 }
 
@@ -74,6 +77,10 @@ export function openConnection(origin: URL): Connection {
       if (socket === undefined || socket.destroyed) socket = open()
       socket.write(request, 'latin1')
       return pending.promise
+    },
+    async open() {
+      socket = open()
+      await once(socket, secure ? 'secureConnect' : 'connect')
     },
     close() {
       socket?.destroy()

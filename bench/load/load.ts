@@ -3,6 +3,7 @@ import type { Outcome, Plan } from './plan.ts'
 
 /** What makes the load, in a process apart from all servers. */
 export interface Load {
+  pid: number
   run(plan: Plan): Promise<Outcome>
   stop(): Promise<void>
 }
@@ -10,6 +11,7 @@ export interface Load {
 export function startLoad(): Load {
   const program = startForked(new URL('program.ts', import.meta.url))
   return {
+    pid: program.pid,
     run: async (plan) => (await program.ask<{ outcome: Outcome }>(plan)).outcome,
     stop: program.stop,
   }

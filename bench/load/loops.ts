@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Connection, openConnection } from './connection.ts'
 import type { Story } from './messages.ts'
+import { percentile } from './percentile.ts'
 import type { ClosedLoop, OpenLoop, Outcome, Plan, StoryName } from './plan.ts'
 import { stories } from './stories.ts'
 
@@ -78,6 +79,7 @@ async function closed(story: Told, origin: URL, loop: ClosedLoop, outcome: Outco
       if (item === undefined) break
       left--
       await tell(story, connection, item, now, outcome)
+      if (loop.fresh) connection.close()
     }
     connection.close()
   }
@@ -93,24 +95,31 @@ async function closed(story: Told, origin: URL, loop: ClosedLoop, outcome: Outco
 async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome): Promise<void> {
   const { rate, milliseconds, lead = 0, patience = Number.POSITIVE_INFINITY } = loop
   const idle: Connection[] = []
-  const all: Connection[] = []
+  const all = new Set<Connection>()
+  const late: number[] = []
   const total = Math.round((rate * (milliseconds + lead)) / 1000)
   const counted = Math.round((rate * lead) / 1000)
   const uncounted: Outcome = { ...outcome, latencies: [], faults: {} }
+  for (let i = 0; i < (loop.ready ?? 0); i++) {
+    const connection = openConnection(origin)
+    await connection.open()
+    all.add(connection)
+    idle.push(connection)
+  }
   const began = performance.now()
   const dueAt = (i: number) => began + (i * 1000) / rate
   let asked = 0
   let busy = 0
   let missed = -1
   const isShared = loop.patience !== undefined && !usedUp.has(story.name)
-  const connections = { opened: 0, missed: 0 }
+  const connections = { opened: all.size, missed: 0 }
   outcome.connections = connections
   const take = () => {
     const known = idle.pop()
-    if (known || all.length >= loop.connections) return known
+    if (known || all.size >= loop.connections) return known
     const opened = openConnection(origin)
-    all.push(opened)
-    connections.opened++
+    all.add(opened)
+    connections.opened = Math.max(connections.opened, all.size)
     return opened
   }
   const into = () => (asked < counted ? uncounted : outcome)
@@ -136,6 +145,7 @@ async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome):
       if (isShared) outcome.stock.push(item)
       const told = into()
       const due = dueAt(asked++)
+      if (told === outcome) late.push(performance.now() - due)
       const impatience =
         loop.patience &&
         setTimeout(() => connection.close(), Math.max(1, due + patience - performance.now()))
@@ -143,7 +153,10 @@ async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome):
       void tell(story, connection, item, due, told, isShared ? [] : told.stock).then(() => {
         if (impatience) clearTimeout(impatience)
         busy--
-        idle.push(connection)
+        if (loop.fresh) {
+          connection.close()
+          all.delete(connection)
+        } else idle.push(connection)
         pump()
       })
     }
@@ -156,4 +169,5 @@ async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome):
   if (asked < total) fault(outcome, 'not asked in time', total - asked)
   if (busy > 0) fault(outcome, 'not answered in time', busy)
   for (const connection of all) connection.close()
+  outcome.late = { p50: percentile(late, 0.5), p99: percentile(late, 0.99) }
 }

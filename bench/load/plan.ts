@@ -53,6 +53,8 @@ export interface ClosedLoop {
   milliseconds: number
   /** Ends earlier after so many. */
   most?: number
+  /** Whether each request comes on a connection of its own. */
+  fresh?: boolean
 }
 
 /** Requests that arrive at a steady rate, whether or not earlier ones have been answered. */
@@ -63,10 +65,14 @@ export interface OpenLoop {
   milliseconds: number
   /** The most that there may be; each is opened when a request is due and none is idle. */
   connections: number
+  /** How many of them are open before the first request is due. */
+  ready?: number
   /** Milliseconds of the same load before, of which nothing is counted. */
   lead?: number
   /** How long anybody waits for an answer, in milliseconds; as long as the loop lasts when absent. */
   patience?: number
+  /** Whether each request comes on a connection of its own. */
+  fresh?: boolean
 }
 
 export interface Outcome {
@@ -84,4 +90,6 @@ export interface Outcome {
   processor: number
   /** Of an open loop: connections that there were at once, and requests that were due and found no more of them. */
   connections?: { opened: number; missed: number }
+  /** Of an open loop: milliseconds between a request being due and being sent, in which the load itself was late. */
+  late?: { p50: number; p99: number }
 }

@@ -9,7 +9,7 @@ import type { Task } from './cases.ts'
 import { amountFor, type amounts, outlineOf, supplyFor } from './supply.ts'
 
 /** Seconds that Postgres and Redis have used; none where they are in the server's process. */
-function processorOfStores(): { stores: number; postgres: number } {
+export function processorOfStores(): { stores: number; postgres: number } {
   const running = services()
   if (!running) return { stores: 0, postgres: 0 }
   const postgres = processorTimeOfTree(running.postgres.pid)

@@ -1,8 +1,9 @@
 import type { Load } from '../load/load.ts'
 import { percentile } from '../load/percentile.ts'
 import type { Outcome } from '../load/plan.ts'
-import type { Server } from '../servers/server.ts'
+import { processorOf, type Server } from '../servers/server.ts'
 import { cases } from './cases.ts'
+import { processorOfStores } from './contender.ts'
 import { outlineOf, supplyFor } from './supply.ts'
 
 export interface Overload {
@@ -19,17 +20,41 @@ export interface Overload {
   p99: number
   /** What else came. */
   faults: Record<string, number>
-  /** The peak right afterwards. */
+  /** Right answers per second of a closed loop in the second that follows, and what else came then. */
   recovered: number
-  /** The part of one core that the load took. */
-  load: number
-  /** What it had of connections at once, and requests that found no more of them. */
+  afterwards: Record<string, number>
+  /** Cores that each took, at the peak and in the flood. */
+  atPeak: Account
+  inFlood: Account
+  /** What the load had of connections at once, requests that found no more of them, and how late it was itself. */
   connections: NonNullable<Outcome['connections']>
+  late: NonNullable<Outcome['late']>
+}
+
+/** Processor time per second: cores. */
+export interface Account {
+  server: number
+  postgres: number
+  redis: number
+  load: number
+}
+
+export interface OverloadOptions {
+  /** How many times the peak. */
+  times: number
+  seconds: number
+  /** How long a client waits, in seconds. */
+  patience: number
+  /** Whether each request comes on a connection of its own. */
+  fresh: boolean
+  /** Has Postgres look at what is there by now. */
+  settle(): Promise<void>
 }
 
 /** Families, each used by one request at a time: more than a server takes at once (`MAX_REQUESTS`). */
-const families = 500
-const connections = 10_000
+const families = 2000
+/** Kept ones are those of proxies, all open before it begins. */
+const connections = { kept: 1000, fresh: 10_000 }
 
 /**
  * Requests that arrive at several times the rate that a server can do, on as many connections as it takes: nobody waits
@@ -39,36 +64,55 @@ export async function measureOverload(
   load: Load,
   server: Server,
   name: string,
-  { times, seconds, patience }: { times: number; seconds: number; patience: number },
+  { times, seconds, patience, fresh, settle }: OverloadOptions,
 ): Promise<Overload> {
   const task = cases.find((each) => each.name === name)?.task
   const outline = task && outlineOf(server, task)
   if (!task || !outline) throw new Error(`no case ${name}`)
-  let stock = await supplyFor(load, server, task, () => families)
-  const peakOf = async () => {
-    const loop = { kind: 'closed', connections: 32, milliseconds: 2000 } as const
-    const outcome = await load.run({ ...outline, stock: stock ?? [], loop })
+  let stock = (await supplyFor(load, server, task, () => families)) ?? []
+  await settle()
+  const run = async (loop: Parameters<Load['run']>[0]['loop']) => {
+    const [ours, kept] = [processorOf(server) ?? 0, processorOfStores()]
+    const outcome = await load.run({ ...outline, stock, loop })
     stock = outcome.stock
-    return outcome.answered / outcome.seconds
+    const stores = processorOfStores()
+    const postgres = stores.postgres - kept.postgres
+    const spent = {
+      server: (processorOf(server) ?? 0) - ours,
+      postgres,
+      redis: stores.stores - kept.stores - postgres,
+      load: outcome.processor / 1e6,
+    }
+    const each = Object.entries(spent).map(([who, time]) => [who, time / outcome.seconds])
+    return { outcome, account: Object.fromEntries(each) as Account }
   }
-  await peakOf()
-  const peak = Math.max(await peakOf(), await peakOf())
+  const closed = async (milliseconds: number) => {
+    const { outcome, account } = await run({
+      kind: 'closed',
+      connections: 32,
+      milliseconds,
+      fresh,
+    })
+    return { rate: outcome.answered / outcome.seconds, faults: outcome.faults, account }
+  }
+  await closed(2000)
+  const [one, other] = [await closed(2000), await closed(2000)]
+  const { rate: peak, account: atPeak } = one.rate > other.rate ? one : other
   const offered = peak * times
-  const over = await load.run({
-    ...{ ...outline, stock: stock ?? [] },
-    loop: {
-      ...{ kind: 'open', rate: offered, milliseconds: seconds * 1000, connections },
-      ...{ lead: 1000, patience: patience * 1000 },
-    },
+  const { outcome: over, account: inFlood } = await run({
+    ...{ kind: 'open', rate: offered, milliseconds: seconds * 1000, fresh },
+    connections: fresh ? connections.fresh : connections.kept,
+    ready: fresh ? 0 : connections.kept,
+    ...{ lead: 1000, patience: patience * 1000 },
   })
-  stock = over.stock
   const goodput = over.latencies.filter((took) => took <= patience * 1000).length / seconds
+  const after = await closed(1000)
   return {
     ...{ peak, offered, goodput, part: goodput / peak, faults: over.faults },
     p50: percentile(over.latencies, 0.5),
     p99: percentile(over.latencies, 0.99),
-    recovered: await peakOf(),
-    load: over.processor / 1e6 / over.seconds,
+    ...{ recovered: after.rate, afterwards: after.faults, atPeak, inFlood },
     connections: over.connections ?? { opened: 0, missed: 0 },
+    late: over.late ?? { p50: 0, p99: 0 },
   }
 }

@@ -1,12 +1,34 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createPlaces } from './places.ts'
+import { createTurns } from './turns.ts'
+import { onceWhole } from './whole.ts'
 
 /**
- * How many requests one process works on at a time. More would only wait for each other: who is told to come back is
- * served sooner than who waits in a queue that grows.
+ * How many requests one process works on at a time, and which. More would only wait for each other: who is told to come
+ * back is served sooner than who waits in a queue that grows.
+ *
+ * | a request is | by                                              | and refused when                                 |
+ * |--------------|-------------------------------------------------|--------------------------------------------------|
+ * | always taken | method and address: probes, documents in memory | never                                            |
+ * | looked at    | its head, in the turn in which it is read       | all places are taken; ahead of everything else   |
+ * | held         | nobody, until its body is there                 | all places are taken when it is                  |
+ * | worked on    | the order in which they came, in slices         | no more; left alone when its caller has gone     |
  */
 export interface Admission {
-  /** Whether a request is taken, which leads to a place; it then counts until it was answered. */
-  takes(request: IncomingMessage, response: ServerResponse, place: Place): boolean
+  /** Whether a request, which leads to a place, is to be refused as it came. */
+  refuses(request: IncomingMessage, place: Place): boolean
+  /** Has one that is not refused worked on when it is its turn; it counts until it was answered. */
+  take(arrival: Arrival): void
+}
+
+/** A request that is not refused. */
+export interface Arrival {
+  request: IncomingMessage
+  response: ServerResponse
+  place: Place
+  work(): void
+  /** In place of work. */
+  refuse(): void
 }
 
 /** Where an address leads. */
@@ -32,32 +54,62 @@ const reads = new Set(['GET', 'HEAD'])
 /** What these ask for is in their body: nothing is worked on before it is there. */
 const sends = new Set(['POST', 'PUT', 'PATCH'])
 
-/** @param most requests at a time, those that are still arriving not counted: a slow sender must keep nobody out */
-export function createAdmission(most: number): Admission {
-  let atWork = 0
+export interface AdmissionOptions {
+  /** Requests at a time, those that are still arriving not counted: a slow sender must keep nobody out. */
+  most: number
+  /** Bytes of a body that is waited for; a longer one is for others to refuse. */
+  longestBody: number
+  /** Paths below an issuer of requests that only begin something. */
+  beginnings: ReadonlySet<string>
+}
 
-  function enter(response: ServerResponse): void {
-    if (response.closed) return
-    atWork++
-    let isAtWork = true
-    const leave = () => {
-      if (isAtWork) atWork--
-      isAtWork = false
-    }
+export function createAdmission({ most, longestBody, beginnings }: AdmissionOptions): Admission {
+  const places = createPlaces(most)
+  const turns = createTurns()
+
+  const isAlwaysTaken = ({ method = '' }: IncomingMessage, { url, isKnown }: Place) =>
+    isKnown && reads.has(method) && always.test(url)
+
+  function begins({ url }: Place): boolean {
+    const query = url.indexOf('?')
+    return beginnings.has(query < 0 ? url : url.slice(0, query))
+  }
+
+  function enter(response: ServerResponse, place: Place): () => void {
+    const leave = places.take(begins(place))
     response.once('close', leave).once(waits, leave)
+    return leave
   }
 
   return {
-    takes(request, response, { url, isKnown }) {
-      const { method = '', headers } = request
-      if (isKnown && reads.has(method) && always.test(url)) return true
-      if (atWork >= most) return false
-      const isArriving =
-        sends.has(method) &&
-        (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
-      if (isKnown && isArriving) request.once('end', () => enter(response))
-      else enter(response)
-      return true
+    refuses: (request, place) => !isAlwaysTaken(request, place) && places.areTaken(begins(place)),
+    take({ request, response, place, work, refuse }) {
+      if (isAlwaysTaken(request, place)) {
+        work()
+        return
+      }
+      const leave = enter(response, place)
+      turns.add(() => {
+        if (response.closed) return
+        if (!place.isKnown || request.complete || !hasBody(request)) {
+          work()
+          return
+        }
+        leave()
+        onceWhole(request, longestBody, () => {
+          if (places.areTaken(begins(place))) {
+            refuse()
+            return
+          }
+          enter(response, place)
+          turns.add(() => response.closed || work())
+        })
+      })
     },
   }
+}
+
+function hasBody({ method = '', headers }: IncomingMessage): boolean {
+  if (!sends.has(method)) return false
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }

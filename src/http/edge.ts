@@ -160,7 +160,7 @@ function withoutPort(address: string): string {
 }
 
 /** The origin form of a request target (RFC 9112 §3.2.1); the absolute form names a host that we do not want to hear. */
-function pathOf(target: string): string {
+export function pathOf(target: string): string {
   if (target.startsWith('/')) return target
   const parsed = URL.parse(target)
   return parsed ? parsed.pathname + parsed.search : '/'

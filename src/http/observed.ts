@@ -7,29 +7,53 @@ const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 export const methodOf = ({ method = '' }: IncomingMessage): string =>
   methods.has(method) ? method : 'other'
 
+/** Watches what becomes of requests. */
+export interface RequestWatch {
+  /** Counts and times one, whose answer is about to be made. */
+  follow(request: IncomingMessage, response: ServerResponse): void
+  /** Counts one that was refused ahead of everything; those of one turn of the event loop together, as it must not be dear. */
+  refused(request: IncomingMessage, url: string): void
+}
+
 /**
  * Counts and times every request that comes in, by the template of its address.
- * @param routeOf the template of a URL
- * @returns does so for one, whose answer is about to be made
+ * @param routeOf the template of a URL below its issuer
  */
 export function createRequestWatch(
   metrics: Metrics,
   routeOf: (url: string) => string,
-): (request: IncomingMessage, response: ServerResponse) => void {
+): RequestWatch {
   let inFlight = 0
   metrics.gauge('keyturn_http_requests_in_flight', () => [[{}, inFlight]])
 
-  return (request, response) => {
-    const began = performance.now()
-    inFlight++
-    response.once('close', () => {
-      inFlight--
-      // By now the path of the issuer is cut off.
-      const route = routeOf(request.url ?? '')
-      const status = response.writableFinished ? String(response.statusCode) : 'aborted'
-      metrics.count('keyturn_http_requests_total', { method: methodOf(request), route, status })
-      const seconds = (performance.now() - began) / 1000
-      metrics.observe('keyturn_http_request_duration_seconds', { route }, seconds)
-    })
+  let refusals = new Map<string, { method: string; route: string; times: number }>()
+  function countRefusals(): void {
+    for (const { method, route, times } of refusals.values()) {
+      metrics.count('keyturn_http_requests_total', { method, route, status: '503' }, times)
+    }
+    refusals = new Map()
+  }
+
+  return {
+    follow(request, response) {
+      const began = performance.now()
+      inFlight++
+      response.once('close', () => {
+        inFlight--
+        const route = routeOf(request.url ?? '')
+        const status = response.writableFinished ? String(response.statusCode) : 'aborted'
+        metrics.count('keyturn_http_requests_total', { method: methodOf(request), route, status })
+        const seconds = (performance.now() - began) / 1000
+        metrics.observe('keyturn_http_request_duration_seconds', { route }, seconds)
+      })
+    },
+    refused(request, url) {
+      if (refusals.size === 0) setImmediate(countRefusals)
+      const [method, route] = [methodOf(request), routeOf(url)]
+      const key = `${method} ${route}`
+      const known = refusals.get(key)
+      if (known) known.times++
+      else refusals.set(key, { method, route, times: 1 })
+    },
   }
 }

@@ -13,3 +13,12 @@ export const routes = {
   code_verification: '/device',
   registration: '/register',
 }
+
+/** The endpoints that only begin what takes more requests. */
+export const beginnings: ReadonlySet<string> = new Set([
+  routes.authorization,
+  routes.pushed_authorization_request,
+  routes.device_authorization,
+  routes.backchannel_authentication,
+  routes.registration,
+])

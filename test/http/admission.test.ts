@@ -1,26 +1,47 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, machine, ordersApi, web } from '../support/fixtures.ts'
-import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { freePort } from '../support/free-port.ts'
+import { figure, scrape } from '../support/prometheus.ts'
+import { post, refresh, type Tokens, tokensFor, tokensIn } from '../support/protocol.ts'
 import { type FeedStream, feedToken, openStream } from '../support/revocations.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
-const most = 3
+const most = 4
 
 const suite = servicesFound() ? describe : describe.skip
 suite('a process that works on as many requests as it may (R-12)', () => {
   let server: TestServer
+  let metricsPort: string
   before(async () => {
-    server = await boot('services', { MAX_REQUESTS: String(most) })
+    metricsPort = String(await freePort())
+    server = await boot('services', { MAX_REQUESTS: String(most), METRICS_PORT: metricsPort })
     await furnish(server)
   })
   after(() => server?.stop())
 
   const ask = () => post(server, '/token', machine, { grant_type: 'client_credentials' })
+
+  /** One after another: they must not be refused. */
+  async function families(count: number) {
+    const all: Tokens[] = []
+    for (let i = 0; i < count; i++) {
+      all.push(await tokensFor(server, web, { scope: 'openid offline_access' }))
+    }
+    return all
+  }
+
+  /** The end of an earlier request may be on its way still. */
+  const patiently = (tokens: Tokens) =>
+    eventually('it is taken', async () => {
+      const page = await refresh(server, web, tokens)
+      return page.status !== 503 && page
+    })
 
   /** The head of a request whose body does not come. */
   function slowSender(head = 'POST /token') {
@@ -34,18 +55,8 @@ suite('a process that works on as many requests as it may (R-12)', () => {
   }
 
   it('refuses one more at once, is alive all the while, and serves again', async () => {
-    const tokens = await Promise.all(
-      Array.from({ length: most }, () =>
-        tokensFor(server, web, { scope: 'openid offline_access' }),
-      ),
-    )
-    const waiting: ReturnType<typeof refresh>[] = []
-    // The end of an earlier request may be on its way still.
-    const patiently = (each: (typeof tokens)[number]) =>
-      eventually('it is taken', async () => {
-        const page = await refresh(server, web, each)
-        return page.status !== 503 && page
-      })
+    const tokens = await families(most)
+    const waiting: ReturnType<typeof patiently>[] = []
     await server.core.database.transaction(async () => {
       await server.core.database.query('select 1 from families where tenant_id = $1 for update', [
         defaultTenant,
@@ -74,10 +85,102 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     for (const socket of slow) socket.destroy()
   })
 
+  /** While every family is locked, so that a refresh takes as long as `work`. */
+  async function whileLocked(work: () => Promise<void>): Promise<void> {
+    await server.core.database.transaction(async () => {
+      await server.core.database.query('select 1 from families where tenant_id = $1 for update', [
+        defaultTenant,
+      ])
+      await work()
+    })
+  }
+
+  it('asks again whether it may when bodies are there that ended together', async () => {
+    const { hostname, host, port: at } = new URL(server.issuer)
+    const senders = await Promise.all(
+      (await families(most * 2)).map(async ({ refresh_token: token }) => {
+        const body = new URLSearchParams({
+          grant_type: 'refresh_token',
+          refresh_token: token ?? '',
+        })
+        const pair = `${web.client_id}:${web.client_secret}`
+        const head = [
+          'POST /token HTTP/1.1',
+          `Host: ${host}`,
+          `Authorization: Basic ${Buffer.from(pair).toString('base64')}`,
+          'Content-Type: application/x-www-form-urlencoded',
+          `Content-Length: ${body.toString().length}`,
+        ]
+        const socket = connect(Number(at), hostname)
+        let answer = ''
+        socket.setEncoding('latin1').on('data', (text: string) => {
+          answer += text
+        })
+        await once(socket, 'connect')
+        return {
+          socket,
+          body: body.toString(),
+          head: head.join('\r\n'),
+          status: () => answer.slice(9, 12),
+        }
+      }),
+    )
+    const of = (status: string) => senders.filter((each) => each.status() === status)
+    await whileLocked(async () => {
+      for (const { socket, head, body } of senders) {
+        socket.write(`${head}\r\n\r\n${body.slice(0, 20)}`)
+      }
+      // All that came before it was read: nobody who still sends keeps it out.
+      tokensIn(await ask())
+      for (const { socket, body } of senders) socket.write(body.slice(20))
+      await eventually('those that are too many are refused', async () => of('503').length === most)
+    })
+    await eventually('the others are served', async () => of('200').length === most)
+    for (const { socket } of senders) socket.destroy()
+  })
+
+  it('refuses who only begins before who goes on with what was begun', async () => {
+    const tokens = await families(most - 2)
+    const begin = async (tenant: string) =>
+      (await fetch(`${server.issuer}${tenant}/authorize`, { signal: AbortSignal.timeout(500) }))
+        .status
+    const waiting: ReturnType<typeof patiently>[] = []
+    await whileLocked(async () => {
+      await server.core.database.query('lock table tenants')
+      for (const each of tokens) waiting.push(patiently(each))
+      const first = slowSender('GET /t/absent-1/authorize')
+      const another = () => begin('/t/absent-2').catch(() => 0)
+      await eventually('another is refused', async () => (await another()) === 503)
+      expect((await fetch(`${server.issuer}/favicon.ico`)).status).to.equal(200)
+      first.destroy()
+    })
+    for (const page of await Promise.all(waiting)) tokensIn(page)
+    expect(await begin('')).to.equal(400)
+  })
+
+  it('counts what it refused by its address below the issuer', async () => {
+    const labels = { method: 'GET', route: '/jwks', status: '503' }
+    const count = async () =>
+      figure(await scrape(metricsPort), 'keyturn_http_requests_total', labels)
+    const before = await count()
+    const tokens = await families(most)
+    const waiting: ReturnType<typeof patiently>[] = []
+    await whileLocked(async () => {
+      for (const each of tokens) waiting.push(patiently(each))
+      await eventually(
+        'it is refused',
+        async () => (await fetch(`${server.issuer}/t/nobody/jwks`)).status === 503,
+      )
+    })
+    await Promise.all(waiting)
+    expect((await count()) - before).to.equal(1)
+  })
+
   it('counts a GET that announces a body, and whoever names a tenant that it does not know', async () => {
     const heads = [
       'GET /authorize?client_id=nobody',
       'GET /t/nobody-1/jwks',
+      'GET /t/nobody-4/jwks',
       'POST /t/nobody-2/token',
     ]
     const icon = async () => (await fetch(`${server.issuer}/favicon.ico`)).status

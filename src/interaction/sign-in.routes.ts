@@ -171,15 +171,14 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const clientName = ours || clientId === undefined ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
     const { passkeys } = factors
-    const passkey = passkeys.isPossible
-      ? { action: at(uid, 'passkey'), csrf: csrf.token(uid) }
-      : undefined
+    const token = csrf.token(uid)
+    const passkey = passkeys.isPossible ? { action: at(uid, 'passkey'), csrf: token } : undefined
     ctx.status = again.status ?? 200
     ctx.type = 'html'
     const page = parts.pageContext(ctx)
     ctx.body = loginPage(page, {
       action: at(uid, 'login'),
-      csrf: csrf.token(uid),
+      csrf: token,
       cancel: { action: at(uid, 'abort') },
       ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
       ...(parts.canSignUp ? { signUp: { href: at(uid, 'sign-up') } } : {}),

@@ -67,6 +67,14 @@ export const accounts = {
     default: '2',
     description: 'Password hashes at once in one process, so that hashing never starves signing.',
   },
+  threadPoolSize: {
+    env: 'UV_THREADPOOL_SIZE',
+    group: 'Accounts and passwords',
+    schema: integer(1, 1024),
+    default: '4',
+    description:
+      'Threads on which the runtime hashes, signs with RSA, reads files and looks up names: more than `HASH_CONCURRENCY`, as a start warns otherwise.',
+  },
   hashQueue: {
     env: 'HASH_QUEUE',
     group: 'Accounts and passwords',

@@ -60,6 +60,15 @@ export async function startServer(
       'KEY_PREPUBLISH is short: a verifier may meet a key before it may fetch it',
     )
   }
+  if (config.hashConcurrency >= config.threadPoolSize) {
+    log.warn(
+      {
+        expected: `more than ${config.hashConcurrency}`,
+        uv_threadpool_size: config.threadPoolSize,
+      },
+      'UV_THREADPOOL_SIZE leaves no thread beside HASH_CONCURRENCY: signing, files and names wait for passwords',
+    )
+  }
   await core.denials.start()
   core.revocationStreams.start()
   await core.changes.start()

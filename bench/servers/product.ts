@@ -100,12 +100,12 @@ export async function startProduct({ env, cookies }: Storage): Promise<Server> {
     client: (role) => clients[role],
     parameters: (set) => parameters[set],
     async given(supply) {
+      if (supply !== 'cookies' && supply !== 'people') return undefined
       // One after another: hashes of all at once would keep stores waiting on a small machine.
-      while (supply === 'cookies' && cookies.length < people.length) {
+      while (cookies.length < people.length) {
         cookies.push(await signIn(people[cookies.length]?.email ?? ''))
       }
       if (supply === 'cookies') return cookies
-      if (supply !== 'people') return undefined
       return people.map(({ email }) => JSON.stringify({ username: email, password }))
     },
     stop: async () => void (await node.stop()),

@@ -22,6 +22,8 @@ export interface Side {
   trips?: RoundTrips
   /** How much cheaper it is than the last contender: processor time, or for hashing how many a second. */
   ratio?: number
+  /** Beside hashing: the part that the hash has in the processor time of one answer. */
+  hashing?: { ofServer: number; ofAll: number }
 }
 
 /** One case, measured. */
@@ -86,6 +88,7 @@ export async function measureRow(
     if (last === undefined || side === last) continue
     const ratio = compared(side.closed, last.closed, beside === 'hash')
     if (ratio !== undefined) side.ratio = ratio
+    if (beside === 'hash') side.hashing = hashingIn(side.closed, last.closed)
   }
   return {
     ...{ name, row, sides: sides.map(({ side }) => side) },
@@ -96,4 +99,13 @@ export async function measureRow(
 function compared(one: Block, other: Block, byRate: boolean): number | undefined {
   if (byRate) return one.rate / other.rate
   return one.processor && other.processor ? other.processor / one.processor : undefined
+}
+
+/** In the processor time of the server, and of all that had to share the cores: its stores and the load, too. */
+function hashingIn({ processor = 0, stores, load, rate }: Block, hash: Block) {
+  const { processor: alone = 0 } = hash
+  return {
+    ofServer: alone / processor,
+    ofAll: alone / (processor + stores + (load * 1e6) / rate),
+  }
 }

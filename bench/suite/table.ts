@@ -49,8 +49,14 @@ function cellsOf({ name, closed, steady, trips, ratio }: Side): string[] {
 const busy = 0.9
 
 /** What takes away from the figures. */
-function remarksOn({ name, closed, steady }: Side): string[] {
+function remarksOn({ name, closed, steady, hashing }: Side): string[] {
   const remarks: string[] = []
+  if (hashing) {
+    const [ofServer, ofAll] = [hashing.ofServer, hashing.ofAll].map((part) => part.toFixed(2))
+    remarks.push(
+      `by processor time the hash alone is ${ofServer} of what ${name} spends, and ${ofAll} with its stores and the load`,
+    )
+  }
   if (closed.load > busy) {
     const part = (closed.load * 100).toFixed(0)
     remarks.push(`the load took ${part} % of a core: ${name} may do more`)

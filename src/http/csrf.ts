@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
 import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
@@ -18,8 +18,8 @@ export interface Csrf {
 
 export function createCsrf({ secret, issuer }: { secret: Buffer; issuer: string }): Csrf {
   const { origin, hostname } = new URL(issuer)
-  const token = (binding: string) =>
-    createHmac('sha256', secret).update(binding).digest('base64url')
+  const key = createSecretKey(secret)
+  const token = (binding: string) => createHmac('sha256', key).update(binding).digest('base64url')
 
   function checkOrigin(ctx: Context): void {
     if (fromOurPage(ctx, origin, hostname)) return

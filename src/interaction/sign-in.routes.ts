@@ -123,8 +123,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     const login = { account, ...authentication, verifiedAt, signedInAt }
-    const [path] = await Promise.all([interactions.finishLogin(ctx, login), steps.end(uid)])
-    redirect(ctx, path)
+    await interactions.finishLogin(ctx, login, steps.end(uid))
   }
 
   /**
@@ -158,7 +157,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     }
     if (withoutFactor === 'refuse') {
       await steps.end(uid)
-      return redirect(ctx, await interactions.refuseWeak(ctx))
+      return interactions.refuseWeak(ctx)
     }
     return finish(ctx, account, verifiedAt, proof)
   }
@@ -172,15 +171,14 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const clientName = ours || clientId === undefined ? undefined : await parts.clientName(clientId)
     const username = again.username ?? loginHint
     const { passkeys } = factors
-    const passkey = passkeys.isPossible
-      ? { action: at(uid, 'passkey'), csrf: csrf.token(uid) }
-      : undefined
+    const token = csrf.token(uid)
+    const passkey = passkeys.isPossible ? { action: at(uid, 'passkey'), csrf: token } : undefined
     ctx.status = again.status ?? 200
     ctx.type = 'html'
     const page = parts.pageContext(ctx)
     ctx.body = loginPage(page, {
       action: at(uid, 'login'),
-      csrf: csrf.token(uid),
+      csrf: token,
       cancel: { action: at(uid, 'abort') },
       ...(parts.mail.isOn ? { forgot: { href: ownAddress(page, '/password/forgot') } } : {}),
       ...(parts.canSignUp ? { signUp: { href: at(uid, 'sign-up') } } : {}),

@@ -1,4 +1,4 @@
-import type { Context } from 'koa'
+import type { Context, Next } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
@@ -6,8 +6,10 @@ import { networkOf } from '../attempts/network.ts'
 import { DomainError } from '../errors.ts'
 import { hashIn } from './adapters/short-lived.ts'
 import { type Authentication, needsFactor } from './authentication-context.ts'
+import { rememberPerson } from './authorization-request.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { auditedConsent, type Consent, rememberConsent } from './consent.ts'
+import { decide, goOn } from './decisions.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
 import { rememberLocales } from './ui-locales.ts'
@@ -47,18 +49,29 @@ export interface Interactions {
    * @throws DomainError `interaction_not_found`
    */
   find(ctx: Context, uid: string): Promise<Interaction>
-  /** Each returns the path where the engine goes on. */
-  finishLogin(ctx: Context, login: Login): Promise<string>
-  finishConsent(ctx: Context, interaction: Interaction): Promise<string>
-  /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
-  /** The person refuses what a client asks for. */
-  deny(ctx: Context, interaction: Interaction): Promise<string>
-  abort(ctx: Context): Promise<string>
+  /**
+   * Whether a sign-in still counts, in its transaction, until that ends; the engine, which goes on with it in this
+   * request, is spared what was read for that.
+   */
+  holdLogin(ctx: Context, accountId: string, verifiedAt: number): Promise<boolean>
+  /** The person has decided. @param meanwhile what is done in the same go */
+  finishLogin(ctx: Context, login: Login, meanwhile: Promise<unknown>): Promise<void>
+  finishConsent(ctx: Context, interaction: Interaction): Promise<void>
+  /** The person refuses what a client asks for: it gets `access_denied` (RFC 6749 §4.1.2.1). */
+  deny(ctx: Context, interaction: Interaction): Promise<void>
+  abort(ctx: Context): Promise<void>
   /** The person has no second factor, and the client wants no less: `unmet_authentication_requirements`. */
-  refuseWeak(ctx: Context): Promise<string>
+  refuseWeak(ctx: Context): Promise<void>
+  /** Where the person has decided in this request, the engine answers it. */
+  goOn(ctx: Context, next: Next): Promise<void>
 }
 
-export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
+/** @param at where the issuer is, and what the engine's cookie of the address is called where it goes on */
+export function createInteractions(
+  provider: Provider,
+  context: IssuerContext,
+  at: { basePath: string; resume: string },
+): Interactions {
   const codes = createDeviceCodes(context)
   const { tenant, clientDocuments } = context
 
@@ -81,16 +94,15 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
     return interaction
   }
 
-  /**
-   * What the engine's `interactionResult` does, without looking again: what is over meanwhile stays over, as it is
-   * written over alone (adapters/interaction.ts).
-   */
-  async function finish(ctx: Context, result: InteractionResults): Promise<string> {
-    const interaction = await details(ctx)
-    interaction.result = 'error' in result ? result : { ...interaction.lastSubmission, ...result }
-    await interaction.persist().catch(ifThereIsNone)
-    // The engine's is the issuer's absolute address; our own pages redirect within the host (architecture §10).
-    return new URL(interaction.returnTo).pathname
+  /** What the engine's `interactionResult` does, but that nothing is stored: it goes on in the same request. */
+  async function finish(ctx: Context, result: InteractionResults, meanwhile?: Promise<unknown>) {
+    const { uid, lastSubmission, returnTo } = await details(ctx)
+    decide(ctx, {
+      uid,
+      result: 'error' in result ? result : { ...lastSubmission, ...result },
+      path: new URL(returnTo).pathname.slice(at.basePath.length),
+      meanwhile,
+    })
   }
 
   const abort = (ctx: Context) =>
@@ -140,20 +152,22 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {
-      return finish(ctx, {
-        login: {
-          accountId: account.id,
-          ...authentication,
-          remember: true,
-          verifiedAt,
-          // The browser may go on from here much later; that makes the sign-in no fresher.
-          ts: Math.floor(signedInAt / 1000),
-        },
-        select_account: {},
-        // Whoever has an account after all has done what was asked.
-        create: {},
-      })
+    async holdLogin(ctx, accountId, verifiedAt) {
+      const clientId = (await details(ctx)).params['client_id'] as string
+      const held = await context.grants.holdWithOwner(tenant, accountId, clientId, verifiedAt)
+      if (held) rememberPerson({ ...held, clientId }, ctx)
+      return held !== undefined
+    },
+    finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }, meanwhile) {
+      const login = {
+        accountId: account.id,
+        ...authentication,
+        remember: true,
+        verifiedAt,
+        ts: Math.floor(signedInAt / 1000),
+      }
+      // Whoever has an account after all has done what was asked.
+      return finish(ctx, { login, select_account: {}, create: {} }, meanwhile)
     },
     async finishConsent(ctx, { accountId, clientId, missing }) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
@@ -168,6 +182,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       return abort(ctx)
     },
     abort,
+    goOn: (ctx, next) => goOn(ctx, next, at.resume),
   }
 }
 

@@ -105,9 +105,11 @@ onEachStorage('people: signing in', (kind) => {
     const consent = await agent.follow(login)
     const allowed = await agent.submit(consent)
     expect(allowed.status).to.equal(303)
-    const returned = await agent.get(allowed.location ?? '')
-    expect(returned.status).to.equal(303)
-    expect(returned.location?.searchParams.get('code')).to.be.a('string')
+    expect(allowed.location?.searchParams.get('code')).to.be.a('string')
+  })
+
+  it('a start tells nothing of threads, as there are some beside the hashes', () => {
+    expect(server.logged()).not.to.include('UV_THREADPOOL_SIZE')
   })
 
   it('signs in once: the next request needs no form', async () => {
@@ -135,10 +137,18 @@ onEachStorage('people: signing in', (kind) => {
 describe('people: signing in while passwords queue', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', { HASH_CONCURRENCY: '1', HASH_QUEUE: '0' })
+    server = await boot('embedded', {
+      ...{ HASH_CONCURRENCY: '1', HASH_QUEUE: '0', UV_THREADPOOL_SIZE: '1' },
+    })
     await furnish(server)
   })
   after(() => server?.stop())
+
+  it('which take all threads of the runtime: the start tells so', () => {
+    expect(server.logged()).to.include(
+      'UV_THREADPOOL_SIZE leaves no thread beside HASH_CONCURRENCY',
+    )
+  })
 
   it('gives the form again with 503 and Retry-After when the queue is full (R-14)', async () => {
     const visits = await Promise.all(Array.from({ length: 4 }, () => arrive(server, web)))

@@ -62,7 +62,7 @@ async function countAll(storage: Storage): Promise<Map<string, string>> {
   const counter = await startCounter(storage.env)
   const server = await startProduct({ ...storage, env: counter.env })
   for (const { row, task } of wanted) {
-    const { sql, redis } = await countRoundTrips(load, server, counter, task, 5)
+    const { sql, redis } = await countRoundTrips(load, server, counter, task, 9)
     found.set(row, `${sql} + ${redis}`)
   }
   await server.stop()

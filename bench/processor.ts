@@ -1,11 +1,23 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
+/** None of a process that has ended meanwhile. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1')
+        .split(' ')
+        .filter(Boolean)
+        .map(Number),
+    )
+  } catch (error) {
+    if (isGone(error)) return []
+    throw error
+  }
+}
+
 /** A process and all that it has started (proc(5): task/…/children). */
 export function processTree(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter(Boolean),
-  )
-  return [pid, ...children.flatMap((child) => processTree(Number(child)))]
+  return [pid, ...childrenOf(pid).flatMap((child) => processTree(child))]
 }
 
 /**
@@ -18,7 +30,18 @@ export function processorTime(pid: number): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100
 }
 
-/** The same of a process and all that it has started. */
+/** The same of a process and all that it has started; one that ends meanwhile is counted with whoever started it. */
 export function processorTimeOfTree(pid: number): number {
-  return processTree(pid).reduce((sum, each) => sum + processorTime(each), 0)
+  return processTree(pid).reduce((sum, each) => {
+    try {
+      return sum + processorTime(each)
+    } catch (error) {
+      if (each === pid || !isGone(error)) throw error
+      return sum
+    }
+  }, 0)
 }
+
+/** Between the look at the list of processes and that at one of them it has ended. */
+const isGone = (error: unknown) =>
+  ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')

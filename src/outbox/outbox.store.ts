@@ -24,6 +24,10 @@ export const OutboxTable = table('outbox', {
   references: { tenant: ofTenant },
   index: {
     pending: { columns: ['destination', 'next_at'], where: pending },
+    leased: {
+      columns: ['destination', 'leased_until'],
+      where: `${pending} and leased_until is not null`,
+    },
     created: ['tenant_id', 'kind', 'created_at'],
     delivered: { columns: ['delivered_at'], where: 'delivered_at is not null' },
     failed: { columns: ['failed_at'], where: 'failed_at is not null' },

@@ -165,11 +165,9 @@ describe('rate limits', () => {
     expectErrorPage(await agent.get(authorizeUrl(server, web, { prompt: 'login' })), 429)
     const silent = await agent.get(authorizeUrl(server, web))
     expect(silent.location?.searchParams.get('code'), 'keeps nothing').to.be.a('string')
-    for (const [path, form] of [
-      ['/account/profile', '#profile-form'],
-      ['/account/factors', 'form[action$="/factors/new"]'],
-    ] as const) {
-      const page = await agent.get(server.issuer + path)
+    const forms = { profile: '#profile-form', factors: 'form[action$="/factors/new"]' }
+    for (const [path, form] of Object.entries(forms)) {
+      const page = await agent.get(`${server.issuer}/account/${path}`)
       expectErrorPage(await agent.submit(page, { form }), 429)
     }
   })
@@ -260,7 +258,6 @@ describe('rate limits', () => {
   })
 
   it('bound the proofs that come with one token, at userinfo, at our APIs and with what a public client redeems (C25)', async () => {
-    const { limiter } = server.core
     const prove = await prover(server)
     const code = await codeFor(server, spa, { scope: 'openid offline_access' })
     const redeemed = { grant_type: 'authorization_code', code, redirect_uri: callback }
@@ -282,11 +279,11 @@ describe('rate limits', () => {
       [tokens.access_token, () => get('/userinfo', tokens.access_token), 200],
       [listening.access_token, () => get('/ssf/streams', listening.access_token), 200],
       // The engine spends a proof before it sees that it is of another key.
-      [refresh_token, () => withKey(refreshing, stranger), 400],
+      [refreshing.refresh_token, () => withKey(refreshing, stranger), 400],
     ] as const) {
       expect((await use()).status).to.equal(status)
       const limit = { limit: 'proof_holder', subject: hashOf(holding) } as const
-      await limiter.note(tenant, { ...limit, cost: limits.proof_holder.most - 2 })
+      await server.core.limiter.note(tenant, { ...limit, cost: limits.proof_holder.most - 2 })
       expect((await use()).status).to.equal(status)
       const before = await keptProofs()
       for (let i = 0; i < 3; i++) expect((await use()).status).to.equal(429)

@@ -5,6 +5,7 @@ import { accountsList } from '../../src/cli/accounts-list.ts'
 import { apply } from '../../src/cli/apply.ts'
 import { emailsById } from '../../src/cli/owners.ts'
 import type { Core } from '../../src/core.ts'
+import { createOutboxStore } from '../../src/outbox/outbox.store.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
@@ -92,6 +93,20 @@ if (servicesFound()) {
         expect(account && (await core.accounts.setDisabled(account, true))).to.equal(true)
       }
       expect(await rowsRead('accounts', look)).to.be.below(10)
+    })
+
+    it('a look at the queue reads what it takes, however much waits for one destination', async () => {
+      await core.database.execute(
+        `insert into outbox (tenant_id, id, kind, destination, payload, created_at, next_at, attempts)
+         select 'default', 'waiting-' || i, 'a-kind', 'somewhere', '{}', now(), now() - i * interval '1 second', 0
+         from generate_series(1, $1::int) i`,
+        [many],
+      )
+      await core.database.execute('analyze outbox')
+      const store = createOutboxStore(core)
+      const appetite = { kind: 'a-kind', most: 8, mostPerDestination: 4, paused: [], lease: 60_000 }
+      const take = async () => expect(await store.take(appetite)).to.have.length(4)
+      expect(await rowsRead('outbox', take)).to.be.below(100)
     })
 
     it('what an apply file names is read, and not all that is stored', async () => {

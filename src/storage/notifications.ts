@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type Asking, answerTo } from './connection.ts'
 import type { Database } from './database.ts'
@@ -31,9 +30,6 @@ export const noNotifications = ({ query }: Database): Notifications => ({
 const pause = 1000
 /** Milliseconds that Postgres has to take leave. */
 const leave = 1000
-
-/** A primary that was fenced off goes on telling what was. */
-const asksForWrites = { sql: `select current_setting('transaction_read_only') as "readOnly"` }
 
 /**
  * LISTEN on a connection of its own, which is opened again whenever it breaks, does not answer, or leads to a server
@@ -66,16 +62,6 @@ export function listenOnServer(
     }, pause).unref()
   }
 
-  /** @throws DomainError `storage_unavailable` */
-  async function assertWrites(asked: pg.Client): Promise<void> {
-    const { rows } = await answerTo(asked, asksForWrites, asking)
-    const [row] = rows as { readOnly: string }[]
-    if (row?.readOnly === 'off') return
-    throw new DomainError('storage_unavailable', {
-      detail: 'the connection that listens leads to a Postgres that takes no writes',
-    })
-  }
-
   async function connect(): Promise<void> {
     const fresh = new pg.Client({ ...settings, application_name: 'keyturn listener' })
     latest = fresh
@@ -86,7 +72,7 @@ export function listenOnServer(
     })
     try {
       await fresh.connect()
-      await assertWrites(fresh)
+      await answerTo(fresh, { sql: 'select 1', onPrimary: true }, asking)
       for (const channel of channels.keys()) await fresh.query(`listen ${channel}`)
       if (fresh === latest) client = fresh
     } catch (error) {
@@ -94,13 +80,12 @@ export function listenOnServer(
     }
   }
 
-  async function read<Row>(sql: string, parameters?: unknown[]): Promise<Row[]> {
+  async function read<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
     const asked = client
     if (!asked) return database.query<Row>(sql, parameters)
     try {
-      // What is read behind it may be believed.
-      await assertWrites(asked)
-      const { rows } = await answerTo(asked, { sql, ...(parameters ? { parameters } : {}) }, asking)
+      // A primary that was fenced off goes on telling what was.
+      const { rows } = await answerTo(asked, { sql, parameters, onPrimary: true }, asking)
       return rows as Row[]
     } catch (error) {
       if (isConnectionLost(error)) lose(asked, error as Error)
@@ -126,7 +111,7 @@ export function listenOnServer(
       }
       connected = connected?.then(() => inTurn(listening)) ?? connect()
     },
-    query: <Row>(sql: string, parameters?: unknown[]) =>
+    query: <Row>(sql: string, parameters: unknown[] = []) =>
       client ? inTurn(() => read<Row>(sql, parameters)) : database.query<Row>(sql, parameters),
     async close() {
       closed = true

@@ -9,7 +9,18 @@ export interface Statement {
   begins?: boolean
   /** Ends the transaction behind it, unless it fails: then the transaction is left for a rollback. */
   commits?: boolean
+  /** Only where the server takes writes, though it writes nothing: fails elsewhere (SQLSTATE 25006). */
+  onPrimary?: boolean
 }
+
+/** Goes ahead of it: nothing is locked, but who may not write may not say so. */
+const refusedOnStandby = 'select 1 from changes where false for key share'
+
+/** What goes ahead of a statement, up to the same Sync. */
+const aheadOf = ({ begins, onPrimary }: Statement): string[] => [
+  ...(begins ? ['start transaction'] : []),
+  ...(onPrimary ? [refusedOnStandby] : []),
+]
 
 export interface Outcome {
   rows: unknown[]
@@ -54,16 +65,17 @@ interface Result {
  * fails those behind it are skipped.
  */
 class Batch extends DriverQuery {
-  readonly #begins: boolean
+  readonly #ahead: string[]
   readonly #commits: boolean
 
   constructor(
-    { sql: text, parameters: values = [], begins = false, commits = false }: Statement,
+    statement: Statement,
     name: string | undefined,
     callback: (error: Error | null, results: Result | Result[]) => void,
   ) {
+    const { sql: text, parameters: values = [], commits = false } = statement
     super({ text, values, ...(name === undefined ? {} : { name }) }, undefined, callback)
-    this.#begins = begins
+    this.#ahead = aheadOf(statement)
     this.#commits = commits
   }
 
@@ -74,11 +86,11 @@ class Batch extends DriverQuery {
   override prepare(wire: Wire): void {
     const { name, text } = this
     // Ahead of the other: the driver takes the first one that was parsed for this.
-    if (this.#begins && name !== undefined && !this.hasBeenParsed(wire)) {
+    if (this.#ahead.length > 0 && name !== undefined && !this.hasBeenParsed(wire)) {
       wire.parse({ name, text })
       wire.submittedNamedStatements[name] = text
     }
-    if (this.#begins) beside(wire, 'start transaction')
+    for (const sql of this.#ahead) beside(wire, sql)
     super.prepare(this.#commits ? committing(wire) : wire)
   }
 }
@@ -125,7 +137,7 @@ export function ask(
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, results: Result | Result[]) => {
       if (error) return reject(error)
-      const result = [results].flat()[statement.begins ? 1 : 0] as Result
+      const result = [results].flat()[aheadOf(statement).length] as Result
       resolve({ rows: result.rows, count: result.rowCount ?? 0 })
     }
     client.query(new Batch(statement, name, done))

@@ -58,6 +58,27 @@ suite('a connection that does not answer (R-04)', () => {
     expect(await core.tenants.declare({ id: 'accepted', name: 'Accepted' })).to.equal(true)
   })
 
+  it('is dropped by who listens as well: a primary that was fenced off would tell what was', async () => {
+    const admin = (sql: string) => (services() as Services).admin(sql)
+    const listener = async () => {
+      const [row] = await admin(
+        `select pid from pg_stat_activity where application_name = 'keyturn listener'`,
+      )
+      return row?.['pid'] as number | undefined
+    }
+    const before = await eventually('it listens', listener)
+    await admin('alter system set default_transaction_read_only = on')
+    try {
+      await admin('select pg_reload_conf()')
+      await eventually('it is dropped', async () => (await listener()) !== before)
+    } finally {
+      await admin('alter system reset default_transaction_read_only')
+      await admin('select pg_reload_conf()')
+    }
+    await eventually('it listens again', listener)
+    await eventually('it hears', () => core.changes.isFresh())
+  })
+
   it('does not keep a process from its end', async () => {
     const ending = await openNode(await freshStorage('services'))
     postgres().pause()

@@ -21,7 +21,7 @@ const goesByTime =
 
 /** Those that the summary of a run has at its top; one of them at the end would keep a lane for itself. */
 const longest =
-  /^test[\\/](faults|growth|bench|libraries|cli[\\/](embedded|declarative)|revocation|people[\\/](hostile|keyboard|walk|access)|flows[\\/](back|device)|nodes[\\/]key|outages[\\/]postgres|nodes[\\/](workers|revocation))/
+  /^test[\\/](faults|growth|bench|examples|libraries|http[\\/]hostile|secrets[\\/]key-rotation|cli[\\/](embedded|declarative)|revocation|people[\\/](hostile|keyboard|walk|access)|flows[\\/](back|device|revoked)|nodes[\\/]key|outages[\\/]postgres|nodes[\\/](workers|revocation))/
 
 const given = process.argv.slice(2)
 

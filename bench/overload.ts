@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { freshStorage } from '../test/support/boot.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
 import { coresOf, keepOn } from './cores.ts'
 import { startLoad } from './load/load.ts'
-import { furnishedStorage, startProduct } from './servers/product.ts'
+import { furnish, startProduct } from './servers/product.ts'
 import { analyze } from './suite/fill.ts'
 import { type Account, measureOverload } from './suite/overload.ts'
 
@@ -42,9 +43,8 @@ keepOn(load.pid, cores.load)
 const profile = values.profile && {
   NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=400 --cpu-prof-dir=${resolve(values.profile)}`,
 }
-const storage = await furnishedStorage(servicesFound() ? 'services' : 'embedded', {
-  WORKERS: values.workers,
-})
+const empty = await freshStorage(servicesFound() ? 'services' : 'embedded')
+const storage = await furnish(empty, { WORKERS: values.workers })
 const server = await startProduct({ ...storage, env: { ...storage.env, ...profile } })
 
 const percent = (part: number) => `${(part * 100).toFixed(0)} %`

@@ -11,7 +11,7 @@ import { onceWhole } from './whole.ts'
  * |--------------|-------------------------------------------------|--------------------------------------------------|
  * | always taken | method and address: probes, documents in memory | never                                            |
  * | looked at    | its head, in the turn in which it is read       | all places are taken; ahead of everything else   |
- * | held         | nobody, until its body is there                 | all places are taken when it is                  |
+ * | held         | nobody, until its body is there or its sender gone | all places are taken when it is               |
  * | worked on    | the order in which they came, in slices         | no more; left alone when its caller has gone     |
  */
 export interface Admission {
@@ -96,14 +96,16 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
           return
         }
         leave()
-        onceWhole(request, longestBody, () => {
+        const whole = () => {
           if (places.areTaken(begins(place))) {
             refuse()
             return
           }
           enter(response, place)
           turns.add(() => response.closed || work())
-        })
+        }
+        // Whoever left in the middle is told of in the log, as by any other work.
+        onceWhole(request, longestBody, whole, work)
       })
     },
   }

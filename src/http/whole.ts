@@ -1,13 +1,28 @@
 import type { IncomingMessage } from 'node:http'
+import { putBack } from './put-back.ts'
 
 /**
  * Waits until a request is there with its body, which whoever works on it then reads as if it had just come; or until
- * there is more of it than anybody would take. Nothing happens when its sender goes before.
+ * there is more of it than anybody would take.
  * @param most bytes
+ * @param gone calls when its sender went before; whoever reads the body is told
  */
-export function onceWhole(request: IncomingMessage, most: number, then: () => void): void {
+export function onceWhole(
+  request: IncomingMessage,
+  most: number,
+  then: () => void,
+  gone: () => void,
+): void {
   const chunks: Buffer[] = []
   let length = 0
+  function leave(): void {
+    request.off('readable', look).off('close', left)
+  }
+  function left(): void {
+    leave()
+    putBack(request, new Error('the sender has gone'))
+    gone()
+  }
   function look(): void {
     // To read on at the end would be taken for having read all of it.
     while (!request.complete) {
@@ -17,9 +32,9 @@ export function onceWhole(request: IncomingMessage, most: number, then: () => vo
       length += chunk.length
     }
     if (!request.complete && length <= most) return
-    request.off('readable', look)
+    leave()
     if (length > 0) request.unshift(Buffer.concat(chunks))
     then()
   }
-  request.on('readable', look)
+  request.on('readable', look).once('close', left)
 }

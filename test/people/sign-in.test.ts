@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { finishSteps } from '../support/devices.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { expectReturned, signIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
-import { arrive, credentials, expectFormAgain, textOf } from './story.ts'
+import { arrive, arriveSignedIn, credentials, expectFormAgain, textOf } from './story.ts'
 
 onEachStorage('people: signing in', (kind) => {
   let server: TestServer
@@ -30,6 +31,16 @@ onEachStorage('people: signing in', (kind) => {
     expect(page.root.querySelector('#password')?.getAttribute('type'), 'ASVS 6.2.6').to.equal(
       'password',
     )
+  })
+
+  it('begun in one tab before somebody signs in in another signs them out, and goes on (K-10)', async () => {
+    const bob = { username: 'bob@example.com', password: alice.password }
+    await server.core.accounts.create('default', { email: bob.username, password: bob.password })
+    const { agent, page } = await arrive(server, web)
+    await arriveSignedIn(server, web, {}, agent)
+    const last = await finishSteps(agent, await agent.submit(page, { fields: bob }))
+    expect(last.location?.searchParams.get('code'), last.body).to.be.a('string')
+    expect(textOf(await agent.get(`${server.issuer}/account`))).to.include(bob.username)
   })
 
   for (const [what, fields, reason] of [

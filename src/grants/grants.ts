@@ -1,9 +1,4 @@
-import {
-  type AccountRow,
-  accountColumns,
-  signInCounts,
-  toAccount,
-} from '../accounts/account.store.ts'
+import { type AccountRow, accountColumns, toAccount } from '../accounts/account.store.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
 import { type Count, countRows } from '../storage/count.ts'
@@ -30,16 +25,6 @@ export interface Grants {
     tenant: string,
     accountId: string,
     clientId: string,
-  ): Promise<{ account: Account; grant: Grant | undefined } | undefined>
-  /**
-   * The same, while a sign-in counts; within a transaction it does until that ends (`Accounts.holdSignIn`).
-   * @param verifiedAt when its password was checked, in milliseconds
-   */
-  holdWithOwner(
-    tenant: string,
-    accountId: string,
-    clientId: string,
-    verifiedAt: number,
   ): Promise<{ account: Account; grant: Grant | undefined } | undefined>
   /** The id of the grant that lives between an account and a client. */
   between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
@@ -236,14 +221,6 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         `select ${accountColumns}, ${grantColumns} from accounts a ${liveGrantOf('a.tenant_id', 'a.id', '$3')}
          where a.tenant_id = $1 and a.id = $2`,
         [tenant, accountId, clientId],
-      )
-      return row && { account: toAccount(row), grant: joinedGrant(tenant, row) }
-    },
-    async holdWithOwner(tenant, accountId, clientId, verifiedAt) {
-      const [row] = await database.query<AccountRow & JoinedGrant>(
-        `select ${accountColumns}, ${grantColumns} from accounts a ${liveGrantOf('a.tenant_id', 'a.id', '$3')}
-         where a.tenant_id = $1 and a.id = $2 and ${signInCounts('$4')} for share of a`,
-        [tenant, accountId, clientId, new Date(verifiedAt)],
       )
       return row && { account: toAccount(row), grant: joinedGrant(tenant, row) }
     },

@@ -1,11 +1,11 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { knownDevice } from '../families/device.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { Metrics } from '../metrics/metrics.ts'
-import type { Interactions } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Places, Visit } from '../places/places.ts'
 import type { Database } from '../storage/database.ts'
@@ -14,7 +14,7 @@ import type { PageContext } from './pages/layout.ts'
 export interface NotedSignInParts {
   tenant: string
   database: Database
-  interactions: Interactions
+  accounts: Accounts
   lockouts: Lockouts
   places: Places
   audit: Audit
@@ -43,7 +43,7 @@ export async function noteSignIn(
   ctx: Context,
   signIn: SignIn,
 ): Promise<boolean> {
-  const { tenant, database, interactions, lockouts, places, audit } = parts
+  const { tenant, database, accounts, lockouts, places, audit } = parts
   const { account, verifiedAt, amr, cookie } = signIn
   const { ip, userAgent } = presenterOf(ctx)
   const isNewDevice = lockouts.devices.find(cookie, tenant, account.id) === undefined
@@ -51,7 +51,7 @@ export async function noteSignIn(
   await database.unit(async (unit) => {
     await unit.open()
     // The account comes first: whoever resets its password takes the locks in this order, too.
-    if (!(await interactions.holdLogin(ctx, account.id, verifiedAt))) return false
+    if (!(await accounts.holdSignIn(tenant, account.id, verifiedAt))) return false
     const visit = await places.visit(tenant, account.id, ctx.ip)
     await lockouts.signedIn(tenant, account.id)
     if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)

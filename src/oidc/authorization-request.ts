@@ -27,9 +27,9 @@ export function namedClient(): string | undefined {
   return typeof id === 'string' ? id : undefined
 }
 
-/** For what was read beside something else. @param ctx the request that the engine works on, when absent */
-export function rememberPerson(person: Person, ctx: object | undefined = Provider.ctx): void {
-  if (ctx) people.set(ctx, person)
+/** For what was read beside something else. */
+export function rememberPerson(person: Person): void {
+  if (Provider.ctx) people.set(Provider.ctx, person)
 }
 
 /** @returns undefined on other routes than those of an authorization, and for what was not read */

@@ -6,7 +6,6 @@ import { networkOf } from '../attempts/network.ts'
 import { DomainError } from '../errors.ts'
 import { hashIn } from './adapters/short-lived.ts'
 import { type Authentication, needsFactor } from './authentication-context.ts'
-import { rememberPerson } from './authorization-request.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { auditedConsent, type Consent, rememberConsent } from './consent.ts'
 import { decide, goOn } from './decisions.ts'
@@ -49,11 +48,6 @@ export interface Interactions {
    * @throws DomainError `interaction_not_found`
    */
   find(ctx: Context, uid: string): Promise<Interaction>
-  /**
-   * Whether a sign-in still counts, in its transaction, until that ends; the engine, which goes on with it in this
-   * request, is spared what was read for that.
-   */
-  holdLogin(ctx: Context, accountId: string, verifiedAt: number): Promise<boolean>
   /** The person has decided. @param meanwhile what is done in the same go */
   finishLogin(ctx: Context, login: Login, meanwhile: Promise<unknown>): Promise<void>
   finishConsent(ctx: Context, interaction: Interaction): Promise<void>
@@ -151,12 +145,6 @@ export function createInteractions(
         ...(loginHint === undefined ? {} : { loginHint }),
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
-    },
-    async holdLogin(ctx, accountId, verifiedAt) {
-      const clientId = (await details(ctx)).params['client_id'] as string
-      const held = await context.grants.holdWithOwner(tenant, accountId, clientId, verifiedAt)
-      if (held) rememberPerson({ ...held, clientId }, ctx)
-      return held !== undefined
     },
     finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }, meanwhile) {
       const login = {

@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
-import { clientNameOf } from './clients/client.ts'
+import { clientMetadata } from './clients/client.ts'
 import { plainClientCredentials } from './direct/client-credentials.ts'
 import { createDirect, notAskedTwice } from './direct/direct.ts'
 import { plainIntrospection } from './direct/introspection.ts'
@@ -210,15 +210,16 @@ export function createIssuer(
   const heldErrors = noteHeldErrors(provider)
 
   const csrf = createCsrf({ secret: secrets.csrf, issuer })
+  const interactions = createInteractions(provider, context)
   const cookies = cookieNames(tenant, isHttps)
-  const interactions = createInteractions(provider, context, { basePath, resume: cookies.resume })
   const session = createBrowserSession(provider, context, {
     name: cookies.session,
     path: basePath || '/',
     secure: isHttps,
   })
   const clientName = async (clientId: string) =>
-    clientNameOf(await context.clientDocuments.find(tenant, clientId))
+    clientMetadata.safeParse((await context.clientDocuments.find(tenant, clientId))?.metadata).data
+      ?.client_name
   const devices = createDeviceVerification(provider, context, {
     basePath,
     cookie: { name: cookies.resume, secure: isHttps },

@@ -202,10 +202,6 @@ export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMeta
   return result
 }
 
-/** What it is called, if it says so and its metadata are sound. */
-export const clientNameOf = (client: Client | undefined) =>
-  client && checkedMetadata(client).data?.client_name
-
 /** A client as every request sees it. */
 export interface Client {
   tenant: string

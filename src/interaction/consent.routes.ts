@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Image } from '../../config/image.ts'
 import type { Accounts } from '../accounts/accounts.ts'
-import { checkedMetadata } from '../clients/client.ts'
+import { clientMetadata } from '../clients/client.ts'
 import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
@@ -54,16 +54,20 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
       },
       'consent',
     )
-    if (allowed) await interactions.finishConsent(ctx, interaction)
-    else await interactions.deny(ctx, interaction)
+    ctx.status = 303
+    ctx.redirect(
+      allowed
+        ? await interactions.finishConsent(ctx, interaction)
+        : await interactions.deny(ctx, interaction),
+    )
   })
 
   // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
   router.get('/interaction/:uid/logo', async (ctx) => {
     const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
     const client = await parts.clientDocuments.find(parts.tenant, clientId)
-    const shown = client && !client.selfRegistered ? checkedMetadata(client).data : undefined
-    const uri = shown?.logo_uri
+    const shown = client?.selfRegistered ? undefined : client?.metadata
+    const uri = clientMetadata.safeParse(shown).data?.logo_uri
     const image = uri === undefined ? undefined : await parts.clientLogo(uri)
     if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
     ctx.type = image.type
@@ -75,8 +79,9 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
     const interaction = await interactions.find(ctx, uid)
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, uid, form['csrf'])
-    if (interaction.step === 'consent') await interactions.deny(ctx, interaction)
-    else await interactions.abort(ctx)
+    const denies = interaction.step === 'consent'
+    ctx.status = 303
+    ctx.redirect(denies ? await interactions.deny(ctx, interaction) : await interactions.abort(ctx))
   })
 
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
@@ -104,7 +109,7 @@ async function describe(
     accounts.active(tenant, accountId),
     clientDocuments.find(tenant, clientId),
   ])
-  const metadata = client && checkedMetadata(client).data
+  const metadata = clientMetadata.safeParse(client?.metadata).data
   if (!account || !metadata) throw new DomainError('interaction_not_found')
 
   return {

@@ -34,9 +34,5 @@ export function interactionRoutes(parts: SignInParts & ConsentParts): Middleware
     ctx.status = 303
     ctx.redirect(`${parts.basePath}/interaction/${ctx.params['uid']}`)
   })
-  const routes = router.routes() as Middleware
-  return async (ctx, next) => {
-    await routes(ctx, next)
-    await parts.interactions.goOn(ctx, next)
-  }
+  return router.routes() as Middleware
 }

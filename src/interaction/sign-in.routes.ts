@@ -123,7 +123,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     const login = { account, ...authentication, verifiedAt, signedInAt }
-    await interactions.finishLogin(ctx, login, steps.end(uid))
+    const [path] = await Promise.all([interactions.finishLogin(ctx, login), steps.end(uid)])
+    redirect(ctx, path)
   }
 
   /**
@@ -157,7 +158,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     }
     if (withoutFactor === 'refuse') {
       await steps.end(uid)
-      return interactions.refuseWeak(ctx)
+      return redirect(ctx, await interactions.refuseWeak(ctx))
     }
     return finish(ctx, account, verifiedAt, proof)
   }

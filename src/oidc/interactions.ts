@@ -1,4 +1,4 @@
-import type { Context, Next } from 'koa'
+import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
@@ -8,7 +8,6 @@ import { hashIn } from './adapters/short-lived.ts'
 import { type Authentication, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { auditedConsent, type Consent, rememberConsent } from './consent.ts'
-import { decide, goOn } from './decisions.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
 import { rememberLocales } from './ui-locales.ts'
@@ -48,24 +47,18 @@ export interface Interactions {
    * @throws DomainError `interaction_not_found`
    */
   find(ctx: Context, uid: string): Promise<Interaction>
-  /** The person has decided. @param meanwhile what is done in the same go */
-  finishLogin(ctx: Context, login: Login, meanwhile: Promise<unknown>): Promise<void>
-  finishConsent(ctx: Context, interaction: Interaction): Promise<void>
-  /** The person refuses what a client asks for: it gets `access_denied` (RFC 6749 §4.1.2.1). */
-  deny(ctx: Context, interaction: Interaction): Promise<void>
-  abort(ctx: Context): Promise<void>
+  /** Each returns the path where the engine goes on. */
+  finishLogin(ctx: Context, login: Login): Promise<string>
+  finishConsent(ctx: Context, interaction: Interaction): Promise<string>
+  /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
+  /** The person refuses what a client asks for. */
+  deny(ctx: Context, interaction: Interaction): Promise<string>
+  abort(ctx: Context): Promise<string>
   /** The person has no second factor, and the client wants no less: `unmet_authentication_requirements`. */
-  refuseWeak(ctx: Context): Promise<void>
-  /** Where the person has decided in this request, the engine answers it. */
-  goOn(ctx: Context, next: Next): Promise<void>
+  refuseWeak(ctx: Context): Promise<string>
 }
 
-/** @param at where the issuer is, and what the engine's cookie of the address is called where it goes on */
-export function createInteractions(
-  provider: Provider,
-  context: IssuerContext,
-  at: { basePath: string; resume: string },
-): Interactions {
+export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
   const codes = createDeviceCodes(context)
   const { tenant, clientDocuments } = context
 
@@ -88,15 +81,16 @@ export function createInteractions(
     return interaction
   }
 
-  /** What the engine's `interactionResult` does, but that nothing is stored: it goes on in the same request. */
-  async function finish(ctx: Context, result: InteractionResults, meanwhile?: Promise<unknown>) {
-    const { uid, lastSubmission, returnTo } = await details(ctx)
-    decide(ctx, {
-      uid,
-      result: 'error' in result ? result : { ...lastSubmission, ...result },
-      path: new URL(returnTo).pathname.slice(at.basePath.length),
-      meanwhile,
-    })
+  /**
+   * What the engine's `interactionResult` does, without looking again: what is over meanwhile stays over, as it is
+   * written over alone (adapters/interaction.ts).
+   */
+  async function finish(ctx: Context, result: InteractionResults): Promise<string> {
+    const interaction = await details(ctx)
+    interaction.result = 'error' in result ? result : { ...interaction.lastSubmission, ...result }
+    await interaction.persist().catch(ifThereIsNone)
+    // The engine's is the issuer's absolute address; our own pages redirect within the host (architecture §10).
+    return new URL(interaction.returnTo).pathname
   }
 
   const abort = (ctx: Context) =>
@@ -146,16 +140,20 @@ export function createInteractions(
         ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
       }
     },
-    finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }, meanwhile) {
-      const login = {
-        accountId: account.id,
-        ...authentication,
-        remember: true,
-        verifiedAt,
-        ts: Math.floor(signedInAt / 1000),
-      }
-      // Whoever has an account after all has done what was asked.
-      return finish(ctx, { login, select_account: {}, create: {} }, meanwhile)
+    async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {
+      return finish(ctx, {
+        login: {
+          accountId: account.id,
+          ...authentication,
+          remember: true,
+          verifiedAt,
+          // The browser may go on from here much later; that makes the sign-in no fresher.
+          ts: Math.floor(signedInAt / 1000),
+        },
+        select_account: {},
+        // Whoever has an account after all has done what was asked.
+        create: {},
+      })
     },
     async finishConsent(ctx, { accountId, clientId, missing }) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
@@ -170,7 +168,6 @@ export function createInteractions(
       return abort(ctx)
     },
     abort,
-    goOn: (ctx, next) => goOn(ctx, next, at.resume),
   }
 }
 

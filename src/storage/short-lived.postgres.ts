@@ -35,6 +35,15 @@ export function shortLivedInPostgres(database: Database, clock: Clock): ShortLiv
         [tenant, model, id, JSON.stringify(value), new Date(clock.now() + ttl * 1000)],
       )
     },
+    async replace({ tenant, model, id }, value, ttl) {
+      const now = clock.now()
+      const changed = await database.execute(
+        `update short_lived set value = $4, expires_at = $5
+         where tenant_id = $1 and model = $2 and key = $3 and expires_at > $6`,
+        [tenant, model, id, JSON.stringify(value), new Date(now + ttl * 1000), new Date(now)],
+      )
+      return changed === 1
+    },
     async take({ tenant, model, id }) {
       const [row] = await database.query<{ value: unknown; expires_at: Date }>(
         `delete from short_lived where tenant_id = $1 and model = $2 and key = $3

@@ -34,6 +34,10 @@ export function shortLivedInRedis({ ask, close }: RedisConnection, clock: Clock)
     async put(key, value, ttl) {
       await ask('set', (redis) => redis.set(keyOf(key), written(value, ttl), 'EX', ttl))
     },
+    async replace(key, value, ttl) {
+      const text = written(value, ttl)
+      return (await ask('set', (redis) => redis.set(keyOf(key), text, 'EX', ttl, 'XX'))) === 'OK'
+    },
     take: async (key) => read(await ask('getdel', (redis) => redis.getdel(keyOf(key)))),
     delete: async (key) => void (await ask('del', (redis) => redis.del(keyOf(key)))),
     ping: async () => void (await ask('ping', (redis) => redis.ping())),

@@ -7,6 +7,8 @@ export interface ShortLived {
   get(key: ShortLivedKey): Promise<unknown>
   /** @param ttl seconds, positive; there is no value without an end */
   put(key: ShortLivedKey, value: unknown, ttl: number): Promise<void>
+  /** Writes over a value that is there; false when there is none. @param ttl as for `put` */
+  replace(key: ShortLivedKey, value: unknown, ttl: number): Promise<boolean>
   /** The value, which is gone with it: of several that take it at the same moment, one gets it. */
   take(key: ShortLivedKey): Promise<unknown>
   delete(key: ShortLivedKey): Promise<void>

@@ -167,6 +167,19 @@ onEachStorage('adapters of the engine', (kind) => {
     expect(found?.session).to.deep.equal({ uid: 'uid', accountId: 'a' })
   })
 
+  it('take no decision for an interaction that is over: it does not come back (ASVS 2.3.1)', async () => {
+    const id = handle()
+    const payload = payloadOf('Interaction', id)
+    const decided = { ...payload, result: { login: { accountId: 'a' } } }
+    await one.adapter('Interaction').upsert(id, payload, 60)
+    await two.adapter('Interaction').upsert(id, decided, 60)
+    expect((await one.adapter('Interaction').find(id))?.result).to.deep.equal(decided.result)
+    await one.adapter('Interaction').destroy(id)
+    const late = two.adapter('Interaction').upsert(id, decided, 60)
+    expect((await errorOf(late)).name).to.equal('SessionNotFound')
+    expect(await one.adapter('Interaction').find(id)).to.equal(undefined)
+  })
+
   it('store a session under its uid: found by handle and by uid, gone when destroyed', async () => {
     const id = handle()
     const uid = newHandle()

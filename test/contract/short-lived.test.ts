@@ -84,6 +84,15 @@ for (const [name, open] of Object.entries(implementations)) {
       expect(await store.get(taken)).to.equal(undefined)
     })
 
+    it('are written over as long as they are there, and come back for nobody', async () => {
+      const there = { ...key, id: 'there' }
+      await store.put(there, 'first', 60)
+      expect(await store.replace(there, 'second', 60)).to.equal(true)
+      expect(await store.take(there)).to.equal('second')
+      expect(await store.replace(there, 'third', 60)).to.equal(false)
+      expect(await store.get(there)).to.equal(undefined)
+    })
+
     it('end by the clock of the server, to the millisecond', async () => {
       const ending = { ...key, id: 'ending' }
       const clock = install({ now: Date.now(), toFake: ['Date'] })

@@ -53,6 +53,7 @@ interface Held {
   code: string
   device: { device_code: string }
   request: { auth_req_id: string }
+  signIn: { agent: UserAgent; page: Page }
   consent: Page
 }
 
@@ -127,6 +128,12 @@ const ways: Record<string, Way> = {
   'session cookie': {
     enter: async ({ b }, { agent }) => (await agent.get(`${b.issuer}/account`)).status === 200,
   },
+  'paused sign-in': {
+    enter: async (row, { signIn: { agent, page } }) =>
+      isGood(row, await agent.follow(await agent.get(page.location as URL))),
+    once: true,
+    shortLived: true,
+  },
   'pending consent': {
     enter: async (row, { agent, consent }) =>
       isGood(row, await agent.follow(await agent.submit(consent))),
@@ -152,6 +159,7 @@ const stays: Record<Revocation, Record<string, string>> = {
     userinfo: 'offline_access outlives the session',
     [deviceCodeGrant]: 'it was allowed offline_access',
     [cibaGrant]: 'it was allowed offline_access',
+    'paused sign-in': 'it is another browser',
   },
   grant_revoked: {
     ...noPerson,
@@ -271,9 +279,12 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
       }
       await finishSteps(agent, await enterCode(a, agent, device.user_code), person)
       await answerRequest(a, '#allow', agent, person)
+      const other = createUserAgent()
+      const form = await other.follow(await other.get(authorizeUrl(b, app, { scope: 'openid' })))
+      const page = await other.submit(form, { fields: person })
       const more = { scope: 'openid orders:write', resource: api }
       const consent = await agent.follow(await agent.get(authorizeUrl(b, app, more)))
-      return { ...held, consent }
+      return { ...held, signIn: { agent: other, page }, consent }
     }
 
     it('every grant that there is has a way', async () => {

@@ -116,7 +116,9 @@ onEachStorage('people: signing in', (kind) => {
     const consent = await agent.follow(login)
     const allowed = await agent.submit(consent)
     expect(allowed.status).to.equal(303)
-    expect(allowed.location?.searchParams.get('code')).to.be.a('string')
+    const returned = await agent.get(allowed.location ?? '')
+    expect(returned.status).to.equal(303)
+    expect(returned.location?.searchParams.get('code')).to.be.a('string')
   })
 
   it('a start tells nothing of threads, as there are some beside the hashes', () => {

@@ -1,6 +1,5 @@
-import Provider, { type Adapter } from 'oidc-provider'
+import Provider, { type Adapter, errors } from 'oidc-provider'
 import type { IssuerContext } from '../capabilities.ts'
-import { decidedIn } from '../decisions.ts'
 import { shortLivedAdapter, storedPayloads } from './short-lived.ts'
 
 /** The routes on which an authorization goes on; the engine reads its interaction there once, and then destroys it. */
@@ -13,7 +12,8 @@ const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_
  * |----------------------------------------------------------|-----------------------------------------------------|
  * | a step begins                                            | put                                                 |
  * | a page or a form of the step                             | get                                                 |
- * | the person has decided, and the authorization goes on    | taken: of two who go on at once, one does           |
+ * | the person has decided                                   | written over, if it is there; else it stays over    |
+ * | the authorization goes on                                | taken: of two who go on at once, one does           |
  * | the engine puts it back (somebody else is signed in)     | put                                                 |
  */
 export function interactionAdapter(context: IssuerContext): Adapter {
@@ -28,9 +28,13 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       const { ctx } = Provider
       if (!ctx || !resumptions.has(ctx.oidc?.route)) return base.find(id)
       taken.set(ctx, id)
-      const payload = await stored.take(id)
-      const result = decidedIn(ctx, id)
-      return payload && result ? { ...payload, result } : payload
+      return stored.take(id)
+    },
+    async upsert(id, payload, expiresIn = 0) {
+      const isBack = Provider.ctx !== undefined && taken.get(Provider.ctx) === id
+      if (payload.result === undefined || isBack) return base.upsert(id, payload, expiresIn)
+      if (await stored.replace(id, payload, expiresIn)) return
+      throw new errors.SessionNotFound('interaction session not found')
     },
     async destroy(id) {
       if (Provider.ctx && taken.get(Provider.ctx) === id) return

@@ -30,6 +30,8 @@ export function storedPayloads(model: string, { tenant, shortLived }: IssuerCont
     take: async (id: string) => whole(await shortLived.take(keyOf(id)), id),
     put: (id: string, payload: AdapterPayload, expiresIn: number) =>
       shortLived.put(keyOf(id), bare(payload, id), expiresIn + clockTolerance),
+    replace: (id: string, payload: AdapterPayload, expiresIn: number) =>
+      shortLived.replace(keyOf(id), bare(payload, id), expiresIn + clockTolerance),
     delete: (id: string) => shortLived.delete(keyOf(id)),
   }
 }

@@ -231,6 +231,7 @@ export async function useTheRest({ core }: TestServer): Promise<void> {
   const at = { tenant: defaultTenant, model: 'Interaction', id: 'one' }
   await store.put(at, {}, 60)
   await store.get(at)
+  await store.replace(at, {}, 60)
   await store.delete(at)
   await store.put(at, {}, 60)
   await store.take(at)

@@ -112,6 +112,14 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     expect(replayed.location).to.equal(undefined)
   })
 
+  it('goes on with the last of two that come at the same moment, which is what a browser shows after two clicks', async () => {
+    const { agent, page } = await arrive(server, web)
+    const clicks = await Promise.all([1, 2].map(() => agent.submit(page, { fields: credentials })))
+    const shown = await agent.follow(clicks[1] as Page)
+    expect(shown.status, shown.body).to.equal(200)
+    expect(headingOf(shown)).to.match(/^Allow/)
+  })
+
   it('keeps the parameters of a request as they were at the start (C6)', async () => {
     const { agent, page } = await arrive(server, web)
     const action = new URL(page.url)

@@ -1,6 +1,6 @@
-import Provider, { type Adapter, errors } from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { IssuerContext } from '../capabilities.ts'
-import { shortLivedAdapter, storedPayloads } from './short-lived.ts'
+import { byHash, shortLivedAdapter, storedPayloads } from './short-lived.ts'
 
 /** The routes on which an authorization goes on; the engine reads its interaction there once, and then destroys it. */
 const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_resume'])
@@ -14,7 +14,7 @@ const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_
  * | a page or a form of the step                             | get                                                 |
  * | the person has decided                                   | written over, if it is there; else it stays over    |
  * | the authorization goes on                                | taken: of two who go on at once, one does           |
- * | the engine puts it back (somebody else is signed in)     | put                                                 |
+ * | somebody else is signed in by then, and is signed out    | put back, and taken again                           |
  */
 export function interactionAdapter(context: IssuerContext): Adapter {
   const base = shortLivedAdapter('Interaction', context)
@@ -27,8 +27,14 @@ export function interactionAdapter(context: IssuerContext): Adapter {
     async find(id) {
       const { ctx } = Provider
       if (!ctx || !resumptions.has(ctx.oidc?.route)) return base.find(id)
+      if (id.startsWith(byHash)) return undefined
       taken.set(ctx, id)
-      return stored.take(id)
+      const payload = await stored.take(id)
+      if (payload && waitsForSignOut(payload, ctx.oidc.session)) {
+        const left = (payload.exp ?? 0) - Math.floor(context.clock.now() / 1000)
+        await stored.put(id, payload, Math.max(1, left))
+      }
+      return payload
     },
     async upsert(id, payload, expiresIn = 0) {
       const isBack = Provider.ctx !== undefined && taken.get(Provider.ctx) === id
@@ -42,3 +48,16 @@ export function interactionAdapter(context: IssuerContext): Adapter {
     },
   }
 }
+
+/**
+ * The engine signs out first whoever else is signed in, and comes back for the interaction. Itself it puts back only what
+ * began in that session, not what began before anybody was signed in.
+ */
+const waitsForSignOut = (
+  { result, session: origin }: AdapterPayload,
+  session: { accountId?: string | undefined } | undefined,
+): boolean =>
+  origin?.uid === undefined &&
+  result?.login !== undefined &&
+  session?.accountId !== undefined &&
+  session.accountId !== result.login.accountId

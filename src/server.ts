@@ -9,6 +9,7 @@ import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
 import { createRequestWatch } from './http/observed.ts'
+import { logRequest } from './http/request.ts'
 import { createRouteNames } from './http/route-names.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
@@ -104,6 +105,14 @@ export async function startServer(
     answer(response, status, { error, error_description: sentence, error_id: id })
   }
 
+  /** Nobody gets the answer; the log has the line that every request has. */
+  function tellOfGone(request: IncomingMessage, began: number): void {
+    const { method = '', url = '', headers: sent } = request
+    const [path = ''] = url.split('?')
+    const ip = String(sent['x-forwarded-for'])
+    logRequest(log, { id: randomUUID(), method, path, status: 400, ip, began })
+  }
+
   function work(request: IncomingMessage, response: ServerResponse, place: Place): void {
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && place.url === '/readyz') {
@@ -139,6 +148,7 @@ export async function startServer(
       refuse(response)
       return
     }
+    const began = performance.now()
     edge.enter(request, mutual)
     // From here on it is known by its path below the issuer.
     request.url = place.url
@@ -149,6 +159,7 @@ export async function startServer(
       place,
       work: () => traceRequest(request, response, routeOf, () => work(request, response, place)),
       refuse: () => refuse(response),
+      gone: () => tellOfGone(request, began),
     })
   })
 

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { putBack } from '../http/put-back.ts'
 
 /**
- * Reads a body to its end, and puts it back for whoever reads it next. One that does not come to its end is put back
- * with its fault.
+ * Reads a body to its end, and puts it back for whoever reads it next: by `iterator`, as everybody does here. One that
+ * does not come to its end is put back with its fault.
  * @param length as announced, which the parser of HTTP holds the sender to
  * @returns undefined when it did not come to its end
  */
@@ -26,4 +25,13 @@ function arrived(request: IncomingMessage): Promise<Buffer | Error> {
   request.once('error', resolve)
   request.once('close', () => resolve(new Error('the sender has gone')))
   return promise
+}
+
+/** A stream that has ended says that it cannot be read, and readers look elsewhere then. */
+function putBack(request: IncomingMessage, body: Buffer | Error): void {
+  Object.defineProperty(request, 'readable', { value: true, configurable: true })
+  request.iterator = async function* again() {
+    if (body instanceof Error) throw body
+    yield body
+  } as IncomingMessage['iterator']
 }

@@ -29,6 +29,8 @@ export interface Arrival {
   work(): void
   /** In place of work. */
   refuse(): void
+  /** In place of work, where its sender went before its body was there. */
+  gone(): void
 }
 
 /** Where an address leads. */
@@ -83,7 +85,7 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
 
   return {
     refuses: (request, place) => !isAlwaysTaken(request, place) && places.areTaken(begins(place)),
-    take({ request, response, place, work, refuse }) {
+    take({ request, response, place, work, refuse, gone }) {
       if (isAlwaysTaken(request, place)) {
         work()
         return
@@ -104,8 +106,7 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
           enter(response, place)
           turns.add(() => response.closed || work())
         }
-        // Whoever left in the middle is told of in the log, as by any other work.
-        onceWhole(request, longestBody, whole, work)
+        onceWhole(request, longestBody, whole, gone)
       })
     },
   }

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http'
-import { putBack } from './put-back.ts'
 
 /**
  * Waits until a request is there with its body, which whoever works on it then reads as if it had just come; or until
  * there is more of it than anybody would take.
  * @param most bytes
- * @param gone calls when its sender went before; whoever reads the body is told
+ * @param gone calls when its sender went before
  */
 export function onceWhole(
   request: IncomingMessage,
@@ -20,7 +19,6 @@ export function onceWhole(
   }
   function left(): void {
     leave()
-    putBack(request, new Error('the sender has gone'))
     gone()
   }
   function look(): void {

@@ -1,7 +1,6 @@
-import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { decodeProtectedHeader } from 'jose'
+import { newDevice, refreshWith, waitingForRows } from '../outages/load.ts'
 import { emptyStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
@@ -32,46 +31,6 @@ async function signerOf(url: string): Promise<string | undefined> {
   })
   const { access_token: token } = (await answer.json()) as { access_token: string }
   return decodeProtectedHeader(token).kid
-}
-
-interface SlowRequest {
-  /** Sends the rest of the body. */
-  finish(): Promise<{ status: number; retryAfter?: string; body: Record<string, string> }>
-}
-
-/** A token request whose head and first byte have arrived. */
-async function beginSlowly(url: string): Promise<SlowRequest> {
-  const body = asked.toString()
-  const sent: ClientRequest = request(`${url}/token`, {
-    method: 'POST',
-    headers: {
-      authorization: basic(machine),
-      'content-type': 'application/x-www-form-urlencoded',
-      'content-length': body.length,
-      expect: '100-continue',
-    },
-  })
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
-    sent.once('response', resolve).once('error', reject)
-  })
-  answered.catch(() => undefined)
-  const isRead = new Promise((resolve) => void sent.once('continue', resolve))
-  sent.flushHeaders()
-  // Node answers so when it hands the request on.
-  await isRead
-  sent.write(body.slice(0, 1))
-  return {
-    async finish() {
-      sent.end(body.slice(1))
-      const response = await answered
-      const retryAfter = response.headers['retry-after']
-      return {
-        status: response.statusCode as number,
-        ...(retryAfter === undefined ? {} : { retryAfter }),
-        body: JSON.parse(await text(response)) as Record<string, string>,
-      }
-    },
-  }
 }
 
 const suite = servicesFound() ? describe : describe.skip
@@ -107,18 +66,26 @@ suite('processes on one database', function () {
       await furnish({ core: nodes.core })
       const urls = [nodes.a.url, nodes.b.url]
       const kid = (await signerOf(nodes.a.url)) as string
-      const slow = await Promise.all(urls.map(beginSlowly))
+      const families = await Promise.all(urls.map(() => newDevice(nodes)))
+      const locked = Promise.withResolvers<void>()
+      const release = Promise.withResolvers<void>()
+      const lock = nodes.core.database.transaction(async () => {
+        await nodes.core.database.query('select 1 from families for update')
+        locked.resolve()
+        await release.promise
+      })
+      await locked.promise
+      const slow = urls.map((url, i) => refreshWith(url, families[i]?.refresh_token))
+      await eventually('both wait for a row', async () => (await waitingForRows()) >= 2)
       const { replacement } = await nodes.core.signing.revoke('default', kid)
       for (const url of urls) {
         await eventually('it knows', async () => !(await publishedBy(url)).includes(kid))
       }
-      for (const each of slow) {
-        const { status, retryAfter, body } = await each.finish()
-        expect({ status, retryAfter, error: body['error'] }).to.deep.equal({
-          status: 503,
-          retryAfter: '2',
-          error: 'temporarily_unavailable',
-        })
+      release.resolve()
+      await lock
+      for (const { status, retryAfter, body } of await Promise.all(slow)) {
+        expect({ status, retryAfter }).to.deep.equal({ status: 503, retryAfter: '2' })
+        expect(JSON.parse(body)).to.include({ error: 'temporarily_unavailable' })
       }
       for (const url of urls) expect(await signerOf(url)).to.equal(replacement?.key.kid)
     } finally {

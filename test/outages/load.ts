@@ -5,6 +5,8 @@ import { eventually } from '../support/eventually.ts'
 import { alice, api, machine, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, type Tokens, tokensFor } from '../support/protocol.ts'
+import { services } from '../support/root-hooks.ts'
+import type { Services } from '../support/services.ts'
 import type { TwoNodes } from '../support/two-nodes.ts'
 import { remember } from '../support/witness.ts'
 
@@ -253,4 +255,12 @@ export async function expectToldToRetry(
     )
     expect(line).to.match(/Redis|Postgres|deny-list|deny_list/)
   }
+}
+
+/** How many connections of nodes wait for a row that is locked. */
+export async function waitingForRows(): Promise<number> {
+  const rows = await (services() as Services).admin(
+    `select 1 from pg_stat_activity where application_name = 'keyturn' and wait_event_type = 'Lock'`,
+  )
+  return rows.length
 }

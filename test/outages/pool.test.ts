@@ -4,8 +4,7 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
 import { basic } from '../support/protocol.ts'
-import { services, servicesFound } from '../support/root-hooks.ts'
-import type { Services } from '../support/services.ts'
+import { servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import {
   type Answer,
@@ -17,6 +16,7 @@ import {
   refreshWith,
   slowest,
   summary,
+  waitingForRows,
 } from './load.ts'
 
 const herd = Array.from({ length: 500 }, (_, i) => i)
@@ -127,13 +127,6 @@ suite('more requests than connections (R-12)', function () {
       { grant_type: 'client_credentials', scope: 'orders:read', resource: api },
       { authorization: basic(machine) },
     )
-
-  async function waitingForRows(): Promise<number> {
-    const rows = await (services() as Services).admin(
-      `select 1 from pg_stat_activity where application_name = 'keyturn' and wait_event_type = 'Lock'`,
-    )
-    return rows.length
-  }
 
   it('keep nobody from hearing of what was revoked, nor from answers out of memory (R-10)', async () => {
     const { access_token: token } = await newDevice(nodes)

@@ -34,7 +34,7 @@ onEachStorage('people: signing in', (kind) => {
   })
 
   it('begun in one tab before somebody signs in in another signs them out, and goes on (K-10)', async () => {
-    const bob = { username: 'bob@example.com', password: alice.password }
+    const bob = { username: 'another-tab@example.com', password: alice.password }
     await server.core.accounts.create('default', { email: bob.username, password: bob.password })
     const { agent, page } = await arrive(server, web)
     await arriveSignedIn(server, web, {}, agent)

@@ -113,7 +113,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
   })
 
   it('goes on with the last of two that come at the same moment, which is what a browser shows after two clicks', async () => {
-    const { agent, page } = await arrive(server, web)
+    const { agent, page } = await arrive(server, web, { prompt: 'consent' })
     const clicks = await Promise.all([1, 2].map(() => agent.submit(page, { fields: credentials })))
     const shown = await agent.follow(clicks[1] as Page)
     expect(shown.status, shown.body).to.equal(200)

@@ -1,5 +1,4 @@
 import type { Load } from '../load/load.ts'
-import { percentile } from '../load/percentile.ts'
 import type { Server } from '../servers/server.ts'
 import type { Task } from './cases.ts'
 import type { Counter } from './round-trips.ts'
@@ -14,7 +13,7 @@ export interface RoundTrips {
 }
 
 /**
- * One request after another, and the median: what the server does by itself now and then falls out.
+ * One request after another, and the fewest: what the server does by itself now and then falls out.
  * @param server reached through nothing, its stores through the counter
  */
 export async function countRoundTrips(
@@ -36,14 +35,8 @@ export async function countRoundTrips(
     // The first fills caches.
     if (i > 0) all.push(counter.take())
   }
-  const sql = percentile(
-    all.map((one) => one.sql.trips),
-    0.5,
-  )
-  const redis = percentile(
-    all.map((one) => one.redis.trips),
-    0.5,
-  )
+  const sql = Math.min(...all.map((one) => one.sql.trips))
+  const redis = Math.min(...all.map((one) => one.redis.trips))
   const typical = all.find((one) => one.sql.trips === sql && one.redis.trips === redis) ?? all[0]
   return {
     sql,

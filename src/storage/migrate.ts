@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
 import { DomainError } from '../errors.ts'
+import { isLockTimeout } from './violations.ts'
 
 /** Where the schema stands in relation to this version of the software. */
 export interface MigrationState {
@@ -10,6 +12,13 @@ export interface MigrationState {
 
 /** Any 64-bit number serves; all versions must agree on it for ever. */
 const lock = 4_917_260_331
+
+/** Milliseconds that a request is kept waiting, at most. */
+const lockPatience = 400
+/** Milliseconds in which those who waited behind it are served. */
+const betweenTries = 1000
+/** For about five minutes. */
+const mostTries = 200
 
 /**
  * Brings the schema up to date, one node at a time; the others wait and find nothing to do.
@@ -23,13 +32,30 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
     await runner.query('select pg_advisory_lock($1)', [lock])
     try {
       await assertNotNewer(dataSource, runner)
-      const applied = await new MigrationExecutor(dataSource, runner).executePendingMigrations()
-      return applied.map(({ name }) => name)
+      return await applyPending(dataSource, runner)
     } finally {
+      await runner.query('reset lock_timeout')
       await runner.query('select pg_advisory_unlock($1)', [lock])
       await runner.query('reset statement_timeout')
     }
   })
+}
+
+/**
+ * Whoever waits for a lock on a table has every later reader and writer wait behind it, so it lets go in time for them,
+ * and tries again from the start: all of it is one transaction.
+ */
+async function applyPending(dataSource: DataSource, runner: QueryRunner): Promise<string[]> {
+  await runner.query(`set lock_timeout = '${lockPatience}ms'`)
+  for (let tries = 1; ; tries++) {
+    try {
+      const applied = await new MigrationExecutor(dataSource, runner).executePendingMigrations()
+      return applied.map(({ name }) => name)
+    } catch (error) {
+      if (!isLockTimeout(error) || tries === mostTries) throw error
+      await pause(betweenTries)
+    }
+  }
 }
 
 /**

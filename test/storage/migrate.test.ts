@@ -6,6 +6,7 @@ import { entities } from '../../src/tables.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
 import { runCommand } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { codeOf, factorOwner } from '../support/second-factor.ts'
@@ -82,6 +83,34 @@ onServices('migrations of a shared database', () => {
     expect(await migrating).to.have.length.above(0)
     const limit = await bare.query('show statement_timeout')
     expect(limit, 'in force again').to.deep.equal([{ statement_timeout: '100ms' }])
+    await bare.close()
+    await other.close()
+  })
+
+  it('keep nobody waiting who works on a table meanwhile, and get their lock once they can (R-16)', async () => {
+    const env = await emptyStorage()
+    const bare = await openBare(env)
+    await migrate(bare.dataSource)
+    await bare.dataSource.undoLastMigration()
+    await bare.dataSource.undoLastMigration()
+    const other = await openBare(env, { statement_timeout: 2500 })
+    const runner = other.dataSource.createQueryRunner()
+    await runner.startTransaction()
+    await runner.query('lock table accounts in row exclusive mode')
+    const migrating = migrate(bare.dataSource)
+    await eventually('it waits for the table', async () => {
+      const waiting = await other.query(
+        `select 1 from pg_locks where relation = 'accounts'::regclass and not granted`,
+      )
+      return waiting.length === 1
+    })
+    // Waits behind it, and would be given up after two and a half seconds.
+    await other.execute('update accounts set updated_at = updated_at')
+    await runner.commitTransaction()
+    await runner.release()
+    expect(await migrating).to.have.length(2)
+    const [limit] = await bare.query<{ lock_timeout: string }>('show lock_timeout')
+    expect(limit?.lock_timeout, 'in force again').to.equal('0')
     await bare.close()
     await other.close()
   })

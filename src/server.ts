@@ -4,7 +4,7 @@ import { routes as adminRoutes } from './admin/routes.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
-import { createAdmission, type Place } from './http/admission.ts'
+import { createAdmission, type Target } from './http/admission.ts'
 import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
@@ -104,18 +104,18 @@ export async function startServer(
     answer(response, status, { error, error_description: sentence, error_id: id })
   }
 
-  function work(request: IncomingMessage, response: ServerResponse, place: Place): void {
+  function work(request: IncomingMessage, response: ServerResponse, target: Target): void {
     if (stopping) response.setHeader('Connection', 'close')
-    if (stopping && place.url === '/readyz') {
+    if (stopping && target.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
       return
     }
-    const known = issuers.known(place)
+    const known = issuers.known(target)
     if (known) {
       known(request, response)
       return
     }
-    issuers.find(place).then(
+    issuers.find(target).then(
       (handle) => {
         if (handle) handle(request, response)
         else {
@@ -133,21 +133,21 @@ export async function startServer(
   }
 
   const listener = await listen(config, files, (request, response, mutual) => {
-    const place = issuers.place(pathOf(request.url ?? '/'))
-    if (admission.refuses(request, place)) {
-      watch?.refused(request, place.url)
+    const target = issuers.target(pathOf(request.url ?? '/'))
+    if (admission.refuses(request, target)) {
+      watch?.refused(request, target.url)
       refuse(response)
       return
     }
     edge.enter(request, mutual)
     // From here on it is known by its path below the issuer.
-    request.url = place.url
+    request.url = target.url
     watch?.follow(request, response)
     admission.take({
       request,
       response,
-      place,
-      work: () => traceRequest(request, response, routeOf, () => work(request, response, place)),
+      target,
+      work: () => traceRequest(request, response, routeOf, () => work(request, response, target)),
       refuse: () => refuse(response),
     })
   })

@@ -2,27 +2,27 @@
  * How many requests may be at work in this process. It is found out, not set: as many as are answered in a bearable time,
  * at least a few, at most `MAX_REQUESTS`. By Little's law that is what keeps the wait short whatever is slow.
  */
-export interface Places {
+export interface Capacity {
   /** @param begins whether a request only begins what takes more of them: what others have begun goes first */
-  areTaken(begins: boolean): boolean
-  /** Takes one, also when all are taken. @returns gives it back; the first call counts */
+  isFull(begins: boolean): boolean
+  /** Takes a place, also when it is full. @returns gives it back; the first call counts */
   take(begins: boolean): () => void
 }
 
-/** Milliseconds: half of what follows is left for the way there and back, even of a caller who waits for a second. */
+/** Milliseconds: a caller who waits for a second has as much left for the way there and back. */
 const bearable = 500
 
-/** One is answered at a time at least, and one connection of the pool must not stand idle. */
+/** More than the pool has connections (10), so that none stands idle. */
 const fewest = 16
 
-/** @param most there are never more */
-export function createPlaces(most: number, now = () => performance.now()): Places {
+/** @param most there are never more places */
+export function createCapacity(most: number, now = () => performance.now()): Capacity {
   const least = Math.min(fewest, most)
   let places = most
   let taken = 0
   let beginning = 0
   let since = now()
-  let wereTaken = false
+  let wasFull = false
   let answered = 0
   let waited = 0
 
@@ -30,19 +30,25 @@ export function createPlaces(most: number, now = () => performance.now()): Place
   function look(time: number): void {
     if (time - since < bearable) return
     const fits = answered > 0 ? bearable / (waited / answered) : 0
-    const by = wereTaken ? Math.max(0.5, Math.min(2, fits)) : 2
+    const by = wasFull ? Math.max(0.5, Math.min(2, fits)) : 2
     places = Math.max(least, Math.min(most, places * by))
     since = time
-    wereTaken = false
+    wasFull = false
     answered = waited = 0
   }
 
+  /** An eighth is kept for what begins something: a flood of one kind does not keep out the other. */
+  function room(begins: boolean): number {
+    const kept = Math.max(0, places / 8 - beginning)
+    if (!begins) return places - kept
+    return kept > 0 ? places : places * 0.75
+  }
+
   return {
-    areTaken(begins) {
-      // An eighth is always theirs: a flood of one kind does not keep out the other.
-      const are = begins ? taken >= places * 0.75 && beginning >= places / 8 : taken >= places
-      if (are) wereTaken = true
-      return are
+    isFull(begins) {
+      const is = taken >= room(begins)
+      if (is) wasFull = true
+      return is
     },
     take(begins) {
       const began = now()

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { revocationsMethods } from './endpoints/revocations.routes.ts'
-import type { Place } from './http/admission.ts'
+import type { Target } from './http/admission.ts'
 import { createProbes } from './http/probes.ts'
 import {
   createIssuer,
@@ -19,11 +19,11 @@ import { defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
 /** Every issuer that this process answers for; each is built when it is first asked for. */
 export interface Issuers {
   /** Where an address leads, as far as it can be told without a statement. */
-  place(url: string): Place
+  target(url: string): Target
   /** The handler of the issuer there, when this process knows without asking anybody; it takes addresses below it. */
-  known(place: Place): IssuerHandler | undefined
+  known(target: Target): IssuerHandler | undefined
   /** The same with whatever that takes; undefined when there is none. */
-  find(place: Place): Promise<IssuerHandler | undefined>
+  find(target: Target): Promise<IssuerHandler | undefined>
 }
 
 /** How long, in milliseconds, a change of the tenant made on another node may go unnoticed. */
@@ -141,7 +141,7 @@ export function createIssuers(
   }
 
   return {
-    place(address) {
+    target(address) {
       const { tenant, url } = locate(address, basePath)
       return { tenant, url, isKnown: tenant === defaultTenant || built.has(tenant) }
     },

@@ -4,7 +4,7 @@ import { routes as adminRoutes } from './admin/routes.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
-import { createAdmission, type Place } from './http/admission.ts'
+import { createAdmission, type Target } from './http/admission.ts'
 import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
@@ -93,7 +93,9 @@ export async function startServer(
   /** An answer that no issuer gives. */
   function answer(response: ServerResponse, status: number, body: Record<string, string>): void {
     const retry = status === 503 ? { 'Retry-After': '2' } : {}
-    response.writeHead(status, { ...headers, ...retry, 'Content-Type': 'application/json' })
+    const close = stopping ? { Connection: 'close' } : {}
+    const type = { 'Content-Type': 'application/json' }
+    response.writeHead(status, { ...headers, ...retry, ...close, ...type })
     response.end(JSON.stringify(body))
   }
 
@@ -113,18 +115,18 @@ export async function startServer(
     logRequest(log, { id: randomUUID(), method, path, status: 400, ip, began })
   }
 
-  function work(request: IncomingMessage, response: ServerResponse, place: Place): void {
+  function work(request: IncomingMessage, response: ServerResponse, target: Target): void {
     if (stopping) response.setHeader('Connection', 'close')
-    if (stopping && place.url === '/readyz') {
+    if (stopping && target.url === '/readyz') {
       answer(response, 503, { status: 'not ready', reason: 'stopping' })
       return
     }
-    const known = issuers.known(place)
+    const known = issuers.known(target)
     if (known) {
       known(request, response)
       return
     }
-    issuers.find(place).then(
+    issuers.find(target).then(
       (handle) => {
         if (handle) handle(request, response)
         else {
@@ -142,22 +144,22 @@ export async function startServer(
   }
 
   const listener = await listen(config, files, (request, response, mutual) => {
-    const place = issuers.place(pathOf(request.url ?? '/'))
-    if (admission.refuses(request, place)) {
-      watch?.refused(request, place.url)
+    const target = issuers.target(pathOf(request.url ?? '/'))
+    if (admission.refuses(request, target)) {
+      watch?.refused(request, target.url)
       refuse(response)
       return
     }
     const began = performance.now()
     edge.enter(request, mutual)
     // From here on it is known by its path below the issuer.
-    request.url = place.url
+    request.url = target.url
     watch?.follow(request, response)
     admission.take({
       request,
       response,
-      place,
-      work: () => traceRequest(request, response, routeOf, () => work(request, response, place)),
+      target,
+      work: () => traceRequest(request, response, routeOf, () => work(request, response, target)),
       refuse: () => refuse(response),
       gone: () => tellOfGone(request, began),
     })

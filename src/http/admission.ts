@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createPlaces } from './places.ts'
+import { createCapacity, type Leave } from './capacity.ts'
 import { createTurns } from './turns.ts'
 import { onceWhole } from './whole.ts'
 
@@ -10,13 +10,13 @@ import { onceWhole } from './whole.ts'
  * | a request is | by                                              | and refused when                                 |
  * |--------------|-------------------------------------------------|--------------------------------------------------|
  * | always taken | method and address: probes, documents in memory | never                                            |
- * | looked at    | its head, in the turn in which it is read       | all places are taken; ahead of everything else   |
- * | held         | nobody, until its body is there or its sender gone | all places are taken when it is               |
+ * | looked at    | its head, in the turn in which it is read       | there is no room; ahead of everything else       |
+ * | held         | nobody, until its body is there or its sender gone | there is no room when it is                   |
  * | worked on    | the order in which they came, in slices         | no more; left alone when its caller has gone     |
  */
 export interface Admission {
-  /** Whether a request, which leads to a place, is to be refused as it came. */
-  refuses(request: IncomingMessage, place: Place): boolean
+  /** Whether a request, which leads there, is to be refused as it came. */
+  refuses(request: IncomingMessage, target: Target): boolean
   /** Has one that is not refused worked on when it is its turn; it counts until it was answered. */
   take(arrival: Arrival): void
 }
@@ -25,7 +25,7 @@ export interface Admission {
 export interface Arrival {
   request: IncomingMessage
   response: ServerResponse
-  place: Place
+  target: Target
   work(): void
   /** In place of work. */
   refuse(): void
@@ -34,7 +34,7 @@ export interface Arrival {
 }
 
 /** Where an address leads. */
-export interface Place {
+export interface Target {
   tenant: string
   /** Below its issuer. */
   url: string
@@ -66,44 +66,52 @@ export interface AdmissionOptions {
 }
 
 export function createAdmission({ most, longestBody, beginnings }: AdmissionOptions): Admission {
-  const places = createPlaces(most)
+  const capacity = createCapacity(most)
   const turns = createTurns()
 
-  const isAlwaysTaken = ({ method = '' }: IncomingMessage, { url, isKnown }: Place) =>
+  const isAlwaysTaken = ({ method = '' }: IncomingMessage, { url, isKnown }: Target) =>
     isKnown && reads.has(method) && always.test(url)
 
-  function begins({ url }: Place): boolean {
+  function begins({ url }: Target): boolean {
     const query = url.indexOf('?')
     return beginnings.has(query < 0 ? url : url.slice(0, query))
   }
 
-  function enter(response: ServerResponse, place: Place): () => void {
-    const leave = places.take(begins(place))
-    response.once('close', leave).once(waits, leave)
+  /** It is given back when the answer is made: its caller may never read it, or have others before it that they do not. */
+  function enter(response: ServerResponse, target: Target): Leave {
+    const leave = capacity.take(begins(target))
+    const { end } = response
+    response.end = ((...rest: Parameters<typeof end>) => {
+      leave()
+      return end.apply(response, rest)
+    }) as typeof end
+    const leaveUnread = () => leave()
+    response.once('close', leaveUnread).once(waits, leaveUnread)
     return leave
   }
 
   return {
-    refuses: (request, place) => !isAlwaysTaken(request, place) && places.areTaken(begins(place)),
-    take({ request, response, place, work, refuse, gone }) {
-      if (isAlwaysTaken(request, place)) {
+    refuses: (request, target) =>
+      !isAlwaysTaken(request, target) && capacity.isFull(begins(target)),
+    take({ request, response, target, work, refuse, gone }) {
+      if (isAlwaysTaken(request, target)) {
         work()
         return
       }
-      const leave = enter(response, place)
+      const leave = enter(response, target)
       turns.add(() => {
         if (response.closed) return
-        if (!place.isKnown || request.complete || !hasBody(request)) {
+        if (!target.isKnown || request.complete || !hasBody(request)) {
           work()
           return
         }
-        leave()
+        leave({ isAnswered: false })
         const whole = () => {
-          if (places.areTaken(begins(place))) {
+          if (capacity.isFull(begins(target))) {
             refuse()
             return
           }
-          enter(response, place)
+          enter(response, target)
           turns.add(() => response.closed || work())
         }
         onceWhole(request, longestBody, whole, gone)

@@ -8,9 +8,9 @@ import { certificateInHeader, certificateOfPeer } from './client-certificate.ts'
 /** What the outside may decide of a request's address: the path and the query, and nothing else. */
 export interface Edge {
   /**
-   * Rewrites a request before anything reads it: host and scheme become the issuer's, or those of `MTLS_ORIGIN` for
-   * who called there; forwarding headers are dropped; the caller's address and certificate are the peer's or what a
-   * trusted proxy says (security classes C17, C29; P-055).
+   * Rewrites the headers of a request before anything reads them: host and scheme become the issuer's, or those of
+   * `MTLS_ORIGIN` for who called there; forwarding headers are dropped; the caller's address and certificate are the
+   * peer's or what a trusted proxy says (security classes C17, C29; P-055).
    * @param mutual whether it came to the port where certificates are asked for
    * @returns the caller's address
    */
@@ -119,7 +119,6 @@ export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge
       headers['x-forwarded-host'] = base.host
       headers['x-forwarded-proto'] = base.scheme
       headers['x-forwarded-for'] = caller
-      request.url = pathOf(request.url ?? '/')
       return caller
     },
   }

@@ -5,7 +5,8 @@ export const mends: Record<DomainErrorCode, string> = {
   config_invalid: 'Mend the settings that are named; reference.',
   storage_unavailable:
     'Check that it runs, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
-  overloaded: 'Rare: none. Often: more nodes or workers; the count `request_shed` says how often.',
+  overloaded:
+    'Rare: none. Often (the count `request_shed`): see what is slow (`keyturn_db_statement_duration_seconds`), then more nodes or workers.',
   storage_newer: 'Start that version, or restore a backup from before the upgrade.',
   storage_locked:
     'Stop it, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',

@@ -54,13 +54,20 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     return socket
   }
 
-  it('refuses one more at once, is alive all the while, and serves again', async () => {
-    const tokens = await families(most)
-    const waiting: ReturnType<typeof patiently>[] = []
+  /** While every family is locked, so that a refresh takes as long as `work`. */
+  async function whileLocked(work: () => Promise<void>): Promise<void> {
     await server.core.database.transaction(async () => {
       await server.core.database.query('select 1 from families where tenant_id = $1 for update', [
         defaultTenant,
       ])
+      await work()
+    })
+  }
+
+  it('refuses one more at once, is alive all the while, and serves again', async () => {
+    const tokens = await families(most)
+    const waiting: ReturnType<typeof patiently>[] = []
+    await whileLocked(async () => {
       for (const each of tokens) waiting.push(patiently(each))
       const refused = await eventually('one more is refused', async () => {
         const page = await ask()
@@ -84,16 +91,6 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     expect(server.core.counters.read().request_shed).to.equal(before)
     for (const socket of slow) socket.destroy()
   })
-
-  /** While every family is locked, so that a refresh takes as long as `work`. */
-  async function whileLocked(work: () => Promise<void>): Promise<void> {
-    await server.core.database.transaction(async () => {
-      await server.core.database.query('select 1 from families where tenant_id = $1 for update', [
-        defaultTenant,
-      ])
-      await work()
-    })
-  }
 
   it('asks again whether it may when bodies are there that ended together', async () => {
     const { hostname, host, port: at } = new URL(server.issuer)
@@ -141,21 +138,66 @@ suite('a process that works on as many requests as it may (R-12)', () => {
 
   it('refuses who only begins before who goes on with what was begun', async () => {
     const tokens = await families(most - 2)
-    const begin = async (tenant: string) =>
-      (await fetch(`${server.issuer}${tenant}/authorize`, { signal: AbortSignal.timeout(500) }))
-        .status
-    const waiting: ReturnType<typeof patiently>[] = []
+    const begin = async (tenant = '') => (await fetch(`${server.issuer}${tenant}/authorize`)).status
+    const waiting: Promise<unknown>[] = []
     await whileLocked(async () => {
       await server.core.database.query('lock table tenants')
-      for (const each of tokens) waiting.push(patiently(each))
-      const first = slowSender('GET /t/absent-1/authorize')
-      const another = () => begin('/t/absent-2').catch(() => 0)
-      await eventually('another is refused', async () => (await another()) === 503)
+      for (const each of tokens) waiting.push(patiently(each).then(tokensIn))
+      waiting.push(eventually('it is not there', async () => (await begin('/t/absent')) === 404))
+      await eventually('another is refused', async () => (await begin()) === 503)
       expect((await fetch(`${server.issuer}/favicon.ico`)).status).to.equal(200)
-      first.destroy()
     })
-    for (const page of await Promise.all(waiting)) tokensIn(page)
-    expect(await begin('')).to.equal(400)
+    await Promise.all(waiting)
+    await eventually('it may begin again', async () => (await begin()) === 400)
+  })
+
+  it('keeps no place for answers that nobody reads: one caller cannot take all (R-14)', async () => {
+    const { hostname, host, port } = new URL(server.issuer)
+    const socket = connect(Number(port), hostname).pause()
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    const before = server.core.counters.read().request_shed
+    socket.write(`GET /assets/keyturn.css HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(1000))
+    await eventually('all places were taken', () => {
+      return server.core.counters.read().request_shed > before
+    })
+    try {
+      await eventually('others are served', async () => (await ask()).status === 200)
+      tokensIn(await ask())
+    } finally {
+      socket.destroy()
+    }
+  })
+
+  it('does not begin what a caller asked for who has gone', async () => {
+    const { tenants } = server.core
+    const { find } = tenants
+    const { hostname, host, port } = new URL(server.issuer)
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+    const callers = await Promise.all(
+      ['gone-1', 'gone-2', 'gone-3'].map(async (id) => {
+        const socket = connect(Number(port), hostname)
+        socket.write(get('/healthz'))
+        await once(socket, 'data')
+        return { id, socket }
+      }),
+    )
+    const begun: string[] = []
+    tenants.find = (id) => {
+      begun.push(id)
+      callers.at(-1)?.socket.destroy()
+      // Longer than a slice: the sockets are looked at before the next is begun.
+      for (const until = performance.now() + 5; performance.now() < until; );
+      return find(id)
+    }
+    try {
+      for (const { id, socket } of callers) socket.write(get(`/t/${id}/jwks`))
+      await Promise.all(callers.slice(0, 2).map(({ socket }) => once(socket, 'data')))
+    } finally {
+      tenants.find = find
+      for (const { socket } of callers) socket.destroy()
+    }
+    expect(begun.filter((id) => id.startsWith('gone-'))).to.deep.equal(['gone-1', 'gone-2'])
   })
 
   it('counts what it refused by its address below the issuer', async () => {

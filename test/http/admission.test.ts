@@ -4,10 +4,10 @@ import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { furnish, machine, ordersApi, web } from '../support/fixtures.ts'
+import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { figure, scrape } from '../support/prometheus.ts'
-import { post, refresh, type Tokens, tokensFor, tokensIn } from '../support/protocol.ts'
+import { encode, post, refresh, type Tokens, tokensFor, tokensIn } from '../support/protocol.ts'
 import { type FeedStream, feedToken, openStream } from '../support/revocations.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -151,18 +151,21 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     await eventually('it may begin again', async () => (await begin()) === 400)
   })
 
-  it('keeps no place for answers that nobody reads: one caller cannot take all (R-14)', async () => {
+  it('keeps no place for answers that stand behind one that goes on: a connection cannot take all (R-14)', async () => {
+    const token = await feedToken(server, ordersApi)
     const { hostname, host, port } = new URL(server.issuer)
-    const socket = connect(Number(port), hostname).pause()
-    socket.on('error', () => undefined)
-    await once(socket, 'connect')
-    const before = server.core.counters.read().request_shed
-    socket.write(`GET /assets/keyturn.css HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(1000))
-    await eventually('all places were taken', () => {
-      return server.core.counters.read().request_shed > before
-    })
+    const socket = connect(Number(port), hostname)
+    const get = (path: string, head = '') =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${head}\r\n`)
+    get(`/revocations/stream?${encode({ audience: api })}`, `Authorization: Bearer ${token}\r\n`)
+    const [opened] = (await once(socket, 'data')) as [Buffer]
+    expect(opened.toString()).to.match(/^HTTP\/1.1 200/)
+    for (let i = 0; i < most; i++) get('/assets/keyturn.css')
     try {
-      await eventually('others are served', async () => (await ask()).status === 200)
+      await eventually('they are there', async () => {
+        const text = await scrape(metricsPort)
+        return figure(text, 'keyturn_http_requests_in_flight') > most
+      })
       tokensIn(await ask())
     } finally {
       socket.destroy()

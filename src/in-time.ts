@@ -8,7 +8,7 @@
 export async function inTime<T>(
   answer: Promise<T>,
   patience: number,
-  late: () => Error,
+  late: () => Error = () => new Error('too late'),
 ): Promise<T> {
   const { promise: over, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => setImmediate(() => reject(late())), patience)

@@ -26,8 +26,11 @@ export interface Issuers {
   find(target: Target): Promise<IssuerHandler | undefined>
 }
 
-/** How long, in milliseconds, a change of the tenant made on another node may go unnoticed. */
-const maxAge = 500
+/**
+ * Milliseconds that an issuer serves without another look at its tenant, which is in memory as a rule. They come on top
+ * of what that takes to hear of a change on another node: half a second (ADR 0024), of the second that is promised.
+ */
+const maxAge = 100
 /** Milliseconds that a request waits for Postgres to say so: what is known goes on serving while it does not answer. */
 const patience = 200
 

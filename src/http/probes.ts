@@ -62,7 +62,7 @@ function together(
 }
 
 const answers = (asked: Promise<unknown>): Promise<boolean> =>
-  inTime(asked, patience, () => new Error('too late')).then(
+  inTime(asked, patience).then(
     () => true,
     () => false,
   )

@@ -103,9 +103,7 @@ export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry
   async function readGauge(name: GaugeName): Promise<void> {
     const gauge = gauges.get(name)
     const asked = (async () => readers.get(name)?.())()
-    const readings = await inTime(asked, patience, () => new Error('too late')).catch(
-      () => undefined,
-    )
+    const readings = await inTime(asked, patience).catch(() => undefined)
     gauge?.reset()
     // Without labels it is 0 after a reset, and has to be nothing where it could not be read.
     if (!readings?.length && !shapeOf(name).labels) gauge?.remove()

@@ -64,7 +64,7 @@ export function createFetch(
     const time = AbortSignal.timeout(fetchPatience)
     const signal = init.signal ? AbortSignal.any([time, init.signal]) : time
     try {
-      const target = await inTime(checkTarget(url, rules, resolve, signal), signal)
+      const target = await untilAborted(checkTarget(url, rules, resolve, signal), signal)
       const { method, headers, body } = new Request(target.url, { ...init, redirect: 'manual' })
       // The connection is named by the URL, whatever headers say.
       for (const name of ['host', 'connection', 'transfer-encoding']) headers.delete(name)
@@ -162,7 +162,7 @@ async function read(incoming: IncomingMessage, largest: number): Promise<Respons
 }
 
 /** What a name server does after the time is up is not waited for. */
-function inTime<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   if (signal.aborted) reject(signal.reason)
   signal.addEventListener('abort', () => reject(signal.reason), { once: true })

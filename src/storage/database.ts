@@ -4,6 +4,7 @@ import { migrations } from '../../migrations/index.ts'
 import { DomainError } from '../errors.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { connectionOver } from './connection.ts'
+import type { Statement } from './statement.ts'
 import { createUnit, type Unit } from './unit.ts'
 
 /**
@@ -14,6 +15,11 @@ export interface Database {
   readonly dataSource: DataSource
   /** Rows of a statement. Joins the open transaction of this context, if there is one. */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
+  /**
+   * The same of a statement that only reads, in no transaction. It fails where the server takes no writes
+   * (SQLSTATE 25006): a primary that was fenced off goes on telling what was.
+   */
+  queryPrimary: Database['query']
   /** Number of rows a statement changed. */
   execute(sql: string, parameters?: unknown[]): Promise<number>
   /** Runs `work` in a transaction: the one of this context when it is open, else a new one. */
@@ -100,15 +106,18 @@ function overDataSource(
   const connect = () => connectionOver(dataSource.createQueryRunner(), options)
   measurePool((dataSource.driver as unknown as { master: Pool }).master, poolSize, metrics)
 
-  async function run(sql: string, parameters: unknown[] = []) {
-    const open = context.getStore()
-    if (open?.isOpen()) return open.run(sql, parameters)
+  async function runAlone(statement: Statement) {
     const connection = connect()
     try {
-      return await connection.run({ sql, parameters })
+      return await connection.run(statement)
     } finally {
       await connection.release()
     }
+  }
+
+  async function run(sql: string, parameters: unknown[] = []) {
+    const open = context.getStore()
+    return open?.isOpen() ? open.run(sql, parameters) : runAlone({ sql, parameters })
   }
 
   function unit(work: (unit: Unit) => Promise<boolean>): Promise<void> {
@@ -146,6 +155,8 @@ function overDataSource(
     dataSource,
     query: async <Row>(sql: string, parameters?: unknown[]) =>
       (await run(sql, parameters)).rows as Row[],
+    queryPrimary: async <Row>(sql: string, parameters: unknown[] = []) =>
+      (await runAlone({ sql, parameters, onPrimary: true })).rows as Row[],
     execute: async (sql, parameters) => (await run(sql, parameters)).count,
     transaction,
     unit,

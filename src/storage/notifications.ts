@@ -13,7 +13,7 @@ export interface Notifications {
   /**
    * Rows of a statement that only reads, in no transaction. It goes over the connection that listens, while there is one:
    * what tells a process that something was revoked does not wait behind requests that hold every connection of the
-   * pool.
+   * pool. It fails where the server takes no writes: a primary that was fenced off goes on telling what was.
    */
   query: Database['query']
   close(): Promise<void>
@@ -82,9 +82,8 @@ export function listenOnServer(
 
   async function read<Row>(sql: string, parameters: unknown[]): Promise<Row[]> {
     const asked = client
-    if (!asked) return database.query<Row>(sql, parameters)
+    if (!asked) return database.queryPrimary<Row>(sql, parameters)
     try {
-      // A primary that was fenced off goes on telling what was.
       const { rows } = await answerTo(asked, { sql, parameters, onPrimary: true }, asking)
       return rows as Row[]
     } catch (error) {
@@ -112,7 +111,9 @@ export function listenOnServer(
       connected = connected?.then(() => inTurn(listening)) ?? connect()
     },
     query: <Row>(sql: string, parameters: unknown[] = []) =>
-      client ? inTurn(() => read<Row>(sql, parameters)) : database.query<Row>(sql, parameters),
+      client
+        ? inTurn(() => read<Row>(sql, parameters))
+        : database.queryPrimary<Row>(sql, parameters),
     async close() {
       closed = true
       clearTimeout(retry)

@@ -71,6 +71,10 @@ suite('a connection that does not answer (R-04)', () => {
     try {
       await admin('select pg_reload_conf()')
       await eventually('it is dropped', async () => (await listener()) !== before)
+      expect((await errorOf(core.denials.refresh())).message, 'over the pool').to.contain(
+        'read-only',
+      )
+      await eventually('it knows that it does not know', () => !core.changes.isFresh())
     } finally {
       await admin('alter system reset default_transaction_read_only')
       await admin('select pg_reload_conf()')

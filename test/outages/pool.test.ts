@@ -25,6 +25,12 @@ const herd = Array.from({ length: 500 }, (_, i) => i)
 const bound = 5000
 const recovery = 2000
 
+/** What this machine took when nothing was in the way, in milliseconds. */
+interface Before {
+  round: number
+  herd: number
+}
+
 const suite = servicesFound() ? describe : describe.skip
 suite('more requests than connections (R-12)', function () {
   this.timeout(60_000)
@@ -56,8 +62,10 @@ suite('more requests than connections (R-12)', function () {
     return performance.now() - began
   }
 
-  async function expectBounded(answers: Answer[]): Promise<void> {
-    expect(slowest(answers), summary(answers)).to.be.below(bound + (await timeOfHerd()))
+  /** @param before as `timeOfHerd` was: the longer of that and what it is now counts, as this machine may have other work */
+  async function expectBounded(answers: Answer[], before: number): Promise<void> {
+    const alone = Math.max(before, await timeOfHerd())
+    expect(slowest(answers), summary(answers)).to.be.below(bound + alone)
     const served = answers.filter(({ status }) => status === 200)
     await expectToldToRetry(
       answers.filter((answer) => !served.includes(answer)),
@@ -79,26 +87,33 @@ suite('more requests than connections (R-12)', function () {
     return performance.now() - began
   }
 
-  /** @param before as `timeOfRound` was @param since when nothing is in the way any more */
-  async function expectRate(before: number, since: number): Promise<void> {
+  /** @param before as `timeOfRound` and `timeOfHerd` were @param since when nothing is in the way any more */
+  async function expectRate(before: Before, since: number): Promise<void> {
     await eventually(
       'the rate is what it was',
-      async () => (await timeOfRound()) < 3 * before + 200,
+      async () => (await timeOfRound()) < 3 * before.round + 200,
     )
-    expect(performance.now() - since).to.be.below(recovery + 3 * before + (await timeOfHerd()))
+    const took = performance.now() - since
+    const alone = Math.max(before.herd, await timeOfHerd())
+    expect(took).to.be.below(recovery + 3 * before.round + alone)
   }
+
+  const measure = async (): Promise<Before> => ({
+    round: await timeOfRound(),
+    herd: await timeOfHerd(),
+  })
 
   it('are served, or refused in time, 500 at once over a pool of 5', async () => {
     await timeOfRound()
-    const before = await timeOfRound()
+    const before = await measure()
     const answers = await stampede()
-    await expectBounded(answers)
+    await expectBounded(answers, before.herd)
     expect(answers.filter(({ status }) => status === 200).length, summary(answers)).to.be.above(20)
     await expectRate(before, performance.now())
   })
 
   it('are all refused in time while every connection hangs, and served again afterwards', async () => {
-    const before = await timeOfRound()
+    const before = await measure()
     const locked = Promise.withResolvers<void>()
     const release = Promise.withResolvers<void>()
     const lock = nodes.core.database.transaction(async () => {
@@ -113,7 +128,7 @@ suite('more requests than connections (R-12)', function () {
     await lock
     const released = performance.now()
     expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([503]))
-    await expectBounded(answers)
+    await expectBounded(answers, before.herd)
     expect(jwks.status).to.equal(200)
 
     await expectRate(before, released)
@@ -163,14 +178,15 @@ suite('more requests than connections (R-12)', function () {
         machines.every(({ status }) => status === 200),
         summary(machines),
       ).to.equal(true)
-      const quick = machines.filter(({ took }) => took < 180).length
+      // Who waits for a connection takes nearly two seconds, or is refused.
+      const quick = machines.filter(({ took }) => took < 1000).length
       expect(quick / machines.length, summary(machines)).to.be.above(0.9)
       const revoked = await ask('introspection', `${nodes.b.url}/revoke`, { token }, asWeb)
       expect(revoked.status, revoked.body).to.equal(200)
-      await eventually('A knows', async () => !(await isActive()), { within: 1000 })
+      await eventually('A knows', async () => !(await isActive()), { within: 2000 })
       await core.clients.setDisabled(defaultTenant, machine.client_id, true)
       const isServed = async () => (await forMachine()).status === 200
-      await eventually('A knows', async () => !(await isServed()), { within: 1000 })
+      await eventually('A knows', async () => !(await isServed()), { within: 2000 })
       // Those that were given up meanwhile have others in their place.
       await eventually('every connection waits still', async () => (await waitingForRows()) >= 5)
     } finally {

@@ -94,7 +94,7 @@ export const limits = {
     most: 6000,
     window: 600,
     counts:
-      'Proofs of possession with one access token, or with one thing that a public client redeems',
+      'Proofs of possession with one access token, or with one thing that a public client redeems; one of another key than it is bound to does not count',
   },
   device_network: {
     most: 300,
@@ -145,7 +145,8 @@ export const limits = {
   feed_client: {
     most: 60_000,
     window: 600,
-    counts: 'Requests to the revocation feed and shared signals of one client',
+    counts:
+      'Requests to the revocation feed and shared signals of one client; with a DPoP-bound token, `proof_holder` counts as well',
   },
   admin_network: {
     most: 300,

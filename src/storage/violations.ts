@@ -21,6 +21,11 @@ export function isForeignKeyViolation(error: unknown): boolean {
   return driverError(error)?.code === '23503'
 }
 
+/** Whether a statement took longer than it may (SQLSTATE 57014). */
+export function isTimedOut(error: unknown): boolean {
+  return driverError(error)?.code === '57014'
+}
+
 const connectionFailure = /^(08|57P0|53300|25006|40001|40P01|57014|55P03)/
 const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|closed|not queryable/i
 

@@ -77,7 +77,12 @@ export const limits = {
     most: 300,
     window: 600,
     counts:
-      'The same in one browser where somebody is signed in, what is kept of a code beyond 2 KiB, and forms of the account pages',
+      'The same in one browser where somebody is signed in, and what is kept of a code beyond 2 KiB',
+  },
+  account_browser: {
+    most: 300,
+    window: 600,
+    counts: 'Forms of the account pages that were sent from one browser',
   },
   push_network: {
     most: 600,

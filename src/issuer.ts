@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
-import { clientMetadata } from './clients/client.ts'
+import { checkedMetadata } from './clients/client.ts'
 import { plainClientCredentials } from './direct/client-credentials.ts'
 import { createDirect, notAskedTwice } from './direct/direct.ts'
 import { plainIntrospection } from './direct/introspection.ts'
@@ -217,9 +217,10 @@ export function createIssuer(
     path: basePath || '/',
     secure: isHttps,
   })
-  const clientName = async (clientId: string) =>
-    clientMetadata.safeParse((await context.clientDocuments.find(tenant, clientId))?.metadata).data
-      ?.client_name
+  const clientName = async (clientId: string) => {
+    const client = await context.clientDocuments.find(tenant, clientId)
+    return client && checkedMetadata(client).data?.client_name
+  }
   const devices = createDeviceVerification(provider, context, {
     basePath,
     cookie: { name: cookies.resume, secure: isHttps },

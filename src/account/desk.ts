@@ -45,8 +45,11 @@ export interface Desk {
 /** Who did it, as it is written down. */
 export const ownerAt = (ctx: Context): Actor => ({ by: 'owner', ...presenterOf(ctx) })
 
-/** The share that a form on the account pages takes: most of what they change is written down. */
-export const formOf = ({ uid }: SignedIn): Share => ({ limit: 'authorize_browser', subject: uid })
+/**
+ * The share that a form on the account pages takes: most of what they change is written down. No application takes of it,
+ * as it does of what sign-ins take: nobody is kept from withdrawing what they allowed it.
+ */
+export const formOf = ({ uid }: SignedIn): Share => ({ limit: 'account_browser', subject: uid })
 
 /** What is not there, or is somebody else's: nobody learns which (security class C22). */
 export const notTheirs = (what: string) =>

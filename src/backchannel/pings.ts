@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Audit } from '../audit/audit.ts'
-import { clientMetadata } from '../clients/client.ts'
+import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
 import type { Attempt, Message } from '../outbox/message.ts'
@@ -63,7 +63,7 @@ export function createPings({
 
   async function endpointOf(tenant: string, clientId: string): Promise<string | undefined> {
     const client = await clients.find(tenant, clientId)
-    const { data } = clientMetadata.safeParse(client?.metadata)
+    const data = client && checkedMetadata(client).data
     const wantsPings = data?.backchannel_token_delivery_mode === 'ping'
     return wantsPings ? data.backchannel_client_notification_endpoint : undefined
   }

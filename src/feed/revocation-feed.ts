@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
-import { clientMetadata } from '../clients/client.ts'
+import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
@@ -73,7 +73,7 @@ export function createRevocationFeed(deps: {
       const names = new Set<string>()
       for (const clientId of await grants.clientsOf(tenant, accountId)) {
         const client = await clients.find(tenant, clientId)
-        const { data } = clientMetadata.safeParse(client?.metadata)
+        const data = client && checkedMetadata(client).data
         if (data) names.add(await subjects.of(tenant, data, accountId))
       }
       return [...names]

@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { Image } from '../../config/image.ts'
 import type { Accounts } from '../accounts/accounts.ts'
-import { clientMetadata } from '../clients/client.ts'
+import { checkedMetadata } from '../clients/client.ts'
 import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
@@ -66,8 +66,8 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
   router.get('/interaction/:uid/logo', async (ctx) => {
     const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
     const client = await parts.clientDocuments.find(parts.tenant, clientId)
-    const shown = client?.selfRegistered ? undefined : client?.metadata
-    const uri = clientMetadata.safeParse(shown).data?.logo_uri
+    const isVouchedFor = client !== undefined && !client.selfRegistered
+    const uri = isVouchedFor ? checkedMetadata(client).data?.logo_uri : undefined
     const image = uri === undefined ? undefined : await parts.clientLogo(uri)
     if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
     ctx.type = image.type
@@ -109,7 +109,7 @@ async function describe(
     accounts.active(tenant, accountId),
     clientDocuments.find(tenant, clientId),
   ])
-  const metadata = clientMetadata.safeParse(client?.metadata).data
+  const metadata = client && checkedMetadata(client).data
   if (!account || !metadata) throw new DomainError('interaction_not_found')
 
   return {

@@ -77,7 +77,12 @@ export const limits = {
     most: 300,
     window: 600,
     counts:
-      'The same in one browser where somebody is signed in, what is kept of a code beyond 2 KiB, and forms of the account pages',
+      'The same in one browser where somebody is signed in, and what is kept of a code beyond 2 KiB',
+  },
+  account_browser: {
+    most: 300,
+    window: 600,
+    counts: 'Forms of the account pages that were sent from one browser',
   },
   push_network: {
     most: 600,
@@ -94,7 +99,7 @@ export const limits = {
     most: 6000,
     window: 600,
     counts:
-      'Proofs of possession with one access token, or with one thing that a public client redeems',
+      'Proofs of possession with one access token, or with one thing that a public client redeems; one of another key than it is bound to does not count',
   },
   device_network: {
     most: 300,
@@ -145,7 +150,8 @@ export const limits = {
   feed_client: {
     most: 60_000,
     window: 600,
-    counts: 'Requests to the revocation feed and shared signals of one client',
+    counts:
+      'Requests to the revocation feed and shared signals of one client; with a DPoP-bound token, `proof_holder` counts as well',
   },
   admin_network: {
     most: 300,

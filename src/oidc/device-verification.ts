@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
-import { clientMetadata } from '../clients/client.ts'
+import { checkedMetadata } from '../clients/client.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { deviceReference } from './adapters/device-code.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -49,7 +49,7 @@ export function createDeviceVerification(
       const clientId = waiting.payload.clientId as string
       if (!(await clientDocuments.settle(tenant, clientId, { network }))) return undefined
       const client = await clientDocuments.find(tenant, clientId)
-      const metadata = clientMetadata.safeParse(client?.metadata).data
+      const metadata = client && checkedMetadata(client).data
       return (
         metadata && { id: waiting.hash, clientId, clientName: metadata.client_name ?? clientId }
       )

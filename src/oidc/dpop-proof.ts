@@ -1,15 +1,19 @@
 import {
   calculateJwkThumbprint,
+  decodeProtectedHeader,
   EmbeddedJWK,
   type JWK,
   errors as joseErrors,
   jwtVerify,
 } from 'jose'
+import type { KoaContextWithOIDC } from 'oidc-provider'
 import { clientSigningAlgs } from '../clients/client-jose.ts'
 import { derivedId, hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { mostAhead } from './dpop-nonces.ts'
 import { proofOf } from './growth.ts'
+import { routes } from './routes.ts'
+import { currentTokenRequest } from './token-request.ts'
 
 /** Seconds that a proof is good for, without a nonce of ours. */
 const mostBehind = 300
@@ -20,12 +24,14 @@ export interface ProvedRequest {
   /** The address without query and fragment (RFC 9449 §4.3, 9). */
   url: string
   accessToken: string
+  /** The thumbprint of the key that the token is bound to. */
+  jkt: string
 }
 
 /**
  * Verifies the proof of possession that came with an access token (RFC 9449 §4.3, §7.1); the engine does so at its own
- * endpoints alone. A proof counts once.
- * @returns the thumbprint of its key; undefined when it proves nothing
+ * endpoints alone. A proof counts once. One of another key takes nothing of the holder's share.
+ * @returns whether it proves the key of the token
  * @throws DomainError `too_many_requests`: each is kept for as long as it is good
  */
 export async function verifyProof(
@@ -36,8 +42,8 @@ export async function verifyProof(
     singleUse,
   }: Pick<IssuerContext, 'tenant' | 'clock' | 'limiter' | 'singleUse'>,
   proof: string,
-  { method, url, accessToken }: ProvedRequest,
-): Promise<string | undefined> {
+  { method, url, accessToken, jkt }: ProvedRequest,
+): Promise<boolean> {
   try {
     const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
@@ -56,17 +62,28 @@ export async function verifyProof(
       typeof htu === 'string' &&
       sameAddress(htu, url) &&
       ath === hashOf(accessToken)
-    if (!isGood) return undefined
-    const thumbprint = await calculateJwkThumbprint(protectedHeader.jwk as JWK, 'sha256')
+    if (!isGood || (await thumbprintOf(protectedHeader.jwk)) !== jkt) return false
     await limiter.take(tenant, proofOf(accessToken))
-    const key = { tenant, kind: 'jti', key: derivedId('proof', thumbprint, jti) }
-    const isFirst = await singleUse.spend(key, (iat + mostBehind + mostAhead) * 1000, true)
-    return isFirst ? thumbprint : undefined
+    const key = { tenant, kind: 'jti', key: derivedId('proof', jkt, jti) }
+    return await singleUse.spend(key, (iat + mostBehind + mostAhead) * 1000, true)
   } catch (error) {
-    if (error instanceof joseErrors.JOSEError || error instanceof TypeError) return undefined
+    if (error instanceof joseErrors.JOSEError || error instanceof TypeError) return false
     throw error
   }
 }
+
+/**
+ * Whether the proof that comes with a bound token is of another key: the engine, which has verified it, asks whether it
+ * is the first before it refuses it for that. Whoever has a token without its key has none of the holder's share.
+ */
+export async function provesOtherKey(ctx: KoaContextWithOIDC | undefined): Promise<boolean> {
+  const jkt =
+    ctx?.path === routes.userinfo ? ctx.oidc.entities.AccessToken?.jkt : currentTokenRequest()?.jkt
+  if (!ctx || jkt === undefined) return false
+  return (await thumbprintOf(decodeProtectedHeader(ctx.get('dpop')).jwk)) !== jkt
+}
+
+const thumbprintOf = (jwk: unknown) => calculateJwkThumbprint(jwk as JWK, 'sha256')
 
 /** Compares after normalization (RFC 9449 §4.3): query and fragment of the claim are not looked at. */
 function sameAddress(claimed: string, address: string): boolean {

@@ -58,8 +58,8 @@ export function createTokenCheck(
       throw refused(`${scheme} is not the scheme of this token`)
     }
     if (jkt !== undefined) {
-      const request = { method: ctx.method, url, accessToken: token }
-      if ((await verifyProof(context, ctx.get('dpop'), request)) !== jkt) {
+      const request = { method: ctx.method, url, accessToken: token, jkt }
+      if (!(await verifyProof(context, ctx.get('dpop'), request))) {
         await noteKey('dpop', ctx.get('dpop') ? 'other' : 'missing', ctx, found)
         throw refused('its key is not proved')
       }

@@ -23,6 +23,7 @@ import {
 import { loadGrant } from './consent.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
 import { mostAhead } from './dpop-nonces.ts'
+import { provesOtherKey } from './dpop-proof.ts'
 import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
 import { takeRoomForProof } from './growth.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
@@ -80,6 +81,8 @@ export function createProvider(parts: ProviderParts): Provider {
   completeDeviceAnswers(provider)
   // Hashed, as it is a stranger's text of any length; kept for as long as a clock that is ahead lets it be presented.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
+    // Refused by the engine next.
+    if (await provesOtherKey(Provider.ctx)) return true
     await takeRoomForProof(context, Provider.ctx)
     const key = { tenant, kind: 'jti', key: derivedId(iss, jti) }
     return singleUse.spend(key, (exp + mostAhead) * 1000, true)

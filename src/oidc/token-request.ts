@@ -18,6 +18,8 @@ export interface TokenRequest {
   familyId?: string
   /** Whether that family is locked: who ends what it hangs from ends it, too, and so waits. */
   holdsFamily?: boolean
+  /** The thumbprint of the key that the presented refresh token is bound to. */
+  jkt?: string | undefined
   /** What was read with that family. */
   grant?: Grant | undefined
   account?: Account | undefined

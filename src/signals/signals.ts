@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { StoredEvent } from '../audit/event.ts'
-import { clientMetadata } from '../clients/client.ts'
+import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
@@ -248,7 +248,8 @@ export function createSignals(deps: {
   async function peopleAt(tenant: string, accountId: string, audiences: string[]) {
     const found: Array<{ clientId: string; sub: string }> = []
     for (const clientId of await grants.clientsFor(tenant, accountId, audiences)) {
-      const { data } = clientMetadata.safeParse((await clients.find(tenant, clientId))?.metadata)
+      const client = await clients.find(tenant, clientId)
+      const data = client && checkedMetadata(client).data
       if (data) found.push({ clientId, sub: await subjects.of(tenant, data, accountId) })
     }
     return found

@@ -24,6 +24,11 @@ export function isForeignKeyViolation(error: unknown): boolean {
 /** Whether a lock was not to be had in time (SQLSTATE 55P03). */
 export const isLockTimeout = (error: unknown): boolean => driverError(error)?.code === '55P03'
 
+/** Whether a statement took longer than it may (SQLSTATE 57014). */
+export function isTimedOut(error: unknown): boolean {
+  return driverError(error)?.code === '57014'
+}
+
 const connectionFailure = /^(08|57P0|53300|25006|40001|40P01|57014|55P03)/
 const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|closed|not queryable/i
 

@@ -19,7 +19,7 @@ export const small: Record<string, string> = {
 
 /** Statements that cost more where there is more, up to a bound, or that read one row of all. */
 export const bounded: Record<string, string> = {
-  'select count(*)::integer as rows': 'counts while that is cheap, and is an estimate from then on',
+  'select count(*)::integer as rows': 'counts so many at most, and is an estimate from then on',
   'select id, to_char(at at time zone':
     'takes 500 events of each kind at a time to what keeps fewer',
   'delete from changes': 'removes what is over, 500 at a time',

@@ -60,6 +60,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     request.holdsFamily = true
     request.grant = stored.grant
     request.account = stored.account
+    request.jkt = (stored.payload as AdapterPayload).jkt
     const { consumed } = stored
     if (!consumed) {
       const { iiat = 0, exp = 0 } = stored.payload as AdapterPayload

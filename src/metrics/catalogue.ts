@@ -33,7 +33,7 @@ export const catalogue = {
   },
   keyturn_http_request_duration_seconds: {
     type: 'histogram',
-    help: 'From the head of a request to the end of its answer, by route template.',
+    help: 'From the head of a request to the end of its answer, by route template; of those refused with 503 at their head there is none.',
     labels: ['route'],
     buckets: requests,
   },

@@ -31,12 +31,24 @@ describe('a start', () => {
   })
 
   it('finds its modules compiled by the one before, beside the packages alone', async () => {
-    const told =
-      'import m from "node:module"; process.on("exit", () => console.log(m.getCompileCacheDir()))'
-    const args = ['--import', `data:text/javascript,${told}`, 'src/main.ts', '--version']
     const root = fileURLToPath(new URL('../..', import.meta.url))
-    const child = await startChild(process.execPath, args, { cwd: root, env: {} })
-    expect(await child.exit).to.include({ code: 0 })
-    expect(child.stdout()).to.include(join(root, 'node_modules/.cache/keyturn/'))
+    // What Node tells of its cache: an entry that was written, and one that was taken.
+    const env = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' }
+    async function start(): Promise<string> {
+      const child = await startChild(process.execPath, ['src/main.ts', '--version'], {
+        cwd: root,
+        env,
+      })
+      expect(await child.exit).to.include({ code: 0 })
+      return child.stdout() + child.stderr()
+    }
+    await start()
+    const told = (await start()).split('\n').filter((line) => line.includes('src/cli/program.ts'))
+    expect(told.join('\n')).to.match(/ESM file\S+ was accepted/)
+    const folders = told.flatMap((line) => /reading cache from (\S+)/.exec(line)?.[1] ?? [])
+    expect(folders).not.to.deep.equal([])
+    for (const folder of folders) {
+      expect(folder).to.include(join(root, 'node_modules/.cache/keyturn/'))
+    }
   })
 })

@@ -3,7 +3,6 @@ import { expect } from 'chai'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
-import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
@@ -31,13 +30,7 @@ describe('people: signing up where everybody needs a second factor (ASVS 6.2.1, 
   })
 
   const newAgent = () => createUserAgent({ origin: server.issuer })
-  /** What this process knows of a tenant may be half a second old. */
-  async function require(requireMfa: boolean): Promise<void> {
-    await server.core.tenants.setPolicy(tenant, { requireMfa })
-    await eventually('the policy is known', async () => {
-      return (await server.core.tenants.find(tenant))?.requireMfa === requireMfa
-    })
-  }
+  const require = (requireMfa: boolean) => server.core.tenants.setPolicy(tenant, { requireMfa })
   async function atFinish(agent: UserAgent, page: Page): Promise<Page> {
     const email = `${randomUUID()}@example.com`
     await agent.submit(page, { fields: { email } })

@@ -78,6 +78,7 @@ export function createLane(flags: readonly string[], templates: string): Lane {
   /** The outcome of what the process was at when it ended by itself, or in disorder. */
   async function lost(what: string, from: Running): Promise<Outcome> {
     running = undefined
+    files = 0
     const code = await from.ended
     const said = from.take()
     process.stdout.write(said)

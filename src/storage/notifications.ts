@@ -62,6 +62,10 @@ export function listenOnServer(
     }, pause).unref()
   }
 
+  /** What stands behind it on the connection waits no longer for it than for anything else. */
+  const listenOn = (asked: pg.Client, channel: string) =>
+    answerTo(asked, { sql: `listen ${channel}` }, asking)
+
   async function connect(): Promise<void> {
     const fresh = new pg.Client({ ...settings, application_name: 'keyturn listener' })
     latest = fresh
@@ -73,7 +77,7 @@ export function listenOnServer(
     try {
       await fresh.connect()
       await answerTo(fresh, { sql: 'select 1', onPrimary: true }, asking)
-      for (const channel of channels.keys()) await fresh.query(`listen ${channel}`)
+      for (const channel of channels.keys()) await listenOn(fresh, channel)
       if (fresh === latest) client = fresh
     } catch (error) {
       lose(fresh, error as Error)
@@ -106,7 +110,7 @@ export function listenOnServer(
       channels.set(channel, [...(channels.get(channel) ?? []), heard])
       const listening = async () => {
         const asked = client
-        await asked?.query(`listen ${channel}`).catch((error: Error) => lose(asked, error))
+        if (asked) await listenOn(asked, channel).catch((error: Error) => lose(asked, error))
       }
       connected = connected?.then(() => inTurn(listening)) ?? connect()
     },

@@ -4,6 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, api, callback, furnish, machine, web } from '../support/fixtures.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
 import { expectRefusal, post, tokensIn } from '../support/protocol.ts'
@@ -163,12 +164,16 @@ suite('two nodes on one Postgres and one Redis', function () {
     const access = issued.body['access_token'] as string
     await party.revoke(access)
     const credentials = Buffer.from(`${web.client_id}:${web.client_secret}`).toString('base64')
-    const answer = await fetch(`${nodes.b.url}/introspect`, {
-      method: 'POST',
-      headers: { authorization: `Basic ${credentials}` },
-      body: new URLSearchParams({ token: access }),
-    })
-    expect(await answer.json()).to.deep.equal({ active: false })
+    const told = async () => {
+      const answer = await fetch(`${nodes.b.url}/introspect`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${credentials}` },
+        body: new URLSearchParams({ token: access }),
+      })
+      return answer.text()
+    }
+    const isOver = async () => (await told()) === '{"active":false}'
+    await eventually('b knows', isOver, { within: 1000, every: 5 })
   })
 
   it('have one set of keys (R-24)', async () => {

@@ -323,8 +323,11 @@ export type Config = {
         : Table[Key] extends { default: unknown }
           ? never
           : undefined)
+} & {
+  /** Variables of OpenTelemetry that are set and have no effect, by name. */
+  readonly otelWithoutEffect: readonly string[]
 }
 
-export type ConfigKey = keyof Config
+export type ConfigKey = keyof Table
 
 export const settings: Readonly<Record<ConfigKey, Setting>> = table

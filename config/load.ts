@@ -6,6 +6,7 @@ import { observabilityFaults } from './observability.ts'
 import { ordered } from './order.ts'
 import { pkcs11Faults } from './pkcs11.ts'
 import { contentOf, Fault, type Setting } from './setting.ts'
+import { otelWithoutEffect } from './tracing.ts'
 
 /** All that is wrong with the configuration; `message` has one line per fault. */
 export class ConfigError extends DomainError {
@@ -48,7 +49,7 @@ export function loadConfig(
 
   faults.push(...faultsOfWorkers(values))
   if (faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze(values) as Config
+  return deepFreeze({ ...values, otelWithoutEffect: otelWithoutEffect(env) }) as Config
 }
 
 /** The same URL, without credentials and query: fit to be shown. */

@@ -151,7 +151,7 @@ const byTheLibrary =
   /^OTEL_EXPORTER_OTLP_(TRACES_)?(TIMEOUT|COMPRESSION|CERTIFICATE|CLIENT_CERTIFICATE|CLIENT_KEY)$/
 
 /** The variables of OpenTelemetry that are set and have no effect here, by name. */
-export function otelWithoutEffect(env: NodeJS.ProcessEnv = process.env): string[] {
+export function otelWithoutEffect(env: NodeJS.ProcessEnv): string[] {
   const known = new Set(Object.values(tracing).flatMap(({ env: name }) => [name, `${name}_FILE`]))
   return Object.keys(env)
     .filter((name) => name.startsWith('OTEL_') && env[name]?.trim())

@@ -1,5 +1,4 @@
 import type { Config } from '../../config/config.ts'
-import { otelWithoutEffect } from '../../config/tracing.ts'
 import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
 import { useTracer } from './trace.ts'
@@ -18,10 +17,10 @@ export async function startTracing(config: Config, log: Log): Promise<() => Prom
   if (otlpTracesProtocol !== 'http/json') {
     log.warn(
       { expected: 'http/json', came: otlpTracesProtocol },
-      'OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent as http/json',
+      'traces are sent as http/json, whatever OTEL_EXPORTER_OTLP_PROTOCOL or …_TRACES_PROTOCOL says',
     )
   }
-  const variables = otelWithoutEffect()
+  const { otelWithoutEffect: variables } = config
   if (variables.length > 0) log.warn({ variables }, 'variables of OpenTelemetry have no effect')
   const { createTracer } = await import('./sdk.ts')
   const tracer = createTracer(config, url, log)

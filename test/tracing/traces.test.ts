@@ -209,7 +209,7 @@ describe('OTEL_ settings', () => {
     expect(await makes({ OTEL_TRACES_EXPORTER: 'none' })).to.equal(false)
     expect(said, 'what is spoken').to.equal('')
     expect(await makes({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), 'asked for grpc').to.equal(true)
-    expect(said).to.include('traces are sent as http/json')
+    expect(said).to.include('traces are sent as http/json, whatever')
     said = ''
     const own = {
       OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
@@ -220,26 +220,29 @@ describe('OTEL_ settings', () => {
   })
 
   it('that the library reads by itself have their effect, and those that nobody reads are named', async () => {
-    const set = {
+    const byTheLibrary = {
       OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip',
       OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
-      OTEL_PROPAGATORS: 'b3',
-      OTEL_BSP_SCHEDULE_DELAY: '100',
     }
     const collector = await startCollector()
     let said = ''
-    Object.assign(process.env, set)
+    Object.assign(process.env, byTheLibrary)
     try {
       const destination = { write: (line: string) => void (said += line) }
       const stop = await startTracing(
-        loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }),
+        loadConfig({
+          ...byTheLibrary,
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+          OTEL_PROPAGATORS: 'b3',
+          OTEL_BSP_SCHEDULE_DELAY: '100',
+        }),
         createLog({ level: 'warn', destination }),
       )
       currentTracer()?.request(undefined, (span) => span.end(false))
       await stop()
       expect(collector.headers()[0]).to.include({ 'content-encoding': 'gzip' })
     } finally {
-      for (const name of Object.keys(set)) delete process.env[name]
+      for (const name of Object.keys(byTheLibrary)) delete process.env[name]
       await collector.stop()
     }
     const [line] = said.split('\n').map((each) => each && JSON.parse(each))

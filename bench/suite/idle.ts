@@ -18,7 +18,7 @@ export interface Idle {
 }
 
 /** Milliseconds until what was started late is over, and of what is measured, for each block that is wanted. */
-const settling = 3000
+const settling = 10_000
 const watched = 2000
 
 function residentOf(pid: number): number {

@@ -38,7 +38,11 @@ describe('people: every page, as whoever sees little, presses keys or has a narr
         // What a page is made of has no language.
         if (language !== 'en') return
         expect(await faultsOf(tab)).to.deep.equal([])
-        expect(await keyboardFaults(tab)).to.deep.equal([])
+        const faults = await keyboardFaults(tab)
+        if (faults.length === 0) return
+        // A browser that is busy may lose the focus on the way: what is the page's fault comes again.
+        await tab.goto(address)
+        expect(await keyboardFaults(tab), faults.join('\n')).to.deep.equal([])
       })
     }
   }

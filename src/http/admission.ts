@@ -7,12 +7,12 @@ import { onceWhole } from './whole.ts'
  * How many requests one process works on at a time, and which. More would only wait for each other: who is told to come
  * back is served sooner than who waits in a queue that grows.
  *
- * | a request is | by                                              | and refused when                                 |
- * |--------------|-------------------------------------------------|--------------------------------------------------|
- * | always taken | method and address: probes, documents in memory | never                                            |
- * | looked at    | its head, in the turn in which it is read       | there is no room; ahead of everything else       |
- * | held         | nobody, until its body is there or its sender gone | there is no room when it is                   |
- * | worked on    | the order in which they came, in slices         | no more; left alone when its caller has gone     |
+ * | a request is | by                                                 | and refused when                             |
+ * |--------------|----------------------------------------------------|----------------------------------------------|
+ * | always taken | method and address: probes, documents in memory    | never                                        |
+ * | looked at    | its head, in the turn in which it is read          | there is no room; ahead of everything else   |
+ * | held         | nobody, until its body is there or its sender gone | there is no room when it is                  |
+ * | worked on    | the order in which they came, in slices            | no more; left alone when its caller has gone |
  */
 export interface Admission {
   /** Whether a request, which leads there, is to be refused as it came. */

@@ -17,13 +17,16 @@ export async function readBody(
   return body instanceof Buffer ? body : undefined
 }
 
-function arrived(request: IncomingMessage): Promise<Buffer | Error> {
+async function arrived(request: IncomingMessage): Promise<Buffer | Error> {
+  const gone = new Error('the sender has gone')
+  // Nothing more is emitted.
+  if (request.destroyed) return gone
   const { promise, resolve } = Promise.withResolvers<Buffer | Error>()
   const chunks: Buffer[] = []
   request.on('data', (chunk: Buffer) => chunks.push(chunk))
   request.once('end', () => resolve(Buffer.concat(chunks)))
   request.once('error', resolve)
-  request.once('close', () => resolve(new Error('the sender has gone')))
+  request.once('close', () => resolve(gone))
   return promise
 }
 

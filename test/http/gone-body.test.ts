@@ -1,0 +1,16 @@
+import { once } from 'node:events'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { expect } from 'chai'
+import { readBody } from '../../src/direct/body.ts'
+
+describe('the body of a plain request', () => {
+  it('is not waited for when its sender went before anybody asked for it; whoever reads it next is told', async () => {
+    const request = new IncomingMessage(new Socket())
+    request.destroy()
+    await once(request, 'close')
+    expect(await readBody(request, 9)).to.equal(undefined)
+    const read = request.iterator?.()[Symbol.asyncIterator]().next()
+    expect(await read?.catch((error: Error) => error.message)).to.equal('the sender has gone')
+  })
+})

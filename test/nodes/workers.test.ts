@@ -7,7 +7,7 @@ import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
-import { startLoad, succeeded, summary } from '../outages/load.ts'
+import { type Answer, ask, startLoad, succeeded, summary } from '../outages/load.ts'
 import { findProgram } from '../support/binaries.ts'
 import { emptyStorage } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
@@ -212,6 +212,24 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(failed.length, summary(failed)).to.be.below(2 * 22)
     expect(load.answers.length, 'answers').to.be.above(count * 10)
     await load.expectNothingLost()
+  })
+
+  it('that are killed leave nobody waiting: what one was given and had not taken, another takes (R-15)', async () => {
+    const [[id, pid] = [0, 0]] = living()
+    process.kill(pid, 'SIGSTOP')
+    const answers: Answer[] = []
+    const asked = 2 * count
+    for (let i = 0; i < asked; i++) {
+      void ask('jwks', `${node.url}/jwks`).then((answer) => answers.push(answer))
+    }
+    await eventually('the others answer', () => answers.length === asked - 1)
+    process.kill(pid, 'SIGKILL')
+    await eventually('the last is answered', () => answers.length === asked, { within: 5000 })
+    expect(summary(answers)).to.include(`{"jwks 200":${asked}}`)
+    await eventually('another worker listens', async () => {
+      const now = living()
+      return !now.has(id) && now.size === count
+    })
   })
 
   it('stay when there is no process for another, which is tried again with a growing pause (R-15)', async () => {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -281,9 +282,18 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (const pid of pids) expect(() => process.kill(pid, 0), String(pid)).to.throw('ESRCH')
   })
 
-  it('do not outlive the process that supervises them', async () => {
-    const brief = await startNode({ env: { ...env, PORT: String(await freePort()), WORKERS: '2' } })
+  it('that are full have what is too much closed, and do not outlive the process that supervises them', async () => {
+    const port = await freePort()
+    const brief = await startNode({
+      env: { ...env, PORT: String(port), WORKERS: '2', MAX_CONNECTIONS: '3' },
+    })
     await eventually('both listen', async () => living(brief).size === 2)
+    let closed = 0
+    const sockets = Array.from({ length: 12 }, () =>
+      connect(port, '127.0.0.1').on('close', () => closed++),
+    )
+    await eventually('as many are closed as have no place', () => closed >= 6)
+    for (const socket of sockets) socket.destroy()
     const pids = [...living(brief).values()]
     await brief.stop('SIGKILL')
     await eventually('they are gone', async () =>

@@ -324,6 +324,8 @@ export type Config = {
           ? never
           : undefined)
 } & {
+  /** What of the environment the PKCS#11 library sees. */
+  readonly pkcs11Variables: Readonly<Record<string, string>>
   /** Variables of OpenTelemetry that are set and have no effect, by name. */
   readonly otelWithoutEffect: readonly string[]
 }

@@ -4,7 +4,7 @@ import { addressFaults } from './address.ts'
 import { type Config, type ConfigKey, settings } from './config.ts'
 import { observabilityFaults } from './observability.ts'
 import { ordered } from './order.ts'
-import { pkcs11Faults } from './pkcs11.ts'
+import { libraryEnvironment, pkcs11Faults } from './pkcs11.ts'
 import { contentOf, Fault, type Setting } from './setting.ts'
 import { otelWithoutEffect } from './tracing.ts'
 
@@ -49,7 +49,11 @@ export function loadConfig(
 
   faults.push(...faultsOfWorkers(values))
   if (faults.length > 0) throw new ConfigError(faults)
-  return deepFreeze({ ...values, otelWithoutEffect: otelWithoutEffect(env) }) as Config
+  return deepFreeze({
+    ...values,
+    pkcs11Variables: libraryEnvironment(values.pkcs11Environment as string[], env),
+    otelWithoutEffect: otelWithoutEffect(env),
+  }) as Config
 }
 
 /** The same URL, without credentials and query: fit to be shown. */

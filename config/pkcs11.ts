@@ -68,7 +68,7 @@ const seenByLibraries = [
 /** What of the environment a PKCS#11 library sees. @param names beside the usual ones */
 export function libraryEnvironment(
   names: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
+  env: NodeJS.ProcessEnv,
 ): Record<string, string> {
   return Object.fromEntries(
     [...seenByLibraries, ...names].flatMap((name) => {

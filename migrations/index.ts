@@ -1,4 +1,3 @@
-import type { MigrationInterface } from 'typeorm'
 import { Initial0001 } from './0001-initial.ts'
 import { FamilyTimeLine0002 } from './0002-family-time-line.ts'
 import { ReadableClientSecrets0003 } from './0003-readable-client-secrets.ts'
@@ -33,9 +32,16 @@ import { Changes0031 } from './0031-changes.ts'
 import { NewestFirst0032 } from './0032-newest-first.ts'
 import { FewAmongMany0033 } from './0033-few-among-many.ts'
 import { TenantChanges0034 } from './0034-tenant-changes.ts'
+import { ChangesByTransaction0036 } from './0036-changes-by-transaction.ts'
+import type { Migration } from './migration.ts'
 
-/** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
-export const migrations: Array<new () => MigrationInterface> = [
+/**
+ * Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. Nodes serve
+ * meanwhile: no statement may read or write all of a large table under a lock that keeps writers waiting. What looks
+ * harmless and does: an index (declare it, see `Migration`), a constraint that is not `not valid` at first, a column that
+ * changes its type or gets a volatile default, `set not null` without a check that is valid.
+ */
+export const migrations: Array<new () => Migration> = [
   Initial0001,
   FamilyTimeLine0002,
   ReadableClientSecrets0003,
@@ -70,4 +76,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   NewestFirst0032,
   FewAmongMany0033,
   TenantChanges0034,
+  ChangesByTransaction0036,
 ]

@@ -1,5 +1,4 @@
 import type { Config } from '../config/config.ts'
-import { libraryEnvironment } from '../config/pkcs11.ts'
 import { createAccounts } from './accounts/accounts.ts'
 import { createHashQueue } from './accounts/hash-queue.ts'
 import { createPasswords } from './accounts/password.ts'
@@ -366,9 +365,9 @@ async function compose(
 }
 
 function tokenOf(
-  { pkcs11Module: module, pkcs11TokenLabel: label, pkcs11Pin: pin, pkcs11Environment }: Config,
+  { pkcs11Module: module, pkcs11TokenLabel: label, pkcs11Pin: pin, pkcs11Variables: env }: Config,
   log: Log,
 ) {
   if (!module || !label || !pin) return undefined
-  return createToken({ module, label, pin, env: libraryEnvironment(pkcs11Environment) }, log)
+  return createToken({ module, label, pin, env }, log)
 }

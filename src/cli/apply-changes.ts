@@ -1,3 +1,4 @@
+import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Change, Undeclared } from './apply-output.ts'
 import type { Declared, Scope } from './apply-work.ts'
 import { memberChanges } from './difference.ts'
@@ -7,9 +8,10 @@ import {
   type StoredItem,
   type StoredSections,
   type StoredTenant,
+  storedNames,
 } from './stored.ts'
 
-/** Everything that is stored, by tenant. */
+/** What is stored of what a file names, by tenant. */
 export interface Stored {
   tenants: StoredTenant[]
   sections: ReadonlyMap<string, StoredSections>
@@ -67,7 +69,11 @@ function consequences(
  * What is stored and not in the file, of the tenants that it speaks of.
  * @param whole whether the file speaks of every tenant
  */
-export function undeclaredIn(stored: Stored, scopes: Scope[], whole: boolean): Undeclared[] {
+export async function undeclaredIn(
+  core: Capabilities,
+  stored: Stored,
+  { scopes, whole }: { scopes: Scope[]; whole: boolean },
+): Promise<Undeclared[]> {
   const declared = new Set(
     scopes.flatMap((scope) =>
       sectionNames.flatMap((section) =>
@@ -76,17 +82,16 @@ export function undeclaredIn(stored: Stored, scopes: Scope[], whole: boolean): U
     ),
   )
   const spokenOf = new Set(scopes.map(({ id }) => id))
-  const tenants = stored.tenants.filter(({ id }) => whole && !spokenOf.has(id))
-  const items = [...stored.sections].flatMap(([tenant, sections]) =>
-    sectionNames.flatMap((section) =>
-      sections[section].flatMap((item): Undeclared[] => {
-        const id = idOf(section, item)
-        const isDeclared = declared.has(placeOf(tenant, section, id))
-        return isDeclared ? [] : [{ tenant, kind: kinds[section], id }]
-      }),
-    ),
+  const found = stored.tenants.flatMap(({ id }): Undeclared[] =>
+    whole && !spokenOf.has(id) ? [{ tenant: id, kind: 'tenant', id }] : [],
   )
-  return [...tenants.map(({ id }): Undeclared => ({ tenant: id, kind: 'tenant', id })), ...items]
+  for (const tenant of stored.sections.keys()) {
+    for await (const [section, id] of storedNames(core, tenant)) {
+      if (!declared.has(placeOf(tenant, section, id)))
+        found.push({ tenant, kind: kinds[section], id })
+    }
+  }
+  return found
 }
 
 function indexOf({ tenants, sections }: Stored): Map<string, object> {

@@ -67,7 +67,7 @@ export const apply: Command<Input, ApplyResult> = {
       // Only what is not in the file takes a look at all that there is.
       const isWhole = check !== undefined || pruned !== undefined
       const wanted = namedIn(scopes)
-      const before = await storedOf(core, wanted, isWhole)
+      const before = await storedOf(core, wanted)
       const operators = await operatorsOf(core, wanted)
       await declareTenants(work, document.tenants)
       await declareOwn(work, { id: tenant, ...document })
@@ -80,10 +80,12 @@ export const apply: Command<Input, ApplyResult> = {
           new Set(disabled.map((client) => String(client['client_id']))),
         )
       }
-      const missing = isWhole ? undeclaredIn(before, scopes, tenant === defaultTenant) : []
+      const missing = isWhole
+        ? await undeclaredIn(core, before, { scopes, whole: tenant === defaultTenant })
+        : []
       const doomed = missing.filter((item) => pruned && isPruned(pruned, item))
       const deletions = await prune(work, doomed)
-      const after = await storedOf(core, wanted, isWhole)
+      const after = await storedOf(core, wanted)
       for (const scope of scopes) {
         const stored = after.sections.get(scope.id)
         if (stored) checkReferences(work, scope, stored)
@@ -120,14 +122,10 @@ function namedIn(scopes: readonly Scope[]): Map<string, Named> {
   return found
 }
 
-async function storedOf(
-  core: Capabilities,
-  wanted: ReadonlyMap<string, Named>,
-  isWhole: boolean,
-): Promise<Stored> {
+async function storedOf(core: Capabilities, wanted: ReadonlyMap<string, Named>): Promise<Stored> {
   const sections = new Map<string, Awaited<ReturnType<typeof storedSections>>>()
   for (const [id, named] of wanted) {
-    sections.set(id, await storedSections(core, id, isWhole ? undefined : named))
+    sections.set(id, await storedSections(core, id, named))
   }
   return { tenants: await storedTenants(core), sections }
 }

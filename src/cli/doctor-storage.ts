@@ -46,12 +46,13 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
   },
 
   async migrations({ database }) {
-    const { pending } = await migrationState(database.dataSource)
-    return pending.length === 0
+    const { pending, indexes } = await migrationState(database.dataSource)
+    const lacking = [...pending, ...indexes]
+    return lacking.length === 0
       ? { status: 'ok', message: 'The schema is up to date.' }
       : {
           status: 'fail',
-          message: `Pending: ${pending.join(', ')}.`,
+          message: `Pending: ${lacking.join(', ')}.`,
           fix: 'run "npm run keyturn -- migrate".',
         }
   },

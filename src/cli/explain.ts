@@ -10,7 +10,10 @@ import {
   type RefusalExplanation,
 } from '../refusals/explanation.ts'
 import { printable } from '../refusals/mask.ts'
+import { familyNamedIn } from '../refusals/named-family.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
+import { ownerOf } from './families-show.ts'
+import { type FamilyOutput, familyOutput, sentenceOn } from './family-output.ts'
 
 const input = z.union([
   z.strictObject({ id: z.uuid() }),
@@ -25,9 +28,10 @@ interface Rehearsed {
   complete: boolean
 }
 
-/** A refusal as it is printed: with the address of the account. */
+/** A refusal as it is printed: with the address of the account, and what became of the family of a refresh token. */
 export interface Explanation extends RefusalExplanation {
   account?: string
+  family?: FamilyOutput
 }
 
 /**
@@ -57,10 +61,8 @@ export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed> = 
   failed: (result) => 'faults' in result && result.faults.length > 0,
 }
 
-async function explainRefusal(
-  { refusals, accounts }: Capabilities,
-  id: string,
-): Promise<Explanation> {
+async function explainRefusal(core: Capabilities, id: string): Promise<Explanation> {
+  const { refusals, accounts, families, clock } = core
   const refusal = await refusals.find(id)
   if (!refusal) {
     throw new DomainError('not_found', {
@@ -69,9 +71,14 @@ async function explainRefusal(
   }
   const { accountId, tenant } = refusal
   const account = accountId && (await accounts.active(tenant, accountId))
+  const named = familyNamedIn(refusal)
+  const [family] = named === undefined ? [] : await families.list(tenant, { id: named })
   return {
     ...explanationOf(refusal),
     ...(accountId === undefined ? {} : { account: account ? account.email : accountId }),
+    ...(family && {
+      family: familyOutput(family, await ownerOf(core, family), clock.now()),
+    }),
   }
 }
 
@@ -96,6 +103,7 @@ function renderRefusal(explanation: Explanation): string {
       ['answered', explanation.error],
       ['client', explanation.client_id],
       ['account', explanation.account],
+      ['family', explanation.family && sentenceOn(explanation.family)],
       ['from', explanation.ip],
       ['at', explanation.at],
     ]),

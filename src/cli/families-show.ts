@@ -7,8 +7,10 @@ import type { Command } from './command.ts'
 import {
   type FamilyOutput,
   familyOutput,
+  inWords,
   rfc3339,
   type StepOutput,
+  sentenceOn,
   stepOutput,
 } from './family-output.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -80,20 +82,6 @@ export const familiesShow: Command<z.infer<typeof input>, Output> = {
     ].join('\n'),
 }
 
-function sentenceOn(family: FamilyOutput): string {
-  const until = family.ends_with_session ? ', or until its session ends' : ''
-  switch (family.state) {
-    case 'ended':
-      return `Ended ${family.ended_at}: ${family.ended_reason} ${inWords(family.ended_detail)}`.trimEnd()
-    case 'expired':
-      return `Expired ${family.expires_at}`
-    case 'idle_expired':
-      return `Not used in time: expired ${family.idle_expires_at}`
-    case 'alive':
-      return `Alive until ${family.idle_expires_at} when it is not used, ${family.expires_at} at most${until}`
-  }
-}
-
 function timeLine(steps: StepOutput[], events: EventOutput[]): string[][] {
   const lines = steps.flatMap((step) => {
     const who = [step.ip ?? '', step.user_agent ?? '']
@@ -109,8 +97,4 @@ function timeLine(steps: StepOutput[], events: EventOutput[]): string[][] {
     .filter(({ type }) => type !== 'family.replayed')
     .map(({ at, type, ip = '', detail }) => [at, '', type, ip, inWords(detail)])
   return [...lines, ...others].toSorted((a, b) => (a[0] as string).localeCompare(b[0] as string))
-}
-
-function inWords(detail: Record<string, unknown> | undefined): string {
-  return detail === undefined ? '' : JSON.stringify(detail)
 }

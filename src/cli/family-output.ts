@@ -77,3 +77,22 @@ export function stepOutput(step: FamilyStep): StepOutput {
     ...(step.replayedAt === undefined ? {} : { replayed_at: rfc3339(step.replayedAt) }),
   }
 }
+
+/** What became of it. */
+export function sentenceOn(family: FamilyOutput): string {
+  const until = family.ends_with_session ? ', or until its session ends' : ''
+  switch (family.state) {
+    case 'ended':
+      return `Ended ${family.ended_at}: ${family.ended_reason} ${inWords(family.ended_detail)}`.trimEnd()
+    case 'expired':
+      return `Expired ${family.expires_at}`
+    case 'idle_expired':
+      return `Not used in time: expired ${family.idle_expires_at}`
+    case 'alive':
+      return `Alive until ${family.idle_expires_at} when it is not used, ${family.expires_at} at most${until}`
+  }
+}
+
+export function inWords(detail: Record<string, unknown> | undefined): string {
+  return detail === undefined ? '' : JSON.stringify(detail)
+}

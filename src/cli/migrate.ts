@@ -11,20 +11,20 @@ interface Output {
   check: boolean
 }
 
-/** `migrate`: `{ applied, pending, check }`; with `--check` nothing is applied. Embedded storage migrates itself. */
+/** `migrate`: `{ applied, pending, check }`, names of migrations and of indexes that one of them still lacks; with `--check` nothing is applied. Embedded storage migrates itself. */
 export const migrateCommand: Command<z.infer<typeof input>, Output> = {
   input,
   beforeMigrations: true,
   prepare: ({ options }) => ({ check: options['check'] === true }),
   async execute({ database: { dataSource } }, { check }) {
     const applied = check ? [] : await migrate(dataSource)
-    const { pending, unknown } = await migrationState(dataSource)
+    const { pending, unknown, indexes } = await migrationState(dataSource)
     if (unknown.length > 0) {
       throw new DomainError('storage_newer', {
         detail: `The database was migrated by a newer version (${unknown.join(', ')}).`,
       })
     }
-    return { applied, pending, check }
+    return { applied, pending: [...pending, ...indexes], check }
   },
   render({ applied, pending }) {
     if (applied.length > 0) return `Applied: ${applied.join(', ')}.`

@@ -1,4 +1,5 @@
 import { type Account, identifierKey } from '../accounts/account.ts'
+import type { ClientView } from '../clients/client-views.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { RegistrationPolicy } from '../registration/policy.ts'
 import type { SignUp } from '../tenants/tenant.ts'
@@ -51,6 +52,9 @@ export async function lockDeclared(core: Capabilities, mode: 'shared' | 'alone')
 
 const all = { limit: 2 ** 31 - 1 }
 
+/** Rows of one statement: one for all would take longer than one may. */
+const pageSize = 1000
+
 /** The clients and accounts of a tenant that somebody asks for: as few as a file has, among any number. */
 export interface Named {
   clients: string[]
@@ -71,20 +75,17 @@ export async function storedSections(
   const servers = await core.resources.page(tenant, all)
   const clients = await (named
     ? views.named(tenant, named.clients, at)
-    : views.page(tenant, {}, { at, ...all }))
+    : collected(allClients(core, tenant)))
   const accounts = await (named
     ? core.accounts.lists.named(tenant, named.accounts)
-    : allAccounts(core, tenant))
+    : collected(allAccounts(core, tenant)))
   return {
     resource_servers: servers.map((server) => omit(server, 'createdAt', 'updatedAt')),
-    // Who registered itself would be one that an operator vouches for where the file is applied.
-    clients: clients
-      .filter(({ selfRegistered }) => !selfRegistered)
-      .map(({ clientId, metadata, disabled }) => ({
-        client_id: clientId,
-        ...metadata,
-        disabled,
-      })),
+    clients: clients.filter(isDeclared).map(({ clientId, metadata, disabled }) => ({
+      client_id: clientId,
+      ...metadata,
+      disabled,
+    })),
     accounts: accounts.map(declarationOf),
     webhooks: (await core.webhooks.list(tenant)).map((webhook) => ({ ...webhook })),
   }
@@ -106,14 +107,53 @@ export async function storedTenants(core: Capabilities): Promise<StoredTenant[]>
   )
 }
 
-/** Page by page: one statement for all would take longer than one may. */
-async function allAccounts({ accounts }: Capabilities, tenant: string): Promise<Account[]> {
-  const found: Account[] = []
-  for (;;) {
-    const page = await accounts.lists.page(tenant, { after: found.at(-1)?.email, limit: 1000 })
-    found.push(...page)
-    if (page.length < 1000) return found
+/** The names of all items of a tenant, in the order of the sections; no more than a page of items is there at once. */
+export async function* storedNames(
+  core: Capabilities,
+  tenant: string,
+): AsyncGenerator<[section: ItemSection, id: string]> {
+  for (const { identifier } of await core.resources.page(tenant, all)) {
+    yield ['resource_servers', identifier]
   }
+  for await (const client of allClients(core, tenant)) {
+    if (isDeclared(client)) yield ['clients', client.clientId]
+  }
+  for await (const { email } of allAccounts(core, tenant)) yield ['accounts', email]
+  for (const { url } of await core.webhooks.list(tenant)) yield ['webhooks', url]
+}
+
+/** Who registered itself would be one that an operator vouches for where the file is applied. */
+const isDeclared = ({ selfRegistered }: ClientView) => !selfRegistered
+
+function allClients({ clients, clock }: Capabilities, tenant: string): AsyncGenerator<ClientView> {
+  const at = clock.now()
+  return allOf((last: ClientView | undefined) =>
+    clients.views.page(tenant, {}, { at, after: last?.clientId, limit: pageSize }),
+  )
+}
+
+function allAccounts({ accounts }: Capabilities, tenant: string): AsyncGenerator<Account> {
+  return allOf((last: Account | undefined) =>
+    accounts.lists.page(tenant, { after: last?.email, limit: pageSize }),
+  )
+}
+
+async function* allOf<Item>(
+  pageAfter: (last: Item | undefined) => Promise<Item[]>,
+): AsyncGenerator<Item> {
+  let last: Item | undefined
+  for (;;) {
+    const page = await pageAfter(last)
+    yield* page
+    last = page.at(-1)
+    if (page.length < pageSize) return
+  }
+}
+
+async function collected<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = []
+  for await (const item of items) found.push(item)
+  return found
 }
 
 function declarationOf(account: Account): StoredItem {

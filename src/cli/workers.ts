@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { forkWorker } from './fork-worker.ts'
+import { serveUntaken } from './untaken.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
 
 /** Which worker this process is; nothing in a process of its own. */
@@ -83,6 +84,7 @@ export async function superviseWorkers(
     const worker = forkWorker({ [placeVariable]: String(place) }, refused)
     if (!worker) return undefined
     metrics?.follow(worker)
+    serveUntaken(worker)
     const began = performance.now()
     alive.add(worker)
     worker.once('listening', () =>

@@ -31,6 +31,8 @@ export interface Families {
   find(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
   /** The same, with token and family locked until the transaction ends (architecture §6). */
   findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
+  /** The family that a token of ours names, whatever became of it. */
+  namedBy(token: string): string | undefined
   /** The living family that a token of ours names although its row was purged long ago. */
   findForgotten(tenant: string, token: string): Promise<FamilyView | undefined>
   /**
@@ -153,6 +155,7 @@ export function createFamilies(deps: {
     newToken: (familyId) => newRefreshToken(sealer, familyId),
     find: store.find,
     findLocked: store.findLocked,
+    namedBy: (token) => familyNamedBy(sealer, token),
     async findForgotten(tenant, token) {
       const id = familyNamedBy(sealer, token)
       if (id === undefined) return undefined

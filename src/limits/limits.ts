@@ -77,7 +77,7 @@ export const limits = {
     most: 300,
     window: 600,
     counts:
-      'The same in one browser where somebody is signed in, and what is kept of a code beyond 2 KiB',
+      'The same of one client in one browser where somebody is signed in, and what is kept of a code beyond 2 KiB',
   },
   account_browser: {
     most: 300,

@@ -13,9 +13,9 @@ const unit = 2048
  *
  * | what                    | whose share                                                         |
  * |-------------------------|---------------------------------------------------------------------|
- * | an interaction          | the network's, and that of a browser in which somebody is signed in |
+ * | an interaction          | the network's, and the client's of a browser that is signed in      |
  * | one of a device's code  | the network's (`roomForInteraction`)                                |
- * | a code beyond one unit  | that of the browser, in which somebody is signed in                 |
+ * | a code beyond one unit  | the client's of the browser, which is signed in                     |
  * | a session of nobody     | the network's                                                       |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
  * | the proof beside one    | the network's, of a public client (`takeRoomForProof`)              |
@@ -85,6 +85,15 @@ export function roomForInteraction(ip: string, payload: object): Share {
   return { limit: 'authorize_network', subject: networkOf(ip), cost: costOf(payload) }
 }
 
+/** A page of one client may send a browser here as often and with as much as it likes: that keeps nobody from another. */
+function browserShareOf(
+  uid: string,
+  client: { clientId: string } | undefined,
+  cost: number,
+): Share {
+  return { limit: 'authorize_browser', subject: `${uid} ${client?.clientId ?? ''}`, cost }
+}
+
 const costOf = (payload: object) => Math.ceil(JSON.stringify(payload).length / unit)
 
 function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayload): Share[] {
@@ -98,15 +107,11 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
       if (ctx.path !== routes.authorization) return []
       return [
         { limit: 'authorize_network', subject: network, cost },
-        ...(session?.accountId === undefined
-          ? []
-          : [{ limit: 'authorize_browser', subject: session.uid, cost } as const]),
+        ...(session?.accountId === undefined ? [] : [browserShareOf(session.uid, client, cost)]),
       ]
     case 'AuthorizationCode':
       // An ordinary one takes nothing: whoever is signed in goes from application to application.
-      return session && cost > 1
-        ? [{ limit: 'authorize_browser', subject: session.uid, cost: cost - 1 }]
-        : []
+      return session && cost > 1 ? [browserShareOf(session.uid, client, cost - 1)] : []
     case 'Session':
       if (
         (session as { new?: boolean } | undefined)?.new !== true ||

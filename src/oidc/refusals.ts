@@ -1,6 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { mask } from '../refusals/mask.ts'
+import { receivedOf } from '../refusals/named-family.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type EngineError, refusedCheck } from './refused-checks.ts'
 import { refusedValues } from './refused-values.ts'
@@ -30,7 +32,7 @@ const refusalEvents = [
  */
 export function logRefusals(
   provider: Provider,
-  { log, tenant, refusals }: IssuerContext,
+  { log, tenant, refusals, families }: IssuerContext,
   requestIdOf: (ctx: object) => string,
   reportFault: (ctx: object, error: Error) => void,
 ): void {
@@ -55,7 +57,14 @@ export function logRefusals(
       accountId: ctx.oidc?.session?.accountId,
       ip: ctx.ip,
       ...refusedValues(check, ctx),
+      ...(check === 'refresh_token_known' ? familyOf(ctx) : {}),
     })
+  }
+  /** Whoever asks why hears what became of its family. */
+  function familyOf({ oidc }: KoaContextWithOIDC): { received?: string } {
+    const token = oidc.params?.['refresh_token']
+    const named = typeof token === 'string' ? families.namedBy(token) : undefined
+    return named === undefined ? {} : { received: receivedOf(mask(token), named) }
   }
   /** A client asks until its person has decided. */
   const isWaiting = ({ message }: EngineError) =>

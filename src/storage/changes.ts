@@ -44,8 +44,10 @@ export const ChangesTable = table('changes', {
     kind: column.text,
     subject: column.text,
     changed_at: column.time,
+    /** The number of the transaction. */
+    changed_in: column.long,
   },
-  index: { changed: ['changed_at'] },
+  index: { changed: ['changed_at'], changed_in: ['changed_in'] },
 })
 
 const channel = 'keyturn_changes'
@@ -53,8 +55,13 @@ const channel = 'keyturn_changes'
 const pollEvery = 500
 /** Milliseconds after which what was heard is too old. */
 const freshFor = 1000
-/** How far a poll looks back behind the one before: a change is dated a moment before others see it. */
-const overlap = '20 seconds'
+/**
+ * A poll reads what the one before could not see, however long ago it was dated; and what was dated since, and a while
+ * before: a standby that took the primary's place counts transactions from where it stood.
+ */
+const isNew = `changed_at > coalesce($1::timestamptz, now()) - interval '20 seconds'
+  or (changed_in >= pg_snapshot_xmin($2::pg_snapshot)::text::bigint
+    and not pg_visible_in_snapshot(changed_in::text::xid8, $2::pg_snapshot))`
 /** Changes that one poll reads: after an import of many, everything is forgotten instead. */
 const mostNamed = 10_000
 /** Milliseconds. */
@@ -73,10 +80,10 @@ export function createChanges({
 }): Changes {
   const followers: Array<[ChangedKind, Follower]> = []
   /**
-   * `at` by the clock of Postgres, as it wrote it; the others say how old that is here, also after this machine stood
-   * still.
+   * `at` by the clock of Postgres and `seen`, the transactions it could see, as it wrote them; the others say how old
+   * that is here, also after this machine stood still.
    */
-  let heard: { at: string; monotonic: number; now: number } | undefined
+  let heard: { at: string; seen: string; monotonic: number; now: number } | undefined
   /** Of the poll before: it looked at most of what this one looks at. */
   let told = new Set<string>()
   let timer: NodeJS.Timeout | undefined
@@ -98,18 +105,18 @@ export function createChanges({
   async function load(): Promise<void> {
     const monotonic = performance.now()
     const now = clock.now()
-    const [row] = await notifications.query<{ now: string; changes: Change[] }>(
-      `select now()::text as now, (
+    const [row] = await notifications.query<{ now: string; seen: string; changes: Change[] }>(
+      `select now()::text as now, pg_current_snapshot()::text as seen, (
          select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject, changed_at)), '[]') from (
            select tenant_id, kind, subject, changed_at from changes
-           where changed_at > coalesce($1::timestamptz, now()) - interval '${overlap}'
+           where ${isNew}
            limit ${mostNamed + 1}) c) as changes`,
-      [heard?.at ?? null],
+      [heard?.at ?? null, heard?.seen ?? null],
     )
     if (!row) return
     if (row.changes.length > mostNamed) for (const [, follower] of followers) follower.muchChanged()
     else tell(row.changes)
-    heard = { at: row.now, monotonic, now }
+    heard = { at: row.now, seen: row.seen, monotonic, now }
   }
 
   const hear = oneAtATime(load)

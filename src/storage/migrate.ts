@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
 import { DomainError } from '../errors.ts'
+import { buildIndexes, indexesOf, missingIndexes } from './indexes.ts'
 import { isLockTimeout } from './violations.ts'
 
 /** Where the schema stands in relation to this version of the software. */
@@ -8,6 +9,8 @@ export interface MigrationState {
   pending: string[]
   /** Migrations in the database that this version does not know: it was written by a newer one. */
   unknown: string[]
+  /** Indexes that a migration left for afterwards and that are not there: it was cut short. */
+  indexes: string[]
 }
 
 /** Any 64-bit number serves; all versions must agree on it for ever. */
@@ -19,6 +22,8 @@ const lockPatience = 400
 const betweenTries = 1000
 /** For about five minutes. */
 const mostTries = 200
+/** Milliseconds. */
+const betweenLooks = 100
 
 /**
  * Brings the schema up to date, one node at a time; the others wait and find nothing to do.
@@ -29,16 +34,26 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
   return withRunner(dataSource, async (runner) => {
     // Neither a large table nor a node that is before us in line may be cut short.
     await runner.query('set statement_timeout = 0')
-    await runner.query('select pg_advisory_lock($1)', [lock])
+    await takeTurn(runner)
     try {
       await assertNotNewer(dataSource, runner)
-      return await applyPending(dataSource, runner)
+      const applied = await applyPending(dataSource, runner)
+      await buildIndexes(runner, indexesOf(dataSource.migrations))
+      return applied
     } finally {
-      await runner.query('reset lock_timeout')
       await runner.query('select pg_advisory_unlock($1)', [lock])
       await runner.query('reset statement_timeout')
     }
   })
+}
+
+/** Asks again and again: a statement that waits is a transaction, for which who builds an index would wait in turn. */
+async function takeTurn(runner: QueryRunner): Promise<void> {
+  for (;;) {
+    const [row] = await runner.query('select pg_try_advisory_lock($1) as mine', [lock])
+    if (row.mine) return
+    await pause(betweenLooks)
+  }
 }
 
 /**
@@ -46,14 +61,16 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
  * and tries again from the start: all of it is one transaction.
  */
 async function applyPending(dataSource: DataSource, runner: QueryRunner): Promise<string[]> {
-  await runner.query(`set lock_timeout = '${lockPatience}ms'`)
   for (let tries = 1; ; tries++) {
     try {
+      await runner.query(`set lock_timeout = '${lockPatience}ms'`)
       const applied = await new MigrationExecutor(dataSource, runner).executePendingMigrations()
       return applied.map(({ name }) => name)
     } catch (error) {
       if (!isLockTimeout(error) || tries === mostTries) throw error
       await pause(betweenTries)
+    } finally {
+      await runner.query('reset lock_timeout')
     }
   }
 }
@@ -102,6 +119,7 @@ async function readState(dataSource: DataSource, runner: QueryRunner): Promise<M
   return {
     pending: known.filter((name) => !applied.includes(name)),
     unknown: applied.filter((name) => !known.includes(name)),
+    indexes: await missingIndexes(runner, indexesOf(dataSource.migrations)),
   }
 }
 

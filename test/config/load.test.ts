@@ -37,6 +37,19 @@ describe('loadConfig', () => {
     expect(config.trustProxy).to.deep.equal([])
   })
 
+  it('lets a PKCS#11 library see of this environment what is usual and what is named', () => {
+    const env = {
+      PATH: '/a',
+      HOME: '/b',
+      VENDOR_CONF: '/c',
+      OTHER: 'x',
+      PKCS11_ENVIRONMENT: 'VENDOR_CONF',
+    }
+    const { pkcs11Variables } = loadConfig(env)
+    expect(pkcs11Variables).to.deep.equal({ PATH: '/a', HOME: '/b', VENDOR_CONF: '/c' })
+    expect(loadConfig({}).pkcs11Variables).to.deep.equal({})
+  })
+
   it('reads values, drops white space around them and takes an empty variable for absent', () => {
     const config = loadConfig({ PORT: ' 8080 ', LOG_LEVEL: '', CLOCK_OFFSET_SECONDS: '-30' })
     expect(config).to.include({

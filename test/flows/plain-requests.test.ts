@@ -1,7 +1,9 @@
+import { X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { bodyOf } from '../support/answer-shapes.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { selfSigned } from '../support/certificates.ts'
 import {
   api,
   furnish,
@@ -36,6 +38,11 @@ const sealing = {
 const machines = {
   both: { ...machine, client_id: 'both', scope: 'orders:read orders:write read sign' },
   bound: { ...machine, client_id: 'bound', dpop_bound_access_tokens: true },
+  certified: {
+    ...machine,
+    client_id: 'certified',
+    tls_client_certificate_bound_access_tokens: true,
+  },
   scopeless: { ...posting, client_id: 'scopeless', resources: [api] },
   person: { ...web, client_id: 'person', client_secret: secret },
 }
@@ -55,10 +62,18 @@ describe('plain requests', () => {
   let token: string
   let ofPerson: string
   let handle: string
+  /** A certificate, as a proxy passes it on. */
+  let passedOn: Record<string, string>
   before(async () => {
     port = String(await freePort())
     const kind = servicesFound() ? 'services' : 'embedded'
-    server = await boot(kind, { METRICS_PORT: port })
+    server = await boot(kind, {
+      METRICS_PORT: port,
+      TRUST_PROXY: '127.0.0.0/8',
+      MTLS_CERTIFICATE_HEADER: 'Client-Cert',
+    })
+    const { cert } = await selfSigned('CN=anybody')
+    passedOn = { 'client-cert': `:${new X509Certificate(cert).raw.toString('base64')}:` }
     const { clients, resources } = server.core
     await furnish(server)
     await furnishOpaque(server)
@@ -194,6 +209,16 @@ describe('plain requests', () => {
       plain: false,
       form: () => asking({ token }, { origin: 'https://a.test' }),
     },
+    {
+      what: 'with a certificate that a proxy passed on (RFC 9440)',
+      plain: false,
+      form: () => asking({ token }, passedOn),
+    },
+    {
+      what: 'with what a proxy passed on for a certificate',
+      plain: true,
+      form: () => asking({ token }, { 'client-cert': ':bm8=:' }),
+    },
     { what: 'a proof', plain: false, form: () => asking({ token }, { dpop: 'x' }) },
     {
       what: 'the wish for a JWT (RFC 9701)',
@@ -273,9 +298,16 @@ describe('plain requests', () => {
     body: encode({ grant_type: 'client_credentials', ...fields }),
     headers: { authorization: basic(client) },
   })
+  const certified = (form: Form): Form => ({ ...form, headers: { ...form.headers, ...passedOn } })
   const both = 'orders:read orders:write'
   const machineRequests: [what: string, plain: boolean, form: () => Form][] = [
     ['a resource', true, () => requesting({ resource: api })],
+    ['a certificate that a proxy passed on', false, () => certified(requesting({ resource: api }))],
+    [
+      'a certificate that a proxy passed on, to which its tokens are bound',
+      false,
+      () => certified(requesting({ resource: api }, machines.certified)),
+    ],
     ['a scope', true, () => requesting({ resource: api, scope: 'orders:write' })],
     [
       'scopes in another order',

@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
-import { startLoad, succeeded, summary } from '../outages/load.ts'
+import { type Answer, ask, startLoad, succeeded, summary } from '../outages/load.ts'
 import { findProgram } from '../support/binaries.ts'
 import { emptyStorage } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
@@ -214,6 +215,24 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     await load.expectNothingLost()
   })
 
+  it('that are killed leave nobody waiting: what one was given and had not taken, another takes (R-15)', async () => {
+    const [[id, pid] = [0, 0]] = living()
+    process.kill(pid, 'SIGSTOP')
+    const answers: Answer[] = []
+    const asked = 2 * count
+    for (let i = 0; i < asked; i++) {
+      void ask('jwks', `${node.url}/jwks`).then((answer) => answers.push(answer))
+    }
+    await eventually('the others answer', () => answers.length === asked - 1)
+    process.kill(pid, 'SIGKILL')
+    await eventually('the last is answered', () => answers.length === asked, { within: 5000 })
+    expect(summary(answers)).to.include(`{"jwks 200":${asked}}`)
+    await eventually('another worker listens', async () => {
+      const now = living()
+      return !now.has(id) && now.size === count
+    })
+  })
+
   it('stay when there is no process for another, which is tried again with a growing pause (R-15)', async () => {
     const prlimit = (...args: string[]) =>
       execFileSync(findProgram('prlimit') as string, ['--pid', String(node.pid), ...args], {
@@ -263,9 +282,18 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (const pid of pids) expect(() => process.kill(pid, 0), String(pid)).to.throw('ESRCH')
   })
 
-  it('do not outlive the process that supervises them', async () => {
-    const brief = await startNode({ env: { ...env, PORT: String(await freePort()), WORKERS: '2' } })
+  it('that are full have what is too much closed, and do not outlive the process that supervises them', async () => {
+    const port = await freePort()
+    const brief = await startNode({
+      env: { ...env, PORT: String(port), WORKERS: '2', MAX_CONNECTIONS: '3' },
+    })
     await eventually('both listen', async () => living(brief).size === 2)
+    let closed = 0
+    const sockets = Array.from({ length: 12 }, () =>
+      connect(port, '127.0.0.1').on('close', () => closed++),
+    )
+    await eventually('as many are closed as have no place', () => closed >= 6)
+    for (const socket of sockets) socket.destroy()
     const pids = [...living(brief).values()]
     await brief.stop('SIGKILL')
     await eventually('they are gone', async () =>

@@ -218,7 +218,7 @@ export function succeeded({ kind, status, body }: Answer): boolean {
   }
 }
 
-/** How many, and how many of each status, for the message of a failure. */
+/** How many of each status, what the server said of its own faults, for the message of a failure. */
 export function summary(answers: readonly Answer[]): string {
   const counts: Record<string, number> = {}
   for (const { kind, status } of answers) {
@@ -226,7 +226,8 @@ export function summary(answers: readonly Answer[]): string {
     counts[key] = (counts[key] ?? 0) + 1
   }
   const slowest = Math.round(Math.max(0, ...answers.map(({ took }) => took)))
-  return `${JSON.stringify(counts)}, slowest ${slowest} ms`
+  const faults = answers.filter(({ status }) => status >= 500).map(({ body }) => body)
+  return [JSON.stringify(counts), `slowest ${slowest} ms`, ...faults.slice(0, 3)].join(', ')
 }
 
 export const slowest = (answers: readonly Answer[]): number =>

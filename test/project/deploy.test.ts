@@ -97,15 +97,29 @@ describe('Dockerfile', () => {
       devDependencies: { node: string }
     }
     const major = devDependencies.node.split('.')[0]
-    for (const base of instructions('FROM'))
-      expect(base).to.match(new RegExp(`^node:${major}-slim`))
-    expect(instructions('USER')).to.deep.equal(['1000:1000'])
+    const stages: string[] = []
+    for (const stage of instructions('FROM')) {
+      const [base = '', , name = ''] = stage.split(' ')
+      expect([`node:${major}-slim`, ...stages]).to.include(base)
+      stages.push(name)
+    }
+    const [last = ''] = dockerfile.split(/^FROM /m).slice(-1)
+    expect([...last.matchAll(/^USER (.+)$/gm)].map(([, user]) => user)).to.deep.equal(['1000:1000'])
     for (const word of ['ENTRYPOINT', 'CMD', 'HEALTHCHECK.* CMD']) {
       for (const command of instructions(word)) expect(() => JSON.parse(command)).not.to.throw()
     }
     const check = JSON.parse(instructions('HEALTHCHECK.* CMD')[0] ?? '') as string[]
     expect(copies.map(({ target }) => join(target))).to.include(join(check[1] ?? ''))
     expect(dockerfile).to.include('npm ci --omit=dev')
+  })
+
+  it('keeps what a start has compiled where the program looks for it', () => {
+    const [, folder = ''] = /'\.\.\/(node_modules\/[^']+)'/.exec(read('src/main.ts')) ?? []
+    expect(folder).to.equal('node_modules/.cache/keyturn')
+    expect(dockerfile).to.include(`RUN install -d -o 1000 -g 1000 ${folder}\n`)
+    expect(instructions('COPY')).to.include(
+      '--from=compiled /app/node_modules/.cache ./node_modules/.cache',
+    )
   })
 
   it('sets only settings that there are', () => {

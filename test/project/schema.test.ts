@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { MigrationExecutor } from 'typeorm'
 import type { Core } from '../../src/core.ts'
+import { migrate } from '../../src/storage/migrate.ts'
 import { isForeignKeyViolation } from '../../src/storage/violations.ts'
 import { noSignUp } from '../../src/tenants/tenant.ts'
 import { freshStorage, onEachStorage } from '../support/boot.ts'
@@ -53,7 +54,7 @@ onEachStorage('schema', (kind) => {
       expect(await difference(), change).to.not.deep.equal([])
       const executor = new MigrationExecutor(dataSource)
       for (const _ of dataSource.migrations) await executor.undoLastMigration()
-      await executor.executePendingMigrations()
+      await migrate(dataSource)
     }
     expect(await difference()).to.deep.equal([])
   })
@@ -108,7 +109,7 @@ onEachStorage('schema', (kind) => {
       `select tablename from pg_tables where schemaname = 'public'`,
     )
     expect(left).to.deep.equal([{ tablename: 'schema_migrations' }])
-    await executor.executePendingMigrations()
+    await migrate(dataSource)
     expect(await shape()).to.deep.equal(before)
     expect(await core.tenants.list()).to.deep.equal([
       {

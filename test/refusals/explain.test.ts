@@ -278,6 +278,16 @@ onEachStorage('explain', (kind) => {
       /received +\[6 characters\]/,
     ],
     [
+      'a refresh token that was revoked',
+      async () => {
+        const both = await tokensFor(server, web, { scope: 'openid offline_access' })
+        await post(server, '/revoke', web, { token: both.refresh_token })
+        return refresh(server, web, both)
+      },
+      'refresh_token_known',
+      /received +\[87 characters\] of family [\w-]{22}\n[^]*\nfamily +Ended \d{4}-\S+Z: revoked/,
+    ],
+    [
       'a refresh token long after it was used',
       async () => {
         const first = await tokensFor(server, web, { scope: 'openid offline_access' }, agent)

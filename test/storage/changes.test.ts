@@ -90,6 +90,23 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     expect(await seenBy('a')).to.equal(undefined)
   })
 
+  it('is forgotten when the change shows, however long before it was dated', async () => {
+    await nodes.a.database.transaction(async () => {
+      await setDisabled(true)
+      await nodes.a.database.execute('set constraints all immediate')
+      // As it stands when the commit took that long: a standby that hung, a million rows that were changed with it.
+      const dated = await nodes.a.database.execute(
+        `update changes set changed_at = changed_at - interval '1 hour'
+         where subject = $1 and changed_in::text = pg_current_xact_id()::text`,
+        [machine.client_id],
+      )
+      expect(dated).to.equal(1)
+      await severalPolls()
+      expect(await seenBy('b'), 'not committed yet').to.include({ clientId: machine.client_id })
+    })
+    await eventually('b has forgotten it', async () => !(await seenBy('b')), soon)
+  })
+
   it('is told once, and kept from then on, though the polls look back', async () => {
     const isKept = async () => {
       await severalPolls()
@@ -137,8 +154,8 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
       muchChanged: () => told++,
     })
     await nodes.a.database.execute(
-      `insert into changes (tenant_id, kind, subject, changed_at)
-       select $1, 'client', 'imported-' || n, now() from generate_series(1, 10001) n`,
+      `insert into changes (tenant_id, kind, subject, changed_at, changed_in)
+       select $1, 'client', 'imported-' || n, now(), 0 from generate_series(1, 10001) n`,
       [defaultTenant],
     )
     await eventually('b was told', () => told > 0, soon)

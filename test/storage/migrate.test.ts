@@ -5,7 +5,7 @@ import { migrate, migrationState } from '../../src/storage/migrate.ts'
 import { entities } from '../../src/tables.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
-import { openNode, refusalOf } from '../support/cores.ts'
+import { errorOf, openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { runCommand } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -42,7 +42,11 @@ onEachStorage('migrations', (kind) => {
     const core = await openNode(await freshStorage(kind))
     const { dataSource } = core.database
     expect(await migrate(dataSource)).to.deep.equal([])
-    expect(await migrationState(dataSource)).to.deep.equal({ pending: [], unknown: [] })
+    expect(await migrationState(dataSource)).to.deep.equal({
+      pending: [],
+      unknown: [],
+      indexes: [],
+    })
     await core.close()
   })
 })
@@ -91,8 +95,14 @@ onServices('migrations of a shared database', () => {
     const env = await emptyStorage()
     const bare = await openBare(env)
     await migrate(bare.dataSource)
-    await bare.dataSource.undoLastMigration()
-    await bare.dataSource.undoLastMigration()
+    const undone: string[] = []
+    for (let name = ''; !name.startsWith('FewAmongMany'); undone.push(name)) {
+      const [last] = await bare.query<{ name: string }>(
+        'select name from schema_migrations order by id desc limit 1',
+      )
+      name = last?.name ?? 'FewAmongMany'
+      await bare.dataSource.undoLastMigration()
+    }
     const other = await openBare(env, { statement_timeout: 2500 })
     const runner = other.dataSource.createQueryRunner()
     await runner.startTransaction()
@@ -108,9 +118,57 @@ onServices('migrations of a shared database', () => {
     await other.execute('update accounts set updated_at = updated_at')
     await runner.commitTransaction()
     await runner.release()
-    expect(await migrating).to.have.length(2)
+    expect(await migrating).to.deep.equal(undone.toReversed())
     const [limit] = await bare.query<{ lock_timeout: string }>('show lock_timeout')
     expect(limit?.lock_timeout, 'in force again').to.equal('0')
+    await bare.close()
+    await other.close()
+  })
+
+  it('make indexes while others write, and again what was cut short (R-16)', async () => {
+    const env = await emptyStorage()
+    const bare = await openBare(env)
+    await migrate(bare.dataSource)
+    const other = await openBare(env, { statement_timeout: 2500 })
+    const name = 'ix_changes_changed_in'
+    const write = (subject: string) =>
+      other.execute(`insert into changes values ('default', 'client', $1, now(), 0)`, [subject])
+    await other.execute(
+      `insert into changes select 'default', 'client', n::text, now(), n from generate_series(1, 50000) n`,
+    )
+    await other.execute(`drop index ${name}`)
+    const runner = other.dataSource.createQueryRunner()
+    await runner.startTransaction()
+    await runner.query('update changes set changed_in = 1 where changed_in < 10')
+
+    const cutShort = await openBare(env, { statement_timeout: 100 })
+    const error = await errorOf(
+      cutShort.execute(`create index concurrently ${name} on changes (changed_in)`),
+    )
+    expect(String(error)).to.include('statement timeout')
+    await cutShort.close()
+    expect(await migrationState(bare.dataSource)).to.deep.include({ pending: [], indexes: [name] })
+
+    const third = await openBare(env)
+    const migrating = [migrate(bare.dataSource), migrate(third.dataSource)]
+    await eventually('one of them waits for who has written', async () => {
+      const waiting = await other.query(
+        `select 1 from pg_stat_activity where query like '%index concurrently%' and wait_event_type = 'Lock'`,
+      )
+      return waiting.length === 1
+    })
+    // Would be given up after two and a half seconds.
+    for (let n = 0; n < 20; n++) await write(`beside ${n}`)
+    await runner.commitTransaction()
+    await runner.release()
+    expect(await Promise.all(migrating)).to.deep.equal([[], []])
+    const found = await other.query(
+      'select i.indisvalid as valid from pg_index i where i.indexrelid = $1::regclass',
+      [name],
+    )
+    expect(found).to.deep.equal([{ valid: true }])
+    expect((await migrationState(bare.dataSource)).indexes).to.deep.equal([])
+    await third.close()
     await bare.close()
     await other.close()
   })

@@ -44,4 +44,14 @@ suite('a question to Redis (R-03)', () => {
     for (const until = performance.now() + 500; performance.now() < until; );
     expect(await asked).to.equal(undefined)
   })
+
+  it('nor when it stood still before the question left', async () => {
+    const { shortLived } = core.storage
+    await eventually('back', () => shortLived.ping().then(() => true))
+    for (let turn = 0; turn < 5; turn++) {
+      const asked = shortLived.ping()
+      for (const until = performance.now() + 250; performance.now() < until; );
+      expect(await asked).to.equal(undefined)
+    }
+  })
 })

@@ -1,0 +1,76 @@
+import cluster, { type Worker } from 'node:cluster'
+
+/** What the runtime says to a worker when it hands a connection over (`act`, `seq`), and what comes back (`ack`). */
+interface Note {
+  act?: string
+  seq?: number
+  ack?: number
+}
+
+interface Connection {
+  close(): void
+}
+
+type Send = (message: Note, connection?: Connection, ...rest: unknown[]) => boolean
+
+const listening = new WeakSet<Worker>()
+/** How often each was offered. */
+const offers = new WeakMap<Connection, number>()
+/** How often all are asked: who had no room the first time may have some. */
+const rounds = 2
+
+/**
+ * What the runtime leaves undone with a connection that a worker was given and did not take.
+ *
+ * | the worker           | by itself                            | instead                               |
+ * |----------------------|--------------------------------------|---------------------------------------|
+ * | died                 | its caller waits for ever            | another takes it, or it is closed     |
+ * | has no room, as all  | it is offered to one after the other | it is closed when all were asked twice |
+ *
+ * A worker says that it takes a connection before it reads from it, and all that it said is here when its channel has
+ * closed: nothing is served twice.
+ */
+export function serveUntaken(worker: Worker): void {
+  const { process } = worker
+  const untaken = new Map<number, Connection>()
+  /** As if the worker had said so. */
+  const reply = (ack: number, accepted: boolean) =>
+    process.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted }, undefined)
+
+  const send = process.send.bind(process) as Send
+  const offering: Send = (message, connection, ...rest) => {
+    const { act, seq } = message
+    if (act === 'newconn' && seq !== undefined && connection) {
+      const offered = (offers.get(connection) ?? 0) + 1
+      offers.set(connection, offered)
+      if (offered > rounds * Object.keys(cluster.workers ?? {}).length) {
+        // Whoever has it closes it.
+        setImmediate(reply, seq, true)
+        return true
+      }
+      untaken.set(seq, connection)
+    }
+    return send(message, connection, ...rest)
+  }
+  process.send = offering as typeof process.send
+  process.on('internalMessage', ({ ack }: Note) => {
+    if (ack !== undefined) untaken.delete(ack)
+  })
+  worker.once('listening', () => listening.add(worker))
+  let isOut = false
+  worker.once('disconnect', () => {
+    isOut = true
+  })
+
+  function giveOn(): void {
+    listening.delete(worker)
+    // The runtime postpones this until all is taken; before it, the next connections would be given to who is dead.
+    if (!isOut) process.emit('disconnect')
+    const others = Object.values(cluster.workers ?? {}).some((each) => each && listening.has(each))
+    for (const [seq, connection] of untaken) {
+      if (others) reply(seq, false)
+      else connection.close()
+    }
+  }
+  process.once('close', () => setImmediate(giveOn))
+}

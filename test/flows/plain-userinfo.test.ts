@@ -147,6 +147,19 @@ describe('plain requests for userinfo', () => {
       }),
     },
     {
+      what: 'with a proof that is none (RFC 9449 §7.1)',
+      plain: false,
+      form: (token) => ({ headers: { authorization: `Bearer ${token}`, dpop: 'x' } }),
+    },
+    {
+      what: 'by a token for what was the default resource server (ASVS 9.2.3)',
+      plain: false,
+      isOver: true,
+      at: () => scene.acme,
+      before: () => scene.defaultIs(false),
+      after: () => scene.defaultIs(true),
+    },
+    {
       what: 'with a proof that nobody asked for',
       plain: false,
       form: async (token) => ({

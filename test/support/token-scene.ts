@@ -62,7 +62,9 @@ export async function tokenScene() {
     await core.clients.declare(defaultTenant, client)
   }
   const declaration = { identifier: opaque, scopes: ['read'], access_token_format: 'opaque' }
-  await core.resources.declare('acme', { ...declaration, default: true })
+  const defaultIs = (isSo: boolean) =>
+    core.resources.declare('acme', { ...declaration, default: isSo })
+  await defaultIs(true)
 
   const change = (sql: string, ...parameters: unknown[]) => core.database.execute(sql, parameters)
   const setAside = () =>
@@ -143,6 +145,7 @@ export async function tokenScene() {
   return {
     server,
     statementsOf,
+    defaultIs,
     acme,
     change,
     setAside,

@@ -199,7 +199,7 @@ export function createIssuer(
   const provider = createProvider({
     context,
     keys: secrets.keys,
-    cookieKeys: [secrets.cookies.toString('base64url')],
+    cookieSecret: secrets.cookies,
     dpop: secrets.dpop,
     encryption: secrets.encryption,
     structured,

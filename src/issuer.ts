@@ -15,12 +15,12 @@ import {
   revocationsMethods,
 } from './endpoints/revocations.routes.ts'
 import { signalRoutes, signalsMethods } from './endpoints/signals.routes.ts'
-import { DomainError } from './errors.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
 import { allowedMethods } from './http/methods.ts'
+import { mountedAt, thereIsOnly } from './http/mounted.ts'
 import { mutualPortServes } from './http/mutual-port.ts'
 import { limitBody, limitParameters } from './http/parameters.ts'
 import type { Probes } from './http/probes.ts'
@@ -52,7 +52,9 @@ import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
+import { plainOpaque } from './oidc/plain-opaque.ts'
 import { plainRefresh } from './oidc/plain-refresh.ts'
+import { plainUserinfo } from './oidc/plain-userinfo.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
 import { publishedMetadata } from './oidc/published-metadata.ts'
@@ -197,7 +199,7 @@ export function createIssuer(
   const provider = createProvider({
     context,
     keys: secrets.keys,
-    cookieKeys: [secrets.cookies.toString('base64url')],
+    cookieSecret: secrets.cookies,
     dpop: secrets.dpop,
     encryption: secrets.encryption,
     structured,
@@ -295,12 +297,19 @@ export function createIssuer(
     structuredEndpoints(provider, context, structured, access, requestIdOf),
   ])
   const handle = provider.callback()
+  const secretClients = createSecretClients(provider, context)
   const takesPlain = servesOnly
     ? undefined
     : createDirect(context, {
-        clients: createSecretClients(provider, context),
+        clients: secretClients,
         handlers: {
-          introspection: plainIntrospection(context, structured, access),
+          introspection: plainIntrospection(
+            context,
+            structured,
+            plainOpaque(provider, context, access),
+            access,
+          ),
+          userinfo: plainUserinfo(provider, context, secretClients, access),
           // A signature that another process makes may hang, and is waited for once: not here and then in the stack.
           token: context.signing.token
             ? {}
@@ -335,21 +344,6 @@ function install(app: { use(middleware: Middleware): unknown }, table: Middlewar
 function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
-    return next()
-  }
-}
-
-function thereIsOnly(paths: readonly string[]): Middleware {
-  return (ctx, next) => {
-    if (!paths.includes(ctx.path)) throw new DomainError('not_found')
-    return next()
-  }
-}
-
-/** The engine makes absolute addresses with it. */
-function mountedAt(basePath: string): Middleware {
-  return (ctx, next) => {
-    Object.assign(ctx, { mountPath: basePath })
     return next()
   }
 }

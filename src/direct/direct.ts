@@ -14,7 +14,7 @@ import { isRefusal, type SecretClient, type SecretClients } from '../oidc/secret
 import { withOrigin } from '../origin.ts'
 import { currentTracer } from '../tracing/trace.ts'
 import { readBody } from './body.ts'
-import { plainLength } from './head.ts'
+import { plainBearer, plainLength } from './head.ts'
 import { credentialsIn, type Parameters, parametersIn } from './parameters.ts'
 
 const failed = new WeakMap<IncomingMessage, Error>()
@@ -51,7 +51,11 @@ export interface PlainHandlers {
   introspection: PlainHandler
   /** By `grant_type`. */
   token: Readonly<Record<string, PlainHandler>>
+  /** By an access token; what it returns is as of `PlainHandler`. */
+  userinfo(token: string): Promise<object | undefined>
 }
+
+type Work = (origin: PlainRequest['origin']) => Promise<object | undefined>
 
 /**
  * @returns takes a request, or leaves it alone (false). One that is taken is answered, or handed over as it came.
@@ -66,6 +70,7 @@ export function createDirect(
   const headers = new Map([
     [routes.introspection, headersOf(isHttps, ['WWW-Authenticate'])],
     [routes.token, headersOf(isHttps, ['DPoP-Nonce', 'WWW-Authenticate'])],
+    [routes.userinfo, headersOf(isHttps, ['DPoP-Nonce', 'WWW-Authenticate'])],
   ])
   const grants = new Map(Object.entries(handlers.token).map((entry) => [entry[0], known(entry[1])]))
   const introspection = known(handlers.introspection)
@@ -77,9 +82,11 @@ export function createDirect(
 
   async function answerOf(
     request: IncomingMessage,
-    body: Buffer,
+    length: number,
     origin: PlainRequest['origin'],
   ): Promise<object | undefined> {
+    const body = await readBody(request, length)
+    if (!body) return undefined
     // What may end in a signature is refused while nobody can know that the key is still good.
     signing.assertFresh()
     const parameters = parametersIn(body)
@@ -91,30 +98,38 @@ export function createDirect(
     return caller && handler.answer({ parameters, caller, origin })
   }
 
-  async function attempt(request: IncomingMessage, response: ServerResponse, length: number) {
+  /** What makes the answer; undefined when the head says that a request is not plain. */
+  function workOf(request: IncomingMessage): Work | undefined {
+    if (request.url === routes.userinfo) {
+      const token = plainBearer(request)
+      return token === undefined ? undefined : () => handlers.userinfo(token)
+    }
+    if (!headers.has(request.url ?? '')) return undefined
+    const length = plainLength(request, most)
+    return length === undefined ? undefined : (origin) => answerOf(request, length, origin)
+  }
+
+  async function attempt(request: IncomingMessage, response: ServerResponse, work: Work) {
     const began = performance.now()
     noteArrival(request, began)
-    const body = await readBody(request, length)
-    if (!body) return false
     const id = randomUUID()
     const ip = String(request.headers['x-forwarded-for'])
     const userAgent = request.headers['user-agent']?.slice(0, 256) || undefined
     const origin = { requestId: id, ip, userAgent }
-    const answer = await withOrigin(origin, () => answerOf(request, body, origin))
+    const answer = await withOrigin(origin, () => work(origin))
     if (!answer) return false
     // Traces read it.
     if (currentTracer()) response.setHeader('Request-Id', id)
     send(response, [...(headers.get(request.url ?? '') ?? []), 'Request-Id', id], answer)
-    const [method, path] = ['POST', request.url ?? '']
+    const { method = '', url: path = '' } = request
     logRequest(log, { id, method, path, status: 200, ip, began })
     return true
   }
 
   return (request, response, handOver) => {
-    if (!headers.has(request.url ?? '')) return false
-    const length = plainLength(request, most)
-    if (length === undefined) return false
-    void attempt(request, response, length)
+    const work = workOf(request)
+    if (!work) return false
+    void attempt(request, response, work)
       .catch((error: Error) => {
         // What the engine refuses, it refuses again.
         if (!isRefusal(error)) failed.set(request, error)

@@ -1,21 +1,24 @@
 import type { IssuerContext } from '../oidc/capabilities.ts'
+import type { PlainOpaque } from '../oidc/plain-opaque.ts'
 import type { ResourceAccess } from '../oidc/resource-access.ts'
 import { introspectionOf } from '../oidc/structured-endpoints.ts'
 import type { StructuredTokens } from '../oidc/structured-tokens.ts'
 import type { PlainHandler } from './direct.ts'
 
-/** Introspection (RFC 7662) of a JWT that is active, by who may know. */
+/** Introspection (RFC 7662) of an access token that is active, by who may know. */
 export function plainIntrospection(
   { issuer }: IssuerContext,
   structured: StructuredTokens,
+  opaque: PlainOpaque,
   access: ResourceAccess,
 ): PlainHandler {
   return {
     parameters: ['token', 'token_type_hint'],
     async answer({ parameters: { token }, caller: { client, metadata } }) {
-      if (token === undefined || !structured.looksLikeOne(token)) return undefined
+      if (token === undefined) return undefined
       // It wants to be asked for in another way.
       if (metadata.introspection_encrypted_response_alg !== undefined) return undefined
+      if (!structured.looksLikeOne(token)) return opaque(token, client.clientId)
       const found = await structured.find(token)
       if (!found || !(await access.mayIntrospect(client.clientId, found))) return undefined
       return introspectionOf(issuer, found)

@@ -21,9 +21,14 @@ export function newRefreshToken(sealer: Sealer, familyId: string): string {
   return head + macOf(sealer, head)
 }
 
+/** Whether a string has the form of a refresh token of ours; no other handle has. */
+export function looksLikeRefreshToken(token: string): boolean {
+  return token.length === tokenLength
+}
+
 /** The family that a token of ours names; undefined for anything else. */
 export function familyNamedBy(sealer: Sealer, token: string): string | undefined {
-  if (token.length !== tokenLength) return undefined
+  if (!looksLikeRefreshToken(token)) return undefined
   const head = token.slice(0, handleLength + familyLength)
   const isOurs = equalInConstantTime(token.slice(head.length), macOf(sealer, head))
   return isOurs ? head.slice(handleLength) : undefined

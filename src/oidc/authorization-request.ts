@@ -18,6 +18,7 @@ const routes: ReadonlySet<string | undefined> = new Set([
   'authorization',
   'resume',
   'device_resume',
+  'userinfo',
 ])
 
 /** The client that an authorization request names, before the engine has read it. */
@@ -32,7 +33,7 @@ export function rememberPerson(person: Person): void {
   if (Provider.ctx) people.set(Provider.ctx, person)
 }
 
-/** @returns undefined on other routes than those of an authorization, and for what was not read */
+/** @returns undefined for what was not read in this request */
 export function rememberedPerson(accountId: string, clientId: string): Person | undefined {
   const person = Provider.ctx && people.get(Provider.ctx)
   return person?.account.id === accountId && person.clientId === clientId ? person : undefined
@@ -44,7 +45,7 @@ export function rememberedGrant(id: string): Grant | undefined {
   return grant?.id === id ? grant : undefined
 }
 
-/** The account that an authorization request is about, read together with its grant; undefined for all other requests. */
+/** The account that a request on one of `routes` is about, read together with its grant; undefined for all others. */
 export async function personOf(
   { tenant, grants }: IssuerContext,
   { oidc }: KoaContextWithOIDC,

@@ -116,7 +116,7 @@ async function rehearsal(context: IssuerContext, draft: Draft) {
   const provider = createProvider({
     context,
     keys,
-    cookieKeys: ['of nobody'],
+    cookieSecret: Buffer.from('of nobody'),
     dpop: dpop as Buffer,
     encryption: encryption as Buffer,
     structured: createStructuredTokens(context, keys),

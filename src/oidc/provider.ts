@@ -21,6 +21,7 @@ import {
   rotates,
 } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
+import { cookieSignatures } from './cookie-signatures.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
 import { mostAhead } from './dpop-nonces.ts'
 import { provesOtherKey } from './dpop-proof.ts'
@@ -40,7 +41,8 @@ import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
 export interface ProviderParts extends EngineSecrets {
   context: IssuerContext
   keys: KeySet
-  cookieKeys: string[]
+  /** Cookies are signed with it. */
+  cookieSecret: Buffer
   structured: StructuredTokens
   access: ResourceAccess
   certificates: ClientCertificates
@@ -92,7 +94,7 @@ export function createProvider(parts: ProviderParts): Provider {
 }
 
 function configuration(parts: ProviderParts): Configuration {
-  const { context, keys, cookieKeys, access, certificates, pages, structured } = parts
+  const { context, keys, cookieSecret, access, certificates, pages, structured } = parts
   const { config, tenant, issuer, subjects } = context
   const { pathname, protocol } = new URL(issuer)
   const basePath = pathname === '/' ? '' : pathname
@@ -122,7 +124,7 @@ function configuration(parts: ProviderParts): Configuration {
     assertJwtClientAuthClaimsAndHeader: clientAssertionRules(context.clock),
     clientBasedCORS: allowsOrigin,
     cookies: {
-      keys: cookieKeys,
+      keys: cookieSignatures(cookieSecret),
       names: cookieNames(tenant, isHttps),
       long: { ...cookie, path: basePath || '/' },
       short: cookie,

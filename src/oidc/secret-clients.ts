@@ -5,7 +5,7 @@ import type { IssuerContext } from './capabilities.ts'
 import { hasFailedHere } from './client-guessing.ts'
 import { mtlsFault } from './mtls.ts'
 
-/** A client that has shown its secret: as it is stored, and as the engine sees it. */
+/** A client that an operator declared: as it is stored, and as the engine sees it. */
 export interface SecretClient {
   client: Client
   metadata: ClientMetadata
@@ -23,6 +23,8 @@ export interface SecretClients {
     credentials: { method: string; clientId: string; secret: string },
     ip: string,
   ): Promise<SecretClient | undefined>
+  /** A client however it authenticates, for what was issued to it; undefined where only the engine may answer. */
+  declared(clientId: string): Promise<SecretClient | undefined>
 }
 
 export function createSecretClients(provider: Provider, context: IssuerContext): SecretClients {
@@ -50,6 +52,10 @@ export function createSecretClients(provider: Provider, context: IssuerContext):
       const registered = checkedMetadata(client).data?.token_endpoint_auth_method
       if (registered !== method || !clients.secretFits(client, secret)) return undefined
       return usable(client)
+    },
+    async declared(clientId) {
+      const client = await clients.find(tenant, clientId)
+      return client && usable(client)
     },
   }
 }

@@ -10,9 +10,11 @@ import type { Page } from '../support/http-exchange.ts'
 import { bootMutual, type MutualServer } from '../support/mutual.ts'
 import {
   basic,
+  codeFor,
   encode,
   type Fields,
   post,
+  redeem,
   type StoryClient,
   type Tokens,
   tokensFor,
@@ -125,11 +127,26 @@ describe('plain requests of strangers, certificates and tenants', () => {
     body: encode({ ...asking, ...fields }),
     headers: { authorization: basic(by) },
   })
+  const informing = (by: string): Form => ({
+    ...{ method: 'GET', path: '/userinfo', body: '' },
+    headers: { authorization: `Bearer ${by}` },
+  })
   const refreshing = (by: StoryClient, handle: string | undefined): Form => ({
     path: '/token',
     body: encode({ grant_type: 'refresh_token', refresh_token: handle }),
     headers: { authorization: basic(by) },
   })
+
+  async function tokenFor(at: TestServer, client: StoryClient): Promise<string> {
+    const agent = agents.get(at) ?? createUserAgent()
+    agents.set(at, agent)
+    return (await tokensFor(at, client, { scope: 'openid email' }, agent)).access_token
+  }
+
+  async function ofCertificate(): Promise<string> {
+    const code = await codeFor(server, clients.shop, { scope: 'openid email' }, agents.get(server))
+    return tokensIn(await redeem(mutual(own), clients.shop, code)).access_token
+  }
 
   async function handleFor(at: TestServer, client: StoryClient): Promise<string> {
     const agent = agents.get(at) ?? createUserAgent()
@@ -157,6 +174,35 @@ describe('plain requests of strangers, certificates and tenants', () => {
       plain: true,
       at: () => acme,
       form: () => introspecting({ token: ofAcme }),
+    },
+    {
+      what: 'userinfo below a path',
+      plain: true,
+      form: async () => informing(await tokenFor(server, web)),
+    },
+    {
+      what: 'userinfo at a tenant',
+      plain: true,
+      at: () => acme,
+      form: async () => informing(await tokenFor(acme, web)),
+    },
+    {
+      what: 'userinfo by a token of another tenant',
+      form: async () => informing(await tokenFor(acme, web)),
+    },
+    {
+      what: 'userinfo with a certificate',
+      at: () => mutual(own),
+      form: async () => informing(await tokenFor(server, web)),
+    },
+    {
+      what: 'userinfo by the token of a certificate, without it (RFC 8705 §3)',
+      form: async () => informing(await ofCertificate()),
+    },
+    {
+      what: 'userinfo by the token of a certificate, with it',
+      at: () => mutual(own),
+      form: async () => informing(await ofCertificate()),
     },
     {
       what: 'a machine’s token at a tenant',
@@ -271,19 +317,23 @@ describe('plain requests of strangers, certificates and tenants', () => {
   it(`in ${steps} spellings of seed ${seed}: as the stack does`, async () => {
     const chance = chanceOf(seed)
     let handles = [await handleFor(server, web), await handleFor(server, web)]
+    const bearer = await tokenFor(server, web)
     let ahead = 0
     for (let step = 0; step < steps; step++) {
-      const kind = chance.below(3)
-      const [one, other] = handles.map((handle) =>
-        kind === 0 ? introspecting() : kind === 1 ? requesting() : refreshing(web, handle),
-      ) as [Form, Form]
+      const kinds = [
+        () => introspecting(),
+        () => requesting(),
+        (handle: string) => refreshing(web, handle),
+        () => informing(bearer),
+      ]
+      const [one, other] = handles.map(chance.of(kinds)) as [Form, Form]
       const twin = chanceOf(seed + step)
       const stack = await watched(
         server,
         metricsPort,
-        throughStack(spelt(one, chanceOf(seed + step))),
+        throughStack(bodiless(spelt(one, chanceOf(seed + step)))),
       )
-      const form = spelt(other, twin)
+      const form = bodiless(spelt(other, twin))
       const direct = await watched(server, metricsPort, form)
       const what = `step ${step}: ${JSON.stringify(form)}`
       expect(direct.seen, what).to.deep.equal(stack.seen)
@@ -295,6 +345,9 @@ describe('plain requests of strangers, certificates and tenants', () => {
     expect(ahead, 'answered ahead of it').to.be.above(steps / 10)
   })
 })
+
+/** The client of Node gives a body of a GET no length. */
+const bodiless = (form: Form): Form => (form.method === 'GET' ? { ...form, body: '' } : form)
 
 /** The refresh token that an answer brought. */
 function handleIn({ body }: Page): string | undefined {

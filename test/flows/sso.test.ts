@@ -82,6 +82,23 @@ onEachStorage('sessions', (kind) => {
     expectReturned(await silently(unsigned.join('; ')), 'login_required')
   })
 
+  it('with any character of its signature changed, cut or added are nobody’s (ASVS 7.2.1)', async () => {
+    await signIn(server, web, {}, agent)
+    const cookies = await agent.jar.getCookieString(server.issuer)
+    const [, signature = ''] = /session\.sig=([^;]+)/.exec(cookies) ?? []
+    expect(signature).to.match(/^[\w-]{43}$/)
+    const others = [signature.slice(1), `${signature}A`, '', 'ü'.repeat(43), 'A'.repeat(43)]
+    for (let place = 0; place < signature.length; place += 6) {
+      const other = signature[place] === 'A' ? 'B' : 'A'
+      others.push(signature.slice(0, place) + other + signature.slice(place + 1))
+    }
+    for (const other of others) {
+      const page = await silently(cookies.replace(signature, encodeURI(other)))
+      expectReturned(page, 'login_required')
+    }
+    expect((await silently(cookies)).location?.searchParams.get('code')).to.be.a('string')
+  })
+
   it('let a second client in without a password (K-40)', async () => {
     const first = await tokensFor(server, web, {}, agent)
     const page = await start(agent, spa)

@@ -20,7 +20,7 @@ export async function bareEngine(core: Core, tenant: string): Promise<Provider> 
   return createProvider({
     context,
     keys,
-    cookieKeys: ['of no matter'],
+    cookieSecret: Buffer.from('of no matter'),
     dpop: await core.sharedSecrets.get(tenant, 'dpop'),
     encryption: await core.sharedSecrets.get(tenant, 'encryption'),
     structured: createStructuredTokens(context, keys),

@@ -4,8 +4,10 @@ import type { TestServer } from './boot.ts'
 import { exchange, type Page } from './http-exchange.ts'
 import { samplesOf, scrape } from './prometheus.ts'
 
-/** A form as it is sent to an address below the issuer, by an authenticated client or not. */
+/** A form as it is sent to an address below the issuer, by an authenticated client or not; or what has no body. */
 export interface Form {
+  /** `POST` when absent. */
+  method?: string
   path: string
   body: string
   headers?: Readonly<Record<string, string>>
@@ -14,11 +16,14 @@ export interface Form {
 const type = 'application/x-www-form-urlencoded'
 
 /** Sends a form; whatever its headers say goes before what is usual. */
-export const sendForm = (server: TestServer, { path, body, headers = {} }: Form): Promise<Page> =>
+export const sendForm = (
+  server: TestServer,
+  { method = 'POST', path, body, headers = {} }: Form,
+): Promise<Page> =>
   exchange({
-    method: 'POST',
+    method,
     url: new URL(server.issuer + path),
-    headers: { 'content-type': type, ...headers },
+    headers: { ...(body === '' ? {} : { 'content-type': type }), ...headers },
     body,
     identity: server.identity,
   })

@@ -1,6 +1,7 @@
 import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import type { NewToken } from '../../families/family.store.ts'
 import type { Consumption, StoredRefreshToken } from '../../families/family.ts'
+import { looksLikeRefreshToken } from '../../families/handle.ts'
 import { mayReplay, openAnswer } from '../../families/replay.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { isForeignKeyViolation, isUniqueViolation } from '../../storage/violations.ts'
@@ -115,6 +116,8 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     async find(id) {
       const request = currentTokenRequest()
       if (request) return present(id, request)
+      // The engine looks for any token among these, too.
+      if (!looksLikeRefreshToken(id)) return undefined
       const stored = await families.find(tenant, hashOf(id))
       return stored && restored(id, stored)
     },

@@ -1,0 +1,43 @@
+import type Provider from 'oidc-provider'
+import { claimsOf } from '../accounts/account.ts'
+import type { IssuerContext } from './capabilities.ts'
+import type { ResourceAccess } from './resource-access.ts'
+import type { SecretClients } from './secret-clients.ts'
+
+/**
+ * What userinfo says by an access token (OpenID Connect Core §5.3.2).
+ * @returns undefined when it is the stack's to say
+ */
+export type PlainUserinfo = (token: string) => Promise<object | undefined>
+
+/**
+ * Userinfo by a token of either form that is bound to no key and asked for no single claims, as JSON. One statement
+ * reads the account and its grant, as in the stack.
+ */
+export function plainUserinfo(
+  provider: Provider,
+  { tenant, grants }: IssuerContext,
+  clients: SecretClients,
+  access: ResourceAccess,
+): PlainUserinfo {
+  return async (presented) => {
+    const token = await provider.AccessToken.find(presented)
+    const { scope = '', clientId, accountId, grantId } = token ?? {}
+    if (!token || clientId === undefined || accountId === undefined) return undefined
+    if (token.isSenderConstrained() || token.claims?.userinfo !== undefined) return undefined
+    const scopes = new Set(scope.split(' '))
+    if (!scopes.has('openid') || token.aud !== (await access.default()).identifier) return undefined
+    const client = await clients.declared(clientId)
+    const { userinfo_signed_response_alg: signed, userinfo_encrypted_response_alg: sealed } =
+      client?.metadata ?? {}
+    if (!client || signed !== undefined || sealed !== undefined) return undefined
+
+    const found = await grants.withOwner(tenant, accountId, clientId)
+    if (!found?.grant || found.account.disabled || found.grant.id !== grantId) return undefined
+    const grant = new provider.Grant(found.grant.allowed)
+    const claims = new provider.Claims(claimsOf(found.account), { client: client.engine })
+    claims.scope(grant.getOIDCScopeFiltered(scopes))
+    claims.rejected(grant.getRejectedOIDCClaims())
+    return claims.result()
+  }
+}

@@ -1,0 +1,223 @@
+import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from './boot.ts'
+import { prover } from './dpop.ts'
+import { furnish, furnishOpaque, machine, opaque, web } from './fixtures.ts'
+import { freePort } from './free-port.ts'
+import type { Page } from './http-exchange.ts'
+import {
+  type Fields,
+  post,
+  type StoryClient,
+  type Tokens,
+  tokensFor,
+  tokensIn,
+} from './protocol.ts'
+import { servicesFound } from './root-hooks.ts'
+import { type Form, sendForm, throughStack, watched } from './stack.ts'
+import { backToPresent, travel } from './time-travel.ts'
+import { createUserAgent } from './user-agent.ts'
+
+export const sector = { ...web, client_id: 'sector', subject_type: 'pairwise' }
+export const signing = { ...web, client_id: 'signing', userinfo_signed_response_alg: 'ES256' }
+/** The client whose grants end. */
+export const short = { ...web, client_id: 'short' }
+export const reader = { ...machine, client_id: 'reader', scope: 'read' }
+
+/** A request by a token, and whether it is answered ahead of the engine's stack. */
+export interface TokenRow {
+  what: string
+  plain: boolean
+  at?: () => TestServer
+  /** Whose token it is; `web` when absent. */
+  of?: StoryClient
+  /** What was asked for at the sign-in. */
+  asked?: Fields
+  /** Another token than the access token that comes of it. */
+  token?: (tokens: Tokens) => string | Promise<string>
+  /** Whether it is to be refused, or found inactive. */
+  isOver?: true
+  /** What is sent beside the usual, or in its place. */
+  form?: (token: string) => Partial<Form> | Promise<Partial<Form>>
+  /** What becomes of the token, or of what it hangs from, before. */
+  before?: (tokens: Tokens) => unknown
+  /** Puts it back. */
+  after?: () => unknown
+}
+
+/** A server with people's tokens, and a tenant of it whose default resource server has opaque ones. */
+export async function tokenScene() {
+  const agents = new Map<TestServer, ReturnType<typeof createUserAgent>>()
+  const port = String(await freePort())
+  const server = await boot(servicesFound() ? 'services' : 'embedded', { METRICS_PORT: port })
+  const acme = { ...server, issuer: `${server.issuer}/t/acme` }
+  const { core } = server
+  await core.tenants.declare({ id: 'acme', name: 'Acme' })
+  await furnish(server)
+  await furnish(server, 'acme')
+  await furnishOpaque(server)
+  for (const client of [sector, signing, short, reader]) {
+    await core.clients.declare(defaultTenant, client)
+  }
+  const declaration = { identifier: opaque, scopes: ['read'], access_token_format: 'opaque' }
+  const defaultIs = (isSo: boolean) =>
+    core.resources.declare('acme', { ...declaration, default: isSo })
+  await defaultIs(true)
+
+  const change = (sql: string, ...parameters: unknown[]) => core.database.execute(sql, parameters)
+  const setAside = () =>
+    change(`update grants set revoked_at = now(), revoked_reason = 'aside'
+      where client_id = 'short' and revoked_at is null`)
+  const putBack = () =>
+    change(`update grants set revoked_at = null, revoked_reason = null
+      where revoked_reason = 'aside'`)
+  const grantIs = (openid: object, rejected?: object) =>
+    change(
+      `update grants set payload = (payload - 'rejected') || $1::jsonb where client_id = 'short'`,
+      JSON.stringify({ openid, rejected: rejected ? { openid: rejected } : undefined }),
+    )
+  const familyOf = ({ refresh_token: token = '' }: Tokens) =>
+    core.families.find(defaultTenant, hashOf(token))
+
+  async function ofMachine(client: StoryClient, resource?: string): Promise<string> {
+    const fields = { grant_type: 'client_credentials', resource }
+    return tokensIn(await post(server, '/token', client, fields)).access_token
+  }
+
+  /** The access token that comes of a refresh with a proof. */
+  async function bound(token: string | undefined): Promise<string> {
+    const dpop = await (await prover(server))()
+    const fields = { grant_type: 'refresh_token', refresh_token: token }
+    return tokensIn(await post(server, '/token', web, fields, { dpop })).access_token
+  }
+
+  /** Sends a request both ways: whatever can be seen of it must be the same, to the byte. */
+  async function compare(row: TokenRow, usual: (token: string) => Form): Promise<void> {
+    const { at = () => server, of = web, asked = {}, plain } = row
+    const agent = agents.get(at()) ?? createUserAgent()
+    agents.set(at(), agent)
+    const tokens = await tokensFor(at(), of, asked, agent)
+    const token = (await row.token?.(tokens)) ?? tokens.access_token
+    const sent = { ...usual(token), ...(await row.form?.(token)) }
+    // What is kept of a client is kept from its first request on.
+    await watched(at(), port, sent)
+    try {
+      await row.before?.(tokens)
+      const stack = await watched(at(), port, throughStack(sent))
+      const direct = await watched(at(), port, sent)
+      expect(direct.seen).to.deep.equal(stack.seen)
+      expect(saidBy(direct.page)).to.deep.equal(saidBy(stack.page))
+      expect(stack.seen.status === 200 || !plain, stack.page.body).to.equal(true)
+      if (row.isOver) expect(direct.page.body).to.match(/"invalid_token"|"active":false/)
+      if (plain) expect(stack.lookUps, 'look-ups of the stack').to.be.at.least(1)
+      if (plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
+      // A refusal is the stack's whatever it looked for: the deny-list may hear of an end in between.
+      else if (direct.seen.status === 200) {
+        expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+      }
+    } finally {
+      await row.after?.()
+      backToPresent()
+    }
+  }
+
+  /** The statements of a request that are about what ends, when the clients are known. */
+  async function statementsOf(form: Form): Promise<string[]> {
+    const { database } = core
+    const { query } = database
+    const statements: string[] = []
+    await sendForm(server, form)
+    database.query = (sql, parameters) => {
+      statements.push(sql)
+      return query(sql, parameters)
+    }
+    try {
+      expect((await sendForm(server, form)).status).to.equal(200)
+    } finally {
+      database.query = query
+    }
+    const truth = /single_use|families|refresh_tokens|grants|sessions|accounts/
+    return statements.filter((sql) => truth.test(sql))
+  }
+
+  return {
+    server,
+    statementsOf,
+    defaultIs,
+    acme,
+    change,
+    setAside,
+    putBack,
+    grantIs,
+    familyOf,
+    ofMachine,
+    bound,
+    compare,
+    /** Whoever signs in next does so anew. */
+    forgetBrowsers: () => agents.clear(),
+  }
+}
+
+export type TokenScene = Awaited<ReturnType<typeof tokenScene>>
+
+/** What may become of a token of `short`, whichever form it has. None of it is plain. */
+export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] {
+  const ends: Pick<TokenRow, 'what' | 'before' | 'after'>[] = [
+    {
+      what: 'that was revoked',
+      before: ({ access_token: token }) => post(scene().server, '/revoke', short, { token }),
+    },
+    {
+      what: 'that has expired',
+      // Less than the engine's tolerance ago.
+      before: () => travel(605),
+    },
+    {
+      what: 'whose grant was revoked, and nobody was told',
+      before: () => scene().setAside(),
+      after: () => scene().putBack(),
+    },
+    {
+      what: 'whose grant gave way to another one, and nobody was told',
+      async before() {
+        await scene().setAside()
+        await scene().change(`insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
+          select tenant_id, 'another', account_id, client_id, payload, created_at, updated_at
+          from grants where revoked_reason = 'aside'`)
+      },
+      async after() {
+        await scene().change(`delete from grants where id = 'another'`)
+        await scene().putBack()
+      },
+    },
+    {
+      what: 'whose grant has ended',
+      async before({ id_token = '' }) {
+        const { sub = '' } = decodeJwt(id_token)
+        await scene().server.core.revocations.revokeGrant(defaultTenant, sub, 'short')
+      },
+    },
+    {
+      what: 'whose family has ended',
+      async before(tokens) {
+        const found = await scene().familyOf(tokens)
+        await scene().server.core.families.end(defaultTenant, found?.familyId ?? '', 'owner')
+      },
+    },
+    {
+      what: 'of a client that is disabled',
+      before: () => scene().server.core.clients.setDisabled(defaultTenant, 'short', true),
+      after: () => scene().server.core.clients.setDisabled(defaultTenant, 'short', false),
+    },
+  ]
+  return ends.map((end) => ({ ...end, plain: false, isOver: true, of: short, asked }))
+}
+
+/** A body to the byte, but for what is of one answer alone. */
+function saidBy({ body, headers }: Page): object {
+  const isJwt = headers.get('content-type')?.startsWith('application/jwt')
+  const { iat: _iat, ...claims } = isJwt ? decodeJwt(body) : {}
+  return { claims, body: isJwt ? '' : body.replace(/"error_id":"[^"]+"/, '') }
+}

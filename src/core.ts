@@ -64,6 +64,7 @@ import { requiredAlgs } from './signing/signing-key.ts'
 import { createSigningKeys } from './signing/signing-keys.ts'
 import { createSingleUse } from './single-use/single-use.ts'
 import { type Changes, createChanges } from './storage/changes.ts'
+import { createPoll } from './storage/poll.ts'
 import {
   followDatabaseClock,
   openStorage,
@@ -130,13 +131,15 @@ async function compose(
   )
   const fetch = createFetch(config, log, undefined, metrics)
   metrics.gauge('keyturn_clock_offset_seconds', () => [[{}, clock.offset / 1000]])
+  const { notifications } = storage
+  const poll = createPoll({ notifications, clock, log })
   const base = {
     ...given,
     database,
     shortLived,
     sealer,
     fetch,
-    changes: createChanges({ database, clock, log, notifications: storage.notifications }),
+    changes: createChanges({ database, clock, poll }),
   }
   const limiter = createLimiter({
     ...base,
@@ -163,7 +166,7 @@ async function compose(
   const tenants = createTenants({ ...base, audit })
   const denials = createDenials({
     ...base,
-    notifications: storage.notifications,
+    poll,
     maxStaleness: config.denylistMaxStaleness,
   })
   const signer = createSigner(
@@ -174,7 +177,8 @@ async function compose(
   const signing = createSigningKeys({
     ...base,
     audit,
-    notifications: storage.notifications,
+    notifications,
+    poll,
     signer,
     schedule: scheduleOf(config),
     maxStaleness: config.keyMaxStaleness,
@@ -208,7 +212,7 @@ async function compose(
     check: (tenant, metadata) => checkClient(tenant, metadata),
   })
   const grants = createGrants(base)
-  const outbox = createOutbox({ ...base, notifications: storage.notifications })
+  const outbox = createOutbox({ ...base, notifications, poll })
   const actionTokens = createActionTokens({ ...base, ttl: config.actionTokenTtl })
   const enrolmentTokens = createEnrolmentTokens({
     ...base,

@@ -4,8 +4,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
-import type { Notifications } from '../storage/notifications.ts'
-import { oneAtATime } from '../storage/one-at-a-time.ts'
+import type { Poll, Question } from '../storage/poll.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { createDenyList, type DenyListEntry, type Since } from './deny-list.ts'
@@ -96,8 +95,6 @@ const channel = 'keyturn_denials'
 
 const endsForGood: ReadonlySet<DenialKind> = new Set(['jti', 'family', 'grant'])
 
-/** Milliseconds between two polls. */
-const pollEvery = 500
 /**
  * Milliseconds that a poll looks back behind the one before: a transaction that wrote its entry then may have
  * committed only now. Longer than a statement may take.
@@ -108,15 +105,29 @@ export const overlap = 20_000
  * replica or its machine stood still, and this node's own entry is put only when it is told of the commit.
  */
 const rereadEvery = 60_000
+const notReread = 'deny-list not read again'
 
-interface Row {
-  tenant_id: string
-  kind: DenialKind
-  subject: string
-  not_before: Date | number
-  created_at: Date
-  expires_at: Date
-  audiences: string[] | null
+/** An entry as Postgres writes it: tenant, kind, subject, and when in milliseconds; null is never, or not known. */
+type Written = [string, DenialKind, string, number | null, number, number, string[] | null]
+
+const millisecondsOf = (time: string) => `round(extract(epoch from ${time}) * 1000)`
+const written = `json_build_array(tenant_id, kind, subject,
+  case when not_before < 'infinity' then ${millisecondsOf('not_before')} end,
+  ${millisecondsOf('created_at')}, ${millisecondsOf('expires_at')}, audiences)`
+/** Over `$1`, since when, and `$2`, now. */
+const lately = 'from denials where created_at > $1 and expires_at > $2'
+
+function entryOf([tenant, kind, subject, notBefore, ...rest]: Written): DenyListEntry {
+  const [createdAt, expiresAt, audiences] = rest
+  return {
+    tenant,
+    kind,
+    subject,
+    notBefore: notBefore ?? Infinity,
+    createdAt,
+    expiresAt,
+    audiences: audiences ?? undefined,
+  }
 }
 
 export function createDenials({
@@ -124,72 +135,95 @@ export function createDenials({
   clock,
   log,
   metrics,
-  notifications,
+  poll,
   maxStaleness,
 }: {
   database: Database
   clock: Clock
   log: Log
   metrics: Metrics
-  notifications: Notifications
+  poll: Poll
   /** Seconds after which a list that could not be refreshed tells nothing any more. */
   maxStaleness: number
 }): Denials {
   const list = createDenyList(overlap)
   const listeners = new Set<(tenants: ReadonlySet<string>) => void>()
-  /** Tenants of which something new came from this node itself, and was not told yet. */
-  const ownNews = new Set<string>()
+  /** Tenants of which something new has come and was not told yet: the list must be as new as they are told. */
+  const news = new Set<string>()
   /** By the server's clock, and by one that never jumps. */
   let refreshed: { at: number; monotonic: number } | undefined
   /** When the whole of it was read last, by the server's clock. */
   let reread = -Infinity
-  let timer: NodeJS.Timeout | undefined
+  let reading: Promise<void> | undefined
+  /** What the last poll told: the next answer is the same, as a rule. */
+  let lastAnswer: string | null = null
+  let leave: (() => void) | undefined
 
   /** Milliseconds. */
   const age = () => (refreshed === undefined ? Infinity : performance.now() - refreshed.monotonic)
   metrics.gauge('keyturn_denylist_entries', () => [[{}, list.size()]])
   metrics.gauge('keyturn_denylist_age_seconds', () => [[{}, age() / 1000]])
 
-  async function load(): Promise<void> {
-    const startedAt = clock.now()
-    const monotonic = performance.now()
-    const known = refreshed === undefined ? 0 : refreshed.at - overlap
-    const isWhole = refreshed === undefined || Math.abs(startedAt - reread) >= rereadEvery
-    const since = isWhole ? 0 : known
-    const rows = await notifications.query<Row>(
-      `select tenant_id, kind, subject, not_before, created_at, expires_at, audiences from denials
-       where created_at > $1 and expires_at > $2 order by created_at`,
-      [new Date(since), new Date(startedAt)],
-    )
-    const changed = list.put(
-      rows.map((row) => ({
-        tenant: row.tenant_id,
-        kind: row.kind,
-        subject: row.subject,
-        // The driver reads 'infinity' as a number.
-        notBefore: typeof row.not_before === 'number' ? row.not_before : row.not_before.getTime(),
-        createdAt: row.created_at.getTime(),
-        expiresAt: row.expires_at.getTime(),
-        audiences: row.audiences ?? undefined,
-      })),
-      { before: known, cameAt: startedAt },
-    )
-    list.expire(startedAt)
-    if (isWhole) reread = startedAt
-    refreshed = { at: startedAt, monotonic }
-    tell(new Set([...changed, ...ownNews]))
+  /** @returns milliseconds since the epoch; what was written before then was looked for already */
+  const lookedFor = () => (refreshed === undefined ? 0 : refreshed.at - overlap)
+
+  const question: Question = {
+    channel,
+    sql: `select json_agg(${written} order by created_at)::text ${lately}`,
+    parameters: ({ at }) => [new Date(lookedFor()).toISOString(), new Date(at).toISOString()],
+    heard(answer, { at, monotonic }) {
+      if (answer !== lastAnswer) put(JSON.parse(answer ?? '[]') as Written[], at)
+      lastAnswer = answer
+      list.expire(at)
+      refreshed = { at, monotonic }
+      if (news.size > 0) tell()
+      if (leave) rereadDue().catch((error: Error) => log.warn({ err: error }, notReread))
+    },
   }
 
-  /** Only when the list is as new as they are told. */
-  function tell(changed: Set<string>): void {
-    ownNews.clear()
-    if (changed.size > 0) for (const heard of listeners) heard(changed)
+  function put(found: Written[], cameAt: number): void {
+    const changed = list.put(found.map(entryOf), { before: lookedFor(), cameAt })
+    for (const tenant of changed) news.add(tenant)
+  }
+
+  /** Takes its own time, and a connection of the pool: a long list holds up no poll. */
+  async function readAll(): Promise<void> {
+    const now = clock.now()
+    const monotonic = performance.now()
+    const rows = await database.query<{ entry: Written }>(
+      `select ${written} as entry ${lately} order by created_at`,
+      [new Date(0), new Date(now)],
+    )
+    // Whoever was told of the list meanwhile has it up to now.
+    put(
+      rows.map(({ entry }) => entry),
+      clock.now(),
+    )
+    list.expire(now)
+    reread = now
+    refreshed ??= { at: now, monotonic }
+  }
+
+  async function rereadDue(): Promise<void> {
+    if (refreshed !== undefined && Math.abs(clock.now() - reread) < rereadEvery) return
+    reading ??= readAll().finally(() => {
+      reading = undefined
+    })
+    await reading
+  }
+
+  function tell(): void {
+    const tenants = new Set(news)
+    news.clear()
+    for (const heard of listeners) heard(tenants)
   }
 
   function putOwn(entries: DenyListEntry[]): void {
-    for (const tenant of list.put(entries)) ownNews.add(tenant)
+    for (const tenant of list.put(entries)) news.add(tenant)
     // Where there is no notification, whoever listens must not wait for the poll.
-    if (timer && listeners.size > 0 && ownNews.size > 0) poll()
+    if (leave && listeners.size > 0 && news.size > 0) {
+      refresh().catch((error: Error) => log.warn({ err: error }, 'changes not heard of'))
+    }
   }
 
   function assertFresh(): number {
@@ -202,10 +236,10 @@ export function createDenials({
     return refreshed.at
   }
 
-  const refresh = oneAtATime(load)
-
-  function poll(): void {
-    refresh().catch((error: Error) => log.warn({ err: error }, 'deny-list not refreshed'))
+  async function refresh(): Promise<void> {
+    if (refreshed === undefined) await rereadDue()
+    await poll.now()
+    await rereadDue()
   }
 
   async function write(tenant: string, denials: Denial[]): Promise<void> {
@@ -287,13 +321,13 @@ export function createDenials({
     },
 
     async start() {
-      await load()
-      if (timer) return
-      notifications.listen(channel, poll)
-      timer = setInterval(poll, pollEvery).unref()
+      if (refreshed === undefined) await rereadDue()
+      leave ??= poll.join(question)
+      await refresh()
     },
     stop() {
-      clearInterval(timer)
+      leave?.()
+      leave = undefined
     },
 
     sweep: () =>

@@ -37,6 +37,19 @@ export const OutboxTable = table('outbox', {
 /** Wakes the workers of every node. */
 export const channel = 'keyturn_outbox'
 
+/** The first destination at which something waits, and those behind it: one step of the index each. */
+const destinations = `destinations (destination) as (
+   (select destination from outbox where ${pending} order by destination limit 1)
+   union all
+   select (select o.destination from outbox o
+           where ${pending} and o.destination > d.destination order by o.destination limit 1)
+     from destinations d where d.destination is not null)`
+
+/** A text when it is worth while to take what is due at `$1`, or is under way. */
+export const somethingIsDue = `with recursive ${destinations}
+ select 'due' from destinations d where exists (
+   select 1 from outbox where destination = d.destination and ${pending} and next_at <= $1) limit 1`
+
 /** What a node may take now. */
 export interface Appetite {
   kind: string
@@ -149,12 +162,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
      */
     async take(appetite: Appetite): Promise<Taken[]> {
       const rows = await database.query<Row>(
-        `with recursive destinations (destination) as (
-           (select destination from outbox where ${pending} order by destination limit 1)
-           union all
-           select (select o.destination from outbox o
-                   where ${pending} and o.destination > d.destination order by o.destination limit 1)
-             from destinations d where d.destination is not null),
+        `with recursive ${destinations},
          due as materialized (
            select m.tenant_id, m.id from destinations d cross join lateral (
              select tenant_id, id, next_at from outbox

@@ -6,9 +6,16 @@ import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
+import type { Poll, Question } from '../storage/poll.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { type Attempt, giveUpAfter, type Message, type MessageView, pauseAfter } from './message.ts'
-import { channel, createOutboxStore, type MessageFilter, type Taken } from './outbox.store.ts'
+import {
+  channel,
+  createOutboxStore,
+  type MessageFilter,
+  somethingIsDue,
+  type Taken,
+} from './outbox.store.ts'
 import { createPauses } from './pauses.ts'
 
 /**
@@ -64,8 +71,6 @@ export interface Deliverer {
   readonly forgets?: true
 }
 
-/** Milliseconds between two polls; a notification makes it prompt, the poll makes it sure. */
-const pollEvery = 500
 /** Attempts under way of this node: of one kind, so that none waits for the receivers of another; at one destination. */
 const mostOfKind = 32
 const mostPerDestination = 4
@@ -82,13 +87,14 @@ export function createOutbox(deps: {
   log: Log
   metrics: Metrics
   notifications: Notifications
+  poll: Poll
 }): Outbox {
-  const { database, clock, log, metrics, notifications } = deps
+  const { database, clock, log, metrics, notifications, poll } = deps
   const store = createOutboxStore(deps)
   const pauses = createPauses()
   const deliverers = new Map<string, Deliverer>()
   const underWay = new Map<Promise<void>, string>()
-  let timer: NodeJS.Timeout | undefined
+  let leave: (() => void) | undefined
   let running: Promise<void> | undefined
   let again = false
 
@@ -109,10 +115,19 @@ export function createOutbox(deps: {
   const outside = AsyncLocalStorage.snapshot()
   const wake = () => outside(takeMore)
 
+  /** A notification makes it prompt, the poll makes it sure. */
+  const question: Question = {
+    sql: somethingIsDue,
+    parameters: ({ at }) => [new Date(at).toISOString()],
+    heard(due) {
+      if (due !== null) wake()
+    },
+  }
+
   /** Takes as much as there is room for: one round at a time, and one more when something came meanwhile. */
   function takeMore(): void {
     again = true
-    if (!timer || running) return
+    if (!leave || running) return
     again = false
     running = round().then(
       () => {
@@ -221,14 +236,14 @@ export function createOutbox(deps: {
       return changed
     },
     start() {
-      if (timer) return
+      if (leave) return
       notifications.listen(channel, wake)
-      timer = setInterval(wake, pollEvery).unref()
+      leave = poll.join(question)
       wake()
     },
     async stop() {
-      clearInterval(timer)
-      timer = undefined
+      leave?.()
+      leave = undefined
       await running
       await Promise.all(underWay.keys())
     },

@@ -11,9 +11,9 @@ export const mends: Record<DomainErrorCode, string> = {
   storage_locked:
     'Stop it, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',
   deny_list_stale:
-    'Check the way from this process to Postgres (`deny-list not refreshed` in its log). It mends itself within a second.',
+    'Check the way from this process to Postgres (`changes not heard of` in its log). It mends itself within a second.',
   signing_keys_stale:
-    'Check the way from this process to Postgres (`signing keys not checked` in its log). It mends itself within a second.',
+    'Check the way from this process to Postgres (`changes not heard of` in its log). It mends itself within a second.',
   signing_key_pending:
     'Wait; `keys list` says until when. Next time publish the key ahead: `keys rotate --alg`; keys.',
   signing_key_ended:

@@ -2,11 +2,13 @@ import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Notifications } from '../storage/notifications.ts'
-import { followDatabaseClock } from '../storage/storage.ts'
+import { oneAtATime } from '../storage/one-at-a-time.ts'
+import type { Poll, Question } from '../storage/poll.ts'
 import { type KeySet, keySetAt, maySign, type OpenSigningKey } from './key-set.ts'
 import type { PrivateKey, Signer } from './signer.ts'
 import {
-  createSigningKeyStore,
+  changedKeys,
+  type createSigningKeyStore,
   described,
   type StoredSigningKey,
   signingKeysChannel,
@@ -35,8 +37,6 @@ export interface KeyRing {
   stop(): void
 }
 
-/** Milliseconds between two polls: with a query, less than `noticedWithin`. */
-const pollEvery = 500
 /** Milliseconds that a poll looks back: a transaction may commit so long after it wrote. */
 const overlap = 600_000
 
@@ -53,12 +53,13 @@ export interface KeyRingDependencies {
   log: Log
   signer: Signer
   notifications: Notifications
+  poll: Poll
   /** Seconds. */
   maxStaleness: number
 }
 
 export function createKeyRing(deps: KeyRingDependencies): KeyRing {
-  const { store, clock, log, signer, notifications } = deps
+  const { store, clock, log, signer, notifications, poll } = deps
   const tenants = new Map<string, Known>()
   /** By the server's clock, by one that never jumps, and how often the former had jumped. */
   const moment = () => ({
@@ -68,8 +69,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   })
   let heard = moment()
   let loads = 0
-  let polling: Promise<void> | undefined
-  let timer: NodeJS.Timeout | undefined
+  let leave: (() => void) | undefined
 
   /** @param through the connection that reads them */
   async function load(tenant: string, through?: Notifications): Promise<Known> {
@@ -95,7 +95,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   }
 
   function staleness(): string | undefined {
-    if (!timer) return undefined
+    if (!leave) return undefined
     // What a key may do depends on the time, and the machine may have stood still without hearing of changes.
     if (clock.steps !== heard.steps) return 'the clock was set and is not compared yet'
     const age = performance.now() - heard.monotonic
@@ -129,13 +129,15 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     }
   }
 
-  async function poll(): Promise<void> {
-    if (clock.steps !== heard.steps) {
-      await followDatabaseClock(notifications, clock)
-      log.warn({ offset: clock.offset }, 'the clock of this machine was set, or stood still')
-    }
-    const now = moment()
-    const changes = await store.changes(heard.at - overlap)
+  /** What the last poll told, and when it was asked. */
+  let latest: { told: string | null; changes: Map<string, number>; asked: typeof heard } = {
+    told: null,
+    changes: new Map(),
+    asked: heard,
+  }
+
+  async function takeUp(): Promise<void> {
+    const { changes, asked } = latest
     for (const [tenant, known] of tenants) {
       if ((changes.get(tenant) ?? 0) <= known.changedAt) continue
       await load(tenant, notifications).catch((error: unknown) => {
@@ -145,20 +147,22 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
         tenants.delete(tenant)
       })
     }
-    heard = now
+    heard = asked
   }
+  const takeUpInTurn = oneAtATime(takeUp)
 
-  /** One at a time; whoever comes meanwhile waits for the one after, which sees what made it come. */
-  async function pollAgain(): Promise<void> {
-    if (polling) await polling.catch(() => undefined)
-    polling ??= poll().finally(() => {
-      polling = undefined
-    })
-    return polling
-  }
-
-  function pollNow(): void {
-    pollAgain().catch((error: Error) => log.warn({ err: error }, 'signing keys not checked'))
+  const question: Question = {
+    channel: signingKeysChannel,
+    sql: changedKeys,
+    parameters: () => [new Date(heard.at - overlap).toISOString()],
+    heard(told, asked) {
+      const changes =
+        told === latest.told
+          ? latest.changes
+          : new Map(Object.entries(JSON.parse(told ?? '{}') as Record<string, number>))
+      latest = { told, changes, asked }
+      takeUpInTurn().catch((error: Error) => log.warn({ err: error }, 'signing keys not taken up'))
+    },
   }
 
   function setOf(known: Known): KeySet {
@@ -184,13 +188,13 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
         signingAt(keys, clock.now()).some(({ isHeld }) => isHeld),
       ),
     start() {
-      if (timer) return
+      if (leave) return
       heard = moment()
-      notifications.listen(signingKeysChannel, pollNow)
-      timer = setInterval(pollNow, pollEvery).unref()
+      leave = poll.join(question)
     },
     stop() {
-      clearInterval(timer)
+      leave?.()
+      leave = undefined
     },
   }
 }

@@ -1,7 +1,6 @@
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
-import type { Notifications } from '../storage/notifications.ts'
 import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { HeldKey } from './signer.ts'
@@ -33,6 +32,10 @@ export const SigningKeysTable = table('signing_keys', {
 })
 
 export const signingKeysChannel = 'keyturn_signing_keys'
+
+/** Tenants whose keys changed after `$1`, and when they did last in milliseconds since the epoch: a JSON object. */
+export const changedKeys = `select json_object_agg(tenant_id, round(extract(epoch from at) * 1000))::text from (
+  select tenant_id, max(changed_at) as at from signing_keys where changed_at > $1 group by tenant_id) k`
 
 export interface StoredSigningKey extends SigningKey {
   /** The private key as the signer keeps it; empty once it was destroyed. */
@@ -75,15 +78,7 @@ const keptDays = 90
 /** Over `$1`, the tenant, and `$2`, now: nodes' clocks are apart, and a change must never look like the one before. */
 const later = `greatest($2::timestamptz, (select max(changed_at) + interval '1 ms' from signing_keys where tenant_id = $1))`
 
-export function createSigningKeyStore({
-  database,
-  notifications,
-  clock,
-}: {
-  database: Database
-  notifications: Notifications
-  clock: Clock
-}) {
+export function createSigningKeyStore({ database, clock }: { database: Database; clock: Clock }) {
   const time = (at: number) => new Date(at)
 
   /** @param where SQL over `$1`, now */
@@ -106,15 +101,6 @@ export function createSigningKeyStore({
         [tenant],
       )
       return rows.map(toKey)
-    },
-
-    /** Tenants whose keys changed after that, and when they did last. @param since milliseconds since the epoch */
-    async changes(since: number): Promise<Map<string, number>> {
-      const rows = await notifications.query<{ tenant_id: string; at: Date }>(
-        `select tenant_id, max(changed_at) as at from signing_keys where changed_at > $1 group by tenant_id`,
-        [time(since)],
-      )
-      return new Map(rows.map(({ tenant_id, at }) => [tenant_id, at.getTime()]))
     },
 
     /** The keys without an end that were active at a time, of all tenants. */

@@ -6,6 +6,7 @@ import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
+import type { Poll } from '../storage/poll.ts'
 import { signedJwt } from './jwt.ts'
 import { createKeyClaims } from './key-claims.ts'
 import { createKeyRing } from './key-ring.ts'
@@ -111,6 +112,7 @@ export interface SigningKeysDependencies {
   audit: Audit
   signer: Signer
   notifications: Notifications
+  poll: Poll
   schedule: Schedule
   /** Seconds. */
   maxStaleness: number

@@ -1,8 +1,6 @@
 import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
 import type { Database } from './database.ts'
-import type { Notifications } from './notifications.ts'
-import { oneAtATime } from './one-at-a-time.ts'
+import type { Moment, Poll, Question } from './poll.ts'
 import { sweepTable } from './sweep.ts'
 import { column, table } from './table.ts'
 
@@ -51,8 +49,6 @@ export const ChangesTable = table('changes', {
 })
 
 const channel = 'keyturn_changes'
-/** Milliseconds between two polls. */
-const pollEvery = 500
 /** Milliseconds after which what was heard is too old. */
 const freshFor = 1000
 /**
@@ -70,23 +66,20 @@ const keptFor = 3600 * 1000
 export function createChanges({
   database,
   clock,
-  log,
-  notifications,
+  poll,
 }: {
   database: Database
   clock: Clock
-  log: Log
-  notifications: Notifications
+  poll: Poll
 }): Changes {
   const followers: Array<[ChangedKind, Follower]> = []
-  /**
-   * `at` by the clock of Postgres and `seen`, the transactions it could see, as it wrote them; the others say how old
-   * that is here, also after this machine stood still.
-   */
-  let heard: { at: string; seen: string; monotonic: number; now: number } | undefined
+  /** When it was heard last, and what time it was in Postgres and which transactions could be seen, as it wrote them. */
+  let heard: (Moment & { databaseTime: string; seen: string }) | undefined
+  /** What was told then: the next answer is the same, as a rule. */
+  let lastAnswer = ''
   /** Of the poll before: it looked at most of what this one looks at. */
   let told = new Set<string>()
-  let timer: NodeJS.Timeout | undefined
+  let leave: (() => void) | undefined
 
   function tell(changes: Change[]): void {
     const before = told
@@ -102,44 +95,37 @@ export function createChanges({
     }
   }
 
-  async function load(): Promise<void> {
-    const monotonic = performance.now()
-    const now = clock.now()
-    const [row] = await notifications.query<{ now: string; seen: string; changes: Change[] }>(
-      `select now()::text as now, pg_current_snapshot()::text as seen, (
-         select coalesce(jsonb_agg(jsonb_build_array(tenant_id, kind, subject, changed_at)), '[]') from (
-           select tenant_id, kind, subject, changed_at from changes
-           where ${isNew}
-           limit ${mostNamed + 1}) c) as changes`,
-      [heard?.at ?? null, heard?.seen ?? null],
-    )
-    if (!row) return
-    if (row.changes.length > mostNamed) for (const [, follower] of followers) follower.muchChanged()
-    else tell(row.changes)
-    heard = { at: row.now, seen: row.seen, monotonic, now }
-  }
-
-  const hear = oneAtATime(load)
-
-  function poll(): void {
-    hear().catch((error: Error) => log.warn({ err: error }, 'changes not heard of'))
+  const question: Question = {
+    channel,
+    sql: `select pg_current_snapshot()::text || ' ' || coalesce((
+            select json_agg(json_build_array(tenant_id, kind, subject, changed_at))::text from (
+              select tenant_id, kind, subject, changed_at from changes where ${isNew} limit ${mostNamed + 1}) c), '[]')`,
+    parameters: () => [heard?.databaseTime ?? null, heard?.seen ?? null],
+    heard(text, asked, databaseTime) {
+      const [, seen = '', answer = '[]'] = /^(\S+) (.*)$/s.exec(text ?? '') ?? []
+      if (answer !== lastAnswer) {
+        const changes = JSON.parse(answer) as Change[]
+        if (changes.length > mostNamed) for (const [, follower] of followers) follower.muchChanged()
+        else tell(changes)
+        lastAnswer = answer
+      }
+      heard = { ...asked, databaseTime, seen }
+    },
   }
 
   return {
     isFresh: () =>
       heard !== undefined &&
       performance.now() - heard.monotonic < freshFor &&
-      Math.abs(clock.now() - heard.now) < freshFor,
+      Math.abs(clock.now() - heard.at) < freshFor,
     follow: (kind, follower) => void followers.push([kind, follower]),
     async start() {
-      await load()
-      if (timer) return
-      notifications.listen(channel, poll)
-      timer = setInterval(poll, pollEvery).unref()
+      leave ??= poll.join(question)
+      await poll.now()
     },
     stop() {
-      clearInterval(timer)
-      timer = undefined
+      leave?.()
+      leave = undefined
       heard = undefined
     },
     sweep: () =>

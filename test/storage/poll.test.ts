@@ -1,0 +1,76 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { type Nodes, openNodes } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+const suite = servicesFound() ? describe : describe.skip
+suite('the poll of a process (ADR 0028)', () => {
+  let nodes: Nodes
+  before(async () => {
+    nodes = await openNodes('services', { DATABASE_POOL_SIZE: '1' })
+    nodes.b.outbox.start()
+  })
+  afterEach(backToPresent)
+  after(async () => {
+    await nodes?.b.outbox.stop()
+    await nodes?.close()
+  })
+
+  it('asks for all in one statement, and leaves the pool alone while nothing happens', async () => {
+    const { notifications, database } = nodes.b.storage
+    const { query } = notifications
+    const create = database.dataSource.createQueryRunner.bind(database.dataSource)
+    const asked: string[] = []
+    let others = 0
+    database.dataSource.createQueryRunner = () => {
+      others++
+      return create()
+    }
+    notifications.query = (sql, parameters) => {
+      if (asked.push(sql) === 2) others = 0
+      return query(sql, parameters)
+    }
+    try {
+      await eventually('some polls', () => asked.length >= 6)
+    } finally {
+      notifications.query = query
+      database.dataSource.createQueryRunner = create
+    }
+    const [first = ''] = asked
+    expect(new Set(asked)).to.deep.equal(new Set([first]))
+    for (const table of ['changes', 'denials', 'signing_keys', 'outbox']) {
+      expect(first).to.contain(`from ${table}`)
+    }
+    expect(others).to.equal(0)
+  })
+
+  it('tells of a revocation while the whole deny-list cannot be read: it waits for no connection of the pool (R-10)', async () => {
+    const { a, b } = nodes
+    const isHeld = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    const holder = b.database.transaction(async () => {
+      await b.database.query('select 1')
+      isHeld.resolve()
+      await release.promise
+    })
+    await isHeld.promise
+    try {
+      // The next poll has it read again.
+      travel(90)
+      const denial = { kind: 'jti', subject: 'revoked meanwhile' } as const
+      const isDenied = () => b.denials.anyDenies(defaultTenant, [denial], b.clock.seconds())
+      const reading = b.denials.refresh()
+      await a.denials.add(defaultTenant, [denial])
+      const began = performance.now()
+      await eventually('b knows', isDenied)
+      expect(performance.now() - began).to.be.below(1000)
+      release.resolve()
+      await reading
+    } finally {
+      release.resolve()
+      await holder
+    }
+  })
+})

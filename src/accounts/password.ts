@@ -79,16 +79,19 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     },
     async guess(turn, password, stored, count) {
       let wrong: number | undefined
-      const outcome = await options.queue(
-        () =>
-          count(async (may) => {
-            // Its own hash in any case: that of another system may take longer or shorter than ours.
-            const { isRight, took } = await fits(password, stored)
-            if (!isRight || !may) wrong = took
-            return isRight && may
-          }),
-        turn,
-      )
+      const { under } = await options.queue(async () => {
+        const hashed = Promise.withResolvers<void>()
+        const counted = count(async (may) => {
+          // Its own hash in any case: that of another system may take longer or shorter than ours.
+          const { isRight, took } = await fits(password, stored).finally(hashed.resolve)
+          if (!isRight || !may) wrong = took
+          return isRight && may
+        })
+        // What is written of it afterwards takes no place from the next.
+        await Promise.race([hashed.promise, counted])
+        return { under: counted }
+      }, turn)
+      const outcome = await under
       if (wrong !== undefined) await evenTime.wait(wrong)
       return outcome
     },

@@ -40,7 +40,7 @@ const homes: Record<string, string[]> = {
   pg: ['storage'],
   '@electric-sql/pglite': ['storage'],
   ioredis: ['storage'],
-  argon2: ['accounts'],
+  '@node-rs/argon2': ['accounts'],
   bcrypt: ['accounts'],
   nodemailer: ['mail'],
   jose: ['signing', 'oidc'],

@@ -204,6 +204,7 @@ async function compose(
     takesFactor: async (tenant, id) =>
       (id !== undefined && (await factors.asked(tenant, id))) ||
       (await tenants.find(tenant))?.requireMfa === true,
+    secondStepOf: (tenant, id) => factors.secondStep(tenant, id),
   })
   const clients = createClients({
     ...base,

@@ -1,4 +1,4 @@
-import { argon2id, hash, verify } from 'argon2'
+import { hash, verify } from '@node-rs/argon2'
 import { loadConfig } from '../../config/load.ts'
 import type { Outcome } from '../load/plan.ts'
 import { password } from './scenario.ts'
@@ -6,8 +6,7 @@ import { password } from './scenario.ts'
 /** A program: passwords compared with their hash and nothing else, with the parameters that the server has by default. */
 const { argon2MemoryKib, argon2Iterations, hashConcurrency } = loadConfig({})
 const known = await hash(password, {
-  ...{ type: argon2id, parallelism: 1 },
-  ...{ memoryCost: argon2MemoryKib, timeCost: argon2Iterations },
+  ...{ memoryCost: argon2MemoryKib, timeCost: argon2Iterations, parallelism: 1 },
 })
 
 async function compare(milliseconds: number): Promise<Outcome> {

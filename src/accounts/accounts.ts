@@ -11,7 +11,7 @@ import { type Chosen, createAccountStore, type StoredPassword } from './account.
 import type { Account, Profile } from './account.ts'
 import { type AccountLists, createAccountLists } from './account-lists.ts'
 import { type AccountViews, createAccountViews } from './account-views.ts'
-import type { Authenticated, MustChange } from './authenticated.ts'
+import type { Authenticated, MustChange, SecondStep } from './authenticated.ts'
 import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import {
@@ -175,6 +175,7 @@ export function createAccounts({
   audit,
   oneTimePasswordTtl,
   takesFactor,
+  secondStepOf,
 }: {
   database: Database
   clock: Clock
@@ -185,6 +186,7 @@ export function createAccounts({
   /** Seconds. */
   oneTimePasswordTtl: number
   takesFactor: TakesFactor
+  secondStepOf(tenant: string, id: string): Promise<SecondStep | undefined>
 }): Accounts {
   const store = createAccountStore({ database, clock })
 
@@ -238,16 +240,14 @@ export function createAccounts({
     async authenticate(tenant, identifier, password, visitor) {
       const found = await store.byIdentifier(tenant, identifier)
       const stored = found?.password
-      const outcome = await guess(tenant, identifier, found, password, visitor)
-      if (outcome !== 'right' || !found || !stored) {
-        throw refusalOf(found, outcome)
-      }
-      const { account } = found
-      const verified = hashOf(stored.hash)
-      const mustChange = (why: MustChange['why']) => ({
-        account,
-        mustChange: { why, tenant, accountId: account.id, verified },
+      let secondStep: SecondStep | undefined
+      const outcome = await guess(tenant, identifier, found, password, visitor, async () => {
+        if (found) secondStep = await secondStepOf(tenant, found.account.id)
       })
+      if (outcome !== 'right' || !found || !stored) throw refusalOf(found, outcome)
+      const { account } = found
+      const named = { tenant, accountId: account.id, verified: hashOf(stored.hash) }
+      const mustChange = (why: MustChange['why']) => ({ account, mustChange: { why, ...named } })
       if (stored.oneTime) {
         if ((stored.expiresAt ?? 0) <= clock.now())
           throw new DomainError('one_time_password_expired')
@@ -258,7 +258,7 @@ export function createAccounts({
       if (passwords.isOutdated(stored.hash)) {
         await store.renewHash(tenant, account.id, stored.hash, await passwords.rehash(password))
       }
-      return { account }
+      return { account, ...(secondStep === undefined ? {} : { secondStep }) }
     },
 
     hasRoom,

@@ -9,7 +9,12 @@ export interface MustChange {
   verified: string
 }
 
+/** What a sign-in takes beside a password. */
+export type SecondStep = 'factor' | 'email_code'
+
 export interface Authenticated {
   account: Account
+  /** Absent when a password is enough, as of when it was compared. */
+  secondStep?: SecondStep
   mustChange?: MustChange
 }

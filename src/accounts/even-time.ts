@@ -11,8 +11,9 @@ const mostKinds = 16
  */
 function kindOf(stored: string): string {
   const parts = stored.split('$')
-  // bcrypt writes salt and key in one.
-  return parts.slice(0, stored.startsWith('$2') ? 3 : -2).join('$')
+  // bcrypt writes salt and key in one; argon2 was written with its parameters in another order before.
+  const kind = parts.slice(0, stored.startsWith('$2') ? 3 : -2)
+  return kind.map((part) => part.split(',').toSorted().join(',')).join('$')
 }
 
 /** As long as nearly all of them take; no more than twice the middle one, so that one that was held up counts little. */

@@ -55,13 +55,14 @@ export function createGuesses({
   const familiar = createFamiliar(clock)
   const turnOf = (network: string) => ({ share: network, familiar: familiar.has(network) })
 
-  /** The steps of `authenticate` up to the hash. */
+  /** The steps of `authenticate` up to the hash. @param beside asks what comes after a right one (`Lockouts.guess`) */
   async function guess(
     tenant: string,
     identifier: string,
     found: Found | undefined,
     password: string,
     { ip, userAgent, knownDevice }: Visitor,
+    beside?: () => Promise<unknown>,
   ): Promise<'right' | 'wrong' | 'locked'> {
     const accountId = found?.account.id
     // As much work where there is no account to be known to.
@@ -78,7 +79,7 @@ export function createGuesses({
       const turn = deviceId === undefined ? turnOf(network) : {}
       const hash = found?.account.disabled ? undefined : found?.password?.hash
       const outcome = await passwords.guess(turn, password, hash, (look) =>
-        lockouts.guess(tenant, { owner, deviceId, ip }, look),
+        lockouts.guess(tenant, { owner, deviceId, ip }, look, beside),
       )
       isWrong = outcome !== 'right'
       if (!isWrong) familiar.add(network)

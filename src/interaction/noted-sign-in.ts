@@ -51,9 +51,14 @@ export async function noteSignIn(
   await database.unit(async (unit) => {
     await unit.open()
     // The account comes first: whoever resets its password takes the locks in this order, too.
-    if (!(await accounts.holdSignIn(tenant, account.id, verifiedAt))) return false
-    const visit = await places.visit(tenant, account.id, ctx.ip)
-    await lockouts.signedIn(tenant, account.id)
+    const [isHeld, visit] = await unit.together(() =>
+      Promise.all([
+        accounts.holdSignIn(tenant, account.id, verifiedAt),
+        places.visit(tenant, account.id, ctx.ip),
+        lockouts.signedIn(tenant, account.id),
+      ]),
+    )
+    if (!isHeld) return false
     if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)
     const event: AuditEvent = {
       type: 'account.signed_in',

@@ -1,7 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
-import type { Authenticated } from '../accounts/authenticated.ts'
+import type { Authenticated, SecondStep } from '../accounts/authenticated.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
@@ -131,6 +131,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
    * A password was right, or a passkey that needs none: what else it takes. Whichever step there was is over, or
    * another takes its place.
    * @param proof a code by e-mail is asked for once and stands for nothing else
+   * @param known what the account takes beside a password, where it was asked already
    */
   async function proceed(
     ctx: Context,
@@ -138,10 +139,11 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     account: Account,
     verifiedAt: number,
     proof?: Proof,
+    known?: { secondStep?: SecondStep },
   ): Promise<void> {
     if (proof !== undefined && proof !== 'email') return finish(ctx, account, verifiedAt, proof)
     const { id: accountId, email } = account
-    const secondStep = await factors.secondStep(tenant, accountId)
+    const { secondStep } = known ?? { secondStep: await factors.secondStep(tenant, accountId) }
     if (secondStep === 'factor') {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
@@ -265,7 +267,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       await steps.begin(uid, { stage: 'password', ...mustChange, email: account.email })
       return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
     }
-    return proceed(ctx, interaction, account, verifiedAt)
+    return proceed(ctx, interaction, account, verifiedAt, undefined, authenticated)
   })
 
   router.post('/interaction/:uid/password', async (ctx) => {

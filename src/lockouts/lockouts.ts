@@ -26,6 +26,7 @@ export interface Lockouts {
    * looked at, is given back.
    * @param look whether the secret is right. With `false` nothing may come of it: it does the same work, so that
    *   nobody can tell a locked account by time
+   * @param beside asks what is asked after a right one in any case, so that it travels with what gives the try back
    * @example await lockouts.guess(tenant, { owner: { accountId } }, async (may) => fits(code, may ? secret : dummy))
    * @throws Error inside of a transaction: what is rolled back would not count
    */
@@ -33,6 +34,7 @@ export interface Lockouts {
     tenant: string,
     guesser: Guesser,
     look: (may: boolean) => Promise<boolean>,
+    beside?: () => Promise<unknown>,
   ): Promise<'right' | 'wrong' | 'locked'>
   /** Begins anew, when somebody has signed in with all that it takes; a right password alone does not. */
   signedIn(tenant: string, accountId: string): Promise<void>
@@ -117,6 +119,19 @@ export function createLockouts(deps: Dependencies): Lockouts {
     }
   }
 
+  /** Both in one round trip; but several rows are never held together, which `clear` might take in another order. */
+  async function giveBackBeside(held: Held[], beside: () => Promise<unknown>): Promise<void> {
+    if (held.length > 1) return void (await Promise.all([giveBack(held), beside()]))
+    await database.unit(async (unit) => {
+      await unit.open()
+      unit.commitWith(async () => {
+        await unit.together(() => Promise.all([giveBack(held), beside()]))
+        return true
+      })
+      return true
+    })
+  }
+
   /** A known browser that has used up what it had is a stranger, too. */
   async function take(tenant: string, guesser: Guesser): Promise<Held[] | undefined> {
     if (guesser.deviceId !== undefined) {
@@ -135,7 +150,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
   return {
     devices: createKnownDevices(deps),
 
-    async guess(tenant, guesser, look) {
+    async guess(tenant, guesser, look, beside) {
       if (database.current()?.isOpen()) {
         throw new Error('a guess must not be counted in a transaction that may be rolled back')
       }
@@ -149,7 +164,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
         await giveBack(held)
         throw error
       })
-      if (right) await giveBack(held)
+      if (right) await (beside ? giveBackBeside(held, beside) : giveBack(held))
       return right ? 'right' : 'wrong'
     },
 

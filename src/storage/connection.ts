@@ -75,9 +75,14 @@ export function answerTo(
   statement: Statement,
   { patience, prepares, metrics }: Asking,
 ): Promise<Outcome> {
+  const texts = [...(statement.before ?? []), statement].map(({ sql }) => sql)
   const operation = operationOf(statement.sql)
   const took = (seconds: number, failed: boolean) => {
-    metrics.observe('keyturn_db_statement_duration_seconds', { operation }, seconds)
+    // Each took as long as all that went together.
+    for (const text of texts) {
+      const labels = { operation: operationOf(text) }
+      metrics.observe('keyturn_db_statement_duration_seconds', labels, seconds)
+    }
     if (failed) metrics.count('keyturn_db_statement_failures_total', { operation })
   }
   const answer = () => {
@@ -87,7 +92,7 @@ export function answerTo(
     return patience === undefined ? asked : inTime(asked, patience, () => late(patience))
   }
   return traced(
-    () => spanOf(operation, statement.sql),
+    () => spanOf(operation, texts.join('; ')),
     () => timed(metrics, took, answer),
   )
 }

@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
 
-/** What is asked of Postgres in one round trip. */
-export interface Statement {
+/** A statement and its values. */
+export interface Asked {
   sql: string
   parameters?: unknown[]
+}
+
+/** What is asked of Postgres in one round trip. */
+export interface Statement extends Asked {
+  /** Others that come before it; `done` is told what came of each, unless one failed before. */
+  before?: Array<Asked & { done(outcome: Outcome): void }>
   /** Begins a transaction with it. */
   begins?: boolean
   /** Ends the transaction behind it, unless it fails: then the transaction is left for a rollback. */
@@ -35,7 +41,9 @@ export interface AskableClient {
 
 /** The members of the driver's connection that a query writes to. */
 interface Wire {
+  parsedStatements: Record<string, string>
   submittedNamedStatements: Record<string, string>
+  close(message: { type: 'S'; name: string }): void
   parse(message: { text: string; name?: string }): void
   bind(message: object): void
   execute(message: object): void
@@ -55,7 +63,8 @@ const DriverQuery = pg.Query as unknown as new (
 }
 
 interface Result {
-  command: string
+  /** Absent until it is complete. */
+  command: string | null
   rows: unknown[]
   rowCount: number | null
 }
@@ -66,17 +75,36 @@ interface Result {
  */
 class Batch extends DriverQuery {
   readonly #ahead: string[]
+  readonly #before: NonNullable<Statement['before']>
   readonly #commits: boolean
+  readonly #prepares: boolean
+  #settle: (() => void) | undefined
 
   constructor(
     statement: Statement,
-    name: string | undefined,
-    callback: (error: Error | null, results: Result | Result[]) => void,
+    prepares: boolean,
+    { resolve, reject }: { resolve(outcome: Outcome): void; reject(error: Error): void },
   ) {
-    const { sql: text, parameters: values = [], commits = false } = statement
-    super({ text, values, ...(name === undefined ? {} : { name }) }, undefined, callback)
+    super(configOf(statement, prepares), undefined, (error) => {
+      const came = [this.#came()].flat().filter(({ command }) => command !== null)
+      const outcomes = came.slice(this.#ahead.length).map(outcomeOf)
+      for (const { done } of this.#before) {
+        const outcome = outcomes.shift()
+        if (outcome) done(outcome)
+      }
+      if (error) return reject(error)
+      this.#settle?.()
+      resolve(outcomes[0] as Outcome)
+    })
     this.#ahead = aheadOf(statement)
-    this.#commits = commits
+    this.#before = statement.before ?? []
+    this.#commits = statement.commits ?? false
+    this.#prepares = prepares
+  }
+
+  /** What came until now; the driver tells nobody where one failed. */
+  #came(): Result | Result[] {
+    return Reflect.get(this, '_results') as Result | Result[]
   }
 
   override requiresPreparation(): boolean {
@@ -86,13 +114,45 @@ class Batch extends DriverQuery {
   override prepare(wire: Wire): void {
     const { name, text } = this
     // Ahead of the other: the driver takes the first one that was parsed for this.
-    if (this.#ahead.length > 0 && name !== undefined && !this.hasBeenParsed(wire)) {
+    const goesAlone = this.#ahead.length + this.#before.length === 0
+    if (!goesAlone && name !== undefined && !this.hasBeenParsed(wire)) {
       wire.parse({ name, text })
       wire.submittedNamedStatements[name] = text
     }
     for (const sql of this.#ahead) beside(wire, sql)
+    const parsed = this.#before.map((asked) => askedBefore(wire, configOf(asked, this.#prepares)))
+    this.#settle = () => Object.assign(wire.parsedStatements, ...parsed)
     super.prepare(this.#commits ? committing(wire) : wire)
   }
+}
+
+const outcomeOf = ({ rows, rowCount }: Result): Outcome => ({ rows, count: rowCount ?? 0 })
+
+interface QueryConfig {
+  text: string
+  values: unknown[]
+  name?: string
+}
+
+function configOf({ sql: text, parameters: values = [] }: Asked, prepares: boolean): QueryConfig {
+  const name = prepares ? nameOf(text) : undefined
+  return { text, values, ...(name === undefined ? {} : { name }) }
+}
+
+/**
+ * Writes a statement without a Sync.
+ * @returns what it is prepared as, once all have come through; until then it may be there, or not
+ */
+function askedBefore(wire: Wire, config: QueryConfig): Record<string, string> {
+  const { name, text } = config
+  const query = new DriverQuery(config, undefined, () => undefined)
+  const isNew = name !== undefined && !query.hasBeenParsed(wire)
+  // Left by one that did not come through; to close what is not there is no error.
+  if (isNew) wire.close({ type: 'S', name })
+  query.prepare(over(wire, { sync: () => undefined }))
+  if (!isNew) return {}
+  delete wire.submittedNamedStatements[name]
+  return { [name]: text }
 }
 
 function beside(wire: Wire, text: string): void {
@@ -107,9 +167,14 @@ function committing(wire: Wire): Wire {
     wire.execute(message)
     beside(wire, 'commit')
   }
+  return over(wire, { execute })
+}
+
+/** The same with other members. */
+function over(wire: Wire, others: Partial<Wire & { sync(): void }>): Wire {
   return new Proxy(wire, {
     get(target, member) {
-      const value: unknown = member === 'execute' ? execute : Reflect.get(target, member)
+      const value: unknown = Reflect.get(member in others ? others : target, member)
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
@@ -133,13 +198,7 @@ export function ask(
   statement: Statement,
   prepares: boolean,
 ): Promise<Outcome> {
-  const name = prepares ? nameOf(statement.sql) : undefined
   return new Promise((resolve, reject) => {
-    const done = (error: Error | null, results: Result | Result[]) => {
-      if (error) return reject(error)
-      const result = [results].flat()[aheadOf(statement).length] as Result
-      resolve({ rows: result.rows, count: result.rowCount ?? 0 })
-    }
-    client.query(new Batch(statement, name, done))
+    client.query(new Batch(statement, prepares, { resolve, reject }))
   })
 }

@@ -1,7 +1,13 @@
 import type { Connection } from './connection.ts'
-import type { Outcome } from './statement.ts'
+import type { Asked, Outcome } from './statement.ts'
 
 type Effect = () => Promise<unknown>
+
+/** A statement that somebody waits for. */
+interface Waiting extends Asked {
+  done(outcome: Outcome): void
+  fail(error: unknown): void
+}
 
 /**
  * One unit of work: at most one transaction, and what has to happen after it ended.
@@ -17,6 +23,11 @@ export interface Unit {
   /** True from `open()` on for good: a statement that comes after the end is refused, never run on its own. */
   isOpen(): boolean
   run(sql: string, parameters: unknown[]): Promise<Outcome>
+  /**
+   * Sends what `work` asks before it first waits in one go. It needs an open unit; where one fails, those behind it fail
+   * like it.
+   */
+  together<T>(work: () => T): T
   /** For statements that belong at the very end of the transaction. */
   beforeCommit(effect: Effect): void
   /** For what must not happen while row locks are held (network), or only when the work is kept. */
@@ -49,6 +60,7 @@ export function createUnit(connect: () => Connection): Unit {
   let ended = false
   let failure: { error: unknown } | undefined
   let last: Promise<unknown> = Promise.resolve()
+  let gathered: Waiting[] | undefined
   let final: (() => Promise<boolean>) | undefined
   const lasts: Effect[] = []
   const commits: Effect[] = []
@@ -69,15 +81,29 @@ export function createUnit(connect: () => Connection): Unit {
 
   const undo = (open: Connection) => open.run({ sql: 'ROLLBACK' }).catch(() => undefined)
 
-  async function send(sql: string, parameters: unknown[]): Promise<Outcome> {
+  async function send(statement: Asked, before: Waiting[] = []): Promise<Outcome> {
     // As Postgres would; but a first statement that it cannot parse leaves no transaction, and later ones would stay.
     if (failure) throw failure.error
     const begins = !inTransaction
     inTransaction = true
     const ends = committing
-    const outcome = await (connection as Connection).run({ sql, parameters, begins, commits: ends })
+    const outcome = await (connection as Connection).run({
+      ...statement,
+      begins,
+      commits: ends,
+      before,
+    })
     if (ends) inTransaction = false
     return outcome
+  }
+
+  /** The engine issues statements in parallel; one connection takes them one after the other. */
+  function inLine(work: () => Promise<Outcome>): Promise<Outcome> {
+    const next = last.then(() => taken).then(work)
+    last = next.catch((error: unknown) => {
+      failure ??= { error }
+    })
+    return next
   }
 
   return {
@@ -89,15 +115,26 @@ export function createUnit(connect: () => Connection): Unit {
       return taken
     },
     isOpen: () => taken !== undefined,
-    // The engine issues statements in parallel; one connection takes them one after the other.
     run(sql, parameters) {
       if (ended)
         return Promise.reject(new Error('a statement came after the end of its transaction'))
-      const next = last.then(() => taken).then(() => send(sql, parameters))
-      last = next.catch((error: unknown) => {
-        failure ??= { error }
-      })
-      return next
+      if (!gathered) return inLine(() => send({ sql, parameters }))
+      return new Promise((done, fail) => gathered?.push({ sql, parameters, done, fail }))
+    },
+    together(work) {
+      const waiting: Waiting[] = []
+      gathered = waiting
+      try {
+        return work()
+      } finally {
+        gathered = undefined
+        const lastOne = waiting.pop()
+        if (lastOne) {
+          inLine(() => send(lastOne, waiting)).then(lastOne.done, (error: unknown) => {
+            for (const { fail } of [...waiting, lastOne]) fail(error)
+          })
+        }
+      }
     },
     beforeCommit: (effect) => void lasts.push(effect),
     afterCommit: (effect) => void commits.push(effect),

@@ -30,6 +30,7 @@ onEachStorage('accounts', (kind) => {
       }),
       oneTimePasswordTtl: 3600,
       takesFactor: async () => false,
+      secondStepOf: async () => undefined,
     })
   before(async () => {
     nodes = await openNodes(kind)

@@ -1,5 +1,5 @@
 import { pbkdf2Sync, scryptSync } from 'node:crypto'
-import { hash as argon2, argon2d, argon2i, argon2id } from 'argon2'
+import { hash as argon2 } from '@node-rs/argon2'
 import { hashSync as bcrypt } from 'bcrypt'
 import { expect } from 'chai'
 import { readImportedHash } from '../../src/accounts/imported-hash.ts'
@@ -12,9 +12,13 @@ describe('a password hash of another system', () => {
   const cheap = { memoryCost: 1024, timeCost: 2, parallelism: 1 }
 
   const notations: Record<string, () => Promise<string> | string> = {
-    argon2id: () => argon2(password, { type: argon2id, ...cheap }),
-    argon2i: () => argon2(password, { type: argon2i, ...cheap }),
-    argon2d: () => argon2(password, { type: argon2d, ...cheap }),
+    argon2id: () => argon2(password, cheap),
+    argon2i: () =>
+      '$argon2i$v=19$m=1024,p=1,t=2$6rH5yJwUC6Ioz+XewqjHSw$RE9CE9bGlkJ0XnPWv2s3+tKAscgT/RL03caneKIMLyQ',
+    argon2d: () =>
+      '$argon2d$v=19$m=1024,p=1,t=2$x+lE/Ruvw7ymthhGDjdWcQ$BOpCR7ShL2RcNadb4F3upYiL4aVV4arf5hpRnUGMdDE',
+    'argon2id with its parameters in another order': () =>
+      '$argon2id$v=19$m=1024,p=1,t=2$OqgA6Rx2YeNirBPUuRJ+lg$/AAproMlLdmyFd7cFXTZpngABmRmPJeUslUK+Gda0zk',
     'bcrypt 2b': () => bcrypt(password, 5),
     'bcrypt of PHP, 2y': () => bcrypt(password, 5).replace('$2b', '$2y'),
     'bcrypt 2a': () => bcrypt(password, 5).replace('$2b', '$2a'),

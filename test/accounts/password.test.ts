@@ -1,6 +1,6 @@
 import { pbkdf2Sync } from 'node:crypto'
 import { expect } from 'chai'
-import type { HashQueue } from '../../src/accounts/hash-queue.ts'
+import { createHashQueue, type HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords, newOneTimePassword, type Passwords } from '../../src/accounts/password.ts'
 import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { refusalOf } from '../support/cores.ts'
@@ -88,6 +88,21 @@ describe('passwords', () => {
       expect(held, 'while others may hash').to.be.lessThan(slowest / 2)
     }
     expect(await timed('correct horse', own), 'a right one').to.be.lessThan(slowest / 2)
+  })
+
+  it('leave their place to the next when they are compared, whatever is written of it', async () => {
+    const one = createHashQueue({ concurrency: 1, length: 1 })
+    const narrow = await createPasswords({ ...cheap, queue: one })
+    const stored = await narrow.hash('correct horse', owner)
+    const written = Promise.withResolvers<void>()
+    const first = narrow.guess({}, 'correct horse', stored, async (look) => {
+      const isRight = await look(true)
+      await written.promise
+      return isRight
+    })
+    expect(await narrow.guess({}, 'wrong', stored, (look) => look(true))).to.equal(false)
+    written.resolve()
+    expect(await first).to.equal(true)
   })
 
   it('cost a locked account its own hash, also one of another system: time tells nothing (ASVS 6.3.8)', async () => {

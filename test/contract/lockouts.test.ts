@@ -5,6 +5,7 @@ import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes, raceOver } from '../support/cores.ts'
 import { someAccount } from '../support/people.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
+import { countingTrips } from '../support/trips.ts'
 
 const wrong = async () => false
 const right = async () => true
@@ -118,6 +119,28 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(looked(await guesses(3, { owner })), 'the right one was given back').to.equal(1)
 
     await nodes.b.lockouts.signedIn(tenant, owner.accountId)
+    expect(looked(await guesses(9, { owner }))).to.equal(5)
+  })
+
+  it('ask with a right guess alone what comes after one, in the round trip that gives its try back', async () => {
+    const { database, lockouts } = nodes.a
+    const owner = await someone()
+    await guesses(3, { owner })
+    const answers: unknown[] = []
+    const beside = async () => answers.push(await database.query('select 1 as one'))
+    const ask =
+      (guesser: Guesser, look = right) =>
+      () =>
+        lockouts.guess(tenant, guesser, look, beside)
+    const { all } = await countingTrips(database, ask({ owner }))
+    expect(all, 'the try, and both').to.equal(2)
+    await ask({ owner, deviceId: 'hers' })()
+    expect(answers).to.deep.equal([[{ one: 1 }], [{ one: 1 }]])
+    await ask({ owner }, wrong)()
+    await guesses(5, { owner })
+    await ask({ owner })()
+    expect(answers, 'wrong and locked').to.have.length(2)
+    await lockouts.signedIn(tenant, owner.accountId)
     expect(looked(await guesses(9, { owner }))).to.equal(5)
   })
 

@@ -1,4 +1,4 @@
-import { hash as argon2 } from 'argon2'
+import { hash as argon2 } from '@node-rs/argon2'
 import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'

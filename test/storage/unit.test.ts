@@ -4,14 +4,12 @@ import type { Database } from '../../src/storage/database.ts'
 import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { freshStorage, onEachStorage, type StorageKind } from '../support/boot.ts'
 import { errorOf, openNode } from '../support/cores.ts'
+import { countingTrips } from '../support/trips.ts'
 
 /** A pool of two, so that a connection that is not given back shows at once. */
 async function openSmall(kind: StorageKind): Promise<Core> {
   return openNode({ ...(await freshStorage(kind)), DATABASE_POOL_SIZE: '2' })
 }
-
-/** How the driver answers a query. */
-type Answered = (...answer: unknown[]) => void
 
 onEachStorage('transaction', (kind) => {
   let core: Core
@@ -95,40 +93,8 @@ onEachStorage('transaction', (kind) => {
     expect(await notes()).to.have.length(5)
   })
 
-  /** What is asked of Postgres meanwhile: how often, and how much at once. */
-  async function countingTrips(work: () => Promise<unknown>) {
-    const { dataSource } = database
-    const create = dataSource.createQueryRunner.bind(dataSource)
-    const trips = { all: 0, underWay: 0, most: 0 }
-    dataSource.createQueryRunner = () => {
-      const runner = create()
-      const connect = runner.connect.bind(runner)
-      runner.connect = async () => {
-        const client = (await connect()) as { query(query: { callback: Answered }): unknown }
-        const query = (statement: { callback: Answered }) => {
-          trips.all++
-          trips.most = Math.max(trips.most, ++trips.underWay)
-          const { callback } = statement
-          statement.callback = (...answer) => {
-            trips.underWay--
-            callback(...answer)
-          }
-          return client.query(statement)
-        }
-        return Object.assign(Object.create(client), { query })
-      }
-      return runner
-    }
-    try {
-      await work()
-      return trips
-    } finally {
-      dataSource.createQueryRunner = create
-    }
-  }
-
   it('takes statements issued in parallel one after the other', async () => {
-    const { most } = await countingTrips(() =>
+    const { most } = await countingTrips(database, () =>
       database.transaction(async () => {
         await Promise.all(Array.from({ length: 20 }, (_, i) => note(`n${i}`)))
       }),
@@ -139,7 +105,7 @@ onEachStorage('transaction', (kind) => {
 
   describe('of a unit', () => {
     it('takes BEGIN with the first statement and COMMIT with the last: two round trips', async () => {
-      const { all } = await countingTrips(() =>
+      const { all } = await countingTrips(database, () =>
         database.unit(async (unit) => {
           await unit.open()
           await note('first')

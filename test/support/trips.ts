@@ -1,0 +1,35 @@
+import type { Database } from '../../src/storage/database.ts'
+
+/** How the driver answers a query. */
+type Answered = (...answer: unknown[]) => void
+
+/** What is asked of Postgres meanwhile: how often, and how much at once. */
+export async function countingTrips({ dataSource }: Database, work: () => Promise<unknown>) {
+  const create = dataSource.createQueryRunner.bind(dataSource)
+  const trips = { all: 0, underWay: 0, most: 0 }
+  dataSource.createQueryRunner = () => {
+    const runner = create()
+    const connect = runner.connect.bind(runner)
+    runner.connect = async () => {
+      const client = (await connect()) as { query(query: { callback: Answered }): unknown }
+      const query = (statement: { callback: Answered }) => {
+        trips.all++
+        trips.most = Math.max(trips.most, ++trips.underWay)
+        const { callback } = statement
+        statement.callback = (...answer) => {
+          trips.underWay--
+          callback(...answer)
+        }
+        return client.query(statement)
+      }
+      return Object.assign(Object.create(client), { query })
+    }
+    return runner
+  }
+  try {
+    await work()
+    return trips
+  } finally {
+    dataSource.createQueryRunner = create
+  }
+}

@@ -4,6 +4,7 @@ import { type Session, sidOf } from '../../sessions/session.ts'
 import { accountClientId } from '../account-client.ts'
 import { namedClient, rememberPerson } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { signOut } from '../signed-out.ts'
 import { presenterOf } from '../token-request.ts'
 
 type Authorizations = NonNullable<AdapterPayload['authorizations']>
@@ -129,14 +130,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     async destroy(id) {
       if (engineSession()?.oldId === id) return
       const session = await sessions.byHandle(tenant, hashOf(id))
-      if (!session) return
-      await context.database.transaction(async () => {
-        const ended = await sessions.end(tenant, session.uid, 'signed_out')
-        if (!ended || session.accountId === undefined) return
-        const detail = { session: session.uid }
-        const { accountId } = session
-        await context.audit.record(tenant, { type: 'session.signed_out', accountId, detail })
-      })
+      if (session) await signOut(context, session)
     },
     consume: async () => undefined,
     findByUserCode: async () => undefined,

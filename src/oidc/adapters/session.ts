@@ -88,6 +88,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       const clientId = namedClient()
       if (clientId === undefined) {
         const session = await sessions.byHandle(tenant, hashOf(id))
+        if (session?.state) await forgetRemovedAddress(session.state)
         return session && toPayload(session, id)
       }
       const opened = await sessions.opened(tenant, hashOf(id), clientId)
@@ -136,6 +137,20 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     findByUserCode: async () => undefined,
     revokeByGrantId: async () => undefined,
   }
+}
+
+/**
+ * The engine checks where a log-out leads when it is asked for, not when it is confirmed; a change of its client applies
+ * at once. Where the address is not the client's any more, the log-out ends here.
+ */
+async function forgetRemovedAddress(state: Record<string, unknown>): Promise<void> {
+  const oidc = Provider.ctx?.oidc
+  const { clientId, postLogoutRedirectUri: uri } = state
+  if (oidc?.route !== 'end_session_confirm') return
+  // Where an authorization goes on that first signs out somebody else, it is an address of ours.
+  if (typeof uri !== 'string' || uri.startsWith(`${oidc.issuer}/`)) return
+  const client = await oidc.provider.Client.find(String(clientId))
+  if (!client?.postLogoutRedirectUriAllowed(uri)) delete state['postLogoutRedirectUri']
 }
 
 /** The browser has the handle that another request set; this one was not stored and must not replace it. */

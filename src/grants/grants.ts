@@ -26,8 +26,13 @@ export interface Grants {
     accountId: string,
     clientId: string,
   ): Promise<{ account: Account; grant: Grant | undefined } | undefined>
-  /** The id of the grant that lives between an account and a client. */
-  between(tenant: string, accountId: string, clientId: string): Promise<string | undefined>
+  /** The id of the grant that lives between an account and a client; locked, for who writes what follows from it. */
+  between(
+    tenant: string,
+    accountId: string,
+    clientId: string,
+    lock?: 'for update',
+  ): Promise<string | undefined>
   /**
    * Stores a grant, new or widened. One that was revoked meanwhile stays revoked.
    * @throws a unique violation on `uq_grants_live` when another grant lives between the two
@@ -206,10 +211,10 @@ export function createGrants({ database, clock }: { database: Database; clock: C
       )
       return rows.map(({ client_id }) => client_id)
     },
-    async between(tenant, accountId, clientId) {
+    async between(tenant, accountId, clientId, lock) {
       const [row] = await database.query<{ id: string }>(
         `select id from grants
-         where tenant_id = $1 and account_id = $2 and client_id = $3 and revoked_at is null`,
+         where tenant_id = $1 and account_id = $2 and client_id = $3 and revoked_at is null ${lock ?? ''}`,
         [tenant, accountId, clientId],
       )
       return row?.id

@@ -5,6 +5,7 @@ import { DomainError } from '../errors.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
 import { multiFactor, tenantNeedsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { signOut } from './signed-out.ts'
 
 /** Who is signed in, and how. */
 export interface SignedIn {
@@ -80,8 +81,8 @@ export function createBrowserSession(
       }
     },
     async signOut(ctx) {
-      const { uid } = await provider.Session.get(ctx)
-      await sessions.end(tenant, uid, 'signed_out')
+      const { uid, accountId } = await provider.Session.get(ctx)
+      await signOut(context, { uid, accountId })
       const { name, ...options } = cookie
       ctx.cookies.set(name, null, { ...options, ...own })
     },

@@ -56,7 +56,7 @@ export async function rememberConsent(
 ): Promise<string> {
   async function widen(): Promise<string> {
     await clientDocuments.keep(tenant, clientId)
-    const id = await grants.between(tenant, accountId, clientId)
+    const id = await grants.between(tenant, accountId, clientId, 'for update')
     const grant =
       (id === undefined ? undefined : await provider.Grant.find(id)) ??
       new provider.Grant({ accountId, clientId })

@@ -9,6 +9,7 @@ import {
   expectRefusal,
   post,
   redeem,
+  tokensFor,
   tokensIn,
 } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -91,6 +92,16 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
       detail: { scopes: ['openid'], resources: [server.issuer] },
     })
     await agent.submit(await agent.get(`${server.issuer}/logout`))
+    const out = await one('session.signed_out')
+    expect(out).to.deep.include({ accountId, actor: { kind: 'account', id: accountId } })
+  })
+
+  it('says who signed out on the account page', async () => {
+    const agent = createUserAgent()
+    await tokensFor(server, web, {}, agent)
+    const page = await agent.follow(await agent.get(`${server.issuer}/account`))
+    await fresh()
+    await agent.submit(page, { form: 'form[action$="/account/sign-out"]' })
     const out = await one('session.signed_out')
     expect(out).to.deep.include({ accountId, actor: { kind: 'account', id: accountId } })
   })

@@ -7,8 +7,10 @@ import {
   authorizeUrl,
   expectReturned,
   type Fields,
+  redeem,
   signIn,
   tokensFor,
+  tokensIn,
 } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -120,6 +122,33 @@ onEachStorage('consent', (kind) => {
     const back = await agent.follow(await agent.post(url, more))
     expect(back.location?.searchParams.has('code')).to.equal(true)
     expectReturned(await ask({ scope: 'openid email', prompt: 'none' }, spa), 'consent_required')
+  })
+
+  it('given in two tabs at once is all remembered, and both codes are good', async () => {
+    const wide = { ...web, client_id: 'wide' }
+    await server.core.clients.declare(defaultTenant, wide)
+    await signIn(server, wide, { scope: 'openid' }, agent)
+    const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
+    const owner = { accountId: account?.id, clientId: wide.client_id }
+    for (let round = 0; round < 5; round++) {
+      const tabs = [
+        await ask({ scope: 'openid email' }, wide),
+        await ask({ scope: 'openid profile' }, wide),
+      ]
+      const sent = await Promise.all(tabs.map((tab) => agent.submit(tab)))
+      for (const page of sent) {
+        const { location } = await agent.follow(page)
+        tokensIn(await redeem(server, wide, location?.searchParams.get('code') ?? ''))
+      }
+      const [grant] = await server.core.grants.list(defaultTenant, owner)
+      expect(grant?.openidScopes).to.have.members(['openid', 'email', 'profile'])
+      await server.core.revocations.revokeGrant(
+        defaultTenant,
+        owner.accountId ?? '',
+        wide.client_id,
+      )
+      await agent.follow(await agent.submit(await ask({ scope: 'openid' }, wide)))
+    }
   })
 
   it('outlives a sign-out (architecture §1)', async () => {

@@ -152,6 +152,18 @@ onEachStorage('log-out', (kind) => {
     expect(await isSignedIn()).to.equal(true)
   })
 
+  it('ends here when the address was removed before it was confirmed (P-069)', async () => {
+    const leaving = { ...web, client_id: 'leaving', post_logout_redirect_uris: [signedOut] }
+    await server.core.clients.declare(defaultTenant, leaving)
+    await tokensFor(server, leaving, bound, agent)
+    const asked = await logout({ client_id: 'leaving', post_logout_redirect_uri: signedOut })
+    await server.core.clients.declare(defaultTenant, { ...leaving, post_logout_redirect_uris: [] })
+    const page = await agent.follow(await agent.submit(asked))
+    expect(page.status).to.equal(200)
+    expect(page.url.origin).to.equal(new URL(server.issuer).origin)
+    expect(await isSignedIn()).to.equal(false)
+  })
+
   it('without client or hint forgets where to go (P-069)', async () => {
     await tokensFor(server, web, {}, agent)
     const asked = await logout({ post_logout_redirect_uri: signedOut })

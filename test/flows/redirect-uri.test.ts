@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
-import { furnish, spa, web } from '../support/fixtures.ts'
+import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import {
   hostileLoopbackRedirects,
   hostileRedirects,
@@ -23,7 +23,9 @@ import { createUserAgent } from '../support/user-agent.ts'
 const app = { client_id: 'app', client_name: 'App', token_endpoint_auth_method: 'none' }
 const native = { ...app, client_id: 'native', application_type: 'native' }
 const native6 = { ...native, client_id: 'native6' }
+const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
 const privateUse = 'com.example.app:/callback'
+const credentials = { username: alice.email, password: alice.password }
 
 onEachStorage('redirect URIs', (kind) => {
   let server: TestServer
@@ -123,6 +125,29 @@ onEachStorage('redirect URIs', (kind) => {
     expectErrorPage(await ask(native, 'com.example.app:/callback2'))
     expectErrorPage(await ask(native, 'com.example.app://callback'))
     expectErrorPage(await ask(native, 'COM.example.app:/callback'))
+  })
+
+  it('that were removed get nothing from a sign-in that has begun, nor does a response type', async () => {
+    const moving = { ...app, client_id: 'moving', redirect_uris: [registered, `${registered}/new`] }
+    const removals = [
+      { redirect_uris: [`${registered}/new`] },
+      { grant_types: [deviceCode], response_types: [] },
+    ]
+    for (const removed of removals) {
+      for (const form of ['#login-form', '#cancel-form']) {
+        await server.core.clients.declare(defaultTenant, moving)
+        const browser = createUserAgent()
+        const page = await browser.follow(
+          await browser.get(authorizeUrl(server, moving, { redirect_uri: registered })),
+        )
+        await server.core.clients.declare(defaultTenant, { ...moving, ...removed })
+        expectErrorPage(
+          await browser.follow(
+            await browser.submit(page, { form, fields: form === '#login-form' ? credentials : {} }),
+          ),
+        )
+      }
+    }
   })
 
   it('must be the same at the token endpoint (P-044, RFC 6749 §4.1.3)', async () => {

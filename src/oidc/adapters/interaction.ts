@@ -1,4 +1,9 @@
-import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import Provider, {
+  type Adapter,
+  type AdapterPayload,
+  errors,
+  type ResponseType,
+} from 'oidc-provider'
 import type { IssuerContext } from '../capabilities.ts'
 import { byHash, shortLivedAdapter, storedPayloads } from './short-lived.ts'
 
@@ -14,6 +19,7 @@ const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_
  * | a page or a form of the step                             | get                                                 |
  * | the person has decided                                   | written over, if it is there; else it stays over    |
  * | the authorization goes on                                | taken: of two who go on at once, one does           |
+ * | its client may not ask for this any more                 | taken, and refused here: nothing is sent there      |
  * | somebody else is signed in by then, and is signed out    | put back, and taken again                           |
  */
 export function interactionAdapter(context: IssuerContext): Adapter {
@@ -30,6 +36,7 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       if (id.startsWith(byHash)) return undefined
       taken.set(ctx, id)
       const payload = await stored.take(id)
+      if (payload) await assertStillAllowed(ctx.oidc.provider, payload)
       if (payload && waitsForSignOut(payload, ctx.oidc.session)) {
         const left = (payload.exp ?? 0) - Math.floor(context.clock.now() / 1000)
         await stored.put(id, payload, Math.max(1, left))
@@ -46,6 +53,24 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       if (Provider.ctx && taken.get(Provider.ctx) === id) return
       await base.destroy(id)
     },
+  }
+}
+
+/**
+ * The engine checks what a request asks for when it comes, not when it goes on; a change of its client applies at once.
+ * @throws InvalidRedirectUri, UnauthorizedClient
+ */
+async function assertStillAllowed(provider: Provider, { params }: AdapterPayload): Promise<void> {
+  const { client_id, redirect_uri, response_type } = (params ?? {}) as {
+    client_id?: string
+    redirect_uri?: string
+    response_type?: ResponseType
+  }
+  const client = client_id === undefined ? undefined : await provider.Client.find(client_id)
+  if (!client || redirect_uri === undefined) return
+  if (!client.redirectUriAllowed(redirect_uri)) throw new errors.InvalidRedirectUri()
+  if (response_type !== undefined && !client.responseTypeAllowed(response_type)) {
+    throw new errors.UnauthorizedClient('requested response_type is not allowed for this client')
   }
 }
 

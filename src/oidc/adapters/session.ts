@@ -4,6 +4,7 @@ import { type Session, sidOf } from '../../sessions/session.ts'
 import { accountClientId } from '../account-client.ts'
 import { namedClient, rememberPerson } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { signOut } from '../signed-out.ts'
 import { presenterOf } from '../token-request.ts'
 
 type Authorizations = NonNullable<AdapterPayload['authorizations']>
@@ -87,6 +88,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       const clientId = namedClient()
       if (clientId === undefined) {
         const session = await sessions.byHandle(tenant, hashOf(id))
+        if (session?.state) await forgetRemovedAddress(session.state)
         return session && toPayload(session, id)
       }
       const opened = await sessions.opened(tenant, hashOf(id), clientId)
@@ -129,19 +131,26 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     async destroy(id) {
       if (engineSession()?.oldId === id) return
       const session = await sessions.byHandle(tenant, hashOf(id))
-      if (!session) return
-      await context.database.transaction(async () => {
-        const ended = await sessions.end(tenant, session.uid, 'signed_out')
-        if (!ended || session.accountId === undefined) return
-        const detail = { session: session.uid }
-        const { accountId } = session
-        await context.audit.record(tenant, { type: 'session.signed_out', accountId, detail })
-      })
+      if (session) await signOut(context, session)
     },
     consume: async () => undefined,
     findByUserCode: async () => undefined,
     revokeByGrantId: async () => undefined,
   }
+}
+
+/**
+ * The engine checks where a log-out leads when it is asked for, not when it is confirmed; a change of its client applies
+ * at once. Where the address is not the client's any more, the log-out ends here.
+ */
+async function forgetRemovedAddress(state: Record<string, unknown>): Promise<void> {
+  const oidc = Provider.ctx?.oidc
+  const { clientId, postLogoutRedirectUri: uri } = state
+  if (oidc?.route !== 'end_session_confirm') return
+  // Where an authorization goes on that first signs out somebody else, it is an address of ours.
+  if (typeof uri !== 'string' || uri.startsWith(`${oidc.issuer}/`)) return
+  const client = await oidc.provider.Client.find(String(clientId))
+  if (!client?.postLogoutRedirectUriAllowed(uri)) delete state['postLogoutRedirectUri']
 }
 
 /** The browser has the handle that another request set; this one was not stored and must not replace it. */

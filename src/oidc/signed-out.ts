@@ -1,0 +1,13 @@
+import type { IssuerContext } from './capabilities.ts'
+
+/** Ends a session as whoever is in it asked for, and says so; one that has ended already is left as it is. */
+export async function signOut(
+  { tenant, sessions, database, audit }: IssuerContext,
+  { uid, accountId }: { uid: string; accountId?: string | undefined },
+): Promise<void> {
+  await database.transaction(async () => {
+    const ended = await sessions.end(tenant, uid, 'signed_out')
+    if (!ended || accountId === undefined) return
+    await audit.record(tenant, { type: 'session.signed_out', accountId, detail: { session: uid } })
+  })
+}

@@ -53,7 +53,7 @@ export const limits = {
     schema: integer(1, 100_000),
     default: '256',
     description:
-      'Requests that one process works on at a time at most, fewer while answers take longer than half a second; what only begins something is refused first. More get 503 with `Retry-After`. Health, the key set and discovery are always answered.',
+      'Requests that one process works on at a time at most, fewer while more come than it answers soon; what only begins something is refused first. More get 503 with `Retry-After`. Health, the key set and discovery are always answered.',
   },
   rateLimits: {
     env: 'RATE_LIMITS',

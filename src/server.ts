@@ -9,6 +9,7 @@ import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
 import { createRequestWatch } from './http/observed.ts'
+import { createRefusal } from './http/overloaded.ts'
 import { logRequest } from './http/request.ts'
 import { createRouteNames } from './http/route-names.ts'
 import { openTlsFiles } from './http/tls-files.ts'
@@ -88,6 +89,7 @@ export async function startServer(
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   const routeOf = routeNames()
   const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined
+  const writeRefusal = createRefusal(headers)
   let stopping = false
 
   /** An answer that no issuer gives. */
@@ -102,9 +104,8 @@ export async function startServer(
   function refuse(response: ServerResponse): void {
     core.counters.count('request_shed')
     const id = randomUUID()
-    const [status, error, sentence] = domainErrors.overloaded
     log.debug({ request_id: id, error: 'overloaded' }, 'request refused')
-    answer(response, status, { error, error_description: sentence, error_id: id })
+    writeRefusal(response, id, stopping)
   }
 
   /** Nobody gets the answer; the log has the line that every request has. */

@@ -1,6 +1,9 @@
 /**
- * How many requests may be at work in this process. It is found out, not set: as many as are answered in a bearable time,
- * at least a few, at most `MAX_REQUESTS`. By Little's law that is what keeps the wait short whatever is slow.
+ * How many requests may be at work in this process. It is found out, not set: where more come than are answered, as many as
+ * keep the wait short, so long as that costs no answers; at least a few, at most `MAX_REQUESTS`.
+ *
+ * More at work make each dearer, by up to a half: what is theirs leaves the processor's caches, and garbage is collected
+ * around it.
  */
 export interface Capacity {
   /** @param begins whether a request only begins what takes more of them: what others have begun goes first */
@@ -15,11 +18,17 @@ export type Leave = (as?: { isAnswered: boolean }) => void
 /** Milliseconds: a caller who waits for a second has as much left for the way there and back. */
 const bearable = 500
 
-/**
- * Several for each connection of the pool (10): also where stores are far, and an answer takes most of a second though
- * nobody waits, a hundred in a second are served.
- */
-const fewest = 64
+/** Milliseconds of a wait where most are refused: who waits longer would make room for nobody. */
+const short = 25
+
+/** More than there are connections in the pool (10): Postgres has always something to do. */
+const fewest = 16
+
+/** Milliseconds that are looked at. */
+const look = 250
+
+/** Milliseconds: after fewer places cost answers, so long there are not fewer. */
+const keptFor = 10_000
 
 /** @param most there are never more places */
 export function createCapacity(most: number, now = () => performance.now()): Capacity {
@@ -27,20 +36,54 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
   let places = most
   let taken = 0
   let beginning = 0
+  /** The time that is looked at begins; later than now where what was begun before is answered first. */
   let since = now()
   let wasFull = false
   let answered = 0
   let waited = 0
+  let refused = 0
+  /** Whether there were as many places, and all taken, before that time as well: it can be compared. */
+  let isSteady = false
+  /** As it was before there were fewer places. */
+  let before: { places: number; rate: number } | undefined
+  let keptUntil = since
 
-  /** What was answered since the last look says how many it may be: half or twice as many at a time. */
-  function look(time: number): void {
-    if (time - since < bearable) return
-    const fits = answered > 0 ? bearable / (waited / answered) : 0
-    const by = wasFull ? Math.max(0.5, Math.min(2, fits)) : 2
-    places = Math.max(least, Math.min(most, places * by))
-    since = time
+  function decide(time: number): void {
+    if (time - since < look || (wasFull && answered === 0)) return
+    const pause = wasFull ? fit(time) : grow()
+    isSteady = wasFull
+    since = time + pause
     wasFull = false
-    answered = waited = 0
+    answered = waited = refused = 0
+  }
+
+  function grow(): number {
+    places = Math.min(most, places * 2)
+    before = undefined
+    return 0
+  }
+
+  /**
+   * By Little's law half the places halve the wait of a queue, and answer as much. Where the wait is the stores', for each
+   * alone, they answer half as much: then there are as many as before.
+   * @returns milliseconds until what comes of it can be seen
+   */
+  function fit(time: number): number {
+    const rate = answered / (time - since)
+    const wait = waited / answered
+    const tried = before
+    before = undefined
+    if (tried && rate < (tried.rate * (1 + places / tried.places)) / 2) {
+      places = tried.places
+      keptUntil = time + keptFor
+      return 0
+    }
+    const by = Math.max(0.25, Math.min(2, (refused > answered ? short : bearable) / wait))
+    if (by < 1 && (!isSteady || time < keptUntil)) return 0
+    const fits = Math.max(least, Math.min(most, places * by))
+    if (fits < places) before = { places, rate }
+    places = fits
+    return by < 1 ? Math.min(wait, bearable) : 0
   }
 
   /** An eighth is kept for what begins something: a flood of one kind does not keep out the other. */
@@ -53,12 +96,15 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
   return {
     isFull(begins) {
       const is = taken >= room(begins)
-      if (is) wasFull = true
+      if (is) {
+        wasFull = true
+        if (now() >= since) refused++
+      }
       return is
     },
     take(begins) {
       const began = now()
-      look(began)
+      decide(began)
       taken++
       if (begins) beginning++
       let isTaken = true
@@ -67,9 +113,10 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
         isTaken = false
         taken--
         if (begins) beginning--
-        if (!isAnswered) return
+        const time = now()
+        if (!isAnswered || time < since) return
         answered++
-        waited += now() - began
+        waited += time - began
       }
     },
   }

@@ -75,6 +75,11 @@ suite('a process that works on as many requests as it may (R-12)', () => {
       })
       expect(refused.headers.get('retry-after')).to.match(/^\d+$/)
       expect(refused.json()).to.include({ error: 'temporarily_unavailable' })
+      expect(refused.json())
+        .to.have.property('error_id')
+        .that.matches(/^[0-9a-f-]{36}$/)
+      expect(refused.headers.get('content-length'), 'in one piece').to.match(/^\d+$/)
+      expect(refused.headers.get('x-content-type-options')).to.equal('nosniff')
       for (const path of ['/healthz', '/readyz', '/jwks', '/.well-known/openid-configuration']) {
         expect((await fetch(server.issuer + path)).status, path).to.equal(200)
       }

@@ -6,18 +6,33 @@ describe('the capacity for requests', () => {
   let now = 0
   const opened = (most: number) => createCapacity(most, () => now)
 
-  /** Takes all that there are, each for so long, for some seconds. @returns how many were taken at once at the end */
-  function flood(capacity: Capacity, took: number, seconds: number): number {
+  /** All are taken all the time, and of each that is taken some are refused. */
+  interface Flood {
+    /** Milliseconds for each of so many. */
+    took(taken: number): number
+    /** For each that is taken. */
+    refused: number
+    seconds: number
+  }
+
+  /** @returns how many were taken at once at the end, and answered in all */
+  function flood(capacity: Capacity, { took, refused, seconds }: Flood) {
     let taken = 0
-    for (const until = now + seconds * 1000; now < until; now += took) {
+    let answered = 0
+    for (const until = now + seconds * 1000; now < until; ) {
       const leaves = [...fill(capacity, false), ...fill(capacity, true)]
       taken = leaves.length
-      now += took
+      answered += taken
+      for (let i = 0; i < taken * refused; i++) capacity.isFull(false)
+      now += took(taken)
       for (const leave of leaves) leave()
-      now -= took
     }
-    return taken
+    return { taken, answered }
   }
+
+  /** One after another. */
+  const queue = (each: number) => (taken: number) => taken * each
+  const worst = { took: queue(1), refused: 4, seconds: 10 }
 
   /** Takes all that one kind may have. @returns what gives each back */
   function fill(capacity: Capacity, begins: boolean): (() => void)[] {
@@ -27,38 +42,48 @@ describe('the capacity for requests', () => {
   }
 
   it('is what it may be while answers are quick', () => {
-    expect(flood(opened(256), 50, 5)).to.equal(256)
+    expect(flood(opened(256), { took: () => 20, refused: 4, seconds: 5 }).taken).to.equal(256)
   })
 
-  it('is less while answers are slow, and what it may be when they are quick again', () => {
+  it('is as many as are answered in half a second, where fewer are refused than answered', () => {
+    const { taken } = flood(opened(256), { took: queue(4), refused: 0.5, seconds: 10 })
+    expect(taken).to.be.within(115, 130)
+  })
+
+  it('is few where most are refused, and what it may be when answers are quick again', () => {
     const capacity = opened(256)
-    expect(flood(capacity, 1000, 10)).to.equal(64)
-    expect(flood(capacity, 100, 5)).to.equal(256)
+    expect(flood(capacity, worst).taken).to.be.within(20, 30)
+    expect(flood(opened(256), { ...worst, took: queue(10) }).taken).to.equal(16)
+    expect(flood(capacity, { took: () => 5, refused: 4, seconds: 5 }).taken).to.equal(256)
+  })
+
+  it('does not take slow stores, which are slow for each alone, for a queue', () => {
+    const seconds = 60
+    const { answered } = flood(opened(256), { took: () => 600, refused: 4, seconds })
+    expect(answered).to.be.above((256 * seconds * 0.85) / 0.6)
   })
 
   it('is what it may be again when nobody asked for it for a while', () => {
     const capacity = opened(256)
-    flood(capacity, 1000, 10)
+    flood(capacity, worst)
     for (let i = 0; i < 10; i++) {
       now += 1000
       capacity.take(false)()
     }
-    expect(flood(capacity, 1, 0.001)).to.equal(256)
+    expect(fill(capacity, false)).to.have.length(224)
   })
 
   it('is not judged by what was only held', () => {
     const capacity = opened(256)
-    for (const until = now + 10_000; now < until; ) {
+    const took = (taken: number) => {
       for (let i = 0; i < 1000; i++) capacity.take(false)({ isAnswered: false })
-      const leaves = fill(capacity, false)
-      now += 1000
-      for (const leave of leaves) leave()
+      return taken
     }
-    expect(fill(capacity, false).length).to.be.at.most(64)
+    expect(flood(capacity, { ...worst, took }).taken).to.be.within(20, 30)
   })
 
   it('is never less than is allowed, when that is little', () => {
-    expect(flood(opened(3), 2000, 20)).to.equal(3)
+    expect(flood(opened(3), { ...worst, took: queue(1000) }).taken).to.equal(3)
   })
 
   it('is left to what goes on with what was begun, but for an eighth', () => {

@@ -4,10 +4,8 @@ import { passwordResetMethods, passwordResetRoutes } from './account/password-re
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { checkedMetadata } from './clients/client.ts'
-import { plainClientCredentials } from './direct/client-credentials.ts'
 import { createDirect, notAskedTwice } from './direct/direct.ts'
-import { plainIntrospection } from './direct/introspection.ts'
-import { plainRefreshes } from './direct/refresh.ts'
+import { createPlainHandlers } from './direct/handlers.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
 import {
   revocationRoutes,
@@ -52,7 +50,7 @@ import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
-import { plainRefresh } from './oidc/plain-refresh.ts'
+import { createPlainTokens } from './oidc/plain-tokens.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
 import { publishedMetadata } from './oidc/published-metadata.ts'
@@ -295,22 +293,12 @@ export function createIssuer(
     structuredEndpoints(provider, context, structured, access, requestIdOf),
   ])
   const handle = provider.callback()
+  const tokens = createPlainTokens(provider, context, secrets.keys, access)
   const takesPlain = servesOnly
     ? undefined
     : createDirect(context, {
         clients: createSecretClients(provider, context),
-        handlers: {
-          introspection: plainIntrospection(context, structured, access),
-          // A signature that another process makes may hang, and is waited for once: not here and then in the stack.
-          token: context.signing.token
-            ? {}
-            : {
-                client_credentials: plainClientCredentials(context, secrets.keys, access),
-                refresh_token: plainRefreshes(
-                  plainRefresh(provider, context, secrets.keys, access),
-                ),
-              },
-        },
+        handlers: createPlainHandlers({ context, keys: secrets.keys, tokens, structured, access }),
       })
   return (request, response) => {
     if (published.answer(request, response)) return

@@ -24,6 +24,8 @@ export interface Redemption {
    * @param verifiedAt when its sign-in was checked, in milliseconds, where its account has to be held
    */
   hold(id: string, payload: Payload, verifiedAt?: number): Promise<Held>
+  /** The same in a transaction that is open, outside of the engine. */
+  take(id: string, payload: Payload, verifiedAt?: number): Promise<Held>
   /** It was used before: what was issued ends. */
   endWhatItIssued(id: string): void
   /** The engine uses it up. @throws errors.InvalidGrant when somebody else did, at the same moment */
@@ -41,27 +43,32 @@ export function createRedemption(
     unit.onRefusal(() => families.end(tenant, familyStartedBy(hashOf(id)), 'code_reuse'))
   }
 
+  function take(id: string, payload: Payload, verifiedAt?: number): Promise<Held> {
+    const { accountId, clientId, grantId, sessionUid, expiresWithSession } = payload
+    const isBound = verifiedAt === undefined || expiresWithSession === true
+    return redemptions.hold({
+      claim: { tenant, kind, key: hashOf(id) },
+      until: clock.now() + (ttl + 60) * 1000,
+      accountId: accountId as string,
+      clientId: clientId as string,
+      grantId: grantId as string,
+      // With offline_access it outlives the session in which it was allowed.
+      sessionUid: isBound ? (sessionUid ?? '') : undefined,
+      verifiedAt,
+    })
+  }
+
   return {
+    take,
     isDenied(payload, since) {
       const extra = { ...traceClaims(tenant, payload, undefined) }
       return denials.anyDenies(tenant, denialsNaming({ ...payload, extra }), since)
     },
     endWhatItIssued,
     async hold(id, payload, verifiedAt) {
-      const { accountId, clientId, grantId, sessionUid, expiresWithSession } = payload
       const request = requiredTokenRequest()
       await request.unit.open()
-      const isBound = verifiedAt === undefined || expiresWithSession === true
-      const held = await redemptions.hold({
-        claim: { tenant, kind, key: hashOf(id) },
-        until: clock.now() + (ttl + 60) * 1000,
-        accountId: accountId as string,
-        clientId: clientId as string,
-        grantId: grantId as string,
-        // With offline_access it outlives the session in which it was allowed.
-        sessionUid: isBound ? (sessionUid ?? '') : undefined,
-        verifiedAt,
-      })
+      const held = await take(id, payload, verifiedAt)
       request.held = { id, ...held }
       request.grant = held.grant
       request.account = held.account

@@ -57,14 +57,13 @@ async function issue(
 ): Promise<boolean> {
   const { params, client, entities, account } = (ctx as KoaContextWithOIDC).oidc
   const { scope, aud } = entities.AccessToken ?? {}
-  const resource = aud === undefined ? undefined : [aud].flat()
-  const event = {
-    type: 'token.issued' as const,
+  const event = issuedEvent(String(params?.['grant_type']), {
     accountId: account?.accountId ?? entities.AccessToken?.accountId,
     clientId: client?.clientId,
     familyId,
-    detail: { grant_type: String(params?.['grant_type']), scope, resource },
-  }
+    scope,
+    resource: aud === undefined ? undefined : [aud].flat(),
+  })
   if (!starting) {
     await audit.record(tenant, event)
     return true
@@ -73,6 +72,25 @@ async function issue(
   if (await families.start(family, token, { allowedAt, events: [event] })) return true
   // Who waited while the client was disabled, and enabled again, finds it enabled: what was allowed before is void.
   return refuse(ctx)
+}
+
+/** What the audit says of tokens that involve a person, when they begin. */
+export function issuedEvent(
+  grantType: string,
+  {
+    scope,
+    resource,
+    ...whose
+  }: {
+    accountId: string | undefined
+    clientId: string | undefined
+    familyId: string | undefined
+    scope: string | undefined
+    resource: string[] | undefined
+  },
+) {
+  const detail = { grant_type: grantType, scope, resource }
+  return { type: 'token.issued' as const, ...whose, detail }
 }
 
 /** The token of a machine is counted and logged, and has no row: there are too many. */

@@ -1,0 +1,39 @@
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import { plainCode } from '../oidc/plain-code.ts'
+import { plainRefresh } from '../oidc/plain-refresh.ts'
+import type { PlainTokens } from '../oidc/plain-tokens.ts'
+import type { ResourceAccess } from '../oidc/resource-access.ts'
+import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import type { KeySet } from '../signing/key-set.ts'
+import { plainClientCredentials } from './client-credentials.ts'
+import { plainCodes } from './code.ts'
+import type { PlainHandlers } from './direct.ts'
+import { plainIntrospection } from './introspection.ts'
+import { plainRefreshes } from './refresh.ts'
+
+/** Who answers the plain requests of one issuer, with one set of keys. */
+export function createPlainHandlers({
+  context,
+  keys,
+  tokens,
+  structured,
+  access,
+}: {
+  context: IssuerContext
+  keys: KeySet
+  tokens: PlainTokens
+  structured: StructuredTokens
+  access: ResourceAccess
+}): PlainHandlers {
+  const introspection = plainIntrospection(context, structured, access)
+  // A signature that another process makes may hang, and is waited for once: not here and then in the stack.
+  if (context.signing.token) return { introspection, token: {} }
+  return {
+    introspection,
+    token: {
+      authorization_code: plainCodes(plainCode(context, tokens)),
+      client_credentials: plainClientCredentials(context, keys, access),
+      refresh_token: plainRefreshes(plainRefresh(context, tokens)),
+    },
+  }
+}

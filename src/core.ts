@@ -53,6 +53,7 @@ import { createResourceServers } from './resources/resource-servers.ts'
 import { createRevocations } from './revocation/revocations.ts'
 import { createRoles } from './roles/roles.ts'
 import { keyEncryptionKeys, openSealing } from './sealing.ts'
+import { createRedemptions } from './sessions/redemptions.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { createSignals } from './signals/signals.ts'
 import { measureKeys } from './signing/measured-keys.ts'
@@ -233,6 +234,7 @@ async function compose(
   const logouts = createLogouts({ ...base, outbox, clients, subjects, signing, audit })
   const pings = createPings({ ...base, outbox, clients, audit })
   const sessions = createSessions({ ...base, denials, accounts, families, logouts })
+  const redemptions = createRedemptions(base)
   const roles = createRoles(base)
   const { language } = config
   const singleUse = createSingleUse(base)
@@ -289,6 +291,7 @@ async function compose(
     grants,
     families,
     sessions,
+    redemptions,
     logouts,
     backchannelRequests: createBackchannelRequests(base),
     pings,

@@ -4,10 +4,8 @@ import { passwordResetMethods, passwordResetRoutes } from './account/password-re
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
 import { checkedMetadata } from './clients/client.ts'
-import { plainClientCredentials } from './direct/client-credentials.ts'
 import { createDirect, notAskedTwice } from './direct/direct.ts'
-import { plainIntrospection } from './direct/introspection.ts'
-import { plainRefreshes } from './direct/refresh.ts'
+import { createPlainHandlers } from './direct/handlers.ts'
 import { registrationMethods, registrationRoutes } from './endpoints/registration.routes.ts'
 import {
   revocationRoutes,
@@ -53,7 +51,7 @@ import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
 import { plainOpaque } from './oidc/plain-opaque.ts'
-import { plainRefresh } from './oidc/plain-refresh.ts'
+import { createPlainTokens } from './oidc/plain-tokens.ts'
 import { plainUserinfo } from './oidc/plain-userinfo.ts'
 import { cookieNames, createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
@@ -297,29 +295,19 @@ export function createIssuer(
     structuredEndpoints(provider, context, structured, access, requestIdOf),
   ])
   const handle = provider.callback()
-  const secretClients = createSecretClients(provider, context)
+  const clients = createSecretClients(provider, context)
   const takesPlain = servesOnly
     ? undefined
     : createDirect(context, {
-        clients: secretClients,
-        handlers: {
-          introspection: plainIntrospection(
-            context,
-            structured,
-            plainOpaque(provider, context, access),
-            access,
-          ),
-          userinfo: plainUserinfo(provider, context, secretClients, access),
-          // A signature that another process makes may hang, and is waited for once: not here and then in the stack.
-          token: context.signing.token
-            ? {}
-            : {
-                client_credentials: plainClientCredentials(context, secrets.keys, access),
-                refresh_token: plainRefreshes(
-                  plainRefresh(provider, context, secrets.keys, access),
-                ),
-              },
-        },
+        clients,
+        handlers: createPlainHandlers(context, {
+          keys: secrets.keys,
+          access,
+          structured,
+          tokens: createPlainTokens(provider, context, secrets.keys, access),
+          opaque: plainOpaque(provider, context, access),
+          userinfo: plainUserinfo(provider, context, clients, access),
+        }),
       })
   return (request, response) => {
     if (published.answer(request, response)) return

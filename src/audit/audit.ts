@@ -11,6 +11,7 @@ import {
   type AuditPlace,
   type EventRow,
   eventColumns,
+  insertEvents,
   type StoredEvent,
   toEvent,
 } from './event.ts'
@@ -29,6 +30,8 @@ export interface Audit extends AuditSealer {
    * Joins the transaction of what they tell; one statement, however many.
    */
   record(tenant: string, ...events: AuditEvent[]): Promise<void>
+  /** The same events as `insertEvents` takes them, for a statement that writes what they tell of. */
+  rows(...events: AuditEvent[]): string
   /**
    * Writes what may come in floods: once an hour for a subject, with how often it came in `detail.count`; address and
    * program are those of the last.
@@ -83,29 +86,23 @@ export function createAudit(deps: {
   /** @returns how many were new */
   async function insert(tenant: string, at: number, ...rows: object[]): Promise<number> {
     if (rows.length === 0) return 0
-    return database.execute(
-      `insert into audit_events (tenant_id, id, at, type, outcome, actor_kind, actor_id, actor_role, account_id,
-         client_id, family_id, ip, user_agent, request_id, detail)
-       select $1, id, $2, type, outcome, actor_kind, actor_id, actor_role, account_id, client_id, family_id, ip,
-         user_agent, request_id, detail
-       from jsonb_to_recordset($3::jsonb) as event (id text, type text, outcome text, actor_kind text,
-         actor_id text, actor_role text, account_id text, client_id text, family_id text, ip text, user_agent text,
-         request_id text, detail jsonb)
-       on conflict (tenant_id, id) do nothing`,
-      [tenant, new Date(at), JSON.stringify(rows)],
-    )
+    return database.execute(insertEvents({ tenant: '$1', at: '$2', rows: '$3' }), [
+      tenant,
+      new Date(at),
+      JSON.stringify(rows),
+    ])
   }
+
+  const rowsOf = (now: number, events: AuditEvent[]) =>
+    events.map((event) => ({ id: eventId(now), ...rowOf(event, log) }))
 
   return {
     ...createAuditSealer({ ...deps, chains }),
     async record(tenant, ...events) {
       const now = clock.now()
-      await insert(
-        tenant,
-        now,
-        ...events.map((event) => ({ id: eventId(now), ...rowOf(event, log) })),
-      )
+      await insert(tenant, now, ...rowsOf(now, events))
     },
+    rows: (...events) => JSON.stringify(rowsOf(clock.now(), events)),
     async recordOnce(tenant, event, subject) {
       const now = clock.now()
       const day = Math.floor(now / onceFor)

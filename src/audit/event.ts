@@ -97,6 +97,23 @@ export interface EventRow {
 export const eventColumns = `id, at, type, outcome, actor_kind, actor_id, actor_role, account_id, client_id, family_id,
   ip, user_agent, request_id, detail, position::text as position, seal`
 
+/**
+ * Writes events; `tenant`, `at` and `rows`, which `Audit.rows` made, are expressions.
+ * @param behind a part of the statement that must have had a row before
+ */
+export const insertEvents = (
+  { tenant, at, rows }: { tenant: string; at: string; rows: string },
+  { behind }: { behind?: string } = {},
+) =>
+  `insert into audit_events (tenant_id, id, at, type, outcome, actor_kind, actor_id, actor_role, account_id,
+     client_id, family_id, ip, user_agent, request_id, detail)
+   select ${tenant}, id, ${at}, type, outcome, actor_kind, actor_id, actor_role, account_id, client_id, family_id, ip,
+     user_agent, request_id, detail
+   from ${behind === undefined ? '' : `${behind}, `}jsonb_to_recordset(${rows}::jsonb) as event (id text, type text,
+     outcome text, actor_kind text, actor_id text, actor_role text, account_id text, client_id text, family_id text,
+     ip text, user_agent text, request_id text, detail jsonb)
+   on conflict (tenant_id, id) do nothing`
+
 export function toEvent(row: EventRow): StoredEvent {
   return {
     id: row.id,

@@ -50,11 +50,6 @@ export interface Denials {
    */
   anyDenies(tenant: string, denials: Denial[], issuedAt: number): boolean
   /**
-   * The same of one, as Postgres has it: for who waited for a row that a revocation held.
-   * @param issuedAt in seconds
-   */
-  isRecorded(tenant: string, denial: Denial, issuedAt: number): Promise<boolean>
-  /**
    * What concerns an audience, for whoever keeps a copy; asks memory alone.
    * @throws DomainError `deny_list_stale` as above
    */
@@ -310,14 +305,6 @@ export function createDenials({
     onChange(heard) {
       listeners.add(heard)
       return () => void listeners.delete(heard)
-    },
-
-    async isRecorded(tenant, { kind, subject }, issuedAt) {
-      const rows = await database.query(
-        `select 1 from denials where tenant_id = $1 and kind = $2 and subject = $3 and not_before >= $4`,
-        [tenant, kind, subject, new Date(issuedAt * 1000)],
-      )
-      return rows.length > 0
     },
 
     async start() {

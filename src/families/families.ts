@@ -1,7 +1,8 @@
-import type { Audit } from '../audit/audit.ts'
+import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
+import type { Log } from '../log.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import { type Count, countRows } from '../storage/count.ts'
@@ -20,6 +21,7 @@ import type {
   FamilyView,
   StoredRefreshToken,
 } from './family.ts'
+import { createFamilyStart } from './family-start.store.ts'
 import { createFamilyViews, type FamilyFilter } from './family-view.store.ts'
 import { familyNamedBy, newRefreshToken } from './handle.ts'
 import { type Presenter, verdictOn } from './replay.ts'
@@ -36,10 +38,15 @@ export interface Families {
   /** The living family that a token of ours names although its row was purged long ago. */
   findForgotten(tenant: string, token: string): Promise<FamilyView | undefined>
   /**
-   * Starts a family with its first token; the oldest one past the limit ends.
-   * @returns false when its client was disabled meanwhile
+   * Starts a family with its first token; the oldest one past the limit ends, when this is committed.
+   * @param about when it was allowed, in seconds since the epoch, and what is told of it, in the same statement
+   * @returns false when its client was disabled meanwhile, and nothing was written
    */
-  start(family: Family, token: NewToken): Promise<boolean>
+  start(
+    family: Family,
+    token: NewToken,
+    about?: { allowedAt?: number | undefined; events?: AuditEvent[] },
+  ): Promise<boolean>
   /**
    * Replaces a token by its successor: consumed and inserted in one statement, so that a crash leaves both or neither.
    * @param answer sealed, for the replay window
@@ -112,6 +119,7 @@ const historyKept = 30 * 24 * 3600 * 1000
 export function createFamilies(deps: {
   database: Database
   clock: Clock
+  log: Log
   sealer: Sealer
   counters: Counters
   denials: Denials
@@ -119,8 +127,9 @@ export function createFamilies(deps: {
   /** Live families per account and client. */
   mostFamilies: number
 }): Families {
-  const { database, denials, audit, clock, counters, sealer } = deps
+  const { database, denials, audit, clock, counters, log, sealer } = deps
   const store = createFamilyStore(deps)
+  const starts = createFamilyStart(deps)
   const views = createFamilyViews(deps)
 
   /** @returns those that lived until now */
@@ -151,6 +160,14 @@ export function createFamilies(deps: {
     }
   }
 
+  /** Ends what an account has at a client past the limit. */
+  function endBeyond({ tenant, accountId, clientId }: Family): Promise<string[]> {
+    return database.transaction(async () => {
+      const beyond = await starts.beyond(tenant, accountId, clientId, deps.mostFamilies)
+      return end(tenant, beyond, 'superseded')
+    })
+  }
+
   return {
     newToken: (familyId) => newRefreshToken(sealer, familyId),
     find: store.find,
@@ -162,15 +179,22 @@ export function createFamilies(deps: {
       const [family] = await views.list(tenant, { id, live: true })
       return family
     },
-    async start(family, token) {
-      if (!(await store.start(family, token))) return false
+    async start(family, token, { allowedAt, events = [] } = {}) {
+      const rows = audit.rows(...events)
+      const { started, others } = await starts.start(family, token, allowedAt, rows)
+      if (!started) return false
       counters.count('family_started')
-      const { tenant, accountId, clientId } = family
-      await end(
-        tenant,
-        await store.beyond(tenant, accountId, clientId, deps.mostFamilies),
-        'superseded',
-      )
+      if (others < deps.mostFamilies) return true
+      const unit = database.current()
+      if (!unit?.isOpen()) await endBeyond(family)
+      // It has started whatever becomes of the others: who starts the next one looks again.
+      else {
+        unit.afterCommit(() =>
+          endBeyond(family).catch((error: Error) =>
+            log.warn({ err: error }, 'families past the limit not ended'),
+          ),
+        )
+      }
       return true
     },
     async rotate(tenant, parent, token, answer) {

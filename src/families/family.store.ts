@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
-import type { Family, FamilyEnd, StoredRefreshToken } from './family.ts'
+import type { FamilyEnd, StoredRefreshToken } from './family.ts'
 import type { Presenter } from './replay.ts'
 import { type HeldRow, held, type TokenRow, toHeld, toStored } from './token-row.ts'
 
@@ -127,40 +127,6 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     async findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined> {
       const row = await select<HeldRow>(tenant, hash, held)
       return row && toHeld(tenant, row)
-    },
-
-    /** Whether it started: its client is enabled and stays so until the transaction ends; who disables it waits. */
-    async start(family: Family, token: NewToken): Promise<boolean> {
-      const inserted = await database.execute(
-        `with allowed as (
-           select tenant_id, client_id from clients
-           where tenant_id = $1 and client_id = $5 and disabled_at is null for share),
-         started as (
-           insert into families (tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session,
-             created_at, expires_at, ip, user_agent)
-           select tenant_id, $2, $3, $4, client_id, $6, $7, $11, $8, $14, $15 from allowed returning tenant_id, id)
-         insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at, ip, user_agent)
-         select tenant_id, $9, id, $10, $11, $12, $13, $16 from started`,
-        [
-          family.tenant,
-          family.id,
-          family.grantId,
-          family.accountId,
-          family.clientId,
-          family.sessionUid ?? null,
-          family.endsWithSession,
-          new Date(family.expiresAt),
-          token.hash,
-          JSON.stringify(token.payload),
-          now(),
-          new Date(token.expiresAt),
-          token.issuedTo.ip ?? null,
-          family.allowedFrom.ip ?? null,
-          family.allowedFrom.userAgent ?? null,
-          token.issuedTo.userAgent ?? null,
-        ],
-      )
-      return inserted === 1
     },
 
     /**
@@ -324,32 +290,6 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
         parameters,
       )
       return families > 0
-    },
-
-    /**
-     * Living families of an account at a client past the newest `most`. One that somebody holds is left to the next
-     * start: who starts a family holds its grant and client, and must not wait for another family.
-     * Read by the account first, however few the statistics say that a client has: it may have a million. Whether there
-     * are so many at all is asked first, without sorting them. Each one's token is looked up by its family (`offset 0`
-     * keeps Postgres from turning that round while a table is too new to be known).
-     */
-    async beyond(tenant: string, accountId: string, clientId: string, most: number) {
-      const rows = await database.query<{ id: string }>(
-        `with own as materialized (
-           select id, client_id, created_at from families
-           where tenant_id = $1 and account_id = $2 and ended_at is null and expires_at > $4)
-         select id from families
-         where (select count(*) from own where client_id = $3) > $5::bigint
-           and tenant_id = $1 and id in (
-             select o.id from own o cross join lateral (
-               select 1 from refresh_tokens t
-               where t.tenant_id = $1 and t.family_id = o.id and t.consumed_at is null and t.expires_at > $4
-               offset 0) usable
-             where o.client_id = $3
-             order by o.created_at desc, o.id offset $5::bigint) for update skip locked`,
-        [tenant, accountId, clientId, now(), most],
-      )
-      return rows.map(({ id }) => id)
     },
 
     /** Forgets answers that nobody may have again. @param before milliseconds since the epoch */

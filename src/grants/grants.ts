@@ -10,8 +10,6 @@ import type { Grant, ListedGrant } from './grant.ts'
 export interface Grants {
   /** A grant that lives, or undefined. */
   find(tenant: string, id: string): Promise<Grant | undefined>
-  /** The same; within a transaction it lives until that ends, and who revokes it waits. */
-  hold(tenant: string, id: string): Promise<Grant | undefined>
   /** Grants that live, at most 1000, the newest first. @param page where an earlier page ended, and how many */
   list(tenant: string, which: GrantFilter, page?: GrantPage): Promise<ListedGrant[]>
   /** How many live. */
@@ -140,18 +138,14 @@ const scopesIn = ({ openid, resources = {} }: Allowed): string[] =>
   [...new Set([openid?.scope, ...Object.values(resources)].flatMap(words))].toSorted()
 
 export function createGrants({ database, clock }: { database: Database; clock: Clock }): Grants {
-  async function select(tenant: string, id: string, lock: string): Promise<Grant | undefined> {
-    const [row] = await database.query<GrantRow>(
-      `select ${grantColumns} from grants g
-       where g.tenant_id = $1 and g.id = $2 and g.revoked_at is null ${lock}`,
-      [tenant, id],
-    )
-    return row && toGrant(tenant, row)
-  }
-
   return {
-    find: (tenant, id) => select(tenant, id, ''),
-    hold: (tenant, id) => select(tenant, id, 'for share'),
+    async find(tenant, id) {
+      const [row] = await database.query<GrantRow>(
+        `select ${grantColumns} from grants g where g.tenant_id = $1 and g.id = $2 and g.revoked_at is null`,
+        [tenant, id],
+      )
+      return row && toGrant(tenant, row)
+    },
     async list(tenant, { id, accountId, clientId }, { after, limit } = { limit: 1000 }) {
       const rows = await database.query<{
         id: string

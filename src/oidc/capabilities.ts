@@ -43,6 +43,7 @@ import type { Roles } from '../roles/roles.ts'
 import type { KeyRotation } from '../secrets/key-rotation.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
+import type { Redemptions } from '../sessions/redemptions.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Signals } from '../signals/signals.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
@@ -78,6 +79,7 @@ export interface Capabilities {
   grants: Grants
   families: Families
   sessions: Sessions
+  redemptions: Redemptions
   logouts: Logouts
   backchannelRequests: BackchannelRequests
   pings: Pings

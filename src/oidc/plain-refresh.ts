@@ -1,17 +1,13 @@
-import type Provider from 'oidc-provider'
-import type { AdapterPayload, Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
+import type { AdapterPayload } from 'oidc-provider'
 import type { StoredRefreshToken } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
-import { hashOf, newHandle } from '../secrets/handle.ts'
-import { signedJwt } from '../signing/jwt.ts'
-import type { KeySet } from '../signing/key-set.ts'
-import { traceClaims } from './access-token.ts'
+import { hashOf } from '../secrets/handle.ts'
 import { isTooWeak } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { keptAnswer } from './kept-answer.ts'
 import { refreshTokenTtl } from './lifetimes.ts'
+import type { PlainTokens } from './plain-tokens.ts'
 import { refreshPolicy } from './refresh-policy.ts'
-import type { ResourceAccess } from './resource-access.ts'
 import type { SecretClient } from './secret-clients.ts'
 import { countIssued } from './token-endpoint.ts'
 
@@ -19,11 +15,6 @@ const grantType = 'refresh_token'
 
 /** Milliseconds. */
 const otherFor = 60_000
-
-/** The request as the resource rules see it: none that narrows anything. */
-const request = {
-  oidc: { params: { grant_type: grantType }, route: 'token' },
-} as unknown as KoaContextWithOIDC
 
 /**
  * Refreshes with a token of a client that has authenticated.
@@ -42,13 +33,8 @@ export type PlainRefresh = (
  * Should anything end in an error, the stack tells it, as it would tell its own; who comes again, where that was the
  * commit, gets the answer that was kept.
  */
-export function plainRefresh(
-  provider: Provider,
-  context: IssuerContext,
-  keys: KeySet,
-  access: ResourceAccess,
-): PlainRefresh {
-  const { tenant, issuer, clock, config, database, families, subjects } = context
+export function plainRefresh(context: IssuerContext, tokens: PlainTokens): PlainRefresh {
+  const { tenant, clock, config, database, families } = context
 
   /** Clients that get ID tokens or opaque access tokens, and until when that is taken for granted: it costs a look. */
   const others = new WeakMap<SecretClient, number>()
@@ -57,33 +43,6 @@ export function plainRefresh(
     const isBound =
       metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens
     return !isBound && refreshPolicy(config, engine).rotates && engine.grantTypeAllowed(grantType)
-  }
-
-  /** What the token is for: a resource server with JWTs, and the scopes that are left of it. */
-  async function targetOf(
-    payload: AdapterPayload,
-    allowed: Record<string, unknown>,
-    client: EngineClient,
-  ) {
-    const { resource: granted } = payload as { resource?: string | string[] }
-    const scopes = payload.scope?.split(' ') ?? []
-    if (granted === undefined || granted.length === 0 || scopes.includes('openid')) return undefined
-    const resource = Array.isArray(granted)
-      ? await access.defaultResource(request, client, granted)
-      : granted
-    if (Array.isArray(resource) || !granted.includes(resource)) return undefined
-    const { scope, audience, accessTokenTTL, accessTokenFormat, jwt } =
-      await access.getResourceServerInfo(request, resource, client)
-    const alg = jwt?.sign && 'alg' in jwt.sign ? jwt.sign.alg : undefined
-    const key = keys.signing.find((each) => each.alg === alg)
-    if (accessTokenFormat !== 'jwt' || !key || !audience || !accessTokenTTL) return undefined
-    const reachable = new Set(scope.split(' '))
-    const grant = new provider.Grant(allowed)
-    const left = grant.getResourceScopeFiltered(
-      resource,
-      scopes.filter((name) => reachable.has(name)),
-    )
-    return { audience, expiresIn: accessTokenTTL, key, scope: left }
   }
 
   /** The token that was presented, where all that it hangs from is as it must be. */
@@ -124,7 +83,6 @@ export function plainRefresh(
   return async (presented, caller, issuedTo) => {
     if (!isPlainClient(caller) || (others.get(caller) ?? 0) > clock.now()) return undefined
     const { engine, metadata } = caller
-    const { clientId } = caller.client
     let answer: Record<string, unknown> | undefined
     let isDone = false
     await database.unit(async (unit) => {
@@ -134,32 +92,18 @@ export function plainRefresh(
       const found = stored && (await usable(stored, caller))
       if (!found) return false
       const { payload, grant, accountId } = found
-      const target = await targetOf(payload, grant.allowed, engine)
+      const hasIdToken = payload.scope?.split(' ').includes('openid')
+      const target = hasIdToken ? undefined : await tokens.targetOf(payload, grant, engine)
       if (!target) {
         others.set(caller, clock.now() + otherFor)
         return false
       }
 
-      const { audience, expiresIn, key, scope } = target
-      const { sessionUid, authTime, acr, amr, iiat } = payload
-      const origin = { grantId: grant.id, sessionUid, clientId }
-      const iat = clock.seconds()
-      const token = await signedJwt(key, 'at+jwt', {
-        ...traceClaims(tenant, origin, stored.familyId),
-        jti: newHandle(),
-        sub: await subjects.of(tenant, metadata, accountId),
-        iat,
-        exp: iat + expiresIn,
-        scope: scope || undefined,
-        client_id: clientId,
-        iss: issuer,
-        aud: audience,
-        auth_time: authTime,
-        acr,
-        amr,
-      })
-      const handle = families.newToken(stored.familyId)
-      const ttl = refreshTokenTtl(context, engine, iiat)
+      const { expiresIn, scope } = target
+      const { familyId } = stored
+      const token = await tokens.sign(target, payload, { metadata, accountId, familyId })
+      const handle = families.newToken(familyId)
+      const ttl = refreshTokenTtl(context, engine, payload.iiat)
       const successor = successorOf(payload, handle, ttl, issuedTo)
       const body = {
         access_token: token,

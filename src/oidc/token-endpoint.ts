@@ -26,7 +26,8 @@ export function tokenTransaction(context: IssuerContext): Middleware {
       if (request.replay) await replay(context, ctx, request)
       else if (request.rotating) unit.commitWith(() => rotate(context, ctx, request))
       else if (request.presented) await prolong(context, ctx, request.presented)
-      else await issued(context, ctx, request)
+      else if (request.held) unit.commitWith(() => issue(context, ctx, request))
+      else tellMachineToken(context, machineTokenOf(ctx))
       return true
     })
     const { params } = (ctx as KoaContextWithOIDC).oidc ?? {}
@@ -46,23 +47,58 @@ function askedOf(ctx: Context): ReplayableAnswer['asked'] {
 }
 
 /**
- * Tells of a grant that was redeemed. A refresh is in the time line of its family; the token of a machine is counted and
- * logged, and has no row: there are too many.
+ * Tells of a grant that was redeemed, and starts its family, where there is one: one statement, the last one. A refresh
+ * is in the time line of its family.
  */
-async function issued(context: IssuerContext, ctx: Context, { familyId }: TokenRequest) {
+async function issue(
+  { tenant, audit, families }: IssuerContext,
+  ctx: Context,
+  { familyId, allowedAt, starting }: TokenRequest,
+): Promise<boolean> {
   const { params, client, entities, account } = (ctx as KoaContextWithOIDC).oidc
-  const { scope, aud } = entities.AccessToken ?? entities.ClientCredentials ?? {}
-  const clientId = client?.clientId
-  const grantType = String(params?.['grant_type'])
-  const resource = aud === undefined ? undefined : [aud].flat()
-  if (grantType === 'client_credentials') {
-    tellMachineToken(context, { clientId, scope, resource })
-    return
+  const { scope, aud } = entities.AccessToken ?? {}
+  const event = issuedEvent(String(params?.['grant_type']), {
+    accountId: account?.accountId ?? entities.AccessToken?.accountId,
+    clientId: client?.clientId,
+    familyId,
+    scope,
+    resource: aud === undefined ? undefined : [aud].flat(),
+  })
+  if (!starting) {
+    await audit.record(tenant, event)
+    return true
   }
-  const { tenant, audit } = context
-  const accountId = account?.accountId ?? entities.AccessToken?.accountId
+  const { family, token } = starting
+  if (await families.start(family, token, { allowedAt, events: [event] })) return true
+  // Who waited while the client was disabled, and enabled again, finds it enabled: what was allowed before is void.
+  return refuse(ctx)
+}
+
+/** What the audit says of tokens that involve a person, when they begin. */
+export function issuedEvent(
+  grantType: string,
+  {
+    scope,
+    resource,
+    ...whose
+  }: {
+    accountId: string | undefined
+    clientId: string | undefined
+    familyId: string | undefined
+    scope: string | undefined
+    resource: string[] | undefined
+  },
+) {
   const detail = { grant_type: grantType, scope, resource }
-  await audit.record(tenant, { type: 'token.issued', accountId, clientId, familyId, detail })
+  return { type: 'token.issued' as const, ...whose, detail }
+}
+
+/** The token of a machine is counted and logged, and has no row: there are too many. */
+function machineTokenOf(ctx: Context) {
+  const { client, entities } = (ctx as KoaContextWithOIDC).oidc
+  const { scope, aud } = entities.ClientCredentials ?? {}
+  const resource = aud === undefined ? undefined : [aud].flat()
+  return { clientId: client?.clientId, scope, resource }
 }
 
 /** Counts and logs the token of a machine. */
@@ -96,6 +132,11 @@ async function rotate(context: IssuerContext, ctx: Context, request: TokenReques
   const answer = keptAnswer(context, client, presented, kept)
   if (await families.rotate(tenant, hashOf(presented), successor, answer)) return true
   // The lock on the family makes this impossible; if it ever happens, nothing was issued.
+  return refuse(ctx)
+}
+
+/** RFC 6749 §5.2, at the last moment: whatever was made is not stored, and the unit counts as refused. */
+function refuse(ctx: Context): false {
   ctx.status = 400
   ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' }
   return false

@@ -2,8 +2,10 @@ import type { Context } from 'koa'
 import Provider, { errors } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import type { NewToken } from '../families/family.store.ts'
+import type { Family } from '../families/family.ts'
 import type { Presenter, ReplayableAnswer } from '../families/replay.ts'
 import type { Grant } from '../grants/grant.ts'
+import type { Held } from '../sessions/redemptions.ts'
 import type { Unit } from '../storage/database.ts'
 
 /** What the adapters of one token request tell each other; the engine calls them one by one. */
@@ -14,13 +16,15 @@ export interface TokenRequest {
   allowedFrom?: Presenter
   /** When the code that is redeemed was allowed, in seconds. */
   allowedAt?: number
+  /** What is redeemed once, and what it hangs from. */
+  held?: Held & { id: string }
+  /** The family that is to start, put off until all that is told of it is known. */
+  starting?: { family: Family; token: NewToken }
   /** The family that the presented code starts, or the presented refresh token belongs to. */
   familyId?: string
-  /** Whether that family is locked: who ends what it hangs from ends it, too, and so waits. */
-  holdsFamily?: boolean
   /** The thumbprint of the key that the presented refresh token is bound to. */
   jkt?: string | undefined
-  /** What was read with that family. */
+  /** What was read with that family, or is held with what is redeemed. */
   grant?: Grant | undefined
   account?: Account | undefined
   /** The living refresh token that was presented, and when it would expire, in seconds since the epoch. */

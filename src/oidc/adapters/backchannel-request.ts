@@ -1,14 +1,10 @@
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { familyStartedBy } from '../../families/family.ts'
 import { hashOf } from '../../secrets/handle.ts'
-import { denialsNaming, traceClaims } from '../access-token.ts'
-import {
-  type AskedPayload,
-  createStoredRequests,
-  type DecidedPayload,
-} from '../backchannel-requests.ts'
+import { type AskedPayload, createStoredRequests } from '../backchannel-requests.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { isPolledHandle } from '../polling.ts'
+import { createRedemption } from '../redemption.ts'
 import { invalidGrant, presenterOf, requiredTokenRequest } from '../token-request.ts'
 
 /** Not asked for by `claims`: they are about the ID token itself. */
@@ -28,37 +24,16 @@ const unasked = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']
  * | was allowed                                         | tokens                  | its claim is committed with them |
  */
 export function backchannelRequestAdapter(context: IssuerContext): Adapter {
-  const { tenant, accounts, families, grants, sessions, singleUse, sealer, denials, clock } =
-    context
+  const { sealer } = context
   const requests = createStoredRequests(context)
-  const claimOn = (hash: string) => ({
-    tenant,
-    kind: 'BackchannelAuthenticationRequest',
-    key: hash,
-  })
-
-  function endWhatItIssued(hash: string): void {
-    const { unit } = requiredTokenRequest()
-    unit.onRefusal(() => families.end(tenant, familyStartedBy(hash), 'code_reuse'))
-  }
-
-  /** Whether what allowed it still stands; it stays so until the transaction ends, and who ends it waits. */
-  async function stillHolds(decided: DecidedPayload, createdAt: number, decidedAt: number) {
-    const extra = { ...traceClaims(tenant, decided, undefined) }
-    const seconds = Math.floor(decidedAt / 1000)
-    if (denials.anyDenies(tenant, denialsNaming({ ...decided, extra }), seconds)) return false
-    if (!(await accounts.holdSignIn(tenant, decided.accountId, createdAt))) return false
-    // With offline_access it outlives the session in which it was allowed.
-    const isBound = decided.expiresWithSession === true
-    if (isBound && !(await sessions.hold(tenant, decided.sessionUid as string))) return false
-    return (await grants.hold(tenant, decided.grantId as string)) !== undefined
-  }
+  const model = 'BackchannelAuthenticationRequest'
+  const redemption = createRedemption(model, context, context.config.backchannelRequestTtl)
 
   async function present(id: string): Promise<AdapterPayload | undefined> {
     const request = requiredTokenRequest()
     const hash = hashOf(id)
     request.familyId = familyStartedBy(hash)
-    if (!isPolledHandle('BackchannelAuthenticationRequest', sealer, id)) return undefined
+    if (!isPolledHandle(model, sealer, id)) return undefined
     const found = await requests.find(hash)
     if (found.state === 'over') throw new errors.ExpiredToken('the request is over or gone')
     const { clientId } = found.state === 'waiting' ? found.asked : found.decided
@@ -73,13 +48,13 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
     if (decided.error) throw new errors.AccessDenied('the person denied it')
     request.allowedAt = Math.floor(decidedAt / 1000)
     if (decided.allowedFrom) request.allowedFrom = decided.allowedFrom
-    await request.unit.open()
-    const spent = await singleUse.spentAt(claimOn(hash))
-    if (spent !== undefined) {
-      endWhatItIssued(hash)
-      return { ...decided, jti: id, consumed: Math.floor(spent / 1000) }
+    const held = await redemption.hold(id, decided, createdAt)
+    if (held.spentAt !== undefined) {
+      redemption.endWhatItIssued(id)
+      return { ...decided, jti: id, consumed: Math.floor(held.spentAt / 1000) }
     }
-    if (await stillHolds(decided, createdAt, decidedAt)) return { ...decided, jti: id }
+    const isDenied = redemption.isDenied(decided, request.allowedAt)
+    if (held.stands && held.grant && !isDenied) return { ...decided, jti: id }
     throw new errors.ExpiredToken('what allowed the request has ended')
   }
 
@@ -90,13 +65,7 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
     async upsert(id, payload) {
       await requests.create(id, askedPayload(id, payload))
     },
-    async consume(id) {
-      const hash = hashOf(id)
-      const until = clock.now() + (context.config.backchannelRequestTtl + 60) * 1000
-      if (await singleUse.spend(claimOn(hash), until)) return
-      endWhatItIssued(hash)
-      throw invalidGrant('auth_req_id already used, at the same moment')
-    },
+    consume: async () => redemption.consume(),
     // Our own pages look for it (backchannel-decision.ts).
     findByUid: async () => undefined,
     findByUserCode: async () => undefined,

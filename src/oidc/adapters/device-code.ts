@@ -1,12 +1,12 @@
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { familyStartedBy } from '../../families/family.ts'
 import { hashOf } from '../../secrets/handle.ts'
-import { denialsNaming, traceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
-import { createDeviceCodes, type DeviceCodePayload } from '../device-codes.ts'
+import { createDeviceCodes } from '../device-codes.ts'
 import { recordDecision } from '../device-decision.ts'
 import { isPolledHandle } from '../polling.ts'
-import { invalidGrant, requiredTokenRequest } from '../token-request.ts'
+import { createRedemption } from '../redemption.ts'
+import { requiredTokenRequest } from '../token-request.ts'
 import { byHash, hashIn } from './short-lived.ts'
 
 /** Names a code where its handle is not known, in the steps of its person; nobody can present it at the token endpoint. */
@@ -26,36 +26,9 @@ export const deviceReference = (hash: string) => byHash + hash
  * | was allowed                                         | tokens                  | its claim is committed with them |
  */
 export function deviceCodeAdapter(context: IssuerContext): Adapter {
-  const {
-    tenant,
-    accounts,
-    families,
-    grants,
-    sessions,
-    singleUse,
-    sealer,
-    denials,
-    config,
-    clock,
-  } = context
+  const { sealer, config, clock } = context
   const codes = createDeviceCodes(context)
-
-  function endWhatItIssued(hash: string): void {
-    const { unit } = requiredTokenRequest()
-    unit.onRefusal(() => families.end(tenant, familyStartedBy(hash), 'code_reuse'))
-  }
-
-  /** Whether what allowed it still stands; it stays so until the transaction ends, and who ends it waits. */
-  async function stillHolds(code: DeviceCodePayload, decidedAt: number): Promise<boolean> {
-    const extra = { ...traceClaims(tenant, code, undefined) }
-    const decided = Math.floor(decidedAt / 1000)
-    if (denials.anyDenies(tenant, denialsNaming({ ...code, extra }), decided)) return false
-    if (!(await accounts.holdSignIn(tenant, code.accountId as string, decidedAt))) return false
-    // With offline_access it outlives the session in which it was allowed.
-    const isBound = code.expiresWithSession === true
-    if (isBound && !(await sessions.hold(tenant, code.sessionUid as string))) return false
-    return (await grants.hold(tenant, code.grantId as string)) !== undefined
-  }
+  const redemption = createRedemption('DeviceCode', context, config.deviceCodeTtl)
 
   async function present(id: string): Promise<AdapterPayload | undefined> {
     const request = requiredTokenRequest()
@@ -73,13 +46,13 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
       throw new errors.AuthorizationPending()
     }
     request.allowedAt = Math.floor(code.decidedAt / 1000)
-    await request.unit.open()
-    const spent = await singleUse.spentAt({ tenant, kind: 'DeviceCode', key: hash })
-    if (spent !== undefined) {
-      endWhatItIssued(hash)
-      return { ...code, consumed: Math.floor(spent / 1000) }
+    const held = await redemption.hold(id, code, code.decidedAt)
+    if (held.spentAt !== undefined) {
+      redemption.endWhatItIssued(id)
+      return { ...code, consumed: Math.floor(held.spentAt / 1000) }
     }
-    if (await stillHolds(code, code.decidedAt)) return code
+    const isDenied = redemption.isDenied(code, request.allowedAt)
+    if (held.stands && held.grant && !isDenied) return code
     throw new errors.ExpiredToken('what allowed the device code has ended')
   }
 
@@ -93,13 +66,7 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
       if (id.startsWith(byHash)) recordDecision(hashIn(id), payload)
       else await codes.create(id, payload)
     },
-    async consume(id) {
-      const hash = hashOf(id)
-      const until = clock.now() + (config.deviceCodeTtl + 60) * 1000
-      if (await singleUse.spend({ tenant, kind: 'DeviceCode', key: hash }, until)) return
-      endWhatItIssued(hash)
-      throw invalidGrant('device code already used, at the same moment')
-    },
+    consume: async () => redemption.consume(),
     // Our own pages look for it (device-verification.ts).
     findByUserCode: async () => undefined,
     findByUid: async () => undefined,

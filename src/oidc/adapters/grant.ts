@@ -11,10 +11,9 @@ export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter 
   return {
     async find(id) {
       const request = currentTokenRequest()
-      // Who revokes it waits until a family that starts is there to be ended; one that is locked already waits itself.
-      const starts = request?.unit.isOpen() === true && request.holdsFamily !== true
+      // In a token request, the one that is held: who revokes it waits.
       const known = request?.grant?.id === id ? request.grant : rememberedGrant(id)
-      const grant = known ?? (await (starts ? grants.hold(tenant, id) : grants.find(tenant, id)))
+      const grant = known ?? (await grants.find(tenant, id))
       if (!grant) return undefined
       return {
         ...(grant.allowed as AdapterPayload),

@@ -4,20 +4,14 @@ import type { Consumption, StoredRefreshToken } from '../../families/family.ts'
 import { looksLikeRefreshToken } from '../../families/handle.ts'
 import { mayReplay, openAnswer } from '../../families/replay.ts'
 import { hashOf } from '../../secrets/handle.ts'
-import { isForeignKeyViolation, isUniqueViolation } from '../../storage/violations.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { refreshPolicy } from '../refresh-policy.ts'
-import {
-  currentTokenRequest,
-  invalidGrant,
-  requiredTokenRequest,
-  type TokenRequest,
-} from '../token-request.ts'
+import { currentTokenRequest, requiredTokenRequest, type TokenRequest } from '../token-request.ts'
 
 /**
  * Refresh tokens live in families. The engine calls `find`, then `consume` of the old token, then `upsert` of its
- * successor; the last two are put off until the answer is known and become one statement with it
- * (token-endpoint.ts), so that nothing can come between them.
+ * successor, or of the first one of a family; the last two are put off until the answer is known and become one
+ * statement with it (token-endpoint.ts), so that nothing can come between them.
  *
  * | the presented token              | the engine sees      | what comes of it                            |
  * |----------------------------------|----------------------|---------------------------------------------|
@@ -28,7 +22,7 @@ import {
  * | of a family that has ended       | none                 | refused                                     |
  */
 export function refreshTokenAdapter(context: IssuerContext): Adapter {
-  const { tenant, families, denials, config, clock } = context
+  const { tenant, families, config, clock } = context
 
   const policy = () => refreshPolicy(config, Provider.ctx?.oidc.client)
 
@@ -58,7 +52,6 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     const stored = await families.findLocked(tenant, hashOf(id))
     if (!stored) return refuseForgotten(id, request)
     request.familyId = stored.familyId
-    request.holdsFamily = true
     request.grant = stored.grant
     request.account = stored.account
     request.jkt = (stored.payload as AdapterPayload).jkt
@@ -83,33 +76,25 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     return restored(id, stored)
   }
 
-  async function start(payload: AdapterPayload, token: NewToken): Promise<void> {
-    const { familyId, allowedAt = 0, allowedFrom, presenter } = requiredTokenRequest()
+  function start(payload: AdapterPayload, token: NewToken): void {
+    const request = requiredTokenRequest()
+    const { familyId, allowedFrom, presenter } = request
     const { grantId, accountId, clientId, sessionUid, expiresWithSession } = payload
     if (!familyId || !grantId || !accountId || !clientId) {
       throw new Error('a refresh token without a family, grant, account or client')
     }
-    const started = await families
-      .start(
-        {
-          tenant,
-          id: familyId,
-          grantId,
-          accountId,
-          clientId,
-          sessionUid,
-          endsWithSession: expiresWithSession === true,
-          expiresAt: clock.now() + policy().absoluteTtl * 1000,
-          allowedFrom: allowedFrom ?? presenter,
-        },
-        token,
-      )
-      .catch(refusedByKeys)
-    // Who waited while the client was disabled, and enabled again, finds it enabled: what was allowed before is void.
-    const owner = { kind: 'client', subject: clientId } as const
-    if (!started || (await denials.isRecorded(tenant, owner, allowedAt))) {
-      throw invalidGrant('the client was disabled meanwhile')
+    const family = {
+      tenant,
+      id: familyId,
+      grantId,
+      accountId,
+      clientId,
+      sessionUid,
+      endsWithSession: expiresWithSession === true,
+      expiresAt: clock.now() + policy().absoluteTtl * 1000,
+      allowedFrom: allowedFrom ?? presenter,
     }
+    request.starting = { family, token }
   }
 
   return {
@@ -135,7 +120,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
         issuedTo: request.presenter,
       }
       if (request.rotating) request.rotating.successor = token
-      else await start(payload, token)
+      else start(payload, token)
     },
     // On the token endpoint the engine destroys a token that was used before; `find` has seen to that already.
     async destroy(id) {
@@ -147,11 +132,4 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     findByUserCode: async () => undefined,
     revokeByGrantId: async () => undefined,
   }
-}
-
-/** Another request ended the grant or started the family: the keys decide, not the clock. */
-function refusedByKeys(error: unknown): never {
-  if (isForeignKeyViolation(error)) throw invalidGrant('the grant was revoked meanwhile')
-  if (isUniqueViolation(error)) throw invalidGrant('already redeemed, at the same moment')
-  throw error
 }

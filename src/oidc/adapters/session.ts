@@ -5,7 +5,7 @@ import { accountClientId } from '../account-client.ts'
 import { namedClient, rememberPerson } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { signOut } from '../signed-out.ts'
-import { presenterOf } from '../token-request.ts'
+import { currentTokenRequest, presenterOf } from '../token-request.ts'
 
 type Authorizations = NonNullable<AdapterPayload['authorizations']>
 
@@ -81,6 +81,22 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     }
   }
 
+  /** The session of what is redeemed, as far as the engine looks at it there: whose it is, and for which grant. */
+  function heldSession(uid: string): AdapterPayload | undefined {
+    const session = currentTokenRequest()?.held?.session
+    const clientId = Provider.ctx?.oidc.client?.clientId
+    if (session?.uid !== uid || clientId === undefined) return undefined
+    const { accountId, grantId, expiresAt } = session
+    return {
+      kind: 'Session',
+      uid,
+      ...(accountId === undefined ? {} : { accountId }),
+      authorizations: { [clientId]: grantId === undefined ? {} : { grantId } },
+      iat: clock.seconds(),
+      exp: Math.floor(expiresAt / 1000),
+    }
+  }
+
   const engineSession = () => Provider.ctx?.oidc?.session as EngineSession | undefined
 
   return {
@@ -98,6 +114,8 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       return toPayload(session, id)
     },
     async findByUid(uid) {
+      const held = heldSession(uid)
+      if (held) return held
       const session = await sessions.byUid(tenant, uid)
       return session && toPayload(session)
     },

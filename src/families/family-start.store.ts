@@ -1,0 +1,99 @@
+import { insertEvents } from '../audit/event.ts'
+import type { Clock } from '../clock.ts'
+import type { Database } from '../storage/database.ts'
+import type { NewToken } from './family.store.ts'
+import type { Family } from './family.ts'
+
+/** What comes of a family that starts, or does not. */
+export interface Start {
+  started: boolean
+  /** The families that its account had at its client before. */
+  others: number
+}
+
+/** How a family starts, and which ones end where there are too many. */
+export function createFamilyStart({ database, clock }: { database: Database; clock: Clock }) {
+  const now = () => new Date(clock.now())
+
+  return {
+    /**
+     * Its client is enabled and stays so until the transaction ends; who disables it waits. What was allowed before it
+     * was disabled and enabled again is void: whoever waited for that reads it here, where its row is held already.
+     * @param allowedAt seconds since the epoch
+     * @param events rows of `Audit.rows`, which are written if it starts
+     */
+    async start(
+      family: Family,
+      token: NewToken,
+      allowedAt: number | undefined,
+      events: string,
+    ): Promise<Start> {
+      const [row] = await database.query<{ others: number }>(
+        `with own as materialized (
+           select client_id from families
+           where tenant_id = $1 and account_id = $4 and ended_at is null and expires_at > $11),
+         allowed as (
+           select tenant_id, client_id from clients c
+           where c.tenant_id = $1 and c.client_id = $5 and c.disabled_at is null and not exists (
+             select 1 from denials d where d.tenant_id = $1 and d.kind = 'client' and d.subject = $5
+               and d.not_before >= $17) for share of c),
+         started as (
+           insert into families (tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session,
+             created_at, expires_at, ip, user_agent)
+           select tenant_id, $2, $3, $4, client_id, $6, $7, $11, $8, $14, $15 from allowed returning tenant_id, id),
+         token as (
+           insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at, ip, user_agent)
+           select tenant_id, $9, id, $10, $11, $12, $13, $16 from started returning tenant_id),
+         told as (${insertEvents({ tenant: '$1', at: '$11', rows: '$18' }, { behind: 'token' })})
+         select (select count(*) from own where client_id = $5)::int as others from token`,
+        [
+          family.tenant,
+          family.id,
+          family.grantId,
+          family.accountId,
+          family.clientId,
+          family.sessionUid ?? null,
+          family.endsWithSession,
+          new Date(family.expiresAt),
+          token.hash,
+          JSON.stringify(token.payload),
+          now(),
+          new Date(token.expiresAt),
+          token.issuedTo.ip ?? null,
+          family.allowedFrom.ip ?? null,
+          family.allowedFrom.userAgent ?? null,
+          token.issuedTo.userAgent ?? null,
+          allowedAt === undefined ? null : new Date(allowedAt * 1000),
+          events,
+        ],
+      )
+      return { started: row !== undefined, others: row?.others ?? 0 }
+    },
+
+    /**
+     * Living families of an account at a client past the newest `most`. One that somebody holds is left to the next
+     * start: who starts a family holds its grant and client, and must not wait for another family.
+     * Read by the account first, however few the statistics say that a client has: it may have a million. Whether there
+     * are so many at all is asked first, without sorting them. Each one's token is looked up by its family (`offset 0`
+     * keeps Postgres from turning that round while a table is too new to be known).
+     */
+    async beyond(tenant: string, accountId: string, clientId: string, most: number) {
+      const rows = await database.query<{ id: string }>(
+        `with own as materialized (
+           select id, client_id, created_at from families
+           where tenant_id = $1 and account_id = $2 and ended_at is null and expires_at > $4)
+         select id from families
+         where (select count(*) from own where client_id = $3) > $5::bigint
+           and tenant_id = $1 and id in (
+             select o.id from own o cross join lateral (
+               select 1 from refresh_tokens t
+               where t.tenant_id = $1 and t.family_id = o.id and t.consumed_at is null and t.expires_at > $4
+               offset 0) usable
+             where o.client_id = $3
+             order by o.created_at desc, o.id offset $5::bigint) for update skip locked`,
+        [tenant, accountId, clientId, now(), most],
+      )
+      return rows.map(({ id }) => id)
+    },
+  }
+}

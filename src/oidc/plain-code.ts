@@ -1,0 +1,160 @@
+import { hash as digest } from 'node:crypto'
+import type { AdapterPayload } from 'oidc-provider'
+import { familyStartedBy } from '../families/family.ts'
+import type { Presenter } from '../families/replay.ts'
+import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
+import { byHash, storedPayloads } from './adapters/short-lived.ts'
+import { isTooWeak } from './authentication-context.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { refreshTokenTtl } from './lifetimes.ts'
+import type { PlainTokens } from './plain-tokens.ts'
+import { createRedemption } from './redemption.ts'
+import { refreshPolicy } from './refresh-policy.ts'
+import type { SecretClient } from './secret-clients.ts'
+import { countIssued, issuedEvent } from './token-endpoint.ts'
+
+const grantType = 'authorization_code'
+
+/** RFC 7636 §4.1. */
+const verifierSyntax = /^[\w.~-]{43,128}$/
+
+interface Presented {
+  code: string
+  redirectUri: string
+  verifier: string
+}
+
+/** A code as it is stored. */
+type Code = AdapterPayload & { allowedFrom?: Presenter }
+
+/**
+ * Exchanges a code of a client that has authenticated.
+ * @returns the answer; undefined when it is the stack's, and nothing was written
+ */
+export type PlainCode = (
+  presented: Presented,
+  caller: SecretClient,
+  issuedTo: Presenter,
+) => Promise<object | undefined>
+
+/**
+ * The exchange of a code (RFC 6749 §4.1.3) with PKCE (RFC 7636), for a JWT, with what else its client gets, by a code
+ * that was not used and whose session, grant and account live. Two statements, as in the stack: the first claims the
+ * code and holds all that, the last starts the family, tells of it, and commits. Up to that one, whatever is not so is
+ * rolled back, and handed over.
+ */
+export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCode {
+  const { tenant, clock, config, database, families, audit } = context
+  const payloads = storedPayloads('AuthorizationCode', context)
+  const redemption = createRedemption('AuthorizationCode', context, config.authorizationCodeTtl)
+
+  function isPlainClient({ metadata, engine }: SecretClient): boolean {
+    const isBound =
+      metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens
+    // What is encrypted, or signed by the secret of the client, is the stack's.
+    const hasOwnKey =
+      metadata.id_token_encrypted_response_alg !== undefined ||
+      engine.idTokenSignedResponseAlg?.startsWith('HS') === true
+    return !isBound && !hasOwnKey && engine.grantTypeAllowed(grantType)
+  }
+
+  /** A code that this client may redeem with this, as far as it tells by itself. */
+  function fits(code: Code, { redirectUri, verifier }: Presented, clientId: string): boolean {
+    const { codeChallenge = '', codeChallengeMethod, iat = Infinity, exp = 0, claims } = code
+    const now = clock.seconds()
+    const isBound = code['dpopJkt'] ?? code['attestationJkt'] ?? code['rar']
+    if (code.clientId !== clientId || exp <= now || iat > now || isBound !== undefined) return false
+    if (code.redirectUri !== redirectUri || Object.keys(claims ?? {}).length > 0) return false
+    if (codeChallengeMethod !== 'S256' || !verifierSyntax.test(verifier)) return false
+    if (!equalInConstantTime(codeChallenge, digest('sha256', verifier, 'base64url'))) return false
+    return !redemption.isDenied(code, iat)
+  }
+
+  /** Claims the code, where all that it hangs from is as it must be. */
+  async function claimed(id: string, code: Code, { engine }: SecretClient) {
+    const { accountId, grantId, clientId, acr, expiresWithSession } = code
+    const { stands, isFirst, account, grant, session } = await redemption.take(id, code)
+    if (!stands || !isFirst || !grant || accountId === undefined) return undefined
+    if (grant.id !== grantId || grant.clientId !== clientId) return undefined
+    if (grant.accountId !== accountId) return undefined
+    if (account?.id !== accountId || account.disabled) return undefined
+    const isOfSession = session?.accountId === accountId && session.grantId === grantId
+    if (expiresWithSession === true && !isOfSession) return undefined
+    const source = { kind: 'AuthorizationCode', ...(acr ? { acr } : {}) }
+    return (await isTooWeak(context, engine, source)) ? undefined : { account, grant }
+  }
+
+  /** The first token of a family, as the engine would store it. */
+  function firstToken(code: Code, handle: string, ttl: number, issuedTo: Presenter) {
+    const { accountId, acr, amr, authTime, claims, clientId, expiresWithSession } = code
+    const { grantId, nonce, scope, sessionUid, sid } = code
+    const { resource } = code as { resource?: unknown }
+    const from = { accountId, acr, amr, authTime, claims, clientId, expiresWithSession, grantId }
+    const iat = clock.seconds()
+    const dates = { iat, exp: iat + ttl, iiat: iat }
+    const kinds = { kind: 'RefreshToken', gty: grantType, rotations: 0 }
+    const payload = { ...dates, ...kinds, ...from, nonce, resource, scope, sessionUid, sid }
+    return { hash: hashOf(handle), payload, expiresAt: clock.now() + ttl * 1000, issuedTo }
+  }
+
+  return async (presented, caller, issuedTo) => {
+    const { client, engine, metadata } = caller
+    const { clientId } = client
+    const id = presented.code
+    if (!isPlainClient(caller) || id.startsWith(byHash)) return undefined
+    const code: Code | undefined = await payloads.get(id)
+    if (!code || !fits(code, presented, clientId)) return undefined
+    const familyId = familyStartedBy(hashOf(id))
+    let answer: object | undefined
+    let isDone = false
+    await database.unit(async (unit) => {
+      await unit.open()
+      const found = await claimed(id, code, caller)
+      const target = found && (await tokens.targetOf(code, found.grant, engine))
+      if (!target) return false
+      const { audience, expiresIn, scope } = target
+      const accountId = found.account.id
+      const [idToken, token] = await Promise.all([
+        tokens.idToken(code, found, engine),
+        tokens.sign(target, code, { metadata, accountId, familyId }),
+      ])
+      const handle = engine.grantTypeAllowed('refresh_token') && families.newToken(familyId)
+      answer = {
+        access_token: token,
+        expires_in: expiresIn,
+        ...(idToken ? { id_token: idToken } : {}),
+        ...(handle ? { refresh_token: handle } : {}),
+        ...(code.scope || scope ? { scope } : {}),
+        token_type: 'Bearer',
+      }
+      const whose = { accountId, clientId, familyId }
+      const event = issuedEvent(grantType, { ...whose, scope, resource: [audience] })
+      unit.commitWith(async () => {
+        if (handle) {
+          const family = {
+            tenant,
+            id: familyId,
+            grantId: found.grant.id,
+            accountId,
+            clientId,
+            sessionUid: code.sessionUid,
+            endsWithSession: code.expiresWithSession === true,
+            expiresAt: clock.now() + refreshPolicy(config, engine).absoluteTtl * 1000,
+            allowedFrom: code.allowedFrom ?? issuedTo,
+          }
+          const first = firstToken(code, handle, refreshTokenTtl(context, engine), issuedTo)
+          const about = { allowedAt: code.iat, events: [event] }
+          isDone = await families.start(family, first, about)
+        } else {
+          await audit.record(tenant, event)
+          isDone = true
+        }
+        return isDone
+      })
+      return true
+    })
+    if (!isDone) return undefined
+    countIssued(context, grantType)
+    return answer
+  }
+}

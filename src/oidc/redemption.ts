@@ -1,0 +1,85 @@
+import type { AdapterPayload } from 'oidc-provider'
+import { familyStartedBy } from '../families/family.ts'
+import { hashOf } from '../secrets/handle.ts'
+import type { Held } from '../sessions/redemptions.ts'
+import { denialsNaming, traceClaims } from './access-token.ts'
+import type { IssuerContext } from './capabilities.ts'
+import { invalidGrant, requiredTokenRequest } from './token-request.ts'
+
+/** What of a payload says what it hangs from. */
+type Payload = Pick<
+  AdapterPayload,
+  'accountId' | 'clientId' | 'grantId' | 'sessionUid' | 'expiresWithSession'
+>
+
+/**
+ * What the things have in common that are redeemed for tokens once, at the token endpoint. Whoever comes second, at the
+ * same moment or later, is refused and ends what the first one got (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
+ */
+export interface Redemption {
+  /** Whether something was pending when its session, account or client was ended. @param since seconds */
+  isDenied(payload: Payload, since: number): boolean
+  /**
+   * Takes hold of what it hangs from, and claims it, in the transaction that begins with this (architecture §6).
+   * @param verifiedAt when its sign-in was checked, in milliseconds, where its account has to be held
+   */
+  hold(id: string, payload: Payload, verifiedAt?: number): Promise<Held>
+  /** The same in a transaction that is open, outside of the engine. */
+  take(id: string, payload: Payload, verifiedAt?: number): Promise<Held>
+  /** It was used before: what was issued ends. */
+  endWhatItIssued(id: string): void
+  /** The engine uses it up. @throws errors.InvalidGrant when somebody else did, at the same moment */
+  consume(): void
+}
+
+/** @param ttl seconds that one lives at the most */
+export function createRedemption(
+  kind: string,
+  { tenant, families, denials, redemptions, clock }: IssuerContext,
+  ttl: number,
+): Redemption {
+  function endWhatItIssued(id: string): void {
+    const { unit } = requiredTokenRequest()
+    unit.onRefusal(() => families.end(tenant, familyStartedBy(hashOf(id)), 'code_reuse'))
+  }
+
+  function take(id: string, payload: Payload, verifiedAt?: number): Promise<Held> {
+    const { accountId, clientId, grantId, sessionUid, expiresWithSession } = payload
+    const isBound = verifiedAt === undefined || expiresWithSession === true
+    return redemptions.hold({
+      claim: { tenant, kind, key: hashOf(id) },
+      until: clock.now() + (ttl + 60) * 1000,
+      accountId: accountId as string,
+      clientId: clientId as string,
+      grantId: grantId as string,
+      // With offline_access it outlives the session in which it was allowed.
+      sessionUid: isBound ? (sessionUid ?? '') : undefined,
+      verifiedAt,
+    })
+  }
+
+  return {
+    take,
+    isDenied(payload, since) {
+      const extra = { ...traceClaims(tenant, payload, undefined) }
+      return denials.anyDenies(tenant, denialsNaming({ ...payload, extra }), since)
+    },
+    endWhatItIssued,
+    async hold(id, payload, verifiedAt) {
+      const request = requiredTokenRequest()
+      await request.unit.open()
+      const held = await take(id, payload, verifiedAt)
+      request.held = { id, ...held }
+      request.grant = held.grant
+      request.account = held.account
+      return held
+    },
+    consume() {
+      const { held } = requiredTokenRequest()
+      if (held?.isFirst) return
+      if (!held?.hasClient) throw invalidGrant('the client was disabled meanwhile')
+      endWhatItIssued(held.id)
+      throw invalidGrant('already redeemed, at the same moment')
+    },
+  }
+}

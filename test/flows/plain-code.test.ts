@@ -1,0 +1,272 @@
+import { expect } from 'chai'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { familyStartedBy } from '../../src/families/family.ts'
+import { hashOf } from '../../src/secrets/handle.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { api, callback, furnish, furnishOpaque, opaque, web } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
+import type { Page } from '../support/http-exchange.ts'
+import {
+  basic,
+  codeFor,
+  encode,
+  expectRefusal,
+  type Fields,
+  type Tokens,
+  tokensIn,
+  verifier,
+} from '../support/protocol.ts'
+import { servicesFound } from '../support/root-hooks.ts'
+import { type Form, sendForm, throughStack, watched } from '../support/stack.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+
+const offline = { scope: 'openid email profile offline_access' }
+const sector = { ...web, client_id: 'sector', subject_type: 'pairwise' }
+const posting = { ...web, client_id: 'posting', token_endpoint_auth_method: 'client_secret_post' }
+const bare = { ...web, client_id: 'bare', id_token_scope_claims: false }
+const elliptic = { ...web, client_id: 'elliptic', id_token_signed_response_alg: 'ES256' }
+const once = { ...web, client_id: 'once', grant_types: ['authorization_code'] }
+const strict = { ...web, client_id: 'strict' }
+const bound = { ...web, client_id: 'bound', dpop_bound_access_tokens: true }
+const clients = [sector, posting, bare, elliptic, once, strict, bound]
+
+/** An exchange of a code of its own, and whether it is answered ahead of the engine's stack. */
+interface Row {
+  what: string
+  plain: boolean
+  client?: typeof web
+  /** What is asked for at the sign-in. */
+  asked?: Fields
+  /** Beside what belongs to it, or in its place. */
+  fields?: Fields
+  /** Who presents it. */
+  by?: typeof web
+  /** What becomes of the code, or of what it hangs from, before. */
+  before?: (form: Form) => Promise<unknown>
+  /** Puts it back. */
+  after?: () => Promise<unknown>
+}
+
+describe('plain exchanges of codes', () => {
+  let agent = createUserAgent()
+  let server: TestServer
+  let port: string
+  before(async () => {
+    port = String(await freePort())
+    const kind = servicesFound() ? 'services' : 'embedded'
+    server = await boot(kind, { METRICS_PORT: port })
+    await furnish(server)
+    await furnishOpaque(server)
+    for (const client of clients) await server.core.clients.declare(defaultTenant, client)
+  })
+  after(() => server?.stop())
+  afterEach(backToPresent)
+
+  function formOf(code: string | undefined, fields: Fields, client: typeof web): Form {
+    const { client_id, client_secret, token_endpoint_auth_method: method } = client
+    const inBody = method === 'client_secret_post' ? { client_id, client_secret } : {}
+    const usual = { grant_type: 'authorization_code', code, redirect_uri: callback }
+    return {
+      path: '/token',
+      body: encode({ ...usual, code_verifier: verifier, ...fields, ...inBody }),
+      headers: method === 'client_secret_post' ? {} : { authorization: basic(client) },
+    }
+  }
+  const change = (sql: string, ...parameters: unknown[]) =>
+    server.core.database.execute(sql, parameters)
+  const aliceIs = (disabled: boolean) =>
+    change('update accounts set disabled_at = $1', disabled ? new Date() : null)
+
+  const rows: Row[] = [
+    { what: 'with offline access', plain: true, asked: offline },
+    { what: 'without', plain: true, asked: { scope: 'openid' } },
+    {
+      what: 'without openid',
+      plain: true,
+      asked: { scope: 'orders:read', resource: api, nonce: undefined },
+    },
+    { what: 'of a pairwise client', plain: true, client: sector, asked: offline },
+    { what: 'with the secret in the body', plain: true, client: posting },
+    { what: 'whose ID token has no claims of scopes', plain: true, client: bare, asked: offline },
+    { what: 'whose ID token is signed ES256', plain: true, client: elliptic, asked: offline },
+    { what: 'of a client without refresh tokens', plain: true, client: once },
+
+    {
+      what: 'for an opaque token',
+      plain: false,
+      asked: { scope: 'read', resource: opaque, nonce: undefined },
+    },
+    {
+      what: 'with claims that were asked for',
+      plain: false,
+      asked: { claims: JSON.stringify({ id_token: { email: null }, userinfo: { name: null } }) },
+    },
+    { what: 'with a max_age', plain: false, asked: { max_age: '600' } },
+    { what: 'that names its resource', plain: false, fields: { resource: api } },
+    { what: 'with an unknown parameter', plain: false, fields: { x: '1' } },
+    { what: 'without a code', plain: false, fields: { code: undefined } },
+    { what: 'by a code that is none', plain: false, fields: { code: 'x' } },
+    { what: 'by a hash in place of a code', plain: false, fields: { code: 'sha256:x' } },
+    { what: 'without its redirect URI', plain: false, fields: { redirect_uri: undefined } },
+    {
+      what: 'with another redirect URI',
+      plain: false,
+      fields: { redirect_uri: 'https://other.example/callback' },
+    },
+    { what: 'without a verifier (P-018)', plain: false, fields: { code_verifier: undefined } },
+    {
+      what: 'with another verifier (P-018)',
+      plain: false,
+      fields: { code_verifier: 'y'.repeat(43) },
+    },
+    { what: 'with a short verifier (P-018)', plain: false, fields: { code_verifier: 'y' } },
+    { what: 'by somebody else’s code (P-017)', plain: false, by: strict },
+    { what: 'of a client that is bound to a key', plain: false, client: bound },
+    {
+      what: 'by a code that was used (P-045)',
+      plain: false,
+      before: (form) => sendForm(server, form),
+    },
+    {
+      what: 'by a code that was used by the stack (P-045)',
+      plain: false,
+      before: (form) => sendForm(server, throughStack(form)),
+    },
+    { what: 'by a code that has expired', plain: false, before: async () => travel(61) },
+    {
+      what: 'whose session has ended (C26)',
+      plain: false,
+      async before() {
+        await change('update sessions set ended_at = now() where ended_at is null')
+        agent = createUserAgent()
+      },
+    },
+    {
+      what: 'whose grant was revoked',
+      plain: false,
+      before: () => change(`update grants set revoked_at = now() where client_id = 'web'`),
+      after: () => change(`update grants set revoked_at = null where client_id = 'web'`),
+    },
+    {
+      what: 'of a client that is disabled, as nobody has heard yet',
+      plain: false,
+      client: strict,
+      before: () => change(`update clients set disabled_at = now() where client_id = 'strict'`),
+      after: () => change(`update clients set disabled_at = null where client_id = 'strict'`),
+    },
+    {
+      what: 'of a person who is disabled',
+      plain: false,
+      before: () => aliceIs(true),
+      after: () => aliceIs(false),
+    },
+    {
+      what: 'by a sign-in that is too weak by now (ASVS 6.3.3)',
+      plain: false,
+      client: strict,
+      before: () => server.core.clients.declare(defaultTenant, { ...strict, require_mfa: true }),
+      after: () => server.core.clients.declare(defaultTenant, strict),
+    },
+  ]
+
+  for (const row of rows) {
+    it(`${row.what}: as the stack does${row.plain ? ', ahead of it' : ''}`, async () => {
+      const stack = await exchanged(row, throughStack)
+      const direct = await exchanged(row, (form) => form)
+      expect(direct.seen).to.deep.equal(stack.seen)
+      expect(stack.seen.status === 200 || !row.plain, JSON.stringify(stack.seen)).to.equal(true)
+      expect(stack.lookUps).to.be.at.least(1)
+      if (row.plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
+      else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+    })
+  }
+
+  it('at the same moment, by both ways: one answer, and what it gave ends (P-045, C26)', async () => {
+    const form = formOf(await codeFor(server, web, offline, agent), {}, web)
+    const asked = Array.from({ length: 8 }, (_, n) => (n % 2 ? form : throughStack(form)))
+    const answers = await Promise.all(asked.map((each) => sendForm(server, each)))
+    const given = answers.filter(({ status }) => status === 200)
+    expect(given).to.have.length(1)
+    const { refresh_token } = tokensIn(given[0] as Page)
+    const refresh = { grant_type: 'refresh_token', refresh_token }
+    const again = { ...form, body: encode(refresh) }
+    expectRefusal(await sendForm(server, again), 400, 'invalid_grant')
+  })
+
+  /** What is kept of a code, but for what is of one alone. */
+  async function keptOf(family: string): Promise<unknown> {
+    const tokens = await server.core.database.query(
+      `select payload - 'iat' - 'exp' - 'iiat' - 'authTime' - 'sid' - 'sessionUid' as payload,
+         (payload->>'iiat') = (payload->>'iat') as fresh, t.ip, t.user_agent, f.ip as from_ip,
+         f.user_agent as from_agent, ends_with_session, f.client_id, f.grant_id, ended_reason,
+         (payload->>'exp')::int - (payload->>'iat')::int as lives,
+         round(extract(epoch from t.expires_at - issued_at)) as kept,
+         round(extract(epoch from f.expires_at - created_at)) as family_lives
+       from refresh_tokens t join families f on f.tenant_id = t.tenant_id and f.id = t.family_id
+       where f.id = $1`,
+      [family],
+    )
+    const events = await server.core.audit.ofFamily(defaultTenant, family)
+    const told = events.map(
+      ({ type, outcome, actor, accountId, clientId, ip, userAgent, detail, requestId }) => ({
+        ...{ type, outcome, actor, accountId, clientId, ip, userAgent, detail },
+        traced: typeof requestId,
+      }),
+    )
+    // Those of one moment have no order.
+    return { tokens, told: told.toSorted((a, b) => a.type.localeCompare(b.type)) }
+  }
+
+  /** Exchanges a code of its own, one way: whatever can be seen of it. */
+  async function exchanged(row: Row, way: (form: Form) => Form) {
+    const { client = web, asked = {}, by = client, fields = {}, before: prepare } = row
+    const code = await codeFor(server, client, asked, agent)
+    try {
+      // What is kept of a client is kept from its first request on.
+      await sendForm(server, formOf('none', {}, by))
+      await prepare?.(formOf(code, {}, client))
+      const form = way(formOf(code, fields, by))
+      const { page, seen, lookUps } = await watched(server, port, form)
+      const claims = await server.core.database.query(
+        `select round(extract(epoch from expires_at - spent_at)) as kept from single_use
+         where kind = 'AuthorizationCode' and key = $1`,
+        [hashOf(code)],
+      )
+      const kept = await keptOf(familyStartedBy(hashOf(code)))
+      return { seen: { ...seen, body: bodyOf(page), claims, kept }, lookUps }
+    } finally {
+      await row.after?.()
+      backToPresent()
+    }
+  }
+})
+
+/** What a body says, but for what is of one answer alone; JWTs are taken apart. */
+function bodyOf(page: Page): unknown {
+  const body = JSON.parse(page.body) as Record<string, unknown> & Partial<Tokens>
+  const { error_id: _id, access_token: token, refresh_token, id_token: idToken, ...rest } = body
+  return {
+    members: Object.keys(body),
+    rest,
+    access: said(token),
+    id: said(idToken),
+    refresh: refresh_token?.length,
+  }
+}
+
+/** Of the claims that are of one token alone, the type. */
+function said(token: string | undefined): unknown {
+  if (token?.split('.').length !== 3) return token?.length
+  const claims = decodeJwt(token)
+  const { iat = 0, exp = 0, auth_time, jti, sid, fid, ...rest } = claims
+  const own = [jti, sid, fid, auth_time].map((value) => typeof value)
+  return {
+    header: decodeProtectedHeader(token),
+    names: Object.keys(claims),
+    lives: exp - iat,
+    own,
+    ...rest,
+  }
+}

@@ -33,6 +33,7 @@ import { Changes0031 } from './0031-changes.ts'
 import { NewestFirst0032 } from './0032-newest-first.ts'
 import { FewAmongMany0033 } from './0033-few-among-many.ts'
 import { TenantChanges0034 } from './0034-tenant-changes.ts'
+import { OwnWord0037 } from './0037-own-word.ts'
 
 /** Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. */
 export const migrations: Array<new () => MigrationInterface> = [
@@ -70,4 +71,5 @@ export const migrations: Array<new () => MigrationInterface> = [
   NewestFirst0032,
   FewAmongMany0033,
   TenantChanges0034,
+  OwnWord0037,
 ]

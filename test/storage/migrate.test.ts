@@ -91,8 +91,13 @@ onServices('migrations of a shared database', () => {
     const env = await emptyStorage()
     const bare = await openBare(env)
     await migrate(bare.dataSource)
-    await bare.dataSource.undoLastMigration()
-    await bare.dataSource.undoLastMigration()
+    // The last one that makes something of a table that is much in use, and what came after it.
+    const locks = `select 1 from schema_migrations where name like 'FewAmongMany%'`
+    let undone = 0
+    while ((await bare.query(locks)).length > 0) {
+      await bare.dataSource.undoLastMigration()
+      undone++
+    }
     const other = await openBare(env, { statement_timeout: 2500 })
     const runner = other.dataSource.createQueryRunner()
     await runner.startTransaction()
@@ -108,7 +113,7 @@ onServices('migrations of a shared database', () => {
     await other.execute('update accounts set updated_at = updated_at')
     await runner.commitTransaction()
     await runner.release()
-    expect(await migrating).to.have.length(2)
+    expect(await migrating).to.have.length(undone)
     const [limit] = await bare.query<{ lock_timeout: string }>('show lock_timeout')
     expect(limit?.lock_timeout, 'in force again').to.equal('0')
     await bare.close()

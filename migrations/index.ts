@@ -33,6 +33,7 @@ import { NewestFirst0032 } from './0032-newest-first.ts'
 import { FewAmongMany0033 } from './0033-few-among-many.ts'
 import { TenantChanges0034 } from './0034-tenant-changes.ts'
 import { ChangesByTransaction0036 } from './0036-changes-by-transaction.ts'
+import { OwnWord0037 } from './0037-own-word.ts'
 import type { Migration } from './migration.ts'
 
 /**
@@ -77,4 +78,5 @@ export const migrations: Array<new () => Migration> = [
   FewAmongMany0033,
   TenantChanges0034,
   ChangesByTransaction0036,
+  OwnWord0037,
 ]

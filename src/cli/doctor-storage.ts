@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { takenIds } from '../clients/client.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { SharedSecretName } from '../secrets/shared-secrets.ts'
 import { requiredAlgs, stateOf } from '../signing/signing-key.ts'
@@ -104,6 +105,21 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
           status: 'fail',
           message: `There is no active key for ${missing.join(', ')}.`,
           fix: 'start the server ("npm start"): it makes the keys.',
+        }
+  },
+
+  async clients({ database }) {
+    const unusable = await database.query<{ tenant_id: string; client_id: string }>(
+      'select tenant_id, client_id from clients where client_id = any($1) order by tenant_id, client_id',
+      [takenIds],
+    )
+    const names = unusable.map((row) => `${row.client_id} (tenant ${row.tenant_id})`)
+    return names.length === 0
+      ? { status: 'ok', message: 'Every client has an id that can be used.' }
+      : {
+          status: 'fail',
+          message: `No client can be called ${names.join(', ')} any more: it is unknown to every request.`,
+          fix: 'declare it under another client_id, and delete this one.',
         }
   },
 

@@ -18,7 +18,13 @@ export const deviceCodeGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 export const cibaGrant = 'urn:openid:params:grant-type:ciba'
 
 /** RFC 6749 Appendix A.1: VSCHAR. */
-export const clientIdPattern = /^[\x20-\x7E]{1,255}$/
+const clientIdPattern = /^[\x20-\x7E]{1,255}$/
+
+/** The engine keeps things under the id of a client in plain objects, which have these already. */
+export const takenIds: readonly string[] = Object.getOwnPropertyNames(Object.prototype)
+
+/** Whether a client can be called so. */
+export const isClientId = (id: string) => clientIdPattern.test(id) && !takenIds.includes(id)
 
 const seconds = (most: number) => z.int().min(1).max(most)
 
@@ -60,7 +66,10 @@ export function secretFault(method: AuthMethod, secret: unknown): string | undef
 export const clientMembers = z.strictObject({
   client_id: z
     .string()
-    .regex(clientIdPattern, { error: 'must be 1 to 255 printable ASCII characters' }),
+    .regex(clientIdPattern, { error: 'must be 1 to 255 printable ASCII characters' })
+    .refine((id) => !takenIds.includes(id), {
+      error: 'must not be what every object of JavaScript has a member of, as constructor',
+    }),
   client_name: text.optional(),
   client_uri: webUri.optional(),
   policy_uri: webUri.optional(),

@@ -15,8 +15,8 @@ import {
   type Client,
   type ClientMetadata,
   type ClientSecret,
-  clientIdPattern,
   clientMetadata,
+  isClientId,
   secretFault,
   secretsOf,
 } from './client.ts'
@@ -191,7 +191,7 @@ export function createClients(deps: Dependencies): Clients {
     },
     // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
     find: async (tenant, clientId) =>
-      clientIdPattern.test(clientId)
+      isClientId(clientId)
         ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
         : undefined,
     page: store.page,

@@ -81,7 +81,8 @@ export function createIdempotency({
     const written = await database.execute(
       `insert into idempotency_keys as k (tenant_id, id, request, answer, expires_at)
        values ($1, $2, $3, '', $4)
-       on conflict (tenant_id, id) do update set request = excluded.request, expires_at = excluded.expires_at
+       on conflict (tenant_id, id) do update
+         set request = excluded.request, answer = excluded.answer, expires_at = excluded.expires_at
          where k.expires_at <= $5 or (k.answer = '' and k.request = excluded.request and k.expires_at <= $6)`,
       [
         tenant,

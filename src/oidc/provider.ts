@@ -72,6 +72,14 @@ export function createProvider(parts: ProviderParts): Provider {
   provider.Session.prototype.ensureClientContainer = function (clientId) {
     if (!this.sidFor(clientId)) this.sidFor(clientId, sidOf(this.uid, clientId))
   }
+  // What clients got is kept under their ids, in an object that has nothing else, whatever a client is called.
+  const { authorizationFor } = provider.Session.prototype
+  provider.Session.prototype.authorizationFor = function (
+    ...given: [clientId: string, value?: string]
+  ) {
+    if (given[1] !== undefined) this.authorizations ??= Object.create(null)
+    return Reflect.apply(authorizationFor, this, given)
+  }
   // A token names its family, so that it is recognised when its row is long gone.
   Object.assign(provider.RefreshToken.prototype, {
     generateTokenId: () => families.newToken(requiredTokenRequest().familyId as string),

@@ -27,7 +27,7 @@ const refusalEvents = [
 ] as const
 
 /**
- * Logs every refusal with the id that the caller was shown and the check that failed (architecture §11), and keeps it
+ * Logs every refusal, and what kept an answer from being written, with the id that the caller was shown and the check that failed (architecture §11), and keeps it
  * to be explained.
  */
 export function logRefusals(
@@ -82,4 +82,12 @@ export function logRefusals(
     log.debug(describe(ctx, error), 'the engine failed')
     reportFault(ctx, error)
   })
+  // Without one that listens, Koa writes a stack to stderr.
+  events.on('error', (error: Error & { code?: unknown }, ctx: object) => {
+    const line = { request_id: requestIdOf(ctx), err: error }
+    if (callerHasGone.has(error.code)) log.debug(line, 'the caller was gone before its answer')
+    else log.error(line, 'answer not written')
+  })
 }
+
+const callerHasGone: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET'])

@@ -153,9 +153,16 @@ export function createOutbox(deps: {
     const taken = await store.take({ kind, most, mostPerDestination, paused, lease })
     for (const message of taken) {
       const work = attempt(message)
+        .catch(async (error: Error) => {
+          log.warn({ err: error, message: message.id }, 'outcome of a delivery not written down')
+          await store.missed(message, 'its outcome could not be written down', pauseOf(message))
+        })
+        // The message is taken once more then.
         .catch((error: Error) =>
-          // Its lease will end, and the message is taken once more.
-          log.warn({ err: error, message: message.id }, 'outcome of a delivery not written down'),
+          log.warn(
+            { err: error, message: message.id },
+            'a delivery waits for the end of its lease',
+          ),
         )
         .finally(() => {
           underWay.delete(work)
@@ -164,6 +171,10 @@ export function createOutbox(deps: {
       underWay.set(work, kind)
     }
   }
+
+  /** Milliseconds until the next attempt; undefined when there is none any more. */
+  const pauseOf = ({ createdAt, attempts }: Taken) =>
+    clock.now() - createdAt >= giveUpAfter ? undefined : pauseAfter(attempts)
 
   async function attempt(message: Taken): Promise<void> {
     const { tenant, id, kind, destination, attempts } = message
@@ -188,12 +199,13 @@ export function createOutbox(deps: {
       })
       return
     }
-    const reason = outcome.reason.slice(0, longestError)
-    const isOver = outcome.final || clock.now() - message.createdAt >= giveUpAfter
+    const reason = asKept(outcome.reason)
+    const pause = outcome.final ? undefined : pauseOf(message)
+    const isOver = pause === undefined
     tried(kind, isOver ? 'given_up' : 'missed')
     log.warn({ ...about, reason }, isOver ? 'delivery given up' : 'not delivered yet')
     await database.transaction(async () => {
-      const written = await store.missed(message, reason, isOver ? undefined : pauseAfter(attempts))
+      const written = await store.missed(message, reason, pause)
       if (written && isOver) await deliverer.settled(message, { attempts, failed: reason })
     })
   }
@@ -260,6 +272,10 @@ export function createOutbox(deps: {
     },
   }
 }
+
+/** A receiver may have said it: Postgres keeps neither U+0000 nor half a character, which a cut leaves as well. */
+const asKept = (reason: string) =>
+  reason.slice(0, longestError).toWellFormed().replaceAll('\0', '\uFFFD')
 
 function describe(error: Error): string {
   const { code } = error as { code?: unknown }

@@ -1,4 +1,4 @@
-import { clientIdPattern } from '../clients/client.ts'
+import { isClientId } from '../clients/client.ts'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
 
 /** Whether a `client_id` means to be the address of a metadata document; whether it may is another question. */
@@ -22,7 +22,7 @@ export function documentUrlFault(
   { allowLoopback }: { allowLoopback: boolean },
 ): string | undefined {
   const url = URL.parse(clientId)
-  if (!url || !clientIdPattern.test(clientId)) {
+  if (!url || !isClientId(clientId)) {
     return 'must be an absolute URL of at most 255 characters'
   }
   const isPlain = url.protocol === 'http:' && allowLoopback && isLoopbackHost(url.hostname)

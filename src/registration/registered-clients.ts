@@ -14,6 +14,7 @@ export const RegisteredClientsTable = table('registered_clients', {
     used_at: nullable(column.time),
     expires_at: column.time,
     software_statement: nullable(column.text),
+    metadata: nullable(column.json),
   },
   references: { client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']] },
   index: {
@@ -21,6 +22,12 @@ export const RegisteredClientsTable = table('registered_clients', {
     expires: ['expires_at'],
   },
 })
+
+export interface RegisteredClient {
+  registeredAt: number
+  statement?: string
+  metadata?: Record<string, unknown>
+}
 
 /** Milliseconds of a day: often enough to know that a client is used. */
 const day = 24 * 3600 * 1000
@@ -147,16 +154,17 @@ export function createRegisteredClientStore({
       )
     },
 
-    /** @returns registeredAt: milliseconds since the epoch; statement: what it is registered with */
-    async find(
-      tenant: string,
-      clientId: string,
-    ): Promise<{ registeredAt: number; statement?: string } | undefined> {
+    /**
+     * @returns registeredAt: milliseconds since the epoch; statement: what it is registered with; metadata: as it
+     *   declared it itself
+     */
+    async find(tenant: string, clientId: string): Promise<RegisteredClient | undefined> {
       const [row] = await database.query<{
         registered_at: Date
         software_statement: string | null
+        metadata: Record<string, unknown> | null
       }>(
-        `select registered_at, software_statement from registered_clients
+        `select registered_at, software_statement, metadata from registered_clients
          where tenant_id = $1 and client_id = $2`,
         [tenant, clientId],
       )
@@ -165,19 +173,27 @@ export function createRegisteredClientStore({
         row && {
           registeredAt: row.registered_at.getTime(),
           ...(statement === undefined ? {} : { statement }),
+          ...(row.metadata === null ? {} : { metadata: row.metadata }),
         }
       )
     },
 
-    async keepStatement(
+    /**
+     * Notes what a client has declared now.
+     * @param others members that are an operator's word: what it said of them itself before stays noted
+     */
+    async keepOwnWord(
       tenant: string,
       clientId: string,
       statement: string | undefined,
+      others: string[] = [],
     ): Promise<void> {
       await database.execute(
-        `update registered_clients set software_statement = $3
-         where tenant_id = $1 and client_id = $2 and software_statement is distinct from $3`,
-        [tenant, clientId, statement ?? null],
+        `update registered_clients r set software_statement = $3, metadata = (c.metadata - $4::text[]) || coalesce(
+           (select jsonb_object_agg(key, value) from jsonb_each(r.metadata) where key = any($4)), '{}')
+         from clients c where r.tenant_id = $1 and r.client_id = $2
+           and c.tenant_id = r.tenant_id and c.client_id = r.client_id`,
+        [tenant, clientId, statement ?? null, others],
       )
     },
 

@@ -15,6 +15,7 @@ import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
+import { operatorsWord, withOperatorsWord } from './operators-word.ts'
 import type { RegistrationPolicies } from './policies.ts'
 import { type RegistrationPolicy, registrable } from './policy.ts'
 import { createRegisteredClientStore, roomFor } from './registered-clients.ts'
@@ -34,7 +35,7 @@ export interface Registrations {
   read(tenant: string, clientId: string, caller: Caller): Promise<Registered>
   /**
    * Replaces its metadata (RFC 7592 §2.2) and its registration access token. Of those who come at once with one token,
-   * one alone gets through.
+   * one alone gets through. What an operator said of the client stands.
    * @throws DomainError as `register` does
    */
   replace(tenant: string, clientId: string, body: Body, caller: Caller): Promise<Registered>
@@ -176,6 +177,15 @@ export function createRegistrations(deps: {
     return { declaration: { ...asked, client_id: clientId }, vouched }
   }
 
+  /** A declaration of the client's own within what an operator said of it. @param lock as of `ClientViews.view` */
+  async function bounded(tenant: string, clientId: string, declared: Body, lock = false) {
+    const view = await clients.views.view(tenant, clientId, clock.now(), lock)
+    const own = await registered.find(tenant, clientId)
+    if (!view || !own) throw wrongToken('the client is gone')
+    const word = operatorsWord(own.metadata, view.metadata)
+    return { word, declaration: withOperatorsWord(declared, view.metadata, word) }
+  }
+
   async function assertOwnSecret(tenant: string, clientId: string, secret: unknown): Promise<void> {
     if (secret === undefined || secret === null) return
     const client = await clients.find(tenant, clientId)
@@ -212,7 +222,7 @@ export function createRegistrations(deps: {
           clientId,
           roomFor(policy, hash === undefined ? network : undefined),
         )
-        if (vouched) await registered.keepStatement(tenant, clientId, vouched.statement)
+        await registered.keepOwnWord(tenant, clientId, vouched?.statement)
         await tokens.addManagement(tenant, clientId, hashOf(registrationAccessToken))
         const detail = {
           ...(by === undefined ? { mode: 'open' } : { mode: 'token', initial_access: by }),
@@ -239,15 +249,17 @@ export function createRegistrations(deps: {
       await assertOwnSecret(tenant, clientId, body['client_secret'])
       const before = (await registered.find(tenant, clientId))?.statement
       const made = await declarationOf(tenant, clientId, body, policy, before)
-      const { declaration, vouched } = made
+      const { declaration } = await bounded(tenant, clientId, made.declaration)
       const documents = await clients.prepare([{ tenant, declaration }])
       const next = newHandle()
       return database.transaction(async () => {
+        // Anew: an operator may have said something meanwhile, and no more until this ends.
+        const bound = await bounded(tenant, clientId, made.declaration, true)
         if (!(await tokens.replaceManagement(tenant, clientId, hash, hashOf(next)))) {
           throw wrongToken('followed by another meanwhile')
         }
-        const { clientSecret, outcome } = await declare(tenant, declaration, documents)
-        await registered.keepStatement(tenant, clientId, vouched?.statement)
+        const { clientSecret, outcome } = await declare(tenant, bound.declaration, documents)
+        await registered.keepOwnWord(tenant, clientId, made.vouched?.statement, bound.word)
         if (outcome === 'updated') {
           await audit.record(tenant, { type: 'client.changed', clientId, ip, userAgent })
         }

@@ -137,7 +137,12 @@ export function createSessionStore({
     const session: Session = {
       uid: row.uid,
       transient: row.transient,
-      clients: {},
+      clients: Object.fromEntries(
+        Object.entries(row.clients ?? {}).map(([clientId, { sid, grantId, persistsLogout }]) => [
+          clientId,
+          { sid, persistsLogout, ...(grantId === null ? {} : { grantId }) },
+        ]),
+      ),
       createdAt: inSeconds(row.created_at),
       expiresAt: inSeconds(row.expires_at),
     }
@@ -148,9 +153,6 @@ export function createSessionStore({
     if (row.state !== null) {
       const state = sealer.open(purpose(tenant, row.uid), row.state, formerly(row.uid))
       session.state = JSON.parse(state)
-    }
-    for (const [clientId, { sid, grantId, persistsLogout }] of Object.entries(row.clients ?? {})) {
-      session.clients[clientId] = { sid, persistsLogout, ...(grantId === null ? {} : { grantId }) }
     }
     return session
   }

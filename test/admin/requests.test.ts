@@ -217,6 +217,14 @@ describe('a request to the admin API', () => {
       const otherwise = idempotency.onceApart({ ...cut, request: 'PUT' }, async () => answer('no'))
       expect(await refusalOf(otherwise)).to.equal('idempotency_key_reused')
       expect(await retry()).to.deep.equal(answer('again'))
+
+      // A day later the key is free: an answer of then is none to what is asked now.
+      travel(24 * 3600 + 61)
+      const anew = { ...named, request: 'another' }
+      const failed = idempotency.onceApart(anew, () => Promise.reject(new Error('no')))
+      expect(await refusalOf(failed)).to.equal(undefined)
+      const now = idempotency.onceApart(anew, async () => answer('of today'))
+      expect(await now).to.deep.equal(answer('of today'))
     } finally {
       backToPresent()
     }

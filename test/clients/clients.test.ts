@@ -1,5 +1,6 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
+import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import type { Client } from '../../src/clients/client.ts'
 import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
@@ -70,6 +71,30 @@ onEachStorage('clients', (kind) => {
     const again = await declare(confidential({ client_id: clientId }))
     expect(again).to.deep.equal({ outcome: 'unchanged', clientId, secretChanged: false })
     expect(await fits(clientId, clientSecret as string)).to.equal(true)
+  })
+
+  it('cannot be called what every object has a member of, and are not found under it (C16)', async () => {
+    for (const id of Object.getOwnPropertyNames(Object.prototype)) {
+      const refusal = await refusalOf(declare(confidential({ client_id: id })))
+      expect(refusal.code, id).to.equal('client_invalid')
+      expect(JSON.stringify(refusal.detail), id).to.contain(
+        'client_id: must not be what every object',
+      )
+      await nodes.a.database.query(
+        `insert into clients (tenant_id, client_id, metadata, created_at, updated_at)
+         values ($1, $2, $3, now(), now())`,
+        [defaultTenant, id, JSON.stringify({ ...confidential(), client_id: id })],
+      )
+      expect(await nodes.a.clients.find(defaultTenant, id), id).to.equal(undefined)
+    }
+    const checks = () => doctorStorage.execute(nodes.a, {})
+    const found = (await checks()).find(({ name }) => name === 'clients')
+    expect(found).to.include({ status: 'fail' })
+    expect(found?.message).to.contain('constructor (tenant default)').and.contain('__proto__')
+    for (const id of Object.getOwnPropertyNames(Object.prototype)) {
+      await nodes.a.clients.delete(defaultTenant, id)
+    }
+    expect((await declare(confidential({ client_id: 'constructors' }))).outcome).to.equal('created')
   })
 
   it('fit with their secret alone, whichever form it is stored in', async () => {

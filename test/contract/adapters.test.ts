@@ -4,7 +4,9 @@ import type { AdapterPayload } from 'oidc-provider'
 import { deviceReference } from '../../src/oidc/adapters/device-code.ts'
 import { newPolledHandle } from '../../src/oidc/polling.ts'
 import { hashOf, newHandle } from '../../src/secrets/handle.ts'
+import { sidOf } from '../../src/sessions/session.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { bareEngine } from '../support/bare-engine.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
 import { dumpOf } from '../support/dump.ts'
@@ -194,6 +196,31 @@ onEachStorage('adapters of the engine', (kind) => {
     const error = await errorOf(session.upsert(id, payload, 60))
     expect(error.name, 'a request in flight cannot bring it back').to.equal('LoginRequired')
     expect(await two.adapter('Session').find(id)).to.equal(undefined)
+  })
+
+  it('keep what a client got apart from what every object has, whatever the client is called (C16)', async () => {
+    const { Session } = await bareEngine(nodes.a, defaultTenant)
+    const sound = { ...Object.getOwnPropertyDescriptors(Object.prototype) }
+    for (const name of ['__proto__', 'constructor', 'toString']) {
+      await nodes.a.database.query(
+        `insert into clients (tenant_id, client_id, metadata, created_at, updated_at)
+         values ($1, $2, '{}', now(), now())`,
+        [defaultTenant, name],
+      )
+      const session = new Session()
+      used.add(session.jti)
+      session.ensureClientContainer(name)
+      await session.save(60)
+      const found = await Session.findByUid(session.uid)
+      expect(Object.keys(found?.authorizations ?? {}), name).to.deep.equal([name])
+      expect(found?.sidFor(name), name).to.equal(sidOf(session.uid, name))
+
+      const again = (await Session.find(session.jti)) as typeof session
+      delete again.authorizations?.[name]
+      await again.save(60)
+      expect((await Session.find(session.jti))?.authorizations, name).to.deep.equal({})
+      expect({ ...Object.getOwnPropertyDescriptors(Object.prototype) }, name).to.deep.equal(sound)
+    }
   })
 
   it('find a client with a secret that nobody knows, and never write one', async () => {

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { expect } from 'chai'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
@@ -166,6 +168,26 @@ describe('http: what may be kept', () => {
       const page = await get(path, { origin })
       expect(page.headers.has('access-control-allow-origin'), path).to.equal(false)
       expect(page.headers.get('cross-origin-resource-policy')).to.equal('same-origin')
+    }
+  })
+
+  it('says in its log alone that callers have gone who had requests in line (ASVS 16.5.1)', async () => {
+    const written: unknown[] = []
+    const { error: write } = console
+    console.error = (...words: unknown[]) => void written.push(words)
+    try {
+      const { hostname, host, port, pathname, search } = authorizeUrl(server, spa)
+      const one = `GET ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+      for (let n = 0; n < 30; n++) {
+        const caller = connect(Number(port), hostname).on('error', () => undefined)
+        await new Promise<void>((resolve) => caller.write(one.repeat(10), () => resolve()))
+        await once(caller, 'data')
+        caller.resetAndDestroy()
+      }
+      await get('/healthz')
+      expect(written).to.deep.equal([])
+    } finally {
+      console.error = write
     }
   })
 })

@@ -11,6 +11,7 @@ onEachStorage('the outbox', (kind) => {
   const arrived: Array<{ node: 'a' | 'b'; message: Message }> = []
   const settled: Array<[string, object]> = []
   let answer: (message: Message) => Promise<Attempt>
+  let settle: (outcome: object) => Promise<unknown>
 
   before(async () => {
     nodes = await openNodes(kind)
@@ -21,7 +22,10 @@ onEachStorage('the outbox', (kind) => {
             arrived.push({ node: name, message })
             return answer(message)
           },
-          settled: async ({ id }, outcome) => void settled.push([id, outcome]),
+          async settled({ id }, outcome) {
+            await settle(outcome)
+            settled.push([id, outcome])
+          },
         })
       }
     }
@@ -30,6 +34,7 @@ onEachStorage('the outbox', (kind) => {
     arrived.length = 0
     settled.length = 0
     answer = async () => 'delivered'
+    settle = async () => undefined
     await nodes.a.database.execute('delete from outbox')
     nodes.a.outbox.start()
     nodes.b.outbox.start()
@@ -152,6 +157,39 @@ onEachStorage('the outbox', (kind) => {
     const first = (await list()).find(({ id }) => id === arrived[0]?.message.id)
     expect(first).to.include({ state: 'delivered', attempts: 2 })
     expect(settled).to.have.length(1)
+  })
+
+  it('gives up once what is refused for good, whatever characters the reason has (R-21)', async () => {
+    for (const said of ['half \ud800', 'nothing \0', `${'x'.repeat(499)}😀`]) {
+      settled.length = 0
+      answer = async () => ({ final: true, reason: said })
+      settle = (outcome) => nodes.a.database.query('select $1::jsonb', [JSON.stringify(outcome)])
+      await add(1)
+      await eventually('given up', () => settled.length === 1, { within: 3000 })
+      const [message] = await list()
+      expect(message).to.include({ state: 'failed', attempts: 1 })
+      expect(message?.lastError).to.equal(`${said.slice(0, -1).replace('\ud83d', '')}\ufffd`)
+    }
+  })
+
+  it('pauses longer and longer, and gives up, also where the outcome cannot be written down (R-21)', async () => {
+    settle = () => nodes.a.database.query(`select '"\\u0000"'::jsonb`)
+    await add(1)
+    const message = async () => {
+      const [only] = await list()
+      return only?.lastError === undefined ? undefined : only
+    }
+    const first = await eventually('noted', message, { within: 3000 })
+    expect(first).to.include({ state: 'waiting', attempts: 1 })
+    expect(first.lastError).to.contain('could not be written down')
+    expect(first.nextAt).to.be.above(first.createdAt)
+    travel(25 * 3600)
+    const last = await eventually('given up', async () => {
+      const now = await message()
+      return now?.state === 'failed' && now
+    })
+    expect(last.attempts).to.be.above(1)
+    expect(arrived).to.have.length(last.attempts)
   })
 
   it('leaves alone what it cannot deliver: another version wrote it', async () => {

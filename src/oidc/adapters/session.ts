@@ -28,7 +28,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
   const loaded = new WeakMap<Authorizations, string[]>()
 
   function toPayload(session: Session, jti?: string): AdapterPayload {
-    const authorizations: Authorizations = {}
+    const authorizations: Authorizations = Object.create(null)
     for (const [clientId, { sid, grantId, persistsLogout }] of Object.entries(session.clients)) {
       authorizations[clientId] = {
         sid,
@@ -123,7 +123,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       const session = fromPayload(payload, expiresIn)
       const { authorizations } = payload
       const before = (authorizations && loaded.get(authorizations)) ?? []
-      const dropped = before.filter((clientId) => !(clientId in session.clients))
+      const dropped = before.filter((clientId) => !Object.hasOwn(session.clients, clientId))
       const { oldId } = engineSession() ?? {}
       const known = oldId === undefined ? [] : [hashOf(oldId)]
       const login = Provider.ctx?.oidc?.result?.login as { verifiedAt?: number } | undefined

@@ -1,0 +1,63 @@
+import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { api, callback, furnish } from '../support/fixtures.ts'
+import { informationIn, selfDeclared as metadata, registrar } from '../support/registering.ts'
+
+describe('clients that register themselves, and operators', () => {
+  let server: TestServer
+  const { send, register, declare } = registrar(() => server)
+  before(async () => {
+    server = await boot('services')
+    await furnish(server)
+    await declare({ mode: 'open' })
+  })
+  after(() => server?.stop())
+
+  it('cannot take back what an operator said of them, at once or by and by (P-080, RFC 7592 §2.2, security class C16)', async () => {
+    const asked = { ...metadata, scope: 'openid email orders:read' }
+    let client = informationIn(await register(asked))
+    const id = client.client_id
+    const stored = async () =>
+      (await server.core.clients.views.view(defaultTenant, id, server.core.clock.now()))
+        ?.metadata as Record<string, unknown>
+    const imposed = {
+      require_mfa: true,
+      scope: 'openid email',
+      resources: [api],
+      refresh_token_absolute_ttl: 3600,
+      refresh_replay_window: 0,
+      dpop_bound_access_tokens: true,
+      client_name: 'Unchecked tool',
+    }
+    const put = async (members: object) => {
+      const { registration_client_uri: at, registration_access_token: token } = client
+      client = informationIn(await send('PUT', at, { token, body: { ...members, client_id: id } }))
+      return client
+    }
+    await server.core.clients.declare(defaultTenant, { ...(await stored()), ...imposed })
+
+    for (const attempt of [
+      asked,
+      { redirect_uris: [callback], dpop_bound_access_tokens: null },
+      // What the answer said, and then again more.
+      { ...asked, scope: 'openid email', dpop_bound_access_tokens: true },
+      { ...asked, scope: 'openid email orders:read', dpop_bound_access_tokens: false },
+    ]) {
+      const answered = await put(attempt)
+      expect(answered).to.include({ scope: 'openid email', client_name: 'Unchecked tool' })
+      expect(await stored()).to.deep.include(imposed)
+    }
+    expect(await put({ ...asked, tos_uri: 'https://app.example.com/tos' })).to.include({
+      tos_uri: 'https://app.example.com/tos',
+    })
+
+    await server.core.clients.declare(defaultTenant, { ...(await stored()), scope: asked.scope })
+    expect(await put({ ...asked, scope: 'openid' }), 'its own again').to.include({
+      scope: 'openid',
+    })
+    expect(await put(asked)).to.include({ scope: asked.scope })
+    const { scope: _scope, ...others } = imposed
+    expect(await stored()).to.deep.include(others)
+  })
+})

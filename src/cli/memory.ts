@@ -5,19 +5,8 @@
 const semiSpace = '--max-semi-space-size=8'
 
 /**
- * How glibc keeps memory (mallopt(3)); elsewhere nobody reads it. Threads share one heap: with one each, every thread that
- * has hashed a password once keeps what that took, 19 MB. Up to 32 MB a block comes out of the heap, as zeroed pages of
- * its own would cost a hash half as much again; what is free at its end is given back from 40 MB on, two hashes at once.
- */
-const heap = {
-  MALLOC_ARENA_MAX: '1',
-  MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024),
-  MALLOC_TRIM_THRESHOLD_: String(40 * 1024 * 1024),
-}
-
-/**
- * Begins this process anew, in place and once, with memory that is bounded: V8 and glibc take their settings at the
- * start alone, and this way however it was started. Workers inherit them. Whoever says others gets those.
+ * Begins this process anew, in place and once, with a young generation that is bounded: V8 takes its size at the start
+ * alone, and this way however it was started. Workers inherit it. Whoever says another size gets that.
  * @param compiled where modules are kept that are compiled, so that this file is not compiled for a second time
  */
 export function boundMemory(env: NodeJS.ProcessEnv, compiled: string): void {
@@ -28,7 +17,6 @@ export function boundMemory(env: NodeJS.ProcessEnv, compiled: string): void {
   const { argv, execArgv, execPath } = process
   process.execve(execPath, [execPath, ...execArgv, semiSpace, ...argv.slice(1)], {
     NODE_COMPILE_CACHE: compiled,
-    ...heap,
     ...env,
   })
 }

@@ -6,6 +6,8 @@ export interface LogFigures {
   lines: Record<string, number>
   /** Warnings and errors that were not written. */
   withheld: number
+  /** Lines that could not be written (log-destination.ts). */
+  lost: number
 }
 
 /** Of the same line so many are written at once; then one in so many milliseconds, with how many it stands for. */

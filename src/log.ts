@@ -5,6 +5,7 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino'
+import { createLogDestination, type LogDestination } from './log-destination.ts'
 import { type LogFigures, limitRepeats } from './log-repeats.ts'
 import { currentOrigin } from './origin.ts'
 import { currentTracer } from './tracing/trace.ts'
@@ -14,7 +15,8 @@ export type Log = Logger
 const figures = new WeakMap<Log, LogFigures>()
 
 /** What was said through a log so far. */
-export const figuresOf = (log: Log): LogFigures => figures.get(log) ?? { lines: {}, withheld: 0 }
+export const figuresOf = (log: Log): LogFigures =>
+  figures.get(log) ?? { lines: {}, withheld: 0, lost: 0 }
 
 /** Members whose value is never written, at any depth; compared in lower case. */
 const secretMembers = new Set(
@@ -61,8 +63,8 @@ export function createLog({
   destination?: DestinationStream
   worker?: number | string
 }): Log {
-  const said: LogFigures = { lines: {}, withheld: 0 }
-  const log = pino(
+  const said: LogFigures = { lines: {}, withheld: 0, lost: 0 }
+  const log: Log = pino(
     {
       level,
       base: { service: 'keyturn', ...(worker === undefined ? {} : { worker }) },
@@ -73,10 +75,23 @@ export function createLog({
       depthLimit: 8,
       hooks: { streamWrite: redactLine, logMethod: limitRepeats(said) },
     },
-    destination ?? pino.destination(1),
+    destination ??
+      standardOutput(said, (lost, reason) =>
+        log.warn({ lost, reason }, 'lines of the log were lost'),
+      ),
   )
   figures.set(log, said)
   return log
+}
+
+/** The process has one log that goes there. */
+function standardOutput(
+  losses: LogFigures,
+  tell: (lost: number, reason: string) => void,
+): LogDestination {
+  const destination = createLogDestination(1, losses, tell)
+  process.once('exit', destination.flushSync)
+  return destination
 }
 
 function ofRequest(): object {

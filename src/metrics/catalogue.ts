@@ -251,6 +251,10 @@ export const catalogue = {
     type: 'counter',
     help: 'Warnings and errors that were not written, as the same had just been said.',
   },
+  keyturn_log_lines_lost_total: {
+    type: 'counter',
+    help: 'Lines that could not be written: no space, no reader, or one that is a mebibyte behind.',
+  },
   keyturn_workers: {
     type: 'gauge',
     help: 'Workers that are alive; absent where one process does all.',

@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { freshStorage } from '../support/boot.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { startNode } from '../support/node-process.ts'
+import { figure, scrape } from '../support/prometheus.ts'
 
 describe('a start', () => {
   it('does not even load what nobody has asked for yet', async () => {
@@ -50,5 +53,31 @@ describe('a start', () => {
     for (const folder of folders) {
       expect(folder).to.include(join(root, 'node_modules/.cache/keyturn/'))
     }
+  })
+  it('is none of the log: without space for a line the server serves, counts what is lost, and stops when told to', async () => {
+    const port = String(await freePort())
+    const metricsPort = String(await freePort())
+    const { PATH = '', HOME = '' } = process.env
+    const child = await startChild(
+      '/bin/sh',
+      ['-c', 'exec "$0" src/main.ts serve > /dev/full', process.execPath],
+      {
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        env: {
+          ...(await freshStorage('embedded')),
+          ...{ PATH, HOME, HOST: '127.0.0.1', PORT: port, METRICS_PORT: metricsPort },
+        },
+      },
+    )
+    const answers = (path: string) =>
+      fetch(`http://localhost:${port}${path}`).then(
+        ({ status }) => status,
+        () => 0,
+      )
+    await eventually('it is ready', async () => (await answers('/readyz')) === 200)
+    for (let i = 0; i < 5; i++) expect(await answers('/nowhere')).to.equal(404)
+    const lost = figure(await scrape(metricsPort), 'keyturn_log_lines_lost_total')
+    expect(lost).to.be.at.least(5)
+    expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
   })
 })

@@ -125,9 +125,13 @@ function redactText(text: string): string {
 /** Errors deeper than this are left out of a chain of causes. */
 const longestChain = 5
 
-/** The members of an error that are worth a line; others (statements, parameters, requests) may hold secrets. */
+/**
+ * The members of an error that are worth a line; others (statements, parameters, requests) may hold secrets. Of what is
+ * expected to happen (503: storage is away, keys are stale) and happens to each request then, there is no stack.
+ */
 function describeError(error: unknown): unknown {
-  const [first, ...causes] = chainOf(error).map(describeOne)
+  const isExpected = isDomain(error) && error.status === 503
+  const [first, ...causes] = chainOf(error).map((each) => describeOne(each, isExpected))
   return causes.length > 0 ? { ...first, causes } : first
 }
 
@@ -143,15 +147,20 @@ function chainOf(error: unknown): unknown[] {
   return chain
 }
 
-function describeOne(error: unknown): Record<string, unknown> {
+/** Ours, which this file must not know (errors.ts). */
+function isDomain(error: unknown): error is Error & { detail: unknown; status?: unknown } {
+  return error instanceof Error && 'publicMessage' in error && 'detail' in error
+}
+
+function describeOne(error: unknown, isExpected: boolean): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
   const { code } = error as NodeJS.ErrnoException
   return {
     type: error.constructor.name,
     message: error.message,
-    stack: error.stack ?? null,
+    stack: isExpected ? null : (error.stack ?? null),
     ...(code === undefined ? {} : { code }),
     // Only our own details: those of the database quote rows.
-    ...('publicMessage' in error && 'detail' in error ? { detail: error.detail } : {}),
+    ...(isDomain(error) ? { detail: error.detail } : {}),
   }
 }

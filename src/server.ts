@@ -5,12 +5,14 @@ import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
 import { createAdmission, type Target } from './http/admission.ts'
+import { watchConnections } from './http/connections.ts'
 import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
 import { createRequestWatch } from './http/observed.ts'
 import { logRequest } from './http/request.ts'
 import { createRouteNames } from './http/route-names.ts'
+import { type Tally, tellTallies } from './http/tallies.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
 import { addresses } from './issuer.ts'
@@ -143,7 +145,8 @@ export async function startServer(
     )
   }
 
-  const listener = await listen(config, files, (request, response, mutual) => {
+  const connections = watchConnections(core.metrics)
+  const listener = await listen(config, files, connections, (request, response, mutual) => {
     const target = issuers.target(pathOf(request.url ?? '/'))
     if (admission.refuses(request, target)) {
       watch?.refused(request, target.url)
@@ -171,6 +174,13 @@ export async function startServer(
         await listener.stop()
         throw error
       })
+
+  const shed: Tally = {
+    level: 'warn',
+    message: 'requests were refused: this process had as many as it can take',
+    read: () => ({ refused: core.counters.read().request_shed }),
+  }
+  const endTallies = tellTallies([shed, ...connections.tallies], log)
 
   // What was counted while it started is told, too.
   let told = JSON.stringify(createCounters().read())
@@ -231,6 +241,7 @@ export async function startServer(
       endRounds()
       core.revocationStreams.stop()
       await listener.stop()
+      endTallies()
       await metrics?.stop()
       await core.outbox.stop()
       await stopTracing()

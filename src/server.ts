@@ -192,7 +192,7 @@ export async function startServer(
     log.info({ counts }, 'counts since the start')
   }
 
-  const stopTracing = await startTracing(config, log)
+  const stopTracing = await startTracing(config, log, core.metrics)
   // A process that cannot listen ends at once: nothing may be under way by then.
   core.outbox.start()
   async function sweep(): Promise<void> {

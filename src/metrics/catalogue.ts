@@ -264,6 +264,11 @@ export const catalogue = {
     type: 'counter',
     help: 'Lines that could not be written: no space, no reader, or one that is a mebibyte behind.',
   },
+  keyturn_spans_lost_total: {
+    type: 'counter',
+    help: 'Spans of traces that were lost: "queue" where too many waited, "export" where the collector did not take them.',
+    labels: ['reason'],
+  },
   keyturn_workers: {
     type: 'gauge',
     help: 'Workers that are alive; absent where one process does all.',

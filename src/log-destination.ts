@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs'
+import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 
 /** What could not be written, so far. */
 export interface Losses {
@@ -29,7 +29,7 @@ const lastPatience = 500
  * | the reader of a pipe is behind (EAGAIN)    | it waits; it is lost where a mebibyte waits already               |
  * | no space, no reader any more (ENOSPC, EPIPE) | it is lost; the next one is tried again                         |
  *
- * @param fd a file, or what answers EAGAIN instead of waiting: Node makes a pipe so when `process.stdout` is asked for
+ * @param fd a file, or what answers EAGAIN instead of waiting
  * @param losses counts them
  * @param tell says how many were lost, as soon as something was written again
  */
@@ -132,5 +132,19 @@ export function createLogDestination(
         Atomics.wait(sleeper, 0, 0, pause)
       }
     },
+  }
+}
+
+/**
+ * Standard output that waits for nobody. A pipe is opened anew: a process that ends (a worker, say) puts back how it was,
+ * and all that share its opening would wait for the reader again. What cannot be opened, a socket, is as
+ * `process.stdout` has made it.
+ */
+export function openStandardOutput(): number {
+  try {
+    const flags = constants.O_WRONLY | constants.O_NONBLOCK
+    return fstatSync(1).isFIFO() ? openSync('/proc/self/fd/1', flags) : 1
+  } catch {
+    return 1
   }
 }

@@ -5,7 +5,7 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino'
-import { createLogDestination, type LogDestination } from './log-destination.ts'
+import { createLogDestination, type LogDestination, openStandardOutput } from './log-destination.ts'
 import { type LogFigures, limitRepeats } from './log-repeats.ts'
 import { currentOrigin } from './origin.ts'
 import { currentTracer } from './tracing/trace.ts'
@@ -89,7 +89,7 @@ function standardOutput(
   losses: LogFigures,
   tell: (lost: number, reason: string) => void,
 ): LogDestination {
-  const destination = createLogDestination(1, losses, tell)
+  const destination = createLogDestination(openStandardOutput(), losses, tell)
   process.once('exit', destination.flushSync)
   return destination
 }

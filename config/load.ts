@@ -6,7 +6,7 @@ import { observabilityFaults } from './observability.ts'
 import { ordered } from './order.ts'
 import { libraryEnvironment, pkcs11Faults } from './pkcs11.ts'
 import { contentOf, Fault, type Setting } from './setting.ts'
-import { otelWithoutEffect } from './tracing.ts'
+import { otelWithoutEffect, tracingFaults } from './tracing.ts'
 
 /** All that is wrong with the configuration; `message` has one line per fault. */
 export class ConfigError extends DomainError {
@@ -46,6 +46,7 @@ export function loadConfig(
   faults.push(...addressFaults(values, readFile))
   faults.push(...pkcs11Faults(values))
   faults.push(...observabilityFaults(values))
+  faults.push(...tracingFaults(env, readFile))
 
   faults.push(...faultsOfWorkers(values))
   if (faults.length > 0) throw new ConfigError(faults)

@@ -150,6 +150,44 @@ export const tracing = {
 const byTheLibrary =
   /^OTEL_EXPORTER_OTLP_(TRACES_)?(TIMEOUT|COMPRESSION|CERTIFICATE|CLIENT_CERTIFICATE|CLIENT_KEY)$/
 
+/** What each of them takes, with what it is by its last word. */
+const library: [
+  RegExp,
+  expected: string,
+  (value: string, readFile: (path: string) => string) => boolean,
+][] = [
+  [
+    /_TIMEOUT$/,
+    'milliseconds, a number above 0',
+    (value) => /^\d+$/.test(value) && Number(value) > 0,
+  ],
+  [/_COMPRESSION$/, 'one of none, gzip', (value) => value === 'none' || value === 'gzip'],
+  [/_(CERTIFICATE|CLIENT_KEY)$/, 'a file that can be read', isReadable],
+]
+
+function isReadable(path: string, readFile: (path: string) => string): boolean {
+  try {
+    return readFile(path) !== ''
+  } catch {
+    return false
+  }
+}
+
+/** The library says nothing of a value that it does not understand, and goes on without. */
+export function tracingFaults(
+  env: NodeJS.ProcessEnv,
+  readFile: (path: string) => string,
+): string[] {
+  return Object.entries(env).flatMap(([name, given = '']) => {
+    const value = given.trim()
+    if (value === '' || !byTheLibrary.test(name)) return []
+    const rule = library.find(([names]) => names.test(name))
+    return !rule || rule[2](value, readFile)
+      ? []
+      : [`${name}: expected ${rule[1]}, got ${JSON.stringify(value)}`]
+  })
+}
+
 /** The variables of OpenTelemetry that are set and have no effect here, by name. */
 export function otelWithoutEffect(env: NodeJS.ProcessEnv): string[] {
   const known = new Set(Object.values(tracing).flatMap(({ env: name }) => [name, `${name}_FILE`]))

@@ -6,6 +6,8 @@ export interface LogFigures {
   lines: Record<string, number>
   /** Warnings and errors that were not written. */
   withheld: number
+  /** Lines that could not be written (log-destination.ts). */
+  lost: number
 }
 
 /** Of the same line so many are written at once; then one in so many milliseconds, with how many it stands for. */
@@ -28,6 +30,8 @@ type Write = (this: Writer, ...given: unknown[]) => void
 interface Said {
   lines: number
   withheld: number
+  /** When it was said last, written or not, also by itself; of `performance.now()`. */
+  last: number
   timer?: NodeJS.Timeout
   /** Writes it once more. */
   again(): void
@@ -47,14 +51,24 @@ export function limitRepeats(figures: LogFigures) {
     if (said.withheld > 0) said.again()
   }
 
+  /** @returns what was said so, lately */
+  function recall(key: string): Said {
+    const said = known.get(key)
+    if (said && !isQuiet(said)) return said
+    if (said) forget(key, said)
+    return remember(key)
+  }
+
   function remember(key: string): Said {
     const [oldest] = known.size >= mostRemembered ? known : []
     if (oldest) forget(...oldest)
-    const said: Said = { lines: 0, withheld: 0, again: () => undefined }
+    const said: Said = { lines: 0, withheld: 0, last: performance.now(), again: () => undefined }
     said.timer = setInterval(() => {
-      if (said.withheld === 0) return forget(key, said)
-      said.again()
-      said.withheld = 0
+      if (said.withheld > 0) {
+        said.again()
+        said.withheld = 0
+        said.last = performance.now()
+      } else if (isQuiet(said)) forget(key, said)
     }, window).unref()
     known.set(key, said)
     return said
@@ -64,7 +78,8 @@ export function limitRepeats(figures: LogFigures) {
     const name = this.levels.labels[level] ?? String(level)
     const isRepeatable = level >= warning && level < fatal && !isOfRequest(given[0])
     const key = isRepeatable ? `${name} ${keyOf(given)}` : ''
-    const said = isRepeatable ? (known.get(key) ?? remember(key)) : undefined
+    const said = isRepeatable ? recall(key) : undefined
+    if (said) said.last = performance.now()
     if (said && said.lines >= burst) {
       said.withheld++
       figures.withheld++
@@ -82,6 +97,8 @@ export function limitRepeats(figures: LogFigures) {
     write.apply(this, given)
   }
 }
+
+const isQuiet = ({ last }: Said) => performance.now() - last >= window
 
 function membersOf(given: unknown): object {
   return given instanceof Error ? { err: given } : (given as object)

@@ -5,6 +5,7 @@ import {
   pino,
   stdTimeFunctions,
 } from 'pino'
+import { createLogDestination, type LogDestination, openStandardOutput } from './log-destination.ts'
 import { type LogFigures, limitRepeats } from './log-repeats.ts'
 import { currentOrigin } from './origin.ts'
 import { currentTracer } from './tracing/trace.ts'
@@ -14,7 +15,8 @@ export type Log = Logger
 const figures = new WeakMap<Log, LogFigures>()
 
 /** What was said through a log so far. */
-export const figuresOf = (log: Log): LogFigures => figures.get(log) ?? { lines: {}, withheld: 0 }
+export const figuresOf = (log: Log): LogFigures =>
+  figures.get(log) ?? { lines: {}, withheld: 0, lost: 0 }
 
 /** Members whose value is never written, at any depth; compared in lower case. */
 const secretMembers = new Set(
@@ -61,8 +63,8 @@ export function createLog({
   destination?: DestinationStream
   worker?: number | string
 }): Log {
-  const said: LogFigures = { lines: {}, withheld: 0 }
-  const log = pino(
+  const said: LogFigures = { lines: {}, withheld: 0, lost: 0 }
+  const log: Log = pino(
     {
       level,
       base: { service: 'keyturn', ...(worker === undefined ? {} : { worker }) },
@@ -73,10 +75,23 @@ export function createLog({
       depthLimit: 8,
       hooks: { streamWrite: redactLine, logMethod: limitRepeats(said) },
     },
-    destination ?? pino.destination(1),
+    destination ??
+      standardOutput(said, (lost, reason) =>
+        log.warn({ lost, reason }, 'lines of the log were lost'),
+      ),
   )
   figures.set(log, said)
   return log
+}
+
+/** The process has one log that goes there. */
+function standardOutput(
+  losses: LogFigures,
+  tell: (lost: number, reason: string) => void,
+): LogDestination {
+  const destination = createLogDestination(openStandardOutput(), losses, tell)
+  process.once('exit', destination.flushSync)
+  return destination
 }
 
 function ofRequest(): object {
@@ -110,9 +125,13 @@ function redactText(text: string): string {
 /** Errors deeper than this are left out of a chain of causes. */
 const longestChain = 5
 
-/** The members of an error that are worth a line; others (statements, parameters, requests) may hold secrets. */
+/**
+ * The members of an error that are worth a line; others (statements, parameters, requests) may hold secrets. Of what is
+ * expected to happen (503: storage is away, keys are stale) and happens to each request then, there is no stack.
+ */
 function describeError(error: unknown): unknown {
-  const [first, ...causes] = chainOf(error).map(describeOne)
+  const isExpected = isDomain(error) && error.status === 503
+  const [first, ...causes] = chainOf(error).map((each) => describeOne(each, isExpected))
   return causes.length > 0 ? { ...first, causes } : first
 }
 
@@ -128,15 +147,20 @@ function chainOf(error: unknown): unknown[] {
   return chain
 }
 
-function describeOne(error: unknown): Record<string, unknown> {
+/** Ours, which this file must not know (errors.ts). */
+function isDomain(error: unknown): error is Error & { detail: unknown; status?: unknown } {
+  return error instanceof Error && 'publicMessage' in error && 'detail' in error
+}
+
+function describeOne(error: unknown, isExpected: boolean): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error) }
   const { code } = error as NodeJS.ErrnoException
   return {
     type: error.constructor.name,
     message: error.message,
-    stack: error.stack ?? null,
+    stack: isExpected ? null : (error.stack ?? null),
     ...(code === undefined ? {} : { code }),
     // Only our own details: those of the database quote rows.
-    ...('publicMessage' in error && 'detail' in error ? { detail: error.detail } : {}),
+    ...(isDomain(error) ? { detail: error.detail } : {}),
   }
 }

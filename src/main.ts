@@ -16,9 +16,9 @@ if (process.argv[2] === 'serve') boundMemory(env, compiled)
 enableCompileCache(compiled)
 const { runCli } = await import('./cli/program.ts')
 
-// Whoever reads our output may stop early, as `head` does.
+// Whoever reads our output may stop early, as `head` does; a server goes on without.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1)
+  if (process.argv[2] !== 'serve') process.exit(error.code === 'EPIPE' ? 0 : 1)
 })
 
 process.exitCode = await runCli(process.argv.slice(2), {

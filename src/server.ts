@@ -5,6 +5,7 @@ import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
 import { createAdmission, type Target } from './http/admission.ts'
+import { watchConnections } from './http/connections.ts'
 import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
@@ -12,6 +13,7 @@ import { createRequestWatch } from './http/observed.ts'
 import { createRefusal } from './http/overloaded.ts'
 import { logRequest } from './http/request.ts'
 import { createRouteNames } from './http/route-names.ts'
+import { type Tally, tellTallies } from './http/tallies.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
 import { addresses } from './issuer.ts'
@@ -144,7 +146,8 @@ export async function startServer(
     )
   }
 
-  const listener = await listen(config, files, (request, response, mutual) => {
+  const connections = watchConnections(core.metrics)
+  const listener = await listen(config, files, connections, (request, response, mutual) => {
     const target = issuers.target(pathOf(request.url ?? '/'))
     if (admission.refuses(request, target)) {
       watch?.refused(request, target.url)
@@ -173,6 +176,13 @@ export async function startServer(
         throw error
       })
 
+  const shed: Tally = {
+    level: 'warn',
+    message: 'requests were refused: this process had as many as it can take',
+    read: () => ({ refused: core.counters.read().request_shed }),
+  }
+  const endTallies = tellTallies([shed, ...connections.tallies], log)
+
   // What was counted while it started is told, too.
   let told = JSON.stringify(createCounters().read())
   /** For operators who have nothing but the log: what has changed since the last time. */
@@ -183,7 +193,7 @@ export async function startServer(
     log.info({ counts }, 'counts since the start')
   }
 
-  const stopTracing = await startTracing(config, log)
+  const stopTracing = await startTracing(config, log, core.metrics)
   // A process that cannot listen ends at once: nothing may be under way by then.
   core.outbox.start()
   async function sweep(): Promise<void> {
@@ -232,6 +242,7 @@ export async function startServer(
       endRounds()
       core.revocationStreams.stop()
       await listener.stop()
+      endTallies()
       await metrics?.stop()
       await core.outbox.stop()
       await stopTracing()

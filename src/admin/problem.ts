@@ -59,7 +59,8 @@ export function answerProblem(
 ): DomainError {
   const error = asDomainError(thrown)
   const id = requestIdOf(ctx)
-  const line = { request_id: id, error: error.code, detail: error.detail, err: thrown }
+  const err = error.status === 503 ? error : thrown
+  const line = { request_id: id, error: error.code, detail: error.detail, err }
   if (error.status >= 500) log.error(line, 'request failed')
   else log.info({ ...line, err: undefined }, 'request refused')
   const errors = faultsIn(error)

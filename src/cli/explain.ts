@@ -66,7 +66,7 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
   const refusal = await refusals.find(id)
   if (!refusal) {
     throw new DomainError('not_found', {
-      detail: `No refusal is kept under ${id}. They are kept for seven days; in a flood only some of each kind are. The log has all, as request_id.`,
+      detail: `No refusal is kept under ${id}. They are kept for seven days; in a flood only some of each kind are. The log has all, as request_id, but for those that were refused for overload: of these it has the number, in a line every ten seconds.`,
     })
   }
   const { accountId, tenant } = refusal

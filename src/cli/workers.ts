@@ -64,7 +64,7 @@ export async function superviseWorkers(
   function startAgain(place: number, streak: number, why: object, what: string): void {
     if (stopping || !started) return
     const pause = streak < 2 ? 0 : Math.min(shortestPause * 2 ** (streak - 2), longestPause)
-    log.warn({ ...why, pause }, what)
+    log.warn({ ...why, pause_ms: pause }, what)
     const timer = setTimeout(() => {
       pauses.delete(timer)
       start(place, streak)
@@ -94,7 +94,7 @@ export async function superviseWorkers(
       alive.delete(worker)
       if (stopping && alive.size === 0) lastEnded()
       const streak = performance.now() - began < sound ? young + 1 : 0
-      const why = { of: worker.id, pid: worker.process.pid, code, signal }
+      const why = { of: worker.id, pid: worker.process.pid, exit_code: code, signal }
       startAgain(place, streak, why, 'worker ended')
     })
     return worker

@@ -72,7 +72,9 @@ export function answerErrors(
     } catch (thrown) {
       const error = asDomainError(thrown)
       const id = requestIdOf(ctx)
-      const line = { request_id: id, error: error.code, detail: error.detail, err: thrown }
+      // What Postgres says when it is away is no fault of ours: as a 503 it is written without its stack (log.ts).
+      const err = error.status === 503 ? error : thrown
+      const line = { request_id: id, error: error.code, detail: error.detail, err }
       if (error.status >= 500) log.error(line, 'request failed')
       else log.info({ ...line, err: undefined }, 'request refused')
       note(ctx, error)

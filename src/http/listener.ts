@@ -9,7 +9,8 @@ import {
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Config } from '../../config/config.ts'
-import { DomainError } from '../errors.ts'
+import { listenFault } from '../listen-fault.ts'
+import { type ConnectionWatch, statusOfUnreadable } from './connections.ts'
 import { securityHeadersOf } from './headers.ts'
 import type { TlsFiles } from './tls-files.ts'
 
@@ -25,7 +26,12 @@ type Handle = (request: IncomingMessage, response: ServerResponse, mutual: boole
  * Listens with limits on everything a caller can stretch (security-bar M7, R-14): at `PORT`, and at `MTLS_PORT` where
  * callers are asked for a certificate. There they need not show one, and any will do (RFC 8705 §2.2).
  */
-export async function listen(config: Config, tls: TlsFiles, handle: Handle): Promise<Listener> {
+export async function listen(
+  config: Config,
+  tls: TlsFiles,
+  watch: ConnectionWatch,
+  handle: Handle,
+): Promise<Listener> {
   const servers: Server[] = []
   const stop = async () => {
     await Promise.all(servers.map((server) => drain(server, config.shutdownTimeout)))
@@ -40,8 +46,9 @@ export async function listen(config: Config, tls: TlsFiles, handle: Handle): Pro
         if (isAmbiguous(request)) refuseAmbiguous(config, response)
         else handle(request, response, mutual)
       })
-      await opened(config, server, port).catch((error: Error) => {
-        throw faultOf(error, mutual ? 'MTLS_PORT' : 'PORT', `${port} of ${config.host}`)
+      await opened(config, watch, server, port).catch((error: Error) => {
+        const settings = { port: mutual ? 'MTLS_PORT' : 'PORT', host: 'HOST' }
+        throw listenFault(error, { port, host: config.host, settings })
       })
       servers.push(server)
     }
@@ -52,22 +59,15 @@ export async function listen(config: Config, tls: TlsFiles, handle: Handle): Pro
   return { stop }
 }
 
-/** What an operator can do about it. */
-function faultOf(cause: Error, setting: string, place: string): Error {
-  const { code } = cause as NodeJS.ErrnoException
-  const faults: Record<string, string> = {
-    EADDRINUSE: 'is taken by another program; stop that, or choose another port',
-    EACCES: 'is not for this user; choose a port of 1024 or more',
-  }
-  const fault = faults[code ?? '']
-  return fault === undefined
-    ? cause
-    : new DomainError('config_invalid', { detail: `${setting}: ${place} ${fault}`, cause })
-}
-
-async function opened(config: Config, server: Server, port: number): Promise<void> {
+async function opened(
+  config: Config,
+  watch: ConnectionWatch,
+  server: Server,
+  port: number,
+): Promise<void> {
   server.maxConnections = config.maxConnections
-  server.on('clientError', refuseUnreadable(config))
+  watch.follow(server)
+  server.on('clientError', refuseUnreadable(config, watch))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port, host: config.host }, resolve)
@@ -105,12 +105,6 @@ function create(
   return server
 }
 
-const unreadable: Record<string, string> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
-}
-
 /** Two `Host` fields MUST be answered 400 (RFC 9112 §3.2): a proxy may have gone by the other one. */
 function isAmbiguous({ rawHeaders }: IncomingMessage): boolean {
   let hosts = 0
@@ -131,7 +125,7 @@ function headersOfRefusal({ issuer }: Config): Record<string, string> {
 }
 
 /** Answers what cannot be read as a request with the headers of every other answer, and closes. */
-function refuseUnreadable(config: Config) {
+function refuseUnreadable(config: Config, watch: ConnectionWatch) {
   const lines = Object.entries(headersOfRefusal(config))
   const rest = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return (error: NodeJS.ErrnoException, socket: Duplex): void => {
@@ -139,7 +133,8 @@ function refuseUnreadable(config: Config) {
       socket.destroy(error)
       return
     }
-    const status = unreadable[error.code ?? ''] ?? '400 Bad Request'
+    const status = statusOfUnreadable(error)
+    watch.refused(status)
     socket.end(`HTTP/1.1 ${status}\r\n${rest}\r\n`)
   }
 }

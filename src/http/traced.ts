@@ -15,7 +15,8 @@ export function traceRequest(
   work: () => void,
 ): void {
   const tracer = currentTracer()
-  if (!tracer) return work()
+  // Probes come every few seconds, and tell of nobody's use.
+  if (!tracer || /^\/(healthz|readyz)(\?|$)/.test(request.url ?? '')) return work()
   tracer.request(traceparentOf(request), (span) => {
     response.once('close', () => {
       const [method, route] = [methodOf(request), routeOf(request.url ?? '')]

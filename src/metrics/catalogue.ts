@@ -28,7 +28,7 @@ const waits = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 export const catalogue = {
   keyturn_http_requests_total: {
     type: 'counter',
-    help: 'Requests by method, route template and status; "aborted" where the caller left before the answer.',
+    help: 'Requests by method, route template and status; "aborted" where the caller left before the answer. What could not be read as one is "other" at "unmatched".',
     labels: ['method', 'route', 'status'],
   },
   keyturn_http_request_duration_seconds: {
@@ -41,6 +41,15 @@ export const catalogue = {
     type: 'gauge',
     help: 'Requests that have no answer yet.',
     across: 'sum',
+  },
+  keyturn_connections_open: {
+    type: 'gauge',
+    help: 'Connections of callers, idle ones among them.',
+    across: 'sum',
+  },
+  keyturn_connections_refused_total: {
+    type: 'counter',
+    help: 'Connections that were closed at once, as MAX_CONNECTIONS were open.',
   },
   keyturn_tokens_issued_total: {
     type: 'counter',
@@ -250,6 +259,15 @@ export const catalogue = {
   keyturn_log_lines_withheld_total: {
     type: 'counter',
     help: 'Warnings and errors that were not written, as the same had just been said.',
+  },
+  keyturn_log_lines_lost_total: {
+    type: 'counter',
+    help: 'Lines that could not be written: no space, no reader, or one that is a mebibyte behind.',
+  },
+  keyturn_spans_lost_total: {
+    type: 'counter',
+    help: 'Spans of traces that were lost: "queue" where too many waited, "export" where the collector did not take them.',
+    labels: ['reason'],
   },
   keyturn_workers: {
     type: 'gauge',

@@ -21,5 +21,10 @@ export function countedBy(counters: Counters, said: LogFigures): Counted[] {
   const lines = Object.entries(said.lines).map(
     ([level, count]): Counted => ['keyturn_log_lines_total', { level }, count],
   )
-  return [...events, ...lines, ['keyturn_log_lines_withheld_total', {}, said.withheld]]
+  return [
+    ...events,
+    ...lines,
+    ['keyturn_log_lines_withheld_total', {}, said.withheld],
+    ['keyturn_log_lines_lost_total', {}, said.lost],
+  ]
 }

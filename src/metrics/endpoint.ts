@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { DomainError } from '../errors.ts'
+import { listenFault } from '../listen-fault.ts'
 import type { Log } from '../log.ts'
 
 export interface MetricsEndpoint {
@@ -45,8 +45,11 @@ export async function serveMetrics(
     server.once('error', reject)
     server.listen({ port, host, exclusive: true }, resolve)
   }).catch((cause: Error) => {
-    const detail = `METRICS_PORT: cannot listen at ${port} of ${host} (${(cause as NodeJS.ErrnoException).code})`
-    throw new DomainError('config_invalid', { detail, cause })
+    throw listenFault(cause, {
+      port,
+      host,
+      settings: { port: 'METRICS_PORT', host: 'METRICS_HOST' },
+    })
   })
   return {
     async stop() {

@@ -132,7 +132,7 @@ export function openLink(
     const message = `no answer within ${bounds[work.what]} ms`
     settled(id)?.reject(new TokenFault({ message, kind: 'failed' }))
     overdue.add(id)
-    log.error({ token: label, what: work.what }, 'the PKCS#11 token does not answer')
+    log.error({ label, what: work.what }, 'the PKCS#11 token does not answer')
     if (overdue.size >= sessions) end(lost('its process is stuck'))
     else if (!asksAlive) {
       asksAlive = true

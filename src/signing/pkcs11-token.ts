@@ -61,7 +61,7 @@ export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
       ready: link.ask({ what: 'login', ...login }).then(
         () => {
           isIn = true
-          log.info({ token: login.label }, 'logged in to the PKCS#11 token')
+          log.info({ label: login.label }, 'logged in to the PKCS#11 token')
         },
         (fault: TokenFault) => {
           // Neither is asked again: a token that refuses a PIN counts how often.
@@ -102,7 +102,7 @@ export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
       try {
         return (await attempt(work).catch((error: unknown) => {
           if (!(error instanceof TokenFault && error.kind === 'lost')) throw error
-          log.warn({ token: login.label, err: error }, 'lost the PKCS#11 token')
+          log.warn({ label: login.label, err: error }, 'lost the PKCS#11 token')
           return attempt(work)
         })) as Result
       } catch (error) {

@@ -74,11 +74,18 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   await dataSource.initialize().catch(async (cause: Error) => {
     await options.onClose?.()
     throw new DomainError('storage_unavailable', {
-      detail: `Postgres cannot be reached: ${cause.message || cause.name}`,
+      detail: `Postgres cannot be reached${placeIn(options.url)}: ${cause.message || cause.name}`,
       cause,
     })
   })
   return overDataSource(dataSource, options)
+}
+
+/** Where it was looked for, without a name or a password. */
+function placeIn(url: string | undefined): string {
+  const parsed = url === undefined ? null : URL.parse(url)
+  const host = parsed && (parsed.searchParams.get('host') ?? parsed.host)
+  return host ? ` at ${host} (DATABASE_URL)` : ''
 }
 
 /** What is read of pg.Pool. */

@@ -68,10 +68,15 @@ export async function openRedis(
   metrics: Metrics = noMetrics,
 ): Promise<RedisConnection> {
   const redis = connect(target)
-  redis.on('error', (error: Error) => log.warn({ err: error }, 'redis connection failed'))
+  // Why it was closed: a wrong password, say (WRONGPASS, NOAUTH).
+  let reason: Error | undefined
+  redis.on('error', (error: Error) => {
+    reason = error
+    log.warn({ err: error }, 'redis connection failed')
+  })
   await redis.connect().catch((cause: Error) => {
     redis.disconnect()
-    throw unavailable(cause)
+    throw unavailable(reason ?? cause)
   })
   metrics.gauge('keyturn_redis_up', () => [[{}, redis.status === 'ready' ? 1 : 0]])
   const took = (command: string) => (seconds: number, failed: boolean) => {

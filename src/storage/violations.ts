@@ -29,12 +29,13 @@ export function isTimedOut(error: unknown): boolean {
   return driverError(error)?.code === '57014'
 }
 
-const connectionFailure = /^(08|57P0|53300|25006|40001|40P01|57014|55P03)/
+const connectionFailure = /^(08|53|57P0|58030|25006|40001|40P01|57014|55P03)/
 const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|closed|not queryable/i
 
 /**
  * Whether Postgres could not answer now although the statement was right: connection lost, pool exhausted, server
- * starting or stopping, statement timed out, serialization lost. Retrying later may work.
+ * starting or stopping, statement timed out, serialization lost; its disk, memory or connections used up (SQLSTATE class
+ * 53), its disk failing (58030). Retrying later may work.
  */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error)) return false

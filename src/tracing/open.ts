@@ -1,16 +1,17 @@
 import type { Config } from '../../config/config.ts'
-import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
+import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { useTracer } from './trace.ts'
-
-/** Milliseconds that the last spans may take on their way, before the process ends without. */
-const patience = 3000
 
 /**
  * Traces from now on, if the settings say so.
  * @returns ends it, and sends what has not been sent
  */
-export async function startTracing(config: Config, log: Log): Promise<() => Promise<void>> {
+export async function startTracing(
+  config: Config,
+  log: Log,
+  metrics: Metrics = noMetrics,
+): Promise<() => Promise<void>> {
   const { otlpTracesEndpoint: url, otelDisabled, otelTracesExporter, otlpTracesProtocol } = config
   if (url === undefined || otelDisabled || otelTracesExporter === 'none')
     return async () => undefined
@@ -23,10 +24,10 @@ export async function startTracing(config: Config, log: Log): Promise<() => Prom
   const { otelWithoutEffect: variables } = config
   if (variables.length > 0) log.warn({ variables }, 'variables of OpenTelemetry have no effect')
   const { createTracer } = await import('./sdk.ts')
-  const tracer = createTracer(config, url, log)
+  const tracer = createTracer(config, url, log, metrics)
   useTracer(tracer)
   return async () => {
     useTracer(undefined)
-    await inTime(tracer.stop(), patience).catch(() => undefined)
+    await tracer.stop()
   }
 }

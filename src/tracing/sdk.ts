@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import {
   type Context,
   type Span as OtelSpan,
@@ -20,14 +22,21 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 import type { Config } from '../../config/config.ts'
+import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { version } from '../version.ts'
+import { countLosses } from './losses.ts'
 import type { Span, Tracer } from './trace.ts'
 
 const kinds = { internal: SpanKind.INTERNAL, client: SpanKind.CLIENT } as const
 
 /** Characters of one attribute; a statement may be long. */
 const longestAttribute = 1000
+/** Milliseconds that the last spans may take on their way, before the process ends without. */
+const patience = 3000
+/** Spans that wait for the collector; more are lost. */
+const mostWaiting = 2048
 
 function samplerOf({ otelSampler, otelSamplerArg }: Config): Sampler {
   const [, parentBased, rule] = /^(parentbased_)?(.+)$/.exec(otelSampler) ?? []
@@ -44,23 +53,37 @@ function samplerOf({ otelSampler, otelSamplerArg }: Config): Sampler {
  * Traces that go to a collector. Nothing is registered globally: what other libraries would tell on their own has not
  * been looked at, and is not told.
  */
-export function createTracer(config: Config, url: string, log: Log): Tracer {
+export function createTracer(config: Config, url: string, log: Log, metrics: Metrics): Tracer {
+  const endpoint = new URL(url).host
+  // What is told of the collector belongs to none of the requests that are under way.
+  const outside = AsyncLocalStorage.snapshot()
   setGlobalErrorHandler((error) => {
     const err = error instanceof Error ? error : new Error(JSON.stringify(error))
-    log.warn({ err }, 'traces did not reach the collector')
+    outside(() => log.warn({ err, endpoint }, 'traces did not reach the collector'))
   })
   const headers = { ...config.otlpHeaders, ...config.otlpTracesHeaders }
   const exporter = new OTLPTraceExporter({ url, headers })
+  const losses = countLosses(
+    exporter,
+    (counted) => new BatchSpanProcessor({ exporter: counted, maxQueueSize: mostWaiting }),
+    {
+      most: mostWaiting,
+      metrics,
+      tell: (lost) => outside(() => log.warn({ ...lost, endpoint }, 'spans were lost')),
+    },
+  )
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
+      'service.version': version,
+      'service.instance.id': randomUUID(),
+      'host.name': hostname(),
       ...config.otelResourceAttributes,
       'service.name': config.otelServiceName,
-      'service.version': version,
       'process.pid': process.pid,
     }),
     sampler: samplerOf(config),
     spanLimits: { attributeValueLengthLimit: longestAttribute },
-    spanProcessors: [new BatchSpanProcessor({ exporter })],
+    spanProcessors: [losses.processor],
   })
   const tracer = provider.getTracer('keyturn', version)
   const contexts = new AsyncLocalStorage<Context>()
@@ -114,7 +137,10 @@ export function createTracer(config: Config, url: string, log: Log): Tracer {
       const context = spanHere()?.spanContext()
       return context && { trace_id: context.traceId, span_id: context.spanId }
     },
-    stop: () => provider.shutdown(),
+    async stop() {
+      await inTime(provider.shutdown(), patience).catch(() => undefined)
+      losses.end()
+    },
   }
 }
 

@@ -16,7 +16,9 @@ describe('The command line on servers', function () {
       KEY_ENCRYPTION_KEY: key,
     })
     expect(code).to.equal(1)
-    expect(stderr).to.match(/^keyturn: Postgres cannot be reached: .*\n$/)
+    expect(stderr).to.match(
+      /^keyturn: Postgres cannot be reached at 127\.0\.0\.1:\d+ \(DATABASE_URL\): .*\n$/,
+    )
     expect(stderr).to.not.include('hunter2')
   })
 

@@ -1,10 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { freshStorage } from '../support/boot.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { startNode } from '../support/node-process.ts'
+import { figure, scrape } from '../support/prometheus.ts'
+import { servicesFound } from '../support/root-hooks.ts'
 
 describe('a start', () => {
   it('does not even load what nobody has asked for yet', async () => {
@@ -49,6 +54,55 @@ describe('a start', () => {
     expect(folders).not.to.deep.equal([])
     for (const folder of folders) {
       expect(folder).to.include(join(root, 'node_modules/.cache/keyturn/'))
+    }
+  })
+  /** The server, whose output goes to a file. */
+  async function startInto(path: string, env: Record<string, string>) {
+    const port = String(await freePort())
+    const { PATH = '', HOME = '' } = process.env
+    const child = await startChild(
+      '/bin/sh',
+      ['-c', 'exec "$0" src/main.ts serve > "$1"', process.execPath, path],
+      {
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        env: { PATH, HOME, HOST: '127.0.0.1', PORT: port, ...env },
+      },
+    )
+    const answers = (address: string) =>
+      fetch(`http://localhost:${port}${address}`).then(
+        ({ status }) => status,
+        () => 0,
+      )
+    await eventually('it is ready', async () => (await answers('/readyz')) === 200)
+    return { child, answers }
+  }
+
+  it('is none of the log: without space for a line the server serves, counts what is lost, and stops when told to', async () => {
+    const metricsPort = String(await freePort())
+    const storage = await freshStorage('embedded')
+    const { child, answers } = await startInto('/dev/full', {
+      ...storage,
+      METRICS_PORT: metricsPort,
+    })
+    for (let i = 0; i < 5; i++) expect(await answers('/nowhere')).to.equal(404)
+    const lost = figure(await scrape(metricsPort), 'keyturn_log_lines_lost_total')
+    expect(lost).to.be.at.least(5)
+    expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
+  })
+
+  it('with workers is none of a log that nobody reads: they serve, and all of them stop (R-15)', async function () {
+    if (!servicesFound()) this.skip()
+    const pipe = join(await temporaryFolder('log'), 'pipe')
+    execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', pipe])
+    const unread = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+    try {
+      const storage = await freshStorage('services')
+      const { child, answers } = await startInto(pipe, { ...storage, WORKERS: '2' })
+      // More than a pipe holds.
+      for (let i = 0; i < 500; i++) expect(await answers(`/${'x-'.repeat(100)}`)).to.equal(404)
+      expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
+    } finally {
+      closeSync(unread)
     }
   })
 })

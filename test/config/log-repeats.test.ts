@@ -8,7 +8,7 @@ describe('a log of what goes wrong again and again (ASVS 16.2)', () => {
   let lines: Record<string, unknown>[]
   let log: ReturnType<typeof createLog>
   beforeEach(() => {
-    clock = install({ toFake: ['setInterval', 'clearInterval'] })
+    clock = install({ toFake: ['setInterval', 'clearInterval', 'performance'] })
     lines = []
     const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>)
     log = createLog({ level: 'debug', destination: { write } })
@@ -28,7 +28,7 @@ describe('a log of what goes wrong again and again (ASVS 16.2)', () => {
     away()
     clock.tick(10_000)
     expect(lines.map(({ repeated }) => repeated).filter(Boolean)).to.deep.equal([995, 2])
-    expect(figuresOf(log)).to.deep.equal({ lines: { warn: 7 }, withheld: 997 })
+    expect(figuresOf(log)).to.deep.equal({ lines: { warn: 7 }, withheld: 997, lost: 0 })
   })
 
   it('has it anew when it was quiet for ten seconds', () => {
@@ -37,6 +37,18 @@ describe('a log of what goes wrong again and again (ASVS 16.2)', () => {
     away()
     expect(lines).to.have.length(6)
     expect(lines[5]).not.to.have.property('repeated')
+  })
+
+  it('has no more of what fails every two seconds', () => {
+    for (let i = 0; i < 300; i++) {
+      away()
+      clock.tick(2000)
+    }
+    expect(lines.length, 'five, and one in ten seconds of ten minutes').to.be.within(60, 65)
+    const stoodFor = lines.reduce((sum, { repeated = 1 }) => sum + Number(repeated), 0)
+    expect(stoodFor + figuresOf(log).withheld).to.be.at.least(300)
+    clock.tick(20_000)
+    expect(lines.reduce((sum, { repeated = 1 }) => sum + Number(repeated), 0)).to.equal(300)
   })
 
   it('has every other line: of another error, level, subject, and what is no warning', () => {

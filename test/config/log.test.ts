@@ -162,14 +162,26 @@ describe('errors in the log', () => {
   it('show type, message, stack, code, detail and causes', () => {
     const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED', query: 'canary' })
     const detail = { check: 'ping', expected: 'PONG', password: 'canary' }
-    const error = new DomainError('storage_unavailable', { detail, cause })
+    const error = new DomainError('internal', { detail, cause })
     const { err } = lineOf((log) => log.error({ err: error }, 'failed'))
-    expect(err).to.include({ type: 'DomainError', code: 'storage_unavailable' })
+    expect(err).to.include({ type: 'DomainError', code: 'internal' })
     expect(err['stack']).to.include('log.test.ts')
     expect(err['detail']).to.deep.equal({ check: 'ping', expected: 'PONG', password: '[redacted]' })
     expect(err.causes).to.have.length(1)
     expect(err.causes[0]).to.include({ type: 'Error', message: 'refused', code: 'ECONNREFUSED' })
     expect(JSON.stringify(err)).not.to.include('canary')
+  })
+
+  it('show no stack of what is expected to happen, and happens to every request then (503)', () => {
+    const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+    const error = new DomainError('storage_unavailable', { detail: 'Postgres is away', cause })
+    const { err } = lineOf((log) => log.error({ err: error }, 'failed'))
+    expect(err).to.include({
+      message: 'Postgres is away',
+      code: 'storage_unavailable',
+      stack: null,
+    })
+    expect(err.causes[0]).to.include({ message: 'refused', code: 'ECONNREFUSED', stack: null })
   })
 
   it('leave out details that quote rows of the database', () => {

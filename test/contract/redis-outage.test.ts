@@ -1,5 +1,7 @@
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
+import { createLog } from '../../src/log.ts'
+import { openRedis } from '../../src/storage/redis.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
@@ -45,6 +47,14 @@ onServices('Redis that fails', () => {
       await core.shortLived.put(key, 'again', 60)
       return (await core.shortLived.get(key)) === 'again'
     })
+
+  it('says at the start why it takes nobody: a wrong password', async () => {
+    const url = String(env['REDIS_URL']).replace('://', '://nobody:hunter3@')
+    const log = createLog({ level: 'silent' })
+    const refusal = await refusalOf(openRedis({ kind: 'single', url }, log), 'storage_unavailable')
+    expect(refusal.message).to.match(/^Redis does not answer: WRONGPASS/)
+    expect(refusal.message).not.to.include('hunter3')
+  })
 
   it('is refused within 300 ms while it is frozen, and used again afterwards', async () => {
     redis().pause()

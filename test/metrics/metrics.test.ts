@@ -3,8 +3,11 @@ import { Agent, get, STATUS_CODES } from 'node:http'
 import { expect } from 'chai'
 import { parse } from 'yaml'
 import { loadConfig } from '../../config/load.ts'
+import { createLog } from '../../src/log.ts'
 import { catalogue, type MetricName, shapeOf } from '../../src/metrics/catalogue.ts'
+import { serveMetrics } from '../../src/metrics/endpoint.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { errorOf } from '../support/cores.ts'
 import { furnish, machine, spa, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import {
@@ -54,6 +57,19 @@ describe('/metrics', () => {
     expect((await fetch(`${own}/metrics`, { method: 'POST' })).status).to.equal(405)
     const answer = await fetch(`${own}/metrics`)
     expect(answer.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/)
+  })
+
+  it('says what is wrong with its port or its address, by the setting', async () => {
+    const fault = async (host: string) => {
+      const place = { port: Number(port), host, log: createLog({ level: 'silent' }) }
+      return (await errorOf(serveMetrics(place, async () => ''))).message
+    }
+    expect(await fault('127.0.0.1')).to.equal(
+      `METRICS_PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port`,
+    )
+    expect(await fault('192.0.2.1')).to.equal(
+      'METRICS_HOST: 192.0.2.1 is no address of this machine',
+    )
   })
 
   it('is off when METRICS_PORT is unset; loopback and a port of its own otherwise', () => {

@@ -27,7 +27,8 @@ interface Line {
   of?: number
   pid?: number
   place?: number
-  pause?: number
+  pause_ms?: number
+  exit_code?: number
   err?: { code?: string }
 }
 
@@ -253,7 +254,9 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
   })
 
   it('that die young are started with a pause that doubles', () => {
-    const pauses = lines().flatMap((line) => (line.msg === 'worker ended' ? (line.pause ?? 0) : []))
+    const pauses = lines().flatMap((line) =>
+      line.msg === 'worker ended' ? (line.pause_ms ?? 0) : [],
+    )
     expect(pauses[0]).to.equal(0)
     for (const each of pauses) expect([0, 100, 200, 400, 800, 1600]).to.include(each)
   })

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
+import { isTransient } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
@@ -48,6 +49,23 @@ suite('a connection that does not answer (R-04)', () => {
     await core.tenants.declare({ id: 'whole', name: 'Done' })
     const ids = (await core.tenants.list()).map(({ id }) => id)
     expect(ids).to.have.members([defaultTenant, 'whole'])
+  })
+
+  it('to a server without disk, memory or connections is a 503, not a fault of ours', async () => {
+    const told = async (state: string) =>
+      isTransient(
+        await errorOf(
+          core.database.query(
+            `do $$ begin raise exception 'no' using errcode = '${state}'; end $$`,
+          ),
+        ),
+      )
+    for (const state of ['53100', '53200', '53300', '53400', '58030']) {
+      expect(await told(state), state).to.equal(true)
+    }
+    for (const state of ['58P01', '42601', '23514']) {
+      expect(await told(state), state).to.equal(false)
+    }
   })
 
   it('is dropped when its server takes no writes any more: a primary that was demoted', async () => {

@@ -1,7 +1,10 @@
 import { request } from 'node:http'
+import { hostname as nameOfMachine } from 'node:os'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
 import { createLog } from '../../src/log.ts'
+import { type Metrics, noMetrics } from '../../src/metrics/metrics.ts'
+import { withOrigin } from '../../src/origin.ts'
 import { startTracing } from '../../src/tracing/open.ts'
 import { currentTracer } from '../../src/tracing/trace.ts'
 import { boot, type TestServer } from '../support/boot.ts'
@@ -27,7 +30,7 @@ describe('traces (OpenTelemetry)', () => {
       host: hostname === 'localhost' ? '127.0.0.1' : hostname,
       port,
       localAddress,
-      path: '/readyz?secret=in-the-query',
+      path: '/jwks?secret=in-the-query',
       headers: { traceparent, tracestate: 'vendor=in-the-state' },
     }
     return new Promise((resolve, reject) => {
@@ -43,7 +46,7 @@ describe('traces (OpenTelemetry)', () => {
       OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
       OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=the%20key,x-tenant=all',
       OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-tenant=traces',
-      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test,service.version=of-mine',
       TRUST_PROXY: '127.0.0.2',
       ALLOW_LOOPBACK_FETCH: 'on',
     })
@@ -65,6 +68,8 @@ describe('traces (OpenTelemetry)', () => {
     await fetch(`${server.issuer}/authorize?login_hint=bob%40example.com&state=telling-state`)
     await askFrom('127.0.0.1', given('a'))
     await askFrom('127.0.0.2', given('b'))
+    await fetch(`${server.issuer}/readyz`)
+    await fetch(`${server.issuer}/healthz?x`)
     await server.core.fetch(`${collector.url}/hook/telling-path?telling=query`)
     await server.stop()
     spans = collector.spans()
@@ -84,7 +89,11 @@ describe('traces (OpenTelemetry)', () => {
     expect(collector.resource()).to.include({
       'service.name': 'keyturn',
       'deployment.environment.name': 'test',
+      'service.version': 'of-mine',
+      'host.name': nameOfMachine(),
     })
+    expect(collector.resource()['service.instance.id']).to.match(/^[0-9a-f-]{36}$/)
+    expect(named(/healthz|readyz/), 'probes').to.deep.equal([])
     expect(collector.headers()[0]).to.include({ 'x-api-key': 'the key', 'x-tenant': 'traces' })
     const [token] = named('POST /token')
     expect(token?.kind).to.equal(2)
@@ -130,7 +139,7 @@ describe('traces (OpenTelemetry)', () => {
   })
 
   it('goes on with the trace of a trusted proxy, and believes nobody else (W3C Trace Context)', () => {
-    const health = named('GET /readyz')
+    const health = named('GET /jwks')
     const believed = health.filter(({ traceId }) => traceId === 'b'.repeat(32))
     expect(believed).to.have.length(1)
     expect(believed[0]?.parentSpanId).to.equal('b'.repeat(16))
@@ -192,6 +201,50 @@ describe('OTEL_ settings', () => {
     expect(() => loadConfig({ OTEL_EXPORTER_OTLP_HEADERS: 'secret' })).to.throw(
       'OTEL_EXPORTER_OTLP_HEADERS: expected name=value pairs, separated by commas, special characters percent-encoded, got a value that is not shown here',
     )
+  })
+
+  it('that the library reads by itself are faults where it would go on without', () => {
+    const fault = (name: string, value: string) => expect(() => loadConfig({ [name]: value }), name)
+    fault('OTEL_EXPORTER_OTLP_TIMEOUT', 'abc').to.throw(
+      'OTEL_EXPORTER_OTLP_TIMEOUT: expected milliseconds, a number above 0, got "abc"',
+    )
+    fault('OTEL_EXPORTER_OTLP_TRACES_COMPRESSION', 'zstd').to.throw(
+      'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: expected one of none, gzip, got "zstd"',
+    )
+    for (const name of ['CERTIFICATE', 'TRACES_CLIENT_CERTIFICATE', 'CLIENT_KEY']) {
+      fault(`OTEL_EXPORTER_OTLP_${name}`, '/nope').to.throw('a file that can be read, got "/nope"')
+    }
+    fault('OTEL_EXPORTER_OTLP_TIMEOUT', ' 500 ').not.to.throw()
+  })
+
+  it('of what is no collector cost spans, which are counted and told of by no request (R-12)', async () => {
+    let said = ''
+    const counted: Record<string, number> = {}
+    const metrics: Metrics = {
+      ...noMetrics,
+      count: (name, labels, by = 1) => {
+        const key = `${name} ${Object.values(labels).join()}`
+        counted[key] = (counted[key] ?? 0) + by
+      },
+    }
+    const destination = { write: (line: string) => void (said += line) }
+    const other = await startCollector()
+    const url = `${other.url.replace('://', '://user:hunter2@')}/elsewhere`
+    const config = loadConfig({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url })
+    const stop = await startTracing(config, createLog({ level: 'warn', destination }), metrics)
+    withOrigin({ requestId: 'of-a-request' }, () => {
+      for (let i = 0; i < 3000; i++) currentTracer()?.request(undefined, (span) => span.end(false))
+    })
+    await stop()
+    await other.stop()
+    const lines = said.split('\n').flatMap((line) => (line ? [JSON.parse(line)] : []))
+    const told = lines.find(({ msg }) => msg === 'spans were lost')
+    expect(told).to.include({ endpoint: new URL(url).host })
+    expect(told.queue).to.equal(counted['keyturn_spans_lost_total queue']).and.be.above(0)
+    expect(told.export).to.equal(counted['keyturn_spans_lost_total export']).and.be.above(0)
+    expect(told.queue + told.export).to.equal(3000)
+    for (const line of lines) expect(line).not.to.have.any.keys('request_id', 'trace_id')
+    expect(said).not.to.include('hunter2')
   })
 
   it('are made where an exporter takes them, and not with OTEL_TRACES_EXPORTER=none', async () => {

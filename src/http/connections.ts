@@ -1,0 +1,63 @@
+import type { Server } from 'node:net'
+import type { Metrics } from '../metrics/metrics.ts'
+import type { Tally } from './tallies.ts'
+
+const unreadable: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+/** The status line of what cannot be read as a request. */
+export const statusOfUnreadable = ({ code = '' }: NodeJS.ErrnoException): string =>
+  unreadable[code] ?? '400 Bad Request'
+
+/** Counts what never becomes a request. */
+export interface ConnectionWatch {
+  follow(server: Server): void
+  /** What could not be read is answered so. @param status its line */
+  refused(status: string): void
+  tallies: Tally[]
+}
+
+export function watchConnections(metrics: Metrics): ConnectionWatch {
+  const servers: Server[] = []
+  const closed = { closed: 0 }
+  const refused: Record<string, number> = {}
+  metrics.gauge('keyturn_connections_open', async () => {
+    const open = await Promise.all(servers.map(openAt))
+    return [[{}, open.reduce((sum, each) => sum + each, 0)]]
+  })
+  return {
+    follow(server) {
+      servers.push(server)
+      server.on('drop', () => {
+        closed.closed++
+        metrics.count('keyturn_connections_refused_total', {})
+      })
+    },
+    refused(line) {
+      const [status = ''] = line.split(' ')
+      refused[status] = (refused[status] ?? 0) + 1
+      const labels = { method: 'other', route: 'unmatched', status }
+      metrics.count('keyturn_http_requests_total', labels)
+    },
+    tallies: [
+      {
+        level: 'warn',
+        message: 'connections were closed at once: MAX_CONNECTIONS are open',
+        read: () => ({ ...closed }),
+      },
+      {
+        level: 'info',
+        message: 'what came was no request, by status',
+        read: () => ({ ...refused }),
+      },
+    ],
+  }
+}
+
+const openAt = (server: Server): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)))
+  })

@@ -1,0 +1,78 @@
+import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
+import type { SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
+import type { Metrics } from '../metrics/metrics.ts'
+
+/** Spans that nobody will see: too many waited, or the collector did not take them. */
+interface Lost {
+  queue: number
+  export: number
+}
+
+/** Milliseconds between two lines about them. */
+const every = 10_000
+
+/**
+ * Counts the spans that are lost, which the library itself tells nobody.
+ * @param batch makes what collects spans for an exporter, and keeps `most` of them
+ * @param tell hears how many were lost since the last time, once in ten seconds and at the end
+ */
+export function countLosses(
+  exporter: SpanExporter,
+  batch: (exporter: SpanExporter) => SpanProcessor,
+  { most, metrics, tell }: { most: number; metrics: Metrics; tell: (lost: Lost) => void },
+): { processor: SpanProcessor; end(): void } {
+  let waiting = 0
+  let sending = 0
+  let isOver = false
+  let lost: Lost = { queue: 0, export: 0 }
+
+  function lose(reason: keyof Lost, spans: number): void {
+    if (isOver) return
+    lost[reason] += spans
+    metrics.count('keyturn_spans_lost_total', { reason }, spans)
+  }
+  function tellLost(): void {
+    if (lost.queue + lost.export > 0) tell(lost)
+    lost = { queue: 0, export: 0 }
+  }
+  const timer = setInterval(tellLost, every).unref()
+  lose('queue', 0)
+  lose('export', 0)
+
+  const inner = batch({
+    export(spans, done) {
+      waiting -= spans.length
+      sending += spans.length
+      exporter.export(spans, (result: ExportResult) => {
+        sending -= spans.length
+        if (result.code !== ExportResultCode.SUCCESS) lose('export', spans.length)
+        done(result)
+      })
+    },
+    shutdown: () => exporter.shutdown(),
+  })
+  return {
+    processor: {
+      onStart: (span, context) => inner.onStart(span, context),
+      onEnd(span) {
+        const isSampled = (span.spanContext().traceFlags & 1) === 1
+        if (!isSampled) return
+        if (waiting >= most) {
+          lose('queue', 1)
+          return
+        }
+        waiting++
+        inner.onEnd(span)
+      },
+      forceFlush: () => inner.forceFlush(),
+      shutdown: () => inner.shutdown(),
+    },
+    end() {
+      clearInterval(timer)
+      // What is still on its way has nobody who waits for it.
+      lose('export', waiting + sending)
+      tellLost()
+      isOver = true
+    },
+  }
+}

@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { createLogDestination, type LogDestination } from '../../src/log-destination.ts'
+import { temporaryFolder } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
+
+const { O_RDWR, O_RDONLY, O_WRONLY, O_NONBLOCK } = constants
+
+describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
+  const losses = { lost: 0 }
+  const told: unknown[] = []
+  let opened: number[]
+  beforeEach(() => {
+    losses.lost = 0
+    told.length = 0
+    opened = []
+  })
+  afterEach(() => opened.forEach((fd) => closeSync(fd)))
+
+  function open(path: string, flags: number): number {
+    const fd = openSync(path, flags)
+    opened.push(fd)
+    return fd
+  }
+  const destinationAt = (fd: number): LogDestination =>
+    createLogDestination(fd, losses, (lost, reason) => void told.push({ lost, reason }))
+  async function pipe(): Promise<string> {
+    const path = join(await temporaryFolder('log'), 'pipe')
+    execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', path])
+    return path
+  }
+  /** All that is there now. */
+  function drained(fd: number): string {
+    const bytes = Buffer.alloc(1 << 20)
+    let text = ''
+    try {
+      for (let n = readSync(fd, bytes); n > 0; n = readSync(fd, bytes)) {
+        text += bytes.toString('latin1', 0, n)
+      }
+    } catch (error) {
+      expect(error).to.have.property('code', 'EAGAIN')
+    }
+    return text
+  }
+
+  it('loses what there is no space for, and counts it; nobody waits, not at a fatal error either', () => {
+    const destination = destinationAt(open('/dev/full', O_WRONLY))
+    for (let i = 0; i < 3; i++) destination.write('a line\n')
+    destination.flushSync()
+    expect(losses.lost).to.equal(3)
+    expect(told).to.deep.equal([])
+  })
+
+  it('writes again when a reader is there again, and tells how many were lost', async () => {
+    const path = await pipe()
+    const first = openSync(path, O_RDONLY | O_NONBLOCK)
+    const destination = destinationAt(open(path, O_WRONLY | O_NONBLOCK))
+    closeSync(first)
+    destination.write('lost\n')
+    destination.write('lost\n')
+    const second = open(path, O_RDONLY | O_NONBLOCK)
+    destination.write('there\n')
+    expect(drained(second)).to.equal('there\n')
+    expect(losses.lost).to.equal(2)
+    expect(told).to.deep.equal([{ lost: 2, reason: 'EPIPE' }])
+  })
+
+  it('keeps a mebibyte for a reader that stalls, in order and whole, and loses what is more', async () => {
+    const fd = open(await pipe(), O_RDWR | O_NONBLOCK)
+    const destination = destinationAt(fd)
+    const line = `${'x'.repeat(999)}\n`
+    for (let i = 0; i < 2000; i++) destination.write(line)
+    destination.flushSync()
+    expect(losses.lost, 'a mebibyte and the pipe hold the others').to.be.within(850, 960)
+    let text = ''
+    await eventually('it is written', async () => {
+      text += drained(fd)
+      return told.length > 0
+    })
+    expect(text).to.equal(line.repeat(2000 - losses.lost))
+    expect(told).to.deep.equal([{ lost: losses.lost, reason: 'EAGAIN' }])
+    destination.write('next\n')
+    expect(drained(fd)).to.equal('next\n')
+  })
+})

@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { install } from '@sinonjs/fake-timers'
+import { expect } from 'chai'
+import { tellTallies } from '../../src/http/tallies.ts'
+import { createLog } from '../../src/log.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
+import { figure, scrape } from '../support/prometheus.ts'
+
+describe('what never becomes a request (ASVS 16.3.4)', () => {
+  let server: TestServer
+  let metricsPort: string
+  let isStopped = false
+  const sockets: Socket[] = []
+  before(async () => {
+    metricsPort = String(await freePort())
+    server = await boot('embedded', { MAX_CONNECTIONS: '2', METRICS_PORT: metricsPort })
+  })
+  after(async () => {
+    for (const socket of sockets) socket.destroy()
+    if (!isStopped) await server?.stop()
+  })
+
+  const metric = async (name: string, labels?: Record<string, string>) =>
+    figure(await scrape(metricsPort), name, labels)
+  function open(): Socket {
+    const socket = connect(server.core.config.port, '127.0.0.1').on('error', () => undefined)
+    sockets.push(socket)
+    return socket.resume()
+  }
+  const closed = (socket: Socket) => socket.closed || once(socket, 'close')
+
+  it('is counted by the status it got, and told of in one line for all; so are connections beyond MAX_CONNECTIONS', async () => {
+    for (const bytes of [`GET / HTTP/1.1\r\nX: ${'y'.repeat(17_000)}\r\n\r\n`, 'GARBAGE\r\n\r\n']) {
+      const socket = open()
+      socket.write(bytes)
+      await closed(socket)
+    }
+    for (const status of ['431', '400']) {
+      const labels = { method: 'other', route: 'unmatched', status }
+      expect(await metric('keyturn_http_requests_total', labels), status).to.equal(1)
+    }
+    await eventually('both are gone', async () => (await metric('keyturn_connections_open')) === 0)
+    open()
+    open()
+    await eventually('two are open', async () => (await metric('keyturn_connections_open')) === 2)
+    await Promise.all([closed(open()), closed(open()), closed(open())])
+    expect(await metric('keyturn_connections_refused_total')).to.equal(3)
+    for (const socket of sockets) socket.destroy()
+    isStopped = true
+    await server.stop()
+    const lines = server
+      .logged()
+      .split('\n')
+      .filter((line) => /no request|MAX_CONNECTIONS/.test(line))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(lines).to.have.length(2)
+    expect(lines[0]).to.include({ level: 'warn', closed: 3 })
+    expect(lines[1]).to.include({ level: 'info', 400: 1, 431: 1 })
+  })
+})
+
+describe('a tally (ASVS 16.2)', () => {
+  it('is told once in ten seconds, by how much it grew, and at the end', () => {
+    const clock = install({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      const lines: Record<string, unknown>[] = []
+      const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>)
+      const log = createLog({ level: 'info', destination: { write } })
+      const count = { one: 7, other: 0 }
+      const read = () => ({ ...count })
+      const end = tellTallies([{ level: 'warn', message: 'refused', read }], log)
+      clock.tick(60_000)
+      expect(lines).to.deep.equal([])
+      count.one += 20_000
+      clock.tick(60_000)
+      expect(lines).to.have.length(1)
+      expect(lines[0]).to.include({ level: 'warn', msg: 'refused', one: 20_000 })
+      expect(lines[0]).not.to.have.property('other')
+      count.other++
+      end()
+      expect(lines).to.have.length(2)
+      expect(lines[1]).to.include({ other: 1 }).and.not.have.property('one')
+    } finally {
+      clock.uninstall()
+    }
+  })
+})

@@ -94,7 +94,7 @@ export const catalogue = {
   },
   keyturn_hash_duration_seconds: {
     type: 'histogram',
-    help: 'How long a place of the queue was held: a hash, and what is decided by it.',
+    help: 'How long a place of the queue was held: the try that is taken, and the hash.',
     buckets: requests,
   },
   keyturn_hash_queue_refused_total: {

@@ -6,10 +6,10 @@ import { startEngine } from '../../bench/servers/engine.ts'
 import { furnishedStorage, type Storage, startProduct } from '../../bench/servers/product.ts'
 import { clients, parameters } from '../../bench/servers/scenario.ts'
 import { cases } from '../../bench/suite/cases.ts'
-import { optionsIn } from '../../bench/suite/options.ts'
+import { caseNames, optionsIn } from '../../bench/suite/options.ts'
 import type { Row } from '../../bench/suite/row.ts'
 import { runSuite } from '../../bench/suite/suite.ts'
-import { temporaryFolder } from '../support/child.ts'
+import { startChild, temporaryFolder } from '../support/child.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
 const tiny = ['--blocks', '1', '--length', '60', '--warm-up', '1', '--connections', '4']
@@ -126,5 +126,41 @@ describe('The benchmark', () => {
       '--blocks: expected a number above 0, got "many"',
     )
     expect(() => optionsIn(['--blokcs', '3'])).to.throw('--blokcs')
+  })
+
+  it('says so in one line and before anything is started, and how it is used', async () => {
+    const gone = join(await temporaryFolder('bench'), 'gone')
+    const wrong: [string[], string][] = [
+      [['--target'], "'--target <value>' argument missing"],
+      [['refresh', 'nonsense'], 'expected cases of client-credentials, '],
+      [['--alone'], '--alone: expected a --target, got none'],
+      [['--json', join(gone, 'a.json')], '--json: expected a file in a folder that exists'],
+      [['--plot', join(gone, 'a.svg')], '--plot: expected a file in a folder that exists'],
+    ]
+    for (const [args, line] of wrong) expect(() => optionsIn(args), line).to.throw(line)
+
+    const run = async (...args: string[]) => {
+      const program = join(import.meta.dirname, '../../bench/run.ts')
+      const child = await startChild(process.execPath, [program, ...args], {})
+      const { code } = await child.exit
+      return { code, stdout: child.stdout(), stderr: child.stderr() }
+    }
+    const runs: [string[], RegExp][] = [
+      [['--target', 'http://127.0.0.1:9'], /expected the discovery document at .*, got /],
+      [['--target', gone], /expected an issuer \(https:.*\) or a file, got ENOENT/],
+      [['overload', 'nonsense'], /expected cases of client-credentials, .*got "nonsense"/],
+      [['keys', 'x'], /minutes: expected a number above 0, got "x"/],
+    ]
+    for (const [args, line] of runs) {
+      const { code, stdout, stderr } = await run(...args)
+      expect({ code, stdout }, args.join(' ')).to.deep.equal({ code: 2, stdout: '' })
+      expect(stderr).to.match(line)
+      expect(stderr.trim().split('\n')).to.have.length(1)
+    }
+    const { code, stdout } = await run('overload', '--help')
+    expect(code).to.equal(0)
+    for (const name of [...caseNames, 'overload', '--blocks N', '--access-token', '--keep']) {
+      expect(stdout).to.contain(name)
+    }
   })
 })

@@ -103,7 +103,40 @@ describe('The benchmark', () => {
       expect(row.sides.map(({ name }) => name)).to.deep.equal(['target 0', 'target 1'])
       expect(row.sides[0]?.ratio, row.row).to.be.greaterThan(0)
     }
-    expect(lines.join('\n')).to.match(/password sign-in: left out/)
+    const [heading = ''] = lines
+    expect(heading).to.not.contain('Postgres')
+    expect(lines.join('\n')).to.contain('client-credentials, reports')
+    expect(lines.join('\n')).to.match(
+      /password-login: left out, as target 0 lacks people with their passwords, and target 1/,
+    )
+  })
+
+  it('names what is asked of others, once, and what is missing', async () => {
+    const engine = await startEngine()
+    const { issuer } = engine.endpoints
+    const { client_id, client_secret } = clients.machine
+    const { scope, resource } = parameters.orders
+    const who = ['--client', client_id, '--secret', client_secret]
+    const what = ['--scope', scope, '--resource', resource]
+    const lines: string[] = []
+    const names = ['client-credentials', 'introspection', 'jwks', 'discovery', 'sso-authorization']
+    const measured = async (args: string[]) =>
+      runSuite(optionsIn([...names, ...tiny, '--alone', '--target', issuer, ...args]), (line) =>
+        lines.push(line),
+      )
+    const report = await measured([...who, ...what])
+    const { rows } = await measured([])
+    await engine.stop()
+
+    expect(report.rows.map(({ row }) => row)).to.deep.equal([
+      ...['client-credentials', 'jwks', 'discovery'],
+    ])
+    for (const row of report.rows) expectRight(row)
+    expect(rows.map(({ row }) => row)).to.deep.equal(['jwks', 'discovery'])
+    const said = lines.join('\n')
+    expect(said).to.match(/introspection: left out, as \S+ lacks access tokens, or cookies/)
+    expect(said).to.match(/client-credentials: left out, as \S+ lacks the client machine\n/)
+    expect(said).to.match(/sso-authorization: left out, as \S+ lacks the client web and cookies/)
   })
 
   it('counts no wrong answer', async () => {

@@ -7,8 +7,10 @@ import { furnishedStorage, type Storage, startProduct } from '../../bench/server
 import { clients, parameters } from '../../bench/servers/scenario.ts'
 import { cases } from '../../bench/suite/cases.ts'
 import { caseNames, optionsIn } from '../../bench/suite/options.ts'
+import { plotOf } from '../../bench/suite/plot.ts'
 import type { Row } from '../../bench/suite/row.ts'
 import { runSuite } from '../../bench/suite/suite.ts'
+import { printIdle } from '../../bench/suite/table.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
@@ -152,6 +154,36 @@ describe('The benchmark', () => {
     const { closed } = report.rows[0]?.sides[0] ?? {}
     expect(closed?.rate).to.equal(0)
     expect(Object.keys(closed?.faults ?? {})).to.deep.equal(['401 invalid_client'])
+  })
+
+  it('draws what was answered from left to right, between round numbers', () => {
+    const block = (rate: number) => ({
+      ...{ rate, p50: 1, p99: 2, stores: 0, postgres: 0, load: 0, faults: {} },
+    })
+    const curve = [10, 50, 93, 80].map((rate) => ({ offered: rate, block: block(rate) }))
+    const sides = [{ name: 'one', closed: block(93), curve }]
+    const report = { date: '', machine: '', node: '', rows: [{ name: 'a', row: 'a', sides }] }
+    const drawn = plotOf(report)
+
+    const lines = [...drawn.matchAll(/points="([^"]+)"/g)].map(([, points = '']) =>
+      points.split(' ').map((point) => Number(point.split(',')[0])),
+    )
+    expect(lines).to.have.length(2)
+    for (const line of lines) expect(line).to.deep.equal(line.toSorted((a, b) => a - b))
+    expect(drawn).to.contain('>answers per second</text>')
+    for (const tick of [0, 25, 50, 75, 100]) expect(drawn).to.contain(`>${tick}</text>`)
+  })
+
+  it('judges no server by a moment of idling', () => {
+    const lines: string[] = []
+    const found = { when: 'now', processes: 1, megabytes: 100, processor: 0 }
+    const print = (line: string) => lines.push(line)
+    printIdle(print, [
+      { ...found, seconds: 3 },
+      { ...found, seconds: 10 },
+    ])
+    expect(lines[0]).to.contain('0.00 % of a core in 3.0 s (too short to say whether < 1)')
+    expect(lines[1]).to.contain('0.00 % of a core in 10.0 s (target < 1)')
   })
 
   it('says what it expected of an option', () => {

@@ -100,6 +100,15 @@ describe('http: requests that are too much or not right', () => {
     expect(answered.location?.searchParams.get('error')).to.equal('invalid_request')
   })
 
+  it('knows no client whose address has U+0000 (C18)', async () => {
+    const client = 'client_id=https%3A%2F%2Fa.example%2F%00&client_secret=x'
+    for (const path of ['/token', '/introspect', '/revoke']) {
+      const form = `grant_type=client_credentials&token=x&${client}`
+      const answer = await send('POST', path, {}, form)
+      expectRefusal(answer, 401, 'invalid_client')
+    }
+  })
+
   it('sees U+0000 that is cut in two on its way (C18)', async () => {
     const { hostname, port } = new URL(server.issuer)
     const socket = connect(Number(port), hostname)

@@ -55,6 +55,7 @@ export async function superviseWorkers(
   onHangUp: (listener: () => void) => void,
 ): Promise<void> {
   const alive = new Set<Worker>()
+  const listening = new Set<Worker>()
   const pauses = new Set<NodeJS.Timeout>()
   const { promise: allEnded, resolve: lastEnded } = Promise.withResolvers<void>()
   const metrics = await createWorkerMetrics(config, log)
@@ -87,11 +88,13 @@ export async function superviseWorkers(
     serveUntaken(worker)
     const began = performance.now()
     alive.add(worker)
-    worker.once('listening', () =>
-      log.info({ of: worker.id, pid: worker.process.pid, place }, 'worker listens'),
-    )
+    worker.once('listening', () => {
+      listening.add(worker)
+      log.info({ of: worker.id, pid: worker.process.pid, place }, 'worker listens')
+    })
     worker.once('exit', (code, signal) => {
       alive.delete(worker)
+      listening.delete(worker)
       if (stopping && alive.size === 0) lastEnded()
       const streak = performance.now() - began < sound ? young + 1 : 0
       const why = { of: worker.id, pid: worker.process.pid, code, signal }
@@ -106,7 +109,7 @@ export async function superviseWorkers(
   onHangUp(() => signalAll('SIGHUP'))
 
   let started = false
-  const endpoint = await metrics?.serve(() => alive.size)
+  const endpoint = await metrics?.serve(() => listening.size)
   const refusal = Promise.withResolvers<Error>()
   const first = start(1, 0, refusal.resolve)
   const signal = await Promise.race([first ? listensOrEnds(first) : refusal.promise, stop])

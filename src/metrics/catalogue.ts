@@ -253,7 +253,7 @@ export const catalogue = {
   },
   keyturn_workers: {
     type: 'gauge',
-    help: 'Workers that are alive; absent where one process does all.',
+    help: 'Workers that listen; absent where one process does all.',
     across: 'sum',
   },
   keyturn_worker_ends_total: {

@@ -92,6 +92,15 @@ export const catalogue = {
     type: 'counter',
     help: 'Passwords that were not looked at, as too many waited.',
   },
+  keyturn_db_up: {
+    type: 'gauge',
+    help: '1 while Postgres answers what it is asked last, else 0; it is asked twice a second at least.',
+    across: 'min',
+  },
+  keyturn_db_connection_failures_total: {
+    type: 'counter',
+    help: 'Times that work got no connection to Postgres: none could be opened, or none was free in time.',
+  },
   keyturn_db_pool_connections: {
     type: 'gauge',
     help: 'Connections to Postgres, idle or busy.',
@@ -123,6 +132,7 @@ export const catalogue = {
     type: 'counter',
     help: 'Statements that failed, or had no answer in time, by kind.',
     labels: ['operation'],
+    initial: [{ operation: 'select' }],
   },
   keyturn_redis_up: {
     type: 'gauge',

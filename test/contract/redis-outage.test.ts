@@ -1,7 +1,10 @@
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:tls'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
+import { selfSigned } from '../support/certificates.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
@@ -69,9 +72,48 @@ onServices('Redis that fails', () => {
     expect(await core.singleUse.spend(claim, Date.now() + 60_000)).to.equal(false)
   })
 
-  it('stops a start with one clear refusal', async () => {
-    await redis().stop('SIGKILL')
-    const refusal = await refusalOf(openNode(env), 'storage_unavailable')
-    expect(refusal.message).to.contain('Redis does not answer')
+  for (const [how, fail] of Object.entries({
+    stopped: () => redis().stop('SIGKILL'),
+    frozen: async () => redis().pause(),
+  })) {
+    it(`keeps no process from starting while it is ${how}, and is used when it is there`, async () => {
+      await fail()
+      const late = await openNode(env)
+      try {
+        await refusalOf(late.shortLived.ping(), 'storage_unavailable')
+        expect(await late.tenants.list()).to.have.length(1)
+        redis().resume()
+        await redis().start()
+        await eventually('it is used', async () => (await late.shortLived.ping()) === undefined)
+      } finally {
+        await late.close()
+      }
+    })
+  }
+
+  it('stops a start with one clear refusal when waiting mends nothing: password, database, certificate', async () => {
+    const url = new URL(env['REDIS_URL'] as string)
+    const at = (href: string) => ({ ...env, REDIS_URL: href })
+    const wrong = new URL(url)
+    wrong.username = 'nobody'
+    wrong.password = 'wrong'
+    const { cert, key: itsKey } = await selfSigned('CN=localhost')
+    const tls = createServer({ cert, key: itsKey }, (socket) => socket.end())
+    await new Promise<void>((resolve) => tls.listen(0, '127.0.0.1', resolve))
+    try {
+      for (const [href, why] of [
+        [wrong.href, /WRONGPASS/],
+        [`redis://${url.host}/99`, /DB index is out of range/],
+        [`rediss://127.0.0.1:${(tls.address() as AddressInfo).port}/0`, /self-signed certificate/],
+      ] as const) {
+        const refusal = await refusalOf(openNode(at(href)), 'config_invalid')
+        expect(refusal.message)
+          .to.match(/^REDIS_URL: Redis cannot be used: /)
+          .and.match(why)
+        expect(refusal.message).not.to.include('nobody')
+      }
+    } finally {
+      tls.close()
+    }
   })
 })

@@ -5,6 +5,7 @@ import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { forkWorker } from './fork-worker.ts'
 import { serveUntaken } from './untaken.ts'
+import { watchOver } from './watchdog.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
 
 /** Which worker this process is; nothing in a process of its own. */
@@ -40,6 +41,7 @@ const closing = 10_000
  * | the first one ends before it listens | nothing more: the start has failed                             |
  * | a worker ends, whatever its reason | another, after a pause that doubles while they die young         |
  * | there is no process for one        | the same, as if it had died at once; the others go on            |
+ * | one does not answer for half a minute | SIGKILL, and so another (watchdog.ts)                         |
  * | SIGHUP                             | the same to all: they look at their files                        |
  * | stop                               | SIGTERM to all; SIGKILL to those that overstay                   |
  *
@@ -86,6 +88,7 @@ export async function superviseWorkers(
     if (!worker) return undefined
     metrics?.follow(worker)
     serveUntaken(worker)
+    watchOver(worker, log)
     const began = performance.now()
     alive.add(worker)
     worker.once('listening', () => {

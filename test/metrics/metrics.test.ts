@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { Agent, get, STATUS_CODES } from 'node:http'
+import { connect } from 'node:net'
 import { expect } from 'chai'
 import { parse } from 'yaml'
 import { loadConfig } from '../../config/load.ts'
 import { catalogue, type MetricName, shapeOf } from '../../src/metrics/catalogue.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { furnish, machine, spa, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import {
@@ -54,6 +56,21 @@ describe('/metrics', () => {
     expect((await fetch(`${own}/metrics`, { method: 'POST' })).status).to.equal(405)
     const answer = await fetch(`${own}/metrics`)
     expect(answer.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/)
+  })
+
+  it('is read by others soon although somebody holds all its connections and says nothing on them', async () => {
+    const sockets = Array.from({ length: 100 }, (_, i) => {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined)
+      if (i % 2) socket.write('GET /metrics HTTP/1.1\r\n')
+      return socket
+    })
+    try {
+      await eventually('it is full', () => sockets.some((socket) => socket.readableEnded))
+      const text = await eventually('it answers', now, { within: 6000 })
+      expect(text).to.include('keyturn_build_info')
+    } finally {
+      for (const socket of sockets) socket.destroy()
+    }
   })
 
   it('is off when METRICS_PORT is unset; loopback and a port of its own otherwise', () => {

@@ -8,7 +8,7 @@ interface Shape {
   type: 'counter' | 'gauge' | 'histogram'
   help: string
   labels?: readonly string[]
-  /** Labels of series that are there at 0 before anything was counted: an alert asks for them. */
+  /** Labels of series that are there at 0 before anything was counted: an alert or the dashboard asks for them. */
   initial?: readonly Readonly<Record<string, string>>[]
   /** Upper bounds in seconds, of histograms. */
   buckets?: readonly number[]
@@ -136,7 +136,7 @@ export const catalogue = {
   },
   keyturn_redis_up: {
     type: 'gauge',
-    help: '1 while the connection to Redis is open, else 0: commands fail at once then. Absent without Redis.',
+    help: '1 while Redis answers, which it is asked for this, else 0. Absent without Redis.',
     across: 'min',
   },
   keyturn_redis_command_duration_seconds: {
@@ -149,11 +149,13 @@ export const catalogue = {
     type: 'counter',
     help: 'Commands to Redis that failed, or had no answer in time.',
     labels: ['command'],
+    initial: [{ command: 'get' }],
   },
   keyturn_outgoing_request_duration_seconds: {
     type: 'histogram',
     help: 'Requests to others (key sets of clients, back-channel log-out, webhooks), by outcome: a class of status, or "failed".',
     labels: ['outcome'],
+    initial: [{ outcome: '2xx' }, { outcome: 'failed' }],
     buckets: requests,
   },
   keyturn_signing_key_age_seconds: {

@@ -105,7 +105,14 @@ export async function openRedis(
   }
   if (absent)
     log.warn({ err: absent }, 'started without Redis: until it answers, nobody can sign in')
-  metrics.gauge('keyturn_redis_up', () => [[{}, redis.status === 'ready' ? 1 : 0]])
+  // Asked, as who asks Redis nothing else does not notice that it is frozen.
+  metrics.gauge('keyturn_redis_up', async () => {
+    const answers = inTime(redis.ping(), patience).then(
+      () => 1,
+      () => 0,
+    )
+    return [[{}, await answers]]
+  })
   const took = (command: string) => (seconds: number, failed: boolean) => {
     metrics.observe('keyturn_redis_command_duration_seconds', { command }, seconds)
     if (failed) metrics.count('keyturn_redis_command_failures_total', { command })

@@ -2,11 +2,13 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
+import { textOf } from '../../src/metrics/text.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { selfSigned } from '../support/certificates.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
+import { figure } from '../support/prometheus.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
 
@@ -18,7 +20,7 @@ onServices('Redis that fails', () => {
   const key = { tenant: 'default', model: 'Interaction', id: 'x' }
 
   before(async () => {
-    env = await freshStorage('services')
+    env = { ...(await freshStorage('services')), METRICS_PORT: '9' }
     core = await openNode(env)
   })
   afterEach(async () => {
@@ -61,6 +63,16 @@ onServices('Redis that fails', () => {
     await refusesQuickly()
     await redis().start()
     await recovers()
+  })
+
+  it('is noticed by who reads the metrics at once, although nothing else is asked of it', async () => {
+    const isUp = async () =>
+      figure(await textOf([(await core.readMetrics?.(false)) ?? []]), 'keyturn_redis_up')
+    expect(await isUp()).to.equal(1)
+    redis().pause()
+    expect(await isUp()).to.equal(0)
+    redis().resume()
+    await eventually('it is there again', async () => (await isUp()) === 1)
   })
 
   it('takes nothing with it that counts: truth is in Postgres', async () => {

@@ -66,8 +66,14 @@ describe('/metrics', () => {
     })
     try {
       await eventually('it is full', () => sockets.some((socket) => socket.readableEnded))
-      const text = await eventually('it answers', now, { within: 6000 })
-      expect(text).to.include('keyturn_build_info')
+      const status = () =>
+        new Promise((resolve, reject) => {
+          const answered = get({ port, path: '/metrics', agent: false }, (answer) =>
+            resolve(answer.resume().statusCode),
+          )
+          answered.once('error', reject)
+        })
+      expect(await eventually('it answers', status, { within: 6000 })).to.equal(200)
     } finally {
       for (const socket of sockets) socket.destroy()
     }
@@ -81,15 +87,19 @@ describe('/metrics', () => {
     )
   })
 
-  it('has at 0 what the alerts divide by or look for the increase of', async () => {
+  it('has at 0 what the alerts divide by or look for the increase of, and what the dashboard draws', async () => {
     const found = samplesOf(await now())
     for (const [name, labels] of [
       ['keyturn_sign_ins_total', { outcome: 'signed_in' }],
       ['keyturn_rounds_total', { round: 'sweep', outcome: 'failed' }],
       ['keyturn_rounds_total', { round: 'sweep', outcome: 'done' }],
       ['keyturn_events_total', { event: 'guess_checked' }],
+      ['keyturn_db_statement_failures_total', { operation: 'select' }],
+      ['keyturn_redis_command_failures_total', { command: 'get' }],
+      ['keyturn_outbox_attempts_total', { kind: 'webhook', outcome: 'given_up' }],
+      ['keyturn_outgoing_request_duration_seconds_count', { outcome: 'failed' }],
     ] as const) {
-      expect(found).to.deep.include({ name, labels, value: 0 })
+      expect(found, name).to.deep.include({ name, labels, value: 0 })
     }
   })
 

@@ -42,6 +42,8 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     used.add(fresh)
     return fresh
   }
+  /** As long as the handles of refresh tokens are, and no others. */
+  const refreshToken = () => `${handle()}${handle()}-`
   const payloadOf = (model: string, jti: string): AdapterPayload => ({
     kind: model,
     jti,
@@ -70,9 +72,13 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     return id
   }
 
+  /** The engine authenticates the client before it looks at what that presents. */
+  const authenticated = () => Provider.ctx?.oidc.entity('Client', { clientId })
+
   /** What the engine does with a code: the refresh token. */
   async function redeem(engine: TestEngine, id: string): Promise<string> {
-    const token = handle()
+    const token = refreshToken()
+    authenticated()
     const found = await engine.adapter('AuthorizationCode').find(id)
     if (!found || found.consumed) throw new Error('refused by the engine')
     await engine.adapter('AuthorizationCode').consume(id)
@@ -83,9 +89,8 @@ onEachStorage('adapters at the token endpoint', (kind) => {
   }
 
   async function refresh(engine: TestEngine, id: string): Promise<string> {
-    const token = handle()
-    // The engine has authenticated the client before it looks at the token.
-    Provider.ctx?.oidc.entity('Client', { clientId })
+    const token = refreshToken()
+    authenticated()
     const found = await engine.adapter('RefreshToken').find(id)
     if (!found) throw new Error('not found')
     if (found.consumed) {

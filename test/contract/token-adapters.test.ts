@@ -75,11 +75,15 @@ onEachStorage('adapters at the token endpoint', (kind) => {
   /** The engine authenticates the client before it looks at what that presents. */
   const authenticated = () => Provider.ctx?.oidc.entity('Client', { clientId })
 
+  function findCode(engine: TestEngine, id: string) {
+    authenticated()
+    return engine.adapter('AuthorizationCode').find(id)
+  }
+
   /** What the engine does with a code: the refresh token. */
   async function redeem(engine: TestEngine, id: string): Promise<string> {
     const token = refreshToken()
-    authenticated()
-    const found = await engine.adapter('AuthorizationCode').find(id)
+    const found = await findCode(engine, id)
     if (!found || found.consumed) throw new Error('refused by the engine')
     await engine.adapter('AuthorizationCode').consume(id)
     const { grantId } = found
@@ -114,7 +118,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     const id = await code()
     const token = await one.inTokenRequest(() => redeem(one, id))
     expect(await findToken(token)).to.include({ jti: token, kind: 'RefreshToken', accountId })
-    const again = await two.inTokenRequest(() => two.adapter('AuthorizationCode').find(id))
+    const again = await two.inTokenRequest(() => findCode(two, id))
     expect(again?.consumed).to.be.closeTo(seconds(), 5)
   })
 
@@ -128,7 +132,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
       }),
     )
     expect(await findToken(token)).to.equal(undefined)
-    const found = await two.inTokenRequest(() => two.adapter('AuthorizationCode').find(id))
+    const found = await two.inTokenRequest(() => findCode(two, id))
     expect(found?.consumed).to.equal(undefined)
   })
 
@@ -137,7 +141,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     const token = await one.inTokenRequest(() => redeem(one, id))
     const error = await errorOf(
       two.inTokenRequest(async () => {
-        await two.adapter('AuthorizationCode').find(id)
+        await findCode(two, id)
         await two.adapter('AuthorizationCode').consume(id)
       }),
     )

@@ -12,7 +12,9 @@ import { type Contender, contend } from './suite/contender.ts'
 import { countRoundTrips } from './suite/count.ts'
 import { analyze } from './suite/fill.ts'
 import { measureOnce } from './suite/once.ts'
+import { caseNames } from './suite/options.ts'
 import { startCounter } from './suite/round-trips.ts'
+import { namesIn, numberIn } from './suite/usage.ts'
 
 /**
  * `npm run bench -- growth`: whether a request costs more when there are more clients, accounts, grants, families and
@@ -31,8 +33,11 @@ const { values } = parseArgs({
   },
 })
 const warmUps = 2
-const blocks = Number(values.blocks)
-const loop = { kind: 'closed', connections: 8, milliseconds: Number(values.length) } as const
+const blocks = numberIn('--blocks', values.blocks, 0)
+const counts = values.rows.map((each) => numberIn('--rows', each))
+const length = numberIn('--length', values.length)
+const loop = { kind: 'closed', connections: 8, milliseconds: length } as const
+namesIn('a --case', values.case ?? [], caseNames)
 const isCheap = ['jwks', 'discovery', 'password-login']
 const wanted = cases.filter(({ name }) => values.case?.includes(name) ?? !isCheap.includes(name))
 
@@ -121,7 +126,7 @@ const keep = values.keep && resolve(values.keep)
 await mochaGlobalSetup(keptCluster(keep))
 const kind = servicesFound() ? 'services' : 'embedded'
 const load = startLoad()
-const storages = await filledStorages(kind, values.rows.map(Number), keep)
+const storages = await filledStorages(kind, counts, keep)
 if (blocks > 0) {
   const trips: Map<string, string>[] = []
   for (const storage of kind === 'services' ? storages.values() : []) {

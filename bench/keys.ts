@@ -3,13 +3,14 @@ import { createRemoteJWKSet, customFetch, decodeProtectedHeader, jwtVerify } fro
 import { defaultTenant } from '../src/tenants/tenant.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown } from '../test/support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../test/support/two-nodes.ts'
+import { argument } from './suite/usage.ts'
 
 /**
  * Keys rotate under load, as fast as jose's defaults let them: two nodes, twenty verifiers that pause for 30 s between
  * two fetches and keep what they have for ten minutes, every token verified by all of them as soon as it is there.
  * `npm run bench -- keys [minutes]`, 4 by default.
  */
-const minutes = Number(process.argv[3] ?? 4)
+const minutes = argument('minutes', 4)
 const prepublish = 35
 const rotateEvery = 45
 const settings = {

@@ -12,13 +12,14 @@ import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/su
 import { createUserAgent, type UserAgent } from '../test/support/user-agent.ts'
 import { percentile } from './load/percentile.ts'
 import { processorTime } from './processor.ts'
+import { argument } from './suite/usage.ts'
 
 /**
  * Whether refresh and the key set notice 300 bad logins a second from as many networks, and whether an honest person
  * gets in meanwhile: on a browser that is known, and on a new one that tries again when it is told to. `npm run bench
  * -- login-flood [per second]`.
  */
-const rate = Number(process.argv[3] ?? 300)
+const rate = argument('per second', 300)
 const rounds = 3
 /** Seconds of each round, without and with the flood. */
 const length = 8

@@ -6,7 +6,9 @@ import { coresOf, keepOn } from './cores.ts'
 import { startLoad } from './load/load.ts'
 import { furnish, startProduct } from './servers/product.ts'
 import { analyze } from './suite/fill.ts'
+import { caseNames } from './suite/options.ts'
 import { type Account, measureOverload } from './suite/overload.ts'
+import { namesIn, numberIn } from './suite/usage.ts'
 
 /**
  * `npm run bench -- overload [case …]`: what a server still does when it is asked for much more than it can. `--times 5`
@@ -29,11 +31,15 @@ const { values, positionals } = parseArgs({
     fresh: flag,
   },
 })
-const [times = 5, seconds = 6, patience = 2] = [values.times, values.seconds, values.patience].map(
-  Number,
-)
+const times = numberIn('--times', values.times)
+const seconds = numberIn('--seconds', values.seconds)
+const patience = numberIn('--patience', values.patience)
+numberIn('--workers', values.workers)
+const known = caseNames.filter((name) => name !== 'idle')
 const names =
-  positionals.length > 0 ? positionals : ['client-credentials', 'introspection', 'refresh']
+  positionals.length > 0
+    ? namesIn('cases', positionals, known)
+    : ['client-credentials', 'introspection', 'refresh']
 const { fresh } = values
 const cores = coresOf(!values.together)
 keepOn(process.pid, cores.server)

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { mochaGlobalSetup, mochaGlobalTeardown } from '../test/support/root-hooks.ts'
-import { cases } from './suite/cases.ts'
-import { optionsIn } from './suite/options.ts'
+import { openTarget } from './servers/target.ts'
+import { caseNames, optionsIn } from './suite/options.ts'
 import { runSuite } from './suite/suite.ts'
+import { isUsageError, UsageError, usage } from './suite/usage.ts'
 
 /**
  * `npm run bench`: every case of the protocol; `npm run bench -- <case>`: one. `npm run bench -- <name>` runs what else
@@ -11,22 +12,32 @@ import { runSuite } from './suite/suite.ts'
 const others = (await readdir(import.meta.dirname))
   .filter(
     (file) =>
-      file.endsWith('.ts') && !['run.ts', 'forked.ts', 'processor.ts', 'cores.ts'].includes(file),
+      file.endsWith('.ts') &&
+      !['run.ts', 'forked.ts', 'processor.ts', 'cores.ts', 'event-rows.ts'].includes(file),
   )
   .map((file) => file.slice(0, -3))
-const names = new Set([...cases.map(({ name }) => name), 'idle'])
 const args = process.argv.slice(2)
 const [wanted = ''] = args
 
-if (others.includes(wanted)) {
-  await import(`./${wanted}.ts`)
-} else if (wanted === '' || wanted.startsWith('-') || names.has(wanted)) {
+async function measure(): Promise<void> {
   const options = optionsIn(args)
-  await mochaGlobalSetup()
+  // Before anything is started: a target that does not answer is an error at once.
+  for (const target of options.targets) await openTarget(target, options.about)
+  if (!options.alone) await mochaGlobalSetup()
   await runSuite(options, console.log)
   await mochaGlobalTeardown()
-} else {
-  const expected = [...names, ...others].join(', ')
-  console.error(`bench: expected one of ${expected}, got ${JSON.stringify(wanted)}`)
+}
+
+try {
+  if (args.some((arg) => arg === '--help' || arg === '-h')) console.log(usage(caseNames, others))
+  else if (others.includes(wanted)) await import(`./${wanted}.ts`)
+  else if (wanted === '' || wanted.startsWith('-') || caseNames.includes(wanted)) await measure()
+  else {
+    const expected = [...caseNames, ...others].join(', ')
+    throw new UsageError(`expected one of ${expected}, got ${JSON.stringify(wanted)}`)
+  }
+} catch (error) {
+  if (!isUsageError(error)) throw error
+  console.error(`bench: ${error.message.replaceAll('\n', ' ')} (--help says more)`)
   process.exitCode = 2
 }

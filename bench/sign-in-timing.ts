@@ -12,12 +12,13 @@ import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/su
 import { createUserAgent } from '../test/support/user-agent.ts'
 import { interleaved, printEffects } from './sign-in-timing/effect.ts'
 import { addressOf, kinds, makeOwner, makePeople } from './sign-in-timing/people.ts'
+import { argument } from './suite/usage.ts'
 
 /**
  * Whether time tells what is behind an address, or behind a link: wrong sign-ins, forgotten passwords, other addresses
  * and void links, each at every kind of account, interleaved. `npm run bench -- sign-in-timing [samples]`, 300 by default.
  */
-const samples = Number(process.argv[3] ?? 300)
+const samples = argument('samples', 300)
 /** Milliseconds in which what an answer left to do is done, so that it is not measured with the next one. */
 const settling = 15
 

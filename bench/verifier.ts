@@ -9,6 +9,7 @@ import { mochaGlobalSetup, mochaGlobalTeardown } from '../test/support/root-hook
 import { startTwoNodes } from '../test/support/two-nodes.ts'
 import { declareApi, hold, revocations } from '../test/verifier/revocations.ts'
 import { percentile } from './load/percentile.ts'
+import { argument } from './suite/usage.ts'
 import type { Answer, Order, Settings, Way } from './verifier/protocol.ts'
 
 /**
@@ -16,7 +17,7 @@ import type { Answer, Order, Settings, Way } from './verifier/protocol.ts'
  * until a revoked token is refused, by poll and by stream, under load; what a verification costs beside introspection.
  * `npm run bench -- verifier [rounds]`, 5 by default.
  */
-const rounds = Number(process.argv[3] ?? 5)
+const rounds = argument('rounds', 5)
 const rate = 1000
 /** Introspection is a request each: what one busy core can do beside everything else. */
 const rates: Record<Way, number> = { offline: rate, poll: rate, stream: rate, introspect: 200 }

@@ -59,7 +59,7 @@ export const accounts = {
     schema: integer(2, 20),
     default: '4',
     description:
-      'Iterations of one password hash: from 25 to 50 ms for each is a good measure. Other hashes are renewed at sign-in.',
+      'Iterations of one password hash: 20 to 50 ms for each are a good measure. Hashes with others are renewed at sign-in.',
   },
   hashConcurrency: {
     env: 'HASH_CONCURRENCY',

@@ -59,7 +59,7 @@ import { publishedMetadata } from './oidc/published-metadata.ts'
 import { logRefusals } from './oidc/refusals.ts'
 import { noteRegisteredUse } from './oidc/registered-use.ts'
 import { createResourceAccess } from './oidc/resource-access.ts'
-import { routes } from './oidc/routes.ts'
+import { beginnings, routes } from './oidc/routes.ts'
 import { createSecretClients } from './oidc/secret-clients.ts'
 import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoints.ts'
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
@@ -261,7 +261,7 @@ export function createIssuer(
       : []),
     ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
-    limitParameters,
+    limitParameters(beginnings),
     exactSpelling(Object.keys(methods)),
     mutualPortServes([...mutualPaths, ...Object.keys(signalsMethods)]),
     allowedMethods(methods),

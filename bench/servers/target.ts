@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import type { LoadClient } from '../load/plan.ts'
+import { UsageError } from '../suite/usage.ts'
 import { type ParameterSet, parameters } from './scenario.ts'
 import type { Server, Supply } from './server.ts'
 
@@ -10,6 +11,8 @@ const client = z.strictObject({
   redirect_uri: z.string().optional(),
 })
 const list = z.array(z.string()).min(1).optional()
+/** Milliseconds until discovery has answered. */
+const patience = 10_000
 const sets = Object.keys(parameters) as [ParameterSet, ...ParameterSet[]]
 
 /** Any OpenID server, as a file describes it; what is left out leaves out the cases that need it. */
@@ -34,11 +37,25 @@ const description = z.strictObject({
 
 type Description = z.infer<typeof description>
 
-/** @throws Error that names the file and what is wrong in it */
+/** @throws UsageError that names the file and what is wrong in it */
 async function describedIn(file: string): Promise<Description> {
-  const read = description.safeParse(JSON.parse(await readFile(file, 'utf8')))
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new UsageError(`--target: expected an issuer (https://…) or a file, got ${error.message}`)
+  })
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new UsageError(`--target: expected JSON in ${file}`)
+  }
+  return checked(file, value)
+}
+
+function checked(where: string, value: unknown): Description {
+  const read = description.safeParse(value)
   if (read.success) return read.data
-  throw new Error(`${file}: ${z.prettifyError(read.error)}`)
+  const faults = read.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  throw new UsageError(`--target ${where}: ${faults.join('; ')}`)
 }
 
 /** One client in all roles, with the same parameters in all requests. */
@@ -50,7 +67,7 @@ function describedBy(
   const known = (members: object) =>
     Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
   const one = known({ client_id, client_secret, redirect_uri })
-  return description.parse({
+  return checked(issuer, {
     ...known({ ...given, issuer, pid: pid === undefined ? undefined : Number(pid) }),
     clients: client_id === undefined ? {} : { web: one, machine: one, introspector: one },
     parameters: Object.fromEntries(sets.map((set) => [set, known({ scope, resource })])),
@@ -63,11 +80,26 @@ const member: Partial<Record<Supply, 'cookies' | 'refresh_tokens' | 'access_toke
   access_token: 'access_tokens',
 }
 
+/** @throws UsageError where it is not there, or no JSON */
+async function discovered(url: string): Promise<Record<string, string | undefined>> {
+  const refused = (came: string | number) =>
+    new UsageError(`--target: expected the discovery document at ${url}, got ${came}`)
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(patience) })
+    if (!answer.ok) throw refused(answer.status)
+    return (await answer.json()) as Record<string, string | undefined>
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    const { message, cause } = error as Error & { cause?: Error & { code?: string } }
+    throw refused(cause?.code ?? cause?.message ?? message)
+  }
+}
+
 /**
  * A server that somebody else runs.
  * @param target its issuer, or a file that describes it
  * @param about of the issuer: members of a client, parameters of requests, tokens
- * @throws Error when the description is wrong, or discovery does not answer
+ * @throws UsageError when the description is wrong, or discovery does not answer
  */
 export async function openTarget(
   target: string,
@@ -77,9 +109,7 @@ export async function openTarget(
     ? describedBy(target, about)
     : await describedIn(target)
   const discovery = `${described.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const answer = await fetch(discovery)
-  if (!answer.ok) throw new Error(`${discovery}: expected 200, got ${answer.status}`)
-  const published = (await answer.json()) as Record<string, string | undefined>
+  const published = await discovered(discovery)
   const kept = new Map<Supply, string[]>()
   return {
     name: described.name ?? new URL(described.issuer).host,

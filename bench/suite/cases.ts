@@ -5,7 +5,8 @@ import type { Supply } from '../servers/server.ts'
 /** What one server is asked, over and over. */
 export interface Task extends Pick<Plan, 'expects' | 'yields'> {
   story: StoryName
-  client: Role
+  /** Who asks; nobody where anybody may. */
+  client?: Role
   /** Parameters of the request itself. */
   with?: ParameterSet
   /** What the story is about, where it is about something, and what that was asked for with. */
@@ -62,10 +63,10 @@ export const cases: Case[] = [
   { name: 'introspection', row: 'introspection, opaque', task: introspection('opaque') },
   {
     ...{ name: 'userinfo', row: 'userinfo' },
-    task: { story: 'userinfo', client: 'web', supply: 'access_token', asked: 'profile' },
+    task: { story: 'userinfo', supply: 'access_token', asked: 'profile' },
   },
-  { name: 'jwks', row: 'key set', task: { story: 'jwks', client: 'web' }, target: 2 },
-  { name: 'discovery', row: 'discovery', task: { story: 'discovery', client: 'web' }, target: 2 },
+  { name: 'jwks', row: 'key set', task: { story: 'jwks' }, target: 2 },
+  { name: 'discovery', row: 'discovery', task: { story: 'discovery' }, target: 2 },
   {
     ...{ name: 'sso-authorization', row: 'authorization, signed in' },
     task: { story: 'sso-authorization', client: 'web', with: 'signIn', supply: 'cookies' },

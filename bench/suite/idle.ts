@@ -10,6 +10,8 @@ import type { Options } from './options.ts'
 /** What a server takes that nobody asks anything. */
 export interface Idle {
   when: string
+  /** How long it was watched. */
+  seconds: number
   processes: number
   /** Resident memory of the process that has most (proc(5): VmRSS). */
   megabytes: number
@@ -34,6 +36,7 @@ async function watch(when: string, pid: number, milliseconds: number): Promise<I
   const tree = processTree(pid)
   return {
     when,
+    seconds: milliseconds / 1000,
     processes: tree.length,
     megabytes: Math.max(...tree.map(residentOf)),
     processor: spent / (milliseconds / 1000),

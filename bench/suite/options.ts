@@ -1,4 +1,8 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cases } from './cases.ts'
+import { namesIn, numberIn, UsageError } from './usage.ts'
 
 /** What the command line says. */
 export interface Options {
@@ -28,13 +32,16 @@ export interface Options {
 const text = { type: 'string' } as const
 const texts = { type: 'string', multiple: true } as const
 
-const positive = (name: string, given: string): number => {
-  const number = Number(given)
-  if (number > 0) return number
-  throw new Error(`--${name}: expected a number above 0, got ${JSON.stringify(given)}`)
+/** What there is to measure. */
+export const caseNames = [...new Set(cases.map(({ name }) => name)), 'idle']
+
+function fileIn(name: string, file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
+  if (statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory()) return file
+  throw new UsageError(`--${name}: expected a file in a folder that exists, got ${file}`)
 }
 
-/** @throws Error with what was expected and what came */
+/** @throws UsageError, or what `parseArgs` throws: what was expected and what came */
 export function optionsIn(args: string[]): Options {
   const { values, positionals } = parseArgs({
     args,
@@ -62,15 +69,16 @@ export function optionsIn(args: string[]): Options {
     },
   })
   const number = (name: 'blocks' | 'length' | 'connections' | 'warm-up') =>
-    positive(name, values[name])
+    numberIn(`--${name}`, values[name])
+  if (values.alone && !values.target) throw new UsageError('--alone: expected a --target, got none')
   return {
-    names: positionals,
+    names: namesIn('cases', positionals, caseNames),
     blocks: number('blocks'),
     length: number('length'),
     connections: number('connections'),
     warmUp: number('warm-up'),
-    json: values.json,
-    plot: values.plot,
+    json: fileIn('json', values.json),
+    plot: fileIn('plot', values.plot),
     profile: values.profile,
     statements: values.statements,
     targets: values.target ?? [],

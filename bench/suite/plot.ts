@@ -3,7 +3,7 @@ import type { Report } from './suite.ts'
 
 /** Throughput against latency, one panel for each case: an SVG without a library. */
 
-const panel = { width: 380, height: 220, left: 60, bottom: 40, top: 34, right: 16 }
+const panel = { width: 380, height: 236, left: 60, bottom: 56, top: 34, right: 16 }
 const colours = ['#0b63ce', '#c2410c', '#15803d', '#7e22ce', '#475569']
 /** Milliseconds of the logarithmic axis. */
 const [fastest, slowest] = [0.1, 10_000]
@@ -14,6 +14,14 @@ const escape = (text: string) =>
 const text = (x: number, y: number, content: string, more = '') =>
   `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${escape(content)}</text>`
 
+/** Round numbers from 0 to what is over the most, four or five of them. */
+function ticksTo(most: number): number[] {
+  const rough = most / 4
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const step = power * ([1, 2, 2.5, 5].find((factor) => factor * power >= rough) ?? 10)
+  return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step)
+}
+
 function scales(sides: Side[]) {
   const most = Math.max(
     1,
@@ -23,15 +31,17 @@ function scales(sides: Side[]) {
   const height = panel.height - panel.top - panel.bottom
   const depth = (ms: number) =>
     Math.log(Math.min(slowest, Math.max(fastest, ms)) / fastest) / Math.log(slowest / fastest)
+  const ticks = ticksTo(most)
+  const end = ticks.at(-1) ?? most
   return {
-    most,
-    x: (rate: number) => panel.left + (rate / most) * width,
+    ticks,
+    x: (rate: number) => panel.left + (rate / end) * width,
     y: (ms: number) => panel.top + height * (1 - depth(ms)),
   }
 }
 
 function panelOf({ row, sides }: Row): string {
-  const { most, x, y } = scales(sides)
+  const { ticks, x, y } = scales(sides)
   const parts = [text(panel.left, 18, row, 'font-weight="bold"')]
   for (let ms = fastest; ms <= slowest; ms *= 10) {
     parts.push(
@@ -44,14 +54,18 @@ function panelOf({ row, sides }: Row): string {
       ),
     )
   }
-  for (const rate of [0, most / 2, most]) {
-    parts.push(text(x(rate), panel.height - 22, rate.toFixed(0), 'text-anchor="middle"'))
+  for (const rate of ticks) {
+    parts.push(text(x(rate), panel.height - 40, String(rate), 'text-anchor="middle"'))
   }
+  const middle = (panel.left + panel.width - panel.right) / 2
+  parts.push(text(middle, panel.height - 24, 'answers per second', 'text-anchor="middle"'))
   for (const [i, { name, curve = [] }] of sides.filter((side) => side.curve).entries()) {
     const colour = colours[i % colours.length]
     for (const part of ['p50', 'p99'] as const) {
       const points = curve
         .filter(({ block }) => block.rate > 0)
+        // Beyond its peak a server may answer less: by what it did, no line runs backwards.
+        .toSorted((one, other) => one.block.rate - other.block.rate)
         .map(({ block }) => `${x(block.rate).toFixed(1)},${y(block[part]).toFixed(1)}`)
       const dashes = part === 'p50' ? '' : ' stroke-dasharray="4 3"'
       parts.push(`<polyline points="${points.join(' ')}" fill="none" stroke="${colour}"${dashes}/>`)

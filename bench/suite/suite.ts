@@ -12,6 +12,7 @@ import { type Contender, contend, hashAlone } from './contender.ts'
 import { countRoundTrips, type RoundTrips } from './count.ts'
 import { type Idle, measureIdle } from './idle.ts'
 import type { Options } from './options.ts'
+import { casesOfOthers, lackOf } from './others.ts'
 import { plotOf } from './plot.ts'
 import { startCounter } from './round-trips.ts'
 import { measureRow, type Row } from './row.ts'
@@ -22,9 +23,15 @@ export interface Report {
   date: string
   machine: string
   node: string
-  storage: string
+  /** What ours is on, where it takes part. */
+  storage?: string
   rows: Row[]
   idle?: Idle[]
+}
+
+const storages = {
+  services: 'Postgres and Redis',
+  embedded: 'embedded storage, as there is no Postgres or Redis',
 }
 
 /** Round trips of each case, on a server of their own, as counting costs. */
@@ -76,20 +83,20 @@ export async function runSuite(
 ): Promise<Report> {
   const { names, connections, blocks, length } = options
   const isWanted = (name: string) => names.length === 0 || names.includes(name)
-  const wanted = cases.filter(({ name }) => isWanted(name))
+  const targets = await Promise.all(options.targets.map((each) => openTarget(each, options.about)))
+  const named = cases.filter(({ name }) => isWanted(name))
+  const wanted = options.alone ? casesOfOthers(named, targets) : named
   const kind = servicesFound() ? 'services' : 'embedded'
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
     machine: `${availableParallelism()} cores (${cpus()[0]?.model.trim()})`,
     node: process.version,
-    storage:
-      kind === 'services'
-        ? 'Postgres and Redis'
-        : 'embedded storage, as there is no Postgres or Redis',
+    ...(options.alone ? {} : { storage: storages[kind] }),
     rows: [],
   }
+  const on = report.storage === undefined ? '' : `, on ${report.storage}`
   print(
-    `\n${report.date}, ${report.machine}, Node ${report.node}, on ${report.storage};\n` +
+    `\n${report.date}, ${report.machine}, Node ${report.node}${on};\n` +
       `${connections} connections, ${blocks} blocks of ${length} ms each, interleaved; medians`,
   )
   const load = startLoad()
@@ -101,7 +108,7 @@ export async function runSuite(
   const servers = {
     product: storage ? await startProduct(profiled(storage, options)) : undefined,
     engine: storage && wanted.length > 0 ? await startEngine() : undefined,
-    targets: await Promise.all(options.targets.map((each) => openTarget(each, options.about))),
+    targets,
   }
   if (servers.product && isWanted('idle')) {
     report.idle = await measureIdle(load, servers.product, options)
@@ -110,7 +117,8 @@ export async function runSuite(
   for (const each of wanted) {
     const contenders = await contendersOf(load, each, servers)
     if (!contenders.some(({ isServer }) => isServer)) {
-      print(`  ${each.row}: left out, as no server has what it needs`)
+      const lacks = await Promise.all(targets.map((server) => lackOf(server, each.task)))
+      print(`  ${each.row}: left out, as ${lacks.join(', and ')}`)
     } else {
       const row = await measureRow(each, contenders, options)
       const counted = trips.get(each)

@@ -94,11 +94,15 @@ export function printStatements(print: Print, rows: Row[]): void {
   }
 }
 
+/** Seconds: in less, what happens now and then may not have happened. */
+const longEnough = 5
+
 export function printIdle(print: Print, all: Idle[]): void {
-  for (const { when, processes, megabytes, processor } of all) {
+  for (const { when, seconds, processes, megabytes, processor } of all) {
+    const verdict = seconds < longEnough ? 'too short to say whether' : 'target'
     print(
       `  idle, ${when}: ${megabytes.toFixed(0)} MB in the largest of ${processes} (target < 220), ` +
-        `${(processor * 100).toFixed(2)} % of a core (target < 1)`,
+        `${(processor * 100).toFixed(2)} % of a core in ${seconds.toFixed(1)} s (${verdict} < 1)`,
     )
   }
 }

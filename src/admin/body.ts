@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { faultLine, faultsOf } from '../faults.ts'
+import { isStorable, storableRule } from '../storable.ts'
 
 function invalid(...faults: string[]): DomainError {
   return new DomainError('request_invalid', { detail: { faults } })
@@ -26,19 +27,14 @@ export async function readJson(ctx: Context, limit: number): Promise<unknown> {
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString('utf8')
-  // Postgres cannot keep these, and nothing here is called so.
-  if (text.includes('\\u0000')) throw invalid('body: must not contain U+0000')
-  let isWhole = true
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(text, (_name, each: unknown) => {
-      if (typeof each === 'string' && !each.isWellFormed()) isWhole = false
-      return each
-    })
-    if (isWhole) return value
+    value = JSON.parse(text)
   } catch {
     throw invalid('body: expected JSON')
   }
-  throw invalid('body: must not contain half a character (a lone surrogate)')
+  if (isStorable(value)) return value
+  throw invalid(`body: ${storableRule}`)
 }
 
 /** @throws DomainError `request_invalid` with everything that is wrong */

@@ -6,6 +6,7 @@ import type { Io } from './command.ts'
 import { controlSocketOf } from './control-socket.ts'
 import { adoptClockOffset } from './process-clock.ts'
 import { hangUpSignal, stopSignal } from './signals.ts'
+import { answerWatch } from './watchdog.ts'
 import { tellSupervisor } from './worker-metrics.ts'
 import { schedulesIn, superviseWorkers, workerId, workersOf } from './workers.ts'
 
@@ -25,6 +26,7 @@ export async function serve(io: Io): Promise<void> {
   process.channel?.unref()
   const stop = stopSignal()
   const onHangUp = hangUpSignal()
+  if (workerId !== undefined) answerWatch()
   if (supervises) return superviseWorkers({ config, log }, stop, onHangUp)
 
   const [{ openCore }, { startServer }, { serveControl }] = await Promise.all([

@@ -15,8 +15,8 @@ const patience = 3000
 
 /** The metrics of all workers, as those of one process. */
 export interface WorkerMetrics {
-  /** @param alive how many there are now */
-  serve(alive: () => number): Promise<{ stop(): Promise<void> }>
+  /** @param listening how many do now */
+  serve(listening: () => number): Promise<{ stop(): Promise<void> }>
   /** Listens to a worker that was just started. */
   follow(worker: Worker): void
 }
@@ -70,8 +70,8 @@ export async function createWorkerMetrics(
   }
 
   return {
-    async serve(alive) {
-      own.metrics.gauge('keyturn_workers', () => [[{}, alive()]])
+    async serve(listening) {
+      own.metrics.gauge('keyturn_workers', () => [[{}, listening()]])
       return serveMetrics({ port, host, log }, read)
     },
     follow(worker) {

@@ -5,6 +5,7 @@ import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { forkWorker } from './fork-worker.ts'
 import { serveUntaken } from './untaken.ts'
+import { watchOver } from './watchdog.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
 
 /** Which worker this process is; nothing in a process of its own. */
@@ -40,6 +41,7 @@ const closing = 10_000
  * | the first one ends before it listens | nothing more: the start has failed                             |
  * | a worker ends, whatever its reason | another, after a pause that doubles while they die young         |
  * | there is no process for one        | the same, as if it had died at once; the others go on            |
+ * | one does not answer for half a minute | SIGKILL, and so another (watchdog.ts)                         |
  * | SIGHUP                             | the same to all: they look at their files                        |
  * | stop                               | SIGTERM to all; SIGKILL to those that overstay                   |
  *
@@ -55,6 +57,7 @@ export async function superviseWorkers(
   onHangUp: (listener: () => void) => void,
 ): Promise<void> {
   const alive = new Set<Worker>()
+  const listening = new Set<Worker>()
   const pauses = new Set<NodeJS.Timeout>()
   const { promise: allEnded, resolve: lastEnded } = Promise.withResolvers<void>()
   const metrics = await createWorkerMetrics(config, log)
@@ -85,13 +88,16 @@ export async function superviseWorkers(
     if (!worker) return undefined
     metrics?.follow(worker)
     serveUntaken(worker)
+    watchOver(worker, log)
     const began = performance.now()
     alive.add(worker)
-    worker.once('listening', () =>
-      log.info({ of: worker.id, pid: worker.process.pid, place }, 'worker listens'),
-    )
+    worker.once('listening', () => {
+      listening.add(worker)
+      log.info({ of: worker.id, pid: worker.process.pid, place }, 'worker listens')
+    })
     worker.once('exit', (code, signal) => {
       alive.delete(worker)
+      listening.delete(worker)
       if (stopping && alive.size === 0) lastEnded()
       const streak = performance.now() - began < sound ? young + 1 : 0
       const why = { of: worker.id, pid: worker.process.pid, exit_code: code, signal }
@@ -106,7 +112,7 @@ export async function superviseWorkers(
   onHangUp(() => signalAll('SIGHUP'))
 
   let started = false
-  const endpoint = await metrics?.serve(() => alive.size)
+  const endpoint = await metrics?.serve(() => listening.size)
   const refusal = Promise.withResolvers<Error>()
   const first = start(1, 0, refusal.resolve)
   const signal = await Promise.race([first ? listensOrEnds(first) : refusal.promise, stop])

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
+import { isStorable, storableRule } from '../storable.ts'
 
 /**
  * The JSON object that a program posted.
@@ -38,5 +39,6 @@ export async function readJsonObject(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw refuse('it is JSON of another kind')
   }
+  if (!isStorable(value)) throw refuse(`a name in it ${storableRule}`)
   return value as Record<string, unknown>
 }

@@ -18,26 +18,52 @@ function tooMany(): DomainError {
   })
 }
 
-/**
- * Limits how many parameters a query or a form may have, also in bodies that the engine reads (security class C18).
- * A query with U+0000 is refused: no parameter has one (RFC 6749 Appendix A), and Postgres cannot keep it.
- */
-export const limitParameters: Middleware = (ctx, next) => {
-  if (countIn(Buffer.from(ctx.querystring)) >= mostParameters) throw tooMany()
-  if (ctx.querystring.includes('%00')) {
-    throw new DomainError('parameter_malformed', { detail: 'a parameter contains U+0000' })
-  }
-  const { req } = ctx
-  const read = req.iterator.bind(req)
-  req.iterator = (options) => counted(read(options)) as ReturnType<IncomingMessage['iterator']>
-  return next()
+function zero(): DomainError {
+  return new DomainError('parameter_malformed', { detail: 'a parameter contains U+0000' })
 }
 
-async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+type Chunks = AsyncIterable<Uint8Array>
+
+/**
+ * Limits how many parameters a query or a form may have, also in bodies that the engine reads (security class C18).
+ * A query with U+0000 is refused: no parameter has one (RFC 6749 Appendix A), and Postgres cannot keep it; and so is
+ * such a form, where parameters are kept as they came. The engine answers `invalid_request` for what it reads.
+ * @param keeping the paths of forms that are kept
+ */
+export function limitParameters(keeping: ReadonlySet<string>): Middleware {
+  return (ctx, next) => {
+    if (countIn(Buffer.from(ctx.querystring)) >= mostParameters) throw tooMany()
+    if (ctx.querystring.includes('%00')) throw zero()
+    const { req } = ctx
+    const isKept = keeping.has(ctx.path) && ctx.is('application/x-www-form-urlencoded')
+    const read = req.iterator.bind(req)
+    req.iterator = (options) => {
+      const chunks = counted(read(options))
+      return (isKept ? withoutZero(chunks) : chunks) as ReturnType<IncomingMessage['iterator']>
+    }
+    return next()
+  }
+}
+
+async function* counted(chunks: Chunks): AsyncGenerator<Uint8Array> {
   let count = 0
   for await (const chunk of chunks) {
     count += countIn(chunk)
     if (count >= mostParameters) throw tooMany()
+    yield chunk
+  }
+}
+
+/** What no encoded form has: `%00`, its byte (as in UTF-16), and ESC, with which ISO-2022-JP could take it apart. */
+const malformed = ['%00', '\0', '\x1b']
+
+async function* withoutZero(chunks: Chunks): AsyncGenerator<Uint8Array> {
+  // A chunk may end within `%00`.
+  let end = ''
+  for await (const chunk of chunks) {
+    const text = end + Buffer.from(chunk).toString('latin1')
+    if (malformed.some((each) => text.includes(each))) throw zero()
+    end = text.slice(-2)
     yield chunk
   }
 }

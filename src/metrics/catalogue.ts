@@ -8,7 +8,7 @@ interface Shape {
   type: 'counter' | 'gauge' | 'histogram'
   help: string
   labels?: readonly string[]
-  /** Labels of series that are there at 0 before anything was counted: an alert asks for them. */
+  /** Labels of series that are there at 0 before anything was counted: an alert or the dashboard asks for them. */
   initial?: readonly Readonly<Record<string, string>>[]
   /** Upper bounds in seconds, of histograms. */
   buckets?: readonly number[]
@@ -94,12 +94,21 @@ export const catalogue = {
   },
   keyturn_hash_duration_seconds: {
     type: 'histogram',
-    help: 'How long a place of the queue was held: a hash, and what is decided by it.',
+    help: 'How long a place of the queue was held: the try that is taken, and the hash.',
     buckets: requests,
   },
   keyturn_hash_queue_refused_total: {
     type: 'counter',
     help: 'Passwords that were not looked at, as too many waited.',
+  },
+  keyturn_db_up: {
+    type: 'gauge',
+    help: '1 while Postgres answers what it is asked last, else 0; it is asked twice a second at least.',
+    across: 'min',
+  },
+  keyturn_db_connection_failures_total: {
+    type: 'counter',
+    help: 'Times that work got no connection to Postgres: none could be opened, or none was free in time.',
   },
   keyturn_db_pool_connections: {
     type: 'gauge',
@@ -132,10 +141,11 @@ export const catalogue = {
     type: 'counter',
     help: 'Statements that failed, or had no answer in time, by kind.',
     labels: ['operation'],
+    initial: [{ operation: 'select' }],
   },
   keyturn_redis_up: {
     type: 'gauge',
-    help: '1 while the connection to Redis is open, else 0: commands fail at once then. Absent without Redis.',
+    help: '1 while Redis answers, which it is asked for this, else 0. Absent without Redis.',
     across: 'min',
   },
   keyturn_redis_command_duration_seconds: {
@@ -148,11 +158,13 @@ export const catalogue = {
     type: 'counter',
     help: 'Commands to Redis that failed, or had no answer in time.',
     labels: ['command'],
+    initial: [{ command: 'get' }],
   },
   keyturn_outgoing_request_duration_seconds: {
     type: 'histogram',
     help: 'Requests to others (key sets of clients, back-channel log-out, webhooks), by outcome: a class of status, or "failed".',
     labels: ['outcome'],
+    initial: [{ outcome: '2xx' }, { outcome: 'failed' }],
     buckets: requests,
   },
   keyturn_signing_key_age_seconds: {
@@ -271,7 +283,7 @@ export const catalogue = {
   },
   keyturn_workers: {
     type: 'gauge',
-    help: 'Workers that are alive; absent where one process does all.',
+    help: 'Workers that listen; absent where one process does all.',
     across: 'sum',
   },
   keyturn_worker_ends_total: {

@@ -16,7 +16,8 @@ export async function serveMetrics(
   text: () => Promise<string>,
 ): Promise<MetricsEndpoint> {
   const server = createServer(
-    { requestTimeout: 10_000, headersTimeout: 10_000 },
+    // Milliseconds: who holds connections and says nothing must not keep those out who read.
+    { requestTimeout: 5000, headersTimeout: 2000, connectionsCheckingInterval: 1000 },
     (request, response) => {
       const { method, url = '' } = request
       const isThere = url === '/metrics' || url.startsWith('/metrics?')

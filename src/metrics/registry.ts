@@ -78,7 +78,10 @@ export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry
     if (type === 'counter') counters.set(name, new Counter(common))
     else if (type === 'gauge') gauges.set(name, new Gauge({ ...common, aggregator: across }))
     else histograms.set(name, new Histogram({ ...common, buckets: [...buckets] }))
-    for (const each of initial) counters.get(name)?.inc(each, 0)
+    for (const each of initial) {
+      counters.get(name)?.inc(each, 0)
+      histograms.get(name)?.zero(each)
+    }
   }
   collectDefaultMetrics({ register: own })
   for (const name of unwanted) own.removeSingleMetric(name)

@@ -9,7 +9,7 @@ import { type DevicePages, deviceFlow } from './device-decision.ts'
 import { needsNonce } from './dpop-nonces.ts'
 import { encryptionKey } from './encryption-key.ts'
 import { engineKeys, externalSigning } from './engine-keys.ts'
-import { onlyKnownAcr } from './interaction-policy.ts'
+import { claimsRules } from './interaction-policy.ts'
 import { type ClientCertificates, mtls, usableAuthMethods } from './mtls.ts'
 import { requestObjectRules } from './request-object.ts'
 import type { ResourceAccess } from './resource-access.ts'
@@ -97,7 +97,7 @@ export function clientRules(
       jwtUserinfo: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => false },
       jwtIntrospection: { enabled: true },
-      claimsParameter: { enabled: true, assertClaimsParameter: onlyKnownAcr },
+      claimsParameter: { enabled: true, assertClaimsParameter: claimsRules },
       encryption: { enabled: true },
       dPoP: {
         enabled: true,

@@ -1,5 +1,6 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
+import { isStorable, storableRule } from '../storable.ts'
 import { multiFactor, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 
@@ -99,13 +100,16 @@ function wishesOf(acr: AcrRequest | null | undefined): unknown[] {
 }
 
 /**
+ * What the `claims` parameter may ask for (OpenID Connect Core §5.5), beyond what the engine checks.
+ *
  * An authentication context that a request insists on and that this server does not have is an error, never a lesser
  * one in silence (OpenID Connect Core §5.5.1.1, P-021).
  */
-export async function onlyKnownAcr(
+export async function claimsRules(
   _ctx: KoaContextWithOIDC,
   claims: { id_token?: Record<string, AcrRequest | null> | undefined },
 ): Promise<void> {
+  if (!isStorable(claims)) throw new errors.InvalidRequest(`claims ${storableRule}`)
   for (const [name, wanted] of Object.entries(claims.id_token ?? {})) {
     if (wanted !== null && (typeof wanted !== 'object' || Array.isArray(wanted))) {
       throw new errors.InvalidRequest(`claims.id_token.${name} must be null or an object`)

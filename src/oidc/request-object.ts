@@ -1,6 +1,7 @@
 import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { fapiAlgs } from '../clients/fapi.ts'
 import type { Clock } from '../clock.ts'
+import { isStorable, storableRule } from '../storable.ts'
 
 /** Seconds that a request object may live. */
 const longestLife = 3600
@@ -20,17 +21,20 @@ const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
  * | `iat` | at most a minute ahead                                                  |
  * | `sub` | absent: it could be presented as a client assertion (RFC 9101 §10.8)    |
  *
+ * No claim has what Postgres cannot keep.
+ *
  * A signed authentication request (CIBA §7.1.1) says `iat`, `nbf` and `jti` as well, and is signed with a key that the
  * client alone has.
  */
 export function requestObjectRules(clock: Clock) {
   return async (
     ctx: KoaContextWithOIDC,
-    { exp, iat, nbf, sub, jti }: Record<string, unknown>,
+    claims: Record<string, unknown>,
     { alg, typ }: Record<string, unknown>,
     client: EngineClient,
   ): Promise<void> => {
     if (ctx.oidc.entities.PushedAuthorizationRequest) return
+    const { exp, iat, nbf, sub, jti } = claims
     const now = clock.seconds()
     const isFapi = client['fapi'] !== undefined
     const isBackchannel = ctx.oidc.route === 'backchannel_authentication'
@@ -49,6 +53,7 @@ export function requestObjectRules(clock: Clock) {
       isBackchannel && typeof jti !== 'string' && 'jti is required',
       isBackchannel && String(alg).startsWith('HS') && 'alg must not be symmetric',
       sub === client.clientId && 'sub must not be the client_id',
+      !isStorable(claims) && `a claim ${storableRule}`,
     ]
     const fault = faults.find((found) => found !== false)
     if (fault !== undefined) throw new errors.InvalidRequestObject(`Request Object: ${fault}`)

@@ -18,6 +18,10 @@ import {
 } from './outbox.store.ts'
 import { createPauses } from './pauses.ts'
 
+/** Of an attempt to deliver, as they are measured. */
+const outcomes = ['delivered', 'missed', 'given_up'] as const
+type Outcome = (typeof outcomes)[number]
+
 /**
  * What others have to be told. A message is written in the transaction of what it tells, and delivered by whichever
  * node comes first: soon after the commit, again and again while its receiver is away, and at least once although a
@@ -108,8 +112,8 @@ export function createOutbox(deps: {
       oldest === null ? 0 : (clock.now() - oldest.getTime()) / 1000,
     ]),
   )
-  const tried = (kind: string, outcome: string) =>
-    metrics.count('keyturn_outbox_attempts_total', { kind, outcome })
+  const tried = (kind: string, outcome: Outcome, times = 1) =>
+    metrics.count('keyturn_outbox_attempts_total', { kind, outcome }, times)
 
   // Whoever wakes the worker may be inside of a transaction or a request, which deliveries are no part of.
   const outside = AsyncLocalStorage.snapshot()
@@ -240,7 +244,11 @@ export function createOutbox(deps: {
       )
     },
     recall: store.recall,
-    deliverWith: (kind, deliverer) => void deliverers.set(kind, deliverer),
+    deliverWith(kind, deliverer) {
+      deliverers.set(kind, deliverer)
+      // Who draws them sees that there were none.
+      for (const outcome of outcomes) tried(kind, outcome, 0)
+    },
     list: store.list,
     async retry(tenant, kind, which) {
       const changed = await store.retry(tenant, kind, which)

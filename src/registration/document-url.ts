@@ -1,9 +1,12 @@
 import { isClientId } from '../clients/client.ts'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
 
-/** Whether a `client_id` means to be the address of a metadata document; whether it may is another question. */
+/**
+ * Whether a `client_id` means to be the address of a metadata document; whether it may is another question. Nothing is
+ * looked for under one with U+0000, which Postgres does not take.
+ */
 export function namesDocument(clientId: string): boolean {
-  return /^https?:/i.test(clientId)
+  return /^https?:/i.test(clientId) && !clientId.includes('\0')
 }
 
 /**

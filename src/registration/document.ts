@@ -1,4 +1,5 @@
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
+import { isStorable, storableRule } from '../storable.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
 import { type Registrable, type RegistrationPolicy, registrable } from './policy.ts'
 
@@ -33,10 +34,7 @@ export function membersIn(document: unknown, clientId: string): Record<string, u
   if (!authMethods.includes(method)) {
     faults.push(`token_endpoint_auth_method: must be of ${authMethods.join(', ')}`)
   }
-  // Postgres keeps neither in a JSON value.
-  if (/\\u(0000|d[89a-f])/i.test(JSON.stringify(members))) {
-    faults.push('client_name: no text may have U+0000 or half a character')
-  }
+  if (!isStorable(members)) faults.push(`client_name: a text in the document ${storableRule}`)
   if (faults.length > 0) throw refusedMetadata(faults)
   return { ...members, token_endpoint_auth_method: method }
 }

@@ -101,6 +101,14 @@ const toPart = (row: PartRow) => ({
   persistsLogout: row.persists_logout,
 })
 
+/**
+ * Of `session_clients p`, as it ends. What may outlive a session is ended family by family; a client that gets no refresh
+ * tokens has none, so that all it has ends with the session.
+ */
+const partColumns = `p.client_id, p.sid, p.persists_logout and exists (select from clients c
+  where c.tenant_id = p.tenant_id and c.client_id = p.client_id and c.metadata->'grant_types' ? 'refresh_token')
+  as persists_logout`
+
 /** Of `sessions s`, with what each client got in it. */
 const columns = `s.uid, s.account_id, s.login_at, s.acr, s.amr, s.transient, s.state, s.created_at, s.expires_at,
   (select jsonb_object_agg(c.client_id, jsonb_build_object(
@@ -245,8 +253,8 @@ export function createSessionStore({
     /** What was deleted: undefined when another request was first. */
     async deleteClient(tenant: string, uid: string, clientId: string) {
       const [row] = await database.query<PartRow>(
-        `delete from session_clients where tenant_id = $1 and session_uid = $2 and client_id = $3
-         returning client_id, sid, persists_logout`,
+        `delete from session_clients p where tenant_id = $1 and session_uid = $2 and client_id = $3
+         returning ${partColumns}`,
         [tenant, uid, clientId],
       )
       return row && toPart(row)
@@ -322,8 +330,7 @@ export function createSessionStore({
     /** What clients got in these sessions. */
     async parts(tenant: string, uids: string[]) {
       const rows = await database.query<PartRow>(
-        `select client_id, sid, persists_logout from session_clients
-         where tenant_id = $1 and session_uid = any($2)`,
+        `select ${partColumns} from session_clients p where tenant_id = $1 and session_uid = any($2)`,
         [tenant, uids],
       )
       return rows.map(toPart)

@@ -22,6 +22,12 @@ export interface Asking {
   /** Whether statements are kept prepared on the connection. */
   prepares: boolean
   metrics: Metrics
+  reach: Reach
+}
+
+/** Whether the last that was asked of Postgres, over whichever connection, was answered. */
+export interface Reach {
+  isUp: boolean
 }
 
 /**
@@ -30,12 +36,20 @@ export interface Asking {
  * may still be at work, so it is closed and never used again: in the pool it would lend an open transaction to the
  * next request.
  */
-export function connectionOver(
-  runner: QueryRunner,
-  { patience, prepares, metrics }: Asking,
-): Connection {
+export function connectionOver(runner: QueryRunner, asking: Asking): Connection {
+  const { patience, metrics, prepares, reach } = asking
   let client: (AskableClient & { end(): Promise<void> }) | undefined
   let lost: unknown
+
+  async function connect() {
+    try {
+      return await runner.connect()
+    } catch (cause) {
+      metrics.count('keyturn_db_connection_failures_total', {})
+      if (!isNoneFree(cause as Error)) reach.isUp = false
+      throw refused(cause as Error)
+    }
+  }
 
   const waited = (seconds: number) => metrics.observe('keyturn_db_pool_wait_seconds', {}, seconds)
 
@@ -43,9 +57,7 @@ export function connectionOver(
   async function using<T>(work: (client: AskableClient) => Promise<T>): Promise<T> {
     if (lost) throw lost
     try {
-      client ??= (await timed(metrics, waited, () =>
-        runner.connect().catch(refused),
-      )) as NonNullable<typeof client>
+      client ??= (await timed(metrics, waited, connect)) as NonNullable<typeof client>
       if (runner.isReleased) throw new QueryRunnerAlreadyReleasedError()
       return await work(client)
     } catch (error) {
@@ -56,7 +68,7 @@ export function connectionOver(
 
   return {
     take: () => using(async () => undefined),
-    run: (statement) => using((open) => answerTo(open, statement, { patience, prepares, metrics })),
+    run: (statement) => using((open) => answerTo(open, statement, asking)),
     async release() {
       // The engine in this process has one session, whichever connection asks it: what is open in it must be undone.
       if (lost && client && patience === undefined) {
@@ -73,7 +85,7 @@ export function connectionOver(
 export function answerTo(
   client: AskableClient,
   statement: Statement,
-  { patience, prepares, metrics }: Asking,
+  { patience, prepares, metrics, reach }: Asking,
 ): Promise<Outcome> {
   const texts = [...(statement.before ?? []), statement].map(({ sql }) => sql)
   const operation = operationOf(statement.sql)
@@ -94,6 +106,15 @@ export function answerTo(
   return traced(
     () => spanOf(operation, texts.join('; ')),
     () => timed(metrics, took, answer),
+  ).then(
+    (outcome) => {
+      reach.isUp = true
+      return outcome
+    },
+    (error: unknown) => {
+      reach.isUp = !isConnectionLost(error)
+      throw error
+    },
   )
 }
 
@@ -121,8 +142,11 @@ function spanOf(operation: string, sql: string) {
   }
 }
 
-function refused(cause: Error): never {
-  throw new DomainError('storage_unavailable', {
+/** What the pool says when all its connections are taken, or still being opened: no word of whether Postgres is there. */
+const isNoneFree = ({ message }: Error) => message.startsWith('timeout exceeded when trying to')
+
+function refused(cause: Error): DomainError {
+  return new DomainError('storage_unavailable', {
     detail: `no connection to Postgres: ${cause.message || cause.name}`,
     cause,
   })

@@ -3,7 +3,7 @@ import { DataSource, type EntitySchema } from 'typeorm'
 import { migrations } from '../../migrations/index.ts'
 import { DomainError } from '../errors.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
-import { connectionOver } from './connection.ts'
+import { connectionOver, type Reach } from './connection.ts'
 import type { Statement } from './statement.ts'
 import { createUnit, type Unit } from './unit.ts'
 
@@ -48,6 +48,8 @@ export interface DatabaseOptions {
   /** Settings of pg.Pool. */
   extra: object
   metrics?: Metrics
+  /** Is told whether Postgres answers. */
+  reach?: Reach
   /** Runs after the pool is closed: the embedded engine stops here. */
   onClose?: () => Promise<void>
 }
@@ -106,10 +108,17 @@ function measurePool(pool: Pool, limit: number, metrics: Metrics): void {
 
 function overDataSource(
   dataSource: DataSource,
-  { answerPatience, prepares = true, metrics = noMetrics, poolSize, onClose }: DatabaseOptions,
+  {
+    answerPatience,
+    prepares = true,
+    metrics = noMetrics,
+    reach = { isUp: true },
+    poolSize,
+    onClose,
+  }: DatabaseOptions,
 ): Database {
   const context = new AsyncLocalStorage<Unit>()
-  const options = { patience: answerPatience, prepares, metrics }
+  const options = { patience: answerPatience, prepares, metrics, reach }
   const connect = () => connectionOver(dataSource.createQueryRunner(), options)
   measurePool((dataSource.driver as unknown as { master: Pool }).master, poolSize, metrics)
 

@@ -61,24 +61,58 @@ function connect(target: RedisTarget): Redis | Cluster {
   }
 }
 
-/** @throws DomainError `storage_unavailable` when Redis cannot be reached */
+/** Milliseconds that a start waits for Redis, beyond a connection that is silent. */
+const startPatience = 4000
+
+/** What Redis or its certificate says that no waiting mends; not that it has too many clients, or loads its data. */
+function isMisconfigured({ message, code = '' }: Error & { code?: string }): boolean {
+  return (
+    /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR (?!max number of clients))/.test(message) ||
+    /CERT|SIGNATURE|^INVALID_|^ERR_(SSL|TLS)_/.test(code)
+  )
+}
+
+/**
+ * Connects. What is kept in Redis may be lost at any time, so a start goes on without it, as a process does that loses
+ * it later; the connection is tried for again until it is there.
+ * @throws DomainError `config_invalid` when Redis refuses what this process was told to say to it
+ */
 export async function openRedis(
   target: RedisTarget,
   log: Log,
   metrics: Metrics = noMetrics,
 ): Promise<RedisConnection> {
   const redis = connect(target)
-  // Why it was closed: a wrong password, say (WRONGPASS, NOAUTH).
-  let reason: Error | undefined
+  let said: Error | undefined
+  let saidByNode: Error | undefined
   redis.on('error', (error: Error) => {
-    reason = error
+    said = error
     log.warn({ err: error }, 'redis connection failed')
   })
-  await redis.connect().catch((cause: Error) => {
-    redis.disconnect()
-    throw unavailable(reason ?? cause)
+  redis.on('node error', (error: Error) => {
+    saidByNode = error
   })
-  metrics.gauge('keyturn_redis_up', () => [[{}, redis.status === 'ready' ? 1 : 0]])
+  const absent = await inTime(redis.connect(), startPatience).then(
+    () => undefined,
+    (error: Error) => saidByNode ?? said ?? error,
+  )
+  // With a wrong database it is connected all the same: to another one.
+  const fault = absent ?? said
+  if (fault && isMisconfigured(fault)) {
+    redis.disconnect()
+    const detail = `REDIS_URL: Redis cannot be used: ${fault.message}`
+    throw new DomainError('config_invalid', { detail, cause: fault })
+  }
+  if (absent)
+    log.warn({ err: absent }, 'started without Redis: until it answers, nobody can sign in')
+  // Asked, as who asks Redis nothing else does not notice that it is frozen.
+  metrics.gauge('keyturn_redis_up', async () => {
+    const answers = inTime(redis.ping(), patience).then(
+      () => 1,
+      () => 0,
+    )
+    return [[{}, await answers]]
+  })
   const took = (command: string) => (seconds: number, failed: boolean) => {
     metrics.observe('keyturn_redis_command_duration_seconds', { command }, seconds)
     if (failed) metrics.count('keyturn_redis_command_failures_total', { command })

@@ -8,7 +8,8 @@ import type { Log } from '../log.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { bucketsInRedis } from './buckets.redis.ts'
 import type { Buckets } from './buckets.ts'
-import { type Database, openDatabase } from './database.ts'
+import type { Reach } from './connection.ts'
+import { type Database, type DatabaseOptions, openDatabase } from './database.ts'
 import { openEmbedded } from './embedded.ts'
 import { assertMigrated, migrate } from './migrate.ts'
 import { listenOnServer, type Notifications, noNotifications } from './notifications.ts'
@@ -68,9 +69,12 @@ export async function openStorage(
     schema: SchemaPolicy
   },
 ): Promise<Storage> {
+  const reach: Reach = { isUp: true }
+  metrics.gauge('keyturn_db_up', () => [[{}, reach.isUp ? 1 : 0]])
+  const measured = { entities, metrics, reach }
   const opened = config.databaseUrl
-    ? await openServer(config, config.databaseUrl, entities, metrics)
-    : await openFolder(config, entities, metrics)
+    ? await openServer(config, config.databaseUrl, measured)
+    : await openFolder(config, measured)
   const { database, selfContained } = opened
   try {
     const applies = schema === 'migrate' || selfContained
@@ -90,7 +94,14 @@ export async function openStorage(
             statement_timeout: patience.statement,
             keepAlive: true,
           },
-          { database, log, metrics, patience: patience.answer, prepares: config.databasePrepare },
+          {
+            database,
+            log,
+            metrics,
+            reach,
+            patience: patience.answer,
+            prepares: config.databasePrepare,
+          },
         )
       : noNotifications(database)
     return {
@@ -110,11 +121,12 @@ export async function openStorage(
   }
 }
 
-async function openServer(config: Config, url: string, entities: EntitySchema[], metrics: Metrics) {
+type Measured = Required<Pick<DatabaseOptions, 'entities' | 'metrics' | 'reach'>>
+
+async function openServer(config: Config, url: string, measured: Measured) {
   const database = await openDatabase({
+    ...measured,
     url,
-    entities,
-    metrics,
     poolSize: config.databasePoolSize,
     connectPatience: patience.connection,
     answerPatience: patience.answer,
@@ -137,11 +149,10 @@ function surviveItsEnd(client: ClientBase): void {
   client.on('error', () => undefined)
 }
 
-async function openFolder(config: Config, entities: EntitySchema[], metrics: Metrics) {
+async function openFolder(config: Config, measured: Measured) {
   const engine = await openEmbedded({ dataDir: config.dataDir })
   const database = await openDatabase({
-    entities,
-    metrics,
+    ...measured,
     poolSize: 1,
     connectPatience: embeddedQueue,
     extra: engine.pgConfig,

@@ -58,6 +58,9 @@ describe('clients through the admin API', () => {
       const page = await ask(server, 'POST', clients, { token, body: { ...wanted, client_name } })
       expect(page.json()).to.include({ status: 400, code: 'request_invalid' })
     }
+    const body = { ...wanted, 'client_name#\ud83d': 'a name of which half is missing' }
+    const page = await ask(server, 'POST', clients, { token, body })
+    expect(page.body).to.contain('half of a character')
   })
 
   it('get another secret while the old one works on (R-18)', async () => {

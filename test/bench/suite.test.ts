@@ -6,10 +6,12 @@ import { startEngine } from '../../bench/servers/engine.ts'
 import { furnishedStorage, type Storage, startProduct } from '../../bench/servers/product.ts'
 import { clients, parameters } from '../../bench/servers/scenario.ts'
 import { cases } from '../../bench/suite/cases.ts'
-import { optionsIn } from '../../bench/suite/options.ts'
+import { caseNames, optionsIn } from '../../bench/suite/options.ts'
+import { plotOf } from '../../bench/suite/plot.ts'
 import type { Row } from '../../bench/suite/row.ts'
 import { runSuite } from '../../bench/suite/suite.ts'
-import { temporaryFolder } from '../support/child.ts'
+import { printIdle } from '../../bench/suite/table.ts'
+import { startChild, temporaryFolder } from '../support/child.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
 const tiny = ['--blocks', '1', '--length', '60', '--warm-up', '1', '--connections', '4']
@@ -103,7 +105,40 @@ describe('The benchmark', () => {
       expect(row.sides.map(({ name }) => name)).to.deep.equal(['target 0', 'target 1'])
       expect(row.sides[0]?.ratio, row.row).to.be.greaterThan(0)
     }
-    expect(lines.join('\n')).to.match(/password sign-in: left out/)
+    const [heading = ''] = lines
+    expect(heading).to.not.contain('Postgres')
+    expect(lines.join('\n')).to.contain('client-credentials, reports')
+    expect(lines.join('\n')).to.match(
+      /password-login: left out, as target 0 lacks people with their passwords, and target 1/,
+    )
+  })
+
+  it('names what is asked of others, once, and what is missing', async () => {
+    const engine = await startEngine()
+    const { issuer } = engine.endpoints
+    const { client_id, client_secret } = clients.machine
+    const { scope, resource } = parameters.orders
+    const who = ['--client', client_id, '--secret', client_secret]
+    const what = ['--scope', scope, '--resource', resource]
+    const lines: string[] = []
+    const names = ['client-credentials', 'introspection', 'jwks', 'discovery', 'sso-authorization']
+    const measured = async (args: string[]) =>
+      runSuite(optionsIn([...names, ...tiny, '--alone', '--target', issuer, ...args]), (line) =>
+        lines.push(line),
+      )
+    const report = await measured([...who, ...what])
+    const { rows } = await measured([])
+    await engine.stop()
+
+    expect(report.rows.map(({ row }) => row)).to.deep.equal([
+      ...['client-credentials', 'jwks', 'discovery'],
+    ])
+    for (const row of report.rows) expectRight(row)
+    expect(rows.map(({ row }) => row)).to.deep.equal(['jwks', 'discovery'])
+    const said = lines.join('\n')
+    expect(said).to.match(/introspection: left out, as \S+ lacks access tokens, or cookies/)
+    expect(said).to.match(/client-credentials: left out, as \S+ lacks the client machine\n/)
+    expect(said).to.match(/sso-authorization: left out, as \S+ lacks the client web and cookies/)
   })
 
   it('counts no wrong answer', async () => {
@@ -121,10 +156,76 @@ describe('The benchmark', () => {
     expect(Object.keys(closed?.faults ?? {})).to.deep.equal(['401 invalid_client'])
   })
 
+  it('draws what was answered from left to right, between round numbers', () => {
+    const block = (rate: number) => ({
+      ...{ rate, p50: 1, p99: 2, stores: 0, postgres: 0, load: 0, faults: {} },
+    })
+    const curve = [10, 50, 93, 80].map((rate) => ({ offered: rate, block: block(rate) }))
+    const sides = [{ name: 'one', closed: block(93), curve }]
+    const report = { date: '', machine: '', node: '', rows: [{ name: 'a', row: 'a', sides }] }
+    const drawn = plotOf(report)
+
+    const lines = [...drawn.matchAll(/points="([^"]+)"/g)].map(([, points = '']) =>
+      points.split(' ').map((point) => Number(point.split(',')[0])),
+    )
+    expect(lines).to.have.length(2)
+    for (const line of lines) expect(line).to.deep.equal(line.toSorted((a, b) => a - b))
+    expect(drawn).to.contain('>answers per second</text>')
+    for (const tick of [0, 25, 50, 75, 100]) expect(drawn).to.contain(`>${tick}</text>`)
+  })
+
+  it('judges no server by a moment of idling', () => {
+    const lines: string[] = []
+    const found = { when: 'now', processes: 1, megabytes: 100, processor: 0 }
+    const print = (line: string) => lines.push(line)
+    printIdle(print, [
+      { ...found, seconds: 3 },
+      { ...found, seconds: 10 },
+    ])
+    expect(lines[0]).to.contain('0.00 % of a core in 3.0 s (too short to say whether < 1)')
+    expect(lines[1]).to.contain('0.00 % of a core in 10.0 s (target < 1)')
+  })
+
   it('says what it expected of an option', () => {
     expect(() => optionsIn(['--blocks', 'many'])).to.throw(
       '--blocks: expected a number above 0, got "many"',
     )
     expect(() => optionsIn(['--blokcs', '3'])).to.throw('--blokcs')
+  })
+
+  it('says so in one line and before anything is started, and how it is used', async () => {
+    const gone = join(await temporaryFolder('bench'), 'gone')
+    const wrong: [string[], string][] = [
+      [['--target'], "'--target <value>' argument missing"],
+      [['refresh', 'nonsense'], 'expected cases of client-credentials, '],
+      [['--alone'], '--alone: expected a --target, got none'],
+      [['--json', join(gone, 'a.json')], '--json: expected a file in a folder that exists'],
+      [['--plot', join(gone, 'a.svg')], '--plot: expected a file in a folder that exists'],
+    ]
+    for (const [args, line] of wrong) expect(() => optionsIn(args), line).to.throw(line)
+
+    const run = async (...args: string[]) => {
+      const program = join(import.meta.dirname, '../../bench/run.ts')
+      const child = await startChild(process.execPath, [program, ...args], {})
+      const { code } = await child.exit
+      return { code, stdout: child.stdout(), stderr: child.stderr() }
+    }
+    const runs: [string[], RegExp][] = [
+      [['--target', 'http://127.0.0.1:9'], /expected the discovery document at .*, got /],
+      [['--target', gone], /expected an issuer \(https:.*\) or a file, got ENOENT/],
+      [['overload', 'nonsense'], /expected cases of client-credentials, .*got "nonsense"/],
+      [['keys', 'x'], /minutes: expected a number above 0, got "x"/],
+    ]
+    for (const [args, line] of runs) {
+      const { code, stdout, stderr } = await run(...args)
+      expect({ code, stdout }, args.join(' ')).to.deep.equal({ code: 2, stdout: '' })
+      expect(stderr).to.match(line)
+      expect(stderr.trim().split('\n')).to.have.length(1)
+    }
+    const { code, stdout } = await run('overload', '--help')
+    expect(code).to.equal(0)
+    for (const name of [...caseNames, 'overload', '--blocks N', '--access-token', '--keep']) {
+      expect(stdout).to.contain(name)
+    }
   })
 })

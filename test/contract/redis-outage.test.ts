@@ -1,11 +1,14 @@
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:tls'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
-import { createLog } from '../../src/log.ts'
-import { openRedis } from '../../src/storage/redis.ts'
+import { textOf } from '../../src/metrics/text.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
+import { selfSigned } from '../support/certificates.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
+import { figure } from '../support/prometheus.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
 
@@ -17,7 +20,7 @@ onServices('Redis that fails', () => {
   const key = { tenant: 'default', model: 'Interaction', id: 'x' }
 
   before(async () => {
-    env = await freshStorage('services')
+    env = { ...(await freshStorage('services')), METRICS_PORT: '9' }
     core = await openNode(env)
   })
   afterEach(async () => {
@@ -48,14 +51,6 @@ onServices('Redis that fails', () => {
       return (await core.shortLived.get(key)) === 'again'
     })
 
-  it('says at the start why it takes nobody: a wrong password', async () => {
-    const url = String(env['REDIS_URL']).replace('://', '://nobody:hunter3@')
-    const log = createLog({ level: 'silent' })
-    const refusal = await refusalOf(openRedis({ kind: 'single', url }, log), 'storage_unavailable')
-    expect(refusal.message).to.match(/^Redis does not answer: WRONGPASS/)
-    expect(refusal.message).not.to.include('hunter3')
-  })
-
   it('is refused within 300 ms while it is frozen, and used again afterwards', async () => {
     redis().pause()
     await refusesQuickly()
@@ -70,6 +65,16 @@ onServices('Redis that fails', () => {
     await recovers()
   })
 
+  it('is noticed by who reads the metrics at once, although nothing else is asked of it', async () => {
+    const isUp = async () =>
+      figure(await textOf([(await core.readMetrics?.(false)) ?? []]), 'keyturn_redis_up')
+    expect(await isUp()).to.equal(1)
+    redis().pause()
+    expect(await isUp()).to.equal(0)
+    redis().resume()
+    await eventually('it is there again', async () => (await isUp()) === 1)
+  })
+
   it('takes nothing with it that counts: truth is in Postgres', async () => {
     const claim = { tenant: defaultTenant, kind: 'AuthorizationCode', key: 'spent' }
     expect(await core.singleUse.spend(claim, Date.now() + 60_000)).to.equal(true)
@@ -79,9 +84,48 @@ onServices('Redis that fails', () => {
     expect(await core.singleUse.spend(claim, Date.now() + 60_000)).to.equal(false)
   })
 
-  it('stops a start with one clear refusal', async () => {
-    await redis().stop('SIGKILL')
-    const refusal = await refusalOf(openNode(env), 'storage_unavailable')
-    expect(refusal.message).to.contain('Redis does not answer')
+  for (const [how, fail] of Object.entries({
+    stopped: () => redis().stop('SIGKILL'),
+    frozen: async () => redis().pause(),
+  })) {
+    it(`keeps no process from starting while it is ${how}, and is used when it is there`, async () => {
+      await fail()
+      const late = await openNode(env)
+      try {
+        await refusalOf(late.shortLived.ping(), 'storage_unavailable')
+        expect(await late.tenants.list()).to.have.length(1)
+        redis().resume()
+        await redis().start()
+        await eventually('it is used', async () => (await late.shortLived.ping()) === undefined)
+      } finally {
+        await late.close()
+      }
+    })
+  }
+
+  it('stops a start with one clear refusal when waiting mends nothing: password, database, certificate', async () => {
+    const url = new URL(env['REDIS_URL'] as string)
+    const at = (href: string) => ({ ...env, REDIS_URL: href })
+    const wrong = new URL(url)
+    wrong.username = 'nobody'
+    wrong.password = 'wrong'
+    const { cert, key: itsKey } = await selfSigned('CN=localhost')
+    const tls = createServer({ cert, key: itsKey }, (socket) => socket.end())
+    await new Promise<void>((resolve) => tls.listen(0, '127.0.0.1', resolve))
+    try {
+      for (const [href, why] of [
+        [wrong.href, /WRONGPASS/],
+        [`redis://${url.host}/99`, /DB index is out of range/],
+        [`rediss://127.0.0.1:${(tls.address() as AddressInfo).port}/0`, /self-signed certificate/],
+      ] as const) {
+        const refusal = await refusalOf(openNode(at(href)), 'config_invalid')
+        expect(refusal.message)
+          .to.match(/^REDIS_URL: Redis cannot be used: /)
+          .and.match(why)
+        expect(refusal.message).not.to.include('nobody')
+      }
+    } finally {
+      tls.close()
+    }
   })
 })

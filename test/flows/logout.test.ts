@@ -83,6 +83,19 @@ onEachStorage('log-out', (kind) => {
     expect(await introspect(server, ordersApi, access_token)).to.deep.equal({ active: false })
   })
 
+  for (const order of ['before', 'after']) {
+    it(`ends it also where the client got one without openid ${order} it (ASVS 7.4.1)`, async () => {
+      const other = () =>
+        tokensFor(server, brief, { scope: 'orders:read', resource: api, nonce: undefined }, agent)
+      if (order === 'before') await other()
+      const { access_token } = await tokensFor(server, brief, bound, agent)
+      if (order === 'after') await other()
+      expect(await introspect(server, ordersApi, access_token)).to.include({ active: true })
+      await agent.submit(await logout())
+      expect(await introspect(server, ordersApi, access_token)).to.deep.equal({ active: false })
+    })
+  }
+
   it('may be refused by the person: the session stays (ASVS 10.6.2)', async () => {
     const { id_token } = await tokensFor(server, web, {}, agent)
     const asked = await logout({ id_token_hint: id_token })

@@ -322,6 +322,7 @@ describe('clients that register themselves', () => {
         text.replace('\u0000', '\ufffd').toWellFormed(),
       )
     }
+    expect((await register({ ...metadata, 'half a name\ud800': 1 })).status).to.equal(400)
   })
 
   it('are told an id by which an operator learns why they were refused', async () => {

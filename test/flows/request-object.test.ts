@@ -162,6 +162,8 @@ onEachStorage('request objects', (kind) => {
       'a client assertion': made({ sub: 'signer' }),
       'another kind of JWT': made({}, { header: { typ: 'dpop+jwt' } }),
       'client_id of another': made({ client_id: 'web' }),
+      'U+0000 in a text': made({ nonce: 'a\u0000b' }),
+      'half a character in a name': made({ claims: { id_token: { '\ud800': null } } }),
       'a request inside': made({ request: 'x' }),
       'a request_uri inside': made({ request_uri: 'https://evil.example/' }),
     }

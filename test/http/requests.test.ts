@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { text as textOf } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { bank } from '../support/ciba.ts'
 import { eventually } from '../support/eventually.ts'
-import { furnish, spa, web } from '../support/fixtures.ts'
+import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, expectRefusal } from '../support/protocol.ts'
 
@@ -51,6 +54,74 @@ describe('http: requests that are too much or not right', () => {
     const token = await send('POST', '/token', chunked, large)
     expect(token.status).to.be.within(400, 413)
     expect((await send('GET', '/healthz')).status, 'and goes on').to.equal(200)
+  })
+
+  it('keeps no parameter that Postgres cannot keep, wherever a request begins (C18)', async () => {
+    await server.core.clients.declare(defaultTenant, bank)
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    const begin = {
+      '/device_authorization': (body: string, headers = form) =>
+        send('POST', '/device_authorization', headers, `client_id=tv&scope=openid&${body}`),
+      '/par': (body: string, headers = form) => {
+        const { search } = authorizeUrl(server, spa, { nonce: undefined })
+        return send('POST', '/par', headers, `${search.slice(1)}&${body}`)
+      },
+      '/backchannel-authentication': (body: string, headers = form) => {
+        const usual = `scope=openid&login_hint=${encodeURIComponent(alice.email)}`
+        const authorization = basic(bank)
+        const path = '/backchannel-authentication'
+        return send('POST', path, { ...headers, authorization }, `${usual}&${body}`)
+      },
+    }
+    const claims = (text: string) => `claims=${encodeURIComponent(text)}`
+    const deep = `${'['.repeat(6000)}${']'.repeat(6000)}`
+    for (const [path, ask] of Object.entries(begin)) {
+      for (const name of ['nonce', 'acr_values', 'ui_locales', 'display', 'x']) {
+        expectRefusal(await ask(`${name}=a%00b`), 400, 'invalid_request')
+      }
+      expectRefusal(await ask('nonce=a\0b'), 400, 'invalid_request')
+      const hidden = { 'content-type': `${form['content-type']}; charset=iso-2022-jp` }
+      expectRefusal(await ask('nonce=a%\x1b(B00b', hidden), 400, 'invalid_request')
+      for (const text of [
+        '{"id_token":{"a\\u0000b":null}}',
+        '{"userinfo":{"\\udc00":null}}',
+        '{"id_token":{"auth_time":{"value":["\\ud800"]}}}',
+        `{"id_token":{"auth_time":{"value":${deep}}}}`,
+      ]) {
+        const refused = await ask(claims(text))
+        expectRefusal(refused, 400, 'invalid_request')
+        expect(refused.body, `${path} ${text.slice(0, 50)}`).to.contain('no U+0000')
+      }
+      const good = await ask(
+        claims('{"id_token":{"auth_time":{"value":"\\ud83d\\ude00 \\\\u0000"}}}'),
+      )
+      expect(good.status, good.body).to.be.within(200, 201)
+    }
+    const query = authorizeUrl(server, web, { claims: '{"id_token":{"a\\u0000b":null}}' })
+    const answered = await send('GET', query.pathname + query.search)
+    expect(answered.location?.searchParams.get('error')).to.equal('invalid_request')
+  })
+
+  it('knows no client whose address has U+0000 (C18)', async () => {
+    const client = 'client_id=https%3A%2F%2Fa.example%2F%00&client_secret=x'
+    for (const path of ['/token', '/introspect', '/revoke']) {
+      const form = `grant_type=client_credentials&token=x&${client}`
+      const answer = await send('POST', path, {}, form)
+      expectRefusal(answer, 401, 'invalid_client')
+    }
+  })
+
+  it('sees U+0000 that is cut in two on its way (C18)', async () => {
+    const { hostname, port } = new URL(server.issuer)
+    const socket = connect(Number(port), hostname)
+    const parts = ['client_id=tv&scope=openid&nonce=a%', '00b']
+    socket.write(
+      'POST /device_authorization HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n' +
+        'Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n',
+    )
+    for (const part of parts) socket.write(`${part.length.toString(16)}\r\n${part}\r\n`)
+    socket.write('0\r\n\r\n')
+    expect(await textOf(socket)).to.match(/^HTTP\/1.1 400 .*invalid_request/s)
   })
 
   it('refuses a field that comes twice', async () => {

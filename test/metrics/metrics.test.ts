@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Agent, get, STATUS_CODES } from 'node:http'
+import { connect } from 'node:net'
 import { expect } from 'chai'
 import { parse } from 'yaml'
 import { loadConfig } from '../../config/load.ts'
@@ -8,6 +9,7 @@ import { catalogue, type MetricName, shapeOf } from '../../src/metrics/catalogue
 import { serveMetrics } from '../../src/metrics/endpoint.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { errorOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
 import { furnish, machine, spa, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import {
@@ -72,6 +74,27 @@ describe('/metrics', () => {
     )
   })
 
+  it('is read by others soon although somebody holds all its connections and says nothing on them', async () => {
+    const sockets = Array.from({ length: 100 }, (_, i) => {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined)
+      if (i % 2) socket.write('GET /metrics HTTP/1.1\r\n')
+      return socket
+    })
+    try {
+      await eventually('it is full', () => sockets.some((socket) => socket.readableEnded))
+      const status = () =>
+        new Promise((resolve, reject) => {
+          const answered = get({ port, path: '/metrics', agent: false }, (answer) =>
+            resolve(answer.resume().statusCode),
+          )
+          answered.once('error', reject)
+        })
+      expect(await eventually('it answers', status, { within: 6000 })).to.equal(200)
+    } finally {
+      for (const socket of sockets) socket.destroy()
+    }
+  })
+
   it('is off when METRICS_PORT is unset; loopback and a port of its own otherwise', () => {
     expect(loadConfig({}).metricsPort).to.equal(undefined)
     expect(loadConfig({ METRICS_PORT: '9000' }).metricsHost).to.equal('127.0.0.1')
@@ -80,15 +103,19 @@ describe('/metrics', () => {
     )
   })
 
-  it('has at 0 what the alerts divide by or look for the increase of', async () => {
+  it('has at 0 what the alerts divide by or look for the increase of, and what the dashboard draws', async () => {
     const found = samplesOf(await now())
     for (const [name, labels] of [
       ['keyturn_sign_ins_total', { outcome: 'signed_in' }],
       ['keyturn_rounds_total', { round: 'sweep', outcome: 'failed' }],
       ['keyturn_rounds_total', { round: 'sweep', outcome: 'done' }],
       ['keyturn_events_total', { event: 'guess_checked' }],
+      ['keyturn_db_statement_failures_total', { operation: 'select' }],
+      ['keyturn_redis_command_failures_total', { command: 'get' }],
+      ['keyturn_outbox_attempts_total', { kind: 'webhook', outcome: 'given_up' }],
+      ['keyturn_outgoing_request_duration_seconds_count', { outcome: 'failed' }],
     ] as const) {
-      expect(found).to.deep.include({ name, labels, value: 0 })
+      expect(found, name).to.deep.include({ name, labels, value: 0 })
     }
   })
 

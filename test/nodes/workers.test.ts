@@ -256,12 +256,30 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(living().has(id)).to.equal(false)
   })
 
+  it('are counted while they listen, not while they die at boot', async () => {
+    const whole = readFileSync(countries)
+    await writeFile(countries, 'nothing of the kind')
+    const ended = () => lines().filter(({ msg }) => msg === 'worker ended').length
+    const before = ended()
+    const [[, pid = 0] = []] = living()
+    process.kill(pid, 'SIGKILL')
+    const counted = new Set<number>()
+    await eventually('others died at boot', async () => {
+      if (ended() > before) counted.add(await metric('keyturn_workers'))
+      return ended() >= before + 3
+    })
+    await writeFile(countries, whole)
+    expect([...counted]).to.deep.equal([count - 1])
+    await eventually('another worker listens', () => living().size === count)
+    expect(await metric('keyturn_workers')).to.equal(count)
+  })
+
   it('that die young are started with a pause that doubles', () => {
     const pauses = lines().flatMap((line) =>
       line.msg === 'worker ended' ? (line.pause_ms ?? 0) : [],
     )
     expect(pauses[0]).to.equal(0)
-    for (const each of pauses) expect([0, 100, 200, 400, 800, 1600]).to.include(each)
+    for (const each of pauses) expect([0, 100, 200, 400, 800, 1600, 3200]).to.include(each)
   })
 
   it('end together on SIGTERM: what is in flight is answered, exit code 0, nobody is left (R-15)', async () => {

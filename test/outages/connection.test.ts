@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
+import { textOf } from '../../src/metrics/text.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
 import { isTransient } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
+import { figure } from '../support/prometheus.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
 
@@ -20,6 +22,7 @@ suite('a connection that does not answer (R-04)', () => {
       ...(await freshStorage('services')),
       DATABASE_POOL_SIZE: '1',
       DENYLIST_MAX_STALENESS: '1',
+      METRICS_PORT: '9',
     })
   })
   afterEach(async () => {
@@ -99,6 +102,29 @@ suite('a connection that does not answer (R-04)', () => {
     }
     await eventually('it listens again', listener)
     await eventually('it hears', () => core.changes.isFresh())
+  })
+
+  it('is measured: Postgres is away, and no pool too small', async () => {
+    const figures = async () => textOf([(await core.readMetrics?.(false)) ?? []])
+    const isUp = async () => figure(await figures(), 'keyturn_db_up')
+    const failures = async () => figure(await figures(), 'keyturn_db_connection_failures_total')
+    await core.denials.start()
+    expect(await isUp()).to.equal(1)
+    await Promise.all([
+      core.database.query('select pg_sleep(2.3)'),
+      refusalOf(core.database.query('select 1'), 'storage_unavailable'),
+    ])
+    const whileFull = await failures()
+    expect(whileFull).to.be.above(0)
+    expect(await isUp(), 'the pool was full').to.equal(1)
+    postgres().pause()
+    try {
+      await eventually('it is noticed', async () => (await isUp()) === 0)
+      await eventually('connections fail', async () => (await failures()) > whileFull)
+    } finally {
+      postgres().resume()
+    }
+    await eventually('it is there again', async () => (await isUp()) === 1)
   })
 
   it('does not keep a process from its end', async () => {

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
+import { startNode } from '../support/node-process.ts'
 import { codeFor, expectRefusal, redeem, tokensIn } from '../support/protocol.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
@@ -13,6 +14,7 @@ import {
   introspectOn,
   type Load,
   loginOn,
+  newDevice,
   refreshWith,
   serverAt,
   slowest,
@@ -127,6 +129,37 @@ suite('Redis that fails under load (R-03)', function () {
       expect(recovery).to.be.below(2000)
     })
   }
+
+  it('keeps no node from starting, with workers that are replaced; it says what it lacks', async () => {
+    await load.stop()
+    const { refresh_token } = await newDevice(nodes)
+    await redis().stop('SIGKILL')
+    const late = await startNode({ env: { ...nodes.env, WORKERS: '2' } })
+    try {
+      const pids = () =>
+        [...late.stdout().matchAll(/"pid":(\d+),"place":\d+,"msg":"worker listens"/g)].map(
+          ([, pid]) => Number(pid),
+        )
+      await eventually('both listen', () => pids().length === 2)
+      process.kill(pids()[0] as number, 'SIGKILL')
+      await eventually('another takes its place', () => pids().length === 3)
+      expect(late.stdout()).to.include('started without Redis')
+      const answer = await fetch(`${late.url}/readyz`)
+      expect(answer.status).to.equal(200)
+      expect(await answer.json()).to.include({ storage: 'ok', short_lived: 'does not answer' })
+      const refreshed = await refreshWith(late.url, refresh_token)
+      expect(refreshed.status, refreshed.body).to.equal(200)
+      expect((await loginOn(nodes, late.url)).status).to.equal(503)
+      await redis().start()
+      await eventually('logins work on it, and on those that were there', async () => {
+        const urls = [late, nodes.a, nodes.b].map(({ url }) => url)
+        return (await Promise.all(urls.map((url) => loginOn(nodes, url)))).every(succeeded)
+      })
+    } finally {
+      await late.stop()
+    }
+    expect(secretsIn(late.stdout()), 'secrets logged (C19)').to.deep.equal([])
+  })
 
   it('costs a login in progress when it is flushed, and nothing else', async () => {
     const from = performance.now()

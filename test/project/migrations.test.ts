@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { migrations } from '../../migrations/index.ts'
 
-/** Those that anybody has applied to an empty database alone: of the first release. */
+/** The last of those that the first release applies to empty databases; what follows is for nodes that serve. */
 const ofFirstRelease = 34
 
 const files = readdirSync('migrations').filter((name) => /^\d{4}-/.test(name))

@@ -1,0 +1,76 @@
+import type { Worker } from 'node:cluster'
+import { EventEmitter } from 'node:events'
+import { expect } from 'chai'
+import { watchOver } from '../../src/cli/watchdog.ts'
+import { createLog } from '../../src/log.ts'
+import { eventually } from '../support/eventually.ts'
+
+/** The end of a worker that who watches over it sees. */
+class Watched extends EventEmitter {
+  readonly id = 7
+  asked = 0
+  /** Questions that it leaves without an answer. */
+  silent = 0
+  readonly killed: string[] = []
+  readonly process = { pid: 4711, kill: (signal: string) => void this.killed.push(signal) }
+  send(): void {
+    this.asked++
+    if (this.silent-- <= 0) setImmediate(() => this.emit('message', { watch: 'answered' }))
+  }
+}
+
+describe('a worker that is watched over (R-15)', () => {
+  let lines: string[]
+  let worker: Watched
+  const pace = 5
+  const asked = (times: number) =>
+    eventually('it is asked', () => worker.asked >= times || worker.killed.length > 0)
+  beforeEach(() => {
+    lines = []
+    worker = new Watched()
+    const log = createLog({
+      level: 'info',
+      destination: { write: (line) => void lines.push(line) },
+    })
+    watchOver(worker as unknown as Worker, log, pace)
+  })
+  afterEach(() => worker.emit('disconnect'))
+
+  it('is killed when it does not answer half a dozen questions, and told of', async () => {
+    worker.emit('listening')
+    worker.silent = Infinity
+    await eventually('it is killed', () => worker.killed.length > 0)
+    worker.emit('disconnect')
+    expect(worker.asked).to.equal(6)
+    expect(worker.killed).to.deep.equal(['SIGKILL'])
+    expect(JSON.parse(lines[0] ?? '')).to.include({
+      level: 'error',
+      of: 7,
+      pid: 4711,
+      msg: 'worker does not answer: it is killed',
+    })
+  })
+
+  it('is not while it answers, or was silent for a few questions', async () => {
+    worker.emit('listening')
+    for (const silent of [1, 5, 3, 5]) {
+      worker.silent = silent
+      await asked(worker.asked + silent + 2)
+    }
+    expect(worker.killed).to.deep.equal([])
+    expect(lines).to.deep.equal([])
+  })
+
+  it('is not asked before it listens, nor when it takes leave', async () => {
+    const other = new Watched()
+    watchOver(other as unknown as Worker, createLog({ level: 'silent' }), pace)
+    other.emit('listening')
+    await eventually('the other is asked', () => other.asked > 3)
+    expect(worker.asked).to.equal(0)
+    other.emit('disconnect')
+    const before = other.asked
+    worker.emit('listening')
+    await asked(3)
+    expect(other.asked).to.equal(before)
+  })
+})

@@ -4,6 +4,7 @@ import { familyStartedBy } from '../../src/families/family.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { api, callback, furnish, furnishOpaque, opaque, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -79,6 +80,26 @@ describe('plain exchanges of codes', () => {
   const aliceIs = (disabled: boolean) =>
     change('update accounts set disabled_at = $1', disabled ? new Date() : null)
 
+  let hearAgain = (): void => undefined
+  /** From now on polls are answered as one was, so that what is kept in memory counts, however long that takes. */
+  async function hearNothingNew(): Promise<void> {
+    const { notifications } = server.core.storage
+    const { query } = notifications
+    let first: Promise<never[]> | undefined
+    let isHeard = false
+    notifications.query = (sql, parameters) => {
+      if (!sql.includes('from changes')) return query(sql, parameters)
+      first ??= query<never>(sql, parameters).finally(() => {
+        isHeard = true
+      })
+      return first
+    }
+    hearAgain = () => {
+      notifications.query = query
+    }
+    await eventually('a poll', () => isHeard)
+  }
+
   const rows: Row[] = [
     { what: 'with offline access', plain: true, asked: offline },
     { what: 'without', plain: true, asked: { scope: 'openid' } },
@@ -153,8 +174,15 @@ describe('plain exchanges of codes', () => {
       what: 'of a client that is disabled, as nobody has heard yet',
       plain: false,
       client: strict,
-      before: () => change(`update clients set disabled_at = now() where client_id = 'strict'`),
-      after: () => change(`update clients set disabled_at = null where client_id = 'strict'`),
+      async before() {
+        await hearNothingNew()
+        await sendForm(server, formOf('none', {}, strict))
+        await change(`update clients set disabled_at = now() where client_id = 'strict'`)
+      },
+      async after() {
+        hearAgain()
+        await change(`update clients set disabled_at = null where client_id = 'strict'`)
+      },
     },
     {
       what: 'of a person who is disabled',

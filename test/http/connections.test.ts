@@ -32,7 +32,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
   }
   const closed = (socket: Socket) => socket.closed || once(socket, 'close')
 
-  it('is counted by the status it got, and told of in one line for all; so are connections beyond MAX_CONNECTIONS', async () => {
+  it('is counted by the status it got, and told of by number; so are connections beyond MAX_CONNECTIONS', async () => {
     for (const bytes of [`GET / HTTP/1.1\r\nX: ${'y'.repeat(17_000)}\r\n\r\n`, 'GARBAGE\r\n\r\n']) {
       const socket = open()
       socket.write(bytes)
@@ -56,9 +56,12 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
       .split('\n')
       .filter((line) => /no request|MAX_CONNECTIONS/.test(line))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
-    expect(lines).to.have.length(2)
-    expect(lines[0]).to.include({ level: 'warn', closed: 3 })
-    expect(lines[1]).to.include({ level: 'info', 400: 1, 431: 1 })
+    // Ten seconds may end in between, after which there is another line.
+    const told = (level: string, kind: string) =>
+      lines.reduce((sum, line) => sum + (line['level'] === level ? Number(line[kind] ?? 0) : 0), 0)
+    expect(told('warn', 'closed')).to.equal(3)
+    expect(told('info', '400')).to.equal(1)
+    expect(told('info', '431')).to.equal(1)
   })
 })
 

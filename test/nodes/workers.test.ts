@@ -224,8 +224,11 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (let i = 0; i < asked; i++) {
       void ask('jwks', `${node.url}/jwks`).then((answer) => answers.push(answer))
     }
-    await eventually('the others answer', () => answers.length === asked - 1)
-    process.kill(pid, 'SIGKILL')
+    try {
+      await eventually('the others answer', () => answers.length === asked - 1)
+    } finally {
+      process.kill(pid, 'SIGKILL')
+    }
     await eventually('the last is answered', () => answers.length === asked, { within: 5000 })
     expect(summary(answers)).to.include(`{"jwks 200":${asked}}`)
     await eventually('another worker listens', async () => {
@@ -311,7 +314,9 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     await eventually('both listen', async () => living(brief).size === 2)
     let closed = 0
     const sockets = Array.from({ length: 12 }, () =>
-      connect(port, '127.0.0.1').on('close', () => closed++),
+      connect(port, '127.0.0.1')
+        .on('error', () => undefined)
+        .on('close', () => closed++),
     )
     await eventually('as many are closed as have no place', () => closed >= 6)
     for (const socket of sockets) socket.destroy()

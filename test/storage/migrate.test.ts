@@ -153,7 +153,8 @@ onServices('migrations of a shared database', () => {
     const migrating = [migrate(bare.dataSource), migrate(third.dataSource)]
     await eventually('one of them waits for who has written', async () => {
       const waiting = await other.query(
-        `select 1 from pg_stat_activity where query like '%index concurrently%' and wait_event_type = 'Lock'`,
+        `select 1 from pg_stat_activity where datname = current_database()
+           and query like '%index concurrently%' and wait_event_type = 'Lock'`,
       )
       return waiting.length === 1
     })
@@ -196,7 +197,7 @@ onServices('migrations of a shared database', () => {
     const { username, password, id } = person
     const visitor = { ip: '192.0.2.1' }
     const signedIn = await core.accounts.authenticate(defaultTenant, username, password, visitor)
-    expect(signedIn).to.deep.equal({ account: told })
+    expect(signedIn).to.deep.equal({ account: told, secondStep: 'factor' })
     expect(await core.mailedCodes.since(defaultTenant, id)).to.equal(undefined)
     expect(await core.factors.list(defaultTenant, id)).to.have.length(1)
     expect(await core.factors.check(defaultTenant, id, codeOf(person.secret), visitor)).to.equal(

@@ -1,14 +1,19 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Database } from '../../src/storage/database.ts'
 
 /** How the driver answers a query. */
 type Answered = (...answer: unknown[]) => void
 
-/** What is asked of Postgres meanwhile: how often, and how much at once. */
+/** Where the work goes on that is looked at: a process asks Postgres for itself all the time. */
+const counted = new AsyncLocalStorage<true>()
+
+/** What `work` asks of Postgres: how often, and how much at once. */
 export async function countingTrips({ dataSource }: Database, work: () => Promise<unknown>) {
   const create = dataSource.createQueryRunner.bind(dataSource)
   const trips = { all: 0, underWay: 0, most: 0 }
   dataSource.createQueryRunner = () => {
     const runner = create()
+    if (!counted.getStore()) return runner
     const connect = runner.connect.bind(runner)
     runner.connect = async () => {
       const client = (await connect()) as { query(query: { callback: Answered }): unknown }
@@ -27,7 +32,7 @@ export async function countingTrips({ dataSource }: Database, work: () => Promis
     return runner
   }
   try {
-    await work()
+    await counted.run(true, work)
     return trips
   } finally {
     dataSource.createQueryRunner = create

@@ -80,15 +80,18 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     async guess(turn, password, stored, count) {
       let wrong: number | undefined
       const { under } = await options.queue(async () => {
-        const hashed = Promise.withResolvers<void>()
+        const leaves = Promise.withResolvers<void>()
         const counted = count(async (may) => {
           // Its own hash in any case: that of another system may take longer or shorter than ours.
-          const { isRight, took } = await fits(password, stored).finally(hashed.resolve)
-          if (!isRight || !may) wrong = took
-          return isRight && may
+          const { isRight, took } = await fits(password, stored)
+          if (isRight && may) return true
+          wrong = took
+          leaves.resolve()
+          return false
         })
-        // What is written of it afterwards takes no place from the next.
-        await Promise.race([hashed.promise, counted])
+        // What is written of a wrong one takes no place from the next. A right one gives its try back first: else more
+        // right ones at once than there are places would lock an account.
+        await Promise.race([leaves.promise, counted])
         return { under: counted }
       }, turn)
       const outcome = await under

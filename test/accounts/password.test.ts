@@ -90,19 +90,38 @@ describe('passwords', () => {
     expect(await timed('correct horse', own), 'a right one').to.be.lessThan(slowest / 2)
   })
 
-  it('leave their place to the next when they are compared, whatever is written of it', async () => {
+  it('leave their place to the next when they are wrong, whatever is written of it', async () => {
     const one = createHashQueue({ concurrency: 1, length: 1 })
     const narrow = await createPasswords({ ...cheap, queue: one })
     const stored = await narrow.hash('correct horse', owner)
     const written = Promise.withResolvers<void>()
-    const first = narrow.guess({}, 'correct horse', stored, async (look) => {
+    const first = narrow.guess({}, 'wrong', stored, async (look) => {
       const isRight = await look(true)
       await written.promise
       return isRight
     })
-    expect(await narrow.guess({}, 'wrong', stored, (look) => look(true))).to.equal(false)
+    expect(await narrow.guess({}, 'correct horse', stored, (look) => look(true))).to.equal(true)
     written.resolve()
-    expect(await first).to.equal(true)
+    expect(await first).to.equal(false)
+  })
+
+  it('keep it when they are right until their try is given back: many at once take no more tries than places', async () => {
+    const one = createHashQueue({ concurrency: 1, length: 4 })
+    const narrow = await createPasswords({ ...cheap, queue: one })
+    const stored = await narrow.hash('correct horse', owner)
+    let taken = 0
+    const seen: number[] = []
+    const guesses = Array.from({ length: 5 }, () =>
+      narrow.guess({}, 'correct horse', stored, async (look) => {
+        seen.push(++taken)
+        const isRight = await look(true)
+        await passwords.rehash('what takes a while')
+        taken--
+        return isRight
+      }),
+    )
+    expect(await Promise.all(guesses)).to.deep.equal([true, true, true, true, true])
+    expect(seen).to.deep.equal([1, 1, 1, 1, 1])
   })
 
   it('cost a locked account its own hash, also one of another system: time tells nothing (ASVS 6.3.8)', async () => {

@@ -46,12 +46,16 @@ export interface PasswordOptions {
   queue: HashQueue
 }
 
+/** Of each salt that the library makes. */
+const saltBytes = 16
+
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   // Of argon2id, which is what the library makes unless told otherwise.
   const parameters = {
     memoryCost: options.memoryKiB,
     timeCost: options.iterations,
     parallelism: 1,
+    outputLen: 32,
   } satisfies Options
   const make = (password: string) => hash(normalised(password), parameters)
   const nobodys = await make(randomBytes(32).toString('base64url'))
@@ -101,11 +105,13 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     hasRoom: (turn) => options.queue.hasRoom(turn),
     isOutdated(stored) {
       if (!stored.startsWith('$argon2id$v=19$')) return true
-      const { memoryCost, timeCost, parallelism } = parseOptions(stored)
+      const { memoryCost, timeCost, parallelism, outputLen, saltLen } = parseOptions(stored)
       return (
         memoryCost !== parameters.memoryCost ||
         timeCost !== parameters.timeCost ||
-        parallelism !== parameters.parallelism
+        parallelism !== parameters.parallelism ||
+        outputLen !== parameters.outputLen ||
+        saltLen < saltBytes
       )
     },
   }

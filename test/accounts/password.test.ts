@@ -1,4 +1,5 @@
 import { pbkdf2Sync } from 'node:crypto'
+import { hash as argon2, type Options } from '@node-rs/argon2'
 import { expect } from 'chai'
 import { createHashQueue, type HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords, newOneTimePassword, type Passwords } from '../../src/accounts/password.ts'
@@ -187,6 +188,16 @@ describe('passwords', () => {
     expect(longer.isOutdated(stored)).to.equal(true)
     expect(passwords.isOutdated(stored.replace('$argon2id$', '$argon2i$'))).to.equal(true)
     expect(await more.verify('correct horse', stored)).to.equal(true)
+  })
+
+  it('are outdated with a shorter key or salt than ours, also with our parameters', async () => {
+    const ours = { memoryCost: 1024, timeCost: 2, parallelism: 1 }
+    const outdated = async (members: Options) =>
+      passwords.isOutdated(await argon2('correct horse', { ...ours, ...members }))
+    expect(await outdated({})).to.equal(false)
+    expect(await outdated({ salt: Buffer.alloc(32, 1) })).to.equal(false)
+    expect(await outdated({ outputLen: 16 }), 'key').to.equal(true)
+    expect(await outdated({ salt: Buffer.alloc(8, 1) }), 'salt').to.equal(true)
   })
 
   it('that are in use are hashed anew although the rules have risen', async () => {

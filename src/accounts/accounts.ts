@@ -255,7 +255,8 @@ export function createAccounts({
       }
       // Its factors were taken away by an operator, or the tenant requires none any more.
       if (stored.short && !(await takesFactor(tenant, account.id))) return mustChange('short')
-      await renew(tenant, account.id, stored.hash, password)
+      const renewed = await renew(tenant, account.id, stored.hash, password)
+      if (renewed) secondStep = await secondStepOf(tenant, account.id)
       return { account, ...(secondStep === undefined ? {} : { secondStep }) }
     },
 

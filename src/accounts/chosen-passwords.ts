@@ -64,13 +64,15 @@ export function createChosenPasswords({
 
     /**
      * Hashes the right password anew where its hash is outdated; at a later sign-in, when there is no room for it now.
+     * @returns whether that was tried: it may have waited for its turn, and what was known of the account is old
      */
-    async renew(tenant: string, id: string, old: string, password: string): Promise<void> {
-      if (!passwords.isOutdated(old)) return
+    async renew(tenant: string, id: string, old: string, password: string): Promise<boolean> {
+      if (!passwords.isOutdated(old)) return false
       const fresh = await passwords.rehash(password).catch((error: unknown) => {
         if (!isDomainError(error, 'hash_queue_full')) throw error
       })
       if (fresh !== undefined) await store.renewHash(tenant, id, old, fresh)
+      return true
     },
 
     async minLength(tenant: string, id: string | undefined): Promise<number> {

@@ -1,6 +1,7 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import { type Accounts, createAccounts } from '../../src/accounts/accounts.ts'
+import type { SecondStep } from '../../src/accounts/authenticated.ts'
 import type { HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
@@ -24,7 +25,7 @@ onEachStorage('accounts', (kind) => {
     },
     { hasRoom: () => true },
   )
-  const over = async (memoryKiB: number) =>
+  const over = async (memoryKiB: number, secondStep?: () => SecondStep | undefined) =>
     createAccounts({
       ...nodes.a,
       passwords: await createPasswords({
@@ -35,7 +36,7 @@ onEachStorage('accounts', (kind) => {
       }),
       oneTimePasswordTtl: 3600,
       takesFactor: async () => false,
-      secondStepOf: async () => undefined,
+      secondStepOf: async () => secondStep?.(),
     })
   before(async () => {
     nodes = await openNodes(kind)
@@ -197,6 +198,18 @@ onEachStorage('accounts', (kind) => {
       expect(signedIn).to.deep.equal({ account })
       expect(await hashOf(account)).to.contain(expected)
     }
+  })
+
+  it('are asked for a factor that was added while their password was hashed anew', async () => {
+    const account = await someone()
+    let secondStep: SecondStep | undefined
+    const stronger = await over(2048, () => secondStep)
+    hashes = 0
+    beforeHash = (nth) => {
+      if (nth === 2) secondStep = 'factor'
+    }
+    const signedIn = await stronger.authenticate(defaultTenant, account.email, password, visitor)
+    expect(signedIn).to.deep.equal({ account, secondStep: 'factor' })
   })
 
   it('that are disabled may not act, and may again when enabled', async () => {

@@ -91,6 +91,18 @@ describe('passwords', () => {
     expect(await timed('correct horse', own), 'a right one').to.be.lessThan(slowest / 2)
   })
 
+  it('take the time of our own hash when they are wrong, also before this process has verified one (ASVS 6.3.8)', async () => {
+    const stored = await passwords.hash('correct horse', owner)
+    const risen = await createPasswords({ ...cheap, memoryKiB: 16_384, iterations: 10 })
+    const timed = async (hash: string | undefined) => {
+      const began = performance.now()
+      await risen.guess({}, 'wrong', hash, (look) => look(true))
+      return performance.now() - began
+    }
+    const [known, unknown] = [await timed(stored), await timed(undefined)]
+    expect(known, `beside ${unknown} ms`).to.be.greaterThan(unknown / 3)
+  })
+
   it('leave their place to the next when they are wrong, whatever is written of it', async () => {
     const one = createHashQueue({ concurrency: 1, length: 1 })
     const narrow = await createPasswords({ ...cheap, queue: one })

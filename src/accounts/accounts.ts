@@ -222,7 +222,7 @@ export function createAccounts({
   }
 
   const chosenPasswords = createChosenPasswords({ database, passwords, store, takesFactor })
-  const { hashOfChosen, setChosen, replace } = chosenPasswords
+  const { hashOfChosen, setChosen, replace, renew } = chosenPasswords
   const { guess, hasRoom } = createGuesses({ clock, passwords, lockouts, limiter, audit })
 
   return {
@@ -255,9 +255,8 @@ export function createAccounts({
       }
       // Its factors were taken away by an operator, or the tenant requires none any more.
       if (stored.short && !(await takesFactor(tenant, account.id))) return mustChange('short')
-      if (passwords.isOutdated(stored.hash)) {
-        await store.renewHash(tenant, account.id, stored.hash, await passwords.rehash(password))
-      }
+      const renewed = await renew(tenant, account.id, stored.hash, password)
+      if (renewed) secondStep = await secondStepOf(tenant, account.id)
       return { account, ...(secondStep === undefined ? {} : { secondStep }) }
     },
 

@@ -1,3 +1,4 @@
+import { isDomainError } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import type { Chosen, createAccountStore } from './account.store.ts'
 import type { Passwords } from './password.ts'
@@ -60,6 +61,19 @@ export function createChosenPasswords({
     /** In place of exactly the old one; whether it was still there. @throws DomainError `password_policy` */
     replace: (tenant: string, id: string, old: string, chosen: Chosen) =>
       write(tenant, id, chosen, () => store.replacePassword(tenant, id, old, chosen)),
+
+    /**
+     * Hashes the right password anew where its hash is outdated; at a later sign-in, when there is no room for it now.
+     * @returns whether that was tried: it may have waited for its turn, and what was known of the account is old
+     */
+    async renew(tenant: string, id: string, old: string, password: string): Promise<boolean> {
+      if (!passwords.isOutdated(old)) return false
+      const fresh = await passwords.rehash(password).catch((error: unknown) => {
+        if (!isDomainError(error, 'hash_queue_full')) throw error
+      })
+      if (fresh !== undefined) await store.renewHash(tenant, id, old, fresh)
+      return true
+    },
 
     async minLength(tenant: string, id: string | undefined): Promise<number> {
       const { minLength, minLengthWithFactor } = policy

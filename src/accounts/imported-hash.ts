@@ -1,6 +1,6 @@
 import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { verify as verifyArgon2 } from '@node-rs/argon2'
+import { parseOptions, verify as verifyArgon2 } from '@node-rs/argon2'
 import { compare as compareBcrypt } from 'bcrypt'
 
 /**
@@ -57,12 +57,18 @@ type Read = ImportedHash | string | undefined
 function readArgon2(text: string): Read {
   if (!text.startsWith('$argon2')) return undefined
   const parts = /^\$argon2(?:id|i|d)\$v=19\$([mtp]=\d+(?:,[mtp]=\d+){2})\$[^$]+\$[^$]+$/.exec(text)
-  if (!parts) return 'expected $argon2id$v=19$m=…,t=…,p=…$salt$hash'
+  const notation = '$argon2id$v=19$m=…,t=…,p=…$salt$hash'
+  if (!parts) return `expected ${notation}`
   const given = Object.fromEntries(
     (parts[1] as string).split(',').map((part) => [part[0], Number(part.slice(2))]),
   )
   for (const [name, most] of Object.entries(caps.argon2)) {
     if (!(Number(given[name]) <= most)) return `${name} is ${given[name]}, expected ${most} at most`
+  }
+  try {
+    if (parseOptions(text).outputLen < shortestHash) return tooShort
+  } catch (error) {
+    return `expected ${notation} that can be verified: ${(error as Error).message}`
   }
   return { scheme: 'argon2', verify: (password) => verifyArgon2(text, password) }
 }

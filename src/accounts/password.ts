@@ -46,16 +46,22 @@ export interface PasswordOptions {
   queue: HashQueue
 }
 
+/** Of each salt that the library makes. */
+const saltBytes = 16
+
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   // Of argon2id, which is what the library makes unless told otherwise.
   const parameters = {
     memoryCost: options.memoryKiB,
     timeCost: options.iterations,
     parallelism: 1,
+    outputLen: 32,
   } satisfies Options
   const make = (password: string) => hash(normalised(password), parameters)
   const nobodys = await make(randomBytes(32).toString('base64url'))
   const evenTime = createEvenTime()
+  // Or a wrong password of an older hash would be answered sooner than one of nobody, until one of ours is verified.
+  await evenTime.measure(nobodys, () => verifyAny(nobodys, ''))
   async function fits(password: string, stored: string | undefined) {
     // Refused before it costs a hash, whoever is meant: nobody has such a password.
     if (Buffer.byteLength(password) > maxPasswordBytes) return { isRight: false, took: 0 }
@@ -80,15 +86,18 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     async guess(turn, password, stored, count) {
       let wrong: number | undefined
       const { under } = await options.queue(async () => {
-        const hashed = Promise.withResolvers<void>()
+        const leaves = Promise.withResolvers<void>()
         const counted = count(async (may) => {
           // Its own hash in any case: that of another system may take longer or shorter than ours.
-          const { isRight, took } = await fits(password, stored).finally(hashed.resolve)
-          if (!isRight || !may) wrong = took
-          return isRight && may
+          const { isRight, took } = await fits(password, stored)
+          if (isRight && may) return true
+          wrong = took
+          leaves.resolve()
+          return false
         })
-        // What is written of it afterwards takes no place from the next.
-        await Promise.race([hashed.promise, counted])
+        // What is written of a wrong one takes no place from the next. A right one gives its try back first: else more
+        // right ones at once than there are places would lock an account.
+        await Promise.race([leaves.promise, counted])
         return { under: counted }
       }, turn)
       const outcome = await under
@@ -98,11 +107,13 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     hasRoom: (turn) => options.queue.hasRoom(turn),
     isOutdated(stored) {
       if (!stored.startsWith('$argon2id$v=19$')) return true
-      const { memoryCost, timeCost, parallelism } = parseOptions(stored)
+      const { memoryCost, timeCost, parallelism, outputLen, saltLen } = parseOptions(stored)
       return (
         memoryCost !== parameters.memoryCost ||
         timeCost !== parameters.timeCost ||
-        parallelism !== parameters.parallelism
+        parallelism !== parameters.parallelism ||
+        outputLen !== parameters.outputLen ||
+        saltLen < saltBytes
       )
     },
   }

@@ -87,12 +87,18 @@ export function createClientStore({ database, clock }: { database: Database; clo
     },
 
     /**
+     * One that registered before its own word was kept has said what is stored up to now: that is noted with the first
+     * change.
      * @param only `new`: what is there stays as it is
      * @returns rows written: none when the stored metadata is the same already
      */
     put(tenant: string, clientId: string, metadata: object, only?: 'new'): Promise<number> {
       return database.execute(
-        `insert into clients (tenant_id, client_id, metadata, created_at, updated_at) values ($1, $2, $3, $4, $4)
+        `with own_word as (
+           update registered_clients r set metadata = c.metadata from clients c
+           where r.tenant_id = $1 and r.client_id = $2 and r.metadata is null
+             and c.tenant_id = r.tenant_id and c.client_id = r.client_id)
+         insert into clients (tenant_id, client_id, metadata, created_at, updated_at) values ($1, $2, $3, $4, $4)
          on conflict (tenant_id, client_id) do update
            set metadata = excluded.metadata, updated_at = excluded.updated_at
            where clients.metadata <> excluded.metadata and not $5`,

@@ -122,13 +122,18 @@ export function createLockouts(deps: Dependencies): Lockouts {
   /** Both in one round trip; but several rows are never held together, which `clear` might take in another order. */
   async function giveBackBeside(held: Held[], beside: () => Promise<unknown>): Promise<void> {
     if (held.length > 1) return void (await Promise.all([giveBack(held), beside()]))
-    await database.unit(async (unit) => {
+    const together = database.unit(async (unit) => {
       await unit.open()
       unit.commitWith(async () => {
         await unit.together(() => Promise.all([giveBack(held), beside()]))
         return true
       })
       return true
+    })
+    await together.catch(async (error: unknown) => {
+      // Undone with what failed beside it; five right ones would lock the account.
+      await giveBack(held)
+      throw error
     })
   }
 

@@ -1,9 +1,11 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import { type Accounts, createAccounts } from '../../src/accounts/accounts.ts'
+import type { SecondStep } from '../../src/accounts/authenticated.ts'
 import type { HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
+import { DomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
@@ -12,14 +14,18 @@ onEachStorage('accounts', (kind) => {
   let nodes: Nodes
   let accounts: Accounts
   let hashes = 0
+  let beforeHash: (nth: number) => void = () => undefined
+  afterEach(() => {
+    beforeHash = () => undefined
+  })
   const queue: HashQueue = Object.assign(
-    <T>(work: () => Promise<T>) => {
-      hashes++
+    async <T>(work: () => Promise<T>) => {
+      beforeHash(++hashes)
       return work()
     },
     { hasRoom: () => true },
   )
-  const over = async (memoryKiB: number) =>
+  const over = async (memoryKiB: number, secondStep?: () => SecondStep | undefined) =>
     createAccounts({
       ...nodes.a,
       passwords: await createPasswords({
@@ -30,7 +36,7 @@ onEachStorage('accounts', (kind) => {
       }),
       oneTimePasswordTtl: 3600,
       takesFactor: async () => false,
-      secondStepOf: async () => undefined,
+      secondStepOf: async () => secondStep?.(),
     })
   before(async () => {
     nodes = await openNodes(kind)
@@ -159,24 +165,51 @@ onEachStorage('accounts', (kind) => {
     ])
   })
 
+  async function hashOf({ id }: { id: string }): Promise<string> {
+    const [row] = await nodes.a.database.query<{ hash: string }>(
+      'select hash from passwords where account_id = $1',
+      [id],
+    )
+    return row?.hash ?? ''
+  }
+
   it('are hashed anew at sign-in when the parameters have risen', async () => {
     const account = await someone()
     const stronger = await over(2048)
-    const hashOf = async () => {
-      const [row] = await nodes.a.database.query<{ hash: string }>(
-        'select hash from passwords where account_id = $1',
-        [account.id],
-      )
-      return row?.hash ?? ''
-    }
-    expect(await hashOf()).to.contain('m=1024')
+    expect(await hashOf(account)).to.contain('m=1024')
     await refusalOf(stronger.authenticate(defaultTenant, account.email, 'wrong password', visitor))
-    expect(await hashOf(), 'not for a wrong one').to.contain('m=1024')
+    expect(await hashOf(account), 'not for a wrong one').to.contain('m=1024')
     await stronger.authenticate(defaultTenant, account.email, password, visitor)
-    expect(await hashOf()).to.contain('m=2048')
+    expect(await hashOf(account)).to.contain('m=2048')
     hashes = 0
     await stronger.authenticate(defaultTenant, account.email, password, visitor)
     expect(hashes, 'once').to.equal(1)
+  })
+
+  it('sign in although there is no room to hash them anew, and are hashed anew the next time', async () => {
+    const account = await someone()
+    const stronger = await over(2048)
+    hashes = 0
+    beforeHash = (nth) => {
+      if (nth === 2) throw new DomainError('hash_queue_full')
+    }
+    for (const expected of ['m=1024', 'm=2048']) {
+      const signedIn = await stronger.authenticate(defaultTenant, account.email, password, visitor)
+      expect(signedIn).to.deep.equal({ account })
+      expect(await hashOf(account)).to.contain(expected)
+    }
+  })
+
+  it('are asked for a factor that was added while their password was hashed anew', async () => {
+    const account = await someone()
+    let secondStep: SecondStep | undefined
+    const stronger = await over(2048, () => secondStep)
+    hashes = 0
+    beforeHash = (nth) => {
+      if (nth === 2) secondStep = 'factor'
+    }
+    const signedIn = await stronger.authenticate(defaultTenant, account.email, password, visitor)
+    expect(signedIn).to.deep.equal({ account, secondStep: 'factor' })
   })
 
   it('that are disabled may not act, and may again when enabled', async () => {
@@ -227,11 +260,7 @@ onEachStorage('accounts', (kind) => {
     expect(await accounts.declare(defaultTenant, imported)).to.equal('unchanged')
     await refusalOf(signIn(email, 'another password'), 'credentials_invalid')
     const { account } = await signIn(email, 'pw of old')
-    const [row] = await nodes.a.database.query<{ hash: string }>(
-      'select hash from passwords where account_id = $1',
-      [account.id],
-    )
-    expect(row?.hash).to.match(/^\$argon2id\$/)
+    expect(await hashOf(account)).to.match(/^\$argon2id\$/)
     expect(await accounts.declare(defaultTenant, imported), 'ours stays').to.equal('unchanged')
     await signIn(email, 'pw of old')
   })

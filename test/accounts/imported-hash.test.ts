@@ -42,13 +42,22 @@ describe('a password hash of another system', () => {
     })
   }
 
-  const salted = `${base64(salt)}$${base64(Buffer.alloc(32, 1))}`
+  const key = (bytes: number) => base64(Buffer.alloc(bytes, 1))
+  const salted = `${base64(salt)}$${key(32)}`
   for (const [text, expected] of [
     [`$argon2id$v=19$m=4194304,t=10,p=1$${salted}`, 'm is 4194304, expected 131072 at most'],
     [`$argon2id$v=19$m=1024,t=11,p=1$${salted}`, 't is 11'],
     [`$argon2id$v=19$m=1024,t=2,p=5$${salted}`, 'p is 5'],
     [`$argon2id$v=19$m=1024,m=1024,t=2$${salted}`, 'p is undefined'],
     [`$argon2id$m=1024,t=2,p=1$${salted}`, 'expected $argon2id$v=19'],
+    [`$argon2id$v=19$m=1024,t=2,p=1$${key(7)}$${key(32)}`, 'Salt is too short'],
+    [`$argon2id$v=19$m=1024,t=2,p=1$${key(8)}$${key(15)}`, 'expected a hash of 16 bytes at least'],
+    [`$argon2id$v=19$m=1024,t=2,p=1$s!lt$${key(32)}`, 'Decoding failed'],
+    [`$argon2id$v=19$m=1024,t=2,p=1$${key(16)}=$${key(32)}`, 'Decoding failed'],
+    [`$argon2id$v=19$m=1024,t=2,p=1$${key(16)}$h!sh`, 'Decoding failed'],
+    [`$argon2i$v=19$m=01024,t=2,p=1$${salted}`, 'Decoding failed'],
+    [`$argon2d$v=19$m=31,t=2,p=4$${salted}`, 'Memory cost is too small'],
+    [`$argon2id$v=19$m=1024,t=0,p=1$${salted}`, 'Time cost is too small'],
     [bcrypt('x', 4).replace('$04$', '$15$'), 'cost 15, expected 14 at most'],
     ['$2b$10$tooshort', 'expected $2b$ with a cost'],
     [`$scrypt$ln=24,r=8,p=1$${salted}`, 'needs 17179869184 bytes'],
@@ -62,7 +71,7 @@ describe('a password hash of another system', () => {
     ['5f4dcc3b5aa765d61d8327deb882cf99', 'expected one of $argon2id$'],
     ['', 'expected one of'],
   ] as const) {
-    it(`is refused when it costs too much or cannot be read: ${text.slice(0, 32)} (C18)`, () => {
+    it(`is refused when it costs too much or cannot be read: ${text.slice(0, 32)}, ${expected} (C18)`, () => {
       expect(readImportedHash(text)).to.be.a('string').that.contains(expected)
     })
   }

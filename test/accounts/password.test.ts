@@ -1,4 +1,5 @@
 import { pbkdf2Sync } from 'node:crypto'
+import { hash as argon2, type Options } from '@node-rs/argon2'
 import { expect } from 'chai'
 import { createHashQueue, type HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords, newOneTimePassword, type Passwords } from '../../src/accounts/password.ts'
@@ -90,19 +91,50 @@ describe('passwords', () => {
     expect(await timed('correct horse', own), 'a right one').to.be.lessThan(slowest / 2)
   })
 
-  it('leave their place to the next when they are compared, whatever is written of it', async () => {
+  it('take the time of our own hash when they are wrong, also before this process has verified one (ASVS 6.3.8)', async () => {
+    const stored = await passwords.hash('correct horse', owner)
+    const risen = await createPasswords({ ...cheap, memoryKiB: 16_384, iterations: 10 })
+    const timed = async (hash: string | undefined) => {
+      const began = performance.now()
+      await risen.guess({}, 'wrong', hash, (look) => look(true))
+      return performance.now() - began
+    }
+    const [known, unknown] = [await timed(stored), await timed(undefined)]
+    expect(known, `beside ${unknown} ms`).to.be.greaterThan(unknown / 3)
+  })
+
+  it('leave their place to the next when they are wrong, whatever is written of it', async () => {
     const one = createHashQueue({ concurrency: 1, length: 1 })
     const narrow = await createPasswords({ ...cheap, queue: one })
     const stored = await narrow.hash('correct horse', owner)
     const written = Promise.withResolvers<void>()
-    const first = narrow.guess({}, 'correct horse', stored, async (look) => {
+    const first = narrow.guess({}, 'wrong', stored, async (look) => {
       const isRight = await look(true)
       await written.promise
       return isRight
     })
-    expect(await narrow.guess({}, 'wrong', stored, (look) => look(true))).to.equal(false)
+    expect(await narrow.guess({}, 'correct horse', stored, (look) => look(true))).to.equal(true)
     written.resolve()
-    expect(await first).to.equal(true)
+    expect(await first).to.equal(false)
+  })
+
+  it('keep it when they are right until their try is given back: many at once take no more tries than places', async () => {
+    const one = createHashQueue({ concurrency: 1, length: 4 })
+    const narrow = await createPasswords({ ...cheap, queue: one })
+    const stored = await narrow.hash('correct horse', owner)
+    let taken = 0
+    const seen: number[] = []
+    const guesses = Array.from({ length: 5 }, () =>
+      narrow.guess({}, 'correct horse', stored, async (look) => {
+        seen.push(++taken)
+        const isRight = await look(true)
+        await passwords.rehash('what takes a while')
+        taken--
+        return isRight
+      }),
+    )
+    expect(await Promise.all(guesses)).to.deep.equal([true, true, true, true, true])
+    expect(seen).to.deep.equal([1, 1, 1, 1, 1])
   })
 
   it('cost a locked account its own hash, also one of another system: time tells nothing (ASVS 6.3.8)', async () => {
@@ -168,6 +200,16 @@ describe('passwords', () => {
     expect(longer.isOutdated(stored)).to.equal(true)
     expect(passwords.isOutdated(stored.replace('$argon2id$', '$argon2i$'))).to.equal(true)
     expect(await more.verify('correct horse', stored)).to.equal(true)
+  })
+
+  it('are outdated with a shorter key or salt than ours, also with our parameters', async () => {
+    const ours = { memoryCost: 1024, timeCost: 2, parallelism: 1 }
+    const outdated = async (members: Options) =>
+      passwords.isOutdated(await argon2('correct horse', { ...ours, ...members }))
+    expect(await outdated({})).to.equal(false)
+    expect(await outdated({ salt: Buffer.alloc(32, 1) })).to.equal(false)
+    expect(await outdated({ outputLen: 16 }), 'key').to.equal(true)
+    expect(await outdated({ salt: Buffer.alloc(8, 1) }), 'salt').to.equal(true)
   })
 
   it('that are in use are hashed anew although the rules have risen', async () => {

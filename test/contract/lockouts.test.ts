@@ -188,6 +188,18 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     ])
   })
 
+  it('count nothing that was right where what is asked beside it fails', async () => {
+    const owner = await someone()
+    const { database, lockouts } = nodes.a
+    const failing = () => database.query('select 1 / 0')
+    for (let i = 0; i < 5; i++) {
+      const error = await errorOf(lockouts.guess(tenant, { owner }, right, failing))
+      expect(String(error)).to.contain('division by zero')
+    }
+    expect(await stateOf(owner)).to.deep.include({ failures: 0, refused: 0 })
+    expect(await guess({ owner }, right)).to.equal('right')
+  })
+
   it('are kept for accounts, and forgotten for what nobody is called an hour after the last', async () => {
     travel(0)
     const owner = await someone()

@@ -60,4 +60,24 @@ describe('clients that register themselves, and operators', () => {
     const { scope: _scope, ...others } = imposed
     expect(await stored()).to.deep.include(others)
   })
+  it('cannot take it back either where they were registered before what they say themselves was kept (C16)', async () => {
+    let client = informationIn(await register({ ...metadata, scope: 'openid email' }))
+    const { client_id: id, registration_client_uri: at } = client
+    await server.core.database.execute(
+      'update registered_clients set metadata = null where client_id = $1',
+      [id],
+    )
+    const now = () => server.core.clock.now()
+    const view = () => server.core.clients.views.view(defaultTenant, id, now())
+    const imposed = { require_mfa: true, scope: 'openid' }
+    const stored = (await view())?.metadata
+    await server.core.clients.declare(defaultTenant, { ...stored, ...imposed })
+    for (const name of ['One', 'Another']) {
+      const body = { ...metadata, scope: 'openid email', client_name: name, client_id: id }
+      const token = client.registration_access_token
+      client = informationIn(await send('PUT', at, { token, body }))
+      expect(client).to.include({ client_name: name, scope: 'openid' })
+      expect((await view())?.metadata).to.deep.include(imposed)
+    }
+  })
 })

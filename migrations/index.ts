@@ -34,6 +34,7 @@ import { FewAmongMany0033 } from './0033-few-among-many.ts'
 import { TenantChanges0034 } from './0034-tenant-changes.ts'
 import { ChangesByTransaction0036 } from './0036-changes-by-transaction.ts'
 import { OwnWord0037 } from './0037-own-word.ts'
+import { GrantsByAccount0038 } from './0038-grants-by-account.ts'
 import type { Migration } from './migration.ts'
 
 /**
@@ -79,4 +80,5 @@ export const migrations: Array<new () => Migration> = [
   TenantChanges0034,
   ChangesByTransaction0036,
   OwnWord0037,
+  GrantsByAccount0038,
 ]

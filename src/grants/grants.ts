@@ -78,6 +78,7 @@ export const GrantsTable = table('grants', {
       unique: true,
       where: 'revoked_at is null',
     },
+    account: ['tenant_id', 'account_id'],
     client: ['tenant_id', 'client_id'],
     created: ['tenant_id', 'created_at', 'id'],
     revoked: { columns: ['revoked_at'], where: 'revoked_at is not null' },

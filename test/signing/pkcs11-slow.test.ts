@@ -25,6 +25,7 @@ if (softHsmFound()) {
         ...(await freshStorage('embedded')),
         ...token.env,
         PKCS11_MODULE: library.path,
+        PATH: String(process.env['PATH']),
         PORT: String(await freePort()),
       })
       // The storage comes with keys that were sealed.

@@ -214,7 +214,7 @@ async function compose(
     check: (tenant, metadata) => checkClient(tenant, metadata),
   })
   const grants = createGrants(base)
-  const outbox = createOutbox({ ...base, notifications, poll })
+  const outbox = createOutbox({ ...base, notifications })
   const actionTokens = createActionTokens({ ...base, ttl: config.actionTokenTtl })
   const enrolmentTokens = createEnrolmentTokens({
     ...base,

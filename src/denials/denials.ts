@@ -181,11 +181,11 @@ export function createDenials({
     for (const tenant of changed) news.add(tenant)
   }
 
-  /** Takes its own time, and a connection of the pool: a long list holds up no poll. */
+  /** Takes its own time, and a connection of the pool, of a server that takes writes: a long list holds up no poll. */
   async function readAll(): Promise<void> {
     const now = clock.now()
     const monotonic = performance.now()
-    const rows = await database.query<{ entry: Written }>(
+    const rows = await database.queryPrimary<{ entry: Written }>(
       `select ${written} as entry ${lately} order by created_at`,
       [new Date(0), new Date(now)],
     )

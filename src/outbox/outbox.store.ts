@@ -45,11 +45,6 @@ const destinations = `destinations (destination) as (
            where ${pending} and o.destination > d.destination order by o.destination limit 1)
      from destinations d where d.destination is not null)`
 
-/** A text when it is worth while to take what is due at `$1`, or is under way. */
-export const somethingIsDue = `with recursive ${destinations}
- select 'due' from destinations d where exists (
-   select 1 from outbox where destination = d.destination and ${pending} and next_at <= $1) limit 1`
-
 /** What a node may take now. */
 export interface Appetite {
   kind: string
@@ -154,6 +149,17 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
         [tenant, kind, JSON.stringify(payload), member],
       )
       return new Set(rows.map(({ value }) => value))
+    },
+
+    /** Whether it is worth while to take: something is due, or under way. */
+    async isSomethingDue(): Promise<boolean> {
+      const rows = await database.query(
+        `with recursive ${destinations}
+         select 1 from destinations d where exists (
+           select 1 from outbox where destination = d.destination and ${pending} and next_at <= $1) limit 1`,
+        [now()],
+      )
+      return rows.length > 0
     },
 
     /**

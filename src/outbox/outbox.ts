@@ -6,16 +6,9 @@ import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
-import type { Poll, Question } from '../storage/poll.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { type Attempt, giveUpAfter, type Message, type MessageView, pauseAfter } from './message.ts'
-import {
-  channel,
-  createOutboxStore,
-  type MessageFilter,
-  somethingIsDue,
-  type Taken,
-} from './outbox.store.ts'
+import { channel, createOutboxStore, type MessageFilter, type Taken } from './outbox.store.ts'
 import { createPauses } from './pauses.ts'
 
 /** Of an attempt to deliver, as they are measured. */
@@ -78,6 +71,8 @@ export interface Deliverer {
 /** Attempts under way of this node: of one kind, so that none waits for the receivers of another; at one destination. */
 const mostOfKind = 32
 const mostPerDestination = 4
+/** Milliseconds between two looks at whether something is due. */
+const lookEvery = 500
 /** Milliseconds; more than an attempt may take. What a node that died had taken is taken again after it. */
 const lease = 15_000
 
@@ -91,14 +86,14 @@ export function createOutbox(deps: {
   log: Log
   metrics: Metrics
   notifications: Notifications
-  poll: Poll
 }): Outbox {
-  const { database, clock, log, metrics, notifications, poll } = deps
+  const { database, clock, log, metrics, notifications } = deps
   const store = createOutboxStore(deps)
   const pauses = createPauses()
   const deliverers = new Map<string, Deliverer>()
   const underWay = new Map<Promise<void>, string>()
-  let leave: (() => void) | undefined
+  let timer: NodeJS.Timeout | undefined
+  let looking: Promise<void> | undefined
   let running: Promise<void> | undefined
   let again = false
 
@@ -119,19 +114,27 @@ export function createOutbox(deps: {
   const outside = AsyncLocalStorage.snapshot()
   const wake = () => outside(takeMore)
 
-  /** A notification makes it prompt, the poll makes it sure. */
-  const question: Question = {
-    sql: somethingIsDue,
-    parameters: ({ at }) => [new Date(at).toISOString()],
-    heard(due) {
-      if (due !== null) wake()
-    },
+  const notRead = (error: Error) => log.warn({ err: error }, 'outbox not read')
+
+  /**
+   * A notification makes it prompt, this makes it sure. It is no part of the poll: it may take long, and nobody must hear
+   * of a revocation later for that.
+   */
+  function look(): void {
+    looking ??= store
+      .isSomethingDue()
+      .then((isDue) => {
+        if (isDue) wake()
+      }, notRead)
+      .finally(() => {
+        looking = undefined
+      })
   }
 
   /** Takes as much as there is room for: one round at a time, and one more when something came meanwhile. */
   function takeMore(): void {
     again = true
-    if (!leave || running) return
+    if (!timer || running) return
     again = false
     running = round().then(
       () => {
@@ -140,7 +143,7 @@ export function createOutbox(deps: {
       },
       (error: Error) => {
         running = undefined
-        log.warn({ err: error }, 'outbox not read')
+        notRead(error)
       },
     )
   }
@@ -256,14 +259,15 @@ export function createOutbox(deps: {
       return changed
     },
     start() {
-      if (leave) return
+      if (timer) return
       notifications.listen(channel, wake)
-      leave = poll.join(question)
+      timer = outside(() => setInterval(look, lookEvery).unref())
       wake()
     },
     async stop() {
-      leave?.()
-      leave = undefined
+      clearInterval(timer)
+      timer = undefined
+      await looking
       await running
       await Promise.all(underWay.keys())
     },

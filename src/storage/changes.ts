@@ -105,9 +105,11 @@ export function createChanges({
       const [, seen = '', answer = '[]'] = /^(\S+) (.*)$/s.exec(text ?? '') ?? []
       if (answer !== lastAnswer) {
         const changes = JSON.parse(answer) as Change[]
-        if (changes.length > mostNamed) for (const [, follower] of followers) follower.muchChanged()
+        const isCut = changes.length > mostNamed
+        if (isCut) for (const [, follower] of followers) follower.muchChanged()
         else tell(changes)
-        lastAnswer = answer
+        // The same again would not say that nothing has come: what has come may be what was cut off.
+        lastAnswer = isCut ? '' : answer
       }
       heard = { ...asked, databaseTime, seen }
     },

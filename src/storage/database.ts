@@ -17,7 +17,8 @@ export interface Database {
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
   /**
    * The same of a statement that only reads, in no transaction. It fails where the server takes no writes
-   * (SQLSTATE 25006): a primary that was fenced off goes on telling what was.
+   * (SQLSTATE 25006): a primary that was fenced off goes on telling what was. An engine in this process cannot be fenced
+   * off, and has one connection: there it is `query`.
    */
   queryPrimary: Database['query']
   /** Number of rows a statement changed. */
@@ -167,12 +168,15 @@ function overDataSource(
     return result as T
   }
 
+  const query = async <Row>(sql: string, parameters?: unknown[]) =>
+    (await run(sql, parameters)).rows as Row[]
+  const queryPrimary = async <Row>(sql: string, parameters: unknown[] = []) =>
+    (await runAlone({ sql, parameters, onPrimary: true })).rows as Row[]
+
   return {
     dataSource,
-    query: async <Row>(sql: string, parameters?: unknown[]) =>
-      (await run(sql, parameters)).rows as Row[],
-    queryPrimary: async <Row>(sql: string, parameters: unknown[] = []) =>
-      (await runAlone({ sql, parameters, onPrimary: true })).rows as Row[],
+    query,
+    queryPrimary: answerPatience === undefined ? query : queryPrimary,
     execute: async (sql, parameters) => (await run(sql, parameters)).count,
     transaction,
     unit,

@@ -17,9 +17,12 @@ export interface Moment {
 
 /** What somebody wants to hear of again and again. */
 export interface Question {
-  /** Whoever says something there has everything asked at once; absent where nobody needs to. */
-  channel?: string
-  /** An expression over `$1`, `$2` …: a text, or null when there is nothing to tell. */
+  /** Whoever says something there has everything asked at once. */
+  channel: string
+  /**
+   * An expression over `$1`, `$2` …: a text, or null when there is nothing to tell. What may take long does not belong
+   * here: it would keep the others from being heard.
+   */
   sql: string
   parameters(asked: Moment): unknown[]
   /**
@@ -96,7 +99,7 @@ export function createPoll({
       const { channel } = question
       questions.add(question)
       sql = undefined
-      if (channel !== undefined && !channels.has(channel)) {
+      if (!channels.has(channel)) {
         channels.add(channel)
         notifications.listen(channel, () => {
           if (timer) poll()

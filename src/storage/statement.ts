@@ -114,8 +114,9 @@ class Batch extends DriverQuery {
   override prepare(wire: Wire): void {
     const { name, text } = this
     // Ahead of the other: the driver takes the first one that was parsed for this.
-    const goesAlone = this.#ahead.length + this.#before.length === 0
-    if (!goesAlone && name !== undefined && !this.hasBeenParsed(wire)) {
+    if (name !== undefined && !this.hasBeenParsed(wire)) {
+      // Left by others that did not come through.
+      wire.close({ type: 'S', name })
       wire.parse({ name, text })
       wire.submittedNamedStatements[name] = text
     }
@@ -147,7 +148,7 @@ function askedBefore(wire: Wire, config: QueryConfig): Record<string, string> {
   const { name, text } = config
   const query = new DriverQuery(config, undefined, () => undefined)
   const isNew = name !== undefined && !query.hasBeenParsed(wire)
-  // Left by one that did not come through; to close what is not there is no error.
+  // As above; to close what is not there is no error.
   if (isNew) wire.close({ type: 'S', name })
   query.prepare(over(wire, { sync: () => undefined }))
   if (!isNew) return {}

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createLogDestination, type LogDestination } from '../../src/log-destination.ts'
 import { temporaryFolder } from '../support/child.ts'
@@ -85,5 +86,36 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     expect(told).to.deep.equal([{ lost: losses.lost, reason: 'EAGAIN' }])
     destination.write('next\n')
     expect(drained(fd)).to.equal('next\n')
+  })
+
+  it('loses nothing for a reader that was behind and is quick again', async () => {
+    const fd = open(await pipe(), O_RDWR | O_NONBLOCK)
+    const destination = destinationAt(fd)
+    const line = `${'x'.repeat(999)}\n`
+    for (let i = 0; i < 100; i++) destination.write(line)
+    let read = 0
+    for (let round = 0; round < 150; round++) {
+      read += drained(fd).length
+      for (let i = 0; i < 16; i++) destination.write(line)
+      // As fast as lines come: 16 MB in a second.
+      await pause(1)
+    }
+    await eventually('the rest is written', async () => {
+      read += drained(fd).length
+      return read + losses.lost * line.length === (100 + 150 * 16) * line.length
+    })
+    expect(losses.lost).to.equal(0)
+  })
+
+  it('begins anew after a line of which there was no place for the rest', async () => {
+    const fd = open(await pipe(), O_RDWR | O_NONBLOCK)
+    const destination = destinationAt(fd)
+    destination.write(`${'x'.repeat(2 << 20)}\n`)
+    expect(losses.lost).to.equal(1)
+    expect(drained(fd)).to.match(/^x+$/)
+    destination.write('next\n')
+    expect(drained(fd)).to.equal('\nnext\n')
+    destination.write('and the next\n')
+    expect(drained(fd)).to.equal('and the next\n')
   })
 })

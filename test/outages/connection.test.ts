@@ -1,16 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
-import type { Core } from '../../src/core.ts'
+import { loadConfig } from '../../config/load.ts'
+import { type Core, openCore } from '../../src/core.ts'
 import { textOf } from '../../src/metrics/text.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
 import { isTransient } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
-import { errorOf, openNode, refusalOf } from '../support/cores.ts'
+import { errorOf, openNode, refusalOf, silentLog } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { figure } from '../support/prometheus.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
+import { travellingClock } from '../support/time-travel.ts'
 
 const suite = servicesFound() ? describe : describe.skip
 suite('a connection that does not answer (R-04)', () => {
@@ -125,6 +127,25 @@ suite('a connection that does not answer (R-04)', () => {
       postgres().resume()
     }
     await eventually('it is there again', async () => (await isUp()) === 1)
+  })
+
+  it('of the pool tells no deny-list either when its server takes no writes', async () => {
+    const env = { ...(await freshStorage('services')), DATABASE_POOL_SIZE: '1' }
+    const { database, denials, close } = await openCore(loadConfig(env), silentLog, {
+      schema: 'migrate',
+      clock: travellingClock(),
+    })
+    try {
+      await database.query('set default_transaction_read_only = on')
+      expect((await errorOf(denials.refresh())).message).to.contain('read-only')
+      expect(() => denials.asOf())
+        .to.throw()
+        .with.property('code', 'deny_list_stale')
+      await denials.refresh()
+      expect(denials.asOf()).to.be.above(0)
+    } finally {
+      await close()
+    }
   })
 
   it('does not keep a process from its end', async () => {

@@ -146,7 +146,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     await a.tenants.setDisabled(defaultTenant, false)
   })
 
-  it('is forgotten whole after an import of more than a poll reads', async () => {
+  it('is forgotten whole after an import of more than a poll reads, and what changes next is heard as well', async () => {
     const named: string[] = []
     let told = 0
     nodes.b.changes.follow('client', {
@@ -160,7 +160,11 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     )
     await eventually('b was told', () => told > 0, soon)
     expect(named.filter((subject) => subject.startsWith('imported-'))).to.deep.equal([])
+    await severalPolls()
     await eventually('b hears of changes', () => nodes.b.changes.isFresh())
+    await eventually('b knows it', () => seenBy('b'))
+    await setDisabled(true)
+    await eventually('b has forgotten it', async () => !(await seenBy('b')), soon)
     await nodes.a.database.execute(`delete from changes where subject like $1`, ['imported-%'])
   })
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import pg from 'pg'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
@@ -18,18 +19,18 @@ suite('the poll of a process (ADR 0028)', () => {
     await nodes?.close()
   })
 
-  it('asks for all in one statement, and leaves the pool alone while nothing happens', async () => {
+  it('asks for all in one statement, and the pool for the outbox alone while nothing happens', async () => {
     const { notifications, database } = nodes.b.storage
     const { query } = notifications
     const create = database.dataSource.createQueryRunner.bind(database.dataSource)
     const asked: string[] = []
-    let others = 0
+    let others: string[] = []
     database.dataSource.createQueryRunner = () => {
-      others++
+      others.push(new Error('who').stack ?? '')
       return create()
     }
     notifications.query = (sql, parameters) => {
-      if (asked.push(sql) === 2) others = 0
+      if (asked.push(sql) === 2) others = []
       return query(sql, parameters)
     }
     try {
@@ -40,10 +41,31 @@ suite('the poll of a process (ADR 0028)', () => {
     }
     const [first = ''] = asked
     expect(new Set(asked)).to.deep.equal(new Set([first]))
-    for (const table of ['changes', 'denials', 'signing_keys', 'outbox']) {
+    for (const table of ['changes', 'denials', 'signing_keys']) {
       expect(first).to.contain(`from ${table}`)
     }
-    expect(others).to.equal(0)
+    expect(others.filter((stack) => !stack.includes('outbox.store.ts'))).to.deep.equal([])
+    expect(others, 'one for all kinds').to.have.lengthOf.within(3, 6)
+  })
+
+  it('tells of a revocation while the outbox cannot be read (R-10)', async () => {
+    const { a, b } = nodes
+    const holder = new pg.Client({ connectionString: nodes.env['DATABASE_URL'] })
+    await holder.connect()
+    try {
+      await holder.query('begin; lock table outbox')
+      await eventually('b waits for it', async () => {
+        const { rows } = await holder.query('select 1 from pg_locks where not granted')
+        return rows.length > 0
+      })
+      const denial = { kind: 'jti', subject: 'revoked beside the outbox' } as const
+      await a.denials.add(defaultTenant, [denial])
+      const isDenied = () => b.denials.anyDenies(defaultTenant, [denial], b.clock.seconds())
+      await eventually('b knows', isDenied, { within: 1000 })
+      expect(b.changes.isFresh()).to.equal(true)
+    } finally {
+      await holder.end()
+    }
   })
 
   it('tells of a revocation while the whole deny-list cannot be read: it waits for no connection of the pool (R-10)', async () => {

@@ -90,4 +90,21 @@ onEachStorage('statements of one transaction that go together', (kind) => {
     await ask('id')
     expect(await notes()).to.deep.equal(['a'])
   })
+
+  it('leave nothing in the way of one that is asked alone after others failed behind it', async () => {
+    const sql = 'select id from notes where id = $1 /* alone later */'
+    const failing = database.unit(async (unit) => {
+      await unit.open()
+      await unit.together(() =>
+        Promise.all([
+          database.query(sql, ['a']),
+          database.query('select 1 / (count(*) - count(*)) from notes'),
+        ]),
+      )
+      return true
+    })
+    expect((await errorOf(failing)).message).to.include('division by zero')
+    await note('a')
+    for (const _ of [1, 2]) expect(await database.query(sql, ['a'])).to.deep.equal([{ id: 'a' }])
+  })
 })

@@ -3,6 +3,7 @@ import type { Account } from '../../src/accounts/account.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import type { Core } from '../../src/core.ts'
 import type { Families } from '../../src/families/families.ts'
+import type { Session } from '../../src/sessions/session.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
@@ -10,6 +11,7 @@ import { eventually } from '../support/eventually.ts'
 import {
   alice,
   api,
+  callback,
   furnish,
   furnishOpaque,
   machine,
@@ -29,6 +31,7 @@ import {
   type Tokens,
   tokensFor,
   tokensIn,
+  verifier,
 } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -167,6 +170,45 @@ suite('a token request that is under way on one node while, on another,', () => 
         })
       }
     }
+  }
+
+  for (const [way, type] of Object.entries({
+    'ahead of the stack': '',
+    'by the stack': '; stack=1',
+  })) {
+    it(`a browser signs out of the client alone: a code leaves nothing alive, ${way} (C26)`, async () => {
+      const client = { ...web, client_id: `web-${clients++}` }
+      await server.core.clients.declare('default', client)
+      const code = await codeFor(server, client)
+      const [row] = await other.database.query<{ uid: string; handle_hash: string }>(
+        `select s.uid, s.handle_hash from sessions s join session_clients c
+           on c.tenant_id = s.tenant_id and c.session_uid = s.uid where c.client_id = $1`,
+        [client.client_id],
+      )
+      const { uid, handle_hash: handle } = row as { uid: string; handle_hash: string }
+      const session = (await other.sessions.byUid('default', uid)) as Session
+      let asked: Promise<Page> | undefined
+      await other.database.transaction(async () => {
+        const without = { ...session, clients: {} }
+        const dropped = [client.client_id]
+        const saved = await other.sessions.save('default', without, handle, [handle], dropped)
+        expect(saved).to.equal('saved')
+        asked = post(
+          server,
+          '/token',
+          client,
+          {
+            grant_type: 'authorization_code',
+            code,
+            redirect_uri: callback,
+            code_verifier: verifier,
+          },
+          { 'content-type': `application/x-www-form-urlencoded${type}` },
+        )
+        await eventually('the exchange waits', waitsForLock)
+      })
+      expectRefusal((await asked) as Page, 400, 'invalid_grant')
+    })
   }
 
   it('a client is disabled: a token that a node gave it which had not heard of it stays void (C5)', async () => {

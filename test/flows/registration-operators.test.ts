@@ -60,4 +60,19 @@ describe('clients that register themselves, and operators', () => {
     const { scope: _scope, ...others } = imposed
     expect(await stored()).to.deep.include(others)
   })
+
+  it('cannot take back what they may not say, also where that is noted as their own (P-080, security class C16)', async () => {
+    const client = informationIn(await register(metadata))
+    const { client_id: id, registration_client_uri: at, registration_access_token: token } = client
+    const { clients, database, clock } = server.core
+    const stored = async () => (await clients.views.view(defaultTenant, id, clock.now()))?.metadata
+    const imposed = { require_mfa: true, resources: [api], refresh_replay_window: 0 }
+    await clients.declare(defaultTenant, { ...(await stored()), ...imposed })
+    await database.execute(
+      `update registered_clients r set metadata = c.metadata from clients c
+       where c.tenant_id = r.tenant_id and c.client_id = r.client_id`,
+    )
+    informationIn(await send('PUT', at, { token, body: { ...metadata, client_id: id } }))
+    expect(await stored()).to.deep.include(imposed)
+  })
 })

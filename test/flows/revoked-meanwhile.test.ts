@@ -211,6 +211,26 @@ suite('a token request that is under way on one node while, on another,', () => 
     })
   }
 
+  it('an operator is disabled: the code of another is redeemed, and neither waits for the other', async () => {
+    const code = await codeFor(server, web, offline)
+    const operator = await other.accounts.byIdentifier('default', 'operator@example.com')
+    const aliceIs = (roles: string[]) =>
+      other.database.execute('update accounts set roles = $1 where email = $2', [
+        roles,
+        alice.email,
+      ])
+    await aliceIs(['operator'])
+    try {
+      await other.database.transaction(async () => {
+        await other.accounts.setDisabled(operator as Account, true)
+        tokensIn(await redeem(server, web, code))
+      })
+    } finally {
+      await other.accounts.setDisabled(operator as Account, false)
+      await aliceIs([])
+    }
+  })
+
   it('a client is disabled: a token that a node gave it which had not heard of it stays void (C5)', async () => {
     const give = () =>
       post(server, '/token', machine, { grant_type: 'client_credentials', resource: api })

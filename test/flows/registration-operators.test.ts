@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { api, callback, furnish } from '../support/fixtures.ts'
 import { informationIn, selfDeclared as metadata, registrar } from '../support/registering.ts'
 
@@ -13,6 +14,33 @@ describe('clients that register themselves, and operators', () => {
     await declare({ mode: 'open' })
   })
   after(() => server?.stop())
+
+  it('that change themselves and are given up at that moment do not stop each other', async () => {
+    const { clients, database, registrations, clock } = server.core
+    const { client_id: id } = informationIn(await register(metadata))
+    const which = 'registered_clients set expires_at = registered_at where client_id = $1'
+    await database.execute(`update ${which}`, [id])
+    const holding = Promise.withResolvers<void>()
+    const sweeping = Promise.withResolvers<void>()
+    // In the order of a PUT.
+    const change = database.transaction(async () => {
+      await clients.views.view(defaultTenant, id, clock.now(), true)
+      holding.resolve()
+      await sweeping.promise
+      await database.execute(`update ${which}`, [id])
+    })
+    await holding.promise
+    const swept = registrations.sweep()
+    await eventually('the sweep waits', async () => {
+      const waiting = await database.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return waiting.length > 0
+    })
+    sweeping.resolve()
+    await Promise.all([change, swept])
+    expect(await clients.find(defaultTenant, id)).to.equal(undefined)
+  })
 
   it('cannot take back what an operator said of them, at once or by and by (P-080, RFC 7592 §2.2, security class C16)', async () => {
     const asked = { ...metadata, scope: 'openid email orders:read' }

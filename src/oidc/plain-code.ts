@@ -104,14 +104,16 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
     if (!isPlainClient(caller) || id.startsWith(byHash)) return undefined
     const code: Code | undefined = await payloads.get(id)
     if (!code || !fits(code, presented, clientId)) return undefined
+    const within = await tokens.targetOf(code, engine)
+    if (!within) return undefined
     const familyId = familyStartedBy(hashOf(id))
     let answer: object | undefined
     let isDone = false
     await database.unit(async (unit) => {
       await unit.open()
       const found = await claimed(id, code, caller)
-      const target = found && (await tokens.targetOf(code, found.grant, engine))
-      if (!target) return false
+      if (!found) return false
+      const target = within(found.grant)
       const { audience, expiresIn, scope } = target
       const accountId = found.account.id
       const [idToken, token] = await Promise.all([

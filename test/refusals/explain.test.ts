@@ -259,9 +259,7 @@ onEachStorage('explain', (kind) => {
         const pages = await Promise.all([1, 2, 3, 4].map(() => sendForm(server, form)))
         const refused = pages.filter(({ status }) => status !== 200)
         expect(refused).to.have.length(3)
-        const checks = await Promise.all(
-          refused.map(async (page) => (await why(page)).check),
-        )
+        const checks = await Promise.all(refused.map(async (page) => (await why(page)).check))
         expect(checks).to.deep.equal(Array(3).fill('code_unused'))
         return refused[0] as Page
       },

@@ -3,6 +3,8 @@ import type { Account } from '../../src/accounts/account.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import type { Core } from '../../src/core.ts'
 import type { Families } from '../../src/families/families.ts'
+import { familyStartedBy } from '../../src/families/family.ts'
+import { hashOf } from '../../src/secrets/handle.ts'
 import type { Session } from '../../src/sessions/session.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
@@ -208,6 +210,34 @@ suite('a token request that is under way on one node while, on another,', () => 
         await eventually('the exchange waits', waitsForLock)
       })
       expectRefusal((await asked) as Page, 400, 'invalid_grant')
+    })
+  }
+
+  const without = ['authorization_code']
+  for (const [what, grant_types] of Object.entries({ with: web.grant_types, without })) {
+    it(`a client is disabled and enabled: a code that waits for that is void, and was not used twice, ${what} refresh tokens (C5)`, async () => {
+      const client = { ...web, client_id: `web-${clients++}`, grant_types }
+      await server.core.clients.declare('default', client)
+      const code = await codeFor(server, client)
+      const { denials } = server.core
+      const { anyDenies } = denials
+      let asked: Promise<Page> | undefined
+      // This node has not heard of it.
+      denials.anyDenies = () => false
+      await other.database.transaction(async () => {
+        for (const disabled of [true, false])
+          await other.revocations.setClientDisabled('default', client.client_id, disabled)
+        asked = redeem(server, client, code)
+        await eventually('the exchange waits', waitsForLock)
+      })
+      const answer = (await asked) as Page
+      denials.anyDenies = anyDenies
+      expectRefusal(answer, 400, 'invalid_grant')
+      const reused = await other.database.query(
+        `select 1 from denials where kind = 'family' and subject = $1`,
+        [familyStartedBy(hashOf(code))],
+      )
+      expect(reused).to.deep.equal([])
     })
   }
 

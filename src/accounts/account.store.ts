@@ -93,13 +93,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
 
   /**
    * Of an operator: whether there is no other. All are locked in one order: of two who go at the same moment, the second
-   * sees that the first has gone.
+   * sees that the first has gone. Not so hard that an exchange of a code, which holds a session and then refers to an
+   * account, waits for this, and this for its session.
    */
   async function isLastOperator(tenant: string, id: string): Promise<boolean> {
     const operators = await database.query<{ id: string }>(
       `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
          and exists (select 1 from accounts o where o.tenant_id = $1 and o.id = $2 and 'operator' = any(o.roles))
-       order by id for update`,
+       order by id for no key update`,
       [tenant, id],
     )
     return operators.length === 1 && operators[0]?.id === id

@@ -39,14 +39,11 @@ export interface Families {
   findForgotten(tenant: string, token: string): Promise<FamilyView | undefined>
   /**
    * Starts a family with its first token; the oldest one past the limit ends, when this is committed.
-   * @param about when it was allowed, in seconds since the epoch, and what is told of it, in the same statement
    * @returns false when its client was disabled meanwhile, and nothing was written
    */
-  start(
-    family: Family,
-    token: NewToken,
-    about?: { allowedAt?: number | undefined; events?: AuditEvent[] },
-  ): Promise<boolean>
+  start(family: Family, token: NewToken, about?: Told): Promise<boolean>
+  /** Tells of tokens without a family, by the same rule. */
+  tell(tenant: string, clientId: string | undefined, about: Told): Promise<boolean>
   /**
    * Replaces a token by its successor: consumed and inserted in one statement, so that a crash leaves both or neither.
    * @param answer sealed, for the replay window
@@ -102,6 +99,15 @@ export interface Families {
    * has. @returns how many rows were deleted
    */
   sweep(): Promise<number>
+}
+
+/** What is told of tokens, in the statement that they begin with. */
+export interface Told {
+  /** When they were allowed, in seconds since the epoch. */
+  allowedAt?: number | undefined
+  events?: AuditEvent[]
+  /** Whether the statement fails (`isNothingWritten`) where it would write nothing: for a COMMIT that goes with it. */
+  orFail?: boolean
 }
 
 export interface Reuse {
@@ -179,9 +185,11 @@ export function createFamilies(deps: {
       const [family] = await views.list(tenant, { id, live: true })
       return family
     },
-    async start(family, token, { allowedAt, events = [] } = {}) {
+    tell: (tenant, clientId, { allowedAt, events = [], orFail = false }) =>
+      starts.tell(tenant, clientId, allowedAt, audit.rows(...events), orFail),
+    async start(family, token, { allowedAt, events = [], orFail = false } = {}) {
       const rows = audit.rows(...events)
-      const { started, others } = await starts.start(family, token, allowedAt, rows)
+      const { started, others } = await starts.start(family, token, allowedAt, rows, orFail)
       if (!started) return false
       counters.count('family_started')
       if (others < deps.mostFamilies) return true

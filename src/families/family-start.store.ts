@@ -11,32 +11,48 @@ export interface Start {
   others: number
 }
 
+/**
+ * Its client is enabled and stays so until the transaction ends; who disables it waits. What was allowed before it
+ * was disabled and enabled again is void: whoever waited for that reads it here, where its row is held already.
+ */
+const allowed = (client: string, allowedAt: string) => `
+  from clients c
+  where c.tenant_id = $1 and c.client_id = ${client} and c.disabled_at is null and not exists (
+    select 1 from denials d where d.tenant_id = $1 and d.kind = 'client' and d.subject = ${client}
+      and d.not_before >= ${allowedAt}) for share of c`
+
+/** One row for one of `written`; for none, none, or the error of `isNothingWritten`: what went before is undone. */
+const outcome = (value: string, written: string, orFail: boolean) =>
+  orFail
+    ? `select ${value} / (select count(*) from ${written})::int as others`
+    : `select ${value} as others from ${written}`
+
+const time = (seconds: number | undefined) =>
+  seconds === undefined ? null : new Date(seconds * 1000)
+
 /** How a family starts, and which ones end where there are too many. */
 export function createFamilyStart({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
 
   return {
     /**
-     * Its client is enabled and stays so until the transaction ends; who disables it waits. What was allowed before it
-     * was disabled and enabled again is void: whoever waited for that reads it here, where its row is held already.
      * @param allowedAt seconds since the epoch
      * @param events rows of `Audit.rows`, which are written if it starts
+     * @param orFail whether it is an error if it does not
      */
     async start(
       family: Family,
       token: NewToken,
       allowedAt: number | undefined,
       events: string,
+      orFail: boolean,
     ): Promise<Start> {
       const [row] = await database.query<{ others: number }>(
         `with own as materialized (
            select client_id from families
            where tenant_id = $1 and account_id = $4 and ended_at is null and expires_at > $11),
          allowed as (
-           select tenant_id, client_id from clients c
-           where c.tenant_id = $1 and c.client_id = $5 and c.disabled_at is null and not exists (
-             select 1 from denials d where d.tenant_id = $1 and d.kind = 'client' and d.subject = $5
-               and d.not_before >= $17) for share of c),
+           select tenant_id, client_id ${allowed('$5', '$17')}),
          started as (
            insert into families (tenant_id, id, grant_id, account_id, client_id, session_uid, ends_with_session,
              created_at, expires_at, ip, user_agent)
@@ -45,7 +61,7 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
            insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at, ip, user_agent)
            select tenant_id, $9, id, $10, $11, $12, $13, $16 from started returning tenant_id),
          told as (${insertEvents({ tenant: '$1', at: '$11', rows: '$18' }, { behind: 'token' })})
-         select (select count(*) from own where client_id = $5)::int as others from token`,
+         ${outcome('(select count(*) from own where client_id = $5)::int', 'token', orFail)}`,
         [
           family.tenant,
           family.id,
@@ -63,11 +79,28 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
           family.allowedFrom.ip ?? null,
           family.allowedFrom.userAgent ?? null,
           token.issuedTo.userAgent ?? null,
-          allowedAt === undefined ? null : new Date(allowedAt * 1000),
+          time(allowedAt),
           events,
         ],
       )
       return { started: row !== undefined, others: row?.others ?? 0 }
+    },
+
+    /** The same for tokens without a family: whether they may be. */
+    async tell(
+      tenant: string,
+      clientId: string | undefined,
+      allowedAt: number | undefined,
+      events: string,
+      orFail: boolean,
+    ): Promise<boolean> {
+      const rows = await database.query(
+        `with allowed as (select c.tenant_id ${allowed('$2', '$3')}),
+         told as (${insertEvents({ tenant: '$1', at: '$4', rows: '$5' }, { behind: 'allowed' })})
+         ${outcome('0', 'allowed', orFail)}`,
+        [tenant, clientId, time(allowedAt), now(), events],
+      )
+      return rows.length > 0
     },
 
     /**

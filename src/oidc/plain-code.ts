@@ -3,6 +3,7 @@ import type { AdapterPayload } from 'oidc-provider'
 import { familyStartedBy } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
 import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
+import { isNothingWritten } from '../storage/violations.ts'
 import { byHash, storedPayloads } from './adapters/short-lived.ts'
 import { isTooWeak } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -44,7 +45,7 @@ export type PlainCode = (
  * rolled back, and handed over.
  */
 export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCode {
-  const { tenant, clock, config, database, families, audit } = context
+  const { tenant, clock, config, database, families } = context
   const payloads = storedPayloads('AuthorizationCode', context)
   const redemption = createRedemption('AuthorizationCode', context, config.authorizationCodeTtl)
 
@@ -104,14 +105,16 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
     if (!isPlainClient(caller) || id.startsWith(byHash)) return undefined
     const code: Code | undefined = await payloads.get(id)
     if (!code || !fits(code, presented, clientId)) return undefined
+    const within = await tokens.targetOf(code, engine)
+    if (!within) return undefined
     const familyId = familyStartedBy(hashOf(id))
     let answer: object | undefined
     let isDone = false
-    await database.unit(async (unit) => {
+    const work = database.unit(async (unit) => {
       await unit.open()
       const found = await claimed(id, code, caller)
-      const target = found && (await tokens.targetOf(code, found.grant, engine))
-      if (!target) return false
+      if (!found) return false
+      const target = within(found.grant)
       const { audience, expiresIn, scope } = target
       const accountId = found.account.id
       const [idToken, token] = await Promise.all([
@@ -130,6 +133,7 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
       const whose = { accountId, clientId, familyId }
       const event = issuedEvent(grantType, { ...whose, scope, resource: [audience] })
       unit.commitWith(async () => {
+        const about = { allowedAt: code.iat, events: [event], orFail: true }
         if (handle) {
           const family = {
             tenant,
@@ -143,15 +147,17 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
             allowedFrom: code.allowedFrom ?? issuedTo,
           }
           const first = firstToken(code, handle, refreshTokenTtl(context, engine), issuedTo)
-          const about = { allowedAt: code.iat, events: [event] }
           isDone = await families.start(family, first, about)
         } else {
-          await audit.record(tenant, event)
-          isDone = true
+          isDone = await families.tell(tenant, clientId, about)
         }
         return isDone
       })
       return true
+    })
+    // Its client was disabled, and enabled again, while this waited: the claim is undone, too.
+    await work.catch((error: unknown) => {
+      if (!isNothingWritten(error)) throw error
     })
     if (!isDone) return undefined
     countIssued(context, grantType)

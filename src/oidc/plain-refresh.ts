@@ -93,12 +93,13 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
       if (!found) return false
       const { payload, grant, accountId } = found
       const hasIdToken = payload.scope?.split(' ').includes('openid')
-      const target = hasIdToken ? undefined : await tokens.targetOf(payload, grant, engine)
-      if (!target) {
+      const within = hasIdToken ? undefined : await tokens.targetOf(payload, engine)
+      if (!within) {
         others.set(caller, clock.now() + otherFor)
         return false
       }
 
+      const target = within(grant)
       const { expiresIn, scope } = target
       const { familyId } = stored
       const token = await tokens.sign(target, payload, { metadata, accountId, familyId })

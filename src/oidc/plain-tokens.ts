@@ -25,13 +25,12 @@ export interface PlainTokens {
   /**
    * By the rules of the engine, for a request that narrows nothing.
    * @param payload of what is redeemed
-   * @returns undefined where it is not plain
+   * @returns what a grant leaves of it; undefined where it is not plain, whatever was granted
    */
   targetOf(
     payload: AdapterPayload,
-    grant: Grant,
     client: EngineClient,
-  ): Promise<PlainTarget | undefined>
+  ): Promise<((grant: Grant) => PlainTarget) | undefined>
   /** Its claims are in the order of the engine. */
   sign(
     target: PlainTarget,
@@ -59,7 +58,7 @@ export function createPlainTokens(
   access: ResourceAccess,
 ): PlainTokens {
   return {
-    async targetOf(payload, { allowed }, client) {
+    async targetOf(payload, client) {
       const { resource: granted } = payload as { resource?: string | string[] }
       if (granted === undefined || granted.length === 0) return undefined
       const resource = Array.isArray(granted)
@@ -78,8 +77,10 @@ export function createPlainTokens(
       if (accessTokenFormat !== 'jwt' || !key || !audience || !expiresIn) return undefined
       const reachable = new Set(offered.split(' '))
       const scopes = (payload.scope?.split(' ') ?? []).filter((name) => reachable.has(name))
-      const scope = new provider.Grant(allowed).getResourceScopeFiltered(resource, scopes)
-      return { audience, expiresIn, key, scope }
+      return ({ allowed }) => {
+        const scope = new provider.Grant(allowed).getResourceScopeFiltered(resource, scopes)
+        return { audience, expiresIn, key, scope }
+      }
     },
 
     async sign({ audience, expiresIn, key, scope }, payload, { metadata, accountId, familyId }) {

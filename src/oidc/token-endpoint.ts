@@ -51,7 +51,7 @@ function askedOf(ctx: Context): ReplayableAnswer['asked'] {
  * is in the time line of its family.
  */
 async function issue(
-  { tenant, audit, families }: IssuerContext,
+  { tenant, families }: IssuerContext,
   ctx: Context,
   { familyId, allowedAt, starting }: TokenRequest,
 ): Promise<boolean> {
@@ -64,12 +64,11 @@ async function issue(
     scope,
     resource: aud === undefined ? undefined : [aud].flat(),
   })
-  if (!starting) {
-    await audit.record(tenant, event)
-    return true
-  }
-  const { family, token } = starting
-  if (await families.start(family, token, { allowedAt, events: [event] })) return true
+  const about = { allowedAt, events: [event] }
+  const isDone = starting
+    ? await families.start(starting.family, starting.token, about)
+    : await families.tell(tenant, client?.clientId, about)
+  if (isDone) return true
   // Who waited while the client was disabled, and enabled again, finds it enabled: what was allowed before is void.
   return refuse(ctx)
 }

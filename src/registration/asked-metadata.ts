@@ -17,7 +17,7 @@ const addresses = [
 ] as const
 
 /** What an operator alone may say of a client. The server names clients itself, whatever they ask for. */
-const reserved = Object.keys(clientMetadata.shape).filter(
+export const reserved = Object.keys(clientMetadata.shape).filter(
   (member) => member !== 'client_id' && !registrable.includes(member as Registrable),
 )
 

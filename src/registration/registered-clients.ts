@@ -205,10 +205,11 @@ export function createRegisteredClientStore({
       return database.query(
         `delete from clients where (tenant_id, client_id) in (
            select r.tenant_id, r.client_id from registered_clients r
+           join clients c on c.tenant_id = r.tenant_id and c.client_id = r.client_id
            where r.expires_at <= $1 and r.used_at is null and not exists (
              select 1 from families f where f.tenant_id = r.tenant_id and f.client_id = r.client_id)
              and not ${isBarred}
-           limit ${batch} for update of r skip locked)
+           limit ${batch} for update of r, c skip locked)
          returning tenant_id, client_id`,
         [new Date(clock.now())],
       )

@@ -70,12 +70,18 @@ const ofSession = `
 const ofNoSession = `
   select null as account_id, null::timestamptz as expires_at from account where $3::text is null`
 
-/** Each part reads the one before, and so locks after it; the claim comes last. */
+/**
+ * Each part reads the one before, and so locks after it; the claim comes last. What a client got in the session is
+ * locked as well: this may have waited for the log-out that deletes it, and would still read it.
+ */
 const holding = (withSession: boolean, withSignIn: boolean) =>
   `with account as materialized (
      select ${accountColumns} from accounts a
      where a.tenant_id = $1 and a.id = $2 ${withSignIn ? `and ${signInCounts('$10')} for share` : ''}),
    session as materialized (${withSession ? ofSession : ofNoSession}),
+   part as materialized (
+     select p.grant_id from session, session_clients p
+     where p.tenant_id = $1 and p.session_uid = $3 and p.client_id = $5 for share of p),
    given as materialized (
      select ${grantColumns} from session, grants g
      where g.tenant_id = $1 and g.id = $4 and g.revoked_at is null for share of g),
@@ -87,8 +93,7 @@ const holding = (withSession: boolean, withSignIn: boolean) =>
      select $1, $6, $7, $8, $9 from client on conflict do nothing returning 1)
    select a.*, g.*, exists (select from session) as stands, exists (select from client) as has_client,
      exists (select from claim) as is_first, s.account_id as session_account, s.expires_at as until,
-     (select grant_id from session_clients
-      where tenant_id = $1 and session_uid = $3 and client_id = $5) as session_grant,
+     (select grant_id from part) as session_grant,
      (select spent_at from single_use where tenant_id = $1 and kind = $6 and key = $7) as spent_at
    from (select 1) as always left join account a on true left join given g on true left join session s on true`
 

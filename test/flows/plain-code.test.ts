@@ -223,6 +223,24 @@ describe('plain exchanges of codes', () => {
     expectRefusal(await sendForm(server, again), 400, 'invalid_grant')
   })
 
+  it('for an opaque token: nothing is held ahead of the stack, which holds it', async () => {
+    const { redemptions } = server.core
+    const { hold } = redemptions
+    const asked = { scope: 'read', resource: opaque, nonce: undefined }
+    const form = formOf(await codeFor(server, web, asked, agent), {}, web)
+    let held = 0
+    try {
+      redemptions.hold = (what) => {
+        held++
+        return hold(what)
+      }
+      tokensIn(await sendForm(server, form))
+    } finally {
+      redemptions.hold = hold
+    }
+    expect(held).to.equal(1)
+  })
+
   /** What is kept of a code, but for what is of one alone. */
   async function keptOf(family: string): Promise<unknown> {
     const tokens = await server.core.database.query(

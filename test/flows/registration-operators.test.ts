@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { api, callback, furnish } from '../support/fixtures.ts'
 import { informationIn, selfDeclared as metadata, registrar } from '../support/registering.ts'
 
@@ -13,6 +14,33 @@ describe('clients that register themselves, and operators', () => {
     await declare({ mode: 'open' })
   })
   after(() => server?.stop())
+
+  it('that change themselves and are given up at that moment do not stop each other', async () => {
+    const { clients, database, registrations, clock } = server.core
+    const { client_id: id } = informationIn(await register(metadata))
+    const which = 'registered_clients set expires_at = registered_at where client_id = $1'
+    await database.execute(`update ${which}`, [id])
+    const holding = Promise.withResolvers<void>()
+    const sweeping = Promise.withResolvers<void>()
+    // In the order of a PUT.
+    const change = database.transaction(async () => {
+      await clients.views.view(defaultTenant, id, clock.now(), true)
+      holding.resolve()
+      await sweeping.promise
+      await database.execute(`update ${which}`, [id])
+    })
+    await holding.promise
+    const swept = registrations.sweep()
+    await eventually('the sweep waits', async () => {
+      const waiting = await database.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return waiting.length > 0
+    })
+    sweeping.resolve()
+    await Promise.all([change, swept])
+    expect(await clients.find(defaultTenant, id)).to.equal(undefined)
+  })
 
   it('cannot take back what an operator said of them, at once or by and by (P-080, RFC 7592 §2.2, security class C16)', async () => {
     const asked = { ...metadata, scope: 'openid email orders:read' }
@@ -60,6 +88,7 @@ describe('clients that register themselves, and operators', () => {
     const { scope: _scope, ...others } = imposed
     expect(await stored()).to.deep.include(others)
   })
+
   it('cannot take it back either where they were registered before what they say themselves was kept (C16)', async () => {
     let client = informationIn(await register({ ...metadata, scope: 'openid email' }))
     const { client_id: id, registration_client_uri: at } = client
@@ -79,5 +108,20 @@ describe('clients that register themselves, and operators', () => {
       expect(client).to.include({ client_name: name, scope: 'openid' })
       expect((await view())?.metadata).to.deep.include(imposed)
     }
+  })
+
+  it('cannot take back what they may not say, also where that is noted as their own (P-080, security class C16)', async () => {
+    const client = informationIn(await register(metadata))
+    const { client_id: id, registration_client_uri: at, registration_access_token: token } = client
+    const { clients, database, clock } = server.core
+    const stored = async () => (await clients.views.view(defaultTenant, id, clock.now()))?.metadata
+    const imposed = { require_mfa: true, resources: [api], refresh_replay_window: 0 }
+    await clients.declare(defaultTenant, { ...(await stored()), ...imposed })
+    await database.execute(
+      `update registered_clients r set metadata = c.metadata from clients c
+       where c.tenant_id = r.tenant_id and c.client_id = r.client_id`,
+    )
+    informationIn(await send('PUT', at, { token, body: { ...metadata, client_id: id } }))
+    expect(await stored()).to.deep.include(imposed)
   })
 })

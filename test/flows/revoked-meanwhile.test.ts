@@ -3,6 +3,9 @@ import type { Account } from '../../src/accounts/account.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import type { Core } from '../../src/core.ts'
 import type { Families } from '../../src/families/families.ts'
+import { familyStartedBy } from '../../src/families/family.ts'
+import { hashOf } from '../../src/secrets/handle.ts'
+import type { Session } from '../../src/sessions/session.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
@@ -10,6 +13,7 @@ import { eventually } from '../support/eventually.ts'
 import {
   alice,
   api,
+  callback,
   furnish,
   furnishOpaque,
   machine,
@@ -29,6 +33,7 @@ import {
   type Tokens,
   tokensFor,
   tokensIn,
+  verifier,
 } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -168,6 +173,93 @@ suite('a token request that is under way on one node while, on another,', () => 
       }
     }
   }
+
+  for (const [way, type] of Object.entries({
+    'ahead of the stack': '',
+    'by the stack': '; stack=1',
+  })) {
+    it(`a browser signs out of the client alone: a code leaves nothing alive, ${way} (C26)`, async () => {
+      const client = { ...web, client_id: `web-${clients++}` }
+      await server.core.clients.declare('default', client)
+      const code = await codeFor(server, client)
+      const [row] = await other.database.query<{ uid: string; handle_hash: string }>(
+        `select s.uid, s.handle_hash from sessions s join session_clients c
+           on c.tenant_id = s.tenant_id and c.session_uid = s.uid where c.client_id = $1`,
+        [client.client_id],
+      )
+      const { uid, handle_hash: handle } = row as { uid: string; handle_hash: string }
+      const session = (await other.sessions.byUid('default', uid)) as Session
+      let asked: Promise<Page> | undefined
+      await other.database.transaction(async () => {
+        const without = { ...session, clients: {} }
+        const dropped = [client.client_id]
+        const saved = await other.sessions.save('default', without, handle, [handle], dropped)
+        expect(saved).to.equal('saved')
+        asked = post(
+          server,
+          '/token',
+          client,
+          {
+            grant_type: 'authorization_code',
+            code,
+            redirect_uri: callback,
+            code_verifier: verifier,
+          },
+          { 'content-type': `application/x-www-form-urlencoded${type}` },
+        )
+        await eventually('the exchange waits', waitsForLock)
+      })
+      expectRefusal((await asked) as Page, 400, 'invalid_grant')
+    })
+  }
+
+  const without = ['authorization_code']
+  for (const [what, grant_types] of Object.entries({ with: web.grant_types, without })) {
+    it(`a client is disabled and enabled: a code that waits for that is void, and was not used twice, ${what} refresh tokens (C5)`, async () => {
+      const client = { ...web, client_id: `web-${clients++}`, grant_types }
+      await server.core.clients.declare('default', client)
+      const code = await codeFor(server, client)
+      const { denials } = server.core
+      const { anyDenies } = denials
+      let asked: Promise<Page> | undefined
+      // This node has not heard of it.
+      denials.anyDenies = () => false
+      await other.database.transaction(async () => {
+        for (const disabled of [true, false])
+          await other.revocations.setClientDisabled('default', client.client_id, disabled)
+        asked = redeem(server, client, code)
+        await eventually('the exchange waits', waitsForLock)
+      })
+      const answer = (await asked) as Page
+      denials.anyDenies = anyDenies
+      expectRefusal(answer, 400, 'invalid_grant')
+      const reused = await other.database.query(
+        `select 1 from denials where kind = 'family' and subject = $1`,
+        [familyStartedBy(hashOf(code))],
+      )
+      expect(reused).to.deep.equal([])
+    })
+  }
+
+  it('an operator is disabled: the code of another is redeemed, and neither waits for the other', async () => {
+    const code = await codeFor(server, web, offline)
+    const operator = await other.accounts.byIdentifier('default', 'operator@example.com')
+    const aliceIs = (roles: string[]) =>
+      other.database.execute('update accounts set roles = $1 where email = $2', [
+        roles,
+        alice.email,
+      ])
+    await aliceIs(['operator'])
+    try {
+      await other.database.transaction(async () => {
+        await other.accounts.setDisabled(operator as Account, true)
+        tokensIn(await redeem(server, web, code))
+      })
+    } finally {
+      await other.accounts.setDisabled(operator as Account, false)
+      await aliceIs([])
+    }
+  })
 
   it('a client is disabled: a token that a node gave it which had not heard of it stays void (C5)', async () => {
     const give = () =>

@@ -7,7 +7,9 @@ import type { Page } from '../support/http-exchange.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
+  basic,
   codeFor,
+  encode,
   type Fields,
   post,
   redeem,
@@ -18,6 +20,7 @@ import {
   userinfo,
   verifier,
 } from '../support/protocol.ts'
+import { sendForm, throughStack } from '../support/stack.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
@@ -236,6 +239,29 @@ onEachStorage('explain', (kind) => {
         const code = await codeFor(server, web, {}, agent)
         tokensIn(await redeem(server, web, code))
         return redeem(server, web, code)
+      },
+      'code_unused',
+    ],
+    [
+      'a code at the same moment',
+      async () => {
+        const code = await codeFor(server, web, {}, agent)
+        const form = throughStack({
+          path: '/token',
+          body: encode({
+            grant_type: 'authorization_code',
+            code,
+            redirect_uri: callback,
+            code_verifier: verifier,
+          }),
+          headers: { authorization: basic(web) },
+        })
+        const pages = await Promise.all([1, 2, 3, 4].map(() => sendForm(server, form)))
+        const refused = pages.filter(({ status }) => status !== 200)
+        expect(refused).to.have.length(3)
+        const checks = await Promise.all(refused.map(async (page) => (await why(page)).check))
+        expect(checks).to.deep.equal(Array(3).fill('code_unused'))
+        return refused[0] as Page
       },
       'code_unused',
     ],

@@ -14,7 +14,8 @@ import { printIdle } from '../../bench/suite/table.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
-const tiny = ['--blocks', '1', '--length', '60', '--warm-up', '1', '--connections', '4']
+/** Blocks as long as many ticks of the processor time (10 ms), also where the processes get a part of a core. */
+const tiny = ['--blocks', '1', '--length', '200', '--warm-up', '1', '--connections', '4']
 
 const kind = servicesFound() ? 'services' : 'embedded'
 

@@ -46,8 +46,6 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
   let isSteady = false
   /** As it was before there were fewer places. */
   let before: { places: number; rate: number } | undefined
-  /** Answers in a millisecond ahead of the first of the steps to as few as there are. */
-  let first: number | undefined
   let keptUntil = since
 
   function decide(time: number): void {
@@ -61,14 +59,13 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
 
   function grow(): number {
     places = Math.min(most, places * 2)
-    before = first = undefined
+    before = undefined
     return 0
   }
 
   /**
    * By Little's law half the places halve the wait of a queue, and answer as much. Where the wait is the stores', for each
-   * alone, they answer half as much: then there are as many as before. The same where all steps together cost
-   * more than a tenth of the answers.
+   * alone, they answer half as much: then there are as many as before.
    * @returns milliseconds until what comes of it can be seen
    */
   function fit(time: number): number {
@@ -76,22 +73,15 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
     const wait = waited / answered
     const tried = before
     before = undefined
-    if (
-      tried &&
-      rate < Math.max((tried.rate * (1 + places / tried.places)) / 2, 0.9 * (first ?? 0))
-    ) {
+    if (tried && rate < (tried.rate * (1 + places / tried.places)) / 2) {
       places = tried.places
-      first = undefined
       keptUntil = time + keptFor
       return 0
     }
     const by = Math.max(0.25, Math.min(2, (refused > answered ? short : bearable) / wait))
     if (by < 1 && (!isSteady || time < keptUntil)) return 0
     const fits = Math.max(least, Math.min(most, places * by))
-    if (fits < places) {
-      before = { places, rate }
-      first ??= rate
-    } else if (fits > places) first = undefined
+    if (fits < places) before = { places, rate }
     places = fits
     return by < 1 ? Math.min(wait, bearable) : 0
   }

@@ -63,13 +63,6 @@ describe('the capacity for requests', () => {
     expect(answered).to.be.above((256 * seconds * 0.85) / 0.6)
   })
 
-  it('does not lose a little at each of many steps, where the wait is partly the stores', () => {
-    const seconds = 60
-    const took = (taken: number) => 15 + taken
-    const { answered } = flood(opened(256), { took, refused: 4, seconds })
-    expect(answered).to.be.above((256 / took(256)) * seconds * 1000 * 0.8)
-  })
-
   it('is what it may be again when nobody asked for it for a while', () => {
     const capacity = opened(256)
     flood(capacity, worst)

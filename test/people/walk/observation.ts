@@ -1,5 +1,6 @@
 import type { Core } from '../../../src/core.ts'
 import { eventually } from '../../support/eventually.ts'
+import { travel } from '../../support/time-travel.ts'
 import type { Purpose } from './world.ts'
 
 /** What the database says of the accounts of a walk: everything that may not change without a proof. */
@@ -58,7 +59,9 @@ const rowsOf = (query: string) => `(select coalesce(json_agg(r), '[]') from (${q
 
 /** $1 are the accounts, $2 is the time, $3 the addresses of those who come to have one. */
 const picture = `select json_build_object(
-  'pending', (select count(*) from outbox where delivered_at is null and failed_at is null),
+  'waiting', ${rowsOf(`select kind, attempts, last_error as error,
+      case when leased_until is null then extract(epoch from next_at - $2)::float * 1000 end as pause
+    from outbox where delivered_at is null and failed_at is null`)},
   'accounts', ${rowsOf(`select a.id, a.tenant_id as tenant, a.email as address, a.email_verified as verified,
       a.disabled_at is not null as disabled, md5(p.hash || p.one_time::text) as password
     from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
@@ -76,17 +79,29 @@ const picture = `select json_build_object(
       extract(epoch from expires_at)::float as expires
     from action_tokens where account_id in ${ours} and expires_at > $2`)}) as seen`
 
-/** As soon as no mail is under way any more. */
+interface Waiting {
+  kind: string
+  attempts: number
+  error: string | null
+  /** Milliseconds until the next attempt; null while one is under way. */
+  pause: number | null
+}
+
+/** As soon as no mail is under way any more. What was not delivered at once is tried again when time has gone on. */
 export function observe({ database }: Core, accounts: string[], newcomers = ''): Promise<Seen> {
   const look = async () => {
-    const [row] = await database.query<{ seen: Seen & { pending: number } }>(picture, [
+    const [row] = await database.query<{ seen: Seen & { waiting: Waiting[] } }>(picture, [
       accounts,
       new Date(),
       newcomers,
     ])
-    return row?.seen.pending === 0 && row.seen
+    const { waiting = [], ...seen } = row?.seen ?? {}
+    if (waiting.length === 0) return seen as Seen
+    const pauses = waiting.map(({ pause }) => pause ?? 0)
+    travel(Math.max(0, ...pauses) / 1000)
+    throw new Error(`there waits ${JSON.stringify(waiting)}`)
   }
-  return eventually('all mail is delivered', look, { every: 3 })
+  return eventually('all mail is delivered', look, { every: 3, within: 60_000 })
 }
 
 /** One thing that is not as it was. */

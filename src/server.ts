@@ -6,7 +6,6 @@ import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
 import { createAdmission, type Target } from './http/admission.ts'
 import { watchConnections } from './http/connections.ts'
-import { createDoorstep } from './http/doorstep.ts'
 import { certificateOf, createEdge, pathOf } from './http/edge.ts'
 import { securityHeadersOf } from './http/headers.ts'
 import { listen } from './http/listener.ts'
@@ -14,7 +13,6 @@ import { createRequestWatch } from './http/observed.ts'
 import { createRefusal } from './http/overloaded.ts'
 import { logRequest } from './http/request.ts'
 import { createRouteNames } from './http/route-names.ts'
-import type { SoleRequest } from './http/sole-request.ts'
 import { type Tally, tellTallies } from './http/tallies.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
@@ -93,8 +91,7 @@ export async function startServer(
   const headers = securityHeadersOf({ isHttps: config.issuer.startsWith('https:') })
   const routeOf = routeNames()
   const watch = core.metrics.isOn ? createRequestWatch(core.metrics, routeOf) : undefined
-  const refusal = createRefusal(headers, config.keepAliveTimeout)
-  const doorstep = createDoorstep(refusedUnread)
+  const writeRefusal = createRefusal(headers)
   let stopping = false
 
   /** An answer that no issuer gives. */
@@ -106,26 +103,11 @@ export async function startServer(
     response.end(JSON.stringify(body))
   }
 
-  /** @returns the id of the refusal */
-  function countRefusal(): string {
+  function refuse(response: ServerResponse): void {
     core.counters.count('request_shed')
     const id = randomUUID()
     log.debug({ request_id: id, error: 'overloaded' }, 'request refused')
-    return id
-  }
-
-  function refuse(response: ServerResponse): void {
-    refusal.write(response, countRefusal(), stopping)
-    // Who asks again at once is known then.
-    if (response.socket) doorstep.watch(response.socket)
-  }
-
-  function refusedUnread(request: SoleRequest): string | undefined {
-    if (stopping) return undefined
-    const target = issuers.target(pathOf(request.url))
-    if (!admission.refuses(request, target)) return undefined
-    watch?.refused(request, target.url)
-    return refusal.whole(countRefusal())
+    writeRefusal(response, id, stopping)
   }
 
   /** Nobody gets the answer; the log has the line that every request has. */
@@ -166,7 +148,6 @@ export async function startServer(
 
   const connections = watchConnections(core.metrics)
   const listener = await listen(config, files, connections, (request, response, mutual) => {
-    doorstep.arrived(request, response)
     const target = issuers.target(pathOf(request.url ?? '/'))
     if (admission.refuses(request, target)) {
       watch?.refused(request, target.url)

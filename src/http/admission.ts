@@ -16,7 +16,7 @@ import { onceWhole } from './whole.ts'
  */
 export interface Admission {
   /** Whether a request, which leads there, is to be refused as it came. */
-  refuses(request: Pick<IncomingMessage, 'method'>, target: Target): boolean
+  refuses(request: IncomingMessage, target: Target): boolean
   /** Has one that is not refused worked on when it is its turn; it counts until it was answered. */
   take(arrival: Arrival): void
 }
@@ -72,10 +72,8 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
   const capacity = createCapacity(most)
   const turns = createTurns()
 
-  const isAlwaysTaken = (
-    { method = '' }: Pick<IncomingMessage, 'method'>,
-    { url, isKnown }: Target,
-  ) => isKnown && reads.has(method) && always.test(url)
+  const isAlwaysTaken = ({ method = '' }: IncomingMessage, { url, isKnown }: Target) =>
+    isKnown && reads.has(method) && always.test(url)
 
   function begins({ url }: Target): boolean {
     const query = url.indexOf('?')

@@ -4,7 +4,7 @@ import type { Metrics } from '../metrics/metrics.ts'
 /** Methods that something here takes; others are strangers' words. */
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-export const methodOf = ({ method = '' }: Pick<IncomingMessage, 'method'>): string =>
+export const methodOf = ({ method = '' }: IncomingMessage): string =>
   methods.has(method) ? method : 'other'
 
 /** Watches what becomes of requests. */
@@ -12,7 +12,7 @@ export interface RequestWatch {
   /** Counts and times one, whose answer is about to be made. */
   follow(request: IncomingMessage, response: ServerResponse): void
   /** Counts one that was refused ahead of everything; those of one turn of the event loop together, as it must not be dear. */
-  refused(request: Pick<IncomingMessage, 'method'>, url: string): void
+  refused(request: IncomingMessage, url: string): void
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   revocationsMethods,
 } from './endpoints/revocations.routes.ts'
 import { signalRoutes, signalsMethods } from './endpoints/signals.routes.ts'
+import { waits } from './http/admission.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -311,7 +312,7 @@ export function createIssuer(
       })
   return (request, response) => {
     if (published.answer(request, response)) return
-    const handOver = () => void handle(request, response)
+    const handOver = () => void handle(request, response).then(() => response.emit(waits))
     if (!takesPlain?.(request, response, handOver)) handOver()
   }
 }

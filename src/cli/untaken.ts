@@ -14,40 +14,59 @@ interface Connection {
 type Send = (message: Note, connection?: Connection, ...rest: unknown[]) => boolean
 
 const listening = new WeakSet<Worker>()
-/** How often each was offered. */
-const offers = new WeakMap<Connection, number>()
-/** How often all are asked: who had no room the first time may have some. */
+/** How often each was offered, by worker, and since when. */
+const offers = new WeakMap<Connection, { began: number; times: WeakMap<Worker, number> }>()
+/** How often each is asked: who had no room the first time may have some. */
 const rounds = 2
+/** Milliseconds between two looks whether another is free, and in all: one of them may hang. */
+const pause = 1
+const patience = 2000
 
 /**
  * What the runtime leaves undone with a connection that a worker was given and did not take.
  *
- * | the worker           | by itself                            | instead                               |
- * |----------------------|--------------------------------------|---------------------------------------|
- * | died                 | its caller waits for ever            | another takes it, or it is closed     |
- * | has no room, as all  | it is offered to one after the other | it is closed when all were asked twice |
+ * | the worker                      | by itself                            | instead                                |
+ * |---------------------------------|--------------------------------------|----------------------------------------|
+ * | died                            | its caller waits for ever            | another takes it, or it is closed      |
+ * | has no room, others are busy    | it is offered to it again and again  | it waits for the others, two seconds   |
+ * | has no room, as all             | it is offered to one after the other | it is closed when all were asked twice |
  *
  * A worker says that it takes a connection before it reads from it, and all that it said is here when its channel has
  * closed: nothing is served twice.
+ * @param closed hears of each that is closed for want of room
  */
-export function serveUntaken(worker: Worker): void {
+export function serveUntaken(worker: Worker, closed: () => void): void {
   const { process } = worker
   const untaken = new Map<number, Connection>()
   /** As if the worker had said so. */
   const reply = (ack: number, accepted: boolean) =>
     process.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted }, undefined)
 
+  const others = () =>
+    Object.values(cluster.workers ?? {}).filter(
+      (each): each is Worker => each !== undefined && each !== worker && listening.has(each),
+    )
+
   const send = process.send.bind(process) as Send
   const offering: Send = (message, connection, ...rest) => {
     const { act, seq } = message
     if (act === 'newconn' && seq !== undefined && connection) {
-      const offered = (offers.get(connection) ?? 0) + 1
-      offers.set(connection, offered)
-      if (offered > rounds * Object.keys(cluster.workers ?? {}).length) {
-        // Whoever has it closes it.
-        setImmediate(reply, seq, true)
+      const { began, times } = offers.get(connection) ?? {
+        began: performance.now(),
+        times: new WeakMap<Worker, number>(),
+      }
+      offers.set(connection, { began, times })
+      const asked = times.get(worker) ?? 0
+      if (asked >= rounds) {
+        const isOver = performance.now() - began > patience
+        if (isOver || !others().some((each) => (times.get(each) ?? 0) < rounds)) {
+          closed()
+          // Whoever has it closes it.
+          setImmediate(reply, seq, true)
+        } else setTimeout(reply, pause, seq, false)
         return true
       }
+      times.set(worker, asked + 1)
       untaken.set(seq, connection)
     }
     return send(message, connection, ...rest)
@@ -66,9 +85,9 @@ export function serveUntaken(worker: Worker): void {
     listening.delete(worker)
     // The runtime postpones this until all is taken; before it, the next connections would be given to who is dead.
     if (!isOut) process.emit('disconnect')
-    const others = Object.values(cluster.workers ?? {}).some((each) => each && listening.has(each))
+    const isLeft = others().length > 0
     for (const [seq, connection] of untaken) {
-      if (others) reply(seq, false)
+      if (isLeft) reply(seq, false)
       else connection.close()
     }
   }

@@ -19,6 +19,8 @@ export interface WorkerMetrics {
   serve(listening: () => number): Promise<{ stop(): Promise<void> }>
   /** Listens to a worker that was just started. */
   follow(worker: Worker): void
+  /** Counts a connection that was closed, as none of them had room for it. */
+  countClosed(): void
 }
 
 /** For the supervisor; nothing where the metrics are off. */
@@ -87,6 +89,7 @@ export async function createWorkerMetrics(
         left = left.then((before) => whatLasts([before, last]))
       })
     },
+    countClosed: () => own.metrics.count('keyturn_connections_refused_total', {}),
   }
 }
 

@@ -87,7 +87,7 @@ export async function superviseWorkers(
     const worker = forkWorker({ [placeVariable]: String(place) }, refused)
     if (!worker) return undefined
     metrics?.follow(worker)
-    serveUntaken(worker)
+    serveUntaken(worker, () => metrics?.countClosed())
     watchOver(worker, log)
     const began = performance.now()
     alive.add(worker)

@@ -49,7 +49,10 @@ export interface Target {
 const always =
   /^\/(healthz|readyz|jwks|\.well-known\/(openid-configuration|oauth-authorization-server|ssf-configuration))(\?|$)/
 
-/** What an answer emits when it works on nothing from now on, though it goes on for minutes: it has a bound of its own. */
+/**
+ * What an answer emits when nobody works on it from now on: as its caller has gone meanwhile, or as it goes on for minutes
+ * and has a bound of its own.
+ */
 export const waits = 'keyturn.waits'
 
 const reads = new Set(['GET', 'HEAD'])
@@ -77,8 +80,11 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
     return beginnings.has(query < 0 ? url : url.slice(0, query))
   }
 
-  /** It is given back when the answer is made: its caller may never read it, or have others before it that they do not. */
-  function enter(response: ServerResponse, target: Target): Leave {
+  /**
+   * It is given back when the answer is made: its caller may never read it, or have others before it that they do not. One
+   * who leaves gives it back where nothing was begun: work goes on without them.
+   */
+  function enter(response: ServerResponse, target: Target): { leave: Leave; begin: () => void } {
     const leave = capacity.take(begins(target))
     const { end } = response
     response.end = ((...rest: Parameters<typeof end>) => {
@@ -87,7 +93,7 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
     }) as typeof end
     const leaveUnread = () => leave()
     response.once('close', leaveUnread).once(waits, leaveUnread)
-    return leave
+    return { leave, begin: () => response.off('close', leaveUnread) }
   }
 
   return {
@@ -98,10 +104,11 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
         work()
         return
       }
-      const leave = enter(response, target)
+      const { leave, begin } = enter(response, target)
       turns.add(() => {
         if (response.closed) return
         if (!target.isKnown || request.complete || !hasBody(request)) {
+          begin()
           work()
           return
         }
@@ -111,8 +118,12 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
             refuse()
             return
           }
-          enter(response, target)
-          turns.add(() => response.closed || work())
+          const entered = enter(response, target)
+          turns.add(() => {
+            if (response.closed) return
+            entered.begin()
+            work()
+          })
         }
         onceWhole(request, longestBody, whole, gone)
       })

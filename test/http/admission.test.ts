@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
@@ -87,6 +88,35 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     for (const page of await Promise.all(waiting)) tokensIn(page)
     tokensIn(await ask())
     expect(server.core.counters.read().request_shed).to.be.above(0)
+  })
+
+  it('counts what goes on when its caller has left: leavers cannot have more worked on than it may', async () => {
+    const tokens = await families(most)
+    await whileLocked(async () => {
+      for (const [i, { refresh_token: token }] of tokens.entries()) {
+        const abort = new AbortController()
+        const left = fetch(`${server.issuer}/token`, {
+          method: 'POST',
+          signal: abort.signal,
+          headers: { Authorization: `Basic ${btoa(`${web.client_id}:${web.client_secret}`)}` },
+          body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token ?? '' }),
+        }).catch((error: Error) => error.name)
+        await eventually('it waits for its family', async () => {
+          const [row] = await server.core.database.query<{ count: string }>(
+            'select count(*) from pg_locks where not granted',
+          )
+          return Number(row?.count) > i
+        })
+        abort.abort()
+        expect(await left).to.equal('AbortError')
+      }
+      await eventually('all have left', async () => {
+        const text = await scrape(metricsPort)
+        return figure(text, 'keyturn_http_requests_in_flight') === 0
+      })
+      expect((await ask()).status).to.equal(503)
+    })
+    await eventually('it serves again', async () => (await ask()).status === 200)
   })
 
   it('does not count who has not sent a whole request yet', async () => {
@@ -224,6 +254,49 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     })
     await Promise.all(waiting)
     expect((await count()) - before).to.equal(1)
+  })
+
+  it('refuses alike who asks again at the same connection, counts it, and serves it when there is room', async () => {
+    const labels = { method: 'POST', route: '/token', status: '503' }
+    const count = async () =>
+      figure(await scrape(metricsPort), 'keyturn_http_requests_total', labels)
+    const before = await count()
+    const tokens = await families(most)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const again = async () => {
+      const sent = request(`${server.issuer}/token`, {
+        ...{ agent, method: 'POST', auth: `${machine.client_id}:${machine.client_secret}` },
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      }).end('grant_type=client_credentials')
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+      const body = JSON.parse((await answer.toArray()).join('')) as Record<string, unknown>
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        body,
+        port: sent.socket?.localPort,
+      }
+    }
+    const waiting: ReturnType<typeof patiently>[] = []
+    const refused: Awaited<ReturnType<typeof again>>[] = []
+    await whileLocked(async () => {
+      for (const each of tokens) waiting.push(patiently(each))
+      await eventually('it is full', async () => (await again()).status === 503)
+      for (let i = 0; i < 4; i++) refused.push(await again())
+    })
+    await Promise.all(waiting)
+    const served = await eventually('it is served', async () => {
+      const answer = await again()
+      return answer.status === 200 && answer
+    })
+    agent.destroy()
+    expect(new Set(refused.map(({ port }) => port))).to.deep.equal(new Set([served.port]))
+    expect(new Set(refused.map(({ body }) => body['error_id'])).size).to.equal(4)
+    const [first, , , last] = refused.map(({ status, headers: { date, ...headers }, body }) => {
+      return { status, headers, body: { ...body, error_id: typeof body['error_id'] }, date }
+    })
+    expect(last).to.deep.equal({ ...first, date: undefined })
+    expect((await count()) - before).to.be.at.least(5)
   })
 
   it('counts a GET that announces a body, and whoever names a tenant that it does not know', async () => {

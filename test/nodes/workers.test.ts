@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
@@ -306,22 +306,54 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (const pid of pids) expect(() => process.kill(pid, 0), String(pid)).to.throw('ESRCH')
   })
 
-  it('that are full have what is too much closed, and do not outlive the process that supervises them', async () => {
+  it('wait with what one is too full for until the others were asked, have the rest closed and counted, and do not outlive the process that supervises them', async () => {
     const port = await freePort()
+    const metricsAt = await freePort()
     const brief = await startNode({
-      env: { ...env, PORT: String(port), WORKERS: '2', MAX_CONNECTIONS: '3' },
+      env: {
+        ...env,
+        PORT: String(port),
+        WORKERS: '2',
+        MAX_CONNECTIONS: '4',
+        METRICS_PORT: String(metricsAt),
+      },
     })
     await eventually('both listen', async () => living(brief).size === 2)
-    let closed = 0
-    const sockets = Array.from({ length: 12 }, () =>
-      connect(port, '127.0.0.1')
-        .on('error', () => undefined)
-        .on('close', () => closed++),
-    )
-    await eventually('as many are closed as have no place', () => closed >= 6)
-    for (const socket of sockets) socket.destroy()
     const pids = [...living(brief).values()]
-    await brief.stop('SIGKILL')
+    let closed = 0
+    let answers = 0
+    const open = (length: number) =>
+      Array.from({ length }, () => {
+        const socket = connect(port, '127.0.0.1')
+          .on('error', () => undefined)
+          .on('close', () => closed++)
+          .on('data', () => answers++)
+        socket.write('GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n')
+        return socket
+      })
+    const [busy = 0] = pids
+    let sockets: Socket[] = []
+    try {
+      process.kill(busy, 'SIGSTOP')
+      // One of them is given to the one that is stopped; the other has room for four.
+      sockets = open(6)
+      await eventually('the other is full', async () => answers >= 3)
+      // Meanwhile it was asked again whether it has room.
+      for (let i = 0; i < 20; i++) await fetch(`http://127.0.0.1:${metricsAt}/`)
+      expect(closed).to.equal(0)
+      process.kill(busy, 'SIGCONT')
+      await eventually('all are served', async () => answers === 6)
+      sockets.push(...open(6))
+      await eventually('as many are closed as have no place', () => closed >= 4)
+      await eventually('they are counted', async () => {
+        const text = await scrape(metricsAt)
+        return figure(text, 'keyturn_connections_refused_total') === closed
+      })
+    } finally {
+      process.kill(busy, 'SIGCONT')
+      for (const socket of sockets) socket.destroy()
+      await brief.stop('SIGKILL')
+    }
     await eventually('they are gone', async () =>
       pids.every((pid) => {
         try {

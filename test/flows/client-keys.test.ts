@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
+import { eventually } from '../support/eventually.ts'
 import { furnish } from '../support/fixtures.ts'
 import { post } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -84,10 +86,42 @@ describe('keys of a client at an address (jwks_uri)', () => {
     const again = { ...one, kid: 'two' }
     expect(await by(client_id, again)).to.equal(200)
     fail(client_id)
-    travel(3590)
-    expect(await by(client_id, again)).to.equal(200)
+    for (const later of [3601, 3590]) {
+      travel(later)
+      expect(await by(client_id, again)).to.equal(200)
+    }
     travel(15)
-    expect(await by(client_id, again), 'an hour after they were there').to.not.equal(200)
+    expect(await by(client_id, again), 'an hour after they were good').to.equal(401)
+  })
+
+  it('keep few waiting while their address is slow, and nobody who has some', async () => {
+    const client_id = 'slow'
+    const { key, jwk } = await es256()
+    let held: ServerResponse[] = []
+    const hold = () => host.answer('/slow', (response) => void held.push(response))
+    const release = () => {
+      for (const response of held) response.end(JSON.stringify({ keys: [jwk] }))
+      held = []
+    }
+    await declare(client_id, hold())
+    let refused = 0
+    const all = Array.from({ length: 40 }, async () => {
+      const status = await by(client_id, { key })
+      if (status === 429) refused++
+      return status
+    })
+    await eventually('those past 32 refused', async () => refused === 8)
+    release()
+    const answers = await Promise.all(all)
+    expect(answers.filter((status) => status === 200)).to.have.length(32)
+    expect(host.asked.get('/slow')).to.equal(1)
+
+    travel(61)
+    const first = by(client_id, { key })
+    await eventually('a question', async () => held.length === 1)
+    expect(await by(client_id, { key })).to.equal(200)
+    release()
+    expect(await first).to.equal(200)
   })
 
   it('are not tried without end, and cost little each', async () => {

@@ -10,24 +10,35 @@ export const assertionAlgs = [...clientSigningAlgs, 'HS256'] as const
 export const encryptionAlgs = ['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256'] as const
 export const encryptionEncs = ['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512'] as const
 
-const shortestModulus = 2048
+/** Of RSA, in bits: what is longer, or raised to a great power, costs who verifies as much as signing. */
+const modulusBits = { least: 2048, most: 8192 }
+const longestExponent = 32
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 /**
  * What is wrong with a key that a client publishes (RFC 7517), or undefined. Keys of a kind that is not used here are
  * let pass: a client may have them for others.
  */
-function publicKeyFault(jwk: Record<string, unknown>): string | undefined {
+export function publicKeyFault(jwk: Record<string, unknown>): string | undefined {
   const secret = privateMembers.find((member) => member in jwk)
   if (secret !== undefined) return `must be a public key, it has the private member "${secret}"`
   if (jwk['kty'] === 'oct') return 'must not be symmetric'
   if (jwk['kty'] !== 'RSA') return undefined
-  const { n } = jwk
-  const bits = typeof n === 'string' ? Buffer.from(n, 'base64url').length * 8 : 0
-  return bits < shortestModulus
-    ? `must have a modulus of at least ${shortestModulus} bits, it has ${bits}`
+  const bits = bitsOf(jwk['n'])
+  if (bits < modulusBits.least) {
+    return `must have a modulus of at least ${modulusBits.least} bits, it has ${bits}`
+  }
+  if (bits > modulusBits.most) {
+    return `must have a modulus of at most ${modulusBits.most} bits, it has ${bits}`
+  }
+  const exponent = bitsOf(jwk['e'])
+  return exponent > longestExponent
+    ? `must have an exponent of at most ${longestExponent} bits, it has ${exponent}`
     : undefined
 }
+
+const bitsOf = (number: unknown): number =>
+  typeof number === 'string' ? Buffer.from(number, 'base64url').length * 8 : 0
 
 const jwk = z.looseObject({ kty: z.string().min(1) }).superRefine((key, context) => {
   const message = publicKeyFault(key)

@@ -13,6 +13,7 @@ import { personOf } from './authorization-request.ts'
 import { accountHinted } from './backchannel-endpoint.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { clientAssertionRules } from './client-assertion.ts'
+import { followClientKeys } from './client-keys.ts'
 import {
   allowsOrigin,
   authenticateBySecret,
@@ -66,6 +67,7 @@ export function createProvider(parts: ProviderParts): Provider {
   authenticateBySecret(provider, context)
   applyAuthorizationPolicy(provider)
   onlyIdTokensAreHints(provider)
+  followClientKeys(provider, context.clock)
   // Every ID token names its session, so that a client can be told when it ends.
   Object.assign(provider.Client.prototype, { includeSid: () => true })
   // The same `sid` whichever of two overlapping requests comes first.

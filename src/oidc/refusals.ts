@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { DomainError } from '../errors.ts'
 import { mask } from '../refusals/mask.ts'
 import { receivedOf } from '../refusals/named-family.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -73,6 +74,12 @@ export function logRefusals(
   for (const event of refusalEvents) {
     events.on(event, (ctx: KoaContextWithOIDC, error: EngineError) => {
       if (isRefusedJwt(error)) return
+      // The engine takes what went wrong on the way for a wrong signature; nobody guessed.
+      if (error.cause instanceof DomainError) {
+        ctx.body = null
+        reportFault(ctx, error.cause)
+        return
+      }
       const described = describe(ctx, error)
       log[isWaiting(error) ? 'debug' : 'info'](described, 'request refused')
       if (!isWaiting(error)) keep(ctx, described)

@@ -70,7 +70,8 @@ export function createFetch(
       for (const name of ['host', 'connection', 'transfer-encoding']) headers.delete(name)
       const bytes = body ? Buffer.from(await new Response(body).arrayBuffer()) : undefined
       const agent = agents[target.url.protocol as keyof typeof agents]
-      const response = await send(target, { method, headers, bytes, agent, signal, largest })
+      const sent = send(target, { method, headers, bytes, agent, signal, largest })
+      const response = await untilAborted(sent, signal)
       took(began, `${Math.floor(response.status / 100)}xx`)
       span.set({
         'http.request.method': method,
@@ -124,6 +125,11 @@ function send(target: Target, { method, headers, bytes, agent, signal, largest }
       reject(error)
     })
   })
+  // Without this, Node ends the connection and says nothing: the answer would be waited for without end.
+  outgoing.on('upgrade', (_incoming, socket) => {
+    socket.destroy()
+    reject(new FetchError('answer_malformed', 'expected an answer, got a switch of protocols'))
+  })
   outgoing.end(bytes)
   return promise
 }
@@ -161,7 +167,7 @@ async function read(incoming: IncomingMessage, largest: number): Promise<Respons
   return new Response(withoutBody.has(status) ? null : Buffer.concat(chunks), { status, headers })
 }
 
-/** What a name server does after the time is up is not waited for. */
+/** What a name server, or Node itself, does after the time is up is not waited for. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   if (signal.aborted) reject(signal.reason)

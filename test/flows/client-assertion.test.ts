@@ -289,7 +289,8 @@ onEachStorage('client assertions', (kind) => {
           isDomainError(error, 'client_invalid') ? error.detail.faults.join() : 'failed',
       )
     const { privateKey } = keys.get('ES256') as CryptoKeyPair
-    const weak = { kty: 'RSA', e: 'AQAB', n: Buffer.alloc(128, 7).toString('base64url') }
+    const octets = (length: number) => Buffer.alloc(length, 7).toString('base64url')
+    const weak = { kty: 'RSA', e: 'AQAB', n: octets(128) }
     const client = { ...service, client_id: 'faulty' }
     expect(await refused(client)).to.contain('jwks')
     const keySets: [unknown, string][] = [
@@ -297,6 +298,8 @@ onEachStorage('client assertions', (kind) => {
       [{ kty: 'oct', k: 'AAAA' }, 'must be a public key'],
       [{ kty: 'oct' }, 'must not be symmetric'],
       [weak, 'at least 2048 bits, it has 1024'],
+      [{ ...weak, n: octets(1025) }, 'at most 8192 bits, it has 8200'],
+      [{ ...weak, n: octets(256), e: octets(5) }, 'at most 32 bits, it has 40'],
     ]
     for (const [key, fault] of keySets) {
       expect(await refused({ ...client, jwks: { keys: [key] } })).to.contain(fault)

@@ -280,6 +280,11 @@ describe('outgoing requests (C11)', () => {
       createTcpServer((socket) => socket.end('HTTP/1.1 999 Hm\r\ncontent-length: 0\r\n\r\n')),
     )
     expect(await codeOf(fetch(`http://127.0.0.1:${strange}/`))).to.equal('answer_malformed')
+    const other = 'connection: upgrade\r\nupgrade: websocket\r\n\r\n'
+    const switching = await listen(
+      createTcpServer((socket) => socket.write(`HTTP/1.1 101 Switching Protocols\r\n${other}`)),
+    )
+    expect(await codeOf(fetch(`http://127.0.0.1:${switching}/`))).to.equal('answer_malformed')
   })
 
   it('trust no certificate that nobody vouches for, whatever the environment says, nor one for another name', async () => {

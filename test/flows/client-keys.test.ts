@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import { expect } from 'chai'
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
+import { eventually } from '../support/eventually.ts'
+import { furnish } from '../support/fixtures.ts'
+import { post } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+
+const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+describe('keys of a client at an address (jwks_uri)', () => {
+  let server: TestServer
+  let host: DocumentHost
+  before(async () => {
+    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    host = await startDocumentHost()
+    await furnish(server)
+  })
+  afterEach(backToPresent)
+  after(() => {
+    host?.stop()
+    return server?.stop()
+  })
+
+  const es256 = async () => {
+    const { publicKey, privateKey: key } = await generateKeyPair('ES256', { extractable: true })
+    return { key, jwk: await exportJWK(publicKey) }
+  }
+  const publish = (client: string, ...published: object[]) =>
+    host.answer(`/${client}`, (response) => {
+      response.writeHead(200, { 'cache-control': 'max-age=31536000' })
+      response.end(JSON.stringify({ keys: published }))
+    })
+  const fail = (client: string) =>
+    host.answer(`/${client}`, (response) => void response.writeHead(500).end('{}'))
+  const declare = (client_id: string, jwks_uri: string) =>
+    server.core.clients.declare(defaultTenant, {
+      client_id,
+      jwks_uri,
+      grant_types: ['client_credentials'],
+      scope: 'orders:read',
+      token_endpoint_auth_method: 'private_key_jwt',
+    })
+
+  /** How a client is answered that signs so (RFC 7523). */
+  async function by(
+    client: string,
+    { key, kid, alg = 'ES256' }: { key: CryptoKey | JWK; kid?: string; alg?: string },
+  ): Promise<number> {
+    const iat = Math.floor(Date.now() / 1000)
+    const client_assertion = await new SignJWT({
+      ...{ iss: client, sub: client, aud: server.issuer, jti: randomUUID(), iat, exp: iat + 60 },
+    })
+      .setProtectedHeader({ alg, ...(kid ? { kid } : {}) })
+      .sign(key)
+    const fields = { grant_type: 'client_credentials', client_assertion_type: type }
+    return (await post(server, '/token', undefined, { ...fields, client_assertion })).status
+  }
+
+  it('count for as long as they are there, and for an hour while nobody answers (RFC 7517 §5)', async () => {
+    const client_id = 'elsewhere'
+    const one = { ...(await es256()), kid: 'one' }
+    const two = { ...(await es256()), kid: 'two' }
+    const jwks_uri = publish(client_id, { ...one.jwk, kid: 'one' })
+    await declare(client_id, jwks_uri)
+    expect(await by(client_id, one)).to.equal(200)
+    expect(await by(client_id, one)).to.equal(200)
+    // Asked for again for a name that is not known, and not at every one that somebody makes up.
+    expect(await by(client_id, two)).to.equal(401)
+    expect(host.asked.get('/elsewhere')).to.equal(1)
+    publish(client_id, { ...two.jwk, kid: 'two' })
+    travel(61)
+    expect(await by(client_id, two)).to.equal(200)
+    expect(await by(client_id, two)).to.equal(200)
+    expect(host.asked.get('/elsewhere')).to.equal(2)
+    expect(await by(client_id, one), 'withdrawn').to.equal(401)
+
+    // However long they are said to be good.
+    publish(client_id, { ...one.jwk, kid: 'two' })
+    travel(3601)
+    expect(await by(client_id, two), 'withdrawn').to.equal(401)
+    const again = { ...one, kid: 'two' }
+    expect(await by(client_id, again)).to.equal(200)
+    fail(client_id)
+    for (const later of [3601, 3590]) {
+      travel(later)
+      expect(await by(client_id, again)).to.equal(200)
+    }
+    travel(15)
+    expect(await by(client_id, again), 'an hour after they were good').to.equal(401)
+  })
+
+  it('keep few waiting while their address is slow, and nobody who has some', async () => {
+    const client_id = 'slow'
+    const { key, jwk } = await es256()
+    let held: ServerResponse[] = []
+    const hold = () => host.answer('/slow', (response) => void held.push(response))
+    const release = () => {
+      for (const response of held) response.end(JSON.stringify({ keys: [jwk] }))
+      held = []
+    }
+    await declare(client_id, hold())
+    let refused = 0
+    const all = Array.from({ length: 40 }, async () => {
+      const status = await by(client_id, { key })
+      if (status === 429) refused++
+      return status
+    })
+    await eventually('those past 32 refused', async () => refused === 8)
+    release()
+    const answers = await Promise.all(all)
+    expect(answers.filter((status) => status === 200)).to.have.length(32)
+    expect(host.asked.get('/slow')).to.equal(1)
+
+    travel(61)
+    const first = by(client_id, { key })
+    await eventually('a question', async () => held.length === 1)
+    expect(await by(client_id, { key })).to.equal(200)
+    release()
+    expect(await first).to.equal(200)
+  })
+
+  it('are not tried without end, and cost little each', async () => {
+    const client_id = 'many'
+    const own = { ...(await es256()), kid: 'own' }
+    const others = await Promise.all(Array.from({ length: 20 }, es256))
+    const { privateKey } = await generateKeyPair('PS256', { extractable: true })
+    const slow = raisedTo(4_294_967_311n, await exportJWK(privateKey))
+    const { kty, n, e } = slow
+    const published = [...others.map(({ jwk }) => jwk), { ...own.jwk, kid: 'own' }]
+    const jwks_uri = publish(client_id, { kty, n, e, kid: 'slow' }, ...published)
+    await declare(client_id, jwks_uri)
+    expect(await by(client_id, { key: slow, alg: 'PS256', kid: 'slow' })).to.equal(401)
+    expect(await by(client_id, own)).to.equal(200)
+    expect(await by(client_id, { key: own.key }), 'the 21st').to.equal(401)
+  })
+})
+
+/** An RSA key with another public exponent (RFC 8017 §3.2). */
+function raisedTo(exponent: bigint, key: JWK): JWK {
+  const number = (octets = '') => BigInt(`0x${Buffer.from(octets, 'base64url').toString('hex')}`)
+  const text = (value: bigint) => {
+    const hex = value.toString(16)
+    return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString(
+      'base64url',
+    )
+  }
+  const [p, q] = [number(key.p) - 1n, number(key.q) - 1n]
+  const d = inverse(exponent, p * q)
+  return { ...key, e: text(exponent), d: text(d), dp: text(d % p), dq: text(d % q) }
+}
+
+function inverse(value: bigint, modulus: bigint): bigint {
+  let [rest, next] = [modulus, value]
+  let [found, step] = [0n, 1n]
+  while (next > 0n) {
+    const times = rest / next
+    ;[rest, next] = [next, rest - times * next]
+    ;[found, step] = [step, found - times * step]
+  }
+  return ((found % modulus) + modulus) % modulus
+}

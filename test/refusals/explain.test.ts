@@ -204,6 +204,12 @@ onEachStorage('explain', (kind) => {
       /expected +client_secret_basic\nreceived +client_secret in the body/,
     ],
     [
+      'a scope of another resource server, by a machine',
+      () => token({ grant_type: 'client_credentials', resource: api, scope: 'mail:send' }, machine),
+      'scope_known',
+      /reason +not a scope of https:\/\/api[^\n]*: name the resource server [^]*received +mail:send/,
+    ],
+    [
       'a grant type that does not exist',
       () => token({ grant_type: 'password' }),
       'grant_type_supported',
@@ -372,4 +378,19 @@ onEachStorage('explain', (kind) => {
       expect(text).to.match(/^to mend +\S/m)
     })
   }
+
+  it('lists what was refused last, the newest first, where no id is at hand', async () => {
+    travel(3600)
+    const ids = []
+    for (const client_id of ['first', 'second']) {
+      ids.unshift((await ask({ client_id })).headers.get('request-id'))
+      travel(1)
+    }
+    const { input, prepare, execute, render } = explain
+    const wanted = input.parse(prepare({ operands: [], options: {} }, {} as never))
+    const lines = render(await execute(server.core, wanted)).split('\n')
+    expect(lines).to.have.length(10)
+    expect(lines.slice(0, 2).map((line) => line.split(/ +/)[1])).to.deep.equal(ids)
+    expect(lines[0]).to.match(/ authorization +- +client_known +client not found$/)
+  })
 })

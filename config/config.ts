@@ -259,7 +259,7 @@ const table = {
     schema: flag,
     default: 'off',
     description:
-      'For tests and for the demo alone: outgoing requests may reach this machine, over plain http as well.',
+      'For development, tests and the demo alone: outgoing requests may reach this machine, over plain http as well.',
   },
 
   ...audit,

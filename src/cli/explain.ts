@@ -3,6 +3,7 @@ import { DomainError } from '../errors.ts'
 import { mostParameters } from '../http/parameters.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { dryRun } from '../oidc/dry-run.ts'
+import type { LeftOutScope } from '../oidc/left-out-scopes.ts'
 import {
   explanationOf,
   type Finding,
@@ -11,6 +12,7 @@ import {
 } from '../refusals/explanation.ts'
 import { printable } from '../refusals/mask.ts'
 import { familyNamedIn } from '../refusals/named-family.ts'
+import { columns } from './columns.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
 import { ownerOf } from './families-show.ts'
 import { type FamilyOutput, familyOutput, sentenceOn } from './family-output.ts'
@@ -18,6 +20,7 @@ import { type FamilyOutput, familyOutput, sentenceOn } from './family-output.ts'
 const input = z.union([
   z.strictObject({ id: z.uuid() }),
   z.strictObject({ authorize: z.url({ protocol: /^https?$/ }) }),
+  z.strictObject({}),
 ])
 
 /** What an authorization request would be refused for. */
@@ -25,8 +28,17 @@ interface Rehearsed {
   tenant: string
   client_id?: string
   faults: Finding[]
+  left_out: LeftOutScope[]
   complete: boolean
 }
+
+/** What was refused last, the newest first. */
+interface Latest {
+  refusals: RefusalExplanation[]
+}
+
+/** How many, where no id is given. */
+const latest = 10
 
 /** A refusal as it is printed: with the address of the account, and what became of the family of a refresh token. */
 export interface Explanation extends RefusalExplanation {
@@ -36,14 +48,16 @@ export interface Explanation extends RefusalExplanation {
 
 /**
  * `explain <id>`: `{ id, tenant, at, endpoint, error, check, rule, source, mend, reason?, expected?, received?, … }`.
- * `explain --authorize <url>`: `{ tenant, client_id?, faults: [{ check, rule, … }], complete }`.
+ * `explain --authorize <url>`: `{ tenant, client_id?, faults: [{ check, rule, … }], left_out: [{ scope, of }], complete }`.
+ * `explain`: `{ refusals: [{ id, … }] }`, the latest.
  */
-export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed> = {
+export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed | Latest> = {
   input,
   prepare(args) {
     const { operands } = args
     const authorize = optionalText(args, 'authorize')
-    if ((authorize === undefined) === (operands[0] === undefined))
+    if (authorize === undefined && operands[0] === undefined) return {}
+    if (authorize !== undefined && operands[0] !== undefined)
       throw new UsageError('expected either the id of a refused request, or --authorize <url>')
     const given = input.safeParse(
       authorize === undefined ? { id: operands[0]?.toLowerCase() } : { authorize },
@@ -55,9 +69,15 @@ export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed> = 
         : `expected an authorization request, https://…/authorize?client_id=…; got ${JSON.stringify(authorize)}`,
     )
   },
-  execute: (core, wanted) =>
-    'id' in wanted ? explainRefusal(core, wanted.id) : rehearse(core, wanted.authorize),
-  render: (result) => ('faults' in result ? renderFaults(result) : renderRefusal(result)),
+  async execute(core, wanted) {
+    if ('id' in wanted) return explainRefusal(core, wanted.id)
+    if ('authorize' in wanted) return rehearse(core, wanted.authorize)
+    return { refusals: (await core.refusals.list({}, { limit: latest })).map(explanationOf) }
+  },
+  render(result) {
+    if ('refusals' in result) return renderLatest(result)
+    return 'faults' in result ? renderFaults(result) : renderRefusal(result)
+  },
   failed: (result) => 'faults' in result && result.faults.length > 0,
 }
 
@@ -83,11 +103,16 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
 }
 
 async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
-  const { tenant, clientId, faults, complete } = await dryRun(core, new URL(url), mostParameters)
+  const { tenant, clientId, faults, leftOut, complete } = await dryRun(
+    core,
+    new URL(url),
+    mostParameters,
+  )
   return {
     tenant,
     ...(clientId === undefined ? {} : { client_id: printable(clientId) }),
     faults: faults.map(findingOf),
+    left_out: leftOut.map(({ scope, of }) => ({ scope: printable(scope), of })),
     complete,
   }
 }
@@ -110,13 +135,30 @@ function renderRefusal(explanation: Explanation): string {
   ].join('\n')
 }
 
-function renderFaults({ faults, complete, tenant, client_id: client }: Rehearsed): string {
+function renderLatest({ refusals }: Latest): string {
+  if (refusals.length === 0) return 'Nothing was refused in the last seven days.'
+  return columns(
+    refusals.map(({ at, id, endpoint, client_id: client, check, reason }) => {
+      return [at, id, endpoint, client ?? '-', check, reason ?? '']
+    }),
+  )
+}
+
+function renderFaults({ faults, complete, tenant, client_id: client, ...rest }: Rehearsed): string {
   const who = `${client ?? 'no client'} in tenant ${tenant}`
-  if (faults.length === 0) return `Nothing is wrong with this request of ${who}.`
+  const leftOut = rest.left_out.map(({ scope, of }) =>
+    of.length === 0
+      ? `The scope ${scope} is left out: no resource server has it.`
+      : `The scope ${scope} is left out: send resource=${of.join(' or ')} for it.`,
+  )
+  if (faults.length === 0) {
+    return [`Nothing is wrong with this request of ${who}.`, ...leftOut].join('\n')
+  }
   const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`
   return [
     `${count} in this request of ${who}.`,
     ...faults.flatMap((fault, index) => ['', `${index + 1}. ${fault.rule}`, ...findingRows(fault)]),
+    ...(leftOut.length > 0 ? ['', ...leftOut] : []),
     ...(complete ? [] : ['', 'What is checked after the last of them was not reached.']),
   ].join('\n')
 }

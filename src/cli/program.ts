@@ -96,7 +96,10 @@ function describeProgram(io: Io, run: Start): Program {
     ),
   )
   leaf(program, 'explain', 'explain', 'say why a request was refused, and how to mend it', run)
-    .argument('[id]', 'Request-Id, error_id, or the number on the page')
+    .argument(
+      '[id]',
+      'Request-Id, error_id, or the number on the page; none: what was refused last',
+    )
     .option('--authorize <url>', 'an authorization request: report every fault, and change nothing')
   describeAccounts(program.command('accounts').description('people and operators'), run)
   describeInvitations(program, run)

@@ -13,13 +13,15 @@ export function authenticateBySecret(provider: Provider, { tenant, clients }: Is
   provider.Client.prototype.compareClientSecret = async function (this: EngineClient, secret) {
     // The engine takes the two ways to send a secret for one; registered is the one that counts (P-043).
     const inBody = Provider.ctx?.oidc.params?.['client_secret'] !== undefined
-    if (inBody !== (this.clientAuthMethod === 'client_secret_post')) {
-      throw new errors.InvalidClientAuth(
-        `client is registered for ${this.clientAuthMethod}, the secret came ${inBody ? 'in the body' : 'as Basic'}`,
-      )
-    }
     const client = await clients.find(tenant, this.clientId)
-    return client !== undefined && clients.secretFits(client, secret)
+    const fits = client !== undefined && clients.secretFits(client, secret)
+    if (inBody === (this.clientAuthMethod === 'client_secret_post')) return fits
+    const refusal = new errors.InvalidClientAuth(
+      `client is registered for ${this.clientAuthMethod}, the secret came ${inBody ? 'in the body' : 'as Basic'}`,
+    )
+    // Whoever has the secret may know; to everybody else the two faults look the same.
+    if (fits) refusal.error_description = refusal.error_detail ?? ''
+    throw refusal
   }
 }
 

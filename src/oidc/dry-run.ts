@@ -12,6 +12,7 @@ import { clientAdapter } from './adapters/client.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import type { Capabilities, IssuerContext } from './capabilities.ts'
 import { type Draft, mendDraft } from './dry-run-mends.ts'
+import { type LeftOutScope, leftOutScopes } from './left-out-scopes.ts'
 import { noCertificates } from './mtls.ts'
 import { createProvider } from './provider.ts'
 import { type EngineError, refusedCheck } from './refused-checks.ts'
@@ -31,6 +32,8 @@ export interface DryRun {
   tenant: string
   clientId: string | undefined
   faults: Fault[]
+  /** Scopes that are no fault and of no use. */
+  leftOut: LeftOutScope[]
   /** Whether every check was reached: a fault that nothing can be put in the place of hides those behind it. */
   complete: boolean
 }
@@ -58,7 +61,8 @@ export async function dryRun(
   )
   const issuer = issuerOf(config.issuer, tenant)
   const tooMuch = tooMuchIn(address, config.headerLimit, mostParameters)
-  if (tooMuch) return { tenant, clientId: undefined, faults: [tooMuch], complete: false }
+  if (tooMuch)
+    return { tenant, clientId: undefined, faults: [tooMuch], leftOut: [], complete: false }
   const params = new URLSearchParams(address.search)
   const clientId = params.get('client_id') ?? undefined
   const faults: Fault[] = []
@@ -67,8 +71,9 @@ export async function dryRun(
   if (!found) {
     const expected = 'a tenant that exists and is enabled'
     faults.push({ check: 'authorize_address', error: 'not_found', expected, received: tenant })
-    return { tenant, clientId, faults, complete: false }
+    return { tenant, clientId, faults, leftOut: [], complete: false }
   }
+  const leftOut = leftOutScopes(address.searchParams, await capabilities.resources.list(tenant))
   if (address.origin + address.pathname !== endpoint || !url.startsWith(routes.authorization)) {
     const received = maskAddress(address.origin + address.pathname)
     faults.push({ check: 'authorize_address', error: 'not_found', expected: endpoint, received })
@@ -80,11 +85,11 @@ export async function dryRun(
   const walk = await rehearsal({ ...capabilities, tenant, issuer, canSignUp }, draft)
   for (let round = 0; round < mostRounds; round++) {
     const fault = await walk()
-    if (fault === undefined) return { tenant, clientId, faults, complete: true }
+    if (fault === undefined) return { tenant, clientId, faults, leftOut, complete: true }
     faults.push(fault)
     if (!mendDraft(draft, fault)) break
   }
-  return { tenant, clientId, faults, complete: false }
+  return { tenant, clientId, faults, leftOut, complete: false }
 }
 
 /** What no request gets past, so that nothing is walked: an operator's paste must not keep the server busy (C18). */

@@ -44,7 +44,7 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/^requested response_type is not allowed/, 'response_type_allowed'],
   [/response_mode/, 'response_mode_allowed'],
   [/grant type is not allowed|^\S+ is not allowed for this client$/, 'grant_type_allowed'],
-  [/^none of the requested scopes exists/, 'scope_known'],
+  [/^none of the requested scopes exists|^not a scope of/, 'scope_known'],
   [/^scope contains invalid characters/, 'scope_characters'],
   [/^refresh token missing requested scope/, 'refresh_scope'],
   [/^openid scope must be requested/, 'openid_requested'],

@@ -74,7 +74,8 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: text(scope),
   }),
   scope_characters: (_oidc, { scope }) => ({
-    expected: 'printable characters without " and \\',
+    expected:
+      'printable characters without " and \\, single spaces between scopes, none at the ends',
     received: JSON.stringify(scope),
   }),
   openid_requested: (_oidc, { scope }) => ({ expected: 'openid', received: text(scope) }),

@@ -167,13 +167,17 @@ function reachableScopes(
 
   const wanted = scopeSet(asked['scope'])
   const known = new Set<string>([...offered, ...openidScopes])
-  const refused = [...wanted].filter((name) => known.has(name) && !(allowed?.has(name) ?? !alone))
-  const unknown = alone ? [...wanted].filter((name) => !offered.includes(name)) : []
-  if (refused.length > 0 || unknown.length > 0) {
-    throw new errors.InvalidScope(
-      'requested scope is not allowed for this client',
-      [...refused, ...unknown].join(' '),
-    )
+  const mayHave = (name: string) =>
+    (allowed?.has(name) ?? !alone) && (!alone || offered.includes(name))
+  const refused = [...wanted].filter((name) => known.has(name) && !mayHave(name))
+  const elsewhere = alone ? [...wanted].filter((name) => !known.has(name)) : []
+  if (refused.length > 0) {
+    const description = 'requested scope is not allowed for this client'
+    throw new errors.InvalidScope(description, [...refused, ...elsewhere].join(' '))
+  }
+  if (elsewhere.length > 0) {
+    const description = `not a scope of ${server.identifier}: name the resource server that has it in resource`
+    throw new errors.InvalidScope(description, elsewhere.join(' '))
   }
   return reachable
 }

@@ -40,12 +40,13 @@ export async function checkTarget(
   const isWeb = url?.protocol === 'https:' || (url?.protocol === 'http:' && rules.allowLoopback)
   if (!url || !isWeb) {
     const came = url ? `${url.protocol}//${url.host}` : 'what is no URL'
-    throw new FetchError('url_refused', `expected an https URL, got ${came}`)
+    const hint = url?.protocol === 'http:' && isThisMachine(hostOf(url)) ? development : ''
+    throw new FetchError('url_refused', `expected an https URL, got ${came}${hint}`)
   }
   if (url.username || url.password) {
     throw new FetchError('url_refused', 'expected a URL without user information')
   }
-  const addresses = await addressesOf(url.hostname, resolve, signal)
+  const addresses = await addressesOf(url, resolve, signal)
   for (const each of addresses) {
     const fits = rules.allowLoopback && isLoopback(each)
     if (fits || (url.protocol === 'https:' && (isPublic(each) || rules.isAllowed(each)))) continue
@@ -55,11 +56,20 @@ export async function checkTarget(
   return { url, addresses }
 }
 
-async function addressesOf(hostname: string, resolve: Resolve, signal: AbortSignal) {
-  const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+/** What somebody needs who tries an application on their own machine. */
+const development = '; for development ALLOW_LOOPBACK_FETCH=on allows this machine'
+
+const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+
+/** RFC 6761 §6.3: such names are this machine, whatever DNS says. */
+const isLocalName = (host: string) => host === 'localhost' || host.endsWith('.localhost')
+
+const isThisMachine = (host: string) => isLocalName(host) || isLoopback(host)
+
+async function addressesOf(url: URL, resolve: Resolve, signal: AbortSignal) {
+  const host = hostOf(url)
   if (isIP(host) !== 0) return [host]
-  // RFC 6761 §6.3: such names are this machine, whatever DNS says.
-  if (host === 'localhost' || host.endsWith('.localhost')) return ['127.0.0.1', '::1']
+  if (isLocalName(host)) return ['127.0.0.1', '::1']
   const addresses = await resolve(host, signal)
   if (addresses.length === 0) throw new FetchError('name_not_found', `DNS knows no ${host}`)
   return addresses

@@ -23,7 +23,7 @@ export const authorizationChecks = {
     'Send each parameter once; only `resource` may be repeated.',
   ],
   redirect_uri_registered: [
-    'The redirect URI is one that the client registered, compared as text; on loopback any port will do.',
+    'The redirect URI is one that the client registered, compared as text; on loopback any port will do for a native client.',
     'RFC 9700 §2.1, RFC 8252 §7.3',
     'Send a registered address to the letter, or register this one in `redirect_uris`.',
   ],
@@ -58,7 +58,7 @@ export const authorizationChecks = {
     'Encode the parameter once; a comma does not separate scopes.',
   ],
   scope_known: [
-    'At least one of the requested scopes exists.',
+    'At least one of the requested scopes exists; for `client_credentials` all are of the resource server.',
     'RFC 6749 §3.3',
     'Ask for scopes of OpenID Connect or of the resource server; name it in `resource` where it is not the default.',
   ],

@@ -201,9 +201,19 @@ onEachStorage('token requests', (kind) => {
   it('authenticate the registered way (P-043)', async () => {
     tokensIn(await post(server, '/token', poster, ask))
     const asBasic = { ...poster, token_endpoint_auth_method: 'client_secret_basic' }
-    expectRefusal(await post(server, '/token', asBasic, ask), 401, 'invalid_client')
     const asPost = { ...machine, token_endpoint_auth_method: 'client_secret_post' }
-    expectRefusal(await post(server, '/token', asPost, ask), 401, 'invalid_client')
+    for (const [client, hint] of [
+      [asBasic, 'client is registered for client_secret_post, the secret came as Basic'],
+      [asPost, 'client is registered for client_secret_basic, the secret came in the body'],
+    ] as const) {
+      // Whoever has the secret is told how to send it; whoever has not is told nothing.
+      const descriptions = [hint, 'client authentication failed']
+      for (const client_secret of [client.client_secret, 'not-the-secret-of-it']) {
+        const page = await post(server, '/token', { ...client, client_secret }, ask)
+        expectRefusal(page, 401, 'invalid_client')
+        expect(page.json()).to.include({ error_description: descriptions.shift() })
+      }
+    }
     const publicWithSecret = { ...spa, client_secret: 'a-secret-it-does-not-have' }
     for (const token_endpoint_auth_method of ['client_secret_basic', 'client_secret_post']) {
       const client = { ...publicWithSecret, token_endpoint_auth_method }

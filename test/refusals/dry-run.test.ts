@@ -56,6 +56,17 @@ onEachStorage('explain --authorize', (kind) => {
     }
   })
 
+  it('says which scopes nothing comes of, and which resource server has them', async () => {
+    const { faults, text } = await rehearse(url({ scope: 'openid orders:read thinks' }))
+    expect(faults).to.deep.equal([])
+    expect(text.split('\n').slice(1)).to.deep.equal([
+      `The scope orders:read is left out: send resource=${api} for it.`,
+      'The scope thinks is left out: no resource server has it.',
+    ])
+    const named = await rehearse(url({ scope: 'openid orders:read', resource: api }))
+    expect(named.left_out).to.deep.equal([])
+  })
+
   it('reports every fault at once, each with what was expected and what came', async () => {
     const { checks, complete, text } = await rehearse(
       url({

@@ -204,6 +204,12 @@ onEachStorage('explain', (kind) => {
       /expected +client_secret_basic\nreceived +client_secret in the body/,
     ],
     [
+      'a scope of another resource server, by a machine',
+      () => token({ grant_type: 'client_credentials', resource: api, scope: 'mail:send' }, machine),
+      'scope_known',
+      /reason +not a scope of https:\/\/api[^\n]*: name the resource server [^]*received +mail:send/,
+    ],
+    [
       'a grant type that does not exist',
       () => token({ grant_type: 'password' }),
       'grant_type_supported',
@@ -372,4 +378,18 @@ onEachStorage('explain', (kind) => {
       expect(text).to.match(/^to mend +\S/m)
     })
   }
+
+  it('lists what was refused last, the newest first, where no id is at hand', async () => {
+    travel(3600)
+    const ids = []
+    for (let serial = 0; serial < 11; serial++) {
+      ids.unshift((await ask({ client_id: `stranger-${serial}` })).headers.get('request-id'))
+      travel(1)
+    }
+    const { input, prepare, execute, render } = explain
+    const wanted = input.parse(prepare({ operands: [], options: {} }, {} as never))
+    const lines = render(await execute(server.core, wanted)).split('\n')
+    expect(lines.map((line) => line.split(/ +/)[1])).to.deep.equal(ids.slice(0, 10))
+    expect(lines[0]).to.match(/ authorization +- +client_known +client not found$/)
+  })
 })

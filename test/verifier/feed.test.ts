@@ -59,6 +59,19 @@ describe('the feed of the verifier', () => {
   }
   const heard = (status: { faults: number } | undefined) => (status?.faults ?? 0) > 0
 
+  it('says why the issuer gives it no token, with the id that the issuer explains it by', async () => {
+    issuer.answers['/token'] = (_, response) => {
+      const said = {
+        error: 'invalid_target',
+        error_description: 'not\u001byours',
+        error_id: '7f3a',
+      }
+      response.writeHead(400).end(JSON.stringify(said))
+    }
+    await create().verdict(await issuer.token())
+    expect(faults).to.include(`${issuer.url}/token answered 400: invalid_target, not?yours, 7f3a`)
+  })
+
   it('is read as the client that it is, with what came last', async () => {
     const { ready, status } = create()
     await ready()

@@ -89,10 +89,12 @@ function checkClaims(payload: Record<string, unknown>, expected: TokenExpectatio
   if (wrong !== undefined) throw invalidToken('claims', `${wrong} is missing or of a wrong type`)
   const claims = payload as unknown as AccessTokenClaims
   const { iss, aud, exp, iat, nbf, tenant_id: tenant } = claims
-  if (iss !== expected.issuer) throw invalidToken('issuer', 'it is of another issuer')
+  if (iss !== expected.issuer) {
+    throw invalidToken('issuer', `it is of another issuer than ${expected.issuer}`)
+  }
   // One audience: another API that gets the same token could use it here.
   if ((Array.isArray(aud) && aud.length === 1 ? aud[0] : aud) !== expected.audience) {
-    throw invalidToken('audience', 'it is for another audience')
+    throw invalidToken('audience', `it is for another audience than ${expected.audience}`)
   }
   const { clockTolerance } = expected
   if (exp <= now() - clockTolerance) throw invalidToken('time', 'it has expired')

@@ -79,10 +79,25 @@ export function assertSafe(url: string): void {
 
 /** A JSON object out of an answer. @throws Error that says what came instead */
 export function jsonIn({ status, body }: Answer, from: string): Record<string, unknown> {
-  if (status !== 200) throw new Error(`${from} answered ${status}`)
+  if (status !== 200) throw new Error(`${from} answered ${status}${reasonIn(body)}`)
   const value: unknown = JSON.parse(new TextDecoder().decode(body))
   if (typeof value !== 'object' || value === null) throw new Error(`${from}: expected an object`)
   return value as Record<string, unknown>
+}
+
+/** What a refusal says of itself (RFC 6749 §5.2), with the id by which the issuer explains it; empty when nothing. */
+function reasonIn(body: Uint8Array): string {
+  try {
+    const said = JSON.parse(new TextDecoder().decode(body)) as Record<string, unknown>
+    const words = ['error', 'error_description', 'error_id']
+      .map((name) => said[name])
+      .filter((value) => typeof value === 'string')
+      .join(', ')
+    // It is for a log: printable ASCII alone, and not much of it.
+    return words && `: ${words.replace(/[^ -~]/g, '?').slice(0, 300)}`
+  } catch {
+    return ''
+  }
 }
 
 /** @param lifetime `expires_in`, in seconds @returns when to get the next one, a little before */

@@ -1,0 +1,29 @@
+import { openidScopes, type ResourceServer } from '../resources/resource-server.ts'
+
+/** A scope that nothing comes of, and the resource servers that have it: in none of them it is misspelt. */
+export interface LeftOutScope {
+  scope: string
+  of: string[]
+}
+
+/**
+ * The scopes of an authorization request that its answer will lack: beside one that exists, those that no resource server
+ * of the request has are left out (RFC 6749 §3.3). That is no fault, and seldom what is meant.
+ * @param servers all of the tenant
+ */
+export function leftOutScopes(params: URLSearchParams, servers: ResourceServer[]): LeftOutScope[] {
+  const named = params.getAll('resource')
+  const asked = servers.filter(({ identifier, default: isDefault }) =>
+    named.length > 0 ? named.includes(identifier) : isDefault,
+  )
+  const known = new Set<string>([...openidScopes, ...asked.flatMap(({ scopes }) => scopes)])
+  const wanted = (params.get('scope') ?? '').split(' ').filter(Boolean)
+  return [...new Set(wanted)]
+    .filter((scope) => !known.has(scope))
+    .map((scope) => ({
+      scope,
+      of: servers
+        .filter(({ scopes }) => scopes.includes(scope))
+        .map(({ identifier }) => identifier),
+    }))
+}

@@ -29,6 +29,7 @@ export interface Earlier {
   workers?: number | 'auto'
   otlpEndpoint?: string
   otlpProtocol?: string
+  otelResourceAttributes?: Readonly<Record<string, string>>
 }
 
 /** One thing that is wrong with the configuration, on its way to the list of all. */

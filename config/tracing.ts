@@ -111,13 +111,6 @@ export const tracing = {
     },
     description: 'The same for traces alone.',
   },
-  otelServiceName: {
-    env: 'OTEL_SERVICE_NAME',
-    group: 'Observability',
-    schema: text(200),
-    default: 'keyturn',
-    description: 'What traces call this service.',
-  },
   otelResourceAttributes: {
     env: 'OTEL_RESOURCE_ATTRIBUTES',
     group: 'Observability',
@@ -125,6 +118,16 @@ export const tracing = {
     default: '',
     description:
       'What traces say of this service besides: `deployment.environment.name=production`.',
+  },
+  otelServiceName: {
+    env: 'OTEL_SERVICE_NAME',
+    group: 'Observability',
+    schema: text(200),
+    default: {
+      text: '`service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or `keyturn`',
+      from: ({ otelResourceAttributes: told }) => told?.['service.name'] || 'keyturn',
+    },
+    description: 'What traces call this service.',
   },
   otelSampler: {
     env: 'OTEL_TRACES_SAMPLER',

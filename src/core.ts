@@ -148,6 +148,7 @@ async function compose(
     on: config.rateLimits,
   })
   const passwords = await createPasswords({
+    log,
     policy: createPasswordPolicy({
       minLength: config.passwordMinLength,
       minLengthWithFactor: config.passwordMinLengthWithFactor,

@@ -12,6 +12,7 @@ export interface LogDestination {
   flushSync(): void
 }
 
+const newline = Buffer.from('\n')
 /** Bytes that wait for a slow reader; beyond, lines are lost. */
 const mostWaiting = 1_048_576
 /** Milliseconds between two attempts to write them: each fills a pipe, so that a quick reader gets 32 MB in a second. */
@@ -28,6 +29,7 @@ const lastPatience = 500
  * | nothing                                    | it is there when `write` returns                                  |
  * | the reader of a pipe is behind (EAGAIN)    | it waits; it is lost where a mebibyte waits already               |
  * | no space, no reader any more (ENOSPC, EPIPE) | it is lost; the next one is tried again                         |
+ * | the same, or no place, in the middle of it | it is lost, and the next one begins on a line of its own          |
  *
  * @param fd a file, or what answers EAGAIN instead of waiting
  * @param losses counts them
@@ -43,7 +45,10 @@ export function createLogDestination(
   let timer: NodeJS.Timeout | undefined
   let untold = 0
   let reason = ''
-  let isTorn = false
+  /** Whether what was written last is not the end of a line. */
+  let isWithinLine = false
+  /** Whether the first that waits goes on where that ended. */
+  let isBegun = false
 
   function lose(why: string): void {
     losses.lost++
@@ -51,23 +56,22 @@ export function createLogDestination(
     reason = why
   }
 
-  /** @returns what has to wait of it */
-  function put(bytes: Buffer): Buffer | undefined {
-    let rest = isTorn ? Buffer.concat([Buffer.from('\n'), bytes]) : bytes
+  /**
+   * @param goesOn whether it belongs to the line that was written last
+   * @returns what has to wait of it, which then goes on
+   */
+  function put(bytes: Buffer, goesOn = false): Buffer | undefined {
+    let rest = isWithinLine && !goesOn ? Buffer.concat([newline, bytes]) : bytes
     try {
       while (rest.length > 0) {
         const written = writeSync(fd, rest)
-        isTorn = written < rest.length
+        isWithinLine = rest[written - 1] !== newline[0]
         rest = rest.subarray(written)
       }
       return undefined
     } catch (error) {
       const { code = 'unknown' } = error as NodeJS.ErrnoException
-      if (code === 'EAGAIN') {
-        // The rest goes on where this ended.
-        isTorn = false
-        return rest
-      }
+      if (code === 'EAGAIN') return rest
       lose(code)
       return undefined
     }
@@ -87,8 +91,9 @@ export function createLogDestination(
 
   function writeWaiting(): void {
     for (let next = waiting[0]; next; next = waiting[0]) {
-      const rest = put(next)
+      const rest = put(next, isBegun)
       bytesWaiting -= next.length - (rest?.length ?? 0)
+      isBegun = rest !== undefined
       if (rest) {
         waiting[0] = rest
         return
@@ -123,8 +128,7 @@ export function createLogDestination(
       }
       const before = losses.lost
       const rest = put(bytes)
-      // What was begun must not go on with the next line.
-      if (rest) isTorn = !keep(rest) && rest.length !== bytes.length
+      if (rest) isBegun = keep(rest)
       else if (losses.lost === before) tellLosses()
     },
     flushSync() {

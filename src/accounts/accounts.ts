@@ -268,7 +268,7 @@ export function createAccounts({
       })
       const current = await store.passwordHash(tenant, accountId)
       if (current === undefined || hashOf(current) !== verified) throw replaced
-      if (why === 'one_time' && (await passwords.verify(password, current))) {
+      if (why === 'one_time' && (await passwords.verify(password, current, accountId))) {
         throw new DomainError('password_policy', { detail: { rule: 'same' } })
       }
       const account = await fresh(tenant, accountId)
@@ -382,7 +382,7 @@ export function createAccounts({
       })
       if (
         wanted.password !== undefined &&
-        !(await passwords.verify(wanted.password, password?.hash))
+        !(await passwords.verify(wanted.password, password?.hash, account.id))
       ) {
         const owner = { ...account, ...wanted }
         const chosen = await hashOfChosen(tenant, account.id, wanted.password, owner)

@@ -78,9 +78,9 @@ export function createGuesses({
     try {
       const turn = deviceId === undefined ? turnOf(network) : {}
       const hash = found?.account.disabled ? undefined : found?.password?.hash
-      const outcome = await passwords.guess(turn, password, hash, (look) =>
-        lockouts.guess(tenant, { owner, deviceId, ip }, look, beside),
-      )
+      const count = (look: (may: boolean) => Promise<boolean>) =>
+        lockouts.guess(tenant, { owner, deviceId, ip }, look, beside)
+      const outcome = await passwords.guess(turn, password, hash, count, accountId)
       isWrong = outcome !== 'right'
       if (!isWrong) familiar.add(network)
       // As much work where there is no account: nobody can tell by time.

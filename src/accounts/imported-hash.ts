@@ -14,7 +14,7 @@ export interface ImportedHash {
 
 const caps = {
   argon2: { m: 131_072, t: 10, p: 4 },
-  bcryptCost: 14,
+  bcryptCost: { least: 4, most: 14 },
   scryptBytes: 128 * 1024 * 1024,
   scryptP: 4,
   pbkdf2Iterations: 2_000_000,
@@ -73,11 +73,19 @@ function readArgon2(text: string): Read {
   return { scheme: 'argon2', verify: (password) => verifyArgon2(text, password) }
 }
 
+/** Of the last characters of salt and hash not all bits count; the library compares with those as 0. */
+const bcryptNotation =
+  /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/
+
 function readBcrypt(text: string): Read {
   if (!text.startsWith('$2')) return undefined
-  const cost = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(text)?.[1]
-  if (cost === undefined) return 'expected $2b$ with a cost of two digits and 53 characters'
-  if (Number(cost) > caps.bcryptCost) return `cost ${cost}, expected ${caps.bcryptCost} at most`
+  const cost = bcryptNotation.exec(text)?.[1]
+  if (cost === undefined) {
+    return 'expected $2b$ with a cost of two digits, and 22 and 31 characters of bcrypt for salt and hash'
+  }
+  const { least, most } = caps.bcryptCost
+  if (Number(cost) < least) return `cost ${cost}, expected ${least} at least`
+  if (Number(cost) > most) return `cost ${cost}, expected ${most} at most`
   // 2y is what PHP calls 2b.
   const known = text.replace(/^\$2y/, '$2b')
   return { scheme: 'bcrypt', verify: (password) => compareBcrypt(password, known) }
@@ -92,8 +100,11 @@ function readScrypt(text: string): Read {
   if (bytes > caps.scryptBytes) return `needs ${bytes} bytes, expected ${caps.scryptBytes} at most`
   if (p > caps.scryptP) return `p is ${p}, expected ${caps.scryptP} at most`
   if (ln < 1 || r < 1 || p < 1) return 'expected ln, r and p of 1 at least'
-  const [salt, hash] = [fromBase64(parts[4]), fromBase64(parts[5])]
-  if (hash.length < shortestHash) return tooShort
+  // RFC 7914 §2.
+  if (ln >= 16 * r) return `ln is ${ln}, expected less than 16 times r, which is ${r}`
+  const [salt, hash] = [fromBase64(parts[4]), hashIn(parts[5])]
+  if (salt === undefined) return notBase64
+  if (typeof hash === 'string') return hash
   const options = { N: 2 ** ln, r, p, maxmem: 2 * caps.scryptBytes }
   return {
     scheme: 'scrypt',
@@ -106,7 +117,8 @@ function readPbkdf2(text: string): Read {
   if (!text.startsWith('$pbkdf2')) return undefined
   const parts = /^\$pbkdf2(?:-(sha1|sha256|sha512))?\$(?:i=)?(\d+)\$([^$]+)\$([^$]+)$/.exec(text)
   if (!parts) return 'expected $pbkdf2-sha256$iterations$salt$hash'
-  return pbkdf2Hash(parts[1] ?? 'sha1', parts[2], fromBase64(parts[3]), parts[4])
+  const salt = fromBase64(parts[3])
+  return salt ? pbkdf2Hash(parts[1] ?? 'sha1', parts[2], salt, parts[4]) : notBase64
 }
 
 /** Django's notation: the salt is text. */
@@ -116,6 +128,8 @@ function readDjangoPbkdf2(text: string): Read {
   if (!parts) return 'expected pbkdf2_sha256$iterations$salt$hash'
   return pbkdf2Hash(parts[1] as string, parts[2], Buffer.from(parts[3] as string), parts[4])
 }
+
+const digestBytes: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha512: 64 }
 
 function pbkdf2Hash(
   digest: string,
@@ -127,8 +141,13 @@ function pbkdf2Hash(
   if (!(iterations >= 1 && iterations <= caps.pbkdf2Iterations)) {
     return `${count} iterations, expected ${caps.pbkdf2Iterations} at most`
   }
-  const hash = fromBase64(encoded)
-  if (hash.length < shortestHash) return tooShort
+  const hash = hashIn(encoded)
+  if (typeof hash === 'string') return hash
+  // RFC 8018 §5.2: each block takes all of them.
+  const blocks = Math.ceil(hash.length / (digestBytes[digest] as number))
+  if (iterations * blocks > caps.pbkdf2Iterations) {
+    return `${count} iterations for each of ${blocks} blocks, expected ${caps.pbkdf2Iterations} at most in all`
+  }
   return {
     scheme: 'pbkdf2',
     verify: async (password) =>
@@ -136,9 +155,19 @@ function pbkdf2Hash(
   }
 }
 
+const notBase64 = 'expected salt and hash in Base64'
+const base64 = /^(?:[\w+/.-]{4})*(?:[\w+/.-]{2,3}={0,2})?$/
+
 /** Plain, URL-safe, and with a dot for the plus, as passlib writes it. */
-function fromBase64(text = ''): Buffer {
-  return Buffer.from(text.replaceAll('.', '+'), 'base64')
+function fromBase64(text = ''): Buffer | undefined {
+  return base64.test(text) ? Buffer.from(text.replaceAll('.', '+'), 'base64') : undefined
+}
+
+/** @returns the bytes, or in words what is wrong with them */
+function hashIn(encoded: string | undefined): Buffer | string {
+  const hash = fromBase64(encoded)
+  if (!hash) return notBase64
+  return hash.length < shortestHash ? tooShort : hash
 }
 
 function same(derived: Buffer, stored: Buffer): boolean {

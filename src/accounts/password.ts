@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hash, type Options, parseOptions, verify } from '@node-rs/argon2'
+import type { Log } from '../log.ts'
 import { createEvenTime } from './even-time.ts'
 import type { HashQueue, Turn } from './hash-queue.ts'
 import { readImportedHash } from './imported-hash.ts'
@@ -16,10 +17,12 @@ export interface Passwords {
   /** Hashes one that is in use already, or that nobody chose. @throws DomainError `hash_queue_full` under overload */
   rehash(password: string): Promise<string>
   /**
-   * Whether the password fits the hash; costs the same when there is no hash (ASVS 6.3.8).
+   * Whether the password fits the hash; costs the same when there is no hash (ASVS 6.3.8), or none that can be verified:
+   * no password fits that.
+   * @param whose the account, which is told of such a hash once
    * @throws DomainError `hash_queue_full` under overload
    */
-  verify(password: string, stored: string | undefined): Promise<boolean>
+  verify(password: string, stored: string | undefined, whose?: string): Promise<boolean>
   /**
    * The same as a guess: `count` decides when its turn has come, so that what is turned away costs nothing, and says
    * whether it may be looked at; if not it costs a hash all the same. What is wrong takes the time of the slowest kind of
@@ -31,6 +34,7 @@ export interface Passwords {
     password: string,
     stored: string | undefined,
     count: (look: (may: boolean) => Promise<boolean>) => Promise<T>,
+    whose?: string,
   ): Promise<T>
   /** Whether a guess would be taken now. */
   hasRoom(turn: Turn): boolean
@@ -44,10 +48,13 @@ export interface PasswordOptions {
   memoryKiB: number
   iterations: number
   queue: HashQueue
+  log: Log
 }
 
 /** Of each salt that the library makes. */
 const saltBytes = 16
+/** Accounts whose hash cannot be verified, of which it is remembered that they were told of. */
+const mostTold = 1000
 
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   // Of argon2id, which is what the library makes unless told otherwise.
@@ -62,12 +69,25 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   const evenTime = createEvenTime()
   // Or a wrong password of an older hash would be answered sooner than one of nobody, until one of ours is verified.
   await evenTime.measure(nobodys, () => verifyAny(nobodys, ''))
-  async function fits(password: string, stored: string | undefined) {
+  const told = new Set<string | undefined>()
+
+  function tellOnce(account: string | undefined, { message: reason }: Error): void {
+    if (told.has(account)) return
+    if (told.size >= mostTold) told.clear()
+    told.add(account)
+    options.log.error({ account, reason }, unverifiable)
+  }
+
+  async function fits(password: string, stored: string | undefined, whose?: string) {
     // Refused before it costs a hash, whoever is meant: nobody has such a password.
     if (Buffer.byteLength(password) > maxPasswordBytes) return { isRight: false, took: 0 }
-    const known = stored ?? nobodys
-    const { isRight, took } = await evenTime.measure(known, () => verifyAny(known, password))
-    return { isRight: isRight && stored !== undefined, took }
+    const compare = (known: string) => evenTime.measure(known, () => verifyAny(known, password))
+    try {
+      if (stored !== undefined) return await compare(stored)
+    } catch (error) {
+      tellOnce(whose, error as Error)
+    }
+    return { ...(await compare(nobodys)), isRight: false }
   }
 
   return {
@@ -77,19 +97,19 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       return options.queue(() => make(password))
     },
     rehash: (password) => options.queue(() => make(password)),
-    async verify(password, stored) {
+    async verify(password, stored, whose) {
       return (
         Buffer.byteLength(password) <= maxPasswordBytes &&
-        (await options.queue(() => fits(password, stored))).isRight
+        (await options.queue(() => fits(password, stored, whose))).isRight
       )
     },
-    async guess(turn, password, stored, count) {
+    async guess(turn, password, stored, count, whose) {
       let wrong: number | undefined
       const { under } = await options.queue(async () => {
         const leaves = Promise.withResolvers<void>()
         const counted = count(async (may) => {
           // Its own hash in any case: that of another system may take longer or shorter than ours.
-          const { isRight, took } = await fits(password, stored)
+          const { isRight, took } = await fits(password, stored, whose)
           if (isRight && may) return true
           wrong = took
           leaves.resolve()
@@ -119,11 +139,15 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   }
 }
 
+/** The line in the log when what is stored of a password is nothing that can be compared with one. */
+const unverifiable = 'a password hash cannot be verified: no password fits it'
+
+/** @throws Error that says why the hash cannot be verified */
 async function verifyAny(stored: string, password: string): Promise<boolean> {
   if (stored.startsWith('$argon2')) return verify(stored, normalised(password))
   const imported = readImportedHash(stored)
-  // What was declared has been read once; what cannot be read fits nobody.
-  return typeof imported === 'string' ? false : imported.verify(password)
+  if (typeof imported === 'string') throw new Error(imported)
+  return imported.verify(password)
 }
 
 // The same password typed on another keyboard may arrive composed differently (ASVS 6.2.8).

@@ -151,9 +151,7 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
   if (isPublic && client.grant_types.includes('client_credentials')) {
     fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')
   }
-  const isBound =
-    client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens
-  if (client.refresh_token_rotation === 'never' && !isBound) {
+  if (client.refresh_token_rotation === 'never' && !bindsTokens(client)) {
     fault(
       ['refresh_token_rotation'],
       'never needs dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
@@ -196,6 +194,16 @@ export function declarationRules(
   if (client.client_secret === undefined) return
   const message = secretFault(client.token_endpoint_auth_method, client.client_secret)
   if (message) context.addIssue({ code: 'custom', path: ['client_secret'], message })
+}
+
+/** Whether its tokens are bound to a key of its own: by DPoP (RFC 9449 §5.2) or mutual TLS (RFC 8705 §3.4). */
+export function bindsTokens(
+  client: Pick<
+    ClientMetadata,
+    'dpop_bound_access_tokens' | 'tls_client_certificate_bound_access_tokens'
+  >,
+): boolean {
+  return client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens
 }
 
 export type ClientMetadata = z.infer<typeof clientMetadata>

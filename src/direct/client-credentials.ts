@@ -1,3 +1,4 @@
+import { bindsTokens } from '../clients/client.ts'
 import { traceClaims } from '../oidc/access-token.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ResourceAccess } from '../oidc/resource-access.ts'
@@ -27,9 +28,7 @@ export function plainClientCredentials(
       parameters: { scope: wanted, resource },
       caller: { client, metadata, engine },
     }) {
-      const isBound =
-        metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens
-      if (isBound || !engine.grantTypeAllowed(grantType)) return undefined
+      if (bindsTokens(metadata) || !engine.grantTypeAllowed(grantType)) return undefined
       if (wanted !== undefined && !scopeSyntax.test(wanted)) return undefined
       const reached = await access.forMachine({ scope: wanted, resource }, engine)
       if (reached?.server.access_token_format !== 'jwt') return undefined

@@ -122,6 +122,12 @@ const longestWindow = 60_000
 /** Milliseconds that the history of a family is kept after it is over, and a step after it was consumed. */
 const historyKept = 30 * 24 * 3600 * 1000
 
+const endedEvent = (familyId: string, reason: FamilyEnd): AuditEvent => ({
+  type: 'family.ended',
+  familyId,
+  detail: { reason },
+})
+
 export function createFamilies(deps: {
   database: Database
   clock: Clock
@@ -153,9 +159,7 @@ export function createFamilies(deps: {
         tenant,
         ids.map((subject) => ({ kind: 'family', subject, audiences: audiences.get(subject) })),
       )
-      const type = 'family.ended' as const
-      const events = ended.map((familyId) => ({ type, familyId, detail: { reason } }))
-      await audit.record(tenant, ...events)
+      await audit.record(tenant, ...ended.map((id) => endedEvent(id, reason)))
       return ended
     })
   }
@@ -166,11 +170,22 @@ export function createFamilies(deps: {
     }
   }
 
-  /** Ends what an account has at a client past the limit. */
-  function endBeyond({ tenant, accountId, clientId }: Family): Promise<string[]> {
-    return database.transaction(async () => {
-      const beyond = await starts.beyond(tenant, accountId, clientId, deps.mostFamilies)
-      return end(tenant, beyond, 'superseded')
+  /** Ends what an account has at a client past the limit, while the answer to who started one more waits. */
+  function endBeyond(family: Family): Promise<void> {
+    const { tenant } = family
+    return database.unit(async (unit) => {
+      await unit.open()
+      const ended = await starts.endBeyond(family, deps.mostFamilies, 'superseded')
+      const denied = ended.map(({ id: subject, audiences }) => ({ subject, audiences }))
+      await denials.add(
+        tenant,
+        denied.map((denial) => ({ kind: 'family', ...denial })),
+      )
+      unit.commitWith(async () => {
+        await audit.record(tenant, ...ended.map(({ id }) => endedEvent(id, 'superseded')))
+        return true
+      })
+      return ended.length > 0
     })
   }
 

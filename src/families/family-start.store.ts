@@ -2,7 +2,7 @@ import { insertEvents } from '../audit/event.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import type { NewToken } from './family.store.ts'
-import type { Family } from './family.ts'
+import type { Family, FamilyEnd } from './family.ts'
 
 /** What comes of a family that starts, or does not. */
 export interface Start {
@@ -104,29 +104,48 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
     },
 
     /**
-     * Living families of an account at a client past the newest `most`. One that somebody holds is left to the next
-     * start: who starts a family holds its grant and client, and must not wait for another family.
+     * Ends the living families of an account at a client past the newest `most`, in one statement; with the resource
+     * servers that their access tokens can be for, where that is known. One that somebody holds is left to the next start:
+     * who starts a family holds its grant and client, and must not wait for another family.
      * Read by the account first, however few the statistics say that a client has: it may have a million. Whether there
      * are so many at all is asked first, without sorting them. Each one's token is looked up by its family (`offset 0`
      * keeps Postgres from turning that round while a table is too new to be known).
      */
-    async beyond(tenant: string, accountId: string, clientId: string, most: number) {
-      const rows = await database.query<{ id: string }>(
+    async endBeyond(
+      { tenant, accountId, clientId }: Pick<Family, 'tenant' | 'accountId' | 'clientId'>,
+      most: number,
+      reason: FamilyEnd,
+    ): Promise<Array<{ id: string; audiences: string[] | undefined }>> {
+      const rows = await database.query<{ id: string; resource: string | string[] | null }>(
         `with own as materialized (
            select id, client_id, created_at from families
-           where tenant_id = $1 and account_id = $2 and ended_at is null and expires_at > $4)
-         select id from families
-         where (select count(*) from own where client_id = $3) > $5::bigint
-           and tenant_id = $1 and id in (
-             select o.id from own o cross join lateral (
-               select 1 from refresh_tokens t
-               where t.tenant_id = $1 and t.family_id = o.id and t.consumed_at is null and t.expires_at > $4
-               offset 0) usable
-             where o.client_id = $3
-             order by o.created_at desc, o.id offset $5::bigint) for update skip locked`,
-        [tenant, accountId, clientId, now(), most],
+           where tenant_id = $1 and account_id = $2 and ended_at is null and expires_at > $4),
+         beyond as (
+           select id from families
+           where (select count(*) from own where client_id = $3) > $5::bigint
+             and tenant_id = $1 and id in (
+               select o.id from own o cross join lateral (
+                 select 1 from refresh_tokens t
+                 where t.tenant_id = $1 and t.family_id = o.id and t.consumed_at is null and t.expires_at > $4
+                 offset 0) usable
+               where o.client_id = $3
+               order by o.created_at desc, o.id offset $5::bigint) for update skip locked),
+         ended as (
+           update families f set ended_at = $4, ended_reason = $6 from beyond
+           where f.tenant_id = $1 and f.id = beyond.id and f.ended_at is null returning f.id),
+         forgotten as (
+           update refresh_tokens t set answer = null from ended
+           where t.tenant_id = $1 and t.family_id = ended.id and t.answer is not null)
+         select ended.id, (
+           select t.payload->'resource' from refresh_tokens t
+           where t.tenant_id = $1 and t.family_id = ended.id and t.consumed_at is null) as resource
+         from ended`,
+        [tenant, accountId, clientId, now(), most, reason],
       )
-      return rows.map(({ id }) => id)
+      return rows.map(({ id, resource }) => ({
+        id,
+        audiences: resource === null ? undefined : [resource].flat(),
+      }))
     },
   }
 }

@@ -1,9 +1,36 @@
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { listenFault } from '../listen-fault.ts'
 import type { Log } from '../log.ts'
 
 export interface MetricsEndpoint {
   stop(): Promise<void>
+}
+
+/** One who reads them is enough. */
+const mostConnections = 64
+
+/**
+ * Where there are as many connections as there may be, another takes the place of the one that came first of those that
+ * have not asked for anything, or else of all: who opens them again and again keeps nobody out who asks at once.
+ */
+function giveWay(server: Server): void {
+  const open = new Set<Socket>()
+  const asking = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    if (open.size >= mostConnections) {
+      const all = [...open]
+      const first = (all.find((each) => !asking.has(each)) ?? all[0]) as Socket
+      open.delete(first)
+      first.destroy()
+    }
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  server.on('request', ({ socket }, response) => {
+    asking.add(socket)
+    response.once('close', () => asking.delete(socket))
+  })
 }
 
 /**
@@ -40,8 +67,7 @@ export async function serveMetrics(
       )
     },
   )
-  // One who reads them is enough.
-  server.maxConnections = 64
+  giveWay(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port, host, exclusive: true }, resolve)

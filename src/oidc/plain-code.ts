@@ -1,13 +1,14 @@
 import { hash as digest } from 'node:crypto'
 import type { AdapterPayload } from 'oidc-provider'
+import { bindsTokens } from '../clients/client.ts'
 import { familyStartedBy } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
 import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
 import { isNothingWritten } from '../storage/violations.ts'
 import { byHash, storedPayloads } from './adapters/short-lived.ts'
-import { isTooWeak } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { refreshTokenTtl } from './lifetimes.ts'
+import { isBound, standingOf, tokenAnswer } from './plain-grant.ts'
 import type { PlainTokens } from './plain-tokens.ts'
 import { createRedemption } from './redemption.ts'
 import { refreshPolicy } from './refresh-policy.ts'
@@ -50,21 +51,18 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
   const redemption = createRedemption('AuthorizationCode', context, config.authorizationCodeTtl)
 
   function isPlainClient({ metadata, engine }: SecretClient): boolean {
-    const isBound =
-      metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens
     // What is encrypted, or signed by the secret of the client, is the stack's.
     const hasOwnKey =
       metadata.id_token_encrypted_response_alg !== undefined ||
       engine.idTokenSignedResponseAlg?.startsWith('HS') === true
-    return !isBound && !hasOwnKey && engine.grantTypeAllowed(grantType)
+    return !bindsTokens(metadata) && !hasOwnKey && engine.grantTypeAllowed(grantType)
   }
 
   /** A code that this client may redeem with this, as far as it tells by itself. */
   function fits(code: Code, { redirectUri, verifier }: Presented, clientId: string): boolean {
     const { codeChallenge = '', codeChallengeMethod, iat = Infinity, exp = 0, claims } = code
     const now = clock.seconds()
-    const isBound = code['dpopJkt'] ?? code['attestationJkt'] ?? code['rar']
-    if (code.clientId !== clientId || exp <= now || iat > now || isBound !== undefined) return false
+    if (code.clientId !== clientId || exp <= now || iat > now || isBound(code)) return false
     if (code.redirectUri !== redirectUri || Object.keys(claims ?? {}).length > 0) return false
     if (codeChallengeMethod !== 'S256' || !verifierSyntax.test(verifier)) return false
     if (!equalInConstantTime(codeChallenge, digest('sha256', verifier, 'base64url'))) return false
@@ -73,16 +71,12 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
 
   /** Claims the code, where all that it hangs from is as it must be. */
   async function claimed(id: string, code: Code, { engine }: SecretClient) {
-    const { accountId, grantId, clientId, acr, expiresWithSession } = code
+    const { accountId, grantId, expiresWithSession } = code
     const { stands, isFirst, account, grant, session } = await redemption.take(id, code)
-    if (!stands || !isFirst || !grant || accountId === undefined) return undefined
-    if (grant.id !== grantId || grant.clientId !== clientId) return undefined
-    if (grant.accountId !== accountId) return undefined
-    if (account?.id !== accountId || account.disabled) return undefined
-    const isOfSession = session?.accountId === accountId && session.grantId === grantId
+    if (!stands || !isFirst) return undefined
+    const isOfSession = session?.accountId === accountId && session?.grantId === grantId
     if (expiresWithSession === true && !isOfSession) return undefined
-    const source = { kind: 'AuthorizationCode', ...(acr ? { acr } : {}) }
-    return (await isTooWeak(context, engine, source)) ? undefined : { account, grant }
+    return standingOf(context, 'AuthorizationCode', code, { grant, account }, engine)
   }
 
   /** The first token of a family, as the engine would store it. */
@@ -115,21 +109,14 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
       const found = await claimed(id, code, caller)
       if (!found) return false
       const target = within(found.grant)
-      const { audience, expiresIn, scope } = target
+      const { audience, scope } = target
       const accountId = found.account.id
       const [idToken, token] = await Promise.all([
         tokens.idToken(code, found, engine),
         tokens.sign(target, code, { metadata, accountId, familyId }),
       ])
       const handle = engine.grantTypeAllowed('refresh_token') && families.newToken(familyId)
-      answer = {
-        access_token: token,
-        expires_in: expiresIn,
-        ...(idToken ? { id_token: idToken } : {}),
-        ...(handle ? { refresh_token: handle } : {}),
-        ...(code.scope || scope ? { scope } : {}),
-        token_type: 'Bearer',
-      }
+      answer = tokenAnswer(code, target, { access: token, id: idToken, refresh: handle })
       const whose = { accountId, clientId, familyId }
       const event = issuedEvent(grantType, { ...whose, scope, resource: [audience] })
       unit.commitWith(async () => {

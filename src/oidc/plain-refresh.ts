@@ -1,11 +1,12 @@
 import type { AdapterPayload } from 'oidc-provider'
+import { bindsTokens } from '../clients/client.ts'
 import type { StoredRefreshToken } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
 import { hashOf } from '../secrets/handle.ts'
-import { isTooWeak } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { keptAnswer } from './kept-answer.ts'
 import { refreshTokenTtl } from './lifetimes.ts'
+import { isBound, standingOf, tokenAnswer } from './plain-grant.ts'
 import type { PlainTokens } from './plain-tokens.ts'
 import { refreshPolicy } from './refresh-policy.ts'
 import type { SecretClient } from './secret-clients.ts'
@@ -40,9 +41,8 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
   const others = new WeakMap<SecretClient, number>()
 
   function isPlainClient({ metadata, engine }: SecretClient): boolean {
-    const isBound =
-      metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens
-    return !isBound && refreshPolicy(config, engine).rotates && engine.grantTypeAllowed(grantType)
+    if (bindsTokens(metadata)) return false
+    return refreshPolicy(config, engine).rotates && engine.grantTypeAllowed(grantType)
   }
 
   /** The token that was presented, where all that it hangs from is as it must be. */
@@ -51,19 +51,12 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
     { client: { clientId }, engine }: SecretClient,
   ) {
     const payload = stored as AdapterPayload
-    const { accountId, grantId, acr, iat = Infinity, exp = 0 } = payload
+    const { iat = Infinity, exp = 0 } = payload
     const now = clock.seconds()
-    const isBound =
-      payload.jkt ?? payload['x5t#S256'] ?? payload['attestationJkt'] ?? payload['rar']
     if (consumed || payload.clientId !== clientId || exp <= now || iat > now) return undefined
-    if (isBound !== undefined || payload.expiresWithSession === true) return undefined
-    if (grant?.id !== grantId || grant?.clientId !== clientId) return undefined
-    if (accountId === undefined || grant.accountId !== accountId) return undefined
-    if (account?.id !== accountId || account.disabled) return undefined
-    if (await isTooWeak(context, engine, { kind: 'RefreshToken', ...(acr ? { acr } : {}) })) {
-      return undefined
-    }
-    return { payload, grant, accountId }
+    if (isBound(payload) || payload.expiresWithSession === true) return undefined
+    const standing = await standingOf(context, 'RefreshToken', payload, { grant, account }, engine)
+    return standing && { payload, ...standing }
   }
 
   /** The token's successor, as the engine would store it. */
@@ -91,7 +84,7 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
       const stored = await families.findLocked(tenant, hash)
       const found = stored && (await usable(stored, caller))
       if (!found) return false
-      const { payload, grant, accountId } = found
+      const { payload, grant, account } = found
       const hasIdToken = payload.scope?.split(' ').includes('openid')
       const within = hasIdToken ? undefined : await tokens.targetOf(payload, engine)
       if (!within) {
@@ -100,19 +93,13 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
       }
 
       const target = within(grant)
-      const { expiresIn, scope } = target
       const { familyId } = stored
+      const accountId = account.id
       const token = await tokens.sign(target, payload, { metadata, accountId, familyId })
       const handle = families.newToken(familyId)
       const ttl = refreshTokenTtl(context, engine, payload.iiat)
       const successor = successorOf(payload, handle, ttl, issuedTo)
-      const body = {
-        access_token: token,
-        expires_in: expiresIn,
-        refresh_token: handle,
-        ...(payload.scope || scope ? { scope } : {}),
-        token_type: 'Bearer',
-      }
+      const body = tokenAnswer(payload, target, { access: token, refresh: handle })
       const kept = keptAnswer(context, engine, presented, { body, asked: {} })
       answer = body
       unit.commitWith(async () => {

@@ -6,6 +6,7 @@ import type { HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { DomainError } from '../../src/errors.ts'
+import { createLog } from '../../src/log.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
@@ -13,6 +14,7 @@ import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
 onEachStorage('accounts', (kind) => {
   let nodes: Nodes
   let accounts: Accounts
+  const lines: string[] = []
   let hashes = 0
   let beforeHash: (nth: number) => void = () => undefined
   afterEach(() => {
@@ -33,6 +35,7 @@ onEachStorage('accounts', (kind) => {
         memoryKiB,
         iterations: 2,
         queue,
+        log: createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } }),
       }),
       oneTimePasswordTtl: 3600,
       takesFactor: async () => false,
@@ -250,6 +253,22 @@ onEachStorage('accounts', (kind) => {
     const { account } = await signIn(email, 'a new password')
     expect(account).to.include({ name: 'Alice Liddell', username: declared.username })
     await refusalOf(signIn(email), 'credentials_invalid')
+  })
+
+  it('refuses whoever has a hash that cannot be verified as it refuses a wrong password, and tells of them once', async () => {
+    const account = await someone()
+    await nodes.a.database.execute('update passwords set hash = $2 where account_id = $1', [
+      account.id,
+      '$argon2id$v=19$m=1024,t=2,p=1$short$key',
+    ])
+    lines.length = 0
+    for (let i = 0; i < 2; i++) {
+      const { detail } = await refusalOf(signIn(account.email), 'credentials_invalid')
+      expect(detail).to.deep.include({ reason: 'the password does not fit' })
+    }
+    expect(lines).to.have.length(1)
+    expect(JSON.parse(lines[0] as string)).to.include({ level: 'error', account: account.id })
+    expect(lines[0]).not.to.contain('argon2id')
   })
 
   it('that were imported sign in with the hash they came with, once', async () => {

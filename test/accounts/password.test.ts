@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { createHashQueue, type HashQueue } from '../../src/accounts/hash-queue.ts'
 import { createPasswords, newOneTimePassword, type Passwords } from '../../src/accounts/password.ts'
 import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
-import { refusalOf } from '../support/cores.ts'
+import { silentLog as log, refusalOf } from '../support/cores.ts'
 
 describe('passwords', () => {
   let hashes = 0
@@ -17,7 +17,7 @@ describe('passwords', () => {
   )
   const policy = createPasswordPolicy({ minLength: 8, lists: [], names: [] })
   /** Cheap ones: what is tested is never their cost. */
-  const cheap = { policy, memoryKiB: 1024, iterations: 2, queue }
+  const cheap = { policy, memoryKiB: 1024, iterations: 2, queue, log }
   const owner = { email: 'ada@example.com' }
   let passwords: Passwords
   before(async () => {
@@ -62,6 +62,14 @@ describe('passwords', () => {
     return `$pbkdf2-sha256$${iterations}$${base64(salt)}$${key}`
   }
 
+  /** What libraries refuse, and what they do not know. */
+  const unverifiable = [
+    '$argon2id$v=19$m=16384,t=10,p=1$short$key',
+    '$2b$03$yBu4oi.4HONqsg9ajtIyEeYxxBoMeI8K92n7G3e5ZrzsWEilbrEoO',
+    `$scrypt$ln=16,r=1,p=1$c2l4dGVlbiBieXRlcyEh$${'A'.repeat(43)}`,
+    'nothing that we know',
+  ]
+
   it('take as long when they are wrong, whatever made their hash or whether there is one, without a place in the queue (C10, ASVS 6.3.8)', async () => {
     let held = 0
     const timedQueue: HashQueue = Object.assign(
@@ -89,6 +97,20 @@ describe('passwords', () => {
       expect(held, 'while others may hash').to.be.lessThan(slowest / 2)
     }
     expect(await timed('correct horse', own), 'a right one').to.be.lessThan(slowest / 2)
+  })
+
+  it('take as long when their hash cannot be verified, and none is right (C10, ASVS 6.3.8)', async () => {
+    const dear = await createPasswords({ ...cheap, memoryKiB: 16_384, iterations: 10 })
+    const timed = async (stored: string | undefined) => {
+      const began = performance.now()
+      expect(await dear.guess({}, 'correct horse', stored, (look) => look(true))).to.equal(false)
+      return performance.now() - began
+    }
+    const nobodys = await timed(undefined)
+    for (const stored of unverifiable) {
+      expect(await timed(stored), `${stored} beside ${nobodys} ms`).to.be.greaterThan(nobodys / 3)
+      expect(await dear.verify('', stored), stored).to.equal(false)
+    }
   })
 
   it('take the time of our own hash when they are wrong, also before this process has verified one (ASVS 6.3.8)', async () => {

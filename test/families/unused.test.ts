@@ -6,6 +6,7 @@ import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
+import { countingTrips } from '../support/trips.ts'
 
 onEachStorage('families that nobody used in time', (kind) => {
   let nodes: Nodes
@@ -43,6 +44,22 @@ onEachStorage('families that nobody used in time', (kind) => {
       expect(view?.endedAt, 'nobody had to end it').to.equal(undefined)
     }
     expect(await lives(fifth)).to.equal(true)
+  })
+
+  it('hold up who starts one more for three round trips, and are denied and told of', async () => {
+    const { database, denials, audit } = nodes.a
+    const { family: first } = await someFamily(nodes.a)
+    await another(first)
+    const { all } = await countingTrips(database, () => another(first))
+    expect(all, 'what starts it, and three').to.equal(4)
+    expect(await lives(first)).to.equal(false)
+    const issuedAt = Date.now() / 1000 - 1
+    const subject = { kind: 'family' as const, subject: first.id }
+    expect(denials.anyDenies(defaultTenant, [subject], issuedAt)).to.equal(true)
+    const events = await audit.ofFamily(defaultTenant, first.id)
+    expect(events.map(({ type, detail }) => [type, detail])).to.deep.equal([
+      ['family.ended', { reason: 'superseded' }],
+    ])
   })
 
   it('are removed like those that ended, long before their absolute lifetime is over (C25)', async () => {

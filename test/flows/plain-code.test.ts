@@ -146,6 +146,11 @@ describe('plain exchanges of codes', () => {
     { what: 'by somebody else’s code (P-017)', plain: false, by: strict },
     { what: 'of a client that is bound to a key', plain: false, client: bound },
     {
+      what: 'by a code that is bound to a key (RFC 9449 §10)',
+      plain: false,
+      asked: { dpop_jkt: 'a'.repeat(43) },
+    },
+    {
       what: 'by a code that was used (P-045)',
       plain: false,
       before: (form) => sendForm(server, form),

@@ -250,6 +250,14 @@ describe('OTEL_ settings', () => {
     expect(said).not.to.include('hunter2')
   })
 
+  it('call the service by OTEL_SERVICE_NAME, or as OTEL_RESOURCE_ATTRIBUTES does', () => {
+    const nameWith = (env: Record<string, string>) => loadConfig(env).otelServiceName
+    const attributes = { OTEL_RESOURCE_ATTRIBUTES: 'service.name=of%20attributes' }
+    expect(nameWith({})).to.equal('keyturn')
+    expect(nameWith(attributes)).to.equal('of attributes')
+    expect(nameWith({ ...attributes, OTEL_SERVICE_NAME: 'of its own' })).to.equal('of its own')
+  })
+
   it('are made where an exporter takes them, and not with OTEL_TRACES_EXPORTER=none', async () => {
     let said = ''
     const makes = async (env: Record<string, string>) => {

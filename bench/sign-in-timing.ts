@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { newHandle } from '../src/secrets/handle.ts'
 import { defaultTenant } from '../src/tenants/tenant.ts'
 import { freshStorage, type TestServer } from '../test/support/boot.ts'
@@ -11,16 +12,47 @@ import { authorizeUrl } from '../test/support/protocol.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
 import { createUserAgent } from '../test/support/user-agent.ts'
 import { interleaved, printEffects } from './sign-in-timing/effect.ts'
-import { addressOf, kinds, makeOwner, makePeople } from './sign-in-timing/people.ts'
-import { argument } from './suite/usage.ts'
+import { addressOf, exhaust, kinds, makeOwner, makePeople } from './sign-in-timing/people.ts'
+import { namesIn, numberIn } from './suite/usage.ts'
 
 /**
- * Whether time tells what is behind an address, or behind a link: wrong sign-ins, forgotten passwords, other addresses
- * and void links, each at every kind of account, interleaved. `npm run bench -- sign-in-timing [samples]`, 300 by default.
+ * Whether time tells what is behind an address, or behind a link: wrong sign-ins, forgotten passwords and whatever else
+ * is asked by an address, each at every kind of account, interleaved. `npm run bench -- sign-in-timing [samples]`, 300 by
+ * default; `--page sign-in` asks one page alone, `--kind disabled` compares this kind with a known account alone. Both
+ * may come several times.
  */
-const samples = argument('samples', 300)
+const { values, positionals } = parseArgs({
+  args: process.argv.slice(3),
+  allowPositionals: true,
+  options: {
+    page: { type: 'string', multiple: true },
+    kind: { type: 'string', multiple: true },
+  },
+})
+const samples = numberIn('samples', positionals[0] ?? '300', 1)
 /** Milliseconds in which what an answer left to do is done, so that it is not measured with the next one. */
 const settling = 15
+
+const [known, ...others] = kinds
+const locked = ['locked', 'locked, unknown']
+const whose = ['known', 'unknown', 'disabled', 'deleted']
+const links = ['made up', 'replaced', 'used']
+
+/** What is compared on which page; the first of each with all others. */
+const pages: Record<string, { what: string; of: readonly string[] }> = {
+  lock: { what: 'wrong sign-ins that begin a pause', of: ['known', 'unknown'] },
+  'sign-in': { what: 'wrong sign-ins', of: [known, ...others, ...locked] },
+  forgotten: { what: 'forgotten passwords', of: [...whose, 'unverified', 'without password'] },
+  'sign-up': { what: 'accounts wanted', of: whose },
+  email: { what: 'another address wanted', of: whose },
+  link: { what: 'void links', of: links },
+}
+const wanted = namesIn('a --page', values.page ?? Object.keys(pages), Object.keys(pages))
+const chosen = values.kind && namesIn('a --kind', values.kind, [...kinds, ...locked, ...links])
+const chosenOf = ([first = '', ...rest]: readonly string[]) => [
+  first,
+  ...rest.filter((kind) => chosen?.includes(kind) ?? true),
+]
 
 await mochaGlobalSetup()
 const mailbox = await openMailbox()
@@ -31,9 +63,20 @@ const env = {
 const core = await openNode(env)
 await core.firstStart()
 await furnish({ core })
-await makePeople(core, samples)
+await core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
+const isAsked = (kind: string) =>
+  wanted.some((page) => chosenOf(pages[page]?.of ?? []).includes(kind))
+/** Of those behind the first so many, each has one guess left before its pause. */
+const people = wanted.includes('lock') ? 2 * samples : samples
+await makePeople(core, Math.max(people, 2), kinds.filter(isAsked))
+if (wanted.includes('lock')) {
+  for (const kind of chosenOf(['known', 'unknown'])) {
+    const addresses = Array.from({ length: samples }, (_, i) => addressOf(kind, samples + i))
+    await exhaust(core, addresses)
+  }
+}
 const owner = await makeOwner(core)
-const known = await core.accounts.byIdentifier(defaultTenant, addressOf('known', 0))
+const first = await core.accounts.byIdentifier(defaultTenant, addressOf('known', 0))
 const voids: Record<string, string> = { 'made up': newHandle() }
 for (const kind of ['replaced', 'used']) {
   const account = await core.accounts.byIdentifier(
@@ -44,8 +87,9 @@ for (const kind of ['replaced', 'used']) {
   const found = id && (await core.actionTokens.forDelivery(defaultTenant, id))
   voids[kind] = found ? found.token : ''
 }
-if (known) await core.actionTokens.issue(defaultTenant, 'reset', known)
+if (first) await core.actionTokens.issue(defaultTenant, 'reset', first)
 await core.actionTokens.use(defaultTenant, 'reset', voids['used'] ?? '')
+await core.accounts.declare(defaultTenant, { email: addressOf('locked', 0) })
 await core.close()
 const node = await startNode({ env })
 const server = { issuer: node.url } as TestServer
@@ -58,57 +102,53 @@ async function timed(status: number, ask: () => Promise<Page>): Promise<number> 
   return took
 }
 
+async function settled(status: number, ask: () => Promise<Page>): Promise<number> {
+  const took = await timed(status, ask)
+  await pause(settling)
+  return took
+}
+
 const agent = createUserAgent()
+const browser = createUserAgent()
 const login = await agent.follow(await agent.get(authorizeUrl(server, web)))
 const enter = (username: string) =>
   timed(403, () => agent.submit(login, { fields: { username, password: 'a guess that is wrong' } }))
-const locked = addressOf('unverified', 0)
-const lockedUnknown = addressOf('nobody', 0)
-for (let i = 0; i < 6; i++) {
-  await enter(locked)
-  await enter(lockedUnknown)
-}
-const atLogin = [...kinds, 'locked', 'locked, unknown']
-printEffects(
-  'wrong sign-ins',
-  await interleaved(atLogin, samples, (kind, i) => {
-    if (kind === 'locked') return enter(locked)
-    if (kind === 'locked, unknown') return enter(lockedUnknown)
-    // The first of these is the one that is locked.
-    return enter(addressOf(kind, kind === 'unverified' ? Math.max(i, 1) : i))
-  }),
-)
-
 const forgot = await agent.get(`${node.url}/password/forgot`)
-printEffects(
-  'forgotten passwords',
-  await interleaved(kinds, samples, async (kind, i) => {
-    const fields = { username: addressOf(kind, i) }
-    const took = await timed(303, () => agent.submit(forgot, { fields }))
-    await pause(settling)
-    return took
-  }),
-)
+const signUp = await agent.get(`${node.url}/sign-up`)
+/** Asked for at its turn: who signed in longer than five minutes ago has to do so again. */
+const emailPage = async () => {
+  const signIn = await browser.follow(await browser.get(`${node.url}/account/email`))
+  return browser.follow(await browser.submit(signIn, { fields: owner }))
+}
+let email: Promise<Page> | undefined
+if (wanted.includes('sign-in')) {
+  for (const kind of chosenOf(pages['sign-in']?.of ?? []).filter((one) => locked.includes(one))) {
+    for (let i = 0; i < 6; i++) await enter(addressOf(kind, 0))
+  }
+}
 
-const browser = createUserAgent()
-const signIn = await browser.follow(await browser.get(`${node.url}/account/email`))
-const page = await browser.follow(await browser.submit(signIn, { fields: owner }))
-printEffects(
-  'another address wanted',
-  await interleaved(['known', 'unknown', 'disabled', 'deleted'], samples, async (kind, i) => {
+/** Asks a page for a kind, each time for another of it; milliseconds. */
+const asks: Record<string, (kind: string, i: number) => Promise<number>> = {
+  lock: (kind, i) => enter(addressOf(kind, samples + i)),
+  'sign-in': (kind, i) => enter(addressOf(kind, locked.includes(kind) ? 0 : i)),
+  forgotten: (kind, i) =>
+    settled(303, () => agent.submit(forgot, { fields: { username: addressOf(kind, i) } })),
+  'sign-up': (kind, i) =>
+    settled(303, () => agent.submit(signUp, { fields: { email: addressOf(kind, i) } })),
+  email: async (kind, i) => {
+    email ??= emailPage()
+    const page = await email
     const fields = { new_email: addressOf(kind, i) }
-    const took = await timed(200, () => browser.submit(page, { form: '#email-form', fields }))
-    await pause(settling)
-    return took
-  }),
-)
-
-printEffects(
-  'void links',
-  await interleaved(Object.keys(voids), samples, (kind) =>
-    timed(400, () => agent.get(`${node.url}/password/reset?token=${voids[kind]}`)),
-  ),
-)
+    return settled(200, () => browser.submit(page, { form: '#email-form', fields }))
+  },
+  link: (kind) => timed(400, () => agent.get(`${node.url}/password/reset?token=${voids[kind]}`)),
+}
+for (const [page, { what, of }] of Object.entries(pages)) {
+  const ask = asks[page]
+  const compared = chosenOf(of)
+  if (!ask || !wanted.includes(page) || compared.length < 2) continue
+  printEffects(what, await interleaved(compared, samples, ask))
+}
 await node.stop()
 await mailbox.stop()
 await mochaGlobalTeardown()

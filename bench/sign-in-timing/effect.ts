@@ -10,18 +10,29 @@ function delta(one: number[], other: number[]): number {
   return more / (one.length * other.length)
 }
 
+/** What so many of each differ by from chance alone, in 19 cases of 20. */
+const byChance = (samples: number) => 1.96 * Math.sqrt((2 * samples + 1) / (3 * samples ** 2))
+
+function verdict(effect: number, samples: number): string {
+  if (effect < most) return 'pass'
+  return effect < byChance(samples) ? 'maybe chance: ask for more samples' : 'FAIL'
+}
+
 /** Prints what each took, in milliseconds, against the first. */
 export function printEffects(title: string, took: Map<string, number[]>): void {
   const [first] = took
   if (!first) return
   const [name, reference] = first
-  console.log(`\n${title}, ${reference.length} of each, interleaved; delta to ${name}`)
+  const samples = reference.length
+  console.log(
+    `\n${title}, ${samples} of each, interleaved; delta to ${name} (± ${byChance(samples).toFixed(2)} by chance)`,
+  )
   for (const [kind, list] of took) {
     const effect = delta(list, reference)
     console.log(
       `  ${kind.padEnd(20)} p50 ${percentile(list, 0.5).toFixed(1).padStart(6)} ms   ` +
         `p99 ${percentile(list, 0.99).toFixed(1).padStart(6)} ms   ` +
-        `delta ${effect.toFixed(3).padStart(6)}   ${Math.abs(effect) < most ? 'pass' : 'FAIL'}`,
+        `delta ${effect.toFixed(3).padStart(6)}   ${verdict(Math.abs(effect), samples)}`,
     )
   }
 }

@@ -1,6 +1,7 @@
 import { hashSync as bcrypt } from 'bcrypt'
 import type { Core } from '../../src/core.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
+import { strangers } from '../../src/lockouts/lockout.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { codeOf } from '../../test/support/second-factor.ts'
 
@@ -23,7 +24,11 @@ export const addressOf = (kind: string, i: number) =>
   `${kind.replaceAll(/\W+/g, '-').padEnd(20, 'x')}${String(i).padStart(5, '0')}@example.com`
 
 /** Makes them; hashing once for all. */
-export async function makePeople(core: Core, samples: number): Promise<void> {
+export async function makePeople(
+  core: Core,
+  samples: number,
+  of: ReadonlyArray<(typeof kinds)[number]>,
+): Promise<void> {
   const { accounts, factors, revocations, database } = core
   const email = addressOf('first of all', 0)
   const { account } = await accounts.create(tenant, { email, password })
@@ -35,7 +40,7 @@ export async function makePeople(core: Core, samples: number): Promise<void> {
     'with bcrypt': bcrypt(password, 10),
     'with bcrypt, disabled': bcrypt(password, 10),
   }
-  for (const kind of kinds) {
+  for (const kind of of) {
     if (kind === 'unknown') continue
     for (let i = 0; i < samples; i++) {
       const address = addressOf(kind, i)
@@ -50,6 +55,17 @@ export async function makePeople(core: Core, samples: number): Promise<void> {
       const secret = newTotpSecret()
       const app = { secret, name: '', code: codeOf(secret), onlyFirst: true }
       await factors.add(tenant, made.id, app, { by: 'operator' })
+    }
+  }
+}
+
+/** Lets one more wrong guess at each of these begin a pause; without a hash. */
+export async function exhaust(core: Core, addresses: string[]): Promise<void> {
+  for (const address of addresses) {
+    const account = await core.accounts.byIdentifier(tenant, address)
+    const owner = account ? { accountId: account.id } : { identifier: address }
+    for (let i = 1; i < strangers.free; i++) {
+      await core.lockouts.guess(tenant, { owner }, async () => false)
     }
   }
 }

@@ -57,7 +57,9 @@ Benchmarks: ${others.join(', ')}
                        --profile FOLDER --together --fresh
   growth               --rows N (10, 10000, 1000000; may come several times) --blocks N (4) --length N (800 ms)
                        --case NAME --keep FOLDER
-  keys [minutes] (4)   login-flood [per second] (300)   sign-in-timing [samples] (300)   verifier [rounds] (5)
+  sign-in-timing [samples] (300)
+                       --page NAME --kind NAME (all; may come several times)
+  keys [minutes] (4)   login-flood [per second] (300)   verifier [rounds] (5)
 
 docs/performance.md says how it measures, and how to read it.`
 }

@@ -3,8 +3,8 @@ import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter, Share } from '../limits/limiter.ts'
+import { nobodyOf } from '../lockouts/lockout.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import { derivedId } from '../secrets/handle.ts'
 import type { createAccountStore } from './account.store.ts'
 import { type Account, identifierKey } from './account.ts'
 import type { Passwords } from './password.ts'
@@ -83,11 +83,10 @@ export function createGuesses({
       const outcome = await passwords.guess(turn, password, hash, count, accountId)
       isWrong = outcome !== 'right'
       if (!isWrong) familiar.add(network)
-      // As much work where there is no account: nobody can tell by time.
-      if (outcome === 'wrong') {
-        const nobody = `nobody ${derivedId(identifierKey(identifier))[0]}`
+      // As much work where there is no account, or it is locked: nobody can tell by time (ASVS 6.3.8).
+      if (isWrong) {
         const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
-        await audit.count(tenant, failed, accountId ?? nobody)
+        await audit.count(tenant, failed, accountId ?? nobodyOf(identifierKey(identifier)))
       }
       return outcome
     } finally {

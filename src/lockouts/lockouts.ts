@@ -11,6 +11,7 @@ import {
   devices,
   type Guesser,
   type Lockout,
+  nobodyOf,
   type Owner,
   type Row,
   strangers,
@@ -99,18 +100,32 @@ export function createLockouts(deps: Dependencies): Lockouts {
     if (quiet) return outcomeOf(quiet)
     return database.transaction(async () => {
       const taken = (await store.take(place, rows[kind])) as Taken
-      const { looked, failures, lockedUntil } = taken
-      const blocked = failures >= most
-      const locks = looked && (blocked || lockedUntil !== undefined)
-      if (locks && accountId !== undefined) {
-        counters.count('account_locked')
-        const until = blocked || lockedUntil === undefined ? undefined : new Date(lockedUntil)
-        const detail = { for: kind, failures, blocked, until: until?.toISOString() }
-        log.warn({ account: accountId, tenant, ip, ...detail }, 'account locked')
-        await audit.record(tenant, { type: 'account.locked', accountId, ip, detail })
-      }
+      const locks = taken.looked && (taken.failures >= most || taken.lockedUntil !== undefined)
+      if (locks) await tell(tenant, { owner, ip }, kind, taken)
       return outcomeOf(taken)
     })
+  }
+
+  /** The same statement for an account as for a name that nobody has. */
+  async function tell(
+    tenant: string,
+    { owner, ip }: Guesser,
+    kind: Kind,
+    { failures, lockedUntil }: Taken,
+  ): Promise<void> {
+    const blocked = failures >= rows[kind].most
+    const until = blocked || lockedUntil === undefined ? undefined : new Date(lockedUntil)
+    const detail = { for: kind, failures, blocked, until: until?.toISOString() }
+    const event = { type: 'account.locked', ip, detail } as const
+    if ('identifier' in owner) {
+      log.info({ tenant, ip, ...detail }, 'a name that nobody has is locked')
+      await audit.recordOnce(tenant, event, nobodyOf(owner.identifier))
+      return
+    }
+    const { accountId } = owner
+    counters.count('account_locked')
+    log.warn({ account: accountId, tenant, ip, ...detail }, 'account locked')
+    await audit.record(tenant, { ...event, accountId })
   }
 
   const giveBack = async (held: Held[]) => {

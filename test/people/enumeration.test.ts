@@ -6,10 +6,12 @@ import { newTotpSecret } from '../../src/factors/totp.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { errorOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { codeOf } from '../support/second-factor.ts'
+import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 import { open, signedIn, somebody } from './account.story.ts'
@@ -154,6 +156,52 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     const reached = everybody.filter((kind) => !/unknown|disabled|deleted/.test(kind))
     await nextMail('all mails', () => told().slice(reached.length - 1))
     expect(told().map(({ to }) => to)).to.have.members(reached.map(addressOf))
+  })
+
+  /** What is asked of the database, without its values: for all alike, so that time tells none from another. */
+  async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
+    const { statements } = await countingTrips(server.core.database, work)
+    expect(statements).to.have.length.above(0)
+    return statements
+  }
+
+  it('by what a wrong guess asks of the database, nor what the one asks that begins a pause', async () => {
+    const kinds = ['known', 'unknown', 'disabled', 'without password']
+    const asked: Record<string, { free: string[]; last: string[]; paused: string[] }> = {}
+    for (const kind of kinds) {
+      const identifier = addressOf(kind)
+      const found = await server.core.accounts.byIdentifier(tenant, identifier)
+      const owner = found ? { accountId: found.id } : { identifier }
+      await server.core.database.query('delete from lockouts')
+      const guess = () =>
+        statementsOf(() =>
+          errorOf(server.core.accounts.authenticate(tenant, identifier, wrong, { ip: '::1' })),
+        )
+      const free = await guess()
+      for (let i = 0; i < 3; i++) {
+        await server.core.lockouts.guess(tenant, { owner }, async () => false)
+      }
+      asked[kind] = { free, last: await guess(), paused: await guess() }
+      expect(asked[kind].paused, `${kind}, while it is paused`).to.deep.equal(free)
+    }
+    expectAlike(asked)
+  })
+
+  it('by what a forgotten password asks, nor what another address that one wants', async () => {
+    const { passwordReset, emailAddresses } = server.core
+    const owner = await create('owner')
+    const about = { ip: '::1', language: 'en' } as const
+    const asked: Record<string, { forgotten: string[]; wanted: string[] }> = {}
+    for (const kind of everybody) {
+      const address = addressOf(kind)
+      asked[kind] = {
+        forgotten: await statementsOf(() => passwordReset.ask(tenant, address, about)),
+        wanted: await statementsOf(() =>
+          emailAddresses.askChange(owner, address, { by: 'owner', ...about }),
+        ),
+      }
+    }
+    expectAlike(asked)
   })
 
   const links: [path: string, purpose: Purpose][] = [

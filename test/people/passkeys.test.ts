@@ -26,7 +26,7 @@ const tenant = 'default'
 describe('people: signing in with a passkey', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('any')
     await furnish(server)
   })
   after(() => server?.stop())

@@ -48,7 +48,7 @@ describe('clients that are a metadata document', () => {
   }
 
   before(async () => {
-    server = await boot('any', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     host = await startDocumentHost()
   })

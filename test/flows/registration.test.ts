@@ -36,7 +36,7 @@ describe('clients that register themselves', () => {
   const { send, register, declare } = registrar(() => server)
 
   before(async () => {
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
   })
   beforeEach(() => declare({ mode: 'open' }))

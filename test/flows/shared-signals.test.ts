@@ -28,7 +28,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
   let receiver: PushReceiver
   let token: string
   before(async () => {
-    server = await boot('any', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     receiver = await startPushReceiver()
     remember('Bearer what-the-receiver-wants')

@@ -16,7 +16,7 @@ describe('people: every page, as whoever sees little, presses keys or has a narr
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('any')
+    server = await boot('embedded')
     tab = await browser.newPage()
   })
   after(async () => {

@@ -25,7 +25,7 @@ describe('people: the account pages in Chromium, without scripts', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
   })
   after(async () => {

@@ -10,7 +10,7 @@ import { expectFault, expectFormAgain, textOf } from './story.ts'
 describe('people: profile and history', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
   })
   afterEach(() => backToPresent())

@@ -16,7 +16,7 @@ describe('people: changing the password', () => {
   let server: TestServer
   before(async () => {
     remember(alice.password, chosen)
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
   })
   afterEach(() => backToPresent())

@@ -21,7 +21,7 @@ describe('people: a relying party in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot('any'), startSite()])
+    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
     await furnish(server)
     const client = {
       client_id: 'shop',

@@ -16,7 +16,7 @@ describe('people: answering a request in Chromium (CIBA)', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
     remember(bank.client_secret)
     await server.core.clients.declare('default', bank)

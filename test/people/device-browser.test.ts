@@ -17,7 +17,7 @@ describe('people: connecting a device in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot('any'), startSite()])
+    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
     await furnish(server)
   })
   afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))

@@ -54,7 +54,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot('any', { SMTP_URL: mailbox.url })
+    server = await boot('embedded', { SMTP_URL: mailbox.url })
     await furnish(server)
   })
   after(async () => {

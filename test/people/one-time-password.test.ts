@@ -134,7 +134,7 @@ onEachStorage('people: one-time passwords', (kind) => {
 describe('people: the first operator', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('any', { OPERATOR_EMAIL: 'root@example.com' })
+    server = await boot('embedded', { OPERATOR_EMAIL: 'root@example.com' })
   })
   after(async () => {
     backToPresent()

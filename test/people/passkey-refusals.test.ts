@@ -26,7 +26,7 @@ describe('people: a passkey', () => {
   /** Somebody whose passkey nothing changes. */
   let carol: Owner
   before(async () => {
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')

@@ -26,7 +26,7 @@ const tenant = 'default'
 describe('people: signing in with a passkey', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())

@@ -11,7 +11,7 @@ const csrfOf = (page: Page) => page.root.querySelector('[name=csrf]')?.getAttrib
 describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())
@@ -144,7 +144,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
 describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('any')
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())

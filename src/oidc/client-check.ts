@@ -1,19 +1,16 @@
-import Provider, { type Adapter } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import type { SigningAlg } from '../signing/signing-key.ts'
 import type { Unit } from '../storage/unit.ts'
-import { issuerOf } from '../tenants/tenant.ts'
 import { accountClientId } from './account-client.ts'
-import { engineMetadata } from './adapters/client.ts'
 import type { Capabilities } from './capabilities.ts'
-import { clientRules } from './features.ts'
-import { mtlsFault, noCertificates } from './mtls.ts'
+import { mtlsFault } from './mtls.ts'
 
 /** The engine as it judges the clients of a tenant that has keys for these algorithms. */
 interface Judge {
   algs: ReadonlySet<SigningAlg>
-  provider: Provider
+  /** Throws the engine's error for a client that it refuses. */
+  validate(metadata: ClientMetadata): Promise<unknown>
 }
 
 /**
@@ -24,25 +21,20 @@ interface Judge {
  * it looks at their algorithms alone, and those that the transaction has found or made are there until it ends.
  * @throws DomainError `client_invalid` with what the engine said
  */
-export function createClientCheck({
-  signing,
-  database,
-  clock,
-  config,
-  fetch,
-  sharedSecrets,
-}: Capabilities) {
+export function createClientCheck(capabilities: Capabilities) {
+  const { signing, database, config, sharedSecrets } = capabilities
   const judges = new WeakMap<Unit, Map<string, Judge>>()
 
   async function judgeFor(tenant: string, wanted: SigningAlg[]): Promise<Judge> {
     await signing.ensure(tenant, wanted)
     const keys = await signing.open(tenant)
     const encryption = await sharedSecrets.get(tenant, 'encryption')
-    const provider = new Provider(issuerOf(config.issuer, tenant), {
-      ...clientRules({ config, clock, fetch }, keys, noCertificates, { encryption }),
-      adapter: () => ({}) as Adapter,
-    })
-    return { algs: new Set(keys.published.map(({ alg }) => alg)), provider }
+    // Most commands judge no client, and the engine is a fifth of the modules that they would load.
+    const { createJudge } = await import('./client-judge.ts')
+    return {
+      algs: new Set(keys.published.map(({ alg }) => alg)),
+      validate: createJudge(capabilities, tenant, keys, encryption),
+    }
   }
 
   async function judgeOf(tenant: string, wanted: SigningAlg[]): Promise<Judge> {
@@ -67,8 +59,8 @@ export function createClientCheck({
         detail: { client_id: metadata.client_id, faults: [fault] },
       })
     }
-    const { provider } = await judgeOf(tenant, algsOf(metadata))
-    await provider.Client.validate(engineMetadata(metadata) as never).catch((cause: Error) => {
+    const judge = await judgeOf(tenant, algsOf(metadata))
+    await judge.validate(metadata).catch((cause: Error) => {
       const { error_description: description } = cause as { error_description?: string }
       throw new DomainError('client_invalid', {
         detail: { client_id: metadata.client_id, faults: [description ?? cause.message] },

@@ -7,9 +7,19 @@ import { freshStorage } from '../support/boot.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
-import { startNode } from '../support/node-process.ts'
+import { runCommand, startNode } from '../support/node-process.ts'
 import { figure, scrape } from '../support/prometheus.ts'
 import { servicesFound } from '../support/root-hooks.ts'
+
+/** The packages that a process ran modules of. @param folder which `NODE_V8_COVERAGE` named to it */
+function packagesIn(folder: string): Set<string | undefined> {
+  // Node writes down every module that it has run.
+  const loaded = readdirSync(folder)
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n')
+  const names = loaded.matchAll(/node_modules\/(@[^/"]+|[^/"]+)\//g)
+  return new Set([...names].map(([, name]) => name))
+}
 
 describe('a start', () => {
   it('does not even load what nobody has asked for yet', async () => {
@@ -18,21 +28,17 @@ describe('a start', () => {
     const node = await startNode({ env: { ...storage, NODE_V8_COVERAGE: folder } })
     expect((await fetch(`${node.url}/account`)).url, 'sign-in page').to.include('/interaction/')
     await node.stop()
-    // Node writes down every module that it has run.
-    const loaded = readdirSync(folder)
-      .map((name) => readFileSync(join(folder, name), 'utf8'))
-      .join('\n')
-    const packages = [...loaded.matchAll(/node_modules\/(@[^/"]+|[^/"]+)\//g)].map(
-      ([, name]) => name,
-    )
+    const packages = packagesIn(folder)
     const expected = ['@koa', 'koa', 'oidc-provider', 'pg', 'pino', 'typeorm', 'zod']
-    expect(new Set(packages)).to.include.keys(expected)
-    expect(new Set(packages), 'traces, metrics').not.to.have.any.keys(
-      '@opentelemetry',
-      'prom-client',
-    )
-    expect(new Set(packages), 'passkeys').not.to.have.any.keys('@simplewebauthn', '@peculiar')
-    expect(new Set(packages), 'mail, Redis').not.to.have.any.keys('nodemailer', 'ioredis')
+    expect(packages).to.include.keys(expected)
+    expect(packages, 'traces, metrics').not.to.have.any.keys('@opentelemetry', 'prom-client')
+    expect(packages, 'passkeys').not.to.have.any.keys('@simplewebauthn', '@peculiar')
+    expect(packages, 'mail, Redis').not.to.have.any.keys('nodemailer', 'ioredis')
+
+    const another = await temporaryFolder('coverage')
+    await runCommand(['keys', 'list'], { ...storage, NODE_V8_COVERAGE: another })
+    expect(packagesIn(another)).to.include.keys('pg', 'typeorm')
+    expect(packagesIn(another), 'engine').not.to.have.any.keys('koa', 'oidc-provider')
   })
 
   it('finds its modules compiled by the one before, beside the packages alone', async () => {

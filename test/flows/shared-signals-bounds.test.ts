@@ -20,7 +20,7 @@ describe('what a receiver of shared signals may not', () => {
   let receiver: PushReceiver
   let token: string
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot('any', { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     receiver = await startPushReceiver()
     token = await signalToken(server, ordersApi)

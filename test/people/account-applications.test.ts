@@ -10,7 +10,7 @@ const offline = { scope: 'openid profile offline_access orders:read', resource: 
 describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('any')
     await furnish(server)
   })
   after(() => server?.stop())

@@ -9,7 +9,7 @@ import { expectFault, headingOf, textOf } from './story.ts'
 describe('people: devices and sessions (ASVS 7.5.2)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('any')
     await furnish(server)
   })
   after(() => server?.stop())

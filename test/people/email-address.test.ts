@@ -18,7 +18,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
   let fresh = 0
   before(async () => {
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot('any', { SMTP_URL: mailbox.url })
     await furnish(server)
   })
   beforeEach(async () => {

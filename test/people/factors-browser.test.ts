@@ -14,7 +14,7 @@ describe('people: second factors in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('embedded')
+    server = await boot('any')
   })
   after(async () => {
     await browser?.close()

@@ -23,7 +23,7 @@ interface Person {
 describe('people: their second factors', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('any')
     await furnish(server)
   })
   afterEach(backToPresent)

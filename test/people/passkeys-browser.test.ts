@@ -17,7 +17,7 @@ describe('people: passkeys in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('embedded')
+    server = await boot('any')
   })
   after(async () => {
     await browser?.close()

@@ -22,7 +22,7 @@ type Person = Pick<Owner, 'username' | 'password'> & Partial<Owner>
 describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('any')
     await furnish(server)
     remember(bank.client_secret)
   })

@@ -19,7 +19,7 @@ const formOf = (page: Page) => page.root.querySelector('form')?.id
 describe('people: signing in with a second factor', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot('any')
     await furnish(server)
   })
   afterEach(backToPresent)

@@ -22,7 +22,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot('any', { SMTP_URL: mailbox.url })
     await furnish(server)
     await server.core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
   })

@@ -11,13 +11,13 @@ export interface Patience {
  * that throws counts as "not yet". Measures with the monotonic clock, so a faked `Date` does not
  * matter.
  *
- * @throws Error naming `what` when the bound (15 s by default) has passed; its cause is the last
- *   failure of the check.
+ * @throws Error naming `what` when the bound (30 s by default, which a loaded machine may need) has passed; its
+ *   cause is the last failure of the check.
  */
 export async function eventually<T>(
   what: string,
   check: () => T | Promise<T>,
-  { within = 15_000, every = 25 }: Patience = {},
+  { within = 30_000, every = 25 }: Patience = {},
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = performance.now() + within
   let cause: unknown

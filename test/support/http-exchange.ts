@@ -28,7 +28,7 @@ export interface Exchange {
   readonly identity?: { readonly cert: string; readonly key: string } | undefined
 }
 
-const PATIENCE = 15_000
+const PATIENCE = 30_000
 
 /** Without script, what stands in `noscript` is part of the page. */
 const withoutScript = { blockTextElements: { script: true, style: true } }
@@ -38,7 +38,7 @@ const withoutScript = { blockTextElements: { script: true, style: true } }
  * followed. Not `fetch`, because that overwrites `Sec-Fetch-Mode` (Fetch, section 4.5) and so cannot
  * pass for a navigation.
  *
- * @throws Error when there is no answer within 15 s.
+ * @throws Error when there is no answer within 30 s.
  */
 export async function exchange({ method, url, headers, body, identity }: Exchange): Promise<Page> {
   const { promise, resolve, reject } = Promise.withResolvers<Page>()

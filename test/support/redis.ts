@@ -26,7 +26,7 @@ export interface Redis {
 /**
  * Starts Redis in a temporary folder on a port that stays the same over restarts.
  *
- * @throws Error with the server's output when it does not answer within 15 s.
+ * @throws Error with the server's output when it does not answer within 30 s.
  */
 export async function startRedis(program: string): Promise<Redis> {
   const folder = await temporaryFolder('redis')

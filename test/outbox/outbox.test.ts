@@ -106,7 +106,7 @@ onEachStorage('the outbox', (kind) => {
     await add(50, 'slow.example')
     await eventually('the slow one is busy', () => arrived.length >= 4)
     await add(20, 'quick.example')
-    await eventually('the quick one has all', () => settled.length === 20, { within: 3000 })
+    await eventually('the quick one has all', () => settled.length === 20)
     const slow = () => arrived.filter(({ message }) => message.destination === 'slow.example')
     // Two nodes that take at the same moment cannot see each other's first four.
     expect(slow().length).to.be.within(4, kind === 'embedded' ? 4 : 8)
@@ -135,9 +135,7 @@ onEachStorage('the outbox', (kind) => {
     await nodes.a.outbox.add(defaultTenant, 'other', [
       { destination: 'quick.example', payload: {} },
     ])
-    const told = eventually('the other kind is delivered', () => settled.length === 1, {
-      within: 3000,
-    })
+    const told = eventually('the other kind is delivered', () => settled.length === 1)
     await told.finally(() => held.resolve('delivered'))
   })
 
@@ -165,7 +163,7 @@ onEachStorage('the outbox', (kind) => {
       answer = async () => ({ final: true, reason: said })
       settle = (outcome) => nodes.a.database.query('select $1::jsonb', [JSON.stringify(outcome)])
       await add(1)
-      await eventually('given up', () => settled.length === 1, { within: 3000 })
+      await eventually('given up', () => settled.length === 1)
       const [message] = await list()
       expect(message).to.include({ state: 'failed', attempts: 1 })
       expect(message?.lastError).to.equal(`${said.slice(0, -1).replace('\ud83d', '')}\ufffd`)
@@ -179,7 +177,7 @@ onEachStorage('the outbox', (kind) => {
       const [only] = await list()
       return only?.lastError === undefined ? undefined : only
     }
-    const first = await eventually('noted', message, { within: 3000 })
+    const first = await eventually('noted', message)
     expect(first).to.include({ state: 'waiting', attempts: 1 })
     expect(first.lastError).to.contain('could not be written down')
     expect(first.nextAt).to.be.above(first.createdAt)

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { compiledModules } from '../test/support/node-process.ts'
 
 /** A program of the benchmark that is spoken to over a channel; it ends with it. */
 export interface Forked {
@@ -14,7 +15,7 @@ export interface Forked {
 
 export function startForked(program: URL, env: Record<string, string> = {}): Forked {
   const child = fork(fileURLToPath(program), {
-    env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
+    env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...compiledModules, ...env },
   })
   let waiting: PromiseWithResolvers<unknown> | undefined
   child.on('message', (answer: { error?: string }) => {

@@ -23,9 +23,9 @@ interface Start {
   onLine(line: string): void
 }
 
-/** Variables without which programs do not run. */
+/** Variables without which programs do not run, and where Node keeps what it has compiled. */
 function inherited(): Record<string, string> {
-  const names = ['PATH', 'HOME', 'SystemRoot', 'TEMP', 'TMPDIR']
+  const names = ['PATH', 'HOME', 'SystemRoot', 'TEMP', 'TMPDIR', 'NODE_COMPILE_CACHE']
   return Object.fromEntries(
     names.flatMap((name) => {
       const value = process.env[name]

@@ -12,6 +12,7 @@ import type { Row } from '../../bench/suite/row.ts'
 import { runSuite } from '../../bench/suite/suite.ts'
 import { printIdle } from '../../bench/suite/table.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
+import { compiledModules } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
 /** Blocks as long as many ticks of the processor time (10 ms), also where the processes get a part of a core. */
@@ -207,7 +208,9 @@ describe('The benchmark', () => {
 
     const run = async (...args: string[]) => {
       const program = join(import.meta.dirname, '../../bench/run.ts')
-      const child = await startChild(process.execPath, [program, ...args], {})
+      const child = await startChild(process.execPath, [program, ...args], {
+        env: { ...process.env, ...compiledModules },
+      })
       const { code } = await child.exit
       return { code, stdout: child.stdout(), stderr: child.stderr() }
     }

@@ -3,6 +3,7 @@ import type { AuditType } from '../../src/audit/kinds.ts'
 import { auditList } from '../../src/cli/audit-list.ts'
 import { auditVerify, type VerifyOutput } from '../../src/cli/audit-verify.ts'
 import { freshStorage } from '../support/boot.ts'
+import { runHere } from '../support/command-here.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { runCommand, startNode } from '../support/node-process.ts'
 
@@ -25,7 +26,8 @@ describe('audit list, export and verify', () => {
     await core.close()
   })
 
-  const run = (...args: string[]) => runCommand(['audit', ...args], env)
+  const run = (...args: string[]) => runHere(['audit', ...args], env)
+  const runAlone = (...args: string[]) => runCommand(['audit', ...args], env)
 
   it('list: by account, client, type, request and time, page by page', async () => {
     const core = await openNode(env)
@@ -69,7 +71,7 @@ describe('audit list, export and verify', () => {
 
   it('export: every event once, as NDJSON, from the running server and without one', async () => {
     const node = await startNode({ env })
-    const asked = await run('export', '--since', '2000-01-01').finally(() => node.stop())
+    const asked = await runAlone('export', '--since', '2000-01-01').finally(() => node.stop())
     expect(asked.stderr).to.equal('')
     expect(asked.code).to.equal(0)
     const events = asked.stdout
@@ -79,7 +81,7 @@ describe('audit list, export and verify', () => {
     const ids = events.map(({ id }) => id).filter((id) => id?.startsWith('event-'))
     expect(ids).to.deep.equal(Array.from({ length: many }, (_, i) => `event-${i + 1}`))
     expect(new Set(events.map(({ id }) => id)).size).to.equal(events.length)
-    const own = await run('export', '--until', '1m', '--type', 'account.signed_in')
+    const own = await runAlone('export', '--until', '1m', '--type', 'account.signed_in')
     expect(own.stdout.trim().split('\n')).to.have.length(many / 3)
 
     const refused = await run('export', '--since', 'yesterday')
@@ -89,7 +91,7 @@ describe('audit list, export and verify', () => {
   })
 
   it('verify: what fits and what does not, as the exit code', async () => {
-    const fine = await run('verify')
+    const fine = await runAlone('verify')
     expect(fine.stderr).to.equal('')
     expect(fine.code).to.equal(0)
     expect(fine.stdout).to.match(/^\d+ events of tenant default verified, 0 removed/)

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import pg from 'pg'
 import { temporaryFolder } from '../support/child.ts'
+import { runHere } from '../support/command-here.ts'
 import { eventually } from '../support/eventually.ts'
-import { type Outcome, runCommand, startCommand } from '../support/node-process.ts'
+import { type Outcome, startCommand } from '../support/node-process.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 
 interface Result {
@@ -93,7 +94,7 @@ describe('Configuration as code', function () {
     KEY_ENCRYPTION_KEY,
   })
   const run = (args: string[], name: string = names[0]): Promise<Outcome> =>
-    runCommand(args, envOf(name))
+    runHere(args, envOf(name))
 
   async function done(args: string[], name?: string): Promise<string> {
     const { code, stdout, stderr } = await run(args, name)

@@ -3,6 +3,7 @@ import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { type Exit, temporaryFolder } from '../support/child.ts'
+import { runHere } from '../support/command-here.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { type NodeProcess, type Outcome, runCommand, startNode } from '../support/node-process.ts'
@@ -41,28 +42,32 @@ describe('The command line on embedded storage', function () {
   let env: Record<string, string>
   let file: string
 
-  const run = (...args: string[]): Promise<Outcome> => runCommand(args, env)
+  const run = (...args: string[]): Promise<Outcome> => runHere(args, env)
 
-  async function done(...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await run(...args)
+  function expectDone({ code, stdout, stderr }: Outcome): string {
     expect(stderr).to.equal('')
     expect(code).to.equal(0)
     return stdout
   }
 
+  const done = async (...args: string[]) => expectDone(await run(...args))
+  /** The same in a process of its own. */
+  const doneAlone = async (...args: string[]) => expectDone(await runCommand(args, env))
+
   async function json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
     return JSON.parse(await done(...args, '--json')) as T
   }
 
-  /** The one line on standard error of a command that fails. */
-  async function refused(...args: string[]): Promise<string> {
-    const { code, stdout, stderr } = await run(...args)
+  /** Of a command that fails, with one line on standard error. */
+  function refusalIn({ code, stdout, stderr }: Outcome): string {
     expect(code).to.equal(1)
     expect(stdout).to.equal('')
     expect(stderr.trimEnd().split('\n'), stderr).to.have.lengthOf(1)
     expect(stderr).to.match(/^keyturn: /)
     return stderr
   }
+
+  const refused = async (...args: string[]) => refusalIn(await run(...args))
 
   before(async () => {
     folder = await temporaryFolder('cli')
@@ -79,14 +84,15 @@ describe('The command line on embedded storage', function () {
 
   describe('without a server', () => {
     it('doctor says what is missing and creates nothing', async () => {
-      const { code, stdout } = await run('doctor')
+      const { code, stdout } = await runCommand(['doctor'], env)
       expect(code).to.equal(0)
       expect(stdout).to.match(/^warn {2}storage .*npm start/m)
       expect(await readdir(folder)).to.not.include('data')
     })
 
     it('creates an account, whose one-time password is shown once', async () => {
-      const created = await json('accounts', 'create', '--email', 'alice@example.com')
+      const alice = ['accounts', 'create', '--email', 'alice@example.com', '--json']
+      const created = JSON.parse(await doneAlone(...alice)) as Record<string, unknown>
       expect(created['one_time_password']).to.match(/^[a-z2-9]{5}(-[a-z2-9]{5}){3}$/)
       expect(created['one_time_password_expires_in']).to.equal(86_400)
       const listed = await done('accounts', 'list', '--json')
@@ -98,8 +104,8 @@ describe('The command line on embedded storage', function () {
 
     it('two commands at once wait for each other', async () => {
       const both = await Promise.all([
-        done('accounts', 'create', '--email', 'b1@example.com'),
-        done('accounts', 'create', '--email', 'b2@example.com'),
+        doneAlone('accounts', 'create', '--email', 'b1@example.com'),
+        doneAlone('accounts', 'create', '--email', 'b2@example.com'),
       ])
       expect(both.join()).to.include('b1@example.com').and.include('b2@example.com')
     })
@@ -125,7 +131,7 @@ describe('The command line on embedded storage', function () {
       )
       const socket = await stat(join(env['DATA_DIR'] ?? '', 'control.sock'))
       expect((socket.mode & 0o777).toString(8)).to.equal('600')
-      expect(await refused('serve')).to.include(`process ${node.pid}`)
+      expect(refusalIn(await runCommand(['serve'], env))).to.include(`process ${node.pid}`)
     })
 
     it('--plan changes nothing and says what apply then does', async () => {
@@ -133,7 +139,7 @@ describe('The command line on embedded storage', function () {
       const plan = await json<{ changes: unknown[] }>('apply', '--plan', file)
       expect(plan).to.include({ plan: true, created: 7 })
       expect(await done('export')).to.equal(before)
-      const applied = await json<{ changes: unknown[] }>('apply', file)
+      const applied = JSON.parse(await doneAlone('apply', file, '--json')) as typeof plan
       expect(applied.changes).to.deep.equal(plan.changes)
       expect(applied)
         .to.have.nested.property('client_secrets[0].client_secret')
@@ -307,7 +313,7 @@ accounts:
     it('after a kill the next command works on its own', async () => {
       const node = await startNode({ env })
       await node.stop('SIGKILL')
-      expect(await done('accounts', 'list')).to.include('alice@example.com')
+      expect(await doneAlone('accounts', 'list')).to.include('alice@example.com')
     })
 
     it('a second signal ends a server that waits for a request', async () => {
@@ -354,6 +360,7 @@ accounts:
         expect(stdout).to.equal('')
         expect(stderr).to.match(/^keyturn: .*\n$/)
       }
+      expect(await runCommand(['nonsense'], env)).to.include({ code: 2, stdout: '' })
       const { code, stderr } = await runCommand(['accounts', 'list'], {
         ...env,
         PORT: 'x',

@@ -1,15 +1,16 @@
 import { expect } from 'chai'
 import { clientsCreate } from '../../src/cli/clients-create.ts'
 import { logoutsList } from '../../src/cli/logouts-list.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
+import { runHere } from '../support/command-here.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-receiver.ts'
-import { runCommand } from '../support/node-process.ts'
 import { tokensFor } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('logouts list', (kind) => {
+onAnyStorage('logouts list', (kind) => {
   let server: TestServer
   let party: LogoutReceiver
   before(async () => {
@@ -72,7 +73,7 @@ onEachStorage('logouts list', (kind) => {
   })
 
   it('refuses a state that there is not', async () => {
-    const outcome = await runCommand(['logouts', 'list', '--state', 'lost'], {})
+    const outcome = await runHere(['logouts', 'list', '--state', 'lost'], {})
     expect(outcome.code).to.equal(2)
     expect(outcome.stderr).to.include('waiting, delivered, failed')
   })

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { loadPasswordLists } from '../../src/accounts/password-list.ts'
+import { runHere } from '../support/command-here.ts'
 import { runCommand } from '../support/node-process.ts'
 
 describe('passwords compile', () => {
@@ -31,14 +32,14 @@ describe('passwords compile', () => {
       ['nothing.txt', 'expected a password or its SHA-1 in each line'],
       ['none.txt', 'ENOENT'],
     ] as const) {
-      const { code, stderr } = await runCommand(
+      const { code, stderr } = await runHere(
         ['passwords', 'compile', at(source), at('bad.bin')],
         {},
       )
       expect(code, source).to.equal(1)
       expect(stderr).to.include(expected)
     }
-    const { code, stderr } = await runCommand(
+    const { code, stderr } = await runHere(
       ['passwords', 'compile', at('leaked.txt'), at('no/such/folder.bin')],
       {},
     )

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
+import { runHere } from '../support/command-here.ts'
 import { freePort } from '../support/free-port.ts'
 import { runCommand } from '../support/node-process.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
@@ -45,7 +46,7 @@ describe('The command line on servers', function () {
   })
 
   it('doctor lists the faults of the configuration', async () => {
-    const { code, stdout } = await runCommand(['doctor'], { PORT: 'x', ISSUER: 'http://a.example' })
+    const { code, stdout } = await runHere(['doctor'], { PORT: 'x', ISSUER: 'http://a.example' })
     expect(code).to.equal(1)
     expect(stdout).to.match(/^fail {2}configuration {2}PORT: expected/m)
     expect(stdout).to.match(/^fail {2}configuration {2}ISSUER: expected/m)
@@ -70,37 +71,37 @@ describe('The command line on servers', function () {
     after(() => services()?.dropDatabase(database))
 
     it('everything but migrate asks for the migrations first', async () => {
-      const check = await runCommand(['migrate', '--check'], env)
+      const check = await runHere(['migrate', '--check'], env)
       expect(check.code).to.equal(1)
       expect(check.stdout).to.match(/^Pending: Initial\d+/)
-      const list = await runCommand(['accounts', 'list'], env)
+      const list = await runHere(['accounts', 'list'], env)
       expect(list.code).to.equal(1)
       expect(list.stderr).to.match(/^keyturn: The database lacks .*migrate.*\n$/)
-      const diagnosis = await runCommand(['doctor'], env)
+      const diagnosis = await runHere(['doctor'], env)
       expect(diagnosis.stdout).to.match(/^fail {2}migrations .*migrate/m)
     })
 
     it('migrate says what it applied, once', async () => {
       const first = await runCommand(['migrate', '--json'], env)
       expect(JSON.parse(first.stdout)).to.have.property('applied').with.lengthOf.at.least(1)
-      const second = await runCommand(['migrate'], env)
+      const second = await runHere(['migrate'], env)
       expect(second).to.include({ code: 0, stdout: 'The database is up to date.\n' })
-      expect((await runCommand(['migrate', '--check'], env)).code).to.equal(0)
+      expect((await runHere(['migrate', '--check'], env)).code).to.equal(0)
     })
 
     it('commands work on the shared database', async () => {
       const args = ['accounts', 'create', '--email', 'alice@example.com']
-      expect((await runCommand(args, env)).code).to.equal(0)
+      expect((await runHere(args, env)).code).to.equal(0)
       const { stdout } = await runCommand(['accounts', 'list', '--json'], env)
       expect(JSON.parse(stdout)).to.have.nested.property('accounts[0].email', 'alice@example.com')
     })
 
     it('a wrong key-encryption key is told by name', async () => {
       const wrong = { ...env, KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') }
-      const list = await runCommand(['accounts', 'list'], wrong)
+      const list = await runHere(['accounts', 'list'], wrong)
       expect(list.code).to.equal(1)
       expect(list.stderr).to.match(/^keyturn: A stored secret cannot be opened.*\n$/)
-      const { stdout } = await runCommand(['doctor'], wrong)
+      const { stdout } = await runHere(['doctor'], wrong)
       expect(stdout).to.match(/^fail {2}key-encryption key /m)
     })
   })

@@ -6,6 +6,7 @@ import { parseEnv } from 'node:util'
 import { type Child, startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
+import { compiledModules } from '../support/node-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const node = join(root, 'node_modules/.bin/node')
@@ -24,7 +25,10 @@ export interface Demo {
 
 /** Runs an example by itself, as a developer does. */
 export function runExample(args: string[]): Promise<Child> {
-  return startChild(node, args, { cwd: root, env: { PATH: process.env['PATH'] } })
+  return startChild(node, args, {
+    cwd: root,
+    env: { PATH: process.env['PATH'], ...compiledModules },
+  })
 }
 
 /** Free ports as the settings of the demo. */
@@ -41,7 +45,7 @@ export function launchDemo(
   args: string[] = [],
 ): Promise<Child> {
   const inherited = ['PATH', 'HOME'].map((name) => [name, process.env[name]])
-  const env = { ...Object.fromEntries(inherited), ...ports, DEMO_DIR: folder }
+  const env = { ...Object.fromEntries(inherited), ...compiledModules, ...ports, DEMO_DIR: folder }
   return startChild(node, ['examples/demo/main.ts', ...args], { cwd: root, env })
 }
 

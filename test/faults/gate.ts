@@ -18,18 +18,24 @@ export type Side = 'before' | 'after'
 export type Strike = Point & { readonly side: Side }
 
 const readsOnly = /^(select|begin|start transaction|rollback|get)\b/i
+/** Alone, and outside of a transaction: it takes no lock that stays, either. */
+const looks = /^(select|get)\b(?!.*;)/is
 /** The last of what is sent together, or alone. */
 const commits = /(^|; )commit$/i
 
 /**
  * Where a kill makes a difference: before each statement, and after each that lasts. After any other the stores are what
- * they are before the next one, as what a transaction has done until then goes with its process.
+ * they are before the next one, as what a transaction has done until then goes with its process; so of several that only
+ * look it is enough to come before the first.
  */
 export function strikesAt(points: readonly Point[]): Strike[] {
-  return points.flatMap((point) => {
+  return points.flatMap((point, i) => {
     const { text, within } = point
     const lasts = commits.test(text) || (!within && !readsOnly.test(text))
-    const sides: Side[] = lasts ? ['before', 'after'] : ['before']
+    const before = points[i - 1]
+    const isSameAsBefore = before !== undefined && !before.within && looks.test(before.text)
+    const sides: Side[] = isSameAsBefore ? [] : ['before']
+    if (lasts) sides.push('after')
     return sides.map((side) => ({ ...point, side }))
   })
 }

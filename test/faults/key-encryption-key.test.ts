@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { freshStorage, testKey } from '../support/boot.ts'
+import { runHere } from '../support/command-here.ts'
 import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish } from '../support/fixtures.ts'
@@ -150,7 +151,7 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
     await expectSealedUnder([...keys].at(-1) as string)
   })
 
-  for (const after of [0, 40, 200]) {
+  for (const after of [0, 200]) {
     it(`loses nothing when the server is killed ${after} ms after the old key was put aside`, async () => {
       const node = await startNode({ env })
       const previous = `${keyFileOf(env)}.previous`
@@ -163,12 +164,12 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
       if (code !== 0) expect(stderr).to.include('The running server ended before it answered')
 
       const again = await startNode({ env })
-      const before = await runCommand(['doctor'], env)
+      const before = await runHere(['doctor'], env)
       expect(before.stdout).to.not.match(/^fail/m)
       if (after > 0) expect(before.stdout).to.match(/^ok +previous key file .*mode 600/m)
       const [, left = 0] = /still sealed are (\d+) under/.exec(before.stdout) ?? []
       process.stdout.write(`      ${left} rows were sealed under the old key\n`)
-      const { key_id: id } = done(await runCommand(rotate, env))
+      const { key_id: id } = done(await runHere(rotate, env))
       expect(existsSync(previous)).to.equal(false)
       await again.stop()
       await expectSealedUnder(id)

@@ -109,8 +109,8 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     }
     const count = (store: string) => points.filter((point) => point.store === store).length
     process.stdout.write(
-      `      ${what}: killed at each of ${count('postgres')} statements to Postgres and ` +
-        `${count('redis')} commands to Redis; ${committed} of ${strikes.length} times after COMMIT\n`,
+      `      ${what}: of ${count('postgres')} statements to Postgres and ${count('redis')} commands to Redis ` +
+        `killed wherever one makes a difference; ${committed} of ${strikes.length} times after COMMIT\n`,
     )
     expect(failures).to.deep.equal([])
     // Both kinds of end were met: the kill after COMMIT at least, and most before.

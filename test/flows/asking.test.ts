@@ -7,7 +7,8 @@ import {
   type JSONWebKeySet,
 } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import {
   alice,
   api,
@@ -39,7 +40,7 @@ const introspectionJwt = 'application/token-introspection+jwt'
 /** A request without OpenID. */
 const pure = { nonce: undefined }
 
-onEachStorage('what a request may ask of a person, and an API of a token', (kind) => {
+onAnyStorage('what a request may ask of a person, and an API of a token', (kind) => {
   let server: TestServer
   let agent: UserAgent
   const credentials = { username: alice.email, password: alice.password }

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -19,7 +20,7 @@ function answerOf(location: URL | undefined): URLSearchParams {
   return new URLSearchParams(location?.hash.slice(1) || location?.search)
 }
 
-onEachStorage('authorization requests', (kind) => {
+onAnyStorage('authorization requests', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {

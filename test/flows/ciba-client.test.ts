@@ -8,7 +8,8 @@ import {
   pollBackchannelAuthenticationGrant,
   randomDPoPKeyPair,
 } from 'openid-client'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { answerRequest, askPerson, bank, openRequest, outcomeOf } from '../support/ciba.ts'
 import { alice, callback, furnish } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
@@ -18,7 +19,7 @@ import { createRelyingParty, type RelyingParty } from '../support/relying-party.
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
-onEachStorage('openid-client as a client of CIBA, in both modes (OpenID CIBA Core 1.0)', (kind) => {
+onAnyStorage('openid-client as a client of CIBA, in both modes (OpenID CIBA Core 1.0)', (kind) => {
   let server: TestServer
   let receiver: PingReceiver
   let agent: UserAgent

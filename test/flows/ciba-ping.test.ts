@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { idsOf } from '../support/audit.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { answerRequest, askForResult, askPerson, bank, startRequest } from '../support/ciba.ts'
@@ -152,7 +153,7 @@ describe('pings go the guarded way out (C11)', () => {
   let server: TestServer
   let canary: PingReceiver
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     canary = await startPingReceiver()
     const backchannel_client_notification_endpoint = canary.uri

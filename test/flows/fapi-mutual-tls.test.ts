@@ -10,13 +10,13 @@ import {
   TlsClientAuth,
 } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { bootMutual, fetchShowing, type MutualServer } from '../support/mutual.ts'
 import { verifier } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('a client of FAPI 2.0 with a certificate', (kind) => {
+onAnyStorage('a client of FAPI 2.0 with a certificate', (kind) => {
   let server: MutualServer
   const callback = 'http://127.0.0.1:9/callback'
   before(async () => {

@@ -4,7 +4,8 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { getDPoPHandle, modifyAssertion, PrivateKeyJwt, randomDPoPKeyPair } from 'openid-client'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { authorizeUrl, expectRefusal, post } from '../support/protocol.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
@@ -16,7 +17,7 @@ type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 const callback = 'http://127.0.0.1:9/callback'
 const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
-onEachStorage('a client of the FAPI 2.0 security profile', (kind) => {
+onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
   let server: TestServer
   let pair: KeyPair
   let rsa: KeyPair

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { createAuthority, type Identity, selfSigned } from '../support/certificates.ts'
 import { startChild } from '../support/child.ts'
 import { answerRequest, askForResult, bank, startRequest } from '../support/ciba.ts'
@@ -55,7 +55,7 @@ function jwkOf({ cert }: Identity) {
   return { ...jwk, x5c: [certificate.raw.toString('base64')] }
 }
 
-onEachStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
+onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
   let server: MutualServer
   let own: Identity
   let other: Identity

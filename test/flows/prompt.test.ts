@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { requiredAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -22,7 +23,7 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 const bob = { email: 'bob@example.com', password: 'can we fix it? yes we can 7' }
 
-onEachStorage('prompt and max_age', (kind) => {
+onAnyStorage('prompt and max_age', (kind) => {
   let server: TestServer
   let agent: UserAgent
   before(async () => {

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import {
   hostileLoopbackRedirects,
@@ -27,7 +28,7 @@ const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
 const privateUse = 'com.example.app:/callback'
 const credentials = { username: alice.email, password: alice.password }
 
-onEachStorage('redirect URIs', (kind) => {
+onAnyStorage('redirect URIs', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   const ask = (client: { client_id: string }, redirect_uri: string | string[] | undefined) =>

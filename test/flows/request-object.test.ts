@@ -11,7 +11,8 @@ import {
 } from 'jose'
 import { buildAuthorizationUrlWithJAR, modifyAssertion } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -37,7 +38,7 @@ interface Making {
   header?: object
 }
 
-onEachStorage('request objects', (kind) => {
+onAnyStorage('request objects', (kind) => {
   let server: TestServer
   let pair: KeyPair
   const credentials = { username: alice.email, password: alice.password }

@@ -8,7 +8,8 @@ import {
 } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { activeKeys } from '../support/active-keys.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import { refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
@@ -16,7 +17,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 
-onEachStorage('signed and encrypted answers', (kind) => {
+onAnyStorage('signed and encrypted answers', (kind) => {
   let server: TestServer
   const credentials = { username: alice.email, password: alice.password }
   before(async () => {

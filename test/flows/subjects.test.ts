@@ -10,7 +10,8 @@ import {
 import { cibaGrant } from '../../src/clients/client.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { answerRequest } from '../support/ciba.ts'
 import {
   alice,
@@ -39,7 +40,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 /** A request without OpenID. */
 const pure = { nonce: undefined }
 
-onEachStorage('pairwise subjects and keys by reference', (kind) => {
+onAnyStorage('pairwise subjects and keys by reference', (kind) => {
   let server: TestServer
   const documents = new Map<string, unknown>()
   const site = createServer((request, response) => {

@@ -3,6 +3,7 @@ import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { type Balancer, startBalancer } from '../support/balancer.ts'
 import { freshStorage, type TestServer, testKey } from '../support/boot.ts'
+import { runHere } from '../support/command-here.ts'
 import { silentLog } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
@@ -120,7 +121,8 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
   it('lets no process start without the new key, and says which one it lacks', async () => {
     for (const settings of [keys(first.text), keys(newKey().text, first.text)]) {
       for (const args of [['serve'], ['keys', 'rotate-kek'], ['accounts', 'list']]) {
-        const { code, stdout, stderr } = await runCommand(args, {
+        const run = args[0] === 'serve' ? runCommand : runHere
+        const { code, stdout, stderr } = await run(args, {
           ...env,
           ...settings,
           LOG_LEVEL: 'info',
@@ -132,7 +134,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
           .and.include('KEY_ENCRYPTION_KEY_PREVIOUS')
       }
     }
-    const doctor = await runCommand(['doctor'], { ...env, ...keys(first.text) })
+    const doctor = await runHere(['doctor'], { ...env, ...keys(first.text) })
     expect(doctor.code).to.equal(1)
     expect(doctor.stdout).to.match(/^fail +key-encryption key .*sealed under key/m)
   })
@@ -153,7 +155,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     await withCore(settings, async (core) => {
       await core.keyRotation.rotate()
     })
-    const doctor = await runCommand(['doctor'], { ...env, ...settings })
+    const doctor = await runHere(['doctor'], { ...env, ...settings })
     expect(doctor.stdout, doctor.stdout).to.match(/^ok +key-encryption key/m)
     const left = { status: 200, key: 'not the current one: see the log' }
     await eventually('both nodes notice that they have the key before it alone', async () => {
@@ -172,10 +174,10 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
       const session = { uid: 'late', transient: false, clients: {}, createdAt: 0, expiresAt: 4e9 }
       await late.sessions.save('default', { ...session, state: { a: 1 } }, 'late', [], [])
     })
-    expect((await runCommand(['doctor'], { ...env, ...swapped })).stdout).to.match(
+    expect((await runHere(['doctor'], { ...env, ...swapped })).stdout).to.match(
       /^warn +key-encryption key .* retired.* seals in its place/m,
     )
-    const again = await runCommand(['keys', 'rotate-kek'], { ...env, ...settings })
+    const again = await runHere(['keys', 'rotate-kek'], { ...env, ...settings })
     expect(again.stdout, again.stderr).to.include('0 sealed anew')
   })
 })

@@ -2,10 +2,11 @@ import { expect } from 'chai'
 import { decodeProtectedHeader } from 'jose'
 import { newDevice, refreshWith, waitingForRows } from '../outages/load.ts'
 import { emptyStorage } from '../support/boot.ts'
+import { runHere } from '../support/command-here.ts'
 import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
-import { runCommand, startNode } from '../support/node-process.ts'
+import { startNode } from '../support/node-process.ts'
 import { basic } from '../support/protocol.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes } from '../support/two-nodes.ts'
@@ -39,7 +40,7 @@ suite('processes on one database', function () {
 
   it('have one key set when five start at once on an empty one (R-24)', async () => {
     const env = await emptyStorage()
-    expect((await runCommand(['migrate'], env)).code).to.equal(0)
+    expect((await runHere(['migrate'], env)).code).to.equal(0)
     const settings = { ...env, LOG_LEVEL: 'info' }
     const nodes = await Promise.all(Array.from({ length: 5 }, () => startNode({ env: settings })))
     try {

@@ -180,7 +180,7 @@ onEachStorage('the outbox', (kind) => {
       const [only] = await list()
       return only?.lastError === undefined ? undefined : only
     }
-    const first = await eventually('noted', message, { within: 3000 })
+    const first = await eventually('noted', message)
     expect(first).to.include({ state: 'waiting', attempts: 1 })
     expect(first.lastError).to.contain('could not be written down')
     expect(first.nextAt).to.be.above(first.createdAt)

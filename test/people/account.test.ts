@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { codeFor, tokensFor } from '../support/protocol.ts'
@@ -7,7 +8,7 @@ import { createRelyingParty } from '../support/relying-party.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { arrive, credentials, expectFault, headingOf, textOf } from './story.ts'
 
-onEachStorage('people: the account page and signing out', (kind) => {
+onAnyStorage('people: the account page and signing out', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import { expectReturned, signIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -23,7 +24,7 @@ const remote = {
   token_endpoint_auth_method: 'none',
 }
 
-onEachStorage('people: consent', (kind) => {
+onAnyStorage('people: consent', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import {
   allowDevice,
   askFor,
@@ -19,7 +20,7 @@ import { credentials, expectFormAgain, headingOf, textOf } from './story.ts'
 
 const bob = { email: 'bob@example.com', name: 'Bob', password: 'a caterpillar on a mushroom 7' }
 
-onEachStorage('people: connecting a device', (kind) => {
+onAnyStorage('people: connecting a device', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
 import { expectNoEnglish } from '../support/german.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -9,7 +10,7 @@ import { arrive, credentials, headingOf } from './story.ts'
 
 const de = { ui_locales: 'fr-CH de-AT en' }
 
-onEachStorage('people: who asks for German gets German', (kind) => {
+onAnyStorage('people: who asks for German gets German', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)
@@ -152,7 +153,7 @@ onEachStorage('people: who asks for German gets German', (kind) => {
 describe('people: DEFAULT_LANGUAGE', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', { DEFAULT_LANGUAGE: 'de' })
+    server = await boot(anyStorage, { DEFAULT_LANGUAGE: 'de' })
   })
   after(() => server?.stop())
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -7,7 +8,7 @@ import { arrive, expectFormAgain, headingOf, textOf, type Visit } from './story.
 
 const chosen = 'a password of my own choosing'
 
-onEachStorage('people: one-time passwords', (kind) => {
+onAnyStorage('people: one-time passwords', (kind) => {
   let server: TestServer
   let people = 0
   before(async () => {
@@ -134,7 +135,7 @@ onEachStorage('people: one-time passwords', (kind) => {
 describe('people: the first operator', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', { OPERATOR_EMAIL: 'root@example.com' })
+    server = await boot(anyStorage, { OPERATOR_EMAIL: 'root@example.com' })
   })
   after(async () => {
     backToPresent()

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { finishSteps } from '../support/devices.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -7,7 +8,7 @@ import { expectReturned, signIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { arrive, arriveSignedIn, credentials, expectFormAgain, textOf } from './story.ts'
 
-onEachStorage('people: signing in', (kind) => {
+onAnyStorage('people: signing in', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)
@@ -150,7 +151,7 @@ onEachStorage('people: signing in', (kind) => {
 describe('people: signing in while passwords queue', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       ...{ HASH_CONCURRENCY: '1', HASH_QUEUE: '0', UV_THREADPOOL_SIZE: '1' },
     })
     await furnish(server)

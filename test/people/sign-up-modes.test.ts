@@ -7,6 +7,7 @@ import { exportCommand } from '../../src/cli/export.ts'
 import { tenantsList } from '../../src/cli/tenants.ts'
 import { limits } from '../../src/limits/limits.ts'
 import { defaultTenant, type SignUp } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
@@ -28,7 +29,7 @@ describe('people: who may sign up, by tenant', () => {
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot('any', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
@@ -27,7 +28,7 @@ async function metadataAt(address: string): Promise<Record<string, unknown>> {
   return page.json() as Record<string, unknown>
 }
 
-onEachStorage('people: tenants', (kind) => {
+onAnyStorage('people: tenants', (kind) => {
   let server: TestServer
   let acme: TestServer
   before(async () => {
@@ -161,7 +162,7 @@ describe('people: an issuer with a path', () => {
   before(async () => {
     const { freePort } = await import('../support/free-port.ts')
     const port = await freePort()
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       PORT: String(port),
       ISSUER: `http://localhost:${port}/auth`,
     })

@@ -4,6 +4,7 @@ import type { Core } from '../../src/core.ts'
 import { migrate } from '../../src/storage/migrate.ts'
 import { isForeignKeyViolation } from '../../src/storage/violations.ts'
 import { noSignUp } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { freshStorage, onEachStorage } from '../support/boot.ts'
 import { errorOf, openNode } from '../support/cores.ts'
 
@@ -39,25 +40,28 @@ onEachStorage('schema', (kind) => {
     expect(await difference()).to.deep.equal([])
   })
 
-  it('differs from the mapping when a column, a key or an index is not there', async () => {
-    const changes = [
-      'alter table grants drop column revoked_reason',
-      'alter table families drop constraint fk_families_grant',
-      'alter table accounts drop constraint uq_accounts_email',
-      'drop index uq_grants_live',
-      'alter table sessions alter column amr type text',
-      'alter table single_use alter column expires_at drop not null',
-    ]
-    for (const change of changes) {
-      const { dataSource } = core.database
-      await dataSource.query(change)
-      expect(await difference(), change).to.not.deep.equal([])
-      const executor = new MigrationExecutor(dataSource)
-      for (const _ of dataSource.migrations) await executor.undoLastMigration()
-      await migrate(dataSource)
-    }
-    expect(await difference()).to.deep.equal([])
-  })
+  // The comparison is the same program everywhere.
+  if (kind === anyStorage) {
+    it('differs from the mapping when a column, a key or an index is not there', async () => {
+      const changes = [
+        'alter table grants drop column revoked_reason',
+        'alter table families drop constraint fk_families_grant',
+        'alter table accounts drop constraint uq_accounts_email',
+        'drop index uq_grants_live',
+        'alter table sessions alter column amr type text',
+        'alter table single_use alter column expires_at drop not null',
+      ]
+      for (const change of changes) {
+        const { dataSource } = core.database
+        await dataSource.query(change)
+        expect(await difference(), change).to.not.deep.equal([])
+        const executor = new MigrationExecutor(dataSource)
+        for (const _ of dataSource.migrations) await executor.undoLastMigration()
+        await migrate(dataSource)
+      }
+      expect(await difference()).to.deep.equal([])
+    })
+  }
 
   it('cascades and filters as the mapping says, which its comparison leaves out', async () => {
     const { dataSource } = core.database

@@ -3,7 +3,8 @@ import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify
 import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { activeKeys } from '../support/active-keys.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
@@ -22,7 +23,7 @@ import { dump } from '../support/witness.ts'
 const kidOf = (jwt: string | undefined) => decodeProtectedHeader(jwt as string).kid as string
 
 if (softHsmFound()) {
-  onEachStorage('signing keys in a PKCS#11 token', (kind) => {
+  onAnyStorage('signing keys in a PKCS#11 token', (kind) => {
     let token: SoftToken
     let server: TestServer
 

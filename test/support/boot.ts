@@ -132,17 +132,11 @@ export async function freshStorage(kind: StorageKind): Promise<Record<string, st
   return { ...common, DATA_DIR: folder, KEYS_DIR: folder }
 }
 
-/**
- * Starts a server in this process.
- * @param wanted `any` where nothing depends on it: servers where the machine has them, a fifth quicker than what is embedded
- * @param settings environment variables beside those of its storage
- */
+/** Starts a server in this process. @param settings environment variables beside those of its storage */
 export async function boot(
-  wanted: StorageKind | 'any',
+  kind: StorageKind,
   settings: Record<string, string> = {},
 ): Promise<TestServer> {
-  const servers = servicesFound() ? 'services' : 'embedded'
-  const kind = wanted === 'any' ? servers : wanted
   return bootOn(kind, { ...(await freshStorage(kind)), ...settings })
 }
 

@@ -31,7 +31,17 @@ export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
     await arrived()
   }
 
+  /** How often Tab has to be pressed, by the order of the page; whether it leads there is then seen. */
+  const stopsTo = (selector: string) =>
+    tab.evaluate<number>(`(() => {
+      const order = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
+        .filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({ visibilityProperty: true }))
+      const stop = order.findIndex(e => e.matches(${JSON.stringify(selector)}))
+      return Math.max(0, stop - order.indexOf(document.activeElement))
+    })()`)
+
   async function reach(selector: string): Promise<unknown> {
+    for (let stops = await stopsTo(selector); stops > 0; stops -= 1) await tab.keyboard.press('Tab')
     for (let stop = 0; stop < FARTHEST; stop += 1) {
       const { outline, there } = await tab.evaluate<{ outline: string; there: boolean }>(`({
         there: document.activeElement.matches(${JSON.stringify(selector)}),
@@ -53,7 +63,9 @@ export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
       await reach(field)
       await tab.keyboard.press('Control+A')
       await tab.keyboard.press('Delete')
-      await tab.keyboard.type(text)
+      // One letter by its key; the others at once, as from an input method.
+      await tab.keyboard.type(text.slice(0, 1))
+      await tab.keyboard.insertText(text.slice(1))
     },
     async press(what) {
       await reach(what)

@@ -37,8 +37,10 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
 const START_BOUND = 30_000
 
-/** Where the product keeps compiled modules; said from outside, not even its first file is compiled again. */
-const COMPILED = fileURLToPath(new URL('../../node_modules/.cache/keyturn', import.meta.url))
+/** Where the product keeps compiled modules; said from outside, not even the first file of a program is compiled again. */
+export const compiledModules = {
+  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/keyturn', import.meta.url)),
+}
 
 /** The product ended instead of becoming ready. */
 class StartFailure extends Error {
@@ -63,7 +65,7 @@ export async function startCommand(
   })
   return startChild(NODE, ['src/main.ts', ...args], {
     cwd: ROOT,
-    env: { NODE_COMPILE_CACHE: COMPILED, ...Object.fromEntries(inherited), ...env },
+    env: { ...compiledModules, ...Object.fromEntries(inherited), ...env },
   })
 }
 

@@ -35,6 +35,7 @@ import { TenantChanges0034 } from './0034-tenant-changes.ts'
 import { ChangesByTransaction0036 } from './0036-changes-by-transaction.ts'
 import { OwnWord0037 } from './0037-own-word.ts'
 import { GrantsByAccount0038 } from './0038-grants-by-account.ts'
+import { SchemaNeeds0039 } from './0039-schema-needs.ts'
 import type { Migration } from './migration.ts'
 
 /**
@@ -42,6 +43,9 @@ import type { Migration } from './migration.ts'
  * meanwhile: no statement may read or write all of a large table under a lock that keeps writers waiting. What looks
  * harmless and does: an index (declare it, see `Migration`), a constraint that is not `not valid` at first, a column that
  * changes its type or gets a volatile default, `set not null` without a check that is valid.
+ *
+ * Processes of releases before start on it as well. One that takes away what they use writes down which migration a
+ * process must know: `insert into schema_needs values ('OwnWord1760000000037')`.
  */
 export const migrations: Array<new () => Migration> = [
   Initial0001,
@@ -81,4 +85,5 @@ export const migrations: Array<new () => Migration> = [
   ChangesByTransaction0036,
   OwnWord0037,
   GrantsByAccount0038,
+  SchemaNeeds0039,
 ]

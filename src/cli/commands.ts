@@ -16,6 +16,8 @@ const loaders = {
   'accounts remove-factors': async () =>
     (await import('./accounts-remove-factors.ts')).accountsRemoveFactors,
   'accounts sign-out': async () => (await import('./accounts-sign-out.ts')).accountsSignOut,
+  'accounts sign-out-all': async () =>
+    (await import('./accounts-sign-out-all.ts')).accountsSignOutAll,
   'invitations create': async () => (await import('./invitations.ts')).invitationsCreate,
   'invitations list': async () => (await import('./invitations.ts')).invitationsList,
   'invitations revoke': async () => (await import('./invitations.ts')).invitationsRevoke,

@@ -47,15 +47,16 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
   },
 
   async migrations({ database }) {
-    const { pending, indexes } = await migrationState(database.dataSource)
+    const { pending, unknown, indexes } = await migrationState(database.dataSource)
     const lacking = [...pending, ...indexes]
-    return lacking.length === 0
-      ? { status: 'ok', message: 'The schema is up to date.' }
-      : {
-          status: 'fail',
-          message: `Pending: ${lacking.join(', ')}.`,
-          fix: 'run "npm run keyturn -- migrate".',
-        }
+    if (lacking.length > 0) {
+      const message = `Pending: ${lacking.join(', ')}.`
+      return { status: 'fail', message, fix: 'run "npm run keyturn -- migrate".' }
+    }
+    const newer = `The schema is of a later release, and fits: ${unknown.join(', ')}.`
+    return unknown.length > 0
+      ? { status: 'warn', message: newer, fix: 'finish the upgrade, or the way back from it.' }
+      : { status: 'ok', message: 'The schema is up to date.' }
   },
 
   async 'short-lived store'({ shortLived, config }) {

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { DomainError } from '../errors.ts'
-import { migrate, migrationState } from '../storage/migrate.ts'
+import { assertFits, migrate, migrationState } from '../storage/migrate.ts'
 import type { Command } from './command.ts'
 
 const input = z.strictObject({ check: z.boolean() })
@@ -18,13 +17,9 @@ export const migrateCommand: Command<z.infer<typeof input>, Output> = {
   prepare: ({ options }) => ({ check: options['check'] === true }),
   async execute({ database: { dataSource } }, { check }) {
     const applied = check ? [] : await migrate(dataSource)
-    const { pending, unknown, indexes } = await migrationState(dataSource)
-    if (unknown.length > 0) {
-      throw new DomainError('storage_newer', {
-        detail: `The database was migrated by a newer version (${unknown.join(', ')}).`,
-      })
-    }
-    return { applied, pending: [...pending, ...indexes], check }
+    const state = await migrationState(dataSource)
+    assertFits(state)
+    return { applied, pending: [...state.pending, ...state.indexes], check }
   },
   render({ applied, pending }) {
     if (applied.length > 0) return `Applied: ${applied.join(', ')}.`

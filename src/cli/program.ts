@@ -168,6 +168,9 @@ function describeAccounts(accounts: Program, run: Start): void {
   ofTenant(
     leaf(accounts, 'sign-out', 'accounts sign-out', 'sign an account out everywhere', run),
   ).argument(...identifier)
+  ofTenant(
+    leaf(accounts, 'sign-out-all', 'accounts sign-out-all', 'sign everybody out everywhere', run),
+  ).option('--yes', 'yes, everybody of the tenant')
 }
 
 function describeTenants(tenants: Program, run: Start): void {

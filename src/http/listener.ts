@@ -7,6 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import { Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Config } from '../../config/config.ts'
 import { listenFault } from '../listen-fault.ts'
@@ -34,7 +35,7 @@ export async function listen(
 ): Promise<Listener> {
   const servers: Server[] = []
   const stop = async () => {
-    await Promise.all(servers.map((server) => drain(server, config.shutdownTimeout)))
+    await Promise.all(servers.map((server) => drain(server, config)))
   }
   try {
     for (const [port, mutual] of [
@@ -139,14 +140,22 @@ function refuseUnreadable(config: Config, watch: ConnectionWatch) {
   }
 }
 
-/** @param patience seconds */
-function drain(server: Server, patience: number): Promise<void> {
+/** Milliseconds. */
+const lingering = 1000
+
+/**
+ * A proxy sends the next request on an idle connection without knowing that it is being closed, and does not repeat what
+ * it must not (POST). So those it may use stay a moment: what comes on them is answered, and told that it is the last.
+ */
+function drain(server: Server, { shutdownTimeout, trustProxy }: Config): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => server.closeAllConnections(), patience * 1000)
-    server.close(() => {
+    const force = setTimeout(() => server.closeAllConnections(), shutdownTimeout * 1000)
+    // That of HTTP closes idle connections at once.
+    const idle = setTimeout(() => server.close(), trustProxy.length > 0 ? lingering : 0)
+    NetServer.prototype.close.call(server, () => {
       clearTimeout(force)
+      clearTimeout(idle)
       resolve()
     })
-    server.closeIdleConnections()
   })
 }

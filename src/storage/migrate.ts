@@ -9,6 +9,8 @@ export interface MigrationState {
   pending: string[]
   /** Migrations in the database that this version does not know: it was written by a newer one. */
   unknown: string[]
+  /** Of what a process must know to work with this schema, what this version does not know. */
+  lacking: string[]
   /** Indexes that a migration left for afterwards and that are not there: it was cut short. */
   indexes: string[]
 }
@@ -76,16 +78,21 @@ async function applyPending(dataSource: DataSource, runner: QueryRunner): Promis
 }
 
 /**
- * Refuses a schema that does not fit.
+ * Refuses a schema that does not fit. One of a later release may fit: a node of the release before starts anew while
+ * others are upgraded, or goes back.
+ * @returns migrations that this version does not know
  * @throws DomainError `storage_newer` or `migrations_pending`
  */
-export async function assertMigrated(dataSource: DataSource): Promise<void> {
-  const { pending } = await withRunner(dataSource, (runner) => assertNotNewer(dataSource, runner))
+export async function assertMigrated(dataSource: DataSource): Promise<string[]> {
+  const { pending, unknown } = await withRunner(dataSource, (runner) =>
+    assertNotNewer(dataSource, runner),
+  )
   if (pending.length > 0) {
     throw new DomainError('migrations_pending', {
       detail: `The database lacks ${pending.length} migration(s): ${pending.join(', ')}. Run "keyturn migrate" first.`,
     })
   }
+  return unknown
 }
 
 export function migrationState(dataSource: DataSource): Promise<MigrationState> {
@@ -97,30 +104,51 @@ async function assertNotNewer(
   runner: QueryRunner,
 ): Promise<MigrationState> {
   const state = await readState(dataSource, runner)
-  if (state.unknown.length > 0) {
-    throw new DomainError('storage_newer', {
-      detail:
-        `The database was migrated by a newer version (${state.unknown.join(', ')}). ` +
-        'Start that version, or restore a backup from before the upgrade.',
-    })
-  }
+  assertFits(state)
   return state
+}
+
+/** @throws DomainError `storage_newer` for a schema that only later versions can work with, or change */
+export function assertFits({ unknown, lacking, pending }: MigrationState): void {
+  // What two versions have changed each without the other was never tried.
+  const apart = unknown.length > 0 ? pending : []
+  if (lacking.length === 0 && apart.length === 0) return
+  const why =
+    lacking.length > 0
+      ? `of which this version must know ${lacking.join(', ')}`
+      : `and lacks ${apart.join(', ')} of this one`
+  throw new DomainError('storage_newer', {
+    detail:
+      `The database was migrated by a newer version (${unknown.join(', ')}), ${why}. ` +
+      'Start that version, or restore a backup from before the upgrade.',
+  })
 }
 
 async function readState(dataSource: DataSource, runner: QueryRunner): Promise<MigrationState> {
   const known = dataSource.migrations.map(({ name }) => name as string)
-  const there: Array<{ exists: boolean }> = await runner.query(
-    `select to_regclass('schema_migrations') is not null as exists`,
-  )
-  const rows: Array<{ name: string }> = there[0]?.exists
-    ? await runner.query('select name from schema_migrations order by id')
-    : []
-  const applied = rows.map(({ name }) => name)
+  const applied = await namesIn(runner, 'schema_migrations', 'name', 'id')
+  const needed = await namesIn(runner, 'schema_needs', 'migration', 'migration')
   return {
     pending: known.filter((name) => !applied.includes(name)),
     unknown: applied.filter((name) => !known.includes(name)),
+    lacking: needed.filter((name) => !known.includes(name)),
     indexes: await missingIndexes(runner, indexesOf(dataSource.migrations)),
   }
+}
+
+/** Of a table that may not be there yet. */
+async function namesIn(
+  runner: QueryRunner,
+  table: string,
+  column: string,
+  order: string,
+): Promise<string[]> {
+  const [there] = await runner.query('select to_regclass($1) is not null as exists', [table])
+  if (!there.exists) return []
+  const rows: Array<{ name: string }> = await runner.query(
+    `select ${column} as name from ${table} order by ${order}`,
+  )
+  return rows.map(({ name }) => name)
 }
 
 async function withRunner<T>(

@@ -40,7 +40,8 @@ export function shortLivedInRedis({ ask, close }: RedisConnection, clock: Clock)
     },
     take: async (key) => read(await ask('getdel', (redis) => redis.getdel(keyOf(key)))),
     delete: async (key) => void (await ask('del', (redis) => redis.del(keyOf(key)))),
-    ping: async () => void (await ask('ping', (redis) => redis.ping())),
+    // One that is full, or a replica, answers and keeps nothing.
+    ping: async () => void (await ask('ping', (redis) => redis.set('keyturn:ping', '', 'EX', 1))),
     sweep: async () => 0,
     close: async () => close(),
   }

@@ -12,7 +12,7 @@ export interface ShortLived {
   /** The value, which is gone with it: of several that take it at the same moment, one gets it. */
   take(key: ShortLivedKey): Promise<unknown>
   delete(key: ShortLivedKey): Promise<void>
-  /** @throws when the store does not answer */
+  /** @throws when the store does not answer, or keeps nothing */
   ping(): Promise<void>
   /** Removes what has expired where the store does not do so itself; returns how many. */
   sweep(): Promise<number>

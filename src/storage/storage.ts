@@ -80,7 +80,8 @@ export async function openStorage(
     const applies = schema === 'migrate' || selfContained
     const migrations = applies ? await migrate(database.dataSource) : []
     if (migrations.length > 0) log.info({ migrations }, 'schema migrated')
-    if (schema === 'require') await assertMigrated(database.dataSource)
+    const newer = schema === 'require' ? await assertMigrated(database.dataSource) : []
+    if (newer.length > 0) log.warn({ migrations: newer }, 'the schema is of a later release')
     const redis =
       config.redis && (await (await import('./redis.ts')).openRedis(config.redis, log, metrics))
     const shortLived = redis

@@ -2,7 +2,9 @@ import { expect } from 'chai'
 import { accountsDisable, accountsEnable } from '../../src/cli/accounts-disable.ts'
 import { accountsReset } from '../../src/cli/accounts-reset.ts'
 import { accountsSignOut } from '../../src/cli/accounts-sign-out.ts'
+import { accountsSignOutAll } from '../../src/cli/accounts-sign-out-all.ts'
 import { clientsDelete, clientsDisable, clientsEnable } from '../../src/cli/clients-disable.ts'
+import { type Io, UsageError } from '../../src/cli/command.ts'
 import { grantsList, grantsRevoke } from '../../src/cli/grants.ts'
 import { sessionsEnd, sessionsList } from '../../src/cli/sessions.ts'
 import { tenantsDisable, tenantsEnable, tenantsList } from '../../src/cli/tenants.ts'
@@ -69,6 +71,28 @@ onEachStorage('commands that revoke', (kind) => {
         detail: operator,
       },
     ])
+  })
+
+  it('accounts sign-out-all: nothing that is out there is good any more, and only who had something is named (R-17)', async () => {
+    const { core } = server
+    const wanted = { scope: 'openid offline_access orders:read', resource: api }
+    const [agent, tokens] = [createUserAgent(), await tokensFor(server, web, wanted)]
+    const bound = await tokensFor(server, web, {}, agent)
+    const all = { operands: [], options: { tenant } }
+    expect(() => accountsSignOutAll.prepare(all, {} as Io)).to.throw(UsageError, '--yes')
+    const { accounts } = await accountsSignOutAll.execute(core, { tenant })
+    expect(accounts).to.deep.equal([{ id: await accountId(), email: alice.email }])
+    for (const each of [tokens, bound]) {
+      expectRefusal(await refresh(server, web, each), 400, 'invalid_grant')
+    }
+    expect((await agent.get(`${server.issuer}/account`)).status).to.equal(303)
+    const denied = core.denials.anyDenies(
+      tenant,
+      [{ kind: 'tenant', subject: tenant }],
+      Math.floor(core.clock.now() / 1000),
+    )
+    expect(denied, 'tokens of machines').to.equal(true)
+    expect((await accountsSignOutAll.execute(core, { tenant })).accounts).to.deep.equal([])
   })
 
   it('sessions list and end: one browser is signed out, another stays', async () => {

@@ -11,31 +11,52 @@ import { runCommand } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { codeOf, factorOwner } from '../support/second-factor.ts'
 
-/** A migration that only a later version has. */
-async function pretendNewer(env: Record<string, string>): Promise<void> {
+/**
+ * A migration that only a later version has.
+ * @param needs what a process must know since then, if anything is new
+ */
+async function pretendNewer(env: Record<string, string>, needs: string[] = []): Promise<void> {
   const core = await openNode(env)
   await core.database.execute(
     `insert into schema_migrations (timestamp, name) values (9999999999999, 'Future9999999999999')`,
   )
+  await core.database.execute('insert into schema_needs select unnest($1::text[])', [needs])
   await core.close()
 }
 
 onEachStorage('migrations', (kind) => {
-  it('refuse a schema that a newer version wrote, under every policy', async () => {
+  it('refuse a schema that only a newer version can work with, under every policy', async () => {
     const env = await freshStorage(kind)
-    await pretendNewer(env)
+    await pretendNewer(env, ['Future9999999999999'])
     for (const schema of ['migrate', 'require'] as const) {
       const refusal = await refusalOf(openNode(env, schema), 'storage_newer')
-      expect(refusal.message).to.contain('Future9999999999999')
+      expect(refusal.message).to.contain('must know Future9999999999999')
     }
-  })
-
-  it('let no process start on a newer schema', async () => {
-    const env = await freshStorage(kind)
-    await pretendNewer(env)
     const outcome = await runCommand(['serve'], env)
     expect(outcome.code).to.be.above(0)
     expect(outcome.stdout + outcome.stderr).to.contain('newer version')
+  })
+
+  it('leave a newer schema that fits to those of before: they start anew, and go back (R-16)', async () => {
+    const env = await freshStorage(kind)
+    await pretendNewer(env, ['OwnWord1760000000037'])
+    for (const schema of ['migrate', 'require'] as const) {
+      const core = await openNode(env, schema)
+      const state = await migrationState(core.database.dataSource)
+      expect(state).to.deep.include({ unknown: ['Future9999999999999'], lacking: [], pending: [] })
+      await core.close()
+    }
+    expect(await runCommand(['migrate', '--check'], env)).to.deep.include({ code: 0 })
+  })
+
+  it('refuse a schema that two versions have changed each without the other', async () => {
+    const env = await freshStorage(kind)
+    await pretendNewer(env)
+    const core = await openNode(env)
+    await core.database.execute(`delete from schema_migrations where name like 'OwnWord%'`)
+    await core.close()
+    const refusal = await refusalOf(openNode(env), 'storage_newer')
+    expect(refusal.message).to.contain('lacks OwnWord1760000000037')
   })
 
   it('change nothing the second time', async () => {
@@ -45,6 +66,7 @@ onEachStorage('migrations', (kind) => {
     expect(await migrationState(dataSource)).to.deep.equal({
       pending: [],
       unknown: [],
+      lacking: [],
       indexes: [],
     })
     await core.close()

@@ -1,5 +1,6 @@
 import { setImmediate as immediately } from 'node:timers/promises'
 import { expect } from 'chai'
+import { Redis } from 'ioredis'
 import type { Core } from '../../src/core.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
@@ -10,9 +11,12 @@ import type { Services } from '../support/services.ts'
 const suite = servicesFound() ? describe : describe.skip
 suite('a question to Redis (R-03)', () => {
   let core: Core
+  let url: string
   const redis = () => (services() as Services).redis
   before(async () => {
-    core = await openNode(await freshStorage('services'))
+    const env = await freshStorage('services')
+    url = env['REDIS_URL'] as string
+    core = await openNode(env)
   })
   afterEach(() => redis().resume())
   after(() => core?.close())
@@ -53,5 +57,20 @@ suite('a question to Redis (R-03)', () => {
       for (const until = performance.now() + 250; performance.now() < until; );
       expect(await asked).to.equal(undefined)
     }
+  })
+
+  it('is whether it keeps what it is told: one that is full and evicts nothing is not there', async () => {
+    const { shortLived } = core.storage
+    await eventually('back', () => shortLived.ping().then(() => true))
+    const operator = new Redis(url)
+    await operator.config('SET', 'maxmemory', '1')
+    try {
+      const refusal = await refusalOf(shortLived.ping(), 'storage_unavailable')
+      expect(refusal.message).to.contain('OOM')
+    } finally {
+      await operator.config('SET', 'maxmemory', '0')
+      operator.disconnect()
+    }
+    await shortLived.ping()
   })
 })

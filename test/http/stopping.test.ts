@@ -1,0 +1,31 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { expect } from 'chai'
+import { boot, type TestServer } from '../support/boot.ts'
+
+describe('a server that is told to stop', () => {
+  let server: TestServer
+  before(async () => {
+    server = await boot('embedded', { TRUST_PROXY: '127.0.0.1' })
+  })
+
+  async function ask(socket: Socket): Promise<string> {
+    const answer = once(socket, 'data')
+    socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    return String((await answer)[0])
+  }
+
+  it('answers what a proxy sends on a connection that was idle, and says that it is the last (R-15)', async () => {
+    const [used, idle] = [1, 2].map(() => connect(server.core.config.port, '127.0.0.1'))
+    for (const socket of [used, idle] as Socket[]) {
+      expect(await ask(socket)).to.match(/^HTTP\/1.1 200 [^]*keep-alive/i)
+    }
+    const last = once(used as Socket, 'close')
+    const stopped = server.stop()
+    expect(await ask(used as Socket)).to.match(/^HTTP\/1.1 200 [^]*Connection: close/i)
+    await last
+    // It would be closed in a second.
+    idle?.destroy()
+    await stopped
+  })
+})

@@ -15,6 +15,7 @@ const compiled = fileURLToPath(new URL('../node_modules/.cache/keyturn', import.
 if (process.argv[2] === 'serve') boundMemory(env, compiled)
 enableCompileCache(compiled)
 const { runCli } = await import('./cli/program.ts')
+const { leaveSoon } = await import('./cli/leave.ts')
 
 // Whoever reads our output may stop early, as `head` does; a server goes on without.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -27,3 +28,4 @@ process.exitCode = await runCli(process.argv.slice(2), {
   out: (lines) => void process.stdout.write(`${lines}\n`),
   err: (lines) => void process.stderr.write(`${lines}\n`),
 })
+if (process.argv[2] === 'serve') leaveSoon()

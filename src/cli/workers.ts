@@ -41,7 +41,7 @@ const closing = 10_000
  * | the first one ends before it listens | nothing more: the start has failed                             |
  * | a worker ends, whatever its reason | another, after a pause that doubles while they die young         |
  * | there is no process for one        | the same, as if it had died at once; the others go on            |
- * | one does not answer for half a minute | SIGKILL, and so another (watchdog.ts)                         |
+ * | one does not answer for half a minute, or listen within two | SIGKILL, and so another (watchdog.ts)   |
  * | SIGHUP                             | the same to all: they look at their files                        |
  * | stop                               | SIGTERM to all; SIGKILL to those that overstay                   |
  *

@@ -21,6 +21,7 @@ import type {
   FamilyView,
   StoredRefreshToken,
 } from './family.ts'
+import { createFamilyRetention } from './family-retention.store.ts'
 import { createFamilyStart } from './family-start.store.ts'
 import { createFamilyViews, type FamilyFilter } from './family-view.store.ts'
 import { familyNamedBy, newRefreshToken } from './handle.ts'
@@ -143,6 +144,7 @@ export function createFamilies(deps: {
   const store = createFamilyStore(deps)
   const starts = createFamilyStart(deps)
   const views = createFamilyViews(deps)
+  const retention = createFamilyRetention(deps)
 
   /** @returns those that lived until now */
   async function end(
@@ -257,7 +259,7 @@ export function createFamilies(deps: {
     outlivingSessions: store.outlivingSessions,
     endAll,
     async forget(tenant, clientId) {
-      while (await store.forgetSome(tenant, clientId));
+      while (await retention.forgetSome(tenant, clientId));
     },
     list: views.list,
     count: (tenant) =>
@@ -268,11 +270,11 @@ export function createFamilies(deps: {
       ),
     steps: views.steps,
     async sweep() {
-      for (const { tenant, clientId } of await store.disabledOwners()) {
+      for (const { tenant, clientId } of await retention.disabledOwners()) {
         await endAll(tenant, { clientId }, 'client_disabled')
       }
-      const forgotten = await store.forgetAnswers(clock.now() - longestWindow)
-      return forgotten + (await store.purge(clock.now() - historyKept))
+      const forgotten = await retention.forgetAnswers(clock.now() - longestWindow)
+      return forgotten + (await retention.purge(clock.now() - historyKept))
     },
   }
 }

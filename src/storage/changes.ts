@@ -53,7 +53,7 @@ const channel = 'keyturn_changes'
 const freshFor = 1000
 /**
  * A poll reads what the one before could not see, however long ago it was dated; and what was dated since, and a while
- * before: a standby that took the primary's place counts transactions from where it stood.
+ * before.
  */
 const isNew = `changed_at > coalesce($1::timestamptz, now()) - interval '20 seconds'
   or (changed_in >= pg_snapshot_xmin($2::pg_snapshot)::text::bigint
@@ -73,8 +73,11 @@ export function createChanges({
   poll: Poll
 }): Changes {
   const followers: Array<[ChangedKind, Follower]> = []
-  /** When it was heard last, and what time it was in Postgres and which transactions could be seen, as it wrote them. */
-  let heard: (Moment & { databaseTime: string; seen: string }) | undefined
+  /**
+   * When it was heard last, and what time it was in Postgres and which transactions could be seen, as it wrote them; and
+   * since when that server ran.
+   */
+  let heard: (Moment & { databaseTime: string; seen: string; server: string }) | undefined
   /** What was told then: the next answer is the same, as a rule. */
   let lastAnswer = ''
   /** Of the poll before: it looked at most of what this one looks at. */
@@ -97,21 +100,23 @@ export function createChanges({
 
   const question: Question = {
     channel,
-    sql: `select pg_current_snapshot()::text || ' ' || coalesce((
+    sql: `select extract(epoch from pg_postmaster_start_time())::text || ' ' || pg_current_snapshot()::text || ' ' || coalesce((
             select json_agg(json_build_array(tenant_id, kind, subject, changed_at))::text from (
               select tenant_id, kind, subject, changed_at from changes where ${isNew} limit ${mostNamed + 1}) c), '[]')`,
     parameters: () => [heard?.databaseTime ?? null, heard?.seen ?? null],
     heard(text, asked, databaseTime) {
-      const [, seen = '', answer = '[]'] = /^(\S+) (.*)$/s.exec(text ?? '') ?? []
-      if (answer !== lastAnswer) {
+      const [, server = '', seen = '', answer = '[]'] = /^(\S+) (\S+) (.*)$/s.exec(text ?? '') ?? []
+      const isOther = heard !== undefined && heard.server !== server
+      if (answer !== lastAnswer || isOther) {
         const changes = JSON.parse(answer) as Change[]
         const isCut = changes.length > mostNamed
-        if (isCut) for (const [, follower] of followers) follower.muchChanged()
+        // What the other could see tells nothing of this one, whose transactions may have the same numbers.
+        if (isCut || isOther) for (const [, follower] of followers) follower.muchChanged()
         else tell(changes)
         // The same again would not say that nothing has come: what has come may be what was cut off.
         lastAnswer = isCut ? '' : answer
       }
-      heard = { ...asked, databaseTime, seen }
+      heard = { ...asked, databaseTime, seen, server }
     },
   }
 

@@ -51,6 +51,16 @@ describe('a worker that is watched over (R-15)', () => {
     })
   })
 
+  it('is killed when it does not begin to listen, and told of', async () => {
+    await eventually('it is killed', () => worker.killed.length > 0)
+    expect([worker.asked, worker.killed]).to.deep.equal([0, ['SIGKILL']])
+    expect(JSON.parse(lines[0] ?? '')).to.include({
+      level: 'error',
+      unanswered: 24,
+      msg: 'worker does not listen: it is killed',
+    })
+  })
+
   it('is not while it answers, or was silent for a few questions', async () => {
     worker.emit('listening')
     for (const silent of [1, 5, 3, 5]) {

@@ -188,6 +188,19 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     ])
   })
 
+  it('tell of a name that nobody has, too, once a day (ASVS 16.3.1)', async () => {
+    travel(0)
+    const owner = { identifier: 'nobody is called so' }
+    await guesses(6, { owner, ip: '203.0.113.8' })
+    travel(30)
+    await guesses(1, { owner, ip: '203.0.113.9' })
+    const events = await nodes.a.database.query(
+      `select account_id, detail->'failures' as failures from audit_events
+       where type = 'account.locked' and ip in ('203.0.113.8', '203.0.113.9')`,
+    )
+    expect(events).to.deep.equal([{ account_id: null, failures: 5 }])
+  })
+
   it('count nothing that was right where what is asked beside it fails', async () => {
     const owner = await someone()
     const { database, lockouts } = nodes.a
@@ -210,7 +223,8 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     travel(3599)
     await nodes.a.lockouts.sweep()
     expect(await rows()).to.be.greaterThan(0)
-    travel(2)
+    // Others of this file guessed up to half a minute later than now.
+    travel(60)
     await nodes.a.lockouts.sweep()
     expect(await rows()).to.equal(0)
     expect((await stateOf(owner))?.failures).to.equal(1)

@@ -168,6 +168,27 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     await nodes.a.database.execute(`delete from changes where subject like $1`, ['imported-%'])
   })
 
+  it('is forgotten whole when another server answers: a standby counts transactions from where it stood', async () => {
+    let told = 0
+    nodes.b.changes.follow('client', { changed: () => undefined, muchChanged: () => told++ })
+    const { notifications } = nodes.b.storage
+    const { query } = notifications
+    notifications.query = async <Row>(sql: string, parameters?: unknown[]) => {
+      const rows = await query(sql, parameters)
+      for (const row of sql.includes('from changes') ? rows : []) {
+        for (const [name, text] of Object.entries(row)) {
+          // Since when the server runs stands before what it sees.
+          if (typeof text === 'string') row[name] = text.replace(/^[\d.]+ (?=\d+:\d+:)/, '1.0 ')
+        }
+      }
+      return rows as Row[]
+    }
+    await eventually('b was told', () => told > 0, soon)
+    notifications.query = query
+    await eventually('b was told of the other', () => told > 1, soon)
+    expect(told).to.equal(2)
+  })
+
   it('is asked for while the node cannot hear of changes', async () => {
     nodes.b.changes.stop()
     expect(await asksForIt()).to.equal(1)

@@ -1,0 +1,72 @@
+import type { Database } from '../storage/database.ts'
+import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
+
+/** Rows without others that hang from them that one statement deletes at most. */
+const mostDeleted = 5000
+
+/** What goes of families in the course of time, or with their client. */
+export function createFamilyRetention({ database }: { database: Database }) {
+  return {
+    /** Disabled clients that still have families: whoever disabled them was stopped half-way. */
+    async disabledOwners(): Promise<Array<{ tenant: string; clientId: string }>> {
+      return database.query(
+        `select c.tenant_id as tenant, c.client_id as "clientId" from clients c
+         where c.disabled_at is not null and exists (
+           select 1 from families f
+           where f.tenant_id = c.tenant_id and f.client_id = c.client_id and f.ended_at is null)`,
+      )
+    },
+
+    /** Deletes families of a client with their tokens: as many as one statement may. @returns false when none is left */
+    async forgetSome(tenant: string, clientId: string): Promise<boolean> {
+      const some = `select id from families where tenant_id = $1 and client_id = $2 order by id limit ${sweepBatch}`
+      const parameters = [tenant, clientId]
+      const tokens = await database.execute(
+        `delete from refresh_tokens where (tenant_id, token_hash) in (
+           select tenant_id, token_hash from refresh_tokens
+           where tenant_id = $1 and family_id in (${some}) limit ${mostDeleted})`,
+        parameters,
+      )
+      if (tokens === mostDeleted) return true
+      const families = await database.execute(
+        `delete from families where tenant_id = $1 and id in (${some})`,
+        parameters,
+      )
+      return families > 0
+    },
+
+    /** Forgets answers that nobody may have again. @param before milliseconds since the epoch */
+    forgetAnswers: (before: number) =>
+      inBatches(
+        database,
+        `update refresh_tokens set answer = null where (tenant_id, token_hash) in (
+           select tenant_id, token_hash from refresh_tokens where answer is not null and consumed_at < $1
+           limit ${sweepBatch} for update skip locked)`,
+        [new Date(before)],
+      ),
+
+    /** Deletes steps and families that have been over for longer than they are kept. */
+    async purge(before: number): Promise<number> {
+      const steps = await sweepTable(database, {
+        table: 'refresh_tokens',
+        key: ['tenant_id', 'token_hash'],
+        where: 'consumed_at < $1',
+        before,
+      })
+      const families = await sweepTable(database, {
+        table: 'families',
+        key: ['tenant_id', 'id'],
+        where: 'ended_at < $1 or expires_at < $1',
+        before,
+      })
+      const unused = await sweepTable(database, {
+        table: 'families',
+        key: ['tenant_id', 'id'],
+        where: `(tenant_id, id) in (
+          select tenant_id, family_id from refresh_tokens where consumed_at is null and expires_at < $1)`,
+        before,
+      })
+      return steps + families + unused
+    },
+  }
+}

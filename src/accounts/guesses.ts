@@ -86,7 +86,9 @@ export function createGuesses({
       // As much work where there is no account, or it is locked: nobody can tell by time (ASVS 6.3.8).
       if (isWrong) {
         const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
-        await audit.count(tenant, failed, accountId ?? nobodyOf(identifierKey(identifier)))
+        const subject = accountId ?? nobodyOf(identifierKey(identifier))
+        // What nobody looks at goes on for as long as somebody likes.
+        await audit.count(tenant, failed, subject, outcome === 'locked' ? 'day' : 'hour')
       }
       return outcome
     } finally {

@@ -76,7 +76,7 @@ export const accountDe: AccountMessages = {
     none: 'Noch ist nichts geschehen.',
     older: 'Älteres',
     newest: 'Zurück zum Neuesten',
-    times: counted('de', { one: 'Mal in einer Stunde', other: 'Mal in einer Stunde' }),
+    times: counted('de', { one: 'Mal', other: 'Mal' }),
     marks: { new_device: 'Neues Gerät', new_network: 'Neues Netz', new_country: 'Neues Land' },
     events: {
       'account.signed_in': 'Angemeldet',

@@ -74,7 +74,7 @@ export const accountEn: AccountMessages = {
     none: 'Nothing has happened yet.',
     older: 'Older',
     newest: 'Back to the newest',
-    times: counted('en', { one: 'time within an hour', other: 'times within an hour' }),
+    times: counted('en', { one: 'time', other: 'times' }),
     marks: { new_device: 'New device', new_network: 'New network', new_country: 'New country' },
     events: {
       'account.signed_in': 'Signed in',

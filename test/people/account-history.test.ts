@@ -111,7 +111,7 @@ describe('people: profile and history', () => {
         'account.sign_in_failed',
       ])
       expect(events[0]?.text).to.match(/Signed in.*from (127|::).*Safari on iOS/)
-      expect(events[1]?.text).to.include('3 times')
+      expect(events[1]?.text).to.include('Sign-in failed').and.include('3 times')
       travel(3600)
       await open(server, '/account', wrong, createUserAgent())
       const later = eventsOn(await open(server, path, person, agent))

@@ -80,7 +80,7 @@ export const accountDe: AccountMessages = {
     marks: { new_device: 'Neues Gerät', new_network: 'Neues Netz', new_country: 'Neues Land' },
     events: {
       'account.signed_in': 'Angemeldet',
-      'account.sign_in_failed': 'Falsches Passwort',
+      'account.sign_in_failed': 'Anmeldung fehlgeschlagen',
       'account.signed_out_everywhere': 'Überall abgemeldet',
       'account.others_signed_out': 'Überall sonst abgemeldet',
       'account.password_changed': 'Passwort geändert',

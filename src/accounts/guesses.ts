@@ -73,7 +73,7 @@ export function createGuesses({
     await limiter.take(tenant, ...share)
     const owner =
       accountId === undefined ? { identifier: identifierKey(identifier) } : { accountId }
-    // Only what was looked at, and is wrong, counts against the network.
+    // What is answered as wrong counts against the network, looked at or not; what found no room does not.
     let isWrong = false
     try {
       const turn = deviceId === undefined ? turnOf(network) : {}

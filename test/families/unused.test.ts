@@ -29,6 +29,16 @@ onEachStorage('families that nobody used in time', (kind) => {
     return family
   }
 
+  /** Waits until so many have come. Embedded storage has one connection, where nobody waits for another. */
+  function barrierOf(parties: number): () => Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let left = parties
+    return () => {
+      if (--left <= 0) resolve()
+      return promise
+    }
+  }
+
   it('make room for others of the account at the client', async () => {
     const { family: first } = await someFamily(nodes.a)
     const second = await another(first)
@@ -86,6 +96,25 @@ onEachStorage('families that nobody used in time', (kind) => {
       await another(family)
       expect(await living()).to.equal(2)
     })
+
+  it('make room also where several start at the same moment on two nodes', async () => {
+    const { family } = await someFamily(nodes.a)
+    travel(1)
+    const both = [nodes.a, nodes.b]
+    const meet = barrierOf(kind === 'services' ? both.length : 1)
+    await Promise.all(
+      both.map(({ database, families }) =>
+        database.transaction(async () => {
+          await families.start({ ...family, id: newHandle() }, tokenOf(newHandle()))
+          await meet()
+        }),
+      ),
+    )
+    const { accountId } = family
+    const alive = await nodes.a.families.list(defaultTenant, { accountId, live: true })
+    expect(alive).to.have.length(2)
+    expect(await lives(family), 'the oldest one ends').to.equal(false)
+  })
 
   it('are removed like those that ended, long before their absolute lifetime is over (C25)', async () => {
     const { family } = await someFamily(nodes.a)

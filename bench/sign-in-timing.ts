@@ -13,7 +13,7 @@ import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/su
 import { createUserAgent } from '../test/support/user-agent.ts'
 import { interleaved, printEffects } from './sign-in-timing/effect.ts'
 import { addressOf, exhaust, kinds, makeOwner, makePeople } from './sign-in-timing/people.ts'
-import { namesIn, numberIn } from './suite/usage.ts'
+import { namesIn, numberIn, UsageError } from './suite/usage.ts'
 
 /**
  * Whether time tells what is behind an address, or behind a link: wrong sign-ins, forgotten passwords and whatever else
@@ -53,6 +53,13 @@ const chosenOf = ([first = '', ...rest]: readonly string[]) => [
   first,
   ...rest.filter((kind) => chosen?.includes(kind) ?? true),
 ]
+const comparedOn = (page: string) => chosenOf(pages[page]?.of ?? [])
+if (!wanted.some((page) => comparedOn(page).length > 1)) {
+  const expected = wanted.map((page) => `${pages[page]?.of.slice(1).join(', ')} (${page})`)
+  throw new UsageError(
+    `expected a --kind to compare of ${expected.join('; ')}, got ${chosen?.join(', ')}`,
+  )
+}
 
 await mochaGlobalSetup()
 const mailbox = await openMailbox()
@@ -64,13 +71,14 @@ const core = await openNode(env)
 await core.firstStart()
 await furnish({ core })
 await core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
+/** Void links are those of known accounts. */
 const isAsked = (kind: string) =>
-  wanted.some((page) => chosenOf(pages[page]?.of ?? []).includes(kind))
+  wanted.some((page) => comparedOn(page).includes(kind) || (page === 'link' && kind === known))
 /** Of those behind the first so many, each has one guess left before its pause. */
 const people = wanted.includes('lock') ? 2 * samples : samples
 await makePeople(core, Math.max(people, 2), kinds.filter(isAsked))
 if (wanted.includes('lock')) {
-  for (const kind of chosenOf(['known', 'unknown'])) {
+  for (const kind of comparedOn('lock')) {
     const addresses = Array.from({ length: samples }, (_, i) => addressOf(kind, samples + i))
     await exhaust(core, addresses)
   }
@@ -85,7 +93,8 @@ for (const kind of ['replaced', 'used']) {
   )
   const id = account && (await core.actionTokens.issue(defaultTenant, 'reset', account))
   const found = id && (await core.actionTokens.forDelivery(defaultTenant, id))
-  voids[kind] = found ? found.token : ''
+  if (found) voids[kind] = found.token
+  else if (wanted.includes('link')) throw new Error(`no link to be ${kind}`)
 }
 if (first) await core.actionTokens.issue(defaultTenant, 'reset', first)
 await core.actionTokens.use(defaultTenant, 'reset', voids['used'] ?? '')
@@ -122,7 +131,7 @@ const emailPage = async () => {
 }
 let email: Promise<Page> | undefined
 if (wanted.includes('sign-in')) {
-  for (const kind of chosenOf(pages['sign-in']?.of ?? []).filter((one) => locked.includes(one))) {
+  for (const kind of comparedOn('sign-in').filter((one) => locked.includes(one))) {
     for (let i = 0; i < 6; i++) await enter(addressOf(kind, 0))
   }
 }
@@ -143,9 +152,9 @@ const asks: Record<string, (kind: string, i: number) => Promise<number>> = {
   },
   link: (kind) => timed(400, () => agent.get(`${node.url}/password/reset?token=${voids[kind]}`)),
 }
-for (const [page, { what, of }] of Object.entries(pages)) {
+for (const [page, { what }] of Object.entries(pages)) {
   const ask = asks[page]
-  const compared = chosenOf(of)
+  const compared = comparedOn(page)
   if (!ask || !wanted.includes(page) || compared.length < 2) continue
   printEffects(what, await interleaved(compared, samples, ask))
 }

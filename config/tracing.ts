@@ -23,6 +23,15 @@ const pairs = z
   )
   .describe('name=value pairs, separated by commas, special characters percent-encoded')
 
+const serviceName = text(200)
+
+/** What stands in for OTEL_SERVICE_NAME is judged where it was set. */
+const attributes = pairs
+  .refine(({ 'service.name': name = '' }) => serviceName.safeParse(name).success, {
+    error: `service.name: expected ${serviceName.description}`,
+  })
+  .describe(pairs.description ?? '')
+
 function isEncoded(given: string): boolean {
   try {
     return decodeURIComponent(given) !== ''
@@ -114,7 +123,7 @@ export const tracing = {
   otelResourceAttributes: {
     env: 'OTEL_RESOURCE_ATTRIBUTES',
     group: 'Observability',
-    schema: pairs,
+    schema: attributes,
     default: '',
     description:
       'What traces say of this service besides: `deployment.environment.name=production`.',
@@ -122,7 +131,7 @@ export const tracing = {
   otelServiceName: {
     env: 'OTEL_SERVICE_NAME',
     group: 'Observability',
-    schema: text(200),
+    schema: serviceName,
     default: {
       text: '`service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or `keyturn`',
       from: ({ otelResourceAttributes: told }) => told?.['service.name'] || 'keyturn',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { identifierKey, roles } from './account.ts'
-import { readImportedHash } from './imported-hash.ts'
+import { importFault } from './imported-hash.ts'
 
 /** What operators say of an account: one schema for the apply file, the command line and the admin API. */
 
@@ -10,8 +10,8 @@ const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
 
 /** What another system stored; verified as it is, replaced at the first sign-in. */
 const passwordHash = z.string().superRefine((text, context) => {
-  const read = readImportedHash(text)
-  if (typeof read === 'string') context.addIssue({ code: 'custom', message: read })
+  const message = importFault(text)
+  if (message !== undefined) context.addIssue({ code: 'custom', message })
 })
 
 /** Who somebody is. */

@@ -3,7 +3,6 @@ import type { Audit } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter, Share } from '../limits/limiter.ts'
-import { nobodyOf } from '../lockouts/lockout.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { createAccountStore } from './account.store.ts'
 import { type Account, identifierKey } from './account.ts'
@@ -73,7 +72,7 @@ export function createGuesses({
     await limiter.take(tenant, ...share)
     const owner =
       accountId === undefined ? { identifier: identifierKey(identifier) } : { accountId }
-    // Only what was looked at, and is wrong, counts against the network.
+    // What is answered as wrong counts against the network, looked at or not; what found no room does not.
     let isWrong = false
     try {
       const turn = deviceId === undefined ? turnOf(network) : {}
@@ -86,7 +85,9 @@ export function createGuesses({
       // As much work where there is no account, or it is locked: nobody can tell by time (ASVS 6.3.8).
       if (isWrong) {
         const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
-        await audit.count(tenant, failed, accountId ?? nobodyOf(identifierKey(identifier)))
+        const subject = accountId ?? lockouts.nobodyOf(identifierKey(identifier))
+        // What nobody looks at goes on for as long as somebody likes.
+        await audit.count(tenant, failed, subject, outcome === 'locked' ? 'day' : 'hour')
       }
       return outcome
     } finally {

@@ -9,6 +9,8 @@ import { compare as compareBcrypt } from 'bcrypt'
  */
 export interface ImportedHash {
   scheme: 'argon2' | 'bcrypt' | 'scrypt' | 'pbkdf2'
+  /** Why none such is imported any more; one that was goes on being verified. */
+  tooDear?: string
   verify(password: string): Promise<boolean>
 }
 
@@ -50,6 +52,12 @@ export function readImportedHash(text: string): ImportedHash | string {
     if (found !== undefined) return found
   }
   return `expected one of ${importedNotations}`
+}
+
+/** @returns in words what is wrong with one that is declared */
+export function importFault(text: string): string | undefined {
+  const read = readImportedHash(text)
+  return typeof read === 'string' ? read : read.tooDear
 }
 
 type Read = ImportedHash | string | undefined
@@ -145,11 +153,10 @@ function pbkdf2Hash(
   if (typeof hash === 'string') return hash
   // RFC 8018 §5.2: each block takes all of them.
   const blocks = Math.ceil(hash.length / (digestBytes[digest] as number))
-  if (iterations * blocks > caps.pbkdf2Iterations) {
-    return `${count} iterations for each of ${blocks} blocks, expected ${caps.pbkdf2Iterations} at most in all`
-  }
+  const tooDear = `${count} iterations for each of ${blocks} blocks, expected ${caps.pbkdf2Iterations} at most in all`
   return {
     scheme: 'pbkdf2',
+    ...(iterations * blocks > caps.pbkdf2Iterations && { tooDear }),
     verify: async (password) =>
       same(await derivePbkdf2(password, salt, iterations, hash.length, digest), hash),
   }

@@ -36,8 +36,9 @@ export interface Audit extends AuditSealer {
    * Writes what may come in floods: once an hour for a subject, with how often it came in `detail.count`; address and
    * program are those of the last.
    * @param detail what `subject` stands for, beside the count
+   * @param period what may go on for ever is written once a day (UTC), in a row beside that of the hour
    */
-  count(tenant: string, event: AuditEvent, subject: string): Promise<void>
+  count(tenant: string, event: AuditEvent, subject: string, period?: Period): Promise<void>
   /** Writes what is noticed again and again: once a day (UTC) for a subject. @returns whether it was written */
   recordOnce(tenant: string, event: AuditEvent, subject: string): Promise<boolean>
   /** Events that fit, a page at a time, the newest first unless asked otherwise. */
@@ -66,9 +67,10 @@ export interface Audit extends AuditSealer {
 export const strangeDetail = 'an audit event has a detail that is not of its type'
 
 /** Milliseconds of one count. */
-const countedFor = 3600 * 1000
+const countedFor = { hour: 3600 * 1000, day: 24 * 3600 * 1000 }
+type Period = keyof typeof countedFor
 /** Milliseconds in which an event that is noticed again is the same. */
-const onceFor = 24 * 3600 * 1000
+const onceFor = countedFor.day
 
 /** @param retention days by type, where another time than that of the type is wanted; `*` is all others */
 export function createAudit(deps: {
@@ -109,9 +111,11 @@ export function createAudit(deps: {
       const id = countedId(day * onceFor, tenant, event.type, subject)
       return (await insert(tenant, now, { id, ...rowOf(event, log) })) === 1
     },
-    async count(tenant, event, subject) {
+    async count(tenant, event, subject, period = 'hour') {
       const now = clock.now()
-      const hour = Math.floor(now / countedFor)
+      const began = Math.floor(now / countedFor[period]) * countedFor[period]
+      // Of midnight there are an hour and a day.
+      const parts = period === 'hour' ? [subject] : [subject, period]
       const row = rowOf({ ...event, detail: { ...event.detail, count: 1 } }, log)
       await database.execute(
         `insert into audit_events (tenant_id, id, at, open_until, type, outcome, actor_kind, actor_id, account_id,
@@ -123,9 +127,9 @@ export function createAudit(deps: {
          where audit_events.position is null`,
         [
           tenant,
-          countedId(hour * countedFor, tenant, event.type, subject),
+          countedId(began, tenant, event.type, ...parts),
           new Date(now),
-          new Date((hour + 1) * countedFor),
+          new Date(began + countedFor[period]),
           row.type,
           row.outcome,
           row.actor_kind,

@@ -9,7 +9,7 @@ import { type Chain, type Chains, type Head, type SealableRow, sealableColumns }
 const batch = 100
 const mostBatches = 200
 
-/** Milliseconds that a count stays open beyond its hour, for nodes whose request began within it. */
+/** Milliseconds that a count stays open beyond its time, for nodes whose request began within it. */
 const grace = 60_000
 
 /** Milliseconds between two lines of the log with the head of a chain. */

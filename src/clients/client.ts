@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { backchannelFaults, backchannelMembers } from './backchannel.ts'
+import { bindsTokens } from './binds-tokens.ts'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
 import { joseMembers, webUri } from './client-jose.ts'
 import { fapiFaults } from './fapi.ts'
@@ -194,16 +195,6 @@ export function declarationRules(
   if (client.client_secret === undefined) return
   const message = secretFault(client.token_endpoint_auth_method, client.client_secret)
   if (message) context.addIssue({ code: 'custom', path: ['client_secret'], message })
-}
-
-/** Whether its tokens are bound to a key of its own: by DPoP (RFC 9449 §5.2) or mutual TLS (RFC 8705 §3.4). */
-export function bindsTokens(
-  client: Pick<
-    ClientMetadata,
-    'dpop_bound_access_tokens' | 'tls_client_certificate_bound_access_tokens'
-  >,
-): boolean {
-  return client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens
 }
 
 export type ClientMetadata = z.infer<typeof clientMetadata>

@@ -1,3 +1,4 @@
+import { bindsTokens } from './binds-tokens.ts'
 import type { ClientMetadata } from './client.ts'
 
 /** Algorithms of FAPI 2.0 §5.4.1. */
@@ -57,7 +58,7 @@ export function fapiFaults(client: ClientMetadata): [keyof ClientMetadata, strin
   if (!authMethods.includes(client.token_endpoint_auth_method)) {
     faults.push(['token_endpoint_auth_method', `must be one of ${authMethods.join(', ')}`])
   }
-  if (!client.dpop_bound_access_tokens && !client.tls_client_certificate_bound_access_tokens) {
+  if (!bindsTokens(client)) {
     faults.push([
       'dpop_bound_access_tokens',
       'must be true, or tls_client_certificate_bound_access_tokens',

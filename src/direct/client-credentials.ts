@@ -1,4 +1,4 @@
-import { bindsTokens } from '../clients/client.ts'
+import { bindsTokens } from '../clients/binds-tokens.ts'
 import { traceClaims } from '../oidc/access-token.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ResourceAccess } from '../oidc/resource-access.ts'

@@ -1,5 +1,6 @@
 import { insertEvents } from '../audit/event.ts'
 import type { Clock } from '../clock.ts'
+import { mostRows } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import type { NewToken } from './family.store.ts'
 import type { Family, FamilyEnd } from './family.ts'
@@ -105,8 +106,8 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
 
     /**
      * Ends the living families of an account at a client past the newest `most`, in one statement; with the resource
-     * servers that their access tokens can be for, where that is known. One that somebody holds is left to the next start:
-     * who starts a family holds its grant and client, and must not wait for another family.
+     * servers that their access tokens can be for, where that is known. What is more than a statement writes, and one that
+     * somebody holds, is left to the next start: who starts a family holds its grant and client, and must not wait for another family.
      * Read by the account first, however few the statistics say that a client has: it may have a million. Whether there
      * are so many at all is asked first, without sorting them. Each one's token is looked up by its family (`offset 0`
      * keeps Postgres from turning that round while a table is too new to be known).
@@ -129,7 +130,7 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
                  where t.tenant_id = $1 and t.family_id = o.id and t.consumed_at is null and t.expires_at > $4
                  offset 0) usable
                where o.client_id = $3
-               order by o.created_at desc, o.id offset $5::bigint) for update skip locked),
+               order by o.created_at desc, o.id offset $5::bigint limit ${mostRows}) for update skip locked),
          ended as (
            update families f set ended_at = $4, ended_reason = $6 from beyond
            where f.tenant_id = $1 and f.id = beyond.id and f.ended_at is null returning f.id),

@@ -16,7 +16,8 @@ export const limits = {
   sign_in_network: {
     most: 200,
     window: 600,
-    counts: 'Wrong passwords from one network, unless the browser is known to the account',
+    counts:
+      'Wrong passwords from one network, also those that a pause kept from being looked at, unless the browser is known to the account',
   },
   reset_network: {
     most: 60,

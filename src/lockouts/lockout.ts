@@ -1,5 +1,3 @@
-import { derivedId } from '../secrets/handle.ts'
-
 /**
  * How many wrong guesses at the secrets of one person are looked at: passwords, one-time passwords, and whatever else
  * signs somebody in. All of them count together, on every node and at every address (security classes C9, C20).
@@ -34,12 +32,6 @@ export type Owner =
   | { accountId: string }
   /** What nobody is called, in the form in which identifiers are compared: counted alike, so that it shows nothing. */
   | { identifier: string }
-
-/**
- * What guesses at it are told of as: all names that nobody has are 64 parts, so that a flood of names is none of events.
- * @param identifier as in `Owner`
- */
-export const nobodyOf = (identifier: string) => `nobody ${derivedId(identifier)[0]}`
 
 export interface Guesser {
   owner: Owner

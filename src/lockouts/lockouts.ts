@@ -11,7 +11,6 @@ import {
   devices,
   type Guesser,
   type Lockout,
-  nobodyOf,
   type Owner,
   type Row,
   strangers,
@@ -37,6 +36,13 @@ export interface Lockouts {
     look: (may: boolean) => Promise<boolean>,
     beside?: () => Promise<unknown>,
   ): Promise<'right' | 'wrong' | 'locked'>
+  /**
+   * What guesses at what nobody is called are told of as: all such names are 64 parts, so that a flood of names is none
+   * of events. Nobody else can compute which: who held a part up would learn from those who wait for it whose names
+   * they are.
+   * @param identifier as in `Owner`
+   */
+  nobodyOf(identifier: string): string
   /** Begins anew, when somebody has signed in with all that it takes; a right password alone does not. */
   signedIn(tenant: string, accountId: string): Promise<void>
   /** Lifts a lock, for an operator or an owner who has proven to be it; whether there was one. */
@@ -79,6 +85,8 @@ export function createLockouts(deps: Dependencies): Lockouts {
     'accountId' in owner
       ? sealer.mac('lockout:account', owner.accountId)
       : sealer.mac('lockout:identifier', owner.identifier)
+
+  const nobodyOf = (identifier: string) => `nobody ${sealer.mac('lockout:nobody', identifier)[0]}`
 
   /**
    * A guess that locks nothing is one statement. A lock and its event are one transaction; both take as long for an account
@@ -169,6 +177,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
 
   return {
     devices: createKnownDevices(deps),
+    nobodyOf,
 
     async guess(tenant, guesser, look, beside) {
       if (database.current()?.isOpen()) {

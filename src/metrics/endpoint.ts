@@ -11,25 +11,30 @@ export interface MetricsEndpoint {
 const mostConnections = 64
 
 /**
- * Where there are as many connections as there may be, another takes the place of the one that came first of those that
- * have not asked for anything, or else of all: who opens them again and again keeps nobody out who asks at once.
+ * Where there are as many connections as there may be, another takes the place of the one that came first of those on
+ * which nothing is being asked, or else of all: who opens them again and again keeps nobody out who asks at once. A
+ * reader that keeps its connection in between connects anew.
  */
 function giveWay(server: Server): void {
-  const open = new Set<Socket>()
-  const asking = new Set<Socket>()
+  /** With how many requests are being answered on each; a caller may send several ahead. */
+  const open = new Map<Socket, number>()
+  const count = (socket: Socket, more: number) => {
+    const asked = open.get(socket)
+    if (asked !== undefined) open.set(socket, asked + more)
+  }
   server.on('connection', (socket: Socket) => {
     if (open.size >= mostConnections) {
-      const all = [...open]
-      const first = (all.find((each) => !asking.has(each)) ?? all[0]) as Socket
+      const all = [...open.keys()]
+      const first = (all.find((each) => open.get(each) === 0) ?? all[0]) as Socket
       open.delete(first)
       first.destroy()
     }
-    open.add(socket)
+    open.set(socket, 0)
     socket.once('close', () => open.delete(socket))
   })
   server.on('request', ({ socket }, response) => {
-    asking.add(socket)
-    response.once('close', () => asking.delete(socket))
+    count(socket, 1)
+    response.once('close', () => count(socket, -1))
   })
 }
 

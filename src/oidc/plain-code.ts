@@ -1,6 +1,6 @@
 import { hash as digest } from 'node:crypto'
 import type { AdapterPayload } from 'oidc-provider'
-import { bindsTokens } from '../clients/client.ts'
+import { bindsTokens } from '../clients/binds-tokens.ts'
 import { familyStartedBy } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
 import { equalInConstantTime, hashOf } from '../secrets/handle.ts'

@@ -1,5 +1,5 @@
 import type { AdapterPayload } from 'oidc-provider'
-import { bindsTokens } from '../clients/client.ts'
+import { bindsTokens } from '../clients/binds-tokens.ts'
 import type { StoredRefreshToken } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
 import { hashOf } from '../secrets/handle.ts'

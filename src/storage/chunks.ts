@@ -1,7 +1,7 @@
 /** Rows that one statement of a revocation writes at most, so that none takes longer than a statement may. */
-const most = 1000
+export const mostRows = 1000
 
 /** The same items in order, a thousand at a time. */
 export function* chunksOf<Item>(items: readonly Item[]): Generator<Item[]> {
-  for (let at = 0; at < items.length; at += most) yield items.slice(at, at + most)
+  for (let at = 0; at < items.length; at += mostRows) yield items.slice(at, at + mostRows)
 }

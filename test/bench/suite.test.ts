@@ -219,6 +219,10 @@ describe('The benchmark', () => {
       [['--target', gone], /expected an issuer \(https:.*\) or a file, got ENOENT/],
       [['overload', 'nonsense'], /expected cases of client-credentials, .*got "nonsense"/],
       [['keys', 'x'], /minutes: expected a number above 0, got "x"/],
+      [
+        ['sign-in-timing', '--page', 'link', '--kind', 'known'],
+        /expected a --kind to compare of replaced, used \(link\), got known/,
+      ],
     ]
     for (const [args, line] of runs) {
       const { code, stdout, stderr } = await run(...args)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Guesser } from '../../src/lockouts/lockout.ts'
+import { derivedId } from '../../src/secrets/handle.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes, raceOver } from '../support/cores.ts'
@@ -228,6 +229,15 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     await nodes.a.lockouts.sweep()
     expect(await rows()).to.equal(0)
     expect((await stateOf(owner))?.failures).to.equal(1)
+  })
+
+  it('tell of names that nobody has in 64 parts at most, the same on all nodes, which no name gives away (ASVS 6.3.8)', () => {
+    const names = Array.from({ length: 500 }, (_, i) => `nobody ${i}`)
+    const parts = names.map(nodes.a.lockouts.nobodyOf)
+    expect(names.map(nodes.b.lockouts.nobodyOf)).to.deep.equal(parts)
+    expect(new Set(parts).size).to.be.within(32, 64)
+    const computed = names.map((name) => `nobody ${derivedId(name)[0]}`)
+    expect(computed.filter((part, i) => part === parts[i]).length).to.be.below(50)
   })
 
   it('know a browser by a cookie of ours alone, for one account, for a year', async () => {

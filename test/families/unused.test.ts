@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Family } from '../../src/families/family.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
@@ -26,6 +27,16 @@ onEachStorage('families that nobody used in time', (kind) => {
     const family = { ...like, id: newHandle(), expiresAt: Date.now() + 400 * 24 * 3600_000 }
     await nodes.a.families.start(family, tokenOf(newHandle()))
     return family
+  }
+
+  /** Waits until so many have come. Embedded storage has one connection, where nobody waits for another. */
+  function barrierOf(parties: number): () => Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let left = parties
+    return () => {
+      if (--left <= 0) resolve()
+      return promise
+    }
   }
 
   it('make room for others of the account at the client', async () => {
@@ -60,6 +71,49 @@ onEachStorage('families that nobody used in time', (kind) => {
     expect(events.map(({ type, detail }) => [type, detail])).to.deep.equal([
       ['family.ended', { reason: 'superseded' }],
     ])
+  })
+
+  // A thousand of anything take seconds on the embedded storage.
+  if (kind === anyStorage)
+    it('end a thousand at a time where there are more, and the rest with the next start', async () => {
+      const { database } = nodes.a
+      const { family } = await someFamily(nodes.a)
+      await database.execute(
+        `with more as (
+         insert into families (tenant_id, id, grant_id, account_id, client_id, ends_with_session, created_at, expires_at)
+         select tenant_id, id || n, grant_id, account_id, client_id, ends_with_session, created_at, expires_at
+         from families, generate_series(1, 1003) n where id = $1 returning tenant_id, id)
+       insert into refresh_tokens (tenant_id, token_hash, family_id, payload, issued_at, expires_at)
+       select m.tenant_id, t.token_hash || m.id, m.id, t.payload, t.issued_at, t.expires_at
+       from more m, refresh_tokens t where t.family_id = $1`,
+        [family.id],
+      )
+      const { accountId } = family
+      const living = async () =>
+        (await nodes.a.families.list(defaultTenant, { accountId, live: true })).length
+      await another(family)
+      expect(await living()).to.equal(5)
+      await another(family)
+      expect(await living()).to.equal(2)
+    })
+
+  it('make room also where several start at the same moment on two nodes', async () => {
+    const { family } = await someFamily(nodes.a)
+    travel(1)
+    const both = [nodes.a, nodes.b]
+    const meet = barrierOf(kind === 'services' ? both.length : 1)
+    await Promise.all(
+      both.map(({ database, families }) =>
+        database.transaction(async () => {
+          await families.start({ ...family, id: newHandle() }, tokenOf(newHandle()))
+          await meet()
+        }),
+      ),
+    )
+    const { accountId } = family
+    const alive = await nodes.a.families.list(defaultTenant, { accountId, live: true })
+    expect(alive).to.have.length(2)
+    expect(await lives(family), 'the oldest one ends').to.equal(false)
   })
 
   it('are removed like those that ended, long before their absolute lifetime is over (C25)', async () => {

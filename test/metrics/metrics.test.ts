@@ -107,6 +107,36 @@ describe('/metrics', () => {
     }
   })
 
+  it('answers all that was asked on a connection, also when others want its place after the first answer', async () => {
+    const free = await freePort()
+    const release = Promise.withResolvers<string>()
+    let asked = 0
+    const place = { port: free, host: '127.0.0.1', log: createLog({ level: 'silent' }) }
+    const endpoint = await serveMetrics(place, async () =>
+      ++asked === 1 ? 'first' : release.promise,
+    )
+    const sockets: Socket[] = []
+    let said = ''
+    let closed = 0
+    const open = () => {
+      const socket = connect(free, '127.0.0.1').on('error', () => undefined)
+      sockets.push(socket)
+      return socket.once('close', () => closed++)
+    }
+    try {
+      const ahead = open().on('data', (data) => void (said += data))
+      ahead.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2))
+      await eventually('the first is answered', () => asked === 2 && said.includes('first'))
+      for (let i = 0; i < 64; i++) open().resume()
+      await eventually('one gave way', () => closed > 0)
+      release.resolve('second')
+      await eventually('the second is answered', () => said.includes('second'))
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      await endpoint.stop()
+    }
+  })
+
   it('is off when METRICS_PORT is unset; loopback and a port of its own otherwise', () => {
     expect(loadConfig({}).metricsPort).to.equal(undefined)
     expect(loadConfig({ METRICS_PORT: '9000' }).metricsHost).to.equal('127.0.0.1')

@@ -256,6 +256,10 @@ describe('OTEL_ settings', () => {
     expect(nameWith({})).to.equal('keyturn')
     expect(nameWith(attributes)).to.equal('of attributes')
     expect(nameWith({ ...attributes, OTEL_SERVICE_NAME: 'of its own' })).to.equal('of its own')
+    const long = { OTEL_RESOURCE_ATTRIBUTES: `service.name=${'x'.repeat(201)}` }
+    expect(() => nameWith(long)).to.throw(
+      /^OTEL_RESOURCE_ATTRIBUTES: expected name=value pairs.*\(service.name: expected text of at most 200 characters\)$/,
+    )
   })
 
   it('are made where an exporter takes them, and not with OTEL_TRACES_EXPORTER=none', async () => {

@@ -76,11 +76,11 @@ export const accountDe: AccountMessages = {
     none: 'Noch ist nichts geschehen.',
     older: 'Älteres',
     newest: 'Zurück zum Neuesten',
-    times: counted('de', { one: 'Mal in einer Stunde', other: 'Mal in einer Stunde' }),
+    times: counted('de', { one: 'Mal', other: 'Mal' }),
     marks: { new_device: 'Neues Gerät', new_network: 'Neues Netz', new_country: 'Neues Land' },
     events: {
       'account.signed_in': 'Angemeldet',
-      'account.sign_in_failed': 'Falsches Passwort',
+      'account.sign_in_failed': 'Anmeldung fehlgeschlagen',
       'account.signed_out_everywhere': 'Überall abgemeldet',
       'account.others_signed_out': 'Überall sonst abgemeldet',
       'account.password_changed': 'Passwort geändert',

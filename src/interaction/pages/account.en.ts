@@ -74,11 +74,11 @@ export const accountEn: AccountMessages = {
     none: 'Nothing has happened yet.',
     older: 'Older',
     newest: 'Back to the newest',
-    times: counted('en', { one: 'time within an hour', other: 'times within an hour' }),
+    times: counted('en', { one: 'time', other: 'times' }),
     marks: { new_device: 'New device', new_network: 'New network', new_country: 'New country' },
     events: {
       'account.signed_in': 'Signed in',
-      'account.sign_in_failed': 'Wrong password',
+      'account.sign_in_failed': 'Sign-in failed',
       'account.signed_out_everywhere': 'Signed out everywhere',
       'account.others_signed_out': 'Signed out everywhere else',
       'account.password_changed': 'Password changed',

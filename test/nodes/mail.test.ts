@@ -71,7 +71,7 @@ suite('mail on two nodes (C8, R-25)', function () {
     await eventually('two attempts', () => mailbox.attempts.length === 2)
     await nodes.a.stop('SIGKILL')
     nodes.core.outbox.start()
-    await endLeases(nodes.core)
+    await endLeases(nodes.core, 'mail')
     const [mail] = await eventually('the mail', () => mailbox.mails.length > 0 && mailbox.mails)
     await nodes.core.outbox.stop()
     expect(new Set(mailbox.attempts).size).to.equal(1)

@@ -68,7 +68,9 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
 
     party.answerWith(undefined)
     await endLeases(nodes.core, 'backchannel_logout')
-    await eventually('delivered', async () => (await outcomes())[0]?.state === 'delivered')
+    await eventually('delivered', async () => (await outcomes())[0]?.state === 'delivered', {
+      within: 10_000,
+    })
     const [delivered, ...others] = await outcomes()
     expect(others).to.deep.equal([])
     expect(delivered).to.include({ attempts: 2, sid })

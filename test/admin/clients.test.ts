@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { ask, bootstrap, tokenOf } from '../support/admin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { post } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { remember } from '../support/witness.ts'
 
 describe('clients through the admin API', () => {
@@ -11,7 +11,7 @@ describe('clients through the admin API', () => {
   const clients = '/tenants/default/clients'
 
   before(async () => {
-    server = await boot(servicesFound() ? 'services' : 'embedded')
+    server = await boot(anyStorage)
     token = await tokenOf(server, await bootstrap(server))
   })
   after(() => server?.stop())

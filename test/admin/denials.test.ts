@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -22,7 +21,7 @@ describe('denials, over the admin API', () => {
   const other = 'acme'
 
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     await server.core.tenants.declare({ id: other, name: 'Acme' })
     await server.core.signing.ensure(other, ['ES256', 'RS256'])

@@ -11,14 +11,12 @@ import { plotOf } from '../../bench/suite/plot.ts'
 import type { Row } from '../../bench/suite/row.ts'
 import { runSuite } from '../../bench/suite/suite.ts'
 import { printIdle } from '../../bench/suite/table.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
 import { compiledModules } from '../support/node-process.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 
 /** Blocks as long as many ticks of the processor time (10 ms), also where the processes get a part of a core. */
 const tiny = ['--blocks', '1', '--length', '200', '--warm-up', '1', '--connections', '4']
-
-const kind = servicesFound() ? 'services' : 'embedded'
 
 const spoken = ({ client_id, client_secret }: LoadClient) => ({ client_id, client_secret })
 
@@ -36,7 +34,7 @@ function expectRight({ row, sides }: Row): void {
 describe('The benchmark', () => {
   let storage: Storage
   before(async () => {
-    storage = await furnishedStorage(kind)
+    storage = await furnishedStorage(anyStorage)
   })
 
   it('measures every case beside the bare engine, and prints a row of each', async () => {
@@ -60,7 +58,7 @@ describe('The benchmark', () => {
     expect(JSON.parse(await readFile(json, 'utf8'))).to.deep.equal(
       JSON.parse(JSON.stringify(report)),
     )
-    if (!servicesFound()) return
+    if (anyStorage === 'embedded') return
     const trips = (name: string) => report.rows.find((row) => row.name === name)?.sides[0]?.trips
     expect(trips('refresh')?.statements.sql.join()).to.include('insert into refresh_tokens')
     expect(trips('refresh')?.sql).to.be.greaterThan(0)

@@ -6,7 +6,7 @@ import pg from 'pg'
 import { temporaryFolder } from '../support/child.ts'
 import { runHere } from '../support/command-here.ts'
 import { eventually } from '../support/eventually.ts'
-import { type Outcome, startCommand } from '../support/node-process.ts'
+import { type Outcome, runCommand, startCommand } from '../support/node-process.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 
 interface Result {
@@ -182,6 +182,25 @@ describe('Configuration as code', function () {
 
     await done(['apply', copy], names[1])
     expect(await done(['export'], names[1])).to.equal(exported)
+  })
+
+  it('a process does the same: apply --prune, and an export', async () => {
+    const env = envOf(names[1])
+    const file = await fileOf('export.yaml', await done(['export'], names[1]))
+    await done(
+      ['clients', 'create', '--id', 'left-over', '--grant', 'client_credentials'],
+      names[1],
+    )
+    expect(await done(['export'], names[1])).to.include('left-over')
+    expect(await runCommand(['apply', file, '--prune', '--yes'], env)).to.deep.include({
+      code: 0,
+      stderr: '',
+    })
+    const exported = await runCommand(['export'], env)
+    expect(exported).to.deep.include({ code: 0, stderr: '' })
+    expect(exported.stdout)
+      .to.equal(await done(['export'], names[1]))
+      .and.not.include('left-over')
   })
 
   it('a hash of another system is imported', async () => {

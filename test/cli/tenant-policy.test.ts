@@ -4,7 +4,6 @@ import { applyDocument } from '../../src/cli/apply-file.ts'
 import { exportCommand } from '../../src/cli/export.ts'
 import { tenantsList } from '../../src/cli/tenants.ts'
 import type { Core } from '../../src/core.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 
@@ -13,7 +12,7 @@ const tenant = 'default'
 describe('command line: what holds for everybody in a tenant', () => {
   let core: Core
   before(async () => {
-    core = await openNode(await freshStorage(anyStorage))
+    core = await openNode(await freshStorage('embedded'))
     await core.firstStart()
   })
   after(() => core?.close())

@@ -32,6 +32,7 @@ onServices('Redis that fails', () => {
   /** Every verb says so, quickly: a dead Redis must cost a 503 and never a hang. */
   async function refusesQuickly(): Promise<void> {
     const { shortLived } = core
+    const lasted: number[] = []
     for (const verb of [
       () => shortLived.get(key),
       () => shortLived.put(key, 1, 60),
@@ -40,9 +41,12 @@ onServices('Redis that fails', () => {
     ]) {
       const began = performance.now()
       const refusal = await refusalOf(verb(), 'storage_unavailable')
-      expect(performance.now() - began).to.be.below(900)
+      lasted.push(performance.now() - began)
       expect(refusal.status).to.equal(503)
     }
+    // One verb that a loaded machine did not hold up shows it; none may take long even there.
+    expect(Math.min(...lasted), 'the quickest').to.be.below(300)
+    expect(Math.max(...lasted), 'the slowest').to.be.below(900)
   }
 
   const recovers = () =>

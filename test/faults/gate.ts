@@ -10,6 +10,8 @@ export interface Point {
   readonly nth: number
   /** Whether a transaction was open. */
   readonly within: boolean
+  /** How often the background had written by then. */
+  readonly written: number
 }
 
 /** The process dies before the store hears of it, or when the store has done it and nobody has heard the answer. */
@@ -26,14 +28,15 @@ const commits = /(^|; )commit$/i
 /**
  * Where a kill makes a difference: before each statement, and after each that lasts. After any other the stores are what
  * they are before the next one, as what a transaction has done until then goes with its process; so of several that only
- * look it is enough to come before the first.
+ * look it is enough to come before the first, unless the background has written meanwhile.
  */
 export function strikesAt(points: readonly Point[]): Strike[] {
   return points.flatMap((point, i) => {
-    const { text, within } = point
+    const { text, within, written } = point
     const lasts = commits.test(text) || (!within && !readsOnly.test(text))
     const before = points[i - 1]
-    const isSameAsBefore = before !== undefined && !before.within && looks.test(before.text)
+    const isSameAsBefore =
+      before?.within === false && looks.test(before.text) && before.written === written
     const sides: Side[] = isSameAsBefore ? [] : ['before']
     if (lasts) sides.push('after')
     return sides.map((side) => ({ ...point, side }))
@@ -66,11 +69,16 @@ export function createGate(kill: () => void, background: Background = new Set())
   let points: Point[] | undefined
   let target: Strike | undefined
   let isStruck = false
+  let written = 0
 
   function count(store: Store, text: string, inTransaction: boolean): Side | undefined {
-    if (!points || (background.has(text) && !inTransaction)) return undefined
+    if (!points) return undefined
+    if (background.has(text) && !inTransaction) {
+      if (!looks.test(text)) written++
+      return undefined
+    }
     const nth = points.filter((each) => each.store === store && each.text === text).length + 1
-    points.push({ store, text, nth, within: inTransaction })
+    points.push({ store, text, nth, within: inTransaction, written })
     const isTarget = target?.store === store && target.text === text && target.nth === nth
     return isTarget ? target?.side : undefined
   }
@@ -79,6 +87,7 @@ export function createGate(kill: () => void, background: Background = new Set())
     arm(at) {
       points = []
       target = at
+      written = 0
     },
     counted: () => points ?? [],
     isStruck: () => isStruck,

@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { anyStorage } from '../support/any-storage.ts'
 import { idsOf } from '../support/audit.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { answerRequest, askForResult, askPerson, bank, startRequest } from '../support/ciba.ts'
@@ -153,7 +152,7 @@ describe('pings go the guarded way out (C11)', () => {
   let server: TestServer
   let canary: PingReceiver
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     canary = await startPingReceiver()
     const backchannel_client_notification_endpoint = canary.uri

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { answerRequest, askForResult, bank, startRequest } from '../support/ciba.ts'
 import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
@@ -19,7 +18,7 @@ import {
 describe('a client that was deleted and is declared again', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())

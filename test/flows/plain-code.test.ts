@@ -3,6 +3,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { familyStartedBy } from '../../src/families/family.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, callback, furnish, furnishOpaque, opaque, web } from '../support/fixtures.ts'
@@ -18,7 +19,6 @@ import {
   tokensIn,
   verifier,
 } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { type Form, sendForm, throughStack, watched } from '../support/stack.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -56,8 +56,7 @@ describe('plain exchanges of codes', () => {
   let port: string
   before(async () => {
     port = String(await freePort())
-    const kind = servicesFound() ? 'services' : 'embedded'
-    server = await boot(kind, { METRICS_PORT: port })
+    server = await boot(anyStorage, { METRICS_PORT: port })
     await furnish(server)
     await furnishOpaque(server)
     for (const client of clients) await server.core.clients.declare(defaultTenant, client)

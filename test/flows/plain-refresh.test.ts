@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { api, furnish, furnishOpaque, opaque, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
@@ -15,7 +16,6 @@ import {
   tokensFor,
   tokensIn,
 } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { type Form, sendForm, throughStack, watched } from '../support/stack.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -52,8 +52,7 @@ describe('plain refreshes', () => {
   let port: string
   before(async () => {
     port = String(await freePort())
-    const kind = servicesFound() ? 'services' : 'embedded'
-    server = await boot(kind, { METRICS_PORT: port })
+    server = await boot(anyStorage, { METRICS_PORT: port })
     await furnish(server)
     await furnishOpaque(server)
     for (const client of clients) await server.core.clients.declare(defaultTenant, client)

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { exportJWK, generateKeyPair } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { bodyOf } from '../support/answer-shapes.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import type { TestServer } from '../support/boot.ts'
 import { type Identity, selfSigned } from '../support/certificates.ts'
 import { api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
@@ -21,7 +22,6 @@ import {
   tokensIn,
 } from '../support/protocol.ts'
 import { informationIn, registrar, selfDeclared } from '../support/registering.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { chanceOf, spelt } from '../support/spellings.ts'
 import { type Form, throughStack, watched } from '../support/stack.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -66,7 +66,7 @@ describe('plain requests of strangers, certificates and tenants', () => {
   before(async () => {
     metricsPort = String(await freePort())
     const port = String(await freePort())
-    server = await bootMutual(servicesFound() ? 'services' : 'embedded', {
+    server = await bootMutual(anyStorage, {
       METRICS_PORT: metricsPort,
       PORT: port,
       ISSUER: `https://localhost:${port}${path}`,

@@ -1,11 +1,11 @@
 import { connect } from 'node:net'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine, ordersApi } from '../support/fixtures.ts'
 import { basic, encode, expectRefusal, introspect, post, tokensIn } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { stackLookUps } from '../support/stack.ts'
 
 describe('plain requests on the wire', () => {
@@ -14,7 +14,7 @@ describe('plain requests on the wire', () => {
   const body = () => encode({ token })
   const asking = { grant_type: 'client_credentials', resource: api }
   before(async () => {
-    server = await boot(servicesFound() ? 'services' : 'embedded', { RATE_LIMITS: 'on' })
+    server = await boot(anyStorage, { RATE_LIMITS: 'on' })
     await furnish(server)
     token = tokensIn(await post(server, '/token', machine, asking)).access_token
     await introspect(server, ordersApi, token)

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { bodyOf } from '../support/answer-shapes.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { selfSigned } from '../support/certificates.ts'
 import {
@@ -15,7 +16,6 @@ import {
 } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { basic, encode, type Fields, tokensFor } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { type Form, sendForm, throughStack, watched } from '../support/stack.ts'
 import { remember } from '../support/witness.ts'
 
@@ -67,8 +67,7 @@ describe('plain requests', () => {
   let passedOn: Record<string, string>
   before(async () => {
     port = String(await freePort())
-    const kind = servicesFound() ? 'services' : 'embedded'
-    server = await boot(kind, {
+    server = await boot(anyStorage, {
       METRICS_PORT: port,
       TRUST_PROXY: '127.0.0.0/8',
       MTLS_CERTIFICATE_HEADER: 'Client-Cert',

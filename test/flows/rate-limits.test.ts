@@ -4,6 +4,7 @@ import { routes } from '../../src/oidc/routes.ts'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
 import { enterCode, startDevice } from '../support/devices.ts'
@@ -23,7 +24,6 @@ import {
   verifier,
 } from '../support/protocol.ts'
 import { registrar, selfDeclared } from '../support/registering.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -41,7 +41,7 @@ const withClients = [
 describe('rate limits', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(servicesFound() ? 'services' : 'embedded', {
+    server = await boot(anyStorage, {
       RATE_LIMITS: 'on',
       TRUST_PROXY: '127.0.0.0/8',
     })

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { prover } from '../support/dpop.ts'
 import { eventually } from '../support/eventually.ts'
@@ -23,7 +22,7 @@ describe('the revocation feed', () => {
   let server: TestServer
   let token: string
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     await furnishOpaque(server)
     await server.core.clients.declare(defaultTenant, mailApi)
@@ -277,14 +276,14 @@ describe('the revocation feed', () => {
       const [revoked, unnamed] = [await openStream(server, own), await openStream(server, token)]
       await eventually('first documents', () => revoked.events[0] && unnamed.events[0])
       await post(server, '/revoke', ordersApi, { token: own })
-      await eventually('it ends', revoked.ended)
+      await eventually('it ends', revoked.ended, { within: 10_000 })
       expect(unnamed.ended()).to.equal(false)
       const declared = { identifier: api, scopes: ['orders:read', 'orders:write'] }
       await server.core.resources.declare(defaultTenant, declared)
       try {
         const later = await machineToken()
         await post(server, '/revoke', machine, { token: later })
-        await eventually('it ends', unnamed.ended)
+        await eventually('it ends', unnamed.ended, { within: 10_000 })
         for (const { data } of unnamed.events) {
           const { revoked: told } = await verified(server, data)
           expect(denies(told, decodeJwt(later))).to.equal(false)

@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { certificateInHeader } from '../../src/http/client-certificate.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, type Identity, selfSigned } from '../support/certificates.ts'
 import { furnish, spa } from '../support/fixtures.ts'
@@ -71,7 +70,7 @@ for (const [trustProxy, header] of [
     let server: TestServer
     let own: Identity
     before(async () => {
-      server = await boot(anyStorage, {
+      server = await boot('embedded', {
         TRUST_PROXY: trustProxy,
         MTLS_CERTIFICATE_HEADER: header,
       })
@@ -133,7 +132,7 @@ describe('a proxy that shows a certificate of its own (P-055)', () => {
   const app = { ...spa, client_id: 'app', tls_client_certificate_bound_access_tokens: true }
   let server: MutualServer
   before(async () => {
-    server = await bootMutual(anyStorage, {
+    server = await bootMutual('embedded', {
       TRUST_PROXY: '127.0.0.1/32',
       MTLS_CERTIFICATE_HEADER: 'Client-Cert',
     })

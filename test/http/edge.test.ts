@@ -4,7 +4,6 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { certificateOf, createEdge, pathOf } from '../../src/http/edge.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { selfSigned } from '../support/certificates.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -15,7 +14,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
     let server: TestServer
     let at: URL
     before(async () => {
-      server = await boot(anyStorage, {
+      server = await boot('embedded', {
         ISSUER: 'https://auth.example.com/base',
         HOST: '127.0.0.1',
         TRUST_PROXY: trustProxy,

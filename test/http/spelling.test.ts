@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -8,7 +7,7 @@ import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 describe('other spellings of an address (C29)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())

@@ -5,9 +5,12 @@ import { boot, type TestServer } from '../support/boot.ts'
 
 describe('a server that is told to stop', () => {
   let server: TestServer
+  let stopped: Promise<void> | undefined
+  const stop = () => (stopped ??= server?.stop())
   before(async () => {
     server = await boot('embedded', { TRUST_PROXY: '127.0.0.1' })
   })
+  after(stop)
 
   async function ask(socket: Socket): Promise<string> {
     const answer = once(socket, 'data')
@@ -16,16 +19,20 @@ describe('a server that is told to stop', () => {
   }
 
   it('answers what a proxy sends on a connection that was idle, and says that it is the last (R-15)', async () => {
-    const [used, idle] = [1, 2].map(() => connect(server.core.config.port, '127.0.0.1'))
-    for (const socket of [used, idle] as Socket[]) {
-      expect(await ask(socket)).to.match(/^HTTP\/1.1 200 [^]*keep-alive/i)
+    const open = () => connect(server.core.config.port, '127.0.0.1')
+    const [used, idle] = [open(), open()]
+    try {
+      for (const socket of [used, idle]) {
+        expect(await ask(socket)).to.match(/^HTTP\/1.1 200 [^]*keep-alive/i)
+      }
+      const last = once(used, 'close')
+      void stop()
+      expect(await ask(used)).to.match(/^HTTP\/1.1 200 [^]*Connection: close/i)
+      await last
+    } finally {
+      // The idle one would be closed in a second.
+      for (const socket of [used, idle]) socket.destroy()
+      await stop()
     }
-    const last = once(used as Socket, 'close')
-    const stopped = server.stop()
-    expect(await ask(used as Socket)).to.match(/^HTTP\/1.1 200 [^]*Connection: close/i)
-    await last
-    // It would be closed in a second.
-    idle?.destroy()
-    await stopped
   })
 })

@@ -2,7 +2,6 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import type { Browser, BrowserContext, Route, Page as Tab } from 'playwright-core'
 import { complaintsOf } from '../people/site.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
@@ -66,7 +65,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', function
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     application = await startApplication()
     await declareAsDocumented(server, 'oidc-client-ts', {

@@ -2,7 +2,6 @@ import { expect } from 'chai'
 import session from 'express-session'
 import { Passport } from 'passport'
 import { type Profile, Strategy, type VerifyCallback } from 'passport-openidconnect'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -14,7 +13,7 @@ describe('passport-openidconnect, which knows no PKCE', () => {
   let application: Application
 
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     application = await startApplication()
     const { issuer } = server

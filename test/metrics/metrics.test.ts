@@ -7,6 +7,7 @@ import { loadConfig } from '../../config/load.ts'
 import { createLog } from '../../src/log.ts'
 import { catalogue, type MetricName, shapeOf } from '../../src/metrics/catalogue.ts'
 import { serveMetrics } from '../../src/metrics/endpoint.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { errorOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
@@ -21,7 +22,6 @@ import {
   scrape,
 } from '../support/prometheus.ts'
 import { expectRefusal, post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
@@ -35,7 +35,7 @@ describe('/metrics', () => {
   const now = () => scrape(port)
   before(async () => {
     port = String(await freePort())
-    server = await boot(servicesFound() ? 'services' : 'embedded', { METRICS_PORT: port })
+    server = await boot(anyStorage, { METRICS_PORT: port })
     await furnish(server)
   })
   after(() => server?.stop())

@@ -5,12 +5,11 @@ import { openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from '../support/boot.ts'
-import { runHere } from '../support/command-here.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { endLeases } from '../support/leases.ts'
 import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-receiver.ts'
-import { startNode } from '../support/node-process.ts'
+import { runCommand, startNode } from '../support/node-process.ts'
 import { authorizeUrl, redeem, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
@@ -68,8 +67,10 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     expect(interrupted).to.include({ state: 'waiting', attempts: 1 })
 
     party.answerWith(undefined)
-    await endLeases(nodes.core)
-    await eventually('delivered', async () => (await outcomes())[0]?.state === 'delivered')
+    await endLeases(nodes.core, 'backchannel_logout')
+    await eventually('delivered', async () => (await outcomes())[0]?.state === 'delivered', {
+      within: 10_000,
+    })
     const [delivered, ...others] = await outcomes()
     expect(others).to.deep.equal([])
     expect(delivered).to.include({ attempts: 2, sid })
@@ -83,7 +84,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     for (const node of [nodes.a, nodes.b]) node.signal('SIGKILL')
     await Promise.all([nodes.a.exit, nodes.b.exit])
     // A command commits, and is a process that delivers nothing.
-    const signedOut = await runHere(['accounts', 'sign-out', alice.email], nodes.env)
+    const signedOut = await runCommand(['accounts', 'sign-out', alice.email], nodes.env)
     expect(signedOut.code, signedOut.stderr).to.equal(0)
     expect(party.connections()).to.equal(0)
     expect((await outcomes())[0]).to.include({ state: 'waiting', attempts: 0 })

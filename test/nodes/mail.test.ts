@@ -71,8 +71,10 @@ suite('mail on two nodes (C8, R-25)', function () {
     await eventually('two attempts', () => mailbox.attempts.length === 2)
     await nodes.a.stop('SIGKILL')
     nodes.core.outbox.start()
-    await endLeases(nodes.core)
-    const [mail] = await eventually('the mail', () => mailbox.mails.length > 0 && mailbox.mails)
+    await endLeases(nodes.core, 'mail')
+    const [mail] = await eventually('the mail', () => mailbox.mails.length > 0 && mailbox.mails, {
+      within: 10_000,
+    })
     await nodes.core.outbox.stop()
     expect(new Set(mailbox.attempts).size).to.equal(1)
     expect(mailbox.attempts).to.have.length(3)

@@ -94,7 +94,7 @@ onEachStorage('the outbox', (kind) => {
     }
     // Added inside of a transaction, whose context deliveries must not inherit.
     await nodes.a.database.transaction(() => add(1))
-    await eventually('delivered', () => settled.length === 1)
+    await eventually('delivered', () => settled.length === 1, { within: 10_000 })
     expect(busy).to.deep.equal([])
     expect((await list())[0]).to.include({ state: 'delivered' })
   })
@@ -106,7 +106,7 @@ onEachStorage('the outbox', (kind) => {
     await add(50, 'slow.example')
     await eventually('the slow one is busy', () => arrived.length >= 4)
     await add(20, 'quick.example')
-    await eventually('the quick one has all', () => settled.length === 20)
+    await eventually('the quick one has all', () => settled.length === 20, { within: 10_000 })
     const slow = () => arrived.filter(({ message }) => message.destination === 'slow.example')
     // Two nodes that take at the same moment cannot see each other's first four.
     expect(slow().length).to.be.within(4, kind === 'embedded' ? 4 : 8)
@@ -135,7 +135,9 @@ onEachStorage('the outbox', (kind) => {
     await nodes.a.outbox.add(defaultTenant, 'other', [
       { destination: 'quick.example', payload: {} },
     ])
-    const told = eventually('the other kind is delivered', () => settled.length === 1)
+    const told = eventually('the other kind is delivered', () => settled.length === 1, {
+      within: 10_000,
+    })
     await told.finally(() => held.resolve('delivered'))
   })
 

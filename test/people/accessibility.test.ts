@@ -2,7 +2,6 @@ import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
 import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { everyPage } from '../support/every-page.ts'
@@ -17,7 +16,7 @@ describe('people: every page, as whoever sees little, presses keys or has a narr
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     tab = await browser.newPage()
   })
   after(async () => {

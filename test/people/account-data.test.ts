@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
@@ -17,7 +17,7 @@ const offline = { scope: 'openid profile offline_access' }
 describe('people: download and delete', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(servicesFound() ? 'services' : 'embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     await server.core.clients.declare('default', {
       ...web,

@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -17,7 +16,7 @@ describe('people: changing the password', () => {
   let server: TestServer
   before(async () => {
     remember(alice.password, chosen)
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   afterEach(() => backToPresent())

@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { introspect, refresh, tokensFor } from '../support/protocol.ts'
@@ -10,7 +9,7 @@ import { expectFault, headingOf, textOf } from './story.ts'
 describe('people: devices and sessions (ASVS 7.5.2)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { askForResult, bank, startRequest } from '../support/ciba.ts'
@@ -17,7 +16,7 @@ describe('people: answering a request in Chromium (CIBA)', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     remember(bank.client_secret)
     await server.core.clients.declare('default', bank)

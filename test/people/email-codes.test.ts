@@ -5,7 +5,6 @@ import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
@@ -33,7 +32,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url, RATE_LIMITS: 'on' })
+    server = await boot('embedded', { SMTP_URL: mailbox.url, RATE_LIMITS: 'on' })
     await furnish(server)
     await server.core.clients.declare(tenant, { ...spa, require_mfa: true })
   })

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { codeOf, somebody } from '../support/second-factor.ts'
@@ -15,7 +14,7 @@ describe('people: second factors in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot(anyStorage)
+    server = await boot('embedded')
   })
   after(async () => {
     await browser?.close()

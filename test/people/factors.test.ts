@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { newTotpSecret } from '../../src/factors/totp.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { type Page } from '../support/http-exchange.ts'
@@ -24,7 +23,7 @@ interface Person {
 describe('people: their second factors', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   afterEach(backToPresent)

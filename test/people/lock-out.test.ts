@@ -2,10 +2,10 @@ import { expect } from 'chai'
 import { accountsList } from '../../src/cli/accounts-list.ts'
 import { accountsReset } from '../../src/cli/accounts-reset.ts'
 import { accountsUnlock } from '../../src/cli/accounts-unlock.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 import { arrive, expectFormAgain, textOf } from './story.ts'
@@ -21,7 +21,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
   let people = 0
   before(async () => {
     remember(password)
-    server = await boot(servicesFound() ? 'services' : 'embedded', {
+    server = await boot(anyStorage, {
       RATE_LIMITS: 'on',
       TRUST_PROXY: '127.0.0.0/8',
     })

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import {
   backedUp,
   cborBytes,
@@ -33,7 +32,7 @@ type Owner = Awaited<ReturnType<typeof passkeyOwner>>
 describe('people: making a passkey', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
   })
   afterEach(backToPresent)
   after(() => server?.stop())

@@ -1,6 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { expect } from 'chai'
-import { anyStorage } from '../support/any-storage.ts'
 import {
   backedUp,
   eligible,
@@ -27,7 +26,7 @@ describe('people: a passkey', () => {
   /** Somebody whose passkey nothing changes. */
   let carol: Owner
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')

@@ -1,7 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect } from 'chai'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import {
   backedUp,
   eligible,
@@ -27,7 +26,7 @@ const tenant = 'default'
 describe('people: signing in with a passkey', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())

@@ -29,7 +29,7 @@ describe('people: who may sign up, by tenant', () => {
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
+    server = await boot('embedded', { SMTP_URL: mailbox.url })
     await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')
@@ -204,7 +204,7 @@ describe('people: limits on signing up (ASVS 2.4.1)', () => {
   let mailbox: Mailbox
   before(async () => {
     mailbox = await openMailbox()
-    server = await boot(servicesFound() ? 'services' : 'embedded', {
+    server = await boot(anyStorage, {
       SMTP_URL: mailbox.url,
       RATE_LIMITS: 'on',
       TRUST_PROXY: '127.0.0.0/8',

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish } from '../support/fixtures.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { accountOf, somebody } from './account.story.ts'
 import { marksIn, signInAgain, traveller } from './unusual.story.ts'
@@ -11,7 +11,7 @@ const day = 24 * 3600
 describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(servicesFound() ? 'services' : 'embedded', { TRUST_PROXY: '127.0.0.1/32' })
+    server = await boot(anyStorage, { TRUST_PROXY: '127.0.0.1/32' })
     await furnish(server)
   })
   afterEach(() => backToPresent())

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { servicesFound } from '../support/root-hooks.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { backToPresent } from '../support/time-travel.ts'
 import { moves } from './walk/moves.ts'
 import { openSite, type Site } from './walk/site.ts'
@@ -68,7 +68,7 @@ const walks = fc.commands([anyMove], { maxCommands: 100, size: 'max', disableRep
 describe('people: a random walk (C6, C7, C8, C20, C22, C23, C26, ASVS 2.3.1, 7.5.1)', () => {
   let site: Site
   before(async () => {
-    site = await openSite(servicesFound() ? 'services' : 'embedded')
+    site = await openSite(anyStorage)
   })
   after(async () => {
     backToPresent()

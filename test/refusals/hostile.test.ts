@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -11,7 +10,7 @@ describe('explain: what strangers send on purpose', () => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   after(() => server?.stop())

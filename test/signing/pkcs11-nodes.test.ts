@@ -97,7 +97,9 @@ if (softHsmFound()) {
         const [pid] = await tokenProcesses(node.pid)
         expect(pid).to.be.a('number')
         await node.stop(signal)
-        await eventually('its process is gone', async () => !existsSync(`/proc/${pid}`))
+        await eventually('its process is gone', async () => !existsSync(`/proc/${pid}`), {
+          within: 10_000,
+        })
       }
     })
 

@@ -1,13 +1,18 @@
 import type { StorageKind } from './boot.ts'
 import { servicesFound } from './root-hooks.ts'
 
-/**
- * For what is the same on every storage: the one of a server, which takes half the processor time of the embedded one to
- * begin with, where the machine has it.
- */
-export const anyStorage: StorageKind = servicesFound() ? 'services' : 'embedded'
+const wanted = process.env['TEST_STORAGE']
+if (wanted !== undefined && wanted !== 'embedded') {
+  throw new Error(`TEST_STORAGE: expected embedded, or nothing; got ${wanted}`)
+}
 
-/** Defines a suite of what is the same on every storage. */
+/**
+ * For what is the same on every storage: the one of servers, where the machine has it, as it begins with half the
+ * processor time; embedded storage with `TEST_STORAGE=embedded`.
+ */
+export const anyStorage: StorageKind = servicesFound() && !wanted ? 'services' : 'embedded'
+
+/** Defines a suite of what is the same on every storage, in place of one for each of them (`onEachStorage`). */
 export function onAnyStorage(title: string, define: (kind: StorageKind) => void): void {
-  describe(title, () => define(anyStorage))
+  describe(`${title} [${anyStorage}]`, () => define(anyStorage))
 }

@@ -31,17 +31,21 @@ export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
     await arrived()
   }
 
-  /** How often Tab has to be pressed, by the order of the page; whether it leads there is then seen. */
+  /** How often Tab has to be pressed, by the order of the page; below 0 where it is passed. Whether it leads there is then seen. */
   const stopsTo = (selector: string) =>
     tab.evaluate<number>(`(() => {
       const order = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
         .filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({ visibilityProperty: true }))
       const stop = order.findIndex(e => e.matches(${JSON.stringify(selector)}))
-      return Math.max(0, stop - order.indexOf(document.activeElement))
+      return stop - order.indexOf(document.activeElement)
     })()`)
 
   async function reach(selector: string): Promise<unknown> {
-    for (let stops = await stopsTo(selector); stops > 0; stops -= 1) await tab.keyboard.press('Tab')
+    const stops = await stopsTo(selector)
+    for (let stop = 0; stop < stops; stop += 1) await tab.keyboard.press('Tab')
+    // From the end of the page it would lead there, too.
+    if (stops > 0 && (await stopsTo(selector)) < 0)
+      throw new Error(`Tab passes ${selector} by at ${tab.url()}`)
     for (let stop = 0; stop < FARTHEST; stop += 1) {
       const { outline, there } = await tab.evaluate<{ outline: string; there: boolean }>(`({
         there: document.activeElement.matches(${JSON.stringify(selector)}),

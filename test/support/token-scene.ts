@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose'
 import { currentOrigin } from '../../src/origin.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from './any-storage.ts'
 import { boot, type TestServer } from './boot.ts'
 import { prover } from './dpop.ts'
 import { furnish, furnishOpaque, machine, opaque, web } from './fixtures.ts'
@@ -16,7 +17,6 @@ import {
   tokensFor,
   tokensIn,
 } from './protocol.ts'
-import { servicesFound } from './root-hooks.ts'
 import { type Form, sendForm, throughStack, watched } from './stack.ts'
 import { backToPresent, travel } from './time-travel.ts'
 import { createUserAgent } from './user-agent.ts'
@@ -52,7 +52,7 @@ export interface TokenRow {
 export async function tokenScene() {
   const agents = new Map<TestServer, ReturnType<typeof createUserAgent>>()
   const port = String(await freePort())
-  const server = await boot(servicesFound() ? 'services' : 'embedded', { METRICS_PORT: port })
+  const server = await boot(anyStorage, { METRICS_PORT: port })
   const acme = { ...server, issuer: `${server.issuer}/t/acme` }
   const { core } = server
   await core.tenants.declare({ id: 'acme', name: 'Acme' })

@@ -7,11 +7,11 @@ import { type Metrics, noMetrics } from '../../src/metrics/metrics.ts'
 import { withOrigin } from '../../src/origin.ts'
 import { startTracing } from '../../src/tracing/open.ts'
 import { currentTracer } from '../../src/tracing/trace.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts'
 import { alice, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { introspect, redeem, refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
-import { servicesFound } from '../support/root-hooks.ts'
 import { secretsIn, secretsKnown } from '../support/witness.ts'
 
 /** What proxies say of a trace that they have begun. */
@@ -21,7 +21,6 @@ describe('traces (OpenTelemetry)', () => {
   let server: TestServer
   let collector: Collector
   let spans: CollectedSpan[]
-  const kind = servicesFound() ? 'services' : 'embedded'
 
   /** Asks from another address of this machine; 127.0.0.2 is the trusted proxy here. */
   function askFrom(localAddress: string, traceparent: string): Promise<void> {
@@ -42,7 +41,7 @@ describe('traces (OpenTelemetry)', () => {
 
   before(async () => {
     collector = await startCollector()
-    server = await boot(kind, {
+    server = await boot(anyStorage, {
       OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
       OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=the%20key,x-tenant=all',
       OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x-tenant=traces',
@@ -117,7 +116,7 @@ describe('traces (OpenTelemetry)', () => {
       childrenOf(span).some(({ name }) => name === 'password hash'),
     )
     expect(login, 'a sign-in with its hash').not.to.equal(undefined)
-    if (kind === 'services') expect(named(/^redis \w+$/)).not.to.deep.equal([])
+    if (anyStorage === 'services') expect(named(/^redis \w+$/)).not.to.deep.equal([])
     const statement = named(/^select \w+$/)[0]
     expect(statement?.attributes['db.system.name']).to.equal('postgresql')
     expect(statement?.attributes['db.query.text']).to.match(/^select .*\$1/i)

@@ -37,7 +37,7 @@ function adapted(text: string, places: Readonly<Record<string, string>>): string
 }
 
 describe('docs/resource-servers.md', function () {
-  this.timeout(30_000)
+  this.timeout(60_000)
   let issuer: SmallIssuer
   let child: Child | undefined
   let gate: Child | undefined
@@ -163,7 +163,9 @@ except RuntimeError as error:
     issuer.push(
       `event: revocations\ndata: ${await issuer.document({ fid: { f: [null, soon()] } })}\n\n`,
     )
-    await eventually('it is refused', async () => (await ask(token)).status === 401)
+    await eventually('it is refused', async () => (await ask(token)).status === 401, {
+      within: 10_000,
+    })
     await gate.stop()
     gate = undefined
     expect(await ask(token)).to.include({ status: 503 })

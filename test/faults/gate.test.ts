@@ -1,0 +1,41 @@
+import { expect } from 'chai'
+import { redisConversation } from '../support/redis-wire.ts'
+import { createGate, strikesAt } from './gate.ts'
+
+describe('test support: where a process is killed', () => {
+  /** @param background commands that are not counted */
+  function strikesOf(commands: string[], ...background: string[]): string[] {
+    const gate = createGate(() => undefined, new Set(background))
+    gate.arm()
+    const ignore = () => undefined
+    const link = { toServer: ignore, toClient: ignore, cut: ignore }
+    const { fromClient } = gate.relay('redis', redisConversation(), link)
+    for (const name of commands) {
+      fromClient(Buffer.from(`*1\r\n$${name.length}\r\n${name}\r\n`))
+    }
+    return strikesAt(gate.counted()).map(({ side, text, nth }) => `${side} ${text} ${nth}`)
+  }
+
+  it('before the first of several that only look, and after each that lasts', () => {
+    expect(strikesOf(['GET', 'GET', 'SET', 'GET', 'DEL', 'SET'])).to.deep.equal([
+      ...['before GET 1', 'after SET 1', 'before GET 3', 'after DEL 1', 'before SET 2'],
+      'after SET 2',
+    ])
+  })
+
+  it('also between two that only look when the background has written there', () => {
+    expect(strikesOf(['GET', 'EXPIRE', 'GET', 'GET'], 'EXPIRE')).to.deep.equal([
+      'before GET 1',
+      'before GET 2',
+    ])
+  })
+
+  it('before all that a transaction does, and after its end', () => {
+    const inTransaction = { store: 'postgres', nth: 1, within: true, written: 0 } as const
+    const points = ['select 1', 'update t', 'commit'].map((text) => ({ ...inTransaction, text }))
+    const begin = { ...inTransaction, text: 'begin', within: false }
+    expect(strikesAt([begin, ...points]).map(({ side, text }) => `${side} ${text}`)).to.deep.equal([
+      ...['before begin', 'before select 1', 'before update t', 'before commit', 'after commit'],
+    ])
+  })
+})

@@ -328,6 +328,8 @@ export type Config = {
   readonly pkcs11Variables: Readonly<Record<string, string>>
   /** Variables of OpenTelemetry that are set and have no effect, by name. */
   readonly otelWithoutEffect: readonly string[]
+  /** Variables that are nearly called as a setting that is not set, with its name. */
+  readonly misspelt: readonly string[]
 }
 
 export type ConfigKey = keyof Table

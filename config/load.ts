@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { DomainError } from '../src/errors.ts'
 import { addressFaults } from './address.ts'
 import { type Config, type ConfigKey, settings } from './config.ts'
+import { misspelt } from './misspelt.ts'
 import { observabilityFaults } from './observability.ts'
 import { ordered } from './order.ts'
 import { libraryEnvironment, pkcs11Faults } from './pkcs11.ts'
@@ -54,6 +55,7 @@ export function loadConfig(
     ...values,
     pkcs11Variables: libraryEnvironment(values.pkcs11Environment as string[], env),
     otelWithoutEffect: otelWithoutEffect(env),
+    misspelt: misspelt(env),
   }) as Config
 }
 

@@ -58,6 +58,8 @@ export async function startServer(
 ): Promise<Server> {
   const { config, log } = core
   const files = await openTlsFiles(config, log)
+  const { misspelt: variables } = config
+  if (variables.length > 0) log.warn({ variables }, 'no such settings: are others meant?')
   if (config.keyPrepublish < safePrepublish(config)) {
     log.warn(
       { expected: `at least ${safePrepublish(config)}`, key_prepublish: config.keyPrepublish },

@@ -191,6 +191,7 @@ export const auditKinds = {
   'client.disabled': done('operator', detailOf(by)),
   'client.enabled': done('operator', detailOf(by)),
   'client.deleted': done('operator', detailOf({ by: z.enum(['operator', 'client', 'retention']) })),
+  'tenant.signed_out': done('operator', detailOf(by)),
   'tenant.disabled': done('operator', detailOf(by)),
   'tenant.enabled': done('operator', detailOf(by)),
   'tenant.policy_changed': done(

@@ -35,7 +35,7 @@ export interface Command<Input = unknown, Result = unknown> {
   readonly beforeMigrations?: true
   /**
    * The member of its result that is a list, of which every execution has a page: `next` of one is `after` in the input
-   * of the following. All are printed.
+   * of the following. All are printed. Every other member is a list, too, of which there is little.
    */
   readonly list?: string
   /** @throws UsageError, or DomainError for files that are not valid */

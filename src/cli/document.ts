@@ -36,7 +36,10 @@ export async function readDocument(
 
 /** @throws DomainError `code` with every syntax fault and its line */
 export function parseYaml(text: string, name: string, code: DomainErrorCode): unknown {
-  if (text.length > longest) throw invalid(code, name, [{ path: [], message: 'more than 8 MiB' }])
+  if (text.length > longest) {
+    const message = 'more than 8 MiB: split it into several files, and take each without --prune'
+    throw invalid(code, name, [{ path: [], message }])
+  }
   const document = parseDocument(text, { prettyErrors: true })
   // A warning is a tag that YAML does not know: "!env NAME" would quietly be the text "NAME".
   const faults = [...document.errors, ...document.warnings].map(({ message }): Fault => {

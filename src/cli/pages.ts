@@ -10,36 +10,41 @@ export const pageLimit: number = pageSize + 1
 
 /**
  * A page of a list, for a command with `list`.
- * @param found at most `pageLimit` items
+ * @param found at most `pageLimit` items, or one more than `size`
  * @param placeOf what the page after it is asked with, as `after`
  */
 export function pageIn<Item, Place>(
   found: Item[],
   placeOf: (last: Item) => Place,
+  size: number = pageSize,
 ): { shown: Item[]; next?: Place } {
-  const shown = found.slice(0, pageSize)
+  const shown = found.slice(0, size)
   const last = shown.at(-1)
   const hasMore = found.length > shown.length && last !== undefined
   return hasMore ? { shown, next: placeOf(last) } : { shown }
 }
 
-/** Prints all pages of a list as they come; `--json` makes one document of them. */
+/**
+ * Prints all pages of a list as they come; `--json` makes one document of them.
+ * @returns whether one of them is bad news
+ */
 export async function printPages(
   { name, command, list }: { name: CommandName; command: Command; list: string },
   { input, args, io, ...surroundings }: { input: object; args: Arguments; io: Io } & Surroundings,
-): Promise<void> {
-  const print = args.options['json'] ? jsonPrinter(list, io) : undefined
+): Promise<boolean> {
+  const print = args.options['json'] ? jsonPrinter(list, io) : textPrinter(command, io)
+  let failed = false
   await performAll(name, surroundings, async (run) => {
     let after: unknown
-    let isFirst = true
     do {
       const page = (await run(after === undefined ? input : { ...input, after })) as Page
+      print.page(page)
+      failed ||= command.failed?.(page) ?? false
       after = page.next
-      if (print) print(page, isFirst)
-      else io.out(command.render(page))
-      isFirst = false
     } while (after !== undefined)
   })
+  print.end()
+  return failed
 }
 
 interface Page {
@@ -47,14 +52,52 @@ interface Page {
   next?: unknown
 }
 
-/** As `JSON.stringify(…, null, 2)` would print all of it. */
-function jsonPrinter(list: string, io: Io) {
-  return ({ next, ...page }: Page, isFirst: boolean) => {
-    const items = page[list] as object[]
-    if (items.length === 0) return io.out(JSON.stringify(page, null, 2))
-    const lines = items.map((item) => JSON.stringify(item, null, 2).replaceAll(/^/gm, '    '))
-    const text = lines.join(',\n')
-    const begin = isFirst ? `{\n  ${JSON.stringify(list)}: [\n` : ''
-    io.out(next === undefined ? `${begin}${text}\n  ]\n}` : `${begin}${text},`)
+/** A page has nothing on it when what was to come has gone meanwhile; all of them together are told of once. */
+function textPrinter(command: Command, io: Io) {
+  let empty: Page | undefined
+  let printed = false
+  return {
+    page(page: Page): void {
+      if (listsOf(page).every(([, items]) => items.length === 0)) {
+        empty = page
+        return
+      }
+      io.out(command.render(page))
+      printed = true
+    },
+    end(): void {
+      if (!printed && empty) io.out(command.render(empty))
+    },
   }
 }
+
+/**
+ * As `JSON.stringify(…, null, 2)` would print all of it: the list as it comes, but for its last item, behind which a comma
+ * may have to stand; then what else pages have, which is little.
+ */
+function jsonPrinter(list: string, io: Io) {
+  const beside: Record<string, unknown[]> = {}
+  let held: string | undefined
+  return {
+    page(page: Page): void {
+      const lines: string[] = []
+      for (const [name, items] of listsOf(page)) {
+        if (name !== list) beside[name] = [...(beside[name] ?? []), ...items]
+        else
+          for (const item of items) {
+            lines.push(held === undefined ? `{\n  ${JSON.stringify(list)}: [` : `${held},`)
+            held = JSON.stringify(item, null, 2).replaceAll(/^/gm, '    ')
+          }
+      }
+      if (lines.length > 0) io.out(lines.join('\n'))
+    },
+    end(): void {
+      if (held === undefined) return io.out(JSON.stringify({ [list]: [], ...beside }, null, 2))
+      const rest = JSON.stringify(beside, null, 2).slice(1)
+      io.out(`${held}\n  ]${rest === '}' ? '\n}' : `,${rest}`}`)
+    },
+  }
+}
+
+const listsOf = (page: Page) =>
+  Object.entries(page as Record<string, unknown[]>).filter(([name]) => name !== 'next')

@@ -23,8 +23,8 @@ export async function runCommand(name: CommandName, args: Arguments, io: Io): Pr
   const surroundings = { config, log: commandLog(config, io) }
   const { list } = command
   if (list !== undefined) {
-    await printPages({ name, command, list }, { input: input as object, args, io, ...surroundings })
-    return 0
+    const which = { input: input as object, args, io, ...surroundings }
+    return (await printPages({ name, command, list }, which)) ? 1 : 0
   }
   const result = await perform(name, input, surroundings)
   io.out(args.options['json'] ? JSON.stringify(result, null, 2) : command.render(result))

@@ -3,6 +3,7 @@ import { DomainError } from '../errors.ts'
 import { defaultTenant, issuerOf, type SignUp } from '../tenants/tenant.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
+import { assertKnownTenant } from './tenant-option.ts'
 
 interface TenantOutput {
   id: string
@@ -68,20 +69,15 @@ function setting(disabled: boolean): Command<z.infer<typeof input>, Output> {
   return {
     input,
     prepare: (args) => ({ tenant: args.operands[0] ?? '' }),
-    async execute({ tenants, revocations }, { tenant }) {
+    async execute(core, { tenant }) {
       if (disabled && tenant === defaultTenant) {
         throw new DomainError('not_found', {
           detail:
             'The default tenant has the operators and the health addresses: stop the server instead.',
         })
       }
-      const known = (await tenants.list()).map(({ id }) => id)
-      if (!known.includes(tenant)) {
-        throw new DomainError('not_found', {
-          detail: `There is no tenant ${JSON.stringify(tenant)}; there are: ${known.join(', ')}.`,
-        })
-      }
-      return { tenant, changed: await revocations.setTenantDisabled(tenant, disabled) }
+      await assertKnownTenant(core, tenant)
+      return { tenant, changed: await core.revocations.setTenantDisabled(tenant, disabled) }
     },
     render: ({ tenant, changed }) =>
       `Tenant ${tenant} ${changed ? `is ${state} now` : `was ${state} already`}.`,

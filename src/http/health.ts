@@ -42,7 +42,7 @@ export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Pr
       ctx.body = {
         status: ready ? 'ready' : 'not ready',
         storage: told(storage),
-        short_lived: told(shortLived),
+        short_lived: shortLived ? 'ok' : 'does not answer, or keeps nothing',
         clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
         signing_keys: stale ?? lateness(signing.alarms()),
         ...(token ? { signing_token: told(holder) } : {}),

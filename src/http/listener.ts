@@ -150,12 +150,20 @@ const lingering = 1000
 function drain(server: Server, { shutdownTimeout, trustProxy }: Config): Promise<void> {
   return new Promise((resolve) => {
     const force = setTimeout(() => server.closeAllConnections(), shutdownTimeout * 1000)
-    // That of HTTP closes idle connections at once.
-    const idle = setTimeout(() => server.close(), trustProxy.length > 0 ? lingering : 0)
-    NetServer.prototype.close.call(server, () => {
+    const done = () => {
       clearTimeout(force)
-      clearTimeout(idle)
       resolve()
+    }
+    // That of HTTP closes idle connections at once, and ends its looking after those that are slow.
+    if (trustProxy.length === 0) {
+      server.close(done)
+      return
+    }
+    const idle = setTimeout(() => server.close(), lingering)
+    NetServer.prototype.close.call(server, () => {
+      clearTimeout(idle)
+      server.close()
+      done()
     })
   })
 }

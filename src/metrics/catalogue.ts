@@ -145,7 +145,7 @@ export const catalogue = {
   },
   keyturn_redis_up: {
     type: 'gauge',
-    help: '1 while Redis answers, which it is asked for this, else 0. Absent without Redis.',
+    help: '1 while Redis keeps what it is told, which it is asked for this, else 0: away, full or a replica; of a cluster one shard. Absent without Redis.',
     across: 'min',
   },
   keyturn_redis_command_duration_seconds: {

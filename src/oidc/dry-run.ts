@@ -12,7 +12,7 @@ import { clientAdapter } from './adapters/client.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import type { Capabilities, IssuerContext } from './capabilities.ts'
 import { type Draft, mendDraft } from './dry-run-mends.ts'
-import { type LeftOutScope, leftOutScopes } from './left-out-scopes.ts'
+import { type Asked, type LeftOutScope, leftOutScopes } from './left-out-scopes.ts'
 import { noCertificates } from './mtls.ts'
 import { createProvider } from './provider.ts'
 import { type EngineError, refusedCheck } from './refused-checks.ts'
@@ -37,6 +37,17 @@ export interface DryRun {
   /** Whether every check was reached: a fault that nothing can be put in the place of hides those behind it. */
   complete: boolean
 }
+
+/** Faults in whose place other scopes or resources are put than those that were asked for. */
+const asksAnew: ReadonlySet<CheckName> = new Set([
+  'scope_characters',
+  'scope_known',
+  'scope_allowed',
+  'resource_uri',
+  'resource_known',
+  'resource_allowed',
+  'resource_single',
+])
 
 /** A request has no more parameters than this that can be wrong. */
 const mostRounds = 30
@@ -73,7 +84,6 @@ export async function dryRun(
     faults.push({ check: 'authorize_address', error: 'not_found', expected, received: tenant })
     return { tenant, clientId, faults, leftOut: [], complete: false }
   }
-  const leftOut = leftOutScopes(address.searchParams, await capabilities.resources.list(tenant))
   if (address.origin + address.pathname !== endpoint || !url.startsWith(routes.authorization)) {
     const received = maskAddress(address.origin + address.pathname)
     faults.push({ check: 'authorize_address', error: 'not_found', expected: endpoint, received })
@@ -83,13 +93,20 @@ export async function dryRun(
   if (params.get('prompt') === 'none') params.delete('prompt')
   const canSignUp = found.signUp.mode === 'open' && capabilities.mail.isOn
   const walk = await rehearsal({ ...capabilities, tenant, issuer, canSignUp }, draft)
-  for (let round = 0; round < mostRounds; round++) {
-    const fault = await walk()
-    if (fault === undefined) return { tenant, clientId, faults, leftOut, complete: true }
-    faults.push(fault)
-    if (!mendDraft(draft, fault)) break
+  let asked: Asked = {}
+  let complete = false
+  for (let round = 0; round < mostRounds && !complete; round++) {
+    const { fault, read } = await walk()
+    if (!faults.some(({ check }) => asksAnew.has(check))) asked = read ?? asked
+    complete = fault === undefined
+    if (fault) faults.push(fault)
+    if (fault && !mendDraft(draft, fault)) break
   }
-  return { tenant, clientId, faults, leftOut, complete: false }
+  // Where none of them exists, that is the fault.
+  const leftOut = faults.some(({ check }) => check === 'scope_known')
+    ? []
+    : leftOutScopes(asked, await capabilities.resources.list(tenant))
+  return { tenant, clientId, faults, leftOut, complete }
 }
 
 /** What no request gets past, so that nothing is walked: an operator's paste must not keep the server busy (C18). */
@@ -110,7 +127,7 @@ function tooMuchIn(
   return { check: 'too_many_parameters', error: 'invalid_request', expected, received: `${count}` }
 }
 
-/** The engine over storage that forgets. @returns asks it the draft as it is by then: the fault, if there is one */
+/** The engine over storage that forgets. @returns asks it the draft as it is by then */
 async function rehearsal(context: IssuerContext, draft: Draft) {
   const { tenant, issuer, signing, sharedSecrets } = context
   const keys = await signing.open(tenant)
@@ -160,11 +177,12 @@ function forgetful(model: string, context: IssuerContext, draft: Draft): Adapter
   }
 }
 
+/** @returns the fault, if there is one, and what was read until then */
 async function ask(
   provider: Provider,
   issuer: string,
   { params }: Draft,
-): Promise<Fault | undefined> {
+): Promise<{ fault: Fault | undefined; read: Asked | undefined }> {
   const { host, protocol } = new URL(issuer)
   const request = new IncomingMessage(new Socket())
   Object.assign(request, {
@@ -173,19 +191,27 @@ async function ask(
     headers: { host, 'x-forwarded-proto': protocol.slice(0, -1), accept: 'text/html' },
   })
   let fault: Fault | undefined
+  let read: Asked | undefined
+  const keep = (ctx: KoaContextWithOIDC) => {
+    read = ctx.oidc?.params
+  }
   const note = (ctx: KoaContextWithOIDC, error: EngineError) => {
+    keep(ctx)
     const check = refusedCheck(error, ctx.oidc?.route)
     const reason = error.error_detail ?? error.error_description
     fault = { check, error: error.message, reason, ...refusedValues(check, ctx) }
   }
-  const fail = (_ctx: KoaContextWithOIDC, error: Error) => {
+  const fail = (ctx: KoaContextWithOIDC, error: Error) => {
+    keep(ctx)
     fault = isDomainError(error) ? ownFault(error) : { ...broken, reason: error.message }
   }
   const events: EventEmitter = provider
   events.once('authorization.error', note).once('server_error', fail)
+  events.once('interaction.started', keep)
   await provider.callback()(request, new ServerResponse(request))
   events.off('authorization.error', note).off('server_error', fail)
-  return fault
+  events.off('interaction.started', keep)
+  return { fault, read }
 }
 
 const broken = { check: 'internal', error: 'server_error' } as const

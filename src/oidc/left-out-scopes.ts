@@ -6,18 +6,27 @@ export interface LeftOutScope {
   of: string[]
 }
 
+/** What the engine takes an authorization request for: with what was pushed, or what its request object says. */
+export interface Asked {
+  scope?: string | undefined
+  resource?: string | string[] | undefined
+}
+
 /**
  * The scopes of an authorization request that its answer will lack: beside one that exists, those that no resource server
  * of the request has are left out (RFC 6749 §3.3). That is no fault, and seldom what is meant.
  * @param servers all of the tenant
  */
-export function leftOutScopes(params: URLSearchParams, servers: ResourceServer[]): LeftOutScope[] {
-  const named = params.getAll('resource')
+export function leftOutScopes(
+  { scope: asking = '', resource = [] }: Asked,
+  servers: ResourceServer[],
+): LeftOutScope[] {
+  const named = [resource].flat()
   const asked = servers.filter(({ identifier, default: isDefault }) =>
     named.length > 0 ? named.includes(identifier) : isDefault,
   )
   const known = new Set<string>([...openidScopes, ...asked.flatMap(({ scopes }) => scopes)])
-  const wanted = (params.get('scope') ?? '').split(' ').filter(Boolean)
+  const wanted = asking.split(' ').filter(Boolean)
   return [...new Set(wanted)]
     .filter((scope) => !known.has(scope))
     .map((scope) => ({

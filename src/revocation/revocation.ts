@@ -13,7 +13,8 @@ interface Reach {
 
 /**
  * Every revocation, and how far it reaches. Pending codes, paused sign-ins and access tokens end with what they hang
- * from. A disabled tenant is suspended: its issuer is gone, everywhere, and everything is there when it comes back.
+ * from. A disabled tenant is suspended: its issuer is gone, everywhere, and everything is there when it comes back. Of one
+ * that is signed out every access token is void; whoever does that signs out its accounts next, one by one.
  */
 export const reaches = {
   signed_out_everywhere: {
@@ -50,6 +51,12 @@ export const reaches = {
   grant_revoked: { sessions: 'stay', families: 'end', grants: 'end', event: 'grant.revoked' },
   client_disabled: { sessions: 'stay', families: 'end', grants: 'stay', event: 'client.disabled' },
   client_deleted: { sessions: 'stay', families: 'end', grants: 'end', event: 'client.deleted' },
+  tenant_signed_out: {
+    sessions: 'stay',
+    families: 'stay',
+    grants: 'stay',
+    event: 'tenant.signed_out',
+  },
   tenant_disabled: { sessions: 'stay', families: 'stay', grants: 'stay', event: 'tenant.disabled' },
 } as const satisfies Record<string, Reach>
 

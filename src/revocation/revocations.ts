@@ -48,6 +48,7 @@ import { type Actor, type ClientActor, operator, type Revocation, reaches } from
  * | grant revoked                 |         |          | ×      |        | ×               | ×       |
  * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
  * | … then, batch by batch        |         |          |        |        | ×               | ×       |
+ * | tenant signed out, disabled   |         |          |        |        |                 | ×       |
  *
  * The owners of the admin API are held before anything else, where an account goes that may be the last of them.
  *
@@ -56,7 +57,7 @@ import { type Actor, type ClientActor, operator, type Revocation, reaches } from
  * the order of their ids; those past `MAX_FAMILIES` only when nobody holds them.
  */
 export interface Revocations {
-  logOutEverywhere(account: Account, actor?: Actor): Promise<void>
+  logOutEverywhere(account: Pick<Account, 'tenant' | 'id'>, actor?: Actor): Promise<void>
   /** Ends all sessions but one, and all families that were not allowed in that one (ASVS 7.4.3). */
   logOutOthers(account: Account, uid: string, actor?: Actor): Promise<void>
   /**
@@ -105,6 +106,11 @@ export interface Revocations {
    * @returns whether it lived
    */
   endSession(tenant: string, uid: string, actor?: Actor, accountId?: string): Promise<boolean>
+  /**
+   * Makes every access token of a tenant void, those of machines too, which may be issued again a second later: within the
+   * same second they are void as well. What brings people new ones is for `logOutEverywhere`.
+   */
+  signOutTenant(tenant: string, actor?: Actor): Promise<void>
   /** Whether anything changed. */
   setTenantDisabled(tenant: string, disabled: boolean, actor?: Actor): Promise<boolean>
 }
@@ -120,7 +126,7 @@ interface Holder {
 const endsSessions = (kind: Revocation): kind is Revocation & SessionEnd =>
   reaches[kind].sessions === 'end'
 
-/** Milliseconds that a node may take a disabled client for an enabled one. */
+/** Milliseconds that a node may take a disabled client for an enabled one, or issue what it has not heard is void. */
 const unheardFor = 1000
 
 export function createRevocations(deps: {
@@ -180,7 +186,11 @@ export function createRevocations(deps: {
   async function end(
     kind: Exclude<
       Revocation,
-      'session_ended' | 'tenant_disabled' | 'client_disabled' | 'client_deleted'
+      | 'session_ended'
+      | 'tenant_signed_out'
+      | 'tenant_disabled'
+      | 'client_disabled'
+      | 'client_deleted'
     >,
     tenant: string,
     which: Holder,
@@ -201,7 +211,7 @@ export function createRevocations(deps: {
 
   const endAll =
     (kind: 'signed_out_everywhere' | 'password_changed') =>
-    (account: Account, actor = operator) =>
+    (account: Pick<Account, 'tenant' | 'id'>, actor = operator) =>
       database.transaction(async () => {
         const { tenant, id: accountId } = account
         await end(kind, tenant, { accountId })
@@ -326,6 +336,12 @@ export function createRevocations(deps: {
         const event = { type: reaches.session_ended.event, accountId: session?.accountId }
         if (ended) await record(tenant, { ...event, detail: { session: uid } }, actor)
         return ended
+      }),
+
+    signOutTenant: (tenant, actor = operator) =>
+      database.transaction(async () => {
+        await denials.add(tenant, [{ kind: 'tenant', subject: tenant, unheardFor }])
+        await record(tenant, { type: reaches.tenant_signed_out.event }, actor)
       }),
 
     setTenantDisabled: (tenant, disabled, actor = operator) =>

@@ -11,7 +11,7 @@ export interface MigrationState {
   unknown: string[]
   /** Of what a process must know to work with this schema, what this version does not know. */
   lacking: string[]
-  /** Indexes that a migration left for afterwards and that are not there: it was cut short. */
+  /** Indexes that a migration left for afterwards and that are not there: it was cut short. None of a newer schema. */
   indexes: string[]
 }
 
@@ -38,9 +38,9 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
     await runner.query('set statement_timeout = 0')
     await takeTurn(runner)
     try {
-      await assertNotNewer(dataSource, runner)
+      const { unknown } = await assertNotNewer(dataSource, runner)
       const applied = await applyPending(dataSource, runner)
-      await buildIndexes(runner, indexesOf(dataSource.migrations))
+      if (unknown.length === 0) await buildIndexes(runner, indexesOf(dataSource.migrations))
       return applied
     } finally {
       await runner.query('select pg_advisory_unlock($1)', [lock])
@@ -128,11 +128,14 @@ async function readState(dataSource: DataSource, runner: QueryRunner): Promise<M
   const known = dataSource.migrations.map(({ name }) => name as string)
   const applied = await namesIn(runner, 'schema_migrations', 'name', 'id')
   const needed = await namesIn(runner, 'schema_needs', 'migration', 'migration')
+  const unknown = applied.filter((name) => !known.includes(name))
   return {
     pending: known.filter((name) => !applied.includes(name)),
-    unknown: applied.filter((name) => !known.includes(name)),
+    unknown,
     lacking: needed.filter((name) => !known.includes(name)),
-    indexes: await missingIndexes(runner, indexesOf(dataSource.migrations)),
+    // What is not there may be what a later release has taken away.
+    indexes:
+      unknown.length > 0 ? [] : await missingIndexes(runner, indexesOf(dataSource.migrations)),
   }
 }
 

@@ -10,7 +10,7 @@ import { traced } from '../tracing/trace.ts'
 export interface RedisConnection {
   /**
    * @param name of the command
-   * @throws DomainError `storage_unavailable` when Redis does not answer in time
+   * @throws DomainError `storage_unavailable` when Redis does not answer in time, or refuses
    */
   ask<T>(name: string, command: (redis: Redis | Cluster) => Promise<T>): Promise<T>
   close(): void
@@ -61,6 +61,14 @@ function connect(target: RedisTarget): Redis | Cluster {
   }
 }
 
+/**
+ * Asks whether Redis keeps what it is told: one that is full, or a replica, answers all else. Of a cluster this is one of
+ * its shards.
+ * @throws Error when it does not answer, or says why not
+ */
+export const keeps = (redis: Redis | Cluster): Promise<unknown> =>
+  redis.set('keyturn:probe', '', 'EX', 1)
+
 /** Milliseconds that a start waits for Redis, beyond a connection that is silent. */
 const startPatience = 4000
 
@@ -107,11 +115,11 @@ export async function openRedis(
     log.warn({ err: absent }, 'started without Redis: until it answers, nobody can sign in')
   // Asked, as who asks Redis nothing else does not notice that it is frozen.
   metrics.gauge('keyturn_redis_up', async () => {
-    const answers = inTime(redis.ping(), patience).then(
+    const kept = inTime(keeps(redis), patience).then(
       () => 1,
       () => 0,
     )
-    return [[{}, await answers]]
+    return [[{}, await kept]]
   })
   const took = (command: string) => (seconds: number, failed: boolean) => {
     metrics.observe('keyturn_redis_command_duration_seconds', { command }, seconds)
@@ -139,8 +147,9 @@ function spanOf(command: string) {
 }
 
 function unavailable(cause: Error): DomainError {
+  const outcome = cause.name === 'ReplyError' ? 'refuses' : 'does not answer'
   return new DomainError('storage_unavailable', {
-    detail: `Redis does not answer: ${cause.message || cause.name}`,
+    detail: `Redis ${outcome}: ${cause.message || cause.name}`,
     cause,
   })
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { RedisConnection } from './redis.ts'
+import { keeps, type RedisConnection } from './redis.ts'
 import type { ShortLived, ShortLivedKey } from './short-lived.ts'
 
 /** The tenant and the model are the Cluster hash tag: keys that are used together share a slot. */
@@ -40,8 +40,7 @@ export function shortLivedInRedis({ ask, close }: RedisConnection, clock: Clock)
     },
     take: async (key) => read(await ask('getdel', (redis) => redis.getdel(keyOf(key)))),
     delete: async (key) => void (await ask('del', (redis) => redis.del(keyOf(key)))),
-    // One that is full, or a replica, answers and keeps nothing.
-    ping: async () => void (await ask('ping', (redis) => redis.set('keyturn:ping', '', 'EX', 1))),
+    ping: async () => void (await ask('set', keeps)),
     sweep: async () => 0,
     close: async () => close(),
   }

@@ -3,6 +3,7 @@ import { renderApply } from '../../src/cli/apply-output.ts'
 import { diagnosisOf, renderDiagnosis } from '../../src/cli/check.ts'
 import { columns } from '../../src/cli/columns.ts'
 import { differenceLines, memberChanges } from '../../src/cli/difference.ts'
+import { parseYaml } from '../../src/cli/document.ts'
 import { describeFailure } from '../../src/cli/failure.ts'
 import { DomainError } from '../../src/errors.ts'
 
@@ -103,6 +104,16 @@ describe('What commands print', () => {
     expect(renderDiagnosis(diagnosis)).to.equal(
       'ok    clock    Fine.\nfail  storage  It is away. Fix: start it.',
     )
+  })
+
+  it('says what to do about a file that is too long', () => {
+    let said = ''
+    try {
+      parseYaml(' '.repeat(8 * 1024 * 1024 + 1), 'all.yaml', 'apply_invalid')
+    } catch (error) {
+      said = describeFailure(error)
+    }
+    expect(said).to.include('all.yaml').and.include('8 MiB: split it into several files')
   })
 
   it('describes failures in one line, or in one line per fault', () => {

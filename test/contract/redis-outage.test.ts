@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import { expect } from 'chai'
+import { Redis } from 'ioredis'
 import type { Core } from '../../src/core.ts'
 import { textOf } from '../../src/metrics/text.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
@@ -77,6 +78,22 @@ onServices('Redis that fails', () => {
     expect(await isUp()).to.equal(0)
     redis().resume()
     await eventually('it is there again', async () => (await isUp()) === 1)
+  })
+
+  it('is down for metrics, too, while it answers and keeps nothing', async () => {
+    const isUp = async () =>
+      figure(await textOf([(await core.readMetrics?.(false)) ?? []]), 'keyturn_redis_up')
+    const operator = new Redis(env['REDIS_URL'] as string)
+    await operator.config('SET', 'maxmemory', '1')
+    try {
+      expect(await isUp()).to.equal(0)
+      const refusal = await refusalOf(core.shortLived.ping(), 'storage_unavailable')
+      expect(refusal.message).to.match(/Redis refuses: OOM/)
+    } finally {
+      await operator.config('SET', 'maxmemory', '0')
+      operator.disconnect()
+    }
+    expect(await isUp()).to.equal(1)
   })
 
   it('takes nothing with it that counts: truth is in Postgres', async () => {

@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect } from 'chai'
@@ -7,10 +8,21 @@ describe('a server that is told to stop', () => {
   let server: TestServer
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= server?.stop())
+  /** As Node has them inside. */
+  const timers: Array<{ _repeat: number | null; _destroyed: boolean }> = []
+  const watch = createHook({
+    init(_id, type, _trigger, resource) {
+      if (type === 'Timeout') timers.push(resource as (typeof timers)[number])
+    },
+  })
   before(async () => {
+    watch.enable()
     server = await boot('embedded', { TRUST_PROXY: '127.0.0.1' })
   })
-  after(stop)
+  after(() => {
+    watch.disable()
+    return stop()
+  })
 
   async function ask(socket: Socket): Promise<string> {
     const answer = once(socket, 'data')
@@ -34,5 +46,7 @@ describe('a server that is told to stop', () => {
       for (const socket of [used, idle]) socket.destroy()
       await stop()
     }
+    const left = timers.filter(({ _repeat, _destroyed }) => _repeat !== null && !_destroyed)
+    expect(left.map(({ _repeat }) => _repeat)).to.deep.equal([])
   })
 })

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { accountsDisable } from '../../src/cli/accounts-disable.ts'
 import { accountsReset } from '../../src/cli/accounts-reset.ts'
 import { accountsSignOut } from '../../src/cli/accounts-sign-out.ts'
+import { accountsSignOutAll } from '../../src/cli/accounts-sign-out-all.ts'
 import { clientsDelete, clientsDisable } from '../../src/cli/clients-disable.ts'
 import { grantsRevoke } from '../../src/cli/grants.ts'
 import { sessionsEnd, sessionsList } from '../../src/cli/sessions.ts'
@@ -167,6 +168,7 @@ const stays: Record<Revocation, Record<string, string>> = {
   },
   client_disabled: { 'session cookie': 'the session is not the client’s' },
   client_deleted: { 'session cookie': 'the session is not the client’s' },
+  tenant_signed_out: { client_credentials: 'no person is involved' },
   tenant_disabled: {},
 }
 
@@ -191,6 +193,7 @@ const revoke: Record<Revocation, (core: Core, row: Row) => Promise<unknown>> = {
   grant_revoked: (core, row) => grantsRevoke.execute(core, { ...account(row), ...client(row) }),
   client_disabled: (core, row) => clientsDisable.execute(core, client(row)),
   client_deleted: (core, row) => clientsDelete.execute(core, client(row)),
+  tenant_signed_out: (core, { tenant }) => accountsSignOutAll.execute(core, { tenant }),
   tenant_disabled: (core, { tenant }) => tenantsDisable.execute(core, { tenant }),
 }
 const account = ({ tenant, person }: Row) => ({ tenant, identifier: person.username })
@@ -217,9 +220,9 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
     })
 
     async function makeRow(name: string): Promise<Row> {
-      const tenant = name === 'tenant_disabled' ? 'suspended' : 'default'
+      const tenant = name.startsWith('tenant_') ? name.replaceAll('_', '-') : 'default'
       const { core, a, b } = nodes
-      if (tenant !== 'default') await core.tenants.declare({ id: tenant, name: 'Suspended' })
+      if (tenant !== 'default') await core.tenants.declare({ id: tenant, name: 'Of its own' })
       const path = tenant === 'default' ? '' : `/t/${tenant}`
       const row = {
         tenant,

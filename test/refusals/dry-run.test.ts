@@ -67,6 +67,25 @@ onEachStorage('explain --authorize', (kind) => {
     expect(named.left_out).to.deep.equal([])
   })
 
+  it('reads the scopes where the engine does: of a pushed request; none where not one exists', async () => {
+    const scope = 'openid orders:read'
+    const pushed = async (resource?: string) => {
+      const fields = Object.fromEntries(url({ scope, resource }).searchParams)
+      const page = await post(server, '/par', web, fields)
+      const { request_uri } = page.json() as { request_uri: string }
+      const named = encode({ client_id: 'web', request_uri, scope: 'openid thinks' })
+      return (await rehearse(`${server.issuer}/authorize?${named}`)).left_out
+    }
+    expect(await pushed()).to.deep.equal([{ scope: 'orders:read', of: [api] }])
+    expect(await pushed(api)).to.deep.equal([])
+    const none = await rehearse(url({ scope: 'thinks', nonce: undefined }))
+    expect(none.checks).to.include('scope_known')
+    expect(none.left_out).to.deep.equal([])
+    const wrong = { redirect_uri: 'https://evil.example.com', claims: '{' }
+    const faulty = await rehearse(url({ scope, ...wrong }))
+    expect(faulty.left_out).to.deep.equal([{ scope: 'orders:read', of: [api] }])
+  })
+
   it('reports every fault at once, each with what was expected and what came', async () => {
     const { checks, complete, text } = await rehearse(
       url({

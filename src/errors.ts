@@ -69,6 +69,11 @@ export const domainErrors = {
     'temporarily_unavailable',
     'The metadata document of the client cannot be fetched right now; try again soon.',
   ],
+  client_keys_unavailable: [
+    503,
+    'temporarily_unavailable',
+    'The keys of the client cannot be fetched right now; try again soon.',
+  ],
   software_statement_invalid: [
     400,
     'invalid_software_statement',

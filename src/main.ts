@@ -15,17 +15,19 @@ const compiled = fileURLToPath(new URL('../node_modules/.cache/keyturn', import.
 if (process.argv[2] === 'serve') boundMemory(env, compiled)
 enableCompileCache(compiled)
 const { runCli } = await import('./cli/program.ts')
-const { leaveSoon } = await import('./cli/leave.ts')
 
 // Whoever reads our output may stop early, as `head` does; a server goes on without.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (process.argv[2] !== 'serve') process.exit(error.code === 'EPIPE' ? 0 : 1)
 })
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const exitCode = await runCli(process.argv.slice(2), {
   env,
   stdin: () => text(process.stdin),
   out: (lines) => void process.stdout.write(`${lines}\n`),
   err: (lines) => void process.stderr.write(`${lines}\n`),
 })
-if (process.argv[2] === 'serve') leaveSoon()
+process.exitCode = exitCode
+// Whatever a library still waits for must keep no server alive that has stopped, or did not start: spans that no collector
+// answers are sent again for seconds, and nothing stops that.
+if (process.argv[2] === 'serve') process.exit()

@@ -43,8 +43,7 @@ async function start(name: Name, args: Arguments, io: Io): Promise<number> {
   if (name === 'serve') {
     const { serve } = await import('./serve.ts')
     await serve(io)
-    // Whatever a library still holds open must not keep a stopped server alive.
-    return process.exit(0)
+    return 0
   }
   if (name === 'passwords compile') {
     return (await import('./passwords-compile.ts')).passwordsCompile(args, io)

@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster'
 import { availableParallelism } from 'node:os'
 import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
+import { type Tally, tellTallies } from '../http/tallies.ts'
 import type { Log } from '../log.ts'
 import { forkWorker } from './fork-worker.ts'
 import { serveUntaken } from './untaken.ts'
@@ -61,6 +62,8 @@ export async function superviseWorkers(
   const pauses = new Set<NodeJS.Timeout>()
   const { promise: allEnded, resolve: lastEnded } = Promise.withResolvers<void>()
   const metrics = await createWorkerMetrics(config, log)
+  const closed = { closed: 0 }
+  const endTallies = tellTallies([tallyOf(closed)], log)
   let stopping = false
 
   /** Starts another in the place of one that ended, unless this process ends too or never was sound. */
@@ -87,7 +90,10 @@ export async function superviseWorkers(
     const worker = forkWorker({ [placeVariable]: String(place) }, refused)
     if (!worker) return undefined
     metrics?.follow(worker)
-    serveUntaken(worker, () => metrics?.countClosed())
+    serveUntaken(worker, () => {
+      closed.closed++
+      metrics?.countClosed()
+    })
     watchOver(worker, log)
     const began = performance.now()
     alive.add(worker)
@@ -130,12 +136,21 @@ export async function superviseWorkers(
   stopping = true
   for (const timer of pauses) clearTimeout(timer)
   await endpoint?.stop()
-  if (alive.size === 0) return
-  signalAll('SIGTERM')
-  const force = setTimeout(signalAll, config.shutdownTimeout * 1000 + closing, 'SIGKILL')
-  await allEnded
-  clearTimeout(force)
+  if (alive.size > 0) {
+    signalAll('SIGTERM')
+    const force = setTimeout(signalAll, config.shutdownTimeout * 1000 + closing, 'SIGKILL')
+    await allEnded
+    clearTimeout(force)
+  }
+  endTallies()
 }
+
+/** What serveUntaken() closes: no worker ever had it, to tell of it. */
+const tallyOf = (closed: { closed: number }): Tally => ({
+  level: 'warn',
+  message: 'connections were closed at once: MAX_CONNECTIONS are open in each worker',
+  read: () => ({ ...closed }),
+})
 
 function listensOrEnds(worker: Worker): Promise<'listening' | 'ended'> {
   return new Promise((resolve) => {

@@ -91,8 +91,9 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
       leave()
       return end.apply(response, rest)
     }) as typeof end
-    const leaveUnread = () => leave()
-    response.once('close', leaveUnread).once(waits, leaveUnread)
+    // Nobody was answered, and so it says nothing of how long an answer takes.
+    const leaveUnread = () => leave({ isAnswered: false })
+    response.once('close', leaveUnread).once(waits, () => leave())
     return { leave, begin: () => response.off('close', leaveUnread) }
   }
 

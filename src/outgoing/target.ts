@@ -51,7 +51,11 @@ export async function checkTarget(
     const fits = rules.allowLoopback && isLoopback(each)
     if (fits || (url.protocol === 'https:' && (isPublic(each) || rules.isAllowed(each)))) continue
     const kind = isPublic(each) ? 'one of this machine, as the URL is not https' : 'a public one'
-    throw new FetchError('address_refused', `expected ${kind}: ${url.hostname} is at ${each}`)
+    const hint = isLoopback(each) && !rules.allowLoopback ? development : ''
+    throw new FetchError(
+      'address_refused',
+      `expected ${kind}: ${url.hostname} is at ${each}${hint}`,
+    )
   }
   return { url, addresses }
 }

@@ -38,6 +38,8 @@ export const mends: Record<DomainErrorCode, string> = {
     'Whoever publishes the document mends what is named; metadata documents.',
   client_document_unavailable:
     'Wait; if it lasts, look at the host of the document, and at the way from here to it: outgoing requests.',
+  client_keys_unavailable:
+    'Look at the host of the client’s `jwks_uri`, and at the way from here to it: outgoing requests.',
   software_statement_invalid:
     'The client asks its issuer for another; for all of one issuer, compare its keys and algorithms in the apply file.',
   software_statement_unapproved:

@@ -30,6 +30,8 @@ const mostCopies = 1000
  * slow it is. The other connections of this process are for what people have allowed.
  */
 const mostAtOnce = { all: 16, newcomers: 12, host: 3 }
+/** Those who wait for a document that is fetched already: for one, and in all. More would fill this process. */
+const mostWaiting = { one: 32, all: 64 }
 /** Milliseconds for which a host that is down is not asked again while a copy stands in for it. */
 const pause = 30_000
 /** Milliseconds that a copy stands in while the host is down. */
@@ -45,7 +47,10 @@ export function createDocumentCopies({
   fetch: OutgoingFetch
 }): DocumentCopies {
   const copies = new Map<string, Copy>()
-  const loading = new Map<string, { host: string; isKnown: boolean; copy: Promise<Copy> }>()
+  const loading = new Map<
+    string,
+    { host: string; isKnown: boolean; copy: Promise<Copy>; waiting: number }
+  >()
   /** What became of the last question: when the host was down, or that its answer was refused. */
   const failed = new Map<string, { downAt?: number }>()
 
@@ -71,28 +76,33 @@ export function createDocumentCopies({
   /** Those who come at once get the same answer; an answer that is refused is not kept (P-086). */
   async function ask(url: string, isKnown: boolean, network: string | undefined): Promise<Copy> {
     const pending = loading.get(url)
-    if (pending) return pending.copy
+    if (pending) {
+      const all = [...loading.values()].reduce((sum, { waiting }) => sum + waiting, 0)
+      if (pending.waiting >= mostWaiting.one || all >= mostWaiting.all) {
+        const { one } = mostWaiting
+        throw busy(`at most ${one} who wait for one document, ${mostWaiting.all} in all`)
+      }
+      pending.waiting++
+      return pending.copy
+    }
     const { host } = new URL(url)
     assertPlace(host, isKnown)
     const copy = fetched(url, isKnown, network).finally(() => loading.delete(url))
-    loading.set(url, { host, isKnown, copy })
+    loading.set(url, { host, isKnown, copy, waiting: 0 })
     return copy
   }
 
   function assertPlace(host: string, isKnown: boolean): void {
-    const busy = [...loading.values()]
+    const now = [...loading.values()]
     const hasPlace =
-      busy.length < mostAtOnce.all &&
-      busy.filter((each) => each.host === host).length < mostAtOnce.host &&
-      (isKnown || busy.filter((each) => !each.isKnown).length < mostAtOnce.newcomers)
+      now.length < mostAtOnce.all &&
+      now.filter((each) => each.host === host).length < mostAtOnce.host &&
+      (isKnown || now.filter((each) => !each.isKnown).length < mostAtOnce.newcomers)
     if (hasPlace) return
     const { all, newcomers, host: ofHost } = mostAtOnce
-    throw new DomainError('too_many_requests', {
-      retryAfter: 1,
-      detail: {
-        expected: `at most ${all} documents that are fetched at a time, ${newcomers} of clients that nobody uses yet, ${ofHost} of one host`,
-      },
-    })
+    throw busy(
+      `at most ${all} documents that are fetched at a time, ${newcomers} of clients that nobody uses yet, ${ofHost} of one host`,
+    )
   }
 
   /** A host is spared whichever tenant it is asked for; one that has the document pays nothing for it. */
@@ -139,3 +149,6 @@ export function createDocumentCopies({
     },
   }
 }
+
+const busy = (expected: string) =>
+  new DomainError('too_many_requests', { retryAfter: 1, detail: { expected } })

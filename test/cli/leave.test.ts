@@ -1,16 +1,13 @@
-import { spawnSync } from 'node:child_process'
 import { expect } from 'chai'
+import { runCommand } from '../support/node-process.ts'
 
-describe('a server that has stopped', () => {
-  it('ends although something is still waited for, with its exit code', () => {
-    const leave = new URL('../../src/cli/leave.ts', import.meta.url)
-    const script = `
-      const { leaveSoon } = await import(${JSON.stringify(leave)})
-      process.exitCode = 3
-      setTimeout(() => { process.exitCode = 4 }, 60_000)
-      leaveSoon()`
-    const options = ['--input-type=module', '--eval', script]
-    const { status, signal } = spawnSync(process.execPath, options, { timeout: 30_000 })
-    expect([status, signal]).to.deep.equal([3, null])
+/** As a library that waits for something for ever: a timer that nobody stops. */
+const lingering = { NODE_OPTIONS: '--import=data:text/javascript,setInterval(()=>{},60000)' }
+
+describe('a server that did not start', () => {
+  it('ends although something is still waited for, with exit code 1', async () => {
+    const { code, signal, stderr } = await runCommand(['serve'], { ...lingering, WORKERS: '2' })
+    expect(stderr).to.include('keyturn: WORKERS: expected 1 without DATABASE_URL')
+    expect([code, signal]).to.deep.equal([1, null])
   })
 })

@@ -83,11 +83,13 @@ describe('a start', () => {
     return { child, answers }
   }
 
-  it('is none of the log: without space for a line the server serves, counts what is lost, and stops when told to', async () => {
+  it('is none of the log: without space for a line the server serves, counts what is lost, and stops when told to, whatever is still waited for', async () => {
     const metricsPort = String(await freePort())
     const storage = await freshStorage('embedded')
     const { child, answers } = await startInto('/dev/full', {
       ...storage,
+      // As a library that waits for something for ever.
+      NODE_OPTIONS: '--import=data:text/javascript,setInterval(()=>{},60000)',
       METRICS_PORT: metricsPort,
     })
     for (let i = 0; i < 5; i++) expect(await answers('/nowhere')).to.equal(404)

@@ -37,12 +37,12 @@ describe('keys of a client at an address (jwks_uri)', () => {
     })
   const fail = (client: string) =>
     host.answer(`/${client}`, (response) => void response.writeHead(500).end('{}'))
-  const declare = (client_id: string, jwks_uri: string) =>
+  const declare = (client_id: string, jwks_uri: string, scope = 'orders:read') =>
     server.core.clients.declare(defaultTenant, {
       client_id,
       jwks_uri,
       grant_types: ['client_credentials'],
-      scope: 'orders:read',
+      scope,
       token_endpoint_auth_method: 'private_key_jwt',
     })
 
@@ -91,7 +91,30 @@ describe('keys of a client at an address (jwks_uri)', () => {
       expect(await by(client_id, again)).to.equal(200)
     }
     travel(15)
-    expect(await by(client_id, again), 'an hour after they were good').to.equal(401)
+    expect(await by(client_id, again), 'an hour after they were good').to.equal(503)
+  })
+
+  it('that cannot be fetched are nobody’s guess: 503 until they can, asked for once in five seconds', async () => {
+    const client_id = 'away'
+    const { key, jwk } = await es256()
+    await declare(client_id, fail(client_id))
+    for (let i = 0; i < 30; i++) expect(await by(client_id, { key })).to.equal(503)
+    expect(host.asked.get('/away')).to.equal(1)
+    publish(client_id, jwk)
+    travel(6)
+    expect(await by(client_id, { key })).to.equal(200)
+    expect(host.asked.get('/away')).to.equal(2)
+  })
+
+  it('are known still when the client is declared anew', async () => {
+    const client_id = 'declared-anew'
+    const { key, jwk } = await es256()
+    const jwks_uri = publish(client_id, jwk)
+    await declare(client_id, jwks_uri)
+    expect(await by(client_id, { key })).to.equal(200)
+    await declare(client_id, jwks_uri, 'orders:write')
+    expect(await by(client_id, { key })).to.equal(200)
+    expect(host.asked.get('/declared-anew')).to.equal(1)
   })
 
   it('keep few waiting while their address is slow, and nobody who has some', async () => {
@@ -122,6 +145,40 @@ describe('keys of a client at an address (jwks_uri)', () => {
     expect(await by(client_id, { key })).to.equal(200)
     release()
     expect(await first).to.equal(200)
+  })
+
+  it('are asked for whatever strangers keep waiting, and those that are known count', async () => {
+    const { key, jwk } = await es256()
+    const wrong = await es256()
+    const held: ServerResponse[] = []
+    const hold = (client: string) =>
+      host.answer(`/${client}`, (response) => void held.push(response))
+    for (const known of ['honest', 'patient']) {
+      await declare(known, publish(known, jwk))
+      expect(await by(known, { key })).to.equal(200)
+    }
+    const strangers = ['one', 'two', 'three'].map((each) => `stranger-${each}`)
+    for (const each of strangers) await declare(each, hold(each))
+    travel(3601)
+    let refused = 0
+    const waiting = strangers.flatMap((each) =>
+      Array.from({ length: 33 }, async () => {
+        if ((await by(each, { key })) === 429) refused++
+      }),
+    )
+    // 32 of the first two; of the third whoever asks, and two more.
+    await eventually('as many wait as may', () => refused === 1 + 1 + 30)
+    expect(await by('honest', { key }), 'its first').to.equal(200)
+    await declare('new', publish('new', jwk))
+    expect(await by('new', { key }), 'the first of one that is not known').to.equal(200)
+    hold('patient')
+    const first = by('patient', { key })
+    await eventually('a question', () => held.length === 4)
+    expect(await by('patient', { key })).to.equal(200)
+    expect(await by('patient', wrong), 'without waiting').to.equal(401)
+    for (const response of held) response.end(JSON.stringify({ keys: [jwk] }))
+    expect(await first).to.equal(200)
+    await Promise.all(waiting)
   })
 
   it('are not tried without end, and cost little each', async () => {

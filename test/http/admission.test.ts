@@ -292,10 +292,11 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     agent.destroy()
     expect(new Set(refused.map(({ port }) => port))).to.deep.equal(new Set([served.port]))
     expect(new Set(refused.map(({ body }) => body['error_id'])).size).to.equal(4)
-    const [first, , , last] = refused.map(({ status, headers: { date, ...headers }, body }) => {
-      return { status, headers, body: { ...body, error_id: typeof body['error_id'] }, date }
+    const [first, , , last] = refused.map(({ status, headers, body }) => {
+      const alike = { ...headers, date: typeof headers.date }
+      return { status, headers: alike, body: { ...body, error_id: typeof body['error_id'] } }
     })
-    expect(last).to.deep.equal({ ...first, date: undefined })
+    expect(last).to.deep.equal(first)
     expect((await count()) - before).to.be.at.least(5)
   })
 

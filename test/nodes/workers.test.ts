@@ -74,7 +74,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     core = await openCore(loadConfig(env), createLog({ level: 'silent' }), { schema: 'migrate' })
     await furnish({ core })
     node = await startNode({
-      env: { ...env, WORKERS: String(count), METRICS_PORT: metricsPort },
+      env: { ...env, WORKERS: String(count), METRICS_PORT: metricsPort, MAX_CONNECTIONS: '100' },
     })
     await eventually('all workers listen', async () => living().size === count)
     // Both names of the load are this one address, behind which the workers are.
@@ -282,7 +282,19 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (const each of pauses) expect([0, 100, 200, 400, 800, 1600, 3200]).to.include(each)
   })
 
-  it('end together on SIGTERM: what is in flight is answered, exit code 0, nobody is left (R-15)', async () => {
+  it('end together on SIGTERM: what is in flight is answered, exit code 0, nobody is left; what was closed is told of (R-15)', async () => {
+    let closed = 0
+    const sockets = Array.from({ length: count * 100 + 20 }, () =>
+      connect(Number(new URL(node.url).port), '127.0.0.1')
+        .on('error', () => undefined)
+        .on('close', () => closed++),
+    )
+    await eventually('what nobody has room for is closed', () => closed >= 20)
+    for (const socket of sockets) socket.destroy()
+    await eventually(
+      'the others are closed',
+      async () => (await metric('keyturn_connections_open')) < 10,
+    )
     const answers: number[] = []
     const load = Promise.all(
       [1, 2, 3, 4].map(async () => {
@@ -300,6 +312,10 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     const exit = await node.stop('SIGTERM')
     await load
     expect(exit).to.deep.include({ code: 0, signal: null })
+    const told = lines().filter(({ msg }) =>
+      msg.endsWith('MAX_CONNECTIONS are open in each worker'),
+    )
+    expect(told.map(({ worker }) => worker)).to.include('supervisor')
     expect(performance.now() - began, 'milliseconds').to.be.below(10_000)
     expect(new Set(answers)).to.deep.equal(new Set([200]))
     expect(pids).to.have.length(count)

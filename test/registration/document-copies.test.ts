@@ -153,4 +153,21 @@ describe('copies of client metadata documents', () => {
     const statuses = (await Promise.allSettled(asked)).map(({ status }) => status)
     expect(statuses).to.deep.equal(['fulfilled', 'fulfilled', 'fulfilled', 'rejected'])
   })
+
+  it('that are slow have few waiting for them, who get the same answer', async () => {
+    const copies = create()
+    const held: ServerResponse[] = []
+    const url = host.answer('/slow', (response) => void held.push(response))
+    const asked = Array.from({ length: 40 }, () => copies.get(url, undefined, from('192.0.2.0/24')))
+    const settled = Promise.allSettled(asked)
+    await eventually('asked', () => held.length === 1)
+    const last = await refusalOf(copies.get(url, undefined, from('192.0.2.0/24')))
+    expect(last.code).to.equal('too_many_requests')
+    for (const response of held) response.writeHead(503).end()
+    const codes = (await settled).map((each) => each.status === 'rejected' && each.reason.code)
+    const countOf = (code: string) => codes.filter((each) => each === code).length
+    expect(countOf('client_document_unavailable')).to.equal(33)
+    expect(countOf('too_many_requests')).to.equal(7)
+    expect(host.asked.get('/slow')).to.equal(1)
+  })
 })

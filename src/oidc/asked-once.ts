@@ -1,0 +1,52 @@
+import { DomainError } from '../errors.ts'
+
+/** Questions to hosts of strangers, who take their time: each is asked once at a time, and few wait for its answer. */
+export interface AskedOnce {
+  isAsked(name: string): boolean
+  /** Whether one more may wait for an answer that is on its way. */
+  hasRoom(name: string): boolean
+  /**
+   * | the question        | whoever wants to know                                                     |
+   * |---------------------|---------------------------------------------------------------------------|
+   * | nobody asks it      | asks it, however many wait for others: no stranger keeps anybody out      |
+   * | is under way        | waits for the same answer                                                 |
+   * | the same, no room   | is refused                                                                |
+   * @throws DomainError `too_many_requests`, or what the question throws
+   */
+  ask(name: string, question: () => Promise<void>): Promise<void>
+}
+
+/** Those who wait at a time: for one answer, whoever asked among them; and for answers that others asked for, in all. */
+const most = { one: 32, all: 64 }
+
+export function createAskedOnce(): AskedOnce {
+  const asked = new Map<string, { answer: Promise<void>; waiting: number }>()
+  let all = 0
+
+  const hasRoom = (name: string) => (asked.get(name)?.waiting ?? 0) < most.one && all < most.all
+
+  return {
+    isAsked: (name) => asked.has(name),
+    hasRoom,
+    async ask(name, question) {
+      const running = asked.get(name)
+      if (!running) {
+        const answer = question().finally(() => asked.delete(name))
+        asked.set(name, { answer, waiting: 1 })
+        return answer
+      }
+      if (!hasRoom(name)) {
+        const expected = `at most ${most.one} requests of a client that wait for its keys, ${most.all} of all`
+        throw new DomainError('too_many_requests', { retryAfter: 1, detail: { expected } })
+      }
+      running.waiting++
+      all++
+      try {
+        await running.answer
+      } finally {
+        running.waiting--
+        all--
+      }
+    },
+  }
+}

@@ -5,6 +5,7 @@ import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
 import { type Metrics, noMetrics, timed } from '../metrics/metrics.ts'
 import { traced } from '../tracing/trace.ts'
+import { keeps } from './redis-probe.ts'
 
 /** One connection to Redis for everything that a process keeps there. */
 export interface RedisConnection {
@@ -60,14 +61,6 @@ function connect(target: RedisTarget): Redis | Cluster {
       return new Redis(target.url, connection)
   }
 }
-
-/**
- * Asks whether Redis keeps what it is told: one that is full, or a replica, answers all else. Of a cluster this is one of
- * its shards.
- * @throws Error when it does not answer, or says why not
- */
-export const keeps = (redis: Redis | Cluster): Promise<unknown> =>
-  redis.set('keyturn:probe', '', 'EX', 1)
 
 /** Milliseconds that a start waits for Redis, beyond a connection that is silent. */
 const startPatience = 4000

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
-import { keeps, type RedisConnection } from './redis.ts'
+import type { RedisConnection } from './redis.ts'
+import { keeps } from './redis-probe.ts'
 import type { ShortLived, ShortLivedKey } from './short-lived.ts'
 
 /** The tenant and the model are the Cluster hash tag: keys that are used together share a slot. */

@@ -30,6 +30,10 @@ describe('test support: where a process is killed', () => {
     ])
   })
 
+  it('never where a connection is made anew, which listens', () => {
+    expect(strikesOf(['GET', 'LISTEN', 'SET'])).to.deep.equal(['before GET 1', 'after SET 1'])
+  })
+
   it('before all that a transaction does, and after its end', () => {
     const inTransaction = { store: 'postgres', nth: 1, within: true, written: 0 } as const
     const points = ['select 1', 'update t', 'commit'].map((text) => ({ ...inTransaction, text }))

@@ -20,6 +20,8 @@ export type Side = 'before' | 'after'
 export type Strike = Point & { readonly side: Side }
 
 const readsOnly = /^(select|begin|start transaction|rollback|get)\b/i
+/** A connection made anew listens, which may be at any time. */
+const listens = /^listen\b/i
 /** Alone, and outside of a transaction: it takes no lock that stays, either. */
 const looks = /^(select|get)\b(?!.*;)/is
 /** The last of what is sent together, or alone. */
@@ -72,7 +74,7 @@ export function createGate(kill: () => void, background: Background = new Set())
   let written = 0
 
   function count(store: Store, text: string, inTransaction: boolean): Side | undefined {
-    if (!points) return undefined
+    if (!points || listens.test(text)) return undefined
     if (background.has(text) && !inTransaction) {
       if (!looks.test(text)) written++
       return undefined

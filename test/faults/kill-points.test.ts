@@ -70,12 +70,12 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     }
   }
 
-  /** Kills a node there. @returns whether the request had been committed by then */
+  /** Kills a node there. @returns whether the request had been committed by then; undefined where the statement did not come */
   async function strike(
     prepare: () => Promise<Trial>,
     target: Strike,
     isAgain = false,
-  ): Promise<boolean> {
+  ): Promise<boolean | undefined> {
     const struck = await victim()
     const trial = await prepare()
     struck.gate.arm(target)
@@ -84,8 +84,10 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     // A machine that stood still: nothing is signed until the clock is compared.
     const isBusy = !(answer instanceof Error) && answer.status === 503
     if (isBusy && !isAgain) return strike(prepare, target, true)
-    const came = answer instanceof Error ? answer.message : `${answer.status} ${answer.body}`
-    expect(struck.gate.isStruck()).to.equal(true, `the statement did not come again: ${came}`)
+    if (!struck.gate.isStruck()) {
+      await trial.recover()
+      return undefined
+    }
     expect(answer).to.be.instanceOf(Error, 'the killed node has answered')
     return trial.recover()
   }
@@ -94,11 +96,13 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     const points = await pointsOf(prepare)
     expect(points.length, JSON.stringify(points)).to.be.at.least(FEWEST_POINTS)
     const failures: string[] = []
+    const missed: Strike[] = []
     let committed = 0
     const strikes = strikesAt(points)
     for (const target of strikes) {
       await strike(prepare, target).then(
         (wasCommitted) => {
+          if (wasCommitted === undefined) missed.push(target)
           if (wasCommitted) committed++
         },
         (error: Error) => {
@@ -113,6 +117,12 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
         `killed wherever one makes a difference; ${committed} of ${strikes.length} times after COMMIT\n`,
     )
     expect(failures).to.deep.equal([])
+    // The background may say something for the first time while a request is counted; never in two of them.
+    const again = missed.length > 0 ? await pointsOf(prepare) : []
+    const own = missed.filter((one) =>
+      again.some((each) => each.text === one.text && each.nth === one.nth),
+    )
+    expect(own, 'statements that did not come again').to.deep.equal([])
     // Both kinds of end were met: the kill after COMMIT at least, and most before.
     expect(committed).to.be.within(1, points.length)
     await trials.expectNoOrphans()

@@ -4,15 +4,16 @@ import { freshStorage } from '../test/support/boot.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
 import { coresOf, keepOn } from './cores.ts'
 import { startLoad } from './load/load.ts'
+import { percentile } from './load/percentile.ts'
 import { furnish, startProduct } from './servers/product.ts'
 import { analyze } from './suite/fill.ts'
 import { caseNames } from './suite/options.ts'
-import { type Account, measureOverload } from './suite/overload.ts'
+import { measureOverload, type Round } from './suite/overload.ts'
 import { namesIn, numberIn } from './suite/usage.ts'
 
 /**
- * `npm run bench -- overload [case …]`: what a server still does when it is asked for much more than it can. `--times 5`
- * of its peak, `--seconds 6` long, by clients that wait for `--patience 2` seconds. The load has a core for itself, at
+ * `npm run bench -- overload [case …]`: what a server still does when it is asked for much more than it can. the peak and
+ * the flood in turns, `--rounds 5`: `--times 5` of the peak, `--seconds 4` long, by clients that wait for `--patience 2` seconds. The load has a core for itself, at
  * the peak, too; with `--together` all share all. `--fresh`: each request on a connection of its own. `--workers 2`: as
  * `WORKERS`. `--profile FOLDER`: a CPU profile of our server.
  */
@@ -22,8 +23,9 @@ const { values, positionals } = parseArgs({
   args: process.argv.slice(3),
   allowPositionals: true,
   options: {
+    rounds: { ...text, default: '5' },
     times: { ...text, default: '5' },
-    seconds: { ...text, default: '6' },
+    seconds: { ...text, default: '4' },
     patience: { ...text, default: '2' },
     workers: { ...text, default: '1' },
     profile: text,
@@ -31,6 +33,7 @@ const { values, positionals } = parseArgs({
     fresh: flag,
   },
 })
+const rounds = numberIn('--rounds', values.rounds, 1)
 const times = numberIn('--times', values.times)
 const seconds = numberIn('--seconds', values.seconds)
 const patience = numberIn('--patience', values.patience)
@@ -54,30 +57,44 @@ const storage = await furnish(empty, { WORKERS: values.workers })
 const server = await startProduct({ ...storage, env: { ...storage.env, ...profile } })
 
 const percent = (part: number) => `${(part * 100).toFixed(0)} %`
-const told = (account: Account) =>
-  Object.entries(account)
-    .map(([who, part]) => `${who} ${percent(part)}`)
-    .join(', ')
 const where = cores.load === '' ? 'on all cores together' : `on a core of its own (${cores.load})`
 console.log(
-  `\noverload: ${times} times the peak for ${seconds} s, clients wait for ${patience} s; the load ${where}, ` +
-    `${fresh ? 'each request on a new connection' : 'connections are kept'}, WORKERS=${values.workers}`,
+  `\noverload: ${times} times the peak for ${seconds} s, ${rounds} rounds; clients wait for ${patience} s; the load ` +
+    `${where}, ${fresh ? 'each request on a new connection' : 'connections are kept'}, WORKERS=${values.workers}`,
 )
 for (const name of names) {
   const found = await measureOverload(load, server, name, {
-    ...{ times, seconds, patience, fresh },
+    ...{ rounds, times, seconds, patience, fresh },
     settle: () => analyze(storage.env),
   })
-  const { opened, missed } = found.connections
+  const middle = (of: (round: Round) => number) => percentile(found.map(of), 0.5)
+  const whole = (of: (round: Round) => number) => middle(of).toFixed(0)
+  const cost = (which: 'atPeak' | 'inFlood') =>
+    (['server', 'postgres', 'redis', 'load'] as const)
+      .map((who) => `${who} ${percent(middle((round) => round[which][who]))}`)
+      .join(', ')
+  const parts = found.map(({ part }) => part)
+  const counted = (of: (round: Round) => Record<string, number>) =>
+    JSON.stringify(sum(found.map(of)))
   console.log(
-    `  ${name.padEnd(20)} peak ${found.peak.toFixed(0)}/s   asked for ${found.offered.toFixed(0)}/s   ` +
-      `goodput ${found.goodput.toFixed(0)}/s, ${percent(found.part)} of the peak (target ≥ 80 %)   ` +
-      `p50 ${found.p50.toFixed(0)} ms   p99 ${found.p99.toFixed(0)} ms   the rest ${JSON.stringify(found.faults)}\n` +
-      `    in the second after ${found.recovered.toFixed(0)}/s ${JSON.stringify(found.afterwards)}\n` +
-      `    cores at the peak: ${told(found.atPeak)}; in the flood: ${told(found.inFlood)}\n` +
-      `    ${opened} connections at once, none left for ${missed} requests; sent ${found.late.p50.toFixed(1)} ms late ` +
-      `(p50), ${found.late.p99.toFixed(0)} ms (p99)`,
+    `  ${name.padEnd(20)} peak ${whole(({ peak }) => peak)}/s   goodput ${whole(({ goodput }) => goodput)}/s, ` +
+      `${percent(percentile(parts, 0.5))} of the peak (${percent(Math.min(...parts))} to ` +
+      `${percent(Math.max(...parts))}; target ≥ 80 %)   p50 ${whole(({ p50 }) => p50)} ms   p99 ${whole(({ p99 }) => p99)} ms\n` +
+      `    the rest ${counted(({ faults }) => faults)}\n` +
+      `    in the second after ${whole(({ recovered }) => recovered)}/s ${counted(({ afterwards }) => afterwards)}\n` +
+      `    cores at the peak: ${cost('atPeak')}; in the flood: ${cost('inFlood')}\n` +
+      `    ${whole(({ connections }) => connections.opened)} connections at once, none left for ` +
+      `${whole(({ connections }) => connections.missed)} requests; sent ${middle(({ late }) => late.p50).toFixed(1)} ms late ` +
+      `(p50), ${whole(({ late }) => late.p99)} ms (p99)`,
   )
 }
 await Promise.all([server.stop(), load.stop()])
 await mochaGlobalTeardown()
+
+function sum(counts: Record<string, number>[]): Record<string, number> {
+  const all: Record<string, number> = {}
+  for (const each of counts) {
+    for (const [what, times] of Object.entries(each)) all[what] = (all[what] ?? 0) + times
+  }
+  return all
+}

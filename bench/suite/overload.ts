@@ -6,7 +6,8 @@ import { cases } from './cases.ts'
 import { processorOfStores } from './contender.ts'
 import { outlineOf, supplyFor } from './supply.ts'
 
-export interface Overload {
+/** The peak and the flood right after it. */
+export interface Round {
   /** Right answers per second, in a closed loop that keeps the server busy. */
   peak: number
   /** Requests per second that came, whatever became of them. */
@@ -40,6 +41,8 @@ export interface Account {
 }
 
 export interface OverloadOptions {
+  /** How many times the peak and the flood are measured, in turns: the machine is not the same all the time. */
+  rounds: number
   /** How many times the peak. */
   times: number
   seconds: number
@@ -64,8 +67,8 @@ export async function measureOverload(
   load: Load,
   server: Server,
   name: string,
-  { times, seconds, patience, fresh, settle }: OverloadOptions,
-): Promise<Overload> {
+  { rounds, times, seconds, patience, fresh, settle }: OverloadOptions,
+): Promise<Round[]> {
   const task = cases.find((each) => each.name === name)?.task
   const outline = task && outlineOf(server, task)
   if (!task || !outline) throw new Error(`no case ${name}`)
@@ -95,24 +98,28 @@ export async function measureOverload(
     })
     return { rate: outcome.answered / outcome.seconds, faults: outcome.faults, account }
   }
-  await closed(2000)
-  const [one, other] = [await closed(2000), await closed(2000)]
-  const { rate: peak, account: atPeak } = one.rate > other.rate ? one : other
-  const offered = peak * times
-  const { outcome: over, account: inFlood } = await run({
-    ...{ kind: 'open', rate: offered, milliseconds: seconds * 1000, fresh },
-    connections: fresh ? connections.fresh : connections.kept,
-    ready: fresh ? 0 : connections.kept,
-    ...{ lead: 1000, patience: patience * 1000 },
-  })
-  const goodput = over.latencies.filter((took) => took <= patience * 1000).length / seconds
-  const after = await closed(1000)
-  return {
-    ...{ peak, offered, goodput, part: goodput / peak, faults: over.faults },
-    p50: percentile(over.latencies, 0.5),
-    p99: percentile(over.latencies, 0.99),
-    ...{ recovered: after.rate, afterwards: after.faults, atPeak, inFlood },
-    connections: over.connections ?? { opened: 0, missed: 0 },
-    late: over.late ?? { p50: 0, p99: 0 },
+  const round = async (): Promise<Round> => {
+    const { rate: peak, account: atPeak } = await closed(2000)
+    const offered = peak * times
+    const { outcome: over, account: inFlood } = await run({
+      ...{ kind: 'open', rate: offered, milliseconds: seconds * 1000, fresh },
+      connections: fresh ? connections.fresh : connections.kept,
+      ready: fresh ? 0 : connections.kept,
+      ...{ lead: 1000, patience: patience * 1000 },
+    })
+    const goodput = over.latencies.filter((took) => took <= patience * 1000).length / seconds
+    const after = await closed(1000)
+    return {
+      ...{ peak, offered, goodput, part: goodput / peak, faults: over.faults },
+      p50: percentile(over.latencies, 0.5),
+      p99: percentile(over.latencies, 0.99),
+      ...{ recovered: after.rate, afterwards: after.faults, atPeak, inFlood },
+      connections: over.connections ?? { opened: 0, missed: 0 },
+      late: over.late ?? { p50: 0, p99: 0 },
+    }
   }
+  await closed(2000)
+  const all: Round[] = []
+  while (all.length < rounds) all.push(await round())
+  return all
 }

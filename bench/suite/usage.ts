@@ -53,8 +53,8 @@ Cases: ${cases.join(', ')}
   --pid N              of its first process here, for processor time
 
 Benchmarks: ${others.join(', ')}
-  overload [case …]    --times N (5, of the peak) --seconds N (6) --patience N (2, seconds) --workers N (1)
-                       --profile FOLDER --together --fresh
+  overload [case …]    --rounds N (5) --times N (5, of the peak) --seconds N (4) --patience N (2, seconds)
+                       --workers N (1) --profile FOLDER --together --fresh
   growth               --rows N (10, 10000, 1000000; may come several times) --blocks N (4) --length N (800 ms)
                        --case NAME --keep FOLDER
   sign-in-timing [samples] (300)

@@ -64,7 +64,8 @@ describe('people: connecting a device in Chromium', function () {
         const { tab, complaints } = await open({ javaScriptEnabled, viewport })
         await tab.goto(device.verification_uri)
         await expectToFit(tab)
-        // The cursor waits where one types.
+        // The cursor waits where one types, with the first frame, which may come after the load event.
+        await tab.waitForSelector('#user_code:focus')
         await tab.keyboard.type(device.user_code.replace('-', ' ').toLowerCase())
         await tab.keyboard.press('Enter')
         await tab.waitForSelector('#confirm-form')

@@ -62,7 +62,8 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     await tab.locator('#sign-up').press('Enter')
     await tab.waitForURL(/\/sign-up$/)
     await expectFits(tab)
-    // The field has the focus.
+    // The field has the focus, with the first frame.
+    await tab.waitForSelector('#email:focus')
     await tab.keyboard.type(email)
     await tab.keyboard.press('Enter')
     await tab.waitForURL(/\/sign-up\/sent/)
@@ -84,6 +85,7 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     await tab.keyboard.press('Enter')
     await tab.locator('[role=alert]').waitFor()
     await expectFits(tab)
+    await tab.waitForSelector('#new_password:focus')
     await tab.keyboard.type(password)
     await tab.keyboard.press('Tab')
     await tab.keyboard.type(password)

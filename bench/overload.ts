@@ -94,7 +94,7 @@ await mochaGlobalTeardown()
 function sum(counts: Record<string, number>[]): Record<string, number> {
   const all: Record<string, number> = {}
   for (const each of counts) {
-    for (const [what, times] of Object.entries(each)) all[what] = (all[what] ?? 0) + times
+    for (const [what, often] of Object.entries(each)) all[what] = (all[what] ?? 0) + often
   }
   return all
 }

@@ -3,8 +3,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import pg from 'pg'
+import { exportCommand } from '../../src/cli/export.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { runHere } from '../support/command-here.ts'
+import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Outcome, runCommand, startCommand } from '../support/node-process.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
@@ -295,8 +298,11 @@ describe('Configuration as code', function () {
   it('an apply that is killed before its last item changes no row, and no export sees half of it', async () => {
     const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
     const before = await rows()
-    let exporting: Promise<string> | undefined
-    const exported = await done(['export'])
+    // Open beforehand: nobody waits for a lock for long, and so for the start of another.
+    const core = await openNode(envOf(names[0]), 'require')
+    const doExport = () => exportCommand.execute(core, { tenant: defaultTenant })
+    const exported = await doExport()
+    let exporting: ReturnType<typeof doExport> | undefined
     await connected(async (client) => {
       await client.query('begin')
       await client.query('lock table accounts in share row exclusive mode')
@@ -307,7 +313,7 @@ describe('Configuration as code', function () {
         )
         return waiting.length > 0
       })
-      exporting = done(['export'])
+      exporting = doExport()
       await eventually('an export waits for it', async () => {
         const { rows: waiting } = await client.query(
           `select 1 from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and not granted
@@ -319,7 +325,8 @@ describe('Configuration as code', function () {
       expect(await child.exit).to.include({ signal: 'SIGKILL' })
       await client.query('rollback')
     })
-    expect(await exporting).to.equal(exported)
+    expect(await exporting).to.deep.equal(exported)
+    await core.close()
     await eventually('Postgres has undone it', async () => {
       expect(await rows()).to.deep.equal(before)
       return true

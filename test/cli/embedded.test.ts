@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -320,8 +321,11 @@ accounts:
       const node = await startNode({ env })
       const caller = createConnection(Number(env['PORT']), '127.0.0.1')
       caller.on('error', () => undefined)
-      await new Promise((resolve) => caller.once('connect', resolve))
-      caller.write('GET / HTTP/1.1\r\n')
+      caller.write(
+        'POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n',
+      )
+      // It is there, and waits for the body.
+      expect(String((await once(caller, 'data'))[0])).to.match(/^HTTP\/1.1 100 /)
       let exit: Exit | undefined
       void node.exit.then((outcome) => (exit = outcome))
       await eventually('the end', async () => {

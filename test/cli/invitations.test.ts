@@ -35,10 +35,6 @@ describe('invitations: operators ask people to make an account (C8)', () => {
   const invite = (more: { name?: string; language?: 'en' | 'de' } = {}, address = email) =>
     invitationsCreate.execute(server.core, { tenant, email: address, ...more })
   const listed = async () => (await invitationsList.execute(server.core, { tenant })).invitations
-  const links = () =>
-    writtenMail(server)
-      .filter(({ to }) => to === email)
-      .map(({ link = '' }) => link)
   async function linkBeside(...others: string[]): Promise<string> {
     const isNew = ({ to, link }: { to: string; link: string | undefined }) =>
       to === email && link !== undefined && !others.includes(link)
@@ -96,7 +92,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
     await invite({}, email.toUpperCase().replace('EXAMPLE.COM', 'example.com'))
     expect(await status(first)).to.equal(400)
     await invite()
-    const third = await linkBeside(...links())
+    const third = await linkBeside(first)
     expect(await status(third)).to.equal(200)
     const revoke = () => invitationsRevoke.execute(server.core, { tenant, email })
     const revoked = await revoke()
@@ -105,7 +101,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
     expect(await status(third)).to.equal(400)
     expect((await revoke()).changed).to.equal(false)
     await invite()
-    const last = await linkBeside(...links())
+    const last = await linkBeside(first, third)
     travel(604_801)
     expect(await status(last)).to.equal(400)
     expect((await listed()).find((one) => one.email === email)?.expired).to.equal(true)

@@ -151,9 +151,9 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
   it('takes time linear in the length of a hostile value', () => {
     for (const unit of ['eyJ', 'eyJ.', '?', '?a', '//', '//a', 'code=', 'Basic ', '"code":']) {
       const text = unit.repeat(60_000)
-      const start = performance.now()
+      const began = process.cpuUsage()
       lineOf((log) => log.info({ text }))
-      expect(performance.now() - start, unit).to.be.below(1000)
+      expect(process.cpuUsage(began).user, `${unit}, microseconds`).to.be.below(1_000_000)
     }
   })
 })

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createServer } from 'node:tls'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
@@ -34,6 +35,9 @@ onServices('Redis that fails', () => {
   async function refusesQuickly(): Promise<void> {
     const { shortLived } = core
     const lasted: number[] = []
+    // How long this process did not run by itself is no matter of Redis.
+    const held = monitorEventLoopDelay({ resolution: 10 })
+    held.enable()
     for (const verb of [
       () => shortLived.get(key),
       () => shortLived.put(key, 1, 60),
@@ -46,8 +50,9 @@ onServices('Redis that fails', () => {
       expect(refusal.status).to.equal(503)
     }
     // One verb that a loaded machine did not hold up shows it; none may take long even there.
+    held.disable()
     expect(Math.min(...lasted), 'the quickest').to.be.below(300)
-    expect(Math.max(...lasted), 'the slowest').to.be.below(900)
+    expect(Math.max(...lasted), 'the slowest').to.be.below(900 + held.max / 1e6)
   }
 
   const recovers = () =>
@@ -136,7 +141,7 @@ onServices('Redis that fails', () => {
     try {
       for (const [href, why] of [
         [wrong.href, /WRONGPASS/],
-        [`redis://${url.host}/99`, /DB index is out of range/],
+        [`redis://${url.host}/9999`, /DB index is out of range/],
         [`rediss://127.0.0.1:${(tls.address() as AddressInfo).port}/0`, /self-signed certificate/],
       ] as const) {
         const refusal = await refusalOf(openNode(at(href)), 'config_invalid')

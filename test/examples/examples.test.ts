@@ -38,7 +38,6 @@ describe('examples: the demo', function () {
     if (!browser) throw new Error('no browser')
     const context = await browser.newContext()
     contexts.push(context)
-    context.setDefaultTimeout(15_000)
     return context.newPage()
   }
 
@@ -245,6 +244,7 @@ describe('examples: the demo', function () {
     if (!browser) this.skip()
     const tab = await open()
     await signIn(tab, demo.browserApp)
+    await event(tab, 'Got a token for this page')
     const reached: unknown[] = []
     for (let i = 0; i < 8; i++) {
       await tab.keyboard.press('Tab')

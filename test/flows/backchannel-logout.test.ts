@@ -168,7 +168,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const told = await webParty.told(3, 15_000)
+    const told = await webParty.told(3)
     expect(new Set(told.map(({ jti }) => jti)).size).to.equal(1)
     const delivered = await eventually('delivered', async () => {
       const [logout] = await logouts({ state: 'delivered' })
@@ -188,7 +188,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
     })
     expect(waiting.lastError).to.match(/^connection_failed: .*ECONNREFUSED/)
     await webParty.start()
-    await webParty.told(1, 10_000)
+    await webParty.told(1)
   })
 
   it('follows no redirect, and goes on when the address is corrected', async () => {
@@ -204,7 +204,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
     expect(logout).to.include({ state: 'waiting', lastError: 'answered 307' })
     expect(canary.connections()).to.equal(0)
     await scene.declare({ ...web, backchannel_logout_uri: canary.uri })
-    await canary.told(1, 10_000)
+    await canary.told(1)
     await canary.stop()
   })
 
@@ -257,7 +257,7 @@ onEachStorage('back-channel log-out (P-070)', (kind) => {
       const startedAt = performance.now()
       await agent.submit(asked)
       expect(performance.now() - startedAt, 'log-out').to.be.below(2000)
-      await webParty.told(round, 3000)
+      await webParty.told(round)
     }
     expect(shopParty.connections(), 'connections to the slow one').to.be.below(20)
   })

@@ -346,16 +346,11 @@ suite('a token request that is under way on one node while, on another,', () => 
     }
     const tokens = answer.json() as Tokens
     expect((await refresh(server, client, tokens)).status).to.be.oneOf([400, 401])
-    const within = { within: 1000 }
-    await eventually(
-      'the access token is void on this node, too',
-      async () => {
-        const { status, body } = await post(server, '/introspect', client, {
-          token: tokens.access_token,
-        })
-        return status === 200 && body === '{"active":false}'
-      },
-      within,
-    )
+    await eventually('the access token is void on this node, too', async () => {
+      const { status, body } = await post(server, '/introspect', client, {
+        token: tokens.access_token,
+      })
+      return status === 200 && body === '{"active":false}'
+    })
   }
 })

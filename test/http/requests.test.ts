@@ -33,13 +33,13 @@ describe('http: requests that are too much or not right', () => {
 
   it('refuses more parameters than any request needs, in a query and in a body (C18)', async () => {
     const many = Array.from({ length: 10_000 }, (_, i) => `a${i}=`).join('&')
-    const started = performance.now()
+    const began = process.cpuUsage()
     const headers = { authorization: basic(web) }
     const body = `grant_type=client_credentials&${many}`.slice(0, 50_000)
     expectRefusal(await send('POST', '/token', headers, body), 400, 'invalid_request')
     const query = await send('GET', `/authorize?${many.slice(0, 10_000)}`)
     expectRefusal(query, 400, 'invalid_request')
-    expect(performance.now() - started).to.be.below(2000)
+    expect(process.cpuUsage(began).user, 'microseconds').to.be.below(2_000_000)
   })
 
   it('reads no body that is announced or turns out to be too large (R-14, CVE-2026-4634 class)', async () => {

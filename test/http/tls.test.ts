@@ -1,12 +1,11 @@
 import { X509Certificate } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { expect } from 'chai'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type Authority, createAuthority, serverFiles, trust } from '../support/certificates.ts'
-import { startChild } from '../support/child.ts'
+import { replaceFile, startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, spa } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -75,14 +74,14 @@ describe('TLS in the process', () => {
   it('takes up renewed files while it runs; a broken pair is logged and the old one goes on', async () => {
     const before = (await handshake()).peer
     const next = await files.issue()
-    await writeFile(files.certFile, next.cert)
+    await replaceFile(files.certFile, next.cert)
     await eventually('the broken pair is in the log', () =>
       server.logged().includes('renewed files are not sound'),
     )
     expect(server.logged()).to.include('expected the key of the first certificate')
     expect((await handshake()).peer?.fingerprint256).to.equal(before?.fingerprint256)
 
-    await writeFile(files.keyFile, next.key)
+    await replaceFile(files.keyFile, next.key)
     const renewed = new X509Certificate(next.cert).fingerprint256
     await eventually(
       'the new certificate is shown',

@@ -84,7 +84,6 @@ describe('oidc-client-ts in Chromium, on another site than the server', function
   })
   beforeEach(async () => {
     context = await (browser as Browser).newContext()
-    context.setDefaultTimeout(15_000)
   })
   afterEach(() => context?.close())
   after(async () => {

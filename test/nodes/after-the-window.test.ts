@@ -62,7 +62,7 @@ suite('a refresh token that is used again after the window, on nodes that are th
       const isVoid = async () =>
         !(await introspect(server, web, second.access_token))['active'] &&
         !(await introspect(server, web, first.access_token))['active']
-      await eventually('its access tokens are void', isVoid, { within: 1000 })
+      await eventually('its access tokens are void', isVoid)
     }
     const events = await core.audit.ofFamily('default', family)
     const told = events.filter(({ type }) => !['family.replayed', 'token.issued'].includes(type))

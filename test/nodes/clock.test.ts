@@ -32,7 +32,9 @@ suite('a node whose clock is not that of Postgres (R-08)', function () {
   for (const skew of [-300, 300]) {
     it(`reports itself not ready with ${skew} seconds`, async () => {
       const { status, body } = await readiness(skew)
-      expect({ status, clock: body['clock'] }).to.deep.equal({ status: 503, clock: '300 s off' })
+      expect(status).to.equal(503)
+      // It is off by as much as the answer of Postgres was on its way, too.
+      expect(body['clock']).to.match(/^(299|300|301) s off$/)
     })
   }
 })

@@ -162,12 +162,12 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
       expect(await readiness()).to.deep.equal([left, left])
       return true
     })
+    const told = new RegExp(
+      `"level":"error".*is key ${second.id}, which .* retired.* lacks key ${third.id}`,
+    )
     for (const { process } of nodes) {
-      expect(process.stdout()).to.match(
-        new RegExp(
-          `"level":"error".*is key ${second.id}, which .* retired.* lacks key ${third.id}`,
-        ),
-      )
+      // The answer may be here before what its process wrote.
+      await eventually('the log says so', () => told.test(process.stdout()))
     }
     const swapped = keys(second.text, third.text)
     await withCore(swapped, async (late) => {

@@ -210,7 +210,8 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
   suite(`revocation on one node, seen from another, ${title} (C4, C5, ASVS 7.4.2)`, function () {
     this.timeout(60_000)
     let nodes: TwoNodes
-    let worst = 0
+    /** Milliseconds from the revocation until somebody asked last who was let in. */
+    let latest = 0
 
     before(async () => {
       nodes = await startTwoNodes(redis ? {} : { REDIS_URL: undefined })
@@ -309,7 +310,7 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
 
     for (const kind of Object.keys(reaches) as Revocation[]) {
       describe(kind, () => {
-        const outcome: Record<string, 'let in' | 'refused' | 'refused too late'> = {}
+        const outcome: Record<string, 'let in' | 'refused'> = {}
 
         before(async function () {
           this.timeout(60_000)
@@ -335,17 +336,12 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
           // Nothing of a suspended tenant ends: what can be tried once is tried when the node has heard.
           if (once && kind === 'tenant_disabled') await isGone(row, answered)
           for (;;) {
+            // What counts is when somebody asked, not how long a busy machine took to answer.
+            const asked = performance.now() - answered
             const isIn = await enter(row, held)
-            const after = performance.now() - answered
-            if (!isIn) {
-              worst = Math.max(worst, after)
-              outcome[name] = after < bound ? 'refused' : 'refused too late'
-              return
-            }
-            if (once || after >= bound) {
-              outcome[name] = 'let in'
-              return
-            }
+            if (isIn) latest = Math.max(latest, asked)
+            outcome[name] = isIn ? 'let in' : 'refused'
+            if (!isIn || once || asked >= bound) return
             await pause(10)
           }
         }
@@ -362,10 +358,10 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
     }
 
     describe('all of them', () => {
-      it('the last refusal came within a second', function () {
-        const figure = `${Math.round(worst)} ms`
+      it('nobody was let in who asked a second later', function () {
+        const figure = `${Math.round(latest)} ms`
         if (this.test) this.test.title += `: ${figure}`
-        expect(worst, figure).to.be.below(bound)
+        expect(latest, figure).to.be.below(bound)
       })
     })
   })

@@ -233,6 +233,14 @@ export function summary(answers: readonly Answer[]): string {
 export const slowest = (answers: readonly Answer[]): number =>
   Math.max(0, ...answers.map(({ took }) => took))
 
+export function median(answers: readonly Answer[]): number {
+  const sorted = answers.map(({ took }) => took).toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
+
+/** What nodes answer from memory: it takes as long as this machine lets it, whatever is away. */
+export const published: readonly Kind[] = ['jwks', 'discovery']
+
 /** The refusals of a dependency that is away: 503, when to come again, an id that is in the log, and no internals. */
 export async function expectToldToRetry(
   answers: readonly Answer[],

@@ -25,7 +25,7 @@ suite('a revocation on one node (architecture §7)', function () {
        where application_name = 'keyturn listener'`,
     )
 
-  /** Milliseconds from the answer of A until B knows. */
+  /** Milliseconds from the answer of A until somebody asked B last who did not hear of it. */
   async function reach(prepare: () => Promise<unknown>): Promise<number> {
     const { access_token: token } = await newDevice(nodes)
     expect((await introspectOn(nodes.b.url, token)).body).to.contain('"active":true')
@@ -33,12 +33,18 @@ suite('a revocation on one node (architecture §7)', function () {
     const revoked = await ask('introspection', `${nodes.a.url}/revoke`, { token }, asWeb)
     expect(revoked.status, revoked.body).to.equal(200)
     const began = performance.now()
+    let last = 0
     await eventually(
       'B knows',
-      async () => (await introspectOn(nodes.b.url, token)).body === '{"active":false}',
-      { within: 3000, every: 5 },
+      async () => {
+        const asked = await introspectOn(nodes.b.url, token)
+        if (asked.body === '{"active":false}') return true
+        last = asked.began - began
+        return false
+      },
+      { every: 5 },
     )
-    return performance.now() - began
+    return last
   }
 
   it('shows on the other at once: it is notified', async () => {

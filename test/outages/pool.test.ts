@@ -28,6 +28,8 @@ const recovery = 2000
 /** What this machine took when nothing was in the way, in milliseconds. */
 interface Before {
   round: number
+  /** As many requests, which wait for nothing. */
+  idle: number
   herd: number
 }
 
@@ -49,9 +51,20 @@ suite('more requests than connections (R-12)', function () {
   })
   after(() => nodes?.stop())
 
-  /** Refreshes on one node, all at once; a token is replayed many times. */
-  const stampede = () =>
-    Promise.all(herd.map((i) => refreshWith(nodes.a.url, devices[i % devices.length])))
+  /** Refreshes on one node, all at once; a token is replayed many times. Beside them one after the other asks for what waits for nothing. */
+  async function stampede(): Promise<{ answers: Answer[]; beside: Answer[] }> {
+    const beside: Answer[] = []
+    let isOver = false
+    const asking = (async () => {
+      while (!isOver) beside.push(await ask('jwks', `${nodes.a.url}/jwks`))
+    })()
+    const answers = await Promise.all(
+      herd.map((i) => refreshWith(nodes.a.url, devices[i % devices.length])),
+    )
+    isOver = true
+    await asking
+    return { answers, beside }
+  }
 
   const log = () => nodes.a.stdout()
 
@@ -62,10 +75,18 @@ suite('more requests than connections (R-12)', function () {
     return performance.now() - began
   }
 
-  /** @param before as `timeOfHerd` was: the longer of that and what it is now counts, as this machine may have other work */
-  async function expectBounded(answers: Answer[], before: number): Promise<void> {
-    const alone = Math.max(before, await timeOfHerd())
-    expect(slowest(answers), summary(answers)).to.be.below(bound + alone)
+  /**
+   * This machine may have other work: on the way in and on the way out a request may wait as long
+   * as one beside it that waits for nothing else.
+   *
+   * @param before as `timeOfHerd` was
+   */
+  async function expectBounded(
+    { answers, beside }: Awaited<ReturnType<typeof stampede>>,
+    before: number,
+  ): Promise<void> {
+    const alone = Math.max(before, await timeOfHerd()) + 2 * slowest(beside)
+    expect(slowest(answers), summary([...answers, ...beside])).to.be.below(bound + alone)
     const served = answers.filter(({ status }) => status === 200)
     await expectToldToRetry(
       answers.filter((answer) => !served.includes(answer)),
@@ -87,29 +108,42 @@ suite('more requests than connections (R-12)', function () {
     return performance.now() - began
   }
 
-  /** @param before as `timeOfRound` and `timeOfHerd` were @param since when nothing is in the way any more */
+  /** Milliseconds for such a round of requests which wait for nothing. */
+  async function timeOfIdle(): Promise<number> {
+    const began = performance.now()
+    for (const _ of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      await Promise.all([1, 2, 3, 4, 5].map(() => ask('jwks', `${nodes.a.url}/jwks`)))
+    }
+    return performance.now() - began
+  }
+
+  /** @param before as it was measured @param since when nothing is in the way any more */
   async function expectRate(before: Before, since: number): Promise<void> {
-    await eventually(
-      'the rate is what it was',
-      async () => (await timeOfRound()) < 3 * before.round + 200,
-    )
+    const now = await eventually('the rate is what it was', async () => {
+      const times = { round: await timeOfRound(), idle: await timeOfIdle() }
+      // This machine may have more other work than before.
+      const bearable = 3 * before.round * Math.max(1, times.idle / before.idle)
+      return times.round < bearable + 200 && { ...times, bearable }
+    })
     const took = performance.now() - since
     const alone = Math.max(before.herd, await timeOfHerd())
-    expect(took).to.be.below(recovery + 3 * before.round + alone)
+    expect(took, `a round of ${now.round} ms`).to.be.below(recovery + now.bearable + alone)
   }
 
   const measure = async (): Promise<Before> => ({
     round: await timeOfRound(),
+    idle: await timeOfIdle(),
     herd: await timeOfHerd(),
   })
 
   it('are served, or refused in time, 500 at once over a pool of 5', async () => {
     await timeOfRound()
     const before = await measure()
-    const answers = await stampede()
-    await expectBounded(answers, before.herd)
-    expect(answers.filter(({ status }) => status === 200).length, summary(answers)).to.be.above(20)
+    const herded = await stampede()
     await expectRate(before, performance.now())
+    const { answers } = herded
+    expect(answers.filter(({ status }) => status === 200).length, summary(answers)).to.be.above(20)
+    await expectBounded(herded, before.herd)
   })
 
   it('are all refused in time while every connection hangs, and served again afterwards', async () => {
@@ -122,16 +156,15 @@ suite('more requests than connections (R-12)', function () {
       await release.promise
     })
     await locked.promise
-    const answers = await stampede()
+    const herded = await stampede()
     const jwks = await ask('jwks', `${nodes.a.url}/jwks`)
     release.resolve()
     await lock
     const released = performance.now()
-    expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([503]))
-    await expectBounded(answers, before.herd)
+    expect(new Set(herded.answers.map(({ status }) => status))).to.deep.equal(new Set([503]))
     expect(jwks.status).to.equal(200)
-
     await expectRate(before, released)
+    await expectBounded(herded, before.herd)
   })
 
   /** A machine's token from A, which needs nothing that is not in memory. */

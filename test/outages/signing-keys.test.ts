@@ -55,6 +55,8 @@ suite('signing keys while Postgres is away', function () {
     const before = await core.signing.current(defaultTenant)
     const server = await startServer(core)
     expect(await readiness()).to.include({ code: 200, signing_keys: 'ok' })
+    // It has just heard of all there is, however busy the machine was before.
+    await core.changes.start()
     isCut = true
     const cut = performance.now()
     while (performance.now() - cut < (staleness - 1) * 1000) {
@@ -64,8 +66,16 @@ suite('signing keys while Postgres is away', function () {
     const { published } = await other.signing.current(defaultTenant)
     const kid = published.find(({ alg }) => alg === 'ES256')?.kid as string
     await other.signing.revoke(defaultTenant, kid)
-    await eventually('it signs no more', async () => (await refusalOf(sign())) !== undefined)
-    const signed = Math.round(performance.now() - cut)
+    let signed = 0
+    await eventually('it signs no more', async () => {
+      const asked = Math.round(performance.now() - cut)
+      const refused = await sign().then(
+        () => false,
+        () => true,
+      )
+      if (!refused) signed = asked
+      return refused
+    })
     process.stdout.write(`      signed for ${signed} ms, KEY_MAX_STALENESS is ${staleness} s\n`)
     expect(signed, 'the bound').to.be.below(staleness * 1000 + 500)
     await refusalOf(sign(), 'signing_keys_stale')

@@ -8,6 +8,7 @@ import {
   createRelyingParty,
   type RelyingParty,
 } from '../support/relying-party.ts'
+import { typeInto } from '../support/tab.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
 
 describe('people: a relying party in Chromium', function () {
@@ -51,7 +52,6 @@ describe('people: a relying party in Chromium', function () {
     if (!browser) throw new Error('no browser')
     const context = await browser.newContext({ javaScriptEnabled })
     contexts.push(context)
-    context.setDefaultTimeout(10_000)
     const tab = await context.newPage()
     return { tab, complaints: complaintsOf(tab) }
   }
@@ -118,15 +118,12 @@ describe('people: a relying party in Chromium', function () {
   it('can be driven by keyboard alone, the cursor waiting where one types', async () => {
     const { tab } = await open()
     await tab.goto(`${server.issuer}/account`)
-    // The field that is waiting has the focus with the first frame, which may come after the load event.
-    await tab.waitForSelector('#username:focus')
-    await tab.keyboard.type(alice.email)
+    await typeInto(tab, '#username', alice.email)
     await tab.keyboard.press('Tab')
     await tab.keyboard.type('wrong')
     await tab.keyboard.press('Enter')
     await tab.waitForSelector('[role=alert]')
-    await tab.waitForSelector('#password:focus')
-    await tab.keyboard.type(alice.password)
+    await typeInto(tab, '#password', alice.password)
     await tab.keyboard.press('Enter')
     await tab.waitForSelector('#account-email')
   })
@@ -193,7 +190,7 @@ describe('people: a relying party in Chromium', function () {
       await tab.goto(request.url.href)
       await signIn(tab)
       await tab.click('#allow')
-      if (!script) await tab.click('button[type=submit]')
+      if (!script) await tab.click(`form[action="${site.origin}/callback"] button`)
       await tab.waitForURL(`${site.origin}/callback`)
       const returned = site.visits.findLast(({ pathname }) => pathname === '/callback')
       expect(returned?.searchParams.get('state')).to.equal(request.state)

@@ -37,7 +37,6 @@ describe('people: pages that ask to wait, by their real status, in Chromium (K-0
 
   async function sit(): Promise<Typist> {
     const context = await browser?.newContext()
-    context?.setDefaultTimeout(15_000)
     const tab = await context?.newPage()
     if (!tab) throw new Error('no browser')
     return typistAt(tab, async () => undefined)

@@ -48,6 +48,9 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     const page = await by.get(url ?? '')
     return page.status === 200 ? by.submit(page) : page
   }
+  /** What came to this person, or to one of these; the mails of the test before may come still. */
+  const mailsTo = (...others: string[]) =>
+    mailbox.mails.filter(({ to }) => to === person.email || others.includes(to))
   const emailOf = async (id: string) =>
     (await server.core.accounts.active(defaultTenant, id))?.email
   function expectOver(page: Page): void {
@@ -130,7 +133,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
       language: 'en',
     })
     await mailTo(person.email, /Confirm/)
-    expect(mailbox.mails, 'known by now').to.have.length(1)
+    expect(mailsTo(), 'known by now').to.have.length(1)
   })
 
   it('stays when the old one objects', async () => {
@@ -198,7 +201,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
       const refused = await agent.post(page.url, { csrf, new_email: address }, { from: page })
       expect(refused.status, address).to.equal(400)
     }
-    expect(mailbox.mails).to.have.length(0)
+    expect(mailsTo('a@b.example', 'c@d.example')).to.have.length(0)
   })
 
   it('takes no form without its token or from another session (C23)', async () => {
@@ -227,7 +230,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(asked.location?.pathname).to.equal('/authorize')
     const again = await open(server, '/account/email', person, agent)
     expect(again.url.pathname).to.equal('/account/email')
-    expect(mailbox.mails).to.have.length(0)
+    expect(mailsTo(form.new_email)).to.have.length(0)
     backToPresent()
   })
 })

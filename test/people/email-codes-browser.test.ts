@@ -6,6 +6,7 @@ import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { writtenMail } from '../support/mailbox.ts'
+import { press, typeInto } from '../support/tab.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
@@ -56,20 +57,17 @@ describe('people: codes by e-mail in Chromium', function () {
       await server.core.accounts.create(tenant, { email, password, emailVerified: true })
       const viewport = { width, height: 800 }
       const context = await browser.newContext({ javaScriptEnabled, viewport, locale })
-      context.setDefaultTimeout(10_000)
       const tab = await context.newPage()
       const complaints = complaintsOf(tab)
 
       async function givePassword(): Promise<void> {
-        await tab.waitForSelector('#username:focus')
-        await tab.keyboard.type(email)
+        await typeInto(tab, '#username', email)
         await tab.fill('#password', password)
         await tab.keyboard.press('Enter')
       }
       async function type(code: string): Promise<void> {
-        await tab.waitForSelector('#otp:focus')
+        await typeInto(tab, '#otp', code)
         await expectToFit(tab)
-        await tab.keyboard.type(code)
         await tab.keyboard.press('Enter')
       }
 
@@ -78,8 +76,7 @@ describe('people: codes by e-mail in Chromium', function () {
       await tab.click('nav a[href^="/account/factors"]')
       await tab.waitForSelector('#email-codes')
       await expectToFit(tab)
-      await tab.focus('#email-codes')
-      await tab.keyboard.press('Enter')
+      await press(tab, '#email-codes')
       const first = await codeTo(email)
       await type('00000000')
       await tab.waitForSelector('[role=alert]')

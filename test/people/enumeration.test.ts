@@ -11,6 +11,7 @@ import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { codeOf } from '../support/second-factor.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -158,12 +159,19 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     expect(told().map(({ to }) => to)).to.have.members(reached.map(addressOf))
   })
 
-  /** What is asked of the database, without its values: for all alike, so that time tells none from another. */
+  /**
+   * What is asked of the database, without its values: for all alike, so that time tells none from another. What is kept
+   * in memory is asked for neither time: nothing becomes too old, as time stands still and this process has just heard of
+   * what was changed.
+   */
   async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
+    travel(0)
+    await server.core.changes.start()
     const { statements } = await countingTrips(server.core.database, work)
     expect(statements).to.have.length.above(0)
     return statements
   }
+  afterEach(backToPresent)
 
   it('by what a wrong guess asks of the database, nor what the one asks that begins a pause', async () => {
     const kinds = ['known', 'unknown', 'disabled', 'without password']

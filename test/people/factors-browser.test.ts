@@ -2,7 +2,9 @@ import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
+import { eventually } from '../support/eventually.ts'
 import { codeOf, somebody } from '../support/second-factor.ts'
+import { press, pressAndLeave, typeInto } from '../support/tab.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
@@ -38,13 +40,11 @@ describe('people: second factors in Chromium', function () {
       const { username, password } = await somebody(server.core)
       const viewport = { width, height: 800 }
       const context = await browser.newContext({ javaScriptEnabled, viewport, locale })
-      context.setDefaultTimeout(10_000)
       const tab = await context.newPage()
       const complaints = complaintsOf(tab)
 
       async function givePassword(): Promise<void> {
-        await tab.waitForSelector('#username:focus')
-        await tab.keyboard.type(username)
+        await typeInto(tab, '#username', username)
         await tab.fill('#password', password)
         await tab.keyboard.press('Enter')
       }
@@ -54,35 +54,33 @@ describe('people: second factors in Chromium', function () {
       await tab.click('nav a[href^="/account/factors"]')
       await tab.waitForSelector('#add-factor')
       await expectToFit(tab)
-      await tab.focus('#add-factor')
-      await tab.keyboard.press('Enter')
+      await press(tab, '#add-factor')
 
-      await tab.waitForSelector('#otp:focus')
+      await tab.waitForSelector('#otp')
       const secret = (await tab.textContent('#secret'))?.replaceAll(' ', '') ?? ''
       remember(secret)
       const isDrawn =
         '(() => { const i = document.querySelector("#qr-code"); return i.complete && i.naturalWidth > 0 })()'
-      await tab.waitForFunction(isDrawn)
+      // Asked from here: in a page without script nothing would ask again.
+      await eventually('the picture is drawn', () => tab.evaluate<boolean>(isDrawn))
       await expectToFit(tab)
-      await tab.keyboard.type('000000')
+      await typeInto(tab, '#otp', '000000')
       await tab.keyboard.press('Enter')
       await tab.waitForSelector('[role=alert]')
       await expectToFit(tab)
-      await tab.waitForSelector('#otp:focus')
-      await tab.keyboard.type(codeOf(secret))
+      await typeInto(tab, '#otp', codeOf(secret))
       await tab.keyboard.press('Enter')
 
       await tab.waitForSelector('#recovery-codes')
       remember(...(await tab.locator('#recovery-codes code').allTextContents()))
       await expectToFit(tab)
-      await tab.focus('#codes-kept')
-      await tab.keyboard.press('Enter')
+      await pressAndLeave(tab, '#codes-kept')
       await tab.click('nav a[href^="/account/factors"]')
       // The session is older than the factor: the list asks for it.
       await givePassword()
-      await tab.waitForSelector('#otp:focus')
+      await tab.waitForSelector('#otp')
       await expectToFit(tab)
-      await tab.keyboard.type(codeOf(secret, 1))
+      await typeInto(tab, '#otp', codeOf(secret, 1))
       await tab.keyboard.press('Enter')
       await tab.waitForSelector('#codes-left')
       await expectToFit(tab)

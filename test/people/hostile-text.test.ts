@@ -61,7 +61,6 @@ describe('people: hostile text on every page, in Chromium (C12, P-071)', functio
   })
   beforeEach(async () => {
     tab = (await browser?.newPage()) as Tab
-    tab.setDefaultTimeout(10_000)
     complaints = complaintsOf(tab)
   })
   afterEach(() => tab?.context().close())
@@ -140,6 +139,7 @@ describe('people: hostile text on every page, in Chromium (C12, P-071)', functio
       await expectHarmless('login_hint')
       await tab.fill('#username', payload)
       await tab.click('#sign-in')
+      await tab.waitForSelector('[role=alert]')
       expect(await tab.inputValue('#username')).to.equal(payload)
       await expectHarmless('username')
       await tab.fill('#username', email)

@@ -107,7 +107,6 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     it(`${title}${javaScriptEnabled ? ', with scripts' : ''}`, async () => {
       if (!browser) throw new Error('no browser')
       const context = await browser.newContext({ javaScriptEnabled })
-      context.setDefaultTimeout(15_000)
       const tab = await context.newPage()
       const complaints = complaintsOf(tab)
       const typist = typistAt(tab, async () => void visited.push(marksOf(await tab.content())))

@@ -174,10 +174,9 @@ describe('people: the theme and the pictures of clients', function () {
           await tab.fill('#password', alice.password)
           await tab.click('#sign-in')
           await tab.waitForSelector('#allow')
-          const picture = await tab.evaluate(
-            '[document.querySelector("#client-logo").complete, document.querySelector("#client-logo").naturalWidth]',
-          )
-          expect(picture).to.deep.equal([true, 1])
+          await tab.waitForFunction('document.querySelector("#client-logo").complete')
+          const drawn = await tab.evaluate('document.querySelector("#client-logo").naturalWidth')
+          expect(drawn).to.equal(1)
           await shot('consent')
           expect(complaints).to.deep.equal([])
           expect(elsewhere).to.deep.equal([])

@@ -1,8 +1,8 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { boot, type TestServer } from '../support/boot.ts'
-import { temporaryFolder } from '../support/child.ts'
+import { replaceFile, temporaryFolder } from '../support/child.ts'
 import { furnish } from '../support/fixtures.ts'
 import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { mmdb } from '../support/mmdb.ts'
@@ -136,8 +136,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     agent.moveTo(nowhere)
     await signInAgain(server, person, agent)
     expect((await marksIn(server, agent))[0]).to.deep.equal(['New network'])
-    await writeFile(`${path}.new`, mmdb({ '10.9.8.0/24': 'JP' }))
-    await rename(`${path}.new`, path)
+    await replaceFile(path, mmdb({ '10.9.8.0/24': 'JP' }))
     await server.core.countries.check()
     travel(60)
     await signInAgain(server, person, agent)

@@ -62,8 +62,14 @@ describe('a clock that is set while the server runs (R-08)', () => {
       await refusalOf(sign(), 'signing_keys_stale')
       expect(await signer()).to.equal(first)
       const began = performance.now()
-      await eventually('it signs again', async () => (await sign()) !== undefined)
-      expect(performance.now() - began, 'the bound').to.be.below(1000)
+      let refused = 0
+      await eventually('it signs again', async () => {
+        const asked = performance.now() - began
+        const signed = await sign().catch(() => undefined)
+        if (!signed) refused = asked
+        return signed
+      })
+      expect(refused, 'the bound').to.be.below(1000)
       expect(await signer()).to.equal(first)
       expect(core.clock.offset / 1000).to.be.closeTo(-3600, 1)
     } finally {

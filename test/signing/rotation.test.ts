@@ -106,9 +106,7 @@ onEachStorage('rotation of signing keys (R-09)', (kind) => {
     const revocation = await nodes.a.signing.revoke(defaultTenant, first)
     expect(revocation.replacement?.kind).to.equal('promoted')
     expect(signer(await current())).to.equal(next)
-    await eventually('b knows', async () => signer(await current(nodes.b)) === next, {
-      within: 2000,
-    })
+    await eventually('b knows', async () => signer(await current(nodes.b)) === next)
     expect(published(await current(nodes.b))).to.not.include(first)
     expect(await nodes.b.signing.revoke(defaultTenant, first)).to.include({ changed: false })
     const rows = await nodes.a.database.query(
@@ -125,9 +123,7 @@ onEachStorage('rotation of signing keys (R-09)', (kind) => {
     const next = revocation.replacement?.key.kid
     expect(revocation.replacement?.kind).to.equal('new')
     for (const node of [nodes.a, nodes.b]) {
-      await eventually('all know', async () => signer(await current(node), 'RS256') === next, {
-        within: 2000,
-      })
+      await eventually('all know', async () => signer(await current(node), 'RS256') === next)
       expect(published(await current(node))).to.not.include(first)
     }
     await refusalOf(nodes.a.signing.revoke(defaultTenant, 'no such key'), 'signing_key_not_found')

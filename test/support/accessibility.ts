@@ -1,5 +1,6 @@
 import axe from 'axe-core'
 import type { Page as Tab } from 'playwright-core'
+import { widen } from './tab.ts'
 
 /** What somebody who does not see, does not use a mouse or has a narrow screen finds wrong with a page, in Chromium. */
 
@@ -86,16 +87,16 @@ async function found(tab: Tab, ...scripts: string[]): Promise<string[]> {
 
 /** What does not fit on 320 pixels, and with text of twice the size on 640 (WCAG 2.2, 1.4.4 and 1.4.10). */
 export async function narrowFaults(tab: Tab): Promise<string[]> {
-  const size = tab.viewportSize() ?? { width: 1280, height: 800 }
-  await tab.setViewportSize({ width: 320, height: 800 })
+  const usual = tab.viewportSize()?.width ?? 1280
+  await widen(tab, 320)
   const faults = await found(tab, overhang, truncated, overlapping, small)
-  await tab.setViewportSize({ width: 640, height: 800 })
+  await widen(tab, 640)
   await tab.evaluate(`document.documentElement.style.fontSize = '200%'`)
   faults.push(
     ...(await found(tab, overhang, truncated, overlapping)).map((fault) => `large text: ${fault}`),
   )
   await tab.evaluate(`document.documentElement.removeAttribute('style')`)
-  await tab.setViewportSize(size)
+  await widen(tab, usual)
   return faults
 }
 

@@ -113,7 +113,7 @@ export async function emptyStorage(template?: string): Promise<Record<string, st
     DATA_DIR: folder,
     KEYS_DIR: folder,
     DATABASE_URL: running.databaseUrl(name),
-    REDIS_URL: running.redisUrl(number % 64),
+    REDIS_URL: running.redisUrl(number),
   }
 }
 

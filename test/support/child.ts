@@ -1,6 +1,6 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, statfsSync } from 'node:fs'
-import { mkdir, mkdtemp } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ export interface Child {
   stderr(): string
   /** Sends a signal; nothing happens when the process is gone. */
   signal(name: NodeJS.Signals): void
-  /** Sends a signal, wakes a stopped process and waits; after 10 s it is killed. */
+  /** Sends a signal, wakes a stopped process and waits; after 30 s, which a busy machine may need, it is killed. */
   stop(name?: NodeJS.Signals): Promise<Exit>
 }
 
@@ -91,6 +91,12 @@ export async function temporaryFolder(name: string): Promise<string> {
   return mkdtemp(join(reaper.folder, `${name}-`))
 }
 
+/** Puts another file in place of one, as whoever renews it does: nobody reads half of it. */
+export async function replaceFile(path: string, content: string | Buffer): Promise<void> {
+  await writeFile(`${path}.new`, content)
+  await rename(`${path}.new`, path)
+}
+
 /** The commands that tests started and that still run. */
 export function runningChildren(): readonly { readonly pid: number; readonly command: string }[] {
   return [...running].map(([pid, command]) => ({ pid, command }))
@@ -154,7 +160,7 @@ export async function startChild(
     async stop(name = 'SIGTERM') {
       signal(name)
       signal('SIGCONT')
-      const impatience = setTimeout(signal, 10_000, 'SIGKILL')
+      const impatience = setTimeout(signal, 30_000, 'SIGKILL')
       try {
         return await exit
       } finally {

@@ -1,19 +1,52 @@
-import { createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { createServer, type Server } from 'node:net'
 
 /**
- * A TCP port of 127.0.0.1 that was free a moment ago: the kernel picks it for a listener that is
- * closed again. Nothing reserves it, so bind it at once.
+ * Ports that no system hands out by itself, neither to who asks for any nor to a connection that goes out (they begin at
+ * 32768 on Linux, at 49152 elsewhere), in blocks, each of one process at a time.
  */
-export async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
+const [first, blocks, size] = [20_000, 60, 200] as const
+
+/** @throws Error when somebody listens there */
+function listenAt(port: number): Promise<Server> {
+  const { promise, resolve, reject } = Promise.withResolvers<Server>()
   const server = createServer()
   server.once('error', reject)
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    server.close(() => {
-      if (typeof address === 'object' && address !== null) resolve(address.port)
-      else reject(new Error('the probe listener has no port'))
-    })
-  })
+  server.listen(port, '127.0.0.1', () => resolve(server))
   return promise
+}
+
+const isTaken = () => undefined
+
+/** Takes a block for as long as this process lives: it listens at the first port of it. @returns that port */
+async function takeBlock(): Promise<number> {
+  const start = randomInt(blocks)
+  for (let i = 0; i < blocks; i++) {
+    const port = first + ((start + i) % blocks) * size
+    const holder = await listenAt(port).catch(isTaken)
+    if (!holder) continue
+    holder.unref()
+    return port
+  }
+  throw new Error(`other processes have all ports from ${first} to ${first + blocks * size}`)
+}
+
+let block: Promise<number> | undefined
+let given = 0
+
+/**
+ * A TCP port of 127.0.0.1 on which nobody listens, and which no other test run is given, however late it is bound; in this
+ * process it comes again after all the others of its block.
+ */
+export async function freePort(): Promise<number> {
+  block ??= takeBlock()
+  const base = await block
+  for (let i = 1; i < size; i++) {
+    const port = base + 1 + (given++ % (size - 1))
+    const probe = await listenAt(port).catch(isTaken)
+    if (!probe) continue
+    await new Promise((resolve) => probe.close(resolve))
+    return port
+  }
+  throw new Error(`all ports from ${base} to ${base + size} are taken`)
 }

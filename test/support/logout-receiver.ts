@@ -12,7 +12,7 @@ export interface LogoutReceiver {
   /** Connections that anybody opened. */
   connections(): number
   /** Waits for so many verified tokens, and for no more than that. */
-  told(count: number, within?: number): Promise<JWTPayload[]>
+  told(count: number): Promise<JWTPayload[]>
   /** From now on the handler answers instead of the relying party; `undefined` lets it answer again. */
   answerWith(handler: Handler | undefined): void
   /** Away: nobody listens, until `start`. */
@@ -110,9 +110,9 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
     uri: `http://localhost:${port}/backchannel-logout`,
     received,
     connections: () => connections,
-    async told(count, within = 5000) {
+    async told(count) {
       const tokens = () => received.filter(({ refused }) => refused === undefined)
-      await eventually(`${count} logout tokens`, () => tokens().length >= count, { within })
+      await eventually(`${count} logout tokens`, () => tokens().length >= count)
       const faults = received.flatMap(({ refused }) => refused ?? [])
       if (faults.length > 0) throw new Error(`tokens were refused: ${faults.join('; ')}`)
       if (tokens().length > count) throw new Error(`${tokens().length} tokens came, not ${count}`)

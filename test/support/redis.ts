@@ -8,7 +8,7 @@ import { freePort } from './free-port.ts'
 export interface Redis {
   readonly pid: number
   readonly port: number
-  /** The address of one of its 64 databases, which share `flush`. */
+  /** The address of one of its 1024 databases, which share `flush`: enough for each storage of a run to have its own. */
   redisUrl(database: number): string
   /** Starts it again after `stop` and waits until it answers. */
   start(): Promise<void>
@@ -34,7 +34,7 @@ export async function startRedis(program: string): Promise<Redis> {
   const settings = {
     '--port': String(port),
     '--bind': '127.0.0.1',
-    '--databases': '64',
+    '--databases': '1024',
     '--save': '',
     '--appendonly': 'no',
     '--dir': folder,

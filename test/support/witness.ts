@@ -71,10 +71,15 @@ export function remember(...secrets: string[]): void {
   for (const secret of secrets) handedOut.add(secret)
 }
 
-/** Everything that a dump of both stores would contain. */
-export async function dump(database: Database, redisUrl: string | undefined): Promise<string> {
+/** Everything that a dump of both stores would contain. @param without tables that are left out */
+export async function dump(
+  database: Database,
+  redisUrl: string | undefined,
+  without: readonly string[] = [],
+): Promise<string> {
   const tables = await database.query<{ name: string }>(
-    `select tablename as name from pg_tables where schemaname = 'public'`,
+    `select tablename as name from pg_tables where schemaname = 'public' and tablename <> all($1)`,
+    [without],
   )
   const parts: string[] = []
   for (const { name } of tables) {

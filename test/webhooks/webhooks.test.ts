@@ -96,12 +96,13 @@ onEachStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
   })
 
   it('are tried again with the same id, and hold nobody else up while they hang (R-21, R-25)', async () => {
-    await declare({ url: other.url, events: ['account.*'], secret })
     const hung: Array<() => void> = []
     receiver.answerWith((response) => void hung.push(() => response.writeHead(503).end()))
     const before = receiver.ids.length
+    await declare({ url: other.url, events: ['account.*'], secret })
     for (let i = 0; i < 8; i++) await happens('slow')
     await eventually('the other one', () => told(other, 'slow').length === 8)
+    await eventually('one hangs', () => hung.length > 0)
     expect(told(receiver, 'slow')).to.deep.equal([])
     receiver.answerWith(undefined)
     for (const answer of hung) answer()

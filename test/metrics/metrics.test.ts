@@ -148,7 +148,9 @@ describe('/metrics', () => {
   it('has at 0 what the alerts divide by or look for the increase of, and what the dashboard draws', async () => {
     const found = samplesOf(await now())
     const discovery = await fetch(`${server.issuer}/.well-known/openid-configuration`)
-    const { grant_types_supported } = (await discovery.json()) as Record<string, string[]>
+    const { grant_types_supported } = (await discovery.json()) as {
+      grant_types_supported: string[]
+    }
     expect(grant_types_supported).to.have.length.above(4)
     for (const [name, labels] of [
       ...grant_types_supported.map(

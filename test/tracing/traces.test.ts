@@ -162,6 +162,15 @@ describe('traces (OpenTelemetry)', () => {
     const statement = named(/^select \w+$/)[0]
     expect(statement?.attributes['db.system.name']).to.equal('postgresql')
     expect(statement?.attributes['db.query.text']).to.match(/^select .*\$1/i)
+    const before: Record<string, string> = { insert: 'insert into', delete: 'delete from' }
+    for (const { name, attributes } of spans) {
+      const [operation = '', table] = name.split(' ')
+      if (attributes['db.system.name'] !== 'postgresql' || table === undefined) continue
+      const words =
+        before[operation] ?? (operation === 'update' ? 'update' : '(?<!epoch )from|into|update')
+      const asked = String(attributes['db.query.text'])
+      expect(asked, name).to.match(new RegExp(`\\b(${words}) "?${table}\\b`, 'i'))
+    }
   })
 
   it('tells of requests to others, by host alone', () => {

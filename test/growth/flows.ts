@@ -225,7 +225,7 @@ export async function useApis(server: TestServer): Promise<void> {
   await eventually('signals', async () => (await poll()).body.includes('ey'))
 }
 
-/** What nobody asks for: the sweep, and the short-lived store of an installation without Redis. */
+/** What nobody asks for: the sweep, the look at refreshes from elsewhere, and the short-lived store of an installation without Redis. */
 export async function useTheRest({ core }: TestServer): Promise<void> {
   const store = shortLivedInPostgres(core.database, core.clock)
   const at = { tenant: defaultTenant, model: 'Interaction', id: 'one' }
@@ -237,4 +237,5 @@ export async function useTheRest({ core }: TestServer): Promise<void> {
   await store.take(at)
   await store.put(at, {}, 60)
   await sweepExpired(core)
+  await core.familyWatch.look()
 }

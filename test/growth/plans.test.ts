@@ -28,6 +28,13 @@ interface Plan {
   Plans?: Plan[]
 }
 
+/** The members of the driver's connection that every statement goes through; several go together. */
+interface Wire {
+  parsedStatements: Record<string, string>
+  parse(message: { text: string; name?: string }): void
+  bind(message: { statement?: string; values?: unknown[] }): void
+}
+
 /** Everything that is asked of Postgres from now on, each statement once with what it was asked with last. */
 function record({ core }: TestServer): {
   asked: Map<string, Asked>
@@ -40,8 +47,23 @@ function record({ core }: TestServer): {
   const { query: poll } = notifications
   const asked = new Map<string, Asked>()
   const polled = new Set<string>()
+  const watched = new Set<Wire>()
   const note = (text: string, values: unknown[] = []) => {
     if (/^\s*(with|select|insert|update|delete)\b/i.test(text)) asked.set(text, { text, values })
+  }
+  function watch(wire: Wire): void {
+    if (watched.has(wire)) return
+    watched.add(wire)
+    const { parse, bind } = wire
+    const parsed = new Map(Object.entries(wire.parsedStatements))
+    wire.parse = (message) => {
+      parsed.set(message.name ?? '', message.text)
+      parse.call(wire, message)
+    }
+    wire.bind = (message) => {
+      note(parsed.get(message.statement ?? '') ?? '', message.values)
+      bind.call(wire, message)
+    }
   }
   // Polls go over the connection that listens.
   notifications.query = (text, values) => {
@@ -53,12 +75,9 @@ function record({ core }: TestServer): {
     const runner = create()
     const connect = runner.connect.bind(runner)
     runner.connect = async () => {
-      const client = (await connect()) as { query(statement: Asked): unknown }
-      const query = (statement: Asked) => {
-        note(statement.text, statement.values)
-        return client.query(statement)
-      }
-      return Object.assign(Object.create(client), { query })
+      const client = (await connect()) as { connection: Wire }
+      watch(client.connection)
+      return client
     }
     return runner
   }
@@ -146,6 +165,8 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     const few = await judged()
     await grow(client, tables, 301, 3000)
     const many = await judged()
+    // Ahead of another, in the same round trip.
+    expect([...many.keys()].join('\n')).to.include('insert into account_places')
     const touched = new Set([...many.values()].flatMap((each) => each.touched))
     // A table that is new is asked for in a flow, or stands among the small ones with its reason.
     expect([...tables.keys()].filter((name) => !touched.has(name))).to.deep.equal([])

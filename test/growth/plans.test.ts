@@ -11,6 +11,7 @@ import {
   useOtherGrants,
   usePeople,
   useRegistration,
+  useRevocations,
   useTheRest,
   useTokens,
 } from './flows.ts'
@@ -112,6 +113,7 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     })
     await prepare(server)
     const recorded = record(server)
+    await useRevocations(server)
     await useTokens(server)
     await useOtherGrants(server)
     await usePeople(server, mailbox)
@@ -123,6 +125,9 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
       const isPolled = () => [...recorded.polled].some((text) => text.includes(`from ${table}`))
       await eventually(`${table} are polled`, isPolled)
     }
+    const told = () =>
+      [...recorded.asked.keys()].some((text) => /told as \(insert into audit/.test(text))
+    await eventually('tokens of machines are told of', told)
     recorded.stop()
     statements = [...recorded.asked.values()]
     client = new pg.Client({ connectionString: server.env['DATABASE_URL'] })

@@ -1,4 +1,5 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
 
 /** What could not be written, so far. */
 export interface Losses {
@@ -144,13 +145,13 @@ export function createLogDestination(
 
 /**
  * Standard output that waits for nobody. A pipe is opened anew: a process that ends (a worker, say) puts back how it was,
- * and all that share its opening would wait for the reader again. What cannot be opened, a socket, is as
- * `process.stdout` has made it.
+ * and all that share its opening would wait for the reader again. So is a terminal, which shows nothing more after Ctrl-S.
+ * What cannot be opened, a socket, is as `process.stdout` has made it.
  */
 export function openStandardOutput(): number {
   try {
-    const flags = constants.O_WRONLY | constants.O_NONBLOCK
-    return fstatSync(1).isFIFO() ? openSync('/proc/self/fd/1', flags) : 1
+    const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY
+    return fstatSync(1).isFIFO() || isatty(1) ? openSync('/proc/self/fd/1', flags) : 1
   } catch {
     return 1
   }

@@ -24,7 +24,7 @@ export async function serve(io: Io): Promise<void> {
   endOnStrayErrors(log)
   // A worker that could not start ends, although it can still be spoken to.
   process.channel?.unref()
-  const stop = stopSignal()
+  const stop = stopSignal({ secondEnds: workerId === undefined })
   const onHangUp = hangUpSignal()
   if (workerId !== undefined) answerWatch()
   if (supervises) return superviseWorkers({ config, log }, stop, onHangUp)

@@ -4,13 +4,17 @@ const echo = 300
 /** A terminal that is closed hangs up, and what runs in it ends; without one it is an operator who wants something. */
 const inTerminal = process.stdin.isTTY || process.stdout.isTTY
 
-/** Resolves at the first signal to stop; a second one ends the process at once (exit code 1). */
-export function stopSignal(): Promise<NodeJS.Signals> {
+/**
+ * Resolves at the first signal to stop.
+ * @param secondEnds whether a second one ends the process at once (exit code 1); not so a worker, which hears of it from
+ *   its supervisor as well when the whole group was told (Ctrl-C, systemd), however late, and ends with it
+ */
+export function stopSignal({ secondEnds = true } = {}): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
   let first: number | undefined
   for (const name of ['SIGTERM', 'SIGINT', ...(inTerminal ? ['SIGHUP' as const] : [])] as const) {
     process.on(name, () => {
-      if (first !== undefined && performance.now() - first > echo) process.exit(1)
+      if (secondEnds && first !== undefined && performance.now() - first > echo) process.exit(1)
       first ??= performance.now()
       resolve(name)
     })

@@ -11,7 +11,7 @@ type Asked = { metrics: 'read'; question: number; shared: boolean }
 type Told = { metrics: 'figures'; question?: number; figures: Figures }
 
 /** Milliseconds: a worker that is busy for longer is told of as it was. */
-const patience = 3000
+const usualPatience = 3000
 
 /** The metrics of all workers, as those of one process. */
 export interface WorkerMetrics {
@@ -27,6 +27,7 @@ export interface WorkerMetrics {
 export async function createWorkerMetrics(
   config: Config,
   log: Log,
+  patience = usualPatience,
 ): Promise<WorkerMetrics | undefined> {
   const own = await openMetrics(config, createCounters(), log, version)
   const { metricsPort: port, metricsHost: host } = config
@@ -36,6 +37,8 @@ export async function createWorkerMetrics(
   const { textOf, whatLasts } = await import('../metrics/text.ts')
   const workers = new Map<number, { worker: Worker; last: Figures }>()
   const waiting = new Map<string, (figures: Figures) => void>()
+  /** Those that did not answer in time when they were asked last. */
+  const silent = new Set<number>()
   /** What those counted that are no more. */
   let left: Promise<Figures> = Promise.resolve([])
   let questions = 0
@@ -58,14 +61,17 @@ export async function createWorkerMetrics(
     const figures = await promise
     clearTimeout(timer)
     waiting.delete(key)
+    if (figures) silent.delete(id)
+    else silent.add(id)
     // One that ended meanwhile has become part of what is left.
     return figures ?? (workers.has(id) ? whatLasts([last]) : [])
   }
 
   async function read(): Promise<string> {
-    // What describes the installation is asked for once.
     const asked = [...workers.keys()]
-    const answers = await Promise.all(asked.map((id, i) => ask(id, i === 0)))
+    // What describes the installation is asked for once, of one that can be expected to answer.
+    const speaker = asked.find((id) => !silent.has(id)) ?? asked[0]
+    const answers = await Promise.all(asked.map((id) => ask(id, id === speaker)))
     // One that answered and ended meanwhile has become part of what is left.
     const ofLiving = answers.filter((_, i) => workers.has(asked[i] as number))
     return textOf([...ofLiving, await left, await readOwn(false)])
@@ -86,6 +92,7 @@ export async function createWorkerMetrics(
       worker.once('disconnect', () => {
         const { last = [] } = workers.get(worker.id) ?? {}
         workers.delete(worker.id)
+        silent.delete(worker.id)
         left = left.then((before) => whatLasts([before, last]))
       })
     },

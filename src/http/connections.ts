@@ -1,5 +1,6 @@
 import type { Server } from 'node:net'
 import type { Metrics } from '../metrics/metrics.ts'
+import { unmatched } from './route-names.ts'
 import type { Tally } from './tallies.ts'
 
 const unreadable: Record<string, string> = {
@@ -39,7 +40,7 @@ export function watchConnections(metrics: Metrics): ConnectionWatch {
     refused(line) {
       const [status = ''] = line.split(' ')
       refused[status] = (refused[status] ?? 0) + 1
-      const labels = { method: 'other', route: 'unmatched', status }
+      const labels = { method: 'other', route: unmatched, status }
       metrics.count('keyturn_http_requests_total', labels)
     },
     tallies: [

@@ -1,7 +1,7 @@
 import { addressPattern } from './spelling.ts'
 
 /** What every address is called that is none of ours: strangers can make up any number of them. */
-const unmatched = 'unmatched'
+export const unmatched = 'unmatched'
 
 /**
  * What requests are counted by: the template of an address, never what stands in its place.

@@ -2,9 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { currentTracer } from '../tracing/trace.ts'
 import { traceparentOf } from './edge.ts'
 import { methodOf } from './observed.ts'
+import { unmatched } from './route-names.ts'
 
 /**
- * Makes a trace of a request, or goes on with that of a trusted proxy, if this process traces.
+ * Makes a trace of a request, or goes on with that of a trusted proxy, if this process traces. Names and attributes are those
+ * of OpenTelemetry (semantic conventions for HTTP spans, "HTTP server").
  * @param routeOf the template of a URL
  * @param work begins to answer
  */
@@ -20,16 +22,20 @@ export function traceRequest(
   tracer.request(traceparentOf(request), (span) => {
     response.once('close', () => {
       const [method, route] = [methodOf(request), routeOf(request.url ?? '')]
+      const isKnown = method !== 'other'
       const finished = response.writableFinished
-      span.rename(`${method} ${route}`)
+      const name = isKnown ? method : 'HTTP'
+      span.rename(route === unmatched ? name : `${name} ${route}`)
       span.set({
-        'http.request.method': method,
-        'http.route': route,
+        'http.request.method': isKnown ? method : '_OTHER',
+        ...(route === unmatched ? {} : { 'http.route': route }),
         ...(finished ? { 'http.response.status_code': response.statusCode } : {}),
         'url.scheme': String(request.headers['x-forwarded-proto'] ?? 'http'),
         'keyturn.request_id': String(response.getHeader('request-id') ?? ''),
       })
-      span.end(!finished || response.statusCode >= 500)
+      if (!finished) span.fail('aborted')
+      else if (response.statusCode >= 500) span.fail(String(response.statusCode))
+      span.end()
     })
     work()
   })

@@ -55,6 +55,13 @@ export const catalogue = {
     type: 'counter',
     help: 'Answers of the token endpoint with an access token, by grant type.',
     labels: ['grant_type'],
+    initial: [
+      { grant_type: 'authorization_code' },
+      { grant_type: 'refresh_token' },
+      { grant_type: 'client_credentials' },
+      { grant_type: 'urn:ietf:params:oauth:grant-type:device_code' },
+      { grant_type: 'urn:openid:params:grant-type:ciba' },
+    ],
   },
   keyturn_refreshes_total: {
     type: 'counter',

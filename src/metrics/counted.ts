@@ -11,6 +11,9 @@ const placed: Partial<Record<CountName, Counted>> = {
   hash_shed: ['keyturn_hash_queue_refused_total', {}, 0],
 }
 
+/** What the log may say, for there to be a line before the first one (pino). */
+const levels = { trace: 0, debug: 0, info: 0, warn: 0, error: 0, fatal: 0 }
+
 /** What is counted in this process elsewhere (counters.ts, log.ts), as metrics: each count in one place. */
 export function countedBy(counters: Counters, said: LogFigures): Counted[] {
   const counts = counters.read()
@@ -18,7 +21,7 @@ export function countedBy(counters: Counters, said: LogFigures): Counted[] {
     const [name, labels] = placed[event] ?? ['keyturn_events_total', { event }]
     return [name, labels, counts[event]]
   })
-  const lines = Object.entries(said.lines).map(
+  const lines = Object.entries({ ...levels, ...said.lines }).map(
     ([level, count]): Counted => ['keyturn_log_lines_total', { level }, count],
   )
   return [

@@ -66,6 +66,11 @@ export function createFetch(
     try {
       const target = await untilAborted(checkTarget(url, rules, resolve, signal), signal)
       const { method, headers, body } = new Request(target.url, { ...init, redirect: 'manual' })
+      span.set({
+        'http.request.method': method,
+        'server.address': target.url.hostname,
+        'server.port': portOf(target.url),
+      })
       // The connection is named by the URL, whatever headers say.
       for (const name of ['host', 'connection', 'transfer-encoding']) headers.delete(name)
       const bytes = body ? Buffer.from(await new Response(body).arrayBuffer()) : undefined
@@ -73,11 +78,8 @@ export function createFetch(
       const sent = send(target, { method, headers, bytes, agent, signal, largest })
       const response = await untilAborted(sent, signal)
       took(began, `${Math.floor(response.status / 100)}xx`)
-      span.set({
-        'http.request.method': method,
-        'server.address': target.url.hostname,
-        'http.response.status_code': response.status,
-      })
+      span.set({ 'http.response.status_code': response.status })
+      if (response.status >= 400) span.fail(String(response.status))
       return response
     } catch (error) {
       took(began, 'failed')
@@ -87,10 +89,12 @@ export function createFetch(
 
   return (url, init = {}) =>
     traced(
-      () => ({ name: 'outgoing request', kind: 'client', attributes: {}, root: true }),
+      () => ({ name: init.method ?? 'GET', kind: 'client', attributes: {}, root: true }),
       (span) => request(url, init, span),
     )
 }
+
+const portOf = ({ port, protocol }: URL) => Number(port || (protocol === 'https:' ? 443 : 80))
 
 interface Message {
   method: string

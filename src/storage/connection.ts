@@ -104,7 +104,7 @@ export function answerTo(
     return patience === undefined ? asked : inTime(asked, patience, () => late(patience))
   }
   return traced(
-    () => spanOf(operation, texts.join('; ')),
+    () => spanOf(operation, statement.sql, texts),
     () => timed(metrics, took, answer),
   ).then(
     (outcome) => {
@@ -126,10 +126,14 @@ function operationOf(sql: string): string {
   return operations.has(word) ? word : 'other'
 }
 
-/** Statements carry their values as parameters, which are not told. */
-function spanOf(operation: string, sql: string) {
-  const text = sql.replaceAll(/\s+/g, ' ').trim()
-  const table = /\b(?:from|into|update)\s+"?(\w+)/i.exec(text)?.[1]
+/**
+ * Statements carry their values as parameters, which are not told.
+ * @param sql the one that the others went ahead of, by which they are called
+ * @param texts all that went together
+ */
+function spanOf(operation: string, sql: string, texts: string[]) {
+  const text = texts.join('; ').replaceAll(/\s+/g, ' ').trim()
+  const table = /(?<!\bepoch\s+)\b(?:from|into|update)\s+"?(\w+)/i.exec(sql)?.[1]
   const name = table === undefined ? operation : `${operation} ${table}`
   return {
     name,

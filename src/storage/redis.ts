@@ -136,7 +136,7 @@ const late = () => new Error(`no answer within ${patience} ms`)
 /** Keys name tenants and carry hashes: they are not told. */
 function spanOf(command: string) {
   const attributes = { 'db.system.name': 'redis', 'db.operation.name': command }
-  return { name: `redis ${command}`, kind: 'client' as const, attributes }
+  return { name: command, kind: 'client' as const, attributes }
 }
 
 function unavailable(cause: Error): DomainError {

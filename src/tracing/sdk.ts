@@ -27,7 +27,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { version } from '../version.ts'
 import { countLosses } from './losses.ts'
-import type { Span, Tracer } from './trace.ts'
+import { type Span, type Tracer, untold } from './trace.ts'
 
 const kinds = { internal: SpanKind.INTERNAL, client: SpanKind.CLIENT } as const
 
@@ -94,6 +94,10 @@ export function createTracer(config: Config, url: string, log: Log, metrics: Met
   }
   const told = (span: OtelSpan): Span => ({
     set: (attributes) => void span.setAttributes(attributes),
+    fail(type) {
+      span.setAttribute('error.type', type)
+      span.setStatus({ code: SpanStatusCode.ERROR })
+    },
   })
 
   function parentOf(traceparent: string | undefined): Context {
@@ -109,24 +113,20 @@ export function createTracer(config: Config, url: string, log: Log, metrics: Met
         work({
           ...told(span),
           rename: (name) => void span.updateName(name),
-          end(failed) {
-            if (failed) span.setStatus({ code: SpanStatusCode.ERROR })
-            span.end()
-          },
+          end: () => span.end(),
         }),
       )
     },
     span({ name, kind, attributes, root }, work) {
       const parent = contexts.getStore() ?? (root ? ROOT_CONTEXT : undefined)
-      if (!parent) return work({ set: () => undefined })
+      if (!parent) return work(untold)
       const span = tracer.startSpan(name, { kind: kinds[kind], attributes }, parent)
       return contexts.run(trace.setSpan(parent, span), async () => {
         try {
           return await work(told(span))
         } catch (error) {
           // Its text may quote anything; its kind does not.
-          span.setAttribute('error.type', typeOf(error))
-          span.setStatus({ code: SpanStatusCode.ERROR })
+          told(span).fail(typeOf(error))
           throw error
         } finally {
           span.end()

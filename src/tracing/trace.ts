@@ -17,11 +17,13 @@ interface SpanStart {
 /** A span that is under way; what is set after its end is lost. */
 export interface Span {
   set(attributes: Attributes): void
+  /** @param type of one of a few kinds of error (`error.type`): a status, a code, a class; never a text */
+  fail(type: string): void
 }
 
 export interface RequestSpan extends Span {
   rename(name: string): void
-  end(failed: boolean): void
+  end(): void
 }
 
 export interface Tracer {
@@ -43,7 +45,7 @@ export function useTracer(tracer: Tracer | undefined): void {
 
 export const currentTracer = (): Tracer | undefined => current
 
-const untold: Span = { set: () => undefined }
+export const untold: Span = { set: () => undefined, fail: () => undefined }
 
 /**
  * Runs `work`, as a step of the request that is under way here if that is traced.

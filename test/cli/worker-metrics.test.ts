@@ -18,9 +18,13 @@ class Counted extends EventEmitter {
     this.id = id
     this.#asked = asked
   }
+  /** What it was asked: whether for what describes the installation, too. */
+  readonly shared: boolean[] = []
+  answers = true
   isConnected = () => true
-  send({ question }: { question: number }): void {
-    this.tell(question)
+  send({ question, shared }: { question: number; shared: boolean }): void {
+    this.shared.push(shared)
+    if (this.answers) this.tell(question)
     this.#asked()
   }
   tell(question?: number): void {
@@ -42,6 +46,27 @@ describe('the metrics of workers', () => {
     try {
       expect(figure(await scrape(String(port)), name, { route: '/token' })).to.equal(20)
       expect(figure(await scrape(String(port)), name, { route: '/token' })).to.equal(20)
+    } finally {
+      await served?.stop()
+    }
+  })
+
+  it('have what describes the installation from one that answers, while the first one hangs', async () => {
+    const port = await freePort()
+    const config = loadConfig({ METRICS_PORT: String(port) })
+    const metrics = await createWorkerMetrics(config, silentLog, 50)
+    const [first, second] = [new Counted(1), new Counted(2)]
+    for (const worker of [first, second]) metrics?.follow(worker as unknown as Worker)
+    const served = await metrics?.serve(() => 2)
+    try {
+      first.answers = false
+      await scrape(String(port))
+      await scrape(String(port))
+      first.answers = true
+      await scrape(String(port))
+      await scrape(String(port))
+      expect(first.shared).to.deep.equal([true, false, false, true])
+      expect(second.shared).to.deep.equal([false, true, true, false])
     } finally {
       await served?.stop()
     }

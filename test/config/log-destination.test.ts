@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createLogDestination, type LogDestination } from '../../src/log-destination.ts'
-import { temporaryFolder } from '../support/child.ts'
+import { findProgram } from '../support/binaries.ts'
+import { startChild, temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 
 const { O_RDWR, O_RDONLY, O_WRONLY, O_NONBLOCK } = constants
@@ -132,5 +134,37 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     destination.write('next\n')
     destination.write('and the next\n')
     expect(drained(second)).to.equal('\nnext\nand the next\n')
+  })
+
+  it('does not wait for a terminal that shows nothing more (Ctrl-S, a screen that is away)', async () => {
+    const folder = await temporaryFolder('terminal')
+    const [began, over] = [join(folder, 'began'), join(folder, 'over')]
+    const module = new URL('../../src/log-destination.ts', import.meta.url).href
+    const program = `
+      import { writeFileSync } from 'node:fs'
+      import { createLogDestination, openStandardOutput } from '${module}'
+      const losses = { lost: 0 }
+      const destination = createLogDestination(openStandardOutput(), losses, () => undefined)
+      writeFileSync('${began}', '')
+      const fill = () => {
+        for (let i = 0; i < 100; i++) destination.write('x'.repeat(999) + '\\n')
+        if (losses.lost === 0) setImmediate(fill)
+        else writeFileSync('${over}', '')
+      }
+      fill()`
+    const path = join(folder, 'program.ts')
+    await writeFile(path, program)
+    const terminal = await startChild(
+      findProgram('script') as string,
+      ['--quiet', '--command', `'${process.execPath}' '${path}'`, '/dev/null'],
+      { cwd: folder, env: { PATH: process.env['PATH'] } },
+    )
+    try {
+      await eventually('it writes', () => existsSync(began))
+      terminal.signal('SIGSTOP')
+      await eventually('lines are lost', () => existsSync(over))
+    } finally {
+      await terminal.stop()
+    }
   })
 })

@@ -86,6 +86,22 @@ export async function useTokens(server: TestServer): Promise<void> {
   await tokensFor(server, web, { scope })
 }
 
+/** What ends: the access of one client to somebody, then of all, then a client. */
+export async function useRevocations(server: TestServer): Promise<void> {
+  const { accounts, revocations } = server.core
+  const account = await accounts.byIdentifier(defaultTenant, alice.email)
+  if (!account) throw new Error('there is no account of alice')
+  const fields = { scope: 'openid offline_access' }
+  await tokensFor(server, web, fields)
+  await revocations.revokeGrant(defaultTenant, account.id, web.client_id)
+  await tokensFor(server, web, fields)
+  await revocations.logOutEverywhere(account)
+  await tokensFor(server, spa, fields)
+  for (const isDisabled of [true, false]) {
+    await revocations.setClientDisabled(defaultTenant, spa.client_id, isDisabled)
+  }
+}
+
 /** A television, a call centre, and a browser app that proves its key. */
 export async function useOtherGrants(server: TestServer): Promise<void> {
   const device = await startDevice(server)
@@ -225,7 +241,7 @@ export async function useApis(server: TestServer): Promise<void> {
   await eventually('signals', async () => (await poll()).body.includes('ey'))
 }
 
-/** What nobody asks for: the sweep, and the short-lived store of an installation without Redis. */
+/** What nobody asks for: the sweep, the look at refreshes from elsewhere, and the short-lived store of an installation without Redis. */
 export async function useTheRest({ core }: TestServer): Promise<void> {
   const store = shortLivedInPostgres(core.database, core.clock)
   const at = { tenant: defaultTenant, model: 'Interaction', id: 'one' }
@@ -237,4 +253,5 @@ export async function useTheRest({ core }: TestServer): Promise<void> {
   await store.take(at)
   await store.put(at, {}, 60)
   await sweepExpired(core)
+  await core.familyWatch.look()
 }

@@ -11,6 +11,7 @@ import {
   useOtherGrants,
   usePeople,
   useRegistration,
+  useRevocations,
   useTheRest,
   useTokens,
 } from './flows.ts'
@@ -28,6 +29,13 @@ interface Plan {
   Plans?: Plan[]
 }
 
+/** The members of the driver's connection that every statement goes through; several go together. */
+interface Wire {
+  parsedStatements: Record<string, string>
+  parse(message: { text: string; name?: string }): void
+  bind(message: { statement?: string; values?: unknown[] }): void
+}
+
 /** Everything that is asked of Postgres from now on, each statement once with what it was asked with last. */
 function record({ core }: TestServer): {
   asked: Map<string, Asked>
@@ -40,8 +48,23 @@ function record({ core }: TestServer): {
   const { query: poll } = notifications
   const asked = new Map<string, Asked>()
   const polled = new Set<string>()
+  const watched = new Set<Wire>()
   const note = (text: string, values: unknown[] = []) => {
     if (/^\s*(with|select|insert|update|delete)\b/i.test(text)) asked.set(text, { text, values })
+  }
+  function watch(wire: Wire): void {
+    if (watched.has(wire)) return
+    watched.add(wire)
+    const { parse, bind } = wire
+    const parsed = new Map(Object.entries(wire.parsedStatements))
+    wire.parse = (message) => {
+      parsed.set(message.name ?? '', message.text)
+      parse.call(wire, message)
+    }
+    wire.bind = (message) => {
+      note(parsed.get(message.statement ?? '') ?? '', message.values)
+      bind.call(wire, message)
+    }
   }
   // Polls go over the connection that listens.
   notifications.query = (text, values) => {
@@ -53,12 +76,9 @@ function record({ core }: TestServer): {
     const runner = create()
     const connect = runner.connect.bind(runner)
     runner.connect = async () => {
-      const client = (await connect()) as { query(statement: Asked): unknown }
-      const query = (statement: Asked) => {
-        note(statement.text, statement.values)
-        return client.query(statement)
-      }
-      return Object.assign(Object.create(client), { query })
+      const client = (await connect()) as { connection: Wire }
+      watch(client.connection)
+      return client
     }
     return runner
   }
@@ -93,6 +113,7 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     })
     await prepare(server)
     const recorded = record(server)
+    await useRevocations(server)
     await useTokens(server)
     await useOtherGrants(server)
     await usePeople(server, mailbox)
@@ -104,6 +125,9 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
       const isPolled = () => [...recorded.polled].some((text) => text.includes(`from ${table}`))
       await eventually(`${table} are polled`, isPolled)
     }
+    const told = () =>
+      [...recorded.asked.keys()].some((text) => /told as \(insert into audit/.test(text))
+    await eventually('tokens of machines are told of', told)
     recorded.stop()
     statements = [...recorded.asked.values()]
     client = new pg.Client({ connectionString: server.env['DATABASE_URL'] })
@@ -146,6 +170,8 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     const few = await judged()
     await grow(client, tables, 301, 3000)
     const many = await judged()
+    // Ahead of another, in the same round trip.
+    expect([...many.keys()].join('\n')).to.include('insert into account_places')
     const touched = new Set([...many.values()].flatMap((each) => each.touched))
     // A table that is new is asked for in a flow, or stands among the small ones with its reason.
     expect([...tables.keys()].filter((name) => !touched.has(name))).to.deep.equal([])

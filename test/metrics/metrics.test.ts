@@ -147,11 +147,20 @@ describe('/metrics', () => {
 
   it('has at 0 what the alerts divide by or look for the increase of, and what the dashboard draws', async () => {
     const found = samplesOf(await now())
+    const discovery = await fetch(`${server.issuer}/.well-known/openid-configuration`)
+    const { grant_types_supported } = (await discovery.json()) as {
+      grant_types_supported: string[]
+    }
+    expect(grant_types_supported).to.have.length.above(4)
     for (const [name, labels] of [
+      ...grant_types_supported.map(
+        (grant_type) => ['keyturn_tokens_issued_total', { grant_type }] as const,
+      ),
       ['keyturn_sign_ins_total', { outcome: 'signed_in' }],
       ['keyturn_rounds_total', { round: 'sweep', outcome: 'failed' }],
       ['keyturn_rounds_total', { round: 'sweep', outcome: 'done' }],
       ['keyturn_events_total', { event: 'guess_checked' }],
+      ['keyturn_log_lines_total', { level: 'fatal' }],
       ['keyturn_db_statement_failures_total', { operation: 'select' }],
       ['keyturn_redis_command_failures_total', { command: 'get' }],
       ['keyturn_outbox_attempts_total', { kind: 'webhook', outcome: 'given_up' }],

@@ -1,15 +1,18 @@
-import { request } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { hostname as nameOfMachine } from 'node:os'
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
+import { traceRequest } from '../../src/http/traced.ts'
 import { createLog } from '../../src/log.ts'
 import { type Metrics, noMetrics } from '../../src/metrics/metrics.ts'
 import { withOrigin } from '../../src/origin.ts'
 import { startTracing } from '../../src/tracing/open.ts'
-import { currentTracer } from '../../src/tracing/trace.ts'
+import { currentTracer, type RequestSpan, useTracer } from '../../src/tracing/trace.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { introspect, redeem, refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
 import { secretsIn, secretsKnown } from '../support/witness.ts'
@@ -64,6 +67,7 @@ describe('traces (OpenTelemetry)', () => {
       body: new URLSearchParams({ grant_type: 'client_credentials' }),
     })
     await fetch(`${server.issuer}/interaction/a-made-up-handle-of-somebody`)
+    await fetch(`${server.issuer}/a-made-up-path`, { method: 'PROPFIND' })
     await fetch(`${server.issuer}/authorize?login_hint=bob%40example.com&state=telling-state`)
     await askFrom('127.0.0.1', given('a'))
     await askFrom('127.0.0.2', given('b'))
@@ -105,6 +109,41 @@ describe('traces (OpenTelemetry)', () => {
     expect(token?.attributes['keyturn.request_id']).to.match(/^[0-9a-f-]{36}$/)
     expect(named('GET /interaction/:uid')).not.to.deep.equal([])
     expect(named('GET /userinfo')).to.have.length(1)
+    const [stray] = named('HTTP')
+    expect(stray?.attributes).to.include({ 'http.request.method': '_OTHER' })
+    expect(stray?.attributes).not.to.have.property('http.route')
+  })
+
+  it('says of a request what failed, by its status or that its caller left', async () => {
+    const failed: string[] = []
+    const span: RequestSpan = {
+      ...{ set: () => undefined, rename: () => undefined, end: () => undefined },
+      fail: (type) => void failed.push(type),
+    }
+    useTracer({
+      request: (_traceparent, work) => work(span),
+      span: (_start, work) => work(span),
+      ids: () => undefined,
+      stop: async () => undefined,
+    })
+    const asked = createServer((incoming, response) =>
+      traceRequest(incoming, response, String, () => {
+        if (incoming.url === '/left') response.destroy()
+        else response.writeHead(Number(incoming.url?.slice(1))).end()
+      }),
+    )
+    await new Promise<void>((resolve) => asked.listen(0, '127.0.0.1', resolve))
+    const { port } = asked.address() as AddressInfo
+    const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined)
+    try {
+      for (const path of ['/404', '/503', '/left']) await ask(path)
+      await eventually('the last one is told', () => failed.length === 2)
+      expect(failed).to.deep.equal(['503', 'aborted'])
+    } finally {
+      useTracer(undefined)
+      asked.closeAllConnections()
+      asked.close()
+    }
   })
 
   it('has what a request waits for below it: Postgres, Redis, hashes', () => {
@@ -116,25 +155,40 @@ describe('traces (OpenTelemetry)', () => {
       childrenOf(span).some(({ name }) => name === 'password hash'),
     )
     expect(login, 'a sign-in with its hash').not.to.equal(undefined)
-    if (anyStorage === 'services') expect(named(/^redis \w+$/)).not.to.deep.equal([])
+    const toRedis = spans.filter(({ attributes }) => attributes['db.system.name'] === 'redis')
+    for (const { name, attributes } of toRedis)
+      expect(name).to.equal(attributes['db.operation.name'])
+    if (anyStorage === 'services') expect(toRedis).not.to.deep.equal([])
     const statement = named(/^select \w+$/)[0]
     expect(statement?.attributes['db.system.name']).to.equal('postgresql')
     expect(statement?.attributes['db.query.text']).to.match(/^select .*\$1/i)
+    const before: Record<string, string> = { insert: 'insert into', delete: 'delete from' }
+    for (const { name, attributes } of spans) {
+      const [operation = '', table] = name.split(' ')
+      if (attributes['db.system.name'] !== 'postgresql' || table === undefined) continue
+      const words =
+        before[operation] ?? (operation === 'update' ? 'update' : '(?<!epoch )from|into|update')
+      const asked = String(attributes['db.query.text'])
+      expect(asked, name).to.match(new RegExp(`\\b(${words}) "?${table}\\b`, 'i'))
+    }
   })
 
   it('tells of requests to others, by host alone', () => {
-    const [outgoing] = named('outgoing request')
+    const [outgoing] = named('GET').filter(({ kind }) => kind === 3)
     expect(outgoing?.parentSpanId).to.equal(undefined)
+    expect(outgoing?.status.code).to.equal(2)
     expect(outgoing?.attributes).to.deep.equal({
       'http.request.method': 'GET',
       'server.address': '127.0.0.1',
+      'server.port': Number(new URL(collector.url).port),
       'http.response.status_code': 404,
+      'error.type': '404',
     })
   })
 
   it('has no trace for work that nobody asked for', () => {
     const roots = spans.filter(({ parentSpanId }) => parentSpanId === undefined)
-    for (const { name } of roots) expect(name).to.match(/^([A-Z]+ |outgoing request$)/)
+    for (const { name } of roots) expect(name).to.match(/^[A-Z]+( |$)/)
   })
 
   it('goes on with the trace of a trusted proxy, and believes nobody else (W3C Trace Context)', () => {
@@ -160,7 +214,8 @@ describe('traces (OpenTelemetry)', () => {
     expect([...attributes]).to.have.members([
       ...['db.operation.name', 'db.query.text', 'db.system.name'],
       ...['http.request.method', 'http.response.status_code', 'http.route'],
-      ...['keyturn.request_id', 'keyturn.wait_ms', 'server.address', 'url.scheme'],
+      ...['keyturn.request_id', 'keyturn.wait_ms', 'url.scheme'],
+      ...['error.type', 'server.address', 'server.port'],
     ])
   })
 
@@ -232,7 +287,7 @@ describe('OTEL_ settings', () => {
     const config = loadConfig({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url })
     const stop = await startTracing(config, createLog({ level: 'warn', destination }), metrics)
     withOrigin({ requestId: 'of-a-request' }, () => {
-      for (let i = 0; i < 3000; i++) currentTracer()?.request(undefined, (span) => span.end(false))
+      for (let i = 0; i < 3000; i++) currentTracer()?.request(undefined, (span) => span.end())
     })
     await stop()
     await other.stop()
@@ -305,7 +360,7 @@ describe('OTEL_ settings', () => {
         }),
         createLog({ level: 'warn', destination }),
       )
-      currentTracer()?.request(undefined, (span) => span.end(false))
+      currentTracer()?.request(undefined, (span) => span.end())
       await stop()
       expect(collector.headers()[0]).to.include({ 'content-encoding': 'gzip' })
     } finally {

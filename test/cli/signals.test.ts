@@ -1,0 +1,52 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect } from 'chai'
+import { type Child, startChild, temporaryFolder } from '../support/child.ts'
+import { eventually } from '../support/eventually.ts'
+
+/** Milliseconds: a second signal after so long is none that came twice. */
+const later = 400
+
+describe('signals to stop (R-15)', () => {
+  /** A process that never stops by itself, and says what it hears. */
+  async function start(call: string): Promise<Child> {
+    const module = new URL('../../src/cli/signals.ts', import.meta.url).href
+    const path = join(await temporaryFolder('signals'), 'program.ts')
+    await writeFile(
+      path,
+      `import { stopSignal } from '${module}'
+       setInterval(() => undefined, 1000)
+       void ${call}.then((name) => console.log('stopping', name))
+       process.on('SIGTERM', () => console.log('heard'))
+       console.log('listens')`,
+    )
+    const child = await startChild(process.execPath, [path], { cwd: '/', env: {} })
+    await eventually('it listens', () => child.stdout().includes('listens'))
+    return child
+  }
+  const heard = (child: Child) => child.stdout().split('heard').length - 1
+
+  it('end a process at once that is told a second time', async () => {
+    const child = await start('stopSignal()')
+    child.signal('SIGINT')
+    await eventually('it stops', () => child.stdout().includes('stopping SIGINT'))
+    await pause(later)
+    child.signal('SIGTERM')
+    expect(await child.exit).to.deep.equal({ code: 1, signal: null })
+  })
+
+  it('do not end a worker that hears of them from its supervisor again, when its whole group was told', async () => {
+    const child = await start('stopSignal({ secondEnds: false })')
+    try {
+      child.signal('SIGTERM')
+      await eventually('it stops', () => heard(child) === 1)
+      await pause(later)
+      child.signal('SIGTERM')
+      await eventually('it goes on', () => heard(child) === 2)
+      expect(child.ended()).to.equal(undefined)
+    } finally {
+      await child.stop('SIGKILL')
+    }
+  })
+})

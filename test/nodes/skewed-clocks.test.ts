@@ -43,7 +43,7 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
   let ahead: NodeProcess
   let behind: NodeProcess
   let proof: Awaited<ReturnType<typeof prover>>
-  let key: CryptoKey
+  let key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey']
 
   before(async () => {
     const port = String(await freePort())

@@ -22,6 +22,9 @@ export interface Clock {
   follow(databaseTime: number, roundTrip: number): void
 }
 
+/** Milliseconds that the clocks of this machine and of Postgres may be apart: then one of them is wrong. */
+export const tolerableSkew = 60_000
+
 /** The clocks of this machine, in milliseconds. */
 export interface MachineClocks {
   /** Since the epoch; somebody may set it. */
@@ -40,6 +43,9 @@ const machineClocks: MachineClocks = {
  * slows both alike.
  */
 const noticeable = 500
+
+/** Milliseconds that a measurement may be wrong by, beside what it took. */
+const jitter = 5
 
 /** A clock that starts at the process's own time and follows the database once it has been read. */
 export function createClock(machine = machineClocks): Clock {
@@ -65,29 +71,43 @@ export function createClock(machine = machineClocks): Clock {
       return moved() === 0 ? steps : steps + 1
     },
     follow(databaseTime, roundTrip) {
+      const by = moved()
       const measured = databaseTime + roundTrip / 2 - machine.now()
-      // Below the error of the measurement a correction would only add jitter.
-      offset = Math.abs(measured) > roundTrip + 5 ? Math.round(measured) : 0
-      if (moved() !== 0) steps++
+      // What is within the error of the measurement, which takes long where Postgres is slow, corrects nothing.
+      const isKnown = Math.abs(measured - (offset - by)) <= roundTrip / 2 + jitter
+      offset = isKnown ? offset - by : Math.round(measured)
+      if (by !== 0) steps++
       known = lead()
     },
   }
 }
 
 /**
- * Shifts the whole process in time, the engine and every library included. For tests of clock skew alone.
+ * A clock that this whole process lives by from now on: whoever asks `Date` for the time, the engine and every library
+ * included, is told that of Postgres. So what one node dates means the same on another that judges it by its date (R-08).
+ */
+export function createProcessClock(): Clock {
+  const { now } = Date
+  const clock = createClock({ ...machineClocks, now })
+  setProcessTime(clock.now)
+  return clock
+}
+
+/**
+ * Shifts the whole process in time, as if the clock of its machine were wrong. For tests of clock skew alone.
  * @param seconds how far, in seconds; negative is the past
  */
 export function shiftProcessTime(seconds: number): void {
-  const RealDate = globalThis.Date
-  const shift = seconds * 1000
-  globalThis.Date = class extends RealDate {
-    constructor(...args: [] | [number | string | Date]) {
-      if (args.length === 0) super(RealDate.now() + shift)
-      else super(args[0])
-    }
-    static override now(): number {
-      return RealDate.now() + shift
-    }
-  } as DateConstructor
+  const { now } = Date
+  setProcessTime(() => now() + seconds * 1000)
+}
+
+/** A proxy, as a `Date` that Node itself makes is to be an instance of it. */
+function setProcessTime(now: () => number): void {
+  globalThis.Date = new Proxy(Date, {
+    get: (target, member) => (member === 'now' ? now : Reflect.get(target, member)),
+    construct: (target, given, as) =>
+      Reflect.construct(target, given.length === 0 ? [now()] : given, as),
+    apply: (target) => new target(now()).toString(),
+  })
 }

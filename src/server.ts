@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { routes as adminRoutes } from './admin/routes.ts'
+import { createClockWatch } from './clock-watch.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
@@ -75,6 +76,8 @@ export async function startServer(
       'UV_THREADPOOL_SIZE leaves no thread beside HASH_CONCURRENCY: signing, files and names wait for passwords',
     )
   }
+  const clockWatch = createClockWatch(core)
+  clockWatch.look()
   await core.denials.start()
   core.revocationStreams.start()
   await core.changes.start()
@@ -215,7 +218,10 @@ export async function startServer(
     {
       seconds: clockEvery,
       what: 'clock',
-      work: () => followDatabaseClock(core.database, core.clock),
+      async work() {
+        await followDatabaseClock(core.database, core.clock)
+        clockWatch.look()
+      },
     },
     { seconds: watchEvery, what: 'unusual refreshes', once: true, work: core.familyWatch.look },
     { seconds: countsEvery, what: 'counts', work: tellCounts },

@@ -29,13 +29,17 @@ export async function serve(io: Io): Promise<void> {
   if (workerId !== undefined) answerWatch()
   if (supervises) return superviseWorkers({ config, log }, stop, onHangUp)
 
-  const [{ openCore }, { startServer }, { serveControl }] = await Promise.all([
-    import('../core.ts'),
-    import('../server.ts'),
-    import('./control-server.ts'),
-  ])
+  const [{ createClock, createProcessClock }, { openCore }, { startServer }, { serveControl }] =
+    await Promise.all([
+      import('../clock.ts'),
+      import('../core.ts'),
+      import('../server.ts'),
+      import('./control-server.ts'),
+    ])
+  // Postgres in this process asks for the time itself: it would follow us, who follow it.
+  const clock = config.databaseUrl ? createProcessClock() : createClock()
   // Embedded storage belongs to this process, which migrates it; a shared database is migrated on purpose.
-  const core = await openCore(config, log, { schema: 'require' })
+  const core = await openCore(config, log, { schema: 'require', clock })
   try {
     const operator = await core.firstStart()
     const isWorker = workerId !== undefined

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
-import type { Poll, Question } from '../storage/poll.ts'
+import type { Moment, Poll, Question } from '../storage/poll.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { createDenyList, type DenyListEntry, type Since } from './deny-list.ts'
@@ -145,8 +145,7 @@ export function createDenials({
   const listeners = new Set<(tenants: ReadonlySet<string>) => void>()
   /** Tenants of which something new has come and was not told yet: the list must be as new as they are told. */
   const news = new Set<string>()
-  /** By the server's clock, and by one that never jumps. */
-  let refreshed: { at: number; monotonic: number } | undefined
+  let refreshed: Moment | undefined
   /** When the whole of it was read last, by the server's clock. */
   let reread = -Infinity
   let reading: Promise<void> | undefined
@@ -166,11 +165,12 @@ export function createDenials({
     channel,
     sql: `select json_agg(${written} order by created_at)::text ${lately}`,
     parameters: ({ at }) => [new Date(lookedFor()).toISOString(), new Date(at).toISOString()],
-    heard(answer, { at, monotonic }) {
+    heard(answer, asked) {
+      const { at } = asked
       if (answer !== lastAnswer) put(JSON.parse(answer ?? '[]') as Written[], at)
       lastAnswer = answer
       list.expire(at)
-      refreshed = { at, monotonic }
+      refreshed = asked
       if (news.size > 0) tell()
       if (leave) rereadDue().catch((error: Error) => log.warn({ err: error }, notReread))
     },
@@ -184,7 +184,7 @@ export function createDenials({
   /** Takes its own time, and a connection of the pool, of a server that takes writes: a long list holds up no poll. */
   async function readAll(): Promise<void> {
     const now = clock.now()
-    const monotonic = performance.now()
+    const asked = { at: now, monotonic: performance.now(), steps: clock.steps }
     const rows = await database.queryPrimary<{ entry: Written }>(
       `select ${written} as entry ${lately} order by created_at`,
       [new Date(0), new Date(now)],
@@ -196,7 +196,7 @@ export function createDenials({
     )
     list.expire(now)
     reread = now
-    refreshed ??= { at: now, monotonic }
+    refreshed ??= asked
   }
 
   async function rereadDue(): Promise<void> {
@@ -227,6 +227,11 @@ export function createDenials({
       throw new DomainError('deny_list_stale', {
         detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(old) },
       })
+    }
+    // The machine may have stood still, and `age` with it: what was revoked, or has expired, meanwhile is not known.
+    if (clock.steps !== refreshed.steps) {
+      const detail = 'the clock was set and is not compared yet'
+      throw new DomainError('deny_list_stale', { detail })
     }
     return refreshed.at
   }

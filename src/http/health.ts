@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa'
+import { tolerableSkew } from '../clock.ts'
 import type { Probes } from './probes.ts'
 
 export interface Health {
@@ -10,12 +11,6 @@ export interface Health {
   }
   keyRotation: { fault(): string | undefined }
 }
-
-/**
- * Milliseconds that the clock of this machine may be apart from that of Postgres. What the engine signs carries the time
- * of this machine, and verifiers commonly forgive a minute (R-08).
- */
-const tolerableSkew = 60_000
 
 /**
  * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer and tell about the same time, and

@@ -19,7 +19,7 @@ const mostTried = 20
 interface KeyStore extends Iterable<Jwk> {
   readonly client: { clientId: string }
   readonly jwksUri?: string | undefined
-  /** What the engine makes of the answer, in seconds since the epoch by the clock of the machine. */
+  /** What the engine makes of the answer, in seconds since the epoch by the clock of the process. */
   freshUntil?: number
   fresh(): boolean
   refresh(): Promise<void>
@@ -92,8 +92,8 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
     try {
       await refresh.call(keys)
       const now = clock.now()
-      // The engine knows no clock but the machine's.
-      const told = (keys.freshUntil ?? 0) * 1000 + clock.offset
+      // The engine knows no clock but that of the process.
+      const told = now + (keys.freshUntil ?? 0) * 1000 - Date.now()
       const freshUntil = Math.min(Math.max(told, now + shortestFresh), now + longestFresh)
       const goodUntil = freshUntil + longestStale
       put({ keys: [...keys], at: now, freshUntil, goodUntil, downUntil: 0 })

@@ -123,6 +123,7 @@ export function createChanges({
   return {
     isFresh: () =>
       heard !== undefined &&
+      heard.steps === clock.steps &&
       performance.now() - heard.monotonic < freshFor &&
       Math.abs(clock.now() - heard.at) < freshFor,
     follow: (kind, follower) => void followers.push([kind, follower]),

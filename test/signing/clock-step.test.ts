@@ -18,6 +18,29 @@ function machine() {
   }
 }
 
+describe('a clock that follows Postgres (R-08)', () => {
+  const clock = createClock({ now: () => 0, monotonic: () => 0 })
+
+  it('is moved by no reading that it agrees with, as far as that can tell', () => {
+    clock.follow(1500, 2)
+    expect(clock.offset).to.equal(1501)
+    clock.follow(1502, 2)
+    expect(clock.offset, 'by no jitter').to.equal(1501)
+    // Postgres looked at its clock at once, and at the very end: every connection was taken.
+    for (const databaseTime of [1501 - 2000, 1501]) {
+      clock.follow(databaseTime, 2000)
+      expect(clock.offset, 'by none that took long').to.equal(1501)
+    }
+  })
+
+  it('is moved by one that says more', () => {
+    clock.follow(4000, 2000)
+    expect(clock.offset).to.equal(5000)
+    clock.follow(-40, 2)
+    expect(clock.offset).to.equal(-39)
+  })
+})
+
 describe('a clock that is set while the server runs (R-08)', () => {
   for (const seconds of [-3600, -1, 1, 3600]) {
     it(`by ${seconds} seconds is noticed at once, and changes nothing until it is compared`, () => {
@@ -72,6 +95,26 @@ describe('a clock that is set while the server runs (R-08)', () => {
       expect(refused, 'the bound').to.be.below(1000)
       expect(await signer()).to.equal(first)
       expect(core.clock.offset / 1000).to.be.closeTo(-3600, 1)
+    } finally {
+      await core.close()
+    }
+  })
+
+  it('has nothing known of what was revoked or changed until then: who stood still has not heard', async () => {
+    const clocks = machine()
+    const core = await openNode(await freshStorage('embedded'), 'migrate', createClock(clocks))
+    const { denials, changes } = core
+    const knows = () => denials.asOf() > 0 && changes.isFresh()
+    try {
+      await eventually('it knows', knows)
+      clocks.set(3600)
+      expect(() => denials.asOf())
+        .to.throw()
+        .with.property('code', 'deny_list_stale')
+      expect(changes.isFresh()).to.equal(false)
+      const began = performance.now()
+      await eventually('it knows again', knows)
+      expect(performance.now() - began, 'the bound').to.be.below(1000)
     } finally {
       await core.close()
     }

@@ -4,17 +4,17 @@ import type { TestServer } from './boot.ts'
 
 /**
  * A key that makes proofs of possession (RFC 9449 §4.2): for the token endpoint or another one that is posted to, or for
- * a token at userinfo or another address.
+ * a token at userinfo or another address. It is dated now, or as said, in seconds since the epoch.
  */
 export async function prover(server: TestServer) {
   const { privateKey, publicKey } = await generateKeyPair('ES256')
   const jwk = await exportJWK(publicKey)
-  return (jti: string = randomUUID(), accessToken?: string, at?: string) => {
+  return (jti: string = randomUUID(), accessToken?: string, at?: string, issuedAt?: number) => {
     const ath = accessToken && createHash('sha256').update(accessToken).digest('base64url')
     const [htm, path] = ath ? ['GET', at ?? '/userinfo'] : ['POST', at ?? '/token']
     return new SignJWT({ htm, htu: server.issuer + path, jti, ...(ath ? { ath } : {}) })
       .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
-      .setIssuedAt()
+      .setIssuedAt(issuedAt)
       .sign(privateKey)
   }
 }

@@ -89,7 +89,17 @@ export function createClock(machine = machineClocks): Clock {
 export function createProcessClock(): Clock {
   const { now } = Date
   const clock = createClock({ ...machineClocks, now })
-  setProcessTime(clock.now)
+  // A request asks dozens of times: once in a millisecond it is worked out.
+  let read = Number.NaN
+  let told = 0
+  setProcessTime(() => {
+    const machine = now()
+    if (machine !== read) {
+      read = machine
+      told = clock.now()
+    }
+    return told
+  })
   return clock
 }
 
@@ -102,12 +112,18 @@ export function shiftProcessTime(seconds: number): void {
   setProcessTime(() => now() + seconds * 1000)
 }
 
-/** A proxy, as a `Date` that Node itself makes is to be an instance of it. */
+/** One that Node itself makes, or a library has kept, is an instance of it, too: they have one prototype. */
 function setProcessTime(now: () => number): void {
-  globalThis.Date = new Proxy(Date, {
-    get: (target, member) => (member === 'now' ? now : Reflect.get(target, member)),
-    construct: (target, given, as) =>
-      Reflect.construct(target, given.length === 0 ? [now()] : given, as),
-    apply: (target) => new target(now()).toString(),
-  })
+  const Native = Date
+  function Told(...given: [] | [number | string | Date]) {
+    if (new.target === undefined) return new Native(now()).toString()
+    return Reflect.construct(Native, given.length === 0 ? [now()] : given, new.target) as Date
+  }
+  const { parse, UTC, prototype } = Native
+  globalThis.Date = Object.assign(Told, {
+    now,
+    parse,
+    UTC,
+    prototype,
+  }) as unknown as DateConstructor
 }

@@ -14,8 +14,8 @@ const grantOf: Partial<Record<string, string>> = {
  * engine says `invalid_request` (P-042).
  */
 export function answeredCode({ oidc }: KoaContextWithOIDC, error: Error): string {
-  const { client, route = '', params } = oidc ?? {}
-  const grant = route === 'token' ? params?.['grant_type'] : grantOf[route]
+  const { client, route, params } = (oidc as KoaContextWithOIDC['oidc'] | undefined) ?? {}
+  const grant = route === 'token' ? params?.['grant_type'] : grantOf[route ?? '']
   const isForbidden =
     error instanceof errors.InvalidRequest &&
     client !== undefined &&

@@ -13,7 +13,8 @@ export function proofValues(ctx: KoaContextWithOIDC): Values {
     expected: `a proof for ${ctx.method} ${ctx.oidc.urlFor(ctx.oidc.route)}`,
     received: read(ctx.get('DPoP'), ({ alg, typ }, { htm, htu, iat, nonce }) => {
       const withNonce = nonce === undefined ? 'without nonce' : 'with nonce'
-      return `${typ} ${alg} for ${htm} ${maskAddress(htu)} made at ${time(iat)} ${withNonce}`
+      const what = `${say(typ)} ${say(alg)} for ${say(htm)} ${maskAddress(htu)}`
+      return `${what} made at ${time(iat)} ${withNonce}`
     }),
   }
 }
@@ -28,7 +29,8 @@ export function accessTokenValues(ctx: KoaContextWithOIDC): Values {
     expected: `a living access token of ${ctx.oidc.issuer}, of a person`,
     received: read(token, ({ typ = 'JWT' }, { iss, aud, exp, fid, gid }) => {
       const whose = typ === 'at+jwt' && gid === undefined ? ', without a person' : ''
-      const what = `${mask(token)}, ${typ} of ${iss} for ${String(aud)} until ${time(exp)}${whose}`
+      const claims = `${say(typ)} of ${say(iss)} for ${say(aud)} until ${time(exp)}${whose}`
+      const what = `${mask(token)}, ${claims}`
       return typeof fid === 'string' ? receivedOf(what, fid) : what
     }),
   }
@@ -39,10 +41,10 @@ export function assertionValues({ oidc }: KoaContextWithOIDC, assertion: unknown
   const method = String(oidc.client?.clientAuthMethod)
   return {
     expected: `an assertion by ${method} for ${oidc.issuer}`,
-    received: read(String(assertion ?? ''), ({ alg, kid }, { iss, sub, aud, iat, exp }) => {
-      const key = kid === undefined ? 'without kid' : `with kid ${String(kid)}`
+    received: read(assertion, ({ alg, kid }, { iss, sub, aud, iat, exp }) => {
+      const key = kid === undefined ? 'without kid' : `with kid ${say(kid)}`
       const times = `made at ${time(iat)} until ${time(exp)}`
-      return `${alg} ${key} of ${iss}, about ${sub}, for ${String(aud)} ${times}`
+      return `${say(alg)} ${key} of ${say(iss)}, about ${say(sub)}, for ${say(aud)} ${times}`
     }),
   }
 }
@@ -50,13 +52,17 @@ export function assertionValues({ oidc }: KoaContextWithOIDC, assertion: unknown
 type Words = (header: Record<string, unknown>, claims: Record<string, unknown>) => string
 
 /** @returns what a JWT says; of what is none how long it is */
-function read(jwt: string | undefined, words: Words): string {
+function read(jwt: unknown, words: Words): string {
+  if (typeof jwt !== 'string') return mask(jwt)
   try {
-    return words({ ...decodeProtectedHeader(jwt ?? '') }, decodeJwt(jwt ?? '')).slice(0, 500)
+    return words({ ...decodeProtectedHeader(jwt) }, decodeJwt(jwt)).slice(0, 500)
   } catch {
     return mask(jwt)
   }
 }
+
+const say = (value: unknown): string =>
+  value === undefined ? 'nothing' : typeof value === 'string' ? value : JSON.stringify(value)
 
 /** @throws RangeError for what is no time */
 const time = (seconds: unknown): string =>

@@ -156,17 +156,17 @@ describe('what the verifier says of a mistake leads to it', () => {
     const { cert } = await authority.issue('CN=web')
     const { raw } = new X509Certificate(cert)
     const token = await issuer.token({ cnf: { 'x5t#S256': hashOf(raw) } })
-    const with_ = (certificate: string | Uint8Array) =>
+    const saidWith = (certificate: string | Uint8Array) =>
       saidOf(create({ mtls: {} }).verify(token, {}, { certificate }))
     const base64 = raw.toString('base64')
     const envoy = `Hash=1;Cert="${encodeURIComponent(cert)}";Subject="CN=web"`
     for (const passedOn of [raw, cert, encodeURIComponent(cert), `:${base64}:`, base64, envoy]) {
-      expect(await with_(passedOn)).to.equal('accepted')
+      expect(await saidWith(passedOn)).to.equal('accepted')
     }
-    expect(await with_(cert.replaceAll('\n', ' '))).to.equal('accepted')
+    expect(await saidWith(cert.replaceAll('\n', ' '))).to.equal('accepted')
     for (const nonsense of ['(null)', '%E0%A4%A', ':no-base64:']) {
-      expect(await with_(nonsense), nonsense).to.match(/^what came as its certificate is none/)
+      expect(await saidWith(nonsense), nonsense).to.match(/^what came as its certificate is none/)
     }
-    expect(await with_('')).to.equal('it came without its certificate')
+    expect(await saidWith('')).to.equal('it came without its certificate')
   })
 })

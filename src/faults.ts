@@ -45,15 +45,17 @@ function issuesOf(schema: z.ZodType, document: unknown): z.core.$ZodIssue[] {
 
 function describe(issue: z.core.$ZodIssue, document: unknown): string {
   const came = shown(valueAt(document, issue.path), issue.path)
-  switch (issue.code) {
-    case 'invalid_type':
-      return `expected ${words[issue.expected] ?? issue.expected}, got ${came}`
-    case 'invalid_value':
-      return `expected ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map(String).join(', ')}, got ${came}`
-    default:
-      // Messages of our own may tell already what came.
-      return / it is /.test(issue.message) ? issue.message : `${issue.message}, got ${came}`
+  const { message } = issue
+  if (issue.code === 'invalid_type') {
+    return `expected ${words[issue.expected] ?? issue.expected}, got ${came}`
   }
+  // A message of our own says more than which values there are.
+  if (issue.code === 'invalid_value' && message.startsWith('Invalid ')) {
+    const values = issue.values.map(String).join(', ')
+    return `expected ${issue.values.length > 1 ? 'one of ' : ''}${values}, got ${came}`
+  }
+  // And may tell already what came.
+  return / it is /.test(message) ? message : `${message}, got ${came}`
 }
 
 const words: Partial<Record<string, string>> = {

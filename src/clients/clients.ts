@@ -3,6 +3,7 @@ import type { Audit } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import { faultLine, faultsOf } from '../faults.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -290,10 +291,9 @@ export function createClients(deps: Dependencies): Clients {
 
 function parse(declaration: unknown): { metadata: ClientMetadata; secret?: string } {
   const { secret, members } = withoutSecret(declaration)
-  const parsed = clientMetadata.safeParse({ client_id: randomUUID(), ...members })
-  const faults = parsed.success
-    ? []
-    : parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'client'}: ${message}`)
+  const document = { client_id: randomUUID(), ...members }
+  const parsed = clientMetadata.safeParse(document)
+  const faults = parsed.success ? [] : faultsOf(clientMetadata, document).map(faultLine)
   if (secret !== undefined) {
     const fault = secretFault(
       parsed.data?.token_endpoint_auth_method ?? 'client_secret_basic',

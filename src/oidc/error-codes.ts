@@ -3,26 +3,34 @@ import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { cibaGrant, deviceCodeGrant } from '../clients/client.ts'
 
+/** Endpoints of one grant type; at the token endpoint the request names it. */
+const grantOf: Partial<Record<string, string>> = {
+  device_authorization: deviceCodeGrant,
+  backchannel_authentication: cibaGrant,
+}
+
 /**
- * Gives the engine's answer the code that RFC 6749 §5.2 has for it: a client that may not use a grant type is
- * `unauthorized_client`, the engine says `invalid_request` (P-042).
+ * The code that RFC 6749 §5.2 has for a refusal: a client that may not use a grant type is `unauthorized_client`, the
+ * engine says `invalid_request` (P-042).
  */
+export function answeredCode({ oidc }: KoaContextWithOIDC, error: Error): string {
+  const { client, route, params } = (oidc as KoaContextWithOIDC['oidc'] | undefined) ?? {}
+  const grant = route === 'token' ? params?.['grant_type'] : grantOf[route ?? '']
+  const isForbidden =
+    error instanceof errors.InvalidRequest &&
+    client !== undefined &&
+    typeof grant === 'string' &&
+    !client.grantTypeAllowed(grant)
+  return isForbidden ? 'unauthorized_client' : error.message
+}
+
+/** Gives the engine's answers that code. */
 export function correctErrorCodes(provider: Provider): void {
   const events: EventEmitter = provider
-  const correct = (ctx: KoaContextWithOIDC, error: Error, grantType: unknown) => {
-    const { client } = ctx.oidc
-    if (!(error instanceof errors.InvalidRequest) || !client || typeof grantType !== 'string')
-      return
-    if (client.grantTypeAllowed(grantType)) return
-    ctx.body = { ...(ctx.body as object), error: 'unauthorized_client' }
+  for (const endpoint of ['grant', 'device_authorization', 'backchannel_authentication']) {
+    events.on(`${endpoint}.error`, (ctx: KoaContextWithOIDC, error: Error) => {
+      const code = answeredCode(ctx, error)
+      if (code !== error.message) ctx.body = { ...(ctx.body as object), error: code }
+    })
   }
-  events.on('grant.error', (ctx: KoaContextWithOIDC, error: Error) =>
-    correct(ctx, error, ctx.oidc.params?.['grant_type']),
-  )
-  events.on('device_authorization.error', (ctx: KoaContextWithOIDC, error: Error) =>
-    correct(ctx, error, deviceCodeGrant),
-  )
-  events.on('backchannel_authentication.error', (ctx: KoaContextWithOIDC, error: Error) =>
-    correct(ctx, error, cibaGrant),
-  )
 }

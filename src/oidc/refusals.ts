@@ -2,9 +2,11 @@ import type { EventEmitter } from 'node:events'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { DomainError } from '../errors.ts'
+import type { CheckName } from '../refusals/checks.ts'
 import { mask } from '../refusals/mask.ts'
 import { receivedOf } from '../refusals/named-family.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { answeredCode } from './error-codes.ts'
 import { type EngineError, refusedCheck } from './refused-checks.ts'
 import { refusedValues } from './refused-values.ts'
 import { isRefusedJwt } from './structured-endpoints.ts'
@@ -27,6 +29,13 @@ const refusalEvents = [
   'discovery.error',
 ] as const
 
+/** Checks that a refresh token did not pass for what became of its family. */
+const ofRefreshTokens: ReadonlySet<CheckName> = new Set([
+  'refresh_token_known',
+  'refresh_token_once',
+  'refresh_token_current',
+])
+
 /**
  * Logs every refusal, and what kept an answer from being written, with the id that the caller was shown and the check that failed (architecture §11), and keeps it
  * to be explained.
@@ -42,7 +51,7 @@ export function logRefusals(
     endpoint: ctx.oidc?.route,
     client_id: ctx.oidc?.client?.clientId ?? ctx.oidc?.params?.['client_id'],
     check: refusedCheck(error, ctx.oidc?.route),
-    error: error.message,
+    error: answeredCode(ctx, error),
     reason: error.error_detail ?? error.error_description,
   })
   function keep(ctx: KoaContextWithOIDC, described: ReturnType<typeof describe>): void {
@@ -58,7 +67,7 @@ export function logRefusals(
       accountId: ctx.oidc?.session?.accountId,
       ip: ctx.ip,
       ...refusedValues(check, ctx),
-      ...(check === 'refresh_token_known' ? familyOf(ctx) : {}),
+      ...(ofRefreshTokens.has(check) ? familyOf(ctx) : {}),
     })
   }
   /** Whoever asks why hears what became of its family. */

@@ -53,6 +53,7 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/^a token is for one resource|single resource|single audience/, 'resource_single'],
   [/requires PKCE|^code_challenge must be provided/, 'pkce_present'],
   [/code_challenge_method/, 'pkce_method'],
+  [/^code_verifier must be provided/, 'code_verifier'],
   [/^code_(challenge|verifier) (must|contains)/, 'pkce_format'],
   [/^nonce is required/, 'nonce_present'],
   [/prompt/, 'prompt_supported'],
@@ -73,7 +74,9 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/^invalid authorization header/, 'authorization_header'],
   [/certificate was not|certificate subject|unregistered client certificate/, 'client_certificate'],
   [/assertion tokens must only be used once/, 'client_assertion_once'],
+  [/^client_assertion_type must/, 'client_assertion'],
   [/mutual TLS client certificate not provided|x5t#S256|jkt/, 'key_same'],
+  [/DPoP proof JWT Replay/, 'dpop_proof'],
   [/DPoP proof JWT|`DPoP` header/, 'dpop_present'],
   [/^origin .* not allowed/, 'origin_allowed'],
   [/^authorization code (not found|vanished)/, 'code_known'],
@@ -91,8 +94,12 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/grant (not found|is expired)/, 'grant_alive'],
   [/account not found|accountId/, 'account_active'],
   [/meanwhile|same moment/, 'changed_meanwhile'],
+  [/^no access token provided/, 'access_token_place'],
   [/^access token (must|missing)|access tokens must/, 'access_token_place'],
-  [/authorization header scheme|via an authorization header/, 'access_token_place'],
+  [
+    /authorization header scheme|via an authorization header|sender-constrained/,
+    'access_token_place',
+  ],
   [/audience prevents accessing/, 'access_token_audience'],
   [/^introspection must be requested/, 'introspection_form'],
   [/not authorized to revoke/, 'revocation_entitled'],
@@ -117,9 +124,9 @@ const ambiguous: ReadonlySet<string> = new Set([
 export function refusedCheck(error: EngineError, route: string | undefined): CheckName {
   const { message: code, error_description: said = '', error_detail: detail } = error
   const words = [detail, said].filter((text) => text !== undefined)
-  if (code === 'invalid_client' && words.includes('client not found')) return 'client_known'
   if (words.some((text) => /id_token_hint/.test(text)))
     return route?.startsWith('end_session') ? 'logout_hint' : 'id_token_hint_valid'
+  if (code === 'invalid_client' && words.includes('client not found')) return 'client_known'
   if (
     /client_id.*mismatch|^client mismatch|must equal/.test(detail ?? said) &&
     code !== 'invalid_request_object'

@@ -2,6 +2,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { CheckName } from '../refusals/checks.ts'
 import { mask, maskAddress } from '../refusals/mask.ts'
 import { multiFactor } from './authentication-context.ts'
+import { accessTokenValues, assertionValues, proofValues } from './refused-jwts.ts'
 
 /** What a check expected and what came, without secrets. */
 export interface Values {
@@ -29,9 +30,9 @@ type Reader = (
 
 /** Both values of the checks that have such; the reason says it for all others. */
 const readers: Partial<Record<CheckName, Reader>> = {
-  client_known: (_oidc, { client_id: id }) => ({
+  client_known: (_oidc, { client_id: id }, ctx) => ({
     expected: 'a client of this tenant that is enabled',
-    received: text(id),
+    received: text(id ?? basicCredentials(ctx)?.id),
   }),
   parameters_once: (_oidc, _params, ctx) => ({
     expected: 'each once',
@@ -139,11 +140,10 @@ const readers: Partial<Record<CheckName, Reader>> = {
   authentication_once: (_oidc, _params, ctx) => ({ expected: 'one way', received: methodOf(ctx) }),
   client_secret: ({ client }, { client_secret: secret }, ctx) => ({
     expected: 'a secret of this client that is valid',
-    received: `${mask(secret ?? basicSecret(ctx))} by ${text(client?.clientAuthMethod)}`,
+    received: `${mask(secret ?? basicCredentials(ctx)?.secret)} by ${text(client?.clientAuthMethod)}`,
   }),
-  client_assertion: ({ client }) => ({
-    expected: `an assertion by ${text(client?.clientAuthMethod)}`,
-  }),
+  client_assertion: (_oidc, { client_assertion: assertion }, ctx) =>
+    assertionValues(ctx, assertion),
   client_id_same: ({ client }, { client_id: id }) => ({
     expected: text(client?.clientId),
     received: text(id),
@@ -172,14 +172,11 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: 'a living token of this client, of 43 characters or more',
     received: mask(token),
   }),
-  refresh_scope: ({ entities }, { scope }) => ({
-    expected: text(entities.RefreshToken?.scope),
+  refresh_scope: (_oidc, { scope }) => ({
+    expected: 'scopes of the authorization request that the person allowed',
     received: text(scope),
   }),
-  access_token_valid: (_oidc, _params, ctx) => ({
-    expected: 'a living access token of this issuer',
-    received: mask(ctx.get('authorization').split(' ')[1]),
-  }),
+  access_token_valid: (_oidc, _params, ctx) => accessTokenValues(ctx),
   access_token_scope: ({ entities }) => ({
     expected: 'openid',
     received: text(entities.AccessToken?.scope),
@@ -192,10 +189,8 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: listed(client?.postLogoutRedirectUris?.map(maskAddress)),
     received: maskAddress(uri),
   }),
-  dpop_proof: (_oidc, _params, ctx) => ({
-    expected: `a proof for ${ctx.method} ${ctx.origin}${ctx.path}`,
-    received: mask(ctx.get('DPoP')),
-  }),
+  dpop_proof: (_oidc, _params, ctx) => proofValues(ctx),
+  dpop_nonce: (_oidc, _params, ctx) => proofValues(ctx),
 }
 
 /** What the check expected of this request, and what came. */
@@ -212,10 +207,14 @@ function twice(ctx: KoaContextWithOIDC): string[] {
   return Object.keys(all).filter((name) => Array.isArray(all[name]))
 }
 
-function basicSecret(ctx: KoaContextWithOIDC): string | undefined {
+/** What stands in the header, as it was encoded; nothing where it is malformed, since all of it may be the secret. */
+function basicCredentials(
+  ctx: KoaContextWithOIDC,
+): { id: string | undefined; secret: string } | undefined {
   const [scheme, encoded] = ctx.get('authorization').split(' ')
   if (scheme?.toLowerCase() !== 'basic' || encoded === undefined) return undefined
-  return Buffer.from(encoded, 'base64').toString().split(':')[1]
+  const [id, secret] = Buffer.from(encoded, 'base64').toString().split(':')
+  return secret === undefined ? undefined : { id, secret }
 }
 
 /** In which ways a request brought credentials. */

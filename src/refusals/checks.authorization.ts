@@ -60,7 +60,7 @@ export const authorizationChecks = {
   scope_known: [
     'At least one of the requested scopes exists; for `client_credentials` all are of the resource server.',
     'RFC 6749 §3.3',
-    'Ask for scopes of OpenID Connect or of the resource server; name it in `resource` where it is not the default.',
+    'Ask for scopes of OpenID Connect or of the resource server, with spaces between them; name it in `resource` where it is not the default.',
   ],
   scope_allowed: [
     'The client may have every requested scope that exists.',
@@ -80,7 +80,7 @@ export const authorizationChecks = {
   resource_known: [
     'The resource server exists.',
     'RFC 8707 §2',
-    'Declare it under `resource_servers`, or send the identifier of one that exists.',
+    'Declare it under `resource_servers`, or send the identifier of one that exists, to the letter: a slash at the end counts.',
   ],
   resource_allowed: [
     'The client may reach the resource server.',

@@ -5,8 +5,9 @@ export function mask(secret: unknown): string {
 }
 
 /**
- * An address whose parameters, user and fragment are masked: they may be secrets. One that cannot be read is cut at the
- * same places and shown, since that is what is wrong with it.
+ * An address whose parameters, user and fragment are masked: they may be secrets. The rest is as it was spelled, since
+ * addresses are compared as text: a slash at the end or another case is what is wrong. So it is with one that cannot be
+ * read.
  */
 export function maskAddress(address: unknown): string {
   if (typeof address !== 'string' || address === '') return 'nothing'
@@ -19,9 +20,14 @@ export function maskAddress(address: unknown): string {
   const query = [...url.searchParams]
     .map(([name, value]) => (value === '' ? mask(name) : `${name}=${mask(value)}`))
     .join('&')
-  const user = url.username || url.password ? '[user]@' : ''
-  const authority = url.host ? `//${user}${url.host}` : user
-  return `${url.protocol}${authority}${withoutHandles(url.pathname)}${query && `?${query}`}${url.hash && '#[fragment]'}`
+  return `${spelled(address, url)}${query && `?${query}`}${url.hash && '#[fragment]'}`
+}
+
+/** Scheme, authority and path. Who wrote a user into the authority in whatever way sees them in their one spelling. */
+function spelled(address: string, { protocol, username, password, host, pathname }: URL): string {
+  if (username || password) return `${protocol}//[user]@${host}${withoutHandles(pathname)}`
+  const [, authority = '', path = ''] = /^([^:]*:(?:\/\/[^/?#]*)?)([^?#]*)/.exec(address) ?? []
+  return authority + withoutHandles(path)
 }
 
 /** A path may carry one of ours, such as that of a pushed request. */

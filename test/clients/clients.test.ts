@@ -262,8 +262,8 @@ onEachStorage('clients', (kind) => {
     )
     const { faults } = refusal.detail as { faults: string[] }
     expect(faults.map((fault) => fault.split(':')[0])).to.deep.equal([
-      'redirect_uris.0',
-      'redirect_uris.1',
+      'redirect_uris[0]',
+      'redirect_uris[1]',
       'grant_types',
       'grant_types',
       'require_pkce',

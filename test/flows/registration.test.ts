@@ -235,7 +235,7 @@ describe('clients that register themselves', () => {
         400,
         'invalid_redirect_uri',
       )
-      expect(said).to.match(/^redirect_uris\.0: must /)
+      expect(said).to.match(/^redirect_uris\[0\]: must /)
     }
     const many = Array.from({ length: 1500 }, (_, i) => `https://a.example/${i}`)
     const said = expectError(

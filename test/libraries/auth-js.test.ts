@@ -107,11 +107,17 @@ describe('Auth.js on Express', () => {
     expect(user).not.to.have.any.keys('email', 'name')
   })
 
-  it('signs out of the application', async () => {
+  it('signs out of the application, and of the server where it is sent there (P-069)', async () => {
     const agent = createUserAgent({ origin: application.origin })
     await signIn('keyturn', agent)
     const { csrfToken } = (await agent.get('/auth/csrf')).json() as { csrfToken: string }
     await agent.post('/auth/signout', { csrfToken })
     expect((await agent.get('/me')).json()).to.equal(null)
+    const { origin } = application
+    const query = new URLSearchParams({ client_id: 'auth-js', post_logout_redirect_uri: origin })
+    const done = await agent.submit(await agent.get(`${server.issuer}/logout?${query.toString()}`))
+    expect(done.location?.href).to.equal(`${origin}/`)
+    const asked = await agent.get(`${server.issuer}/account`)
+    expect((await agent.follow(asked)).body).to.include('name="password"')
   })
 })

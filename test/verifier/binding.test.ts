@@ -119,7 +119,7 @@ describe('tokens that are bound', () => {
         expect(decision, what).to.include({ granted: false, status: 401 })
         const [bearer, dpop] = challengesOf(decision)
         expect(bearer, 'the error stands where it was tried').to.equal('Bearer')
-        expect(dpop, what).to.match(/^DPoP error="invalid_dpop_proof".*algs="ES256 EdDSA"$/)
+        expect(dpop, what).to.match(/^DPoP error="invalid_dpop_proof".*algs="ES256 Ed25519 EdDSA"$/)
       }
       const twice = await ask([await proof(), await proof()])
       expect(twice).to.include({ granted: false, status: 400 })
@@ -145,7 +145,7 @@ describe('tokens that are bound', () => {
         target: '/orders',
         headers: (name) => (name === 'authorization' ? [] : []),
       })
-      expect(challengesOf(answer)).to.deep.equal(['DPoP algs="ES256 EdDSA"'])
+      expect(challengesOf(answer)).to.deep.equal(['DPoP algs="ES256 Ed25519 EdDSA"'])
       const plain = await strict
         .verify(await issuer.token())
         .catch((error: TokenRefused) => error.reason)

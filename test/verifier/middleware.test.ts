@@ -130,8 +130,9 @@ for (const [name, start] of Object.entries(frameworks)) {
     it('says what is wrong with a token, and keeps no answer (RFC 6750 §3.1)', async () => {
       const { status, challenge, body, headers } = await ask('/', await bearer({ exp: now() - 99 }))
       expect(status).to.equal(401)
-      expect(challenge).to.equal(
-        `Bearer realm="orders", error="invalid_token", error_description="it has expired", ${hint}`,
+      const words = challenge?.replace(/expired (99|100) seconds ago/, 'expired')
+      expect(words).to.equal(
+        `Bearer realm="orders", error="invalid_token", error_description="it expired", ${hint}`,
       )
       expect(body['error']).to.equal('invalid_token')
       expect(headers['cache-control']).to.equal('no-store')

@@ -54,7 +54,8 @@ async function post(path) {
 /**
  * Asks the token handler for a fresh access token: after a reload, before the old one expires, or when an API refused it.
  * One request at a time in all tabs, so that the cookie of an earlier answer never arrives after that of a later one.
- * A page that is closed meanwhile does no harm: whoever asks next gets the same answer.
+ * A page that is closed meanwhile does no harm: whoever asks within half a minute gets the same answer, and who asks later
+ * signs in again, without a page where the person is still signed in there.
  * @returns {Promise<Held | undefined>} undefined when nobody is signed in
  */
 export function refresh() {

@@ -1,6 +1,6 @@
 import { type CryptoKey, compactVerify } from 'jose'
 import { now } from './clock.ts'
-import { invalidToken } from './faults.ts'
+import { invalidToken, shown } from './faults.ts'
 import { parseJws } from './jws.ts'
 import type { KeySet } from './key-set.ts'
 
@@ -53,8 +53,8 @@ const optionalTimes = ['nbf', 'auth_time'] as const
  * |--------------------------------------------------------------|-----------------------|
  * | length, three parts, canonical base64url, JSON without doubles | `form`              |
  * | no key or second token in the header                         | `header`              |
- * | an allowed algorithm                                         | `algorithm`           |
  * | `typ` is `at+jwt`                                            | `type`                |
+ * | an allowed algorithm                                         | `algorithm`           |
  * | issuer, audience, times, claims, tenant                      | `issuer`, `audience` … |
  * | a key of the issuer's, by `kid`                              | `key`                 |
  * | the signature                                                | `signature`           |
@@ -90,19 +90,22 @@ function checkClaims(payload: Record<string, unknown>, expected: TokenExpectatio
   const claims = payload as unknown as AccessTokenClaims
   const { iss, aud, exp, iat, nbf, tenant_id: tenant } = claims
   if (iss !== expected.issuer) {
-    throw invalidToken('issuer', `it is of another issuer than ${expected.issuer}`)
+    throw invalidToken('issuer', `iss: expected ${expected.issuer}, got ${shown(iss)}`)
   }
   // One audience: another API that gets the same token could use it here.
   if ((Array.isArray(aud) && aud.length === 1 ? aud[0] : aud) !== expected.audience) {
-    throw invalidToken('audience', `it is for another audience than ${expected.audience}`)
+    throw invalidToken('audience', `aud: expected ${expected.audience}, got ${shown(aud)}`)
   }
   const { clockTolerance } = expected
-  if (exp <= now() - clockTolerance) throw invalidToken('time', 'it has expired')
-  if (Math.max(iat, nbf ?? 0) > now() + clockTolerance) {
-    throw invalidToken('time', 'it is not valid yet')
+  // Of how many seconds: where a clock is wrong that shows by how much.
+  const over = Math.round(now() - exp)
+  if (exp <= now() - clockTolerance) throw invalidToken('time', `it expired ${over} seconds ago`)
+  const early = Math.max(iat, nbf ?? 0) - now()
+  if (early > clockTolerance) {
+    throw invalidToken('time', `it is not valid for another ${Math.round(early)} seconds`)
   }
   if (expected.tenant !== undefined && tenant !== expected.tenant) {
-    throw invalidToken('tenant', 'it is of another tenant')
+    throw invalidToken('tenant', `tenant_id: expected ${expected.tenant}, got ${shown(tenant)}`)
   }
   return claims
 }

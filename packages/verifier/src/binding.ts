@@ -1,5 +1,6 @@
 import { base64url } from 'jose'
 import type { AccessTokenClaims } from './access-token.ts'
+import { certificateIn } from './certificate.ts'
 import { checkProof, type DpopOptions } from './dpop.ts'
 import type { DpopNonces } from './dpop-nonces.ts'
 import { TokenRefused } from './faults.ts'
@@ -19,7 +20,7 @@ export interface Presented {
   method?: string | undefined
   /** Path and query as they were asked for. */
   target?: string | undefined
-  /** The certificate of the TLS connection, in DER or PEM. */
+  /** The certificate of the TLS connection: DER, or a text as in `certificateIn`. */
   certificate?: Uint8Array | string | undefined
 }
 
@@ -70,24 +71,22 @@ export async function checkBinding(
     return useUp
   }
   if (!mtls) throw refuse('it is bound to a certificate, and mutual TLS is off here')
-  if (presented.certificate === undefined) throw refuse('it came without its certificate')
-  if ((await thumbprintOf(presented.certificate)) !== thumbprint) {
+  const { certificate: shown } = presented
+  if (!shown) throw refuse('it came without its certificate')
+  const certificate = typeof shown === 'string' ? certificateIn(shown) : shown
+  if (!certificate) {
+    throw refuse(
+      'what came as its certificate is none: expected DER, PEM, or the header of a proxy',
+    )
+  }
+  if ((await thumbprintOf(certificate)) !== thumbprint) {
     throw refuse('it is bound to another certificate')
   }
   return useUp
 }
 
 /** @returns the SHA-256 of a certificate in DER, in base64url */
-async function thumbprintOf(certificate: Uint8Array | string): Promise<string> {
-  const der = typeof certificate === 'string' ? derOf(certificate) : certificate
-  const hash = await crypto.subtle.digest('SHA-256', new Uint8Array(der))
+async function thumbprintOf(certificate: Uint8Array): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', new Uint8Array(certificate))
   return base64url.encode(new Uint8Array(hash))
-}
-
-/** The first certificate of a PEM, as proxies hand it on, percent-encoded or not. */
-function derOf(pem: string): Uint8Array {
-  const text = pem.includes('%') ? decodeURIComponent(pem) : pem
-  const [, body] = /-----BEGIN CERTIFICATE-----([\sA-Za-z0-9+/=]+)-----END/.exec(text) ?? []
-  const binary = atob((body ?? '').replaceAll(/\s/g, ''))
-  return Uint8Array.from(binary, (letter) => letter.charCodeAt(0))
 }

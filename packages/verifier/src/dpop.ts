@@ -3,7 +3,7 @@ import { verifySignature } from './access-token.ts'
 import type { Presented } from './binding.ts'
 import { now } from './clock.ts'
 import type { DpopNonces } from './dpop-nonces.ts'
-import { TokenRefused } from './faults.ts'
+import { shown, TokenRefused } from './faults.ts'
 import { parseJws } from './jws.ts'
 import type { ReplayMemory } from './replay-memory.ts'
 
@@ -15,7 +15,7 @@ export interface DpopOptions {
   url: string
   /** Whether tokens that are not bound to a key are refused. */
   required?: boolean
-  /** Algorithms of proofs. ES256 and EdDSA by default. */
+  /** Algorithms of proofs. ES256, Ed25519 and EdDSA by default, as at the issuer. */
   algorithms?: string[]
   /** Seconds that a proof is good for. 60 by default. */
   maxAge?: number
@@ -31,7 +31,7 @@ export interface DpopOptions {
   nonce?: { secret: string }
 }
 
-export const proofAlgorithms = ['ES256', 'EdDSA']
+export const proofAlgorithms = ['ES256', 'Ed25519', 'EdDSA']
 const proofAge = 60
 
 const longest = 8192
@@ -62,16 +62,23 @@ export async function checkProof(
     await verifySignature(proof, await publicKeyIn(jwk, header.alg), header.alg)
 
     const { htm, htu, iat, jti, ath, nonce } = payload
-    if (htm !== method) throw refuse(`htm is not ${method}`)
-    if (typeof htu !== 'string' || addressOf(htu) !== addressAt(options.url, target ?? '')) {
-      throw refuse('htu is another address')
+    if (htm !== method) throw refuse(`htm: expected ${method}, got ${shown(htm)}`)
+    const addresses = addressesAt(options.url, target ?? '')
+    if (typeof htu !== 'string' || !addresses.includes(addressOf(htu) ?? '')) {
+      throw refuse(`htu: expected ${addresses.join(' or ')}, got ${shown(htu)}`)
     }
-    if (ath !== (await hashOf(token))) throw refuse('ath is of another token')
+    if (ath !== (await hashOf(token))) {
+      const came = ath === undefined ? 'nothing' : 'another'
+      throw refuse(`ath: expected the hash of the access token that came with it, got ${came}`)
+    }
     if (typeof jti !== 'string' || jti === '' || jti.length > longestId) throw refuse('no jti')
     if (typeof iat !== 'number' || iat <= now() - maxAge || iat > now() + ahead) {
-      throw refuse('iat is not now')
+      throw refuse(
+        `iat: expected at most ${maxAge} seconds ago and ${ahead} ahead, got ${distance(iat)}`,
+      )
     }
-    if ((await calculateJwkThumbprint(jwk)) !== jkt) throw refuse('it is by another key')
+    if ((await calculateJwkThumbprint(jwk)) !== jkt)
+      throw refuse('it is by another key than the token is bound to')
     if (options.nonces && !(await options.nonces.isGood(nonce))) {
       throw new TokenRefused('use_dpop_nonce', 'nonce', 'expected the nonce of this server')
     }
@@ -95,21 +102,34 @@ async function publicKeyIn(jwk: unknown, alg: string): Promise<CryptoKey> {
   return key
 }
 
+/** How far a time is from now: a caller whose clock is wrong sees by how much. */
+function distance(time: unknown): string {
+  if (typeof time !== 'number') return shown(time)
+  const seconds = Math.round(now() - time)
+  return seconds < 0 ? `${-seconds} ahead` : `${seconds} ago`
+}
+
 async function hashOf(text: string): Promise<string> {
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
   return base64url.encode(new Uint8Array(hash))
 }
 
 /** Without query and fragment, and in the one spelling of RFC 3986 §6.2 (RFC 9449 §4.3). */
-function addressOf(htu: string): string {
+function addressOf(htu: string): string | undefined {
+  if (!URL.canParse(htu)) return undefined
   const url = new URL(htu)
   return url.origin + url.pathname
 }
 
-/** @param target as in the request line: a path that begins with two slashes is no other host */
-function addressAt(base: string, target: string): string {
+/**
+ * @param target as in the request line: a path that begins with two slashes is no other host
+ * @returns one; two for `/` below a path, since a proxy that takes away `/orders` makes the same of `/orders` and `/orders/`
+ */
+function addressesAt(base: string, target: string): string[] {
   const url = new URL(base)
+  const prefix = url.pathname.replace(/\/$/, '')
   const [path = ''] = target.split('?')
-  url.pathname = url.pathname.replace(/\/$/, '') + path
-  return url.origin + url.pathname
+  url.pathname = prefix + path
+  const address = url.origin + url.pathname
+  return path === '/' && prefix !== '' ? [address, url.origin + prefix] : [address]
 }

@@ -63,6 +63,11 @@ export class Unavailable extends Error {
   }
 }
 
+/** What came, for a message: as JSON, and not much of it. */
+export function shown(value: unknown): string {
+  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 200)
+}
+
 /** Shorthand for the usual refusal. */
 export function invalidToken(reason: RefusalReason, message: string, cause?: unknown) {
   return new TokenRefused('invalid_token', reason, message, cause)

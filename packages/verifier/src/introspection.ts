@@ -5,8 +5,11 @@ import { jsonIn, type Requests } from './requests.ts'
 
 /** Asks the issuer whether a token is good right now (RFC 7662). */
 export interface Introspection {
-  /** @throws Unavailable when there is no answer, which must never be taken for a yes */
-  isActive(token: string, jti: string): Promise<boolean>
+  /**
+   * @returns with the id of the answer, by which the issuer explains it
+   * @throws Unavailable when there is no answer, which must never be taken for a yes
+   */
+  ask(token: string, jti: string): Promise<{ isActive: boolean; requestId: string | null }>
 }
 
 export interface IntrospectionOptions extends ClientCredentials {
@@ -24,15 +27,17 @@ export function createIntrospection(
 ): Introspection {
   const { timeout = 5000 } = options
   return {
-    async isActive(token, jti) {
+    async ask(token, jti) {
       const { introspection_endpoint: address } = await metadata()
       if (address === undefined) throw new Unavailable('introspection', 'the issuer has none')
       try {
         const form = { token, token_type_hint: 'access_token' }
         const request = await authenticated(form, options, issuer)
-        const told = jsonIn(await requests.ask(address, request, { timeout, largest }), address)
+        const answer = await requests.ask(address, request, { timeout, largest })
+        const { active, jti: about } = jsonIn(answer, address)
         // An answer about another token is no answer.
-        return told['active'] === true && (told['jti'] === undefined || told['jti'] === jti)
+        const isActive = active === true && (about === undefined || about === jti)
+        return { isActive, requestId: answer.headers.get('request-id') }
       } catch (error) {
         throw new Unavailable('introspection', (error as Error).message, error)
       }

@@ -1,5 +1,5 @@
 import { base64url } from 'jose'
-import { invalidToken } from './faults.ts'
+import { invalidToken, shown } from './faults.ts'
 import { parseObject } from './json.ts'
 
 /** A JWS in compact form, taken apart and not verified yet. */
@@ -49,7 +49,9 @@ export function parseJws(token: string, form: Form): ParsedJws {
   const { type, algorithms, longest, expected, mayRepeat } = form
   if (token.length > longest) throw invalidToken('form', `longer than ${longest} characters`)
   const parts = token.split('.')
-  if (parts.length !== 3) throw invalidToken('form', `expected 3 parts, got ${parts.length}`)
+  if (parts.length !== 3) {
+    throw invalidToken('form', `expected a JWT, of 3 parts; got ${parts.length}`)
+  }
   const [header, payload] = parts.map(canonicalBytes).map((bytes, i) => {
     if (i === 2) return {}
     try {
@@ -62,12 +64,14 @@ export function parseJws(token: string, form: Form): ParsedJws {
   const strange = suspicious.find((name) => name in header && !expected?.includes(name))
   if (strange !== undefined) throw invalidToken('header', `the header has ${strange}`)
   const { alg, typ } = header
-  if (typeof alg !== 'string' || !algorithms.includes(alg)) {
-    throw invalidToken('algorithm', `expected one of ${algorithms.join(', ')} as algorithm`)
-  }
-  // RFC 7515 §4.1.9: media types are compared without case, and without their usual prefix.
+  // RFC 7515 §4.1.9: media types are compared without case, and without their usual prefix. Before the algorithm, so that
+  // whoever sends an ID token hears of that, and not of its algorithm.
   if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== type) {
-    throw invalidToken('type', `expected the type ${type}`)
+    const hint = type === 'at+jwt' && typ === undefined ? ', as an ID token has' : ''
+    throw invalidToken('type', `typ: expected ${type}, got ${shown(typ)}${hint}`)
+  }
+  if (typeof alg !== 'string' || !algorithms.includes(alg)) {
+    throw invalidToken('algorithm', `alg: expected ${algorithms.join(' or ')}, got ${shown(alg)}`)
   }
   return { header: { ...header, alg }, payload }
 }

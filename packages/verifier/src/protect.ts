@@ -52,9 +52,10 @@ export async function protect(
     const headers = challenges.map((each): [string, string] => ['WWW-Authenticate', each])
     const fresh = refused?.code === 'use_dpop_nonce' ? await nonce() : undefined
     if (fresh !== undefined) headers.push(['DPoP-Nonce', fresh])
+    const needed = `expected the header Authorization: ${options.dpop?.required ? 'DPoP' : 'Bearer'} <access token>`
     const body = refused
       ? { error: refused.code, error_description: refused.message }
-      : { error: 'unauthorized', error_description: 'an access token is needed' }
+      : { error: 'unauthorized', error_description: needed }
     return { granted: false, status, headers, body, reason: refused }
   }
 

@@ -98,8 +98,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
     // Before the issuer is asked, so that nobody makes it answer for a proof that is played again.
     useUpProof()
     if (introspection && policy.check === 'introspect' && Math.random() < policy.share) {
-      const isActive = await introspection.isActive(token, claims.jti)
-      if (!isActive) throw invalidToken('revoked', 'it was revoked')
+      const { isActive, requestId } = await introspection.ask(token, claims.jti)
+      // Revoked, or this API is not among those that may ask; the issuer says neither, but can explain the answer.
+      if (!isActive) {
+        throw invalidToken('revoked', `the issuer says it is not active (Request-Id ${requestId})`)
+      }
     }
     const { sub, client_id } = claims
     return { token, claims, subject: sub, clientId: client_id, scopes: scopesOf(claims) }

@@ -1,0 +1,69 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { mask, maskAddress } from '../refusals/mask.ts'
+import { receivedOf } from '../refusals/named-family.ts'
+import type { Values } from './refused-values.ts'
+
+/**
+ * What a DPoP proof (RFC 9449 §4.2) had to be about, and what it says: nothing of it is a secret but its signature. Where
+ * a clock is wrong its time shows it, beside that of the refusal.
+ */
+export function proofValues(ctx: KoaContextWithOIDC): Values {
+  return {
+    expected: `a proof for ${ctx.method} ${ctx.oidc.urlFor(ctx.oidc.route)}`,
+    received: read(ctx.get('DPoP'), ({ alg, typ }, { htm, htu, iat, nonce }) => {
+      const withNonce = nonce === undefined ? 'without nonce' : 'with nonce'
+      const what = `${say(typ)} ${say(alg)} for ${say(htm)} ${maskAddress(htu)}`
+      return `${what} made at ${time(iat)} ${withNonce}`
+    }),
+  }
+}
+
+/**
+ * What an access token says, unverified, of what commonly is wrong: an ID token, one for another audience, of another
+ * issuer, without a person, expired. What of it is an identifier is none that opens anything.
+ */
+export function accessTokenValues(ctx: KoaContextWithOIDC): Values {
+  const token = ctx.get('authorization').split(' ')[1]
+  return {
+    expected: `a living access token of ${ctx.oidc.issuer}, of a person`,
+    received: read(token, ({ typ = 'JWT' }, { iss, aud, exp, fid, gid }) => {
+      const whose = typ === 'at+jwt' && gid === undefined ? ', without a person' : ''
+      const claims = `${say(typ)} of ${say(iss)} for ${say(aud)} until ${time(exp)}${whose}`
+      const what = `${mask(token)}, ${claims}`
+      return typeof fid === 'string' ? receivedOf(what, fid) : what
+    }),
+  }
+}
+
+/** What a client assertion (RFC 7523 §3) had to be, and what it says beside its `jti`; the reason names what is wrong. */
+export function assertionValues({ oidc }: KoaContextWithOIDC, assertion: unknown): Values {
+  const method = String(oidc.client?.clientAuthMethod)
+  return {
+    expected: `an assertion by ${method} for ${oidc.issuer}`,
+    received: read(assertion, ({ alg, kid }, { iss, sub, aud, iat, exp }) => {
+      const key = kid === undefined ? 'without kid' : `with kid ${say(kid)}`
+      const times = `made at ${time(iat)} until ${time(exp)}`
+      return `${say(alg)} ${key} of ${say(iss)}, about ${say(sub)}, for ${say(aud)} ${times}`
+    }),
+  }
+}
+
+type Words = (header: Record<string, unknown>, claims: Record<string, unknown>) => string
+
+/** @returns what a JWT says; of what is none how long it is */
+function read(jwt: unknown, words: Words): string {
+  if (typeof jwt !== 'string') return mask(jwt)
+  try {
+    return words({ ...decodeProtectedHeader(jwt) }, decodeJwt(jwt)).slice(0, 500)
+  } catch {
+    return mask(jwt)
+  }
+}
+
+const say = (value: unknown): string =>
+  value === undefined ? 'nothing' : typeof value === 'string' ? value : JSON.stringify(value)
+
+/** @throws RangeError for what is no time */
+const time = (seconds: unknown): string =>
+  typeof seconds === 'number' ? new Date(seconds * 1000).toISOString() : 'no time'

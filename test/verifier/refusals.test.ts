@@ -1,0 +1,172 @@
+import { createHash, randomUUID, X509Certificate } from 'node:crypto'
+import { createVerifier, TokenRefused, type VerifierOptions } from '@keyturn/verifier'
+import { expect } from 'chai'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { createAuthority } from '../support/certificates.ts'
+import { now, type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
+
+const hashOf = (data: string | Buffer) => createHash('sha256').update(data).digest('base64url')
+
+describe('what the verifier says of a mistake leads to it', () => {
+  let issuer: SmallIssuer
+
+  before(async () => {
+    issuer = await startSmallIssuer()
+  })
+  after(() => issuer.stop())
+
+  const create = (more: Partial<VerifierOptions> = {}) =>
+    createVerifier({
+      issuer: issuer.url,
+      audience: issuer.audience,
+      jwks: { whenUnreachable: 'refuse' },
+      ...more,
+    })
+  const saidOf = (verified: Promise<unknown>) =>
+    verified.then(
+      () => 'accepted',
+      (error: unknown) => (error instanceof TokenRefused ? error.message : String(error)),
+    )
+  const said = async (token: string | Promise<string>, more: Partial<VerifierOptions> = {}) =>
+    saidOf(create(more).verify(await token))
+
+  it('a token for somebody else, of somebody else, an ID token, an opaque one', async () => {
+    const { audience, url, token } = issuer
+    expect(await said(token({ aud: url }))).to.equal(`aud: expected ${audience}, got "${url}"`)
+    expect(await said(token({}), { issuer: `${url}/` })).to.equal(
+      `iss: expected ${url}/, got "${url}"`,
+    )
+    const idToken = token({}, { typ: undefined })
+    expect(
+      await said(idToken, { algorithms: ['RS256'] }),
+      'the type before the algorithm',
+    ).to.equal('typ: expected at+jwt, got nothing, as an ID token has')
+    expect(await said(token(), { algorithms: ['RS256', 'PS256'] })).to.equal(
+      'alg: expected RS256 or PS256, got "ES256"',
+    )
+    expect(await said('an-opaque-token')).to.equal('expected a JWT, of 3 parts; got 1')
+    expect(await said(token({ tenant_id: 'acme' }), { tenant: 'default' })).to.equal(
+      'tenant_id: expected default, got "acme"',
+    )
+  })
+
+  it('a header without a scheme', async () => {
+    const sent = await issuer.token()
+    const headers = (name: string) => (name === 'authorization' ? [sent] : [])
+    const decision = await create().protect({ method: 'GET', target: '/', headers })
+    expect(decision).to.include({ granted: false, status: 401 })
+    expect(decision).to.have.nested.property(
+      'body.error_description',
+      'expected the header Authorization: Bearer <access token>',
+    )
+  })
+
+  it('a clock that is wrong, and by how much', async () => {
+    expect(await said(issuer.token({ exp: now() - 3540 }))).to.match(
+      /^it expired 354\d seconds ago$/,
+    )
+    expect(await said(issuer.token({ iat: now() + 3600 }))).to.match(
+      /^it is not valid for another (3600|3599) seconds$/,
+    )
+  })
+
+  it('an answer of introspection that the issuer can explain', async () => {
+    issuer.answers['/introspect'] = (_, response) =>
+      void response.writeHead(200, { 'request-id': 'the-id' }).end('{"active":false}')
+    const introspection = { clientId: 'orders-api', clientSecret: 'secret' }
+    const verified = create({ introspection }).verify(await issuer.token(), { check: 'introspect' })
+    expect(await saidOf(verified)).to.equal('the issuer says it is not active (Request-Id the-id)')
+    issuer.answers['/introspect'] = undefined
+  })
+
+  describe('of a proof (RFC 9449 §4.3)', () => {
+    const url = 'https://api.example.com/orders'
+    let pair: Awaited<ReturnType<typeof generateKeyPair>>
+    let jwk: JWK
+    let token: string
+
+    before(async () => {
+      pair = await generateKeyPair('Ed25519', { extractable: true })
+      jwk = await exportJWK(pair.publicKey)
+      token = await issuer.token({ cnf: { jkt: await calculateJwkThumbprint(jwk) } })
+    })
+
+    async function saidOfProof(
+      claims: object = {},
+      { alg = 'Ed25519', target = '/v1/list?page=2' } = {},
+    ) {
+      const usual = {
+        htm: 'POST',
+        htu: `${url}/v1/list`,
+        jti: randomUUID(),
+        iat: now(),
+        ath: hashOf(token),
+      }
+      const header = { alg, typ: 'dpop+jwt', jwk }
+      const proof = await new SignJWT({ ...usual, ...claims })
+        .setProtectedHeader(header)
+        .sign(pair.privateKey)
+      const presented = {
+        scheme: 'DPoP',
+        method: 'POST',
+        target,
+        proof,
+      } as const
+      return saidOf(create({ dpop: { url } }).verify(token, {}, presented))
+    }
+
+    it('is good by every algorithm that gets a token at the issuer', async () => {
+      expect(await saidOfProof()).to.equal('accepted')
+      expect(await saidOfProof({}, { alg: 'EdDSA' })).to.equal('accepted')
+    })
+
+    it('is for the address of the API itself with or without the slash that a proxy makes of it', async () => {
+      const target = '/'
+      expect(await saidOfProof({ htu: url }, { target })).to.equal('accepted')
+      expect(await saidOfProof({ htu: `${url}/` }, { target })).to.equal('accepted')
+      expect(await saidOfProof({ htu: 'https://api.example.com/' }, { target })).to.equal(
+        `htu: expected ${url}/ or ${url}, got "https://api.example.com/"`,
+      )
+      expect(await saidOfProof({ htu: `${url}/v1/` }, { target: '/v1' })).to.match(/^htu: /)
+    })
+
+    it('names the member, what was expected and what came', async () => {
+      expect(await saidOfProof({ htm: 'post' })).to.equal('htm: expected POST, got "post"')
+      const inside = 'http://10.0.0.7:8080/v1/list'
+      expect(await saidOfProof({ htu: inside })).to.equal(
+        `htu: expected ${url}/v1/list, got "${inside}"`,
+      )
+      expect(await saidOfProof({ htu: '/v1/list' })).to.equal(
+        `htu: expected ${url}/v1/list, got "/v1/list"`,
+      )
+      expect(await saidOfProof({ htu: undefined })).to.match(/, got nothing$/)
+      expect((await saidOfProof({ htu: `https://${'x'.repeat(4000)}` })).length).to.be.below(300)
+      expect(await saidOfProof({ ath: undefined })).to.match(/^ath: .* access token .*got nothing$/)
+      expect(await saidOfProof({ ath: hashOf('other') })).to.match(/^ath: .*got another$/)
+      expect(await saidOfProof({ iat: now() - 300 })).to.match(
+        /^iat: expected at most 60 seconds ago and 30 ahead, got 30\d ago$/,
+      )
+      expect(await saidOfProof({ iat: Date.now() })).to.match(/^iat: .* got \d{13} ahead$/)
+      expect(await saidOfProof({ iat: undefined })).to.match(/^iat: .* got nothing$/)
+    })
+  })
+
+  it('of a certificate, whoever passed it on (RFC 8705 §3, RFC 9440)', async () => {
+    const authority = await createAuthority()
+    const { cert } = await authority.issue('CN=web')
+    const { raw } = new X509Certificate(cert)
+    const token = await issuer.token({ cnf: { 'x5t#S256': hashOf(raw) } })
+    const saidWith = (certificate: string | Uint8Array) =>
+      saidOf(create({ mtls: {} }).verify(token, {}, { certificate }))
+    const base64 = raw.toString('base64')
+    const envoy = `Hash=1;Cert="${encodeURIComponent(cert)}";Subject="CN=web"`
+    for (const passedOn of [raw, cert, encodeURIComponent(cert), `:${base64}:`, base64, envoy]) {
+      expect(await saidWith(passedOn)).to.equal('accepted')
+    }
+    expect(await saidWith(cert.replaceAll('\n', ' '))).to.equal('accepted')
+    for (const nonsense of ['(null)', '%E0%A4%A', ':no-base64:']) {
+      expect(await saidWith(nonsense), nonsense).to.match(/^what came as its certificate is none/)
+    }
+    expect(await saidWith('')).to.equal('it came without its certificate')
+  })
+})

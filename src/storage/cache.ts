@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import type { Changes } from './changes.ts'
 import type { Database } from './database.ts'
@@ -39,10 +40,10 @@ export function createCache<Value>(
   function keep(key: string, value: Value): Value {
     present.delete(key)
     absent.delete(key)
+    if (!isKnown()) return value
     const [entries, most] =
       value === undefined ? [absent, Math.min(mostAbsent, maxSize)] : [present, maxSize]
-    if (entries.size >= most) entries.delete(entries.keys().next().value as string)
-    if (isKnown()) entries.set(key, { value, until: clock.now() + maxAge * 1000 })
+    setBounded(entries, key, { value, until: clock.now() + maxAge * 1000 }, most)
     return value
   }
 

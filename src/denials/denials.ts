@@ -274,9 +274,7 @@ export function createDenials({
         own.map(({ audiences }) => (audiences === undefined ? null : JSON.stringify(audiences))),
       ],
     )
-    const unit = database.current()
-    if (unit?.isOpen()) unit.afterCommit(async () => putOwn(own))
-    else putOwn(own)
+    await database.afterCommit(async () => putOwn(own))
   }
 
   return {

@@ -227,9 +227,7 @@ export function createOutbox(deps: {
       const rows = some.map((message) => ({ ...message, tenant, id: randomUUID() }))
       await store.insert(kind, rows)
     }
-    const unit = database.current()
-    if (unit?.isOpen()) unit.afterCommit(async () => wake())
-    else wake()
+    await database.afterCommit(async () => wake())
   }
 
   return {

@@ -168,13 +168,10 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       if (gone !== undefined) {
         await audit.record(tenant, { type: 'client.expired', clientId: gone })
       }
-      // Who looked meanwhile found nothing, and would remember that.
-      database.current()?.afterCommit(async () => {
-        for (const id of [clientId, gone ?? clientId]) {
-          cache.drop(key(tenant, id))
-          clients.changed(tenant, id)
-        }
-      })
+      for (const id of gone === undefined ? [clientId] : [clientId, gone]) {
+        cache.drop(key(tenant, id))
+        clients.changed(tenant, id)
+      }
     },
   }
 }

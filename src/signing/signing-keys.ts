@@ -137,9 +137,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       await store.lock(tenant)
       return work()
     })
-    const unit = database.current()
-    if (unit?.isOpen()) unit.afterCommit(() => ring.reload(tenant))
-    else await ring.reload(tenant)
+    await database.afterCommit(() => ring.reload(tenant))
     return result
   }
 

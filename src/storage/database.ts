@@ -30,6 +30,8 @@ export interface Database {
    * false rolls back. Architecture §6: a token request is one such unit.
    */
   unit(work: (unit: Unit) => Promise<boolean>): Promise<void>
+  /** Runs an effect when what this context writes is committed: behind its open transaction, or at once. */
+  afterCommit(effect: () => Promise<unknown>): Promise<void>
   /** The unit of this context, opened or not. */
   current(): Unit | undefined
   close(): Promise<void>
@@ -180,6 +182,11 @@ function overDataSource(
     execute: async (sql, parameters) => (await run(sql, parameters)).count,
     transaction,
     unit,
+    async afterCommit(effect) {
+      const open = context.getStore()
+      if (open?.isOpen()) open.afterCommit(effect)
+      else await effect()
+    },
     current: () => context.getStore(),
     async close() {
       await dataSource.destroy()

@@ -1,6 +1,9 @@
 import type { Context, Middleware } from 'koa'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
+import { readJson } from '../http/body.ts'
+import { checked, invalidRequest, readQuery } from '../http/checked.ts'
+import { assertMatches, etagOf, isNamed } from '../http/etag.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { KeptAnswer } from '../idempotency/idempotency.ts'
 import type { PageContext } from '../interaction/pages/layout.ts'
@@ -12,9 +15,7 @@ import type { StructuredTokens } from '../oidc/structured-tokens.ts'
 import { currentOrigin, withOrigin } from '../origin.ts'
 import { adminPath } from '../resources/admin-resource.ts'
 import { everywhere, type Permission } from '../roles/role.ts'
-import { checked, readJson, readQuery } from './body.ts'
 import { assertPermitted, type Caller, callerOf } from './caller.ts'
-import { assertMatches, etagOf, isKnown } from './etag.ts'
 import { createMatching, type Match } from './matching.ts'
 import { openApiOf } from './openapi.ts'
 import { answerProblem } from './problem.ts'
@@ -83,7 +84,7 @@ export function adminApi(parts: Parts): Middleware {
     const where = route.anywhere ? undefined : (tenant ?? everywhere)
     const role = assertPermitted(caller, permission, where)
     const query = readQuery(ctx)
-    if (!route.query && Object.keys(query).length > 0) throw unexpected('query')
+    if (!route.query && Object.keys(query).length > 0) throw invalidRequest('query: expected none')
     const call: Call = {
       core: context,
       address: ctx.path,
@@ -112,7 +113,7 @@ export function adminApi(parts: Parts): Middleware {
 
   async function bodyOf(ctx: Context, route: Route): Promise<unknown> {
     if (route.body) return checked(route.body, await readJson(ctx, config.bodyLimit))
-    if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding')) throw unexpected('body')
+    if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding')) throw invalidRequest('body: expected none')
     return undefined
   }
 
@@ -139,7 +140,7 @@ export function adminApi(parts: Parts): Middleware {
     if (route.current && route.method !== 'GET' && route.method !== 'POST') {
       const current = await route.current(call as never, true)
       if (!current) throw new DomainError('not_found')
-      assertMatches(ctx.get('if-match'), current)
+      assertMatches(ctx.get('if-match'), etagIn(current))
       call.current = current
     }
     const events: string[] = []
@@ -150,7 +151,7 @@ export function adminApi(parts: Parts): Middleware {
     const status = route.response ? (route.status ?? 200) : 204
     const shown =
       route.method === 'GET' ? body : body && (await route.current?.(call as never, false))
-    const headers: Record<string, string> = route.current && shown ? { ETag: etagOf(shown) } : {}
+    const headers: Record<string, string> = route.current && shown ? { ETag: etagIn(shown) } : {}
     return { status, headers, body }
   }
 
@@ -168,9 +169,7 @@ export function adminApi(parts: Parts): Middleware {
     const key = ctx.get('idempotency-key')
     if (key === '') return route.ownTransactions ? doWork() : context.database.transaction(doWork)
     if (key.length > 255) {
-      throw new DomainError('request_invalid', {
-        detail: { faults: ['Idempotency-Key: expected at most 255 characters'] },
-      })
+      throw invalidRequest('Idempotency-Key: expected at most 255 characters')
     }
     const { once, onceApart } = context.idempotency
     return (route.ownTransactions ? onceApart : once)(
@@ -207,7 +206,7 @@ export function adminApi(parts: Parts): Middleware {
     ctx.status = status
     ctx.set(headers)
     const etag = found.route.method === 'GET' ? headers['ETag'] : undefined
-    if (etag !== undefined && isKnown(ctx.get('if-none-match'), etag)) {
+    if (etag !== undefined && isNamed(ctx.get('if-none-match'), etag)) {
       ctx.status = 304
       return
     }
@@ -236,6 +235,5 @@ export function adminApi(parts: Parts): Middleware {
   }
 }
 
-function unexpected(what: 'query' | 'body'): DomainError {
-  return new DomainError('request_invalid', { detail: { faults: [`${what}: expected none`] } })
-}
+/** The ETag of what an object looks like. */
+const etagIn = (representation: object) => etagOf(JSON.stringify(representation))

@@ -2,12 +2,12 @@ import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
-import { checked, readQuery } from '../admin/body.ts'
-import { isKnown } from '../admin/etag.ts'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { RevocationDocument } from '../feed/revocation-feed.ts'
 import { challenge } from '../http/challenge.ts'
+import { checked, readQuery } from '../http/checked.ts'
+import { isNamed } from '../http/etag.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
 import { createTokenCheck, type Presented } from '../oidc/presented-token.ts'
@@ -132,7 +132,7 @@ export function revocationRoutes(parts: Parts): Middleware {
     // A strong validator is of the bytes as they are sent (RFC 9110 §8.8.3).
     const etag = coding ? document.etag.replace(/"$/, `-${coding}"`) : document.etag
     ctx.set('ETag', etag)
-    if (isKnown(ctx.get('if-none-match'), etag)) {
+    if (isNamed(ctx.get('if-none-match'), etag)) {
       ctx.status = 304
       return
     }

@@ -2,11 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
-import { checked, readJson, readQuery } from '../admin/body.ts'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import { waits } from '../http/admission.ts'
+import { readJson } from '../http/body.ts'
 import { challenge } from '../http/challenge.ts'
+import { checked, invalidRequest, readQuery } from '../http/checked.ts'
 import { addressPattern } from '../http/spelling.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ClientCertificates } from '../oidc/mtls.ts'
@@ -162,7 +163,7 @@ export function signalRoutes(parts: Parts): Middleware {
     const faults = names
       .filter((name) => name in sent && !isDeepStrictEqual(sent[name], ours[name]))
       .map((name) => `${name}: expected ${JSON.stringify(ours[name])}, or nothing`)
-    if (faults.length > 0) throw new DomainError('request_invalid', { detail: { faults } })
+    if (faults.length > 0) throw invalidRequest(...faults)
   }
 
   async function change(call: Call, kind: 'PATCH' | 'PUT') {

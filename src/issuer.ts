@@ -242,6 +242,7 @@ export function createIssuer(
     clientName,
     clientLogo,
   }
+  const api = { context, structured, certificates, basePath }
 
   const published = createPublished([routes.jwks, ...discovery], {
     log,
@@ -258,7 +259,7 @@ export function createIssuer(
     jsonForPrograms,
     answerErrors(log, refusalPage, (ctx, error) => noteDomainError(context, ctx, error)),
     ...(tenant === defaultTenant
-      ? [adminApi({ context, structured, certificates, basePath, pageContext })]
+      ? [adminApi({ ...api, pageContext })]
       : []),
     ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
@@ -273,8 +274,8 @@ export function createIssuer(
     signsWhileFresh(context),
     notAskedTwice,
     registrationRoutes(context),
-    revocationRoutes({ context, structured, certificates, basePath }),
-    signalRoutes({ context, structured, certificates, basePath }),
+    revocationRoutes(api),
+    signalRoutes(api),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),

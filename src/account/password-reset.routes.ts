@@ -11,6 +11,7 @@ import { type ForgotView, forgotPage, sayingPage } from '../interaction/pages/re
 import type { Log } from '../log.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
+import { ownerAt } from './desk.ts'
 import { createFormCookie } from './form-cookie.ts'
 
 export interface PasswordResetParts {
@@ -135,10 +136,9 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     csrf.check(ctx, choosing(token), form['csrf'])
     if (chosen === '' || confirmed === '') return showChoose(ctx, token, 'missing')
     if (chosen !== confirmed) return showChoose(ctx, token, 'mismatch')
-    const userAgent = ctx.get('user-agent').slice(0, 256) || undefined
     const { locale } = pageContext(ctx).messages
     try {
-      const owner = { by: 'owner', ip: ctx.ip, userAgent, language: locale } as const
+      const owner = { ...ownerAt(ctx), language: locale }
       await passwordReset.reset(tenant, token, chosen, owner)
     } catch (error) {
       if (isDomainError(error, 'action_token_invalid')) return showOver(ctx)

@@ -1,5 +1,4 @@
 import type { Context, Middleware } from 'koa'
-import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import { readJson } from '../http/body.ts'
 import { checked, invalidRequest, readQuery } from '../http/checked.ts'
@@ -8,10 +7,8 @@ import { requestIdOf } from '../http/request.ts'
 import type { KeptAnswer } from '../idempotency/idempotency.ts'
 import type { PageContext } from '../interaction/pages/layout.ts'
 import { noteDomainError } from '../interaction/refusals.ts'
-import type { IssuerContext } from '../oidc/capabilities.ts'
-import type { ClientCertificates } from '../oidc/mtls.ts'
-import { createTokenCheck } from '../oidc/presented-token.ts'
-import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import { type ApiParts, createTokenCheck } from '../oidc/presented-token.ts'
+import { presenterOf } from '../oidc/token-request.ts'
 import { currentOrigin, withOrigin } from '../origin.ts'
 import { adminPath } from '../resources/admin-resource.ts'
 import { everywhere, type Permission } from '../roles/role.ts'
@@ -25,12 +22,7 @@ import { routes } from './routes.ts'
 
 const match = createMatching(routes)
 
-interface Parts {
-  context: IssuerContext
-  structured: StructuredTokens
-  certificates: ClientCertificates
-  /** The path of the issuer, without a trailing slash. */
-  basePath: string
+interface Parts extends ApiParts {
   pageContext(ctx: Context): PageContext
 }
 
@@ -51,27 +43,21 @@ interface Parts {
 export function adminApi(parts: Parts): Middleware {
   const { context } = parts
   const { log, config } = context
-  const checkToken = createTokenCheck(context, parts.structured, parts.certificates, 'admin')
   const document = openApiOf(routes, config.issuer)
   const audience = config.issuer + adminPath
+  const checkToken = createTokenCheck(parts, {
+    endpoint: 'admin',
+    audience,
+    limit: 'admin_network',
+  })
 
   async function callerIn(ctx: Context): Promise<Caller> {
     const { limiter, tenant } = context
-    const url = `${ctx.protocol}://${ctx.host}${parts.basePath}${ctx.path}`
-    try {
-      const presented = await checkToken(ctx, audience, url)
-      const caller = await callerOf(context.roles, presented)
-      ctx.state['caller'] = caller
-      const subject = JSON.stringify(caller.subject)
-      await limiter.take(tenant, { limit: 'admin_caller', subject })
-      return caller
-    } catch (error) {
-      // Whose token is right is never kept out by others of the same network.
-      if (isDomainError(error) && error.status === 401) {
-        await limiter.take(tenant, { limit: 'admin_network', subject: networkOf(ctx.ip) })
-      }
-      throw error
-    }
+    const caller = await callerOf(context.roles, await checkToken(ctx))
+    ctx.state['caller'] = caller
+    const subject = JSON.stringify(caller.subject)
+    await limiter.take(tenant, { limit: 'admin_caller', subject })
+    return caller
   }
 
   async function callOf(
@@ -93,11 +79,7 @@ export function adminApi(parts: Parts): Middleware {
       query: route.query && checked(route.query, query),
       body: await bodyOf(ctx, route),
       caller,
-      actor: {
-        by: 'operator',
-        ip: ctx.ip,
-        userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
-      },
+      actor: { by: 'operator', ...presenterOf(ctx) },
       operator: {
         ...('accountId' in caller.subject
           ? { kind: 'account', id: caller.subject.accountId }

@@ -11,7 +11,7 @@ import { logRequest, noteArrival } from '../http/request.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import { routes } from '../oidc/routes.ts'
 import { isRefusal, type SecretClient, type SecretClients } from '../oidc/secret-clients.ts'
-import { withOrigin } from '../origin.ts'
+import { userAgentIn, withOrigin } from '../origin.ts'
 import { currentTracer } from '../tracing/trace.ts'
 import { readBody } from './body.ts'
 import { plainBearer, plainLength } from './head.ts'
@@ -114,7 +114,7 @@ export function createDirect(
     noteArrival(request, began)
     const id = randomUUID()
     const ip = String(request.headers['x-forwarded-for'])
-    const userAgent = request.headers['user-agent']?.slice(0, 256) || undefined
+    const userAgent = userAgentIn(request.headers['user-agent'])
     const origin = { requestId: id, ip, userAgent }
     const answer = await withOrigin(origin, () => work(origin))
     if (!answer) return false

@@ -2,18 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
-import { networkOf } from '../attempts/network.ts'
-import { DomainError, isDomainError } from '../errors.ts'
+import { DomainError } from '../errors.ts'
 import { waits } from '../http/admission.ts'
 import { readJson } from '../http/body.ts'
 import { challenge } from '../http/challenge.ts'
 import { checked, invalidRequest, readQuery } from '../http/checked.ts'
 import { addressPattern } from '../http/spelling.ts'
-import type { IssuerContext } from '../oidc/capabilities.ts'
-import type { ClientCertificates } from '../oidc/mtls.ts'
-import { createTokenCheck } from '../oidc/presented-token.ts'
+import { type ApiParts, createTokenCheck } from '../oidc/presented-token.ts'
 import { routes } from '../oidc/routes.ts'
-import type { StructuredTokens } from '../oidc/structured-tokens.ts'
 import { signalScopes, signalsPath } from '../resources/revocations-resource.ts'
 import { supportedEvents } from '../signals/signal.ts'
 import {
@@ -39,14 +35,6 @@ export const signalsMethods = {
   [status]: ['GET', 'POST'],
   [verify]: ['POST'],
   [pollAt]: ['POST'],
-}
-
-interface Parts {
-  context: IssuerContext
-  structured: StructuredTokens
-  certificates: ClientCertificates
-  /** The path of the issuer, without a trailing slash. */
-  basePath: string
 }
 
 interface Call {
@@ -82,29 +70,23 @@ const pollRequest = z.object({
 })
 
 /** The transmitter of the Shared Signals Framework (docs/shared-signals.md). */
-export function signalRoutes(parts: Parts): Middleware {
-  const { context, basePath } = parts
-  const { tenant, issuer, config, limiter, signals, log } = context
-  const { structured, certificates } = parts
-  const check = createTokenCheck(context, structured, certificates, 'ssf')
+export function signalRoutes(parts: ApiParts): Middleware {
+  const { tenant, issuer, config, limiter, signals, log } = parts.context
+  const checkToken = createTokenCheck(parts, {
+    endpoint: 'ssf',
+    audience: issuer + signalsPath,
+    limit: 'feed_network',
+  })
   const pollPattern = addressPattern(pollAt)
 
   async function callerIn(ctx: Context, scope: string): Promise<Call> {
-    const url = `${ctx.protocol}://${ctx.host}${basePath}${ctx.path}`
-    try {
-      const { clientId, scopes } = await check(ctx, issuer + signalsPath, url)
-      await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
-      if (!scopes.has(scope)) {
-        throw new DomainError('scope_insufficient', { detail: { expected: scope } })
-      }
-      await assertReceiver(clientId)
-      return { ctx, clientId }
-    } catch (error) {
-      if (isDomainError(error) && error.status === 401) {
-        await limiter.take(tenant, { limit: 'feed_network', subject: networkOf(ctx.ip) })
-      }
-      throw error
+    const { clientId, scopes } = await checkToken(ctx)
+    await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
+    if (!scopes.has(scope)) {
+      throw new DomainError('scope_insufficient', { detail: { expected: scope } })
     }
+    await assertReceiver(clientId)
+    return { ctx, clientId }
   }
 
   /** A token outlives what a resource server says of its client. @throws DomainError `audience_foreign` */

@@ -7,6 +7,7 @@ import { totpUri } from '../factors/totp.ts'
 import { pictureOfOurs } from '../http/headers.ts'
 import { readForm } from '../http/parameters.ts'
 import type { Interaction } from '../oidc/interactions.ts'
+import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { type NewFactorView, newFactorPage, recoveryCodesPage } from './pages/factors.ts'
 import type { Next, SecondFactorParts } from './second-factor.routes.ts'
@@ -92,8 +93,7 @@ export function setUpRoutes(
     const { name = '', otp = '', credential } = form
     const by = {
       by: 'owner' as const,
-      ip: ctx.ip,
-      userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
+      ...presenterOf(ctx),
       language: pageContext(ctx).messages.locale,
     }
     const { accountId, secret, verifiedAt } = step

@@ -233,8 +233,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   router.post('/interaction/:uid/login', async (ctx) => {
     const uid = ctx.params['uid'] as string
     const visitor = {
-      ip: ctx.ip,
-      userAgent: presenterOf(ctx).userAgent,
+      ...presenterOf(ctx),
       knownDevice: ctx.cookies.get(knownName, { signed: false }),
     }
     const interaction = accounts.hasRoom(tenant, visitor)

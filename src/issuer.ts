@@ -66,7 +66,7 @@ import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoin
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
-import { defaultTenant, issuerOf, type SignUp } from './tenants/tenant.ts'
+import { basePathOf, defaultTenant, issuerOf, type SignUp } from './tenants/tenant.ts'
 
 /** Answers every request to one issuer, whose path is already cut off. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -175,9 +175,8 @@ export function createIssuer(
   const issuer = issuerOf(config.issuer, tenant)
   const canSignUp = signUp === 'open' && capabilities.mail.isOn
   const context: IssuerContext = { ...capabilities, tenant, issuer, canSignUp }
-  const { pathname, protocol } = new URL(issuer)
-  const basePath = pathname === '/' ? '' : pathname
-  const isHttps = protocol === 'https:'
+  const basePath = basePathOf(issuer)
+  const isHttps = issuer.startsWith('https:')
   const { theme, assets } = createTheme(config, basePath)
   const pageContext = pageContexts({
     basePath,

@@ -14,7 +14,7 @@ import type { RegistrationPolicy } from './registration/policy.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { locate } from './tenants/locate.ts'
-import { defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
+import { basePathOf, defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
 
 /** Every issuer that this process answers for; each is built when it is first asked for. */
 export interface Issuers {
@@ -47,8 +47,7 @@ export function createIssuers(
   certificates: ClientCertificates,
 ): Issuers {
   const { clock, config, log, registrationPolicies, sharedSecrets, signing, tenants } = capabilities
-  const { pathname } = new URL(config.issuer)
-  const basePath = pathname === '/' ? '' : pathname
+  const basePath = basePathOf(config.issuer)
   const probes = createProbes(capabilities)
   const built = new Map<string, Built>()
   const suspended = new Map<string, Pick<Built, 'handler' | 'keys'>>()

@@ -49,6 +49,12 @@ export function issuerOf(issuer: string, tenantId: string): string {
   return tenantId === defaultTenant ? issuer : `${issuer}/t/${tenantId}`
 }
 
+/** The path of an issuer, without a trailing slash; empty where it has none. */
+export function basePathOf(issuer: string): string {
+  const { pathname } = new URL(issuer)
+  return pathname === '/' ? '' : pathname
+}
+
 /** What may stand in the path of an issuer. */
 export const tenantIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
 

@@ -1,9 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
-import { waits } from '../http/admission.ts'
 import { readJson } from '../http/body.ts'
 import { challenge } from '../http/challenge.ts'
 import { checked, invalidRequest, readQuery } from '../http/checked.ts'
@@ -21,7 +19,8 @@ import {
   statuses,
   streamDeclaration,
 } from '../signals/stream.ts'
-import { createOpenStreams } from './event-stream.ts'
+import { assertReceiver, type SignalCall, streamOf } from './signal-caller.ts'
+import { createSignalPoll } from './signal-poll.ts'
 
 const signalsWellKnown = '/.well-known/ssf-configuration'
 const streams = `${signalsPath}/streams`
@@ -37,18 +36,6 @@ export const signalsMethods = {
   [pollAt]: ['POST'],
 }
 
-interface Call {
-  ctx: Context
-  clientId: string
-}
-
-/** Milliseconds that a poll waits for an event, and between two looks; polls of one client at a node. */
-const longestPoll = 20_000
-const lookEvery = 500
-const openPolls = createOpenStreams(10)
-/** Event tokens of one answer. */
-const mostAtOnce = 100
-
 const named = z.object({ stream_id: z.string().max(100).optional() })
 const namedInBody = z.object({ stream_id: z.string().max(100) })
 const statusChange = namedInBody.extend({
@@ -56,45 +43,27 @@ const statusChange = namedInBody.extend({
   reason: z.string().max(500).optional(),
 })
 const verificationRequest = namedInBody.extend({ state: z.string().max(1000).optional() })
-/** RFC 8936 §2.2. */
-const pollRequest = z.object({
-  maxEvents: z.int().min(0).optional(),
-  returnImmediately: z.boolean().default(false),
-  ack: z.array(z.string().max(100)).max(10_000).default([]),
-  setErrs: z
-    .record(
-      z.string().max(100),
-      z.object({ err: z.string().max(200), description: z.string().max(2000).optional() }),
-    )
-    .default({}),
-})
 
 /** The transmitter of the Shared Signals Framework (docs/shared-signals.md). */
 export function signalRoutes(parts: ApiParts): Middleware {
-  const { tenant, issuer, config, limiter, signals, log } = parts.context
+  const { context } = parts
+  const { tenant, issuer, config, limiter, signals } = context
   const checkToken = createTokenCheck(parts, {
     endpoint: 'ssf',
     audience: issuer + signalsPath,
     limit: 'feed_network',
   })
+  const answerPoll = createSignalPoll(context)
   const pollPattern = addressPattern(pollAt)
 
-  async function callerIn(ctx: Context, scope: string): Promise<Call> {
+  async function callerIn(ctx: Context, scope: string): Promise<SignalCall> {
     const { clientId, scopes } = await checkToken(ctx)
     await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
     if (!scopes.has(scope)) {
       throw new DomainError('scope_insufficient', { detail: { expected: scope } })
     }
-    await assertReceiver(clientId)
+    await assertReceiver(context, clientId)
     return { ctx, clientId }
-  }
-
-  /** A token outlives what a resource server says of its client. @throws DomainError `audience_foreign` */
-  async function assertReceiver(clientId: string): Promise<void> {
-    if ((await signals.audienceOf(tenant, clientId)).length > 0) return
-    throw new DomainError('audience_foreign', {
-      detail: { expected: 'a client that a resource server names in introspection_clients' },
-    })
   }
 
   /** SSF 1.0 §8.1.1; the authorization of pushes is never shown. */
@@ -123,13 +92,6 @@ export function signalRoutes(parts: ApiParts): Middleware {
     ...(reason === undefined ? {} : { reason }),
   })
 
-  /** The stream of a receiver. Whoever names another one learns nothing of it. */
-  async function ofCaller({ clientId }: Call, id: string | undefined): Promise<SignalStream> {
-    const stream = await signals.of(tenant, clientId)
-    if (stream && stream.id === id) return stream
-    throw new DomainError('not_found', { detail: { stream: id } })
-  }
-
   const body = (ctx: Context) => readJson(ctx, config.bodyLimit)
   const idIn = (ctx: Context) => checked(named, readQuery(ctx)).stream_id
 
@@ -148,9 +110,9 @@ export function signalRoutes(parts: ApiParts): Middleware {
     if (faults.length > 0) throw invalidRequest(...faults)
   }
 
-  async function change(call: Call, kind: 'PATCH' | 'PUT') {
+  async function change(call: SignalCall, kind: 'PATCH' | 'PUT') {
     const sent = await body(call.ctx)
-    const stream = await ofCaller(call, checked(namedInBody, sent).stream_id)
+    const stream = await streamOf(context, call, checked(namedInBody, sent).stream_id)
     const ours: Record<string, unknown> = await shown(stream)
     assertOurs(sent as Record<string, unknown>, ours)
     const before = {
@@ -172,10 +134,10 @@ export function signalRoutes(parts: ApiParts): Middleware {
     return shown(await signals.replace(tenant, stream, declared))
   }
 
-  const streamRoutes: Record<string, (call: Call) => Promise<unknown>> = {
+  const streamRoutes: Record<string, (call: SignalCall) => Promise<unknown>> = {
     async GET(call) {
       const id = idIn(call.ctx)
-      if (id !== undefined) return shown(await ofCaller(call, id))
+      if (id !== undefined) return shown(await streamOf(context, call, id))
       const stream = await signals.of(tenant, call.clientId)
       return stream ? [await shown(stream)] : []
     },
@@ -188,65 +150,25 @@ export function signalRoutes(parts: ApiParts): Middleware {
     PATCH: (call) => change(call, 'PATCH'),
     PUT: (call) => change(call, 'PUT'),
     async DELETE(call) {
-      const stream = await ofCaller(call, idIn(call.ctx))
+      const stream = await streamOf(context, call, idIn(call.ctx))
       await signals.delete(tenant, stream.id)
       call.ctx.status = 204
       return undefined
     },
   }
 
-  async function answerStatus(call: Call) {
-    if (call.ctx.method === 'GET') return statusOf(await ofCaller(call, idIn(call.ctx)))
+  async function answerStatus(call: SignalCall) {
+    if (call.ctx.method === 'GET') return statusOf(await streamOf(context, call, idIn(call.ctx)))
     const wanted = checked(statusChange, await body(call.ctx))
-    const stream = await ofCaller(call, wanted.stream_id)
+    const stream = await streamOf(context, call, wanted.stream_id)
     return statusOf(await signals.setStatus(tenant, stream, wanted.status, wanted.reason))
   }
 
-  async function answerVerify(call: Call) {
+  async function answerVerify(call: SignalCall) {
     const { stream_id: id, state } = checked(verificationRequest, await body(call.ctx))
-    await signals.verify(tenant, await ofCaller(call, id), state)
+    await signals.verify(tenant, await streamOf(context, call, id), state)
     call.ctx.status = 204
     return undefined
-  }
-
-  /** Also what is answered at once is signed first: a client has so many polls at a time. */
-  async function answerPoll(call: Call, id: string) {
-    const place = openPolls.take(JSON.stringify([tenant, call.clientId]))
-    try {
-      return await pollOf(call, id)
-    } finally {
-      place.leave()
-    }
-  }
-
-  /** RFC 8936 §2. */
-  async function pollOf(call: Call, id: string) {
-    const asked = checked(pollRequest, await body(call.ctx))
-    const stream = await ofCaller(call, id)
-    if (stream.delivery.method !== 'poll') throw new DomainError('not_found')
-    for (const [jti, { err, description }] of Object.entries(asked.setErrs)) {
-      log.warn({ tenant, stream: id, jti, err, description }, 'a receiver refused an event token')
-    }
-    await signals.acknowledge(tenant, stream, [...asked.ack, ...Object.keys(asked.setErrs)])
-    const most = Math.min(asked.maxEvents ?? mostAtOnce, mostAtOnce)
-    const { sets, more } = await waitFor(call, stream, most, asked.returnImmediately)
-    return { sets, ...(more ? { moreAvailable: true } : {}) }
-  }
-
-  async function waitFor(call: Call, stream: SignalStream, most: number, atOnce: boolean) {
-    let found = await signals.fetch(tenant, stream, most)
-    if (atOnce || most === 0 || Object.keys(found.sets).length > 0) return found
-    const until = performance.now() + longestPoll
-    call.ctx.res.emit(waits)
-    while (Object.keys(found.sets).length === 0 && performance.now() < until) {
-      await pause(lookEvery)
-      if (call.ctx.res.destroyed) break
-      const current = await signals.of(tenant, call.clientId)
-      if (current?.id !== stream.id) break
-      await assertReceiver(call.clientId)
-      found = await signals.fetch(tenant, current, most)
-    }
-    return found
   }
 
   /** SSF 1.0 §7.1. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Context, Middleware } from 'koa'
+import type { Middleware } from 'koa'
 import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
@@ -15,7 +15,7 @@ import {
 import { signalRoutes, signalsMethods } from './endpoints/signals.routes.ts'
 import { waits } from './http/admission.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
-import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
+import { answerErrors, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
 import { allowedMethods } from './http/methods.ts'
@@ -28,14 +28,14 @@ import { requestIdOf, requestLog } from './http/request.ts'
 import { exactSpelling } from './http/spelling.ts'
 import { serveAssets } from './http/static.ts'
 import { createClientLogos } from './interaction/client-logos.ts'
-import { deviceMethods, deviceRoutes, showOutcome } from './interaction/device.routes.ts'
+import { deviceMethods, deviceRoutes } from './interaction/device.routes.ts'
+import { enginePages } from './interaction/engine-pages.ts'
 import { dressHandover } from './interaction/handover.ts'
 import { showHeldErrors } from './interaction/held-errors.ts'
 import { carryLanguage } from './interaction/logout-language.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
-import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
-import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
+import { ownAddress } from './interaction/pages/layout.ts'
 import { noteDomainError } from './interaction/refusals.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
@@ -46,7 +46,6 @@ import { countFailedAuthentication } from './oidc/client-guessing.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
-import type { FeaturePages } from './oidc/features.ts'
 import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
@@ -334,50 +333,5 @@ function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
     return next()
-  }
-}
-
-function enginePages(
-  { tenant, accounts }: IssuerContext,
-  pageContext: (ctx: Context) => PageContext,
-  refusalPage: RefusalPage,
-  staysSignedIn: (ctx: Context) => Promise<boolean>,
-): FeaturePages {
-  return {
-    error(ctx, { error, error_description: description }, thrown) {
-      const refusal = {
-        status: ctx.status,
-        error,
-        id: requestIdOf(ctx),
-        ...(description === undefined ? {} : { description }),
-      }
-      const isExpired = thrown.name === 'SessionNotFound'
-      answerRefusal(ctx, refusal, (context, shown) =>
-        refusalPage(context, isExpired ? { ...shown, error: 'interaction_expired' } : shown),
-      )
-    },
-    device: (ctx, outcome) => showOutcome(ctx, pageContext(ctx), outcome),
-    async logout(ctx, { action, xsrf }) {
-      const { session, client } = ctx.oidc
-      const account = session?.accountId && (await accounts.active(tenant, session.accountId))
-      ctx.body = logoutPage(pageContext(ctx), {
-        action,
-        csrfField: { name: 'xsrf', value: xsrf },
-        ...(account ? { email: account.email } : {}),
-        ...(client ? { clientName: client.clientName ?? client.clientId } : {}),
-      })
-    },
-    async signedOut(ctx) {
-      // The engine leads here also whoever chose to stay.
-      if (await staysSignedIn(ctx)) return
-      const { client } = ctx.oidc
-      ctx.type = 'html'
-      const clientName = client?.clientName ?? client?.clientId
-      const page = pageContext(ctx)
-      ctx.body = signedOutPage(page, {
-        signIn: { href: ownAddress(page, '/account') },
-        ...(clientName === undefined ? {} : { clientName }),
-      })
-    },
   }
 }

@@ -7,7 +7,6 @@ import { checkedMetadata } from '../clients/client.ts'
 import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import type { Csrf } from '../http/csrf.ts'
-import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
@@ -17,7 +16,7 @@ import { describeAccess } from './access.ts'
 import { type ConsentView, consentPage } from './pages/consent.ts'
 import type { PageContext } from './pages/layout.ts'
 import type { Messages } from './pages/messages.ts'
-import { requireStep } from './sign-in-steps.ts'
+import { interactionAddress, posted } from './posted.ts'
 
 export interface ConsentParts {
   tenant: string
@@ -35,15 +34,11 @@ export interface ConsentParts {
 
 /** Asking a person what a client may do (OpenID Connect Core §3.1.2.4), and remembering the answer. */
 export function consentRoutes(router: Router, parts: ConsentParts) {
-  const { interactions, csrf, config, log } = parts
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const { interactions, csrf, log } = parts
+  const at = interactionAddress(parts.basePath)
 
   router.post('/interaction/:uid/consent', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'consent')
+    const { interaction, form } = await posted(parts, ctx, 'consent')
     const allowed = form['decision'] === 'allow'
     log.info(
       {
@@ -75,10 +70,7 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
   })
 
   router.post('/interaction/:uid/abort', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
+    const { interaction } = await posted(parts, ctx)
     const denies = interaction.step === 'consent'
     ctx.status = 303
     ctx.redirect(denies ? await interactions.deny(ctx, interaction) : await interactions.abort(ctx))

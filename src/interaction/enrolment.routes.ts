@@ -1,7 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
-import type { Account } from '../accounts/account.ts'
+import { type Account, isShowable } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
 import type { Enrolment } from '../enrolment/enrolment.ts'
 import { isDomainError } from '../errors.ts'
@@ -43,10 +43,6 @@ export interface Finishing {
   /** How a sign-in goes on with an account whose password is right. @param at when it was, in milliseconds */
   enter(ctx: Context, interaction: Interaction, account: Account, at: number): Promise<void>
 }
-
-/** In characters. */
-const longestName = 200
-const unshowable = /[\p{Cc}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
 
 /**
  * The pages behind the link of a sign-up or of an invitation. To open it changes nothing: mail scanners open it, too.
@@ -129,7 +125,7 @@ export function enrolmentRoutes(
     const name = (form['name'] ?? '').trim()
     const again = (error: NonNullable<FinishView['error']>) =>
       show(ctx, token, uid, { error, name })
-    if (name.length > longestName || unshowable.test(name)) return again('name_invalid')
+    if (!isShowable(name)) return again('name_invalid')
     if (password === '' || repeated === '') return again('missing')
     if (password !== repeated) return again('mismatch')
     // Taken before the account is there: what ends its sign-ins from now on must end this one.

@@ -5,13 +5,13 @@ import { DomainError } from '../errors.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { totpUri } from '../factors/totp.ts'
 import { pictureOfOurs } from '../http/headers.ts'
-import { readForm } from '../http/parameters.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { type NewFactorView, newFactorPage, recoveryCodesPage } from './pages/factors.ts'
+import { interactionAddress, posted } from './posted.ts'
 import type { Next, SecondFactorParts } from './second-factor.routes.ts'
-import { requireStep, type SetUpStep } from './sign-in-steps.ts'
+import type { SetUpStep } from './sign-in-steps.ts'
 
 /**
  * Setting up an app or a passkey on the way to a client that requires a second factor, where the account has none. Nothing but a
@@ -22,8 +22,8 @@ export function setUpRoutes(
   parts: SecondFactorParts,
   { steps, finish, showLogin }: Next,
 ) {
-  const { tenant, accounts, factors, interactions, csrf, config, clock, pageContext } = parts
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const { tenant, accounts, factors, interactions, csrf, clock, pageContext } = parts
+  const at = interactionAddress(parts.basePath)
 
   function html(ctx: Context, body: string, status = 200): void {
     ctx.status = status
@@ -68,11 +68,7 @@ export function setUpRoutes(
 
   /** The interaction and its step, for a form of ours that was sent in its turn. */
   async function due(ctx: RouterContext, stage: SetUpStep['stage']) {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
+    const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(uid)
     return { uid, interaction, form, step: step?.stage === stage ? step : undefined }
   }
@@ -110,7 +106,7 @@ export function setUpRoutes(
     // Sent twice at once: the other one has moved on.
     if (added === 'known' && credential === undefined) {
       ctx.status = 303
-      return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+      return ctx.redirect(at(uid))
     }
     if (added === 'wrong' || added === 'known') {
       const error = credential === undefined ? 'wrong' : 'passkey'
@@ -135,7 +131,7 @@ export function setUpRoutes(
     const { accountId, email, verifiedAt } = step
     await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt: newHandle() })
     ctx.status = 303
-    return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+    return ctx.redirect(at(uid))
   })
 
   return show

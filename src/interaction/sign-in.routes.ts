@@ -25,15 +25,11 @@ import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
 import { passkeyRoutes } from './passkey.routes.ts'
+import { interactionAddress, posted, requireStep } from './posted.ts'
 import { noteDomainError } from './refusals.ts'
 import { secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
-import {
-  createSignInSteps,
-  type PasswordStep,
-  requireStep,
-  type SignInStep,
-} from './sign-in-steps.ts'
+import { createSignInSteps, type PasswordStep, type SignInStep } from './sign-in-steps.ts'
 import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
 
 export interface SignInParts extends EmailCodeParts, NotedSignInParts, SignUpParts, EnrolmentParts {
@@ -84,7 +80,7 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
 export function signInRoutes(router: Router, parts: SignInParts) {
   const { tenant, accounts, factors, lockouts, interactions, csrf, config, clock, log } = parts
   const { name: knownName, ...knownOptions } = parts.knownCookie
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const at = interactionAddress(parts.basePath)
   const steps = createSignInSteps(parts)
 
   function redirect(ctx: Context, path: string): void {
@@ -118,7 +114,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const uid = ctx['params'].uid as string
     if (!(await noteSignIn(parts, ctx, signIn))) {
       await steps.end(uid)
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return redirect(ctx, at(uid))
     }
     know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
@@ -147,16 +143,16 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     if (secondStep === 'factor') {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return redirect(ctx, at(uid))
     }
     if (proof === undefined && secondStep === 'email_code') {
       await emailCode.begin(ctx, uid, account, verifiedAt)
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return redirect(ctx, at(uid))
     }
     if (withoutFactor === 'set_up') {
       const secret = newTotpSecret()
       await steps.begin(uid, { stage: 'set_up', accountId, email, verifiedAt, secret })
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return redirect(ctx, at(uid))
     }
     if (withoutFactor === 'refuse') {
       await steps.end(uid)
@@ -264,17 +260,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const { account, mustChange } = authenticated
     if (mustChange) {
       await steps.begin(uid, { stage: 'password', ...mustChange, email: account.email })
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return redirect(ctx, at(uid))
     }
     return proceed(ctx, interaction, account, verifiedAt, undefined, authenticated)
   })
 
   router.post('/interaction/:uid/password', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
+    const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(uid)
     if (step?.stage !== 'password') return showLogin(ctx, interaction, { status: 400 })
 

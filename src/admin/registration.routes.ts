@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { longestTtl, mostUses } from '../registration/initial-tokens.ts'
 import { registrationPolicy } from '../registration/policy.ts'
 import type { InitialAccessToken } from '../registration/tokens.store.ts'
 import { pageOf, pagePlace } from './page.ts'
@@ -16,9 +17,6 @@ async function loadPolicy({ core, tenant }: Call, lock = false) {
   if (lock) await core.tenants.view(tenant, true)
   return core.registrationPolicies.read(tenant)
 }
-
-const longestTtl = 31_536_000
-const mostUses = 100_000
 
 const members = {
   id: z.string().describe('Names it without being it'),

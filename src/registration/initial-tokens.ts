@@ -22,6 +22,10 @@ export interface InitialTokens {
   revoke(tenant: string, id: string): Promise<boolean>
 }
 
+/** Clients that one token registers, and seconds that it is valid, at most. */
+export const mostUses = 100_000
+export const longestTtl = 31_536_000
+
 export function createInitialTokens({
   database,
   clock,

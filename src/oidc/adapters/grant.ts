@@ -1,11 +1,9 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { rememberedGrant } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { foreverSeconds } from '../lifetimes.ts'
 import { currentTokenRequest } from '../token-request.ts'
 import { inert } from './inert.ts'
-
-/** The engine wants an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
-const foreverSeconds = 100 * 365 * 24 * 3600
 
 /** Grants: what an account allowed a client, remembered. */
 export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter {

@@ -1,11 +1,9 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { hashOf } from '../../secrets/handle.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { clockTolerance } from '../lifetimes.ts'
 import { invalidGrant } from '../token-request.ts'
 import { inert } from './inert.ts'
-
-/** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
-const clockTolerance = 15
 
 /** Marks an id that is the hash of a handle: for records that were found by another member. */
 export const byHash = 'sha256:'

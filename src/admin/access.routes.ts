@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { type FamilyView, stateOf } from '../families/family.ts'
 import type { ListedGrant } from '../grants/grant.ts'
+import { present } from '../present.ts'
 import type { ListedSession } from '../sessions/session.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import {
   type Call,
   paging,
-  present,
   queryFlag,
   type Route,
   route,

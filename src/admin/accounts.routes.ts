@@ -4,13 +4,13 @@ import { accountProfile } from '../accounts/account-document.ts'
 import type { AccountView } from '../accounts/account-views.ts'
 import type { ReadyOneTime } from '../accounts/accounts.ts'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import {
   type Call,
   paging,
-  present,
   queryFlag,
   type Route,
   route,

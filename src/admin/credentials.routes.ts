@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { ReadyOneTime } from '../accounts/accounts.ts'
+import { present } from '../present.ts'
 import { accountIn, lockedAccount, oneTimePassword, passwordOutput } from './accounts.routes.ts'
-import { type Call, present, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
+import { type Call, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
 import { named } from './schemas.ts'
 
 /** How people sign in: resets, locks and second factors. A help desk starts a reset, and never sees its result. */

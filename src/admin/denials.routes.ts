@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { explanationOf } from '../refusals/explanation.ts'
 import { printable } from '../refusals/mask.ts'
 import type { Refusal } from '../refusals/refusal.ts'
 import { reachesOf } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, momentOf, paging, present, type Route, route, timestamp } from './route.ts'
+import { type Call, momentOf, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /**

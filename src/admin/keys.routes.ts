@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { present } from '../present.ts'
 import { type SigningKey, signingAlgs, stateOf } from '../signing/signing-key.ts'
-import { type Call, present, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
+import { type Call, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Signing keys. Private parts leave the server by no route. */

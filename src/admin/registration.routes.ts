@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { longestTtl, mostUses } from '../registration/initial-tokens.ts'
 import { registrationPolicy } from '../registration/policy.ts'
 import type { InitialAccessToken } from '../registration/tokens.store.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Who may register clients for themselves (RFC 7591): the policy of a tenant, and tokens to begin with. */

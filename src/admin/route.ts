@@ -94,10 +94,3 @@ export const timeOrNone = (milliseconds: number | undefined) =>
 /** Of a time in a query. @returns milliseconds since the epoch */
 export const momentOf = (time: string | undefined) =>
   time === undefined ? undefined : Date.parse(time)
-
-/** Members that are not undefined: what is absent is not said. */
-export function present<Members extends object>(members: Members): Members {
-  return Object.fromEntries(
-    Object.entries(members).filter(([, value]) => value !== undefined),
-  ) as Members
-}

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { LogoutView } from '../logouts/logouts.ts'
+import { present } from '../present.ts'
 import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
@@ -32,17 +33,14 @@ interface LogoutOutput {
 /** `logouts list`: `{ logouts: [{ id, client_id, account, sid?, state, attempts, …, last_error? }] }`. */
 export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput[] }> = {
   input,
-  prepare: (args) => {
-    const account = optionalText(args, 'account')
-    const client = optionalText(args, 'client')
-    const state = optionalText(args, 'state')
-    return {
-      ...tenantOption(args),
-      ...(account === undefined ? {} : { account }),
-      ...(client === undefined ? {} : { client }),
-      ...(state === undefined ? {} : { state: state as LogoutView['state'] }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({
+      account: optionalText(args, 'account'),
+      client: optionalText(args, 'client'),
+      state: optionalText(args, 'state') as LogoutView['state'] | undefined,
+    }),
+  }),
   async execute(core, { tenant, account: identifier, client: clientId, state }) {
     await assertTenant(core, tenant)
     const owner =

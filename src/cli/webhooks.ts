@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { MessageView } from '../outbox/message.ts'
+import { present } from '../present.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { rfc3339 } from './family-output.ts'
@@ -73,14 +74,13 @@ export const webhooksDeliveries: Command<
   { deliveries: DeliveryOutput[] }
 > = {
   input: filter,
-  prepare(args) {
-    const [url, state] = [optionalText(args, 'url'), optionalText(args, 'state')]
-    return {
-      ...tenantOption(args),
-      ...(url === undefined ? {} : { url }),
-      ...(state === undefined ? {} : { state: state as MessageView['state'] }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({
+      url: optionalText(args, 'url'),
+      state: optionalText(args, 'state') as MessageView['state'] | undefined,
+    }),
+  }),
   async execute(core, { tenant, ...which }) {
     await assertTenant(core, tenant)
     const found = await core.webhooks.deliveries(tenant, which)
@@ -129,14 +129,10 @@ const which = z.strictObject({
 /** `webhooks retry`: `{ retried }`. */
 export const webhooksRetry: Command<z.infer<typeof which>, { retried: number }> = {
   input: which,
-  prepare(args) {
-    const [url, id] = [optionalText(args, 'url'), optionalText(args, 'id')]
-    return {
-      ...tenantOption(args),
-      ...(url === undefined ? {} : { url }),
-      ...(id === undefined ? {} : { id }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ url: optionalText(args, 'url'), id: optionalText(args, 'id') }),
+  }),
   async execute(core, { tenant, ...wanted }) {
     await assertTenant(core, tenant)
     return { retried: await core.webhooks.retry(tenant, wanted) }

@@ -10,6 +10,7 @@ import type { Csrf } from '../http/csrf.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import { present } from '../present.ts'
 import type { ClientDocuments } from '../registration/documents.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import { describeAccess } from './access.ts'
@@ -109,9 +110,11 @@ async function describe(
       name: metadata.client_name ?? clientId,
       clientId,
       ...(metadata.logo_uri === undefined ? {} : { logoUrl }),
-      ...(metadata.client_uri === undefined ? {} : { uri: metadata.client_uri }),
-      ...(metadata.policy_uri === undefined ? {} : { policyUri: metadata.policy_uri }),
-      ...(metadata.tos_uri === undefined ? {} : { tosUri: metadata.tos_uri }),
+      ...present({
+        uri: metadata.client_uri,
+        policyUri: metadata.policy_uri,
+        tosUri: metadata.tos_uri,
+      }),
     },
     ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
     ...(userCode === undefined ? {} : { userCode }),

@@ -12,6 +12,7 @@ import { createClientStore } from './client.store.ts'
 import {
   type Client,
   type ClientMetadata,
+  checkedMetadata,
   clientMetadata,
   isClientId,
   secretFault,
@@ -28,6 +29,8 @@ import {
 export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
   find(tenant: string, clientId: string): Promise<Client | undefined>
+  /** What an enabled client is registered as; undefined also where what is stored is not sound. */
+  metadata(tenant: string, clientId: string): Promise<ClientMetadata | undefined>
   /** Enabled ones, in the order of their ids. @param page `after`: the id that the page before ended with */
   page(tenant: string, page: { after?: string | undefined; limit: number }): Promise<Client[]>
   /** As operators look at them. */
@@ -109,6 +112,12 @@ export function createClients(deps: Dependencies): Clients {
     muchChanged: cache.clear,
   })
 
+  // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
+  const find: Clients['find'] = async (tenant, clientId) =>
+    isClientId(clientId)
+      ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
+      : undefined
+
   async function assertKnown(tenant: string, clientId: string): Promise<void> {
     if (await store.exists(tenant, clientId)) return
     throw new DomainError('client_not_found', { detail: { client_id: clientId } })
@@ -132,11 +141,11 @@ export function createClients(deps: Dependencies): Clients {
       await store.delete(tenant, clientId)
       cache.drop(key(tenant, clientId))
     },
-    // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
-    find: async (tenant, clientId) =>
-      isClientId(clientId)
-        ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
-        : undefined,
+    find,
+    async metadata(tenant, clientId) {
+      const client = await find(tenant, clientId)
+      return client && checkedMetadata(client).data
+    },
     page: store.page,
     views: createClientViews(deps),
 

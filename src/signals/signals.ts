@@ -2,14 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { StoredEvent } from '../audit/event.ts'
-import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Log } from '../log.ts'
-import type { Attempt, Message } from '../outbox/message.ts'
+import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
@@ -220,9 +219,8 @@ export function createSignals(deps: {
       },
       body: await tokenOf(tenant, stream, waiting),
     })
-    if (response.ok) return 'delivered'
     // RFC 8935 §2.3: this token is refused, and the same again would be.
-    return { final: response.status === 400, reason: `answered ${response.status}` }
+    return answeredWith(response, 400)
   }
 
   outbox.deliverWith(kind, {
@@ -248,9 +246,8 @@ export function createSignals(deps: {
   async function peopleAt(tenant: string, accountId: string, audiences: string[]) {
     const found: Array<{ clientId: string; sub: string }> = []
     for (const clientId of await grants.clientsFor(tenant, accountId, audiences)) {
-      const client = await clients.find(tenant, clientId)
-      const data = client && checkedMetadata(client).data
-      if (data) found.push({ clientId, sub: await subjects.of(tenant, data, accountId) })
+      const client = await clients.metadata(tenant, clientId)
+      if (client) found.push({ clientId, sub: await subjects.of(tenant, client, accountId) })
     }
     return found
   }

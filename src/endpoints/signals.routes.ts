@@ -11,6 +11,7 @@ import { routes } from '../oidc/routes.ts'
 import { signalScopes, signalsPath } from '../resources/revocations-resource.ts'
 import { supportedEvents } from '../signals/signal.ts'
 import {
+  declarationOf,
   delivered,
   minVerificationInterval,
   poll,
@@ -115,21 +116,9 @@ export function signalRoutes(parts: ApiParts): Middleware {
     const stream = await streamOf(context, call, checked(namedInBody, sent).stream_id)
     const ours: Record<string, unknown> = await shown(stream)
     assertOurs(sent as Record<string, unknown>, ours)
-    const before = {
-      events_requested: stream.eventsRequested,
-      description: stream.description,
-      delivery:
-        stream.delivery.method === 'push'
-          ? {
-              method: push,
-              endpoint_url: stream.delivery.endpointUrl,
-              authorization_header: stream.delivery.authorization,
-            }
-          : { method: poll },
-    }
     const declared = checked(
       streamDeclaration,
-      kind === 'PATCH' ? { ...before, ...(sent as object) } : sent,
+      kind === 'PATCH' ? { ...declarationOf(stream), ...(sent as object) } : sent,
     )
     return shown(await signals.replace(tenant, stream, declared))
   }

@@ -12,8 +12,8 @@ export interface Cache<Value> {
 }
 
 /**
- * Keys of which it is remembered that nothing is there. They are often a stranger's invention, and have a bound of
- * their own, so that no number of them pushes out what is there.
+ * Keys that are remembered as absent. Strangers can invent any number of them, so they have a bound of their own and
+ * push out nothing that exists.
  */
 const mostAbsent = 1000
 

@@ -16,9 +16,9 @@ export interface Database {
   /** Rows of a statement. Joins the open transaction of this context, if there is one. */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
   /**
-   * The same of a statement that only reads, in no transaction. It fails where the server takes no writes
-   * (SQLSTATE 25006): a primary that was fenced off goes on telling what was. An engine in this process cannot be fenced
-   * off, and has one connection: there it is `query`.
+   * Rows of a statement that only reads, outside of any transaction. It fails where the server takes no writes
+   * (SQLSTATE 25006): a primary that was fenced off would go on answering with what is no longer true. The embedded
+   * engine cannot be fenced off and has one connection: there this is `query`.
    */
   queryPrimary: Database['query']
   /** Number of rows a statement changed. */

@@ -151,7 +151,7 @@ function surviveItsEnd(client: ClientBase): void {
 }
 
 async function openFolder(config: Config, measured: Measured) {
-  const engine = await openEmbedded({ dataDir: config.dataDir })
+  const engine = await openEmbedded(config.dataDir)
   const database = await openDatabase({
     ...measured,
     poolSize: 1,

@@ -256,9 +256,7 @@ export function createIssuer(
     published.keep,
     jsonForPrograms,
     answerErrors(log, refusalPage, (ctx, error) => noteDomainError(context, ctx, error)),
-    ...(tenant === defaultTenant
-      ? [adminApi({ ...api, pageContext })]
-      : []),
+    ...(tenant === defaultTenant ? [adminApi({ ...api, pageContext })] : []),
     ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
     limitParameters(beginnings),

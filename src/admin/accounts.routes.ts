@@ -8,15 +8,7 @@ import { present } from '../present.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import {
-  type Call,
-  paging,
-  queryFlag,
-  type Route,
-  route,
-  timeOf,
-  timestamp,
-} from './route.ts'
+import { type Call, paging, queryFlag, type Route, route, timeOf, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Accounts: who people are. How they sign in is in credentials.routes.ts; no route sets a password (ASVS 6.4.6). */

@@ -95,7 +95,8 @@ export function adminApi(parts: Parts): Middleware {
 
   async function bodyOf(ctx: Context, route: Route): Promise<unknown> {
     if (route.body) return checked(route.body, await readJson(ctx, config.bodyLimit))
-    if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding')) throw invalidRequest('body: expected none')
+    if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding'))
+      throw invalidRequest('body: expected none')
     return undefined
   }
 

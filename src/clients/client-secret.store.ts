@@ -53,12 +53,7 @@ export function createClientSecretStore({ database, clock }: { database: Databas
     },
 
     /** Lets every other secret end at a time, in milliseconds; one that ends sooner keeps its end. */
-    retireOthers(
-      tenant: string,
-      clientId: string,
-      kept: string,
-      endsAt: number,
-    ): Promise<number> {
+    retireOthers(tenant: string, clientId: string, kept: string, endsAt: number): Promise<number> {
       return database.execute(
         `update client_secrets set expires_at = $4
          where tenant_id = $1 and client_id = $2 and hash <> $3

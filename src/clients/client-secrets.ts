@@ -86,7 +86,9 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
       if (wanted === 'none') return { changes: await store.deleteAll(tenant, clientId) }
       const changes = wanted === 'hashed' ? await store.forgetPlain(tenant, clientId) : 0
       if (given !== undefined) {
-        return { changes: changes + (await add(tenant, metadata, given, foreign(given), clock.now())) }
+        return {
+          changes: changes + (await add(tenant, metadata, given, foreign(given), clock.now())),
+        }
       }
       if (await store.has(tenant, clientId, wanted)) return { changes }
       const generated = newHandle()

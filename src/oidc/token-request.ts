@@ -46,7 +46,7 @@ export function beginTokenRequest(ctx: Context, unit: Unit): TokenRequest {
 }
 
 /** Who sent a request. */
-export function presenterOf(ctx: Context): Presenter {
+export function presenterOf(ctx: Context): Presenter & { ip: string } {
   const userAgent = userAgentIn(ctx.get('user-agent'))
   return { ip: ctx.ip, ...(userAgent === undefined ? {} : { userAgent }) }
 }

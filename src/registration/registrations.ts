@@ -265,7 +265,8 @@ export function createRegistrations(deps: {
     },
 
     initialTokens: createInitialTokens({ ...deps, tokens }),
-    sweep: async () => (await tokens.sweep()) + (await deleteExpiredClients({ ...deps, registered })),
+    sweep: async () =>
+      (await tokens.sweep()) + (await deleteExpiredClients({ ...deps, registered })),
   }
 }
 

@@ -16,7 +16,13 @@ import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { issuerOf } from '../tenants/tenant.ts'
-import { eventTokenMedia, eventTokenType, type Signal, streamUpdated, verification } from './signal.ts'
+import {
+  eventTokenMedia,
+  eventTokenType,
+  type Signal,
+  streamUpdated,
+  verification,
+} from './signal.ts'
 import { createSignalWriter } from './signal-writer.ts'
 import { createSignalStreamStore, type WaitingSignal } from './stream.store.ts'
 import {
@@ -238,7 +244,10 @@ export function createSignals(deps: {
     if (streams.length === 0) return
     const events = await deps.audit.byIds(tenant, ids)
     for (const stream of streams) {
-      const about = { wanted: delivered(stream), audiences: await audienceOf(tenant, stream.clientId) }
+      const about = {
+        wanted: delivered(stream),
+        audiences: await audienceOf(tenant, stream.clientId),
+      }
       await enqueue(tenant, stream, await signalsOf(tenant, events, about))
     }
   })

@@ -76,7 +76,11 @@ export function declaredAs(
 }
 
 /** The declaration that a stream was made of. */
-export const declarationOf = ({ delivery: chosen, eventsRequested, description }: SignalStream) => ({
+export const declarationOf = ({
+  delivery: chosen,
+  eventsRequested,
+  description,
+}: SignalStream) => ({
   events_requested: eventsRequested,
   description,
   delivery:

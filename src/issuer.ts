@@ -14,6 +14,7 @@ import {
 } from './endpoints/revocations.routes.ts'
 import { signalRoutes, signalsMethods } from './endpoints/signals.routes.ts'
 import { waits } from './http/admission.ts'
+import { seeOther } from './http/answer.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
 import { answerErrors, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
@@ -189,8 +190,7 @@ export function createIssuer(
   const structured = createStructuredTokens(context, secrets.keys)
   const pages = enginePages(context, pageContext, refusalPage, async (ctx) => {
     if (!(await session.find(ctx))) return false
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), '/account'))
+    seeOther(ctx, ownAddress(pageContext(ctx), '/account'))
     return true
   })
   const provider = createProvider({

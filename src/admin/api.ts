@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import { DomainError, isDomainError } from '../errors.ts'
+import { showPage } from '../http/answer.ts'
 import { readJson } from '../http/body.ts'
 import { checked, invalidRequest, readQuery } from '../http/checked.ts'
 import { assertMatches, etagOf, isNamed } from '../http/etag.ts'
@@ -175,8 +176,7 @@ export function adminApi(parts: Parts): Middleware {
   async function answer(ctx: Context): Promise<void> {
     // For people, and no part of the API: what its document says, to read.
     if (ctx.path === `${adminPath}/` && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
-      ctx.type = 'html'
-      ctx.body = referencePage(parts.pageContext(ctx), document, audience)
+      showPage(ctx, referencePage(parts.pageContext(ctx), document, audience))
       return
     }
     const found = match(ctx.method, ctx.path.slice(adminPath.length))

@@ -6,6 +6,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import { checkedMetadata } from '../clients/client.ts'
 import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
@@ -50,12 +51,8 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
       },
       'consent',
     )
-    ctx.status = 303
-    ctx.redirect(
-      allowed
-        ? await interactions.finishConsent(ctx, interaction)
-        : await interactions.deny(ctx, interaction),
-    )
+    const next = allowed ? interactions.finishConsent : interactions.deny
+    seeOther(ctx, await next(ctx, interaction))
   })
 
   // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
@@ -73,20 +70,24 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
   router.post('/interaction/:uid/abort', async (ctx) => {
     const { interaction } = await posted(parts, ctx)
     const denies = interaction.step === 'consent'
-    ctx.status = 303
-    ctx.redirect(denies ? await interactions.deny(ctx, interaction) : await interactions.abort(ctx))
+    seeOther(
+      ctx,
+      denies ? await interactions.deny(ctx, interaction) : await interactions.abort(ctx),
+    )
   })
 
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const context = parts.pageContext(ctx)
     const { uid } = interaction
-    ctx.type = 'html'
-    ctx.body = consentPage(context, {
-      action: at(uid, 'consent'),
-      cancel: { action: at(uid, 'abort') },
-      csrf: csrf.token(uid),
-      ...(await describe(parts, interaction, context.messages, at(uid, 'logo'))),
-    })
+    showPage(
+      ctx,
+      consentPage(context, {
+        action: at(uid, 'consent'),
+        cancel: { action: at(uid, 'abort') },
+        csrf: csrf.token(uid),
+        ...(await describe(parts, interaction, context.messages, at(uid, 'logo'))),
+      }),
+    )
   }
 }
 

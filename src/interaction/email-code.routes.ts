@@ -3,6 +3,7 @@ import type { RouterContext } from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { newHandle } from '../secrets/handle.ts'
@@ -63,16 +64,18 @@ export function emailCodeRoutes(
     { email }: EmailCodeStep,
     error?: EmailCodeView['error'],
   ): void {
-    ctx.status = error === undefined ? 200 : error === 'missing' ? 400 : 403
-    ctx.type = 'html'
-    ctx.body = emailCodePage(parts.pageContext(ctx), {
-      action: at(uid, 'email-code'),
-      again: at(uid, 'email-code-again'),
-      csrf: csrf.token(uid),
-      cancel: { action: at(uid, 'abort') },
-      email,
-      ...(error === undefined ? {} : { error }),
-    })
+    showPage(
+      ctx,
+      emailCodePage(parts.pageContext(ctx), {
+        action: at(uid, 'email-code'),
+        again: at(uid, 'email-code-again'),
+        csrf: csrf.token(uid),
+        cancel: { action: at(uid, 'abort') },
+        email,
+        ...(error === undefined ? {} : { error }),
+      }),
+      error === undefined ? 200 : error === 'missing' ? 400 : 403,
+    )
   }
 
   /** The interaction and its step, for a form of ours that was sent in its turn. */
@@ -113,8 +116,7 @@ export function emailCodeRoutes(
     const account = await accounts.active(tenant, step.accountId)
     const by = { ip: ctx.ip, language: languageOf(ctx) }
     if (account) await mailedCodes.send(account, step.attempt, by)
-    ctx.status = 303
-    ctx.redirect(at(uid))
+    seeOther(ctx, at(uid))
   })
 
   return { begin, show }

@@ -5,6 +5,7 @@ import { type Account, isShowable } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
 import type { Enrolment } from '../enrolment/enrolment.ts'
 import { isDomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
@@ -65,17 +66,11 @@ export function enrolmentRoutes(
   /** Nobody can name it who has not read the mail. */
   const finishing = (token: string) => `sign-up finish ${token}`
 
-  function html(ctx: Context, status: number, body: string): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
-  }
-
   function showOver(ctx: Context): void {
     const page = pageContext(ctx)
     const { title, text, signIn } = page.messages.signUp.over
     const next = { href: ownAddress(page, '/account'), label: signIn }
-    html(ctx, 400, sayingPage(page, { title, text, next, fault: true }))
+    showPage(ctx, sayingPage(page, { title, text, next, fault: true }), 400)
   }
 
   async function show(
@@ -92,9 +87,8 @@ export function enrolmentRoutes(
     // Below the interaction its cookie comes along with the form.
     const path = uid === undefined ? '/sign-up/finish' : `/interaction/${uid}/account`
     const name = again.name ?? found.name
-    html(
+    showPage(
       ctx,
-      error === undefined ? 200 : error === 'busy' ? 503 : 400,
       finishPage(page, {
         action: ownAddress(page, path),
         csrf: csrf.token(finishing(token)),
@@ -104,6 +98,7 @@ export function enrolmentRoutes(
         ...(name === undefined ? {} : { name }),
         ...(error === undefined ? {} : { error }),
       }),
+      error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )
   }
 
@@ -148,8 +143,7 @@ export function enrolmentRoutes(
     know(ctx, account)
     const interaction = sameBrowser && uid !== undefined ? await waiting(ctx, uid) : undefined
     if (interaction) return enter(ctx, interaction, account, at)
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), '/sign-up/done'))
+    seeOther(ctx, ownAddress(pageContext(ctx), '/sign-up/done'))
   }
 
   router.get('/sign-up/finish', (ctx) => {
@@ -163,6 +157,6 @@ export function enrolmentRoutes(
     const page = pageContext(ctx)
     const { title, text, signIn } = page.messages.signUp.done
     const next = { href: ownAddress(page, '/account'), label: signIn }
-    html(ctx, 200, sayingPage(page, { title, text, next }))
+    showPage(ctx, sayingPage(page, { title, text, next }))
   })
 }

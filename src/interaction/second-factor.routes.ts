@@ -7,6 +7,7 @@ import type { Attempts } from '../attempts/attempts.ts'
 import type { Clock } from '../clock.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Proof } from '../factors/second-factor.ts'
+import { showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
@@ -81,17 +82,19 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
   ): Promise<void> {
     const known = await factors.list(tenant, accountId)
     const passkey = await factors.passkeys.ask(tenant, accountId, attempt)
-    ctx.status = error === undefined ? 200 : error === 'missing' ? 400 : 403
-    ctx.type = 'html'
-    ctx.body = secondFactorPage(parts.pageContext(ctx), {
-      action: at(uid, 'factor'),
-      csrf: csrf.token(uid),
-      cancel: { action: at(uid, 'abort') },
-      email,
-      app: known.some(({ kind }) => kind === 'totp'),
-      ...(passkey ? { passkey } : {}),
-      ...(error === undefined ? {} : { error }),
-    })
+    showPage(
+      ctx,
+      secondFactorPage(parts.pageContext(ctx), {
+        action: at(uid, 'factor'),
+        csrf: csrf.token(uid),
+        cancel: { action: at(uid, 'abort') },
+        email,
+        app: known.some(({ kind }) => kind === 'totp'),
+        ...(passkey ? { passkey } : {}),
+        ...(error === undefined ? {} : { error }),
+      }),
+      error === undefined ? 200 : error === 'missing' ? 400 : 403,
+    )
   }
 
   function codeProof(ctx: Context, { accountId }: FactorStep, typed: string) {

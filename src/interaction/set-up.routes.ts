@@ -4,6 +4,7 @@ import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { totpUri } from '../factors/totp.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import { pictureOfOurs } from '../http/headers.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
@@ -25,15 +26,9 @@ export function setUpRoutes(
   const { tenant, accounts, factors, interactions, csrf, clock, pageContext } = parts
   const at = interactionAddress(parts.basePath)
 
-  function html(ctx: Context, body: string, status = 200): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
-  }
-
   function showCodes(ctx: Context, uid: string, codes: readonly string[]): void {
     const done = { href: at(uid, 'codes'), csrf: csrf.token(uid) }
-    html(ctx, recoveryCodesPage(pageContext(ctx), { codes, done }))
+    showPage(ctx, recoveryCodesPage(pageContext(ctx), { codes, done }))
   }
 
   const bindingOf = (uid: string, { accountId }: SetUpStep) => `set-up ${uid} ${accountId}`
@@ -63,7 +58,7 @@ export function setUpRoutes(
       ...(await passkeyFor(uid, step)),
       ...again,
     })
-    return html(ctx, page, again.error === undefined ? 200 : 400)
+    return showPage(ctx, page, again.error === undefined ? 200 : 400)
   }
 
   /** The interaction and its step, for a form of ours that was sent in its turn. */
@@ -105,8 +100,7 @@ export function setUpRoutes(
           )
     // Sent twice at once: the other one has moved on.
     if (added === 'known' && credential === undefined) {
-      ctx.status = 303
-      return ctx.redirect(at(uid))
+      return seeOther(ctx, at(uid))
     }
     if (added === 'wrong' || added === 'known') {
       const error = credential === undefined ? 'wrong' : 'passkey'
@@ -130,8 +124,7 @@ export function setUpRoutes(
     if (!step.withPasskey) return finish(ctx, account, step.verifiedAt, 'totp', step.shownAt)
     const { accountId, email, verifiedAt } = step
     await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt: newHandle() })
-    ctx.status = 303
-    return ctx.redirect(at(uid))
+    return seeOther(ctx, at(uid))
   })
 
   return show

@@ -41,7 +41,7 @@ export async function deleteExpiredClients({
     if (gone < sweepBatch) break
   }
   for (let round = 0; round < mostWithFamilies; round++) {
-    const expired = await registered.nextOver()
+    const expired = await registered.nextExpired()
     if (!expired) break
     const { tenant_id: tenant, client_id: clientId } = expired
     await revocations.deleteClient(tenant, clientId, { by: 'retention' })

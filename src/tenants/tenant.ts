@@ -8,7 +8,7 @@ export interface Tenant extends TenantPolicy {
   signUp: SignUp
 }
 
-export const signUpModes = ['closed', 'open', 'invitation'] as const
+const signUpModes = ['closed', 'open', 'invitation'] as const
 
 /** Who may come to have an account, besides those that operators create. */
 export interface SignUp {

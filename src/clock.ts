@@ -10,8 +10,8 @@ export interface Clock {
   /** How far this process is from Postgres, in milliseconds; positive when Postgres is ahead. */
   readonly offset: number
   /**
-   * How often the machine's clock was set, or the machine stood still, since the start: more than before as soon as it
-   * has happened. Until Postgres is read again the time goes on as if it had not.
+   * How often since the start the machine's clock was set, or the machine stood still; it rises as soon as that has
+   * happened. Until Postgres is read again, the time goes on as if it had not.
    */
   readonly steps: number
   /**
@@ -39,8 +39,8 @@ const machineClocks: MachineClocks = {
 }
 
 /**
- * Milliseconds by which the machine's two clocks may part before its clock counts as set. What corrects a clock by less
- * slows both alike.
+ * Milliseconds by which the wall clock and the monotonic clock may drift apart before the wall clock counts as set.
+ * What corrects a clock by less (slewing) slows both alike.
  */
 const noticeable = 500
 

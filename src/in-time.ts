@@ -1,13 +1,13 @@
-/** A process that stood still has lost at most one of these of its patience. */
+/** The patience is split into so many parts: a process that stood still loses one of them at most. */
 const parts = 4
 
 /**
- * What an answer is worth waiting for. A process that stood still (no processor, a long turn of the event loop) finds
- * its timer due before it has looked at its sockets: an answer that came in time lies there unread, or the question was
- * not even sent. So patience is counted in parts, of which one that lasts longer is one still, and the sockets are
- * looked at once more before the other side is blamed.
+ * An answer, if it comes in time. After a process stood still (no processor, a long turn of the event loop), its timer
+ * is due before it has looked at its sockets: an answer that came in time may lie there unread, or the question may not
+ * even have been sent. So the patience is counted in parts, each of which counts as one however long it took, and the
+ * sockets are read once more before the other side is blamed.
  * @param patience milliseconds from the call on
- * @param late what is thrown when there is none by then
+ * @param late what is thrown when there is no answer by then
  */
 export async function inTime<T>(
   answer: Promise<T>,

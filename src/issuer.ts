@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Context, Middleware } from 'koa'
+import type { Middleware } from 'koa'
 import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
@@ -14,8 +14,9 @@ import {
 } from './endpoints/revocations.routes.ts'
 import { signalRoutes, signalsMethods } from './endpoints/signals.routes.ts'
 import { waits } from './http/admission.ts'
+import { seeOther } from './http/answer.ts'
 import { type Csrf, createCsrf } from './http/csrf.ts'
-import { answerErrors, answerRefusal, type RefusalPage, reportFault } from './http/errors.ts'
+import { answerErrors, type RefusalPage, reportFault } from './http/errors.ts'
 import { securityHeaders, securityHeadersOf } from './http/headers.ts'
 import { healthRoutes } from './http/health.ts'
 import { allowedMethods } from './http/methods.ts'
@@ -28,14 +29,14 @@ import { requestIdOf, requestLog } from './http/request.ts'
 import { exactSpelling } from './http/spelling.ts'
 import { serveAssets } from './http/static.ts'
 import { createClientLogos } from './interaction/client-logos.ts'
-import { deviceMethods, deviceRoutes, showOutcome } from './interaction/device.routes.ts'
+import { deviceMethods, deviceRoutes } from './interaction/device.routes.ts'
+import { enginePages } from './interaction/engine-pages.ts'
 import { dressHandover } from './interaction/handover.ts'
 import { showHeldErrors } from './interaction/held-errors.ts'
 import { carryLanguage } from './interaction/logout-language.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
-import { ownAddress, type PageContext } from './interaction/pages/layout.ts'
-import { logoutPage, signedOutPage } from './interaction/pages/logout.ts'
+import { ownAddress } from './interaction/pages/layout.ts'
 import { noteDomainError } from './interaction/refusals.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
@@ -46,7 +47,6 @@ import { countFailedAuthentication } from './oidc/client-guessing.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
-import type { FeaturePages } from './oidc/features.ts'
 import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
@@ -66,7 +66,7 @@ import { introspectionJwt, structuredEndpoints } from './oidc/structured-endpoin
 import { createStructuredTokens } from './oidc/structured-tokens.ts'
 import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
-import { defaultTenant, issuerOf, type SignUp } from './tenants/tenant.ts'
+import { basePathOf, defaultTenant, issuerOf, type SignUp } from './tenants/tenant.ts'
 
 /** Answers every request to one issuer, whose path is already cut off. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -175,9 +175,8 @@ export function createIssuer(
   const issuer = issuerOf(config.issuer, tenant)
   const canSignUp = signUp === 'open' && capabilities.mail.isOn
   const context: IssuerContext = { ...capabilities, tenant, issuer, canSignUp }
-  const { pathname, protocol } = new URL(issuer)
-  const basePath = pathname === '/' ? '' : pathname
-  const isHttps = protocol === 'https:'
+  const basePath = basePathOf(issuer)
+  const isHttps = issuer.startsWith('https:')
   const { theme, assets } = createTheme(config, basePath)
   const pageContext = pageContexts({
     basePath,
@@ -191,8 +190,7 @@ export function createIssuer(
   const structured = createStructuredTokens(context, secrets.keys)
   const pages = enginePages(context, pageContext, refusalPage, async (ctx) => {
     if (!(await session.find(ctx))) return false
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), '/account'))
+    seeOther(ctx, ownAddress(pageContext(ctx), '/account'))
     return true
   })
   const provider = createProvider({
@@ -242,6 +240,7 @@ export function createIssuer(
     clientName,
     clientLogo,
   }
+  const api = { context, structured, certificates, basePath }
 
   const published = createPublished([routes.jwks, ...discovery], {
     log,
@@ -257,9 +256,7 @@ export function createIssuer(
     published.keep,
     jsonForPrograms,
     answerErrors(log, refusalPage, (ctx, error) => noteDomainError(context, ctx, error)),
-    ...(tenant === defaultTenant
-      ? [adminApi({ context, structured, certificates, basePath, pageContext })]
-      : []),
+    ...(tenant === defaultTenant ? [adminApi({ ...api, pageContext })] : []),
     ...(servesOnly ? [thereIsOnly(servesOnly)] : []),
     limitBody(config.bodyLimit),
     limitParameters(beginnings),
@@ -273,8 +270,8 @@ export function createIssuer(
     signsWhileFresh(context),
     notAskedTwice,
     registrationRoutes(context),
-    revocationRoutes({ context, structured, certificates, basePath }),
-    signalRoutes({ context, structured, certificates, basePath }),
+    revocationRoutes(api),
+    signalRoutes(api),
     interactionRoutes(parts),
     deviceRoutes({ ...parts, devices, deviceCookie }),
     accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
@@ -334,50 +331,5 @@ function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
     return next()
-  }
-}
-
-function enginePages(
-  { tenant, accounts }: IssuerContext,
-  pageContext: (ctx: Context) => PageContext,
-  refusalPage: RefusalPage,
-  staysSignedIn: (ctx: Context) => Promise<boolean>,
-): FeaturePages {
-  return {
-    error(ctx, { error, error_description: description }, thrown) {
-      const refusal = {
-        status: ctx.status,
-        error,
-        id: requestIdOf(ctx),
-        ...(description === undefined ? {} : { description }),
-      }
-      const isExpired = thrown.name === 'SessionNotFound'
-      answerRefusal(ctx, refusal, (context, shown) =>
-        refusalPage(context, isExpired ? { ...shown, error: 'interaction_expired' } : shown),
-      )
-    },
-    device: (ctx, outcome) => showOutcome(ctx, pageContext(ctx), outcome),
-    async logout(ctx, { action, xsrf }) {
-      const { session, client } = ctx.oidc
-      const account = session?.accountId && (await accounts.active(tenant, session.accountId))
-      ctx.body = logoutPage(pageContext(ctx), {
-        action,
-        csrfField: { name: 'xsrf', value: xsrf },
-        ...(account ? { email: account.email } : {}),
-        ...(client ? { clientName: client.clientName ?? client.clientId } : {}),
-      })
-    },
-    async signedOut(ctx) {
-      // The engine leads here also whoever chose to stay.
-      if (await staysSignedIn(ctx)) return
-      const { client } = ctx.oidc
-      ctx.type = 'html'
-      const clientName = client?.clientName ?? client?.clientId
-      const page = pageContext(ctx)
-      ctx.body = signedOutPage(page, {
-        signIn: { href: ownAddress(page, '/account') },
-        ...(clientName === undefined ? {} : { clientName }),
-      })
-    },
   }
 }

@@ -14,7 +14,7 @@ import type { RegistrationPolicy } from './registration/policy.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { requiredAlgs } from './signing/signing-key.ts'
 import { locate } from './tenants/locate.ts'
-import { defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
+import { basePathOf, defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
 
 /** Every issuer that this process answers for; each is built when it is first asked for. */
 export interface Issuers {
@@ -27,11 +27,14 @@ export interface Issuers {
 }
 
 /**
- * Milliseconds that an issuer serves without another look at its tenant, which is in memory as a rule. They come on top
- * of what that takes to hear of a change on another node: half a second (ADR 0024), of the second that is promised.
+ * Milliseconds for which an issuer serves without looking at its tenant again, which is in memory as a rule. They add
+ * to the half second that a change on another node takes to arrive (ADR 0024); a second is promised.
  */
 const maxAge = 100
-/** Milliseconds that a request waits for Postgres to say so: what is known goes on serving while it does not answer. */
+/**
+ * Milliseconds that a request waits for Postgres to confirm a tenant: while it does not answer, what is known goes on
+ * serving.
+ */
 const patience = 200
 
 interface Built {
@@ -47,8 +50,7 @@ export function createIssuers(
   certificates: ClientCertificates,
 ): Issuers {
   const { clock, config, log, registrationPolicies, sharedSecrets, signing, tenants } = capabilities
-  const { pathname } = new URL(config.issuer)
-  const basePath = pathname === '/' ? '' : pathname
+  const basePath = basePathOf(config.issuer)
   const probes = createProbes(capabilities)
   const built = new Map<string, Built>()
   const suspended = new Map<string, Pick<Built, 'handler' | 'keys'>>()
@@ -99,8 +101,8 @@ export function createIssuers(
   }
 
   /**
-   * Requests under way end where they began; the next one meets the new keys, and what signing up is like by now, which
-   * discovery tells, too.
+   * Requests under way end with the handler that they began with. The next one gets a handler with the new keys and the
+   * present sign-up mode, which discovery tells, too.
    */
   async function issuerOf(tenant: string): Promise<IssuerHandler | undefined> {
     if (!(await isThere(tenant))) return undefined

@@ -37,7 +37,7 @@ const namedValues = new RegExp(
 )
 const credentials = /\b(Bearer|Basic|DPoP) +[\w.~+/=-]{16,}/gi
 const userInfo = /\/\/[^\s/?#@]+@/g
-/** What a line has at least that one of these would change: nearly none has, and then it is written as it is. */
+/** What every line has that one of these would change. Nearly no line has it; the others are written as they are. */
 const suspicious = new RegExp(
   `eyJ|[?&#][^=&?#\\s"'<>]+=|(?:Bearer|Basic|DPoP) |//[^\\s/?#@]+@|(?:${[...secretMembers].join('|')})(?:=|\\\\*["'](?:\\s|\\\\\\w+)*:)`,
   'i',

@@ -6,7 +6,7 @@ export interface Origin {
   requestId?: string | undefined
   /** The caller's address, as the edge found it. */
   ip?: string | undefined
-  /** What the caller's program says of itself: 256 characters at most, made up by the caller. */
+  /** What the caller's program says of itself (`userAgentIn`), made up by the caller. */
   userAgent?: string | undefined
   /** The command, by its name. */
   command?: string | undefined
@@ -27,3 +27,7 @@ export function withOrigin<T>(origin: Origin, work: () => T): T {
 export function currentOrigin(): Origin {
   return context.getStore() ?? {}
 }
+
+/** What a program says of itself in `User-Agent`, as far as it is kept; absent where it says nothing. */
+export const userAgentIn = (header: string | undefined): string | undefined =>
+  header?.slice(0, 256) || undefined

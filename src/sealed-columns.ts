@@ -1,4 +1,4 @@
-import { sealedClientSecrets } from './clients/clients.ts'
+import { sealedClientSecrets } from './clients/client-secrets.ts'
 import { sealedFactorSecrets } from './factors/factor.store.ts'
 import type { SealedColumn } from './secrets/sealed-column.ts'
 import { sealedSharedSecrets } from './secrets/shared-secrets.ts'

@@ -2,7 +2,6 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Image } from '../../config/image.ts'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
-import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
@@ -48,10 +47,7 @@ export function applicationRoutes(router: Router, parts: ApplicationParts, desk:
   const { tenant, clock, audit, clients, grants, families, revocations, pageContext } = parts
 
   /** Of a client that is disabled, nothing but its name is told. */
-  async function clientOf(clientId: string) {
-    const found = await clients.find(tenant, clientId)
-    return found && checkedMetadata(found).data
-  }
+  const clientOf = (clientId: string) => clients.metadata(tenant, clientId)
 
   /** What was unusual lately, the newest first: a few of each application at most, as each is there once a day. */
   async function unusual(accountId: string) {

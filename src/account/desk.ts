@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import {
@@ -70,15 +71,10 @@ export function createDesk(parts: {
 }): Desk {
   const { tenant, issuer, basePath, config, clock, csrf, limiter, session, pageContext } = parts
 
-  function redirect(ctx: Context, address: string): void {
-    ctx.status = 303
-    ctx.redirect(address)
-  }
-
   /** Leads to the sign-in, from where the page is come back to. */
   function ask(ctx: Context, page: AccountPage, wanted: Pick<SignIn, 'maxAge' | 'onceMore'>): void {
     const { asked: uiLocales } = pageContext(ctx)
-    redirect(ctx, basePath + signInPath(issuer, { uiLocales, destination: { page }, ...wanted }))
+    seeOther(ctx, basePath + signInPath(issuer, { uiLocales, destination: { page }, ...wanted }))
   }
 
   /**
@@ -121,15 +117,11 @@ export function createDesk(parts: {
       const done = accountDone.find((one) => one === ctx.query['done'])
       return { csrf: token, signOut: { action, csrf: token }, ...(done ? { done } : {}) }
     },
-    show(ctx, page, status = 200) {
-      ctx.status = status
-      ctx.type = 'html'
-      ctx.body = page
-    },
+    show: showPage,
     goTo(ctx, page, done) {
       const address = ownAddress(pageContext(ctx), pathOf({ page }))
       const mark = address.includes('?') ? '&' : '?'
-      redirect(ctx, done === undefined ? address : `${address}${mark}done=${done}`)
+      seeOther(ctx, done === undefined ? address : `${address}${mark}done=${done}`)
     },
   }
 }

@@ -1,6 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
+import { seeOther } from '../http/answer.ts'
 import {
   type EmailCodesView,
   type EmailCodeView,
@@ -70,8 +71,7 @@ export function emailCodesRoutes(router: Router, parts: EmailCodesParts, desk: D
     if (!(await mailedCodes.offered(account))) return desk.goTo(ctx, 'factors')
     const { ip, language } = owner(ctx)
     await mailedCodes.send(account, bindingOf(uid), { ip: ip ?? '', language })
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), root))
+    seeOther(ctx, ownAddress(pageContext(ctx), root))
   })
 
   router.post(`${root}/confirm`, async (ctx) => {

@@ -8,6 +8,7 @@ import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { type FactorKind, mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { pictureOfOurs } from '../http/headers.ts'
 import { readForm } from '../http/parameters.ts'
@@ -95,28 +96,18 @@ export function factorRoutes(
   const keyOf = (uid: string) => ({ tenant, model: 'FactorSetUp', id: hashOf(uid) })
   const purpose = (uid: string) => `factor-set-up:${tenant}:${hashOf(uid)}`
 
-  function redirect(ctx: Context, address: string): void {
-    ctx.status = 303
-    ctx.redirect(address)
-  }
   /** Whoever changes something, and the language to be told in. */
   const owner = (ctx: Context) => ({
     ...ownerAt(ctx),
     language: pageContext(ctx).messages.locale,
   })
-  const toList = (ctx: Context) => redirect(ctx, ownAddress(pageContext(ctx), root))
-  function html(ctx: Context, body: string, status = 200): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
-  }
-
+  const toList = (ctx: Context) => seeOther(ctx, ownAddress(pageContext(ctx), root))
   /** Whoever has just shown all that a sign-in takes now; anybody else is led there. */
   async function proven(ctx: Context): Promise<SignedIn | undefined> {
     const found = await session.find(ctx)
     const isFresh = found && clock.seconds() - found.signedInAt <= freshFor
     if (isFresh && !(await lacksStep(parts, found))) return found
-    redirect(ctx, signIn(ctx, found !== undefined))
+    seeOther(ctx, signIn(ctx, found !== undefined))
     return undefined
   }
 
@@ -156,12 +147,12 @@ export function factorRoutes(
       back: { href: ownAddress(page, root) },
       ...again,
     }
-    html(ctx, newFactorPage(page, view), again.error === undefined ? 200 : 400)
+    showPage(ctx, newFactorPage(page, view), again.error === undefined ? 200 : 400)
   }
 
   function showCodes(ctx: Context, codes: readonly string[], next: string): void {
     const page = pageContext(ctx)
-    html(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, next) } }))
+    showPage(ctx, recoveryCodesPage(page, { codes, done: { href: ownAddress(page, next) } }))
   }
 
   async function showList(ctx: Context, found: SignedIn, kept?: Kept): Promise<void> {
@@ -189,7 +180,7 @@ export function factorRoutes(
       ...(emailCodes === undefined ? {} : { emailCodes }),
       changePassword: { href: ownAddress(page, '/account/password') },
     }
-    html(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)
+    showPage(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)
   }
 
   passkeyRoutes(router, parts, { bindingOf, proven, asked, endOthers, showCodes, toList })
@@ -204,7 +195,7 @@ export function factorRoutes(
     if (!found) return
     const sealed = sealer.artifacts.seal(purpose(found.uid), newTotpSecret())
     await shortLived.put(keyOf(found.uid), { sealed }, setUpTtl)
-    redirect(ctx, ownAddress(pageContext(ctx), `${root}/new`))
+    seeOther(ctx, ownAddress(pageContext(ctx), `${root}/new`))
   })
 
   router.get(`${root}/new`, async (ctx) => {

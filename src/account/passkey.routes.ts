@@ -1,5 +1,6 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
+import { showPage } from '../http/answer.ts'
 import { endOthers } from '../interaction/pages/factors.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
 import { type NewPasskeyView, newPasskeyPage } from '../interaction/pages/passkey.ts'
@@ -34,16 +35,18 @@ export function passkeyRoutes(router: Router, parts: FactorParts, desk: FactorDe
   ): Promise<void> {
     const page = pageContext(ctx)
     const binding = `${desk.bindingOf(uid)} ${account.id}`
-    ctx.status = again.error === undefined ? 200 : 400
-    ctx.type = 'html'
-    ctx.body = newPasskeyPage(page, {
-      action: ownAddress(page, path),
-      csrf: csrf.token(desk.bindingOf(uid)),
-      options: await factors.passkeyOptions(tenant, account, binding),
-      others: endOthers('end_others', page.messages.factors.endOthers),
-      back: { href: ownAddress(page, root) },
-      ...again,
-    })
+    showPage(
+      ctx,
+      newPasskeyPage(page, {
+        action: ownAddress(page, path),
+        csrf: csrf.token(desk.bindingOf(uid)),
+        options: await factors.passkeyOptions(tenant, account, binding),
+        others: endOthers('end_others', page.messages.factors.endOthers),
+        back: { href: ownAddress(page, root) },
+        ...again,
+      }),
+      again.error === undefined ? 200 : 400,
+    )
   }
 
   router.get(path, async (ctx) => {

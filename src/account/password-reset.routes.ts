@@ -2,6 +2,7 @@ import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import type { Config } from '../../config/config.ts'
 import { isDomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
@@ -11,6 +12,7 @@ import { type ForgotView, forgotPage, sayingPage } from '../interaction/pages/re
 import type { Log } from '../log.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
+import { ownerAt } from './desk.ts'
 import { createFormCookie } from './form-cookie.ts'
 
 export interface PasswordResetParts {
@@ -44,12 +46,6 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
   /** Nobody can name it who has not read the mail. */
   const choosing = (token: string) => `password reset ${token}`
 
-  function html(ctx: Context, status: number, body: string): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
-  }
-
   function showForgot(
     ctx: Context,
     browser: string,
@@ -58,14 +54,14 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
   ): void {
     const page = pageContext(ctx)
     const form = { action: ownAddress(page, '/password/forgot'), csrf: csrf.token(asking(browser)) }
-    html(ctx, status, forgotPage(page, { ...form, ...again }))
+    showPage(ctx, forgotPage(page, { ...form, ...again }), status)
   }
 
   function showOver(ctx: Context): void {
     const page = pageContext(ctx)
     const { title, text, again } = page.messages.recovery.over
     const next = { href: ownAddress(page, '/password/forgot'), label: again }
-    html(ctx, 400, sayingPage(page, { title, text, next, fault: true }))
+    showPage(ctx, sayingPage(page, { title, text, next, fault: true }), 400)
   }
 
   async function showChoose(
@@ -78,9 +74,8 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     const page = pageContext(ctx)
     const minLength = await passwordReset.minLength(account)
     if (error === 'busy') ctx.set('Retry-After', '2')
-    html(
+    showPage(
       ctx,
-      error === undefined ? 200 : error === 'busy' ? 503 : 400,
       passwordPage(page, {
         action: ownAddress(page, '/password/reset'),
         csrf: csrf.token(choosing(token)),
@@ -90,12 +85,12 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
         token,
         ...(error === undefined ? {} : { error }),
       }),
+      error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )
   }
 
   function redirect(ctx: Context, path: string): void {
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), path))
+    seeOther(ctx, ownAddress(pageContext(ctx), path))
   }
 
   router.get('/password/forgot', (ctx) => showForgot(ctx, cookie.give(ctx), 200))
@@ -121,7 +116,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     const page = pageContext(ctx)
     const { title, text, again } = page.messages.recovery.sent
     const next = { href: ownAddress(page, '/password/forgot'), label: again }
-    html(ctx, 200, sayingPage(page, { title, text, next }))
+    showPage(ctx, sayingPage(page, { title, text, next }))
   })
 
   router.get('/password/reset', (ctx) => {
@@ -135,10 +130,9 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     csrf.check(ctx, choosing(token), form['csrf'])
     if (chosen === '' || confirmed === '') return showChoose(ctx, token, 'missing')
     if (chosen !== confirmed) return showChoose(ctx, token, 'mismatch')
-    const userAgent = ctx.get('user-agent').slice(0, 256) || undefined
     const { locale } = pageContext(ctx).messages
     try {
-      const owner = { by: 'owner', ip: ctx.ip, userAgent, language: locale } as const
+      const owner = { ...ownerAt(ctx), language: locale }
       await passwordReset.reset(tenant, token, chosen, owner)
     } catch (error) {
       if (isDomainError(error, 'action_token_invalid')) return showOver(ctx)
@@ -154,7 +148,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     const page = pageContext(ctx)
     const { title, text, signIn } = page.messages.recovery.done
     const next = { href: ownAddress(page, '/account'), label: signIn }
-    html(ctx, 200, sayingPage(page, { title, text, next }))
+    showPage(ctx, sayingPage(page, { title, text, next }))
   })
 
   const pages = router.routes() as Middleware

@@ -1,6 +1,6 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import { identifierKey } from '../accounts/account.ts'
+import { identifierKey, isShowable } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
@@ -21,9 +21,6 @@ export interface ProfileParts {
 }
 
 export const profileMethods = { '/account/profile': ['GET', 'HEAD', 'POST'] }
-
-/** In characters. */
-const longest = 200
 
 /** How often somebody may change it in an hour: it tells whether a user name is taken, and each change is written down. */
 const budget = { kind: 'username', limit: 20, window: 3600 }
@@ -90,13 +87,11 @@ export function profileRoutes(router: Router, parts: ProfileParts, desk: Desk) {
   })
 }
 
-const unshowable = /[\p{Cc}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
 /** What cannot be seen would make two user names look like one. */
 const unseen = /\p{Cf}/u
 
 function faultIn({ name, username }: { name: string; username: string }): ProfileFault | undefined {
-  const isBad = (text: string) => text.length > longest || unshowable.test(text)
-  if (isBad(name)) return 'name_invalid'
-  if (isBad(username) || unseen.test(username)) return 'username_invalid'
+  if (!isShowable(name)) return 'name_invalid'
+  if (!isShowable(username) || unseen.test(username)) return 'username_invalid'
   return identifierKey(username).includes('@') ? 'at_sign' : undefined
 }

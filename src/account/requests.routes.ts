@@ -6,6 +6,7 @@ import type { Account } from '../accounts/account.ts'
 import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import { DomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { describeAccess } from '../interaction/access.ts'
@@ -70,66 +71,65 @@ export function requestRoutes(
     return clientMetadata.parse(metadata)
   }
 
-  function redirect(ctx: Context, address: string): void {
-    ctx.status = 303
-    ctx.redirect(address)
-  }
-
   const wayTo = (ctx: Context, id: string, needed: 'sign_in' | 'factor') =>
     needed === 'sign_in' ? signIn(ctx, id, true) : ownAddress(pageContext(ctx), '/account/factors')
 
   function showOutcome(ctx: Context, outcome: RequestResultView['outcome']): void {
     const page = pageContext(ctx)
-    ctx.status = outcome === 'over' ? 400 : 200
-    ctx.type = 'html'
-    ctx.body = requestResultPage(page, { outcome, account: { href: ownAddress(page, '/account') } })
+    showPage(
+      ctx,
+      requestResultPage(page, { outcome, account: { href: ownAddress(page, '/account') } }),
+      outcome === 'over' ? 400 : 200,
+    )
   }
 
   router.get('/account/requests/:id', async (ctx) => {
     const id = ctx.params['id'] as string
     const found = await session.find(ctx)
-    if (!found) return redirect(ctx, signIn(ctx, id, false))
+    if (!found) return seeOther(ctx, signIn(ctx, id, false))
     const { account, uid } = found
     const request = await decisions.find(account.id, id)
     if (!request) return showOutcome(ctx, 'over')
     const needed = await decisions.needs(ctx, account.id, id)
-    if (needed) return redirect(ctx, wayTo(ctx, id, needed))
+    if (needed) return seeOther(ctx, wayTo(ctx, id, needed))
     const page = pageContext(ctx)
     const client = await clientOf(request)
     const { bindingMessage, requested, wanted, askedAt, expiresAt, askedFrom } = request
-    ctx.type = 'html'
-    ctx.body = requestPage(page, {
-      action: ownAddress(page, pathOf(id)),
-      csrf: csrf.token(formOf(uid, id)),
-      client: {
-        name: client.client_name ?? client.client_id,
-        clientId: client.client_id,
-        ...(client.client_uri === undefined ? {} : { uri: client.client_uri }),
-        ...(client.logo_uri === undefined
-          ? {}
-          : { logoUrl: ownAddress(page, `${pathOf(id)}/logo`) }),
-      },
-      account: { name: account.name ?? account.email, email: account.email },
-      ...(bindingMessage === undefined ? {} : { bindingMessage }),
-      askedAt,
-      expiresAt,
-      askedFrom: askedFrom.ip ?? '',
-      ...(await describeAccess(parts, requested, wanted.openidClaims, page.messages)),
-    })
+    showPage(
+      ctx,
+      requestPage(page, {
+        action: ownAddress(page, pathOf(id)),
+        csrf: csrf.token(formOf(uid, id)),
+        client: {
+          name: client.client_name ?? client.client_id,
+          clientId: client.client_id,
+          ...(client.client_uri === undefined ? {} : { uri: client.client_uri }),
+          ...(client.logo_uri === undefined
+            ? {}
+            : { logoUrl: ownAddress(page, `${pathOf(id)}/logo`) }),
+        },
+        account: { name: account.name ?? account.email, email: account.email },
+        ...(bindingMessage === undefined ? {} : { bindingMessage }),
+        askedAt,
+        expiresAt,
+        askedFrom: askedFrom.ip ?? '',
+        ...(await describeAccess(parts, requested, wanted.openidClaims, page.messages)),
+      }),
+    )
   })
 
   router.post('/account/requests/:id', async (ctx) => {
     const id = ctx.params['id'] as string
     const form = await readForm(ctx, config.bodyLimit)
     const found = await session.find(ctx)
-    if (!found) return redirect(ctx, signIn(ctx, id, false))
+    if (!found) return seeOther(ctx, signIn(ctx, id, false))
     const { account, uid } = found
     csrf.check(ctx, formOf(uid, id), form['csrf'])
     if (form['decision'] !== 'allow') {
       return showOutcome(ctx, (await decisions.deny(ctx, account.id, id)) ? 'denied' : 'over')
     }
     const needed = await decisions.needs(ctx, account.id, id)
-    if (needed) return redirect(ctx, wayTo(ctx, id, needed))
+    if (needed) return seeOther(ctx, wayTo(ctx, id, needed))
     return showOutcome(ctx, (await decisions.allow(ctx, account.id, id)) ? 'allowed' : 'over')
   })
 

@@ -2,6 +2,7 @@ import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
 import { accountPage } from '../interaction/pages/account.ts'
 import { homePage } from '../interaction/pages/home.ts'
@@ -92,14 +93,10 @@ export function accountRoutes(parts: AccountParts): Middleware {
         onceMore,
       }),
   )
-  const html = (ctx: Context, body: string) => {
-    ctx.type = 'html'
-    ctx.body = body
-  }
 
   router.get('/', (ctx) => {
     const page = pageContext(ctx)
-    return html(
+    return showPage(
       ctx,
       homePage(page, {
         issuer,
@@ -113,10 +110,9 @@ export function accountRoutes(parts: AccountParts): Middleware {
     const found = await session.find(ctx)
     const page = pageContext(ctx)
     if (!found) {
-      ctx.status = 303
-      return ctx.redirect(basePath + signInPath(issuer, { uiLocales: page.asked }))
+      return seeOther(ctx, basePath + signInPath(issuer, { uiLocales: page.asked }))
     }
-    return html(
+    return showPage(
       ctx,
       accountPage(page, {
         account: found.account,
@@ -134,10 +130,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
     const { uiLocales, destination } = readState(ctx.query['state'])
     rememberLocales(ctx, uiLocales)
     const page = pageContext(ctx)
-    if (ctx.query['error'] !== undefined) {
-      ctx.status = 303
-      return ctx.redirect(ownAddress(page, '/'))
-    }
+    if (ctx.query['error'] !== undefined) return seeOther(ctx, ownAddress(page, '/'))
     if (!(await session.find(ctx))) {
       throw new DomainError('session_changed', {
         publicMessage:
@@ -145,8 +138,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
         detail: 'no session after sign-in',
       })
     }
-    ctx.status = 303
-    return ctx.redirect(ownAddress(page, pathOf(destination)))
+    return seeOther(ctx, ownAddress(page, pathOf(destination)))
   })
 
   const signOut = (everywhere: boolean) => async (ctx: Context) => {
@@ -158,8 +150,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
       await session.signOut(ctx)
       ctx.set('Clear-Site-Data', '"cache"')
     }
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), '/account/signed-out'))
+    seeOther(ctx, ownAddress(pageContext(ctx), '/account/signed-out'))
   }
   router.post('/account/sign-out', signOut(false))
   router.post('/account/sign-out-everywhere', signOut(true))
@@ -168,10 +159,9 @@ export function accountRoutes(parts: AccountParts): Middleware {
     const page = pageContext(ctx)
     const account = ownAddress(page, '/account')
     if (!(await session.whose(ctx))) {
-      return html(ctx, signedOutPage(page, { signIn: { href: account } }))
+      return showPage(ctx, signedOutPage(page, { signIn: { href: account } }))
     }
-    ctx.status = 303
-    return ctx.redirect(account)
+    return seeOther(ctx, account)
   })
 
   return router.routes() as Middleware

@@ -27,6 +27,16 @@ export function identifierKey(identifier: string): string {
   return identifier.normalize('NFKC').trim().toLowerCase()
 }
 
+/** In characters. */
+const longestName = 200
+/** Controls, private use, halves of a character, separators of lines and paragraphs. */
+const unshowable = /[\p{Cc}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
+
+/** Whether what people say of themselves fits a page, as their name or user name. */
+export function isShowable(name: string): boolean {
+  return name.length <= longestName && !unshowable.test(name)
+}
+
 /** Claims of an account by scope (OpenID Connect Core §5.4). */
 export const claimsByScope = {
   openid: ['sub'],

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { Audit } from '../audit/audit.ts'
-import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
@@ -13,6 +12,7 @@ import { type AccountLists, createAccountLists } from './account-lists.ts'
 import { type AccountViews, createAccountViews } from './account-views.ts'
 import type { Authenticated, MustChange, SecondStep } from './authenticated.ts'
 import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
+import { createDeclare } from './declare.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import {
   assertUsername,
@@ -206,13 +206,6 @@ export function createAccounts({
     return fresh(tenant, id)
   }
 
-  const declared = (
-    type: 'account.created' | 'account.updated',
-    tenant: string,
-    accountId: string,
-    members: string[],
-  ) => audit.record(tenant, { type, accountId, detail: { members } })
-
   /** Made and hashed before any transaction, which would hold a connection meanwhile. */
   async function newOneTime(): Promise<ReadyOneTime> {
     const password = newOneTimePassword()
@@ -307,7 +300,8 @@ export function createAccounts({
       }
       const account = await database.transaction(async () => {
         const made = await insertWith(tenant, wanted, stored)
-        await declared('account.created', tenant, made.id, membersOf(wanted))
+        const detail = { members: membersOf(wanted) }
+        await audit.record(tenant, { type: 'account.created', accountId: made.id, detail })
         return made
       })
       return { account, ...(oneTime ? { oneTimePassword: oneTime.password } : {}) }
@@ -352,48 +346,6 @@ export function createAccounts({
     forget: store.forget,
     setDisabled: async ({ tenant, id }, disabled, force) =>
       (await store.setDisabled(tenant, id, disabled, force)) > 0,
-
-    async declare(tenant, wanted) {
-      const found = await store.byIdentifier(tenant, wanted.email)
-      if (!found) {
-        const { password: chosen, passwordHash: hash } = wanted
-        const given =
-          chosen === undefined
-            ? hash !== undefined && { hash, short: false }
-            : await hashOfChosen(tenant, undefined, chosen, wanted)
-        await database.transaction(async () => {
-          const id = await insert(tenant, wanted)
-          if (given) await setChosen(tenant, id, given)
-          await declared('account.created', tenant, id, membersOf(wanted))
-        })
-        return 'created'
-      }
-      const { account, password } = found
-      const profile = rowOf(tenant, account.id, wanted, account)
-      const changed = await database.transaction(async () => {
-        if ((await store.updateProfile(profile).catch(taken(wanted))) === 0) return false
-        await declared(
-          'account.updated',
-          tenant,
-          account.id,
-          changedMembers(account, { ...account, ...profile }),
-        )
-        return true
-      })
-      if (
-        wanted.password !== undefined &&
-        !(await passwords.verify(wanted.password, password?.hash, account.id))
-      ) {
-        const owner = { ...account, ...wanted }
-        const chosen = await hashOfChosen(tenant, account.id, wanted.password, owner)
-        await setChosen(tenant, account.id, chosen)
-        return 'password_changed'
-      }
-      if (wanted.passwordHash !== undefined && !password) {
-        await setChosen(tenant, account.id, { hash: wanted.passwordHash, short: false })
-        return 'password_changed'
-      }
-      return changed ? 'updated' : 'unchanged'
-    },
+    declare: createDeclare({ database, store, passwords, chosenPasswords, insert, audit }),
   }
 }

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
+import { setBounded } from '../bounded-map.ts'
 
 /** Durations that are remembered of each kind, and kinds, of which the one that was seen least lately gives way. */
 const mostDurations = 32
@@ -38,9 +39,7 @@ export function createEvenTime() {
 
   function note(kind: string, took: number): void {
     const durations = kinds.get(kind) ?? []
-    kinds.delete(kind)
-    if (kinds.size >= mostKinds) kinds.delete(kinds.keys().next().value as string)
-    kinds.set(kind, [...durations.slice(1 - mostDurations), took])
+    setBounded(kinds, kind, [...durations.slice(1 - mostDurations), took], mostKinds)
   }
 
   return {

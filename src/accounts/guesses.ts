@@ -1,5 +1,6 @@
 import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
+import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter, Share } from '../limits/limiter.ts'
@@ -28,11 +29,7 @@ const familiarFor = 24 * 3600 * 1000
 function createFamiliar(clock: Clock) {
   const since = new Map<string, number>()
   return {
-    add(network: string): void {
-      since.delete(network)
-      if (since.size >= mostFamiliar) since.delete(since.keys().next().value as string)
-      since.set(network, clock.now())
-    },
+    add: (network: string) => setBounded(since, network, clock.now(), mostFamiliar),
     has: (network: string) => clock.now() - (since.get(network) ?? 0) < familiarFor,
   }
 }

@@ -2,17 +2,18 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { type FamilyView, stateOf } from '../families/family.ts'
 import type { ListedGrant } from '../grants/grant.ts'
+import { present } from '../present.ts'
 import type { ListedSession } from '../sessions/session.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import {
   type Call,
   paging,
-  present,
   queryFlag,
   type Route,
   route,
   timeOf,
+  timeOrNone,
   timestamp,
 } from './route.ts'
 import { listOf, named } from './schemas.ts'
@@ -23,7 +24,6 @@ const base = '/tenants/{tenant}'
 const ofAccount = { account_id: z.string().max(100).optional() }
 const ofClient = { client_id: z.string().max(255).optional() }
 const presenter = { ip: z.string().optional(), user_agent: z.string().optional() }
-const time = (at: number | undefined) => (at === undefined ? undefined : timeOf(at))
 
 const session = named(
   'Session',
@@ -42,7 +42,7 @@ const sessionOutput = (found: ListedSession) =>
     id: found.uid,
     account_id: found.accountId,
     clients: found.clientIds,
-    signed_in_at: time(found.signedInAt),
+    signed_in_at: timeOrNone(found.signedInAt),
     last_used_at: timeOf(found.lastUsedAt),
     expires_at: timeOf(found.expiresAt),
     ip: found.lastUsedFrom.ip,
@@ -99,7 +99,7 @@ const familyOutput = (now: number) => (found: FamilyView) =>
     last_used_at: timeOf(found.lastUsedAt),
     idle_expires_at: timeOf(found.idleExpiresAt),
     expires_at: timeOf(found.expiresAt),
-    ended_at: time(found.endedAt),
+    ended_at: timeOrNone(found.endedAt),
     ended_reason: found.endedReason,
   })
 
@@ -253,7 +253,7 @@ export const accessRoutes: Route[] = [
             token,
             parent,
             issued_at: timeOf(issuedAt),
-            consumed_at: time(consumedAt),
+            consumed_at: timeOrNone(consumedAt),
             ip: issuedTo.ip,
             user_agent: issuedTo.userAgent,
             replays,

@@ -4,19 +4,11 @@ import { accountProfile } from '../accounts/account-document.ts'
 import type { AccountView } from '../accounts/account-views.ts'
 import type { ReadyOneTime } from '../accounts/accounts.ts'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import {
-  type Call,
-  paging,
-  present,
-  queryFlag,
-  type Route,
-  route,
-  timeOf,
-  timestamp,
-} from './route.ts'
+import { type Call, paging, queryFlag, type Route, route, timeOf, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Accounts: who people are. How they sign in is in credentials.routes.ts; no route sets a password (ASVS 6.4.6). */

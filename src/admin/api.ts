@@ -1,20 +1,19 @@
 import type { Context, Middleware } from 'koa'
-import { networkOf } from '../attempts/network.ts'
 import { DomainError, isDomainError } from '../errors.ts'
+import { showPage } from '../http/answer.ts'
+import { readJson } from '../http/body.ts'
+import { checked, invalidRequest, readQuery } from '../http/checked.ts'
+import { assertMatches, etagOf, isNamed } from '../http/etag.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { KeptAnswer } from '../idempotency/idempotency.ts'
 import type { PageContext } from '../interaction/pages/layout.ts'
 import { noteDomainError } from '../interaction/refusals.ts'
-import type { IssuerContext } from '../oidc/capabilities.ts'
-import type { ClientCertificates } from '../oidc/mtls.ts'
-import { createTokenCheck } from '../oidc/presented-token.ts'
-import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import { type ApiParts, createTokenCheck } from '../oidc/presented-token.ts'
+import { presenterOf } from '../oidc/token-request.ts'
 import { currentOrigin, withOrigin } from '../origin.ts'
 import { adminPath } from '../resources/admin-resource.ts'
 import { everywhere, type Permission } from '../roles/role.ts'
-import { checked, readJson, readQuery } from './body.ts'
 import { assertPermitted, type Caller, callerOf } from './caller.ts'
-import { assertMatches, etagOf, isKnown } from './etag.ts'
 import { createMatching, type Match } from './matching.ts'
 import { openApiOf } from './openapi.ts'
 import { answerProblem } from './problem.ts'
@@ -24,12 +23,7 @@ import { routes } from './routes.ts'
 
 const match = createMatching(routes)
 
-interface Parts {
-  context: IssuerContext
-  structured: StructuredTokens
-  certificates: ClientCertificates
-  /** The path of the issuer, without a trailing slash. */
-  basePath: string
+interface Parts extends ApiParts {
   pageContext(ctx: Context): PageContext
 }
 
@@ -50,27 +44,21 @@ interface Parts {
 export function adminApi(parts: Parts): Middleware {
   const { context } = parts
   const { log, config } = context
-  const checkToken = createTokenCheck(context, parts.structured, parts.certificates, 'admin')
   const document = openApiOf(routes, config.issuer)
   const audience = config.issuer + adminPath
+  const checkToken = createTokenCheck(parts, {
+    endpoint: 'admin',
+    audience,
+    limit: 'admin_network',
+  })
 
   async function callerIn(ctx: Context): Promise<Caller> {
     const { limiter, tenant } = context
-    const url = `${ctx.protocol}://${ctx.host}${parts.basePath}${ctx.path}`
-    try {
-      const presented = await checkToken(ctx, audience, url)
-      const caller = await callerOf(context.roles, presented)
-      ctx.state['caller'] = caller
-      const subject = JSON.stringify(caller.subject)
-      await limiter.take(tenant, { limit: 'admin_caller', subject })
-      return caller
-    } catch (error) {
-      // Whose token is right is never kept out by others of the same network.
-      if (isDomainError(error) && error.status === 401) {
-        await limiter.take(tenant, { limit: 'admin_network', subject: networkOf(ctx.ip) })
-      }
-      throw error
-    }
+    const caller = await callerOf(context.roles, await checkToken(ctx))
+    ctx.state['caller'] = caller
+    const subject = JSON.stringify(caller.subject)
+    await limiter.take(tenant, { limit: 'admin_caller', subject })
+    return caller
   }
 
   async function callOf(
@@ -83,7 +71,7 @@ export function adminApi(parts: Parts): Middleware {
     const where = route.anywhere ? undefined : (tenant ?? everywhere)
     const role = assertPermitted(caller, permission, where)
     const query = readQuery(ctx)
-    if (!route.query && Object.keys(query).length > 0) throw unexpected('query')
+    if (!route.query && Object.keys(query).length > 0) throw invalidRequest('query: expected none')
     const call: Call = {
       core: context,
       address: ctx.path,
@@ -92,11 +80,7 @@ export function adminApi(parts: Parts): Middleware {
       query: route.query && checked(route.query, query),
       body: await bodyOf(ctx, route),
       caller,
-      actor: {
-        by: 'operator',
-        ip: ctx.ip,
-        userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
-      },
+      actor: { by: 'operator', ...presenterOf(ctx) },
       operator: {
         ...('accountId' in caller.subject
           ? { kind: 'account', id: caller.subject.accountId }
@@ -112,7 +96,8 @@ export function adminApi(parts: Parts): Middleware {
 
   async function bodyOf(ctx: Context, route: Route): Promise<unknown> {
     if (route.body) return checked(route.body, await readJson(ctx, config.bodyLimit))
-    if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding')) throw unexpected('body')
+    if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding'))
+      throw invalidRequest('body: expected none')
     return undefined
   }
 
@@ -139,7 +124,7 @@ export function adminApi(parts: Parts): Middleware {
     if (route.current && route.method !== 'GET' && route.method !== 'POST') {
       const current = await route.current(call as never, true)
       if (!current) throw new DomainError('not_found')
-      assertMatches(ctx.get('if-match'), current)
+      assertMatches(ctx.get('if-match'), etagIn(current))
       call.current = current
     }
     const events: string[] = []
@@ -150,7 +135,7 @@ export function adminApi(parts: Parts): Middleware {
     const status = route.response ? (route.status ?? 200) : 204
     const shown =
       route.method === 'GET' ? body : body && (await route.current?.(call as never, false))
-    const headers: Record<string, string> = route.current && shown ? { ETag: etagOf(shown) } : {}
+    const headers: Record<string, string> = route.current && shown ? { ETag: etagIn(shown) } : {}
     return { status, headers, body }
   }
 
@@ -168,9 +153,7 @@ export function adminApi(parts: Parts): Middleware {
     const key = ctx.get('idempotency-key')
     if (key === '') return route.ownTransactions ? doWork() : context.database.transaction(doWork)
     if (key.length > 255) {
-      throw new DomainError('request_invalid', {
-        detail: { faults: ['Idempotency-Key: expected at most 255 characters'] },
-      })
+      throw invalidRequest('Idempotency-Key: expected at most 255 characters')
     }
     const { once, onceApart } = context.idempotency
     return (route.ownTransactions ? onceApart : once)(
@@ -193,8 +176,7 @@ export function adminApi(parts: Parts): Middleware {
   async function answer(ctx: Context): Promise<void> {
     // For people, and no part of the API: what its document says, to read.
     if (ctx.path === `${adminPath}/` && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
-      ctx.type = 'html'
-      ctx.body = referencePage(parts.pageContext(ctx), document, audience)
+      showPage(ctx, referencePage(parts.pageContext(ctx), document, audience))
       return
     }
     const found = match(ctx.method, ctx.path.slice(adminPath.length))
@@ -207,7 +189,7 @@ export function adminApi(parts: Parts): Middleware {
     ctx.status = status
     ctx.set(headers)
     const etag = found.route.method === 'GET' ? headers['ETag'] : undefined
-    if (etag !== undefined && isKnown(ctx.get('if-none-match'), etag)) {
+    if (etag !== undefined && isNamed(ctx.get('if-none-match'), etag)) {
       ctx.status = 304
       return
     }
@@ -236,6 +218,5 @@ export function adminApi(parts: Parts): Middleware {
   }
 }
 
-function unexpected(what: 'query' | 'body'): DomainError {
-  return new DomainError('request_invalid', { detail: { faults: [`${what}: expected none`] } })
-}
+/** The ETag of what an object looks like. */
+const etagIn = (representation: object) => etagOf(JSON.stringify(representation))

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { StoredEvent } from '../audit/audit.ts'
 import { auditTypes } from '../audit/kinds.ts'
+import { present } from '../present.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { paging, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { momentOf, paging, type Route, route, timeOf, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** What happened, as docs/audit.md tells it. */
@@ -50,8 +51,6 @@ const representation = (found: StoredEvent) =>
     seal: found.seal,
     detail: found.detail,
   })
-
-const momentOf = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text))
 
 export const auditRoutes: Route[] = [
   route({

@@ -4,6 +4,7 @@ import { type ClientMetadata, clientMembers, declarationRules } from '../clients
 import type { ClientView } from '../clients/client-views.ts'
 import type { SectorDocuments } from '../clients/sector-documents.ts'
 import { DomainError } from '../errors.ts'
+import { invalidRequest } from '../http/checked.ts'
 import { adminResource } from '../resources/admin-resource.ts'
 import { everywhere, mayDo } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
@@ -189,9 +190,7 @@ export const clientRoutes: Route[] = [
       const { core, tenant, body, params } = call
       const { client_id: clientId = '' } = params
       if (body.client_id !== undefined && body.client_id !== clientId) {
-        throw new DomainError('request_invalid', {
-          detail: { faults: [`client_id: expected ${clientId}, the one of the address`] },
-        })
+        throw invalidRequest(`client_id: expected ${clientId}, the one of the address`)
       }
       await assertMayChange(call, clientId, body, call.current)
       const { clientSecret } = await core.clients.declare(

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { ReadyOneTime } from '../accounts/accounts.ts'
+import { present } from '../present.ts'
 import { accountIn, lockedAccount, oneTimePassword, passwordOutput } from './accounts.routes.ts'
-import { type Call, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
 import { named } from './schemas.ts'
 
 /** How people sign in: resets, locks and second factors. A help desk starts a reset, and never sees its result. */
@@ -34,8 +35,6 @@ const credentials = named(
   }),
 )
 
-const time = (at: number | undefined) => (at === undefined ? undefined : timeOf(at))
-
 async function load(call: Call) {
   const { core, tenant } = call
   const { id } = await accountIn(call)
@@ -48,7 +47,7 @@ async function load(call: Call) {
         kind,
         name,
         created_at: timeOf(createdAt),
-        last_used_at: time(lastUsedAt),
+        last_used_at: timeOrNone(lastUsedAt),
         backed_up: backedUp,
       }),
     ),
@@ -59,7 +58,7 @@ async function load(call: Call) {
         failures: lock.failures,
         refused: lock.refused,
         blocked: lock.blocked,
-        locked_until: time(lock.lockedUntil),
+        locked_until: timeOrNone(lock.lockedUntil),
       }),
   })
 }

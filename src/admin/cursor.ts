@@ -1,4 +1,4 @@
-import { DomainError } from '../errors.ts'
+import { invalidRequest } from '../http/checked.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 
@@ -20,9 +20,7 @@ export function placeIn(sealer: Sealer, list: string, cursor: string | undefined
   const [encoded = '', mac = ''] = cursor.split('.')
   const text = Buffer.from(encoded, 'base64url').toString('utf8')
   if (!equalInConstantTime(mac, sealer.mac('admin-cursor', `${list} ${text}`))) {
-    throw new DomainError('request_invalid', {
-      detail: { faults: ['cursor: expected next_cursor of this list'] },
-    })
+    throw invalidRequest('cursor: expected next_cursor of this list')
   }
   return JSON.parse(text) as Place
 }

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { explanationOf } from '../refusals/explanation.ts'
 import { printable } from '../refusals/mask.ts'
 import type { Refusal } from '../refusals/refusal.ts'
 import { reachesOf } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, present, type Route, route, timestamp } from './route.ts'
+import { type Call, momentOf, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /**
@@ -39,8 +40,6 @@ const representation = (refusal: Refusal) =>
     ...explanationOf(refusal),
     account_id: refusal.accountId === undefined ? undefined : printable(refusal.accountId),
   })
-
-const momentOf = (text: string | undefined) => (text === undefined ? undefined : Date.parse(text))
 
 /** The tenants that the caller may ask about; undefined for all. @throws DomainError `not_found` */
 function tenantsOf({ caller }: Call, wanted?: string): readonly string[] | undefined {

@@ -2,8 +2,9 @@ import { z } from 'zod'
 import { accountProfile } from '../accounts/account-document.ts'
 import type { Listed } from '../actions/enrolment-tokens.ts'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** People who were asked to make an account. The link is in the mail, and nowhere else. */

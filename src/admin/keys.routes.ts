@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { present } from '../present.ts'
 import { type SigningKey, signingAlgs, stateOf } from '../signing/signing-key.ts'
-import { type Call, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Signing keys. Private parts leave the server by no route. */
@@ -19,7 +20,6 @@ const key = named(
   }),
 )
 const base = '/tenants/{tenant}/keys'
-const time = (at: number | undefined) => (at === undefined ? undefined : timeOf(at))
 
 const representation = ({ core }: Call) => {
   const now = core.clock.now()
@@ -30,9 +30,9 @@ const representation = ({ core }: Call) => {
       state: stateOf(each, now),
       publish_at: timeOf(each.publishAt),
       activate_at: timeOf(each.activateAt),
-      retire_at: time(each.retireAt),
-      remove_at: time(each.removeAt),
-      revoked_at: time(each.revokedAt),
+      retire_at: timeOrNone(each.retireAt),
+      remove_at: timeOrNone(each.removeAt),
+      revoked_at: timeOrNone(each.revokedAt),
     })
 }
 

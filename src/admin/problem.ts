@@ -1,12 +1,12 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
-import { DomainError } from '../errors.ts'
+import type { DomainError } from '../errors.ts'
 import { challenge } from '../http/challenge.ts'
+import { logFailure } from '../http/errors.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import { adminPath } from '../resources/admin-resource.ts'
 import { permissions, scopeOf } from '../roles/role.ts'
-import { isTransient } from '../storage/violations.ts'
 import { named } from './schemas.ts'
 
 /** A refusal (RFC 9457). */
@@ -45,11 +45,6 @@ const faulty = new Set<string>([
   'apply_invalid',
 ])
 
-function asDomainError(error: unknown): DomainError {
-  if (error instanceof DomainError) return error
-  return new DomainError(isTransient(error) ? 'storage_unavailable' : 'internal', { cause: error })
-}
-
 /** Answers a request that failed, with the codes that everything else here has. @returns what it failed with */
 export function answerProblem(
   ctx: Context,
@@ -57,12 +52,7 @@ export function answerProblem(
   issuer: string,
   log: Log,
 ): DomainError {
-  const error = asDomainError(thrown)
-  const id = requestIdOf(ctx)
-  const err = error.status === 503 ? error : thrown
-  const line = { request_id: id, error: error.code, detail: error.detail, err }
-  if (error.status >= 500) log.error(line, 'request failed')
-  else log.info({ ...line, err: undefined }, 'request refused')
+  const error = logFailure(ctx, thrown, log)
   const errors = faultsIn(error)
   ctx.status = error.status
   ctx.body = {
@@ -70,7 +60,7 @@ export function answerProblem(
     title: error.publicMessage,
     status: error.status,
     code: error.code,
-    request_id: id,
+    request_id: requestIdOf(ctx),
     ...(errors === undefined ? {} : { errors }),
   }
   ctx.type = 'application/problem+json'

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
+import { longestTtl, mostUses } from '../registration/initial-tokens.ts'
 import { registrationPolicy } from '../registration/policy.ts'
 import type { InitialAccessToken } from '../registration/tokens.store.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, present, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Who may register clients for themselves (RFC 7591): the policy of a tenant, and tokens to begin with. */
@@ -16,9 +18,6 @@ async function loadPolicy({ core, tenant }: Call, lock = false) {
   if (lock) await core.tenants.view(tenant, true)
   return core.registrationPolicies.read(tenant)
 }
-
-const longestTtl = 31_536_000
-const mostUses = 100_000
 
 const members = {
   id: z.string().describe('Names it without being it'),

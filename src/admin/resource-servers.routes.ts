@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { invalidRequest } from '../http/checked.ts'
 import type { ResourceServerView } from '../resources/resource-server.store.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { pageOf, pagePlace } from './page.ts'
@@ -90,9 +91,7 @@ export const resourceServerRoutes: Route[] = [
     async handle(call) {
       const { core, tenant, body, params } = call
       if (body.identifier !== params['identifier']) {
-        throw new DomainError('request_invalid', {
-          detail: { faults: [`identifier: expected ${params['identifier']}, as in the address`] },
-        })
+        throw invalidRequest(`identifier: expected ${params['identifier']}, as in the address`)
       }
       await core.resources.declare(tenant, withoutStatus(body))
       return loaded(call)

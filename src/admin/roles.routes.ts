@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { invalidRequest } from '../http/checked.ts'
 import { type Assignment, adminRoles, covers, everywhere, type Subject } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { pageOf, pagePlace } from './page.ts'
@@ -90,9 +91,7 @@ export const roleRoutes: Route[] = [
       const { core, body } = call
       assertWithin(call, body)
       if (body.reach !== everywhere && !(await core.tenants.view(body.reach))) {
-        throw new DomainError('request_invalid', {
-          detail: { faults: [`reach: expected * or a tenant, got "${body.reach}"`] },
-        })
+        throw invalidRequest(`reach: expected * or a tenant, got "${body.reach}"`)
       }
       const who: Subject =
         body.account_id === undefined

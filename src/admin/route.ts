@@ -89,10 +89,8 @@ export const queryFlag = z.enum(['true', 'false']).transform((text) => text === 
 /** A time as answers say it (RFC 3339). */
 export const timestamp = z.iso.datetime()
 export const timeOf = (milliseconds: number) => new Date(milliseconds).toISOString()
-
-/** Members that are not undefined: what is absent is not said. */
-export function present<Members extends object>(members: Members): Members {
-  return Object.fromEntries(
-    Object.entries(members).filter(([, value]) => value !== undefined),
-  ) as Members
-}
+export const timeOrNone = (milliseconds: number | undefined) =>
+  milliseconds === undefined ? undefined : timeOf(milliseconds)
+/** Of a time in a query. @returns milliseconds since the epoch */
+export const momentOf = (time: string | undefined) =>
+  time === undefined ? undefined : Date.parse(time)

@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import type { Audit } from '../audit/audit.ts'
-import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
-import type { Attempt, Message } from '../outbox/message.ts'
+import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -62,10 +61,9 @@ export function createPings({
   const purpose = (tenant: string, clientId: string) => `backchannel-ping:${tenant}:${clientId}`
 
   async function endpointOf(tenant: string, clientId: string): Promise<string | undefined> {
-    const client = await clients.find(tenant, clientId)
-    const data = client && checkedMetadata(client).data
-    const wantsPings = data?.backchannel_token_delivery_mode === 'ping'
-    return wantsPings ? data.backchannel_client_notification_endpoint : undefined
+    const client = await clients.metadata(tenant, clientId)
+    const wantsPings = client?.backchannel_token_delivery_mode === 'ping'
+    return wantsPings ? client.backchannel_client_notification_endpoint : undefined
   }
 
   async function deliver({ tenant, payload }: Message): Promise<Attempt> {
@@ -88,8 +86,7 @@ export function createPings({
       body: JSON.stringify({ auth_req_id }),
       signal: AbortSignal.timeout(timeLeft),
     })
-    if (response.ok) return 'delivered'
-    return { final: refusals.includes(response.status), reason: `answered ${response.status}` }
+    return answeredWith(response, ...refusals)
   }
 
   outbox.deliverWith(kind, {

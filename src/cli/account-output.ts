@@ -1,6 +1,7 @@
 import type { Account, Role } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
 import { assertTenant } from './tenant-option.ts'
 
 /** An account as commands print it. */
@@ -19,8 +20,7 @@ export function accountOutput(account: Account): AccountOutput {
     id: account.id,
     email: account.email,
     email_verified: account.emailVerified,
-    ...(account.username === undefined ? {} : { username: account.username }),
-    ...(account.name === undefined ? {} : { name: account.name }),
+    ...present({ username: account.username, name: account.name }),
     roles: account.roles,
     disabled: account.disabled,
   }

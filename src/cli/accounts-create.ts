@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { accountDeclaration } from '../accounts/account-document.ts'
+import { present } from '../present.ts'
 import {
   type AccountOutput,
   accountOutput,
@@ -21,14 +22,11 @@ export const accountsCreate: Command<z.infer<typeof input>, Output> = {
   input,
   async prepare(args, io) {
     const { options } = args
-    const username = optionalText(args, 'username')
-    const name = optionalText(args, 'name')
     return {
       ...tenantOption(args),
       account: {
         email: textOption(args, 'email').trim(),
-        ...(username === undefined ? {} : { username }),
-        ...(name === undefined ? {} : { name }),
+        ...present({ username: optionalText(args, 'username'), name: optionalText(args, 'name') }),
         ...(options['emailVerified'] ? { email_verified: true } : {}),
         ...(options['operator'] ? { roles: ['operator' as const] } : {}),
         ...(options['passwordStdin'] ? { password: await passwordFrom(io.stdin()) } : {}),

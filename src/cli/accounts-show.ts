@@ -3,6 +3,7 @@ import type { AuditEvent } from '../audit/audit.ts'
 import { auditTypes } from '../audit/kinds.ts'
 import { deviceLabel } from '../families/device.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
 import { type AccountOutput, accountOutput, findAccount } from './account-output.ts'
 import { type LockOutput, lockOutput, lockWords } from './accounts-list.ts'
 import { columns } from './columns.ts'
@@ -148,10 +149,6 @@ function eventOutput(event: AuditEvent & { at: number }): EventOutput {
   return {
     at: rfc3339(at),
     type,
-    ...(clientId === undefined ? {} : { client_id: clientId }),
-    ...(familyId === undefined ? {} : { family_id: familyId }),
-    ...(ip === undefined ? {} : { ip }),
-    ...(userAgent === undefined ? {} : { user_agent: userAgent }),
-    ...(detail === undefined ? {} : { detail }),
+    ...present({ client_id: clientId, family_id: familyId, ip, user_agent: userAgent, detail }),
   }
 }

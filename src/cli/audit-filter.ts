@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { auditTypes } from '../audit/kinds.ts'
+import { type AuditType, auditTypes } from '../audit/kinds.ts'
+import { present } from '../present.ts'
 import { type Arguments, optionalText, UsageError } from './command.ts'
 import { ofTenant, tenantOption } from './tenant-option.ts'
 
@@ -22,7 +23,7 @@ export type AuditFilterInput = z.infer<typeof inputShape>
 /** @throws UsageError for a time that is none, or a type that there is not */
 export function auditFilterOption(args: Arguments, now: number): AuditFilterInput {
   const text = (name: string) => optionalText(args, name)
-  const types = args.options['type'] as string[] | undefined
+  const types = args.options['type'] as AuditType[] | undefined
   const strange = types?.filter((name) => !auditTypes.some((type) => type === name)) ?? []
   if (strange.length > 0) {
     throw new UsageError(`--type: expected a type of docs/audit.md, got ${strange.join(', ')}`)
@@ -36,8 +37,7 @@ export function auditFilterOption(args: Arguments, now: number): AuditFilterInpu
     since: timeOption(args, 'since', now),
     until: timeOption(args, 'until', now),
   }
-  const given = Object.entries(members).filter(([, value]) => value !== undefined)
-  return { ...tenantOption(args), ...Object.fromEntries(given) }
+  return { ...tenantOption(args), ...present(members) }
 }
 
 const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 }

@@ -1,8 +1,6 @@
 import { InvalidArgumentError, type Command as Program } from 'commander'
+import { longestTtl, mostUses } from '../registration/initial-tokens.ts'
 import { leaf, ofTenant, type Start } from './describe.ts'
-
-const longestTtl = 31_536_000
-const mostUses = 100_000
 
 /** Who may register clients. */
 export function describeRegistration(program: Program, run: Start): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { present } from '../present.ts'
 import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
@@ -22,16 +23,11 @@ export const familiesList: Command<
 > = {
   input,
   list: 'families',
-  prepare: (args) => {
-    const account = optionalText(args, 'account')
-    const client = optionalText(args, 'client')
-    return {
-      ...tenantOption(args),
-      ...(account === undefined ? {} : { account }),
-      ...(client === undefined ? {} : { client }),
-      all: args.options['all'] === true,
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ account: optionalText(args, 'account'), client: optionalText(args, 'client') }),
+    all: args.options['all'] === true,
+  }),
   async execute(core, { tenant, account: identifier, client: clientId, all, after }) {
     await assertTenant(core, tenant)
     const owner =

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { present } from '../present.ts'
 import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
@@ -29,15 +30,10 @@ export const grantsList: Command<
 > = {
   input: filter,
   list: 'grants',
-  prepare: (args) => {
-    const account = optionalText(args, 'account')
-    const client = optionalText(args, 'client')
-    return {
-      ...tenantOption(args),
-      ...(account === undefined ? {} : { account }),
-      ...(client === undefined ? {} : { client }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ account: optionalText(args, 'account'), client: optionalText(args, 'client') }),
+  }),
   async execute(core, { tenant, account: identifier, client: clientId, after }) {
     await assertTenant(core, tenant)
     const owner =

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { accountDeclaration } from '../accounts/account-document.ts'
 import type { Listed } from '../actions/enrolment-tokens.ts'
+import { present } from '../present.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText, textOption } from './command.ts'
 import { rfc3339 } from './family-output.ts'
@@ -39,16 +40,14 @@ export const invitationsCreate: Command<
   { invitation: InvitationOutput }
 > = {
   input: wanted,
-  prepare(args) {
-    const name = optionalText(args, 'name')
-    const language = optionalText(args, 'language') as 'en' | 'de' | undefined
-    return {
-      ...tenantOption(args),
-      email: textOption(args, 'email').trim(),
-      ...(name === undefined ? {} : { name }),
-      ...(language === undefined ? {} : { language }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    email: textOption(args, 'email').trim(),
+    ...present({
+      name: optionalText(args, 'name'),
+      language: optionalText(args, 'language') as 'en' | 'de' | undefined,
+    }),
+  }),
   async execute(core, { tenant, email, name, language = core.config.language }) {
     await assertTenant(core, tenant)
     const created = await core.invitations.create(tenant, { email, name, language })

@@ -1,9 +1,16 @@
 import { z } from 'zod'
 import type { LogoutView } from '../logouts/logouts.ts'
+import { present } from '../present.ts'
 import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
+import {
+  type MessageOutput,
+  messageCells,
+  messageOutput,
+  ofState,
+  stateOption,
+} from './message-output.ts'
 import { emailsById } from './owners.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
@@ -11,38 +18,25 @@ const input = z.strictObject({
   ...ofTenant,
   account: z.string().optional(),
   client: z.string().optional(),
-  state: z.enum(['waiting', 'delivered', 'failed']).optional(),
+  ...ofState,
 })
 
 /** A log-out that a client is told of, as commands print it; times as RFC 3339. */
-interface LogoutOutput {
+interface LogoutOutput extends MessageOutput {
   id: string
   client_id: string
   account: string
   sid?: string
-  state: LogoutView['state']
-  attempts: number
-  created_at: string
-  next_at?: string
-  delivered_at?: string
-  failed_at?: string
-  last_error?: string
 }
 
 /** `logouts list`: `{ logouts: [{ id, client_id, account, sid?, state, attempts, …, last_error? }] }`. */
 export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput[] }> = {
   input,
-  prepare: (args) => {
-    const account = optionalText(args, 'account')
-    const client = optionalText(args, 'client')
-    const state = optionalText(args, 'state')
-    return {
-      ...tenantOption(args),
-      ...(account === undefined ? {} : { account }),
-      ...(client === undefined ? {} : { client }),
-      ...(state === undefined ? {} : { state: state as LogoutView['state'] }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ account: optionalText(args, 'account'), client: optionalText(args, 'client') }),
+    ...stateOption(args),
+  }),
   async execute(core, { tenant, account: identifier, client: clientId, state }) {
     await assertTenant(core, tenant)
     const owner =
@@ -60,26 +54,12 @@ export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput
             logout.created_at,
             logout.client_id,
             logout.account,
-            logout.state,
-            `${logout.attempts} ${logout.attempts === 1 ? 'attempt' : 'attempts'}`,
-            logout.last_error ?? '',
+            ...messageCells(logout),
           ]),
         ),
 }
 
 function output(logout: LogoutView, account: string): LogoutOutput {
-  const { sid, nextAt, deliveredAt, failedAt, lastError } = logout
-  return {
-    id: logout.id,
-    client_id: logout.clientId,
-    account,
-    ...(sid === undefined ? {} : { sid }),
-    state: logout.state,
-    attempts: logout.attempts,
-    created_at: rfc3339(logout.createdAt),
-    ...(nextAt === undefined ? {} : { next_at: rfc3339(nextAt) }),
-    ...(deliveredAt === undefined ? {} : { delivered_at: rfc3339(deliveredAt) }),
-    ...(failedAt === undefined ? {} : { failed_at: rfc3339(failedAt) }),
-    ...(lastError === undefined ? {} : { last_error: lastError }),
-  }
+  const { id, clientId, sid } = logout
+  return { id, client_id: clientId, account, ...present({ sid }), ...messageOutput(logout) }
 }

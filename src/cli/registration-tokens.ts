@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import type { TokenPlace } from '../registration/tokens.store.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
@@ -23,15 +24,12 @@ interface CreateOutput {
 /** `registration tokens create`: `{ id, token, uses }`; the token is stored as its hash. */
 export const registrationTokensCreate: Command<z.infer<typeof created>, CreateOutput> = {
   input: created,
-  prepare(args) {
-    const name = optionalText(args, 'name')
-    return {
-      ...tenantOption(args),
-      ...(name === undefined ? {} : { name }),
-      uses: Number(args.options['uses']),
-      ttl: Number(args.options['ttl']),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ name: optionalText(args, 'name') }),
+    uses: Number(args.options['uses']),
+    ttl: Number(args.options['ttl']),
+  }),
   async execute(core, { tenant, ...options }) {
     await assertTenant(core, tenant)
     const { id, token } = await core.registrations.initialTokens.create(tenant, options)

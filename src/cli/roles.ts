@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
 import { type Assignment, adminRoles, everywhere, type Subject } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { findAccount } from './account-output.ts'
@@ -80,8 +81,7 @@ export const rolesGrant: Command<z.infer<typeof grantInput>, GrantOutput> = {
       throw new UsageError('give either --account or --client')
     }
     return {
-      ...(account === undefined ? {} : { account }),
-      ...(client === undefined ? {} : { client }),
+      ...present({ account, client }),
       role: grantInput.shape.role.parse(args.operands[0]),
       reach: textOption(args, 'in'),
     }

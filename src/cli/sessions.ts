@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { present } from '../present.ts'
 import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
@@ -29,10 +30,10 @@ export const sessionsList: Command<
 > = {
   input: filter,
   list: 'sessions',
-  prepare: (args) => {
-    const account = optionalText(args, 'account')
-    return { ...tenantOption(args), ...(account === undefined ? {} : { account }) }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ account: optionalText(args, 'account') }),
+  }),
   async execute(core, { tenant, account: identifier, after }) {
     await assertTenant(core, tenant)
     const owner =

@@ -1,6 +1,7 @@
 import { type Account, identifierKey } from '../accounts/account.ts'
 import type { ClientView } from '../clients/client-views.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
 import type { RegistrationPolicy } from '../registration/policy.ts'
 import type { SignUp } from '../tenants/tenant.ts'
 
@@ -160,8 +161,7 @@ function declarationOf(account: Account): StoredItem {
   return {
     email: account.email,
     email_verified: account.emailVerified,
-    ...(account.username === undefined ? {} : { username: account.username }),
-    ...(account.name === undefined ? {} : { name: account.name }),
+    ...present({ username: account.username, name: account.name }),
     roles: account.roles,
     disabled: account.disabled,
   }

@@ -1,8 +1,15 @@
 import { z } from 'zod'
 import type { MessageView } from '../outbox/message.ts'
+import { present } from '../present.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
+import {
+  type MessageOutput,
+  messageCells,
+  messageOutput,
+  ofState,
+  stateOption,
+} from './message-output.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 interface WebhookOutput {
@@ -49,22 +56,15 @@ export const webhooksList: Command<z.infer<typeof plain>, { webhooks: WebhookOut
 const filter = z.strictObject({
   ...ofTenant,
   url: z.string().optional(),
-  state: z.enum(['waiting', 'delivered', 'failed']).optional(),
+  ...ofState,
 })
 
 /** What was, is or could not be sent; times as RFC 3339. */
-interface DeliveryOutput {
+interface DeliveryOutput extends MessageOutput {
   id: string
   url: string
   event: string
   type: string
-  state: MessageView['state']
-  attempts: number
-  created_at: string
-  next_at?: string
-  delivered_at?: string
-  failed_at?: string
-  last_error?: string
 }
 
 /** `webhooks deliveries`: `{ deliveries: [{ id, url, event, type, state, attempts, … }] }`. */
@@ -73,14 +73,11 @@ export const webhooksDeliveries: Command<
   { deliveries: DeliveryOutput[] }
 > = {
   input: filter,
-  prepare(args) {
-    const [url, state] = [optionalText(args, 'url'), optionalText(args, 'state')]
-    return {
-      ...tenantOption(args),
-      ...(url === undefined ? {} : { url }),
-      ...(state === undefined ? {} : { state: state as MessageView['state'] }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ url: optionalText(args, 'url') }),
+    ...stateOption(args),
+  }),
   async execute(core, { tenant, ...which }) {
     await assertTenant(core, tenant)
     const found = await core.webhooks.deliveries(tenant, which)
@@ -95,29 +92,14 @@ export const webhooksDeliveries: Command<
             each.created_at,
             each.type,
             each.url,
-            each.state,
-            `${each.attempts} ${each.attempts === 1 ? 'attempt' : 'attempts'}`,
-            each.last_error ?? '',
+            ...messageCells(each),
           ]),
         ),
 }
 
 function output(view: MessageView): DeliveryOutput {
-  const { nextAt, deliveredAt, failedAt, lastError } = view
   const { url, event } = view.payload as { url: string; event: { id: string; type: string } }
-  return {
-    id: view.id,
-    url,
-    event: event.id,
-    type: event.type,
-    state: view.state,
-    attempts: view.attempts,
-    created_at: rfc3339(view.createdAt),
-    ...(nextAt === undefined ? {} : { next_at: rfc3339(nextAt) }),
-    ...(deliveredAt === undefined ? {} : { delivered_at: rfc3339(deliveredAt) }),
-    ...(failedAt === undefined ? {} : { failed_at: rfc3339(failedAt) }),
-    ...(lastError === undefined ? {} : { last_error: lastError }),
-  }
+  return { id: view.id, url, event: event.id, type: event.type, ...messageOutput(view) }
 }
 
 const which = z.strictObject({
@@ -129,14 +111,10 @@ const which = z.strictObject({
 /** `webhooks retry`: `{ retried }`. */
 export const webhooksRetry: Command<z.infer<typeof which>, { retried: number }> = {
   input: which,
-  prepare(args) {
-    const [url, id] = [optionalText(args, 'url'), optionalText(args, 'id')]
-    return {
-      ...tenantOption(args),
-      ...(url === undefined ? {} : { url }),
-      ...(id === undefined ? {} : { id }),
-    }
-  },
+  prepare: (args) => ({
+    ...tenantOption(args),
+    ...present({ url: optionalText(args, 'url'), id: optionalText(args, 'id') }),
+  }),
   async execute(core, { tenant, ...wanted }) {
     await assertTenant(core, tenant)
     return { retried: await core.webhooks.retry(tenant, wanted) }

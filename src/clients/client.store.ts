@@ -17,19 +17,6 @@ export const ClientsTable = table('clients', {
   index: { disabled: { columns: ['tenant_id', 'client_id'], where: 'disabled_at IS NOT NULL' } },
 })
 
-export const ClientSecretsTable = table('client_secrets', {
-  key: ['tenant_id', 'client_id', 'hash'],
-  columns: {
-    tenant_id: column.text,
-    client_id: column.text,
-    hash: column.text,
-    sealed: nullable(column.text),
-    created_at: column.time,
-    expires_at: nullable(column.time),
-  },
-  references: { client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']] },
-})
-
 interface ClientRow {
   client_id: string
   metadata: unknown
@@ -151,63 +138,6 @@ export function createClientStore({ database, clock }: { database: Database; clo
         [tenant, clientId],
       )
       return rows.length > 0
-    },
-
-    /** @returns rows written: none when the secret is known already, and in the same form */
-    addSecret(
-      tenant: string,
-      clientId: string,
-      { hash, sealed }: Pick<ClientSecret, 'hash' | 'sealed'>,
-    ): Promise<number> {
-      return database.execute(
-        `insert into client_secrets (tenant_id, client_id, hash, sealed, created_at)
-         values ($1, $2, $3, $4, $5)
-         on conflict (tenant_id, client_id, hash) do update
-           set expires_at = null, sealed = excluded.sealed
-           where client_secrets.expires_at is not null
-              or (client_secrets.sealed is null) <> (excluded.sealed is null)`,
-        [tenant, clientId, hash, sealed ?? null, new Date(clock.now())],
-      )
-    },
-
-    async hasSecret(tenant: string, clientId: string, kind: 'hashed' | 'readable') {
-      const rows = await database.query(
-        `select 1 from client_secrets
-         where tenant_id = $1 and client_id = $2 and (sealed is not null or $3)`,
-        [tenant, clientId, kind === 'hashed'],
-      )
-      return rows.length > 0
-    },
-
-    /** Forgets the plain form of secrets whose hash is enough. */
-    forgetPlain(tenant: string, clientId: string): Promise<number> {
-      return database.execute(
-        `update client_secrets set sealed = null
-         where tenant_id = $1 and client_id = $2 and sealed is not null`,
-        [tenant, clientId],
-      )
-    },
-
-    /** Lets every other secret end at a time, in milliseconds; one that ends sooner keeps its end. */
-    retireOtherSecrets(
-      tenant: string,
-      clientId: string,
-      kept: string,
-      endsAt: number,
-    ): Promise<number> {
-      return database.execute(
-        `update client_secrets set expires_at = $4
-         where tenant_id = $1 and client_id = $2 and hash <> $3
-           and (expires_at is null or expires_at > $4)`,
-        [tenant, clientId, kept, new Date(endsAt)],
-      )
-    },
-
-    deleteSecrets(tenant: string, clientId: string): Promise<number> {
-      return database.execute(
-        `delete from client_secrets where tenant_id = $1 and client_id = $2`,
-        [tenant, clientId],
-      )
     },
   }
 }

@@ -5,9 +5,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { faultLine, faultsOf } from '../faults.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
-import { equalInConstantTime, hashOf, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
-import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
@@ -15,12 +13,13 @@ import { createClientStore } from './client.store.ts'
 import {
   type Client,
   type ClientMetadata,
-  type ClientSecret,
+  checkedMetadata,
   clientMetadata,
   isClientId,
   secretFault,
   secretsOf,
 } from './client.ts'
+import { createClientSecrets } from './client-secrets.ts'
 import { type ClientViews, createClientViews } from './client-views.ts'
 import {
   createSectorDocuments,
@@ -31,6 +30,8 @@ import {
 export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
   find(tenant: string, clientId: string): Promise<Client | undefined>
+  /** What an enabled client is registered as; undefined also where what is stored is not sound. */
+  metadata(tenant: string, clientId: string): Promise<ClientMetadata | undefined>
   /** Enabled ones, in the order of their ids. @param page `after`: the id that the page before ended with */
   page(tenant: string, page: { after?: string | undefined; limit: number }): Promise<Client[]>
   /** As operators look at them. */
@@ -97,24 +98,10 @@ interface Dependencies {
   check(tenant: string, metadata: ClientMetadata): Promise<void>
 }
 
-const purpose = (tenant: string, clientId: string, hash: string) =>
-  JSON.stringify(['client-secret', tenant, clientId, hash])
-
-/** Until 0.1.0: a secret of a client could stand in place of another of it. */
-const formerly = (tenant: string, clientId: string) => `client-secret:${tenant}:${clientId}`
-
-export const sealedClientSecrets: SealedColumn = {
-  table: 'client_secrets',
-  key: ['tenant_id', 'client_id', 'hash'],
-  column: 'sealed',
-  purpose: ({ tenant_id, client_id, hash }) =>
-    purpose(tenant_id as string, client_id as string, hash as string),
-  formerly: ({ tenant_id, client_id }) => formerly(tenant_id as string, client_id as string),
-}
-
 export function createClients(deps: Dependencies): Clients {
-  const { database, clock, sealer, audit } = deps
+  const { database, audit } = deps
   const store = createClientStore(deps)
+  const secrets = createClientSecrets(deps)
   const cache = createCache<Client | undefined>(deps, {
     maxAge: 60,
     maxSize: 10_000,
@@ -125,47 +112,12 @@ export function createClients(deps: Dependencies): Clients {
     changed: (tenant, clientId) => cache.drop(key(tenant, clientId)),
     muchChanged: cache.clear,
   })
-  const own = (secret: string) => `sha256:${hashOf(secret)}`
-  const foreign = (secret: string) => `hmac:${sealer.mac('client-secret', secret)}`
 
-  const isAlive = ({ expiresAt }: ClientSecret) =>
-    expiresAt === undefined || expiresAt > clock.now()
-
-  /** A secret as it is stored: in a form that can be read only where there is no other way. */
-  async function kept(
-    tenant: string,
-    { token_endpoint_auth_method: method, client_id: id }: ClientMetadata,
-    secret: string,
-    hash: string,
-  ) {
-    return secretsOf(method) === 'readable'
-      ? { hash, sealed: await sealer.seal(purpose(tenant, id, hash), secret) }
-      : { hash }
-  }
-
-  /** Makes the secrets of a client be what its way to authenticate needs. */
-  async function settleSecrets(
-    tenant: string,
-    metadata: ClientMetadata,
-    given: string | undefined,
-  ): Promise<{ changes: number; generated?: string }> {
-    const { client_id: clientId, token_endpoint_auth_method: method } = metadata
-    const wanted = secretsOf(method)
-    if (wanted === 'none') return { changes: await store.deleteSecrets(tenant, clientId) }
-    let changes = wanted === 'hashed' ? await store.forgetPlain(tenant, clientId) : 0
-    if (given !== undefined) {
-      const secret = await kept(tenant, metadata, given, foreign(given))
-      changes += await store.addSecret(tenant, clientId, secret)
-      await store.retireOtherSecrets(tenant, clientId, secret.hash, clock.now())
-      return { changes }
-    }
-    if (await store.hasSecret(tenant, clientId, wanted)) return { changes }
-    const generated = newHandle()
-    const secret = await kept(tenant, metadata, generated, own(generated))
-    changes += await store.addSecret(tenant, clientId, secret)
-    await store.retireOtherSecrets(tenant, clientId, secret.hash, clock.now())
-    return { changes, generated }
-  }
+  // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
+  const find: Clients['find'] = async (tenant, clientId) =>
+    isClientId(clientId)
+      ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
+      : undefined
 
   async function assertKnown(tenant: string, clientId: string): Promise<void> {
     if (await store.exists(tenant, clientId)) return
@@ -190,30 +142,16 @@ export function createClients(deps: Dependencies): Clients {
       await store.delete(tenant, clientId)
       cache.drop(key(tenant, clientId))
     },
-    // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
-    find: async (tenant, clientId) =>
-      isClientId(clientId)
-        ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
-        : undefined,
+    find,
+    async metadata(tenant, clientId) {
+      const client = await find(tenant, clientId)
+      return client && checkedMetadata(client).data
+    },
     page: store.page,
     views: createClientViews(deps),
 
-    secretFits(client, secret) {
-      let fits = false
-      for (const known of client.secrets) {
-        const form = known.hash.startsWith('sha256:') ? own(secret) : foreign(secret)
-        fits = (equalInConstantTime(known.hash, form) && isAlive(known)) || fits
-      }
-      return fits
-    },
-    readableSecrets: ({ tenant, clientId, secrets }) =>
-      secrets
-        .filter(isAlive)
-        .flatMap(({ hash, sealed }) =>
-          sealed === undefined
-            ? []
-            : [sealer.open(purpose(tenant, clientId, hash), sealed, formerly(tenant, clientId))],
-        ),
+    secretFits: secrets.fits,
+    readableSecrets: secrets.readable,
 
     async examine(tenant, declaration) {
       const { metadata } = parse(declaration)
@@ -249,7 +187,7 @@ export function createClients(deps: Dependencies): Clients {
         if (only === 'new' && put === 0) {
           throw new DomainError('already_exists', { detail: { client_id: clientId } })
         }
-        const { changes, generated } = await settleSecrets(tenant, metadata, secret)
+        const { changes, generated } = await secrets.settle(tenant, metadata, secret)
         const changed = put + changes > 0
         const members = changedMembers(before, metadata)
         if (changes > 0) members.push('client_secret')
@@ -276,12 +214,11 @@ export function createClients(deps: Dependencies): Clients {
           detail: `client ${clientId} authenticates by ${method}: it has no secret`,
         })
       }
-      const secret = newHandle()
-      await database.transaction(async () => {
-        await store.addSecret(tenant, clientId, await kept(tenant, metadata, secret, own(secret)))
-        await store.retireOtherSecrets(tenant, clientId, own(secret), clock.now() + overlap * 1000)
+      const secret = await database.transaction(async () => {
+        const next = await secrets.rotate(tenant, metadata, overlap)
         const detail = { overlap }
         await audit.record(tenant, { type: 'client.secret_rotated', clientId, detail })
+        return next
       })
       cache.drop(key(tenant, clientId))
       return secret

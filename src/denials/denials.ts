@@ -149,7 +149,7 @@ export function createDenials({
   /** When the whole of it was read last, by the server's clock. */
   let reread = -Infinity
   let reading: Promise<void> | undefined
-  /** What the last poll told: the next answer is the same, as a rule. */
+  /** The answer of the last poll: the next one is the same, as a rule, and need not be parsed. */
   let lastAnswer: string | null = null
   let leave: (() => void) | undefined
 
@@ -279,9 +279,7 @@ export function createDenials({
         own.map(({ audiences }) => (audiences === undefined ? null : JSON.stringify(audiences))),
       ],
     )
-    const unit = database.current()
-    if (unit?.isOpen()) unit.afterCommit(async () => putOwn(own))
-    else putOwn(own)
+    await database.afterCommit(async () => putOwn(own))
   }
 
   return {

@@ -5,11 +5,10 @@ import type { PlainHandler } from './direct.ts'
 export function plainCodes(exchange: PlainCode): PlainHandler {
   return {
     parameters: ['grant_type', 'code', 'redirect_uri', 'code_verifier'],
-    async answer({ parameters, caller, origin: { ip, userAgent } }) {
+    async answer({ parameters, caller, issuedTo }) {
       const { code, redirect_uri: redirectUri, code_verifier: verifier } = parameters
       if (code === undefined || redirectUri === undefined || verifier === undefined)
         return undefined
-      const issuedTo = { ip, ...(userAgent ? { userAgent } : {}) }
       return exchange({ code, redirectUri, verifier }, caller, issuedTo)
     },
   }

@@ -6,12 +6,13 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Middleware } from 'koa'
+import type { Presenter } from '../families/replay.ts'
 import { securityHeadersOf } from '../http/headers.ts'
 import { logRequest, noteArrival } from '../http/request.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import { routes } from '../oidc/routes.ts'
 import { isRefusal, type SecretClient, type SecretClients } from '../oidc/secret-clients.ts'
-import { withOrigin } from '../origin.ts'
+import { userAgentIn, withOrigin } from '../origin.ts'
 import { currentTracer } from '../tracing/trace.ts'
 import { readBody } from './body.ts'
 import { plainBearer, plainLength } from './head.ts'
@@ -31,8 +32,8 @@ export interface PlainRequest {
   /** Each came once, is not empty, and is visible ASCII. */
   parameters: Parameters
   caller: SecretClient
-  /** Where it comes from; the same as `currentOrigin()`. */
-  origin: { requestId: string; ip: string; userAgent?: string | undefined }
+  /** Who sent it. */
+  issuedTo: Presenter
 }
 
 /** Answers one kind of plain request. */
@@ -55,7 +56,8 @@ export interface PlainHandlers {
   userinfo(token: string): Promise<object | undefined>
 }
 
-type Work = (origin: PlainRequest['origin']) => Promise<object | undefined>
+type Sender = Presenter & { ip: string }
+type Work = (sender: Sender) => Promise<object | undefined>
 
 /**
  * @returns takes a request, or leaves it alone (false). One that is taken is answered, or handed over as it came.
@@ -83,7 +85,7 @@ export function createDirect(
   async function answerOf(
     request: IncomingMessage,
     length: number,
-    origin: PlainRequest['origin'],
+    sender: Sender,
   ): Promise<object | undefined> {
     const body = await readBody(request, length)
     if (!body) return undefined
@@ -94,8 +96,8 @@ export function createDirect(
     const handler = handlerOf(request.url, parameters)
     if (!handler?.knows(parameters)) return undefined
     const credentials = credentialsIn(parameters, request.headers.authorization)
-    const caller = credentials && (await clients.authenticate(credentials, origin.ip))
-    return caller && handler.answer({ parameters, caller, origin })
+    const caller = credentials && (await clients.authenticate(credentials, sender.ip))
+    return caller && handler.answer({ parameters, caller, issuedTo: sender })
   }
 
   /** What makes the answer; undefined when the head says that a request is not plain. */
@@ -106,7 +108,7 @@ export function createDirect(
     }
     if (!headers.has(request.url ?? '')) return undefined
     const length = plainLength(request, most)
-    return length === undefined ? undefined : (origin) => answerOf(request, length, origin)
+    return length === undefined ? undefined : (sender) => answerOf(request, length, sender)
   }
 
   async function attempt(request: IncomingMessage, response: ServerResponse, work: Work) {
@@ -114,9 +116,9 @@ export function createDirect(
     noteArrival(request, began)
     const id = randomUUID()
     const ip = String(request.headers['x-forwarded-for'])
-    const userAgent = request.headers['user-agent']?.slice(0, 256) || undefined
-    const origin = { requestId: id, ip, userAgent }
-    const answer = await withOrigin(origin, () => work(origin))
+    const userAgent = userAgentIn(request.headers['user-agent'])
+    const sender = { ip, ...(userAgent === undefined ? {} : { userAgent }) }
+    const answer = await withOrigin({ requestId: id, ...sender }, () => work(sender))
     if (!answer) return false
     // Traces read it.
     if (currentTracer()) response.setHeader('Request-Id', id)

@@ -5,9 +5,9 @@ import type { PlainHandler } from './direct.ts'
 export function plainRefreshes(refresh: PlainRefresh): PlainHandler {
   return {
     parameters: ['grant_type', 'refresh_token'],
-    async answer({ parameters: { refresh_token: presented }, caller, origin: { ip, userAgent } }) {
+    async answer({ parameters: { refresh_token: presented }, caller, issuedTo }) {
       if (presented === undefined) return undefined
-      return refresh(presented, caller, { ip, ...(userAgent ? { userAgent } : {}) })
+      return refresh(presented, caller, issuedTo)
     },
   }
 }

@@ -1,10 +1,11 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import { isDomainError } from '../errors.ts'
-import { readJsonObject } from '../http/json.ts'
+import { DomainError, isDomainError } from '../errors.ts'
+import { readText } from '../http/body.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import { routes } from '../oidc/routes.ts'
 import type { Caller, Registered } from '../registration/registrations.ts'
+import { isStorable, storableRule } from '../storable.ts'
 
 export const registrationMethods = {
   [routes.registration]: ['POST', 'OPTIONS'],
@@ -60,7 +61,7 @@ export function registrationRoutes(context: IssuerContext): Middleware {
 
   router.options([routes.registration, at], () => undefined)
   router.post(routes.registration, async (ctx) => {
-    const body = await readJsonObject(ctx, config.bodyLimit)
+    const body = await readMetadata(ctx, config.bodyLimit)
     show(ctx, await registrations.register(tenant, body, callerOf(ctx)))
     ctx.status = 201
   })
@@ -68,7 +69,7 @@ export function registrationRoutes(context: IssuerContext): Middleware {
     show(ctx, await registrations.read(tenant, idOf(ctx), callerOf(ctx))),
   )
   router.put(at, async (ctx) => {
-    const body = await readJsonObject(ctx, config.bodyLimit)
+    const body = await readMetadata(ctx, config.bodyLimit)
     show(ctx, await registrations.replace(tenant, idOf(ctx), body, callerOf(ctx)))
   })
   router.delete(at, async (ctx) => {
@@ -76,6 +77,35 @@ export function registrationRoutes(context: IssuerContext): Middleware {
     ctx.status = 204
   })
   return router.routes() as unknown as Middleware
+}
+
+/**
+ * What a client says of itself.
+ * @param limit bytes
+ * @throws DomainError `body_too_large`; `client_metadata_invalid` for what is no JSON object
+ */
+async function readMetadata(ctx: Context, limit: number): Promise<Record<string, unknown>> {
+  const refuse = (came: string) =>
+    new DomainError('client_metadata_invalid', {
+      publicMessage: `The body must be a JSON object with content type application/json; ${came}.`,
+      detail: { expected: 'a JSON object', received: came },
+    })
+  if (!ctx.is('application/json')) throw refuse('the content type is another')
+  // Postgres keeps neither U+0000 nor half a surrogate pair in a text.
+  const text = (await readText(ctx, limit)).replaceAll('\\u0000', '\\uFFFD')
+  let value: unknown
+  try {
+    value = JSON.parse(text, (_name, each: unknown) =>
+      typeof each === 'string' ? each.toWellFormed() : each,
+    )
+  } catch {
+    throw refuse('it is no JSON')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw refuse('it is JSON of another kind')
+  }
+  if (!isStorable(value)) throw refuse(`a name in it ${storableRule}`)
+  return value as Record<string, unknown>
 }
 
 /** A token that is not one of ours to look at is as good as a wrong one; none is none (security class C16). */

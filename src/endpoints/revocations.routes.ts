@@ -2,16 +2,12 @@ import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
-import { checked, readQuery } from '../admin/body.ts'
-import { isKnown } from '../admin/etag.ts'
-import { networkOf } from '../attempts/network.ts'
-import { DomainError, isDomainError } from '../errors.ts'
+import { DomainError } from '../errors.ts'
 import type { RevocationDocument } from '../feed/revocation-feed.ts'
 import { challenge } from '../http/challenge.ts'
-import type { IssuerContext } from '../oidc/capabilities.ts'
-import type { ClientCertificates } from '../oidc/mtls.ts'
-import { createTokenCheck, type Presented } from '../oidc/presented-token.ts'
-import type { StructuredTokens } from '../oidc/structured-tokens.ts'
+import { checked, readQuery } from '../http/checked.ts'
+import { isNamed } from '../http/etag.ts'
+import { type ApiParts, createTokenCheck, type Presented } from '../oidc/presented-token.ts'
 import type { ResourceServer } from '../resources/resource-server.ts'
 import {
   revocationsPath,
@@ -61,14 +57,6 @@ function coded(document: RevocationDocument, coding: 'br' | 'gzip'): Promise<Buf
   return made
 }
 
-interface Parts {
-  context: IssuerContext
-  structured: StructuredTokens
-  certificates: ClientCertificates
-  /** The path of the issuer, without a trailing slash. */
-  basePath: string
-}
-
 /**
  * The revocation feed (docs/revocation-feed.md).
  *
@@ -81,28 +69,23 @@ interface Parts {
  * | the caller may introspect the tokens of this audience  | 403 `audience_foreign`, whether there is one or not   |
  * | this node knows what was revoked                       | 503 `deny_list_stale`                                 |
  */
-export function revocationRoutes(parts: Parts): Middleware {
-  const { context, basePath } = parts
+export function revocationRoutes(parts: ApiParts): Middleware {
+  const { context, structured } = parts
   const { tenant, limiter, resources, clients, clock } = context
   // Those who verify its tokens offline learn here that the tenant was disabled, and its tokens are void.
   const despite = 'tenant'
-  const { structured, certificates } = parts
-  const check = createTokenCheck(context, structured, certificates, 'revocations', despite)
-  const resource = context.issuer + revocationsPath
+  const checkToken = createTokenCheck(parts, {
+    endpoint: 'revocations',
+    audience: context.issuer + revocationsPath,
+    limit: 'feed_network',
+    despite,
+  })
 
   async function caller(ctx: Context): Promise<Presented> {
-    const url = `${ctx.protocol}://${ctx.host}${basePath}${ctx.path}`
-    try {
-      const presented = await check(ctx, resource, url)
-      await limiter.take(tenant, { limit: 'feed_client', subject: presented.clientId })
-      if (presented.scopes.has(revocationsScope)) return presented
-      throw new DomainError('scope_insufficient', { detail: { expected: revocationsScope } })
-    } catch (error) {
-      if (isDomainError(error) && error.status === 401) {
-        await limiter.take(tenant, { limit: 'feed_network', subject: networkOf(ctx.ip) })
-      }
-      throw error
-    }
+    const presented = await checkToken(ctx)
+    await limiter.take(tenant, { limit: 'feed_client', subject: presented.clientId })
+    if (presented.scopes.has(revocationsScope)) return presented
+    throw new DomainError('scope_insufficient', { detail: { expected: revocationsScope } })
   }
 
   /** The resource server that a caller speaks for. */
@@ -132,7 +115,7 @@ export function revocationRoutes(parts: Parts): Middleware {
     // A strong validator is of the bytes as they are sent (RFC 9110 §8.8.3).
     const etag = coding ? document.etag.replace(/"$/, `-${coding}"`) : document.etag
     ctx.set('ETag', etag)
-    if (isKnown(ctx.get('if-none-match'), etag)) {
+    if (isNamed(ctx.get('if-none-match'), etag)) {
       ctx.status = 304
       return
     }

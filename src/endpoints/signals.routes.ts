@@ -1,21 +1,17 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
-import { checked, readJson, readQuery } from '../admin/body.ts'
-import { networkOf } from '../attempts/network.ts'
-import { DomainError, isDomainError } from '../errors.ts'
-import { waits } from '../http/admission.ts'
+import { DomainError } from '../errors.ts'
+import { readJson } from '../http/body.ts'
 import { challenge } from '../http/challenge.ts'
+import { checked, invalidRequest, readQuery } from '../http/checked.ts'
 import { addressPattern } from '../http/spelling.ts'
-import type { IssuerContext } from '../oidc/capabilities.ts'
-import type { ClientCertificates } from '../oidc/mtls.ts'
-import { createTokenCheck } from '../oidc/presented-token.ts'
+import { type ApiParts, createTokenCheck } from '../oidc/presented-token.ts'
 import { routes } from '../oidc/routes.ts'
-import type { StructuredTokens } from '../oidc/structured-tokens.ts'
 import { signalScopes, signalsPath } from '../resources/revocations-resource.ts'
 import { supportedEvents } from '../signals/signal.ts'
 import {
+  declarationOf,
   delivered,
   minVerificationInterval,
   poll,
@@ -24,7 +20,8 @@ import {
   statuses,
   streamDeclaration,
 } from '../signals/stream.ts'
-import { createOpenStreams } from './event-stream.ts'
+import { assertReceiver, type SignalCall, streamOf } from './signal-caller.ts'
+import { createSignalPoll } from './signal-poll.ts'
 
 const signalsWellKnown = '/.well-known/ssf-configuration'
 const streams = `${signalsPath}/streams`
@@ -40,26 +37,6 @@ export const signalsMethods = {
   [pollAt]: ['POST'],
 }
 
-interface Parts {
-  context: IssuerContext
-  structured: StructuredTokens
-  certificates: ClientCertificates
-  /** The path of the issuer, without a trailing slash. */
-  basePath: string
-}
-
-interface Call {
-  ctx: Context
-  clientId: string
-}
-
-/** Milliseconds that a poll waits for an event, and between two looks; polls of one client at a node. */
-const longestPoll = 20_000
-const lookEvery = 500
-const openPolls = createOpenStreams(10)
-/** Event tokens of one answer. */
-const mostAtOnce = 100
-
 const named = z.object({ stream_id: z.string().max(100).optional() })
 const namedInBody = z.object({ stream_id: z.string().max(100) })
 const statusChange = namedInBody.extend({
@@ -67,51 +44,27 @@ const statusChange = namedInBody.extend({
   reason: z.string().max(500).optional(),
 })
 const verificationRequest = namedInBody.extend({ state: z.string().max(1000).optional() })
-/** RFC 8936 §2.2. */
-const pollRequest = z.object({
-  maxEvents: z.int().min(0).optional(),
-  returnImmediately: z.boolean().default(false),
-  ack: z.array(z.string().max(100)).max(10_000).default([]),
-  setErrs: z
-    .record(
-      z.string().max(100),
-      z.object({ err: z.string().max(200), description: z.string().max(2000).optional() }),
-    )
-    .default({}),
-})
 
 /** The transmitter of the Shared Signals Framework (docs/shared-signals.md). */
-export function signalRoutes(parts: Parts): Middleware {
-  const { context, basePath } = parts
-  const { tenant, issuer, config, limiter, signals, log } = context
-  const { structured, certificates } = parts
-  const check = createTokenCheck(context, structured, certificates, 'ssf')
+export function signalRoutes(parts: ApiParts): Middleware {
+  const { context } = parts
+  const { tenant, issuer, config, limiter, signals } = context
+  const checkToken = createTokenCheck(parts, {
+    endpoint: 'ssf',
+    audience: issuer + signalsPath,
+    limit: 'feed_network',
+  })
+  const answerPoll = createSignalPoll(context)
   const pollPattern = addressPattern(pollAt)
 
-  async function callerIn(ctx: Context, scope: string): Promise<Call> {
-    const url = `${ctx.protocol}://${ctx.host}${basePath}${ctx.path}`
-    try {
-      const { clientId, scopes } = await check(ctx, issuer + signalsPath, url)
-      await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
-      if (!scopes.has(scope)) {
-        throw new DomainError('scope_insufficient', { detail: { expected: scope } })
-      }
-      await assertReceiver(clientId)
-      return { ctx, clientId }
-    } catch (error) {
-      if (isDomainError(error) && error.status === 401) {
-        await limiter.take(tenant, { limit: 'feed_network', subject: networkOf(ctx.ip) })
-      }
-      throw error
+  async function callerIn(ctx: Context, scope: string): Promise<SignalCall> {
+    const { clientId, scopes } = await checkToken(ctx)
+    await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
+    if (!scopes.has(scope)) {
+      throw new DomainError('scope_insufficient', { detail: { expected: scope } })
     }
-  }
-
-  /** A token outlives what a resource server says of its client. @throws DomainError `audience_foreign` */
-  async function assertReceiver(clientId: string): Promise<void> {
-    if ((await signals.audienceOf(tenant, clientId)).length > 0) return
-    throw new DomainError('audience_foreign', {
-      detail: { expected: 'a client that a resource server names in introspection_clients' },
-    })
+    await assertReceiver(context, clientId)
+    return { ctx, clientId }
   }
 
   /** SSF 1.0 §8.1.1; the authorization of pushes is never shown. */
@@ -140,13 +93,6 @@ export function signalRoutes(parts: Parts): Middleware {
     ...(reason === undefined ? {} : { reason }),
   })
 
-  /** The stream of a receiver. Whoever names another one learns nothing of it. */
-  async function ofCaller({ clientId }: Call, id: string | undefined): Promise<SignalStream> {
-    const stream = await signals.of(tenant, clientId)
-    if (stream && stream.id === id) return stream
-    throw new DomainError('not_found', { detail: { stream: id } })
-  }
-
   const body = (ctx: Context) => readJson(ctx, config.bodyLimit)
   const idIn = (ctx: Context) => checked(named, readQuery(ctx)).stream_id
 
@@ -162,37 +108,25 @@ export function signalRoutes(parts: Parts): Middleware {
     const faults = names
       .filter((name) => name in sent && !isDeepStrictEqual(sent[name], ours[name]))
       .map((name) => `${name}: expected ${JSON.stringify(ours[name])}, or nothing`)
-    if (faults.length > 0) throw new DomainError('request_invalid', { detail: { faults } })
+    if (faults.length > 0) throw invalidRequest(...faults)
   }
 
-  async function change(call: Call, kind: 'PATCH' | 'PUT') {
+  async function change(call: SignalCall, kind: 'PATCH' | 'PUT') {
     const sent = await body(call.ctx)
-    const stream = await ofCaller(call, checked(namedInBody, sent).stream_id)
+    const stream = await streamOf(context, call, checked(namedInBody, sent).stream_id)
     const ours: Record<string, unknown> = await shown(stream)
     assertOurs(sent as Record<string, unknown>, ours)
-    const before = {
-      events_requested: stream.eventsRequested,
-      description: stream.description,
-      delivery:
-        stream.delivery.method === 'push'
-          ? {
-              method: push,
-              endpoint_url: stream.delivery.endpointUrl,
-              authorization_header: stream.delivery.authorization,
-            }
-          : { method: poll },
-    }
     const declared = checked(
       streamDeclaration,
-      kind === 'PATCH' ? { ...before, ...(sent as object) } : sent,
+      kind === 'PATCH' ? { ...declarationOf(stream), ...(sent as object) } : sent,
     )
     return shown(await signals.replace(tenant, stream, declared))
   }
 
-  const streamRoutes: Record<string, (call: Call) => Promise<unknown>> = {
+  const streamRoutes: Record<string, (call: SignalCall) => Promise<unknown>> = {
     async GET(call) {
       const id = idIn(call.ctx)
-      if (id !== undefined) return shown(await ofCaller(call, id))
+      if (id !== undefined) return shown(await streamOf(context, call, id))
       const stream = await signals.of(tenant, call.clientId)
       return stream ? [await shown(stream)] : []
     },
@@ -205,65 +139,25 @@ export function signalRoutes(parts: Parts): Middleware {
     PATCH: (call) => change(call, 'PATCH'),
     PUT: (call) => change(call, 'PUT'),
     async DELETE(call) {
-      const stream = await ofCaller(call, idIn(call.ctx))
+      const stream = await streamOf(context, call, idIn(call.ctx))
       await signals.delete(tenant, stream.id)
       call.ctx.status = 204
       return undefined
     },
   }
 
-  async function answerStatus(call: Call) {
-    if (call.ctx.method === 'GET') return statusOf(await ofCaller(call, idIn(call.ctx)))
+  async function answerStatus(call: SignalCall) {
+    if (call.ctx.method === 'GET') return statusOf(await streamOf(context, call, idIn(call.ctx)))
     const wanted = checked(statusChange, await body(call.ctx))
-    const stream = await ofCaller(call, wanted.stream_id)
+    const stream = await streamOf(context, call, wanted.stream_id)
     return statusOf(await signals.setStatus(tenant, stream, wanted.status, wanted.reason))
   }
 
-  async function answerVerify(call: Call) {
+  async function answerVerify(call: SignalCall) {
     const { stream_id: id, state } = checked(verificationRequest, await body(call.ctx))
-    await signals.verify(tenant, await ofCaller(call, id), state)
+    await signals.verify(tenant, await streamOf(context, call, id), state)
     call.ctx.status = 204
     return undefined
-  }
-
-  /** Also what is answered at once is signed first: a client has so many polls at a time. */
-  async function answerPoll(call: Call, id: string) {
-    const place = openPolls.take(JSON.stringify([tenant, call.clientId]))
-    try {
-      return await pollOf(call, id)
-    } finally {
-      place.leave()
-    }
-  }
-
-  /** RFC 8936 §2. */
-  async function pollOf(call: Call, id: string) {
-    const asked = checked(pollRequest, await body(call.ctx))
-    const stream = await ofCaller(call, id)
-    if (stream.delivery.method !== 'poll') throw new DomainError('not_found')
-    for (const [jti, { err, description }] of Object.entries(asked.setErrs)) {
-      log.warn({ tenant, stream: id, jti, err, description }, 'a receiver refused an event token')
-    }
-    await signals.acknowledge(tenant, stream, [...asked.ack, ...Object.keys(asked.setErrs)])
-    const most = Math.min(asked.maxEvents ?? mostAtOnce, mostAtOnce)
-    const { sets, more } = await waitFor(call, stream, most, asked.returnImmediately)
-    return { sets, ...(more ? { moreAvailable: true } : {}) }
-  }
-
-  async function waitFor(call: Call, stream: SignalStream, most: number, atOnce: boolean) {
-    let found = await signals.fetch(tenant, stream, most)
-    if (atOnce || most === 0 || Object.keys(found.sets).length > 0) return found
-    const until = performance.now() + longestPoll
-    call.ctx.res.emit(waits)
-    while (Object.keys(found.sets).length === 0 && performance.now() < until) {
-      await pause(lookEvery)
-      if (call.ctx.res.destroyed) break
-      const current = await signals.of(tenant, call.clientId)
-      if (current?.id !== stream.id) break
-      await assertReceiver(call.clientId)
-      found = await signals.fetch(tenant, current, most)
-    }
-    return found
   }
 
   /** SSF 1.0 §7.1. */

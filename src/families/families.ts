@@ -173,8 +173,8 @@ export function createFamilies(deps: {
   }
 
   /**
-   * Those who start at the same moment do not see each other: whoever is so near to the limit looks again after the
-   * commit, and the last to commit sees all.
+   * Families that start at the same moment do not see each other. Whoever comes so near to the limit looks again after
+   * the commit; the last to commit sees all of them.
    */
   const near = deps.mostFamilies - Math.ceil(deps.mostFamilies / 10)
 

@@ -1,7 +1,7 @@
 import type { Database } from '../storage/database.ts'
 import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 
-/** Rows without others that hang from them that one statement deletes at most. */
+/** Rows that one statement deletes at most, of those that no other row depends on. */
 const mostDeleted = 5000
 
 /** What goes of families in the course of time, or with their client. */

@@ -13,8 +13,9 @@ export interface Start {
 }
 
 /**
- * Its client is enabled and stays so until the transaction ends; who disables it waits. What was allowed before it
- * was disabled and enabled again is void: whoever waited for that reads it here, where its row is held already.
+ * The client is enabled and stays so until the transaction ends: whoever disables it waits. What was allowed before it
+ * was disabled and enabled again is void; a transaction that had to wait for that sees it here, as it holds the row by
+ * now.
  */
 const allowed = (client: string, allowedAt: string) => `
   from clients c
@@ -22,7 +23,10 @@ const allowed = (client: string, allowedAt: string) => `
     select 1 from denials d where d.tenant_id = $1 and d.kind = 'client' and d.subject = ${client}
       and d.not_before >= ${allowedAt}) for share of c`
 
-/** One row for one of `written`; for none, none, or the error of `isNothingWritten`: what went before is undone. */
+/**
+ * One row if `written` has one. If it has none: no row, or the error of `isNothingWritten`, which undoes what went
+ * before.
+ */
 const outcome = (value: string, written: string, orFail: boolean) =>
   orFail
     ? `select ${value} / (select count(*) from ${written})::int as others`

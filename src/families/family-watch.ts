@@ -5,8 +5,8 @@ import type { Database } from '../storage/database.ts'
 import { alternationSpan, mostInAMinute, unusualIn } from './unusual.ts'
 
 /**
- * Looks for unusual refreshes (unusual.ts says which) in the time lines, beside the requests: a refresh does nothing
- * for it. Every process looks; the audit has each finding once a day for a family, however often it came.
+ * Looks for unusual refreshes (unusual.ts says which) in the time lines, in the background, so that a refresh does no
+ * work for it. Every process looks; the audit log has each finding once a day per family, however often it was made.
  */
 export interface FamilyWatch {
   /** Looks at what came since the last time. */

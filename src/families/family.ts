@@ -19,24 +19,23 @@ export interface Family {
   allowedFrom: Presenter
 }
 
-export const familyEnds = [
-  'reuse',
-  'code_reuse',
-  'revoked',
-  'session_ended',
-  'superseded',
-  'operator',
-  'signed_out_everywhere',
-  'others_signed_out',
-  'account_deleted',
-  'owner',
-  'password_changed',
-  'account_disabled',
-  'client_disabled',
-  'client_deleted',
-  'grant_revoked',
-] as const
-export type FamilyEnd = (typeof familyEnds)[number]
+/** Why a family ended. */
+export type FamilyEnd =
+  | 'reuse'
+  | 'code_reuse'
+  | 'revoked'
+  | 'session_ended'
+  | 'superseded'
+  | 'operator'
+  | 'signed_out_everywhere'
+  | 'others_signed_out'
+  | 'account_deleted'
+  | 'owner'
+  | 'password_changed'
+  | 'account_disabled'
+  | 'client_disabled'
+  | 'client_deleted'
+  | 'grant_revoked'
 
 /**
  * The family that a code or a device code starts. It follows from the handle, so that whoever presents the code a

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
-import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
@@ -72,9 +71,8 @@ export function createRevocationFeed(deps: {
     calledIn.get(JSON.stringify([tenant, accountId]), async () => {
       const names = new Set<string>()
       for (const clientId of await grants.clientsOf(tenant, accountId)) {
-        const client = await clients.find(tenant, clientId)
-        const data = client && checkedMetadata(client).data
-        if (data) names.add(await subjects.of(tenant, data, accountId))
+        const client = await clients.metadata(tenant, clientId)
+        if (client) names.add(await subjects.of(tenant, client, accountId))
       }
       return [...names]
     })

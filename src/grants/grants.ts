@@ -134,7 +134,7 @@ interface Allowed {
 
 const words = (scope = '') => scope.split(' ').filter((word) => word !== '')
 
-/** Not worked out by Postgres, which takes that for so dear that reading all grants seems as good. */
+/** Not computed in SQL: Postgres overestimates the cost so much that it would rather read all grants. */
 const scopesIn = ({ openid, resources = {} }: Allowed): string[] =>
   [...new Set([openid?.scope, ...Object.values(resources)].flatMap(words))].toSorted()
 

@@ -4,8 +4,8 @@ import { isDomainError } from '../errors.ts'
 const proofs = 'ES256 PS256 RS256 EdDSA Ed25519'
 
 /**
- * Says how to come again to a resource of ours, where its token was not taken (RFC 6750 §3, RFC 9449 §7.1): nothing is
- * said to be wrong where there was none, and a scope that is missing is named.
+ * Says how to authenticate at a resource of ours, where a token was refused (RFC 6750 §3, RFC 9449 §7.1). Where there
+ * was no token, no error code is given; a scope that is missing is named.
  * @param resource `scope`: what it takes, as far as one is always enough
  */
 export function challenge(

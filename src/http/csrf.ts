@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
+import { isThisMachine } from '../outgoing/address.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
 
 /** Protects our forms against being sent by other sites (security class C23, ASVS 3.5.1). */
@@ -45,8 +46,6 @@ export function createCsrf({ secret, issuer }: { secret: Buffer; issuer: string 
   }
 }
 
-const loopback = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/
-
 /**
  * The form must come from the issuer's origin, or from loopback when the issuer is there too. A page with
  * `Referrer-Policy: no-referrer` posts with `Origin: null` (Fetch §3.2), then the browser's own word counts. Clients
@@ -58,5 +57,5 @@ function fromOurPage(ctx: Context, origin: string, hostname: string): boolean {
   const came = ctx.get('origin')
   if (came === '' || came === origin) return true
   if (came === 'null') return site === 'same-origin'
-  return loopback.test(hostname) && loopback.test(URL.parse(came)?.hostname ?? '')
+  return isThisMachine(hostname) && isThisMachine(URL.parse(came)?.hostname ?? '')
 }

@@ -41,7 +41,7 @@ export function cameToMutualPort(request: IncomingMessage): boolean {
   return arrivals.get(request)?.mutual === true
 }
 
-/** What a name begins with that the next line may match: most begin otherwise. */
+/** Initials of the names that the next pattern can match: a cheap test first, as most names begin otherwise. */
 const forwardingInitials = new Set(['f', 'x', 't', 'c'])
 const forwarding =
   /^(forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]original[-_].*|x[-_]client[-_]ip|true[-_]client[-_]ip|client[-_]cert([-_]chain)?)$/i
@@ -51,7 +51,7 @@ interface Peer {
   isTrusted: boolean
 }
 
-/** So many peers are remembered: behind proxies there are few, and whoever calls again is no work. */
+/** Peers that are remembered, so that one that calls again costs no work; behind proxies there are few. */
 const mostPeers = 1000
 
 /** What decides at the edge. */

@@ -51,8 +51,21 @@ function identify(ctx: Context): void {
 }
 
 /**
- * The one place where an error of our own code becomes an answer (architecture §11). What is not a DomainError is a
- * fault of ours or of storage; its text is never sent.
+ * Writes the line of a request that failed. What is not a DomainError is a fault of ours or of storage; its text is
+ * never sent.
+ */
+export function logFailure(ctx: Context, thrown: unknown, log: Log): DomainError {
+  const error = asDomainError(thrown)
+  // What Postgres says when it is away is no fault of ours: as a 503 it is written without its stack (log.ts).
+  const err = error.status === 503 ? error : thrown
+  const line = { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, err }
+  if (error.status >= 500) log.error(line, 'request failed')
+  else log.info({ ...line, err: undefined }, 'request refused')
+  return error
+}
+
+/**
+ * The one place where an error of our own code becomes an answer (architecture §11).
  * @param note keeps it, to be explained
  */
 export function answerErrors(
@@ -70,13 +83,7 @@ export function answerErrors(
         throw new DomainError('not_found')
       }
     } catch (thrown) {
-      const error = asDomainError(thrown)
-      const id = requestIdOf(ctx)
-      // What Postgres says when it is away is no fault of ours: as a 503 it is written without its stack (log.ts).
-      const err = error.status === 503 ? error : thrown
-      const line = { request_id: id, error: error.code, detail: error.detail, err }
-      if (error.status >= 500) log.error(line, 'request failed')
-      else log.info({ ...line, err: undefined }, 'request refused')
+      const error = logFailure(ctx, thrown, log)
       note(ctx, error)
       answerRefusal(
         ctx,
@@ -84,7 +91,7 @@ export function answerErrors(
           status: error.status,
           error: error.oauth,
           description: error.publicMessage,
-          id,
+          id: requestIdOf(ctx),
           retryAfter: error.retryAfter,
         },
         (context, refusal) =>

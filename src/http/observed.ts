@@ -11,7 +11,10 @@ export const methodOf = ({ method = '' }: IncomingMessage): string =>
 export interface RequestWatch {
   /** Counts and times one, whose answer is about to be made. */
   follow(request: IncomingMessage, response: ServerResponse): void
-  /** Counts one that was refused ahead of everything; those of one turn of the event loop together, as it must not be dear. */
+  /**
+   * Counts a request that was refused ahead of everything. Those of one turn of the event loop are counted together, as
+   * a refusal must be cheap.
+   */
   refused(request: IncomingMessage, url: string): void
 }
 

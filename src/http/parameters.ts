@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
+import { readText } from './body.ts'
 
 /** More parameters than any request of a protocol needs; `querystring` would quietly drop those past a thousand. */
 export const mostParameters = 200
@@ -95,15 +96,7 @@ export async function readForm(ctx: Context, limit: number): Promise<Record<stri
       detail: { expected: 'application/x-www-form-urlencoded', came: ctx.get('content-type') },
     })
   }
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
-    length += chunk.length
-    if (length > limit)
-      throw new DomainError('body_too_large', { detail: { expected: `at most ${limit} bytes` } })
-    chunks.push(chunk)
-  }
-  const fields = new URLSearchParams(Buffer.concat(chunks).toString('utf8'))
+  const fields = new URLSearchParams(await readText(ctx, limit))
   const form: Record<string, string> = Object.create(null)
   for (const [name, value] of fields) {
     if (name in form)

@@ -1,7 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Middleware } from 'koa'
 import type { Log } from '../log.ts'
+import { etagOf, isNamed } from './etag.ts'
 import { requestIdOf } from './request.ts'
 
 /**
@@ -48,7 +49,7 @@ export function createPublished(
   }
 
   function compose(body: Buffer, type: string): Document {
-    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+    const etag = etagOf(body)
     const notModified = Object.entries({ ...common, ETag: etag }).flat()
     const full = [...notModified, 'Content-Type', type, 'Content-Length', String(body.length)]
     return { body: body.toString('latin1'), etag, full, notModified }
@@ -61,7 +62,8 @@ export function createPublished(
     id: string,
   ) {
     const { full, notModified, body, etag } = document
-    const known = isNamed(etag, request.headers['if-none-match'])
+    const ifNoneMatch = request.headers['if-none-match']
+    const known = ifNoneMatch !== undefined && isNamed(ifNoneMatch, etag)
     response.writeHead(known ? 304 : 200, [...(known ? notModified : full), 'Request-Id', id])
     if (known || request.method === 'HEAD') response.end()
     else response.end(body, 'latin1')
@@ -97,10 +99,4 @@ export function createPublished(
       send(ctx.req, ctx.res, document, requestIdOf(ctx))
     },
   }
-}
-
-/** RFC 9110 §13.1.2: any, or one of a list by the weak comparison. */
-function isNamed(etag: string, ifNoneMatch: string | undefined): boolean {
-  if (ifNoneMatch === undefined) return false
-  return ifNoneMatch.trim() === '*' || [...ifNoneMatch.matchAll(/"[^"]*"/g)].flat().includes(etag)
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import type { Log } from '../log.ts'
-import { withOrigin } from '../origin.ts'
+import { userAgentIn, withOrigin } from '../origin.ts'
 
 const ids = new WeakMap<object, string>()
 
@@ -64,7 +64,7 @@ export function requestLog(log: Log): Middleware {
     ids.set(ctx, id)
     ctx.set('Request-Id', id)
     try {
-      const userAgent = ctx.get('user-agent').slice(0, 256) || undefined
+      const userAgent = userAgentIn(ctx.get('user-agent'))
       await withOrigin({ requestId: id, ip: ctx.ip, userAgent }, next)
     } finally {
       const { method, path, status, ip } = ctx

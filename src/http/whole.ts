@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Waits until a request is there with its body, which whoever works on it then reads as if it had just come; or until
- * there is more of it than anybody would take.
+ * Waits until a request has arrived with its whole body, or with more than anybody would take. The body is put back: it
+ * is then read as if it had just arrived.
  * @param most bytes
- * @param gone calls when its sender went before
+ * @param then called when it has
+ * @param gone called when its sender has gone before that
  */
 export function onceWhole(
   request: IncomingMessage,

@@ -6,18 +6,19 @@ import type { Accounts } from '../accounts/accounts.ts'
 import { checkedMetadata } from '../clients/client.ts'
 import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
-import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import { present } from '../present.ts'
 import type { ClientDocuments } from '../registration/documents.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import { describeAccess } from './access.ts'
 import { type ConsentView, consentPage } from './pages/consent.ts'
 import type { PageContext } from './pages/layout.ts'
 import type { Messages } from './pages/messages.ts'
-import { requireStep } from './sign-in-steps.ts'
+import { interactionAddress, posted } from './posted.ts'
 
 export interface ConsentParts {
   tenant: string
@@ -35,15 +36,11 @@ export interface ConsentParts {
 
 /** Asking a person what a client may do (OpenID Connect Core §3.1.2.4), and remembering the answer. */
 export function consentRoutes(router: Router, parts: ConsentParts) {
-  const { interactions, csrf, config, log } = parts
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const { interactions, csrf, log } = parts
+  const at = interactionAddress(parts.basePath)
 
   router.post('/interaction/:uid/consent', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'consent')
+    const { interaction, form } = await posted(parts, ctx, 'consent')
     const allowed = form['decision'] === 'allow'
     log.info(
       {
@@ -54,12 +51,8 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
       },
       'consent',
     )
-    ctx.status = 303
-    ctx.redirect(
-      allowed
-        ? await interactions.finishConsent(ctx, interaction)
-        : await interactions.deny(ctx, interaction),
-    )
+    const next = allowed ? interactions.finishConsent : interactions.deny
+    seeOther(ctx, await next(ctx, interaction))
   })
 
   // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
@@ -75,25 +68,26 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
   })
 
   router.post('/interaction/:uid/abort', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
+    const { interaction } = await posted(parts, ctx)
     const denies = interaction.step === 'consent'
-    ctx.status = 303
-    ctx.redirect(denies ? await interactions.deny(ctx, interaction) : await interactions.abort(ctx))
+    seeOther(
+      ctx,
+      denies ? await interactions.deny(ctx, interaction) : await interactions.abort(ctx),
+    )
   })
 
   return async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const context = parts.pageContext(ctx)
     const { uid } = interaction
-    ctx.type = 'html'
-    ctx.body = consentPage(context, {
-      action: at(uid, 'consent'),
-      cancel: { action: at(uid, 'abort') },
-      csrf: csrf.token(uid),
-      ...(await describe(parts, interaction, context.messages, at(uid, 'logo'))),
-    })
+    showPage(
+      ctx,
+      consentPage(context, {
+        action: at(uid, 'consent'),
+        cancel: { action: at(uid, 'abort') },
+        csrf: csrf.token(uid),
+        ...(await describe(parts, interaction, context.messages, at(uid, 'logo'))),
+      }),
+    )
   }
 }
 
@@ -117,9 +111,11 @@ async function describe(
       name: metadata.client_name ?? clientId,
       clientId,
       ...(metadata.logo_uri === undefined ? {} : { logoUrl }),
-      ...(metadata.client_uri === undefined ? {} : { uri: metadata.client_uri }),
-      ...(metadata.policy_uri === undefined ? {} : { policyUri: metadata.policy_uri }),
-      ...(metadata.tos_uri === undefined ? {} : { tosUri: metadata.tos_uri }),
+      ...present({
+        uri: metadata.client_uri,
+        policyUri: metadata.policy_uri,
+        tosUri: metadata.tos_uri,
+      }),
     },
     ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
     ...(userCode === undefined ? {} : { userCode }),

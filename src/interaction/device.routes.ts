@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Attempts, Budget } from '../attempts/attempts.ts'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
@@ -62,12 +63,14 @@ function budgetsOf(address: string, accountId: string | undefined): Budget[] {
 
 /** The last page of a device's person. */
 export function showOutcome(ctx: Context, context: PageContext, outcome: DeviceOutcome): void {
-  ctx.status = outcome === 'over' ? 400 : 200
-  ctx.type = 'html'
-  ctx.body = deviceResultPage(context, {
-    outcome,
-    again: { href: ownAddress(context, '/device') },
-  })
+  showPage(
+    ctx,
+    deviceResultPage(context, {
+      outcome,
+      again: { href: ownAddress(context, '/device') },
+    }),
+    outcome === 'over' ? 400 : 200,
+  )
 }
 
 /**
@@ -172,19 +175,13 @@ export function deviceRoutes(parts: DeviceParts): Middleware {
     const device = await devices.find(code, networkOf(ctx.ip))
     if (device && form['decision'] === 'continue') {
       const path = await devices.begin(ctx, device.id)
-      if (path !== undefined) {
-        ctx.status = 303
-        return ctx.redirect(path)
-      }
+      if (path !== undefined) return seeOther(ctx, path)
     }
     const isDenied = device && form['decision'] !== 'continue' && (await devices.deny(device.id))
     return showOutcome(ctx, parts.pageContext(ctx), isDenied ? 'denied' : 'over')
   })
 
   // The address of a form that came back, typed or bookmarked.
-  router.get('/device/confirm', (ctx) => {
-    ctx.status = 303
-    ctx.redirect(`${basePath}/device`)
-  })
+  router.get('/device/confirm', (ctx) => seeOther(ctx, `${basePath}/device`))
   return router.routes() as Middleware
 }

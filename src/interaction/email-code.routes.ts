@@ -1,14 +1,16 @@
 import type Router from '@koa/router'
+import type { RouterContext } from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
-import { readForm } from '../http/parameters.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { type EmailCodeView, emailCodePage } from './pages/email-code.ts'
+import { interactionAddress, posted } from './posted.ts'
 import type { Next, SecondFactorParts } from './second-factor.routes.ts'
-import { type EmailCodeStep, requireStep, stepTtl } from './sign-in-steps.ts'
+import { type EmailCodeStep, stepTtl } from './sign-in-steps.ts'
 
 export interface EmailCodeParts extends SecondFactorParts {
   mailedCodes: MailedCodes
@@ -44,10 +46,9 @@ export function emailCodeRoutes(
     ): Promise<void>
   },
 ) {
-  const { tenant, accounts, mailedCodes, attempts, lockouts, interactions, csrf, config, log } =
-    parts
+  const { tenant, accounts, mailedCodes, attempts, lockouts, csrf, log } = parts
   const { steps, showLogin, proceed } = next
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const at = interactionAddress(parts.basePath)
   const languageOf = (ctx: Context) => parts.pageContext(ctx).messages.locale
 
   async function begin(ctx: Context, uid: string, account: Account, verifiedAt: number) {
@@ -63,31 +64,29 @@ export function emailCodeRoutes(
     { email }: EmailCodeStep,
     error?: EmailCodeView['error'],
   ): void {
-    ctx.status = error === undefined ? 200 : error === 'missing' ? 400 : 403
-    ctx.type = 'html'
-    ctx.body = emailCodePage(parts.pageContext(ctx), {
-      action: at(uid, 'email-code'),
-      again: at(uid, 'email-code-again'),
-      csrf: csrf.token(uid),
-      cancel: { action: at(uid, 'abort') },
-      email,
-      ...(error === undefined ? {} : { error }),
-    })
+    showPage(
+      ctx,
+      emailCodePage(parts.pageContext(ctx), {
+        action: at(uid, 'email-code'),
+        again: at(uid, 'email-code-again'),
+        csrf: csrf.token(uid),
+        cancel: { action: at(uid, 'abort') },
+        email,
+        ...(error === undefined ? {} : { error }),
+      }),
+      error === undefined ? 200 : error === 'missing' ? 400 : 403,
+    )
   }
 
   /** The interaction and its step, for a form of ours that was sent in its turn. */
-  async function due(ctx: Context, uid: string) {
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
+  async function due(ctx: RouterContext) {
+    const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(uid)
-    return { interaction, form, step: step?.stage === 'email_code' ? step : undefined }
+    return { uid, interaction, form, step: step?.stage === 'email_code' ? step : undefined }
   }
 
   router.post('/interaction/:uid/email-code', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const { interaction, form, step } = await due(ctx, uid)
+    const { uid, interaction, form, step } = await due(ctx)
     if (!step) return showLogin(ctx, interaction, { status: 400 })
     const { otp = '' } = form
     if (otp.trim() === '') return show(ctx, interaction, step, 'missing')
@@ -112,14 +111,12 @@ export function emailCodeRoutes(
   })
 
   router.post('/interaction/:uid/email-code-again', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const { interaction, step } = await due(ctx, uid)
+    const { uid, interaction, step } = await due(ctx)
     if (!step) return showLogin(ctx, interaction, { status: 400 })
     const account = await accounts.active(tenant, step.accountId)
     const by = { ip: ctx.ip, language: languageOf(ctx) }
     if (account) await mailedCodes.send(account, step.attempt, by)
-    ctx.status = 303
-    ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+    seeOther(ctx, at(uid))
   })
 
   return { begin, show }

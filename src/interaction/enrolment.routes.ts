@@ -1,10 +1,11 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
-import type { Account } from '../accounts/account.ts'
+import { type Account, isShowable } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
 import type { Enrolment } from '../enrolment/enrolment.ts'
 import { isDomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
@@ -44,10 +45,6 @@ export interface Finishing {
   enter(ctx: Context, interaction: Interaction, account: Account, at: number): Promise<void>
 }
 
-/** In characters. */
-const longestName = 200
-const unshowable = /[\p{Cc}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
-
 /**
  * The pages behind the link of a sign-up or of an invitation. To open it changes nothing: mail scanners open it, too.
  *
@@ -69,17 +66,11 @@ export function enrolmentRoutes(
   /** Nobody can name it who has not read the mail. */
   const finishing = (token: string) => `sign-up finish ${token}`
 
-  function html(ctx: Context, status: number, body: string): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
-  }
-
   function showOver(ctx: Context): void {
     const page = pageContext(ctx)
     const { title, text, signIn } = page.messages.signUp.over
     const next = { href: ownAddress(page, '/account'), label: signIn }
-    html(ctx, 400, sayingPage(page, { title, text, next, fault: true }))
+    showPage(ctx, sayingPage(page, { title, text, next, fault: true }), 400)
   }
 
   async function show(
@@ -96,9 +87,8 @@ export function enrolmentRoutes(
     // Below the interaction its cookie comes along with the form.
     const path = uid === undefined ? '/sign-up/finish' : `/interaction/${uid}/account`
     const name = again.name ?? found.name
-    html(
+    showPage(
       ctx,
-      error === undefined ? 200 : error === 'busy' ? 503 : 400,
       finishPage(page, {
         action: ownAddress(page, path),
         csrf: csrf.token(finishing(token)),
@@ -108,6 +98,7 @@ export function enrolmentRoutes(
         ...(name === undefined ? {} : { name }),
         ...(error === undefined ? {} : { error }),
       }),
+      error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )
   }
 
@@ -129,7 +120,7 @@ export function enrolmentRoutes(
     const name = (form['name'] ?? '').trim()
     const again = (error: NonNullable<FinishView['error']>) =>
       show(ctx, token, uid, { error, name })
-    if (name.length > longestName || unshowable.test(name)) return again('name_invalid')
+    if (!isShowable(name)) return again('name_invalid')
     if (password === '' || repeated === '') return again('missing')
     if (password !== repeated) return again('mismatch')
     // Taken before the account is there: what ends its sign-ins from now on must end this one.
@@ -152,8 +143,7 @@ export function enrolmentRoutes(
     know(ctx, account)
     const interaction = sameBrowser && uid !== undefined ? await waiting(ctx, uid) : undefined
     if (interaction) return enter(ctx, interaction, account, at)
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), '/sign-up/done'))
+    seeOther(ctx, ownAddress(pageContext(ctx), '/sign-up/done'))
   }
 
   router.get('/sign-up/finish', (ctx) => {
@@ -167,6 +157,6 @@ export function enrolmentRoutes(
     const page = pageContext(ctx)
     const { title, text, signIn } = page.messages.signUp.done
     const next = { href: ownAddress(page, '/account'), label: signIn }
-    html(ctx, 200, sayingPage(page, { title, text, next }))
+    showPage(ctx, sayingPage(page, { title, text, next }))
   })
 }

@@ -1,8 +1,8 @@
 import type Router from '@koa/router'
-import { readForm } from '../http/parameters.ts'
 import { presenterOf } from '../oidc/token-request.ts'
+import { posted } from './posted.ts'
 import type { Next, SecondFactorParts } from './second-factor.routes.ts'
-import { requireStep, stepTtl } from './sign-in-steps.ts'
+import { stepTtl } from './sign-in-steps.ts'
 
 /** Passkeys that may be tried in one sign-in: each costs a look at a signature. */
 const mostTries = 10
@@ -16,14 +16,10 @@ export function passkeyRoutes(
   parts: SecondFactorParts,
   { proceed, showLogin }: Next,
 ): void {
-  const { tenant, accounts, factors, attempts, interactions, csrf, config, clock } = parts
+  const { tenant, accounts, factors, attempts, clock } = parts
 
   router.post('/interaction/:uid/passkey', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
+    const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const { credential = '' } = form
     if (credential === '') return showLogin(ctx, interaction, { error: 'passkey', status: 400 })
     const budget = { kind: 'passkey', subject: uid, limit: mostTries, window: stepTtl }

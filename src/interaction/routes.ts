@@ -1,5 +1,6 @@
 import Router from '@koa/router'
 import type { Middleware } from 'koa'
+import { seeOther } from '../http/answer.ts'
 import { type ConsentParts, consentRoutes } from './consent.routes.ts'
 import { enrolmentMethods } from './enrolment.routes.ts'
 import { type SignInParts, signInRoutes } from './sign-in.routes.ts'
@@ -31,8 +32,7 @@ export function interactionRoutes(parts: SignInParts & ConsentParts): Middleware
 
   // The address of a form that came back, typed or bookmarked: which step is due is not for the address to say.
   router.get('/interaction/:uid/:step', (ctx) => {
-    ctx.status = 303
-    ctx.redirect(`${parts.basePath}/interaction/${ctx.params['uid']}`)
+    seeOther(ctx, `${parts.basePath}/interaction/${ctx.params['uid']}`)
   })
   return router.routes() as Middleware
 }

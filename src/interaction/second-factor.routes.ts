@@ -7,8 +7,8 @@ import type { Attempts } from '../attempts/attempts.ts'
 import type { Clock } from '../clock.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Proof } from '../factors/second-factor.ts'
+import { showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
-import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
@@ -18,8 +18,9 @@ import type { Refusals } from '../refusals/refusals.ts'
 import type { PageContext } from './pages/layout.ts'
 import type { LoginView } from './pages/login.ts'
 import { type SecondFactorView, secondFactorPage } from './pages/second-factor.ts'
+import { interactionAddress, posted } from './posted.ts'
 import { noteRefusal } from './refusals.ts'
-import { type FactorStep, requireStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
+import { type FactorStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
 
 export interface SecondFactorParts {
   tenant: string
@@ -69,9 +70,9 @@ export interface Next {
 
 /** The step after a right password, where the account has a second factor. */
 export function secondFactorRoutes(router: Router, parts: SecondFactorParts, next: Next) {
-  const { tenant, accounts, factors, attempts, lockouts, interactions, csrf, config, log } = parts
+  const { tenant, accounts, factors, attempts, lockouts, csrf, log } = parts
   const { steps, finish, showLogin } = next
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const at = interactionAddress(parts.basePath)
 
   async function show(
     ctx: Context,
@@ -81,17 +82,19 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
   ): Promise<void> {
     const known = await factors.list(tenant, accountId)
     const passkey = await factors.passkeys.ask(tenant, accountId, attempt)
-    ctx.status = error === undefined ? 200 : error === 'missing' ? 400 : 403
-    ctx.type = 'html'
-    ctx.body = secondFactorPage(parts.pageContext(ctx), {
-      action: at(uid, 'factor'),
-      csrf: csrf.token(uid),
-      cancel: { action: at(uid, 'abort') },
-      email,
-      app: known.some(({ kind }) => kind === 'totp'),
-      ...(passkey ? { passkey } : {}),
-      ...(error === undefined ? {} : { error }),
-    })
+    showPage(
+      ctx,
+      secondFactorPage(parts.pageContext(ctx), {
+        action: at(uid, 'factor'),
+        csrf: csrf.token(uid),
+        cancel: { action: at(uid, 'abort') },
+        email,
+        app: known.some(({ kind }) => kind === 'totp'),
+        ...(passkey ? { passkey } : {}),
+        ...(error === undefined ? {} : { error }),
+      }),
+      error === undefined ? 200 : error === 'missing' ? 400 : 403,
+    )
   }
 
   function codeProof(ctx: Context, { accountId }: FactorStep, typed: string) {
@@ -112,11 +115,7 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
   }
 
   router.post('/interaction/:uid/factor', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
+    const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(uid)
     if (step?.stage !== 'factor') return showLogin(ctx, interaction, { status: 400 })
 

@@ -4,13 +4,15 @@ import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { totpUri } from '../factors/totp.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import { pictureOfOurs } from '../http/headers.ts'
-import { readForm } from '../http/parameters.ts'
 import type { Interaction } from '../oidc/interactions.ts'
+import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { type NewFactorView, newFactorPage, recoveryCodesPage } from './pages/factors.ts'
+import { interactionAddress, posted } from './posted.ts'
 import type { Next, SecondFactorParts } from './second-factor.routes.ts'
-import { requireStep, type SetUpStep } from './sign-in-steps.ts'
+import type { SetUpStep } from './sign-in-steps.ts'
 
 /**
  * Setting up an app or a passkey on the way to a client that requires a second factor, where the account has none. Nothing but a
@@ -21,18 +23,12 @@ export function setUpRoutes(
   parts: SecondFactorParts,
   { steps, finish, showLogin }: Next,
 ) {
-  const { tenant, accounts, factors, interactions, csrf, config, clock, pageContext } = parts
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
-
-  function html(ctx: Context, body: string, status = 200): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
-  }
+  const { tenant, accounts, factors, interactions, csrf, clock, pageContext } = parts
+  const at = interactionAddress(parts.basePath)
 
   function showCodes(ctx: Context, uid: string, codes: readonly string[]): void {
     const done = { href: at(uid, 'codes'), csrf: csrf.token(uid) }
-    html(ctx, recoveryCodesPage(pageContext(ctx), { codes, done }))
+    showPage(ctx, recoveryCodesPage(pageContext(ctx), { codes, done }))
   }
 
   const bindingOf = (uid: string, { accountId }: SetUpStep) => `set-up ${uid} ${accountId}`
@@ -62,16 +58,12 @@ export function setUpRoutes(
       ...(await passkeyFor(uid, step)),
       ...again,
     })
-    return html(ctx, page, again.error === undefined ? 200 : 400)
+    return showPage(ctx, page, again.error === undefined ? 200 : 400)
   }
 
   /** The interaction and its step, for a form of ours that was sent in its turn. */
   async function due(ctx: RouterContext, stage: SetUpStep['stage']) {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
+    const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(uid)
     return { uid, interaction, form, step: step?.stage === stage ? step : undefined }
   }
@@ -92,8 +84,7 @@ export function setUpRoutes(
     const { name = '', otp = '', credential } = form
     const by = {
       by: 'owner' as const,
-      ip: ctx.ip,
-      userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
+      ...presenterOf(ctx),
       language: pageContext(ctx).messages.locale,
     }
     const { accountId, secret, verifiedAt } = step
@@ -109,8 +100,7 @@ export function setUpRoutes(
           )
     // Sent twice at once: the other one has moved on.
     if (added === 'known' && credential === undefined) {
-      ctx.status = 303
-      return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+      return seeOther(ctx, at(uid))
     }
     if (added === 'wrong' || added === 'known') {
       const error = credential === undefined ? 'wrong' : 'passkey'
@@ -134,8 +124,7 @@ export function setUpRoutes(
     if (!step.withPasskey) return finish(ctx, account, step.verifiedAt, 'totp', step.shownAt)
     const { accountId, email, verifiedAt } = step
     await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt: newHandle() })
-    ctx.status = 303
-    return ctx.redirect(`${parts.basePath}/interaction/${uid}`)
+    return seeOther(ctx, at(uid))
   })
 
   return show

@@ -1,7 +1,5 @@
 import type { MustChange } from '../accounts/authenticated.ts'
 import type { Clock } from '../clock.ts'
-import { DomainError } from '../errors.ts'
-import type { Interaction } from '../oidc/interactions.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
@@ -89,15 +87,4 @@ export function createSignInSteps({
       ),
     end: (uid) => shortLived.delete(keyOf(uid)),
   }
-}
-
-/**
- * A step that is sent out of turn does nothing (ASVS 2.3.1).
- * @throws DomainError `interaction_not_found`
- */
-export function requireStep(interaction: Interaction, step: Interaction['step']): void {
-  if (interaction.step === step) return
-  throw new DomainError('interaction_not_found', {
-    detail: { expected: interaction.step, came: step },
-  })
 }

@@ -7,6 +7,7 @@ import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Proof } from '../factors/second-factor.ts'
 import { newTotpSecret } from '../factors/totp.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
@@ -25,15 +26,11 @@ import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
 import { passkeyRoutes } from './passkey.routes.ts'
+import { interactionAddress, posted, requireStep } from './posted.ts'
 import { noteDomainError } from './refusals.ts'
 import { secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
-import {
-  createSignInSteps,
-  type PasswordStep,
-  requireStep,
-  type SignInStep,
-} from './sign-in-steps.ts'
+import { createSignInSteps, type PasswordStep, type SignInStep } from './sign-in-steps.ts'
 import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
 
 export interface SignInParts extends EmailCodeParts, NotedSignInParts, SignUpParts, EnrolmentParts {
@@ -84,13 +81,8 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
 export function signInRoutes(router: Router, parts: SignInParts) {
   const { tenant, accounts, factors, lockouts, interactions, csrf, config, clock, log } = parts
   const { name: knownName, ...knownOptions } = parts.knownCookie
-  const at = (uid: string, step: string) => `${parts.basePath}/interaction/${uid}/${step}`
+  const at = interactionAddress(parts.basePath)
   const steps = createSignInSteps(parts)
-
-  function redirect(ctx: Context, path: string): void {
-    ctx.status = 303
-    ctx.redirect(path)
-  }
 
   const knownIn = (ctx: Context): string | undefined =>
     (ctx.state['known'] as string | undefined) ?? ctx.cookies.get(knownName, { signed: false })
@@ -118,13 +110,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const uid = ctx['params'].uid as string
     if (!(await noteSignIn(parts, ctx, signIn))) {
       await steps.end(uid)
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return seeOther(ctx, at(uid))
     }
     know(ctx, account)
     log.info({ request_id: requestIdOf(ctx), account: account.id, ip: ctx.ip, amr }, 'signed in')
     const login = { account, ...authentication, verifiedAt, signedInAt }
     const [path] = await Promise.all([interactions.finishLogin(ctx, login), steps.end(uid)])
-    redirect(ctx, path)
+    seeOther(ctx, path)
   }
 
   /**
@@ -147,20 +139,20 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     if (secondStep === 'factor') {
       const attempt = newHandle()
       await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return seeOther(ctx, at(uid))
     }
     if (proof === undefined && secondStep === 'email_code') {
       await emailCode.begin(ctx, uid, account, verifiedAt)
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return seeOther(ctx, at(uid))
     }
     if (withoutFactor === 'set_up') {
       const secret = newTotpSecret()
       await steps.begin(uid, { stage: 'set_up', accountId, email, verifiedAt, secret })
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return seeOther(ctx, at(uid))
     }
     if (withoutFactor === 'refuse') {
       await steps.end(uid)
-      return redirect(ctx, await interactions.refuseWeak(ctx))
+      return seeOther(ctx, await interactions.refuseWeak(ctx))
     }
     return finish(ctx, account, verifiedAt, proof)
   }
@@ -216,25 +208,26 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     error?: PasswordView['error'],
   ): Promise<void> {
     const page = parts.pageContext(ctx)
-    ctx.status = error === undefined ? 200 : error === 'busy' ? 503 : 400
     if (error === 'busy') ctx.set('Retry-After', '2')
-    ctx.type = 'html'
-    ctx.body = passwordPage(page, {
-      action: at(uid, 'password'),
-      csrf: csrf.token(uid),
-      cancel: { action: at(uid, 'abort') },
-      email,
-      minLength: await accounts.minLength(tenant, accountId),
-      ...(why === 'short' ? { lead: page.messages.password.tooShort } : {}),
-      ...(error === undefined ? {} : { error }),
-    })
+    showPage(
+      ctx,
+      passwordPage(page, {
+        action: at(uid, 'password'),
+        csrf: csrf.token(uid),
+        cancel: { action: at(uid, 'abort') },
+        email,
+        minLength: await accounts.minLength(tenant, accountId),
+        ...(why === 'short' ? { lead: page.messages.password.tooShort } : {}),
+        ...(error === undefined ? {} : { error }),
+      }),
+      error === undefined ? 200 : error === 'busy' ? 503 : 400,
+    )
   }
 
   router.post('/interaction/:uid/login', async (ctx) => {
     const uid = ctx.params['uid'] as string
     const visitor = {
-      ip: ctx.ip,
-      userAgent: presenterOf(ctx).userAgent,
+      ...presenterOf(ctx),
       knownDevice: ctx.cookies.get(knownName, { signed: false }),
     }
     const interaction = accounts.hasRoom(tenant, visitor)
@@ -265,17 +258,13 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const { account, mustChange } = authenticated
     if (mustChange) {
       await steps.begin(uid, { stage: 'password', ...mustChange, email: account.email })
-      return redirect(ctx, `${parts.basePath}/interaction/${uid}`)
+      return seeOther(ctx, at(uid))
     }
     return proceed(ctx, interaction, account, verifiedAt, undefined, authenticated)
   })
 
   router.post('/interaction/:uid/password', async (ctx) => {
-    const uid = ctx.params['uid'] as string
-    const interaction = await interactions.find(ctx, uid)
-    const form = await readForm(ctx, config.bodyLimit)
-    csrf.check(ctx, uid, form['csrf'])
-    requireStep(interaction, 'login')
+    const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(uid)
     if (step?.stage !== 'password') return showLogin(ctx, interaction, { status: 400 })
 
@@ -323,7 +312,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     else if (step?.stage === 'email_code') emailCode.show(ctx, interaction, step)
     else if (step) await showSetUp(ctx, interaction, step)
     else if (interaction.wantsNew && ctx.query['sign_in'] === undefined) {
-      redirect(ctx, at(interaction.uid, 'sign-up'))
+      seeOther(ctx, at(interaction.uid, 'sign-up'))
     } else await showLogin(ctx, interaction)
   }
   return { show, stepOf: steps.find }

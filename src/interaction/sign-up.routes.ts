@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import type { Config } from '../../config/config.ts'
 import type { SignUps } from '../enrolment/sign-up.ts'
 import { isDomainError } from '../errors.ts'
+import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import type { Interactions } from '../oidc/interactions.ts'
@@ -43,12 +44,6 @@ export function signUpRoutes(router: Router, parts: SignUpParts): SignUpCookie {
   const cookie = createSignUpCookie(parts.signUpCookie)
   const binding = (browser: string) => `sign-up ${browser}`
 
-  function html(ctx: Context, status: number, body: string): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
-  }
-
   function show(
     ctx: Context,
     { browser, uid }: { browser: string; uid?: string | undefined },
@@ -56,15 +51,15 @@ export function signUpRoutes(router: Router, parts: SignUpParts): SignUpCookie {
   ): void {
     const page = pageContext(ctx)
     const { status, ...view } = again
-    html(
+    showPage(
       ctx,
-      status,
       signUpPage(page, {
         action: ownAddress(page, '/sign-up'),
         csrf: csrf.token(binding(browser)),
         signIn: { href: uid === undefined ? ownAddress(page, '/account') : signInOf(page, uid) },
         ...view,
       }),
+      status,
     )
   }
 
@@ -74,8 +69,7 @@ export function signUpRoutes(router: Router, parts: SignUpParts): SignUpCookie {
   router.get('/interaction/:uid/sign-up', async (ctx) => {
     const { uid } = await interactions.find(ctx, ctx.params['uid'] as string)
     cookie.give(ctx, uid)
-    ctx.status = 303
-    ctx.redirect(ownAddress(pageContext(ctx), '/sign-up'))
+    seeOther(ctx, ownAddress(pageContext(ctx), '/sign-up'))
   })
 
   router.get('/sign-up', (ctx) => show(ctx, cookie.give(ctx), { status: 200 }))
@@ -99,15 +93,14 @@ export function signUpRoutes(router: Router, parts: SignUpParts): SignUpCookie {
       if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
       return show(ctx, signingUp, { status: 429, error: 'too_many', email })
     }
-    ctx.status = 303
-    ctx.redirect(ownAddress(page, '/sign-up/sent'))
+    seeOther(ctx, ownAddress(page, '/sign-up/sent'))
   })
 
   router.get('/sign-up/sent', (ctx) => {
     const page = pageContext(ctx)
     const { title, text, again } = page.messages.signUp.sent
     const next = { href: ownAddress(page, '/sign-up'), label: again }
-    html(ctx, 200, sayingPage(page, { title, text, next }))
+    showPage(ctx, sayingPage(page, { title, text, next }))
   })
   return cookie
 }

@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import { DomainError } from '../errors.ts'
@@ -151,9 +152,7 @@ function createMemory(clock: Clock) {
   const until = new Map<string, number>()
   return {
     keep(subject: string, milliseconds: number): void {
-      until.delete(subject)
-      if (until.size >= mostRemembered) until.delete(until.keys().next().value as string)
-      until.set(subject, clock.now() + milliseconds)
+      setBounded(until, subject, clock.now() + milliseconds, mostRemembered)
     },
     /** Milliseconds, 0 when it is over. */
     left(subject: string): number {

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
-import { type ClientMetadata, checkedMetadata } from '../clients/client.ts'
+import type { ClientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
@@ -67,9 +67,8 @@ export function createLogouts({
 
   /** A client that is there, enabled and wants to be told. */
   async function receiver(tenant: string, clientId: string): Promise<Receiver | undefined> {
-    const client = await clients.find(tenant, clientId)
-    const data = client && checkedMetadata(client).data
-    return data?.backchannel_logout_uri === undefined ? undefined : (data as Receiver)
+    const client = await clients.metadata(tenant, clientId)
+    return client?.backchannel_logout_uri === undefined ? undefined : (client as Receiver)
   }
 
   async function deliver({ tenant, id, payload }: Message): Promise<Attempt> {

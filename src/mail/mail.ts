@@ -8,6 +8,7 @@ import type { Log } from '../log.ts'
 import type { Attempt, Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { countryName } from '../places/country-name.ts'
+import { present } from '../present.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { isMailAddress } from './address.ts'
 import { timeIn, write } from './letter.ts'
@@ -137,10 +138,7 @@ export function createMail({
         language,
         ...recipientOf(to),
         at: clock.now(),
-        ...(ip === undefined ? {} : { ip }),
-        ...(address === undefined ? {} : { address }),
-        ...(device === undefined ? {} : { device }),
-        ...(country === undefined ? {} : { country }),
+        ...present({ ip, address, device, country }),
       }
       await outbox.add(tenant, kind, [{ destination: transport.destination, payload }])
     },

@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../log.ts'
 import type { Attempt } from '../outbox/message.ts'
+import { isThisMachine } from '../outgoing/address.ts'
 
 /** What carries mail away. */
 export interface Transport {
@@ -38,8 +39,6 @@ const library = () => import('nodemailer')
 /** What no mail of ours needs, and what would read files or addresses if it got in. */
 const closed = { disableFileAccess: true, disableUrlAccess: true } as const
 
-const loopback = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/
-
 function compose({ messageId, from, to, subject, text, html }: Envelope) {
   return {
     messageId: `<${messageId}>`,
@@ -61,8 +60,8 @@ export function smtpTransport(smtpUrl: string): Transport {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port) || (secure ? 465 : 587),
     secure,
-    requireTLS: !secure && !loopback.test(hostname),
-    ignoreTLS: !secure && loopback.test(hostname),
+    requireTLS: !secure && !isThisMachine(hostname),
+    ignoreTLS: !secure && isThisMachine(hostname),
     tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const },
     ...(username === ''
       ? {}

@@ -16,7 +16,10 @@ export interface AskedOnce {
   ask(name: string, question: () => Promise<void>): Promise<void>
 }
 
-/** Those who wait at a time: for one answer, whoever asked among them; and for answers that others asked for, in all. */
+/**
+ * Callers that wait at a time: for one answer, the one who asked for it included; and, in all, for answers that others
+ * asked for.
+ */
 const most = { one: 32, all: 64 }
 
 export function createAskedOnce(): AskedOnce {

@@ -1,8 +1,6 @@
 import Provider, { type Client as EngineClient, type KoaContextWithOIDC } from 'oidc-provider'
 import { redirectUriAllowed } from '../clients/redirect-uri.ts'
-
-const scopeSet = (scope: unknown) =>
-  new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
+import { scopeSet } from './scopes.ts'
 
 /** What requests asked for, before the engine takes away what it thinks they may not have. */
 const asked = new WeakMap<object, Set<string>>()

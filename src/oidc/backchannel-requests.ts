@@ -6,6 +6,7 @@ import { denialsNaming } from './access-token.ts'
 import { denied } from './backchannel-endpoint.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { Consent } from './consent.ts'
+import { clockTolerance } from './lifetimes.ts'
 import { createPolling } from './polling.ts'
 
 /** What a client asks of a person behind their back (OpenID CIBA Core §7.1), as it is stored. */
@@ -52,9 +53,6 @@ export interface StoredRequests {
   /** Counts that the client asked while nobody has decided. @returns whether it asked too soon */
   poll(hash: string, asked: AskedPayload): Promise<boolean>
 }
-
-/** Seconds that a payload is kept past its `exp`: the engine is that tolerant. */
-const clockTolerance = 15
 
 export function createStoredRequests(context: IssuerContext): StoredRequests {
   const { tenant, shortLived, sealer, clock, database, log } = context

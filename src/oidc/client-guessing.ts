@@ -42,8 +42,8 @@ export function assertMayAuthenticate(
 }
 
 /**
- * Once it turned out that no client is called so: where a network has nothing left, another made-up name is refused, and
- * not counted and written down any more. Clients that exist never come here, whatever their neighbours do.
+ * For when no client has the name. Where a network has nothing left, a further made-up name is refused without being
+ * counted or written down. Clients that exist never come here, whatever their neighbours do.
  * @throws DomainError `too_many_requests`
  */
 export function assertMayBeUnknown(

@@ -1,6 +1,7 @@
 import { type AdapterPayload, errors } from 'oidc-provider'
 import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { clockTolerance } from './lifetimes.ts'
 import { createPolling } from './polling.ts'
 
 /** A device code as it is stored: the engine's payload, and when the person decided, in milliseconds. */
@@ -33,9 +34,6 @@ export interface DeviceCodes {
   /** Counts that the device asked while nobody has decided. @returns whether it asked too soon */
   poll(hash: string, payload: DeviceCodePayload): Promise<boolean>
 }
-
-/** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
-const clockTolerance = 15
 
 export function createDeviceCodes(context: IssuerContext): DeviceCodes {
   const { tenant, shortLived, singleUse, sealer, clock, database, accounts, sessions, log } =

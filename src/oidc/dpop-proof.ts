@@ -73,8 +73,9 @@ export async function verifyProof(
 }
 
 /**
- * Whether the proof that comes with a bound token is of another key: the engine, which has verified it, asks whether it
- * is the first before it refuses it for that. Whoever has a token without its key has none of the holder's share.
+ * Whether the proof that comes with a bound token is of another key. The engine, which has verified the proof, spends
+ * its `jti` before it refuses it for that; this tells first, so that whoever has a token without its key takes nothing
+ * of the holder's share.
  */
 export async function provesOtherKey(ctx: KoaContextWithOIDC | undefined): Promise<boolean> {
   const jkt =

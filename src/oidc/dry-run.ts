@@ -7,7 +7,7 @@ import { type DomainError, isDomainError } from '../errors.ts'
 import type { CheckName } from '../refusals/checks.ts'
 import { maskAddress } from '../refusals/mask.ts'
 import { locate } from '../tenants/locate.ts'
-import { issuerOf } from '../tenants/tenant.ts'
+import { basePathOf, issuerOf } from '../tenants/tenant.ts'
 import { clientAdapter } from './adapters/client.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import type { Capabilities, IssuerContext } from './capabilities.ts'
@@ -65,11 +65,7 @@ export async function dryRun(
   mostParameters: number,
 ): Promise<DryRun> {
   const { config, tenants } = capabilities
-  const { pathname } = new URL(config.issuer)
-  const { tenant, url } = locate(
-    address.pathname + address.search,
-    pathname === '/' ? '' : pathname,
-  )
+  const { tenant, url } = locate(address.pathname + address.search, basePathOf(config.issuer))
   const issuer = issuerOf(config.issuer, tenant)
   const tooMuch = tooMuchIn(address, config.headerLimit, mostParameters)
   if (tooMuch)

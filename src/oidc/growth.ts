@@ -35,9 +35,9 @@ export async function takeRoom(
 }
 
 /**
- * What is kept of the `jti` of a proof: the engine spends it before it looks at anything else, and also where it refuses
- * the request. With a pushed request it is the pusher's share; whoever has authenticated is trusted with it; else it is
- * that of what was issued and comes with it.
+ * Takes the share for the `jti` of a proof, which the engine spends before it looks at anything else, also where it
+ * then refuses the request. With a pushed request that is the share of the pusher, of whom one that has authenticated
+ * is trusted; otherwise it is the share of what was issued and comes with the proof.
  * @throws DomainError `too_many_requests`
  */
 export async function takeRoomForProof(

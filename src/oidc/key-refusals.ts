@@ -50,8 +50,6 @@ export function keyRefusals(
         accountId: token?.accountId,
         clientId: token?.clientId ?? client?.clientId,
         familyId: fid ?? currentTokenRequest()?.familyId,
-        ip: ctx.ip,
-        userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
       },
     })
   }

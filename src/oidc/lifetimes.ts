@@ -3,7 +3,11 @@ import { fapiCodeTtl } from '../clients/fapi.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { refreshPolicy } from './refresh-policy.ts'
 
-const foreverSeconds = 100 * 365 * 24 * 3600
+/** The engine wants an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
+export const foreverSeconds = 100 * 365 * 24 * 3600
+
+/** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
+export const clockTolerance = 15
 
 /** How long everything lives that the engine issues, in seconds. */
 export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configuration['ttl']> {

@@ -1,6 +1,5 @@
 import type Provider from 'oidc-provider'
 import type { AccessToken } from 'oidc-provider'
-import { checkedMetadata } from '../clients/client.ts'
 import { looksLikeRefreshToken } from '../families/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'
@@ -33,8 +32,7 @@ export function plainOpaque(
   async function subjectOf({ grantId, accountId, clientId }: AccessToken) {
     const grant = await grants.find(tenant, grantId)
     if (grant?.clientId !== clientId || grant?.accountId !== accountId) return undefined
-    const client = await clients.find(tenant, clientId ?? '')
-    const metadata = client && checkedMetadata(client).data
+    const metadata = await clients.metadata(tenant, clientId ?? '')
     return metadata && subjects.of(tenant, metadata, accountId)
   }
 

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
+import { networkOf } from '../attempts/network.ts'
 import type { DenialKind } from '../denials/denials.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, isDomainError } from '../errors.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { verifyProof } from './dpop-proof.ts'
 import type { ClientCertificates } from './mtls.ts'
@@ -16,6 +17,26 @@ export interface Presented {
   scopes: ReadonlySet<string>
   /** When the token expires, in seconds since the epoch. */
   expiresAt: number
+}
+
+/** What an API of this server's own is made from. */
+export interface ApiParts {
+  context: IssuerContext
+  structured: StructuredTokens
+  certificates: ClientCertificates
+  /** The path of the issuer, without a trailing slash. */
+  basePath: string
+}
+
+export interface ProtectedApi {
+  /** What audit events call it. */
+  endpoint: 'admin' | 'revocations' | 'ssf'
+  /** The identifier of the resource that tokens must be for. */
+  audience: string
+  /** Of refused tokens from one network. */
+  limit: 'admin_network' | 'feed_network'
+  /** Denials that do not matter there. */
+  despite?: DenialKind
 }
 
 /** `access_token` in the query would be in logs (RFC 6750 §5.3); only the header counts. */
@@ -33,19 +54,28 @@ const credentials = /^(Bearer|DPoP) ([\w\-.~+/]+=*)$/i
  * | for this audience                             | `token_invalid` |
  * | the key that it is bound to is proved         | `token_invalid` |
  * | its person may act                            | `token_invalid` |
+ *
+ * A refusal counts against the network that it came from (`limit`): a right token is never kept out by others of the
+ * same network.
  */
 export function createTokenCheck(
-  context: IssuerContext,
-  structured: StructuredTokens,
-  certificates: ClientCertificates,
-  /** What its refusals call the API. */
-  endpoint: 'admin' | 'revocations' | 'ssf',
-  /** Denials that do not matter there. */
-  despite?: DenialKind,
+  { context, structured, certificates, basePath }: ApiParts,
+  { endpoint, audience, limit, despite }: ProtectedApi,
 ) {
-  const { tenant, accounts } = context
+  const { tenant, accounts, limiter } = context
 
-  return async (ctx: Context, audience: string, url: string): Promise<Presented> => {
+  return async (ctx: Context): Promise<Presented> => {
+    try {
+      return await presentedIn(ctx)
+    } catch (error) {
+      if (isDomainError(error) && error.status === 401) {
+        await limiter.take(tenant, { limit, subject: networkOf(ctx.ip) })
+      }
+      throw error
+    }
+  }
+
+  async function presentedIn(ctx: Context): Promise<Presented> {
     const [, scheme = '', token] = credentials.exec(ctx.get('authorization')) ?? []
     if (token === undefined) throw new DomainError('token_missing')
     const found = await structured.find(token, despite)
@@ -54,13 +84,14 @@ export function createTokenCheck(
     if (aud !== audience) throw refused(`for another audience: ${String(aud)}`)
     const isBound = scheme.toLowerCase() === 'dpop'
     if (isBound !== (jkt !== undefined)) {
-      if (jkt !== undefined) await noteKey('dpop', 'missing', ctx, found)
+      if (jkt !== undefined) await noteKey('dpop', 'missing', found)
       throw refused(`${scheme} is not the scheme of this token`)
     }
     if (jkt !== undefined) {
+      const url = `${ctx.protocol}://${ctx.host}${basePath}${ctx.path}`
       const request = { method: ctx.method, url, accessToken: token, jkt }
       if (!(await verifyProof(context, ctx.get('dpop'), request))) {
-        await noteKey('dpop', ctx.get('dpop') ? 'other' : 'missing', ctx, found)
+        await noteKey('dpop', ctx.get('dpop') ? 'other' : 'missing', found)
         throw refused('its key is not proved')
       }
     }
@@ -68,7 +99,7 @@ export function createTokenCheck(
       const certificate = certificates.of(ctx)
       const shown = certificate && createHash('sha256').update(certificate.raw).digest('base64url')
       if (shown !== thumbprint) {
-        await noteKey('mtls', certificate ? 'other' : 'missing', ctx, found)
+        await noteKey('mtls', certificate ? 'other' : 'missing', found)
         throw refused('its certificate is not shown')
       }
     }
@@ -89,7 +120,6 @@ export function createTokenCheck(
   async function noteKey(
     mechanism: 'dpop' | 'mtls',
     key: 'missing' | 'other',
-    ctx: Context,
     token: { accountId?: string | undefined; clientId?: string | undefined },
   ): Promise<void> {
     context.counters.count(`${mechanism}_key_${key}`)
@@ -97,8 +127,6 @@ export function createTokenCheck(
       type: 'token.key_refused',
       accountId: token.accountId,
       clientId: token.clientId,
-      ip: ctx.ip,
-      userAgent: ctx.get('user-agent').slice(0, 256) || undefined,
       detail: { mechanism, key, endpoint },
     })
   }

@@ -5,6 +5,7 @@ import type { ClientMetadata } from '../clients/client.ts'
 import { derivedId } from '../secrets/handle.ts'
 import { sidOf } from '../sessions/session.ts'
 import type { KeySet } from '../signing/key-set.ts'
+import { basePathOf } from '../tenants/tenant.ts'
 import { claimsFor, sourceOf, traceClaims } from './access-token.ts'
 import { createAdapter } from './adapter.ts'
 import { isTooWeak, multiFactor } from './authentication-context.ts'
@@ -106,9 +107,8 @@ export function createProvider(parts: ProviderParts): Provider {
 function configuration(parts: ProviderParts): Configuration {
   const { context, keys, cookieSecret, access, certificates, pages, structured } = parts
   const { config, tenant, issuer, subjects } = context
-  const { pathname, protocol } = new URL(issuer)
-  const basePath = pathname === '/' ? '' : pathname
-  const isHttps = protocol === 'https:'
+  const basePath = basePathOf(issuer)
+  const isHttps = issuer.startsWith('https:')
   const cookie = { httpOnly: true, sameSite: 'lax', signed: true, secure: isHttps } as const
 
   const rules = clientRules(context, keys, certificates, parts)

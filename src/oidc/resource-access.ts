@@ -8,6 +8,7 @@ import { implicitDefault, openidScopes, type ResourceServer } from '../resources
 import { accountClientId } from './account-client.ts'
 import { askedScope } from './authorization-policy.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { scopeSet } from './scopes.ts'
 
 /** RFC 8707 as the engine asks for it. */
 export interface ResourceAccess {
@@ -38,9 +39,6 @@ export interface ResourceAccess {
     token: { kind?: string | undefined; clientId?: string | undefined; aud?: unknown },
   ): Promise<boolean>
 }
-
-const scopeSet = (scope: unknown) =>
-  new Set(typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
 
 export function createResourceAccess(context: IssuerContext): ResourceAccess {
   const { tenant, issuer, clients, resources, config } = context

@@ -29,7 +29,7 @@ export interface SecretClients {
 
 export function createSecretClients(provider: Provider, context: IssuerContext): SecretClients {
   const { tenant, clients, config } = context
-  /** For as long as nothing of it changes: another object is in memory then. */
+  /** Good for as long as the client is the same object in memory: a change puts another one there. */
   const known = new WeakMap<Client, SecretClient>()
 
   async function usable(client: Client): Promise<SecretClient | undefined> {

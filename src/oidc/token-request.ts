@@ -5,6 +5,7 @@ import type { NewToken } from '../families/family.store.ts'
 import type { Family } from '../families/family.ts'
 import type { Presenter, ReplayableAnswer } from '../families/replay.ts'
 import type { Grant } from '../grants/grant.ts'
+import { userAgentIn } from '../origin.ts'
 import type { Held } from '../sessions/redemptions.ts'
 import type { Unit } from '../storage/database.ts'
 
@@ -44,10 +45,10 @@ export function beginTokenRequest(ctx: Context, unit: Unit): TokenRequest {
   return request
 }
 
-/** Who sent a request; what its program says of itself is cut at 256 characters. */
-export function presenterOf(ctx: Context): Presenter {
-  const userAgent = ctx.get('user-agent').slice(0, 256)
-  return { ip: ctx.ip, ...(userAgent ? { userAgent } : {}) }
+/** Who sent a request. */
+export function presenterOf(ctx: Context): Presenter & { ip: string } {
+  const userAgent = userAgentIn(ctx.get('user-agent'))
+  return { ip: ctx.ip, ...(userAgent === undefined ? {} : { userAgent }) }
 }
 
 /** The token request that the engine is working on, or undefined on every other route. */

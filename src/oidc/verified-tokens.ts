@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { AccessTokenClaims } from './structured-tokens.ts'
 
 /** Tokens whose signature is known to be right, so that who asks for one again costs no verification. */
@@ -8,7 +9,7 @@ export interface VerifiedTokens {
 }
 
 /**
- * One bound for all of a process, however many tenants it has: beyond it the token that came first is forgotten.
+ * One bound for all of a process, however many tenants it has: beyond it the token that was verified longest ago is forgotten.
  * @returns opens what one key set has verified, which no other one is told
  */
 export function createVerifiedTokens(most: number): () => VerifiedTokens {
@@ -25,8 +26,7 @@ export function createVerifiedTokens(most: number): () => VerifiedTokens {
         return undefined
       },
       keep(hash, claims) {
-        if (verified.size >= most) verified.delete(verified.keys().next().value as string)
-        verified.set(`${own} ${hash}`, claims)
+        setBounded(verified, `${own} ${hash}`, claims, most)
       },
     }
   }

@@ -27,6 +27,11 @@ export interface MessageView extends Message {
 /** What came of an attempt: delivered; refused for good; or not now. */
 export type Attempt = 'delivered' | { final: boolean; reason: string }
 
+/** What came of an attempt that was answered. @param final statuses with which a receiver refuses for good */
+export function answeredWith({ ok, status }: Response, ...final: number[]): Attempt {
+  return ok ? 'delivered' : { final: final.includes(status), reason: `answered ${status}` }
+}
+
 /** Milliseconds after which a message that never arrived is given up. */
 export const giveUpAfter = 24 * 3600 * 1000
 

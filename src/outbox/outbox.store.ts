@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import type { Message, MessageState, MessageView } from './message.ts'
+import type { Message } from './message.ts'
 
 const pending = 'delivered_at is null and failed_at is null'
 
@@ -65,28 +65,15 @@ export interface Taken extends Message {
   createdAt: number
 }
 
-export interface MessageFilter {
-  state?: MessageState | undefined
-  /** Members that the payload has. */
-  payload?: Record<string, unknown> | undefined
-}
-
-interface Row {
+interface TakenRow {
   tenant_id: string
   id: string
   kind: string
   destination: string
   payload: Record<string, unknown>
   created_at: Date
-  next_at: Date
   attempts: number
-  delivered_at: Date | null
-  failed_at: Date | null
-  last_error: string | null
 }
-
-/** Rows of one listing at most. */
-const longestList = 1000
 
 export function createOutboxStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
@@ -167,7 +154,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
      * goes from destination to destination by the index, so that a long queue at one hides nobody else's.
      */
     async take(appetite: Appetite): Promise<Taken[]> {
-      const rows = await database.query<Row>(
+      const rows = await database.query<TakenRow>(
         `with recursive ${destinations},
          due as materialized (
            select m.tenant_id, m.id from destinations d cross join lateral (
@@ -251,55 +238,5 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
         [kinds],
       )
     },
-
-    /** Begins anew with what was given up, as if it had just been added. @returns how many */
-    async retry(
-      tenant: string,
-      kind: string,
-      { id, payload }: { id?: string | undefined; payload?: Record<string, unknown> | undefined },
-    ): Promise<number> {
-      return database.execute(
-        `update outbox set failed_at = null, last_error = null, attempts = 0, created_at = $5, next_at = $5
-         where tenant_id = $1 and kind = $2 and failed_at is not null and payload @> $3
-           and ($4::text is null or id = $4)`,
-        [tenant, kind, JSON.stringify(payload ?? {}), id ?? null, now()],
-      )
-    },
-
-    /** The newest first. */
-    async list(
-      tenant: string,
-      kind: string,
-      { state, payload }: MessageFilter,
-    ): Promise<MessageView[]> {
-      const rows = await database.query<Row>(
-        `select * from (
-           select tenant_id, id, kind, destination, payload, created_at, next_at, attempts, delivered_at, failed_at,
-             last_error, case when delivered_at is not null then 'delivered' when failed_at is not null then 'failed'
-             else 'waiting' end as state from outbox
-           where tenant_id = $1 and kind = $2 and payload @> $4) o
-         where $3::text is null or state = $3 order by created_at desc, id limit ${longestList}`,
-        [tenant, kind, state ?? null, JSON.stringify(payload ?? {})],
-      )
-      return rows.map((row) => toView(row))
-    },
   }
-}
-
-function toView(row: Row): MessageView {
-  const { delivered_at: delivered, failed_at: failed } = row
-  const view: MessageView = {
-    tenant: row.tenant_id,
-    id: row.id,
-    destination: row.destination,
-    payload: row.payload,
-    state: delivered ? 'delivered' : failed ? 'failed' : 'waiting',
-    attempts: row.attempts,
-    createdAt: row.created_at.getTime(),
-  }
-  if (delivered) view.deliveredAt = delivered.getTime()
-  if (failed) view.failedAt = failed.getTime()
-  if (view.state === 'waiting') view.nextAt = row.next_at.getTime()
-  if (row.last_error !== null) view.lastError = row.last_error
-  return view
 }

@@ -8,7 +8,8 @@ import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { type Attempt, giveUpAfter, type Message, type MessageView, pauseAfter } from './message.ts'
-import { channel, createOutboxStore, type MessageFilter, type Taken } from './outbox.store.ts'
+import { channel, createOutboxStore, type Taken } from './outbox.store.ts'
+import { createOutboxViewStore, type MessageFilter } from './outbox-view.store.ts'
 import { createPauses } from './pauses.ts'
 
 /** Of an attempt to deliver, as they are measured. */
@@ -89,6 +90,7 @@ export function createOutbox(deps: {
 }): Outbox {
   const { database, clock, log, metrics, notifications } = deps
   const store = createOutboxStore(deps)
+  const views = createOutboxViewStore(deps)
   const pauses = createPauses()
   const deliverers = new Map<string, Deliverer>()
   const underWay = new Map<Promise<void>, string>()
@@ -227,9 +229,7 @@ export function createOutbox(deps: {
       const rows = some.map((message) => ({ ...message, tenant, id: randomUUID() }))
       await store.insert(kind, rows)
     }
-    const unit = database.current()
-    if (unit?.isOpen()) unit.afterCommit(async () => wake())
-    else wake()
+    await database.afterCommit(async () => wake())
   }
 
   return {
@@ -252,9 +252,9 @@ export function createOutbox(deps: {
       // Who draws them sees that there were none.
       for (const outcome of outcomes) tried(kind, outcome, 0)
     },
-    list: store.list,
+    list: views.list,
     async retry(tenant, kind, which) {
-      const changed = await store.retry(tenant, kind, which)
+      const changed = await views.retry(tenant, kind, which)
       wake()
       return changed
     },

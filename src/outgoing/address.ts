@@ -67,6 +67,20 @@ export function isLoopback(address: string): boolean {
   return !address.toLowerCase().startsWith('::ffff:') && loopback(address)
 }
 
+/** The host of a URL without the brackets of IPv6 and the dot of an absolute name. */
+export const plainHost = (hostname: string): string =>
+  hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+
+/** RFC 6761 §6.3: such names are this machine, whatever DNS says. @param host as `plainHost` makes it */
+export const isLocalName = (host: string): boolean =>
+  host === 'localhost' || host.endsWith('.localhost')
+
+/** Whether the host of a URL is this machine itself, by its name or as an IP address. */
+export function isThisMachine(hostname: string): boolean {
+  const host = plainHost(hostname)
+  return isLocalName(host) || isLoopback(host)
+}
+
 function familyOf(address: string): 'ipv4' | 'ipv6' {
   return address.includes(':') ? 'ipv6' : 'ipv4'
 }

@@ -1,6 +1,6 @@
 import { Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { isLoopback, isPublic } from './address.ts'
+import { isLocalName, isLoopback, isPublic, isThisMachine, plainHost } from './address.ts'
 import { FetchError } from './fault.ts'
 
 /** All addresses of a name, both families; none when there is no such name. */
@@ -40,7 +40,7 @@ export async function checkTarget(
   const isWeb = url?.protocol === 'https:' || (url?.protocol === 'http:' && rules.allowLoopback)
   if (!url || !isWeb) {
     const came = url ? `${url.protocol}//${url.host}` : 'what is no URL'
-    const hint = url?.protocol === 'http:' && isThisMachine(hostOf(url)) ? development : ''
+    const hint = url?.protocol === 'http:' && isThisMachine(url.hostname) ? development : ''
     throw new FetchError('url_refused', `expected an https URL, got ${came}${hint}`)
   }
   if (url.username || url.password) {
@@ -63,15 +63,8 @@ export async function checkTarget(
 /** What somebody needs who tries an application on their own machine. */
 const development = '; for development ALLOW_LOOPBACK_FETCH=on allows this machine'
 
-const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
-
-/** RFC 6761 §6.3: such names are this machine, whatever DNS says. */
-const isLocalName = (host: string) => host === 'localhost' || host.endsWith('.localhost')
-
-const isThisMachine = (host: string) => isLocalName(host) || isLoopback(host)
-
 async function addressesOf(url: URL, resolve: Resolve, signal: AbortSignal) {
-  const host = hostOf(url)
+  const host = plainHost(url.hostname)
   if (isIP(host) !== 0) return [host]
   if (isLocalName(host)) return ['127.0.0.1', '::1']
   const addresses = await resolve(host, signal)

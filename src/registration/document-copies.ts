@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter, Share } from '../limits/limiter.ts'
@@ -54,19 +55,14 @@ export function createDocumentCopies({
   /** What became of the last question: when the host was down, or that its answer was refused. */
   const failed = new Map<string, { downAt?: number }>()
 
-  function put<Value>(map: Map<string, Value>, url: string, value: Value): Value {
-    map.delete(url)
-    if (map.size >= mostCopies) map.delete(map.keys().next().value as string)
-    map.set(url, value)
-    return value
-  }
-
   async function load(url: string): Promise<Copy> {
     const { document, maxAge } = await fetchDocument(fetch, url)
     const now = clock.now()
     try {
       const members = membersIn(document, url)
-      return put(copies, url, { members, fetchedAt: now, freshUntil: now + maxAge * 1000 })
+      const copy = { members, fetchedAt: now, freshUntil: now + maxAge * 1000 }
+      setBounded(copies, url, copy, mostCopies)
+      return copy
     } catch (error) {
       if (!isDomainError(error, 'client_metadata_invalid')) throw error
       throw invalid(url, 'the document of this client', error.publicMessage)
@@ -138,8 +134,8 @@ export function createDocumentCopies({
         return copy
       } catch (error) {
         const isOften = isDomainError(error, 'too_many_requests')
-        if (isDown(error)) put(failed, url, { downAt: clock.now() })
-        else if (!isOften) put(failed, url, {})
+        if (isDown(error)) setBounded(failed, url, { downAt: clock.now() }, mostCopies)
+        else if (!isOften) setBounded(failed, url, {}, mostCopies)
         // Whose last answer was refused stays refused, however often it is asked.
         const fault = failed.get(url)
         const wasRefused = fault !== undefined && fault.downAt === undefined

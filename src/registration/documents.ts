@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
+import { setBounded } from '../bounded-map.ts'
 import type { Client, ClientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
@@ -90,9 +91,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
     const declaration = declarationIn(copy.members, clientId, policy)
     await assertSigned(signing, tenant, declaration)
     const fresh = { metadata: await clients.examine(tenant, declaration), copy, policy: name }
-    derived.delete(at)
-    if (derived.size >= mostDerived) derived.delete(derived.keys().next().value as string)
-    derived.set(at, fresh)
+    setBounded(derived, at, fresh, mostDerived)
     return fresh
   }
 
@@ -169,13 +168,10 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       if (gone !== undefined) {
         await audit.record(tenant, { type: 'client.expired', clientId: gone })
       }
-      // Who looked meanwhile found nothing, and would remember that.
-      database.current()?.afterCommit(async () => {
-        for (const id of [clientId, gone ?? clientId]) {
-          cache.drop(key(tenant, id))
-          clients.changed(tenant, id)
-        }
-      })
+      for (const id of gone === undefined ? [clientId] : [clientId, gone]) {
+        cache.drop(key(tenant, id))
+        clients.changed(tenant, id)
+      }
     },
   }
 }

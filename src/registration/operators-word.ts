@@ -8,12 +8,16 @@ const operatorsAlone = reserved.filter(
   (member) => member !== 'refresh_token_idle_ttl' && member !== 'refresh_token_absolute_ttl',
 )
 
-/** The members of a client that an operator alone may say, or has made other than it declared them itself. */
+/**
+ * The members of a client that only operators may set, or that an operator set otherwise than the client declared them.
+ */
 export function operatorsWord(own: Members | undefined, stored: Members): string[] {
   return [...operatorsAlone, ...(own === undefined ? [] : changedMembers(own, stored))]
 }
 
-/** A declaration of the client's own, in which an operator's word stands as it is stored, also where that is nothing. */
+/**
+ * A declaration by the client itself, in which the members that are an operator's keep what is stored, or stay absent.
+ */
 export function withOperatorsWord(declared: Members, stored: Members, word: string[]): Members {
   const theirs = new Set(word)
   return {

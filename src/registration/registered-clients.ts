@@ -216,7 +216,7 @@ export function createRegisteredClientStore({
     },
 
     /** One that is over: it was used, or the batches of `deleteUnused` did not get to it. What hangs from it has to go, too. */
-    async nextOver(): Promise<{ tenant_id: string; client_id: string } | undefined> {
+    async nextExpired(): Promise<{ tenant_id: string; client_id: string } | undefined> {
       const [row] = await database.query<{ tenant_id: string; client_id: string }>(
         `select tenant_id, client_id from registered_clients r where expires_at <= $1 and not ${isBarred}
          order by expires_at limit 1`,

@@ -12,16 +12,17 @@ import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { Database } from '../storage/database.ts'
-import { sweepBatch } from '../storage/sweep.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
+import { deleteExpiredClients } from './expired-clients.ts'
+import { createInitialTokens, type InitialTokens } from './initial-tokens.ts'
 import { operatorsWord, withOperatorsWord } from './operators-word.ts'
 import type { RegistrationPolicies } from './policies.ts'
 import { type RegistrationPolicy, registrable } from './policy.ts'
 import { createRegisteredClientStore, roomFor } from './registered-clients.ts'
 import { assertSigned } from './signed-answers.ts'
 import { createSoftwareStatements, type Vouched } from './software-statements.ts'
-import { createTokenStore, type InitialAccessToken, type TokenPlace } from './tokens.store.ts'
+import { createTokenStore } from './tokens.store.ts'
 
 /** Clients that register and manage themselves (RFC 7591, RFC 7592). */
 export interface Registrations {
@@ -48,22 +49,6 @@ export interface Registrations {
   sweep(): Promise<number>
 }
 
-export interface InitialTokens {
-  /** @param options uses: how many clients may be registered with it; ttl: seconds; without an end when absent */
-  create(
-    tenant: string,
-    options: { name?: string | undefined; uses: number; ttl?: number | undefined },
-  ): Promise<{ id: string; token: string }>
-  /** Some that are valid, the oldest first. @param page `after`: where the page before ended */
-  page(
-    tenant: string,
-    page: { after?: TokenPlace | undefined; limit: number },
-  ): Promise<InitialAccessToken[]>
-  find(tenant: string, id: string): Promise<InitialAccessToken | undefined>
-  /** Whether there was one. */
-  revoke(tenant: string, id: string): Promise<boolean>
-}
-
 type Body = Record<string, unknown>
 
 export interface Caller {
@@ -83,10 +68,6 @@ export interface Registered {
   /** The one that is valid now. */
   registrationAccessToken: string
 }
-
-/** Clients with families that one round deletes: each takes up to two seconds. */
-const mostOver = 20
-const mostBatches = 40
 
 export function createRegistrations(deps: {
   database: Database
@@ -283,55 +264,9 @@ export function createRegistrations(deps: {
       await registered.use(tenant, clientId, days)
     },
 
-    initialTokens: {
-      async create(tenant, { name, uses, ttl }) {
-        const [id, token] = [randomUUID(), newHandle()]
-        const expiresAt = ttl === undefined ? undefined : clock.now() + ttl * 1000
-        await database.transaction(async () => {
-          await tokens.addInitial(tenant, hashOf(token), { id, name, uses, expiresAt })
-          const detail = { initial_access: id, name, uses }
-          await audit.record(tenant, { type: 'registration.token_created', detail })
-        })
-        return { id, token }
-      },
-      page: tokens.pageInitial,
-      find: async (tenant, id) => (await tokens.pageInitial(tenant, { id, limit: 1 }))[0],
-      revoke: (tenant, id) =>
-        database.transaction(async () => {
-          const gone = await tokens.revokeInitial(tenant, id)
-          const detail = { initial_access: id }
-          if (gone) await audit.record(tenant, { type: 'registration.token_revoked', detail })
-          return gone
-        }),
-    },
-
-    async sweep() {
-      let total = await tokens.sweep()
-      for (let round = 0; round < mostBatches; round++) {
-        const gone = await database.transaction(async () => {
-          const rows = await registered.deleteUnused(sweepBatch)
-          for (const tenant of new Set(rows.map((row) => row.tenant_id))) {
-            const own = rows.filter((row) => row.tenant_id === tenant)
-            await audit.record(
-              tenant,
-              ...own.map((row) => ({ type: 'client.expired' as const, clientId: row.client_id })),
-            )
-          }
-          return rows.length
-        })
-        total += gone
-        if (gone < sweepBatch) break
-      }
-      for (let round = 0; round < mostOver; round++) {
-        const over = await registered.nextOver()
-        if (!over) break
-        const { tenant_id: tenant, client_id: clientId } = over
-        await revocations.deleteClient(tenant, clientId, { by: 'retention' })
-        await audit.record(tenant, { type: 'client.expired', clientId })
-        total++
-      }
-      return total
-    },
+    initialTokens: createInitialTokens({ ...deps, tokens }),
+    sweep: async () =>
+      (await tokens.sweep()) + (await deleteExpiredClients({ ...deps, registered })),
   }
 }
 

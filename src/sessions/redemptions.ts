@@ -36,7 +36,10 @@ export interface Held {
   session?: { uid: string; accountId?: string; grantId?: string; expiresAt: number } | undefined
   /** Whether its client is enabled. */
   hasClient: boolean
-  /** Whether it is redeemed by this transaction, if that is committed. Nothing is where something is missing. */
+  /**
+   * Whether it is redeemed by this transaction, if that is committed; never where something that it hangs from is
+   * missing.
+   */
   isFirst: boolean
   /** When it was redeemed, in milliseconds, where that was before this looked. */
   spentAt?: number | undefined

@@ -1,20 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
-import type { StoredEvent } from '../audit/event.ts'
-import { checkedMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Log } from '../log.ts'
-import type { Attempt, Message } from '../outbox/message.ts'
+import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Sealer } from '../secrets/seal.ts'
-import { sidOf } from '../sessions/session.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
@@ -22,18 +19,16 @@ import { issuerOf } from '../tenants/tenant.ts'
 import {
   eventTokenMedia,
   eventTokenType,
-  type Meaning,
-  meaningsOf,
   type Signal,
-  type Subject,
   streamUpdated,
   verification,
 } from './signal.ts'
+import { createSignalWriter } from './signal-writer.ts'
 import { createSignalStreamStore, type WaitingSignal } from './stream.store.ts'
 import {
+  declaredAs,
   delivered,
   minVerificationInterval,
-  push,
   type SignalStream,
   type StreamDeclaration,
   type StreamStatus,
@@ -101,8 +96,9 @@ export function createSignals(deps: {
   grants: Grants
   resources: ResourceServers
 }): Signals {
-  const { database, clock, log, outbox, signing, clients, subjects, grants, resources } = deps
+  const { database, clock, log, outbox, signing, clients, resources } = deps
   const store = createSignalStreamStore(deps)
+  const signalsOf = createSignalWriter(deps)
 
   const audienceOf = async (tenant: string, clientId: string) =>
     (await resources.introspectedBy(tenant, clientId)).map(({ identifier }) => identifier)
@@ -220,9 +216,8 @@ export function createSignals(deps: {
       },
       body: await tokenOf(tenant, stream, waiting),
     })
-    if (response.ok) return 'delivered'
     // RFC 8935 §2.3: this token is refused, and the same again would be.
-    return { final: response.status === 400, reason: `answered ${response.status}` }
+    return answeredWith(response, 400)
   }
 
   outbox.deliverWith(kind, {
@@ -244,76 +239,17 @@ export function createSignals(deps: {
     },
   })
 
-  /** A person at a client, as tokens for the audience call them. */
-  async function peopleAt(tenant: string, accountId: string, audiences: string[]) {
-    const found: Array<{ clientId: string; sub: string }> = []
-    for (const clientId of await grants.clientsFor(tenant, accountId, audiences)) {
-      const client = await clients.find(tenant, clientId)
-      const data = client && checkedMetadata(client).data
-      if (data) found.push({ clientId, sub: await subjects.of(tenant, data, accountId) })
-    }
-    return found
-  }
-
-  function subjectsOf(
-    iss: string,
-    people: Array<{ clientId: string; sub: string }>,
-    { session }: Meaning,
-  ): Subject[] {
-    const user = (sub: string) => ({ format: 'iss_sub', iss, sub })
-    if (session === undefined) return [...new Set(people.map(({ sub }) => sub))].map(user)
-    return people.map(({ clientId, sub }) => ({
-      format: 'complex',
-      user: user(sub),
-      session: { format: 'opaque', id: sidOf(session, clientId) },
-    }))
-  }
-
-  async function tell(tenant: string, stream: SignalStream, events: StoredEvent[]): Promise<void> {
-    const wanted = new Set(delivered(stream))
-    const issuer = issuerOf(deps.config.issuer, tenant)
-    const audiences = await audienceOf(tenant, stream.clientId)
-    const signals: Signal[] = []
-    for (const event of events) {
-      const meanings = meaningsOf(event).filter((meaning) => wanted.has(meaning.event))
-      if (meanings.length === 0 || event.accountId === undefined) continue
-      const people = await peopleAt(tenant, event.accountId, audiences)
-      for (const meaning of meanings) {
-        for (const subject of subjectsOf(issuer, people, meaning)) {
-          signals.push({ event: meaning.event, subject, body: meaning.body, txn: event.id })
-        }
-      }
-    }
-    await enqueue(tenant, stream, signals)
-  }
-
   deps.audit.onSealed(async (tenant, ids) => {
     const streams = await store.list(tenant)
     if (streams.length === 0) return
     const events = await deps.audit.byIds(tenant, ids)
-    for (const stream of streams) await tell(tenant, stream, events)
-  })
-
-  const declaredAs = (
-    { id, clientId, status, reason }: Omit<SignalStream, 'delivery' | 'eventsRequested'>,
-    { delivery, events_requested: eventsRequested, description }: StreamDeclaration,
-  ): SignalStream => ({
-    id,
-    clientId,
-    status,
-    ...(reason === undefined ? {} : { reason }),
-    eventsRequested,
-    ...(description === undefined ? {} : { description }),
-    delivery:
-      delivery.method === push
-        ? {
-            method: 'push',
-            endpointUrl: delivery.endpoint_url,
-            ...(delivery.authorization_header === undefined
-              ? {}
-              : { authorization: delivery.authorization_header }),
-          }
-        : { method: 'poll' },
+    for (const stream of streams) {
+      const about = {
+        wanted: delivered(stream),
+        audiences: await audienceOf(tenant, stream.clientId),
+      }
+      await enqueue(tenant, stream, await signalsOf(tenant, events, about))
+    }
   })
 
   return {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { receiverUrl } from '../outgoing/receiver-url.ts'
+import { present } from '../present.ts'
 import { supportedEvents } from './signal.ts'
 
 /** Delivery methods (SSF 1.0 §6.1). */
@@ -51,3 +52,43 @@ export const minVerificationInterval = 5
 
 export const delivered = ({ eventsRequested }: Pick<SignalStream, 'eventsRequested'>) =>
   supportedEvents.filter((event) => eventsRequested.includes(event))
+
+/** A stream as its receiver declares it. @param stream what the receiver has no word in */
+export function declaredAs(
+  { id, clientId, status, reason }: Omit<SignalStream, 'delivery' | 'eventsRequested'>,
+  { delivery: wanted, events_requested: eventsRequested, description }: StreamDeclaration,
+): SignalStream {
+  return {
+    id,
+    clientId,
+    status,
+    eventsRequested,
+    ...present({ reason, description }),
+    delivery:
+      wanted.method === push
+        ? {
+            method: 'push',
+            endpointUrl: wanted.endpoint_url,
+            ...present({ authorization: wanted.authorization_header }),
+          }
+        : { method: 'poll' },
+  }
+}
+
+/** The declaration that a stream was made of. */
+export const declarationOf = ({
+  delivery: chosen,
+  eventsRequested,
+  description,
+}: SignalStream) => ({
+  events_requested: eventsRequested,
+  description,
+  delivery:
+    chosen.method === 'push'
+      ? {
+          method: push,
+          endpoint_url: chosen.endpointUrl,
+          authorization_header: chosen.authorization,
+        }
+      : { method: poll },
+})

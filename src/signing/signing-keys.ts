@@ -12,6 +12,7 @@ import { createKeyClaims } from './key-claims.ts'
 import { createKeyRing } from './key-ring.ts'
 import { type KeySet, keySetAt } from './key-set.ts'
 import { createKeyWatch, type KeyAlarms } from './key-watch.ts'
+import { createPrivateKeys } from './private-keys.ts'
 import {
   firstKey,
   promotion,
@@ -122,14 +123,12 @@ export interface SigningKeysDependencies {
 const awaitEvery = 100
 
 export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
-  const { database, clock, log, counters, audit, signer, schedule } = deps
+  const { database, clock, log, audit, signer, schedule } = deps
   const store = createSigningKeyStore(deps)
   const ring = createKeyRing({ ...deps, store })
   const watch = createKeyWatch(deps)
   const claims = createKeyClaims(deps)
-
-  /** Those that were told of: the next sweep is a minute away. */
-  const undestroyed = new Set<string>()
+  const privateKeys = createPrivateKeys({ ...deps, store })
 
   /** What changes keys: one node at a time, and this process knows when it is done. */
   async function change<T>(tenant: string, work: () => Promise<T>): Promise<T> {
@@ -137,16 +136,8 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       await store.lock(tenant)
       return work()
     })
-    const unit = database.current()
-    if (unit?.isOpen()) unit.afterCommit(() => ring.reload(tenant))
-    else await ring.reload(tenant)
+    await database.afterCommit(() => ring.reload(tenant))
     return result
-  }
-
-  async function generate(tenant: string, alg: SigningAlg): Promise<MadeKey> {
-    const made = await signer.generate(tenant, alg)
-    counters.count('signing_key_made')
-    return made
   }
 
   /** The same with keys that were made for it: those that no row has in the end are destroyed. */
@@ -158,50 +149,8 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     try {
       return await change(tenant, work)
     } finally {
-      if (made.length > 0) await discard(tenant, made).catch(notDestroyed)
+      await privateKeys.discardUnkept(tenant, made)
     }
-  }
-
-  async function discard(tenant: string, made: MadeKey[]): Promise<void> {
-    const kept = new Set((await store.list(tenant)).map(({ kid }) => kid))
-    for (const key of made) if (!kept.has(key.kid)) await key.discard()
-  }
-
-  /** Sealed here, where it is inserted: no rotation of the key-encryption key comes between. */
-  async function insert(
-    tenant: string,
-    { kid, alg, publicJwk, keep }: MadeKey,
-    times: Pick<SigningKey, 'publishAt' | 'activateAt'>,
-  ): Promise<SigningKey> {
-    const key = { kid, alg, publicJwk, ...times }
-    await store.insert(tenant, { ...key, sealed: await keep() })
-    return key
-  }
-
-  /** Where the private keys are outside of the database, their rows know of them until they are destroyed. */
-  async function destroyOver(): Promise<number> {
-    let count = 0
-    for (const key of await store.heldInVain()) {
-      const { tenant, kid } = key
-      try {
-        await signer.destroy(key)
-        await store.forget(key)
-        log.info({ tenant, kid }, 'signing key destroyed')
-        count++
-      } catch (err) {
-        log[undestroyed.has(kid) ? 'debug' : 'warn'](
-          { err, tenant, kid },
-          'signing key not destroyed',
-        )
-        undestroyed.add(kid)
-      }
-    }
-    return count
-  }
-
-  function notDestroyed(error: unknown): number {
-    log.warn({ err: error }, 'signing keys not destroyed')
-    return 0
   }
 
   async function missing(tenant: string, algs: SigningAlg[]): Promise<SigningAlg[]> {
@@ -227,14 +176,14 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   async function makeFirst(tenant: string, algs: SigningAlg[]): Promise<boolean> {
     const wanted = await missing(tenant, algs)
     if (wanted.length === 0) return false
-    const made = await Promise.all(wanted.map((alg) => generate(tenant, alg)))
+    const made = await Promise.all(wanted.map((alg) => privateKeys.generate(tenant, alg)))
     return changeWith(tenant, made, async () => {
       const still = await missing(tenant, wanted)
       const now = clock.now()
       const isNew = (await store.list(tenant)).length === 0
       const times = isNew ? firstKey(now) : succession(now, schedule).successor
       for (const key of made.filter(({ alg }) => still.includes(alg))) {
-        await insert(tenant, key, times)
+        await privateKeys.insert(tenant, key, times)
       }
       return still.length > 0
     })
@@ -250,7 +199,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     if (!before) return undefined
     if (stateOf(before, clock.now()) !== 'active') return { outcome: 'pending', next: before }
     // Made before a connection is taken: a large RSA key takes seconds.
-    const made = await generate(tenant, alg)
+    const made = await privateKeys.generate(tenant, alg)
     return changeWith(tenant, [made], async () => {
       const last = await lastOf(tenant, alg)
       if (!last || last.kid !== before.kid) {
@@ -258,7 +207,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       }
       const { successor, predecessor } = succession(clock.now(), schedule)
       await store.setTimes(tenant, last.kid, predecessor)
-      const next = await insert(tenant, made, successor)
+      const next = await privateKeys.insert(tenant, made, successor)
       await record(tenant, 'signing_key.published', made.kid, alg)
       return { outcome: 'published' as const, next }
     })
@@ -277,7 +226,8 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       await store.setTimes(tenant, successor.kid, { activateAt })
       return { key: { ...successor, activateAt }, kind: 'promoted' }
     }
-    const key = await insert(tenant, spare ?? (await generate(tenant, alg)), firstKey(now))
+    const made = spare ?? (await privateKeys.generate(tenant, alg))
+    const key = await privateKeys.insert(tenant, made, firstKey(now))
     await record(tenant, 'signing_key.published', key.kid, alg, { replaces: kid })
     return { key, kind: 'new' }
   }
@@ -285,7 +235,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   async function revoke(tenant: string, kid: string): Promise<Revocation> {
     const last = (await store.list(tenant)).find((key) => key.kid === kid && !key.retireAt)
     const isAlone = last && stateOf(last, clock.now()) === 'active'
-    const spare = isAlone ? await generate(tenant, last.alg) : undefined
+    const spare = isAlone ? await privateKeys.generate(tenant, last.alg) : undefined
     const revocation = await changeWith(tenant, spare ? [spare] : [], async () => {
       const now = clock.now()
       const keys = await store.list(tenant)
@@ -308,7 +258,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     })
     // One that was to be the first of its algorithm.
     if (revocation.changed) await ensure(tenant, [revocation.revoked.alg])
-    if (!database.current()?.isOpen()) await destroyOver().catch(notDestroyed)
+    if (!database.current()?.isOpen()) await privateKeys.destroyOver()
     return revocation
   }
 
@@ -371,7 +321,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     alarms: watch.alarms,
     staleness: ring.staleness,
     ...(signer.ping ? { token: { ping: signer.ping, isNeeded: ring.needsToken } } : {}),
-    sweep: async () => (await destroyOver().catch(notDestroyed)) + (await store.sweep()),
+    sweep: async () => (await privateKeys.destroyOver()) + (await store.sweep()),
     revoke,
     list: async (tenant) => (await store.list(tenant)).map(described),
     async open(tenant) {

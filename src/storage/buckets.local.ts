@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import { type BucketKey, type Buckets, spansOf } from './buckets.ts'
 
@@ -17,9 +18,7 @@ export function localBuckets(clock: Clock): Buckets {
       const now = clock.now()
       const next = Math.max(full.get(id) ?? now, now) + step
       if (next - now > whole) return next - now - whole
-      full.delete(id)
-      if (full.size >= mostBuckets) full.delete(full.keys().next().value as string)
-      full.set(id, next)
+      setBounded(full, id, next, mostBuckets)
       return 0
     },
     async giveBack(key, bucket) {

@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import type { Changes } from './changes.ts'
 import type { Database } from './database.ts'
@@ -11,8 +12,8 @@ export interface Cache<Value> {
 }
 
 /**
- * Keys of which it is remembered that nothing is there. They are often a stranger's invention, and have a bound of
- * their own, so that no number of them pushes out what is there.
+ * Keys that are remembered as absent. Strangers can invent any number of them, so they have a bound of their own and
+ * push out nothing that exists.
  */
 const mostAbsent = 1000
 
@@ -39,10 +40,10 @@ export function createCache<Value>(
   function keep(key: string, value: Value): Value {
     present.delete(key)
     absent.delete(key)
+    if (!isKnown()) return value
     const [entries, most] =
       value === undefined ? [absent, Math.min(mostAbsent, maxSize)] : [present, maxSize]
-    if (entries.size >= most) entries.delete(entries.keys().next().value as string)
-    if (isKnown()) entries.set(key, { value, until: clock.now() + maxAge * 1000 })
+    setBounded(entries, key, { value, until: clock.now() + maxAge * 1000 }, most)
     return value
   }
 

@@ -78,9 +78,9 @@ export function createChanges({
    * since when that server ran.
    */
   let heard: (Moment & { databaseTime: string; seen: string; server: string }) | undefined
-  /** What was told then: the next answer is the same, as a rule. */
+  /** The last answer: the next one is the same, as a rule, and need not be parsed. */
   let lastAnswer = ''
-  /** Of the poll before: it looked at most of what this one looks at. */
+  /** The changes of the poll before, which looked at most of what this one looks at. */
   let told = new Set<string>()
   let leave: (() => void) | undefined
 

@@ -9,7 +9,10 @@ export interface Count {
 
 /** As Postgres estimates it: about 300,000 rows from end to end, and a tenth of a second. */
 const mostCost = 20_000
-/** As many are counted, however dear Postgres believes that to be: of a tenant that its statistics do not name it knows nothing. */
+/**
+ * Up to so many are counted, whatever Postgres expects that to cost: it knows nothing of a tenant that its statistics
+ * do not name.
+ */
 const mostCounted = 300_000
 
 /** @param from SQL: a table, and which of its rows */

@@ -16,9 +16,9 @@ export interface Database {
   /** Rows of a statement. Joins the open transaction of this context, if there is one. */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
   /**
-   * The same of a statement that only reads, in no transaction. It fails where the server takes no writes
-   * (SQLSTATE 25006): a primary that was fenced off goes on telling what was. An engine in this process cannot be fenced
-   * off, and has one connection: there it is `query`.
+   * Rows of a statement that only reads, outside of any transaction. It fails where the server takes no writes
+   * (SQLSTATE 25006): a primary that was fenced off would go on answering with what is no longer true. The embedded
+   * engine cannot be fenced off and has one connection: there this is `query`.
    */
   queryPrimary: Database['query']
   /** Number of rows a statement changed. */
@@ -30,6 +30,8 @@ export interface Database {
    * false rolls back. Architecture §6: a token request is one such unit.
    */
   unit(work: (unit: Unit) => Promise<boolean>): Promise<void>
+  /** Runs an effect when what this context writes is committed: behind its open transaction, or at once. */
+  afterCommit(effect: () => Promise<unknown>): Promise<void>
   /** The unit of this context, opened or not. */
   current(): Unit | undefined
   close(): Promise<void>
@@ -180,6 +182,11 @@ function overDataSource(
     execute: async (sql, parameters) => (await run(sql, parameters)).count,
     transaction,
     unit,
+    async afterCommit(effect) {
+      const open = context.getStore()
+      if (open?.isOpen()) open.afterCommit(effect)
+      else await effect()
+    },
     current: () => context.getStore(),
     async close() {
       await dataSource.destroy()

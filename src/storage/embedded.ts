@@ -13,8 +13,6 @@ import { lockDataDir } from './data-lock.ts'
 export interface Embedded {
   /** What TypeORM takes as `extra`, beside `type: 'postgres'` and `poolSize: 1`. */
   readonly pgConfig: object
-  /** Whether this call created the cluster. */
-  readonly firstStart: boolean
   /**
    * Statements to run about every hour, one by one, over the pool and outside of a transaction: this engine has
    * no background processes, so nobody else removes dead rows or shortens the write-ahead log.
@@ -22,12 +20,6 @@ export interface Embedded {
   readonly maintenance: readonly string[]
   /** Stops the engine and gives the folder back; the pool must be closed before. May be called again. */
   close(): Promise<void>
-}
-
-export interface EmbeddedOptions {
-  /** The folder, which gets `postgres/` and a lock. */
-  readonly dataDir: string
-  readonly log?: (message: string) => void
 }
 
 /** Postgres's defaults are for a machine of its own: 128 MB of buffers, which this engine touches at once. */
@@ -40,20 +32,17 @@ const settings = ['shared_buffers=16MB', 'wal_sync_method=fsync', 'max_wal_size=
  *
  * Commits are on the disk before they are answered. One connection, one process: the folder stays locked until
  * `close()`, or until the process is gone.
+ * @param dataDir the folder, which gets `postgres/` and a lock
  * @throws DomainError `storage_locked` when another process has the folder
  * @throws DomainError `storage_unavailable` when the cluster cannot be created or opened
  */
-export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+export async function openEmbedded(dataDir: string): Promise<Embedded> {
   keepWasmSmall()
-  const folder = resolve(options.dataDir)
+  const folder = resolve(dataDir)
   const lock = await lockDataDir(folder)
   try {
     const cluster = join(folder, 'postgres')
-    const firstStart = !existsSync(join(cluster, 'PG_VERSION'))
-    if (firstStart) {
-      options.log?.(`Creating the database in ${cluster}; this takes some seconds.`)
-      await createCluster(folder, cluster)
-    }
+    if (!existsSync(join(cluster, 'PG_VERSION'))) await createCluster(folder, cluster)
     const engine = await start(await durableFolder(cluster))
     const close = onlyOnce(async () => {
       try {
@@ -62,14 +51,14 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
         await lock.release()
       }
     })
-    return { ...engine, firstStart, close }
+    return { ...engine, close }
   } catch (cause) {
     await lock.release()
     throw unavailable(folder, cause)
   }
 }
 
-async function start(fs: NodeFS): Promise<Omit<Embedded, 'firstStart'>> {
+async function start(fs: NodeFS): Promise<Embedded> {
   const { PGlite } = await import('@electric-sql/pglite')
   const { createPgConfig } = await import('@electric-sql/pglite/node-postgres')
   const defaults = PGlite.defaultStartParams.filter((parameter) => parameter !== '-F')

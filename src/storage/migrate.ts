@@ -49,7 +49,7 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
   })
 }
 
-/** Asks again and again: a statement that waits is a transaction, for which who builds an index would wait in turn. */
+/** Polls: a statement that waited for the lock would be a transaction, for which whoever builds an index waits in turn. */
 async function takeTurn(runner: QueryRunner): Promise<void> {
   for (;;) {
     const [row] = await runner.query('select pg_try_advisory_lock($1) as mine', [lock])

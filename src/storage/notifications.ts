@@ -11,9 +11,10 @@ export interface Notifications {
   /** Calls back whenever another node, or this one, has said something on the channel. */
   listen(channel: string, heard: () => void): void
   /**
-   * Rows of a statement that only reads, in no transaction. It goes over the connection that listens, while there is one:
-   * what tells a process that something was revoked does not wait behind requests that hold every connection of the
-   * pool. It fails where the server takes no writes: a primary that was fenced off goes on telling what was.
+   * Rows of a statement that only reads, outside of any transaction. It goes over the connection that listens, while
+   * there is one, so that the news of a revocation never waits for requests that hold every connection of the pool. It
+   * fails where the server takes no writes: a primary that was fenced off would go on answering with what is no longer
+   * true.
    */
   query: Database['query']
   close(): Promise<void>
@@ -49,7 +50,7 @@ export function listenOnServer(
   /** What is heard belongs to no request, whichever found the connection broken. */
   const apart = AsyncLocalStorage.snapshot()
 
-  /** It may be at work for long, and say nothing of its end. */
+  /** Its socket is destroyed: a connection that hangs may take long to end, and not say so. */
   function lose(lost: pg.Client, error?: Error): void {
     if (lost !== latest) return
     client = undefined
@@ -62,7 +63,7 @@ export function listenOnServer(
     }, pause).unref()
   }
 
-  /** What stands behind it on the connection waits no longer for it than for anything else. */
+  /** Given up in time like any other statement, so that those behind it on the connection do not wait for ever. */
   const listenOn = (asked: pg.Client, channel: string) =>
     answerTo(asked, { sql: `listen ${channel}` }, asking)
 

@@ -1,6 +1,6 @@
 /**
- * Work that many ask for: one at a time, and whoever comes meanwhile waits for the one after, which sees what made it
- * come; one serves all of them.
+ * Runs work one at a time. All who ask while a run is under way share the run after it, which begins when they have
+ * asked, and so sees what made them ask.
  */
 export function oneAtATime(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined

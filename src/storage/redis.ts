@@ -106,7 +106,7 @@ export async function openRedis(
   }
   if (absent)
     log.warn({ err: absent }, 'started without Redis: until it answers, nobody can sign in')
-  // Asked, as who asks Redis nothing else does not notice that it is frozen.
+  // Redis is asked for this: a process that has nothing else to ask would not notice that it is frozen.
   metrics.gauge('keyturn_redis_up', async () => {
     const kept = inTime(keeps(redis), patience).then(
       () => 1,

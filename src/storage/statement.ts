@@ -19,7 +19,7 @@ export interface Statement extends Asked {
   onPrimary?: boolean
 }
 
-/** Goes ahead of it: nothing is locked, but who may not write may not say so. */
+/** Sent ahead of the statement: it locks nothing, but a server that takes no writes refuses a locking clause. */
 const refusedOnStandby = 'select 1 from changes where false for key share'
 
 /** What goes ahead of a statement, up to the same Sync. */
@@ -113,9 +113,9 @@ class Batch extends DriverQuery {
 
   override prepare(wire: Wire): void {
     const { name, text } = this
-    // Ahead of the other: the driver takes the first one that was parsed for this.
+    // Ahead of the others: the driver takes the first statement that was parsed for this one.
     if (name !== undefined && !this.hasBeenParsed(wire)) {
-      // Left by others that did not come through.
+      // A batch that failed may have left one of this name.
       wire.close({ type: 'S', name })
       wire.parse({ name, text })
       wire.submittedNamedStatements[name] = text

@@ -143,15 +143,15 @@ async function openServer(config: Config, url: string, measured: Measured) {
 }
 
 /**
- * Between the pool, which stops to listen when it lends a connection, and its borrower, who starts a moment later,
- * nobody hears that the server ends it; an error that nobody hears ends the process.
+ * The pool stops listening for errors when it lends a connection, and the borrower begins a moment later. If the server
+ * ends the connection in between, nobody would handle the error, which would end the process.
  */
 function surviveItsEnd(client: ClientBase): void {
   client.on('error', () => undefined)
 }
 
 async function openFolder(config: Config, measured: Measured) {
-  const engine = await openEmbedded({ dataDir: config.dataDir })
+  const engine = await openEmbedded(config.dataDir)
   const database = await openDatabase({
     ...measured,
     poolSize: 1,

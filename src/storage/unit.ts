@@ -24,8 +24,8 @@ export interface Unit {
   isOpen(): boolean
   run(sql: string, parameters: unknown[]): Promise<Outcome>
   /**
-   * Sends what `work` asks before it first waits in one go. It needs an open unit; where one fails, those behind it fail
-   * like it.
+   * Sends all statements that `work` issues before its first `await` in one round trip. The unit must be open. When one
+   * fails, those behind it fail with the same error.
    */
   together<T>(work: () => T): T
   /** For statements that belong at the very end of the transaction. */

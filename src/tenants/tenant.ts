@@ -8,7 +8,7 @@ export interface Tenant extends TenantPolicy {
   signUp: SignUp
 }
 
-export const signUpModes = ['closed', 'open', 'invitation'] as const
+const signUpModes = ['closed', 'open', 'invitation'] as const
 
 /** Who may come to have an account, besides those that operators create. */
 export interface SignUp {
@@ -47,6 +47,12 @@ export const defaultTenant = 'default'
  */
 export function issuerOf(issuer: string, tenantId: string): string {
   return tenantId === defaultTenant ? issuer : `${issuer}/t/${tenantId}`
+}
+
+/** The path of an issuer, without a trailing slash; empty where it has none. */
+export function basePathOf(issuer: string): string {
+  const { pathname } = new URL(issuer)
+  return pathname === '/' ? '' : pathname
 }
 
 /** What may stand in the path of an issuer. */

@@ -4,9 +4,9 @@ import type { Audit } from '../audit/audit.ts'
 import { eventJson } from '../audit/event.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Attempt, Message, MessageView } from '../outbox/message.ts'
-import type { MessageFilter } from '../outbox/outbox.store.ts'
+import { type Attempt, answeredWith, type Message, type MessageView } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
+import type { MessageFilter } from '../outbox/outbox-view.store.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
@@ -99,8 +99,7 @@ export function createWebhooks({
       },
       body,
     })
-    if (response.ok) return 'delivered'
-    return { final: response.status === gone, reason: `answered ${response.status}` }
+    return answeredWith(response, gone)
   }
 
   // No event tells of a delivery: a webhook for all events would tell of that as well, and so on.

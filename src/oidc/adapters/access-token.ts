@@ -1,5 +1,4 @@
 import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
-import { checkedMetadata } from '../../clients/client.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
@@ -26,8 +25,7 @@ export function accessTokenAdapter(
     const token = await base.find(id)
     if (!token) return undefined
     // Introspecting it, the engine fails over a client that is gone or broken: that must not harm who asks.
-    const client = token.clientId && (await clients.find(tenant, token.clientId))
-    if (!client || !checkedMetadata(client).success) return undefined
+    if (!(await clients.metadata(tenant, token.clientId ?? ''))) return undefined
     const named = denialsNaming({ ...token, jti: hashOf(id) })
     if (denials.anyDenies(tenant, named, token.iat ?? 0)) return undefined
     // Introspecting it, the engine says its own `sid`, which it leaves empty, in place of the one the token carries.
@@ -38,8 +36,7 @@ export function accessTokenAdapter(
   /** Userinfo belongs to the default resource server: a token of another one is none there (ASVS 9.2.3). */
   async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload | undefined> {
     if (token.aud !== (await access.default()).identifier) return undefined
-    const client = await clients.find(tenant, token.clientId ?? '')
-    const metadata = client && checkedMetadata(client).data
+    const metadata = await clients.metadata(tenant, token.clientId ?? '')
     if (Provider.ctx && metadata) assertNonce(Provider.ctx, metadata)
     // The engine takes a token with an audience for one that is meant for somebody else.
     const { aud: _aud, ...forUs } = token

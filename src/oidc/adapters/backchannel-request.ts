@@ -6,6 +6,7 @@ import type { IssuerContext } from '../capabilities.ts'
 import { isPolledHandle } from '../polling.ts'
 import { createRedemption } from '../redemption.ts'
 import { invalidGrant, presenterOf, requiredTokenRequest } from '../token-request.ts'
+import { inert } from './inert.ts'
 
 /** Not asked for by `claims`: they are about the ID token itself. */
 const unasked = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']
@@ -59,6 +60,8 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
   }
 
   return {
+    // Not `findByUserCode`: our own pages look for it (backchannel-decision.ts).
+    ...inert,
     async find(id) {
       return Provider.ctx?.oidc.route === 'token' ? present(id) : undefined
     },
@@ -66,11 +69,6 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
       await requests.create(id, askedPayload(id, payload))
     },
     consume: async () => redemption.consume(),
-    // Our own pages look for it (backchannel-decision.ts).
-    findByUid: async () => undefined,
-    findByUserCode: async () => undefined,
-    destroy: async () => undefined,
-    revokeByGrantId: async () => undefined,
   }
 }
 

@@ -14,6 +14,7 @@ import { secretBehind } from '../client-assertion.ts'
 import { assertMayAuthenticate, assertMayBeUnknown } from '../client-guessing.ts'
 import { mtlsFault } from '../mtls.ts'
 import { routes } from '../routes.ts'
+import { inert } from './inert.ts'
 
 /**
  * The engine insists on a secret for clients that authenticate with one, and compares it in clear. It gets this one,
@@ -72,6 +73,7 @@ export function clientAdapter(context: IssuerContext): Adapter {
     throw new Error('the engine must not write clients')
   }
   return {
+    ...inert,
     async find(id) {
       assertMayAuthenticate(context, Provider.ctx, id)
       if (id === own.client_id) return engineMetadata(own)
@@ -102,9 +104,6 @@ export function clientAdapter(context: IssuerContext): Adapter {
     upsert: refuse,
     destroy: refuse,
     consume: refuse,
-    findByUid: async () => undefined,
-    findByUserCode: async () => undefined,
-    revokeByGrantId: async () => undefined,
   }
 }
 

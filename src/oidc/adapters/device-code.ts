@@ -7,6 +7,7 @@ import { recordDecision } from '../device-decision.ts'
 import { isPolledHandle } from '../polling.ts'
 import { createRedemption } from '../redemption.ts'
 import { requiredTokenRequest } from '../token-request.ts'
+import { inert } from './inert.ts'
 import { byHash, hashIn } from './short-lived.ts'
 
 /** Names a code where its handle is not known, in the steps of its person; nobody can present it at the token endpoint. */
@@ -57,6 +58,8 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
   }
 
   return {
+    // Not `findByUserCode`: our own pages look for it (device-verification.ts).
+    ...inert,
     async find(id) {
       if (Provider.ctx?.oidc.route === 'token') return present(id)
       const code = id.startsWith(byHash) ? await codes.find(hashIn(id)) : undefined
@@ -67,10 +70,5 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
       else await codes.create(id, payload)
     },
     consume: async () => redemption.consume(),
-    // Our own pages look for it (device-verification.ts).
-    findByUserCode: async () => undefined,
-    findByUid: async () => undefined,
-    destroy: async () => undefined,
-    revokeByGrantId: async () => undefined,
   }
 }

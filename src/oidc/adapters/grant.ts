@@ -1,14 +1,16 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { rememberedGrant } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { foreverSeconds } from '../lifetimes.ts'
 import { currentTokenRequest } from '../token-request.ts'
-
-/** The engine wants an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
-const foreverSeconds = 100 * 365 * 24 * 3600
+import { inert } from './inert.ts'
 
 /** Grants: what an account allowed a client, remembered. */
 export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter {
   return {
+    // The engine revokes a whole grant where a family or a session ends; our unit of revocation is the family, and
+    // consent outlives a sign-out (architecture §1).
+    ...inert,
     async find(id) {
       const request = currentTokenRequest()
       // In a token request, the one that is held: who revokes it waits.
@@ -38,12 +40,5 @@ export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter 
       if (!accountId || !clientId) throw new Error('a grant without an account or a client')
       await grants.save({ tenant, id, accountId, clientId, allowed })
     },
-    // The engine revokes a whole grant where a family or a session ends; our unit of revocation is the family, and
-    // consent outlives a sign-out (architecture §1).
-    destroy: async () => undefined,
-    consume: async () => undefined,
-    findByUid: async () => undefined,
-    findByUserCode: async () => undefined,
-    revokeByGrantId: async () => undefined,
   }
 }

@@ -7,6 +7,7 @@ import { hashOf } from '../../secrets/handle.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { refreshPolicy } from '../refresh-policy.ts'
 import { currentTokenRequest, requiredTokenRequest, type TokenRequest } from '../token-request.ts'
+import { inert } from './inert.ts'
 
 /**
  * Refresh tokens live in families. The engine calls `find`, then `consume` of the old token, then `upsert` of its
@@ -98,6 +99,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
   }
 
   return {
+    ...inert,
     async find(id) {
       const request = currentTokenRequest()
       if (request) return present(id, request)
@@ -128,8 +130,5 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
       const stored = await families.find(tenant, hashOf(id))
       if (stored) await families.end(tenant, stored.familyId, 'revoked')
     },
-    findByUid: async () => undefined,
-    findByUserCode: async () => undefined,
-    revokeByGrantId: async () => undefined,
   }
 }

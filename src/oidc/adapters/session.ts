@@ -6,6 +6,7 @@ import { namedClient, rememberPerson } from '../authorization-request.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { signOut } from '../signed-out.ts'
 import { currentTokenRequest, presenterOf } from '../token-request.ts'
+import { inert } from './inert.ts'
 
 type Authorizations = NonNullable<AdapterPayload['authorizations']>
 
@@ -100,6 +101,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
   const engineSession = () => Provider.ctx?.oidc?.session as EngineSession | undefined
 
   return {
+    ...inert,
     async find(id) {
       const clientId = namedClient()
       if (clientId === undefined) {
@@ -151,9 +153,6 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       const session = await sessions.byHandle(tenant, hashOf(id))
       if (session) await signOut(context, session)
     },
-    consume: async () => undefined,
-    findByUserCode: async () => undefined,
-    revokeByGrantId: async () => undefined,
   }
 }
 

@@ -1,10 +1,9 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { hashOf } from '../../secrets/handle.ts'
 import type { IssuerContext } from '../capabilities.ts'
+import { clockTolerance } from '../lifetimes.ts'
 import { invalidGrant } from '../token-request.ts'
-
-/** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
-const clockTolerance = 15
+import { inert } from './inert.ts'
 
 /** Marks an id that is the hash of a handle: for records that were found by another member. */
 export const byHash = 'sha256:'
@@ -53,11 +52,10 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
   }
 
   return {
+    ...inert,
     upsert: (id, payload, expiresIn = 0) => payloads.put(id, payload, expiresIn),
     // A caller must not be able to present a hash in place of the handle.
     find: async (id) => (id.startsWith(byHash) ? undefined : load(id)),
-    findByUserCode: async () => undefined,
-    findByUid: async () => undefined,
     async consume(id) {
       const stored = await load(id)
       // A claim that ends before the artifact would let it be used again, should it come back from a backup.
@@ -66,7 +64,6 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
       if (!first) throw invalidGrant(`${model} already used`)
     },
     destroy: payloads.delete,
-    revokeByGrantId: async () => undefined,
   }
 }
 

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import type { MessageState, MessageView } from '../outbox/message.ts'
+import { present } from '../present.ts'
+import { type Arguments, optionalText } from './command.ts'
+import { rfc3339 } from './family-output.ts'
+
+/** The state of messages that a list is of. */
+export const ofState = { state: z.enum(['waiting', 'delivered', 'failed']).optional() }
+
+export const stateOption = (args: Arguments) =>
+  present({ state: optionalText(args, 'state') as MessageState | undefined })
+
+/** What became of a message, as commands print it; times as RFC 3339. */
+export interface MessageOutput {
+  state: MessageState
+  attempts: number
+  created_at: string
+  next_at?: string
+  delivered_at?: string
+  failed_at?: string
+  last_error?: string
+}
+
+export function messageOutput(view: Omit<MessageView, 'payload'>): MessageOutput {
+  const { nextAt, deliveredAt, failedAt, lastError } = view
+  return {
+    state: view.state,
+    attempts: view.attempts,
+    created_at: rfc3339(view.createdAt),
+    ...(nextAt === undefined ? {} : { next_at: rfc3339(nextAt) }),
+    ...(deliveredAt === undefined ? {} : { delivered_at: rfc3339(deliveredAt) }),
+    ...(failedAt === undefined ? {} : { failed_at: rfc3339(failedAt) }),
+    ...(lastError === undefined ? {} : { last_error: lastError }),
+  }
+}
+
+/** Its last columns in a table for people. */
+export const messageCells = ({ state, attempts, last_error: error = '' }: MessageOutput) => [
+  state,
+  `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`,
+  error,
+]

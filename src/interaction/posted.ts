@@ -1,0 +1,47 @@
+import type { RouterContext } from '@koa/router'
+import type { Config } from '../../config/config.ts'
+import { DomainError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { readForm } from '../http/parameters.ts'
+import type { Interaction, Interactions } from '../oidc/interactions.ts'
+
+export interface PostedParts {
+  config: Pick<Config, 'bodyLimit'>
+  csrf: Csrf
+  interactions: Pick<Interactions, 'find'>
+}
+
+/**
+ * A form that a page of an interaction has sent, in the browser that the interaction belongs to.
+ * @param step the one that must be due; absent: any
+ * @throws DomainError `interaction_not_found`, `csrf_failed`, `body_too_large`, `too_many_parameters`
+ */
+export async function posted(
+  { config, csrf, interactions }: PostedParts,
+  ctx: RouterContext,
+  step?: Interaction['step'],
+): Promise<{ uid: string; interaction: Interaction; form: Record<string, string> }> {
+  const uid = ctx.params['uid'] as string
+  const interaction = await interactions.find(ctx, uid)
+  const form = await readForm(ctx, config.bodyLimit)
+  csrf.check(ctx, uid, form['csrf'])
+  if (step) requireStep(interaction, step)
+  return { uid, interaction, form }
+}
+
+/** The addresses of an interaction below a base path: of the step that is due, or of what one step posts to or shows. */
+export const interactionAddress =
+  (basePath: string) =>
+  (uid: string, step?: string): string =>
+    `${basePath}/interaction/${uid}${step === undefined ? '' : `/${step}`}`
+
+/**
+ * A step that is sent out of turn does nothing (ASVS 2.3.1).
+ * @throws DomainError `interaction_not_found`
+ */
+export function requireStep(interaction: Interaction, step: Interaction['step']): void {
+  if (interaction.step === step) return
+  throw new DomainError('interaction_not_found', {
+    detail: { expected: interaction.step, came: step },
+  })
+}

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import type { Audit } from '../audit/audit.ts'
+import type { Clock } from '../clock.ts'
+import { hashOf, newHandle } from '../secrets/handle.ts'
+import type { Database } from '../storage/database.ts'
+import type { createTokenStore, InitialAccessToken, TokenPlace } from './tokens.store.ts'
+
+/** Tokens that operators hand out, with which clients register themselves (RFC 7591 §3). */
+export interface InitialTokens {
+  /** @param options uses: how many clients may be registered with it; ttl: seconds; without an end when absent */
+  create(
+    tenant: string,
+    options: { name?: string | undefined; uses: number; ttl?: number | undefined },
+  ): Promise<{ id: string; token: string }>
+  /** Some that are valid, the oldest first. @param page `after`: where the page before ended */
+  page(
+    tenant: string,
+    page: { after?: TokenPlace | undefined; limit: number },
+  ): Promise<InitialAccessToken[]>
+  find(tenant: string, id: string): Promise<InitialAccessToken | undefined>
+  /** Whether there was one. */
+  revoke(tenant: string, id: string): Promise<boolean>
+}
+
+/** Clients that one token registers, and seconds that it is valid, at most. */
+export const mostUses = 100_000
+export const longestTtl = 31_536_000
+
+export function createInitialTokens({
+  database,
+  clock,
+  audit,
+  tokens,
+}: {
+  database: Database
+  clock: Clock
+  audit: Audit
+  tokens: ReturnType<typeof createTokenStore>
+}): InitialTokens {
+  return {
+    async create(tenant, { name, uses, ttl }) {
+      const [id, token] = [randomUUID(), newHandle()]
+      const expiresAt = ttl === undefined ? undefined : clock.now() + ttl * 1000
+      await database.transaction(async () => {
+        await tokens.addInitial(tenant, hashOf(token), { id, name, uses, expiresAt })
+        const detail = { initial_access: id, name, uses }
+        await audit.record(tenant, { type: 'registration.token_created', detail })
+      })
+      return { id, token }
+    },
+    page: tokens.pageInitial,
+    find: async (tenant, id) => (await tokens.pageInitial(tenant, { id, limit: 1 }))[0],
+    revoke: (tenant, id) =>
+      database.transaction(async () => {
+        const gone = await tokens.revokeInitial(tenant, id)
+        const detail = { initial_access: id }
+        if (gone) await audit.record(tenant, { type: 'registration.token_revoked', detail })
+        return gone
+      }),
+  }
+}

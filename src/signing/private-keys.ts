@@ -1,0 +1,87 @@
+import type { Counters } from '../counters.ts'
+import type { Log } from '../log.ts'
+import type { MadeKey, Signer } from './signer.ts'
+import type { createSigningKeyStore } from './signing-key.store.ts'
+import type { SigningAlg, SigningKey } from './signing-key.ts'
+
+/** Private keys from the moment they are made until they are destroyed; when each signs is for signing-keys.ts. */
+export interface PrivateKeys {
+  /** @throws DomainError `signing_unavailable` */
+  generate(tenant: string, alg: SigningAlg): Promise<MadeKey>
+  /** Writes the row of a key that was made. It is sealed here, so that no rotation of the key-encryption key comes between. */
+  insert(
+    tenant: string,
+    made: MadeKey,
+    times: Pick<SigningKey, 'publishAt' | 'activateAt'>,
+  ): Promise<SigningKey>
+  /** Destroys those of these keys that have no row. Never throws. */
+  discardUnkept(tenant: string, made: MadeKey[]): Promise<void>
+  /**
+   * Destroys private keys outside of the database that nothing is signed with any more; until then their rows know of
+   * them. Never throws.
+   * @returns how many
+   */
+  destroyOver(): Promise<number>
+}
+
+export function createPrivateKeys({
+  store,
+  signer,
+  counters,
+  log,
+}: {
+  store: ReturnType<typeof createSigningKeyStore>
+  signer: Signer
+  counters: Counters
+  log: Log
+}): PrivateKeys {
+  /** Keys of which the log has a warning already: each is tried again with every sweep, a minute apart. */
+  const undestroyed = new Set<string>()
+
+  async function discard(tenant: string, made: MadeKey[]): Promise<void> {
+    const kept = new Set((await store.list(tenant)).map(({ kid }) => kid))
+    for (const key of made) if (!kept.has(key.kid)) await key.discard()
+  }
+
+  async function destroyHeldInVain(): Promise<number> {
+    let count = 0
+    for (const key of await store.heldInVain()) {
+      const { tenant, kid } = key
+      try {
+        await signer.destroy(key)
+        await store.forget(key)
+        log.info({ tenant, kid }, 'signing key destroyed')
+        count++
+      } catch (err) {
+        log[undestroyed.has(kid) ? 'debug' : 'warn'](
+          { err, tenant, kid },
+          'signing key not destroyed',
+        )
+        undestroyed.add(kid)
+      }
+    }
+    return count
+  }
+
+  function notDestroyed(error: unknown): number {
+    log.warn({ err: error }, 'signing keys not destroyed')
+    return 0
+  }
+
+  return {
+    async generate(tenant, alg) {
+      const made = await signer.generate(tenant, alg)
+      counters.count('signing_key_made')
+      return made
+    },
+    async insert(tenant, { kid, alg, publicJwk, keep }, times) {
+      const key = { kid, alg, publicJwk, ...times }
+      await store.insert(tenant, { ...key, sealed: await keep() })
+      return key
+    },
+    async discardUnkept(tenant, made) {
+      if (made.length > 0) await discard(tenant, made).catch(notDestroyed)
+    },
+    destroyOver: () => destroyHeldInVain().catch(notDestroyed),
+  }
+}

@@ -12,7 +12,12 @@ const collector = z
 const pairs = z
   .string()
   .transform((list) => list.split(',').filter((pair) => pair.trim() !== ''))
-  .refine((list) => list.every((pair) => /^\s*[^=\s]+\s*=/.test(pair) && isEncoded(pair)))
+  .transform((list, context) => {
+    const wrong = list.find((pair) => !/^\s*[^=\s]+\s*=/.test(pair) || !isEncoded(pair))
+    if (wrong === undefined) return list
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(wrong)} is none` })
+    return z.NEVER
+  })
   .transform((list) =>
     Object.fromEntries(
       list.map((pair) => {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Setting } from './setting.ts'
-import { flag, oneOf, text } from './values.ts'
+import { flag, isEncoded, oneOf, text } from './values.ts'
 
 const collector = z
   .string()
@@ -36,14 +36,6 @@ const attributes = pairs
     error: `service.name: expected ${serviceName.description}`,
   })
   .describe(pairs.description ?? '')
-
-function isEncoded(given: string): boolean {
-  try {
-    return decodeURIComponent(given) !== ''
-  } catch {
-    return false
-  }
-}
 
 const protocol = oneOf(['http/json', 'http/protobuf', 'grpc'])
 

@@ -112,7 +112,8 @@ export async function openRedis(
     const detail = `REDIS_URL: Redis cannot be used: ${fault.message}`
     throw new DomainError('config_invalid', { detail, cause: fault })
   }
-  if (absent) log.warn({ err: absent }, 'started without Redis: nobody can sign in until it is there')
+  if (absent)
+    log.warn({ err: absent }, 'started without Redis: nobody can sign in until it is there')
   // Asked, as who asks Redis nothing else does not notice that it is frozen.
   metrics.gauge('keyturn_redis_up', async () => {
     const kept = inTime(keeps(redis), patience).then(

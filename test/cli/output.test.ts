@@ -120,6 +120,7 @@ describe('What commands print', () => {
     const domain = (detail: string | Record<string, unknown>) =>
       describeFailure(new DomainError('client_invalid', { detail }))
     expect(domain('It is so.')).to.equal('It is so.')
+    expect(domain('So says OpenSSL.\n')).to.equal('So says OpenSSL.')
     expect(domain({ client_id: 'web' })).to.equal(
       'The registration of this client is not valid (client_id: web).',
     )
@@ -134,5 +135,9 @@ describe('What commands print', () => {
     )
     expect(describeFailure(new Error('boom'))).to.equal('boom')
     expect(describeFailure('boom')).to.equal('boom')
+    const readOnly = Object.assign(new Error('cannot execute INSERT'), { code: '25006' })
+    expect(describeFailure(readOnly)).to.equal(
+      'Postgres takes no writes, and DATABASE_URL has to name one that does: cannot execute INSERT',
+    )
   })
 })

@@ -106,6 +106,19 @@ describe('loadConfig', () => {
     }
   })
 
+  it('refuses an address with a name or a password that whoever connects cannot decode', () => {
+    for (const [name, scheme] of [
+      ['DATABASE_URL', 'postgres'],
+      ['REDIS_URL', 'redis'],
+      ['SMTP_URL', 'smtp'],
+    ] as const) {
+      expect(faultsOf({ [name]: `${scheme}://me:100%25@host` })).to.deep.equal([])
+      const [fault, ...others] = faultsOf({ [name]: `${scheme}://me:100%@host` })
+      expect(others).to.deep.equal([])
+      expect(fault).to.match(/percent-encoded.*, got a value that is not shown here$/)
+    }
+  })
+
   it('does not blame a default for the fault of the setting it comes from', () => {
     expect(faultsOf({ PORT: 'abc' })).to.have.length(1)
     expect(faultsOf({ ISSUER: 'abc' })).to.have.length(1)

@@ -82,12 +82,15 @@ function defaultOf(setting: Setting, earlier: Record<string, unknown>): string |
   return typeof setting.default === 'object' ? setting.default.from(earlier) : setting.default
 }
 
+/** What the schema library says by itself is less than what was expected. */
+const inOurWords = { error: () => '' }
+
 function parse({ env: name, schema, secret }: Setting, given: string): unknown {
-  const result = schema.safeParse(given)
+  const result = schema.safeParse(given, inOurWords)
   if (result.success) return result.data
   const came = secret ? 'a value that is not shown here' : JSON.stringify(maskUrl(given))
-  const [issue] = result.error.issues
-  const reason = issue?.code === 'custom' && !secret ? ` (${issue.message})` : ''
+  const why = result.error.issues[0]?.message
+  const reason = why && !secret ? ` (${why})` : ''
   throw new Fault(`${name}: expected ${schema.description}, got ${came}${reason}`)
 }
 

@@ -1,16 +1,17 @@
 import { z } from 'zod'
 import type { Earlier } from './setting.ts'
-import { email, seconds } from './values.ts'
+import { email, isEncodedUrl, seconds } from './values.ts'
 
 /** Output: the URL as it was given; nothing but where, by which protocol, and as whom. */
 const smtpUrl = z
   .string()
   .refine((given) => {
     const url = /^smtps?:\/\/[^\s\\]+$/i.test(given) ? URL.parse(given) : null
-    return url !== null && url.hostname !== '' && /^\/?$/.test(url.pathname) && !/[?#]/.test(given)
+    const isHostAlone = url !== null && url.hostname !== '' && /^\/?$/.test(url.pathname)
+    return isHostAlone && !/[?#]/.test(given) && isEncodedUrl(given)
   })
   .describe(
-    'an smtp:// or smtps:// URL of a host, with a port and credentials if need be, and nothing after them',
+    'an smtp:// or smtps:// URL of a host, with a port and percent-encoded credentials if need be, and nothing after them',
   )
 
 /** How mail leaves the server, and how long its links are good: a part of the table in config.ts. */

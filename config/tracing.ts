@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Setting } from './setting.ts'
-import { flag, oneOf, text } from './values.ts'
+import { flag, isEncoded, oneOf, text } from './values.ts'
 
 const collector = z
   .string()
@@ -12,7 +12,12 @@ const collector = z
 const pairs = z
   .string()
   .transform((list) => list.split(',').filter((pair) => pair.trim() !== ''))
-  .refine((list) => list.every((pair) => /^\s*[^=\s]+\s*=/.test(pair) && isEncoded(pair)))
+  .transform((list, context) => {
+    const wrong = list.find((pair) => !/^\s*[^=\s]+\s*=/.test(pair) || !isEncoded(pair))
+    if (wrong === undefined) return list
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(wrong)} is none` })
+    return z.NEVER
+  })
   .transform((list) =>
     Object.fromEntries(
       list.map((pair) => {
@@ -31,14 +36,6 @@ const attributes = pairs
     error: `service.name: expected ${serviceName.description}`,
   })
   .describe(pairs.description ?? '')
-
-function isEncoded(given: string): boolean {
-  try {
-    return decodeURIComponent(given) !== ''
-  } catch {
-    return false
-  }
-}
 
 const protocol = oneOf(['http/json', 'http/protobuf', 'grpc'])
 

@@ -144,11 +144,30 @@ function issuerFault(given: string, url: URL): string | undefined {
   return undefined
 }
 
+/** Whether every `%` begins an escape that can be decoded (RFC 3986 §2.1). */
+export function isEncoded(given: string): boolean {
+  try {
+    decodeURIComponent(given)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The same of an URL ahead of its query: clients decode names and passwords in it. */
+export const isEncodedUrl = (url: string): boolean => isEncoded(url.replace(/\?.*$/s, ''))
+
+/** Output: the URL, whose `sslmode` is `verify-full` where the driver takes it for that and warns that it will not for ever. */
 export const postgresUrl = z
   .string()
   .regex(/^postgres(ql)?:\/\//)
-  .refine((url) => URL.canParse(url))
-  .describe('a postgres:// or postgresql:// URL')
+  .refine((url) => URL.canParse(url) && isEncodedUrl(url))
+  .transform((url) =>
+    /[?&]uselibpqcompat=/.test(url)
+      ? url
+      : url.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/, '$1verify-full'),
+  )
+  .describe('a postgres:// or postgresql:// URL, special characters percent-encoded')
 
 /** Output: networks as `address/prefix length`; an address alone is a network of one, an empty text no network. */
 export const networks = z
@@ -219,7 +238,7 @@ export const redisUrl = z
     return z.NEVER
   })
   .describe(
-    'redis://host, rediss://host, redis+sentinel://host,host/master[/db] or redis+cluster://host,host',
+    'redis://host, rediss://host, redis+sentinel://host,host/master[/db] or redis+cluster://host,host, special characters percent-encoded',
   )
 
 const manyNodes =
@@ -227,7 +246,7 @@ const manyNodes =
 
 function parseRedisUrl(url: string): RedisTarget | undefined {
   if (/^rediss?:\/\/[^/]/.test(url)) {
-    return URL.canParse(url) ? { kind: 'single', url } : undefined
+    return URL.canParse(url) && isEncodedUrl(url) ? { kind: 'single', url } : undefined
   }
   const [, kind, username, password, list = '', master, db] = manyNodes.exec(url) ?? []
   const nodes = list.split(',').map((node) => parseNode(node, kind === 'cluster' ? 6379 : 26379))

@@ -18,7 +18,10 @@ const { runCli } = await import('./cli/program.ts')
 
 // Whoever reads our output may stop early, as `head` does; a server goes on without.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (process.argv[2] !== 'serve') process.exit(error.code === 'EPIPE' ? 0 : 1)
+  if (process.argv[2] === 'serve') return
+  if (error.code === 'EPIPE') process.exit(0)
+  process.stderr.write(`keyturn: standard output takes nothing (${error.code})\n`)
+  process.exit(1)
 })
 
 const exitCode = await runCli(process.argv.slice(2), {

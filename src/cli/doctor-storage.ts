@@ -35,12 +35,19 @@ const tolerableSkew = 5000
 
 const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
   async storage({ database }) {
-    const [row] = await database.query<{ version: string }>(
-      `select current_setting('server_version_num') as version`,
+    const [row] = await database.query<{ version: string; writes: boolean }>(
+      `select current_setting('server_version_num') as version,
+              current_setting('transaction_read_only') = 'off' as writes`,
     )
     const number = Number(row?.version)
     const [major, minor] = [Math.floor(number / 10_000), number % 10_000]
-    const message = `PostgreSQL ${major}.${minor} answers.`
+    const name = `PostgreSQL ${major}.${minor}`
+    if (!row?.writes) {
+      const fix =
+        'let DATABASE_URL name the primary, and its role write (default_transaction_read_only).'
+      return { status: 'fail', message: `${name} takes no writes.`, fix }
+    }
+    const message = `${name} answers.`
     return major >= oldestPostgres
       ? { status: 'ok', message }
       : { status: 'fail', message, fix: `upgrade it to ${oldestPostgres} or newer.` }
@@ -60,9 +67,15 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
   },
 
   async 'short-lived store'({ shortLived, config }) {
-    await shortLived.ping()
     const where = config.redis ? 'Redis' : 'Postgres'
-    return { status: 'ok', message: `${where} answers.` }
+    return shortLived.ping().then(
+      () => ({ status: 'ok', message: `${where} answers.` }),
+      (error: unknown) => ({
+        status: 'fail',
+        message: `${describeFailure(error)}.`,
+        fix: `check that it runs, ${config.redis ? 'REDIS_URL' : 'DATABASE_URL'} and the network.`,
+      }),
+    )
   },
 
   async 'key-encryption key'({ database, tenants, sharedSecrets, signing, sealer, keyRotation }) {

@@ -3,10 +3,10 @@ import { isDomainError } from '../errors.ts'
 /** Lines that tell an operator what went wrong; the first is a sentence, the others are faults, one per line. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (!isDomainError(error)) return error.message || error.name
+  if (!isDomainError(error)) return ofPostgres(error) + (error.message || error.name)
   const { detail, publicMessage } = error
   if (detail === undefined) return publicMessage
-  if (typeof detail === 'string') return withFaults('', detail.split('\n'), publicMessage)
+  if (typeof detail === 'string') return withFaults('', detail.trim().split('\n'), publicMessage)
   const { faults, ...facts } = detail
   const about = Object.entries(facts).map(([name, value]) => `${name}: ${text(value)}`)
   const sentence = publicMessage.replace(/\.$/, '')
@@ -23,4 +23,18 @@ function withFaults(first: string, faults: string[], sentence: string): string {
 
 function text(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** By SQLSTATE, what an operator has to change where Postgres only says what it did not do. */
+const remedies: Partial<Record<string, string>> = {
+  '25006': 'Postgres takes no writes, and DATABASE_URL has to name one that does',
+  '3F000':
+    'The role of DATABASE_URL has no schema to make tables in (grant usage and create, search_path)',
+  '42501':
+    'The role of DATABASE_URL lacks a privilege (docs/deployment.md has those that it needs)',
+}
+
+function ofPostgres(error: Error): string {
+  const remedy = remedies[(error as { code?: string }).code ?? '']
+  return remedy === undefined ? '' : `${remedy}: `
 }

@@ -38,14 +38,15 @@ const attempts = 40
 
 /**
  * Takes the folder, which is created (0700) when it is missing.
- * @throws DomainError `storage_locked`, naming the folder and the process that holds it
+ * @throws DomainError `storage_locked`, naming the folder and the process that holds it; `config_invalid` when this user
+ *   cannot make it or write in it
  */
 export async function lockDataDir(
   dataDir: string,
   heartbeat: Heartbeat = { beat: 5_000, stale: 20_000 },
 ): Promise<DataLock> {
   const folder = resolve(dataDir)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch(unwritable(folder))
   const file = join(folder, `lock-${process.pid}-${processStart(process.pid)}-${scope()}`)
   for (let attempt = 1; ; attempt++) {
     const claim = await putClaim(folder, file, heartbeat.beat)
@@ -66,7 +67,8 @@ export async function lockDataDir(
 async function putClaim(folder: string, file: string, beat: number) {
   let content = describe(false)
   await writeFile(file, content, { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
-    throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? locked(folder, process.pid) : error
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw locked(folder, process.pid)
+    unwritable(folder)(error as Error)
   })
   // Writing it again moves the time of the file by the clock of the file system, the only one that all can compare.
   const write = () => writeFile(file, content, { flag: 'r+' })
@@ -170,4 +172,11 @@ function locked(folder: string, pid: number): DomainError {
       `The data folder ${folder} is in use by ${holder}: embedded storage is for one process. ` +
       'Stop that process, choose another folder with DATA_DIR, or set DATABASE_URL to share a Postgres server.',
   })
+}
+
+function unwritable(folder: string) {
+  return (cause: NodeJS.ErrnoException): never => {
+    const detail = `DATA_DIR: expected a folder that this user can make and write in, got ${folder} (${cause.code ?? cause.message})`
+    throw new DomainError('config_invalid', { detail, cause })
+  }
 }

@@ -84,15 +84,26 @@ async function applyPending(dataSource: DataSource, runner: QueryRunner): Promis
  * @throws DomainError `storage_newer` or `migrations_pending`
  */
 export async function assertMigrated(dataSource: DataSource): Promise<string[]> {
-  const { pending, unknown } = await withRunner(dataSource, (runner) =>
-    assertNotNewer(dataSource, runner),
+  return withRunner(dataSource, async (runner) => {
+    const { pending, unknown } = await assertNotNewer(dataSource, runner)
+    if (pending.length === 0) return unknown
+    const detail =
+      `The database lacks ${pending.length} migration(s): ${pending.join(', ')}. ` +
+      `Run "keyturn migrate" first.${await unseenIn(runner)}`
+    throw new DomainError('migrations_pending', { detail })
+  })
+}
+
+/** What a role is told that looks past a schema that was migrated: not on its `search_path`, or not for its use. */
+async function unseenIn(runner: QueryRunner): Promise<string> {
+  const rows: Array<{ schema: string }> = await runner.query(
+    `select relnamespace::regnamespace::text as schema from pg_class
+     where relname = 'schema_migrations' and relkind = 'r' and to_regclass('schema_migrations') is null`,
   )
-  if (pending.length > 0) {
-    throw new DomainError('migrations_pending', {
-      detail: `The database lacks ${pending.length} migration(s): ${pending.join(', ')}. Run "keyturn migrate" first.`,
-    })
-  }
-  return unknown
+  const schemas = rows.map(({ schema }) => schema).join(', ')
+  return schemas === ''
+    ? ''
+    : ` There are migrations in a schema that the role of DATABASE_URL does not see (${schemas}): grant it usage, or set its search_path.`
 }
 
 export function migrationState(dataSource: DataSource): Promise<MigrationState> {

@@ -5,7 +5,7 @@ import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
 import { type Metrics, noMetrics, timed } from '../metrics/metrics.ts'
 import { traced } from '../tracing/trace.ts'
-import { keeps } from './redis-probe.ts'
+import { keeps, rehearse } from './redis-probe.ts'
 
 /** One connection to Redis for everything that a process keeps there. */
 export interface RedisConnection {
@@ -75,7 +75,7 @@ function isMisconfigured({ message, code = '' }: Error & { code?: string }): boo
 
 /**
  * Connects. What is kept in Redis may be lost at any time, so a start goes on without it, as a process does that loses
- * it later; the connection is tried for again until it is there.
+ * it later, or while it keeps nothing; the connection is tried for again until it is there.
  * @throws DomainError `config_invalid` when Redis refuses what this process was told to say to it
  */
 export async function openRedis(
@@ -86,6 +86,9 @@ export async function openRedis(
   const redis = connect(target)
   let said: Error | undefined
   let saidByNode: Error | undefined
+  redis.on('connect', () => {
+    said = undefined
+  })
   redis.on('error', (error: Error) => {
     said = error
     log.warn({ err: error }, 'redis connection failed')
@@ -93,10 +96,15 @@ export async function openRedis(
   redis.on('node error', (error: Error) => {
     saidByNode = error
   })
-  const absent = await inTime(redis.connect(), startPatience).then(
-    () => undefined,
-    (error: Error) => saidByNode ?? said ?? error,
-  )
+  const connected = inTime(redis.connect(), startPatience).catch((error: Error) => {
+    throw saidByNode ?? said ?? error
+  })
+  const absent = await connected
+    .then(() => inTime(rehearse(redis), startPatience))
+    .then(
+      () => undefined,
+      (error: Error) => error,
+    )
   // With a wrong database it is connected all the same: to another one.
   const fault = absent ?? said
   if (fault && isMisconfigured(fault)) {
@@ -123,8 +131,9 @@ export async function openRedis(
       traced(
         () => spanOf(name),
         () => timed(metrics, took(name), () => inTime(command(redis), patience, late)),
-      ).catch((cause: Error) => {
-        throw unavailable(cause)
+      ).catch((error: Error) => {
+        // The client says that there is no connection, and not why.
+        throw unavailable(redis.status === 'ready' ? error : (said ?? error))
       }),
     close: () => redis.disconnect(),
   }

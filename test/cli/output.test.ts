@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { renderApply } from '../../src/cli/apply-output.ts'
 import { diagnosisOf, renderDiagnosis } from '../../src/cli/check.ts'
@@ -6,6 +7,7 @@ import { differenceLines, memberChanges } from '../../src/cli/difference.ts'
 import { parseYaml } from '../../src/cli/document.ts'
 import { describeFailure } from '../../src/cli/failure.ts'
 import { DomainError } from '../../src/errors.ts'
+import { startChild } from '../support/child.ts'
 
 describe('What commands print', () => {
   it('aligns columns and lets no control character through', () => {
@@ -120,6 +122,7 @@ describe('What commands print', () => {
     const domain = (detail: string | Record<string, unknown>) =>
       describeFailure(new DomainError('client_invalid', { detail }))
     expect(domain('It is so.')).to.equal('It is so.')
+    expect(domain('So says OpenSSL.\n')).to.equal('So says OpenSSL.')
     expect(domain({ client_id: 'web' })).to.equal(
       'The registration of this client is not valid (client_id: web).',
     )
@@ -134,5 +137,23 @@ describe('What commands print', () => {
     )
     expect(describeFailure(new Error('boom'))).to.equal('boom')
     expect(describeFailure('boom')).to.equal('boom')
+    const readOnly = Object.assign(new Error('cannot execute INSERT'), { code: '25006' })
+    expect(describeFailure(readOnly)).to.equal(
+      'Postgres takes no writes, and DATABASE_URL has to name one that does: cannot execute INSERT',
+    )
+  })
+
+  it('fails with a line about it where its result finds no space, and quietly ends where nobody reads on', async () => {
+    const into = (end: string) =>
+      startChild('/bin/sh', ['-c', `"$0" src/main.ts --help ${end}`, process.execPath], {
+        cwd: fileURLToPath(new URL('../..', import.meta.url)),
+        env: { PATH: process.env['PATH'] },
+      })
+    const full = await into('> /dev/full')
+    expect((await full.exit).code).to.equal(1)
+    expect(full.stderr()).to.equal('keyturn: standard output takes nothing (ENOSPC)\n')
+    const unread = await into('| true')
+    await unread.exit
+    expect(unread.stderr()).to.equal('')
   })
 })

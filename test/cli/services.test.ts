@@ -96,6 +96,22 @@ describe('The command line on servers', function () {
       expect(JSON.parse(stdout)).to.have.nested.property('accounts[0].email', 'alice@example.com')
     })
 
+    it('doctor says that Postgres takes no writes, or where Redis is away, and what to do', async () => {
+      const readOnly = `${env['DATABASE_URL']}?options=-c%20default_transaction_read_only%3Don`
+      const REDIS_URL = `redis://127.0.0.1:${await freePort()}`
+      const { stdout } = await runHere(['doctor'], { ...env, DATABASE_URL: readOnly, REDIS_URL })
+      expect(stdout).to.match(/^fail {2}storage .* takes no writes\. Fix: let DATABASE_URL name/m)
+      expect(stdout).to.match(
+        /^fail {2}short-lived store .*: connect ECONNREFUSED \S+\. Fix: .*REDIS_URL/m,
+      )
+      const create = ['accounts', 'create', '--email', 'bob@example.com']
+      const refused = await runHere(create, { ...env, DATABASE_URL: readOnly })
+      expect(refused).to.deep.include({ code: 1, stdout: '' })
+      expect(refused.stderr).to.match(
+        /^keyturn: Postgres takes no writes, .*: cannot execute .*\n$/,
+      )
+    })
+
     it('a wrong key-encryption key is told by name', async () => {
       const wrong = { ...env, KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') }
       const list = await runHere(['accounts', 'list'], wrong)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { expect } from 'chai'
+import { settings } from '../../config/config.ts'
 import { ConfigError, loadConfig, maskUrl } from '../../config/load.ts'
 import { isDomainError } from '../../src/errors.ts'
 
@@ -90,6 +91,32 @@ describe('loadConfig', () => {
       'LOG_LEVEL',
     ])
     expect(() => loadConfig(env)).to.throw(faults.join('\n'))
+  })
+
+  it('says so of each setting in words of its own, and not in those of a library', () => {
+    // What no setting takes, and what some of them find wrong at a second look.
+    for (const value of ['\u0001', 'http://[', 'postgres://[', '5']) {
+      for (const { env: name, schema } of Object.values(settings)) {
+        if (schema.safeParse(value).success) continue
+        const said = faultsOf({ [name]: value }).find((fault) => fault.startsWith(`${name}: `))
+        expect(said, name)
+          .to.match(/^\w+: expected \S.*, got /)
+          .and.not.match(/invalid|\(\)/i)
+      }
+    }
+  })
+
+  it('refuses an address with a name or a password that whoever connects cannot decode', () => {
+    for (const [name, scheme] of [
+      ['DATABASE_URL', 'postgres'],
+      ['REDIS_URL', 'redis'],
+      ['SMTP_URL', 'smtp'],
+    ] as const) {
+      expect(faultsOf({ [name]: `${scheme}://me:100%25@host` })).to.deep.equal([])
+      const [fault, ...others] = faultsOf({ [name]: `${scheme}://me:100%@host` })
+      expect(others).to.deep.equal([])
+      expect(fault).to.match(/percent-encoded.*, got a value that is not shown here$/)
+    }
   })
 
   it('does not blame a default for the fault of the setting it comes from', () => {

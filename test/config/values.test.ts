@@ -90,8 +90,29 @@ describe('DATABASE_URL', () => {
     }
   })
 
+  it('verifies with every sslmode that the driver verifies with, without a warning of it at each start', () => {
+    for (const mode of ['prefer', 'require', 'verify-ca']) {
+      expect(postgresUrl.parse(`postgres://db/x?a=b&sslmode=${mode}&sslrootcert=/c`)).to.equal(
+        'postgres://db/x?a=b&sslmode=verify-full&sslrootcert=/c',
+      )
+      const asLibpq = `postgres://db/x?uselibpqcompat=true&sslmode=${mode}`
+      expect(postgresUrl.parse(asLibpq)).to.equal(asLibpq)
+    }
+    for (const mode of ['disable', 'no-verify']) {
+      const given = `postgres://db/x?sslmode=${mode}`
+      expect(postgresUrl.parse(given)).to.equal(given)
+    }
+  })
+
   it('refuses others', () => {
-    for (const url of ['mysql://db', 'postgres:db', 'file:./data', 'postgres://db:port/x']) {
+    for (const url of [
+      'mysql://db',
+      'postgres:db',
+      'file:./data',
+      'postgres://db:port/x',
+      'postgres://me:100%@db/x',
+      'postgres://db/100%',
+    ]) {
       expect(postgresUrl.safeParse(url).success, url).to.equal(false)
     }
   })
@@ -134,6 +155,7 @@ describe('REDIS_URL', () => {
   for (const given of [
     'memory:',
     'redis://',
+    'redis://:100%@cache',
     'redis+sentinel://s1,s2',
     'redis+sentinel://s1,/main',
     'redis+sentinel://s1:70000/main',

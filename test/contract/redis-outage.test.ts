@@ -9,6 +9,7 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { selfSigned } from '../support/certificates.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
+import { documented } from '../support/documented.ts'
 import { eventually } from '../support/eventually.ts'
 import { figure } from '../support/prometheus.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
@@ -71,6 +72,10 @@ onServices('Redis that fails', () => {
   it('is refused within 300 ms while it is stopped, and used again afterwards', async () => {
     await redis().stop('SIGKILL')
     await refusesQuickly()
+    await eventually('it is said why there is no connection', async () => {
+      const { message } = await refusalOf(core.shortLived.ping(), 'storage_unavailable')
+      return message.startsWith('Redis does not answer: connect ECONNREFUSED 127.0.0.1:')
+    })
     await redis().start()
     await recovers()
   })
@@ -153,5 +158,54 @@ onServices('Redis that fails', () => {
     } finally {
       tls.close()
     }
+  })
+
+  describe('whose user may do little', () => {
+    const url = () => new URL(env['REDIS_URL'] as string)
+    let operator: Redis
+    /** What docs/deployment.md gives it. */
+    const [, , , ...rules] = (documented('deployment.md', 'text')[0] ?? '').trim().split(' ')
+
+    before(async () => {
+      operator = new Redis(url().href)
+    })
+    afterEach(() => operator.call('ACL', 'DELUSER', 'keyturn'))
+    after(() => operator?.disconnect())
+
+    async function openAs(...more: string[]): Promise<Core> {
+      await operator.call('ACL', 'SETUSER', 'keyturn', ...rules, '+select', ...more)
+      const href = Object.assign(url(), { username: 'keyturn', password: 'password' }).href
+      return openNode({ ...env, REDIS_URL: href })
+    }
+
+    it('does everything with what docs/deployment.md gives it', async () => {
+      const node = await openAs()
+      const { shortLived, storage } = node
+      try {
+        await shortLived.put(key, 1, 60)
+        expect(await shortLived.replace(key, 2, 60)).to.equal(true)
+        expect(await shortLived.get(key)).to.equal(2)
+        expect(await shortLived.take(key)).to.equal(2)
+        await shortLived.delete(key)
+        await shortLived.ping()
+        const bucket = { most: 2, window: 60, cost: 1 }
+        const place = { tenant: 'default', name: 'test', subject: 'x' }
+        expect(await storage.sharedBuckets?.take(place, bucket)).to.equal(0)
+        await storage.sharedBuckets?.giveBack(place, { ...bucket, cost: 2 })
+      } finally {
+        await node.close()
+      }
+    })
+
+    it('starts nothing that would fail later, whichever command it lacks', async () => {
+      const commands = rules.filter((rule) => rule.startsWith('+') && rule !== '+info')
+      expect(commands).to.have.length(5)
+      for (const command of commands) {
+        const refusal = await refusalOf(openAs(command.replace('+', '-')), 'config_invalid')
+        expect(refusal.message)
+          .to.match(/^REDIS_URL: Redis cannot be used: NOPERM /)
+          .and.include(`'${command.slice(1)}'`)
+      }
+    })
   })
 })

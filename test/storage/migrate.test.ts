@@ -6,10 +6,13 @@ import { entities } from '../../src/tables.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
+import { documented } from '../support/documented.ts'
 import { eventually } from '../support/eventually.ts'
 import { runCommand } from '../support/node-process.ts'
-import { servicesFound } from '../support/root-hooks.ts'
+import { query } from '../support/postgres.ts'
+import { services, servicesFound } from '../support/root-hooks.ts'
 import { codeOf, factorOwner } from '../support/second-factor.ts'
+import type { Services } from '../support/services.ts'
 
 /**
  * A migration that only a later version has.
@@ -258,5 +261,48 @@ onServices('migrations of a shared database', () => {
     )
     for (const secret of secrets) expect(secret).to.deep.equal(secrets[0])
     await Promise.all(cores.map((core) => core.close()))
+  })
+})
+
+const suite = servicesFound() ? describe : describe.skip
+suite('migrations and the roles of Postgres', () => {
+  it('are named as unseen to a role that looks past their schema', async () => {
+    const env = await freshStorage('services')
+    const url = new URL(env['DATABASE_URL'] as string)
+    url.searchParams.set('options', '-c search_path=elsewhere')
+    const blind = { ...env, DATABASE_URL: url.href }
+    const { message } = await refusalOf(openNode(blind, 'require'), 'migrations_pending')
+    expect(message).to.match(
+      /Run "keyturn migrate" first\. .* does not see \(public\): grant it usage/,
+    )
+    const empty = await refusalOf(openNode(await emptyStorage(), 'require'), 'migrations_pending')
+    expect(empty.message).to.match(/Run "keyturn migrate" first\.$/)
+  })
+
+  it('are applied by one, while another that owns nothing serves (docs/deployment.md)', async () => {
+    const { postgres, admin } = services() as Services
+    const name = `roles_${process.pid}`
+    const [roles = '', grants = ''] = documented('deployment.md', 'sql').map((sql) =>
+      sql.replaceAll('keyturn', name),
+    )
+    const statements = (sql: string) => sql.split(';').filter((each) => each.trim())
+    const urlOf = (role: string) => postgres.databaseUrl(name).replace('postgres@', `${role}@`)
+    for (const sql of statements(roles)) await admin(sql)
+    try {
+      for (const sql of statements(grants)) await query(postgres.databaseUrl(name), sql)
+      const env = await freshStorage('services')
+      const owner = await openNode({ ...env, DATABASE_URL: urlOf(`${name}_owner`) })
+      await owner.close()
+      const server = await openNode({ ...env, DATABASE_URL: urlOf(name) }, 'require')
+      try {
+        expect(await server.firstStart()).to.have.property('oneTimePassword')
+        expect(await errorOf(server.database.query('drop table outbox'))).to.match(/must be owner/)
+      } finally {
+        await server.close()
+      }
+    } finally {
+      await admin(`drop database if exists ${name} with (force)`)
+      for (const role of [name, `${name}_owner`]) await admin(`drop role if exists ${role}`)
+    }
   })
 })

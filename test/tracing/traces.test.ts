@@ -255,6 +255,16 @@ describe('OTEL_ settings', () => {
     expect(() => loadConfig({ OTEL_EXPORTER_OTLP_HEADERS: 'secret' })).to.throw(
       'OTEL_EXPORTER_OTLP_HEADERS: expected name=value pairs, separated by commas, special characters percent-encoded, got a value that is not shown here',
     )
+    for (const [pair, shown] of [
+      ['production', '"production"'],
+      [' =production', '" =production"'],
+      ['load=100%', '"load=100%"'],
+    ] as const) {
+      const told = `service.name=login,${pair}`
+      expect(() => loadConfig({ OTEL_RESOURCE_ATTRIBUTES: told }), pair).to.throw(
+        `OTEL_RESOURCE_ATTRIBUTES: expected name=value pairs, separated by commas, special characters percent-encoded, got ${JSON.stringify(told)} (${shown} is none)`,
+      )
+    }
   })
 
   it('that the library reads by itself are faults where it would go on without', () => {

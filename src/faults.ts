@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { declaredSecrets, privateKeyMembers } from './secret-members.ts'
 
 /** One thing that is wrong with a document of an operator. */
 export interface Fault {
@@ -67,13 +68,28 @@ const words: Partial<Record<string, string>> = {
   number: 'a number',
 }
 
-const secretMembers: PropertyKey[] = ['client_secret', 'password', 'password_hash']
+const notShown = 'a value that is not shown here'
+
+const secretMembers: ReadonlySet<PropertyKey> = new Set(declaredSecrets)
+const keyMembers: ReadonlySet<string> = new Set(privateKeyMembers)
+
+/** A document as text in place of what it says, or a line of it that was taken for a text. */
+const namesSecret = new RegExp(
+  `(?:${declaredSecrets.join('|')}|["'](?:${privateKeyMembers.join('|')})["'])["']?\\s*[:=]`,
+)
 
 function shown(value: unknown, path: PropertyKey[]): string {
   if (value === undefined) return 'nothing'
-  if (path.some((step) => secretMembers.includes(step))) return 'a value that is not shown here'
-  const json = JSON.stringify(value)
+  if (path.some((step) => secretMembers.has(step))) return notShown
+  const json = JSON.stringify(value, hide)
   return json.length > 100 ? `${json.slice(0, 100)}…` : json
+}
+
+/** The fault may be of what a secret is in: a list that was written as an object, a public key that is a private one. */
+function hide(this: unknown, member: string, value: unknown): unknown {
+  const isOfKey = typeof this === 'object' && this !== null && 'kty' in this
+  if (secretMembers.has(member) || (isOfKey && keyMembers.has(member))) return `(${notShown})`
+  return typeof value === 'string' && namesSecret.test(value) ? `(${notShown})` : value
 }
 
 function valueAt(document: unknown, path: PropertyKey[]): unknown {

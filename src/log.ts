@@ -8,6 +8,7 @@ import {
 import { createLogDestination, type LogDestination, openStandardOutput } from './log-destination.ts'
 import { type LogFigures, limitRepeats } from './log-repeats.ts'
 import { currentOrigin } from './origin.ts'
+import { declaredSecrets } from './secret-members.ts'
 import { currentTracer } from './tracing/trace.ts'
 
 export type Log = Logger
@@ -19,12 +20,13 @@ export const figuresOf = (log: Log): LogFigures =>
   figures.get(log) ?? { lines: {}, withheld: 0, lost: 0 }
 
 /** Members whose value is never written, at any depth; compared in lower case. */
-const secretMembers = new Set(
-  `authorization proxy-authorization cookie set-cookie password new_password confirm_password password_hash
-  client_secret code device_code user_code auth_req_id client_notification_token login_hint_token assertion
+const secretMembers = new Set<string>([
+  ...declaredSecrets,
+  ...`authorization proxy-authorization cookie set-cookie new_password confirm_password current_password
+  code device_code user_code otp recovery_code auth_req_id client_notification_token login_hint_token assertion
   access_token refresh_token id_token id_token_hint token client_assertion code_verifier csrf
   one_time_password registration_access_token`.split(/\s+/),
-)
+])
 
 const hidden = '[redacted]'
 

@@ -43,11 +43,22 @@ export function parseYaml(text: string, name: string, code: DomainErrorCode): un
   const document = parseDocument(text, { prettyErrors: true })
   // A warning is a tag that YAML does not know: "!env NAME" would quietly be the text "NAME".
   const faults = [...document.errors, ...document.warnings].map(({ message }): Fault => {
-    return { path: [], message: (message.split('\n')[0] ?? '').replace(/:$/, '') }
+    const [line = ''] = message.split('\n')
+    return { path: [], message: line.replace(/:$/, '').replace(/^Unresolved tag: \S+/, noTag) }
   })
   if (faults.length > 0) throw invalid(code, name, faults)
-  return document.toJS() as unknown
+  try {
+    return document.toJS() as unknown
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error
+    const isMissing = error.message.startsWith('Unresolved alias')
+    throw invalid(code, name, [{ path: [], message: isMissing ? noAlias : error.message }])
+  }
 }
+
+/** What the parser says quotes them, and they are as likely the beginning of a password without quotes. */
+const noTag = 'a tag that is not known (a text that begins with "!" needs quotes)'
+const noAlias = 'an alias without its anchor (a text that begins with "*" needs quotes)'
 
 export function invalid(code: DomainErrorCode, file: string, faults: Fault[]): DomainError {
   return new DomainError(code, { detail: { file, faults: faults.map(faultLine) } })

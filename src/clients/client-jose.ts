@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { privateKeyMembers } from '../secret-members.ts'
 import { signingAlgs } from '../signing/signing-key.ts'
 import { webUriFault } from './redirect-uri.ts'
 
@@ -13,14 +14,13 @@ export const encryptionEncs = ['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-H
 /** Of RSA, in bits: what is longer, or raised to a great power, costs who verifies as much as signing. */
 const modulusBits = { least: 2048, most: 8192 }
 const longestExponent = 32
-const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 /**
  * What is wrong with a key that a client publishes (RFC 7517), or undefined. Keys of a kind that is not used here are
  * let pass: a client may have them for others.
  */
 export function publicKeyFault(jwk: Record<string, unknown>): string | undefined {
-  const secret = privateMembers.find((member) => member in jwk)
+  const secret = privateKeyMembers.find((member) => member in jwk)
   if (secret !== undefined) return `must be a public key, it has the private member "${secret}"`
   if (jwk['kty'] === 'oct') return 'must not be symmetric'
   if (jwk['kty'] !== 'RSA') return undefined

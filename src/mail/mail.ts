@@ -111,7 +111,9 @@ export function createMail({
       country: pending.country === undefined ? undefined : countryName(language, pending.country),
     })
     const from = { name: config.themeName, address: config.mailFrom }
-    return carrier.send({ messageId: `${id}@${new URL(home).hostname}`, from, to, ...letter })
+    const messageId = `${id}@${new URL(home).hostname}`
+    const attempt = await carrier.send({ messageId, from, to, ...letter })
+    return withoutQuotes(attempt, action?.token ?? coded?.code)
   }
 
   if (transport) {
@@ -143,6 +145,12 @@ export function createMail({
       await outbox.add(tenant, kind, [{ destination: transport.destination, payload }])
     },
   }
+}
+
+/** Who refuses a mail may quote it, and what is said of it is kept, logged and sent to others. */
+function withoutQuotes(attempt: Attempt, secret: string | undefined): Attempt {
+  if (attempt === 'delivered' || secret === undefined) return attempt
+  return { ...attempt, reason: attempt.reason.replaceAll(secret, '[…]') }
 }
 
 function recipientOf(

@@ -112,7 +112,13 @@ export async function claimsRules(
   if (!isStorable(claims)) throw new errors.InvalidRequest(`claims ${storableRule}`)
   for (const [name, wanted] of Object.entries(claims.id_token ?? {})) {
     if (wanted !== null && (typeof wanted !== 'object' || Array.isArray(wanted))) {
-      throw new errors.InvalidRequest(`claims.id_token.${name} must be null or an object`)
+      // Whoever made the address chose the name; a page of ours may be where it would be read.
+      const description = 'each member of claims.id_token must be null or an object'
+      throw new errors.InvalidRequest(
+        description,
+        undefined,
+        `claims.id_token.${name.slice(0, 100)}`,
+      )
     }
   }
   const acr = claims.id_token?.['acr']

@@ -64,6 +64,25 @@ describe('a request to the admin API', () => {
     expectProblem(await send('POST', clients, { body: nul }), 400, 'request_invalid', /U\+0000/)
   })
 
+  it('is refused without a word of the secrets in it: in the answer, the log and what is kept (C19)', async () => {
+    const secret = 'of-a-key-that-should-be-at-home'
+    remember(secret)
+    const key = { kty: 'EC', d: secret, crv: 'P-256', x: 'x', y: 'y' }
+    for (const [faulty, pattern] of [
+      [{ jwks: { keys: [key] } }, /^jwks\.keys\[0\]: .*the private member "d", got \{"kty":"EC"/],
+      [{ jwks: { keys: key } }, /^jwks\.keys: expected a list, got/],
+      [{ jwks: JSON.stringify(key) }, /^jwks: expected an object, got/],
+      [{ contacts: { client_secret: secret } }, /^contacts: expected a list, got/],
+    ] as const) {
+      const page = await send('POST', clients, { body: { ...machine('x'), ...faulty } })
+      expectProblem(page, 400, 'request_invalid', pattern)
+      expect(page.body).not.to.include(secret)
+      const denied = await send('GET', `/denials/${page.headers.get('request-id')}`)
+      expect(denied.status).to.equal(200)
+      expect(denied.body).not.to.include(secret)
+    }
+  })
+
   it('has a body of JSON, of limited size, or none (C23, ASVS 4.1.1)', async () => {
     const form = { 'content-type': 'application/x-www-form-urlencoded' }
     const page = await send('POST', clients, { body: {}, headers: form })

@@ -180,6 +180,28 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     expect(text).not.to.include('hunter2')
   })
 
+  it('shows no secret that is in what is wrong, at whatever depth and in whatever form', async () => {
+    const key = '{"kty":"EC","d":"hunter2","crv":"P-256","x":"x","y":"y"}'
+    const client = 'client_id: a, grant_types: [client_credentials]'
+    for (const [yaml, said] of [
+      ['clients: { client_secret: hunter2 }', 'clients: expected a list, got {"client_secret":'],
+      ['tenants: { clients: [{ client_secret: hunter2 }] }', 'tenants: expected a list, got {'],
+      ['accounts: { password: hunter2, password_hash: hunter2 }', 'accounts: expected a list'],
+      ['clients: [\'{"client_secret": "hunter2"}\']', 'clients[0]: expected an object, got "('],
+      ['accounts: [password:hunter2]', 'accounts[0]: expected an object, got "('],
+      ['webhooks: [{ url: "https://a.example/", secret: hunter2 }]', 'webhooks[0].secret: must be'],
+      [`clients: [{ ${client}, jwks: { keys: [${key}] } }]`, 'it has the private member "d", got'],
+      [`clients: [{ ${client}, jwks: { keys: ${key} } }]`, 'keys: expected a list, got {"kty"'],
+      [`clients: [{ ${client}, jwks: '${key}' }]`, 'jwks: expected an object, got "('],
+      [`clients: [{ ${client}, client_secret: !hunter2 }]`, 'a tag that is not known'],
+      [`clients: [{ ${client}, client_secret: *hunter2 }]`, 'an alias without its anchor'],
+    ] as const) {
+      const text = (await faultsIn(yaml)).join('\n')
+      expect(text, yaml).to.include(said)
+      expect(text, yaml).not.to.include('hunter2')
+    }
+  })
+
   it('refuses what is declared twice, also across tenants’ sections of one tenant', async () => {
     const faults = await faultsIn(`
 resource_servers:

@@ -66,6 +66,7 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     ...['code_verifier', 'csrf', 'one_time_password', 'Authorization'],
     ...['device_code', 'user_code', 'auth_req_id', 'client_notification_token'],
     ...['confirm_password', 'password_hash', 'assertion', 'login_hint_token'],
+    ...['secret', 'authorization_header', 'current_password', 'otp', 'recovery_code'],
   ]
 
   for (const member of members) {

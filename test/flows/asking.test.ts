@@ -114,6 +114,18 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
     for (const bad of ['x', '[]', '{}', '"a"', '{"id_token":1}', '{"id_token":{"email":1}}']) {
       expectReturned(await ask({ claims: bad }), 'invalid_request')
     }
+    // Nobody has our pages say what they like, nor what an error_description has no place for (RFC 6749 §5.2).
+    const name = '"Your account is locked: call ☎ 1"'
+    const pushed = { ...Object.fromEntries(authorizeUrl(server, web).searchParams) }
+    const page = await post(server, '/par', web, {
+      ...pushed,
+      ...claims({ id_token: { [name]: 1 } }),
+    })
+    expectRefusal(page, 400, 'invalid_request')
+    expect(page.body).not.to.include('call')
+    const refusal = await server.core.refusals.find(page.headers.get('request-id') ?? '')
+    expect(refusal).to.include({ check: 'claims_parameter' })
+    expect(refusal?.reason).to.include(name)
   })
 
   it('an essential acr that there is not is an error, a voluntary one is not (P-021)', async () => {

@@ -164,6 +164,19 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expect((await ask('GET', `ssf/streams?stream_id=${id}`)).status).to.equal(404)
   })
 
+  it('says nothing of an authorization that it cannot send, nor keeps it', async () => {
+    remember('Token of-the-receiver')
+    const delivery = { method: pushed, endpoint_url: receiver.url }
+    const page = await ask('POST', 'ssf/streams', {
+      delivery: { ...delivery, authorization_header: 'Token of-the-receiver\n' },
+    })
+    expectRefusal(page, 400, 'invalid_request')
+    expect(page.body).not.to.include('Token of-the-receiver')
+    const id = page.headers.get('request-id') ?? ''
+    const found = await server.core.refusals.find(id)
+    expect(found?.reason).to.include('delivery.authorization_header: must be one line')
+  })
+
   it('shows no stream to another receiver', async () => {
     const { stream_id: id, delivery } = await create()
     const other = await signalToken(server, mailApi)

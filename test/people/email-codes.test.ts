@@ -208,6 +208,26 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(textOf((await asked(person)).page)).to.include('If you may have a code now')
   })
 
+  it('that a mail server refuses, and quotes, are in no event and no log (C19)', async () => {
+    const person = await owner()
+    const account = await accountOf(person)
+    await eventually('the letter', () => mailbox.mails.some(({ to }) => to === person.username))
+    mailbox.refuseWith(554)
+    const before = server.logged().length
+    await server.core.mailedCodes.send(account, 'somewhere', { ip: '192.0.2.1' })
+    const [failed] = await eventually('the event', async () => {
+      const rows = await server.core.database.query<{ detail: { reason: string } }>(
+        `select detail from audit_events where type = 'mail.failed' and account_id = $1`,
+        [person.id],
+      )
+      return rows.length > 0 && rows
+    })
+    expect(failed?.detail.reason).to.match(/^answered 554 .*, it has \[…\]$/)
+    const lines = server.logged().slice(before).split('\n')
+    const [line = ''] = lines.filter((each) => each.includes('delivery given up'))
+    expect(line).to.include('it has […]')
+  })
+
   it('take five tries each, for ten minutes', async () => {
     const [guessed, late] = [await owner(), await owner()]
     const { emailCodes, mailedCodes } = server.core

@@ -81,6 +81,10 @@ function readMail(raw: string): Mail {
   }
 }
 
+/** Servers say what they dislike of a mail: a link that is on a list. */
+const quoting = ({ link, text }: Mail) =>
+  `not this one, it has ${link ?? /\b\d{8}\b/.exec(text)?.[0] ?? 'something'}`
+
 export async function openMailbox(
   options: { tls?: { key: string; cert: string } } = {},
 ): Promise<Mailbox> {
@@ -105,7 +109,7 @@ export async function openMailbox(
         const code = refusals.shift()
         if (code === 0) return
         if (code !== undefined)
-          return done(Object.assign(new Error('not this one'), { responseCode: code }))
+          return done(Object.assign(new Error(quoting(mail)), { responseCode: code }))
         mails.push(mail)
         return done()
       })

@@ -46,7 +46,7 @@ const selectViews = `
 export function createAccountViews({ database }: { database: Database }) {
   return {
     count: (tenant: string) =>
-      countRows(database, 'accounts where tenant_id = $1 and deleted_at is null', [tenant]),
+      countRows(database, { table: 'accounts', where: 'deleted_at is null' }, [tenant]),
 
     async view(tenant: string, id: string): Promise<AccountView | undefined> {
       const [row] = await database.query<Row>(`${selectViews} and a.id = $2`, [tenant, id])

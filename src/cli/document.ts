@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { parseDocument } from 'yaml'
 import { DomainError, type DomainErrorCode } from '../errors.ts'
 import { type Fault, faultLine } from '../faults.ts'
+import { parseLarge, parseLines } from './block-yaml.ts'
 import { type Io, UsageError } from './command.ts'
 
 /** A YAML or JSON document of an operator, read but not checked. */
@@ -14,8 +14,10 @@ export interface OperatorDocument {
   content: unknown
 }
 
-/** Far more than anybody declares by hand; a larger one is a mistake in the file's name. */
-const longest = 8 * 1024 * 1024
+/** Characters: as much as an export of a million accounts. What is larger is a mistake in the file's name, as a rule. */
+const longest = 256 * 1024 * 1024
+/** Characters from which on a document is read piece by piece. */
+const large = 8 * 1024 * 1024
 
 /**
  * Reads a document; JSON is YAML (YAML 1.2 §1.3).
@@ -30,27 +32,43 @@ export async function readDocument(
 ): Promise<OperatorDocument> {
   const name = file === '-' ? 'standard input' : file
   const folder = file === '-' ? '.' : dirname(file)
-  const text = file === '-' ? await io.stdin() : await readFile(file, 'utf8').catch(unreadable)
+  const text = file === '-' ? await io.stdin() : await readText(file, code)
   return { name, folder, content: parseYaml(text, name, code) }
 }
 
 /** @throws DomainError `code` with every syntax fault and its line */
 export function parseYaml(text: string, name: string, code: DomainErrorCode): unknown {
-  if (text.length > longest) {
-    const message = 'more than 8 MiB: split it into several files, and take each without --prune'
-    throw invalid(code, name, [{ path: [], message }])
-  }
-  const document = parseDocument(text, { prettyErrors: true })
-  // A warning is a tag that YAML does not know: "!env NAME" would quietly be the text "NAME".
-  const faults = [...document.errors, ...document.warnings].map(({ message }): Fault => {
-    return { path: [], message: (message.split('\n')[0] ?? '').replace(/:$/, '') }
-  })
+  if (text.length > longest) throw tooLong(name, code)
+  const faults: Fault[] = []
+  const content = contentOf(text, faults)
   if (faults.length > 0) throw invalid(code, name, faults)
-  return document.toJS() as unknown
+  return content
+}
+
+function contentOf(text: string, faults: Fault[]): unknown {
+  if (text.length <= large) return parseLines({ text, before: 0 }, faults)
+  if (!/^\s*\{/.test(text)) return parseLarge(text, faults)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    faults.push({ path: [], message: (error as SyntaxError).message })
+    return undefined
+  }
+}
+
+function tooLong(name: string, code: DomainErrorCode): DomainError {
+  const message = 'more than 256 MiB: split it into several files, and take each without --prune'
+  return invalid(code, name, [{ path: [], message }])
 }
 
 export function invalid(code: DomainErrorCode, file: string, faults: Fault[]): DomainError {
   return new DomainError(code, { detail: { file, faults: faults.map(faultLine) } })
+}
+
+async function readText(file: string, code: DomainErrorCode): Promise<string> {
+  const { size } = await stat(file).catch(unreadable)
+  if (size > longest) throw tooLong(file, code)
+  return readFile(file, 'utf8').catch(unreadable)
 }
 
 function unreadable(error: NodeJS.ErrnoException): never {

@@ -48,7 +48,7 @@ const selectViews = `
 /** Clients as operators look at them, disabled ones too; what requests need is in client.store.ts. */
 export function createClientViews({ database }: { database: Database }) {
   return {
-    count: (tenant: string) => countRows(database, 'clients where tenant_id = $1', [tenant]),
+    count: (tenant: string) => countRows(database, { table: 'clients' }, [tenant]),
 
     /** @param at now, in milliseconds. @param lock whether who changes it waits for the transaction of this context */
     async view(

@@ -190,7 +190,7 @@ export function createGrants({ database, clock }: { database: Database; clock: C
       }))
     },
     count: (tenant) =>
-      countRows(database, 'grants where tenant_id = $1 and revoked_at is null', [tenant]),
+      countRows(database, { table: 'grants', where: 'revoked_at is null' }, [tenant]),
     async clientsOf(tenant, accountId) {
       const rows = await database.query<{ client_id: string }>(
         `select distinct client_id from grants where tenant_id = $1 and account_id = $2 order by client_id`,

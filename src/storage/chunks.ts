@@ -1,4 +1,4 @@
-/** Rows that one statement of a revocation writes at most, so that none takes longer than a statement may. */
+/** Rows that one statement reads or writes at most, so that none takes longer than a statement may. */
 export const mostRows = 1000
 
 /** The same items in order, a thousand at a time. */

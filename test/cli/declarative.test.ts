@@ -292,10 +292,9 @@ describe('Configuration as code', function () {
     expect(code).to.equal(0)
   })
 
-  it('an apply that is killed before its last item changes no row, and no export sees half of it', async () => {
+  it('an apply that is killed before its last item changes no row; an export meanwhile waits for nobody and sees none of it', async () => {
     const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
     const before = await rows()
-    let exporting: Promise<string> | undefined
     const exported = await done(['export'])
     await connected(async (client) => {
       await client.query('begin')
@@ -307,19 +306,11 @@ describe('Configuration as code', function () {
         )
         return waiting.length > 0
       })
-      exporting = done(['export'])
-      await eventually('an export waits for it', async () => {
-        const { rows: waiting } = await client.query(
-          `select 1 from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and not granted
-             and database = (select oid from pg_database where datname = current_database())`,
-        )
-        return waiting.length > 0
-      })
+      expect(await done(['export'])).to.equal(exported)
       child.signal('SIGKILL')
       expect(await child.exit).to.include({ signal: 'SIGKILL' })
       await client.query('rollback')
     })
-    expect(await exporting).to.equal(exported)
     await eventually('Postgres has undone it', async () => {
       expect(await rows()).to.deep.equal(before)
       return true
@@ -345,13 +336,17 @@ describe('Configuration as code', function () {
       await client.query('begin')
       await client.query('lock table clients in share row exclusive mode')
       const started = files.map((file) => done(['apply', file]))
-      await eventually('both are under way', async () => {
-        const { rows: waiting } = await client.query(
-          `select 1 from pg_locks where not granted
-             and database = (select oid from pg_database where datname = current_database())`,
-        )
-        return waiting.length === 2
-      })
+      await eventually(
+        'one waits for its row, and one for the other, in no statement that would be ended',
+        async () => {
+          const { rows: at } = await client.query<{ doing: string }>(
+            `select case when wait_event_type = 'Lock' then 'in a statement' else state end as doing
+           from pg_stat_activity where datname = current_database() and xact_start is not null
+             and pid <> pg_backend_pid() and backend_type = 'client backend' order by 1`,
+          )
+          return at.map(({ doing }) => doing).join() === 'idle in transaction,in a statement'
+        },
+      )
       await client.query('rollback')
       return started
     })

@@ -5,7 +5,7 @@ import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import type { ApplyDocument, Sections } from './apply-file.ts'
-import { collect, type Declared, type Scope, type Work } from './apply-work.ts'
+import { collect, type Declared, type Scope, settleChanges, type Work } from './apply-work.ts'
 import { memberChanges } from './difference.ts'
 import { identities, keyOf, type StoredItem, storedAccounts, storedClients } from './stored.ts'
 
@@ -126,6 +126,7 @@ async function declareMany<Item extends object>(
         : []
       work.declared.push({ ...each, members })
     }
+    if (changed.length > 0) await settleChanges(work.core)
   }
 }
 

@@ -49,6 +49,15 @@ export async function lockDeclared({ database }: Capabilities): Promise<void> {
   }
 }
 
+/**
+ * Has Postgres do now what it leaves to the commit (who else is told of a row that changed), which would take longer than a
+ * statement may with very many rows. Who has come so far sees nothing of it before the commit.
+ */
+export async function settleChanges({ database }: Capabilities): Promise<void> {
+  await database.query('set constraints all immediate')
+  await database.query('set constraints all deferred')
+}
+
 /** Goes on after a fault of one item, so that all are reported at once. */
 export async function collect(
   work: Work,

@@ -27,7 +27,7 @@ export type Emit = (part: unknown) => Promise<void>
 /** For results that come as a whole. */
 export const noParts: Emit = () => Promise.reject(new Error('nobody takes parts of a result'))
 
-/** Makes the output of the parts of a result as they come: texts that end with their lines. */
+/** Makes the output of the parts of a result as they come; all of it together is whole lines. */
 export interface PartPrinter {
   part(part: unknown): string
   /** What comes after the last one. */

@@ -18,12 +18,13 @@ const mostHeld = 4 * 1024 * 1024
 export async function printParts(
   { name, print }: { name: CommandName; print: PartPrinter },
   { input, io, ...surroundings }: { input: unknown; io: Io } & Surroundings,
+  most = mostHeld,
 ): Promise<void> {
   let held = ''
   let file: FileHandle | undefined
   async function put(text: string): Promise<void> {
     held += text
-    if (held.length <= mostHeld) return
+    if (held.length <= most) return
     const waiting = held
     held = ''
     await inTemporary(async () => {
@@ -34,7 +35,7 @@ export async function printParts(
   try {
     await performAll(name, surroundings, (run) => run(input, (part) => put(print.part(part))))
     held += print.end()
-    if (file) await copy(file, io)
+    if (file) held = (await printLines(file, io)) + held
     if (held !== '') io.out(held.slice(0, -1))
   } finally {
     await file?.close()
@@ -61,8 +62,8 @@ async function inTemporary(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Whole lines, as they were written. */
-async function copy(file: FileHandle, io: Io): Promise<void> {
+/** @returns what is behind the last whole line */
+async function printLines(file: FileHandle, io: Io): Promise<string> {
   let rest = Buffer.alloc(0)
   for await (const chunk of file.createReadStream({ start: 0, autoClose: false })) {
     const read = Buffer.concat([rest, chunk as Buffer])
@@ -70,4 +71,5 @@ async function copy(file: FileHandle, io: Io): Promise<void> {
     if (end >= 0) io.out(read.toString('utf8', 0, end))
     rest = read.subarray(end + 1)
   }
+  return rest.toString('utf8')
 }

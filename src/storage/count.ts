@@ -7,7 +7,7 @@ export interface Count {
 }
 
 /** Rows of a tenant that are looked at: some milliseconds, whatever Postgres believes of how many there are. */
-const mostRead = 25_000
+const mostRead = 10_000
 
 /**
  * Counts rows of a tenant. However many it has, and however few of them fit, no more are read than `mostRead`.

@@ -78,8 +78,8 @@ export function createAccountViews({ database }: { database: Database }) {
           ],
         )
       async function endOf(after: string | undefined, rows: number): Promise<string | undefined> {
-        // All fit.
-        if (text === undefined && disabled === undefined) return undefined
+        // To look at a flag takes little.
+        if (text === undefined) return undefined
         const [end] = await database.query<{ id: string }>(
           `select id from accounts where tenant_id = $1 and ($2::text is null or id > $2)
            order by id offset $3 limit 1`,

@@ -100,8 +100,8 @@ export function createClientViews({ database }: { database: Database }) {
           ],
         )
       async function endOf(after: string | undefined, rows: number): Promise<string | undefined> {
-        // All fit.
-        if ((text ?? grantType ?? disabled) === undefined) return undefined
+        // To look at a flag takes little.
+        if ((text ?? grantType) === undefined) return undefined
         const [end] = await database.query<{ client_id: string }>(
           `select client_id from clients where tenant_id = $1 and ($2::text is null or client_id > $2)
            order by client_id offset $3 limit 1`,

@@ -63,6 +63,8 @@ export const apply: Command<Input, ApplyResult> = {
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
+      // Rows are looked for one by one, in tables that may fill only now: no plan is to be kept that reads all of one.
+      await core.database.query('set local enable_seqscan = off')
       await lockDeclared(core)
       // Only what is not in the file takes a look at all that there is.
       const isWhole = check !== undefined || pruned !== undefined

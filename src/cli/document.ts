@@ -16,8 +16,10 @@ export interface OperatorDocument {
 
 /** Characters: as much as an export of a million accounts. What is larger is a mistake in the file's name, as a rule. */
 const longest = 256 * 1024 * 1024
-/** Characters from which on a document is read piece by piece. */
+/** Characters up to which a document is read at once where it cannot be read piece by piece. */
 const large = 8 * 1024 * 1024
+/** Characters from which on that is tried: read at once, a document takes a hundred times as much memory as its text. */
+const notSmall = 1024 * 1024
 
 /**
  * Reads a document; JSON is YAML (YAML 1.2 §1.3).
@@ -46,8 +48,17 @@ export function parseYaml(text: string, name: string, code: DomainErrorCode): un
 }
 
 function contentOf(text: string, faults: Fault[]): unknown {
+  const isFlow = /^\s*[{[]/.test(text)
+  if (!isFlow && text.length > notSmall) {
+    const found: Fault[] = []
+    const content = parseLarge(text, found)
+    if (found.length === 0) return content
+    if (text.length > large) {
+      faults.push(...found)
+      return undefined
+    }
+  }
   if (text.length <= large) return parseLines({ text, before: 0 }, faults)
-  if (!/^\s*\{/.test(text)) return parseLarge(text, faults)
   try {
     return JSON.parse(text)
   } catch (error) {

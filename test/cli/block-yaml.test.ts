@@ -65,7 +65,12 @@ describe('A large document', () => {
     expect(faults.join()).to.match(/Unresolved alias.*here/)
   })
 
-  it('is taken from 8 MiB on, and JSON as JSON', () => {
+  it('has aliases of other pieces up to 8 MiB', () => {
+    const text = `a: &here ${'x'.repeat(1024 * 1024)}\nclients:\n${clients('  ')}c: *here\n`
+    expect(parseYaml(text, 'all', 'apply_invalid')).to.deep.equal(parse(text))
+  })
+
+  it('may have more than 8 MiB, and JSON as JSON', () => {
     const long = 'x'.repeat(8 * 1024 * 1024)
     const content = (text: string) => parseYaml(text, 'all', 'apply_invalid')
     expect(content(`a:\n${clients('  ')}b: ${long}\n`)).to.have.property('b', long)

@@ -129,7 +129,7 @@ function mappingOf(elements: readonly Lines[], faults: Fault[]): unknown {
     const members =
       lines.text.length > most
         ? largeMember(lines, faults)
-        : Object.entries((parseLines(lines, faults) ?? {}) as object)
+        : Object.entries(parseLines(lines, faults) ?? {})
     for (const [name, value] of members) {
       if (content.has(name)) {
         const message = `Map keys must be unique: ${name} is there again after line ${lines.before}`
@@ -149,7 +149,7 @@ function largeMember({ text, before }: Lines, faults: Fault[]): Array<[string, u
   const [head = '', name = ''] = memberHead.exec(text) ?? []
   const key = head === '' ? null : parseDocument(name).contents
   if (!isScalar(key)) {
-    return Object.entries((parseLines({ text, before }, faults) ?? {}) as object)
+    return Object.entries(parseLines({ text, before }, faults) ?? {})
   }
   const value = { text: text.slice(head.length), before: before + linesIn(head) }
   return [[String(key.value), contentOf(value, faults)]]

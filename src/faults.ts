@@ -23,6 +23,7 @@ export function faultLine({ path, message }: Fault): string {
  */
 export function faultsOf(schema: z.ZodType, document: unknown): Fault[] {
   const first = issuesOf(schema, document)
+  if (first.length === 0) return []
   const known = structuredClone(document)
   const unknown = first.flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return []

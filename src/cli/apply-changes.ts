@@ -5,16 +5,16 @@ import { memberChanges } from './difference.ts'
 import {
   identities,
   keyOf,
+  type StoredFew,
   type StoredItem,
-  type StoredSections,
   type StoredTenant,
-  storedNames,
+  storedPages,
 } from './stored.ts'
 
-/** What is stored of what a file names, by tenant. */
+/** What is stored of what there is little of, by tenant. */
 export interface Stored {
   tenants: StoredTenant[]
-  sections: ReadonlyMap<string, StoredSections>
+  sections: ReadonlyMap<string, StoredFew>
 }
 
 const kinds = {
@@ -31,10 +31,10 @@ const sectionNames = ['resource_servers', 'clients', 'accounts', 'webhooks'] as 
 export function changesOf(declared: Declared[], before: Stored, after: Stored): Change[] {
   const [old, now] = [indexOf(before), indexOf(after)]
   const seen = new Set<string>()
-  const changes = declared.map(({ tenant, section, id, outcome, secret }): Change => {
+  const changes = declared.map(({ tenant, section, id, outcome, secret, ...known }): Change => {
     const key = placeOf(tenant, section, id)
-    seen.add(key)
-    const members = memberChanges(old.get(key), now.get(key) ?? {}, secret)
+    if (section === 'resource_servers') seen.add(key)
+    const members = known.members ?? memberChanges(old.get(key), now.get(key) ?? {}, secret)
     const isChanged =
       outcome === 'unchanged' && section === 'resource_servers' && members.length > 0
     return {
@@ -86,9 +86,11 @@ export async function undeclaredIn(
     whole && !spokenOf.has(id) ? [{ tenant: id, kind: 'tenant', id }] : [],
   )
   for (const tenant of stored.sections.keys()) {
-    for await (const [section, id] of storedNames(core, tenant)) {
-      if (!declared.has(placeOf(tenant, section, id)))
-        found.push({ tenant, kind: kinds[section], id })
+    for await (const [section, items] of storedPages(core, tenant)) {
+      for (const id of items.map((item) => idOf(section, item))) {
+        if (!declared.has(placeOf(tenant, section, id)))
+          found.push({ tenant, kind: kinds[section], id })
+      }
     }
   }
   return found
@@ -101,7 +103,7 @@ function indexOf({ tenants, sections }: Stored): Map<string, object> {
       tenant,
     ]),
     ...[...sections].flatMap(([tenant, stored]) =>
-      sectionNames.flatMap((section) =>
+      (['resource_servers', 'webhooks'] as const).flatMap((section) =>
         stored[section].map((item): [string, object] => [
           placeOf(tenant, section, idOf(section, item)),
           item,

@@ -39,7 +39,7 @@ export type ApplyDocument = z.infer<typeof applyDocument>
 export type Sections = z.infer<z.ZodObject<typeof sections>>
 
 /**
- * Checks a document and resolves its secrets.
+ * Checks a document and resolves its secrets, which stand in it afterwards: there is no room for two of a large one.
  * @param tenant whose the sections at the top are
  * @throws DomainError `apply_invalid` with every fault: where, what was expected, what came
  */
@@ -48,14 +48,13 @@ export async function checkApplyFile(
   tenant: string,
   env: NodeJS.ProcessEnv,
 ): Promise<ApplyDocument> {
-  const content = structuredClone(document.content)
-  const faults = [
-    ...(await resolveSecrets(content, { env, folder: document.folder })),
-    ...faultsOf(applyDocument, content),
-    ...repetitions(content, tenant),
-  ]
-  if (faults.length > 0) throw invalid('apply_invalid', document.name, faults)
-  return applyDocument.parse(content)
+  const { content } = document
+  const unresolved = await resolveSecrets(content, { env, folder: document.folder })
+  const repeated = repetitions(content, tenant)
+  const parsed = applyDocument.safeParse(content)
+  if (parsed.success && unresolved.length + repeated.length === 0) return parsed.data
+  const faults = [...unresolved, ...faultsOf(applyDocument, content), ...repeated]
+  throw invalid('apply_invalid', document.name, faults)
 }
 
 type Lenient = Record<string, unknown>

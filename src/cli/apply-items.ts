@@ -2,9 +2,12 @@ import { secretsOf } from '../clients/client.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { algsOf } from '../oidc/client-check.ts'
 import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
+import { chunksOf } from '../storage/chunks.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import type { ApplyDocument, Sections } from './apply-file.ts'
-import { collect, type Declared, type Scope, type Work } from './apply-work.ts'
+import { collect, type Declared, type Scope, settleChanges, type Work } from './apply-work.ts'
+import { memberChanges } from './difference.ts'
+import { identities, keyOf, type StoredItem, storedAccounts, storedClients } from './stored.ts'
 
 const policyMembers = ['sign_up', 'require_mfa', 'email_codes', 'registration'] as const
 
@@ -54,12 +57,7 @@ function algsIn({ resource_servers: servers, clients }: Sections): SigningAlg[] 
   return [...jwts.map((server) => server.access_token_signing_alg), ...clients.flatMap(algsOf)]
 }
 
-/** @param disabledClients those that are disabled now */
-export async function declareSections(
-  work: Work,
-  scope: Scope,
-  disabledClients: ReadonlySet<string>,
-): Promise<void> {
+export async function declareSections(work: Work, scope: Scope): Promise<void> {
   const { core, declared } = work
   const { id: tenant } = scope
   for (const server of scope.resource_servers) {
@@ -69,31 +67,66 @@ export async function declareSections(
       declared.push({ tenant, section: 'resource_servers', id, outcome })
     })
   }
-  for (const client of scope.clients) {
-    const { client_id: id } = client
-    await collect(work, `client ${id}`, async () => {
-      const wasDisabled = disabledClients.has(id)
-      declared.push({
-        tenant,
-        section: 'clients',
-        id,
-        ...(await declareClient(work, tenant, client, wasDisabled)),
-      })
-    })
-  }
-  for (const account of scope.accounts) {
-    const { email: id } = account
-    await collect(work, `account ${id}`, async () => {
-      const { outcome, secret } = await declareAccount(core, tenant, account)
-      declared.push({ tenant, section: 'accounts', id, outcome, secret })
-    })
-  }
+  const clients = {
+    section: 'clients',
+    stored: (ids: string[]) => storedClients(core, tenant, ids),
+    declare: (client: Sections['clients'][number], before: StoredItem | undefined) =>
+      declareClient(work, tenant, client, before?.['disabled'] === true),
+  } as const
+  await declareMany(work, tenant, scope.clients, clients)
+  const accounts = {
+    section: 'accounts',
+    stored: (emails: string[]) => storedAccounts(core, tenant, emails),
+    declare: (account: Sections['accounts'][number]) => declareAccount(core, tenant, account),
+  } as const
+  await declareMany(work, tenant, scope.accounts, accounts)
   for (const webhook of scope.webhooks) {
     const { url: id } = webhook
     await collect(work, `webhook ${id}`, async () => {
       const outcome = await core.webhooks.declare(tenant, webhook)
       declared.push({ tenant, section: 'webhooks', id, outcome })
     })
+  }
+}
+
+/** So many at a time that what was stored and what is now is never there of all at once. */
+async function declareMany<Item extends object>(
+  work: Work,
+  tenant: string,
+  items: readonly Item[],
+  {
+    section,
+    stored,
+    declare,
+  }: {
+    section: 'clients' | 'accounts'
+    stored(ids: string[]): Promise<StoredItem[]>
+    declare(item: Item, before: StoredItem | undefined): Promise<Outcome>
+  },
+): Promise<void> {
+  const nameOf = (item: object) => String((item as StoredItem)[identities[section]])
+  const keyedBy = async (ids: string[]) =>
+    new Map((await stored(ids)).map((item) => [keyOf(section, nameOf(item)), item]))
+  for (const some of chunksOf(items)) {
+    const before = await keyedBy(some.map(nameOf))
+    const done: Declared[] = []
+    for (const item of some) {
+      const id = nameOf(item)
+      await collect(work, `${section.slice(0, -1)} ${id}`, async () => {
+        done.push({ tenant, section, id, ...(await declare(item, before.get(keyOf(section, id)))) })
+      })
+    }
+    const changed = done.filter(({ outcome }) => outcome !== 'unchanged')
+    const after = changed.length === 0 ? before : await keyedBy(changed.map(({ id }) => id))
+    for (const each of done) {
+      const key = keyOf(section, each.id)
+      const isChanged = each.outcome !== 'unchanged'
+      const members = isChanged
+        ? memberChanges(before.get(key), after.get(key) ?? {}, each.secret)
+        : []
+      work.declared.push({ ...each, members })
+    }
+    if (changed.length > 0) await settleChanges(work.core)
   }
 }
 

@@ -1,7 +1,8 @@
 import { DomainError } from '../errors.ts'
 import { operator } from '../revocation/revocation.ts'
+import { chunksOf } from '../storage/chunks.ts'
 import type { Change, Undeclared } from './apply-output.ts'
-import { collect, type Work } from './apply-work.ts'
+import { collect, settleChanges, type Work } from './apply-work.ts'
 import type { ItemSection } from './stored.ts'
 
 /** Sections of a tenant that a file has, if only as an empty list: what is not in them is not to be there. */
@@ -43,8 +44,11 @@ export function isPruned(pruned: readonly Pruned[], { tenant, kind }: Undeclared
 
 /** Deletes what the file does not name, after everything else is as declared; what is protected is a fault. */
 export async function prune(work: Work, items: readonly Undeclared[]): Promise<Change[]> {
-  for (const item of items) {
-    await collect(work, `${item.kind.replace('_', ' ')} ${item.id}`, () => remove(work, item))
+  for (const some of chunksOf(items)) {
+    for (const item of some) {
+      await collect(work, `${item.kind.replace('_', ' ')} ${item.id}`, () => remove(work, item))
+    }
+    await settleChanges(work.core)
   }
   return items.map((item) => ({ ...item, outcome: 'deleted', members: [] }))
 }

@@ -1,15 +1,17 @@
 import { adminResource } from '../resources/admin-resource.ts'
 import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import type { Scope, Work } from './apply-work.ts'
-import type { StoredSections } from './stored.ts'
+import { type StoredFew, storedClients } from './stored.ts'
 
 /** What names something that is neither in the file nor stored is a mistake in writing. */
-export function checkReferences(
+export async function checkReferences(
   { core, faults }: Work,
   scope: Scope,
-  stored: StoredSections,
-): void {
-  const clients = new Set(stored.clients.map(({ client_id: id }) => id))
+  stored: StoredFew,
+): Promise<void> {
+  const named = scope.resource_servers.flatMap((server) => server.introspection_clients)
+  const found = named.length === 0 ? [] : await storedClients(core, scope.id, named)
+  const clients = new Set(found.map(({ client_id: id }) => id))
   const resources = new Set([
     ...stored.resource_servers.map(({ identifier }) => identifier),
     issuerOf(core.config.issuer, scope.id),

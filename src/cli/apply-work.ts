@@ -1,7 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Sections } from './apply-file.ts'
 import type { ApplyResult } from './apply-output.ts'
+import type { MemberChange } from './difference.ts'
 import { describeFailure } from './failure.ts'
 import type { ItemSection } from './stored.ts'
 
@@ -17,6 +19,8 @@ export interface Declared {
   outcome: 'created' | 'updated' | 'unchanged'
   /** The member whose secret value is another now. */
   secret?: 'client_secret' | 'password' | undefined
+  /** What differs, of clients and accounts: there may be too many to compare them all at the end. */
+  members?: MemberChange[]
 }
 
 /** An apply under way, in its transaction. */
@@ -26,6 +30,32 @@ export interface Work {
   declared: Declared[]
   secrets: ApplyResult['client_secrets']
   faults: string[]
+}
+
+/** Milliseconds between two looks whether the one before has ended. */
+const lockPause = 200
+
+/**
+ * One apply at a time, until the transaction of this context ends: two would wait for each other's rows in another order.
+ * It is asked for again and again: the one before may take minutes, and a statement that waits for so long is ended.
+ */
+export async function lockDeclared({ database }: Capabilities): Promise<void> {
+  for (;;) {
+    const [row] = await database.query<{ held: boolean }>(
+      `select pg_try_advisory_xact_lock(hashtextextended('keyturn apply', 0)) as held`,
+    )
+    if (row?.held) return
+    await pause(lockPause)
+  }
+}
+
+/**
+ * Has Postgres do now what it leaves to the commit (who else is told of a row that changed), which would take longer than a
+ * statement may with very many rows. Who has come so far sees nothing of it before the commit.
+ */
+export async function settleChanges({ database }: Capabilities): Promise<void> {
+  await database.query('set constraints all immediate')
+  await database.query('set constraints all deferred')
 }
 
 /** Goes on after a fault of one item, so that all are reported at once. */

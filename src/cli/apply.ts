@@ -8,10 +8,10 @@ import { checkOperators } from './apply-operators.ts'
 import { type ApplyResult, renderApply } from './apply-output.ts'
 import { isPruned, prune, sectionsIn } from './apply-prune.ts'
 import { checkReferences } from './apply-references.ts'
-import { refused, type Scope, type Work } from './apply-work.ts'
+import { lockDeclared, refused, type Work } from './apply-work.ts'
 import { type Command, UsageError } from './command.ts'
 import { readDocument } from './document.ts'
-import { lockDeclared, type Named, omit, storedSections, storedTenants } from './stored.ts'
+import { omit, type StoredFew, storedFew, storedTenants } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const section = z.enum(['resource_servers', 'clients', 'accounts', 'webhooks'])
@@ -63,23 +63,17 @@ export const apply: Command<Input, ApplyResult> = {
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
-      await lockDeclared(core, 'alone')
+      // Rows are looked for one by one, in tables that may fill only now: no plan is to be kept that reads all of one.
+      await core.database.query('set local enable_seqscan = off')
+      await lockDeclared(core)
       // Only what is not in the file takes a look at all that there is.
       const isWhole = check !== undefined || pruned !== undefined
-      const wanted = namedIn(scopes)
+      const wanted = new Set(scopes.map(({ id }) => id))
       const before = await storedOf(core, wanted)
       const operators = await operatorsOf(core, wanted)
       await declareTenants(work, document.tenants)
       await declareOwn(work, { id: tenant, ...document })
-      for (const scope of scopes) {
-        const clients = before.sections.get(scope.id)?.clients ?? []
-        const disabled = clients.filter((client) => client['disabled'])
-        await declareSections(
-          work,
-          scope,
-          new Set(disabled.map((client) => String(client['client_id']))),
-        )
-      }
+      for (const scope of scopes) await declareSections(work, scope)
       const missing = isWhole
         ? await undeclaredIn(core, before, { scopes, whole: tenant === defaultTenant })
         : []
@@ -88,7 +82,7 @@ export const apply: Command<Input, ApplyResult> = {
       const after = await storedOf(core, wanted)
       for (const scope of scopes) {
         const stored = after.sections.get(scope.id)
-        if (stored) checkReferences(work, scope, stored)
+        if (stored) await checkReferences(work, scope, stored)
       }
       checkOperators(work, operators, await operatorsOf(core, wanted))
       if (work.faults.length > 0) throw refused(work)
@@ -109,30 +103,15 @@ export const apply: Command<Input, ApplyResult> = {
   failed: ({ drift }) => drift === true,
 }
 
-/** What a file speaks of, by tenant: what it declares, and the clients that its resource servers name. */
-function namedIn(scopes: readonly Scope[]): Map<string, Named> {
-  const found = new Map<string, Named>()
-  for (const { id, clients, accounts, resource_servers: servers } of scopes) {
-    const named = found.get(id) ?? { clients: [], accounts: [] }
-    found.set(id, named)
-    named.clients.push(...clients.map(({ client_id }) => client_id))
-    named.clients.push(...servers.flatMap((server) => server.introspection_clients))
-    named.accounts.push(...accounts.map(({ email }) => email))
-  }
-  return found
-}
-
-async function storedOf(core: Capabilities, wanted: ReadonlyMap<string, Named>): Promise<Stored> {
-  const sections = new Map<string, Awaited<ReturnType<typeof storedSections>>>()
-  for (const [id, named] of wanted) {
-    sections.set(id, await storedSections(core, id, named))
-  }
+async function storedOf(core: Capabilities, wanted: ReadonlySet<string>): Promise<Stored> {
+  const sections = new Map<string, StoredFew>()
+  for (const id of wanted) sections.set(id, await storedFew(core, id))
   return { tenants: await storedTenants(core), sections }
 }
 
-async function operatorsOf({ accounts }: Capabilities, tenants: ReadonlyMap<string, unknown>) {
+async function operatorsOf({ accounts }: Capabilities, tenants: ReadonlySet<string>) {
   const found = new Map<string, string[]>()
-  for (const id of tenants.keys()) {
+  for (const id of tenants) {
     found.set(
       id,
       (await accounts.lists.operators(id)).map(({ email }) => email),

@@ -18,6 +18,22 @@ export interface Arguments {
   options: Record<string, unknown>
 }
 
+/**
+ * Takes a part of a result that is too large to be held as a whole; the next one waits for it, so that no more than one is
+ * anywhere.
+ */
+export type Emit = (part: unknown) => Promise<void>
+
+/** For results that come as a whole. */
+export const noParts: Emit = () => Promise.reject(new Error('nobody takes parts of a result'))
+
+/** Makes the output of the parts of a result as they come; all of it together is whole lines. */
+export interface PartPrinter {
+  part(part: unknown): string
+  /** What comes after the last one. */
+  end(): string
+}
+
 /** The command line is wrong; the exit code is 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
@@ -41,9 +57,11 @@ export interface Command<Input = unknown, Result = unknown> {
   /** @throws UsageError, or DomainError for files that are not valid */
   prepare(args: Arguments, io: Io): Promise<Input> | Input
   /** @throws DomainError */
-  execute(core: Capabilities, input: Input): Promise<Result>
+  execute(core: Capabilities, input: Input, emit?: Emit): Promise<Result>
   /** For people. `--json` prints the result itself. */
   render(result: Result): string
+  /** For a command whose result is what it emits: it is printed by this, once all parts are there. */
+  readonly printer?: (json: boolean) => PartPrinter
   /** Whether the result, although complete, is bad news (exit code 1). */
   failed?(result: Result): boolean
 }

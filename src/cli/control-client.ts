@@ -1,10 +1,12 @@
 import { createConnection, type Socket } from 'node:net'
 import { DomainError, type DomainErrorCode, domainErrors } from '../errors.ts'
+import { type Emit, noParts } from './command.ts'
 import {
   type ControlAnswer,
   type ControlError,
+  type ControlPart,
   type ControlRequest,
-  readLine,
+  linesOf,
   withSocketAddress,
 } from './control-socket.ts'
 
@@ -13,21 +15,31 @@ const patience = 300_000
 
 /**
  * Has the running server execute a command.
+ * @param take gets the parts of its result; what it throws ends the command
  * @returns undefined when no server listens
  * @throws DomainError what the command threw there; `storage_unavailable` when the server ends before it answers
  */
 export async function askServer(
   socketPath: string,
   request: ControlRequest,
+  take: Emit = noParts,
 ): Promise<{ result: unknown } | undefined> {
   const socket = await withSocketAddress(socketPath, connect)
   if (!socket) return undefined
+  let untaken: { error: unknown } | undefined
   try {
     socket.write(`${JSON.stringify(request)}\n`)
-    const line = await readLine(socket)
-    if (line === undefined) throw new Error('the connection was closed')
-    return open(JSON.parse(line) as ControlAnswer)
+    for await (const line of linesOf(socket)) {
+      const said = JSON.parse(line) as ControlAnswer | ControlPart
+      if (!('part' in said)) return open(said)
+      await take(said.part).catch((error: unknown) => {
+        untaken = { error }
+        throw error
+      })
+    }
+    throw new Error('the connection was closed')
   } catch (cause) {
+    if (untaken) throw untaken.error
     if (cause instanceof DomainError) throw cause
     throw new DomainError('storage_unavailable', {
       detail:

@@ -3,11 +3,13 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { withOrigin } from '../origin.ts'
+import type { Emit } from './command.ts'
 import { isCommandName, loadCommand } from './commands.ts'
 import {
   type ControlAnswer,
+  type ControlPart,
   type ControlRequest,
-  readLine,
+  linesOf,
   withSocketAddress,
 } from './control-socket.ts'
 
@@ -52,11 +54,11 @@ export async function serveControl(
 
 async function converse(socket: Socket, core: Capabilities, begin: () => void): Promise<void> {
   socket.setTimeout(patience, () => socket.destroy())
-  const line = await readLine(socket).catch(() => undefined)
+  const line = await firstLine(socket).catch(() => undefined)
   begin()
   socket.setTimeout(0)
   if (line === undefined) return void socket.destroy()
-  const answer = await answerTo(line, core)
+  const answer = await answerTo(line, core, (part) => send(socket, { part }))
   if (socket.destroyed) return
   await new Promise<void>((resolve) => {
     socket.once('close', () => resolve())
@@ -65,9 +67,32 @@ async function converse(socket: Socket, core: Capabilities, begin: () => void): 
   })
 }
 
-async function answerTo(line: string, core: Capabilities): Promise<ControlAnswer> {
+async function firstLine(socket: Socket): Promise<string | undefined> {
+  for await (const line of linesOf(socket)) return line
+  return undefined
+}
+
+/**
+ * Waits until there is room for more: whoever does not read holds what is read for it.
+ * @throws DomainError `internal` when the caller is gone, or takes nothing
+ */
+async function send(socket: Socket, message: ControlPart): Promise<void> {
+  if (socket.destroyed || socket.write(`${JSON.stringify(message)}\n`)) return assertThere(socket)
+  socket.setTimeout(patience, () => socket.destroy())
+  await new Promise<void>((resolve) => {
+    socket.once('drain', resolve).once('close', resolve)
+  })
+  socket.setTimeout(0)
+  assertThere(socket)
+}
+
+function assertThere({ destroyed }: Socket): void {
+  if (destroyed) throw new DomainError('internal', { detail: 'Nobody takes the result.' })
+}
+
+async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<ControlAnswer> {
   try {
-    return { result: (await execute(line, core)) ?? null }
+    return { result: (await execute(line, core, emit)) ?? null }
   } catch (error) {
     if (!isDomainError(error)) core.log.error({ err: error }, 'a command failed')
     const { code, publicMessage, detail } = isDomainError(error)
@@ -79,13 +104,13 @@ async function answerTo(line: string, core: Capabilities): Promise<ControlAnswer
   }
 }
 
-async function execute(line: string, core: Capabilities): Promise<unknown> {
+async function execute(line: string, core: Capabilities, emit: Emit): Promise<unknown> {
   const { command: name, input } = JSON.parse(line) as ControlRequest
   if (!isCommandName(name)) throw strange(`it does not know the command ${JSON.stringify(name)}`)
   const command = await loadCommand(name)
   const parsed = command.input.safeParse(input)
   if (!parsed.success) throw strange(`it expects other input for ${name}`)
-  const result = await withOrigin({ command: name }, () => command.execute(core, parsed.data))
+  const result = await withOrigin({ command: name }, () => command.execute(core, parsed.data, emit))
   core.log.info({ command: name }, 'a command was executed')
   return result
 }

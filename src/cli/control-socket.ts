@@ -7,7 +7,8 @@ import { DomainError } from '../errors.ts'
 
 /**
  * Where commands reach the server that owns embedded storage; undefined where many processes may use the storage.
- * The protocol: one request per connection, one line of JSON each way.
+ * The protocol: one request per connection, a line of JSON; then lines with the parts of its result, if it has some, and
+ * one with the answer.
  */
 export function controlSocketOf(config: Config): string | undefined {
   return config.databaseUrl === undefined ? join(config.dataDir, 'control.sock') : undefined
@@ -20,6 +21,11 @@ export interface ControlRequest {
 }
 
 export type ControlAnswer = { result: unknown } | { error: ControlError }
+
+/** What comes before the answer. */
+export interface ControlPart {
+  part: unknown
+}
 
 /** A DomainError on its way; `code` may be one that the other side does not know. */
 export interface ControlError {
@@ -61,19 +67,25 @@ export async function withSocketAddress<T>(
 }
 
 /**
- * The first line that arrives; the connection stays open.
- * @returns undefined when the other side closes before its line ends
- * @throws Error when the line is longer than `longestMessage`
+ * The lines that arrive, until the other side closes; what it says after the last whole one is left out. The connection
+ * stays open.
+ * @throws Error when a line is longer than `longestMessage`
  */
-export async function readLine(socket: Socket): Promise<string | undefined> {
-  const chunks: Buffer[] = []
+export async function* linesOf(socket: Socket): AsyncGenerator<string, void> {
+  let chunks: Buffer[] = []
   let size = 0
   for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    const end = chunk.indexOf(0x0a)
-    chunks.push(end < 0 ? chunk : chunk.subarray(0, end))
-    if (end >= 0) return Buffer.concat(chunks).toString('utf8')
-    size += chunk.length
+    let from = 0
+    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, from)) {
+      chunks.push(chunk.subarray(from, end))
+      const line = Buffer.concat(chunks).toString('utf8')
+      chunks = []
+      size = 0
+      from = end + 1
+      yield line
+    }
+    chunks.push(chunk.subarray(from))
+    size += chunk.length - from
     if (size > longestMessage) throw new Error(`a message has more than ${longestMessage} bytes`)
   }
-  return undefined
 }

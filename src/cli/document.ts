@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { parseDocument } from 'yaml'
 import { DomainError, type DomainErrorCode } from '../errors.ts'
 import { type Fault, faultLine } from '../faults.ts'
+import { parseLarge, parseLines } from './block-yaml.ts'
 import { type Io, UsageError } from './command.ts'
 
 /** A YAML or JSON document of an operator, read but not checked. */
@@ -14,8 +14,12 @@ export interface OperatorDocument {
   content: unknown
 }
 
-/** Far more than anybody declares by hand; a larger one is a mistake in the file's name. */
-const longest = 8 * 1024 * 1024
+/** Characters: as much as an export of a million accounts. What is larger is a mistake in the file's name, as a rule. */
+const longest = 256 * 1024 * 1024
+/** Characters up to which a document is read at once where it cannot be read piece by piece. */
+const large = 8 * 1024 * 1024
+/** Characters from which on that is tried: read at once, a document takes a hundred times as much memory as its text. */
+const notSmall = 1024 * 1024
 
 /**
  * Reads a document; JSON is YAML (YAML 1.2 §1.3).
@@ -30,38 +34,54 @@ export async function readDocument(
 ): Promise<OperatorDocument> {
   const name = file === '-' ? 'standard input' : file
   const folder = file === '-' ? '.' : dirname(file)
-  const text = file === '-' ? await io.stdin() : await readFile(file, 'utf8').catch(unreadable)
+  const text = file === '-' ? await io.stdin() : await readText(file, code)
   return { name, folder, content: parseYaml(text, name, code) }
 }
 
 /** @throws DomainError `code` with every syntax fault and its line */
 export function parseYaml(text: string, name: string, code: DomainErrorCode): unknown {
-  if (text.length > longest) {
-    const message = 'more than 8 MiB: split it into several files, and take each without --prune'
-    throw invalid(code, name, [{ path: [], message }])
-  }
-  const document = parseDocument(text, { prettyErrors: true })
-  // A warning is a tag that YAML does not know: "!env NAME" would quietly be the text "NAME".
-  const faults = [...document.errors, ...document.warnings].map(({ message }): Fault => {
-    const [line = ''] = message.split('\n')
-    return { path: [], message: line.replace(/:$/, '').replace(/^Unresolved tag: \S+/, noTag) }
-  })
+  if (text.length > longest) throw tooLong(name, code)
+  const faults: Fault[] = []
+  const content = contentOf(text, faults)
   if (faults.length > 0) throw invalid(code, name, faults)
+  return content
+}
+
+function contentOf(text: string, faults: Fault[]): unknown {
+  const isFlow = /^\s*[{[]/.test(text)
+  if (!isFlow && text.length > notSmall) {
+    const found: Fault[] = []
+    const content = parseLarge(text, found)
+    if (found.length === 0) return content
+    if (text.length > large) {
+      faults.push(...found)
+      return undefined
+    }
+  }
+  if (text.length <= large) return parseLines({ text, before: 0 }, faults)
   try {
-    return document.toJS() as unknown
+    return JSON.parse(text)
   } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error
-    const isMissing = error.message.startsWith('Unresolved alias')
-    throw invalid(code, name, [{ path: [], message: isMissing ? noAlias : error.message }])
+    // The rest of what it says quotes the text.
+    const [where = ''] = / at position \d+.*$/.exec((error as SyntaxError).message) ?? []
+    faults.push({ path: [], message: `expected valid JSON${where}` })
+    return undefined
   }
 }
 
-/** What the parser says quotes them, and they are as likely the beginning of a password without quotes. */
-const noTag = 'a tag that is not known (a text that begins with "!" needs quotes)'
-const noAlias = 'an alias without its anchor (a text that begins with "*" needs quotes)'
+function tooLong(name: string, code: DomainErrorCode): DomainError {
+  const message = 'more than 256 MiB: split it into several files, and take each without --prune'
+  return invalid(code, name, [{ path: [], message }])
+}
 
 export function invalid(code: DomainErrorCode, file: string, faults: Fault[]): DomainError {
   return new DomainError(code, { detail: { file, faults: faults.map(faultLine) } })
+}
+
+async function readText(file: string, code: DomainErrorCode): Promise<string> {
+  const { size } = await stat(file).catch(unreadable)
+  if (size > longest) throw tooLong(file, code)
+  return readFile(file, 'utf8').catch(unreadable)
 }
 
 function unreadable(error: NodeJS.ErrnoException): never {

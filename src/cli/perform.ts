@@ -4,7 +4,7 @@ import { DomainError, isDomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { withOrigin } from '../origin.ts'
-import type { Command } from './command.ts'
+import type { Command, Emit } from './command.ts'
 import { type CommandName, loadCommand } from './commands.ts'
 import { askServer } from './control-client.ts'
 import { controlSocketOf } from './control-socket.ts'
@@ -31,14 +31,14 @@ export function perform(
 }
 
 /**
- * The same for a command that is executed again and again, all in the same process.
- * @param work begins anew, with nothing done yet, when its first call finds that this process has to own the storage
+ * The same for a command that is executed again and again, all in the same process, or whose result comes in parts.
+ * @param work is given what executes it, which takes a receiver of parts; it begins anew, with nothing done yet, when its first call finds that this process has to own the storage
  * @throws DomainError likewise; `storage_unavailable` when the server ends in between
  */
 export async function performAll<T>(
   name: CommandName,
   { config, log }: Surroundings,
-  work: (run: (input: unknown) => Promise<unknown>) => Promise<T>,
+  work: (run: (input: unknown, emit?: Emit) => Promise<unknown>) => Promise<T>,
 ): Promise<T> {
   const command = await loadCommand(name)
   const socket = controlSocketOf(config)
@@ -58,8 +58,8 @@ export async function performAll<T>(
     if (own) {
       const { core } = own
       try {
-        return await work((input) =>
-          withOrigin({ command: name }, () => command.execute(core, input)),
+        return await work((input, emit) =>
+          withOrigin({ command: name }, () => command.execute(core, input, emit)),
         )
       } finally {
         await own.close()
@@ -73,8 +73,8 @@ class NobodyListens extends Error {}
 
 function asking(socket: string, name: CommandName) {
   let answered = false
-  return async (input: unknown): Promise<unknown> => {
-    const answer = await askServer(socket, { command: name, input })
+  return async (input: unknown, emit?: Emit): Promise<unknown> => {
+    const answer = await askServer(socket, { command: name, input }, emit)
     if (answer) {
       answered = true
       return answer.result

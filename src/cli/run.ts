@@ -5,6 +5,7 @@ import { createLog, type Log } from '../log.ts'
 import { type Arguments, type Io, UsageError } from './command.ts'
 import { type CommandName, loadCommand } from './commands.ts'
 import { printPages } from './pages.ts'
+import { printParts } from './parts.ts'
 import { perform } from './perform.ts'
 import { adoptClockOffset } from './process-clock.ts'
 
@@ -21,7 +22,14 @@ export async function runCommand(name: CommandName, args: Arguments, io: Io): Pr
   const faults = faultsOf(command.input, input)
   if (faults.length > 0) throw new UsageError(faults.map(faultLine).join('; '))
   const surroundings = { config, log: commandLog(config, io) }
-  const { list } = command
+  const { list, printer } = command
+  if (printer) {
+    await printParts(
+      { name, print: printer(args.options['json'] === true) },
+      { input, io, ...surroundings },
+    )
+    return 0
+  }
   if (list !== undefined) {
     const which = { input: input as object, args, io, ...surroundings }
     return (await printPages({ name, command, list }, which)) ? 1 : 0

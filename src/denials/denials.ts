@@ -101,6 +101,8 @@ export const overlap = 20_000
  */
 const rereadEvery = 60_000
 const notReread = 'deny-list not read again'
+/** Entries of one statement, when all are read. */
+const pageSize = 10_000
 
 /** An entry as Postgres writes it: tenant, kind, subject, and when in milliseconds; null is never, or not known. */
 type Written = [string, DenialKind, string, number | null, number, number, string[] | null]
@@ -109,8 +111,6 @@ const millisecondsOf = (time: string) => `round(extract(epoch from ${time}) * 10
 const written = `json_build_array(tenant_id, kind, subject,
   case when not_before < 'infinity' then ${millisecondsOf('not_before')} end,
   ${millisecondsOf('created_at')}, ${millisecondsOf('expires_at')}, audiences)`
-/** Over `$1`, since when, and `$2`, now. */
-const lately = 'from denials where created_at > $1 and expires_at > $2'
 
 function entryOf([tenant, kind, subject, notBefore, ...rest]: Written): DenyListEntry {
   const [createdAt, expiresAt, audiences] = rest
@@ -163,7 +163,8 @@ export function createDenials({
 
   const question: Question = {
     channel,
-    sql: `select json_agg(${written} order by created_at)::text ${lately}`,
+    sql: `select json_agg(${written} order by created_at)::text
+      from denials where created_at > $1 and expires_at > $2`,
     parameters: ({ at }) => [new Date(lookedFor()).toISOString(), new Date(at).toISOString()],
     heard(answer, asked) {
       const { at } = asked
@@ -181,17 +182,28 @@ export function createDenials({
     for (const tenant of changed) news.add(tenant)
   }
 
-  /** Takes its own time, and a connection of the pool, of a server that takes writes: a long list holds up no poll. */
+  /**
+   * Takes its own time, and a connection of the pool, of a server that takes writes: a long list holds up no poll. It is
+   * read page by page: a client that goes may leave a hundred thousand entries.
+   */
   async function readAll(): Promise<void> {
     const now = clock.now()
     const asked = { at: now, monotonic: performance.now(), steps: clock.steps }
-    const rows = await database.queryPrimary<{ entry: Written }>(
-      `select ${written} as entry ${lately} order by created_at`,
-      [new Date(0), new Date(now)],
-    )
+    const found: Written[] = []
+    for (;;) {
+      const [tenant = '', kind = '', subject = ''] = found.at(-1) ?? []
+      const page = await database.queryPrimary<{ entry: Written }>(
+        `select ${written} as entry from denials
+         where (tenant_id, kind, subject) > ($1, $2, $3) and expires_at > $4
+         order by tenant_id, kind, subject limit ${pageSize}`,
+        [tenant, kind, subject, new Date(now)],
+      )
+      for (const { entry } of page) found.push(entry)
+      if (page.length < pageSize) break
+    }
     // Whoever was told of the list meanwhile has it up to now.
     put(
-      rows.map(({ entry }) => entry),
+      found.toSorted((one, other) => one[4] - other[4]),
       clock.now(),
     )
     list.expire(now)

@@ -269,11 +269,10 @@ export function createFamilies(deps: {
     },
     list: views.list,
     count: (tenant) =>
-      countRows(
-        database,
-        'families where tenant_id = $1 and ended_at is null and expires_at > $2',
-        [tenant, new Date(clock.now())],
-      ),
+      countRows(database, { table: 'families', where: 'ended_at is null and expires_at > $2' }, [
+        tenant,
+        new Date(clock.now()),
+      ]),
     steps: views.steps,
     async sweep() {
       for (const { tenant, clientId } of await retention.disabledOwners()) {

@@ -3,6 +3,8 @@ import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
 
 /** Rows that one statement deletes at most, of those that no other row depends on. */
 const mostDeleted = 5000
+/** Rows that are looked for at once, to be deleted. */
+const mostFound = 10_000
 
 /** What goes of families in the course of time, or with their client. */
 export function createFamilyRetention({ database }: { database: Database }) {
@@ -17,22 +19,26 @@ export function createFamilyRetention({ database }: { database: Database }) {
       )
     },
 
-    /** Deletes families of a client with their tokens: as many as one statement may. @returns false when none is left */
+    /** Deletes families of a client with their tokens, a batch at a time. @returns false when none is left */
     async forgetSome(tenant: string, clientId: string): Promise<boolean> {
-      const some = `select id from families where tenant_id = $1 and client_id = $2 order by id limit ${sweepBatch}`
-      const parameters = [tenant, clientId]
-      const tokens = await database.execute(
-        `delete from refresh_tokens where (tenant_id, token_hash) in (
-           select tenant_id, token_hash from refresh_tokens
-           where tenant_id = $1 and family_id in (${some}) limit ${mostDeleted})`,
-        parameters,
+      // Of a hundred thousand many at once, in no order: to find the next few each time takes longer than to delete them.
+      const found = await database.query<{ id: string }>(
+        `select id from families where tenant_id = $1 and client_id = $2 limit ${mostFound}`,
+        [tenant, clientId],
       )
-      if (tokens === mostDeleted) return true
-      const families = await database.execute(
-        `delete from families where tenant_id = $1 and id in (${some})`,
-        parameters,
-      )
-      return families > 0
+      for (let at = 0; at < found.length; at += sweepBatch) {
+        const some = [tenant, found.slice(at, at + sweepBatch).map(({ id }) => id)]
+        const tokens = () =>
+          database.execute(
+            `delete from refresh_tokens where (tenant_id, token_hash) in (
+               select tenant_id, token_hash from refresh_tokens
+               where tenant_id = $1 and family_id = any($2) limit ${mostDeleted})`,
+            some,
+          )
+        while ((await tokens()) === mostDeleted);
+        await database.execute('delete from families where tenant_id = $1 and id = any($2)', some)
+      }
+      return found.length > 0
     },
 
     /** Forgets answers that nobody may have again. @param before milliseconds since the epoch */

@@ -1,6 +1,7 @@
 import { type AccountRow, accountColumns, toAccount } from '../accounts/account.store.ts'
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
+import { mostRows, untilFew } from '../storage/chunks.ts'
 import { type Count, countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch, sweepTable } from '../storage/sweep.ts'
@@ -190,7 +191,7 @@ export function createGrants({ database, clock }: { database: Database; clock: C
       }))
     },
     count: (tenant) =>
-      countRows(database, 'grants where tenant_id = $1 and revoked_at is null', [tenant]),
+      countRows(database, { table: 'grants', where: 'revoked_at is null' }, [tenant]),
     async clientsOf(tenant, accountId) {
       const rows = await database.query<{ client_id: string }>(
         `select distinct client_id from grants where tenant_id = $1 and account_id = $2 order by client_id`,
@@ -248,12 +249,18 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         before: clock.now() - historyKept,
       }),
     async revoke(tenant, { id, accountId, clientId }, reason) {
-      const rows = await database.query<{ id: string }>(
-        `update grants set revoked_at = $5, revoked_reason = $6
-         where tenant_id = $1 and revoked_at is null and ($2::text is null or id = $2)
-           and ($3::text is null or account_id = $3) and ($4::text is null or client_id = $4)
-         returning id`,
-        [tenant, id ?? null, accountId ?? null, clientId ?? null, new Date(clock.now()), reason],
+      const now = new Date(clock.now())
+      const rows = await untilFew(() =>
+        database.query<{ id: string }>(
+          `update grants set revoked_at = $5, revoked_reason = $6
+           where tenant_id = $1 and id in (
+             select id from grants
+             where tenant_id = $1 and revoked_at is null and ($2::text is null or id = $2)
+               and ($3::text is null or account_id = $3) and ($4::text is null or client_id = $4)
+             limit ${mostRows} for no key update)
+           returning id`,
+          [tenant, id ?? null, accountId ?? null, clientId ?? null, now, reason],
+        ),
       )
       return rows.map((row) => row.id)
     },

@@ -4,6 +4,7 @@ import { presenter } from '../families/token-row.ts'
 import { grantColumns, type JoinedGrant, joinedGrant, liveGrantOf } from '../grants/grants.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
+import { mostRows, untilFew } from '../storage/chunks.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -307,11 +308,16 @@ export function createSessionStore({
       reason: SessionEnd,
       except?: string,
     ): Promise<string[]> {
-      const rows = await database.query<{ uid: string }>(
-        `update sessions set ended_at = $3, ended_reason = $4, state = null
-         where tenant_id = $1 and account_id = $2 and ended_at is null and ($5::text is null or uid <> $5)
-         returning uid`,
-        [tenant, accountId, now(), reason, except ?? null],
+      const rows = await untilFew(() =>
+        database.query<{ uid: string }>(
+          `update sessions set ended_at = $3, ended_reason = $4, state = null
+           where tenant_id = $1 and uid in (
+             select uid from sessions
+             where tenant_id = $1 and account_id = $2 and ended_at is null and ($5::text is null or uid <> $5)
+             limit ${mostRows} for no key update)
+           returning uid`,
+          [tenant, accountId, now(), reason, except ?? null],
+        ),
       )
       return rows.map(({ uid }) => uid)
     },

@@ -97,7 +97,10 @@ export function createSessions(deps: {
     count: (tenant) =>
       countRows(
         database,
-        'sessions where tenant_id = $1 and account_id is not null and ended_at is null and expires_at > $2',
+        {
+          table: 'sessions',
+          where: 'account_id is not null and ended_at is null and expires_at > $2',
+        },
         [tenant, new Date(deps.clock.now())],
       ),
 

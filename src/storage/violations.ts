@@ -27,11 +27,6 @@ export const isLockTimeout = (error: unknown): boolean => driverError(error)?.co
 /** Whether a statement divided by the number of what it wrote, and that was nothing (SQLSTATE 22012). */
 export const isNothingWritten = (error: unknown): boolean => driverError(error)?.code === '22012'
 
-/** Whether a statement took longer than it may (SQLSTATE 57014). */
-export function isTimedOut(error: unknown): boolean {
-  return driverError(error)?.code === '57014'
-}
-
 const connectionFailure = /^(08|53|57P0|58030|25006|40001|40P01|57014|55P03)/
 const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|closed|not queryable/i
 

@@ -3,12 +3,15 @@ import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
+import type { Emit } from '../../src/cli/command.ts'
 import { askServer } from '../../src/cli/control-client.ts'
 import { serveControl } from '../../src/cli/control-server.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import type { Capabilities } from '../../src/oidc/capabilities.ts'
+import { freshStorage } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
+import { openNode } from '../support/cores.ts'
 
 // What is asked here ends before a capability would be needed.
 const core = { log: createLog({ level: 'silent' }) } as Capabilities
@@ -92,6 +95,35 @@ describe('The control socket', () => {
     const closed = new Promise((resolve) => caller.once('close', resolve))
     await server.close()
     await closed
+  })
+
+  it('hands a result over part by part, and ends the work of a caller that takes no more', async () => {
+    const storage = await openNode(await freshStorage('embedded'))
+    await storage.database.execute(
+      `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
+       select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true, '{}',
+         now(), now() from generate_series(1, 1500) i`,
+    )
+    const path = join(folder, 'control.sock')
+    const server = await serveControl(storage, path)
+    try {
+      const ask = (take: Emit) =>
+        askServer(path, { command: 'export', input: { tenant: 'default' } }, take)
+      const sizes: number[] = []
+      const answer = await ask(async (part) => {
+        sizes.push((part as { items?: unknown[] }).items?.length ?? 0)
+      })
+      expect(answer).to.deep.equal({ result: null })
+      expect(sizes).to.deep.equal([0, 1000, 501])
+
+      const full = new Error('there is no room')
+      expect(await failureOf(ask(() => Promise.reject(full)))).to.equal(full)
+      // It has the only connection until it ends.
+      expect(await storage.database.query('select 1')).to.have.length(1)
+    } finally {
+      await server.close()
+      await storage.close()
+    }
   })
 
   it('says that the outcome is unknown when the server ends before it answers', async () => {

@@ -3,11 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import pg from 'pg'
-import { exportCommand } from '../../src/cli/export.ts'
-import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { runHere } from '../support/command-here.ts'
-import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Outcome, runCommand, startCommand } from '../support/node-process.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
@@ -295,14 +292,10 @@ describe('Configuration as code', function () {
     expect(code).to.equal(0)
   })
 
-  it('an apply that is killed before its last item changes no row, and no export sees half of it', async () => {
+  it('an apply that is killed before its last item changes no row; an export meanwhile waits for nobody and sees none of it', async () => {
     const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
     const before = await rows()
-    // Open beforehand: nobody waits for a lock for long, and so for the start of another.
-    const core = await openNode(envOf(names[0]), 'require')
-    const doExport = () => exportCommand.execute(core, { tenant: defaultTenant })
-    const exported = await doExport()
-    let exporting: ReturnType<typeof doExport> | undefined
+    const exported = await done(['export'])
     await connected(async (client) => {
       await client.query('begin')
       await client.query('lock table accounts in share row exclusive mode')
@@ -313,20 +306,11 @@ describe('Configuration as code', function () {
         )
         return waiting.length > 0
       })
-      exporting = doExport()
-      await eventually('an export waits for it', async () => {
-        const { rows: waiting } = await client.query(
-          `select 1 from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and not granted
-             and database = (select oid from pg_database where datname = current_database())`,
-        )
-        return waiting.length > 0
-      })
+      expect(await done(['export'])).to.equal(exported)
       child.signal('SIGKILL')
       expect(await child.exit).to.include({ signal: 'SIGKILL' })
       await client.query('rollback')
     })
-    expect(await exporting).to.deep.equal(exported)
-    await core.close()
     await eventually('Postgres has undone it', async () => {
       expect(await rows()).to.deep.equal(before)
       return true
@@ -352,13 +336,19 @@ describe('Configuration as code', function () {
       await client.query('begin')
       await client.query('lock table clients in share row exclusive mode')
       const started = files.map((file) => done(['apply', file]))
-      await eventually('both are under way', async () => {
-        const { rows: waiting } = await client.query(
-          `select 1 from pg_locks where not granted
-             and database = (select oid from pg_database where datname = current_database())`,
-        )
-        return waiting.length === 2
-      })
+      await eventually(
+        'one waits for its row, and one for the other, in no statement that would be ended',
+        async () => {
+          // Of one transaction all looks are the first.
+          await client.query('select pg_stat_clear_snapshot()')
+          const { rows: at } = await client.query<{ doing: string }>(
+            `select case when wait_event_type = 'Lock' then 'in a statement' else state end as doing
+           from pg_stat_activity where datname = current_database() and xact_start is not null
+             and pid <> pg_backend_pid() and backend_type = 'client backend' order by 1`,
+          )
+          return at.map(({ doing }) => doing).join() === 'idle in transaction,in a statement'
+        },
+      )
       await client.query('rollback')
       return started
     })

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import { apply } from '../../src/cli/apply.ts'
 import { applyDocument } from '../../src/cli/apply-file.ts'
-import { exportCommand } from '../../src/cli/export.ts'
 import { tenantsList } from '../../src/cli/tenants.ts'
 import type { Core } from '../../src/core.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
+import { exportedFrom } from '../support/exported.ts'
 
 const tenant = 'default'
 
@@ -39,7 +39,7 @@ describe('command line: what holds for everybody in a tenant', () => {
     const { tenants } = await tenantsList.execute(core, {})
     expect(tenantsList.render({ tenants })).to.match(/^acme .*second factor required$/m)
 
-    const exported = await exportCommand.execute(core, { tenant })
+    const exported = await exportedFrom(core, tenant)
     expect(exported).to.have.property('require_mfa', true)
     expect(exported.tenants?.[0]).to.deep.include({ ...acme, require_mfa: true })
     expect(await applied(exported))

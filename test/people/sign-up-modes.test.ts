@@ -3,13 +3,13 @@ import { expect } from 'chai'
 import { parse } from 'yaml'
 import { apply } from '../../src/cli/apply.ts'
 import { checkApplyFile } from '../../src/cli/apply-file.ts'
-import { exportCommand } from '../../src/cli/export.ts'
 import { tenantsList } from '../../src/cli/tenants.ts'
 import { limits } from '../../src/limits/limits.ts'
 import { defaultTenant, type SignUp } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
+import { exportedFrom } from '../support/exported.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
@@ -200,7 +200,7 @@ tenants: [{ id: acme, name: Acme, sign_up: { mode: invitation } }]
     const listed = await tenantsList.execute(server.core, {})
     expect(tenantsList.render(listed)).to.match(/^acme .* sign-up invitation/m)
     expect(tenantsList.render(listed)).to.match(/^default .* sign-up open example.com example.org/m)
-    const exported = await exportCommand.execute(server.core, { tenant: defaultTenant })
+    const exported = await exportedFrom(server.core, defaultTenant)
     expect(exported.sign_up).to.deep.equal({
       mode: 'open',
       domains: ['example.com', 'example.org'],

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { apply } from '../../src/cli/apply.ts'
-import { exportCommand } from '../../src/cli/export.ts'
 import {
   webhooksDeliveries,
   webhooksList,
@@ -11,6 +10,7 @@ import {
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
+import { exportedFrom } from '../support/exported.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../support/webhook-receiver.ts'
 import { remember } from '../support/witness.ts'
@@ -62,7 +62,7 @@ onEachStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     expect(await declare({ url: receiver.url, events })).to.include({ unchanged: 1 })
     const { webhooks } = await webhooksList.execute(server.core, { tenant })
     expect(webhooks).to.deep.equal([{ url: receiver.url, events, waiting: 0, failed: 0 }])
-    const exported = await exportCommand.execute(server.core, { tenant })
+    const exported = await exportedFrom(server.core, tenant)
     expect(exported.webhooks).to.deep.equal([{ url: receiver.url, events }])
   })
 

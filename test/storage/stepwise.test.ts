@@ -1,0 +1,46 @@
+import { expect } from 'chai'
+import { pageStepwise } from '../../src/storage/stepwise.ts'
+
+/** Keys in their order; of three at a time, those that fit. */
+function search(fits: (key: string) => boolean, page: { after?: string; limit: number }) {
+  const keys = [...'abcdefghijklmnopqrstuvwxyz']
+  const behind = (after = '') => keys.filter((key) => key > after)
+  const looked: string[] = []
+  const found = pageStepwise(
+    page,
+    async (after, rows) => {
+      expect(rows).to.equal(25_000)
+      return behind(after)[2]
+    },
+    async (after, upTo, limit) => {
+      const some = behind(after).filter((key) => upTo === undefined || key <= upTo)
+      looked.push(some.join(''))
+      return some.filter(fits).slice(0, limit)
+    },
+  )
+  return found.then((keysFound) => ({ found: keysFound.join(''), looked: looked.join(' ') }))
+}
+
+describe('A page that is looked for step by step', () => {
+  it('has what fits, however much lies between, and ends when it is full', async () => {
+    expect(await search((key) => 'agz'.includes(key), { limit: 5 })).to.deep.equal({
+      found: 'agz',
+      looked: 'abc def ghi jkl mno pqr stu vwx yz',
+    })
+    expect(await search((key) => 'agz'.includes(key), { limit: 2 })).to.deep.equal({
+      found: 'ag',
+      looked: 'abc def ghi',
+    })
+  })
+
+  it('begins behind the page before, and ends with the last', async () => {
+    expect(await search(() => true, { after: 'w', limit: 9 })).to.deep.equal({
+      found: 'xyz',
+      looked: 'xyz ',
+    })
+    expect(await search(() => false, { after: 'y', limit: 9 })).to.deep.equal({
+      found: '',
+      looked: 'z',
+    })
+  })
+})

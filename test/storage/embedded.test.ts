@@ -80,15 +80,15 @@ describe('the lock of the data folder', () => {
   it('says of a folder that cannot be made which setting names it, and why', async () => {
     const file = join(await temporaryFolder('data'), 'file')
     await writeFile(file, '')
-    for (const [folder, code] of [
+    for (const [given, code] of [
       [file, 'EEXIST'],
       [join(file, 'data'), 'ENOTDIR'],
     ] as const) {
-      const refusal = await lockDataDir(folder).catch((error: unknown) => error)
+      const refusal = await lockDataDir(given).catch((error: unknown) => error)
       expect(refusal).to.be.instanceOf(DomainError)
       expect(refusal).to.include({
         code: 'config_invalid',
-        message: `DATA_DIR: expected a folder that this user can make and write in, got ${folder} (${code})`,
+        message: `DATA_DIR: expected a folder that this user can make and write in, got ${given} (${code})`,
       })
     }
   })

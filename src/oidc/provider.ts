@@ -92,13 +92,14 @@ export function createProvider(parts: ProviderParts): Provider {
     Object.assign(provider[model].prototype, { generateTokenId })
   }
   completeDeviceAnswers(provider)
-  // Hashed, as it is a stranger's text of any length; kept for as long as a clock that is ahead lets it be presented.
+  // Hashed, as it is a stranger's text of any length; kept for as long as a clock that is ahead lets it be presented, and
+  // a second more, as the engine compares whole seconds: what is good up to one is good until the next.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     // Refused by the engine next.
     if (await provesOtherKey(Provider.ctx)) return true
     await takeRoomForProof(context, Provider.ctx)
     const key = { tenant, kind: 'jti', key: derivedId(iss, jti) }
-    return singleUse.spend(key, (exp + mostAhead) * 1000, true)
+    return singleUse.spend(key, (exp + mostAhead + 1) * 1000, true)
   }
 
   return provider

@@ -182,6 +182,18 @@ onEachStorage('DPoP', (kind) => {
     expect((await ask(await proof({ iat: now() + 66, nonce }))).status).to.equal(200)
   })
 
+  it('one that is as far ahead as is taken counts once in the second in which it ends, too (P-053, C26)', async () => {
+    travel(0)
+    const early = await proof({ iat: now() + 60 })
+    expect((await ask(early)).status).to.equal(200)
+    // Taken for five minutes after its date, in whole seconds.
+    travel(now() + 360.9 - Date.now() / 1000)
+    await server.core.singleUse.sweep()
+    expectRefusal(await ask(early), 400, 'invalid_grant')
+    travel(0.2)
+    expectRefusal(await ask(early), 400, 'use_dpop_nonce')
+  })
+
   it('openid-client follows the nonce through PAR, code and refresh (K-40, RFC 9449 §8)', async () => {
     const party = await createRelyingParty({
       issuer: server.issuer,

@@ -20,6 +20,9 @@ function forms({ cert }: Identity): Record<string, string> {
     'bare Base64': base64,
     'Envoy, one element': envoy(cert),
     'Envoy, the last of two': `${envoy('somebody')},${envoy(cert)}`,
+    'Envoy, after a list that is the caller’s own': `Cert="x";Subject=",${envoy(cert)}`,
+    'Envoy, after what swallows a comma': `Cert="x";URI=\\,${envoy(cert)}`,
+    'Envoy, with commas in the subject': `${envoy(cert)};Subject="O=\\"x\\",CN=y";DNS=`,
     'Envoy, with a subject that tries': `Subject="CN=\\";Cert=\\"MIIB";Cert="${encodeURIComponent(cert)}"`,
   }
 }
@@ -41,6 +44,7 @@ describe('a certificate in a header (RFC 9440)', () => {
     const { 'RFC 9440': rfc = '', 'bare Base64': bare = '' } = forms(own)
     const { raw } = new X509Certificate(own.cert)
     const second = forms(await selfSigned('CN=x'))['RFC 9440']
+    const envoy = `Cert="${encodeURIComponent(own.cert)}"`
     for (const value of [
       `${rfc}, ${second}`,
       `${second},${rfc}`,
@@ -49,6 +53,15 @@ describe('a certificate in a header (RFC 9440)', () => {
       rfc.slice(0, 40),
       `:${bare.slice(0, 40)}:`,
       `${encodeURIComponent(own.cert)}${encodeURIComponent(own.cert)}`,
+      // Of the caller's own, where the proxy adds an element without one.
+      `Hash=00;${envoy},Hash=01;URI=spiffe://x`,
+      `Hash=00;${envoy},Subject="CN=x,${envoy.replaceAll('"', '\\"')}"`,
+      `Hash=00;${envoy};Subject=",Hash=01;Subject="CN=\\"x"`,
+      `Hash=00;${envoy};URI=x;${envoy}`,
+      `Hash=00;${envoy};URI=x"`,
+      `Hash=00;URI="x;${envoy}`,
+      `Hash=00;Subject="x";${envoy}x`,
+      envoy.replaceAll('"', ''),
       'Hash=00',
       '%',
       '::',

@@ -76,6 +76,9 @@ describe('what the verifier says of a mistake leads to it', () => {
     const introspection = { clientId: 'orders-api', clientSecret: 'secret' }
     const verified = create({ introspection }).verify(await issuer.token(), { check: 'introspect' })
     expect(await saidOf(verified)).to.equal('the issuer says it is not active (Request-Id the-id)')
+    issuer.answers['/introspect'] = (_, response) => void response.end('{"active":false}')
+    const nameless = create({ introspection }).verify(await issuer.token(), { check: 'introspect' })
+    expect(await saidOf(nameless)).to.equal('the issuer says it is not active')
     issuer.answers['/introspect'] = undefined
   })
 
@@ -130,6 +133,18 @@ describe('what the verifier says of a mistake leads to it', () => {
       expect(await saidOfProof({ htu: `${url}/v1/` }, { target: '/v1' })).to.match(/^htu: /)
     })
 
+    it('is for no address outside the API that a path with dots leads to (RFC 3986 §5.2.4)', async () => {
+      for (const target of ['/../billing/x', '/%2e%2e/billing/x', '\\..\\billing/x', 'x', '/..']) {
+        for (const htu of ['https://api.example.com/billing/x', `${url}x`, `${url}/../`]) {
+          expect(await saidOfProof({ htu }, { target }), `${target} ${htu}`).to.equal(
+            `the address: expected one below ${url}, got ${JSON.stringify(target)}`,
+          )
+        }
+      }
+      const target = '/v1/../v2/./list'
+      expect(await saidOfProof({ htu: `${url}/v2/list` }, { target })).to.equal('accepted')
+    })
+
     it('names the member, what was expected and what came', async () => {
       expect(await saidOfProof({ htm: 'post' })).to.equal('htm: expected POST, got "post"')
       const inside = 'http://10.0.0.7:8080/v1/list'
@@ -153,7 +168,7 @@ describe('what the verifier says of a mistake leads to it', () => {
 
   it('of a certificate, whoever passed it on (RFC 8705 §3, RFC 9440)', async () => {
     const authority = await createAuthority()
-    const { cert } = await authority.issue('CN=web')
+    const [{ cert }, caller] = [await authority.issue('CN=web'), await authority.issue('CN=x')]
     const { raw } = new X509Certificate(cert)
     const token = await issuer.token({ cnf: { 'x5t#S256': hashOf(raw) } })
     const saidWith = (certificate: string | Uint8Array) =>
@@ -164,6 +179,22 @@ describe('what the verifier says of a mistake leads to it', () => {
       expect(await saidWith(passedOn)).to.equal('accepted')
     }
     expect(await saidWith(cert.replaceAll('\n', ' '))).to.equal('accepted')
+    for (const own of [`Cert="x",${envoy}`, `Cert="x";URI=\\,${envoy}`, `X=",${envoy}`]) {
+      expect(await saidWith(own), own).to.equal('accepted')
+    }
+    for (const victims of [
+      `${envoy},Hash=2;URI=spiffe://x`,
+      `${envoy},Subject="CN=x,${envoy.replaceAll('"', '\\"')}"`,
+      `${envoy};Subject=",Hash=2;Subject="CN=\\"x"`,
+      `Cert="${encodeURIComponent(caller.cert)}";URI=x;${envoy}`,
+      `${envoy};URI=x"`,
+      `Hash=2;URI="x;${envoy}`,
+      envoy.replace('Cert="', 'Cert=x"'),
+      cert + caller.cert,
+      encodeURIComponent(cert + cert),
+    ]) {
+      expect(await saidWith(victims), victims).to.match(/^what came as its certificate is none/)
+    }
     for (const nonsense of ['(null)', '%E0%A4%A', ':no-base64:']) {
       expect(await saidWith(nonsense), nonsense).to.match(/^what came as its certificate is none/)
     }

@@ -76,7 +76,7 @@ export async function checkBinding(
   const certificate = typeof shown === 'string' ? certificateIn(shown) : shown
   if (!certificate) {
     throw refuse(
-      'what came as its certificate is none: expected DER, PEM, or the header of a proxy',
+      'what came as its certificate is none: expected one in DER, PEM, or the header of a proxy',
     )
   }
   if ((await thumbprintOf(certificate)) !== thumbprint) {

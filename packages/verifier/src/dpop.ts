@@ -124,12 +124,16 @@ function addressOf(htu: string): string | undefined {
 /**
  * @param target as in the request line: a path that begins with two slashes is no other host
  * @returns one; two for `/` below a path, since a proxy that takes away `/orders` makes the same of `/orders` and `/orders/`
+ * @throws Error when the target leaves the path of the base by dot segments (RFC 3986 §5.2.4): it is of another API
  */
 function addressesAt(base: string, target: string): string[] {
   const url = new URL(base)
   const prefix = url.pathname.replace(/\/$/, '')
   const [path = ''] = target.split('?')
   url.pathname = prefix + path
+  if (url.pathname !== prefix && !url.pathname.startsWith(`${prefix}/`)) {
+    throw new Error(`the address: expected one below ${base}, got ${shown(path)}`)
+  }
   const address = url.origin + url.pathname
   return path === '/' && prefix !== '' ? [address, url.origin + prefix] : [address]
 }

@@ -6,7 +6,7 @@ import { jsonIn, type Requests } from './requests.ts'
 /** Asks the issuer whether a token is good right now (RFC 7662). */
 export interface Introspection {
   /**
-   * @returns with the id of the answer, by which the issuer explains it
+   * @returns with the id of the answer, by which the issuer explains it; null when a proxy took it away
    * @throws Unavailable when there is no answer, which must never be taken for a yes
    */
   ask(token: string, jti: string): Promise<{ isActive: boolean; requestId: string | null }>

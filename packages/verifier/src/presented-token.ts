@@ -7,7 +7,7 @@ export interface ApiRequest {
   target: string
   /** Every value of a header; the name is in lower case. */
   headers(name: string): string[]
-  /** The certificate of the caller, in DER or PEM, where mutual TLS is used. */
+  /** The certificate of the caller, where mutual TLS is used: DER, PEM, or the header in which a proxy passed it on. */
   certificate?: Uint8Array | string | undefined
 }
 

@@ -101,7 +101,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       const { isActive, requestId } = await introspection.ask(token, claims.jti)
       // Revoked, or this API is not among those that may ask; the issuer says neither, but can explain the answer.
       if (!isActive) {
-        throw invalidToken('revoked', `the issuer says it is not active (Request-Id ${requestId})`)
+        const answer = requestId === null ? '' : ` (Request-Id ${requestId})`
+        throw invalidToken('revoked', `the issuer says it is not active${answer}`)
       }
     }
     const { sub, client_id } = claims

@@ -12,10 +12,11 @@ import { measureOverload, type Round } from './suite/overload.ts'
 import { namesIn, numberIn } from './suite/usage.ts'
 
 /**
- * `npm run bench -- overload [case …]`: what a server still does when it is asked for much more than it can. the peak and
- * the flood in turns, `--rounds 5`: `--times 5` of the peak, `--seconds 4` long, by clients that wait for `--patience 2` seconds. The load has a core for itself, at
- * the peak, too; with `--together` all share all. `--fresh`: each request on a connection of its own. `--workers 2`: as
- * `WORKERS`. `--profile FOLDER`: a CPU profile of our server.
+ * `npm run bench -- overload [case …]`: what a server still does when it is asked for much more than it can. The peak and
+ * the flood come in turns, `--rounds 5`; the flood is `--times 5` of the peak, `--seconds 4` long, by clients that wait
+ * for `--patience 2` seconds. The load has a core for itself, at the peak, too; with `--together` all share all.
+ * `--fresh`: each request on a connection of its own. `--workers 2`: as `WORKERS`. `--profile FOLDER`: a CPU profile of
+ * our server.
  */
 const text = { type: 'string' } as const
 const flag = { type: 'boolean', default: false } as const
@@ -75,12 +76,13 @@ for (const name of names) {
       .join(', ')
   const parts = found.map(({ part }) => part)
   const counted = (of: (round: Round) => Record<string, number>) =>
-    JSON.stringify(sum(found.map(of)))
+    JSON.stringify(mean(found.map(of)))
   console.log(
     `  ${name.padEnd(20)} peak ${whole(({ peak }) => peak)}/s   goodput ${whole(({ goodput }) => goodput)}/s, ` +
       `${percent(percentile(parts, 0.5))} of the peak (${percent(Math.min(...parts))} to ` +
       `${percent(Math.max(...parts))}; target ≥ 80 %)   p50 ${whole(({ p50 }) => p50)} ms   p99 ${whole(({ p99 }) => p99)} ms\n` +
-      `    the rest ${counted(({ faults }) => faults)}\n` +
+      `    the rest, in a round: of the flood ${counted(({ faults }) => faults)}, of the peak ` +
+      `${counted(({ faultsAtPeak }) => faultsAtPeak)}\n` +
       `    in the second after ${whole(({ recovered }) => recovered)}/s ${counted(({ afterwards }) => afterwards)}\n` +
       `    cores at the peak: ${cost('atPeak')}; in the flood: ${cost('inFlood')}\n` +
       `    ${whole(({ connections }) => connections.opened)} connections at once, none left for ` +
@@ -91,10 +93,16 @@ for (const name of names) {
 await Promise.all([server.stop(), load.stop()])
 await mochaGlobalTeardown()
 
-function sum(counts: Record<string, number>[]): Record<string, number> {
+/** Of each kind, to a tenth: what came in one round alone is no 0. */
+function mean(counts: Record<string, number>[]): Record<string, number> {
   const all: Record<string, number> = {}
   for (const each of counts) {
     for (const [what, often] of Object.entries(each)) all[what] = (all[what] ?? 0) + often
   }
-  return all
+  return Object.fromEntries(
+    Object.entries(all).map(([what, often]) => [
+      what,
+      Math.round((often / counts.length) * 10) / 10,
+    ]),
+  )
 }

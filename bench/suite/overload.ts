@@ -19,8 +19,9 @@ export interface Round {
   /** Milliseconds of the right answers, since they were due. */
   p50: number
   p99: number
-  /** What else came. */
+  /** What else came in the flood, and at the peak. */
   faults: Record<string, number>
+  faultsAtPeak: Record<string, number>
   /** Right answers per second of a closed loop in the second that follows, and what else came then. */
   recovered: number
   afterwards: Record<string, number>
@@ -99,7 +100,7 @@ export async function measureOverload(
     return { rate: outcome.answered / outcome.seconds, faults: outcome.faults, account }
   }
   const round = async (): Promise<Round> => {
-    const { rate: peak, account: atPeak } = await closed(2000)
+    const { rate: peak, faults: faultsAtPeak, account: atPeak } = await closed(2000)
     const offered = peak * times
     const { outcome: over, account: inFlood } = await run({
       ...{ kind: 'open', rate: offered, milliseconds: seconds * 1000, fresh },
@@ -110,7 +111,7 @@ export async function measureOverload(
     const goodput = over.latencies.filter((took) => took <= patience * 1000).length / seconds
     const after = await closed(1000)
     return {
-      ...{ peak, offered, goodput, part: goodput / peak, faults: over.faults },
+      ...{ peak, offered, goodput, part: goodput / peak, faults: over.faults, faultsAtPeak },
       p50: percentile(over.latencies, 0.5),
       p99: percentile(over.latencies, 0.99),
       ...{ recovered: after.rate, afterwards: after.faults, atPeak, inFlood },

@@ -7,7 +7,7 @@ import { serverAt } from '../outages/load.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { prover } from '../support/dpop.ts'
-import { eventually } from '../support/eventually.ts'
+import { eventually, lastInVain } from '../support/eventually.ts'
 import { api, callback, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
@@ -92,8 +92,11 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
     for (const node of [ahead, behind]) {
       const answer = await fetch(`${node.url}/readyz`)
       expect(answer.status).to.equal(503)
-      expect(await answer.json()).to.include({ clock: '3600 s off' })
-      expect(node.stdout().match(/"level":"error".*are apart/g)).to.have.length(1)
+      const { clock } = (await answer.json()) as { clock: string }
+      // Each reading of the other clock is as exact as this machine is quick.
+      expect(clock).to.match(/^(3599|3600|3601) s off$/)
+      const lines = () => node.stdout().match(/"level":"error".*are apart/g)
+      expect(await eventually('a line', () => lines() ?? undefined)).to.have.length(1)
     }
   })
 
@@ -130,7 +133,7 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
       )
       return !told.includes(true)
     }
-    await eventually('both know', areOver, { within: 1000 })
+    expect(await lastInVain('both know', areOver)).to.be.below(1000)
   })
 
   it('take no proof and no assertion whose time is over', async () => {

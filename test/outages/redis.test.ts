@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
-import { eventually } from '../support/eventually.ts'
+import { eventually, lastInVain } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { startNode } from '../support/node-process.ts'
 import { codeFor, expectRefusal, redeem, tokensIn } from '../support/protocol.ts'
@@ -77,6 +77,7 @@ suite('Redis that fails under load (R-03)', function () {
     const failed = answers.filter((answer) => !succeeded(answer))
     expect(failed, summary(failed)).to.have.length(0)
     const alone = slowest(load.of(published))
+    expect(alone, 'what needs neither Redis nor Postgres').to.be.below(1000)
     expect(slowest(load.answers), summary(load.answers)).to.be.below(1500 + alone)
     expect(load.of(withoutRedis, from + grace).length).to.be.above(50)
     await load.expectNothingLost()
@@ -124,6 +125,7 @@ suite('Redis that fails under load (R-03)', function () {
       // Given up by then: nothing is sent that would only pile up.
       const late = load.of(['login'], from + 1400, to - grace)
       expect(late.length).to.be.above(3)
+      expect(median(alone), summary(alone)).to.be.below(300)
       expect(median(late), summary(late)).to.be.below(100 + median(alone))
       expect(recovery).to.be.below(2000)
     })
@@ -188,12 +190,13 @@ suite('Redis that fails under load (R-03)', function () {
     client.disconnect()
     expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
     // It was there again, and so it was a second use: what the first one got is dead on every node.
-    await eventually('revoked on both', async () => {
+    const latest = await lastInVain('revoked on both', async () => {
       const told = await Promise.all(
         [nodes.a, nodes.b].map(({ url }) => introspectOn(url, tokens.access_token)),
       )
       return told.every(({ body }) => body === '{"active":false}')
     })
+    expect(latest).to.be.below(1000)
     await redis().flush()
     expect((await refreshWith(nodes.b.url, tokens.refresh_token)).status).to.equal(400)
     expect((await introspectOn(nodes.b.url, tokens.access_token)).body).to.equal('{"active":false}')

@@ -26,9 +26,9 @@ export function bodyOf({ body, headers }: Page): unknown {
 
 function parts(token: string) {
   if (token.split('.').length !== 3) return token.length
-  const { iat = 0, exp = 0, jti = '', fid, ...claims } = decodeJwt(token)
+  const { iat = 0, exp, jti = '', fid, ...claims } = decodeJwt(token)
   return {
-    ...{ header: decodeProtectedHeader(token), claims, lives: exp - iat, id: jti.length },
+    ...{ header: decodeProtectedHeader(token), claims, lives: exp && exp - iat, id: jti.length },
     family: typeof fid,
     names: Object.keys(decodeJwt(token)),
   }

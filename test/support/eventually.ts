@@ -32,3 +32,33 @@ export async function eventually<T>(
   } while (performance.now() < deadline)
   throw new Error(`not within ${within} ms: ${what}`, { cause })
 }
+
+/**
+ * As `eventually`, where a bound is promised: what counts is when somebody asked, not how long a busy machine took to
+ * answer.
+ *
+ * @param since of the monotonic clock, in milliseconds: now by default
+ * @returns milliseconds from then until somebody asked last in vain; 0 when nobody did
+ */
+export async function lastInVain(
+  what: string,
+  check: () => boolean | Promise<boolean>,
+  { since = performance.now(), ...patience }: Patience & { readonly since?: number } = {},
+): Promise<number> {
+  let latest = 0
+  await eventually(
+    what,
+    async () => {
+      const asked = performance.now() - since
+      let isSo = false
+      try {
+        isSo = await check()
+      } finally {
+        if (!isSo) latest = asked
+      }
+      return isSo
+    },
+    patience,
+  )
+  return latest
+}

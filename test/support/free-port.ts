@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:net'
  * Ports that no system hands out by itself, neither to who asks for any nor to a connection that goes out (they begin at
  * 32768 on Linux, at 49152 elsewhere), in blocks, each of one process at a time.
  */
-const [first, blocks, size] = [20_000, 60, 200] as const
+const [first, blocks, size] = [20_000, 150, 80] as const
 
 /** @throws Error when somebody listens there */
 function listenAt(port: number): Promise<Server> {

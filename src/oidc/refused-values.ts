@@ -227,9 +227,7 @@ function twice(ctx: KoaContextWithOIDC): string[] {
 }
 
 /** What stands in the header, as it was encoded; nothing where it is malformed, since all of it may be the secret. */
-function basicCredentials(
-  ctx: KoaContextWithOIDC,
-): { id: string; secret: string } | undefined {
+function basicCredentials(ctx: KoaContextWithOIDC): { id: string; secret: string } | undefined {
   const [scheme, encoded] = ctx.get('authorization').split(' ')
   if (scheme?.toLowerCase() !== 'basic' || encoded === undefined) return undefined
   const joined = Buffer.from(encoded, 'base64').toString()

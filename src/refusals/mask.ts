@@ -49,7 +49,7 @@ const shortestSecret = 16
 export function maskClientId(id: string, secret: unknown): string {
   const isPlain = uuid.test(id) || id.search(handles) < 0
   if (secret === undefined) return isPlain ? id : mask(id)
-  const other = String(secret)
+  const other = typeof secret === 'string' ? secret : ''
   const isInPlace = ourSecret.test(other) && isPlain
   // Joined without being encoded, what stands before the colon may be the beginning of a secret.
   const isTooShort = id.length < shortestSecret && !other.includes(':')

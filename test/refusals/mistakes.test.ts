@@ -18,7 +18,7 @@ import {
   tokensIn,
   userinfo,
 } from '../support/protocol.ts'
-import { informationIn, registrar } from '../support/registering.ts'
+import { informationIn, registrar, selfDeclared } from '../support/registering.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -244,16 +244,14 @@ describe('explain leads to the mistake in one step', () => {
 
     it('a token that anybody made, of a family of somebody else', async () => {
       const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
-      const { fid = '', ...claims } = decodeJwt<{ fid: string }>(tokens.access_token)
+      const { fid, ...claims } = decodeJwt<{ fid: string }>(tokens.access_token)
       const { privateKey } = await generateKeyPair('ES256')
       const aud = [`https://api.example.com/${'long'.repeat(500)}`]
       const forged = await new SignJWT({ ...claims, fid, aud })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
         .sign(privateKey)
       const { text, ...said } = await why(userinfo(server, forged))
-      expect(said.received).to.match(
-        new RegExp(`… until .*, which claims to be of family ${fid}$`),
-      )
+      expect(said.received).to.match(new RegExp(`… until .*, which claims to be of family ${fid}$`))
       expect(said).to.include({ family_claimed: true })
       expect(text).to.match(/^family +If the token is genuine: Alive/m)
       const elsewhere = { client_id: `x of family ${fid}` }
@@ -284,14 +282,9 @@ describe('explain leads to the mistake in one step', () => {
     })
     const { register, declare } = registrar(() => server)
     await declare({ mode: 'open' })
-    const own = informationIn(
-      await register({
-        client_name: 'An API',
-        grant_types: ['client_credentials'],
-        response_types: [],
-        token_endpoint_auth_method: 'client_secret_basic',
-      }),
-    ) as StoryClient
+    const { client_id, client_secret = '' } = informationIn(await register(selfDeclared))
+    const own = { ...machine, client_id, client_secret }
+    await server.core.clients.declare('default', own)
     await server.core.resources.declare('default', {
       identifier: 'https://own.example.com',
       introspection_clients: [own.client_id],

@@ -76,21 +76,29 @@ const keyMembers: ReadonlySet<string> = new Set(privateKeyMembers)
 
 /** A document as text in place of what it says, or a line of it that was taken for a text. */
 const namesSecret = new RegExp(
-  `(?:${declaredSecrets.join('|')}|["'](?:${privateKeyMembers.join('|')})["'])["']?\\s*[:=]`,
+  `(?:${declaredSecrets.join('|')}|["'](?:${privateKeyMembers.join('|')})["'])["']?\\s*[:=]|-----BEGIN [A-Z ]*PRIVATE KEY`,
 )
+
+/** What is in it is taken for a key set: any text there may be a private key, in whatever form. */
+const keySet = 'jwks'
 
 function shown(value: unknown, path: PropertyKey[]): string {
   if (value === undefined) return 'nothing'
   if (path.some((step) => secretMembers.has(step))) return notShown
-  const json = JSON.stringify(value, hide)
+  const json = JSON.stringify(value, path.includes(keySet) ? hideOfKeys : hide)
   return json.length > 100 ? `${json.slice(0, 100)}…` : json
 }
 
 /** The fault may be of what a secret is in: a list that was written as an object, a public key that is a private one. */
 function hide(this: unknown, member: string, value: unknown): unknown {
+  if (member === keySet && value !== undefined) return JSON.parse(JSON.stringify(value, hideOfKeys))
   const isOfKey = typeof this === 'object' && this !== null && 'kty' in this
   if (secretMembers.has(member) || (isOfKey && keyMembers.has(member))) return `(${notShown})`
   return typeof value === 'string' && namesSecret.test(value) ? `(${notShown})` : value
+}
+
+function hideOfKeys(member: string, value: unknown): unknown {
+  return typeof value === 'string' || keyMembers.has(member) ? `(${notShown})` : value
 }
 
 function valueAt(document: unknown, path: PropertyKey[]): unknown {

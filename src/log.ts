@@ -39,9 +39,11 @@ const namedValues = new RegExp(
 )
 const credentials = /\b(Bearer|Basic|DPoP) +[\w.~+/=-]{16,}/gi
 const userInfo = /\/\/[^\s/?#@]+@/g
+/** RFC 7468 §10, §11, and the older forms. One that was cut goes on to the end. */
+const privateKeys = /-----BEGIN [A-Z ]*PRIVATE KEY.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/gs
 /** What every line has that one of these would change. Nearly no line has it; the others are written as they are. */
 const suspicious = new RegExp(
-  `eyJ|[?&#][^=&?#\\s"'<>]+=|(?:Bearer|Basic|DPoP) |//[^\\s/?#@]+@|(?:${[...secretMembers].join('|')})(?:=|\\\\*["'](?:\\s|\\\\\\w+)*:)`,
+  `eyJ|[?&#][^=&?#\\s"'<>]+=|(?:Bearer|Basic|DPoP) |-----BEGIN [A-Z ]*PRIVATE KEY|//[^\\s/?#@]+@|(?:${[...secretMembers].join('|')})(?:=|\\\\*["'](?:\\s|\\\\\\w+)*:)`,
   'i',
 )
 
@@ -117,6 +119,7 @@ function redact(this: unknown, member: string, value: unknown): unknown {
 
 function redactText(text: string): string {
   return text
+    .replace(privateKeys, hidden)
     .replace(dottedRuns, (run) => (run.includes('eyJ') ? hidden : run))
     .replace(queryValues, `$1${hidden}`)
     .replace(namedValues, `$1${hidden}`)

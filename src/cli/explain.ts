@@ -44,6 +44,8 @@ const latest = 10
 export interface Explanation extends RefusalExplanation {
   account?: string
   family?: FamilyOutput
+  /** Whether the family is one that the token claimed, and may not have been of. */
+  family_claimed?: true
 }
 
 /**
@@ -92,12 +94,13 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
   const { accountId, tenant } = refusal
   const account = accountId && (await accounts.active(tenant, accountId))
   const named = familyNamedIn(refusal)
-  const [family] = named === undefined ? [] : await families.list(tenant, { id: named })
+  const [family] = named === undefined ? [] : await families.list(tenant, { id: named.id })
   return {
     ...explanationOf(refusal),
     ...(accountId === undefined ? {} : { account: account ? account.email : accountId }),
     ...(family && {
       family: familyOutput(family, await ownerOf(core, family), clock.now()),
+      ...(named?.isCertain ? {} : { family_claimed: true }),
     }),
   }
 }
@@ -128,11 +131,15 @@ function renderRefusal(explanation: Explanation): string {
       ['answered', explanation.error],
       ['client', explanation.client_id],
       ['account', explanation.account],
-      ['family', explanation.family && sentenceOn(explanation.family)],
+      ['family', familySentence(explanation)],
       ['from', explanation.ip],
       ['at', explanation.at],
     ]),
   ].join('\n')
+}
+
+function familySentence({ family, family_claimed: isClaimed }: Explanation): string | undefined {
+  return family && `${isClaimed ? 'If the token is genuine: ' : ''}${sentenceOn(family)}`
 }
 
 function renderLatest({ refusals }: Latest): string {

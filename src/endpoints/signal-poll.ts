@@ -15,6 +15,9 @@ const lookEvery = 500
 const openPolls = createOpenStreams(10)
 /** Event tokens of one answer. */
 const mostAtOnce = 100
+/** Refused event tokens that the log tells of, of all in one request; characters of each description. */
+const mostTold = 5
+const longestTold = 200
 
 /** RFC 8936 §2.2. */
 const pollRequest = z.object({
@@ -37,8 +40,13 @@ export function createSignalPoll(context: IssuerContext) {
     const asked = checked(pollRequest, await readJson(call.ctx, config.bodyLimit))
     const stream = await streamOf(context, call, id)
     if (stream.delivery.method !== 'poll') throw new DomainError('not_found')
-    for (const [jti, { err, description }] of Object.entries(asked.setErrs)) {
-      log.warn({ tenant, stream: id, jti, err, description }, 'a receiver refused an event token')
+    const refused = Object.entries(asked.setErrs)
+    if (refused.length > 0) {
+      const first = refused.slice(0, mostTold).map(([jti, { err, description }]) => {
+        return { jti, err, description: description?.slice(0, longestTold) }
+      })
+      const line = { tenant, stream: id, refused: refused.length, first }
+      log.warn(line, 'a receiver refused event tokens')
     }
     await signals.acknowledge(tenant, stream, [...asked.ack, ...Object.keys(asked.setErrs)])
     const most = Math.min(asked.maxEvents ?? mostAtOnce, mostAtOnce)

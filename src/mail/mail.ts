@@ -113,7 +113,7 @@ export function createMail({
     const from = { name: config.themeName, address: config.mailFrom }
     const messageId = `${id}@${new URL(home).hostname}`
     const attempt = await carrier.send({ messageId, from, to, ...letter })
-    return withoutQuotes(attempt, action?.token ?? coded?.code)
+    return action || coded ? withoutWords(attempt) : attempt
   }
 
   if (transport) {
@@ -147,10 +147,15 @@ export function createMail({
   }
 }
 
-/** Who refuses a mail may quote it, and what is said of it is kept, logged and sent to others. */
-function withoutQuotes(attempt: Attempt, secret: string | undefined): Attempt {
-  if (attempt === 'delivered' || secret === undefined) return attempt
-  return { ...attempt, reason: attempt.reason.replaceAll(secret, '[…]') }
+/**
+ * Who refuses a mail may quote it, encoded and broken as it was sent, and what is said of it is kept, logged and sent to
+ * others: of one with a token or a code the status stays, with the enhanced one (RFC 5321 §4.2, RFC 3463 §2).
+ */
+function withoutWords(attempt: Attempt): Attempt {
+  if (attempt === 'delivered') return attempt
+  const [status = 'answered'] =
+    /^answered \d{3}(?:[ -][245]\.\d{1,3}\.\d{1,3}(?!\S))?/.exec(attempt.reason) ?? []
+  return { ...attempt, reason: status }
 }
 
 function recipientOf(

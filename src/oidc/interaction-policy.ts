@@ -117,7 +117,7 @@ export async function claimsRules(
       throw new errors.InvalidRequest(
         description,
         undefined,
-        `claims.id_token.${name.slice(0, 100)}`,
+        `claims.id_token.${name.slice(0, 100)} must be null or an object`,
       )
     }
   }

@@ -2,13 +2,12 @@ import type { EventEmitter } from 'node:events'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { DomainError } from '../errors.ts'
-import type { CheckName } from '../refusals/checks.ts'
 import { mask } from '../refusals/mask.ts'
-import { receivedOf } from '../refusals/named-family.ts'
+import { ofRefreshTokens, receivedOf } from '../refusals/named-family.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { answeredCode } from './error-codes.ts'
 import { type EngineError, refusedCheck } from './refused-checks.ts'
-import { refusedValues } from './refused-values.ts'
+import { refusedValues, shownClient } from './refused-values.ts'
 import { isRefusedJwt } from './structured-endpoints.ts'
 
 /** The engine's events for a request that it refused; each names the endpoint. */
@@ -29,13 +28,6 @@ const refusalEvents = [
   'discovery.error',
 ] as const
 
-/** Checks that a refresh token did not pass for what became of its family. */
-const ofRefreshTokens: ReadonlySet<CheckName> = new Set([
-  'refresh_token_known',
-  'refresh_token_once',
-  'refresh_token_current',
-])
-
 /**
  * Logs every refusal, and what kept an answer from being written, with the id that the caller was shown and the check that failed (architecture §11), and keeps it
  * to be explained.
@@ -49,26 +41,22 @@ export function logRefusals(
   const describe = (ctx: KoaContextWithOIDC, error: EngineError) => ({
     request_id: requestIdOf(ctx),
     endpoint: ctx.oidc?.route,
-    client_id: ctx.oidc?.client?.clientId ?? ctx.oidc?.params?.['client_id'],
+    client_id: shownClient(ctx),
     check: refusedCheck(error, ctx.oidc?.route),
     error: answeredCode(ctx, error),
     reason: error.error_detail ?? error.error_description,
   })
   function keep(ctx: KoaContextWithOIDC, described: ReturnType<typeof describe>): void {
     const { request_id: id, endpoint, check, error, reason } = described
-    refusals.note({
-      id,
-      tenant,
-      endpoint,
-      check,
-      error,
-      reason,
-      clientId: ctx.oidc?.client?.clientId,
-      accountId: ctx.oidc?.session?.accountId,
-      ip: ctx.ip,
-      ...refusedValues(check, ctx),
-      ...(ofRefreshTokens.has(check) ? familyOf(ctx) : {}),
-    })
+    const clientId = ctx.oidc?.client?.clientId
+    const accountId = ctx.oidc?.session?.accountId
+    refusals.note(
+      { id, tenant, endpoint, check, error, reason, clientId, accountId, ip: ctx.ip },
+      () => ({
+        ...refusedValues(check, ctx),
+        ...(ofRefreshTokens.has(check) ? familyOf(ctx) : {}),
+      }),
+    )
   }
   /** Whoever asks why hears what became of its family. */
   function familyOf({ oidc }: KoaContextWithOIDC): { received?: string } {

@@ -38,6 +38,7 @@ const byCode: Partial<Record<string, CheckName>> = {
 
 /** Checks by the engine's words, the first that fits; where a code alone does not say which. */
 const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
+  [/^claims\./, 'claims_parameter'],
   [/^missing required parameter/, 'parameters_present'],
   [/must not be provided twice/, 'parameters_once'],
   [/^redirect_uri must/, 'redirect_uri_registered'],

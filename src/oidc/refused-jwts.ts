@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { mask, maskAddress } from '../refusals/mask.ts'
-import { receivedOf } from '../refusals/named-family.ts'
+import { claimedOf } from '../refusals/named-family.ts'
 import type { Values } from './refused-values.ts'
 
 /**
@@ -31,14 +31,14 @@ export function accessTokenValues(ctx: KoaContextWithOIDC): Values {
       const whose = typ === 'at+jwt' && gid === undefined ? ', without a person' : ''
       const claims = `${say(typ)} of ${say(iss)} for ${say(aud)} until ${time(exp)}${whose}`
       const what = `${mask(token)}, ${claims}`
-      return typeof fid === 'string' ? receivedOf(what, fid) : what
+      return typeof fid === 'string' ? claimedOf(what, fid) : what
     }),
   }
 }
 
 /** What a client assertion (RFC 7523 §3) had to be, and what it says beside its `jti`; the reason names what is wrong. */
 export function assertionValues({ oidc }: KoaContextWithOIDC, assertion: unknown): Values {
-  const method = String(oidc.client?.clientAuthMethod)
+  const method = oidc.client?.clientAuthMethod ?? 'private_key_jwt or client_secret_jwt'
   return {
     expected: `an assertion by ${method} for ${oidc.issuer}`,
     received: read(assertion, ({ alg, kid }, { iss, sub, aud, iat, exp }) => {
@@ -55,14 +55,21 @@ type Words = (header: Record<string, unknown>, claims: Record<string, unknown>) 
 function read(jwt: unknown, words: Words): string {
   if (typeof jwt !== 'string') return mask(jwt)
   try {
-    return words({ ...decodeProtectedHeader(jwt) }, decodeJwt(jwt)).slice(0, 500)
+    return words({ ...decodeProtectedHeader(jwt) }, decodeJwt(jwt)).slice(0, mostShown)
   } catch {
     return mask(jwt)
   }
 }
 
-const say = (value: unknown): string =>
-  value === undefined ? 'nothing' : typeof value === 'string' ? value : JSON.stringify(value)
+/** Characters of what a JWT says, so that the store keeps all of it; and of one value, so that those behind it are there. */
+const mostShown = 900
+const longestValue = 120
+
+const say = (value: unknown): string => {
+  if (value === undefined) return 'nothing'
+  const said = typeof value === 'string' ? value : JSON.stringify(value)
+  return said.length > longestValue ? `${said.slice(0, longestValue)}…` : said
+}
 
 /** @throws RangeError for what is no time */
 const time = (seconds: unknown): string =>

@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { CheckName } from '../refusals/checks.ts'
-import { mask, maskAddress } from '../refusals/mask.ts'
+import { mask, maskAddress, maskClientId } from '../refusals/mask.ts'
 import { multiFactor } from './authentication-context.ts'
 import { accessTokenValues, assertionValues, proofValues } from './refused-jwts.ts'
 
@@ -30,9 +30,9 @@ type Reader = (
 
 /** Both values of the checks that have such; the reason says it for all others. */
 const readers: Partial<Record<CheckName, Reader>> = {
-  client_known: (_oidc, { client_id: id }, ctx) => ({
+  client_known: (_oidc, params, ctx) => ({
     expected: 'a client of this tenant that is enabled',
-    received: text(id ?? basicCredentials(ctx)?.id),
+    received: text(unknownClient(params, ctx)),
   }),
   parameters_once: (_oidc, _params, ctx) => ({
     expected: 'each once',
@@ -196,10 +196,29 @@ const readers: Partial<Record<CheckName, Reader>> = {
 /** What the check expected of this request, and what came. */
 export function refusedValues(check: CheckName, ctx: KoaContextWithOIDC): Values {
   if (!ctx.oidc) return {}
-  const { body, params: assembled } = ctx.oidc
-  // The engine forgets what it can not use; what came is what counts.
-  const params = { ...assembled, ...ctx.query, ...body }
-  return readers[check]?.(ctx.oidc, params, ctx) ?? {}
+  return readers[check]?.(ctx.oidc, paramsOf(ctx), ctx) ?? {}
+}
+
+/** The client that a request names, as it may be shown: one that is not known may be a secret. */
+export function shownClient(ctx: KoaContextWithOIDC): string | undefined {
+  if (!ctx.oidc) return undefined
+  return ctx.oidc.client?.clientId ?? unknownClient(paramsOf(ctx), ctx)
+}
+
+/** The engine forgets what it can not use; what came is what counts. */
+function paramsOf(ctx: KoaContextWithOIDC): Record<string, unknown> {
+  const { body, params } = ctx.oidc
+  return { ...params, ...ctx.query, ...body }
+}
+
+function unknownClient(
+  { client_id: named, client_secret: secret }: Record<string, unknown>,
+  ctx: KoaContextWithOIDC,
+): string | undefined {
+  const basic = basicCredentials(ctx)
+  const id = named ?? basic?.id
+  if (id === undefined) return undefined
+  return typeof id === 'string' ? maskClientId(id, secret ?? basic?.secret) : mask(id)
 }
 
 function twice(ctx: KoaContextWithOIDC): string[] {
@@ -208,13 +227,12 @@ function twice(ctx: KoaContextWithOIDC): string[] {
 }
 
 /** What stands in the header, as it was encoded; nothing where it is malformed, since all of it may be the secret. */
-function basicCredentials(
-  ctx: KoaContextWithOIDC,
-): { id: string | undefined; secret: string } | undefined {
+function basicCredentials(ctx: KoaContextWithOIDC): { id: string; secret: string } | undefined {
   const [scheme, encoded] = ctx.get('authorization').split(' ')
   if (scheme?.toLowerCase() !== 'basic' || encoded === undefined) return undefined
-  const [id, secret] = Buffer.from(encoded, 'base64').toString().split(':')
-  return secret === undefined ? undefined : { id, secret }
+  const joined = Buffer.from(encoded, 'base64').toString()
+  const colon = joined.indexOf(':')
+  return colon < 0 ? undefined : { id: joined.slice(0, colon), secret: joined.slice(colon + 1) }
 }
 
 /** In which ways a request brought credentials. */

@@ -68,8 +68,13 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       params?.['grant_type'] === 'client_credentials' && !Array.isArray(params['resource'])
     const speaksFor = alone ? await resources.introspectedBy(tenant, client.clientId) : []
     if (speaksFor.length === 0 || client['registered_by'] === 'self') {
-      const why = alone ? ': it is in introspection_clients of no resource server' : ''
-      throw new errors.InvalidTarget(`the client may not reach this resource${why}`)
+      const why =
+        speaksFor.length === 0
+          ? 'it is in introspection_clients of no resource server'
+          : 'it registered itself'
+      throw new errors.InvalidTarget(
+        `the client may not reach this resource${alone ? `: ${why}` : ''}`,
+      )
     }
     const unknown = [...scopeSet(params?.['scope'])].filter((name) => !scopes.includes(name))
     if (unknown.length > 0) {

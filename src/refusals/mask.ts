@@ -32,7 +32,28 @@ function spelled(address: string, { protocol, username, password, host, pathname
 
 /** A path may carry one of ours, such as that of a pushed request. */
 function withoutHandles(path: string): string {
-  return path.replaceAll(/[\w-]{32,}/g, mask)
+  return path.replaceAll(handles, mask)
+}
+
+const handles = /[\w-]{32,}/g
+const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
+/** What a secret of our making looks like (handle.ts), and none that a person chose. */
+const ourSecret = /^[\w-]{43}$/
+/** Characters: no secret is shorter (client.ts). */
+const shortestSecret = 16
+
+/**
+ * The id of a client that does not exist. It may be a secret: where a secret came with it, they may have changed places,
+ * and it is shown only where it is too short for one, or the other can only be the secret.
+ */
+export function maskClientId(id: string, secret: unknown): string {
+  const isPlain = uuid.test(id) || id.search(handles) < 0
+  if (secret === undefined) return isPlain ? id : mask(id)
+  const other = typeof secret === 'string' ? secret : ''
+  const isInPlace = ourSecret.test(other) && isPlain
+  // Joined without being encoded, what stands before the colon may be the beginning of a secret.
+  const isTooShort = id.length < shortestSecret && !other.includes(':')
+  return isInPlace || isTooShort ? id : mask(id)
 }
 
 /** What breaks a line, steers a terminal, turns text round, or is no character at all. */

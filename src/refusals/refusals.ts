@@ -14,8 +14,11 @@ import type { Refusal } from './refusal.ts'
  * answer, so that no request waits for them, and bounded, since anybody can have a request refused.
  */
 export interface Refusals {
-  /** Keeps it, unless the same check refused the same client many times in these minutes. Never throws. */
-  note(refusal: Omit<Refusal, 'at'>): void
+  /**
+   * Keeps it, unless the same check refused the same client many times in these minutes. Never throws.
+   * @param values what costs something to tell, asked for only where it is kept
+   */
+  note(refusal: Omit<Refusal, 'at'>, values?: () => Pick<Refusal, 'expected' | 'received'>): void
   /** Writes what was noted in this process. */
   flush(): Promise<void>
   /** By its id, in some tenants or in all. What another process noted is there after a second. */
@@ -115,13 +118,13 @@ export function createRefusals({
   }
 
   return {
-    note(refusal) {
+    note(refusal, values) {
       const { check, error, endpoint } = refusal
       metrics.count('keyturn_refusals_total', { check, error })
       if (endpoint === 'sign-in') metrics.count('keyturn_sign_ins_total', { outcome: check })
       const now = clock.now()
       if (!hasRoom(refusal, now)) return counters.count('refusal_not_kept')
-      waiting.push({ ...refusal, at: now })
+      waiting.push({ ...refusal, ...values?.(), at: now })
     },
     flush() {
       writing = writing.then(write)

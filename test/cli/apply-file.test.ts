@@ -182,6 +182,7 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
 
   it('shows no secret that is in what is wrong, at whatever depth and in whatever form', async () => {
     const key = '{"kty":"EC","d":"hunter2","crv":"P-256","x":"x","y":"y"}'
+    const pem = '-----BEGIN EC PRIVATE KEY-----hunter2-----END EC PRIVATE KEY-----'
     const client = 'client_id: a, grant_types: [client_credentials]'
     for (const [yaml, said] of [
       ['clients: { client_secret: hunter2 }', 'clients: expected a list, got {"client_secret":'],
@@ -193,6 +194,11 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
       [`clients: [{ ${client}, jwks: { keys: [${key}] } }]`, 'it has the private member "d", got'],
       [`clients: [{ ${client}, jwks: { keys: ${key} } }]`, 'keys: expected a list, got {"kty"'],
       [`clients: [{ ${client}, jwks: '${key}' }]`, 'jwks: expected an object, got "('],
+      [`clients: [{ ${client}, jwks: '${pem}' }]`, 'jwks: expected an object, got "('],
+      [`clients: [{ ${client}, jwks: { keys: [hunter2] } }]`, 'jwks.keys[0]: expected an object'],
+      [`clients: [{ ${client}, jwks: { keys: { d: 2, n: hunter2 } } }]`, 'keys: expected a list'],
+      [`clients: { jwks: hunter2 }`, 'clients: expected a list, got {"jwks":"('],
+      [`clients: ['${pem}']`, 'clients[0]: expected an object, got "('],
       [`clients: [{ ${client}, client_secret: !hunter2 }]`, 'a tag that is not known'],
       [`clients: [{ ${client}, client_secret: *hunter2 }]`, 'an alias without its anchor'],
     ] as const) {

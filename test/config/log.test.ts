@@ -95,6 +95,12 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
       'GET /a?x=[redacted]&y=[redacted]#z=[redacted]',
     ],
     ['credentials of a header', 'got Basic d2ViOmNhbmFyeTEyMw==', 'got Basic [redacted]'],
+    [
+      'a private key (RFC 7468 §10)',
+      'got "-----BEGIN EC PRIVATE KEY-----\ncanary\n-----END EC PRIVATE KEY-----", no',
+      'got "[redacted]", no',
+    ],
+    ['a private key that was cut', 'got -----BEGIN PRIVATE KEY-----\ncan', 'got [redacted]'],
     ['credentials of a URL', 'at postgres://u:canary@db/x', 'at postgres://[redacted]@db/x'],
   ] as const) {
     it(`hides ${what} in any text`, () => {
@@ -135,6 +141,7 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
       '@',
       'eyJ.a.b',
       'Basic ',
+      '-----BEGIN PRIVATE KEY',
       '\n',
     ]
     const text = fc

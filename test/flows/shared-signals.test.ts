@@ -328,6 +328,24 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     }
   })
 
+  it('tells of many refused event tokens in one line, of the first of them in full', async () => {
+    const stream = await create()
+    const err = { err: 'invalid_audience', description: 'd'.repeat(300) }
+    const setErrs = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`jti-${i}`, err]))
+    const before = server.logged().length
+    await poll(stream, { setErrs, maxEvents: 0 })
+    const lines = server
+      .logged()
+      .slice(before)
+      .split('\n')
+      .filter((line) => line.includes('a receiver refused event tokens'))
+    expect(lines).to.have.length(1)
+    const { refused, first } = JSON.parse(lines[0] ?? '') as { refused: number; first: unknown[] }
+    expect(refused).to.equal(100)
+    expect(first).to.have.length(5)
+    expect(first[0]).to.deep.equal({ jti: 'jti-0', ...err, description: 'd'.repeat(200) })
+  })
+
   it('keeps ten thousand events, then drops the oldest and says so', async () => {
     const stream = await create()
     await server.core.database.execute(

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
+import { newHandle } from '../../src/secrets/handle.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { api, callback, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -17,6 +18,7 @@ import {
   tokensIn,
   userinfo,
 } from '../support/protocol.ts'
+import { informationIn, registrar, selfDeclared } from '../support/registering.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -30,7 +32,7 @@ describe('explain leads to the mistake in one step', () => {
   afterEach(backToPresent)
   after(() => server?.stop())
 
-  const token = (fields: Fields, client: StoryClient, headers = {}) =>
+  const token = (fields: Fields, client: StoryClient | undefined, headers = {}) =>
     post(server, '/token', client, fields, headers)
   const why = async (page: Page | Promise<Page>) => {
     const id = (await page).headers.get('request-id') as string
@@ -60,6 +62,37 @@ describe('explain leads to the mistake in one step', () => {
       body: 'grant_type=client_credentials',
     })
     expect((await why(secretAlone)).text).not.to.include('a-secret')
+  })
+
+  it('shows no secret that stands where the unknown client does, in answer or log (C19)', async () => {
+    const grant = { grant_type: 'client_credentials' }
+    const [ours, chosen, uuid] = [newHandle(), 'chosen-by-somebody', randomUUID()]
+    const inBody = { token_endpoint_auth_method: 'client_secret_post' }
+    for (const [client_id, client_secret, received] of [
+      [ours, 'machine', '[43 characters]'],
+      [chosen, 'machine', '[18 characters]'],
+      [uuid, 'machine', '[36 characters]'],
+      ['a-long-name-of-a-client', ours, 'a-long-name-of-a-client'],
+      [uuid, ours, uuid],
+      ['machinery', chosen, 'machinery'],
+    ] as const) {
+      for (const way of [{}, inBody]) {
+        const before = server.logged().length
+        const refused = await token(grant, { client_id, client_secret, ...way })
+        expect(await why(refused)).to.include({ check: 'client_known', received })
+        const line = server.logged().slice(before)
+        expect(line).to.include(`"client_id":"${received}"`)
+        if (received !== client_id) expect(line).not.to.include(client_id)
+      }
+    }
+    const agent = createUserAgent()
+    const named = async (client_id: string) =>
+      (await why(agent.get(authorizeUrl(server, spa, { client_id })))).received
+    expect(await named(uuid)).to.equal(uuid)
+    expect(await named(ours)).to.equal('[43 characters]')
+    const joined = Buffer.from('first:a-secret-with-a-colon:machine').toString('base64')
+    const headers = { authorization: `Basic ${joined}` }
+    expect((await why(token(grant, undefined, headers))).text).not.to.include('first')
   })
 
   it('knows a code verifier that is missing from one that is malformed', async () => {
@@ -145,7 +178,21 @@ describe('explain leads to the mistake in one step', () => {
       expected: `an assertion by private_key_jwt for ${server.issuer}`,
       received: `ES256 with kid two of keyed, about keyed, for ${server.issuer}/ ${times}`,
     })
-    expect((await asked({}, 'jwt-bearer')).check).to.equal('client_assertion')
+    expect(await asked({}, 'jwt-bearer')).to.include({
+      check: 'client_assertion',
+      expected: `an assertion by private_key_jwt or client_secret_jwt for ${server.issuer}`,
+    })
+  })
+
+  it('says which member of claims is wrong, whatever it is called', async () => {
+    for (const name of ['prompt', 'acr', 'n'.repeat(200)]) {
+      const claims = JSON.stringify({ id_token: { [name]: 1 } })
+      const page = createUserAgent().get(authorizeUrl(server, spa, { claims }))
+      expect(await why(page)).to.include({
+        check: 'claims_parameter',
+        reason: `claims.id_token.${name.slice(0, 100)} must be null or an object`,
+      })
+    }
   })
 
   it('knows an access token in the place of id_token_hint', async () => {
@@ -191,8 +238,25 @@ describe('explain leads to the mistake in one step', () => {
       const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
       await post(server, '/revoke', spa, { token: tokens.refresh_token })
       const { text } = await why(userinfo(server, tokens.access_token))
-      expect(text).to.match(new RegExp(`${until} of family [\\w-]{22}$`, 'm'))
-      expect(text).to.match(/^family +Ended \S+: revoked/m)
+      expect(text).to.match(new RegExp(`${until}, which claims to be of family [\\w-]{22}$`, 'm'))
+      expect(text).to.match(/^family +If the token is genuine: Ended \S+: revoked/m)
+    })
+
+    it('a token that anybody made, of a family of somebody else', async () => {
+      const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
+      const { fid, ...claims } = decodeJwt<{ fid: string }>(tokens.access_token)
+      const { privateKey } = await generateKeyPair('ES256')
+      const aud = [`https://api.example.com/${'long'.repeat(500)}`]
+      const forged = await new SignJWT({ ...claims, fid, aud })
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+        .sign(privateKey)
+      const { text, ...said } = await why(userinfo(server, forged))
+      expect(said.received).to.match(new RegExp(`… until .*, which claims to be of family ${fid}$`))
+      expect(said).to.include({ family_claimed: true })
+      expect(text).to.match(/^family +If the token is genuine: Alive/m)
+      const elsewhere = { client_id: `x of family ${fid}` }
+      const unknown = await why(createUserAgent().get(authorizeUrl(server, spa, elsewhere)))
+      expect(unknown).to.include({ received: elsewhere.client_id }).and.not.have.property('family')
     })
 
     it('no token at all', async () => {
@@ -216,5 +280,17 @@ describe('explain leads to the mistake in one step', () => {
       check: 'resource_allowed',
       reason,
     })
+    const { register, declare } = registrar(() => server)
+    await declare({ mode: 'open' })
+    const { client_id, client_secret = '' } = informationIn(await register(selfDeclared))
+    const own = { ...machine, client_id, client_secret }
+    await server.core.clients.declare('default', own)
+    await server.core.resources.declare('default', {
+      identifier: 'https://own.example.com',
+      introspection_clients: [own.client_id],
+    })
+    expect((await why(ask(own))).reason).to.equal(
+      'the client may not reach this resource: it registered itself',
+    )
   })
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
@@ -73,6 +74,24 @@ onEachStorage('refusals', (kind) => {
       .to.be.an('error')
       .with.property('message')
       .that.match(/seven days/)
+  })
+
+  it('that are not kept cost no look at what came', async () => {
+    let asked = 0
+    const values = () => {
+      asked++
+      return { received: 'this' }
+    }
+    const { refusals, counters } = server.core
+    const before = counters.read().refusal_not_kept ?? 0
+    for (let i = 0; i < 40; i++) {
+      const id = randomUUID()
+      const error = 'use_dpop_nonce'
+      const about = { id, tenant: 'default', endpoint: 'token', clientId: 'nonces', error }
+      refusals.note({ ...about, check: 'dpop_nonce' }, values)
+    }
+    expect(asked).to.equal(20)
+    expect(counters.read().refusal_not_kept).to.equal(before + 20)
   })
 
   it('stay bounded in a flood: some of each kind are kept', async () => {

@@ -81,9 +81,14 @@ function readMail(raw: string): Mail {
   }
 }
 
-/** Servers say what they dislike of a mail: a link that is on a list. */
-const quoting = ({ link, text }: Mail) =>
-  `not this one, it has ${link ?? /\b\d{8}\b/.exec(text)?.[0] ?? 'something'}`
+/** Servers say what they dislike of a mail: a link that is on a list, or the lines as they came (RFC 2045 §6.7). */
+const quoting = ({ link, text, raw }: Mail) =>
+  `5.7.1 not this one, it has ${link ?? /\b\d{8}\b/.exec(text)?.[0] ?? 'something'}: ${raw
+    .split('\r\n\r\n')
+    .slice(1)
+    .join(' ')
+    .slice(0, 2000)
+    .replaceAll('\r\n', ' ')}`
 
 export async function openMailbox(
   options: { tls?: { key: string; cert: string } } = {},

@@ -284,12 +284,18 @@ if (servicesFound()) {
     it('what waits in a file is printed as what waits in memory', async () => {
       const whole = await runHere(['export', '--json'], env)
       let printed = ''
+      let busy = false
       const io = {
         env: {},
         stdin: async () => '',
         err() {},
-        out: (lines: string) => {
+        /** A reader that is slow. */
+        async out(lines: string) {
+          expect(busy).to.equal(false)
+          busy = true
+          await new Promise(setImmediate)
           printed += `${lines}\n`
+          busy = false
         },
       }
       const print = { name: 'export', print: jsonExport() } as const

@@ -123,9 +123,9 @@ describe('The control socket', () => {
   it('hands a result over part by part, and ends the work of a caller that takes no more', async () => {
     const storage = await openNode(await freshStorage('embedded'))
     await storage.database.execute(
-      `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
-       select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true, '{}',
-         now(), now() from generate_series(1, 11500) i`,
+      `insert into accounts (tenant_id, id, email, email_key, email_verified, name, roles, created_at, updated_at)
+       select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true,
+         repeat('x', 60), '{}', now(), now() from generate_series(1, 11500) i`,
     )
     const path = join(folder, 'control.sock')
     const server = await serveControl(storage, path)

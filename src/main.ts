@@ -27,7 +27,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const exitCode = await runCli(process.argv.slice(2), {
   env,
   stdin: () => text(process.stdin),
-  out: (lines) => void process.stdout.write(`${lines}\n`),
+  out: (lines) =>
+    new Promise<void>((resolve) => {
+      process.stdout.write(`${lines}\n`, () => resolve())
+    }),
   err: (lines) => void process.stderr.write(`${lines}\n`),
 })
 process.exitCode = exitCode

@@ -63,8 +63,10 @@ export const apply: Command<Input, ApplyResult> = {
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
-      // Rows are looked for one by one, in tables that may fill only now: no plan is to be kept that reads all of one.
+      // Rows are looked for one by one, in tables that may fill only now: no plan is to be kept that reads all of one. Where
+      // nothing else would do, that seems dear enough to be compiled first, which takes longer than the statement.
       await core.database.query('set local enable_seqscan = off')
+      await core.database.query('set local jit = off')
       await lockDeclared(core)
       // Only what is not in the file takes a look at all that there is.
       const isWhole = check !== undefined || pruned !== undefined
@@ -77,8 +79,8 @@ export const apply: Command<Input, ApplyResult> = {
       const missing = isWhole
         ? await undeclaredIn(core, before, { scopes, whole: tenant === defaultTenant })
         : []
-      const doomed = missing.filter((item) => pruned && isPruned(pruned, item))
-      const deletions = await prune(work, doomed)
+      const doomed = new Set(missing.filter((item) => pruned && isPruned(pruned, item)))
+      const deletions = await prune(work, [...doomed])
       const after = await storedOf(core, wanted)
       for (const scope of scopes) {
         const stored = after.sections.get(scope.id)
@@ -89,9 +91,7 @@ export const apply: Command<Input, ApplyResult> = {
       result = resultOf(work, {
         plan,
         check,
-        ...(check || pruned
-          ? { undeclared: missing.filter((item) => !doomed.includes(item)) }
-          : {}),
+        ...(check || pruned ? { undeclared: missing.filter((item) => !doomed.has(item)) } : {}),
         ...(pruned ? { deleted: deletions.length } : {}),
         changes: [...changesOf(work.declared, before, after), ...deletions],
       })

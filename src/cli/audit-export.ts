@@ -30,7 +30,7 @@ export async function auditExport(args: Arguments, io: Io): Promise<number> {
         limit: pageSize,
       })) as AuditOutput
       if (page.events.length > 0)
-        io.out(page.events.map((event) => JSON.stringify(event)).join('\n'))
+        await io.out(page.events.map((event) => JSON.stringify(event)).join('\n'))
       after = page.next
     } while (after !== undefined)
   })

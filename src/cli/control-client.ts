@@ -7,6 +7,8 @@ import {
   type ControlPart,
   type ControlRequest,
   linesOf,
+  longestRequest,
+  tooLong,
   withSocketAddress,
 } from './control-socket.ts'
 
@@ -17,7 +19,8 @@ const patience = 300_000
  * Has the running server execute a command.
  * @param take gets the parts of its result; what it throws ends the command
  * @returns undefined when no server listens
- * @throws DomainError what the command threw there; `storage_unavailable` when the server ends before it answers
+ * @throws DomainError what the command threw there; `internal` when the request is too long; `storage_unavailable` when
+ *   the server ends before it answers
  */
 export async function askServer(
   socketPath: string,
@@ -28,7 +31,7 @@ export async function askServer(
   if (!socket) return undefined
   let untaken: { error: unknown } | undefined
   try {
-    socket.write(`${JSON.stringify(request)}\n`)
+    socket.write(`${lineOf(request)}\n`)
     for await (const line of linesOf(socket)) {
       const said = JSON.parse(line) as ControlAnswer | ControlPart
       if (!('part' in said)) return open(said)
@@ -50,6 +53,19 @@ export async function askServer(
   } finally {
     socket.destroy()
   }
+}
+
+function lineOf(request: ControlRequest): string {
+  let line: string
+  try {
+    line = JSON.stringify(request)
+  } catch (error) {
+    // More than a text can have.
+    if (error instanceof RangeError) throw tooLong()
+    throw error
+  }
+  if (Buffer.byteLength(line) > longestRequest) throw tooLong()
+  return line
 }
 
 function connect(address: string): Promise<Socket | undefined> {

@@ -7,9 +7,11 @@ import type { Emit } from './command.ts'
 import { isCommandName, loadCommand } from './commands.ts'
 import {
   type ControlAnswer,
+  type ControlError,
   type ControlPart,
   type ControlRequest,
   linesOf,
+  longestRequest,
   withSocketAddress,
 } from './control-socket.ts'
 
@@ -54,21 +56,30 @@ export async function serveControl(
 
 async function converse(socket: Socket, core: Capabilities, begin: () => void): Promise<void> {
   socket.setTimeout(patience, () => socket.destroy())
-  const line = await firstLine(socket).catch(() => undefined)
-  begin()
-  socket.setTimeout(0)
+  const line = await firstLine(socket).catch((error: unknown) =>
+    isDomainError(error) ? error : undefined,
+  )
   if (line === undefined) return void socket.destroy()
-  const answer = await answerTo(line, core, (part) => send(socket, { part }))
+  if (typeof line === 'string') {
+    begin()
+    socket.setTimeout(0)
+  }
+  const answer =
+    typeof line === 'string'
+      ? await answerTo(line, core, (part) => send(socket, { part }))
+      : { error: onWire(line) }
   if (socket.destroyed) return
   await new Promise<void>((resolve) => {
     socket.once('close', () => resolve())
     socket.end(`${JSON.stringify(answer)}\n`)
-    socket.setTimeout(patience, () => socket.destroy())
+    // What is not read keeps the other side from reading the answer, and hides its end.
+    socket.resume()
+    socket.setTimeout(patience)
   })
 }
 
 async function firstLine(socket: Socket): Promise<string | undefined> {
-  for await (const line of linesOf(socket)) return line
+  for await (const line of linesOf(socket, longestRequest)) return line
   return undefined
 }
 
@@ -78,9 +89,13 @@ async function firstLine(socket: Socket): Promise<string | undefined> {
  */
 async function send(socket: Socket, message: ControlPart): Promise<void> {
   if (socket.destroyed || socket.write(`${JSON.stringify(message)}\n`)) return assertThere(socket)
-  socket.setTimeout(patience, () => socket.destroy())
+  socket.setTimeout(patience)
   await new Promise<void>((resolve) => {
-    socket.once('drain', resolve).once('close', resolve)
+    function go() {
+      socket.off('drain', go).off('close', go)
+      resolve()
+    }
+    socket.on('drain', go).on('close', go)
   })
   socket.setTimeout(0)
   assertThere(socket)
@@ -95,14 +110,20 @@ async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<C
     return { result: (await execute(line, core, emit)) ?? null }
   } catch (error) {
     if (!isDomainError(error)) core.log.error({ err: error }, 'a command failed')
-    const { code, publicMessage, detail } = isDomainError(error)
+    const known = isDomainError(error)
       ? error
       : new DomainError('internal', {
           detail: 'The command failed; the log of the server says why.',
         })
-    return { error: { code, message: publicMessage, detail } }
+    return { error: onWire(known) }
   }
 }
+
+const onWire = ({ code, publicMessage, detail }: DomainError): ControlError => ({
+  code,
+  message: publicMessage,
+  detail,
+})
 
 async function execute(line: string, core: Capabilities, emit: Emit): Promise<unknown> {
   const { command: name, input } = JSON.parse(line) as ControlRequest

@@ -34,8 +34,8 @@ export interface ControlError {
   detail?: string | Record<string, unknown> | undefined
 }
 
-/** Bytes; an apply file of 8 MiB fits, escaped. */
-const longestMessage = 32 * 1024 * 1024
+/** Bytes of a request, which the server has in memory as a whole; an answer may be as long as it is. */
+export const longestRequest: number = 32 * 1024 * 1024
 
 /** Bytes of a socket address: 104 on macOS, 108 on Linux, each with a final zero (unix(7)). */
 const longestAddress = 103
@@ -69,9 +69,13 @@ export async function withSocketAddress<T>(
 /**
  * The lines that arrive, until the other side closes; what it says after the last whole one is left out. The connection
  * stays open.
- * @throws Error when a line is longer than `longestMessage`
+ * @param longest bytes of a line
+ * @throws DomainError `internal` when a line is longer
  */
-export async function* linesOf(socket: Socket): AsyncGenerator<string, void> {
+export async function* linesOf(
+  socket: Socket,
+  longest: number = Number.POSITIVE_INFINITY,
+): AsyncGenerator<string, void> {
   let chunks: Buffer[] = []
   let size = 0
   for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
@@ -86,6 +90,16 @@ export async function* linesOf(socket: Socket): AsyncGenerator<string, void> {
     }
     chunks.push(chunk.subarray(from))
     size += chunk.length - from
-    if (size > longestMessage) throw new Error(`a message has more than ${longestMessage} bytes`)
+    if (size > longest) throw tooLong()
   }
+}
+
+/** What the server would not read, or did not read to its end. */
+export function tooLong(): DomainError {
+  const most = longestRequest / 1024 / 1024
+  return new DomainError('internal', {
+    detail:
+      `The running server takes ${most} MiB at once, and this is more; nothing was done. ` +
+      'Stop the server and repeat the command, or split the file, and take each without --prune.',
+  })
 }

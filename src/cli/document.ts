@@ -2,8 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DomainError, type DomainErrorCode } from '../errors.ts'
 import { type Fault, faultLine } from '../faults.ts'
-import { parseLarge, parseLines } from './block-yaml.ts'
 import { type Io, UsageError } from './command.ts'
+import { readJson } from './json-text.ts'
+import { readYaml } from './yaml-text.ts'
 
 /** A YAML or JSON document of an operator, read but not checked. */
 export interface OperatorDocument {
@@ -16,13 +17,11 @@ export interface OperatorDocument {
 
 /** Characters: as much as an export of a million accounts. What is larger is a mistake in the file's name, as a rule. */
 const longest = 256 * 1024 * 1024
-/** Characters up to which a document is read at once where it cannot be read piece by piece. */
-const large = 8 * 1024 * 1024
-/** Characters from which on that is tried: read at once, a document takes a hundred times as much memory as its text. */
-const notSmall = 1024 * 1024
+/** Characters of YAML, which takes a hundred times as much memory as its text. */
+const longestYaml = 8 * 1024 * 1024
 
 /**
- * Reads a document; JSON is YAML (YAML 1.2 §1.3).
+ * Reads a document; JSON is YAML (YAML 1.2 §1.3), and has to be JSON from 8 MiB on.
  * @param file a path, or `-` for standard input
  * @throws UsageError when the file cannot be read
  * @throws DomainError `code` with every syntax fault and its line
@@ -39,8 +38,9 @@ export async function readDocument(
 }
 
 /** @throws DomainError `code` with every syntax fault and its line */
-export function parseYaml(text: string, name: string, code: DomainErrorCode): unknown {
-  if (text.length > longest) throw tooLong(name, code)
+export function parseYaml(given: string, name: string, code: DomainErrorCode): unknown {
+  if (given.length > longest) throw tooLong(name, code)
+  const text = given.startsWith('\uFEFF') ? given.slice(1) : given
   const faults: Fault[] = []
   const content = contentOf(text, faults)
   if (faults.length > 0) throw invalid(code, name, faults)
@@ -48,25 +48,12 @@ export function parseYaml(text: string, name: string, code: DomainErrorCode): un
 }
 
 function contentOf(text: string, faults: Fault[]): unknown {
-  const isFlow = /^\s*[{[]/.test(text)
-  if (!isFlow && text.length > notSmall) {
-    const found: Fault[] = []
-    const content = parseLarge(text, found)
-    if (found.length === 0) return content
-    if (text.length > large) {
-      faults.push(...found)
-      return undefined
-    }
-  }
-  if (text.length <= large) return parseLines({ text, before: 0 }, faults)
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    // The rest of what it says quotes the text.
-    const [where = ''] = / at position \d+.*$/.exec((error as SyntaxError).message) ?? []
-    faults.push({ path: [], message: `expected valid JSON${where}` })
-    return undefined
-  }
+  if (text.length <= longestYaml) return readYaml(text, faults)
+  if (/^\s*[{[]/.test(text)) return readJson(text, faults)
+  const message =
+    'more than 8 MiB: expected JSON (export --json writes it), or several files, each taken without --prune'
+  faults.push({ path: [], message })
+  return undefined
 }
 
 function tooLong(name: string, code: DomainErrorCode): DomainError {

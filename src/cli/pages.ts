@@ -92,9 +92,9 @@ function jsonPrinter(list: string, io: Io) {
       if (lines.length > 0) io.out(lines.join('\n'))
     },
     end(): void {
-      if (held === undefined) return io.out(JSON.stringify({ [list]: [], ...beside }, null, 2))
       const rest = JSON.stringify(beside, null, 2).slice(1)
-      io.out(`${held}\n  ]${rest === '}' ? '\n}' : `,${rest}`}`)
+      if (held === undefined) io.out(JSON.stringify({ [list]: [], ...beside }, null, 2))
+      else io.out(`${held}\n  ]${rest === '}' ? '\n}' : `,${rest}`}`)
     },
   }
 }

@@ -36,7 +36,7 @@ export async function printParts(
     await performAll(name, surroundings, (run) => run(input, (part) => put(print.part(part))))
     held += print.end()
     if (file) held = (await printLines(file, io)) + held
-    if (held !== '') io.out(held.slice(0, -1))
+    if (held !== '') await io.out(held.slice(0, -1))
   } finally {
     await file?.close()
   }
@@ -68,7 +68,7 @@ async function printLines(file: FileHandle, io: Io): Promise<string> {
   for await (const chunk of file.createReadStream({ start: 0, autoClose: false })) {
     const read = Buffer.concat([rest, chunk as Buffer])
     const end = read.lastIndexOf(0x0a)
-    if (end >= 0) io.out(read.toString('utf8', 0, end))
+    if (end >= 0) await io.out(read.toString('utf8', 0, end))
     rest = read.subarray(end + 1)
   }
   return rest.toString('utf8')

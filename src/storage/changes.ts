@@ -17,8 +17,9 @@ export interface Follower {
 }
 
 /**
- * What was changed on any node, so that caches forget it (ADR 0024). A trigger writes it as the change commits, whoever
- * makes it; a notification is heard at once, and a poll is the truth.
+ * What was changed on any node, so that caches forget it (ADR 0024). A trigger writes it, whoever makes the change: as it
+ * commits, or before where there are many (`settleChanges` of `apply`). A notification is heard at once, and a poll is the
+ * truth, however long after it was written a change commits.
  */
 export interface Changes {
   /**

@@ -201,6 +201,15 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
       [`clients: ['${pem}']`, 'clients[0]: expected an object, got "('],
       [`clients: [{ ${client}, client_secret: !hunter2 }]`, 'a tag that is not known'],
       [`clients: [{ ${client}, client_secret: *hunter2 }]`, 'an alias without its anchor'],
+      [`clients: [{ ${client}, client_secret: !a!hunter2 }]`, 'a tag that is not known'],
+      [`clients: [{ ${client}, client_secret: !hunter2! }]`, 'a tag that is not known'],
+      ['clients:\n  - client_secret: |hunter2\n', 'needs quotes) at line 2, column 21'],
+      ['clients:\n  - client_secret: >hunter2\n', 'needs quotes) at line 2, column 21'],
+      ['clients:\n  - client_secret: "\\xhunter2"\n', 'has to be two) at line 2, column 21'],
+      ['clients: []\n]hunter2\n', 'needs quotes) at line 2'],
+      ['%hunter2\n---\nclients: []\n', 'a directive that is not known'],
+      ['%YAML hunter2\n---\nclients: []\n', 'a directive that is not known'],
+      ['clients: []\n---\nhunter2\n', 'expected one document, got several at line 2'],
     ] as const) {
       const text = (await faultsIn(yaml)).join('\n')
       expect(text, yaml).to.include(said)

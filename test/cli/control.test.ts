@@ -6,6 +6,7 @@ import { expect } from 'chai'
 import type { Emit } from '../../src/cli/command.ts'
 import { askServer } from '../../src/cli/control-client.ts'
 import { serveControl } from '../../src/cli/control-server.ts'
+import { describeFailure } from '../../src/cli/failure.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import type { Capabilities } from '../../src/oidc/capabilities.ts'
@@ -87,6 +88,28 @@ describe('The control socket', () => {
     }
   })
 
+  it('takes 32 MiB at once, and says what to do with more; an answer may have more', async () => {
+    const path = join(folder, 'control.sock')
+    const server = await serveControl(core, path)
+    const long = 'x'.repeat(33 * 1024 * 1024)
+    try {
+      const said = 'The running server takes 32 MiB at once'
+      const answer: unknown = JSON.parse(await say(path, long))
+      expect(answer).to.have.nested.property('error.detail').that.includes(said)
+      const failure = await failureOf(askServer(path, { command: 'apply', input: long }))
+      expect(describeFailure(failure)).to.include(said).and.include('Stop the server')
+    } finally {
+      await server.close()
+    }
+    const other = createServer((socket) => socket.end(`{"result":"${long}"}\n`)).listen(path)
+    try {
+      const answer = await askServer(path, { command: 'apply', input: {} })
+      expect(answer?.result === long).to.equal(true)
+    } finally {
+      other.close()
+    }
+  })
+
   it('does not wait at the stop for a caller that says nothing', async () => {
     const path = join(folder, 'control.sock')
     const server = await serveControl(core, path)
@@ -100,12 +123,15 @@ describe('The control socket', () => {
   it('hands a result over part by part, and ends the work of a caller that takes no more', async () => {
     const storage = await openNode(await freshStorage('embedded'))
     await storage.database.execute(
-      `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
-       select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true, '{}',
-         now(), now() from generate_series(1, 1500) i`,
+      `insert into accounts (tenant_id, id, email, email_key, email_verified, name, roles, created_at, updated_at)
+       select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true,
+         repeat('x', 60), '{}', now(), now() from generate_series(1, 11500) i`,
     )
     const path = join(folder, 'control.sock')
     const server = await serveControl(storage, path)
+    const warnings: Error[] = []
+    const warned = (warning: Error) => void warnings.push(warning)
+    process.on('warning', warned)
     try {
       const ask = (take: Emit) =>
         askServer(path, { command: 'export', input: { tenant: 'default' } }, take)
@@ -114,13 +140,15 @@ describe('The control socket', () => {
         sizes.push((part as { items?: unknown[] }).items?.length ?? 0)
       })
       expect(answer).to.deep.equal({ result: null })
-      expect(sizes).to.deep.equal([0, 1000, 501])
+      expect(sizes).to.deep.equal([0, ...Array.from({ length: 11 }, () => 1000), 501])
+      expect(warnings).to.deep.equal([])
 
       const full = new Error('there is no room')
       expect(await failureOf(ask(() => Promise.reject(full)))).to.equal(full)
       // It has the only connection until it ends.
       expect(await storage.database.query('select 1')).to.have.length(1)
     } finally {
+      process.off('warning', warned)
       await server.close()
       await storage.close()
     }

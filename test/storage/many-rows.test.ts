@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import pg from 'pg'
@@ -284,18 +285,27 @@ if (servicesFound()) {
     it('what waits in a file is printed as what waits in memory', async () => {
       const whole = await runHere(['export', '--json'], env)
       let printed = ''
+      let busy = false
+      let early = 0
       const io = {
         env: {},
         stdin: async () => '',
         err() {},
-        out: (lines: string) => {
+        /** A reader that is slow. */
+        async out(lines: string) {
+          if (busy) early += 1
+          busy = true
           printed += `${lines}\n`
+          // As long as several reads of the file take.
+          for (let looks = 0; looks < 10; looks += 1) await stat('.')
+          busy = false
         },
       }
       const print = { name: 'export', print: jsonExport() } as const
       const surroundings = { config: loadConfig(env), log: silentLog }
       await printParts(print, { input: { tenant: defaultTenant }, io, ...surroundings }, 5000)
       expect(printed).to.equal(whole.stdout)
+      expect(early).to.equal(0)
     })
 
     it('an apply of many leaves little to the commit, which has as little time as any statement', async () => {

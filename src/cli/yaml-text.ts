@@ -1,0 +1,55 @@
+import { type ErrorCode, LineCounter, parseDocument } from 'yaml'
+import type { Fault } from '../faults.ts'
+
+/** Codes whose text quotes nothing: what is quoted is as likely the beginning of a password without quotes. */
+const unquoting: ReadonlySet<ErrorCode> = new Set([
+  'ALIAS_PROPS',
+  'BAD_ALIAS',
+  'BAD_INDENT',
+  'BAD_PROP_ORDER',
+  'BLOCK_AS_IMPLICIT_KEY',
+  'BLOCK_IN_FLOW',
+  'DUPLICATE_KEY',
+  'KEY_OVER_1024_CHARS',
+  'MISSING_CHAR',
+  'MULTILINE_IMPLICIT_KEY',
+  'MULTIPLE_ANCHORS',
+  'MULTIPLE_TAGS',
+  'TAB_AS_INDENT',
+])
+
+const ours: Partial<Record<ErrorCode, string>> = {
+  BAD_DIRECTIVE: 'a directive that is not known (a text that begins with "%" needs quotes)',
+  BAD_DQ_ESCAPE:
+    'an escape sequence that is not known (between double quotes a backslash has to be two)',
+  MULTIPLE_DOCS: 'expected one document, got several',
+  TAG_RESOLVE_FAILED: 'a tag that is not known (a text that begins with "!" needs quotes)',
+}
+const otherwise =
+  'expected YAML (a text that begins with a special character, such as "|", ">", "@" or "%", needs quotes)'
+const noAlias = 'an alias without its anchor (a text that begins with "*" needs quotes)'
+
+/**
+ * Reads a document of YAML 1.2, or JSON, at once: it takes a hundred bytes for each character.
+ * @param faults takes what is wrong, with line and column, and without a word of the text
+ */
+export function readYaml(text: string, faults: Fault[]): unknown {
+  const lineCounter = new LineCounter()
+  // What the parser would warn of on standard error quotes the text, too.
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' })
+  // A warning is a tag that YAML does not know: "!env NAME" would quietly be the text "NAME".
+  for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
+    const what = unquoting.has(code) ? message : (ours[code] ?? otherwise)
+    const { line, col } = lineCounter.linePos(Math.max(pos[0], 0))
+    faults.push({ path: [], message: `${what} at line ${line}, column ${col}` })
+  }
+  if (document.errors.length > 0) return undefined
+  try {
+    return document.toJS()
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error
+    const isMissing = error.message.startsWith('Unresolved alias')
+    faults.push({ path: [], message: isMissing ? noAlias : 'aliases that stand for too much' })
+    return undefined
+  }
+}

@@ -50,7 +50,7 @@ describe('a deny-list that is read page by page', () => {
       ...core.database,
       async queryPrimary<Row>(sql: string, parameters?: unknown[]) {
         const rows = await core.database.queryPrimary<Row>(sql, parameters)
-        if (/limit 2$/.test(sql) && ++pages === 2) {
+        if (sql.endsWith('limit 2') && ++pages === 2) {
           for (const key of meanwhile) await write(key)
           passed = 45_000
         }

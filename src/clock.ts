@@ -82,16 +82,28 @@ export function createClock(machine = machineClocks): Clock {
   }
 }
 
+/** What this runtime came with. */
+const Native = Date
+
+/** What this machine says, in milliseconds since the epoch; shifted in tests. */
+let machineNow = Native.now
+
 /**
  * A clock that this whole process lives by from now on: whoever asks `Date` for the time, the engine and every library
  * included, is told that of Postgres. So what one node dates means the same on another that judges it by its date (R-08).
+ * It takes the place of an earlier one.
  */
 export function createProcessClock(): Clock {
-  const { now } = Date
+  const now = () => machineNow()
   const clock = createClock({ ...machineClocks, now })
   // A request asks dozens of times: once in a millisecond it is worked out.
   let read = Number.NaN
   let told = 0
+  const { follow } = clock
+  clock.follow = (databaseTime, roundTrip) => {
+    follow(databaseTime, roundTrip)
+    read = Number.NaN
+  }
   setProcessTime(() => {
     const machine = now()
     if (machine !== read) {
@@ -108,13 +120,14 @@ export function createProcessClock(): Clock {
  * @param seconds how far, in seconds; negative is the past
  */
 export function shiftProcessTime(seconds: number): void {
-  const { now } = Date
-  setProcessTime(() => now() + seconds * 1000)
+  const before = machineNow
+  machineNow = () => before() + seconds * 1000
+  // What follows Postgres notices.
+  if (Date === Native) setProcessTime(() => machineNow())
 }
 
 /** One that Node itself makes, or a library has kept, is an instance of it, too: they have one prototype. */
 function setProcessTime(now: () => number): void {
-  const Native = Date
   function Told(...given: [] | [number | string | Date]) {
     if (new.target === undefined) return new Native(now()).toString()
     return Reflect.construct(Native, given.length === 0 ? [now()] : given, new.target) as Date
@@ -126,4 +139,6 @@ function setProcessTime(now: () => number): void {
     UTC,
     prototype,
   }) as unknown as DateConstructor
+  // Of any there is, `new date.constructor()` tells the same time.
+  prototype.constructor = globalThis.Date
 }

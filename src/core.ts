@@ -15,6 +15,7 @@ import { createBackchannelRequests } from './backchannel/requests.ts'
 import { createClients } from './clients/clients.ts'
 import { createSubjects } from './clients/subjects.ts'
 import { type Clock, createClock } from './clock.ts'
+import { type ClockWatch, createClockWatch } from './clock-watch.ts'
 import { createCounters } from './counters.ts'
 import { createDenials } from './denials/denials.ts'
 import { createEnrolment } from './enrolment/enrolment.ts'
@@ -83,6 +84,7 @@ export interface Core extends Capabilities {
   storage: Storage
   countries: Countries
   changes: Changes
+  clockWatch: ClockWatch
   familyWatch: FamilyWatch
   /** All metrics of this process; absent when they are off. @param shared whether those of the installation, too */
   readMetrics?(shared: boolean): Promise<Figures>
@@ -133,7 +135,8 @@ async function compose(
   const fetch = createFetch(config, log, undefined, metrics)
   metrics.gauge('keyturn_clock_offset_seconds', () => [[{}, clock.offset / 1000]])
   const { notifications } = storage
-  const poll = createPoll({ notifications, clock, log })
+  const clockWatch = createClockWatch({ clock, log })
+  const poll = createPoll({ notifications, clock, clockWatch, log })
   const base = {
     ...given,
     database,
@@ -356,6 +359,7 @@ async function compose(
     storage,
     countries,
     changes: base.changes,
+    clockWatch,
     familyWatch: createFamilyWatch({ ...base, audit }),
     async firstStart() {
       await signing.check()

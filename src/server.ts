@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { routes as adminRoutes } from './admin/routes.ts'
-import { createClockWatch } from './clock-watch.ts'
 import type { Core } from './core.ts'
 import { createCounters } from './counters.ts'
 import { domainErrors } from './errors.ts'
@@ -76,8 +75,7 @@ export async function startServer(
       'UV_THREADPOOL_SIZE leaves no thread beside HASH_CONCURRENCY: signing, files and names wait for passwords',
     )
   }
-  const clockWatch = createClockWatch(core)
-  clockWatch.look()
+  core.clockWatch.look()
   await core.denials.start()
   core.revocationStreams.start()
   await core.changes.start()
@@ -220,7 +218,7 @@ export async function startServer(
       what: 'clock',
       async work() {
         await followDatabaseClock(core.database, core.clock)
-        clockWatch.look()
+        core.clockWatch.look()
       },
     },
     { seconds: watchEvery, what: 'unusual refreshes', once: true, work: core.familyWatch.look },

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Load } from '../load/load.ts'
 import type { Server } from '../servers/server.ts'
 import type { Task } from './cases.ts'
@@ -13,10 +12,6 @@ export interface RoundTrips {
   statements: { sql: string[]; redis: string[] }
 }
 
-/** Of requests, and milliseconds between two: together longer than a server on a busy machine is late with its questions. */
-const fewest = 6
-const apart = 200
-
 /**
  * One request after another, and the fewest: what the server does by itself now and then falls out.
  * @param server reached through nothing, its stores through the counter
@@ -29,12 +24,10 @@ export async function countRoundTrips(
   requests: number,
 ): Promise<RoundTrips> {
   const outline = outlineOf(server, task)
-  const times = Math.max(fewest, requests)
-  let stock = await supplyFor(load, server, task, () => times + 1)
+  let stock = await supplyFor(load, server, task, () => requests + 1)
   if (!outline || !stock) throw new Error(`no supply for ${task.story}`)
   const all: ReturnType<Counter['take']>[] = []
-  for (let i = 0; i <= times; i++) {
-    await pause(apart)
+  for (let i = 0; i <= requests; i++) {
     counter.take()
     const loop = { kind: 'closed', connections: 1, milliseconds: 10_000, most: 1 } as const
     const outcome = await load.run({ ...outline, stock, loop })

@@ -1,7 +1,7 @@
 import { asciiLowerCase } from '../storage/ascii.ts'
 import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
-import { pageStepwise } from '../storage/stepwise.ts'
+import { pageStepwise, type SteppedPage } from '../storage/stepwise.ts'
 import { identifierKey } from './account.ts'
 
 /** An account as operators look at it; times in milliseconds since the epoch. */
@@ -47,7 +47,9 @@ const selectViews = `
 export function createAccountViews({ database }: { database: Database }) {
   return {
     count: (tenant: string) =>
-      countRows(database, { table: 'accounts', where: 'deleted_at is null' }, [tenant]),
+      countRows(database, { table: 'accounts', order: 'id', where: 'deleted_at is null' }, [
+        tenant,
+      ]),
 
     async view(tenant: string, id: string): Promise<AccountView | undefined> {
       const [row] = await database.query<Row>(`${selectViews} and a.id = $2`, [tenant, id])
@@ -59,35 +61,36 @@ export function createAccountViews({ database }: { database: Database }) {
       tenant: string,
       { text, disabled }: AccountFilter,
       page: { after?: string | undefined; limit: number },
-    ): Promise<AccountView[]> {
+    ): Promise<SteppedPage<AccountView>> {
+      // No condition that may be null: one plan for all that are asked for must still begin behind the key.
       const rowsIn = (after: string | undefined, upTo: string | undefined, limit: number) =>
         database.query<Row>(
-          `${selectViews} and ($2::text is null or a.id > $2) and ($7::text is null or a.id <= $7)
+          `${selectViews} and a.id > $2 ${upTo === undefined ? '' : 'and a.id <= $7'}
            and ($3::text is null or position($3 in a.email_key) > 0 or position($3 in a.username_key) > 0
              or position($5 in lower(a.name collate "C")) > 0)
            and ($4::boolean is null or (a.disabled_at is not null) = $4)
          order by a.id limit $6`,
           [
             tenant,
-            after ?? null,
+            after ?? '',
             text === undefined ? null : identifierKey(text),
             disabled ?? null,
             text === undefined ? null : asciiLowerCase(text),
             limit,
-            upTo ?? null,
+            ...(upTo === undefined ? [] : [upTo]),
           ],
         )
       async function endOf(after: string | undefined, rows: number): Promise<string | undefined> {
         // To look at a flag takes little.
         if (text === undefined) return undefined
         const [end] = await database.query<{ id: string }>(
-          `select id from accounts where tenant_id = $1 and ($2::text is null or id > $2)
-           order by id offset $3 limit 1`,
-          [tenant, after ?? null, rows - 1],
+          `select id from accounts where tenant_id = $1 and id > $2 order by id offset $3 limit 1`,
+          [tenant, after ?? '', rows - 1],
         )
         return end?.id
       }
-      return (await pageStepwise(page, endOf, rowsIn)).map(toView)
+      const { rows, ...stopped } = await pageStepwise(page, endOf, rowsIn)
+      return { rows: rows.map(toView), ...stopped }
     },
   }
 }

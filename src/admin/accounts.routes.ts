@@ -112,12 +112,12 @@ export const accountRoutes: Route[] = [
     async handle(call) {
       const { core, tenant, query: asked } = call
       const [after] = pagePlace(call)
-      const found = await core.accounts.views.page(
+      const { rows, stoppedAt } = await core.accounts.views.page(
         tenant,
         { text: asked.q, disabled: asked.disabled },
         { after: after as string | undefined, limit: asked.limit + 1 },
       )
-      return pageOf(call, found, representation, ({ id }) => [id])
+      return pageOf(call, rows, representation, ({ id }) => [id], stoppedAt)
     },
   }),
   route<undefined, z.output<typeof accountProfile>, ReadyOneTime>({

@@ -135,12 +135,12 @@ export const clientRoutes: Route[] = [
     async handle(call) {
       const { core, tenant, query: asked } = call
       const [after] = pagePlace(call)
-      const found = await core.clients.views.page(
+      const { rows, stoppedAt } = await core.clients.views.page(
         tenant,
         { text: asked.q, grantType: asked.grant_type, disabled: asked.disabled },
         { at: core.clock.now(), after: after as string | undefined, limit: asked.limit + 1 },
       )
-      return pageOf(call, found, representation, ({ clientId }) => [clientId])
+      return pageOf(call, rows, representation, ({ clientId }) => [clientId], stoppedAt)
     },
   }),
   route<undefined, Written, SectorDocuments>({

@@ -14,19 +14,21 @@ export function pagePlace({ core, address, query }: ListCall): Place {
  * A page as the answer has it.
  * @param found what comes after the place, one more than the page has when there is more
  * @param placeOf the values that the list is ordered by
+ * @param stoppedAt the value that a search has come to which took too long to fill the page
  */
 export function pageOf<Item>(
   { core, address, query }: ListCall,
   found: Item[],
   representation: (item: Item) => object,
   placeOf: (item: Item) => Place,
+  stoppedAt?: string,
 ): object {
   const shown = found.slice(0, query.limit)
   const last = shown.at(-1)
+  const isMore = found.length > shown.length && last !== undefined
+  const place = isMore ? placeOf(last) : stoppedAt === undefined ? undefined : [stoppedAt]
   return {
     items: shown.map(representation),
-    ...(found.length > shown.length && last !== undefined
-      ? { next_cursor: cursorOf(core.sealer, address, placeOf(last)) }
-      : {}),
+    ...(place ? { next_cursor: cursorOf(core.sealer, address, place) } : {}),
   }
 }

@@ -127,9 +127,10 @@ function clientPages(
   tenant: string,
 ): AsyncGenerator<ClientView[]> {
   const at = clock.now()
-  return pagesOf((last: ClientView | undefined) =>
-    clients.views.page(tenant, {}, { at, after: last?.clientId, limit: pageSize }),
-  )
+  return pagesOf(async (last: ClientView | undefined) => {
+    const page = { at, after: last?.clientId, limit: pageSize }
+    return (await clients.views.page(tenant, {}, page)).rows
+  })
 }
 
 function accountPages({ accounts }: Capabilities, tenant: string): AsyncGenerator<Account[]> {

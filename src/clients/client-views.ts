@@ -1,7 +1,7 @@
 import { asciiLowerCase } from '../storage/ascii.ts'
 import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
-import { pageStepwise } from '../storage/stepwise.ts'
+import { pageStepwise, type SteppedPage } from '../storage/stepwise.ts'
 
 /** A client as operators look at it; times in milliseconds since the epoch. */
 export interface ClientView {
@@ -49,7 +49,8 @@ const selectViews = `
 /** Clients as operators look at them, disabled ones too; what requests need is in client.store.ts. */
 export function createClientViews({ database }: { database: Database }) {
   return {
-    count: (tenant: string) => countRows(database, { table: 'clients' }, [tenant]),
+    count: (tenant: string) =>
+      countRows(database, { table: 'clients', order: 'client_id' }, [tenant]),
 
     /** @param at now, in milliseconds. @param lock whether who changes it waits for the transaction of this context */
     async view(
@@ -79,10 +80,11 @@ export function createClientViews({ database }: { database: Database }) {
       tenant: string,
       { text, grantType, disabled }: ClientFilter,
       { at, ...page }: { at: number; after?: string | undefined; limit: number },
-    ): Promise<ClientView[]> {
+    ): Promise<SteppedPage<ClientView>> {
+      // No condition that may be null: one plan for all that are asked for must still begin behind the key.
       const rowsIn = (after: string | undefined, upTo: string | undefined, limit: number) =>
         database.query<Row>(
-          `${selectViews} and ($3::text is null or c.client_id > $3) and ($8::text is null or c.client_id <= $8)
+          `${selectViews} and c.client_id > $3 ${upTo === undefined ? '' : 'and c.client_id <= $8'}
            and ($4::text is null or position($4 in lower(
              (c.client_id || ' ' || coalesce(c.metadata->>'client_name', '')) collate "C")) > 0)
            and ($5::text is null or c.metadata->'grant_types' ? $5)
@@ -91,25 +93,26 @@ export function createClientViews({ database }: { database: Database }) {
           [
             tenant,
             new Date(at),
-            after ?? null,
+            after ?? '',
             text === undefined ? null : asciiLowerCase(text),
             grantType ?? null,
             disabled ?? null,
             limit,
-            upTo ?? null,
+            ...(upTo === undefined ? [] : [upTo]),
           ],
         )
       async function endOf(after: string | undefined, rows: number): Promise<string | undefined> {
         // To look at a flag takes little.
         if ((text ?? grantType) === undefined) return undefined
         const [end] = await database.query<{ client_id: string }>(
-          `select client_id from clients where tenant_id = $1 and ($2::text is null or client_id > $2)
+          `select client_id from clients where tenant_id = $1 and client_id > $2
            order by client_id offset $3 limit 1`,
-          [tenant, after ?? null, rows - 1],
+          [tenant, after ?? '', rows - 1],
         )
         return end?.client_id
       }
-      return (await pageStepwise(page, endOf, rowsIn)).map(toView)
+      const { rows, ...stopped } = await pageStepwise(page, endOf, rowsIn)
+      return { rows: rows.map(toView), ...stopped }
     },
   }
 }

@@ -102,7 +102,7 @@ export const overlap = 20_000
 const rereadEvery = 60_000
 const notReread = 'deny-list not read again'
 /** Entries of one statement, when all are read. */
-const pageSize = 10_000
+const mostRead = 10_000
 
 /** An entry as Postgres writes it: tenant, kind, subject, and when in milliseconds; null is never, or not known. */
 type Written = [string, DenialKind, string, number | null, number, number, string[] | null]
@@ -132,6 +132,7 @@ export function createDenials({
   metrics,
   poll,
   maxStaleness,
+  pageSize = mostRead,
 }: {
   database: Database
   clock: Clock
@@ -140,6 +141,7 @@ export function createDenials({
   poll: Poll
   /** Seconds after which a list that could not be refreshed tells nothing any more. */
   maxStaleness: number
+  pageSize?: number
 }): Denials {
   const list = createDenyList(overlap)
   const listeners = new Set<(tenants: ReadonlySet<string>) => void>()
@@ -201,12 +203,14 @@ export function createDenials({
       for (const { entry } of page) found.push(entry)
       if (page.length < pageSize) break
     }
-    // Whoever was told of the list meanwhile has it up to now.
+    // Whoever was told of the list meanwhile has it up to now; and what the poll has let go meanwhile must not come back.
+    const end = clock.now()
+    const living = found.filter(([, , , , , expiresAt]) => expiresAt > end)
     put(
-      found.toSorted((one, other) => one[4] - other[4]),
-      clock.now(),
+      living.toSorted((one, other) => one[4] - other[4]),
+      end,
     )
-    list.expire(now)
+    list.expire(end)
     reread = now
     refreshed ??= asked
   }

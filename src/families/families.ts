@@ -269,10 +269,11 @@ export function createFamilies(deps: {
     },
     list: views.list,
     count: (tenant) =>
-      countRows(database, { table: 'families', where: 'ended_at is null and expires_at > $2' }, [
-        tenant,
-        new Date(clock.now()),
-      ]),
+      countRows(
+        database,
+        { table: 'families', order: 'id', where: 'ended_at is null and expires_at > $2' },
+        [tenant, new Date(clock.now())],
+      ),
     steps: views.steps,
     async sweep() {
       for (const { tenant, clientId } of await retention.disabledOwners()) {

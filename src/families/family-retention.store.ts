@@ -30,9 +30,9 @@ export function createFamilyRetention({ database }: { database: Database }) {
         const some = [tenant, found.slice(at, at + sweepBatch).map(({ id }) => id)]
         const tokens = () =>
           database.execute(
-            `delete from refresh_tokens where (tenant_id, token_hash) in (
-               select tenant_id, token_hash from refresh_tokens
-               where tenant_id = $1 and family_id = any($2) limit ${mostDeleted})`,
+            `delete from refresh_tokens where tenant_id = $1 and token_hash = any(array(
+               select token_hash from refresh_tokens
+               where tenant_id = $1 and family_id = any($2) limit ${mostDeleted}))`,
             some,
           )
         while ((await tokens()) === mostDeleted);

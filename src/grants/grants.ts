@@ -191,7 +191,11 @@ export function createGrants({ database, clock }: { database: Database; clock: C
       }))
     },
     count: (tenant) =>
-      countRows(database, { table: 'grants', where: 'revoked_at is null' }, [tenant]),
+      countRows(
+        database,
+        { table: 'grants', order: 'account_id, client_id', within: 'revoked_at is null' },
+        [tenant],
+      ),
     async clientsOf(tenant, accountId) {
       const rows = await database.query<{ client_id: string }>(
         `select distinct client_id from grants where tenant_id = $1 and account_id = $2 order by client_id`,
@@ -235,8 +239,8 @@ export function createGrants({ database, clock }: { database: Database; clock: C
     async forget(tenant, clientId) {
       const some = () =>
         database.execute(
-          `delete from grants where (tenant_id, id) in (
-             select tenant_id, id from grants where tenant_id = $1 and client_id = $2 limit ${sweepBatch})`,
+          `delete from grants where tenant_id = $1 and id = any(array(
+             select id from grants where tenant_id = $1 and client_id = $2 limit ${sweepBatch}))`,
           [tenant, clientId],
         )
       while ((await some()) > 0);
@@ -253,11 +257,11 @@ export function createGrants({ database, clock }: { database: Database; clock: C
       const rows = await untilFew(() =>
         database.query<{ id: string }>(
           `update grants set revoked_at = $5, revoked_reason = $6
-           where tenant_id = $1 and id in (
+           where tenant_id = $1 and id = any(array(
              select id from grants
              where tenant_id = $1 and revoked_at is null and ($2::text is null or id = $2)
                and ($3::text is null or account_id = $3) and ($4::text is null or client_id = $4)
-             limit ${mostRows} for no key update)
+             limit ${mostRows} for no key update))
            returning id`,
           [tenant, id ?? null, accountId ?? null, clientId ?? null, now, reason],
         ),

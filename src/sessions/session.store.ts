@@ -264,9 +264,9 @@ export function createSessionStore({
     /** Deletes what a client got in sessions: as many rows as one statement may. */
     forgetSome(tenant: string, clientId: string): Promise<number> {
       return database.execute(
-        `delete from session_clients where (tenant_id, session_uid, client_id) in (
-           select tenant_id, session_uid, client_id from session_clients
-           where tenant_id = $1 and client_id = $2 limit ${sweepBatch})`,
+        `delete from session_clients where tenant_id = $1 and client_id = $2 and session_uid = any(array(
+           select session_uid from session_clients
+           where tenant_id = $1 and client_id = $2 limit ${sweepBatch}))`,
         [tenant, clientId],
       )
     },
@@ -311,10 +311,10 @@ export function createSessionStore({
       const rows = await untilFew(() =>
         database.query<{ uid: string }>(
           `update sessions set ended_at = $3, ended_reason = $4, state = null
-           where tenant_id = $1 and uid in (
+           where tenant_id = $1 and uid = any(array(
              select uid from sessions
              where tenant_id = $1 and account_id = $2 and ended_at is null and ($5::text is null or uid <> $5)
-             limit ${mostRows} for no key update)
+             limit ${mostRows} for no key update))
            returning uid`,
           [tenant, accountId, now(), reason, except ?? null],
         ),

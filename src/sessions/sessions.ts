@@ -99,6 +99,7 @@ export function createSessions(deps: {
         database,
         {
           table: 'sessions',
+          order: 'uid',
           where: 'account_id is not null and ended_at is null and expires_at > $2',
         },
         [tenant, new Date(deps.clock.now())],

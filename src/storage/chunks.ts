@@ -8,7 +8,8 @@ export function* chunksOf<Item>(items: readonly Item[]): Generator<Item[]> {
 
 /**
  * Repeats a statement that changes `mostRows` at most, and finds none of those again, until it changes fewer. It locks what
- * it finds before it counts: what another transaction has changed meanwhile must not make it look like the last.
+ * it finds before it counts: what another transaction has changed meanwhile must not make it look like the last. It looks
+ * for them in an array, once: a subselect behind `in` may run again for each row, and find others.
  * @returns what all of them returned
  */
 export async function untilFew<Row>(change: () => Promise<Row[]>): Promise<Row[]> {

@@ -97,8 +97,11 @@ export async function assertMigrated(dataSource: DataSource): Promise<string[]> 
 /** What a role is told that looks past a schema that was migrated: not on its `search_path`, or not for its use. */
 async function unseenIn(runner: QueryRunner): Promise<string> {
   const rows: Array<{ schema: string }> = await runner.query(
-    `select relnamespace::regnamespace::text as schema from pg_class
-     where relname = 'schema_migrations' and relkind = 'r' and to_regclass('schema_migrations') is null`,
+    // Others have a table of this name, too.
+    `select relnamespace::regnamespace::text as schema from pg_class named
+     where relname = 'schema_migrations' and relkind = 'r' and to_regclass('schema_migrations') is null
+       and exists (select from pg_class own
+         where own.relnamespace = named.relnamespace and own.relname = 'denials' and own.relkind = 'r')`,
   )
   const schemas = rows.map(({ schema }) => schema).join(', ')
   return schemas === ''

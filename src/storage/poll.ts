@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock } from '../clock.ts'
+import type { ClockWatch } from '../clock-watch.ts'
 import type { Log } from '../log.ts'
 import type { Notifications } from './notifications.ts'
 import { oneAtATime } from './one-at-a-time.ts'
@@ -52,10 +53,12 @@ const pollEvery = 500
 export function createPoll({
   notifications,
   clock,
+  clockWatch,
   log,
 }: {
   notifications: Notifications
   clock: Clock
+  clockWatch: ClockWatch
   log: Log
 }): Poll {
   /** It belongs to no request, whichever began it. */
@@ -73,6 +76,7 @@ export function createPoll({
     await followDatabaseClock(notifications, clock)
     compared = clock.steps
     log.warn({ offset: clock.offset }, 'the clock of this machine was set, or stood still')
+    clockWatch.look()
   }
 
   async function ask(): Promise<void> {

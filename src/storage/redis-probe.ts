@@ -21,5 +21,7 @@ export async function rehearse(redis: Redis | Cluster): Promise<void> {
     redis.getdel(key),
     redis.del(key),
     redis.eval('return 0', 1, key),
+    // Which the library asks when it connects, and does without when it may not.
+    redis.info('server'),
   ])
 }

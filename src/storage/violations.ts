@@ -24,6 +24,9 @@ export function isForeignKeyViolation(error: unknown): boolean {
 /** Whether a lock was not to be had in time (SQLSTATE 55P03). */
 export const isLockTimeout = (error: unknown): boolean => driverError(error)?.code === '55P03'
 
+/** Whether a statement took longer than one may (SQLSTATE 57014). */
+export const isTimedOut = (error: unknown): boolean => driverError(error)?.code === '57014'
+
 /** Whether a statement divided by the number of what it wrote, and that was nothing (SQLSTATE 22012). */
 export const isNothingWritten = (error: unknown): boolean => driverError(error)?.code === '22012'
 

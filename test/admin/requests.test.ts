@@ -42,6 +42,26 @@ describe('a request to the admin API', () => {
     errors.forEach((pattern, i) => expect(said[i]).to.match(pattern))
   }
 
+  it('whose search took too long is answered with what was found, and where to go on from', async () => {
+    const { views } = server.core.accounts
+    const { page } = views
+    const after: unknown[] = []
+    views.page = async (_tenant, _filter, place) => {
+      after.push(place.after)
+      return { rows: [], ...(after.length === 1 ? { stoppedAt: 'so-far' } : {}) }
+    }
+    try {
+      const search = `${accounts.slice(0, -1)}?q=x`
+      const first = (await send('GET', search)).json() as { items: []; next_cursor: string }
+      expect(first.items).to.deep.equal([])
+      const next = await send('GET', `${search}&cursor=${first.next_cursor}`)
+      expect(next.json()).to.deep.equal({ items: [] })
+    } finally {
+      views.page = page
+    }
+    expect(after).to.deep.equal([undefined, 'so-far'])
+  })
+
   it('is refused with the members that are wrong, each with what came (C21, ASVS 15.3.3)', async () => {
     const body = { ...machine('x'), roles: ['owner'], disabled: true, redirect_uris: 'none' }
     expectProblem(

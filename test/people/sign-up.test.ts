@@ -165,7 +165,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect(pages.every(({ status }) => [303, 400, 503].includes(status))).to.equal(true)
     const { accounts } = server.core
     const like = { text: email }
-    expect(await accounts.views.page(defaultTenant, like, { limit: 9 })).to.have.length(1)
+    expect((await accounts.views.page(defaultTenant, like, { limit: 9 })).rows).to.have.length(1)
     expectOver(await choose(agent, form))
   })
 

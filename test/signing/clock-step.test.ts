@@ -1,6 +1,9 @@
+import { Writable } from 'node:stream'
 import { expect } from 'chai'
-import { createClock } from '../../src/clock.ts'
-import type { Core } from '../../src/core.ts'
+import { loadConfig } from '../../config/load.ts'
+import { createClock, createProcessClock, shiftProcessTime } from '../../src/clock.ts'
+import { type Core, openCore } from '../../src/core.ts'
+import { createLog } from '../../src/log.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
@@ -38,6 +41,51 @@ describe('a clock that follows Postgres (R-08)', () => {
     expect(clock.offset).to.equal(5000)
     clock.follow(-40, 2)
     expect(clock.offset).to.equal(-39)
+  })
+})
+
+describe('a clock that the whole process lives by (ADR 0033)', () => {
+  const Native = Date
+  /** Seconds that the process is away from what the runtime says. */
+  const away = () => Math.round((Date.now() - Native.now()) / 1000)
+  afterEach(() => {
+    globalThis.Date = Native
+    Native.prototype.constructor = Native
+  })
+
+  it('takes the place of the one before', () => {
+    createProcessClock().follow(Native.now() + 3_600_000, 0)
+    expect(away()).to.equal(3600)
+    const second = createProcessClock()
+    expect(away()).to.equal(0)
+    second.follow(Native.now() + 60_000, 0)
+    expect(away()).to.equal(60)
+    expect(Math.round(second.offset / 1000)).to.equal(60)
+  })
+
+  it('tells the time of Postgres on a machine that is wrong', () => {
+    const real = Native.now()
+    shiftProcessTime(3600)
+    try {
+      expect(away()).to.equal(3600)
+      const clock = createProcessClock()
+      expect(away()).to.equal(3600)
+      clock.follow(real, 0)
+      expect(away()).to.equal(0)
+      expect(Math.round(clock.offset / 1000)).to.equal(-3600)
+    } finally {
+      shiftProcessTime(-3600)
+    }
+  })
+
+  it('is that of every date, whoever made it', () => {
+    const made = new Native(0)
+    createProcessClock().follow(Native.now() + 3_600_000, 0)
+    for (const date of [made, new Date()]) {
+      expect(date).to.be.instanceOf(Date).and.instanceOf(Native)
+      const Again = date.constructor as DateConstructor
+      expect(Math.round((new Again().getTime() - Native.now()) / 1000)).to.equal(3600)
+    }
   })
 })
 
@@ -88,6 +136,28 @@ describe('a clock that is set while the server runs (R-08)', () => {
       expect(refused, 'the bound').to.be.below(1000)
       expect(await signer()).to.equal(first)
       expect(core.clock.offset / 1000).to.be.closeTo(-3600, 1)
+    } finally {
+      await core.close()
+    }
+  })
+
+  it('is told of as soon as it is compared, if it is wrong by more than a minute', async () => {
+    const clocks = machine()
+    const lines: string[] = []
+    const destination = new Writable({
+      write(line, _encoding, done) {
+        lines.push(String(line))
+        done()
+      },
+    })
+    const config = loadConfig(await freshStorage('embedded'))
+    const log = createLog({ level: 'error', destination })
+    const core = await openCore(config, log, { schema: 'migrate', clock: createClock(clocks) })
+    try {
+      await core.denials.start()
+      clocks.set(3600)
+      await core.denials.refresh()
+      expect(lines.join('')).to.contain('the clocks of this machine and of Postgres are apart')
     } finally {
       await core.close()
     }

@@ -2,14 +2,18 @@ import { expect } from 'chai'
 import { pageStepwise } from '../../src/storage/stepwise.ts'
 
 /** Keys in their order; of three at a time, those that fit. */
-function search(fits: (key: string) => boolean, page: { after?: string; limit: number }) {
+function search(
+  fits: (key: string) => boolean,
+  page: { after?: string; limit: number; patience?: number },
+) {
   const keys = [...'abcdefghijklmnopqrstuvwxyz']
   const behind = (after = '') => keys.filter((key) => key > after)
   const looked: string[] = []
+  const asked: number[] = []
   const found = pageStepwise(
     page,
     async (after, rows) => {
-      expect(rows).to.equal(25_000)
+      asked.push(rows)
       return behind(after)[2]
     },
     async (after, upTo, limit) => {
@@ -18,7 +22,10 @@ function search(fits: (key: string) => boolean, page: { after?: string; limit: n
       return some.filter(fits).slice(0, limit)
     },
   )
-  return found.then((keysFound) => ({ found: keysFound.join(''), looked: looked.join(' ') }))
+  return found.then(({ rows, ...stopped }) => {
+    expect(asked).to.deep.equal(asked.map((_, i) => (i === 0 ? 1000 : 25_000)))
+    return { found: rows.join(''), looked: looked.join(' '), ...stopped }
+  })
 }
 
 describe('A page that is looked for step by step', () => {
@@ -41,6 +48,18 @@ describe('A page that is looked for step by step', () => {
     expect(await search(() => false, { after: 'y', limit: 9 })).to.deep.equal({
       found: '',
       looked: 'z',
+    })
+  })
+
+  it('that takes too long has what was found, and where to go on from', async () => {
+    expect(await search((key) => 'ag'.includes(key), { limit: 2, patience: 0 })).to.deep.equal({
+      found: 'a',
+      looked: 'abc',
+      stoppedAt: 'c',
+    })
+    expect(await search(() => true, { limit: 3, patience: 0 })).to.deep.equal({
+      found: 'abc',
+      looked: 'abc',
     })
   })
 })

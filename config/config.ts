@@ -220,7 +220,7 @@ const table = {
     ...seconds(0, 60),
     default: '30',
     description:
-      'How long the previous refresh token gets the same answer again, for clients whose answer was lost. 0 disables it.',
+      'How long the previous refresh token gets the same answer again, for clients whose answer was lost; outages do not count. 0 disables it.',
   },
   maxFamilies: {
     env: 'MAX_FAMILIES',

@@ -26,6 +26,7 @@ import { createMailedCodes } from './factors/mailed-codes.ts'
 import { createFactorTrail } from './factors/trail.ts'
 import { createFamilies } from './families/families.ts'
 import { createFamilyWatch, type FamilyWatch } from './families/family-watch.ts'
+import { createServedTime, type ServedTime } from './families/served-time.ts'
 import { createRevocationFeed } from './feed/revocation-feed.ts'
 import { createRevocationStreams } from './feed/revocation-streams.ts'
 import { firstOperator } from './first-operator.ts'
@@ -86,6 +87,7 @@ export interface Core extends Capabilities {
   changes: Changes
   clockWatch: ClockWatch
   familyWatch: FamilyWatch
+  servedTime: ServedTime
   /** All metrics of this process; absent when they are off. @param shared whether those of the installation, too */
   readMetrics?(shared: boolean): Promise<Figures>
   /**
@@ -190,8 +192,10 @@ async function compose(
   })
   measureKeys({ ...base, signing, schedule: scheduleOf(config) })
   const resources = createResourceServers({ ...base, signing, audit })
+  const servedTime = createServedTime(base)
   const families = createFamilies({
     ...base,
+    servedTime,
     denials,
     audit,
     mostFamilies: config.maxFamilies,
@@ -361,6 +365,7 @@ async function compose(
     changes: base.changes,
     clockWatch,
     familyWatch: createFamilyWatch({ ...base, audit }),
+    servedTime,
     async firstStart() {
       await signing.check()
       await sealingKeys.register()

@@ -32,7 +32,7 @@ export async function sweepExpired(core: Core): Promise<number> {
   ]
   let total = 0
   const errors: unknown[] = []
-  for (const store of [...stores, core.registrations, core.changes]) {
+  for (const store of [...stores, core.registrations, core.changes, core.servedTime]) {
     total += await store.sweep().catch((error: unknown) => {
       errors.push(error)
       return 0

@@ -46,6 +46,7 @@ const countsEvery = 60
 const refusalsEvery = 1
 const watchEvery = 30
 const sealEvery = 1
+const noteEvery = 2
 
 /**
  * Starts to answer requests over open capabilities.
@@ -80,6 +81,7 @@ export async function startServer(
   core.revocationStreams.start()
   await core.changes.start()
   core.signing.start()
+  await core.servedTime.note()
   await core.keyRotation.check()
   const issuers = createIssuers(core, {
     of: ({ req }) => certificateOf(req),
@@ -221,6 +223,7 @@ export async function startServer(
         core.clockWatch.look()
       },
     },
+    { seconds: noteEvery, what: 'served time', work: core.servedTime.note },
     { seconds: watchEvery, what: 'unusual refreshes', once: true, work: core.familyWatch.look },
     { seconds: countsEvery, what: 'counts', work: tellCounts },
     { seconds: refusalsEvery, what: 'refusals', work: () => core.refusals.flush() },

@@ -12,6 +12,7 @@ import { DenialsTable } from './denials/denials.ts'
 import { RecoveryCodesTable, SecondFactorsTable } from './factors/factor.store.ts'
 import { PasskeyOwnersTable, PasskeysTable } from './factors/passkey.store.ts'
 import { FamiliesTable, RefreshTokensTable } from './families/family.store.ts'
+import { ServedPeriodsTable } from './families/served-time.ts'
 import { GrantsTable } from './grants/grants.ts'
 import { IdempotencyKeysTable } from './idempotency/idempotency.ts'
 import { LockoutsTable } from './lockouts/lockout.store.ts'
@@ -58,6 +59,7 @@ export const entities = [
   GrantsTable,
   FamiliesTable,
   RefreshTokensTable,
+  ServedPeriodsTable,
   SingleUseTable,
   AttemptsTable,
   LockoutsTable,

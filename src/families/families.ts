@@ -2,6 +2,7 @@ import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
+import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import { chunksOf } from '../storage/chunks.ts'
@@ -25,7 +26,8 @@ import { createFamilyRetention } from './family-retention.store.ts'
 import { createFamilyStart } from './family-start.store.ts'
 import { createFamilyViews, type FamilyFilter } from './family-view.store.ts'
 import { familyNamedBy, newRefreshToken } from './handle.ts'
-import { type Presenter, verdictOn } from './replay.ts'
+import { mayReplay, type Presenter, verdictOn } from './replay.ts'
+import type { ServedTime } from './served-time.ts'
 
 export interface Families {
   /** A new refresh token of a family; its hash is what `start` and `rotate` take. */
@@ -61,6 +63,13 @@ export interface Families {
    * @param expiresAt milliseconds since the epoch
    */
   prolong(tenant: string, hash: string, expiresAt: number): Promise<void>
+  /**
+   * Whether a token that was consumed may have its answer again: of its window only the time counts in which it could
+   * have been asked for.
+   * @param window seconds; 0 disables replay
+   * @throws DomainError `overloaded`: it may have been in time when it was sent, as this process stood still
+   */
+  mayReplay(consumed: Consumption, window: number): Promise<boolean>
   /** Counts that a holder of the previous token got its answer again. */
   replayed(tenant: string, familyId: string, hash: string, presenter: Presenter): Promise<void>
   /**
@@ -137,10 +146,11 @@ export function createFamilies(deps: {
   counters: Counters
   denials: Denials
   audit: Audit
+  servedTime: ServedTime
   /** Live families per account and client. */
   mostFamilies: number
 }): Families {
-  const { database, denials, audit, clock, counters, log, sealer } = deps
+  const { database, denials, audit, clock, counters, log, sealer, servedTime } = deps
   const store = createFamilyStore(deps)
   const starts = createFamilyStart(deps)
   const views = createFamilyViews(deps)
@@ -234,6 +244,16 @@ export function createFamilies(deps: {
       return rotated
     },
     prolong: store.prolong,
+    async mayReplay(consumed, window) {
+      if (consumed.answer === undefined) return false
+      const isInTime = (at: number) => mayReplay(consumed, window, (span) => at - span)
+      if (isInTime(clock.now())) return true
+      // It is late, or there was an outage.
+      const { back, waitingSince } = await servedTime.look()
+      if (mayReplay(consumed, window, back)) return true
+      if (waitingSince === undefined || !isInTime(waitingSince)) return false
+      throw new DomainError('overloaded', { detail: 'this process stood still' })
+    },
     async replayed(tenant, familyId, hash, { ip, userAgent }) {
       counters.count('family_replayed')
       await store.countReplay(tenant, hash)
@@ -279,7 +299,8 @@ export function createFamilies(deps: {
       for (const { tenant, clientId } of await retention.disabledOwners()) {
         await endAll(tenant, { clientId }, 'client_disabled')
       }
-      const forgotten = await retention.forgetAnswers(clock.now() - longestWindow)
+      const { back } = await servedTime.look()
+      const forgotten = await retention.forgetAnswers(back(longestWindow))
       return forgotten + (await retention.purge(clock.now() - historyKept))
     },
   }

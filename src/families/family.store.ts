@@ -100,6 +100,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
   ): Promise<Row | undefined> {
     const [row] = await database.query<Row>(
       `select t.family_id, t.payload, t.consumed_at, t.answer, s.consumed_at as successor_consumed_at,
+         s.expires_at as successor_expires_at,
          s.ip as consumer_ip, s.user_agent as consumer_user_agent ${columns}
        from families f join refresh_tokens t on t.tenant_id = f.tenant_id and t.family_id = f.id
          left join refresh_tokens s on s.tenant_id = t.tenant_id and s.parent_hash = t.token_hash ${tables}

@@ -64,6 +64,7 @@ export interface Consumption {
   /** The sealed answer its holder may have again, while there is one. */
   answer?: string
   successorConsumedAt?: number
+  successorExpiresAt?: number
 }
 
 /** One refresh token in the time line of a family; times in milliseconds since the epoch. */

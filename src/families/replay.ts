@@ -1,4 +1,5 @@
 import { openUnder, sealUnder } from '../secrets/presented-seal.ts'
+import type { TimeBack } from './served-time.ts'
 
 /** The answer of a refresh, kept for the client that did not get it. */
 export interface ReplayableAnswer {
@@ -30,17 +31,15 @@ const tabGrace = 5
  * the successor + 5 s).
  * @param times milliseconds since the epoch
  * @param window seconds; 0 disables replay
+ * @param back how far these reach back
  */
 export function mayReplay(
-  times: { now: number; consumedAt: number; successorConsumedAt?: number | undefined },
+  times: { at: number; successorConsumedAt?: number | undefined },
   window: number,
+  back: TimeBack,
 ): boolean {
-  const { now, consumedAt, successorConsumedAt } = times
-  const until = Math.min(
-    consumedAt + window * 1000,
-    successorConsumedAt === undefined ? Infinity : successorConsumedAt + tabGrace * 1000,
-  )
-  return window > 0 && now < until
+  const { at, successorConsumedAt = Infinity } = times
+  return window > 0 && at > back(window * 1000) && successorConsumedAt > back(tabGrace * 1000)
 }
 
 /** Who presents a token. */

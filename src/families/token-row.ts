@@ -12,6 +12,7 @@ export interface TokenRow {
   consumer_user_agent: string | null
   answer: string | null
   successor_consumed_at: Date | null
+  successor_expires_at: Date | null
 }
 
 /** One whose family is locked: with what a refresh needs besides, so that one statement is enough. */
@@ -40,6 +41,9 @@ export function toStored(row: TokenRow): StoredRefreshToken {
       ...(row.successor_consumed_at === null
         ? {}
         : { successorConsumedAt: row.successor_consumed_at.getTime() }),
+      ...(row.successor_expires_at === null
+        ? {}
+        : { successorExpiresAt: row.successor_expires_at.getTime() }),
     }
   }
   return stored

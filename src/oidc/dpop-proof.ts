@@ -1,12 +1,13 @@
 import {
   calculateJwkThumbprint,
+  decodeJwt,
   decodeProtectedHeader,
   EmbeddedJWK,
   type JWK,
   errors as joseErrors,
   jwtVerify,
 } from 'jose'
-import type { KoaContextWithOIDC } from 'oidc-provider'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { clientSigningAlgs } from '../clients/client-jose.ts'
 import { derivedId, hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -82,6 +83,27 @@ export async function provesOtherKey(ctx: KoaContextWithOIDC | undefined): Promi
     ctx?.path === routes.userinfo ? ctx.oidc.entities.AccessToken?.jkt : currentTokenRequest()?.jkt
   if (!ctx || jkt === undefined) return false
   return (await thumbprintOf(decodeProtectedHeader(ctx.get('dpop')).jwk)) !== jkt
+}
+
+/**
+ * The engine calls a proof that came before an invalid grant at the token endpoint. Whoever repeats a whole request, as its
+ * answer was lost, would give up a grant that is as good as before.
+ * @throws errors.InvalidDpopProof (RFC 9449 §5) if a spent `jti` there is that of the proof
+ */
+export function assertNoProof(ctx: KoaContextWithOIDC | undefined, jti: string): void {
+  const proof = currentTokenRequest() && ctx?.get('dpop')
+  if (proof && jtiIn(proof) === jti) {
+    throw new errors.InvalidDpopProof('DPoP proof JWT Replay detected')
+  }
+}
+
+/** Of what nobody has verified yet, where the `jti` is that of a client assertion. */
+function jtiIn(proof: string): string | undefined {
+  try {
+    return decodeJwt(proof).jti
+  } catch {
+    return undefined
+  }
 }
 
 const thumbprintOf = (jwk: unknown) => calculateJwkThumbprint(jwk as JWK, 'sha256')

@@ -26,7 +26,7 @@ import { loadGrant } from './consent.ts'
 import { cookieSignatures } from './cookie-signatures.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
 import { mostAhead } from './dpop-nonces.ts'
-import { provesOtherKey } from './dpop-proof.ts'
+import { assertNoProof, provesOtherKey } from './dpop-proof.ts'
 import { clientRules, type EngineSecrets, type FeaturePages, features } from './features.ts'
 import { takeRoomForProof } from './growth.ts'
 import { onlyIdTokensAreHints } from './id-token-hint.ts'
@@ -99,7 +99,9 @@ export function createProvider(parts: ProviderParts): Provider {
     if (await provesOtherKey(Provider.ctx)) return true
     await takeRoomForProof(context, Provider.ctx)
     const key = { tenant, kind: 'jti', key: derivedId(iss, jti) }
-    return singleUse.spend(key, (exp + mostAhead + 1) * 1000, true)
+    const isFirst = await singleUse.spend(key, (exp + mostAhead + 1) * 1000, true)
+    if (!isFirst) assertNoProof(Provider.ctx, jti)
+    return isFirst
   }
 
   return provider

@@ -79,7 +79,7 @@ export function createRedemption(
       if (held?.isFirst) return
       if (!held?.hasClient) throw invalidGrant('the client was disabled meanwhile')
       endWhatItIssued(held.id)
-      throw invalidGrant('code already used, at the same moment')
+      throw invalidGrant('code already used')
     },
   }
 }

@@ -121,6 +121,30 @@ onEachStorage('authorization codes', (kind) => {
     expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
   })
 
+  it('seen by somebody who could not have used them end nothing, before or after (ADR 0034)', async () => {
+    const inVain = [
+      { code_verifier: 'x'.repeat(43) },
+      { code_verifier: undefined },
+      { redirect_uri: 'https://elsewhere.example/callback' },
+    ]
+    for (const client of [web, spa]) {
+      const code = await codeFor(server, client, {}, agent)
+      const pages = await Promise.all(
+        Array.from({ length: 12 }, (_, i) =>
+          redeem(server, client, code, i === 4 ? {} : inVain[i % inVain.length]),
+        ),
+      )
+      const [won, ...others] = pages.toSorted((a, b) => a.status - b.status)
+      for (const page of others) expectRefusal(page, 400, 'invalid_grant')
+      for (const fields of inVain) {
+        expectRefusal(await redeem(server, client, code, fields), 400, 'invalid_grant')
+      }
+      const tokens = tokensIn(await refresh(server, client, tokensIn(won as (typeof pages)[0])))
+      expectRefusal(await redeem(server, client, code), 400, 'invalid_grant')
+      expectRefusal(await refresh(server, client, tokens), 400, 'invalid_grant')
+    }
+  })
+
   it('redeemed by many at once are worth one answer (P-045, ASVS 10.4.2)', async () => {
     const code = await codeFor(server, web, {}, agent)
     const pages = await Promise.all(Array.from({ length: 20 }, () => redeem(server, web, code)))

@@ -189,7 +189,7 @@ onEachStorage('DPoP', (kind) => {
     // Taken for five minutes after its date, in whole seconds.
     travel(now() + 360.9 - Date.now() / 1000)
     await server.core.singleUse.sweep()
-    expectRefusal(await ask(early), 400, 'invalid_grant')
+    expectRefusal(await ask(early), 400, 'invalid_dpop_proof')
     travel(0.2)
     expectRefusal(await ask(early), 400, 'use_dpop_nonce')
   })

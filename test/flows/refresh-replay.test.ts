@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { anyStorage } from '../support/any-storage.ts'
+import { boot, bootOn, onEachStorage, type TestServer } from '../support/boot.ts'
 import { api, furnish, spa, web } from '../support/fixtures.ts'
 import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -82,6 +83,18 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(narrower.scope).to.equal('orders:read')
   })
 
+  it('gets it also when its own idle end came meanwhile (ASVS 10.4.8)', async () => {
+    const brief = { ...spa, client_id: 'brief', refresh_token_idle_ttl: 100 }
+    await server.core.clients.declare('default', brief)
+    const first = await tokensFor(server, brief, offline)
+    travel(95)
+    const answer = tokensIn(await refresh(server, brief, first))
+    travel(10)
+    const again = tokensIn(await refresh(server, brief, first))
+    expect(again.refresh_token).to.equal(answer.refresh_token)
+    tokensIn(await refresh(server, brief, again))
+  })
+
   it('must be asked for by the same client with its own secret', async () => {
     const first = await tokensFor(server, web, offline)
     const answer = tokensIn(await refresh(server, web, first))
@@ -121,6 +134,28 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expectRefusal(await refresh(server, spa, first), 400, 'invalid_grant')
     expect(await familyOf(second.refresh_token)).to.equal(undefined)
   })
+
+  if (kind === anyStorage) {
+    it('gets it also when nobody could be answered meanwhile, and not a second longer', async () => {
+      const [first, other] = [
+        await tokensFor(server, web, offline),
+        await tokensFor(server, spa, offline),
+      ]
+      const answer = tokensIn(await refresh(server, web, first))
+      const lost = tokensIn(await refresh(server, spa, other))
+      const { env, issuer } = server
+      await server.stop()
+      travel(3600)
+      server = await bootOn(kind, env, new URL(issuer).port)
+      await server.core.families.sweep()
+      const again = tokensIn(await refresh(server, web, first))
+      expect(again.refresh_token).to.equal(answer.refresh_token)
+      tokensIn(await refresh(server, web, again))
+      travel(31)
+      expectRefusal(await refresh(server, spa, other), 400, 'invalid_grant')
+      expectRefusal(await refresh(server, spa, lost), 400, 'invalid_grant')
+    })
+  }
 
   it('is never answered from what is stored alone', async () => {
     const first = await tokensFor(server, web, offline)

@@ -9,6 +9,7 @@ export const small: Record<string, string> = {
   resource_servers: 'declared by an operator',
   role_assignments: 'given by an owner',
   schema_migrations: 'of the installation',
+  served_periods: 'of the installation; a row for each process and outage of a day',
   schema_needs: 'of the installation; a row for a release that takes away what an earlier one used',
   shared_secrets: 'a few for each tenant',
   signal_streams: 'one for each resource server that listens',

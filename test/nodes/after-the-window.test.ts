@@ -1,8 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { serverAt } from '../outages/load.ts'
 import { lastInVain } from '../support/eventually.ts'
-import { furnish, web } from '../support/fixtures.ts'
+import { furnish, spa, web } from '../support/fixtures.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
 import { introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -36,7 +37,28 @@ suite('a refresh token that is used again after the window, on nodes that are th
     await database.query(`alter database ${row?.name} set search_path = public, pg_catalog`)
     const env = { ...nodes.env, CLOCK_OFFSET_SECONDS: String(later) }
     laterNodes.push(...(await Promise.all([startNode({ env }), startNode({ env })])))
+    // The first two were there all the time.
+    await database.query(`update served_periods set until = until + interval '${later} s'`)
   }
+
+  it('is not what a process read late that stood still: it says to come again (ADR 0008)', async () => {
+    const { a, b, core } = nodes
+    const brief = { ...spa, client_id: 'brief', refresh_replay_window: 4 }
+    await core.clients.declare('default', brief)
+    const first = await tokensFor(serverAt(b.url), brief, { scope: 'openid offline_access' })
+    a.signal('SIGSTOP')
+    const waiting = refresh(serverAt(a.url), brief, first)
+    const second = tokensIn(await refresh(serverAt(b.url), brief, first))
+    await pause(6500)
+    a.signal('SIGCONT')
+    const late = await waiting
+    expect(late.status, late.body).to.equal(503)
+    expect(late.headers.get('retry-after')).to.match(/^\d+$/)
+    const third = tokensIn(await refresh(serverAt(b.url), brief, second))
+    const again = await refresh(serverAt(b.url), brief, first)
+    expect(again.status, 'by one that knows').to.equal(400)
+    expect((await refresh(serverAt(a.url), brief, third)).status).to.equal(400)
+  })
 
   it('kills the family on every node: 20 at once all fail, told once (C26, R-07)', async () => {
     const { a, b, core } = nodes

@@ -1,8 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { eventually } from '../support/eventually.ts'
-import { furnish } from '../support/fixtures.ts'
+import { furnish, spa } from '../support/fixtures.ts'
+import { refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
@@ -13,6 +15,7 @@ import {
   type Kind,
   type Load,
   published,
+  serverAt,
   slowest,
   startLoad,
   succeeded,
@@ -149,6 +152,23 @@ suite('Postgres that fails under load (R-04)', function () {
       expect(await connections()).to.be.at.most(10 + 10 + 2 + 10)
     })
   }
+
+  it('takes no time from who lost an answer as it failed: the window goes on behind it (ADR 0008)', async () => {
+    const brief = { ...spa, client_id: 'brief', refresh_replay_window: 4 }
+    await nodes.core.clients.declare(defaultTenant, brief)
+    const [on, elsewhere] = [serverAt(nodes.a.url), serverAt(nodes.b.url)]
+    const first = await tokensFor(on, brief, { scope: 'openid offline_access' })
+    const lost = tokensIn(await refresh(on, brief, first))
+    await postgres().stop('SIGKILL')
+    await pause(6000)
+    await postgres().start()
+    const retry = await eventually('it answers', async () => {
+      const page = await refresh(elsewhere, brief, first)
+      return page.status !== 503 && page
+    })
+    expect(tokensIn(retry).refresh_token).to.equal(lost.refresh_token)
+    tokensIn(await refresh(on, brief, lost))
+  })
 
   it('loses nothing while every connection is ended, again and again', async () => {
     load = await startLoad(nodes)

@@ -147,6 +147,7 @@ onEachStorage('schema', (kind) => {
       { name: 'pk_tenants', columns: ['id'] },
       // Of the installation: the keys that seal what all tenants have.
       { name: 'pk_key_encryption_keys', columns: ['id'] },
+      { name: 'pk_served_periods', columns: ['id'] },
       { name: 'pk_schema_needs', columns: ['migration'] },
     ])
   })

@@ -14,10 +14,10 @@ interface StoredCode extends AdapterPayload {
 
 /**
  * Authorization codes: one claim inside the token transaction makes them single-use. Whoever comes second, at the
- * same moment or later, is refused and ends what the first one got (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
+ * same moment or later, is refused, and ends what the first one got if they could have got it (ADR 0034).
  */
 export function authorizationCodeAdapter(context: IssuerContext): Adapter {
-  const { config } = context
+  const { clock, config } = context
   const model = 'AuthorizationCode'
   const base = shortLivedAdapter(model, context)
   const payloads = storedPayloads(model, context)
@@ -45,8 +45,8 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
       const { stands, spentAt } = await redemption.hold(id, code)
       if (!stands) return undefined
       if (spentAt === undefined) return code
-      redemption.endWhatItIssued(id)
-      return { ...code, consumed: Math.floor(spentAt / 1000) }
+      // As if it were unused, and current: every other check comes before `consume`.
+      return { ...code, exp: clock.seconds() + 60 }
     },
     consume: async () => redemption.consume(),
   }

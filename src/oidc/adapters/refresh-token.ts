@@ -2,7 +2,7 @@ import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
 import type { NewToken } from '../../families/family.store.ts'
 import type { Consumption, StoredRefreshToken } from '../../families/family.ts'
 import { looksLikeRefreshToken } from '../../families/handle.ts'
-import { mayReplay, openAnswer } from '../../families/replay.ts'
+import { openAnswer } from '../../families/replay.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { refreshPolicy } from '../refresh-policy.ts'
@@ -63,12 +63,13 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
       return restored(id, stored)
     }
 
-    const { at: consumedAt, successorConsumedAt, answer } = consumed
-    const times = { now: clock.now(), consumedAt, successorConsumedAt }
-    if (answer !== undefined && mayReplay(times, policy().replayWindow)) {
+    // Who waited for its use has not read its successor, which is new.
+    const { answer, successorExpiresAt = Infinity } = consumed
+    if (answer !== undefined && (await families.mayReplay(consumed, policy().replayWindow))) {
       request.replay = { hash: hashOf(id), answer: openAnswer(id, answer) }
       const { consumed: _consumed, ...live } = stored
-      return restored(id, live)
+      // Its own end may have come since: what it is answered with lives as long as its successor.
+      return { ...restored(id, live), exp: successorExpiresAt / 1000 }
     }
     // Registered here and not where the engine notices: it looks at the expiry first.
     if (stored.payload['clientId'] === Provider.ctx?.oidc.client?.clientId) {

@@ -34,6 +34,7 @@ import { enginePages } from './interaction/engine-pages.ts'
 import { dressHandover } from './interaction/handover.ts'
 import { showHeldErrors } from './interaction/held-errors.ts'
 import { carryLanguage } from './interaction/logout-language.ts'
+import { answerLogoutOfNobody } from './interaction/nobody-signed-in.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
 import { ownAddress } from './interaction/pages/layout.ts'
@@ -284,6 +285,7 @@ export function createIssuer(
       errorPage(pageContext(ctx), { ...refusal, wayBack, time: context.clock.now() }),
     ),
     carryLanguage(issuer, pageContext),
+    answerLogoutOfNobody(issuer),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     settleDecisions(context, pages),
     countFailedAuthentication(context),

@@ -37,6 +37,21 @@ export function isShowable(name: string): boolean {
   return name.length <= longestName && !unshowable.test(name)
 }
 
+/** What takes no room between two others: Unicode's Default_Ignorable_Code_Point, formats, Braille's blank, spaces. */
+const unseen = /[\p{Cf}\p{DI}\u2800]|\s\s/u
+const alphabets = ['Latin', 'Greek', 'Cyrillic', 'Coptic', 'Armenian', 'Cherokee', 'Lisu'].map(
+  (name) => new RegExp(`\\p{Script=${name}}`, 'u'),
+)
+
+/**
+ * Whether a user name could be made to look like somebody's: with what cannot be seen, or from several alphabets that
+ * have letters alike (UTS #39 §5.2), since applications show it to others.
+ */
+export function looksLikeAnother(username: string): boolean {
+  const mixed = alphabets.filter((alphabet) => alphabet.test(username.normalize('NFKC')))
+  return unseen.test(username) || mixed.length > 1
+}
+
 /** Claims of an account by scope (OpenID Connect Core §5.4). */
 export const claimsByScope = {
   openid: ['sub'],

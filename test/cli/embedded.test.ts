@@ -173,7 +173,7 @@ resource_servers:
   - { identifier: https://news.example.com, scopes: [news:read] }
 clients:
   - { client_id: new, redirect_uris: [https://new.example.com/cb], scope: openid news:read, resources: [https://news.example.com] }
-  - { client_id: typo, redirect_uris: [https://new.example.com/cb], scope: 'news:raed' }
+  - { client_id: typo, redirect_uris: [https://new.example.com/cb], scope: 'news:red' }
   - { client_id: lost, redirect_uris: [https://lost.example.com/cb], resources: [https://nowhere.example.com] }
 accounts:
   - { email: dave@example.com, password: short }
@@ -183,7 +183,7 @@ accounts:
       expect(code).to.equal(1)
       expect(stderr)
         .to.include('client lost: resources: there is no resource server https://nowhere')
-        .and.include('client typo: scope: no resource server has the scope news:raed (news:read?)')
+        .and.include('client typo: scope: no resource server has the scope news:red (news:read?)')
         .and.not.include('client new')
         .and.include('account dave@example.com: password: expected at least 15 characters')
       expect(await done('export')).to.equal(before)

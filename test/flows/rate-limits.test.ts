@@ -1,6 +1,4 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { limits } from '../../src/limits/limits.ts'
 import { routes } from '../../src/oidc/routes.ts'
 import { registrationPolicy } from '../../src/registration/policy.ts'
@@ -106,57 +104,6 @@ describe('rate limits', () => {
     expectRefusal(await ask(wrongly, '203.0.120.1'), 401, 'invalid_client')
     expectLimited(await ask(wrongly, '203.0.120.1'))
     expectLimited(await ask(machine, '203.0.120.1'))
-  })
-
-  it('shut no client out that has nothing to guess, whatever is sent in its name, and little of it is written (C9, C25)', async () => {
-    const { clients, database } = server.core
-    const keys = await generateKeyPair('ES256', { extractable: true })
-    const { client_secret: _chosen, ...alike } = machine
-    const keyed = {
-      ...{ ...alike, client_id: 'keyed', token_endpoint_auth_method: 'private_key_jwt' },
-      jwks: { keys: [await exportJWK(keys.publicKey)] },
-    }
-    await clients.declare(tenant, keyed)
-    const made = { ...alike, client_id: 'made-here' }
-    const { clientSecret = '' } = await clients.declare(tenant, made)
-    remember(clientSecret)
-    const asserted = async (key: typeof keys.privateKey) => ({
-      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-      client_assertion: await new SignJWT({ jti: randomUUID() })
-        .setProtectedHeader({ alg: 'ES256' })
-        .setIssuer(keyed.client_id)
-        .setSubject(keyed.client_id)
-        .setAudience(server.issuer)
-        .setExpirationTime(new Date(Date.now() + 60_000))
-        .sign(key),
-    })
-    const address = '203.0.128.1'
-    const stranger = await generateKeyPair('ES256')
-    const wanted = { grant_type: 'client_credentials' }
-    const ways: Record<string, (right: boolean) => Promise<Page>> = {
-      keyed: async (right) => {
-        const fields = await asserted((right ? keys : stranger).privateKey)
-        return post(server, '/token', undefined, { ...wanted, ...fields }, from(address))
-      },
-      'made-here': (right) =>
-        ask({ ...made, client_secret: right ? clientSecret : 'a guess' }, address),
-      spa: (right) => {
-        const secret = right ? {} : { client_secret: 'a guess' }
-        return post(server, '/device_authorization', { ...spa, ...secret }, {}, from(address))
-      },
-    }
-    for (const [clientId, send] of Object.entries(ways)) {
-      for (let i = 0; i < 33; i++) expectRefusal(await send(false), 401, 'invalid_client')
-      const { status } = await send(true)
-      // What a browser app may not ask for is said once it is known which one asks.
-      expect(status, clientId).to.equal(clientId === spa.client_id ? 400 : 200)
-      const [row] = await database.query<{ n: number }>(
-        `select sum((detail->>'count')::int)::int n from audit_events
-         where type = 'client.authentication_failed' and client_id = $1`,
-        [clientId],
-      )
-      expect(row?.n, clientId).to.be.within(limits.client_told.most, limits.client_told.most + 1)
-    }
   })
 
   it('refuse made-up clients once a network has failed enough, and no client that exists (C9, C25)', async () => {

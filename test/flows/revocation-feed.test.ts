@@ -25,9 +25,9 @@ import {
 } from '../support/revocations.ts'
 
 const mail = 'https://mail.example.com'
-const elsewhere = 'https://other.example/callback'
+const otherCallback = 'https://other.example/callback'
 const hidden = { ...web, client_id: 'hidden', subject_type: 'pairwise' }
-const hiddenElsewhere = { ...hidden, client_id: 'elsewhere', redirect_uris: [elsewhere] }
+const hiddenElsewhere = { ...hidden, client_id: 'elsewhere', redirect_uris: [otherCallback] }
 const mailApi = { ...ordersApi, client_id: 'mail-api', client_secret: 'the-secret-of-the-mail-api' }
 
 describe('the revocation feed', () => {
@@ -333,7 +333,7 @@ describe('the revocation feed', () => {
       const { accounts, clients, revocations: ends } = server.core
       for (const client of [hidden, hiddenElsewhere]) await clients.declare(defaultTenant, client)
       const asked = { resource: api, scope: 'openid orders:read' }
-      const away = { resource: mail, scope: 'openid mail:send', redirect_uri: elsewhere }
+      const away = { resource: mail, scope: 'openid mail:send', redirect_uri: otherCallback }
       const held = [
         await tokensFor(server, hidden, asked),
         await tokensFor(server, hiddenElsewhere, away),

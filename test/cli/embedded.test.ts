@@ -184,8 +184,8 @@ accounts:
       expect(stderr)
         .to.include('client lost: resources: there is no resource server https://nowhere')
         .and.include('client typo: scope: no resource server has the scope news:red (news:read?)')
-        .and.not.include('client new')
         .and.include('account dave@example.com: password: expected at least 15 characters')
+        .and.not.include('client new')
       expect(await done('export')).to.equal(before)
     })
 

@@ -16,7 +16,7 @@ export function misspelt(env: NodeJS.ProcessEnv): string[] {
   return Object.keys(env)
     .filter((name) => !known.has(name) && isSet(name))
     .flatMap((name) => {
-      const meant = missing.find((each) => distance(name, each) <= (each.length < long ? 1 : 2))
+      const meant = nearest(name, missing)
       return meant === undefined ? [] : [`${name} (${meant}?)`]
     })
     .toSorted()
@@ -25,6 +25,11 @@ export function misspelt(env: NodeJS.ProcessEnv): string[] {
 /** Characters of a name that may differ in one, and of one that may in two. */
 const shortest = 6
 const long = 10
+
+/** The first of some names that another one may be a typo of. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  return known.find((each) => distance(name, each) <= (each.length < long ? 1 : 2))
+}
 
 /** How many characters are put in, left out or replaced between two names, or more than two (Levenshtein). */
 function distance(a: string, b: string): number {

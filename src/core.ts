@@ -272,14 +272,7 @@ async function compose(
     denials,
     audit,
   })
-  const revocationFeed = createRevocationFeed({
-    ...base,
-    denials,
-    signing,
-    clients,
-    subjects,
-    grants,
-  })
+  const revocationFeed = createRevocationFeed({ ...base, denials, signing })
   const policies = createRegistrationPolicies({ ...base, audit })
   const recovery = { ...base, accounts, actionTokens, lockouts, limiter, outbox, mail, audit }
   const enrolling = { ...base, tenants, accounts, enrolmentTokens, limiter, outbox, mail, audit }

@@ -31,7 +31,7 @@ import { serveAssets } from './http/static.ts'
 import { createClientLogos } from './interaction/client-logos.ts'
 import { deviceMethods, deviceRoutes } from './interaction/device.routes.ts'
 import { enginePages } from './interaction/engine-pages.ts'
-import { dressHandover } from './interaction/handover.ts'
+import { dressHandover, takeHandover } from './interaction/handover.ts'
 import { showHeldErrors } from './interaction/held-errors.ts'
 import { carryLanguage } from './interaction/logout-language.ts'
 import { pageContexts } from './interaction/pages/context.ts'
@@ -50,6 +50,7 @@ import { correctErrorCodes } from './oidc/error-codes.ts'
 import { noteHeldErrors } from './oidc/held-errors.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
+import { answerLogoutOfNobody } from './oidc/logout-of-nobody.ts'
 import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
 import { plainOpaque } from './oidc/plain-opaque.ts'
 import { createPlainTokens } from './oidc/plain-tokens.ts'
@@ -284,6 +285,7 @@ export function createIssuer(
       errorPage(pageContext(ctx), { ...refusal, wayBack, time: context.clock.now() }),
     ),
     carryLanguage(issuer, pageContext),
+    answerLogoutOfNobody(issuer, (ctx) => takeHandover(ctx) !== undefined),
     ownPagesOnly(`${routes.end_session}/confirm`, csrf),
     settleDecisions(context, pages),
     countFailedAuthentication(context),

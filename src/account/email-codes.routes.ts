@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { seeOther } from '../http/answer.ts'
+import { createKnownBrowser, type KnownBrowserParts } from '../interaction/known-browser.ts'
 import {
   type EmailCodesView,
   type EmailCodeView,
@@ -12,8 +13,7 @@ import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
 import { type Desk, ownerAt } from './desk.ts'
 
-export interface EmailCodesParts {
-  tenant: string
+export interface EmailCodesParts extends KnownBrowserParts {
   mailedCodes: MailedCodes
   pageContext(ctx: Context): PageContext
 }
@@ -41,6 +41,7 @@ export const emailCodesMethods = {
  */
 export function emailCodesRoutes(router: Router, parts: EmailCodesParts, desk: Desk) {
   const { tenant, mailedCodes, pageContext } = parts
+  const knownBrowser = createKnownBrowser(parts)
   const bindingOf = (uid: string) => `session ${uid}`
   const owner = (ctx: Context) => ({ ...ownerAt(ctx), language: pageContext(ctx).messages.locale })
 
@@ -81,7 +82,7 @@ export function emailCodesRoutes(router: Router, parts: EmailCodesParts, desk: D
     if (!(await mailedCodes.offered(account))) return desk.goTo(ctx, 'factors')
     const { otp = '' } = posted.form
     if (otp.trim() === '') return show(ctx, posted.owner, 'missing')
-    const by = { ip: ctx.ip }
+    const by = { ip: ctx.ip, deviceId: knownBrowser.idFor(ctx, account.id) }
     if (!(await mailedCodes.check(tenant, account.id, bindingOf(uid), otp, by))) {
       return show(ctx, posted.owner, 'invalid')
     }

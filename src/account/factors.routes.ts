@@ -4,7 +4,6 @@ import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Factors, Kept } from '../factors/factors.ts'
-import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { type FactorKind, mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
@@ -18,7 +17,7 @@ import {
   newFactorPage,
   recoveryCodesPage,
 } from '../interaction/pages/factors.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -26,12 +25,11 @@ import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import { type Desk, formOf, ownerAt } from './desk.ts'
-import { emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
+import { type EmailCodesParts, emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
 import { passkeyMethods, passkeyRoutes } from './passkey.routes.ts'
 import { lacksStep } from './proof.ts'
 
-export interface FactorParts {
-  tenant: string
+export interface FactorParts extends EmailCodesParts {
   basePath: string
   config: Config
   clock: Clock
@@ -40,10 +38,8 @@ export interface FactorParts {
   session: BrowserSession
   revocations: Revocations
   factors: Factors
-  mailedCodes: MailedCodes
   sealer: Sealer
   shortLived: ShortLived
-  pageContext(ctx: Context): PageContext
 }
 
 const root = '/account/factors'

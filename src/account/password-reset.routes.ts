@@ -6,6 +6,7 @@ import { seeOther, showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
+import { createKnownBrowser, type KnownBrowserParts } from '../interaction/known-browser.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import { type PasswordView, passwordPage } from '../interaction/pages/password.ts'
 import { type ForgotView, forgotPage, sayingPage } from '../interaction/pages/recovery.ts'
@@ -15,8 +16,7 @@ import type { PasswordReset } from '../recovery/password-reset.ts'
 import { ownerAt } from './desk.ts'
 import { createFormCookie } from './form-cookie.ts'
 
-export interface PasswordResetParts {
-  tenant: string
+export interface PasswordResetParts extends KnownBrowserParts {
   basePath: string
   config: Config
   log: Log
@@ -41,6 +41,7 @@ export const passwordResetMethods = {
 export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
   const { tenant, basePath, config, log, csrf, mail, passwordReset, pageContext } = parts
   const router = new Router()
+  const { know } = createKnownBrowser(parts)
   const cookie = createFormCookie({ ...parts.formCookie, path: `${basePath}/password` })
   const asking = (browser: string) => `password forgot ${browser}`
   /** Nobody can name it who has not read the mail. */
@@ -133,7 +134,8 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     const { locale } = pageContext(ctx).messages
     try {
       const owner = { ...ownerAt(ctx), language: locale }
-      await passwordReset.reset(tenant, token, chosen, owner)
+      // Strangers who guess on keep nobody out who has the mailbox; elsewhere their pause goes on.
+      know(ctx, await passwordReset.reset(tenant, token, chosen, owner))
     } catch (error) {
       if (isDomainError(error, 'action_token_invalid')) return showOver(ctx)
       if (isDomainError(error, 'hash_queue_full')) return showChoose(ctx, token, 'busy')

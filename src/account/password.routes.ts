@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Accounts, ReadyPassword } from '../accounts/accounts.ts'
 import { isDomainError } from '../errors.ts'
 import { requestIdOf } from '../http/request.ts'
+import { createKnownBrowser, type KnownBrowserParts } from '../interaction/known-browser.ts'
 import { type OwnPasswordFault, ownPasswordPage } from '../interaction/pages/account-password.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import { noteDomainError } from '../interaction/refusals.ts'
@@ -15,8 +16,7 @@ import type { Revocations } from '../revocation/revocations.ts'
 import type { Database } from '../storage/database.ts'
 import type { Desk } from './desk.ts'
 
-export interface PasswordParts {
-  tenant: string
+export interface PasswordParts extends KnownBrowserParts {
   config: Config
   log: Log
   database: Database
@@ -25,8 +25,6 @@ export interface PasswordParts {
   refusals: Refusals
   mail: Mail
   session: BrowserSession
-  /** Says which accounts this browser has signed in with. */
-  knownCookie: { name: string }
   pageContext(ctx: Context): PageContext
 }
 
@@ -47,6 +45,7 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
  */
 export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk) {
   const { tenant, config, log, database, accounts, revocations, mail, session, pageContext } = parts
+  const knownBrowser = createKnownBrowser(parts)
 
   async function show(
     ctx: Context,
@@ -88,7 +87,7 @@ export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk)
 
     let handOver: () => void
     try {
-      const knownDevice = ctx.cookies.get(parts.knownCookie.name, { signed: false })
+      const knownDevice = knownBrowser.cookieIn(ctx)
       const visitor = { ip: ctx.ip, userAgent: actor.userAgent, knownDevice }
       const ready: ReadyPassword = await accounts.readyPassword(account, current, chosen, visitor)
       handOver = await database.transaction(async () => {

@@ -1,6 +1,6 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import { identifierKey, isShowable } from '../accounts/account.ts'
+import { identifierKey, isShowable, looksLikeAnother } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Attempts } from '../attempts/attempts.ts'
 import type { Audit } from '../audit/audit.ts'
@@ -63,7 +63,7 @@ export function profileRoutes(router: Router, parts: ProfileParts, desk: Desk) {
     const { owner, form, actor } = sent
     const { account } = owner
     const said = { name: (form['name'] ?? '').trim(), username: (form['username'] ?? '').trim() }
-    const fault = faultIn(said)
+    const fault = faultIn(said, account.username)
     if (fault) return show(ctx, owner, said, fault)
     const isNews = said.name !== (account.name ?? '') || said.username !== (account.username ?? '')
     if (isNews && !(await attempts.take(tenant, [{ ...budget, subject: account.id }]))) {
@@ -87,11 +87,12 @@ export function profileRoutes(router: Router, parts: ProfileParts, desk: Desk) {
   })
 }
 
-/** What cannot be seen would make two user names look like one. */
-const unseen = /\p{Cf}/u
-
-function faultIn({ name, username }: { name: string; username: string }): ProfileFault | undefined {
+function faultIn(
+  { name, username }: { name: string; username: string },
+  known: string | undefined,
+): ProfileFault | undefined {
   if (!isShowable(name)) return 'name_invalid'
-  if (!isShowable(username) || unseen.test(username)) return 'username_invalid'
+  if (username === known) return undefined
+  if (!isShowable(username) || looksLikeAnother(username)) return 'username_invalid'
   return identifierKey(username).includes('@') ? 'at_sign' : undefined
 }

@@ -37,6 +37,26 @@ export function isShowable(name: string): boolean {
   return name.length <= longestName && !unshowable.test(name)
 }
 
+/** What takes no room, or shows nothing: formats, Unicode's Default_Ignorable_Code_Point, Braille's blank. */
+const unseen = /[\p{Cf}\p{DI}\u2800]/u
+
+/** Whether something in it cannot be seen, so that two texts would look like one. */
+export const hasUnseen = (text: string): boolean => unseen.test(text)
+
+const alphabets = ['Latin', 'Greek', 'Cyrillic', 'Coptic', 'Armenian', 'Cherokee', 'Lisu'].map(
+  (name) => new RegExp(`\\p{Script=${name}}`, 'u'),
+)
+
+/**
+ * Whether a user name could be made to look like somebody's: with what cannot be seen, or from several alphabets that
+ * have letters alike (UTS #39 §5.2), since applications show it to others.
+ */
+export function looksLikeAnother(username: string): boolean {
+  const mixed = alphabets.filter((alphabet) => alphabet.test(username.normalize('NFKC')))
+  // Pages show several spaces as one.
+  return hasUnseen(username) || /\s\s/.test(username) || mixed.length > 1
+}
+
 /** Claims of an account by scope (OpenID Connect Core §5.4). */
 export const claimsByScope = {
   openid: ['sub'],

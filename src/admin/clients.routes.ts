@@ -6,6 +6,7 @@ import type { SectorDocuments } from '../clients/sector-documents.ts'
 import { DomainError } from '../errors.ts'
 import { invalidRequest } from '../http/checked.ts'
 import { adminResource } from '../resources/admin-resource.ts'
+import { assertNamesKnown } from '../resources/known-names.ts'
 import { everywhere, mayDo } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
@@ -156,6 +157,7 @@ export const clientRoutes: Route[] = [
       const { core, tenant, body } = call
       const clientId = body.client_id ?? randomUUID()
       await assertMayChange(call, clientId, body)
+      await assertNamesKnown(core, tenant, { ...body, client_id: clientId })
       const declared = await core.clients.declare(
         tenant,
         declarationOf(body, clientId),
@@ -193,6 +195,7 @@ export const clientRoutes: Route[] = [
         throw invalidRequest(`client_id: expected ${clientId}, the one of the address`)
       }
       await assertMayChange(call, clientId, body, call.current)
+      await assertNamesKnown(core, tenant, { ...body, client_id: clientId }, call.current)
       const { clientSecret } = await core.clients.declare(
         tenant,
         declarationOf(body, clientId),

@@ -82,10 +82,7 @@ export const apply: Command<Input, ApplyResult> = {
       const doomed = new Set(missing.filter((item) => pruned && isPruned(pruned, item)))
       const deletions = await prune(work, [...doomed])
       const after = await storedOf(core, wanted)
-      for (const scope of scopes) {
-        const stored = after.sections.get(scope.id)
-        if (stored) await checkReferences(work, scope, stored)
-      }
+      for (const scope of scopes) await checkReferences(work, scope)
       checkOperators(work, operators, await operatorsOf(core, wanted))
       if (work.faults.length > 0) throw refused(work)
       result = resultOf(work, {

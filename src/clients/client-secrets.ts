@@ -21,6 +21,10 @@ export const sealedClientSecrets: SealedColumn = {
   formerly: ({ tenant_id, client_id }) => formerly(tenant_id as string, client_id as string),
 }
 
+/** Whether a client has a secret that somebody chose, and somebody could guess. */
+export const hasChosenSecret = ({ secrets }: Client): boolean =>
+  secrets.some(({ hash }) => hash.startsWith('hmac:'))
+
 /** The secrets of clients; what changes them joins a transaction. */
 export function createClientSecrets(deps: { database: Database; clock: Clock; sealer: Sealer }) {
   const { clock, sealer } = deps

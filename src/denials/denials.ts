@@ -22,7 +22,7 @@ export interface Denial {
   forGood?: boolean
   /** Milliseconds from now on that are denied, too: nodes that have not heard yet still issue. */
   unheardFor?: number
-  /** The resource servers that have such tokens; absent where that is not known. None for those it has to introspect. */
+  /** The resource servers that have such tokens; absent where that is not known. None for what no API is told. */
   audiences?: readonly string[] | undefined
 }
 

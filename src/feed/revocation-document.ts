@@ -7,16 +7,18 @@ export const revocationsType = 'revocations+jwt'
 /** Seconds after which a document proves nothing any more. */
 export const documentLife = 30
 
-/** The claim of an access token that an entry is looked up by. */
-const claimOf = {
+/**
+ * The claim of an access token that an entry is looked up by. None of an account: whoever reads would learn what all
+ * sectors call its person (OpenID Connect Core §8.1), and `gid` says the same of each token by itself.
+ */
+const claimOf: Partial<Record<DenialKind, string>> = {
   jti: 'jti',
   family: 'fid',
   grant: 'gid',
   session: 'sid',
-  account: 'sub',
   client: 'client_id',
   tenant: 'tenant_id',
-} as const satisfies Record<DenialKind, string>
+}
 
 /**
  * Claim name → value → what is denied: tokens with an `iat` up to the first figure, or all where it is null; the entry
@@ -24,21 +26,19 @@ const claimOf = {
  */
 export type Revoked = Record<string, Record<string, [issuedUpTo: number | null, until: number]>>
 
-/** @param subjects what a person is called in tokens, by the id of the account */
-export function revokedBy(
-  entries: DenyListEntry[],
-  subjects: ReadonlyMap<string, string[]>,
-): Revoked {
+export function revokedBy(entries: DenyListEntry[]): Revoked {
   const byClaim = new Map<string, Array<[string, [number | null, number]]>>()
   for (const { kind, subject, notBefore, expiresAt } of entries) {
     const claim = claimOf[kind]
-    const said: [number | null, number] = [
-      Number.isFinite(notBefore) ? Math.floor(notBefore / 1000) : null,
-      Math.ceil(expiresAt / 1000),
-    ]
-    const values = kind === 'account' ? (subjects.get(subject) ?? []) : [subject]
+    if (claim === undefined) continue
     const list = byClaim.get(claim) ?? []
-    for (const value of values) list.push([value, said])
+    list.push([
+      subject,
+      [
+        Number.isFinite(notBefore) ? Math.floor(notBefore / 1000) : null,
+        Math.ceil(expiresAt / 1000),
+      ],
+    ])
     byClaim.set(claim, list)
   }
   // Defines members whatever they are called; an assignment would not.

@@ -1,15 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
-import type { Clients } from '../clients/clients.ts'
-import type { Subjects } from '../clients/subjects.ts'
 import type { Clock } from '../clock.ts'
 import { type Denials, type KnownDenials, longestToken, overlap } from '../denials/denials.ts'
 import type { Since } from '../denials/deny-list.ts'
-import type { Grants } from '../grants/grants.ts'
 import type { ResourceServer } from '../resources/resource-server.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
-import { createCache } from '../storage/cache.ts'
-import type { Database } from '../storage/database.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import {
   cursorAt,
@@ -54,28 +49,12 @@ const shared = 1000
 
 export function createRevocationFeed(deps: {
   config: Pick<Config, 'issuer'>
-  database: Database
   clock: Clock
   denials: Denials
   signing: Pick<SigningKeys, 'sign'>
-  clients: Clients
-  subjects: Subjects
-  grants: Grants
 }): RevocationFeed {
-  const { clock, denials, signing, clients, subjects, grants } = deps
+  const { clock, denials, signing } = deps
   const documents = new Map<string, { made: Promise<RevocationDocument>; until: number }>()
-  const calledIn = createCache<string[]>(deps, { maxAge: 60, maxSize: 10_000 })
-
-  /** What tokens call a person: the account's id, and what it is at each pairwise client that it allowed something. */
-  const subjectsOf = (tenant: string, accountId: string) =>
-    calledIn.get(JSON.stringify([tenant, accountId]), async () => {
-      const names = new Set<string>()
-      for (const clientId of await grants.clientsOf(tenant, accountId)) {
-        const client = await clients.metadata(tenant, clientId)
-        if (client) names.add(await subjects.of(tenant, client, accountId))
-      }
-      return [...names]
-    })
 
   async function make(
     tenant: string,
@@ -83,10 +62,6 @@ export function createRevocationFeed(deps: {
     { asOf, arrived, entries }: KnownDenials,
     since: string | undefined,
   ): Promise<RevocationDocument> {
-    const names = new Map<string, string[]>()
-    for (const { kind, subject } of entries) {
-      if (kind === 'account') names.set(subject, await subjectsOf(tenant, subject))
-    }
     const cursor = cursorAt(asOf)
     const now = clock.seconds()
     // Opaque tokens are signed by nobody, and the algorithm that is declared for them may have no key.
@@ -99,7 +74,7 @@ export function createRevocationFeed(deps: {
       as_of: asOf,
       cursor,
       ...(since === undefined ? {} : { since }),
-      revoked: revokedBy(entries, names),
+      revoked: revokedBy(entries),
     })
     const digest = createHash('sha256').update(jws).digest('base64url').slice(0, 22)
     return { jws, etag: `"${digest}"`, cursor, arrived, size: entries.length }

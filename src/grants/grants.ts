@@ -15,9 +15,7 @@ export interface Grants {
   list(tenant: string, which: GrantFilter, page?: GrantPage): Promise<ListedGrant[]>
   /** How many live. */
   count(tenant: string): Promise<Count>
-  /** The clients that an account ever allowed something, as far as is kept. */
-  clientsOf(tenant: string, accountId: string): Promise<string[]>
-  /** Those of them that it allowed something at one of these resource servers. */
+  /** The clients that an account ever allowed something at one of these resource servers, as far as is kept. */
   clientsFor(tenant: string, accountId: string, audiences: string[]): Promise<string[]>
   /** An account, active or not, and the grant that lives between it and a client; undefined where there is no account. */
   withOwner(
@@ -196,13 +194,6 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         { table: 'grants', order: 'account_id, client_id', within: 'revoked_at is null' },
         [tenant],
       ),
-    async clientsOf(tenant, accountId) {
-      const rows = await database.query<{ client_id: string }>(
-        `select distinct client_id from grants where tenant_id = $1 and account_id = $2 order by client_id`,
-        [tenant, accountId],
-      )
-      return rows.map(({ client_id }) => client_id)
-    },
     async clientsFor(tenant, accountId, audiences) {
       const rows = await database.query<{ client_id: string }>(
         `select distinct client_id from grants

@@ -7,6 +7,7 @@ import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { newHandle } from '../secrets/handle.ts'
+import { createKnownBrowser } from './known-browser.ts'
 import { type EmailCodeView, emailCodePage } from './pages/email-code.ts'
 import { interactionAddress, posted } from './posted.ts'
 import type { Next, SecondFactorParts } from './second-factor.routes.ts'
@@ -46,7 +47,8 @@ export function emailCodeRoutes(
     ): Promise<void>
   },
 ) {
-  const { tenant, accounts, mailedCodes, attempts, lockouts, csrf, log } = parts
+  const { tenant, accounts, mailedCodes, attempts, csrf, log } = parts
+  const knownBrowser = createKnownBrowser(parts)
   const { steps, showLogin, proceed } = next
   const at = interactionAddress(parts.basePath)
   const languageOf = (ctx: Context) => parts.pageContext(ctx).messages.locale
@@ -96,8 +98,7 @@ export function emailCodeRoutes(
       return showLogin(ctx, interaction, { error: 'second_factor', status: 429 })
     }
     const { accountId, attempt, verifiedAt } = step
-    const known = ctx.cookies.get(parts.knownCookie.name, { signed: false })
-    const deviceId = lockouts.devices.find(known, tenant, accountId)
+    const deviceId = knownBrowser.idFor(ctx, accountId)
     const by = { ip: ctx.ip, deviceId }
     if (!(await mailedCodes.check(tenant, accountId, attempt, otp, by))) {
       const about = { request_id: requestIdOf(ctx), account: accountId, ip: ctx.ip }

@@ -10,11 +10,11 @@ import type { Proof } from '../factors/second-factor.ts'
 import { showPage } from '../http/answer.ts'
 import type { Csrf } from '../http/csrf.ts'
 import { requestIdOf } from '../http/request.ts'
-import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Refusals } from '../refusals/refusals.ts'
+import { createKnownBrowser, type KnownBrowserParts } from './known-browser.ts'
 import type { PageContext } from './pages/layout.ts'
 import type { LoginView } from './pages/login.ts'
 import { type SecondFactorView, secondFactorPage } from './pages/second-factor.ts'
@@ -22,8 +22,7 @@ import { interactionAddress, posted } from './posted.ts'
 import { noteRefusal } from './refusals.ts'
 import { type FactorStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
 
-export interface SecondFactorParts {
-  tenant: string
+export interface SecondFactorParts extends KnownBrowserParts {
   basePath: string
   config: Config
   clock: Clock
@@ -31,11 +30,9 @@ export interface SecondFactorParts {
   accounts: Accounts
   factors: Factors
   attempts: Attempts
-  lockouts: Lockouts
   refusals: Refusals
   interactions: Interactions
   csrf: Csrf
-  knownCookie: { name: string }
   pageContext(ctx: Context): PageContext
 }
 
@@ -70,7 +67,8 @@ export interface Next {
 
 /** The step after a right password, where the account has a second factor. */
 export function secondFactorRoutes(router: Router, parts: SecondFactorParts, next: Next) {
-  const { tenant, accounts, factors, attempts, lockouts, csrf, log } = parts
+  const { tenant, accounts, factors, attempts, csrf, log } = parts
+  const knownBrowser = createKnownBrowser(parts)
   const { steps, finish, showLogin } = next
   const at = interactionAddress(parts.basePath)
 
@@ -98,8 +96,7 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
   }
 
   function codeProof(ctx: Context, { accountId }: FactorStep, typed: string) {
-    const known = ctx.cookies.get(parts.knownCookie.name, { signed: false })
-    const deviceId = lockouts.devices.find(known, tenant, accountId)
+    const deviceId = knownBrowser.idFor(ctx, accountId)
     const { locale: language } = parts.pageContext(ctx).messages
     return factors.check(tenant, accountId, typed, { ip: ctx.ip, deviceId, language })
   }

@@ -10,7 +10,6 @@ import { newTotpSecret } from '../factors/totp.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
-import { deviceLife } from '../lockouts/known-devices.ts'
 import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import { authenticationBy } from '../oidc/authentication-context.ts'
@@ -21,6 +20,7 @@ import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import { type EmailCodeParts, emailCodeRoutes } from './email-code.routes.ts'
 import { type EnrolmentParts, enrolmentRoutes } from './enrolment.routes.ts'
+import { createKnownBrowser } from './known-browser.ts'
 import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
@@ -34,11 +34,10 @@ import { createSignInSteps, type PasswordStep, type SignInStep } from './sign-in
 import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
 
 export interface SignInParts extends EmailCodeParts, NotedSignInParts, SignUpParts, EnrolmentParts {
+  lockouts: NotedSignInParts['lockouts']
   clock: Clock
   counters: Counters
   sealer: Sealer
-  /** Says which accounts this browser has signed in with; `path` is where it goes back to. */
-  knownCookie: { name: string; path: string; secure: boolean }
   shortLived: ShortLived
   mail: Mail
   clientName(clientId: string): Promise<string | undefined>
@@ -79,21 +78,10 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | any             | a user name and a password, or a passkey       | as login; what was proven is forgotten |
  */
 export function signInRoutes(router: Router, parts: SignInParts) {
-  const { tenant, accounts, factors, lockouts, interactions, csrf, config, clock, log } = parts
-  const { name: knownName, ...knownOptions } = parts.knownCookie
+  const { tenant, accounts, factors, interactions, csrf, config, clock, log } = parts
+  const { cookieIn, know } = createKnownBrowser(parts)
   const at = interactionAddress(parts.basePath)
   const steps = createSignInSteps(parts)
-
-  const knownIn = (ctx: Context): string | undefined =>
-    (ctx.state['known'] as string | undefined) ?? ctx.cookies.get(knownName, { signed: false })
-
-  /** From now on this browser is one that the account has signed in with. */
-  function know(ctx: Context, account: Account): void {
-    const known = lockouts.devices.add(knownIn(ctx), tenant, account.id)
-    ctx.state['known'] = known
-    const options = { httpOnly: true, sameSite: 'lax', signed: false } as const
-    ctx.cookies.set(knownName, known, { ...options, ...knownOptions, maxAge: deviceLife * 1000 })
-  }
 
   /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
   async function finish(
@@ -105,7 +93,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
   ) {
     const authentication = authenticationBy(proof)
     const { amr } = authentication
-    const signIn = { account, verifiedAt, amr, cookie: knownIn(ctx) }
+    const signIn = { account, verifiedAt, amr, cookie: cookieIn(ctx) }
     // Signed out everywhere while its last step was on the way: it starts over.
     const uid = ctx['params'].uid as string
     if (!(await noteSignIn(parts, ctx, signIn))) {
@@ -228,7 +216,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const uid = ctx.params['uid'] as string
     const visitor = {
       ...presenterOf(ctx),
-      knownDevice: ctx.cookies.get(knownName, { signed: false }),
+      knownDevice: cookieIn(ctx),
     }
     const interaction = accounts.hasRoom(tenant, visitor)
       ? await interactions.find(ctx, uid)

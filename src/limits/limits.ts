@@ -55,19 +55,25 @@ export const limits = {
   client_pair: {
     most: 30,
     window: 600,
-    counts: 'Failed authentications of one client from one network',
+    counts:
+      'Failed authentications of one client from one network, where its secret was chosen by somebody or no client has the name',
   },
   client_network: {
     most: 300,
     window: 600,
     counts:
-      'Failed authentications from one network; refuses names alone that no client has or that have failed there themselves',
+      'The same from one network; refuses names alone that no client has or that have failed there themselves',
   },
   client_total: {
     most: 1000,
     window: 3600,
+    counts: 'The same of one client; refuses it alone on networks where it has failed',
+  },
+  client_told: {
+    most: 30,
+    window: 600,
     counts:
-      'Failed authentications of one client; refuses it alone on networks where it has failed',
+      'Failed authentications of one client from one network where there is nothing to guess; more are refused like these, but not written down',
   },
   authorize_network: {
     most: 3000,

@@ -1,11 +1,9 @@
+import { hasUnseen } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import { domainKey } from '../tenants/tenant.ts'
 
 /** RFC 5321 §4.1.2, as far as it matters to us: one address, nothing that begins another header or recipient. */
 const plainAddress = /^[^\s@<>(),;:\\"\p{Cc}]{1,64}@[^\s@<>(),;\\"\p{Cc}]{1,255}$/u
-
-/** What nobody sees would make two addresses look like one. */
-const unseen = /\p{Cf}/u
 
 export const isMailAddress = (text: string): boolean =>
   text.length <= 254 && plainAddress.test(text)
@@ -21,6 +19,6 @@ export const domainOf = (email: string): string =>
  */
 export function addressIn(given: string): string {
   const address = given.normalize('NFKC').trim()
-  if (isMailAddress(address) && !unseen.test(address) && domainOf(address) !== '') return address
+  if (isMailAddress(address) && !hasUnseen(address) && domainOf(address) !== '') return address
   throw new DomainError('email_invalid', { detail: 'expected one plain e-mail address' })
 }

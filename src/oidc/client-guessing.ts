@@ -1,6 +1,9 @@
 import type { Context, Middleware } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { networkOf } from '../attempts/network.ts'
+import type { Client } from '../clients/client.ts'
+import { hasChosenSecret } from '../clients/client-secrets.ts'
+import { isDomainError } from '../errors.ts'
 import type { Share } from '../limits/limiter.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { routes } from './routes.ts'
@@ -21,6 +24,7 @@ function sharesOf(ip: string, clientId: string) {
     pair: { limit: 'client_pair', subject: JSON.stringify([network, clientId]) },
     network: { limit: 'client_network', subject: network },
     total: { limit: 'client_total', subject: clientId },
+    told: { limit: 'client_told', subject: JSON.stringify([network, clientId]) },
   } satisfies Record<string, Share>
 }
 
@@ -63,22 +67,47 @@ export function hasFailedHere(
   return limiter.hasNoted(tenant, sharesOf(ip, clientId).pair)
 }
 
-/** Counts failed authentications, for the limits and in the audit, whichever way the client is registered for. */
+/**
+ * Counts failed authentications, for the limits and in the audit, whichever way the client is registered for.
+ *
+ * | who fails                                                    | counts for the limits | is told of              |
+ * |--------------------------------------------------------------|-----------------------|-------------------------|
+ * | a name that no client has                                    | yes                   | until a limit is spent  |
+ * | a client with a secret that somebody chose                   | yes                   | likewise                |
+ * | a client with keys, a certificate, a secret of ours, nothing | no                    | until its own is spent  |
+ *
+ * Nobody hits upon 256 random bits, a signature or a certificate: a limit would shut the client out of its network by
+ * what anybody there sends in its name, and protect nothing. What a check costs is a part of what the request costs,
+ * which is bounded as all requests are (http/admission.ts).
+ */
 export function countFailedAuthentication(context: IssuerContext): Middleware {
-  const { tenant, limiter } = context
+  const { tenant, limiter, clientDocuments } = context
   return async (ctx, next) => {
     await next()
     if (!guarded.has(ctx.path) || !isFailure(ctx.body)) return
     const named = clientIdIn(ctx)
-    const { pair, network, total } = sharesOf(ctx.ip, named)
-    await limiter.note(tenant, pair, network, total)
-    await audited(context, ctx, named)
+    const client = await clientDocuments.find(tenant, named)
+    const { pair, network, total, told } = sharesOf(ctx.ip, named)
+    if (client === undefined || hasChosenSecret(client)) {
+      await limiter.note(tenant, pair, network, total)
+    } else if (!(await hasRoom(context, told))) return
+    await audited(context, ctx, client)
+  }
+}
+
+async function hasRoom({ tenant, limiter }: IssuerContext, share: Share): Promise<boolean> {
+  try {
+    await limiter.take(tenant, share)
+    return true
+  } catch (error) {
+    if (isDomainError(error, 'too_many_requests')) return false
+    throw error
   }
 }
 
 /** What nobody is called is anybody's invention, and is counted together. */
-async function audited({ tenant, clients, audit }: IssuerContext, ctx: Context, named: string) {
-  const clientId = (await clients.find(tenant, named))?.clientId
+async function audited({ tenant, audit }: IssuerContext, ctx: Context, client: Client | undefined) {
+  const clientId = client?.clientId
   const detail = { endpoint: ctx.path }
   const type = 'client.authentication_failed'
   await audit.count(tenant, { type, clientId, detail }, clientId ?? '')

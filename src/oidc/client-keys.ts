@@ -12,8 +12,11 @@ const longestFresh = 3_600_000
 const longestStale = 3_600_000
 const pause = { good: 10_000, none: 5000 }
 
-/** Keys that a signature which names none is tried with: each costs, and whoever signs wrongly pays nothing. */
-const mostTried = 20
+/**
+ * Keys that a signature which names none is tried with: each costs, and whoever signs wrongly pays nothing and is not
+ * limited (client-guessing.ts). Who has several is to name one (OpenID Connect Core §10.1).
+ */
+const mostTried = 5
 
 /** The keys of one client, as the engine has them: in an object that it forgets, and makes anew for other metadata. */
 interface KeyStore extends Iterable<Jwk> {

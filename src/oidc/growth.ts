@@ -16,7 +16,6 @@ const unit = 2048
  * | an interaction          | the network's, and the client's of a browser that is signed in      |
  * | one of a device's code  | the network's (`roomForInteraction`)                                |
  * | a code beyond one unit  | the client's of the browser, which is signed in                     |
- * | a session of nobody     | the network's                                                       |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
  * | the proof beside one    | the network's, of a public client (`takeRoomForProof`)              |
  * | a device code           | the same as for a pushed request                                    |
@@ -112,13 +111,6 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
     case 'AuthorizationCode':
       // An ordinary one takes nothing: whoever is signed in goes from application to application.
       return session && cost > 1 ? [browserShareOf(session.uid, client, cost - 1)] : []
-    case 'Session':
-      if (
-        (session as { new?: boolean } | undefined)?.new !== true ||
-        payload.accountId !== undefined
-      )
-        return []
-      return [{ limit: 'authorize_network', subject: network, cost }]
     case 'PushedAuthorizationRequest':
       if (ctx.path !== routes.pushed_authorization_request) return []
       return [{ ...pusherOf(ctx).share, cost }]

@@ -42,13 +42,16 @@ export interface PasswordReset {
   look(tenant: string, token: string): Promise<Account | undefined>
   /** Characters that its new password has at least. */
   minLength(account: Account): Promise<number>
-  /** @throws DomainError `action_token_invalid`, `password_policy`, `hash_queue_full` */
+  /**
+   * @returns whose it is now
+   * @throws DomainError `action_token_invalid`, `password_policy`, `hash_queue_full`
+   */
   reset(
     tenant: string,
     token: string,
     password: string,
     actor: Actor & { language: MailLanguage },
-  ): Promise<void>
+  ): Promise<Account>
 }
 
 export interface Asked {
@@ -145,6 +148,7 @@ export function createPasswordReset({
           ip: actor.ip,
         })
       })
+      return account
     },
   }
 }

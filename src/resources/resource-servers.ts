@@ -9,8 +9,14 @@ import type { Changes } from '../storage/changes.ts'
 import type { Database } from '../storage/database.ts'
 import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { adminResource } from './admin-resource.ts'
+import type { KnownNames } from './known-names.ts'
 import { createResourceServerStore } from './resource-server.store.ts'
-import { type ResourceServer, resourceServerDeclaration } from './resource-server.ts'
+import {
+  implicitDefault,
+  openidScopes,
+  type ResourceServer,
+  resourceServerDeclaration,
+} from './resource-server.ts'
 import { revocationsResource, signalsResource } from './revocations-resource.ts'
 
 export interface ResourceServers {
@@ -20,6 +26,8 @@ export interface ResourceServers {
   find(tenant: string, identifier: string): Promise<ResourceServer | undefined>
   /** Those whose tokens a client may introspect, as whoever runs them. */
   introspectedBy(tenant: string, clientId: string): Promise<ResourceServer[]>
+  /** What clients can name, past caches, in the transaction of this context when there is one. */
+  knownNames(tenant: string): Promise<KnownNames>
   /** The declared default, if there is one. */
   default(tenant: string): Promise<ResourceServer | undefined>
   /**
@@ -55,12 +63,15 @@ export function createResourceServers(deps: {
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
 
   /** Those that nobody declares. */
-  function builtIn(tenant: string, identifier: string): ResourceServer | undefined {
+  function builtInOf(tenant: string): ResourceServer[] {
     const issuer = issuerOf(deps.config.issuer, tenant)
-    if (!identifier.startsWith(issuer)) return undefined
     const ofTenant = [revocationsResource(issuer), signalsResource(issuer)]
-    if (tenant === defaultTenant) ofTenant.push(adminResource(issuer))
-    return ofTenant.find((server) => server.identifier === identifier)
+    return tenant === defaultTenant ? [...ofTenant, adminResource(issuer)] : ofTenant
+  }
+
+  function builtIn(tenant: string, identifier: string): ResourceServer | undefined {
+    if (!identifier.startsWith(issuerOf(deps.config.issuer, tenant))) return undefined
+    return builtInOf(tenant).find((server) => server.identifier === identifier)
   }
 
   return {
@@ -70,6 +81,14 @@ export function createResourceServers(deps: {
       (await list(tenant)).find((server) => server.identifier === identifier),
     introspectedBy: async (tenant, clientId) =>
       (await list(tenant)).filter((server) => server.introspection_clients.includes(clientId)),
+    async knownNames(tenant) {
+      const fallback = implicitDefault(issuerOf(deps.config.issuer, tenant))
+      const servers = [...(await store.list(tenant)), fallback, ...builtInOf(tenant)]
+      return {
+        scopes: [...openidScopes, ...new Set(servers.flatMap(({ scopes }) => scopes))],
+        resources: servers.map(({ identifier }) => identifier),
+      }
+    },
     default: async (tenant) => (await list(tenant)).find((server) => server.default),
 
     page: store.page,

@@ -247,7 +247,9 @@ export function createRevocations(deps: {
         if (!(await accounts.markDeleted(tenant, accountId))) return false
         if (hasRoles) await roles.forget(accountId)
         await end('account_deleted', tenant, { accountId })
-        await denials.add(tenant, [{ kind: 'account', subject: accountId, forGood: true }])
+        // APIs hear of it by what hangs from the account: its id is for nobody who knows a pairwise subject.
+        const itself = { kind: 'account', subject: accountId, forGood: true } as const
+        await denials.add(tenant, [{ ...itself, audiences: [] }])
         await factors.forget(tenant, accountId, actor)
         await accounts.forget(tenant, accountId)
         await places.forget(tenant, accountId)

@@ -128,4 +128,34 @@ describe('clients through the admin API', () => {
     const refused = await ask(server, 'POST', clients, { token, body: jwt })
     expect(refused.json(), refused.body).to.include({ status: 400, code: 'client_invalid' })
   })
+
+  it('name scopes and resource servers that there are, or that they named before', async () => {
+    const issuer = server.issuer
+    const api = { identifier: 'https://news.example.com', scopes: ['news:read'] }
+    const refused = async (names: object) => {
+      const page = await ask(server, 'POST', clients, { token, body: { ...wanted, ...names } })
+      const { code, errors } = page.json() as { code: string; errors: string[] }
+      expect([page.status, code], page.body).to.deep.equal([400, 'client_invalid'])
+      return errors.join('\n')
+    }
+    const names = { scope: 'openid news:read', resources: [api.identifier, issuer] }
+    expect(await refused(names))
+      .to.include('scope: no resource server has the scope news:read: declare it there first')
+      .and.include(`resources: there is no resource server ${api.identifier}`)
+      .and.include(`there are ${issuer}, ${issuer}/revocations`)
+    await server.core.resources.declare('default', api)
+    expect(await refused({ ...names, scope: 'openid;news:read' })).to.match(
+      /single spaces \(RFC 6749 §3\.3\), got "openid;news:read"/,
+    )
+    const created = await ask(server, 'POST', clients, { token, body: { ...wanted, ...names } })
+    expect(created.status, created.body).to.equal(201)
+    const { client_secret, ...made } = created.json() as Record<string, string>
+    remember(client_secret as string)
+    const path = `${clients}/${made['client_id']}`
+    await server.core.resources.delete('default', api.identifier)
+    const etag = (await ask(server, 'GET', path, { token })).headers.get('etag') ?? ''
+    const body = { ...made, client_name: 'Later' }
+    const changed = await ask(server, 'PUT', path, { token, body, headers: { 'if-match': etag } })
+    expect(changed.status, changed.body).to.equal(200)
+  })
 })

@@ -169,8 +169,11 @@ describe('The command line on embedded storage', function () {
       await writeFile(
         broken,
         `
+resource_servers:
+  - { identifier: https://news.example.com, scopes: [news:read] }
 clients:
-  - { client_id: new, redirect_uris: [https://new.example.com/cb] }
+  - { client_id: new, redirect_uris: [https://new.example.com/cb], scope: openid news:read, resources: [https://news.example.com] }
+  - { client_id: typo, redirect_uris: [https://new.example.com/cb], scope: 'news:red' }
   - { client_id: lost, redirect_uris: [https://lost.example.com/cb], resources: [https://nowhere.example.com] }
 accounts:
   - { email: dave@example.com, password: short }
@@ -180,7 +183,9 @@ accounts:
       expect(code).to.equal(1)
       expect(stderr)
         .to.include('client lost: resources: there is no resource server https://nowhere')
+        .and.include('client typo: scope: no resource server has the scope news:red (news:read?)')
         .and.include('account dave@example.com: password: expected at least 15 characters')
+        .and.not.include('client new')
       expect(await done('export')).to.equal(before)
     })
 
@@ -211,6 +216,12 @@ accounts:
       expect(
         await refused('clients', 'create', '--id', 'cli', '--grant', 'client_credentials'),
       ).to.include('already')
+      const machine = ['clients', 'create', '--grant', 'client_credentials', '--scope']
+      expect(await refused(...machine, 'openid,profile')).to.include(
+        'scope: expected names separated by single spaces (RFC 6749 §3.3), got "openid,profile"',
+      )
+      expect(await refused(...machine, 'openid  profile')).to.include('got "openid  profile"')
+      expect(await refused(...machine, 'orders:none')).to.include('there are openid, profile')
     })
 
     it('creates a client from a file and a public one without a secret', async () => {

@@ -41,7 +41,6 @@ describe('apply --prune', () => {
     client_id: id,
     client_secret: secret,
     grant_types: ['client_credentials'],
-    scope: 'orders:read',
   })
   const orders = {
     identifier: 'https://orders.example.com',
@@ -50,7 +49,7 @@ describe('apply --prune', () => {
   }
   const kept = {
     resource_servers: [{ ...orders, introspection_clients: ['stays'] }],
-    clients: [machine('stays')],
+    clients: [{ ...machine('stays'), scope: 'orders:read' }],
     accounts: [{ email: 'stays@example.com' }] as Array<{ email: string; roles?: string[] }>,
     webhooks: [],
     tenants: [{ id: 'acme', name: 'Acme', clients: [] }],

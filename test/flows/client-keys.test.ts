@@ -184,7 +184,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
   it('are not tried without end, and cost little each', async () => {
     const client_id = 'many'
     const own = { ...(await es256()), kid: 'own' }
-    const others = await Promise.all(Array.from({ length: 20 }, es256))
+    const others = await Promise.all(Array.from({ length: 5 }, es256))
     const { privateKey } = await generateKeyPair('PS256', { extractable: true })
     const slow = raisedTo(4_294_967_311n, await exportJWK(privateKey))
     const { kty, n, e } = slow
@@ -193,7 +193,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
     await declare(client_id, jwks_uri)
     expect(await by(client_id, { key: slow, alg: 'PS256', kid: 'slow' })).to.equal(401)
     expect(await by(client_id, own)).to.equal(200)
-    expect(await by(client_id, { key: own.key }), 'the 21st').to.equal(401)
+    expect(await by(client_id, { key: own.key }), 'the sixth').to.equal(401)
   })
 })
 

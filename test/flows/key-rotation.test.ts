@@ -174,9 +174,9 @@ onEachStorage('keys that rotate', function (this: Mocha.Suite, kind) {
       (await createUserAgent().get(`${nodes.b.issuer}/logout?${encode({ id_token_hint: hint })}`))
         .status
     await rotate()
-    expect(await logout(), 'while its successor is pending').to.equal(200)
+    expect(await logout(), 'while its successor is pending').to.equal(303)
     travel(prepublish + 1)
-    expect(await logout(), 'retiring').to.equal(200)
+    expect(await logout(), 'retiring').to.equal(303)
     travel(900 + 60)
     expect(await publishedBy(nodes.b)).to.not.include(kidOf(hint))
     expect(await logout(), 'removed').to.equal(400)

@@ -211,9 +211,35 @@ onEachStorage('log-out', (kind) => {
     expect(page.location?.href).to.equal(signedOut)
   })
 
-  it('of nobody succeeds too (P-069)', async () => {
+  it('of nobody succeeds at once, and leaves nothing behind, whatever cookie comes with it (P-069, C25)', async () => {
+    const sessions = async () =>
+      (await server.core.database.query('select uid from sessions')).length
+    await tokensFor(server, web, {}, agent)
+    const cookie = await agent.jar.getCookieString(server.issuer)
+    await agent.submit(await logout())
+    const before = await sessions()
     const fields = { client_id: web.client_id, post_logout_redirect_uri: signedOut, state: 's' }
-    const page = await agent.follow(await agent.submit(await logout(fields)))
-    expect(page.location?.href).to.equal(`${signedOut}?state=s`)
+    for (const headers of [{}, { cookie }]) {
+      const page = await createUserAgent().get(`${server.issuer}/logout?${encode(fields)}`, {
+        headers,
+      })
+      expect([page.status, page.location?.href]).to.deep.equal([303, `${signedOut}?state=s`])
+      expect(page.headers.getSetCookie()).to.deep.equal([])
+      const here = await agent.get(`${server.issuer}/logout`, { headers })
+      expect((await agent.follow(here)).status).to.equal(200)
+      await createUserAgent().get(authorizeUrl(server, web), { headers })
+      await createUserAgent().get(authorizeUrl(server, web, { prompt: 'none' }), { headers })
+    }
+    expect(await sessions()).to.equal(before)
+  })
+
+  it('of nobody leads to no address that nobody vouches for (RFC 9700 §4.11.2)', async () => {
+    const unknown = { ...web, client_id: 'unvouched', errors_need_sign_in: true }
+    await server.core.clients.declare(defaultTenant, unknown)
+    const page = await agent.follow(
+      await logout({ client_id: 'unvouched', post_logout_redirect_uri: signedOut }),
+    )
+    expect(page.url.origin).to.equal(new URL(server.issuer).origin)
+    expect(page.body).to.include(web.client_name)
   })
 })

@@ -1,12 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { expect } from 'chai'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { limits } from '../../src/limits/limits.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { api, furnish, machine, ordersApi } from '../support/fixtures.ts'
+import { api, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
 import { basic, encode, expectRefusal, introspect, post, tokensIn } from '../support/protocol.ts'
 import { stackLookUps } from '../support/stack.ts'
+import { remember } from '../support/witness.ts'
 
 describe('plain requests on the wire', () => {
   let server: TestServer
@@ -148,5 +153,60 @@ describe('plain requests on the wire', () => {
     const before = server.core.counters.read().rate_limited
     expect((await post(server, '/introspect', clumsy, { token })).status).to.equal(429)
     expect(server.core.counters.read().rate_limited - before, 'counted once').to.equal(1)
+  })
+
+  it('of a client that has nothing to guess are never limited for what others send in its name, of which little is written (C9, C25)', async () => {
+    const { clients, database } = server.core
+    const keys = await generateKeyPair('ES256', { extractable: true })
+    const { client_secret: _chosen, ...alike } = machine
+    const keyed = {
+      ...{ ...alike, client_id: 'keyed', token_endpoint_auth_method: 'private_key_jwt' },
+      jwks: { keys: [await exportJWK(keys.publicKey)] },
+    }
+    await clients.declare(defaultTenant, keyed)
+    const made = { ...alike, client_id: 'made-here' }
+    const { clientSecret = '' } = await clients.declare(defaultTenant, made)
+    remember(clientSecret)
+    const asserted = async (key: typeof keys.privateKey) => ({
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: await new SignJWT({ jti: randomUUID() })
+        .setProtectedHeader({ alg: 'ES256' })
+        .setIssuer(keyed.client_id)
+        .setSubject(keyed.client_id)
+        .setAudience(server.issuer)
+        .setExpirationTime(new Date(Date.now() + 60_000))
+        .sign(key),
+    })
+    const stranger = await generateKeyPair('ES256')
+    const wanted = { grant_type: 'client_credentials' }
+    const ways: Record<string, (right: boolean) => Promise<Page>> = {
+      keyed: async (right) => {
+        const fields = await asserted((right ? keys : stranger).privateKey)
+        return post(server, '/token', undefined, { ...wanted, ...fields })
+      },
+      'made-here': (right) =>
+        post(
+          server,
+          '/token',
+          { ...made, client_secret: right ? clientSecret : 'a guess' },
+          wanted,
+        ),
+      spa: (right) => {
+        const secret = right ? {} : { client_secret: 'a guess' }
+        return post(server, '/device_authorization', { ...spa, ...secret }, {})
+      },
+    }
+    for (const [clientId, send] of Object.entries(ways)) {
+      for (let i = 0; i < 33; i++) expectRefusal(await send(false), 401, 'invalid_client')
+      const { status } = await send(true)
+      // What a browser app may not ask for is said once it is known which one asks.
+      expect(status, clientId).to.equal(clientId === spa.client_id ? 400 : 200)
+      const [row] = await database.query<{ n: number }>(
+        `select sum((detail->>'count')::int)::int n from audit_events
+         where type = 'client.authentication_failed' and client_id = $1`,
+        [clientId],
+      )
+      expect(row?.n, clientId).to.be.within(limits.client_told.most, limits.client_told.most + 2)
+    }
   })
 })

@@ -192,14 +192,6 @@ describe('rate limits', () => {
     expect(codeOf(await agent.get(small)), 'takes nothing').to.be.a('string')
   })
 
-  it('bound sessions of nobody, as a log-out makes one', async () => {
-    const { most } = limits.authorize_network
-    const kept = { limit: 'authorize_network', subject: '203.0.118.0/24', cost: most } as const
-    await server.core.limiter.note(tenant, kept)
-    const headers = from('203.0.118.1')
-    expectErrorPage(await createUserAgent().get(`${server.issuer}/logout`, { headers }), 429)
-  })
-
   for (const [what, path, client, network, own] of [
     ['pushed requests', '/par', spa, 'push_network', 'push_client'],
     ['device codes', '/device_authorization', tv, 'device_network', 'device_client'],

@@ -4,7 +4,16 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { prover } from '../support/dpop.ts'
 import { eventually } from '../support/eventually.ts'
-import { api, furnish, furnishOpaque, machine, ordersApi, spa, web } from '../support/fixtures.ts'
+import {
+  alice,
+  api,
+  furnish,
+  furnishOpaque,
+  machine,
+  ordersApi,
+  spa,
+  web,
+} from '../support/fixtures.ts'
 import { expectRefusal, introspect, post, tokensFor, tokensIn } from '../support/protocol.ts'
 import {
   askRevocations,
@@ -16,6 +25,9 @@ import {
 } from '../support/revocations.ts'
 
 const mail = 'https://mail.example.com'
+const otherCallback = 'https://other.example/callback'
+const hidden = { ...web, client_id: 'hidden', subject_type: 'pairwise' }
+const hiddenElsewhere = { ...hidden, client_id: 'elsewhere', redirect_uris: [otherCallback] }
 const mailApi = { ...ordersApi, client_id: 'mail-api', client_secret: 'the-secret-of-the-mail-api' }
 
 describe('the revocation feed', () => {
@@ -311,6 +323,35 @@ describe('the revocation feed', () => {
       } finally {
         stream.close()
         own.close()
+      }
+    })
+  })
+
+  // The last, as it takes away who signs in here.
+  describe('when a person is deleted', () => {
+    it('names them to no API, under none of what sectors call them (OIDC Core §8.1)', async () => {
+      const { accounts, clients, revocations: ends } = server.core
+      for (const client of [hidden, hiddenElsewhere]) await clients.declare(defaultTenant, client)
+      const asked = { resource: api, scope: 'openid orders:read' }
+      const away = { resource: mail, scope: 'openid mail:send', redirect_uri: otherCallback }
+      const held = [
+        await tokensFor(server, hidden, asked),
+        await tokensFor(server, hiddenElsewhere, away),
+        await tokensFor(server, web, asked),
+      ].map(({ access_token }) => decodeJwt(access_token))
+      expect(new Set(held.map(({ sub }) => sub)).size).to.equal(3)
+      const account = await accounts.byIdentifier(defaultTenant, alice.email)
+      if (!account) throw new Error('no account')
+      await ends.deleteAccount(account, { by: 'operator' })
+      const told = { [api]: token, [mail]: await feedToken(server, mailApi) }
+      for (const [audience, reader] of Object.entries(told)) {
+        // One of a second ago serves all who ask.
+        const { cursor: since } = await revocations(server, reader, {}, audience)
+        const { revoked } = await revocations(server, reader, { since }, audience)
+        for (const claims of held.filter(({ aud }) => aud === audience)) {
+          expect(denies(revoked, claims), audience).to.equal(true)
+        }
+        for (const { sub = '' } of held) expect(JSON.stringify(revoked)).to.not.include(sub)
       }
     })
   })

@@ -58,7 +58,7 @@ const probes: Probe[] = [
   { method: 'POST', path: '/revoke', status: 400, headers: form },
   { path: '/userinfo', status: 401 },
   { path: '/userinfo', status: 401, headers: { authorization: 'Bearer unknown' } },
-  { path: '/logout', status: 200 },
+  { path: '/logout', status: 303 },
   { path: '/logout?client_id=unknown', status: 400 },
   { method: 'POST', path: '/logout/confirm', status: 400, headers: form },
   { path: '/logout/confirm', status: 405 },

@@ -87,7 +87,7 @@ const kinds: Record<string, Kind> = {
   },
   'an account that is deleted, under a pairwise subject': {
     client: pairwise,
-    by: 'sub',
+    by: 'gid',
     revoke: async (nodes) =>
       nodes.core.revocations.deleteAccount(await person(nodes), { by: 'operator' }),
   },

@@ -258,6 +258,19 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(await fits(`${fresh} again`)).to.equal(true)
   })
 
+  it('lets its owner in at once where it was chosen, however strangers guess on (C9)', async () => {
+    for (let tries = 0; tries < 6; tries += 1) await fits('wrong')
+    await ask(email)
+    const agent = newAgent()
+    await choose(agent, await agent.get(await mailed()))
+    const enter = async (browser: UserAgent) => {
+      const { page } = await arrive(server, web, {}, browser)
+      return browser.submit(page, { fields: { username: email, password: fresh } })
+    }
+    expect((await enter(newAgent())).status, 'elsewhere').to.equal(403)
+    expect((await enter(agent)).status).to.equal(303)
+  })
+
   it('says that nothing was typed', async () => {
     expectFormAgain(await ask('  '), 400, 'forgot-form', /Enter your/)
     expect(textOf(await newAgent().get('/password/sent'))).to.match(/on its way/)

@@ -148,7 +148,15 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     const url = await linkOf(`a${email}`)
     await choose(newAgent(), await newAgent().get(url))
     expect((await account(`a${email}`))?.email).to.equal(`a${email}`)
-    for (const odd of ['nobody', 'a@b@c', 'x y@example.com', `a\u200b${email}`, 'a@', '"a"@b.c']) {
+    for (const odd of [
+      'nobody',
+      'a@b@c',
+      'x y@example.com',
+      `a\u200b${email}`,
+      `a\u3164${email}`,
+      'a@',
+      '"a"@b.c',
+    ]) {
       expectFormAgain(await ask(odd), 400, 'sign-up-form', /no e-mail address/)
     }
     expectFormAgain(await ask('  '), 400, 'sign-up-form', /Enter your/)

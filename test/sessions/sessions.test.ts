@@ -242,21 +242,4 @@ onEachStorage('sessions', (kind) => {
     if (account) await nodes.a.accounts.setDisabled(account, true)
     expect(await byHandle(handle)).to.equal(undefined)
   })
-
-  it('in which nobody signed in are gone when they expire, others are kept for a while (C25)', async () => {
-    const anonymous = someSession()
-    await nodes.a.sessions.save(defaultTenant, anonymous, newHandle(), [], [])
-    const { session } = await saved()
-    const clock = install({ now: Date.now() + 3601_000, toFake: ['Date'] })
-    try {
-      await nodes.a.sessions.sweep()
-      const left = await nodes.a.database.query<{ uid: string }>(
-        'select uid from sessions where uid = any($1)',
-        [[anonymous.uid, session.uid]],
-      )
-      expect(left).to.deep.equal([{ uid: session.uid }])
-    } finally {
-      clock.uninstall()
-    }
-  })
 })

@@ -67,7 +67,7 @@ export const accountDe: AccountMessages = {
       at_sign: 'Ein Benutzername enthält kein @, damit ihn niemand für eine E-Mail-Adresse hält.',
       name_invalid: 'Dieser Name ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
       username_invalid:
-        'Dieser Benutzername ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
+        'Dieser Benutzername ist zu lang, hat Zeichen, die sich nicht anzeigen lassen, oder mischt Alphabete, deren Buchstaben gleich aussehen.',
       too_many: 'Das waren zu viele Änderungen. Warten Sie eine Stunde.',
     },
   },

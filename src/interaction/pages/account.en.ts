@@ -65,7 +65,8 @@ export const accountEn: AccountMessages = {
       taken: 'Somebody else has that username. Choose another one.',
       at_sign: 'A username has no @ in it, so that nobody takes it for an e-mail address.',
       name_invalid: 'That name is too long, or has characters that cannot be shown.',
-      username_invalid: 'That username is too long, or has characters that cannot be shown.',
+      username_invalid:
+        'That username is too long, has characters that cannot be shown, or mixes alphabets whose letters look alike.',
       too_many: 'These were too many changes. Wait an hour.',
     },
   },

@@ -21,7 +21,7 @@ interface EngineSession {
 /**
  * SSO sessions. The engine writes a session as one document and calls `destroy` both to change a handle and to sign
  * out; here a session is a row under its stable uid with a row per client, a changed handle is one conditional
- * update, and an ended session stays ended whatever a request in flight still writes.
+ * update, and an ended session stays ended whatever a request in flight still writes. One of nobody is not stored.
  */
 export function sessionAdapter(context: IssuerContext): Adapter {
   const { tenant, sessions, clock, log } = context
@@ -122,6 +122,8 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       return session && toPayload(session)
     },
     async upsert(id, payload, expiresIn = 0) {
+      // A log-out, or a cookie whose session is gone, would leave a row for each request of anybody (security class C25).
+      if (payload.accountId === undefined) return withholdCookie(id)
       const session = fromPayload(payload, expiresIn)
       const { authorizations } = payload
       const before = (authorizations && loaded.get(authorizations)) ?? []
@@ -146,7 +148,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
         if (inFlight) inFlight.destroyed = true
         throw new errors.LoginRequired(`session ${outcome} meanwhile`)
       }
-      keepNewerCookie(id)
+      withholdCookie(id)
     },
     async destroy(id) {
       if (engineSession()?.oldId === id) return
@@ -170,8 +172,8 @@ async function forgetRemovedAddress(state: Record<string, unknown>): Promise<voi
   if (!client?.postLogoutRedirectUriAllowed(uri)) delete state['postLogoutRedirectUri']
 }
 
-/** The browser has the handle that another request set; this one was not stored and must not replace it. */
-function keepNewerCookie(handle: string): void {
+/** The handle was not stored: the browser keeps the one that it has, which another request may have set. */
+function withholdCookie(handle: string): void {
   const { ctx } = Provider
   const cookies = ctx?.res.getHeader('set-cookie')
   if (!ctx || !Array.isArray(cookies)) return

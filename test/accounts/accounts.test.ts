@@ -8,10 +8,10 @@ import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { DomainError } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
 
-onEachStorage('accounts', (kind) => {
+onAnyStorage('accounts', (kind) => {
   let nodes: Nodes
   let accounts: Accounts
   const lines: string[] = []

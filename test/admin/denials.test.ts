@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -21,7 +22,7 @@ describe('denials, over the admin API', () => {
   const other = 'acme'
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     await server.core.tenants.declare({ id: other, name: 'Acme' })
     await server.core.signing.ensure(other, ['ES256', 'RS256'])

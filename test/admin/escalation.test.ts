@@ -4,6 +4,7 @@ import { everywhere } from '../../src/roles/role.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admin-objects.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import type { Page } from '../support/http-exchange.ts'
 import type { StoryClient } from '../support/protocol.ts'
@@ -19,7 +20,7 @@ describe('a role in the admin API', () => {
   let protectedOnes: AdminObjects
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     first = await bootstrap(server)
     owner = await tokenOf(server, first)
     operator = await tokenOf(server, await machineWith(server, 'operator'))

@@ -4,13 +4,14 @@ import { domainErrors } from '../../src/errors.ts'
 import { complaintsOf } from '../people/site.ts'
 import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility.ts'
 import { ask } from '../support/admin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 
 describe('the reference of the admin API', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
   })
   after(() => server?.stop())
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -21,7 +22,7 @@ describe('a request to the admin API', () => {
   const machine = (id: string) => ({ client_id: id, grant_types: ['client_credentials'] })
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     token = await tokenOf(server, await bootstrap(server))
     await server.core.tenants.declare({ id: 'lists', name: 'Lists' })
   })

@@ -5,6 +5,7 @@ import { adminResource } from '../../src/resources/admin-resource.ts'
 import { everywhere } from '../../src/roles/role.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { ask, machineWith } from '../support/admin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { selfSigned } from '../support/certificates.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -27,7 +28,7 @@ describe('an access token for the admin API', () => {
   const scope = 'openid admin:clients:read admin:accounts:read'
 
   before(async () => {
-    server = await bootMutual('embedded')
+    server = await bootMutual(anyStorage)
     await furnish(server)
     const { core } = server
     resource = adminResource(core.config.issuer).identifier

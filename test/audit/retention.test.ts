@@ -1,13 +1,14 @@
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
-import { freshStorage, onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 const tenant = 'default'
 const day = 24 * 3600 * 1000
 
-onEachStorage('retention of audit events', (kind) => {
+onAnyStorage('retention of audit events', (kind) => {
   let core: Core
   before(async () => {
     core = await openNode({

@@ -2,14 +2,15 @@ import { expect } from 'chai'
 import { familiesList } from '../../src/cli/families-list.ts'
 import { familiesRevoke } from '../../src/cli/families-revoke.ts'
 import { familiesShow } from '../../src/cli/families-show.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { someFamily } from '../support/people.ts'
 import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('families list, show, revoke', (kind) => {
+onAnyStorage('families list, show, revoke', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

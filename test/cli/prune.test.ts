@@ -4,6 +4,7 @@ import { apply } from '../../src/cli/apply.ts'
 import { type ApplyResult, renderApply } from '../../src/cli/apply-output.ts'
 import { UsageError } from '../../src/cli/command.ts'
 import { withOrigin } from '../../src/origin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { introspect, post, tokensIn } from '../support/protocol.ts'
 import { dump, remember } from '../support/witness.ts'
@@ -74,7 +75,7 @@ describe('apply --prune', () => {
 
   before(async () => {
     remember(secret)
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     const { accounts } = server.core
     const [first] = await accounts.lists.operators('default')
     operatorEmail = first?.email ?? ''

@@ -8,7 +8,8 @@ import { type Io, UsageError } from '../../src/cli/command.ts'
 import { grantsList, grantsRevoke } from '../../src/cli/grants.ts'
 import { sessionsEnd, sessionsList } from '../../src/cli/sessions.ts'
 import { tenantsDisable, tenantsEnable, tenantsList } from '../../src/cli/tenants.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { alice, api, furnish, spa, web } from '../support/fixtures.ts'
 import { expectRefusal, refresh, tokensFor } from '../support/protocol.ts'
@@ -17,7 +18,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 const tenant = 'default'
 const ofAlice = { tenant, identifier: alice.email }
 
-onEachStorage('commands that revoke', (kind) => {
+onAnyStorage('commands that revoke', (kind) => {
   let server: TestServer
   beforeEach(async function () {
     this.timeout(60_000)

@@ -4,10 +4,10 @@ import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import type { Client } from '../../src/clients/client.ts'
 import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
 
-onEachStorage('clients', (kind) => {
+onAnyStorage('clients', (kind) => {
   let nodes: Nodes
   before(async () => {
     nodes = await openNodes(kind)

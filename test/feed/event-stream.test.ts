@@ -8,6 +8,7 @@ import {
   type EventStream,
   sendEvents,
 } from '../../src/endpoints/event-stream.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, ordersApi } from '../support/fixtures.ts'
@@ -50,7 +51,7 @@ describe('places for streams', () => {
   describe('of one client at one node', () => {
     let server: TestServer
     before(async () => {
-      server = await boot('embedded')
+      server = await boot(anyStorage)
       await furnish(server)
     })
     after(() => server?.stop())

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { startLogoutReceiver } from '../support/logout-receiver.ts'
@@ -11,7 +12,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { type LogoutScene, logoutScene, shop } from './logout-scene.ts'
 
 /** Each on a server of its own, which travels. */
-onEachStorage('back-channel log-out, in time (P-070)', (kind) => {
+onAnyStorage('back-channel log-out, in time (P-070)', (kind) => {
   let scene: LogoutScene
   beforeEach(async () => {
     scene = await logoutScene(await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' }))
@@ -77,7 +78,7 @@ onEachStorage('back-channel log-out, in time (P-070)', (kind) => {
   })
 })
 
-onEachStorage('back-channel log-out to a private address', (kind) => {
+onAnyStorage('back-channel log-out to a private address', (kind) => {
   it('is refused unless it was allowed (C11)', async () => {
     const server = await boot(kind)
     const party = await startLogoutReceiver({ issuer: server.issuer, clientId: web.client_id })

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Account } from '../../src/accounts/account.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { callback, spa, web } from '../support/fixtures.ts'
 import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-receiver.ts'
@@ -9,7 +10,7 @@ import { authorizeUrl, introspect, redeem, tokensFor } from '../support/protocol
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { bob, type LogoutScene, logoutScene, shop } from './logout-scene.ts'
 
-onEachStorage('back-channel log-out (P-070)', (kind) => {
+onAnyStorage('back-channel log-out (P-070)', (kind) => {
   let booted: TestServer
   let scene: LogoutScene
   let server: TestServer

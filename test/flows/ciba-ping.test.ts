@@ -1,6 +1,7 @@
 import { expect } from 'chai'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { idsOf } from '../support/audit.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { answerRequest, askForResult, askPerson, bank, startRequest } from '../support/ciba.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish } from '../support/fixtures.ts'
@@ -12,7 +13,7 @@ import { dump, remember, secretsIn } from '../support/witness.ts'
 
 const client_notification_token = 'the-notification-token-of-a-request'
 
-onEachStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind) => {
+onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind) => {
   let server: TestServer
   let receiver: PingReceiver
   let agent: UserAgent
@@ -152,7 +153,7 @@ describe('pings go the guarded way out (C11)', () => {
   let server: TestServer
   let canary: PingReceiver
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     canary = await startPingReceiver()
     const backchannel_client_notification_endpoint = canary.uri

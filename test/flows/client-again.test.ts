@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { answerRequest, askForResult, bank, startRequest } from '../support/ciba.ts'
 import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
@@ -18,7 +19,7 @@ import {
 describe('a client that was deleted and is declared again', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { api, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
 import {
   expectRefusal,
@@ -30,7 +31,7 @@ const clients = {
   },
 }
 
-onEachStorage('client credentials', (kind) => {
+onAnyStorage('client credentials', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

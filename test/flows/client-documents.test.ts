@@ -5,6 +5,7 @@ import { clientsList } from '../../src/cli/clients-list.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import { dryRun } from '../../src/oidc/dry-run.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askFor, enterCode, finishSteps, startDevice } from '../support/devices.ts'
 import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
@@ -48,7 +49,7 @@ describe('clients that are a metadata document', () => {
   }
 
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     host = await startDocumentHost()
   })

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
 import { eventually } from '../support/eventually.ts'
@@ -16,7 +17,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
   let server: TestServer
   let host: DocumentHost
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     host = await startDocumentHost()
     await furnish(server)
   })

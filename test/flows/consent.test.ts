@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, furnish, spa, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
@@ -16,7 +17,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 const credentials = { username: alice.email, password: alice.password }
 
-onEachStorage('consent', (kind) => {
+onAnyStorage('consent', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {

@@ -6,14 +6,15 @@ import {
   pollDeviceAuthorizationGrant,
   randomDPoPKeyPair,
 } from 'openid-client'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { allowDevice, enterCode, outcomeOf } from '../support/devices.ts'
 import { callback, furnish, tv } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('openid-client as a device (K-44)', (kind) => {
+onAnyStorage('openid-client as a device (K-44)', (kind) => {
   let server: TestServer
   const parties: Record<string, RelyingParty> = {}
   before(async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import {
   alice,
   api,
@@ -32,7 +33,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 const inactive = { active: false }
 
-onEachStorage('what was disabled or is broken', (kind) => {
+onAnyStorage('what was disabled or is broken', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { callback, furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -35,7 +36,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
   let server: TestServer
   let agent: UserAgent
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     await server.core.clients.declare(defaultTenant, stranger)
     await server.core.clients.declare(defaultTenant, app)

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import {
   api,
   furnish,
@@ -19,7 +20,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 const inactive = { active: false }
 
-onEachStorage('introspection', (kind) => {
+onAnyStorage('introspection', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {

@@ -3,13 +3,8 @@ import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import type { Core } from '../../src/core.ts'
 import { type Server, startServer } from '../../src/server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import {
-  boot,
-  freshStorage,
-  onEachStorage,
-  type StorageKind,
-  type TestServer,
-} from '../support/boot.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
+import { boot, freshStorage, type StorageKind, type TestServer } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
@@ -78,7 +73,7 @@ describe('KEY_PREPUBLISH (R-09)', () => {
     ['360', false],
   ] as const) {
     it(`of ${set} s, where the key set may be kept for 300 s, is ${told ? 'told to be short' : 'long enough'}`, async () => {
-      const server = await boot('embedded', { KEY_PREPUBLISH: set })
+      const server = await boot(anyStorage, { KEY_PREPUBLISH: set })
       await server.stop()
       expect(server.logged().includes('KEY_PREPUBLISH is short')).to.equal(told)
     })
@@ -87,7 +82,7 @@ describe('KEY_PREPUBLISH (R-09)', () => {
 
 const kidOf = (token: string | undefined) => decodeProtectedHeader(token as string).kid as string
 
-onEachStorage('keys that rotate', function (this: Mocha.Suite, kind) {
+onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
   let nodes: Awaited<ReturnType<typeof startNodes>>
   beforeEach(async () => {
     nodes = await startNodes(kind)

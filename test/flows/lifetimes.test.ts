@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, furnishOpaque, opaque, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -24,7 +25,7 @@ const settings = {
 }
 const offline = { scope: 'openid offline_access' }
 
-onEachStorage('lifetimes', (kind) => {
+onAnyStorage('lifetimes', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind, settings)

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { api, furnish, ordersApi, spa, web } from '../support/fixtures.ts'
 import { forgeries } from '../support/forgeries.ts'
 import {
@@ -21,7 +22,7 @@ const signedOut = 'http://localhost:9/signed-out'
 const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] }
 const bound = { scope: 'openid orders:read', resource: api }
 
-onEachStorage('log-out', (kind) => {
+onAnyStorage('log-out', (kind) => {
   let server: TestServer
   let agent: UserAgent
   before(async () => {

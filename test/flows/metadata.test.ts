@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { encode, post, refresh, tokensFor } from '../support/protocol.ts'
@@ -10,7 +11,7 @@ const documents = ['openid-configuration', 'oauth-authorization-server']
 const origin = new URL(callback).origin
 const evil = 'https://evil.example'
 
-onEachStorage('metadata, keys and CORS', (kind) => {
+onAnyStorage('metadata, keys and CORS', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

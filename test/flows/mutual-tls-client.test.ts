@@ -14,14 +14,14 @@ import {
   tokenIntrospection,
   tokenRevocation,
 } from 'openid-client'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import type { Identity } from '../support/certificates.ts'
 import { alice, callback, furnish } from '../support/fixtures.ts'
 import { bootMutual, fetchShowing, type MutualServer } from '../support/mutual.ts'
 import { verifier } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('openid-client with a certificate (RFC 8705, K-40)', (kind) => {
+onAnyStorage('openid-client with a certificate (RFC 8705, K-40)', (kind) => {
   let server: MutualServer
   let identity: Identity
   const registered = {

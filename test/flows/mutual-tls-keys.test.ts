@@ -1,6 +1,7 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { selfSigned } from '../support/certificates.ts'
 import { startDocumentHost } from '../support/document-host.ts'
 import { eventually } from '../support/eventually.ts'
@@ -14,7 +15,7 @@ describe('a self-signed certificate at an address (RFC 8705 §2.2.2)', () => {
   let host: Awaited<ReturnType<typeof startDocumentHost>>
   before(async () => {
     host = await startDocumentHost()
-    server = await bootMutual('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await bootMutual(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
   })
   after(() => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -24,7 +25,7 @@ const old = {
 }
 const withoutChallenge = { code_challenge: undefined, code_challenge_method: undefined }
 
-onEachStorage('PKCE', (kind) => {
+onAnyStorage('PKCE', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

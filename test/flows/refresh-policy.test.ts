@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { prover } from '../support/dpop.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
@@ -15,7 +16,7 @@ import {
 } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
-onEachStorage('refresh tokens by policy of the client', (kind) => {
+onAnyStorage('refresh tokens by policy of the client', (kind) => {
   let server: TestServer
   const offline = { scope: 'openid offline_access' }
   before(async () => {

@@ -8,6 +8,7 @@ import {
 import { type Client, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { arriveSignedIn } from '../people/story.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, callback, furnish, web } from '../support/fixtures.ts'
@@ -35,7 +36,7 @@ describe('clients that register themselves', () => {
   const { send, register, declare } = registrar(() => server)
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   beforeEach(() => declare({ mode: 'open' }))

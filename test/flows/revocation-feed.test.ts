@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { prover } from '../support/dpop.ts'
 import { eventually } from '../support/eventually.ts'
@@ -34,7 +35,7 @@ describe('the revocation feed', () => {
   let server: TestServer
   let token: string
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     await furnishOpaque(server)
     await server.core.clients.declare(defaultTenant, mailApi)

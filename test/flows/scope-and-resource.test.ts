@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { api, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -30,7 +31,7 @@ const pure = { ...spa, client_id: 'pure', scope: 'orders:read' }
 /** Has no refresh_token grant. */
 const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] }
 
-onEachStorage('scope and resource', (kind) => {
+onAnyStorage('scope and resource', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {

@@ -7,6 +7,7 @@ import { apply } from '../../src/cli/apply.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, trust } from '../support/certificates.ts'
 import { callback, furnish, machine, web } from '../support/fixtures.ts'
@@ -43,7 +44,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       }),
     )
     origin = `https://localhost:${port}`
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
   })
   beforeEach(() => {
@@ -124,7 +125,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     answer = (_request, response) =>
       response.writeHead(302, { location: `http://localhost:${canary}/` }).end()
     expect(await declare(client('led'))).to.contain('with 302')
-    const strict = await boot('embedded')
+    const strict = await boot(anyStorage)
     try {
       asked.length = 0
       for (const uri of [`${origin}/sector`, `https://127.0.0.1:${canary}/`, `https://[::1]/`]) {

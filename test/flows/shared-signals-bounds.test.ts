@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, ordersApi } from '../support/fixtures.ts'
@@ -20,7 +21,7 @@ describe('what a receiver of shared signals may not', () => {
   let receiver: PushReceiver
   let token: string
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     receiver = await startPushReceiver()
     token = await signalToken(server, ordersApi)

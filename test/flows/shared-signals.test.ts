@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
@@ -28,7 +29,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
   let receiver: PushReceiver
   let token: string
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     receiver = await startPushReceiver()
     remember('Bearer what-the-receiver-wants')

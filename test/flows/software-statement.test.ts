@@ -2,6 +2,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { expect } from 'chai'
 import { SignJWT } from 'jose'
 import { registrationPolicy } from '../../src/registration/policy.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { startDocumentHost } from '../support/document-host.ts'
 import { furnish } from '../support/fixtures.ts'
@@ -23,7 +24,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
   const issuers = [{ issuer: trusted, jwks }]
 
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
   })
   beforeEach(() => declare({ mode: 'open', software_statements: { issuers } }))

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { api, callback, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
@@ -25,7 +26,7 @@ const poster = {
 const odd = { ...machine, client_id: 'odd: 100%+', client_secret: 'with: all+the %signs &=' }
 const ask = { grant_type: 'client_credentials', resource: api }
 
-onEachStorage('token requests', (kind) => {
+onAnyStorage('token requests', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {

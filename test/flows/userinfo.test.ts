@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import {
   alice,
   api,
@@ -25,7 +26,7 @@ import {
 } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('access tokens and userinfo', (kind) => {
+onAnyStorage('access tokens and userinfo', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   const all = { scope: 'openid profile email' }

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { certificateInHeader } from '../../src/http/client-certificate.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, type Identity, selfSigned } from '../support/certificates.ts'
 import { furnish, spa } from '../support/fixtures.ts'
@@ -83,7 +84,7 @@ for (const [trustProxy, header] of [
     let server: TestServer
     let own: Identity
     before(async () => {
-      server = await boot('embedded', {
+      server = await boot(anyStorage, {
         TRUST_PROXY: trustProxy,
         MTLS_CERTIFICATE_HEADER: header,
       })
@@ -145,7 +146,7 @@ describe('a proxy that shows a certificate of its own (P-055)', () => {
   const app = { ...spa, client_id: 'app', tls_client_certificate_bound_access_tokens: true }
   let server: MutualServer
   before(async () => {
-    server = await bootMutual('embedded', {
+    server = await bootMutual(anyStorage, {
       TRUST_PROXY: '127.0.0.1/32',
       MTLS_CERTIFICATE_HEADER: 'Client-Cert',
     })

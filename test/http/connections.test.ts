@@ -4,6 +4,7 @@ import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import { tellTallies } from '../../src/http/tallies.ts'
 import { createLog } from '../../src/log.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
@@ -16,7 +17,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
   const sockets: Socket[] = []
   before(async () => {
     metricsPort = String(await freePort())
-    server = await boot('embedded', { MAX_CONNECTIONS: '2', METRICS_PORT: metricsPort })
+    server = await boot(anyStorage, { MAX_CONNECTIONS: '2', METRICS_PORT: metricsPort })
   })
   after(async () => {
     for (const socket of sockets) socket.destroy()

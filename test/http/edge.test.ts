@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { certificateOf, createEdge, pathOf } from '../../src/http/edge.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { selfSigned } from '../support/certificates.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -14,7 +15,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
     let server: TestServer
     let at: URL
     before(async () => {
-      server = await boot('embedded', {
+      server = await boot(anyStorage, {
         ISSUER: 'https://auth.example.com/base',
         HOST: '127.0.0.1',
         TRUST_PROXY: trustProxy,

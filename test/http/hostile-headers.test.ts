@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { parse } from 'node-html-parser'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { givePasskey, showPasskey } from '../support/authenticator.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, tv, web } from '../support/fixtures.ts'
@@ -83,7 +84,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       mailbox = await openMailbox()
       const places = { ISSUER: 'https://auth.example.com/base', HOST: '127.0.0.1' }
       const settings = { ...places, TRUST_PROXY: trustProxy, SMTP_URL: mailbox.url }
-      server = await boot('embedded', settings)
+      server = await boot(anyStorage, settings)
       await furnish(server)
       await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: [] })
       usual = await story({})

@@ -4,8 +4,9 @@ import { expect } from 'chai'
 import { revocationsMetadata } from '../../src/endpoints/revocations.routes.ts'
 import { publishedKeys } from '../../src/oidc/published-keys.ts'
 import { publishedMetadata } from '../../src/oidc/published-metadata.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { bareEngine } from '../support/bare-engine.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 
 const discovery = ['openid-configuration', 'oauth-authorization-server']
@@ -23,7 +24,7 @@ function addressesOf(tenant: string): { address: string; own: string }[] {
   ]
 }
 
-onEachStorage('the key set and discovery', (kind) => {
+onAnyStorage('the key set and discovery', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { text as textOf } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { bank } from '../support/ciba.ts'
 import { eventually } from '../support/eventually.ts'
@@ -13,7 +14,7 @@ import { authorizeUrl, basic, expectRefusal } from '../support/protocol.ts'
 describe('http: requests that are too much or not right', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())
@@ -168,7 +169,7 @@ describe('http: requests that are too much or not right', () => {
 describe('http: what may be kept', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', { JWKS_MAX_AGE: '120' })
+    server = await boot(anyStorage, { JWKS_MAX_AGE: '120' })
     await furnish(server)
   })
   after(() => server?.stop())

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -7,7 +8,7 @@ import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 describe('other spellings of an address (C29)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type Authority, createAuthority, serverFiles, trust } from '../support/certificates.ts'
 import { replaceFile, startChild } from '../support/child.ts'
@@ -19,7 +20,7 @@ describe('TLS in the process', () => {
     authority = await createAuthority()
     trust(authority)
     files = await serverFiles(authority)
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       TLS_CERT_FILE: files.certFile,
       TLS_KEY_FILE: files.keyFile,
     })

@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose'
 import { parse } from 'yaml'
 import type { Account } from '../../src/accounts/account.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { type Apache, apacheFound, startApache } from '../support/apache.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, serverFiles, trust } from '../support/certificates.ts'
@@ -35,7 +36,7 @@ describe('mod_auth_openidc in Apache, as docs/clients.md has it', function () {
     const authority = await createAuthority()
     trust(authority)
     const { certFile, keyFile } = await serverFiles(authority)
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       TLS_CERT_FILE: certFile,
       TLS_KEY_FILE: keyFile,
       ALLOW_LOOPBACK_FETCH: 'on',

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Request, RequestHandler } from 'express'
 import { exportJWK, generateKeyPair } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -21,7 +22,7 @@ describe('Auth.js on Express', () => {
   let application: Application
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     application = await startApplication()
     const { issuer } = server

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { decodeJwt, exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type Child, startChild, temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
@@ -40,7 +41,7 @@ describe('Python Authlib', function () {
 
   before(async function () {
     if (!authlibFound()) return this.skip()
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     const port = await freePort()
     origin = `http://localhost:${port}`

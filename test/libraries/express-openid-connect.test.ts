@@ -3,6 +3,7 @@ import library from 'express-openid-connect'
 import { decodeJwt } from 'jose'
 import type { Account } from '../../src/accounts/account.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish } from '../support/fixtures.ts'
@@ -34,7 +35,7 @@ describe('express-openid-connect', () => {
   const applications: Application[] = []
 
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
   })
   after(async () => {

@@ -23,6 +23,7 @@ import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { requiredAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, trust } from '../support/certificates.ts'
 import { startDocumentHost } from '../support/document-host.ts'
@@ -39,7 +40,7 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
   let api: string
 
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     application = await startApplication()
     api = `${application.origin}/mcp`

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import type { Browser, BrowserContext, Route, Page as Tab } from 'playwright-core'
 import { complaintsOf } from '../people/site.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
@@ -65,7 +66,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', function
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     application = await startApplication()
     await declareAsDocumented(server, 'oidc-client-ts', {

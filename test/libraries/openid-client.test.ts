@@ -21,6 +21,7 @@ import type { Browser } from 'playwright-core'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { complaintsOf } from '../people/site.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
@@ -72,7 +73,7 @@ describe('openid-client, as documented, with passport, and in Chromium', functio
   let browser: Browser | undefined
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     application = await start()
     const { issuer } = server

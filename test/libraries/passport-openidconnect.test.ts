@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import session from 'express-session'
 import { Passport } from 'passport'
 import { type Profile, Strategy, type VerifyCallback } from 'passport-openidconnect'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -13,7 +14,7 @@ describe('passport-openidconnect, which knows no PKCE', () => {
   let application: Application
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     application = await startApplication()
     const { issuer } = server

@@ -1,6 +1,7 @@
 import { generateCodeVerifier, OAuth2Client } from '@badgateway/oauth2-client'
 import { expect } from 'chai'
 import { AuthorizationCode, ClientCredentials } from 'simple-oauth2'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { challengeOf, verifier } from '../support/protocol.ts'
@@ -13,7 +14,7 @@ describe('small OAuth clients of Node', () => {
   const credentials = { username: alice.email, password: alice.password }
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

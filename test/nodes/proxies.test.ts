@@ -4,6 +4,7 @@ import { request as requestHttps } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { findProgram } from '../support/binaries.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, serverFiles, trust } from '../support/certificates.ts'
@@ -91,7 +92,7 @@ for (const [name, configure] of Object.entries(proxies)) {
       trust(authority)
       const port = await freePort()
       behind = await freePort()
-      server = await boot('embedded', {
+      server = await boot(anyStorage, {
         ISSUER: `https://localhost:${port}`,
         PORT: String(behind),
         HOST: '127.0.0.1',

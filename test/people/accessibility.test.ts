@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
 import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { everyPage } from '../support/every-page.ts'
@@ -16,7 +17,7 @@ describe('people: every page, as whoever sees little, presses keys or has a narr
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     tab = await browser.newPage()
   })
   after(async () => {

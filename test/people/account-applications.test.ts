@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor, userinfo } from '../support/protocol.ts'
@@ -10,7 +11,7 @@ const offline = { scope: 'openid profile offline_access orders:read', resource: 
 describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
@@ -26,7 +27,7 @@ describe('people: the account pages in Chromium, without scripts', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(async () => {

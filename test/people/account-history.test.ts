@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -10,7 +11,7 @@ import { expectFault, expectFormAgain, textOf } from './story.ts'
 describe('people: profile and history', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   afterEach(() => backToPresent())

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { introspect, refresh, tokensFor } from '../support/protocol.ts'
@@ -9,7 +10,7 @@ import { expectFault, headingOf, textOf } from './story.ts'
 describe('people: devices and sessions (ASVS 7.5.2)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

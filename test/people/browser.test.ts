@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { alice, furnish } from '../support/fixtures.ts'
@@ -22,7 +23,7 @@ describe('people: a relying party in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
     await furnish(server)
     const client = {
       client_id: 'shop',

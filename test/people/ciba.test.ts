@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { idsOf } from '../support/audit.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import {
@@ -25,7 +26,7 @@ const message = 'Überweisung 12,50 € — W4SCT'
 describe('people: answering a request of an application that is elsewhere (CIBA)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', { ALLOW_LOOPBACK_FETCH: 'on' })
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
     remember(bank.client_secret, bob.password)
     await server.core.clients.declare('default', { ...bank, client_uri: 'https://bank.example/' })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, BrowserContext, BrowserContextOptions, Page as Tab } from 'playwright-core'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { askFor, type DeviceAuthorization, startDevice } from '../support/devices.ts'
@@ -17,7 +18,7 @@ describe('people: connecting a device in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
     await furnish(server)
   })
   afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -18,7 +19,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
   let fresh = 0
   before(async () => {
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
   })
   beforeEach(async () => {

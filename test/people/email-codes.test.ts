@@ -5,6 +5,7 @@ import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
@@ -32,7 +33,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url, RATE_LIMITS: 'on' })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url, RATE_LIMITS: 'on' })
     await furnish(server)
     await server.core.clients.declare(tenant, { ...spa, require_mfa: true })
   })
@@ -187,9 +188,10 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect((await type(agent, page, first)).status, 'the earlier one').to.equal(403)
     travel(62)
     await again()
+    // Not before it is there: a delivery whose lease is over meanwhile is made again.
+    const third = await code(person, 3)
     travel(62 + 31)
     await again()
-    const third = await code(person, 3)
     expect(codesTo(person.username)).to.deep.equal([first, second, third])
     expect((await type(agent, page, third)).status).to.equal(303)
   })

@@ -5,6 +5,7 @@ import type { Purpose } from '../../src/actions/action-tokens.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { errorOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
@@ -57,7 +58,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
   })
   after(async () => {

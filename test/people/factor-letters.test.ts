@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
@@ -14,7 +15,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
   let mailbox: Mailbox
   before(async () => {
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
   })
   after(async () => {
     await server?.stop()

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
@@ -16,7 +17,7 @@ describe('people: second factors in Chromium', function () {
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    server = await boot('embedded')
+    server = await boot(anyStorage)
   })
   after(async () => {
     await browser?.close()

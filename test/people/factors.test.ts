@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { newTotpSecret } from '../../src/factors/totp.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { type Page } from '../support/http-exchange.ts'
@@ -23,7 +24,7 @@ interface Person {
 describe('people: their second factors', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   afterEach(backToPresent)

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { alice, api, furnish } from '../support/fixtures.ts'
@@ -51,7 +52,7 @@ describe('people: hostile text on every page, in Chromium (C12, P-071)', functio
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
     await furnish(server)
   })
   after(async () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { onAnyStorage } from '../support/any-storage.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
 import { expectNoEnglish } from '../support/german.ts'
@@ -151,7 +151,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
 describe('people: DEFAULT_LANGUAGE', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', { DEFAULT_LANGUAGE: 'de' })
+    server = await boot(anyStorage, { DEFAULT_LANGUAGE: 'de' })
   })
   after(() => server?.stop())
 

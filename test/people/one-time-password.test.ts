@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { onAnyStorage } from '../support/any-storage.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -135,7 +135,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
 describe('people: the first operator', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', { OPERATOR_EMAIL: 'root@example.com' })
+    server = await boot(anyStorage, { OPERATOR_EMAIL: 'root@example.com' })
   })
   after(async () => {
     backToPresent()

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import {
   backedUp,
   cborBytes,
@@ -32,7 +33,7 @@ type Owner = Awaited<ReturnType<typeof passkeyOwner>>
 describe('people: making a passkey', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
   })
   afterEach(backToPresent)
   after(() => server?.stop())

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import {
   backedUp,
   eligible,
@@ -26,7 +27,7 @@ describe('people: a passkey', () => {
   /** Somebody whose passkey nothing changes. */
   let carol: Owner
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { expect } from 'chai'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import {
   backedUp,
   eligible,
@@ -26,7 +27,7 @@ const tenant = 'default'
 describe('people: signing in with a passkey', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

@@ -3,6 +3,7 @@ import { decodeJwt } from 'jose'
 import type { Account } from '../../src/accounts/account.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -19,7 +20,7 @@ const formOf = (page: Page) => page.root.querySelector('form')?.id
 describe('people: signing in with a second factor', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   afterEach(backToPresent)

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { onAnyStorage } from '../support/any-storage.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { finishSteps } from '../support/devices.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
@@ -151,7 +151,7 @@ onAnyStorage('people: signing in', (kind) => {
 describe('people: signing in while passwords queue', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       ...{ HASH_CONCURRENCY: '1', HASH_QUEUE: '0', UV_THREADPOOL_SIZE: '1' },
     })
     await furnish(server)

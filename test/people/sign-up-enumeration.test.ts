@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { createCsrf } from '../../src/http/csrf.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -32,7 +33,7 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     const { tenants } = server.core
     await tenants.declareSignUp(defaultTenant, { mode: 'open', domains: ['example.com'] })

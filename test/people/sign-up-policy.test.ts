@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
@@ -19,7 +20,7 @@ describe('people: signing up where everybody needs a second factor (ASVS 6.2.1, 
   before(async () => {
     remember(short)
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: [] })
     await require(true)

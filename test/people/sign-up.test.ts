@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
@@ -22,7 +23,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
   before(async () => {
     remember(password)
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     await server.core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
   })

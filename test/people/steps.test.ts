@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -11,7 +12,7 @@ const csrfOf = (page: Page) => page.root.querySelector('[name=csrf]')?.getAttrib
 describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())
@@ -144,7 +145,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
 describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { onAnyStorage } from '../support/any-storage.ts'
+import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -162,7 +162,7 @@ describe('people: an issuer with a path', () => {
   before(async () => {
     const { freePort } = await import('../support/free-port.ts')
     const port = await freePort()
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       PORT: String(port),
       ISSUER: `http://localhost:${port}/auth`,
     })

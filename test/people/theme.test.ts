@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import type { Browser } from 'playwright-core'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { temporaryFolder } from '../support/child.ts'
@@ -46,7 +47,7 @@ describe('people: the theme and the pictures of clients', function () {
     origin = `http://127.0.0.1:${(host.address() as AddressInfo).port}`
     const logo = join(await temporaryFolder('theme'), 'logo.svg')
     await writeFile(logo, hostileSvg)
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       THEME_NAME: 'Harbour <ID>',
       THEME_LOGO_FILE: logo,
       THEME_ACCENT: '#6B21A8',

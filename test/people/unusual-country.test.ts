@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { replaceFile, temporaryFolder } from '../support/child.ts'
 import { furnish } from '../support/fixtures.ts'
@@ -29,7 +30,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
       mmdb({ '198.51.100.0/24': 'DE', '192.0.2.0/24': 'DE', '203.0.113.0/24': 'FR' }),
     )
     mailbox = await openMailbox()
-    server = await boot('embedded', {
+    server = await boot(anyStorage, {
       TRUST_PROXY: '127.0.0.1/32',
       GEOIP_DATABASE: path,
       SMTP_URL: mailbox.url,
@@ -67,7 +68,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
   it('is not looked for in a file that is broken: there is no start', async () => {
     const broken = `${path}.broken`
     await writeFile(broken, 'no database')
-    const started = await boot('embedded', { GEOIP_DATABASE: broken }).catch((e: Error) => e)
+    const started = await boot(anyStorage, { GEOIP_DATABASE: broken }).catch((e: Error) => e)
     expect(started).to.be.an('error').with.property('code', 'config_invalid')
   })
 

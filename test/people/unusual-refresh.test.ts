@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { accountsShow } from '../../src/cli/accounts-show.ts'
 import { familiesShow } from '../../src/cli/families-show.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   codeFor,
@@ -18,7 +19,7 @@ import { accountOf, somebody } from './account.story.ts'
 import { textOf } from './story.ts'
 import { signInAgain, traveller } from './unusual.story.ts'
 
-onEachStorage('people: unusual refreshes are noted, and none is refused', (kind) => {
+onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind, { TRUST_PROXY: '127.0.0.1/32' })

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { explain } from '../../src/cli/explain.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, furnish, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -12,7 +13,7 @@ import {
 } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('explain --authorize', (kind) => {
+onAnyStorage('explain --authorize', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

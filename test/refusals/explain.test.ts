@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import type { CheckName } from '../../src/refusals/checks.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { api, callback, furnish, machine, spa, tv, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -31,7 +32,7 @@ const signs = { ...web, client_id: 'signs', require_signed_request_object: true 
 /** What is refused, by which check, and what it says was expected and came. */
 type Case = [what: string, ask: () => Promise<Page>, check: CheckName, said?: RegExp]
 
-onEachStorage('explain', (kind) => {
+onAnyStorage('explain', (kind) => {
   let server: TestServer
   let agent: UserAgent
   const stranger = createUserAgent()

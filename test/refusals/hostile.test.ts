@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -10,7 +11,7 @@ describe('explain: what strangers send on purpose', () => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   after(() => server?.stop())

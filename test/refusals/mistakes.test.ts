@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { api, callback, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -26,7 +27,7 @@ describe('explain leads to the mistake in one step', () => {
   let server: TestServer
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   afterEach(backToPresent)

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { api, callback, furnish, machine, spa } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -15,7 +16,7 @@ describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
   const now = () => Math.floor(Date.now() / 1000)
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')

@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { authorizeUrl, introspect, post, type StoryClient, tokensFor } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('refusals', (kind) => {
+onAnyStorage('refusals', (kind) => {
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { type Nodes, openNodes, raceOver, refusalOf } from '../support/cores.ts'
 
-onEachStorage('resource servers', (kind) => {
+onAnyStorage('resource servers', (kind) => {
   let nodes: Nodes
   before(async () => {
     nodes = await openNodes(kind)

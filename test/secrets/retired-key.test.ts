@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { sealedColumns } from '../../src/sealed-columns.ts'
 import { createEnvelopes } from '../../src/secrets/seal.ts'
-import { freshStorage, onEachStorage, testKey } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { freshStorage, testKey } from '../support/boot.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { someSession } from '../support/people.ts'
@@ -14,7 +15,7 @@ const settingsOf = (current: { text: string }, ...previous: { text: string }[]) 
   KEY_ENCRYPTION_KEY_PREVIOUS: previous.map(({ text }) => text).join(','),
 })
 
-onEachStorage('a key-encryption key that a rotation has retired', (kind) => {
+onAnyStorage('a key-encryption key that a rotation has retired', (kind) => {
   it('seals nothing that any column takes, whoever tries', async function () {
     this.timeout(60_000)
     const env = await freshStorage(kind)
@@ -56,7 +57,7 @@ describe('embedded keys rotate-kek while a key is made that is sealed later', ()
   })
 })
 
-onEachStorage('nodes that seal while the key-encryption key is rotated', (kind) => {
+onAnyStorage('nodes that seal while the key-encryption key is rotated', (kind) => {
   if (kind === 'embedded') return
   const second = newKey()
   let env: Record<string, string>

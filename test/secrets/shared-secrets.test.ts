@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
 
-onEachStorage('shared secrets', (kind) => {
+onAnyStorage('shared secrets', (kind) => {
   let nodes: Nodes
   before(async () => {
     nodes = await openNodes(kind)

@@ -3,6 +3,7 @@ import Mocha from 'mocha'
 import rc from '../../.mocharc.json' with { type: 'json' }
 import { type Failure, mark, type Outcome } from './lanes.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown } from './root-hooks.ts'
+import { forgetSecrets } from './witness.ts'
 
 /**
  * Runs the test files whose paths come on standard input, a line each, and tells of each what came of it. They share the
@@ -31,6 +32,7 @@ function failureOf(
 
 async function run(file: string): Promise<Outcome> {
   const began = performance.now()
+  forgetSecrets()
   const mocha = new Mocha({ timeout: rc.timeout, forbidOnly })
   mocha.addFile(file)
   await mocha.loadFilesAsync()

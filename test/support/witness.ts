@@ -71,6 +71,11 @@ export function remember(...secrets: string[]): void {
   for (const secret of secrets) handedOut.add(secret)
 }
 
+/** What earlier files saw is in none of the stores of the next. */
+export function forgetSecrets(): void {
+  handedOut.clear()
+}
+
 /** Everything that a dump of both stores would contain. @param without tables that are left out */
 export async function dump(
   database: Database,

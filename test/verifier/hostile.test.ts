@@ -1,6 +1,7 @@
 import { createVerifier, TokenRefused, type Verifier } from '@keyturn/verifier'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { api, furnish, ordersApi, web } from '../support/fixtures.ts'
 import { introspect, post, tokensFor } from '../support/protocol.ts'
@@ -13,7 +14,7 @@ describe('hostile tokens (C14, ASVS 9.1.1, 9.1.2, 9.1.3, 9.2.1, 9.2.2)', () => {
   let access: string
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     verifier = createVerifier({
       issuer: server.issuer,

@@ -7,7 +7,8 @@ import {
   webhooksRemove,
   webhooksRetry,
 } from '../../src/cli/webhooks.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { exportedFrom } from '../support/exported.ts'
@@ -18,7 +19,7 @@ import { remember } from '../support/witness.ts'
 const tenant = 'default'
 const secret = `whsec_${randomBytes(32).toString('base64')}`
 
-onEachStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
+onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
   let server: TestServer
   let receiver: WebhookReceiver
   let other: WebhookReceiver

@@ -36,6 +36,7 @@ import { ChangesByTransaction0036 } from './0036-changes-by-transaction.ts'
 import { OwnWord0037 } from './0037-own-word.ts'
 import { GrantsByAccount0038 } from './0038-grants-by-account.ts'
 import { SchemaNeeds0039 } from './0039-schema-needs.ts'
+import { KeysThatSeal0040 } from './0040-keys-that-seal.ts'
 import { ServedPeriods0041 } from './0041-served-periods.ts'
 import type { Migration } from './migration.ts'
 
@@ -87,5 +88,6 @@ export const migrations: Array<new () => Migration> = [
   OwnWord0037,
   GrantsByAccount0038,
   SchemaNeeds0039,
+  KeysThatSeal0040,
   ServedPeriods0041,
 ]

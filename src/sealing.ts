@@ -5,7 +5,7 @@ import { sealedColumns } from './sealed-columns.ts'
 import { loadKeyEncryptionKeys, openToOthers } from './secrets/key-encryption-key.ts'
 import { createKeyRotation } from './secrets/key-rotation.ts'
 import { createEnvelopes, createSealer } from './secrets/seal.ts'
-import { assertOpens } from './secrets/sealed-column.ts'
+import { assertKeysOpen } from './secrets/sealed-column.ts'
 import { createSealingKeys } from './secrets/sealing-keys.ts'
 import { createSharedSecrets, macKeyOf } from './secrets/shared-secrets.ts'
 import type { Storage } from './storage/storage.ts'
@@ -29,7 +29,7 @@ async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): 
 }
 
 /**
- * Opens what was sealed, and makes sure that all of it opens.
+ * Opens what was sealed, and makes sure that every key is there that has sealed something.
  * @throws DomainError `key_encryption_key_invalid`
  */
 export async function openSealing(
@@ -40,7 +40,7 @@ export async function openSealing(
   const keys = await keyEncryptionKeys(config, selfContained && !hasSecrets)
   await warnOfOpenKeys(config, log)
   const envelopes = createEnvelopes(keys)
-  await assertOpens(database, envelopes, sealedColumns)
+  await assertKeysOpen(database, envelopes, sealedColumns)
   const sealingKeys = createSealingKeys({ database, envelopes, clock, log })
   const sealing = { database, seals: sealingKeys, clock }
   const macKey = await macKeyOf(sealing, keys, defaultTenant)

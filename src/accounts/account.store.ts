@@ -165,25 +165,31 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       }
     },
 
-    /** @throws a unique violation on uq_accounts_email or uq_accounts_username */
-    async insert(account: Omit<Account, 'disabled' | 'updatedAt'>): Promise<void> {
-      await database.execute(
+    /** @returns the ids of those that are there now: not of one whose address or user name is of another */
+    async insert(
+      tenant: string,
+      accounts: Array<Omit<Account, 'disabled' | 'updatedAt'>>,
+    ): Promise<Set<string>> {
+      const rows = accounts.map(({ id, email, emailVerified, username, name, roles }) => ({
+        id,
+        email,
+        email_key: identifierKey(email),
+        email_verified: emailVerified,
+        username,
+        username_key: username === undefined ? undefined : identifierKey(username),
+        name,
+        roles,
+      }))
+      const inserted = await database.query<{ id: string }>(
         `insert into accounts (tenant_id, id, email, email_key, email_verified, username, username_key, name, roles,
            created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)`,
-        [
-          account.tenant,
-          account.id,
-          account.email,
-          identifierKey(account.email),
-          account.emailVerified,
-          account.username ?? null,
-          account.username === undefined ? null : identifierKey(account.username),
-          account.name ?? null,
-          account.roles,
-          now(),
-        ],
+         select $1, id, email, email_key, email_verified, username, username_key, name, roles, $3, $3
+         from jsonb_to_recordset($2) as a (id text, email text, email_key text, email_verified boolean, username text,
+           username_key text, name text, roles text[])
+         on conflict do nothing returning id`,
+        [tenant, JSON.stringify(rows), now()],
       )
+      return new Set(inserted.map(({ id }) => id))
     },
 
     /** Rows changed: none when everything is as declared already. */
@@ -313,20 +319,26 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       )
     },
 
-    async setPassword(tenant: string, accountId: string, password: StoredPassword): Promise<void> {
+    async setPasswords(
+      tenant: string,
+      passwords: Array<StoredPassword & { accountId: string }>,
+    ): Promise<void> {
+      if (passwords.length === 0) return
       await database.execute(
         `insert into passwords (tenant_id, account_id, hash, one_time, expires_at, changed_at, short)
-         values ($1, $2, $3, $4, $5, $6, $7)
+         select $1, account_id, hash, one_time, expires_at, $7::timestamptz, short
+         from unnest($2::text[], $3::text[], $4::boolean[], $5::timestamptz[], $6::boolean[])
+           as p (account_id, hash, one_time, expires_at, short)
          on conflict (tenant_id, account_id) do update set hash = excluded.hash, one_time = excluded.one_time,
            expires_at = excluded.expires_at, changed_at = excluded.changed_at, short = excluded.short`,
         [
           tenant,
-          accountId,
-          password.hash,
-          password.oneTime,
-          password.expiresAt === undefined ? null : new Date(password.expiresAt),
+          passwords.map(({ accountId }) => accountId),
+          passwords.map(({ hash }) => hash),
+          passwords.map(({ oneTime }) => oneTime),
+          passwords.map(({ expiresAt }) => (expiresAt === undefined ? null : new Date(expiresAt))),
+          passwords.map(({ short }) => short),
           now(),
-          password.short,
         ],
       )
     },

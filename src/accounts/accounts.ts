@@ -17,6 +17,7 @@ import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import {
   assertUsername,
   type DeclaredAccount,
+  isTaken,
   membersOf,
   type NewAccount,
   type OperatorProfile,
@@ -150,6 +151,11 @@ export interface Accounts {
   forget(tenant: string, id: string): Promise<void>
   /** Whether anything changed. @param force even the last operator. @throws DomainError `last_operator` */
   setDisabled(account: Account, disabled: boolean, force?: boolean): Promise<boolean>
+  /**
+   * Creates accounts without a password, or with the hash of another system, in a few statements however many they are.
+   * @returns of each whether it was created: not where its address or user name is of another account
+   */
+  createAll(tenant: string, accounts: NewAccount[]): Promise<boolean[]>
   /** Makes an account be as declared; a password is set when it differs. */
   declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
 }
@@ -196,13 +202,14 @@ export function createAccounts({
 
   async function insert(tenant: string, wanted: NewAccount): Promise<string> {
     const id = randomUUID()
-    await store.insert(rowOf(tenant, id, wanted)).catch(taken(wanted))
+    const { size } = await store.insert(tenant, [rowOf(tenant, id, wanted)])
+    if (size === 0) throw isTaken(wanted)
     return id
   }
 
   async function insertWith(tenant: string, wanted: NewAccount, password: StoredPassword) {
     const id = await insert(tenant, wanted)
-    await store.setPassword(tenant, id, password)
+    await store.setPasswords(tenant, [{ ...password, accountId: id }])
     return fresh(tenant, id)
   }
 
@@ -310,7 +317,7 @@ export function createAccounts({
     readyOneTime: newOneTime,
     async resetPassword(account, ready) {
       const { password, stored } = ready ?? (await newOneTime())
-      await store.setPassword(account.tenant, account.id, stored)
+      await store.setPasswords(account.tenant, [{ ...stored, accountId: account.id }])
       return password
     },
     rename({ tenant, id, email }, profile) {
@@ -346,6 +353,6 @@ export function createAccounts({
     forget: store.forget,
     setDisabled: async ({ tenant, id }, disabled, force) =>
       (await store.setDisabled(tenant, id, disabled, force)) > 0,
-    declare: createDeclare({ database, store, passwords, chosenPasswords, insert, audit }),
+    ...createDeclare({ database, store, passwords, chosenPasswords, insert, audit }),
   }
 }

@@ -56,7 +56,9 @@ export function createChosenPasswords({
 
     /** @throws DomainError `password_policy` */
     setChosen: (tenant: string, id: string, chosen: Chosen) =>
-      write(tenant, id, chosen, () => store.setPassword(tenant, id, { ...chosen, oneTime: false })),
+      write(tenant, id, chosen, () =>
+        store.setPasswords(tenant, [{ ...chosen, accountId: id, oneTime: false }]),
+      ),
 
     /** In place of exactly the old one; whether it was still there. @throws DomainError `password_policy` */
     replace: (tenant: string, id: string, old: string, chosen: Chosen) =>

@@ -1,4 +1,5 @@
-import type { Audit } from '../audit/audit.ts'
+import { randomUUID } from 'node:crypto'
+import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
 import type { Database } from '../storage/database.ts'
 import type { createAccountStore } from './account.store.ts'
@@ -6,7 +7,7 @@ import type { createChosenPasswords } from './chosen-passwords.ts'
 import { type DeclaredAccount, membersOf, type NewAccount, rowOf, taken } from './new-account.ts'
 import type { Passwords } from './password.ts'
 
-/** Makes accounts be as declared (`Accounts.declare`). */
+/** Makes accounts be as declared (`Accounts.declare`, `Accounts.createAll`). */
 export function createDeclare({
   database,
   store,
@@ -36,6 +37,26 @@ export function createDeclare({
       if (given) await setChosen(tenant, accountId, given)
       const detail = { members: membersOf(wanted) }
       await audit.record(tenant, { type: 'account.created', accountId, detail })
+    })
+  }
+
+  function createAll(tenant: string, accounts: NewAccount[]): Promise<boolean[]> {
+    const all = accounts.map((wanted) => ({ wanted, row: rowOf(tenant, randomUUID(), wanted) }))
+    return database.transaction(async () => {
+      const ids = await store.insert(
+        tenant,
+        all.map(({ row }) => row),
+      )
+      const created = all.filter(({ row }) => ids.has(row.id))
+      const hashes = created.flatMap(({ wanted: { passwordHash: hash }, row: { id } }) =>
+        hash === undefined ? [] : [{ accountId: id, hash, short: false, oneTime: false }],
+      )
+      await store.setPasswords(tenant, hashes)
+      const events = created.map(({ wanted, row: { id: accountId } }): AuditEvent => {
+        return { type: 'account.created', accountId, detail: { members: membersOf(wanted) } }
+      })
+      await audit.record(tenant, ...events)
+      return all.map(({ row }) => ids.has(row.id))
     })
   }
 
@@ -70,7 +91,7 @@ export function createDeclare({
     return true
   }
 
-  return async (tenant: string, wanted: NewAccount): Promise<DeclaredAccount> => {
+  async function declare(tenant: string, wanted: NewAccount): Promise<DeclaredAccount> {
     const found = await store.byIdentifier(tenant, wanted.email)
     if (!found) {
       await create(tenant, wanted)
@@ -80,4 +101,6 @@ export function createDeclare({
     if (await setPassword(tenant, wanted, found)) return 'password_changed'
     return isUpdated ? 'updated' : 'unchanged'
   }
+
+  return { declare, createAll }
 }

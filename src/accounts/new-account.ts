@@ -28,9 +28,12 @@ export const membersOf = (wanted: NewAccount) => changedMembers(undefined, wante
 export function taken({ email, username }: NewAccount) {
   return (cause: unknown): never => {
     if (!isUniqueViolation(cause)) throw cause
-    throw new DomainError('account_exists', { detail: { email, username }, cause })
+    throw isTaken({ email, username }, cause)
   }
 }
+
+export const isTaken = ({ email, username }: NewAccount, cause?: unknown): DomainError =>
+  new DomainError('account_exists', { detail: { email, username }, cause })
 
 /** @throws DomainError `apply_invalid` */
 export function assertUsername(username: string | undefined): void {

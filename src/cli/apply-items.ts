@@ -1,11 +1,11 @@
-import { secretsOf } from '../clients/client.ts'
-import type { Capabilities } from '../oidc/capabilities.ts'
 import { algsOf } from '../oidc/client-check.ts'
 import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
+import { declareAccounts } from './apply-accounts.ts'
+import { declareClients } from './apply-clients.ts'
 import type { ApplyDocument, Sections } from './apply-file.ts'
-import { collect, type Declared, type Scope, settleChanges, type Work } from './apply-work.ts'
+import { collect, type Outcome, type Scope, settleChanges, type Work } from './apply-work.ts'
 import { memberChanges } from './difference.ts'
 import { identities, keyOf, type StoredItem, storedAccounts, storedClients } from './stored.ts'
 
@@ -67,19 +67,16 @@ export async function declareSections(work: Work, scope: Scope): Promise<void> {
       declared.push({ tenant, section: 'resource_servers', id, outcome })
     })
   }
-  const clients = {
+  await declareMany(work, tenant, scope.clients, {
     section: 'clients',
-    stored: (ids: string[]) => storedClients(core, tenant, ids),
-    declare: (client: Sections['clients'][number], before: StoredItem | undefined) =>
-      declareClient(work, tenant, client, before?.['disabled'] === true),
-  } as const
-  await declareMany(work, tenant, scope.clients, clients)
-  const accounts = {
+    stored: (ids) => storedClients(core, tenant, ids),
+    declare: (clients, before) => declareClients(work, tenant, clients, before),
+  })
+  await declareMany(work, tenant, scope.accounts, {
     section: 'accounts',
-    stored: (emails: string[]) => storedAccounts(core, tenant, emails),
-    declare: (account: Sections['accounts'][number]) => declareAccount(core, tenant, account),
-  } as const
-  await declareMany(work, tenant, scope.accounts, accounts)
+    stored: (emails) => storedAccounts(core, tenant, emails),
+    declare: (accounts, before) => declareAccounts(work, tenant, accounts, before),
+  })
   for (const webhook of scope.webhooks) {
     const { url: id } = webhook
     await collect(work, `webhook ${id}`, async () => {
@@ -88,6 +85,9 @@ export async function declareSections(work: Work, scope: Scope): Promise<void> {
     })
   }
 }
+
+const nameOf = (section: ManySection, item: object) =>
+  String((item as StoredItem)[identities[section]])
 
 /** So many at a time that what was stored and what is now is never there of all at once. */
 async function declareMany<Item extends object>(
@@ -99,81 +99,28 @@ async function declareMany<Item extends object>(
     stored,
     declare,
   }: {
-    section: 'clients' | 'accounts'
+    section: ManySection
     stored(ids: string[]): Promise<StoredItem[]>
-    declare(item: Item, before: StoredItem | undefined): Promise<Outcome>
+    /** @returns what became of those that have no fault */
+    declare(items: Item[], before: ReadonlyMap<string, StoredItem>): Promise<Outcome[]>
   },
 ): Promise<void> {
-  const nameOf = (item: object) => String((item as StoredItem)[identities[section]])
   const keyedBy = async (ids: string[]) =>
-    new Map((await stored(ids)).map((item) => [keyOf(section, nameOf(item)), item]))
+    new Map((await stored(ids)).map((item) => [keyOf(section, nameOf(section, item)), item]))
   for (const some of chunksOf(items)) {
-    const before = await keyedBy(some.map(nameOf))
-    const done: Declared[] = []
-    for (const item of some) {
-      const id = nameOf(item)
-      await collect(work, `${section.slice(0, -1)} ${id}`, async () => {
-        done.push({ tenant, section, id, ...(await declare(item, before.get(keyOf(section, id)))) })
-      })
-    }
+    const before = await keyedBy(some.map((item) => nameOf(section, item)))
+    const done = await declare(some, before)
     const changed = done.filter(({ outcome }) => outcome !== 'unchanged')
     const after = changed.length === 0 ? before : await keyedBy(changed.map(({ id }) => id))
-    for (const each of done) {
+    for (const { secret, ...each } of done) {
       const key = keyOf(section, each.id)
       const isChanged = each.outcome !== 'unchanged'
-      const members = isChanged
-        ? memberChanges(before.get(key), after.get(key) ?? {}, each.secret)
-        : []
-      work.declared.push({ ...each, members })
+      const members = isChanged ? memberChanges(before.get(key), after.get(key) ?? {}, secret) : []
+      work.declared.push({ tenant, section, ...each, secret, members })
     }
     if (changed.length > 0) await settleChanges(work.core)
+    await work.progress(some.length)
   }
 }
 
-type Outcome = Pick<Declared, 'outcome' | 'secret'>
-
-async function declareClient(
-  { core, documents, secrets }: Work,
-  tenant: string,
-  { disabled, ...client }: Sections['clients'][number],
-  wasDisabled: boolean,
-): Promise<Outcome> {
-  const done = await core.clients.declare(tenant, client, documents)
-  const { clientId: id, clientSecret } = done
-  if (clientSecret !== undefined) {
-    secrets.push({ tenant, client_id: id, client_secret: clientSecret })
-  }
-  // To disable what is disabled would deny its tokens anew: a second apply would change something.
-  const changed =
-    disabled !== undefined &&
-    disabled !== wasDisabled &&
-    (await core.revocations.setClientDisabled(tenant, id, disabled))
-  const hasSecret = secretsOf(client.token_endpoint_auth_method) !== 'none'
-  return {
-    outcome: changed && done.outcome === 'unchanged' ? 'updated' : done.outcome,
-    secret: done.secretChanged && hasSecret ? 'client_secret' : undefined,
-  }
-}
-
-async function declareAccount(
-  core: Capabilities,
-  tenant: string,
-  {
-    email_verified: emailVerified,
-    password_hash: passwordHash,
-    disabled,
-    ...wanted
-  }: Sections['accounts'][number],
-): Promise<Outcome> {
-  const done = await core.accounts.declare(tenant, { ...wanted, passwordHash, emailVerified })
-  const given = wanted.password !== undefined || passwordHash !== undefined
-  const isNews = done === 'password_changed' || (done === 'created' && given)
-  const secret = isNews ? ('password' as const) : undefined
-  const outcome = done === 'password_changed' ? 'updated' : done
-  const account = await core.accounts.byIdentifier(tenant, wanted.email)
-  if (!account) return { outcome, secret }
-  if (done === 'password_changed') await core.revocations.passwordChanged(account)
-  if (disabled === undefined || disabled === account.disabled) return { outcome, secret }
-  const changed = await core.revocations.setAccountDisabled(account, disabled)
-  return { outcome: changed && outcome === 'unchanged' ? 'updated' : outcome, secret }
-}
+type ManySection = 'clients' | 'accounts'

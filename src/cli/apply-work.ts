@@ -23,6 +23,8 @@ export interface Declared {
   members?: MemberChange[]
 }
 
+export type Outcome = Pick<Declared, 'id' | 'outcome' | 'secret'>
+
 /** An apply under way, in its transaction. */
 export interface Work {
   core: Capabilities
@@ -30,6 +32,8 @@ export interface Work {
   declared: Declared[]
   secrets: ApplyResult['client_secrets']
   faults: string[]
+  /** Tells who waits, every now and then, how far it is. */
+  progress(more: number): Promise<void>
 }
 
 /** Milliseconds between two looks whether the one before has ended. */

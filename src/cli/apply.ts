@@ -8,8 +8,8 @@ import { checkOperators } from './apply-operators.ts'
 import { type ApplyResult, renderApply } from './apply-output.ts'
 import { isPruned, prune, sectionsIn } from './apply-prune.ts'
 import { checkReferences } from './apply-references.ts'
-import { lockDeclared, refused, type Work } from './apply-work.ts'
-import { type Command, UsageError } from './command.ts'
+import { lockDeclared, refused, type Scope, type Work } from './apply-work.ts'
+import { type Command, type Emit, UsageError } from './command.ts'
 import { readDocument } from './document.ts'
 import { omit, type StoredFew, storedFew, storedTenants } from './stored.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -51,7 +51,7 @@ export const apply: Command<Input, ApplyResult> = {
       ...(prunes ? { prune: sectionsIn(file.content, tenant) } : {}),
     }
   },
-  async execute(core, { tenant, document, plan, check, prune: pruned }) {
+  async execute(core, { tenant, document, plan, check, prune: pruned }, emit = nobody) {
     await assertTenant(core, tenant)
     const scopes = [{ id: tenant, ...document }, ...document.tenants]
     const documents = await core.clients.prepare(
@@ -59,7 +59,8 @@ export const apply: Command<Input, ApplyResult> = {
         clients.map((client) => ({ tenant: id, declaration: omit(client, 'disabled') })),
       ),
     )
-    const work: Work = { core, documents, declared: [], secrets: [], faults: [] }
+    const progress = progressOf(scopes, emit)
+    const work: Work = { core, documents, declared: [], secrets: [], faults: [], progress }
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
@@ -67,6 +68,8 @@ export const apply: Command<Input, ApplyResult> = {
       // nothing else would do, that seems dear enough to be compiled first, which takes longer than the statement.
       await core.database.query('set local enable_seqscan = off')
       await core.database.query('set local jit = off')
+      // Made for an empty table, a plan goes through all of it a thousand times for each thousand ids.
+      await core.database.query('set local plan_cache_mode = force_custom_plan')
       await lockDeclared(core)
       // Only what is not in the file takes a look at all that there is.
       const isWhole = check !== undefined || pruned !== undefined
@@ -97,7 +100,32 @@ export const apply: Command<Input, ApplyResult> = {
     return result as unknown as ApplyResult
   },
   render: renderApply,
+  progress: (part) => {
+    const { done, total } = part as Progress
+    return `apply: ${done} of ${total} clients and accounts`
+  },
   failed: ({ drift }) => drift === true,
+}
+
+interface Progress {
+  done: number
+  total: number
+}
+
+/** Milliseconds between two signs of life. */
+const tellEvery = 10_000
+const nobody: Emit = async () => undefined
+
+function progressOf(scopes: Scope[], emit: Emit): Work['progress'] {
+  const total = scopes.reduce((sum, scope) => sum + scope.clients.length + scope.accounts.length, 0)
+  let done = 0
+  let toldAt = performance.now()
+  return async (more) => {
+    done += more
+    if (performance.now() - toldAt < tellEvery) return
+    toldAt = performance.now()
+    await emit({ done, total } satisfies Progress)
+  }
 }
 
 async function storedOf(core: Capabilities, wanted: ReadonlySet<string>): Promise<Stored> {

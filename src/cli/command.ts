@@ -62,6 +62,8 @@ export interface Command<Input = unknown, Result = unknown> {
   render(result: Result): string
   /** For a command whose result is what it emits: it is printed by this, once all parts are there. */
   readonly printer?: (json: boolean) => PartPrinter
+  /** For a command that works for long, and emits how far it is: a line for standard error. */
+  progress?(part: unknown): string
   /** Whether the result, although complete, is bad news (exit code 1). */
   failed?(result: Result): boolean
 }

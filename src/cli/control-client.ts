@@ -12,7 +12,7 @@ import {
   withSocketAddress,
 } from './control-socket.ts'
 
-/** Milliseconds without a sign of the server. */
+/** Milliseconds without a sign of the server, which gives one every ten seconds unless one statement takes longer. */
 const patience = 300_000
 
 /**
@@ -33,6 +33,7 @@ export async function askServer(
   try {
     socket.write(`${lineOf(request)}\n`)
     for await (const line of linesOf(socket)) {
+      if (line === '') continue
       const said = JSON.parse(line) as ControlAnswer | ControlPart
       if (!('part' in said)) return open(said)
       await take(said.part).catch((error: unknown) => {

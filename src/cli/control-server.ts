@@ -22,11 +22,13 @@ const patience = 10_000
  * Executes the commands of operators on this machine while the server owns the storage. Whoever can open the socket
  * is an operator: it belongs to the user of the server alone (mode 0600).
  * @param socketPath in the data folder, whose lock the caller holds; a socket left by a dead server is replaced
+ * @param signEvery milliseconds between two signs that a command is being worked on
  * @throws DomainError `config_invalid` when something else has that name
  */
 export async function serveControl(
   core: Capabilities,
   socketPath: string,
+  { signEvery = 10_000 }: { signEvery?: number } = {},
 ): Promise<{ close(): Promise<void> }> {
   const idle = new Set<Socket>()
   const busy = new Set<Promise<void>>()
@@ -35,7 +37,9 @@ export async function serveControl(
     socket.on('close', () => idle.delete(socket))
     // A caller that is gone changes nothing: its command ends, the answer is dropped.
     socket.on('error', () => undefined)
-    const work = converse(socket, core, () => idle.delete(socket)).finally(() => busy.delete(work))
+    const work = converse(socket, core, signEvery, () => idle.delete(socket)).finally(() =>
+      busy.delete(work),
+    )
     busy.add(work)
   })
   await removeStale(socketPath)
@@ -54,7 +58,12 @@ export async function serveControl(
   }
 }
 
-async function converse(socket: Socket, core: Capabilities, begin: () => void): Promise<void> {
+async function converse(
+  socket: Socket,
+  core: Capabilities,
+  signEvery: number,
+  begin: () => void,
+): Promise<void> {
   socket.setTimeout(patience, () => socket.destroy())
   const line = await firstLine(socket).catch((error: unknown) =>
     isDomainError(error) ? error : undefined,
@@ -66,7 +75,9 @@ async function converse(socket: Socket, core: Capabilities, begin: () => void): 
   }
   const answer =
     typeof line === 'string'
-      ? await answerTo(line, core, (part) => send(socket, { part }))
+      ? await withSigns(socket, signEvery, () =>
+          answerTo(line, core, (part) => send(socket, { part })),
+        )
       : { error: onWire(line) }
   if (socket.destroyed) return
   await new Promise<void>((resolve) => {
@@ -76,6 +87,18 @@ async function converse(socket: Socket, core: Capabilities, begin: () => void): 
     socket.resume()
     socket.setTimeout(patience)
   })
+}
+
+/** Says every now and then that it is being worked on, to who has taken all that was said before. */
+async function withSigns<T>(socket: Socket, every: number, work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => {
+    if (socket.writableLength === 0) socket.write('\n')
+  }, every)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
+  }
 }
 
 async function firstLine(socket: Socket): Promise<string | undefined> {

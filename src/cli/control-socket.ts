@@ -8,7 +8,7 @@ import { DomainError } from '../errors.ts'
 /**
  * Where commands reach the server that owns embedded storage; undefined where many processes may use the storage.
  * The protocol: one request per connection, a line of JSON; then lines with the parts of its result, if it has some, and
- * one with the answer.
+ * one with the answer. Whoever works for long says so in between, with a line that is empty.
  */
 export function controlSocketOf(config: Config): string | undefined {
   return config.databaseUrl === undefined ? join(config.dataDir, 'control.sock') : undefined

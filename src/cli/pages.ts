@@ -25,7 +25,7 @@ export function pageIn<Item, Place>(
 }
 
 /**
- * Prints all pages of a list as they come; `--json` makes one document of them.
+ * Prints all pages of a list as they come, each once the one before is taken; `--json` makes one document of them.
  * @returns whether one of them is bad news
  */
 export async function printPages(
@@ -38,12 +38,12 @@ export async function printPages(
     let after: unknown
     do {
       const page = (await run(after === undefined ? input : { ...input, after })) as Page
-      print.page(page)
+      await print.page(page)
       failed ||= command.failed?.(page) ?? false
       after = page.next
     } while (after !== undefined)
   })
-  print.end()
+  await print.end()
   return failed
 }
 
@@ -57,16 +57,16 @@ function textPrinter(command: Command, io: Io) {
   let empty: Page | undefined
   let printed = false
   return {
-    page(page: Page): void {
+    async page(page: Page): Promise<void> {
       if (listsOf(page).every(([, items]) => items.length === 0)) {
         empty = page
         return
       }
-      io.out(command.render(page))
       printed = true
+      await io.out(command.render(page))
     },
-    end(): void {
-      if (!printed && empty) io.out(command.render(empty))
+    async end(): Promise<void> {
+      if (!printed && empty) await io.out(command.render(empty))
     },
   }
 }
@@ -79,7 +79,7 @@ function jsonPrinter(list: string, io: Io) {
   const beside: Record<string, unknown[]> = {}
   let held: string | undefined
   return {
-    page(page: Page): void {
+    async page(page: Page): Promise<void> {
       const lines: string[] = []
       for (const [name, items] of listsOf(page)) {
         if (name !== list) beside[name] = [...(beside[name] ?? []), ...items]
@@ -89,12 +89,12 @@ function jsonPrinter(list: string, io: Io) {
             held = JSON.stringify(item, null, 2).replaceAll(/^/gm, '    ')
           }
       }
-      if (lines.length > 0) io.out(lines.join('\n'))
+      if (lines.length > 0) await io.out(lines.join('\n'))
     },
-    end(): void {
+    async end(): Promise<void> {
       const rest = JSON.stringify(beside, null, 2).slice(1)
-      if (held === undefined) io.out(JSON.stringify({ [list]: [], ...beside }, null, 2))
-      else io.out(`${held}\n  ]${rest === '}' ? '\n}' : `,${rest}`}`)
+      if (held === undefined) await io.out(JSON.stringify({ [list]: [], ...beside }, null, 2))
+      else await io.out(`${held}\n  ]${rest === '}' ? '\n}' : `,${rest}`}`)
     },
   }
 }

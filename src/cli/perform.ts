@@ -26,8 +26,9 @@ export function perform(
   name: CommandName,
   input: unknown,
   surroundings: Surroundings,
+  emit?: Emit,
 ): Promise<unknown> {
-  return performAll(name, surroundings, (run) => run(input))
+  return performAll(name, surroundings, (run) => run(input, emit))
 }
 
 /**

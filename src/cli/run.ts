@@ -34,8 +34,9 @@ export async function runCommand(name: CommandName, args: Arguments, io: Io): Pr
     const which = { input: input as object, args, io, ...surroundings }
     return (await printPages({ name, command, list }, which)) ? 1 : 0
   }
-  const result = await perform(name, input, surroundings)
-  io.out(args.options['json'] ? JSON.stringify(result, null, 2) : command.render(result))
+  const tell = async (part: unknown) => io.err(command.progress?.(part) ?? '')
+  const result = await perform(name, input, surroundings, command.progress && tell)
+  await io.out(args.options['json'] ? JSON.stringify(result, null, 2) : command.render(result))
   return command.failed?.(result) ? 1 : 0
 }
 

@@ -15,32 +15,61 @@ export const ClientSecretsTable = table('client_secrets', {
   references: { client: ['clients', ['tenant_id', 'client_id'], ['tenant_id', 'client_id']] },
 })
 
+export interface NewSecret {
+  clientId: string
+  hash: string
+  sealed: string | undefined
+}
+
+export interface KnownSecret {
+  hash: string
+  isReadable: boolean
+  /** Milliseconds since the epoch; infinite where it has no end. */
+  expiresAt: number
+}
+
 export function createClientSecretStore({ database, clock }: { database: Database; clock: Clock }) {
   return {
     /** @returns rows written: none when the secret is known already, and in the same form */
-    add(
-      tenant: string,
-      clientId: string,
-      { hash, sealed }: { hash: string; sealed: string | undefined },
-    ): Promise<number> {
+    async add(tenant: string, secrets: NewSecret[]): Promise<number> {
+      if (secrets.length === 0) return 0
       return database.execute(
         `insert into client_secrets (tenant_id, client_id, hash, sealed, created_at)
-         values ($1, $2, $3, $4, $5)
+         select $1, client_id, hash, sealed, $5::timestamptz
+         from unnest($2::text[], $3::text[], $4::text[]) as s (client_id, hash, sealed)
          on conflict (tenant_id, client_id, hash) do update
            set expires_at = null, sealed = excluded.sealed
            where client_secrets.expires_at is not null
               or (client_secrets.sealed is null) <> (excluded.sealed is null)`,
-        [tenant, clientId, hash, sealed ?? null, new Date(clock.now())],
+        [
+          tenant,
+          secrets.map(({ clientId }) => clientId),
+          secrets.map(({ hash }) => hash),
+          secrets.map(({ sealed }) => sealed ?? null),
+          new Date(clock.now()),
+        ],
       )
     },
 
-    async has(tenant: string, clientId: string, kind: 'hashed' | 'readable') {
-      const rows = await database.query(
-        `select 1 from client_secrets
-         where tenant_id = $1 and client_id = $2 and (sealed is not null or $3)`,
-        [tenant, clientId, kind === 'hashed'],
+    /** What there is of these clients, what has ended included. */
+    async known(tenant: string, clientIds: string[]): Promise<Map<string, KnownSecret[]>> {
+      const rows = await database.query<{
+        client_id: string
+        hash: string
+        is_readable: boolean
+        expires_at: Date | null
+      }>(
+        `select client_id, hash, sealed is not null as is_readable, expires_at from client_secrets
+         where tenant_id = $1 and client_id = any($2)`,
+        [tenant, clientIds],
       )
-      return rows.length > 0
+      const found = new Map<string, KnownSecret[]>(clientIds.map((id) => [id, []]))
+      for (const { client_id, hash, is_readable: isReadable, expires_at } of rows) {
+        found
+          .get(client_id)
+          ?.push({ hash, isReadable, expiresAt: expires_at?.getTime() ?? Infinity })
+      }
+      return found
     },
 
     /** Forgets the plain form of secrets whose hash is enough. */

@@ -4,7 +4,7 @@ import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import type { Database } from '../storage/database.ts'
 import { type Client, type ClientMetadata, type ClientSecret, secretsOf } from './client.ts'
-import { createClientSecretStore } from './client-secret.store.ts'
+import { createClientSecretStore, type KnownSecret, type NewSecret } from './client-secret.store.ts'
 
 const purpose = (tenant: string, clientId: string, hash: string) =>
   JSON.stringify(['client-secret', tenant, clientId, hash])
@@ -25,6 +25,19 @@ export const sealedClientSecrets: SealedColumn = {
 export const hasChosenSecret = ({ secrets }: Client): boolean =>
   secrets.some(({ hash }) => hash.startsWith('hmac:'))
 
+/** What a client is declared as, with the secret that it is to have. */
+export interface DeclaredSecret {
+  metadata: ClientMetadata
+  secret?: string
+}
+
+interface SettledSecret {
+  /** Rows. */
+  changes: number
+  /** The secret that was made. */
+  generated?: string
+}
+
 /** The secrets of clients; what changes them joins a transaction. */
 export function createClientSecrets(deps: { database: Database; clock: Clock; sealer: Sealer }) {
   const { clock, sealer } = deps
@@ -35,23 +48,61 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
   const isAlive = ({ expiresAt }: ClientSecret) =>
     expiresAt === undefined || expiresAt > clock.now()
 
-  /**
-   * Adds one, in a form that can be read only where there is no other way.
-   * @param othersEndAt milliseconds since the epoch
-   * @returns rows written
-   */
-  async function add(
+  /** One, in a form that can be read only where there is no other way. */
+  async function rowOf(
     tenant: string,
-    { token_endpoint_auth_method: method, client_id: id }: ClientMetadata,
+    { token_endpoint_auth_method: method, client_id: clientId }: ClientMetadata,
     secret: string,
     hash: string,
-    othersEndAt: number,
-  ): Promise<number> {
+  ): Promise<NewSecret> {
     const isReadable = secretsOf(method) === 'readable'
-    const sealed = isReadable ? await sealer.seal(purpose(tenant, id, hash), secret) : undefined
-    const written = await store.add(tenant, id, { hash, sealed })
-    await store.retireOthers(tenant, id, hash, othersEndAt)
+    const sealed = isReadable
+      ? await sealer.seal(purpose(tenant, clientId, hash), secret)
+      : undefined
+    return { clientId, hash, sealed }
+  }
+
+  /** @param othersEndAt milliseconds since the epoch. @returns rows written */
+  async function add(tenant: string, row: NewSecret, othersEndAt: number): Promise<number> {
+    const written = await store.add(tenant, [row])
+    await store.retireOthers(tenant, row.clientId, row.hash, othersEndAt)
     return written
+  }
+
+  /** Whether nothing is to be done for what a client is declared as. */
+  function isSettled({ metadata, secret }: DeclaredSecret, known: KnownSecret[]): boolean {
+    const wanted = secretsOf(metadata.token_endpoint_auth_method)
+    if (wanted === 'none') return known.length === 0
+    const isReadable = wanted === 'readable'
+    if (!isReadable && known.some((each) => each.isReadable)) return false
+    if (secret === undefined) return known.some((each) => !isReadable || each.isReadable)
+    const hash = foreign(secret)
+    return (
+      known.some((each) => each.hash === hash && each.expiresAt === Infinity) &&
+      known.every((each) =>
+        each.hash === hash ? each.isReadable === isReadable : each.expiresAt <= clock.now(),
+      )
+    )
+  }
+
+  /** Where the way to authenticate has changed, or the secret. */
+  async function replace(
+    tenant: string,
+    { metadata, secret }: DeclaredSecret,
+    known: KnownSecret[],
+  ): Promise<SettledSecret> {
+    const { client_id: clientId, token_endpoint_auth_method: method } = metadata
+    const wanted = secretsOf(method)
+    if (wanted === 'none') return { changes: await store.deleteAll(tenant, clientId) }
+    const changes = wanted === 'hashed' ? await store.forgetPlain(tenant, clientId) : 0
+    if (secret !== undefined) {
+      const row = await rowOf(tenant, metadata, secret, foreign(secret))
+      return { changes: changes + (await add(tenant, row, clock.now())) }
+    }
+    if (known.some(({ isReadable }) => wanted === 'hashed' || isReadable)) return { changes }
+    const generated = newHandle()
+    const row = await rowOf(tenant, metadata, generated, own(generated))
+    return { changes: changes + (await add(tenant, row, clock.now())), generated }
   }
 
   return {
@@ -76,34 +127,38 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
         ),
 
     /**
-     * Makes the secrets of a client be what its way to authenticate needs.
-     * @param given the one that it is to have; absent: one is made where it has none
-     * @returns how many rows changed
+     * Makes the secrets of clients be what their way to authenticate needs, those of new ones in one statement.
+     * @param clients each once; `secret`: the one that it is to have; absent: one is made where it has none
+     * @returns how many rows changed, of each in their order
      */
-    async settle(
-      tenant: string,
-      metadata: ClientMetadata,
-      given: string | undefined,
-    ): Promise<{ changes: number; generated?: string }> {
-      const { client_id: clientId, token_endpoint_auth_method: method } = metadata
-      const wanted = secretsOf(method)
-      if (wanted === 'none') return { changes: await store.deleteAll(tenant, clientId) }
-      const changes = wanted === 'hashed' ? await store.forgetPlain(tenant, clientId) : 0
-      if (given !== undefined) {
-        return {
-          changes: changes + (await add(tenant, metadata, given, foreign(given), clock.now())),
+    async settle(tenant: string, clients: DeclaredSecret[]): Promise<SettledSecret[]> {
+      const all = await store.known(
+        tenant,
+        clients.map(({ metadata }) => metadata.client_id),
+      )
+      const settled: SettledSecret[] = []
+      const fresh: NewSecret[] = []
+      for (const client of clients) {
+        const { metadata, secret } = client
+        const known = all.get(metadata.client_id) ?? []
+        if (isSettled(client, known)) settled.push({ changes: 0 })
+        else if (known.length > 0) settled.push(await replace(tenant, client, known))
+        else {
+          const value = secret ?? newHandle()
+          const hash = secret === undefined ? own(value) : foreign(value)
+          fresh.push(await rowOf(tenant, metadata, value, hash))
+          settled.push({ changes: 1, ...(secret === undefined ? { generated: value } : {}) })
         }
       }
-      if (await store.has(tenant, clientId, wanted)) return { changes }
-      const generated = newHandle()
-      const added = await add(tenant, metadata, generated, own(generated), clock.now())
-      return { changes: changes + added, generated }
+      await store.add(tenant, fresh)
+      return settled
     },
 
     /** A new one of ours. @param overlap seconds for which the old ones stay valid */
     async rotate(tenant: string, metadata: ClientMetadata, overlap: number): Promise<string> {
       const secret = newHandle()
-      await add(tenant, metadata, secret, own(secret), clock.now() + overlap * 1000)
+      const row = await rowOf(tenant, metadata, secret, own(secret))
+      await add(tenant, row, clock.now() + overlap * 1000)
       return secret
     },
   }

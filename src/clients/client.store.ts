@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
-import type { Client, ClientSecret } from './client.ts'
+import type { Client, ClientMetadata, ClientSecret } from './client.ts'
 
 export const ClientsTable = table('clients', {
   key: ['tenant_id', 'client_id'],
@@ -74,23 +74,33 @@ export function createClientStore({ database, clock }: { database: Database; clo
     },
 
     /**
-     * One that registered before its own word was kept has said what is stored up to now: that is noted with the first
-     * change.
+     * Each id once. One that registered before its own word was kept has said what is stored up to now: that is noted with
+     * the first change.
      * @param only `new`: what is there stays as it is
-     * @returns rows written: none when the stored metadata is the same already
+     * @returns the ids of those written: not of one whose stored metadata is the same already
      */
-    put(tenant: string, clientId: string, metadata: object, only?: 'new'): Promise<number> {
-      return database.execute(
+    async put(tenant: string, clients: ClientMetadata[], only?: 'new'): Promise<Set<string>> {
+      const rows = await database.query<{ client_id: string }>(
         `with own_word as (
            update registered_clients r set metadata = c.metadata from clients c
-           where r.tenant_id = $1 and r.client_id = $2 and r.metadata is null
+           where r.tenant_id = $1 and r.client_id = any($2) and r.metadata is null
              and c.tenant_id = r.tenant_id and c.client_id = r.client_id)
-         insert into clients (tenant_id, client_id, metadata, created_at, updated_at) values ($1, $2, $3, $4, $4)
+         insert into clients (tenant_id, client_id, metadata, created_at, updated_at)
+           select $1, client_id, metadata::jsonb, $4, $4
+           from unnest($2::text[], $3::text[]) as declared (client_id, metadata)
          on conflict (tenant_id, client_id) do update
            set metadata = excluded.metadata, updated_at = excluded.updated_at
-           where clients.metadata <> excluded.metadata and not $5`,
-        [tenant, clientId, JSON.stringify(metadata), new Date(clock.now()), only === 'new'],
+           where clients.metadata <> excluded.metadata and not $5
+         returning client_id`,
+        [
+          tenant,
+          clients.map(({ client_id }) => client_id),
+          clients.map((metadata) => JSON.stringify(metadata)),
+          new Date(clock.now()),
+          only === 'new',
+        ],
       )
+      return new Set(rows.map(({ client_id }) => client_id))
     },
 
     /** Rows changed: none when it is so already. */
@@ -123,13 +133,13 @@ export function createClientStore({ database, clock }: { database: Database; clo
       ])
     },
 
-    /** As stored, of a disabled one, too; undefined when there is none. */
-    async metadata(tenant: string, clientId: string): Promise<unknown> {
-      const [row] = await database.query<{ metadata: unknown }>(
-        `select metadata from clients where tenant_id = $1 and client_id = $2`,
-        [tenant, clientId],
+    /** As stored, of disabled ones, too: by the ids of those that there are. */
+    async metadata(tenant: string, clientIds: string[]): Promise<Map<string, unknown>> {
+      const rows = await database.query<{ client_id: string; metadata: unknown }>(
+        `select client_id, metadata from clients where tenant_id = $1 and client_id = any($2)`,
+        [tenant, clientIds],
       )
-      return row?.metadata
+      return new Map(rows.map(({ client_id, metadata }) => [client_id, metadata]))
     },
 
     async exists(tenant: string, clientId: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Audit } from '../audit/audit.ts'
+import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
@@ -19,7 +19,7 @@ import {
   secretFault,
   secretsOf,
 } from './client.ts'
-import { createClientSecrets } from './client-secrets.ts'
+import { createClientSecrets, type DeclaredSecret } from './client-secrets.ts'
 import { type ClientViews, createClientViews } from './client-views.ts'
 import {
   createSectorDocuments,
@@ -54,6 +54,22 @@ export interface Clients {
     only?: 'new',
   ): Promise<DeclaredClient>
   /**
+   * Checks a declaration as `declare` does, for `put`.
+   * @throws DomainError `client_invalid`
+   */
+  checked(
+    tenant: string,
+    declaration: unknown,
+    documents?: SectorDocuments,
+  ): Promise<CheckedDeclaration>
+  /**
+   * Makes clients be as declared, as `declare` does, in a few statements however many they are.
+   * @param declarations from `checked`; of each client one
+   * @returns what became of each, in their order
+   * @throws DomainError `already_exists`
+   */
+  put(tenant: string, declarations: CheckedDeclaration[], only?: 'new'): Promise<DeclaredClient[]>
+  /**
    * What a declaration would be stored as, checked as one; nothing is stored.
    * @throws DomainError `client_invalid`
    */
@@ -77,6 +93,9 @@ export interface Clients {
   /** Deletes it with everything it ever got. @throws DomainError `client_not_found` */
   delete(tenant: string, clientId: string): Promise<void>
 }
+
+/** What a client is to be, and the secret that came with it. */
+export type CheckedDeclaration = DeclaredSecret
 
 export interface DeclaredClient {
   outcome: 'created' | 'updated' | 'unchanged'
@@ -127,7 +146,68 @@ export function createClients(deps: Dependencies): Clients {
   /** Most clients name no sector, and are not looked up for it. */
   const lacksSectorDocument = async (tenant: string, wanted: ClientMetadata) =>
     wanted.sector_identifier_uri !== undefined &&
-    needsSectorDocument(wanted, await store.metadata(tenant, wanted.client_id))
+    needsSectorDocument(
+      wanted,
+      (await store.metadata(tenant, [wanted.client_id])).get(wanted.client_id),
+    )
+
+  async function checked(
+    tenant: string,
+    declaration: unknown,
+    documents = createSectorDocuments(deps.fetch),
+  ): Promise<CheckedDeclaration> {
+    const parsed = parse(declaration)
+    const { metadata } = parsed
+    await deps.check(tenant, metadata)
+    if (await lacksSectorDocument(tenant, metadata)) {
+      const fault = await documents.faultOf(metadata)
+      if (fault !== undefined) {
+        throw invalid(metadata.client_id, [`sector_identifier_uri: ${fault}`])
+      }
+    }
+    return parsed
+  }
+
+  async function put(
+    tenant: string,
+    declarations: CheckedDeclaration[],
+    only?: 'new',
+  ): Promise<DeclaredClient[]> {
+    const all = declarations.map(({ metadata }) => metadata)
+    const ids = all.map(({ client_id }) => client_id)
+    const done = await database.transaction(async () => {
+      const before = await store.metadata(tenant, ids)
+      const written = await store.put(tenant, all, only)
+      const there = only === 'new' ? ids.find((id) => !written.has(id)) : undefined
+      if (there !== undefined) {
+        throw new DomainError('already_exists', { detail: { client_id: there } })
+      }
+      const settled = await secrets.settle(tenant, declarations)
+      const events: AuditEvent[] = []
+      const outcomes = all.map((metadata, at): DeclaredClient => {
+        const { client_id: clientId } = metadata
+        const { changes, generated } = settled[at] as (typeof settled)[number]
+        const known = before.has(clientId)
+        const changed = written.has(clientId) || changes > 0
+        if (changed) {
+          const type = known ? 'client.updated' : 'client.created'
+          const members = changedMembers(before.get(clientId), metadata)
+          if (changes > 0) members.push('client_secret')
+          events.push({ type, clientId, detail: { members } })
+        }
+        return {
+          outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
+          clientId,
+          secretChanged: changes > 0,
+          ...(generated === undefined ? {} : { clientSecret: generated }),
+        }
+      })
+      await audit.record(tenant, ...events)
+      return outcomes
+    })
+    for (const id of ids) cache.drop(key(tenant, id))
+    return done
+  }
 
   return {
     async setDisabled(tenant, clientId, disabled) {
@@ -171,37 +251,11 @@ export function createClients(deps: Dependencies): Clients {
       return documents
     },
 
-    async declare(tenant, declaration, documents = createSectorDocuments(deps.fetch), only) {
-      const { metadata, secret } = parse(declaration)
-      await deps.check(tenant, metadata)
-      const { client_id: clientId } = metadata
-      if (await lacksSectorDocument(tenant, metadata)) {
-        const fault = await documents.faultOf(metadata)
-        if (fault !== undefined) throw invalid(clientId, [`sector_identifier_uri: ${fault}`])
-      }
-
-      const declared = await database.transaction(async (): Promise<DeclaredClient> => {
-        const before = await store.metadata(tenant, clientId)
-        const known = before !== undefined
-        const put = await store.put(tenant, clientId, metadata, only)
-        if (only === 'new' && put === 0) {
-          throw new DomainError('already_exists', { detail: { client_id: clientId } })
-        }
-        const { changes, generated } = await secrets.settle(tenant, metadata, secret)
-        const changed = put + changes > 0
-        const members = changedMembers(before, metadata)
-        if (changes > 0) members.push('client_secret')
-        const type = known ? 'client.updated' : 'client.created'
-        if (changed) await audit.record(tenant, { type, clientId, detail: { members } })
-        return {
-          outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
-          clientId,
-          secretChanged: changes > 0,
-          ...(generated === undefined ? {} : { clientSecret: generated }),
-        }
-      })
-      cache.drop(key(tenant, clientId))
-      return declared
+    checked,
+    put,
+    async declare(tenant, declaration, documents, only) {
+      const [declared] = await put(tenant, [await checked(tenant, declaration, documents)], only)
+      return declared as DeclaredClient
     },
 
     async rotateSecret(tenant, clientId, overlap) {
@@ -226,7 +280,7 @@ export function createClients(deps: Dependencies): Clients {
   }
 }
 
-function parse(declaration: unknown): { metadata: ClientMetadata; secret?: string } {
+function parse(declaration: unknown): CheckedDeclaration {
   const { secret, members } = withoutSecret(declaration)
   const document = { client_id: randomUUID(), ...members }
   const parsed = clientMetadata.safeParse(document)

@@ -26,6 +26,16 @@ export interface Denial {
   audiences?: readonly string[] | undefined
 }
 
+/** Milliseconds that a node may take a disabled client for an enabled one, or issue what it has not heard is void. */
+export const unheardFor = 1000
+
+/** Of all that a client got up to now, and that it still gets of nodes that have not heard. */
+export const denialOfClient = (clientId: string): Denial => ({
+  kind: 'client',
+  subject: clientId,
+  unheardFor,
+})
+
 /** What this node knows of the denials that concern an audience. */
 export interface KnownDenials {
   /** Milliseconds since the epoch: whatever was revoked, and answered, up to then is known. */

@@ -1,7 +1,7 @@
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
-import type { Denials } from '../denials/denials.ts'
+import { type Denial, type Denials, denialOfClient } from '../denials/denials.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -95,8 +95,10 @@ export interface Families {
   /**
    * Ends every family that lives and fits, a batch at a time: without a transaction around it, each batch is one of its
    * own, for as many as a client may have.
+   * @param deniedBy what denies the access tokens of all of them, in place of a denial for each. It is written with every
+   *   batch, as whoever refreshes holds a family until then; none where the caller's own does it
    */
-  endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd): Promise<void>
+  endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd, deniedBy?: Denial[]): Promise<void>
   /** Deletes what a client that is disabled ever had, a batch at a time. */
   forget(tenant: string, clientId: string): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
@@ -156,29 +158,39 @@ export function createFamilies(deps: {
   const views = createFamilyViews(deps)
   const retention = createFamilyRetention(deps)
 
+  /** One for each, for the resource servers that its tokens can be for, as far as that is known. */
+  async function denialsOf(tenant: string, ids: string[]): Promise<Denial[]> {
+    const audiences = await store.audiences(tenant, ids)
+    return ids.map((subject) => ({ kind: 'family', subject, audiences: audiences.get(subject) }))
+  }
+
   /** @returns those that lived until now */
   async function end(
     tenant: string,
     ids: string[],
     reason: FamilyEnd,
-    detail?: Record<string, unknown>,
+    { detail, deniedBy }: { detail?: Record<string, unknown>; deniedBy?: Denial[] } = {},
   ): Promise<string[]> {
     if (ids.length === 0) return []
     return database.transaction(async () => {
       const ended = await store.end(tenant, ids, reason, detail)
-      const audiences = await store.audiences(tenant, ids)
-      await denials.add(
-        tenant,
-        ids.map((subject) => ({ kind: 'family', subject, audiences: audiences.get(subject) })),
-      )
+      await denials.add(tenant, deniedBy ?? (await denialsOf(tenant, ids)))
       await audit.record(tenant, ...ended.map((id) => endedEvent(id, reason)))
       return ended
     })
   }
 
-  async function endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd): Promise<void> {
+  async function endAll(
+    tenant: string,
+    which: FamilyOwner,
+    reason: FamilyEnd,
+    deniedBy?: Denial[],
+  ): Promise<void> {
+    const how = deniedBy && { deniedBy }
     for (const ids of chunksOf(await store.alive(tenant, which))) {
-      await database.transaction(async () => end(tenant, await store.lock(tenant, ids), reason))
+      await database.transaction(async () =>
+        end(tenant, await store.lock(tenant, ids), reason, how),
+      )
     }
   }
 
@@ -270,14 +282,15 @@ export function createFamilies(deps: {
         seconds_after_first_use: elapsed === undefined ? undefined : Math.round(elapsed / 1000),
       }
       return database.transaction(async () => {
-        const [ended] = await end(tenant, [familyId], 'reuse', detail)
+        const [ended] = await end(tenant, [familyId], 'reuse', { detail })
         if (ended === undefined) return undefined
         await audit.record(tenant, { type: 'family.reuse', familyId, ip, userAgent, detail })
         counters.count(`family_reuse_${verdict}`)
         return verdict
       })
     },
-    end: async (tenant, id, reason, detail) => void (await end(tenant, [id], reason, detail)),
+    end: async (tenant, id, reason, detail) =>
+      void (await end(tenant, [id], reason, detail && { detail })),
     endWithSession: (tenant, uid, clientId) =>
       database.transaction(async () => {
         await end(tenant, await store.boundToSession(tenant, uid, clientId), 'session_ended')
@@ -297,7 +310,7 @@ export function createFamilies(deps: {
     steps: views.steps,
     async sweep() {
       for (const { tenant, clientId } of await retention.disabledOwners()) {
-        await endAll(tenant, { clientId }, 'client_disabled')
+        await endAll(tenant, { clientId }, 'client_disabled', [denialOfClient(clientId)])
       }
       const { back } = await servedTime.look()
       const forgotten = await retention.forgetAnswers(back(longestWindow))

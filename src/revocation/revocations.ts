@@ -4,7 +4,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
-import type { Denials } from '../denials/denials.ts'
+import { type Denials, denialOfClient, unheardFor } from '../denials/denials.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
@@ -24,7 +24,7 @@ import { type Actor, type ClientActor, operator, type Revocation, reaches } from
  *
  * A client may have more families than one transaction can end in time. Disabling or deleting it therefore begins with
  * what reaches everybody at once: the client is disabled and all its tokens are denied. From then on nothing starts
- * under it, and its families end batch by batch. Whoever dies in between leaves them to the sweep, and nobody enables
+ * under it, and its families end batch by batch, with no denial of their own: each batch denies the client anew. Whoever dies in between leaves them to the sweep, and nobody enables
  * it before.
  *
  * Rows are locked in one order, from left to right, so that nobody waits in a circle (×: changes it; s: holds it as it
@@ -123,11 +123,10 @@ interface Holder {
   exceptSession?: string
 }
 
+type ClientEnd = 'client_disabled' | 'client_deleted'
+
 const endsSessions = (kind: Revocation): kind is Revocation & SessionEnd =>
   reaches[kind].sessions === 'end'
-
-/** Milliseconds that a node may take a disabled client for an enabled one, or issue what it has not heard is void. */
-const unheardFor = 1000
 
 export function createRevocations(deps: {
   database: Database
@@ -186,11 +185,7 @@ export function createRevocations(deps: {
   async function end(
     kind: Exclude<
       Revocation,
-      | 'session_ended'
-      | 'tenant_signed_out'
-      | 'tenant_disabled'
-      | 'client_disabled'
-      | 'client_deleted'
+      'session_ended' | 'tenant_signed_out' | 'tenant_disabled' | ClientEnd
     >,
     tenant: string,
     which: Holder,
@@ -201,13 +196,19 @@ export function createRevocations(deps: {
       await sessions.endAll(tenant, which.accountId, kind, which.exceptSession)
     }
     const revoked = reach.grants === 'end' ? await grants.revoke(tenant, which, kind) : []
-    if (reach.families === 'end') await families.endAll(tenant, which, kind)
+    // Every token of a family names its grant: where that is denied, for good, the family need not be.
+    if (reach.families === 'end')
+      await families.endAll(tenant, which, kind, reach.grants === 'end' ? [] : undefined)
     await denials.add(
       tenant,
       revoked.map((subject) => ({ kind: 'grant', subject })),
     )
     return revoked.length
   }
+
+  /** A batch at a time, each with the denial of the client: it covers what was refreshed until its family ended. */
+  const endFamiliesOf = (tenant: string, clientId: string, kind: ClientEnd): Promise<void> =>
+    families.endAll(tenant, { clientId }, kind, [denialOfClient(clientId)])
 
   const endAll =
     (kind: 'signed_out_everywhere' | 'password_changed') =>
@@ -272,17 +273,17 @@ export function createRevocations(deps: {
       const type = disabled ? reaches.client_disabled.event : 'client.enabled'
       // What whoever disabled it could not end must not come back with it: nearly all of it in batches, the rest below.
       if (!disabled && (await clients.isDisabled(tenant, clientId))) {
-        await families.endAll(tenant, { clientId }, 'client_disabled')
+        await endFamiliesOf(tenant, clientId, 'client_disabled')
       }
       const changed = await database.transaction(async () => {
         if (disabled) await assertMayGo(tenant, { clientId }, actor)
         const isNews = await clients.setDisabled(tenant, clientId, disabled)
-        if (!disabled && isNews) await families.endAll(tenant, { clientId }, 'client_disabled')
-        if (disabled) await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
+        if (!disabled && isNews) await endFamiliesOf(tenant, clientId, 'client_disabled')
+        if (disabled) await denials.add(tenant, [denialOfClient(clientId)])
         if (isNews) await record(tenant, { type, clientId }, actor)
         return isNews
       })
-      if (disabled) await families.endAll(tenant, { clientId }, 'client_disabled')
+      if (disabled) await endFamiliesOf(tenant, clientId, 'client_disabled')
       return changed
     },
 
@@ -290,14 +291,14 @@ export function createRevocations(deps: {
       await database.transaction(async () => {
         await assertMayGo(tenant, { clientId }, actor)
         await clients.setDisabled(tenant, clientId, true)
-        await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
+        await denials.add(tenant, [denialOfClient(clientId)])
       })
-      const disabledAt = clock.now()
-      await families.endAll(tenant, { clientId }, 'client_deleted')
+      await endFamiliesOf(tenant, clientId, 'client_deleted')
+      const deniedAt = clock.now()
       await families.forget(tenant, clientId)
       await sessions.forget(tenant, clientId)
       await grants.forget(tenant, clientId)
-      await untilAfter(disabledAt + unheardFor)
+      await untilAfter(deniedAt + unheardFor)
       await database.transaction(async () => {
         await clients.delete(tenant, clientId)
         await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)
@@ -311,8 +312,8 @@ export function createRevocations(deps: {
         await grants.forget(tenant, clientId)
         await clients.setDisabled(tenant, clientId, true)
         // Written just before the commit, and so past what a node that has not heard of it may still issue.
-        await denials.add(tenant, [{ kind: 'client', subject: clientId, unheardFor }])
-        await families.endAll(tenant, { clientId }, 'client_deleted')
+        await denials.add(tenant, [denialOfClient(clientId)])
+        await endFamiliesOf(tenant, clientId, 'client_deleted')
         await families.forget(tenant, clientId)
         await clients.delete(tenant, clientId)
         await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)

@@ -8,7 +8,7 @@ import {
   unfinishedRotation,
 } from './key-encryption-key.ts'
 import { type Envelopes, keyIdOf } from './seal.ts'
-import { envelopesByKey, reseal, type SealedColumn } from './sealed-column.ts'
+import { envelopesByKey, openAll, reseal, type SealedColumn } from './sealed-column.ts'
 import type { SealingKeys } from './sealing-keys.ts'
 
 /** Rotation of the key-encryption key. */
@@ -22,6 +22,12 @@ export interface KeyRotation extends Pick<SealingKeys, 'check' | 'fault'> {
   rotate(wanted?: string): Promise<KeyRotated>
   /** How many envelopes each key has sealed. */
   survey(): Promise<Map<string, number>>
+  /**
+   * Opens every envelope.
+   * @returns how many there are
+   * @throws DomainError `key_encryption_key_invalid` naming the first that does not open
+   */
+  openAll(): Promise<number>
 }
 
 export interface KeyRotated {
@@ -98,5 +104,6 @@ export function createKeyRotation({
     check: sealingKeys.check,
     fault: sealingKeys.fault,
     survey: () => envelopesByKey(database, columns),
+    openAll: () => openAll(database, envelopes, columns),
   }
 }

@@ -7,6 +7,7 @@ import type { Emit } from '../../src/cli/command.ts'
 import { askServer } from '../../src/cli/control-client.ts'
 import { serveControl } from '../../src/cli/control-server.ts'
 import { describeFailure } from '../../src/cli/failure.ts'
+import { runCommand } from '../../src/cli/run.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import type { Capabilities } from '../../src/oidc/capabilities.ts'
@@ -121,13 +122,14 @@ describe('The control socket', () => {
   })
 
   it('hands a result over part by part, and ends the work of a caller that takes no more', async () => {
-    const storage = await openNode(await freshStorage('embedded'))
+    const env = await freshStorage('embedded')
+    const storage = await openNode(env)
     await storage.database.execute(
       `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
        select 'default', 'filler-' || i, 'filler' || i || '@example.com', 'filler' || i || '@example.com', true, '{}',
          now(), now() from generate_series(1, 1500) i`,
     )
-    const path = join(folder, 'control.sock')
+    const path = join(env['DATA_DIR'] as string, 'control.sock')
     const server = await serveControl(storage, path)
     try {
       const ask = (take: Emit) =>
@@ -143,9 +145,60 @@ describe('The control socket', () => {
       expect(await failureOf(ask(() => Promise.reject(full)))).to.equal(full)
       // It has the only connection until it ends.
       expect(await storage.database.query('select 1')).to.have.length(1)
+
+      const { lists } = storage.accounts
+      const { page } = lists
+      let pages = 0
+      lists.page = (...which) => {
+        pages++
+        return page(...which)
+      }
+      const asked: number[] = []
+      await runCommand(
+        'accounts list',
+        { operands: [], options: { tenant: 'default' } },
+        {
+          env,
+          stdin: async () => '',
+          err: () => undefined,
+          async out() {
+            await askServer(path, { command: 'keys list', input: { tenant: 'default' } })
+            asked.push(pages)
+          },
+        },
+      )
+      expect(asked, 'none is asked for before the one before is taken').to.deep.equal([1, 2])
     } finally {
       await server.close()
       await storage.close()
+    }
+  })
+
+  it('says that a command is being worked on, however long it takes', async () => {
+    const path = join(folder, 'control.sock')
+    const slow = Promise.withResolvers<unknown[]>()
+    const tenants = { list: () => slow.promise }
+    const server = await serveControl({ ...core, tenants } as unknown as Capabilities, path, {
+      signEvery: 1,
+    })
+    const caller = createConnection(path)
+    caller.write('{"command":"tenants list","input":{}}\n')
+    let said = ''
+    caller.on('data', (words: Buffer) => {
+      said += words.toString()
+      slow.resolve([])
+    })
+    await new Promise((resolve) => caller.once('end', resolve))
+    caller.end()
+    expect(said).to.match(/^\n+\{"result":/)
+    await server.close()
+
+    const other = createServer((socket) => socket.end(said)).listen(path)
+    try {
+      const answer = await askServer(path, { command: 'tenants list', input: {} })
+      expect(answer).to.deep.equal({ result: { tenants: [] } })
+    } finally {
+      other.close()
     }
   })
 

@@ -11,6 +11,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
   /** Of each test its own, whose name all that is its begins with. */
   let clientId: string
   let clients = 0
+  let ofClient: string
   /** Several batches, and no more: all of it is searched for secrets when the server stops. */
   const many = 2 * sweepBatch + 200
 
@@ -21,6 +22,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
   })
   beforeEach(async () => {
     clientId = `popular${clients++}`
+    ofClient = `kind = 'client' and subject = '${clientId}'`
     await core.clients.declare('default', { ...web, client_id: clientId })
     await fill()
   })
@@ -88,6 +90,8 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     expect(
       await count('audit_events', `type = 'family.ended' and family_id like '${clientId}f%'`),
     ).to.equal(many)
+    expect(await count('denials', `kind = 'family' and subject like '${clientId}f%'`)).to.equal(0)
+    expect(await count('denials', ofClient)).to.equal(1)
   })
 
   it('a client with many families is deleted, and leaves nothing', async () => {
@@ -120,11 +124,20 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
       )
       expect(failed).to.equal(true)
       expect(await core.clients.isDisabled('default', clientId)).to.equal(true)
-      expect(await count('denials', `kind = 'client' and subject = '${clientId}'`)).to.equal(1)
+      expect(await count('denials', ofClient)).to.equal(1)
       expect(await living()).to.be.above(0)
       await revive()
+      // What was refreshed since is not covered by the denial of before.
+      await core.database.execute(`delete from denials where ${ofClient}`)
       await finish()
       expect(await living()).to.equal(0)
+      expect(
+        await count(
+          'denials',
+          `${ofClient} and not_before >= (
+          select max(ended_at) from families where client_id = '${clientId}')`,
+        ),
+      ).to.equal(1)
     })
   }
 })

@@ -1,0 +1,110 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { NewAccount } from '../accounts/new-account.ts'
+import { DomainError } from '../errors.ts'
+import type { Capabilities } from '../oidc/capabilities.ts'
+import type { Sections } from './apply-file.ts'
+import { collect, type Outcome, type Work } from './apply-work.ts'
+import { keyOf, type StoredItem } from './stored.ts'
+
+type DeclaredAccount = Sections['accounts'][number]
+
+/**
+ * Makes accounts be as declared, new ones in a few statements however many they are. Those that are there come first: a new
+ * one may get a user name that one of them gives up.
+ * @param before what is stored, by `keyOf`
+ * @returns what became of those that have no fault
+ */
+export async function declareAccounts(
+  work: Work,
+  tenant: string,
+  accounts: DeclaredAccount[],
+  before: ReadonlyMap<string, StoredItem>,
+): Promise<Outcome[]> {
+  const { core } = work
+  const known = ({ email }: DeclaredAccount) => before.get(keyOf('accounts', email))
+  // Each takes a hash, which may refuse its password.
+  const isPlain = (account: DeclaredAccount) =>
+    known(account) === undefined && account.password === undefined
+  const done = new Map<string, Outcome>()
+  const note = (id: string, outcome: Omit<Outcome, 'id'>) => void done.set(id, { id, ...outcome })
+  const collected = (email: string, declare: () => Promise<void>) =>
+    collect(work, `account ${email}`, declare)
+  for (const account of accounts.filter((each) => !isPlain(each))) {
+    const { email } = account
+    await collected(email, async () =>
+      note(email, await declareAccount(core, tenant, account, known(account))),
+    )
+  }
+  const fresh = accounts.filter(isPlain)
+  const created = await core.accounts.createAll(tenant, fresh.map(wantedOf))
+  for (const [at, { email, disabled, password_hash }] of fresh.entries()) {
+    await collected(email, async () => {
+      if (!created[at]) throw new DomainError('account_exists', { detail: { email } })
+      if (disabled) await setDisabled(core, tenant, email, disabled)
+    })
+    note(email, {
+      outcome: 'created',
+      secret: password_hash === undefined ? undefined : 'password',
+    })
+  }
+  return accounts.flatMap(({ email }) => done.get(email) ?? [])
+}
+
+const wantedOf = (account: DeclaredAccount): NewAccount => ({
+  email: account.email,
+  username: account.username,
+  name: account.name,
+  password: account.password,
+  passwordHash: account.password_hash,
+  emailVerified: account.email_verified,
+  roles: account.roles,
+})
+
+/** Whether nothing is declared that is not so; of a password nobody knows. */
+function isAsDeclared(account: DeclaredAccount, before: StoredItem): boolean {
+  const { password, password_hash: hash, email, ...members } = account
+  return (
+    password === undefined &&
+    hash === undefined &&
+    email.trim() === before['email'] &&
+    Object.entries(members).every(
+      ([name, value]) => value === undefined || isDeepStrictEqual(value, before[name]),
+    )
+  )
+}
+
+async function setDisabled(
+  core: Capabilities,
+  tenant: string,
+  email: string,
+  disabled: boolean,
+): Promise<boolean> {
+  const account = await core.accounts.byIdentifier(tenant, email)
+  return account !== undefined && core.revocations.setAccountDisabled(account, disabled)
+}
+
+async function declareAccount(
+  core: Capabilities,
+  tenant: string,
+  account: DeclaredAccount,
+  before: StoredItem | undefined,
+): Promise<Omit<Outcome, 'id'>> {
+  if (before && isAsDeclared(account, before)) return { outcome: 'unchanged', secret: undefined }
+  const { email, disabled } = account
+  const done = await core.accounts.declare(tenant, wantedOf(account))
+  const hasNewPassword = done === 'password_changed'
+  if (hasNewPassword) {
+    const changed = await core.accounts.byIdentifier(tenant, email)
+    if (changed) await core.revocations.passwordChanged(changed)
+  }
+  const turned =
+    disabled !== undefined &&
+    disabled !== (before?.['disabled'] === true) &&
+    (await setDisabled(core, tenant, email, disabled))
+  const isNews = hasNewPassword || (done === 'created' && account.password !== undefined)
+  const outcome = hasNewPassword ? 'updated' : done
+  return {
+    outcome: turned && outcome === 'unchanged' ? 'updated' : outcome,
+    secret: isNews ? 'password' : undefined,
+  }
+}

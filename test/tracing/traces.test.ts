@@ -232,6 +232,19 @@ describe('traces (OpenTelemetry)', () => {
   })
 })
 
+/** Keeps what is counted, by name and labels. */
+function countingMetrics() {
+  const counted: Record<string, number> = {}
+  const metrics: Metrics = {
+    ...noMetrics,
+    count: (name, labels, by = 1) => {
+      const key = `${name} ${Object.values(labels).join()}`
+      counted[key] = (counted[key] ?? 0) + by
+    },
+  }
+  return { metrics, counted }
+}
+
 describe('OTEL_ settings', () => {
   it('have the names, the defaults and the precedence of OpenTelemetry', () => {
     const base = 'http://localhost:4318'
@@ -283,14 +296,7 @@ describe('OTEL_ settings', () => {
 
   it('of what is no collector cost spans, which are counted and told of by no request (R-12)', async () => {
     let said = ''
-    const counted: Record<string, number> = {}
-    const metrics: Metrics = {
-      ...noMetrics,
-      count: (name, labels, by = 1) => {
-        const key = `${name} ${Object.values(labels).join()}`
-        counted[key] = (counted[key] ?? 0) + by
-      },
-    }
+    const { metrics, counted } = countingMetrics()
     const destination = { write: (line: string) => void (said += line) }
     const other = await startCollector()
     const url = `${other.url.replace('://', '://user:hunter2@')}/elsewhere`
@@ -312,6 +318,32 @@ describe('OTEL_ settings', () => {
     expect(lost('queue') + lost('export')).to.equal(3000)
     for (const line of lines) expect(line).not.to.have.any.keys('request_id', 'trace_id')
     expect(said).not.to.include('hunter2')
+  })
+
+  it('that a collector takes some of, and others not, are counted by what it says (OTLP, Partial Success)', async () => {
+    const lines: Record<string, unknown>[] = []
+    const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>)
+    const log = createLog({ level: 'warn', destination: { write } })
+    for (const [rejectedSpans, lost] of [
+      ['3', 3],
+      ['0', 0],
+      ['many', 0],
+    ] as const) {
+      const { metrics, counted } = countingMetrics()
+      const picky = await startCollector({
+        partialSuccess: { rejectedSpans, errorMessage: `too old ${'x'.repeat(1000)}` },
+      })
+      const config = loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: picky.url })
+      const stop = await startTracing(config, log, metrics)
+      for (let i = 0; i < 5; i++) currentTracer()?.request(undefined, (span) => span.end())
+      await stop()
+      await picky.stop()
+      expect(picky.spans()).to.have.length(5)
+      expect(counted['keyturn_spans_lost_total export'], rejectedSpans).to.equal(lost)
+    }
+    expect(lines).to.have.length(1)
+    expect(lines[0]).to.include({ msg: 'spans were lost', queue: 0, export: 3 })
+    expect(lines[0]?.['collector']).to.match(/^too old x{292}$/)
   })
 
   it('call the service by OTEL_SERVICE_NAME, or as OTEL_RESOURCE_ATTRIBUTES does', () => {

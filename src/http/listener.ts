@@ -72,7 +72,13 @@ async function opened(
 ): Promise<void> {
   server.maxConnections = config.maxConnections
   watch.follow(server)
-  server.on('clientError', refuseUnreadable(config, watch))
+  const refuse = refuseUnreadable(config, watch)
+  server.on('clientError', refuse)
+  // Which is asked of proxies. Nobody looks after such a connection any more.
+  server.on('connect', (_request, socket: Duplex) => {
+    socket.on('error', () => undefined).once('finish', () => socket.destroy())
+    refuse(new Error('CONNECT'), socket)
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port, host: config.host }, resolve)

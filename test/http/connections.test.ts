@@ -40,6 +40,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
       ['400', 'GARBAGE\r\n\r\n'],
       ['400', `${head}Host: a\r\nHost: b\r\n\r\n`],
       ['400', `${head}\r\n`],
+      ['400', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n'],
       ['417', `${head}Host: a\r\nExpect: applause\r\n\r\n`],
     ] as const) {
       const socket = open()
@@ -52,7 +53,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
     }
     for (const [status, times] of [
       ['431', 1],
-      ['400', 3],
+      ['400', 4],
       ['417', 1],
     ] as const) {
       const labels = { method: 'other', route: 'unmatched', status }
@@ -76,7 +77,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
     const told = (level: string, kind: string) =>
       lines.reduce((sum, line) => sum + (line['level'] === level ? Number(line[kind] ?? 0) : 0), 0)
     expect(told('warn', 'closed')).to.equal(3)
-    expect(told('info', '400')).to.equal(3)
+    expect(told('info', '400')).to.equal(4)
     expect(told('info', '431')).to.equal(1)
     expect(told('info', '417')).to.equal(1)
   })

@@ -27,11 +27,12 @@ export function createExporter(
     ...JsonTraceSerializer,
     deserializeResponse(bytes) {
       const response = JsonTraceSerializer.deserializeResponse(bytes)
-      const { rejectedSpans, errorMessage } = response.partialSuccess ?? {}
       // A number of 64 bits, which JSON has as text (Protocol Buffers, ProtoJSON).
-      const spans = Number(rejectedSpans ?? 0)
+      const partial: { rejectedSpans?: number | string; errorMessage?: string } =
+        response.partialSuccess ?? {}
+      const spans = Number(partial.rejectedSpans)
       if (Number.isSafeInteger(spans) && spans > 0) {
-        rejected(spans, String(errorMessage ?? '').slice(0, longestMessage))
+        rejected(spans, (partial.errorMessage ?? '').slice(0, longestMessage))
       }
       return response
     },

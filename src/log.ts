@@ -88,13 +88,18 @@ export function createLog({
   return log
 }
 
-/** The process has one log that goes there. */
+const standardOutputs: LogDestination[] = []
+// One listener, however many logs a process has.
+process.once('exit', () => {
+  for (const { flushSync } of standardOutputs) flushSync()
+})
+
 function standardOutput(
   losses: LogFigures,
   tell: (lost: number, reason: string) => void,
 ): LogDestination {
   const destination = createLogDestination(openStandardOutput(), losses, tell)
-  process.once('exit', destination.flushSync)
+  standardOutputs.push(destination)
   return destination
 }
 

@@ -14,6 +14,7 @@ const compiled = fileURLToPath(new URL('../node_modules/.cache/keyturn', import.
 // Ahead of everything that would be loaded twice.
 if (process.argv[2] === 'serve') boundMemory(env, compiled)
 enableCompileCache(compiled)
+if (process.pid === 1) (await import('./cli/signals.ts')).endBySignals()
 const { runCli } = await import('./cli/program.ts')
 
 // Whoever reads our output may stop early, as `head` does; a server goes on without.

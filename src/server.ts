@@ -115,12 +115,12 @@ export async function startServer(
     writeRefusal(response, id, stopping)
   }
 
-  /** Nobody gets the answer; the log has the line that every request has. */
-  function tellOfGone(request: IncomingMessage, began: number): void {
+  /** The line that every request has, where no issuer writes it. */
+  function tell(request: IncomingMessage, id: string, status: number, began: number): void {
     const { method = '', url = '', headers: sent } = request
     const [path = ''] = url.split('?')
     const ip = String(sent['x-forwarded-for'])
-    logRequest(log, { id: randomUUID(), method, path, status: 400, ip, began })
+    logRequest(log, { id, method, path, status, ip, began })
   }
 
   function work(request: IncomingMessage, response: ServerResponse, target: Target): void {
@@ -134,19 +134,25 @@ export async function startServer(
       known(request, response)
       return
     }
+    const began = performance.now()
+    function refuseHere(code: 'not_found' | 'storage_unavailable', id: string): void {
+      const [status, error, sentence] = domainErrors[code]
+      response.setHeader('Request-Id', id)
+      answer(response, status, { error, error_description: sentence, error_id: id })
+      tell(request, id, status, began)
+    }
     issuers.find(target).then(
       (handle) => {
-        if (handle) handle(request, response)
-        else {
-          const [status, error, sentence] = domainErrors.not_found
-          answer(response, status, { error, error_description: sentence, error_id: randomUUID() })
-        }
+        if (handle) return handle(request, response)
+        const id = randomUUID()
+        const { tenant } = target
+        log.info({ request_id: id, error: 'not_found', detail: { tenant } }, 'request refused')
+        refuseHere('not_found', id)
       },
       (error: Error) => {
         const id = randomUUID()
-        const [status, code, sentence] = domainErrors.storage_unavailable
         log.error({ request_id: id, err: error }, 'no issuer could answer')
-        answer(response, status, { error: code, error_description: sentence, error_id: id })
+        refuseHere('storage_unavailable', id)
       },
     )
   }
@@ -170,7 +176,8 @@ export async function startServer(
       target,
       work: () => traceRequest(request, response, routeOf, () => work(request, response, target)),
       refuse: () => refuse(response),
-      gone: () => tellOfGone(request, began),
+      // Nobody gets the answer.
+      gone: () => tell(request, randomUUID(), 400, began),
     })
   })
 

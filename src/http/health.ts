@@ -13,7 +13,7 @@ export interface Health {
 }
 
 /**
- * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer and tell about the same time, and
+ * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer, take writes and tell about the same time, and
  * signatures must be possible: keys that are known to be good, and the token when they are in one. A dead Redis costs
  * sign-ins alone, a late signing key nobody yet, and a key-encryption key that others have left behind what has to be
  * stored sealed: they are told but not refused (architecture §4, R-03).
@@ -36,11 +36,11 @@ export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Pr
       ctx.status = ready ? 200 : 503
       ctx.body = {
         status: ready ? 'ready' : 'not ready',
-        storage: told(storage),
+        storage: storage ? 'ok' : 'does not answer, or takes no writes',
         short_lived: shortLived ? 'ok' : 'does not answer, or keeps nothing',
         clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
         signing_keys: stale ?? lateness(signing.alarms()),
-        ...(token ? { signing_token: told(holder) } : {}),
+        ...(token ? { signing_token: holder ? 'ok' : 'does not answer' } : {}),
         key_encryption_key:
           keyRotation.fault() === undefined ? 'ok' : 'not the current one: see the log',
       }
@@ -49,8 +49,6 @@ export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Pr
     }
   }
 }
-
-const told = (isThere: boolean) => (isThere ? 'ok' : 'does not answer')
 
 const lateness = ({ late, overdue }: { late: number; overdue: number }) =>
   late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`

@@ -43,10 +43,14 @@ export async function listen(
       [config.mtlsPort, true] as const,
     ]) {
       if (port === undefined) continue
+      const refuse = refuseAtHead(config, watch)
       const server = create(config, tls, mutual, (request, response) => {
-        if (isAmbiguous(request)) refuseAmbiguous(config, response)
-        else handle(request, response, mutual)
+        if (namesItsHost(request)) handle(request, response, mutual)
+        else refuse(response, '400 Bad Request')
       })
+      server.on('checkExpectation', (_request, response: ServerResponse) =>
+        refuse(response, '417 Expectation Failed'),
+      )
       await opened(config, watch, server, port).catch((error: Error) => {
         const settings = { port: mutual ? 'MTLS_PORT' : 'PORT', host: 'HOST' }
         throw listenFault(error, { port, host: config.host, settings })
@@ -68,7 +72,13 @@ async function opened(
 ): Promise<void> {
   server.maxConnections = config.maxConnections
   watch.follow(server)
-  server.on('clientError', refuseUnreadable(config, watch))
+  const refuse = refuseUnreadable(config, watch)
+  server.on('clientError', refuse)
+  // Which is asked of proxies. Nobody looks after such a connection any more.
+  server.on('connect', (_request, socket: Duplex) => {
+    socket.on('error', () => undefined).once('finish', () => socket.destroy())
+    refuse(new Error('CONNECT'), socket)
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port, host: config.host }, resolve)
@@ -87,6 +97,7 @@ function create(
     requestTimeout: config.requestTimeout * 1000,
     keepAliveTimeout: config.keepAliveTimeout * 1000,
     connectionsCheckingInterval: 1000,
+    requireHostHeader: false,
   }
   if (!certificate) return createServer(limits, handle)
   // BCP 195 (RFC 9325 §3.1.1) allows 1.2; nothing that can use this server needs it.
@@ -106,18 +117,25 @@ function create(
   return server
 }
 
-/** Two `Host` fields MUST be answered 400 (RFC 9112 §3.2): a proxy may have gone by the other one. */
-function isAmbiguous({ rawHeaders }: IncomingMessage): boolean {
+/**
+ * None in HTTP/1.1, or two, MUST be answered 400 (RFC 9112 §3.2): a proxy may have gone by the other one.
+ */
+function namesItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++
   }
-  return hosts > 1
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0')
 }
 
-function refuseAmbiguous(config: Config, response: ServerResponse): void {
-  response.writeHead(400, headersOfRefusal(config)).end()
+/** Answers what could be read, and is no request that anything here takes; Node would tell nobody of some. */
+function refuseAtHead(config: Config, watch: ConnectionWatch) {
+  const headers = headersOfRefusal(config)
+  return (response: ServerResponse, line: string): void => {
+    watch.refused(line)
+    response.writeHead(Number.parseInt(line, 10), headers).end()
+  }
 }
 
 function headersOfRefusal({ issuer }: Config): Record<string, string> {

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { inTime } from '../in-time.ts'
 
 export interface Probed {
-  database: { query(sql: string): Promise<unknown> }
+  database: { queryPrimary(sql: string): Promise<unknown> }
   shortLived: { ping(): Promise<void> }
   signing: { token?: { ping(): Promise<void> } }
   clock: Pick<Clock, 'now'>
@@ -10,6 +10,7 @@ export interface Probed {
 
 /** Whether each answered in time. */
 export interface Probes {
+  /** Where it takes no writes (a standby, a primary that was fenced off) nobody can be served. */
   storage(): Promise<boolean>
   shortLived(): Promise<boolean>
   /** True without one. */
@@ -28,7 +29,7 @@ const keptFor = 100
 export function createProbes({ database, shortLived, signing, clock }: Probed): Probes {
   const { token } = signing
   return {
-    storage: together(() => answers(database.query('select 1')), clock, keptFor),
+    storage: together(() => answers(database.queryPrimary('select 1')), clock, keptFor),
     shortLived: together(() => answers(shortLived.ping()), clock, keptFor),
     token: together(async () => !token || answers(token.ping()), clock, 0),
   }

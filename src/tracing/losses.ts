@@ -1,11 +1,14 @@
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import type { SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
 import type { Metrics } from '../metrics/metrics.ts'
+import type { Rejected } from './exporter.ts'
 
 /** Spans that nobody will see: too many waited, or the collector did not take them. */
 interface Lost {
   queue: number
   export: number
+  /** What the collector said last of those that it did not take from among others. */
+  collector?: string
 }
 
 /** Milliseconds between two lines about them. */
@@ -13,11 +16,12 @@ const every = 10_000
 
 /**
  * Counts the spans that are lost, which the library itself tells nobody.
+ * @param open makes the exporter
  * @param batch makes what collects spans for an exporter, and keeps `most` of them
  * @param tell hears how many were lost since the last time, once in ten seconds and at the end
  */
 export function countLosses(
-  exporter: SpanExporter,
+  open: (rejected: Rejected) => SpanExporter,
   batch: (exporter: SpanExporter) => SpanProcessor,
   { most, metrics, tell }: { most: number; metrics: Metrics; tell: (lost: Lost) => void },
 ): { processor: SpanProcessor; end(): void } {
@@ -26,7 +30,7 @@ export function countLosses(
   let isOver = false
   let lost: Lost = { queue: 0, export: 0 }
 
-  function lose(reason: keyof Lost, spans: number): void {
+  function lose(reason: 'queue' | 'export', spans: number): void {
     if (isOver) return
     lost[reason] += spans
     metrics.count('keyturn_spans_lost_total', { reason }, spans)
@@ -39,6 +43,10 @@ export function countLosses(
   lose('queue', 0)
   lose('export', 0)
 
+  const exporter = open((spans, message) => {
+    lose('export', spans)
+    lost.collector = message
+  })
   const inner = batch({
     export(spans, done) {
       waiting -= spans.length

@@ -10,7 +10,6 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { parseTraceParent, setGlobalErrorHandler } from '@opentelemetry/core'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
   AlwaysOffSampler,
@@ -26,6 +25,7 @@ import { inTime } from '../in-time.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { version } from '../version.ts'
+import { createExporter } from './exporter.ts'
 import { countLosses } from './losses.ts'
 import { type Span, type Tracer, untold } from './trace.ts'
 
@@ -62,9 +62,8 @@ export function createTracer(config: Config, url: string, log: Log, metrics: Met
     outside(() => log.warn({ err, endpoint }, 'traces did not reach the collector'))
   })
   const headers = { ...config.otlpHeaders, ...config.otlpTracesHeaders }
-  const exporter = new OTLPTraceExporter({ url, headers })
   const losses = countLosses(
-    exporter,
+    (rejected) => createExporter({ url, headers }, rejected),
     (counted) => new BatchSpanProcessor({ exporter: counted, maxQueueSize: mostWaiting }),
     {
       most: mostWaiting,

@@ -15,9 +15,9 @@ describe('signals to stop (R-15)', () => {
     const path = join(await temporaryFolder('signals'), 'program.ts')
     await writeFile(
       path,
-      `import { stopSignal } from '${module}'
+      `import { endBySignals, hangUpSignal, stopSignal } from '${module}'
        setInterval(() => undefined, 1000)
-       void ${call}.then((name) => console.log('stopping', name))
+       void ${call}?.then((name) => console.log('stopping', name))
        process.on('SIGTERM', () => console.log('heard'))
        console.log('listens')`,
     )
@@ -34,6 +34,18 @@ describe('signals to stop (R-15)', () => {
     await pause(later)
     child.signal('SIGTERM')
     expect(await child.exit).to.deep.equal({ code: 1, signal: null })
+  })
+
+  it('end a process that listens for nothing but them, until it does (pid 1 of a container)', async () => {
+    const child = await start('endBySignals()')
+    child.signal('SIGINT')
+    expect(await child.exit).to.deep.equal({ code: 130, signal: null })
+    const server = await start('(endBySignals(), hangUpSignal(), stopSignal())')
+    server.signal('SIGHUP')
+    server.signal('SIGTERM')
+    await eventually('it stops in order', () => server.stdout().includes('stopping SIGTERM'))
+    expect(server.ended()).to.equal(undefined)
+    await server.stop('SIGKILL')
   })
 
   it('do not end a worker that hears of them from its supervisor again, when its whole group was told', async () => {

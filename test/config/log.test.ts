@@ -54,6 +54,12 @@ describe('the log', () => {
     expect(JSON.parse(lines[0] ?? '')).to.include({ msg: name, agent: name })
   })
 
+  it('listens for the end of the process once, however many logs there are', () => {
+    const before = process.listenerCount('exit')
+    for (let i = 0; i < 3; i++) createLog({ level: 'silent' })
+    expect(process.listenerCount('exit')).to.equal(before)
+  })
+
   it('survives cycles', () => {
     const cycle: Record<string, unknown> = { name: 'a' }
     cycle['self'] = cycle

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import { tellTallies } from '../../src/http/tallies.ts'
@@ -29,21 +30,37 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
   function open(): Socket {
     const socket = connect(server.core.config.port, '127.0.0.1').on('error', () => undefined)
     sockets.push(socket)
-    return socket.resume()
+    return socket
   }
-  const closed = (socket: Socket) => socket.closed || once(socket, 'close')
+  const closed = (socket: Socket) => socket.closed || once(socket.resume(), 'close')
 
   it('is counted by the status it got, and told of by number; so are connections beyond MAX_CONNECTIONS', async () => {
-    for (const bytes of [`GET / HTTP/1.1\r\nX: ${'y'.repeat(17_000)}\r\n\r\n`, 'GARBAGE\r\n\r\n']) {
+    const head = 'GET / HTTP/1.1\r\n'
+    for (const [status, bytes] of [
+      ['431', `${head}X: ${'y'.repeat(17_000)}\r\n\r\n`],
+      ['400', 'GARBAGE\r\n\r\n'],
+      ['400', `${head}Host: a\r\nHost: b\r\n\r\n`],
+      ['400', `${head}\r\n`],
+      ['400', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n'],
+      ['417', `${head}Host: a\r\nExpect: applause\r\n\r\n`],
+    ] as const) {
       const socket = open()
       socket.write(bytes)
-      await closed(socket)
+      const answer = await text(socket)
+      expect(answer).to.match(new RegExp(`^HTTP/1.1 ${status} `))
+      expect(answer, bytes)
+        .to.match(/^Content-Security-Policy: /m)
+        .and.match(/^Connection: close/m)
     }
-    for (const status of ['431', '400']) {
+    for (const [status, times] of [
+      ['431', 1],
+      ['400', 4],
+      ['417', 1],
+    ] as const) {
       const labels = { method: 'other', route: 'unmatched', status }
-      expect(await metric('keyturn_http_requests_total', labels), status).to.equal(1)
+      expect(await metric('keyturn_http_requests_total', labels), status).to.equal(times)
     }
-    await eventually('both are gone', async () => (await metric('keyturn_connections_open')) === 0)
+    await eventually('they are gone', async () => (await metric('keyturn_connections_open')) === 0)
     open()
     open()
     await eventually('two are open', async () => (await metric('keyturn_connections_open')) === 2)
@@ -61,8 +78,9 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
     const told = (level: string, kind: string) =>
       lines.reduce((sum, line) => sum + (line['level'] === level ? Number(line[kind] ?? 0) : 0), 0)
     expect(told('warn', 'closed')).to.equal(3)
-    expect(told('info', '400')).to.equal(1)
+    expect(told('info', '400')).to.equal(4)
     expect(told('info', '431')).to.equal(1)
+    expect(told('info', '417')).to.equal(1)
   })
 })
 

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
+import { createProbes } from '../../src/http/probes.ts'
 import { textOf } from '../../src/metrics/text.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
 import { isTransient } from '../../src/storage/violations.ts'
@@ -74,6 +75,10 @@ suite('a connection that does not answer (R-04)', () => {
 
   it('is dropped when its server takes no writes any more: a primary that was demoted', async () => {
     const { database } = core
+    const isReady = () => createProbes(core).storage()
+    await database.query('set default_transaction_read_only = on')
+    expect(await isReady(), 'ready').to.equal(false)
+    expect(await isReady(), 'ready over another').to.equal(true)
     await database.query('set default_transaction_read_only = on')
     const error = await errorOf(core.tenants.declare({ id: 'refused', name: 'Refused' }))
     expect(error.message).to.contain('read-only')

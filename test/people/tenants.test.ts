@@ -145,7 +145,7 @@ onAnyStorage('people: tenants', (kind) => {
     expect((await agent.submit(page, { fields })).status).to.equal(403)
   })
 
-  it('is found only when it exists', async () => {
+  it('is found only when it exists; the log has what was asked of one that does not, by the id that is answered', async () => {
     for (const path of ['/t/nobody/', '/t/nobody/jwks', '/t/ACME/jwks', '/t/../t/nobody/jwks']) {
       const page = await exchange({
         method: 'GET',
@@ -153,6 +153,14 @@ onAnyStorage('people: tenants', (kind) => {
         headers: {},
       })
       expect(page.status, path).to.equal(404)
+      const { error_id } = JSON.parse(page.body) as { error_id: string }
+      expect(page.headers.get('request-id'), path).to.equal(error_id)
+      const lines = server
+        .logged()
+        .split('\n')
+        .filter((line) => line.includes(error_id))
+      expect(lines, path).to.have.length(2)
+      expect(JSON.parse(lines[1] ?? '')).to.include({ msg: 'request', status: 404 })
     }
   })
 })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { MigrationExecutor } from 'typeorm'
+import { type DataSource, MigrationExecutor } from 'typeorm'
+import { RdbmsSchemaBuilder } from 'typeorm/schema-builder/RdbmsSchemaBuilder.js'
 import type { Core } from '../../src/core.ts'
 import { migrate } from '../../src/storage/migrate.ts'
 import { isForeignKeyViolation } from '../../src/storage/violations.ts'
@@ -18,8 +19,24 @@ onEachStorage('schema', (kind) => {
   })
   after(() => core?.close())
 
+  /** It looks at all tables at once over one connection, which the driver has take one statement after the other. */
+  function inTurn(dataSource: DataSource): DataSource {
+    const runner = dataSource.createQueryRunner()
+    const ask = runner.query.bind(runner) as (...asked: unknown[]) => Promise<unknown>
+    let last: Promise<unknown> = Promise.resolve()
+    const query = (...asked: unknown[]) => {
+      const next = last.then(() => ask(...asked))
+      last = next.catch(() => undefined)
+      return next
+    }
+    const turns = Object.assign(runner, { query })
+    return Object.assign(Object.create(dataSource) as DataSource, {
+      createQueryRunner: () => turns,
+    })
+  }
+
   async function difference(): Promise<string[]> {
-    const builder = core.database.dataSource.driver.createSchemaBuilder()
+    const builder = new RdbmsSchemaBuilder(inTurn(core.database.dataSource))
     return (await builder.log()).upQueries.map(({ query }) => query)
   }
 

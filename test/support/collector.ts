@@ -43,7 +43,8 @@ export interface Collector {
   stop(): Promise<void>
 }
 
-export async function startCollector(): Promise<Collector> {
+/** @param answer what it says when it has them */
+export async function startCollector(answer: object = {}): Promise<Collector> {
   const received: Export[] = []
   const headers: Record<string, unknown>[] = []
   const server = createServer((request, response) => {
@@ -55,7 +56,7 @@ export async function startCollector(): Promise<Collector> {
     json(request).then(
       (body) => {
         received.push(body as Export)
-        response.writeHead(200, { 'Content-Type': 'application/json' }).end('{}')
+        response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer))
       },
       () => response.writeHead(400).end(),
     )

@@ -5,8 +5,6 @@ import { expect } from 'chai'
 import { loadConfig } from '../../config/load.ts'
 import { traceRequest } from '../../src/http/traced.ts'
 import { createLog } from '../../src/log.ts'
-import { type Metrics, noMetrics } from '../../src/metrics/metrics.ts'
-import { withOrigin } from '../../src/origin.ts'
 import { startTracing } from '../../src/tracing/open.ts'
 import { currentTracer, type RequestSpan, useTracer } from '../../src/tracing/trace.ts'
 import { anyStorage } from '../support/any-storage.ts'
@@ -279,39 +277,6 @@ describe('OTEL_ settings', () => {
       fault(`OTEL_EXPORTER_OTLP_${name}`, '/nope').to.throw('a file that can be read, got "/nope"')
     }
     fault('OTEL_EXPORTER_OTLP_TIMEOUT', ' 500 ').not.to.throw()
-  })
-
-  it('of what is no collector cost spans, which are counted and told of by no request (R-12)', async () => {
-    let said = ''
-    const counted: Record<string, number> = {}
-    const metrics: Metrics = {
-      ...noMetrics,
-      count: (name, labels, by = 1) => {
-        const key = `${name} ${Object.values(labels).join()}`
-        counted[key] = (counted[key] ?? 0) + by
-      },
-    }
-    const destination = { write: (line: string) => void (said += line) }
-    const other = await startCollector()
-    const url = `${other.url.replace('://', '://user:hunter2@')}/elsewhere`
-    const config = loadConfig({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url })
-    const stop = await startTracing(config, createLog({ level: 'warn', destination }), metrics)
-    withOrigin({ requestId: 'of-a-request' }, () => {
-      for (let i = 0; i < 3000; i++) currentTracer()?.request(undefined, (span) => span.end())
-    })
-    await stop()
-    await other.stop()
-    const lines = said.split('\n').flatMap((line) => (line ? [JSON.parse(line)] : []))
-    const told = lines.filter(({ msg }) => msg === 'spans were lost')
-    for (const line of told) expect(line).to.include({ endpoint: new URL(url).host })
-    // Once in ten seconds, however long it takes here.
-    const lost = (reason: string) => told.reduce((sum, line) => sum + line[reason], 0)
-    for (const reason of ['queue', 'export']) {
-      expect(lost(reason)).to.equal(counted[`keyturn_spans_lost_total ${reason}`]).and.be.above(0)
-    }
-    expect(lost('queue') + lost('export')).to.equal(3000)
-    for (const line of lines) expect(line).not.to.have.any.keys('request_id', 'trace_id')
-    expect(said).not.to.include('hunter2')
   })
 
   it('call the service by OTEL_SERVICE_NAME, or as OTEL_RESOURCE_ATTRIBUTES does', () => {

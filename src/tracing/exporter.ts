@@ -1,0 +1,49 @@
+import { OTLPExporterBase } from '@opentelemetry/otlp-exporter-base'
+import {
+  convertLegacyHttpOptions,
+  createOtlpHttpExportDelegate,
+} from '@opentelemetry/otlp-exporter-base/node-http'
+import { JsonTraceSerializer, TraceExporterMetricsHelper } from '@opentelemetry/otlp-transformer'
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
+
+/** Spans of one export that a collector did not take, and its words. */
+export type Rejected = (spans: number, message: string) => void
+
+const longestMessage = 300
+
+/**
+ * Sends spans over OTLP/HTTP as JSON, like the exporter of the library, which keeps to itself that the answer to some was
+ * no.
+ * @param rejected hears of a partial success (OTLP specification, "Partial Success")
+ */
+export function createExporter(
+  { url, headers }: { url: string; headers: Record<string, string> },
+  rejected: Rejected,
+): SpanExporter {
+  const options = convertLegacyHttpOptions({ url, headers }, 'TRACES', 'v1/traces', {
+    'Content-Type': 'application/json',
+  })
+  const serializer: typeof JsonTraceSerializer = {
+    ...JsonTraceSerializer,
+    deserializeResponse(bytes) {
+      const response = JsonTraceSerializer.deserializeResponse(bytes)
+      // A number of 64 bits, which JSON has as text (Protocol Buffers, ProtoJSON).
+      const partial: { rejectedSpans?: number | string; errorMessage?: string } =
+        response.partialSuccess ?? {}
+      const spans = Number(partial.rejectedSpans)
+      if (Number.isSafeInteger(spans) && spans > 0) {
+        rejected(spans, (partial.errorMessage ?? '').slice(0, longestMessage))
+      }
+      return response
+    },
+  }
+  return new OTLPExporterBase<ReadableSpan[]>(
+    createOtlpHttpExportDelegate(
+      options,
+      serializer,
+      'otlp_http_span_exporter',
+      TraceExporterMetricsHelper,
+      undefined,
+    ),
+  )
+}

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import {
@@ -27,7 +26,6 @@ import {
   tokensIn,
   userinfo,
 } from '../support/protocol.ts'
-import { codeOf, factorOwner } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -87,33 +85,6 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     expect(second.refresh_token).not.to.equal(tokens.refresh_token)
     const [grant] = await server.core.grants.list('default', { clientId: bank.client_id })
     expect(grant?.scopes).to.include.members(['openid', 'email', 'offline_access'])
-  })
-
-  it('says in `acr` that there were two factors where that was asked for, and insists if asked to (CIBA §7.1)', async () => {
-    const owner = await factorOwner(server.core)
-    const wished = await startRequest(server, {
-      login_hint: owner.username,
-      acr_values: multiFactor,
-    })
-    const agent = createUserAgent()
-    const code = await openAccount(server, agent, owner)
-    const account = await agent.follow(
-      await agent.submit(code, { fields: { code: codeOf(owner.secret) } }),
-    )
-    const asked = await agent.get(requestsOn(account)[0] ?? '')
-    expect(outcomeOf(await agent.submit(asked, { button: '#allow' }))).to.equal('allowed')
-    const { id_token } = tokensIn(await askForResult(server, wished))
-    expect(decodeJwt(id_token as string)['acr']).to.equal(multiFactor)
-
-    // Alice has no second factor: a wish costs her nothing, what is insisted on is not done without.
-    const voluntary = await startRequest(server, { acr_values: multiFactor })
-    await answerRequest(server)
-    const weak = tokensIn(await askForResult(server, voluntary))
-    expect(decodeJwt(weak.id_token as string)).not.to.have.property('acr')
-    const claims = { id_token: { acr: { essential: true, values: [multiFactor] } } }
-    const essential = await startRequest(server, { claims: JSON.stringify(claims) })
-    expect((await openRequest(server)).location?.pathname).to.equal('/account/factors')
-    expectRefusal(await askForResult(server, essential), 400, 'authorization_pending')
   })
 
   it('reaches a resource with the scopes that were allowed, and no further (RFC 8707)', async () => {

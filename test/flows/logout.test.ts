@@ -51,7 +51,7 @@ onEachStorage('log-out', (kind) => {
     })
     const posted = await agent.post(`${server.issuer}/logout`, fields, { from: elsewhere })
     const page = await agent.follow(await agent.submit(await agent.follow(posted)))
-    expect(page.location?.href).to.equal(`${signedOut}?state=a%20state%20%26%20more`)
+    expect(page.location?.href).to.equal(`${signedOut}?state=a+state+%26+more`)
     expect(await isSignedIn()).to.equal(false)
   })
 

@@ -84,8 +84,8 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     const login = await agent.follow(await agent.get(link))
     const code = await agent.follow(await agent.submit(login, { fields: { username, password } }))
     const fields = { otp: codeOf(secret) }
-    const asked = await agent.follow(await agent.submit(code, { fields }))
-    expect(outcomeOf(await agent.submit(asked, { button: '#allow' }))).to.equal('allowed')
+    const page = await agent.follow(await agent.submit(code, { fields }))
+    expect(outcomeOf(await agent.submit(page, { button: '#allow' }))).to.equal('allowed')
     const { id_token } = tokensIn(await askForResult(server, wished))
     expect(decodeJwt(id_token as string)['acr']).to.equal(multiFactor)
 

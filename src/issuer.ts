@@ -23,6 +23,7 @@ import { allowedMethods } from './http/methods.ts'
 import { mountedAt, thereIsOnly } from './http/mounted.ts'
 import { mutualPortServes } from './http/mutual-port.ts'
 import { limitBody, limitParameters } from './http/parameters.ts'
+import { postedNavigation } from './http/posted-navigation.ts'
 import type { Probes } from './http/probes.ts'
 import { createPublished } from './http/published.ts'
 import { requestIdOf, requestLog } from './http/request.ts'
@@ -87,7 +88,7 @@ export const addresses = () => [...Object.keys(methods), '/assets/:name', '/favi
 
 /** Every address and the methods it takes. */
 const methods = {
-  [routes.authorization]: ['GET', 'HEAD'],
+  [routes.authorization]: ['GET', 'HEAD', 'POST'],
   [`${routes.authorization}/:uid`]: ['GET', 'HEAD'],
   [routes.pushed_authorization_request]: ['POST', 'OPTIONS'],
   [routes.token]: ['POST', 'OPTIONS'],
@@ -264,6 +265,7 @@ export function createIssuer(
     exactSpelling(Object.keys(methods)),
     mutualPortServes([...mutualPaths, ...Object.keys(signalsMethods)]),
     allowedMethods(methods),
+    postedNavigation([routes.authorization, routes.end_session], { ...config, basePath }),
     healthRoutes(context, probes),
     serveAssets(assets),
     publishedKeys(secrets.keys, secrets.encryption),

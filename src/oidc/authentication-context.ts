@@ -43,6 +43,18 @@ const methodsOf: Record<Exclude<Proof, 'email'>, string[]> = {
   verified_passkey: ['pop', 'user', 'mfa'],
 }
 
+/** What a request asks of the `acr` of an ID token (OpenID Connect Core §5.5.1.1), also by `acr_values`. */
+export interface AcrRequest {
+  essential?: boolean | undefined
+  value?: unknown
+  values?: unknown
+}
+
+/** The authentication contexts that would do. */
+export function wishesOf(acr: AcrRequest | null | undefined): unknown[] {
+  return [acr?.value, acr?.values].flat().filter((wish) => wish !== undefined)
+}
+
 /** What a token request redeems where a person is involved; each says how that person signed in. */
 const redeemed = new Set([
   'AuthorizationCode',

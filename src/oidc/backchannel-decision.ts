@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Presenter } from '../families/replay.ts'
-import { multiFactor, needsFactor } from './authentication-context.ts'
+import { type AcrRequest, multiFactor, needsFactor, wishesOf } from './authentication-context.ts'
 import { type AskedPayload, createStoredRequests } from './backchannel-requests.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
@@ -28,8 +28,8 @@ export interface BackchannelDecisions {
   waiting(accountId: string): Promise<WaitingRequest[]>
   find(accountId: string, id: string): Promise<WaitingRequest | undefined>
   /**
-   * What whoever is signed in here has to do before they may allow it: sign in once more (`max_age`, `require_mfa` of client or tenant), or
-   * add a second factor before that.
+   * What whoever is signed in here has to do before they may allow it: sign in once more (`max_age`, `require_mfa` of client or tenant,
+   * an `acr` that is insisted on, or wished for and theirs to have), or add a second factor before that.
    */
   needs(ctx: Context, accountId: string, id: string): Promise<'sign_in' | 'factor' | undefined>
   /** Each returns false when it is over meanwhile. */
@@ -57,10 +57,12 @@ export function createBackchannelDecisions(
     return (await clients.find(tenant, request.asked.clientId)) && request.asked
   }
 
-  /** Whether a sign-in is as strong as the client wants it. */
-  async function isStrong({ clientId }: AskedPayload, acr: string | undefined): Promise<boolean> {
-    const { metadata } = (await clients.find(tenant, clientId)) ?? {}
-    return acr === multiFactor || !(await needsFactor(context, metadata as object | undefined))
+  /** Whether a sign-in is as strong as the client, or this request of its, insists on. */
+  async function isStrong(asked: AskedPayload, acr: string | undefined): Promise<boolean> {
+    if (acr === multiFactor) return true
+    if (wishesForFactor(asked) === 'essential') return false
+    const { metadata } = (await clients.find(tenant, asked.clientId)) ?? {}
+    return !(await needsFactor(context, metadata as object | undefined))
   }
 
   return {
@@ -81,8 +83,10 @@ export function createBackchannelDecisions(
       const asked = await found(accountId, id)
       if (!asked) return undefined
       const { loginTs, acr } = await provider.Session.get(ctx)
-      if (!(await isStrong(asked, acr))) {
-        return (await factors.asked(tenant, accountId)) ? 'sign_in' : 'factor'
+      const isEnough = await isStrong(asked, acr)
+      if (!isEnough || (acr !== multiFactor && wishesForFactor(asked))) {
+        if (await factors.asked(tenant, accountId)) return 'sign_in'
+        if (!isEnough) return 'factor'
       }
       return isFresh(asked, loginTs, clock.seconds()) ? undefined : 'sign_in'
     },
@@ -132,6 +136,13 @@ export function createBackchannelDecisions(
       return asked ? requests.decide(id, { ...asked, ...denied }) : false
     },
   }
+}
+
+/** Whether a request asks for two factors, and how much it wants them (OpenID Connect Core §5.5.1.1, CIBA §7.1). */
+function wishesForFactor({ claims }: AskedPayload): 'essential' | 'voluntary' | undefined {
+  const acr = claims?.id_token?.['acr'] as AcrRequest | null | undefined
+  if (!wishesOf(acr).includes(multiFactor)) return undefined
+  return acr?.essential ? 'essential' : 'voluntary'
 }
 
 /**

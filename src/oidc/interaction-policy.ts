@@ -1,7 +1,7 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
 import { isStorable, storableRule } from '../storable.ts'
-import { multiFactor, needsFactor } from './authentication-context.ts'
+import { type AcrRequest, multiFactor, needsFactor, wishesOf } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
 
 const { Check, Prompt, base } = interactionPolicy
@@ -87,16 +87,6 @@ async function couldBeStronger(
   if (session?.accountId === undefined || session.acr === multiFactor) return false
   if (prompts.has('none') || result?.login) return false
   return factors.asked(tenant, session.accountId)
-}
-
-interface AcrRequest {
-  essential?: boolean | undefined
-  value?: unknown
-  values?: unknown
-}
-
-function wishesOf(acr: AcrRequest | null | undefined): unknown[] {
-  return [acr?.value, acr?.values].flat().filter((wish) => wish !== undefined)
 }
 
 /**

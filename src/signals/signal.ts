@@ -54,6 +54,18 @@ const factorChanges: Partial<Record<AuditType, string>> = {
   'account.factor_removed': 'delete',
 }
 
+/** For whoever reads the receiver's log: the CAEP Interoperability Profile 1.0 §3 wants a `reason_admin` of each event. */
+const reasons: Partial<Record<AuditType, string>> = {
+  'account.signed_out_everywhere': 'Signed out everywhere',
+  'account.disabled': 'Account disabled',
+  'account.deleted': 'Account deleted',
+  'session.ended': 'Session ended',
+  'session.signed_out': 'Signed out',
+  'account.password_changed': 'Password changed',
+  'account.factor_added': 'Second factor added',
+  'account.factor_removed': 'Second factor removed',
+}
+
 /**
  * | audit event                                              | events                                                     |
  * |----------------------------------------------------------|------------------------------------------------------------|
@@ -67,6 +79,7 @@ export function meaningsOf({ type, at, actor, detail = {} }: StoredEvent): Meani
   const body = {
     event_timestamp: Math.floor(at / 1000),
     initiating_entity: isOwner && detail['by'] === undefined ? 'user' : initiator(detail),
+    reason_admin: { en: reasons[type] },
   }
   const revoked = { event: sessionRevoked, body }
   if (everythingEnds.has(type)) return [revoked]

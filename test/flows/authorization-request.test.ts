@@ -13,7 +13,7 @@ import {
   signIn,
   tokensIn,
 } from '../support/protocol.ts'
-import { createUserAgent } from '../support/user-agent.ts'
+import { createUserAgent, elsewhere } from '../support/user-agent.ts'
 
 /** What came back, in the query or in the fragment: that is where errors go for types that want tokens there. */
 function answerOf(location: URL | undefined): URLSearchParams {
@@ -56,11 +56,24 @@ onAnyStorage('authorization requests', (kind) => {
     }
   })
 
-  it('come as GET, and POST is refused (P-006)', async () => {
-    const { searchParams } = authorizeUrl(server, web)
-    const page = await agent.post(`${server.issuer}/authorize`, searchParams)
-    expectErrorPage(page, 405)
-    expect(page.headers.get('allow')).to.include('GET')
+  it('come as GET or as POST, from another site too (OpenID Connect Core §3.1.2.1, P-006)', async () => {
+    const send = async (fields: Fields, query = '', headers = {}) => {
+      const { searchParams } = authorizeUrl(server, web, { prompt: 'none', ...fields })
+      const url = `${server.issuer}/authorize${query}`
+      return agent.follow(await agent.post(url, searchParams, { from: elsewhere, headers }))
+    }
+    expect(
+      (await agent.post(`${server.issuer}/authorize`, {}, { from: elsewhere })).status,
+    ).to.equal(303)
+    const state = 'a b&c=d+ü%00"<'
+    const answer = answerOf((await send({ state })).location)
+    expect(answer.get('state')).to.equal(state)
+    tokensIn(await redeem(server, web, answer.get('code') ?? ''))
+    expectReturned(await send({ nonce: ['1', '2'] }), 'invalid_request')
+    expectReturned(await send({ scope: undefined }, '?scope=openid&nonce=x'), 'invalid_request')
+    expectErrorPage(await send({ redirect_uri: 'https://evil.example/' }))
+    expectErrorPage(await send({ state: 'x'.repeat(9000) }), 413)
+    expectErrorPage(await send({}, '', { 'content-type': 'application/json' }), 400)
   })
 
   it('want a response type that exists, and only code does (P-025, ASVS 10.4.4, 10.6.1)', async () => {

@@ -16,7 +16,7 @@ import {
   tokensFor,
 } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
-import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { createUserAgent, elsewhere, type UserAgent } from '../support/user-agent.ts'
 
 const signedOut = 'http://localhost:9/signed-out'
 const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] }
@@ -42,6 +42,19 @@ onAnyStorage('log-out', (kind) => {
     const page = await browser.get(authorizeUrl(server, web, { prompt: 'none' }))
     return page.location?.searchParams.get('error') !== 'login_required'
   }
+
+  it('is asked for by POST as well, from another site too (RP-Initiated Logout §2, P-069)', async () => {
+    const { id_token } = await tokensFor(server, web, bound, agent)
+    const fields = new URLSearchParams({
+      id_token_hint: id_token ?? '',
+      post_logout_redirect_uri: signedOut,
+      state: 'a state & more',
+    })
+    const posted = await agent.post(`${server.issuer}/logout`, fields, { from: elsewhere })
+    const page = await agent.follow(await agent.submit(await agent.follow(posted)))
+    expect(page.location?.href).to.equal(`${signedOut}?state=a+state+%26+more`)
+    expect(await isSignedIn()).to.equal(false)
+  })
 
   it('asks first, ends the session, and sends back with the state (P-069, ASVS 7.4.1)', async () => {
     const tokens = await tokensFor(server, web, bound, agent)

@@ -225,7 +225,10 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
       session: { format: 'opaque', id: sid },
     })
     const body = own?.events[`${caep}/session-revoked`] as Record<string, unknown>
-    expect(body['initiating_entity']).to.equal('admin')
+    expect(body).to.deep.include({
+      initiating_entity: 'admin',
+      reason_admin: { en: 'Session ended' },
+    })
     expect(body['event_timestamp']).to.be.closeTo(Date.now() / 1000, 30)
   })
 
@@ -238,10 +241,11 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     const all = await until(stream, `${caep}/credential-change`)
     const mine = all.filter(({ sub_id }) => (sub_id as { sub?: unknown }).sub === sub)
     const bodies = Object.assign({}, ...mine.map(({ events }) => events)) as Record<string, object>
-    expect(bodies[`${caep}/credential-change`]).to.include({
+    expect(bodies[`${caep}/credential-change`]).to.deep.include({
       credential_type: 'password',
       change_type: 'update',
       initiating_entity: 'admin',
+      reason_admin: { en: 'Password changed' },
     })
     expect(bodies).to.have.property(`${caep}/session-revoked`)
     expect(new Set(all.map(({ txn }) => txn)).size, 'one occurrence').to.equal(1)

@@ -1,10 +1,13 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { decodeJwt } from 'jose'
+import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { idsOf } from '../support/audit.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import {
+  answerRequest,
   askForResult,
   bank,
   openAccount,
@@ -15,6 +18,7 @@ import {
 } from '../support/ciba.ts'
 import { alice, api, furnish } from '../support/fixtures.ts'
 import { expectRefusal, tokensIn } from '../support/protocol.ts'
+import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -69,6 +73,32 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     tokensIn(await askForResult(server, request))
     const again = await agent.submit(page)
     expect([again.status, outcomeOf(again)]).to.deep.equal([400, 'over'])
+  })
+
+  it('says in `acr` that there were two factors where that was asked for, and insists if asked to (CIBA §7.1)', async () => {
+    const person = await somebody(server.core)
+    const agent = createUserAgent()
+    await openAccount(server, agent, person)
+    const { username, password, secret } = await factorOwner(server.core, person)
+    const wished = await startRequest(server, { login_hint: username, acr_values: multiFactor })
+    const [link = ''] = requestsOn(await openAccount(server, agent, person))
+    const login = await agent.follow(await agent.get(link))
+    const code = await agent.follow(await agent.submit(login, { fields: { username, password } }))
+    const fields = { otp: codeOf(secret) }
+    const page = await agent.follow(await agent.submit(code, { fields }))
+    expect(outcomeOf(await agent.submit(page, { button: '#allow' }))).to.equal('allowed')
+    const { id_token } = tokensIn(await askForResult(server, wished))
+    expect(decodeJwt(id_token as string)['acr']).to.equal(multiFactor)
+
+    // Alice has no second factor: a wish costs her nothing, what is insisted on is not done without.
+    const voluntary = await startRequest(server, { acr_values: multiFactor })
+    await answerRequest(server)
+    const weak = tokensIn(await askForResult(server, voluntary))
+    expect(decodeJwt(weak.id_token as string)).not.to.have.property('acr')
+    const claims = { id_token: { acr: { essential: true, values: [multiFactor] } } }
+    const essential = await startRequest(server, { claims: JSON.stringify(claims) })
+    expect((await openRequest(server)).location?.pathname).to.equal('/account/factors')
+    expectRefusal(await askForResult(server, essential), 400, 'authorization_pending')
   })
 
   it('in German, kept through sign-in', async () => {

@@ -29,9 +29,14 @@ export interface Owner {
   recoveryCodes: string[]
 }
 
-/** Somebody with a password and an app whose codes of now and of the next step are not used yet. */
-export async function factorOwner(core: Core): Promise<Owner> {
-  const person = await somebody(core)
+type Person = Awaited<ReturnType<typeof somebody>>
+
+/**
+ * Somebody with a password and an app whose codes of now and of the next step are not used yet.
+ * @param before who has none yet; somebody new when absent
+ */
+export async function factorOwner(core: Core, before?: Person): Promise<Owner> {
+  const person = before ?? (await somebody(core))
   const secret = newTotpSecret()
   const app = { secret, name: 'Phone', code: codeOf(secret, -1), onlyFirst: true }
   const added = await core.factors.add(defaultTenant, person.id, app, { by: 'owner' })

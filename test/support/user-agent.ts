@@ -39,6 +39,12 @@ export interface UserAgent {
   cookies(url?: string | URL): Promise<Cookie[]>
 }
 
+/** A page of another site, for navigations that come from there. */
+export const elsewhere = {
+  url: new URL('https://elsewhere.example/'),
+  headers: new Headers(),
+} as Page
+
 const MOST_STEPS = 20
 
 /**

@@ -1,0 +1,34 @@
+import type { Context, Middleware } from 'koa'
+import type { Config } from '../../config/config.ts'
+import { DomainError } from '../errors.ts'
+import { seeOther } from './answer.ts'
+import { readText } from './body.ts'
+import { invalidRequest } from './checked.ts'
+
+/**
+ * Lets people come by POST where they come by GET, and go on as if they had (OpenID Connect Core §3.1.2.1, RP-Initiated
+ * Logout §2). The form is posted by another site's page, so that it comes without the cookie of the session
+ * (`SameSite=Lax`); the GET that follows brings it.
+ * @param paths below the issuer
+ * @throws DomainError `request_invalid`, `body_too_large` for what fits no address, as headers have a limit
+ */
+export function postedNavigation(
+  paths: readonly string[],
+  { basePath, headerLimit }: Pick<Config, 'headerLimit'> & { basePath: string },
+): Middleware {
+  const longest = Math.floor(headerLimit / 2)
+
+  async function goOn(ctx: Context): Promise<void> {
+    if (ctx.is('application/x-www-form-urlencoded') === false) {
+      throw invalidRequest('body: expected application/x-www-form-urlencoded')
+    }
+    const form = new URLSearchParams(await readText(ctx, longest)).toString()
+    const query = [ctx.querystring, form].filter(Boolean).join('&')
+    if (query.length > longest) {
+      throw new DomainError('body_too_large', { detail: { expected: `at most ${longest} bytes` } })
+    }
+    seeOther(ctx, `${basePath}${ctx.path}${query && '?'}${query}`)
+  }
+
+  return (ctx, next) => (ctx.method === 'POST' && paths.includes(ctx.path) ? goOn(ctx) : next())
+}

@@ -1,4 +1,5 @@
 import { type ConfigKey, settings } from './config.ts'
+import { distance } from './distance.ts'
 
 /**
  * Variables whose names are nearly that of a setting which is not set: a typo would be as if nothing had been said. Short
@@ -25,18 +26,3 @@ export function misspelt(env: NodeJS.ProcessEnv): string[] {
 /** Characters of a name that may differ in one, and of one that may in two. */
 const shortest = 6
 const long = 10
-
-/** How many characters are put in, left out or replaced between two names, or more than two (Levenshtein). */
-function distance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 2) return Infinity
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (const [i, character] of [...a].entries()) {
-    const next = [i + 1]
-    for (let j = 0; j < b.length; j++) {
-      const replaced = (row[j] as number) + (character === b[j] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j + 1] as number) + 1, (next[j] as number) + 1))
-    }
-    row = next
-  }
-  return row[b.length] as number
-}

@@ -24,6 +24,7 @@ import { sweepExpired } from './retention.ts'
 import { type Round, startRounds } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
 import { followDatabaseClock } from './storage/storage.ts'
+import { defaultTenant } from './tenants/tenant.ts'
 import { startTracing } from './tracing/open.ts'
 
 export interface Server {
@@ -121,6 +122,34 @@ export async function startServer(
     logRequest(log, { id: randomUUID(), method, path, status: 400, ip, began })
   }
 
+  /** A tenant that is not there answers nothing, logs nothing and keeps no reason. */
+  function answerForNobody(
+    { method, headers: sent }: IncomingMessage,
+    response: ServerResponse,
+    { tenant, url }: Target,
+  ): void {
+    const [status, error, sentence] = domainErrors.not_found
+    const id = randomUUID()
+    const reason = `there is no tenant ${tenant}, or it is disabled`
+    const ip = String(sent['x-forwarded-for'])
+    const endpoint = routeOf(url)
+    log.info(
+      { request_id: id, error: 'not_found', detail: reason, method, endpoint, ip },
+      'request refused',
+    )
+    core.refusals.note({
+      id,
+      tenant: defaultTenant,
+      endpoint,
+      check: 'not_found',
+      error,
+      reason,
+      ip,
+    })
+    response.setHeader('Request-Id', id)
+    answer(response, status, { error, error_description: sentence, error_id: id })
+  }
+
   function work(request: IncomingMessage, response: ServerResponse, target: Target): void {
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && target.url === '/readyz') {
@@ -135,10 +164,7 @@ export async function startServer(
     issuers.find(target).then(
       (handle) => {
         if (handle) handle(request, response)
-        else {
-          const [status, error, sentence] = domainErrors.not_found
-          answer(response, status, { error, error_description: sentence, error_id: randomUUID() })
-        }
+        else answerForNobody(request, response, target)
       },
       (error: Error) => {
         const id = randomUUID()

@@ -29,6 +29,7 @@ interface Rehearsed {
   client_id?: string
   faults: Finding[]
   left_out: LeftOutScope[]
+  hints: string[]
   complete: boolean
 }
 
@@ -50,7 +51,7 @@ export interface Explanation extends RefusalExplanation {
 
 /**
  * `explain <id>`: `{ id, tenant, at, endpoint, error, check, rule, source, mend, reason?, expected?, received?, … }`.
- * `explain --authorize <url>`: `{ tenant, client_id?, faults: [{ check, rule, … }], left_out: [{ scope, of }], complete }`.
+ * `explain --authorize <url>`: `{ tenant, client_id?, faults: [{ check, rule, … }], left_out: [{ scope, of }], hints, complete }`.
  * `explain`: `{ refusals: [{ id, … }] }`, the latest.
  */
 export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed | Latest> = {
@@ -106,7 +107,7 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
 }
 
 async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
-  const { tenant, clientId, faults, leftOut, complete } = await dryRun(
+  const { tenant, clientId, faults, leftOut, hints, complete } = await dryRun(
     core,
     new URL(url),
     mostParameters,
@@ -116,6 +117,7 @@ async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
     ...(clientId === undefined ? {} : { client_id: printable(clientId) }),
     faults: faults.map(findingOf),
     left_out: leftOut.map(({ scope, of }) => ({ scope: printable(scope), of })),
+    hints,
     complete,
   }
 }
@@ -158,14 +160,15 @@ function renderFaults({ faults, complete, tenant, client_id: client, ...rest }: 
       ? `The scope ${scope} is left out: no resource server has it.`
       : `The scope ${scope} is left out: send resource=${of.join(' or ')} for it.`,
   )
+  const besides = [...leftOut, ...rest.hints]
   if (faults.length === 0) {
-    return [`Nothing is wrong with this request of ${who}.`, ...leftOut].join('\n')
+    return [`Nothing is wrong with this request of ${who}.`, ...besides].join('\n')
   }
   const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`
   return [
     `${count} in this request of ${who}.`,
     ...faults.flatMap((fault, index) => ['', `${index + 1}. ${fault.rule}`, ...findingRows(fault)]),
-    ...(leftOut.length > 0 ? ['', ...leftOut] : []),
+    ...(besides.length > 0 ? ['', ...besides] : []),
     ...(complete ? [] : ['', 'What is checked after the last of them was not reached.']),
   ].join('\n')
 }

@@ -103,7 +103,9 @@ export async function startServer(
     const retry = status === 503 ? { 'Retry-After': '2' } : {}
     const close = stopping ? { Connection: 'close' } : {}
     const type = { 'Content-Type': 'application/json' }
-    response.writeHead(status, { ...headers, ...retry, ...close, ...type })
+    const { error_id: id } = body
+    const named = id === undefined ? {} : { 'Request-Id': id }
+    response.writeHead(status, { ...headers, ...retry, ...close, ...type, ...named })
     response.end(JSON.stringify(body))
   }
 
@@ -146,7 +148,6 @@ export async function startServer(
       reason,
       ip,
     })
-    response.setHeader('Request-Id', id)
     answer(response, status, { error, error_description: sentence, error_id: id })
   }
 

@@ -16,6 +16,7 @@ import { columns } from './columns.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
 import { ownerOf } from './families-show.ts'
 import { type FamilyOutput, familyOutput, sentenceOn } from './family-output.ts'
+import { whereItIs } from './named-client.ts'
 
 const input = z.union([
   z.strictObject({ id: z.uuid() }),
@@ -44,6 +45,8 @@ const latest = 10
 /** A refusal as it is printed: with the address of the account, and what became of the family of a refresh token. */
 export interface Explanation extends RefusalExplanation {
   account?: string
+  /** Where a client is by now that was not known. */
+  client_now?: string
   family?: FamilyOutput
   /** Whether the family is one that the token claimed, and may not have been of. */
   family_claimed?: true
@@ -94,11 +97,13 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
   }
   const { accountId, tenant } = refusal
   const account = accountId && (await accounts.active(tenant, accountId))
+  const clientNow = await whereItIs(core, refusal)
   const named = familyNamedIn(refusal)
   const [family] = named === undefined ? [] : await families.list(tenant, { id: named.id })
   return {
     ...explanationOf(refusal),
     ...(accountId === undefined ? {} : { account: account ? account.email : accountId }),
+    ...(clientNow === undefined ? {} : { client_now: clientNow }),
     ...(family && {
       family: familyOutput(family, await ownerOf(core, family), clock.now()),
       ...(named?.isCertain ? {} : { family_claimed: true }),
@@ -131,7 +136,7 @@ function renderRefusal(explanation: Explanation): string {
     ...rows([
       ['endpoint', `${explanation.endpoint}, tenant ${explanation.tenant}`],
       ['answered', explanation.error],
-      ['client', explanation.client_id],
+      ['client', explanation.client_id ?? explanation.client_now],
       ['account', explanation.account],
       ['family', familySentence(explanation)],
       ['from', explanation.ip],

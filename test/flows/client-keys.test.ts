@@ -104,7 +104,9 @@ describe('keys of a client at an address (jwks_uri)', () => {
       .list({ check: 'client_keys_unavailable' }, { limit: 20 })
       .then((list) => list.map(({ reason = '' }) => reason).toReversed())
     const [, why = 'none'] = / reason: (.+)$/.exec(first ?? '') ?? []
-    expect(later).to.match(/ reason: a moment ago: /).and.include(why)
+    expect(later)
+      .to.match(/ reason: a moment ago: /)
+      .and.include(why)
     publish(client_id, jwk)
     travel(6)
     expect(await by(client_id, { key })).to.equal(200)

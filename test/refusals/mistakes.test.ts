@@ -4,7 +4,7 @@ import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { api, callback, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
+import { api, callback, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
@@ -51,7 +51,18 @@ describe('explain leads to the mistake in one step', () => {
   it('says which client is unknown, however it was named, and never what may be a secret', async () => {
     const grant = { grant_type: 'client_credentials' }
     const unknown = { client_id: 'webb', client_secret: 'a-secret' }
-    expect((await why(token(grant, unknown))).text).to.match(/^received +webb$/m)
+    expect((await why(token(grant, unknown))).text)
+      .to.match(/^received +webb$/m)
+      .and.match(/^client +No tenant has it\.$/m)
+    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await server.core.clients.declare('acme', { ...machine, client_id: 'theirs' })
+    const theirs = { ...unknown, client_id: 'theirs' }
+    expect(await why(token(grant, theirs))).to.include({ client_now: 'It is in tenant acme.' })
+    await server.core.clients.declare('default', { ...machine, client_id: 'theirs' })
+    await server.core.clients.setDisabled('default', 'theirs', true)
+    expect(await why(token(grant, theirs))).to.include({
+      client_now: 'It is disabled in tenant default.',
+    })
     const secretAlone = await exchange({
       method: 'POST',
       url: new URL(`${server.issuer}/token`),

@@ -64,7 +64,8 @@ export const mends: Record<DomainErrorCode, string> = {
     'Wait for as long as `Retry-After` says; the figures (docs/security.md). If honest callers meet it, everybody may seem to come from one address: set `TRUST_PROXY`.',
   csrf_failed:
     'Usually an old page: open it again. For everybody: `ISSUER` is not the address that people see.',
-  not_found: 'Compare with discovery; behind a proxy, check that paths arrive unchanged.',
+  not_found:
+    'Compare with discovery, the tenant in the path too; behind a proxy, check that paths arrive unchanged.',
   method_not_allowed: 'Send one that `Allow` names.',
   body_too_large: 'Mend the caller.',
   too_many_parameters: 'Mend the caller.',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { distance } from '../config/distance.ts'
 import { declaredSecrets, privateKeyMembers } from './secret-members.ts'
 
 /** One thing that is wrong with a document of an operator. */
@@ -28,10 +29,12 @@ export function faultsOf(schema: z.ZodType, document: unknown): Fault[] {
   const unknown = first.flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return []
     const holder = valueAt(known, issue.path)
-    const message = `unknown member; the members are ${membersAt(schema, issue.path).join(', ')}`
+    const members = membersAt(schema, issue.path)
     return issue.keys.map((key): Fault => {
       delete (holder as Record<string, unknown>)[key]
-      return { path: [...issue.path, key], message }
+      const near = members.find((member) => isNear(key, member))
+      const others = near ? `did you mean ${near}?` : `the members are ${members.join(', ')}`
+      return { path: [...issue.path, key], message: `unknown member; ${others}` }
     })
   })
   const others = unknown.length > 0 ? issuesOf(schema, known) : first
@@ -39,6 +42,12 @@ export function faultsOf(schema: z.ZodType, document: unknown): Fault[] {
     ...unknown,
     ...others.map((issue) => ({ path: issue.path, message: describe(issue, known) })),
   ]
+}
+
+/** Whether it is the same but for a letter, or the spelling of other languages (`redirectUris`). */
+function isNear(key: string, member: string): boolean {
+  const plain = (name: string) => name.replaceAll(/[_-]/g, '').toLowerCase()
+  return plain(member).length > 3 && distance(plain(key), plain(member)) <= 1
 }
 
 function issuesOf(schema: z.ZodType, document: unknown): z.core.$ZodIssue[] {

@@ -24,6 +24,7 @@ import { sweepExpired } from './retention.ts'
 import { type Round, startRounds } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
 import { followDatabaseClock } from './storage/storage.ts'
+import { defaultTenant } from './tenants/tenant.ts'
 import { startTracing } from './tracing/open.ts'
 
 export interface Server {
@@ -104,7 +105,9 @@ export async function startServer(
     const retry = status === 503 ? { 'Retry-After': '2' } : {}
     const close = stopping ? { Connection: 'close' } : {}
     const type = { 'Content-Type': 'application/json' }
-    response.writeHead(status, { ...headers, ...retry, ...close, ...type })
+    const { error_id: id } = body
+    const named = id === undefined ? {} : { 'Request-Id': id }
+    response.writeHead(status, { ...headers, ...retry, ...close, ...type, ...named })
     response.end(JSON.stringify(body))
   }
 
@@ -123,6 +126,36 @@ export async function startServer(
     logRequest(log, { id, method, path, status, ip, began })
   }
 
+  /** A tenant that is not there answers nothing, logs nothing and keeps no reason. */
+  function answerForNobody(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { tenant, url }: Target,
+    began: number,
+  ): void {
+    const [status, error, sentence] = domainErrors.not_found
+    const { method, headers: sent } = request
+    const id = randomUUID()
+    const reason = `there is no tenant ${tenant}, or it is disabled`
+    const ip = String(sent['x-forwarded-for'])
+    const endpoint = routeOf(url)
+    log.info(
+      { request_id: id, error: 'not_found', detail: reason, method, endpoint, ip },
+      'request refused',
+    )
+    core.refusals.note({
+      id,
+      tenant: defaultTenant,
+      endpoint,
+      check: 'not_found',
+      error,
+      reason,
+      ip,
+    })
+    answer(response, status, { error, error_description: sentence, error_id: id })
+    tell(request, id, status, began)
+  }
+
   function work(request: IncomingMessage, response: ServerResponse, target: Target): void {
     if (stopping) response.setHeader('Connection', 'close')
     if (stopping && target.url === '/readyz') {
@@ -135,24 +168,17 @@ export async function startServer(
       return
     }
     const began = performance.now()
-    function refuseHere(code: 'not_found' | 'storage_unavailable', id: string): void {
-      const [status, error, sentence] = domainErrors[code]
-      response.setHeader('Request-Id', id)
-      answer(response, status, { error, error_description: sentence, error_id: id })
-      tell(request, id, status, began)
-    }
     issuers.find(target).then(
       (handle) => {
-        if (handle) return handle(request, response)
-        const id = randomUUID()
-        const { tenant } = target
-        log.info({ request_id: id, error: 'not_found', detail: { tenant } }, 'request refused')
-        refuseHere('not_found', id)
+        if (handle) handle(request, response)
+        else answerForNobody(request, response, target, began)
       },
       (error: Error) => {
         const id = randomUUID()
         log.error({ request_id: id, err: error }, 'no issuer could answer')
-        refuseHere('storage_unavailable', id)
+        const [status, code, sentence] = domainErrors.storage_unavailable
+        answer(response, status, { error: code, error_description: sentence, error_id: id })
+        tell(request, id, status, began)
       },
     )
   }

@@ -16,6 +16,7 @@ import { columns } from './columns.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
 import { ownerOf } from './families-show.ts'
 import { type FamilyOutput, familyOutput, sentenceOn } from './family-output.ts'
+import { whereItIs } from './named-client.ts'
 
 const input = z.union([
   z.strictObject({ id: z.uuid() }),
@@ -29,6 +30,7 @@ interface Rehearsed {
   client_id?: string
   faults: Finding[]
   left_out: LeftOutScope[]
+  hints: string[]
   complete: boolean
 }
 
@@ -43,6 +45,8 @@ const latest = 10
 /** A refusal as it is printed: with the address of the account, and what became of the family of a refresh token. */
 export interface Explanation extends RefusalExplanation {
   account?: string
+  /** Where a client is by now that was not known. */
+  client_now?: string
   family?: FamilyOutput
   /** Whether the family is one that the token claimed, and may not have been of. */
   family_claimed?: true
@@ -50,7 +54,7 @@ export interface Explanation extends RefusalExplanation {
 
 /**
  * `explain <id>`: `{ id, tenant, at, endpoint, error, check, rule, source, mend, reason?, expected?, received?, … }`.
- * `explain --authorize <url>`: `{ tenant, client_id?, faults: [{ check, rule, … }], left_out: [{ scope, of }], complete }`.
+ * `explain --authorize <url>`: `{ tenant, client_id?, faults: [{ check, rule, … }], left_out: [{ scope, of }], hints, complete }`.
  * `explain`: `{ refusals: [{ id, … }] }`, the latest.
  */
 export const explain: Command<z.infer<typeof input>, Explanation | Rehearsed | Latest> = {
@@ -93,11 +97,13 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
   }
   const { accountId, tenant } = refusal
   const account = accountId && (await accounts.active(tenant, accountId))
+  const clientNow = await whereItIs(core, refusal)
   const named = familyNamedIn(refusal)
   const [family] = named === undefined ? [] : await families.list(tenant, { id: named.id })
   return {
     ...explanationOf(refusal),
     ...(accountId === undefined ? {} : { account: account ? account.email : accountId }),
+    ...(clientNow === undefined ? {} : { client_now: clientNow }),
     ...(family && {
       family: familyOutput(family, await ownerOf(core, family), clock.now()),
       ...(named?.isCertain ? {} : { family_claimed: true }),
@@ -106,7 +112,7 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
 }
 
 async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
-  const { tenant, clientId, faults, leftOut, complete } = await dryRun(
+  const { tenant, clientId, faults, leftOut, hints, complete } = await dryRun(
     core,
     new URL(url),
     mostParameters,
@@ -116,6 +122,7 @@ async function rehearse(core: Capabilities, url: string): Promise<Rehearsed> {
     ...(clientId === undefined ? {} : { client_id: printable(clientId) }),
     faults: faults.map(findingOf),
     left_out: leftOut.map(({ scope, of }) => ({ scope: printable(scope), of })),
+    hints,
     complete,
   }
 }
@@ -129,7 +136,7 @@ function renderRefusal(explanation: Explanation): string {
     ...rows([
       ['endpoint', `${explanation.endpoint}, tenant ${explanation.tenant}`],
       ['answered', explanation.error],
-      ['client', explanation.client_id],
+      ['client', explanation.client_id ?? explanation.client_now],
       ['account', explanation.account],
       ['family', familySentence(explanation)],
       ['from', explanation.ip],
@@ -158,14 +165,15 @@ function renderFaults({ faults, complete, tenant, client_id: client, ...rest }: 
       ? `The scope ${scope} is left out: no resource server has it.`
       : `The scope ${scope} is left out: send resource=${of.join(' or ')} for it.`,
   )
+  const besides = [...leftOut, ...rest.hints]
   if (faults.length === 0) {
-    return [`Nothing is wrong with this request of ${who}.`, ...leftOut].join('\n')
+    return [`Nothing is wrong with this request of ${who}.`, ...besides].join('\n')
   }
   const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`
   return [
     `${count} in this request of ${who}.`,
     ...faults.flatMap((fault, index) => ['', `${index + 1}. ${fault.rule}`, ...findingRows(fault)]),
-    ...(leftOut.length > 0 ? ['', ...leftOut] : []),
+    ...(besides.length > 0 ? ['', ...besides] : []),
     ...(complete ? [] : ['', 'What is checked after the last of them was not reached.']),
   ].join('\n')
 }

@@ -108,15 +108,18 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
         put({ ...last, at: now, freshUntil: now + pause.good })
         return
       }
-      put({ keys: [], at: now, freshUntil: 0, goodUntil: 0, downUntil: now + pause.none })
-      throw unavailable(keys, pause.none, error)
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+      const why = cause instanceof Error ? cause.message : 'there was no answer'
+      put({ keys: [], at: now, freshUntil: 0, goodUntil: 0, downUntil: now + pause.none, why })
+      throw unavailable(keys, pause.none, why, cause)
     }
   }
 
   store.refresh = async function () {
     if (this.fresh()) return
-    const left = (knownOf(this)?.downUntil ?? 0) - clock.now()
-    if (left > 0) throw unavailable(this, left)
+    const { downUntil = 0, why } = knownOf(this) ?? {}
+    const left = downUntil - clock.now()
+    if (left > 0) throw unavailable(this, left, `a moment ago: ${why}`)
     await ask(nameOf(this), () => question(this))
   }
 }
@@ -125,9 +128,12 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
 const nameOf = ({ client, jwksUri }: KeyStore) => JSON.stringify([client.clientId, jwksUri])
 
 /** @param left milliseconds until it is asked again */
-function unavailable({ client, jwksUri }: KeyStore, left: number, error?: unknown): DomainError {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  const reason = cause instanceof Error ? cause.message : 'there was no answer a moment ago'
+function unavailable(
+  { client, jwksUri }: KeyStore,
+  left: number,
+  reason: string,
+  cause?: unknown,
+): DomainError {
   const detail = { client_id: client.clientId, jwks_uri: jwksUri, reason }
   const retryAfter = Math.ceil(left / 1000)
   return new DomainError('client_keys_unavailable', { detail, cause, retryAfter })

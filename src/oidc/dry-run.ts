@@ -11,6 +11,7 @@ import { basePathOf, issuerOf } from '../tenants/tenant.ts'
 import { clientAdapter } from './adapters/client.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import type { Capabilities, IssuerContext } from './capabilities.ts'
+import { hintsOf } from './dry-run-hints.ts'
 import { type Draft, mendDraft } from './dry-run-mends.ts'
 import { type Asked, type LeftOutScope, leftOutScopes } from './left-out-scopes.ts'
 import { noCertificates } from './mtls.ts'
@@ -34,6 +35,8 @@ export interface DryRun {
   faults: Fault[]
   /** Scopes that are no fault and of no use. */
   leftOut: LeftOutScope[]
+  /** What else is no fault and seldom meant, in sentences. */
+  hints: string[]
   /** Whether every check was reached: a fault that nothing can be put in the place of hides those behind it. */
   complete: boolean
 }
@@ -69,7 +72,14 @@ export async function dryRun(
   const issuer = issuerOf(config.issuer, tenant)
   const tooMuch = tooMuchIn(address, config.headerLimit, mostParameters)
   if (tooMuch)
-    return { tenant, clientId: undefined, faults: [tooMuch], leftOut: [], complete: false }
+    return {
+      tenant,
+      clientId: undefined,
+      faults: [tooMuch],
+      leftOut: [],
+      hints: [],
+      complete: false,
+    }
   const params = new URLSearchParams(address.search)
   const clientId = params.get('client_id') ?? undefined
   const faults: Fault[] = []
@@ -78,7 +88,7 @@ export async function dryRun(
   if (!found) {
     const expected = 'a tenant that exists and is enabled'
     faults.push({ check: 'authorize_address', error: 'not_found', expected, received: tenant })
-    return { tenant, clientId, faults, leftOut: [], complete: false }
+    return { tenant, clientId, faults, leftOut: [], hints: [], complete: false }
   }
   if (address.origin + address.pathname !== endpoint || !url.startsWith(routes.authorization)) {
     const received = maskAddress(address.origin + address.pathname)
@@ -102,7 +112,8 @@ export async function dryRun(
   const leftOut = faults.some(({ check }) => check === 'scope_known')
     ? []
     : leftOutScopes(asked, await capabilities.resources.list(tenant))
-  return { tenant, clientId, faults, leftOut, complete }
+  const hints = hintsOf(new URLSearchParams(address.search), draft.client)
+  return { tenant, clientId, faults, leftOut, hints, complete }
 }
 
 /** What no request gets past, so that nothing is walked: an operator's paste must not keep the server busy (C18). */

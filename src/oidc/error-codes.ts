@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { cibaGrant, deviceCodeGrant } from '../clients/client.ts'
+import type { EngineError } from './refused-checks.ts'
 
 /** Endpoints of one grant type; at the token endpoint the request names it. */
 const grantOf: Partial<Record<string, string>> = {
@@ -24,13 +25,21 @@ export function answeredCode({ oidc }: KoaContextWithOIDC, error: Error): string
   return isForbidden ? 'unauthorized_client' : error.message
 }
 
-/** Gives the engine's answers that code. */
+/** What a client left out itself: it may be told, where the engine says `grant request is invalid` of every grant. */
+const omissions: ReadonlySet<string | undefined> = new Set([
+  'DPoP proof JWT not provided',
+  'mutual TLS client certificate not provided',
+])
+
+/** Gives the engine's answers that code, and says what the client left out. */
 export function correctErrorCodes(provider: Provider): void {
   const events: EventEmitter = provider
   for (const endpoint of ['grant', 'device_authorization', 'backchannel_authentication']) {
-    events.on(`${endpoint}.error`, (ctx: KoaContextWithOIDC, error: Error) => {
+    events.on(`${endpoint}.error`, (ctx: KoaContextWithOIDC, error: EngineError) => {
       const code = answeredCode(ctx, error)
       if (code !== error.message) ctx.body = { ...(ctx.body as object), error: code }
+      const { error_detail: detail } = error
+      if (omissions.has(detail)) ctx.body = { ...(ctx.body as object), error_description: detail }
     })
   }
 }

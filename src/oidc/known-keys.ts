@@ -11,6 +11,8 @@ export interface Known {
   goodUntil: number
   /** Until then nobody is asked again: there was no answer, and no keys that are good. */
   downUntil: number
+  /** Why there was none. */
+  why?: string
 }
 
 /** The keys of clients in the memory of this process; those that were used last stay. */

@@ -42,7 +42,7 @@ export function logRefusals(
     request_id: requestIdOf(ctx),
     endpoint: ctx.oidc?.route,
     client_id: shownClient(ctx),
-    check: refusedCheck(error, ctx.oidc?.route),
+    check: refusedCheck(error, ctx.oidc?.route, ctx.oidc?.params?.['grant_type']),
     error: answeredCode(ctx, error),
     reason: error.error_detail ?? error.error_description,
   })

@@ -76,7 +76,8 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/certificate was not|certificate subject|unregistered client certificate/, 'client_certificate'],
   [/assertion tokens must only be used once/, 'client_assertion_once'],
   [/^client_assertion_type must/, 'client_assertion'],
-  [/mutual TLS client certificate not provided|x5t#S256|jkt/, 'key_same'],
+  [/^mutual TLS client certificate not provided/, 'certificate_present'],
+  [/x5t#S256|jkt/, 'key_same'],
   [/DPoP proof JWT Replay/, 'dpop_proof'],
   [/DPoP proof JWT|`DPoP` header/, 'dpop_present'],
   [/^origin .* not allowed/, 'origin_allowed'],
@@ -121,8 +122,15 @@ const ambiguous: ReadonlySet<string> = new Set([
   'insufficient_scope',
 ])
 
-/** Which check of ours the engine means. */
-export function refusedCheck(error: EngineError, route: string | undefined): CheckName {
+/**
+ * Which check of ours the engine means.
+ * @param grant the grant type of a token request
+ */
+export function refusedCheck(
+  error: EngineError,
+  route: string | undefined,
+  grant?: unknown,
+): CheckName {
   const { message: code, error_description: said = '', error_detail: detail } = error
   const words = [detail, said].filter((text) => text !== undefined)
   if (words.some((text) => /id_token_hint/.test(text)))
@@ -132,7 +140,10 @@ export function refusedCheck(error: EngineError, route: string | undefined): Che
     /client_id.*mismatch|^client mismatch|must equal/.test(detail ?? said) &&
     code !== 'invalid_request_object'
   )
-    return mismatch(code, route)
+    return mismatch(code, route, grant)
+  // What somebody allowed is looked at before whether it is there; a machine was allowed nothing.
+  if (said === 'resource indicator is missing, or unknown' && route === 'token')
+    return grant === 'client_credentials' ? 'resource_known' : 'resource_granted'
   if (ambiguous.has(code)) {
     for (const text of words) {
       const found = byWords.find(([pattern]) => pattern.test(text))
@@ -143,7 +154,8 @@ export function refusedCheck(error: EngineError, route: string | undefined): Che
   return byCode[code] ?? 'other'
 }
 
-function mismatch(code: string, route: string | undefined): CheckName {
+function mismatch(code: string, route: string | undefined, grant: unknown): CheckName {
   if (code === 'invalid_client') return 'client_assertion'
-  return code === 'invalid_grant' && route === 'token' ? 'code_known' : 'client_id_same'
+  if (code !== 'invalid_grant' || route !== 'token') return 'client_id_same'
+  return grant === 'refresh_token' ? 'refresh_token_known' : 'code_known'
 }

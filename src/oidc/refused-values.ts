@@ -92,6 +92,15 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: listed((client?.['resources'] as string[] | undefined) ?? ['one whose scope it has']),
     received: text(resource),
   }),
+  resource_granted: ({ entities }, { resource }) => ({
+    expected: listed(
+      [
+        (entities.RefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode)?.resource ??
+          'one that the authorization request named',
+      ].flat(),
+    ),
+    received: text(resource),
+  }),
   resource_single: (_oidc, { resource }) => ({
     expected: 'one',
     received: Array.isArray(resource) ? listed(resource) : text(resource),
@@ -138,6 +147,14 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: methodOf(ctx),
   }),
   authentication_once: (_oidc, _params, ctx) => ({ expected: 'one way', received: methodOf(ctx) }),
+  authorization_header: (_oidc, _params, ctx) => ({
+    expected: 'Basic, id and secret joined by a colon, in base64',
+    received: methodOf(ctx),
+  }),
+  certificate_present: (_oidc, _params, ctx) => ({
+    expected: 'a certificate of the client, at an address of mtls_endpoint_aliases',
+    received: `none, with ${methodOf(ctx)}`,
+  }),
   client_secret: ({ client }, { client_secret: secret }, ctx) => ({
     expected: 'a secret of this client that is valid',
     received: `${mask(secret ?? basicCredentials(ctx)?.secret)} by ${text(client?.clientAuthMethod)}`,
@@ -148,8 +165,11 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: text(client?.clientId),
     received: text(id),
   }),
-  origin_allowed: ({ client }, _params, ctx) => ({
-    expected: listed(client?.redirectUris?.map((uri) => URL.parse(uri)?.origin)),
+  origin_allowed: ({ client, route }, _params, ctx) => ({
+    expected:
+      route === 'userinfo' || client?.clientAuthMethod === 'none'
+        ? listed(client?.redirectUris?.map((uri) => URL.parse(uri)?.origin))
+        : `no page: this client authenticates, by ${text(client?.clientAuthMethod)}`,
     received: ctx.get('origin'),
   }),
   body_form: (_oidc, _params, ctx) => ({
@@ -177,6 +197,10 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: text(scope),
   }),
   access_token_valid: (_oidc, _params, ctx) => accessTokenValues(ctx),
+  access_token_audience: (_oidc, _params, ctx) => ({
+    ...accessTokenValues(ctx),
+    expected: 'a token for userinfo: of the default resource server, with openid',
+  }),
   access_token_scope: ({ entities }) => ({
     expected: 'openid',
     received: text(entities.AccessToken?.scope),
@@ -239,10 +263,16 @@ function basicCredentials(ctx: KoaContextWithOIDC): { id: string; secret: string
 function methodOf(ctx: KoaContextWithOIDC): string {
   const body = (ctx.oidc.body ?? {}) as Record<string, unknown>
   const ways = [
-    ctx.get('authorization') && `Authorization: ${ctx.get('authorization').split(' ')[0]}`,
+    ctx.get('authorization') && `Authorization: ${schemeOf(ctx.get('authorization'))}`,
     body['client_secret'] && 'client_secret in the body',
     body['client_assertion'] && 'client_assertion',
     body['client_id'] && 'client_id in the body',
   ]
   return listed(ways.filter(Boolean))
+}
+
+/** A header without a scheme may be nothing but the secret. */
+function schemeOf(header: string): string {
+  const [, scheme] = /^(basic|bearer|digest|dpop|negotiate) /i.exec(header) ?? []
+  return scheme ?? mask(header)
 }

@@ -15,7 +15,7 @@ export const authorizationChecks = {
   parameters_present: [
     'Every required parameter is there.',
     'RFC 6749 §4.1.1',
-    'Send the parameters that are named.',
+    'Send the parameters that are named; with POST they are in the body, as a form.',
   ],
   parameters_once: [
     'No parameter comes twice.',
@@ -86,6 +86,11 @@ export const authorizationChecks = {
     'The client may reach the resource server.',
     'RFC 8707 §2',
     'Add it to `resources` of the client; for client credentials name one of its scopes in `scope` of the client.',
+  ],
+  resource_granted: [
+    'The resource is one that the authorization request named.',
+    'RFC 8707 §2.2',
+    'Name it in `resource` of the authorization request, too; there it may come several times.',
   ],
   resource_single: [
     'An access token is for one resource server.',

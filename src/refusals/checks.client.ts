@@ -47,6 +47,11 @@ export const clientChecks = {
     'RFC 7523 §3',
     'Make one for each request, with another `jti`; also for a retry.',
   ],
+  certificate_present: [
+    'The request shows a certificate, where a token is bound to one.',
+    'RFC 8705 §3, §5',
+    'Call the address in `mtls_endpoint_aliases` of the discovery document, with the certificate; behind a proxy, see that it passes it on.',
+  ],
   client_certificate: [
     'The certificate of the connection is the one that the client registered.',
     'RFC 8705 §2',

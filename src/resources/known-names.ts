@@ -1,4 +1,4 @@
-import { nearest } from '../../config/misspelt.ts'
+import { nearest } from '../../config/distance.ts'
 import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 

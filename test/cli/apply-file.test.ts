@@ -69,7 +69,7 @@ registration: { mode: public }
     for (const expected of [
       'enrolment: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, webhooks, registration, tenants',
       'registration.mode: expected one of off, token, open, got "public"',
-      'clients[0].redirect_uri: unknown member; the members are client_id,',
+      'clients[0].redirect_uri: unknown member; did you mean redirect_uris?',
       'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:openid:params:grant-type:ciba, got "implicit"',
       'clients[1].client_id: expected a text, got 7',
       'resource_servers[0].identifier: must be an absolute URI without a fragment (RFC 8707 §2), got "not a uri"',

@@ -101,6 +101,13 @@ describe('keys of a client at an address (jwks_uri)', () => {
     await declare(client_id, fail(client_id))
     for (let i = 0; i < 30; i++) expect(await by(client_id, { key })).to.equal(503)
     expect(host.asked.get('/away')).to.equal(1)
+    const [first, later] = await server.core.refusals
+      .list({ check: 'client_keys_unavailable' }, { limit: 20 })
+      .then((list) => list.map(({ reason = '' }) => reason).toReversed())
+    const [, why = 'none'] = / reason: (.+)$/.exec(first ?? '') ?? []
+    expect(later)
+      .to.match(/ reason: a moment ago: /)
+      .and.include(why)
     publish(client_id, jwk)
     travel(6)
     expect(await by(client_id, { key })).to.equal(200)

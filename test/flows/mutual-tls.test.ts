@@ -160,7 +160,14 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
       `${server.issuer}/device?user_code=${device.user_code}`,
     )
     await allowDevice(server, device)
-    expectRefusal(await askFor(server, device, set), 400, 'invalid_grant')
+    const without = await askFor(server, device, set)
+    expectRefusal(without, 400, 'invalid_grant')
+    expect(without.json()).to.include({
+      error_description: 'mutual TLS client certificate not provided',
+    })
+    const { check } =
+      (await server.core.refusals.find(without.headers.get('request-id') ?? '')) ?? {}
+    expect(check).to.equal('certificate_present')
     const tokens = tokensIn(await askFor(server.showing(own), device, set))
     expect(cnfOf(tokens)).to.deep.equal({ 'x5t#S256': thumbprintOf(own) })
   })

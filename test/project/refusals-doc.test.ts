@@ -17,8 +17,12 @@ describe('docs/refusals.md', () => {
 describe('docs/errors.md', () => {
   it('says what to do as explain does', () => {
     const rows = [...pageOf('errors.md').matchAll(/^\| `(\w+)` \| .* \| ([^|]+) \|$/gm)]
+    // A terminal has no links: the page is named.
     const plain = (text: string) =>
-      text.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll("'", '’')
+      text
+        .replaceAll(/\[([^\]]*)\]\(([^)#]*)[^)]*\)/g, '$1 (docs/$2)')
+        .replaceAll('docs/../', '')
+        .replaceAll("'", '’')
     expect(
       Object.fromEntries(rows.map(([, code, says = '']) => [code, plain(says)])),
     ).to.deep.equal(mends)

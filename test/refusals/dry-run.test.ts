@@ -68,6 +68,24 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(named.left_out).to.deep.equal([])
   })
 
+  it('says what an answer without fault will lack', async () => {
+    const once = { ...web, client_id: 'once', grant_types: ['authorization_code'] }
+    await server.core.clients.declare('default', once)
+    const hints = async (fields: Fields, client = web) => {
+      const { faults, hints: said, text } = await rehearse(url(fields, client))
+      expect(faults).to.deep.equal([])
+      for (const hint of said) expect(text).to.include(`\n${hint}`)
+      return said
+    }
+    expect(await hints({ scope: 'openid email offline_access', resource: api })).to.deep.equal([])
+    const [renewed = ''] = await hints({ scope: 'openid offline_access' }, once)
+    expect(renewed).to.match(/add refresh_token to grant_types/)
+    const [named = ''] = await hints({ scope: 'email', nonce: undefined })
+    expect(named).to.match(/add openid/)
+    const [meant = ''] = await hints({ audience: api })
+    expect(meant).to.match(/send resource/)
+  })
+
   it('reads the scopes where the engine does: of a pushed request; none where not one exists', async () => {
     const scope = 'openid orders:read'
     const pushed = async (resource?: string) => {

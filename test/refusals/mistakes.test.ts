@@ -5,7 +5,7 @@ import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { api, callback, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
+import { api, callback, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
@@ -52,7 +52,18 @@ describe('explain leads to the mistake in one step', () => {
   it('says which client is unknown, however it was named, and never what may be a secret', async () => {
     const grant = { grant_type: 'client_credentials' }
     const unknown = { client_id: 'webb', client_secret: 'a-secret' }
-    expect((await why(token(grant, unknown))).text).to.match(/^received +webb$/m)
+    expect((await why(token(grant, unknown))).text)
+      .to.match(/^received +webb$/m)
+      .and.match(/^client +No tenant has it\.$/m)
+    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+    await server.core.clients.declare('acme', { ...machine, client_id: 'theirs' })
+    const theirs = { ...unknown, client_id: 'theirs' }
+    expect(await why(token(grant, theirs))).to.include({ client_now: 'It is in tenant acme.' })
+    await server.core.clients.declare('default', { ...machine, client_id: 'theirs' })
+    await server.core.clients.setDisabled('default', 'theirs', true)
+    expect(await why(token(grant, theirs))).to.include({
+      client_now: 'It is disabled in tenant default.',
+    })
     const secretAlone = await exchange({
       method: 'POST',
       url: new URL(`${server.issuer}/token`),
@@ -124,6 +135,54 @@ describe('explain leads to the mistake in one step', () => {
       expected: 'scopes of the authorization request that the person allowed',
       received: 'openid email',
     })
+  })
+
+  it('knows what is for something else: a resource that nobody named, a token of another client', async () => {
+    const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
+    expect(await why(refresh(server, spa, tokens, { resource: api }))).to.include({
+      check: 'resource_granted',
+      expected: server.issuer,
+      received: api,
+    })
+    const grant_type = 'client_credentials'
+    expect(await why(token({ grant_type, resource: `${api}/` }, machine))).to.include({
+      check: 'resource_known',
+    })
+    const stolen = await why(refresh(server, web, tokens))
+    expect(stolen).to.include({ check: 'refresh_token_known', reason: 'client mismatch' })
+    expect(stolen.text).to.match(/^family +Alive/m)
+  })
+
+  it('knows a header that has no scheme, and shows nothing of it; a secret in a page', async () => {
+    const grant = { grant_type: 'client_credentials' }
+    for (const [authorization, shown] of [
+      ['the-secret-alone', '[16 characters]'],
+      ['the-secret of-two', '[17 characters]'],
+      ['Bearer x', 'Bearer'],
+    ] as const) {
+      expect(await why(token(grant, undefined, { authorization }))).to.include({
+        check: 'authorization_header',
+        received: `Authorization: ${shown}`,
+      })
+    }
+    const origin = new URL(callback).origin
+    expect(await why(token(grant, web, { origin }))).to.include({
+      check: 'origin_allowed',
+      expected: 'no page: this client authenticates, by client_secret_basic',
+      received: origin,
+    })
+  })
+
+  it('knows a tenant that is not there', async () => {
+    const page = await createUserAgent().get(`${server.issuer}/t/nobody/jwks`)
+    const id = page.headers.get('request-id')
+    expect(page.json()).to.include({ error_id: id })
+    expect(await why(page)).to.include({
+      check: 'not_found',
+      endpoint: '/jwks',
+      reason: 'there is no tenant nobody, or it is disabled',
+    })
+    expect(server.logged()).to.include(`"request_id":"${id}"`)
   })
 
   it('shows addresses as they were spelled, and nothing that may be a secret', async () => {
@@ -233,6 +292,16 @@ describe('explain leads to the mistake in one step', () => {
         ),
       )
       expect(await received('nobody-ever-had-it')).to.equal('[18 characters]')
+    })
+
+    it('a token of another API', async () => {
+      const asked = { scope: 'openid orders:read', resource: api }
+      const { access_token: foreign } = await tokensFor(server, spa, asked)
+      const refused = await userinfo(server, foreign)
+      expect(refused.status).to.equal(401)
+      const said = await why(refused)
+      expect(said).to.include({ check: 'access_token_audience' })
+      expect(said.received).to.include(` for ${api} until `)
     })
 
     it('a token that was revoked, with what became of its family', async () => {

@@ -86,6 +86,14 @@ describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
     expect((await why(ask(proof(), nonced))).received).to.match(/without nonce$/)
   })
 
+  it('knows a proof that is missing, and says so to the client, too', async () => {
+    const bound = { ...machine, client_id: 'bound', dpop_bound_access_tokens: true }
+    await server.core.clients.declare('default', bound)
+    const refused = await post(server, '/token', bound, { grant_type: 'client_credentials' })
+    expect(refused.json()).to.include({ error_description: 'DPoP proof JWT not provided' })
+    expect(await why(refused)).to.include({ check: 'dpop_present' })
+  })
+
   it('knows a proof that came twice', async () => {
     const one = await proof()
     tokensIn(await ask(one))

@@ -1,4 +1,4 @@
-import Provider, { type Adapter, type AdapterPayload } from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { hashOf } from '../../secrets/handle.ts'
 import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
@@ -33,9 +33,13 @@ export function accessTokenAdapter(
     return sid === undefined ? token : { ...token, sid }
   }
 
-  /** Userinfo belongs to the default resource server: a token of another one is none there (ASVS 9.2.3). */
-  async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload | undefined> {
-    if (token.aud !== (await access.default()).identifier) return undefined
+  /**
+   * Userinfo belongs to the default resource server: a token of another one is none there (ASVS 9.2.3).
+   * @throws errors.InvalidToken, in the engine's words, which come too late: it looks for `openid` first
+   */
+  async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload> {
+    if (token.aud !== (await access.default()).identifier)
+      throw new errors.InvalidToken('token audience prevents accessing the userinfo endpoint')
     const metadata = await clients.metadata(tenant, token.clientId ?? '')
     if (Provider.ctx && metadata) assertNonce(Provider.ctx, metadata)
     // The engine takes a token with an audience for one that is meant for somebody else.

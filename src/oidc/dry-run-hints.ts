@@ -1,0 +1,23 @@
+import type { AdapterPayload } from 'oidc-provider'
+
+/**
+ * What an authorization request, which nothing is wrong with, will lack that its sender seems to count on. Nobody says so
+ * later: the answer is a good one without it.
+ * @param params as they were sent
+ * @param client its metadata, where it is known
+ * @returns sentences
+ */
+export function hintsOf(params: URLSearchParams, client: AdapterPayload | undefined): string[] {
+  const scopes = new Set(params.get('scope')?.split(' '))
+  const grants = (client?.['grant_types'] ?? []) as string[]
+  const hints = []
+  if (client && !grants.includes('refresh_token') && scopes.has('offline_access'))
+    hints.push(
+      'The scope offline_access is left out, and there is no refresh token: add refresh_token to grant_types of the client.',
+    )
+  if (!scopes.has('openid') && (scopes.has('profile') || scopes.has('email')))
+    hints.push('There is no ID token, and userinfo answers nothing: add openid to scope.')
+  if (params.has('audience') && !params.has('resource'))
+    hints.push('The parameter audience means nothing here: send resource.')
+  return hints
+}

@@ -4,7 +4,7 @@ import type { DomainErrorCode } from '../errors.ts'
 export const mends: Record<DomainErrorCode, string> = {
   config_invalid: 'Mend the settings that are named; reference (config/reference.md).',
   storage_unavailable:
-    'Check that it runs, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
+    'Check that it runs, takes writes and has room on its disk, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
   overloaded:
     'Rare: none. Often (the count `request_shed`): see what is slow (`keyturn_db_statement_duration_seconds`), then more nodes or workers.',
   storage_newer: 'Start that version, or restore a backup from before the upgrade.',

@@ -11,7 +11,7 @@ import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
 import { dumpOf } from '../support/dump.ts'
 import { startEngine, type TestEngine } from '../support/engine.ts'
-import { someClient } from '../support/people.ts'
+import { someAccount, someClient } from '../support/people.ts'
 
 const shortLived = [
   'Interaction',
@@ -185,7 +185,10 @@ onEachStorage('adapters of the engine', (kind) => {
   it('store a session under its uid: found by handle and by uid, gone when destroyed', async () => {
     const id = handle()
     const uid = newHandle()
-    const payload = { ...payloadOf('Session', id), uid, loginTs: seconds(), authorizations: {} }
+    const payload = {
+      ...payloadOf('Session', id),
+      ...{ uid, accountId: await someAccount(nodes.a), loginTs: seconds(), authorizations: {} },
+    }
     const session = one.adapter('Session')
     await session.upsert(id, payload, 60)
     const { clientId: _clientId, ...kept } = payload
@@ -208,6 +211,7 @@ onEachStorage('adapters of the engine', (kind) => {
         [defaultTenant, name],
       )
       const session = new Session()
+      session.loginAccount({ accountId: await someAccount(nodes.a) })
       used.add(session.jti)
       session.ensureClientContainer(name)
       await session.save(60)

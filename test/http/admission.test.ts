@@ -324,11 +324,11 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     const { database, tenants } = server.core
     await tenants.create({ id: 'other', name: 'Other' })
     const ready = (path = '/readyz') => fetch(server.issuer + path).then(({ status }) => status)
-    const { query } = database
+    const { queryPrimary } = database
     let probes = 0
-    database.query = (sql: string, values?: unknown[]) => {
+    database.queryPrimary = (sql: string, values?: unknown[]) => {
       if (sql === 'select 1') probes++
-      return query.call(database, sql, values) as never
+      return queryPrimary.call(database, sql, values) as never
     }
     try {
       await eventually(
@@ -344,7 +344,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
       expect(await ready()).to.equal(200)
       expect(probes).to.equal(2)
     } finally {
-      database.query = query
+      database.queryPrimary = queryPrimary
       backToPresent()
     }
   })

@@ -136,7 +136,6 @@ describe('http: requests that are too much or not right', () => {
   it('names the methods an address takes, below it too (ASVS 4.1.4, P-040)', async () => {
     for (const [method, path, allow] of [
       ['GET', '/token', 'POST, OPTIONS'],
-      ['POST', '/authorize', 'GET, HEAD'],
       ['PUT', '/jwks', 'GET, HEAD, OPTIONS'],
       ['POST', '/interaction/abc', 'GET, HEAD'],
       ['DELETE', '/interaction/abc/login', 'GET, HEAD, POST'],

@@ -201,8 +201,10 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
 
   it('changes the session at sign-in: a planted cookie opens nothing (C6, ASVS 7.2.4)', async () => {
     const attacker = createUserAgent()
-    await attacker.get(`${server.issuer}/logout`)
+    await signIn(server, web, {}, attacker)
     const planted = await attacker.cookies(server.issuer)
+    const out = await attacker.get(`${server.issuer}/logout`)
+    await attacker.submit(out, { form: '#logout-form' })
     const victim = createUserAgent()
     for (const cookie of planted) await victim.jar.setCookie(cookie, server.issuer)
     expect(planted.map(({ key }) => key)).to.include('keyturn.default.session')

@@ -82,7 +82,9 @@ export async function startServer(
   core.revocationStreams.start()
   await core.changes.start()
   core.signing.start()
-  await core.servedTime.note()
+  await core.servedTime
+    .note()
+    .catch((error: Error) => log.warn({ err: error }, 'served time not noted yet'))
   await core.keyRotation.check()
   const issuers = createIssuers(core, {
     of: ({ req }) => certificateOf(req),

@@ -1,7 +1,7 @@
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clock } from '../clock.ts'
 import type { Counters } from '../counters.ts'
-import { type Denial, type Denials, denialOfClient } from '../denials/denials.ts'
+import type { Denial, Denials } from '../denials/denials.ts'
 import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -67,7 +67,8 @@ export interface Families {
    * Whether a token that was consumed may have its answer again: of its window only the time counts in which it could
    * have been asked for.
    * @param window seconds; 0 disables replay
-   * @throws DomainError `overloaded`: it may have been in time when it was sent, as this process stood still
+   * @throws DomainError `overloaded`: it may have been in time when it was sent, as this process stood still;
+   *   `deny_list_stale`: the clock is not known
    */
   mayReplay(consumed: Consumption, window: number): Promise<boolean>
   /** Counts that a holder of the previous token got its answer again. */
@@ -97,8 +98,14 @@ export interface Families {
    * own, for as many as a client may have.
    * @param deniedBy what denies the access tokens of all of them, in place of a denial for each. It is written with every
    *   batch, as whoever refreshes holds a family until then; none where the caller's own does it
+   * @returns whether there were any
    */
-  endAll(tenant: string, which: FamilyOwner, reason: FamilyEnd, deniedBy?: Denial[]): Promise<void>
+  endAll(
+    tenant: string,
+    which: FamilyOwner,
+    reason: FamilyEnd,
+    deniedBy?: Denial[],
+  ): Promise<boolean>
   /** Deletes what a client that is disabled ever had, a batch at a time. */
   forget(tenant: string, clientId: string): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
@@ -180,18 +187,22 @@ export function createFamilies(deps: {
     })
   }
 
+  /** @param mayEnd what is looked at and held in the transaction of each batch */
   async function endAll(
     tenant: string,
     which: FamilyOwner,
     reason: FamilyEnd,
     deniedBy?: Denial[],
-  ): Promise<void> {
+    mayEnd = async () => true,
+  ): Promise<boolean> {
     const how = deniedBy && { deniedBy }
-    for (const ids of chunksOf(await store.alive(tenant, which))) {
-      await database.transaction(async () =>
-        end(tenant, await store.lock(tenant, ids), reason, how),
-      )
+    const alive = await store.alive(tenant, which)
+    for (const ids of chunksOf(alive)) {
+      await database.transaction(async () => {
+        if (await mayEnd()) await end(tenant, await store.lock(tenant, ids), reason, how)
+      })
     }
+    return alive.length > 0
   }
 
   /**
@@ -258,6 +269,8 @@ export function createFamilies(deps: {
     prolong: store.prolong,
     async mayReplay(consumed, window) {
       if (consumed.answer === undefined) return false
+      // Of a machine that was suspended the clock is behind, and every token in time.
+      denials.asOf()
       const isInTime = (at: number) => mayReplay(consumed, window, (span) => at - span)
       if (isInTime(clock.now())) return true
       // It is late, or there was an outage.
@@ -310,7 +323,14 @@ export function createFamilies(deps: {
     steps: views.steps,
     async sweep() {
       for (const { tenant, clientId } of await retention.disabledOwners()) {
-        await endAll(tenant, { clientId }, 'client_disabled', [denialOfClient(clientId)])
+        // Whoever enables it meanwhile has ended these: what it got since is its own.
+        await endAll(
+          tenant,
+          { clientId },
+          'client_disabled',
+          [{ kind: 'client', subject: clientId }],
+          () => retention.holdDisabled(tenant, clientId),
+        )
       }
       const { back } = await servedTime.look()
       const forgotten = await retention.forgetAnswers(back(longestWindow))

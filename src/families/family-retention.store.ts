@@ -19,6 +19,16 @@ export function createFamilyRetention({ database }: { database: Database }) {
       )
     },
 
+    /** Whether a client is disabled; it stays so until the transaction ends. */
+    async holdDisabled(tenant: string, clientId: string): Promise<boolean> {
+      const rows = await database.query(
+        `select 1 from clients
+         where tenant_id = $1 and client_id = $2 and disabled_at is not null for share`,
+        [tenant, clientId],
+      )
+      return rows.length > 0
+    },
+
     /** Deletes families of a client with their tokens, a batch at a time. @returns false when none is left */
     async forgetSome(tenant: string, clientId: string): Promise<boolean> {
       // Of a hundred thousand many at once, in no order: to find the next few each time takes longer than to delete them.

@@ -47,49 +47,107 @@ const unnoticed = 5000
 /** Milliseconds. A window that an outage has interrupted for longer is over. */
 const kept = 24 * 3600 * 1000
 
-/** Time before the first period counts, as nothing is known of it. @param periods in any order, also overlapping */
-export function timeBack(now: number, periods: readonly Period[]): TimeBack {
-  const latest = periods.toSorted((one, other) => other.until - one.until)
+/** What no period covers, the latest first; before the first one nothing is known. @param periods in any order, also overlapping */
+export function outagesIn(periods: readonly Period[]): Period[] {
+  const outages: Period[] = []
+  let end = Infinity
+  for (const { since, until } of periods.toSorted((one, other) => one.since - other.since)) {
+    if (since - end > unnoticed) outages.unshift({ since: end, until: since })
+    end = end === Infinity ? until : Math.max(end, until)
+  }
+  return outages
+}
+
+/** @param outages the latest first */
+export function timeBack(now: number, outages: readonly Period[]): TimeBack {
   return (span) => {
     let left = span
     let at = now
-    for (const { since, until } of latest) {
-      if (at - until > unnoticed) at = until
-      if (at - since >= left) break
-      left -= Math.max(0, at - since)
+    for (const { since, until } of outages) {
+      if (at - until >= left) break
+      left -= Math.max(0, at - until)
       at = Math.min(at, since)
     }
     return at - left
   }
 }
 
+/** What is left of a time that nobody noted, where refreshes were answered in it. */
+interface Answered extends Period {
+  /** The last of those that may belong to what was noted before. */
+  last: Date | null
+  /** The first of the others. */
+  first: Date | null
+}
+
+/**
+ * Notes may be missing although requests are answered: by a release that makes none, by a process that has not come to
+ * it. A refresh shows it: one in the middle, that there was no outage; one near an end, that it was shorter.
+ */
+function shortened({ since, until, last, first }: Answered): Period[] {
+  if (first && first.getTime() < until - unnoticed) return []
+  const left = { since: last?.getTime() ?? since, until: first?.getTime() ?? until }
+  return left.until - left.since > unnoticed ? [left] : []
+}
+
 interface OwnPeriod extends Period {
   id: string
   /** The end of the one before. */
   before?: number | undefined
+  /** Of the clock, when it began. */
+  steps: number
 }
 
 export function createServedTime({
   database,
   clock,
+  monotonic = () => performance.now(),
 }: {
   database: Database
   clock: Clock
+  /** Milliseconds, of a clock that never jumps. */
+  monotonic?: () => number
 }): ServedTime {
   let own: OwnPeriod | undefined
-  /** By a clock that never jumps. */
-  let notedAt = -Infinity
+  /** When that began or was noted, by the clock that never jumps. */
+  let seenAt = -Infinity
 
   /** The period of this process that goes on, or a new one. */
   function current(): OwnPeriod {
     const until = clock.now()
-    if (own && performance.now() - notedAt <= unnoticed) return { ...own, until }
-    return { id: randomUUID(), since: until, until, before: own?.until }
+    // Where the machine was suspended, so was its monotonic clock; the other one jumps when it follows Postgres again.
+    const goesOn =
+      own !== undefined &&
+      monotonic() - seenAt <= unnoticed &&
+      (clock.steps === own.steps || until - own.until <= unnoticed)
+    if (own && goesOn) return { ...own, until }
+    const { steps } = clock
+    return { id: randomUUID(), since: until, until, before: own?.until, steps }
+  }
+
+  /** @returns those of them that were outages */
+  async function confirmed(outages: readonly Period[]): Promise<Period[]> {
+    if (outages.length === 0) return []
+    const answered = await database.query<{ last: Date | null; first: Date | null }>(
+      `select
+         (select max(consumed_at) from refresh_tokens where consumed_at > o.since and consumed_at <= o.near) as last,
+         (select min(consumed_at) from refresh_tokens where consumed_at > o.near and consumed_at < o.until) as first
+       from unnest($1::timestamptz[], $2::timestamptz[], $3::timestamptz[])
+         with ordinality as o (since, near, until, place) order by place`,
+      [
+        outages.map(({ since }) => new Date(since).toISOString()),
+        outages.map(({ since }) => new Date(since + unnoticed).toISOString()),
+        outages.map(({ until }) => new Date(until).toISOString()),
+      ],
+    )
+    return outages.flatMap((outage, i) =>
+      shortened({ ...outage, ...(answered[i] as (typeof answered)[number]) }),
+    )
   }
 
   return {
     async note() {
-      const at = performance.now()
+      const at = monotonic()
       const noted = current()
       await database.execute(
         `insert into served_periods (id, since, until) values ($1, $2, $3)
@@ -97,20 +155,26 @@ export function createServedTime({
         [noted.id, new Date(noted.since), new Date(noted.until)],
       )
       own = noted
-      notedAt = at
+      seenAt = at
     },
     async look() {
       const rows = await database.query<{ since: Date; until: Date }>(
         'select since, until from served_periods',
       )
-      const { since, until: now, before } = current()
-      const periods = rows.map((row) => ({
-        since: row.since.getTime(),
-        until: row.until.getTime(),
+      const noted = rows.map(({ since, until }) => ({
+        since: since.getTime(),
+        until: until.getTime(),
       }))
       // Who asks is served.
-      const back = timeBack(now, [...periods, { since, until: now }])
-      return { back, waitingSince: now - since < unnoticed ? before : undefined }
+      const now = current()
+      if (now.id !== own?.id) {
+        own = now
+        seenAt = monotonic()
+      }
+      const { since, until, before } = now
+      const outages = await confirmed(outagesIn([...noted, now]))
+      const waitingSince = until - since < unnoticed ? before : undefined
+      return { back: timeBack(until, outages), waitingSince }
     },
     sweep: () =>
       sweepTable(database, {

@@ -4,7 +4,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Clock } from '../clock.ts'
-import { type Denials, denialOfClient, unheardFor } from '../denials/denials.ts'
+import { type Denial, type Denials, denialOfClient, unheardFor } from '../denials/denials.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
@@ -48,6 +48,7 @@ import { type Actor, type ClientActor, operator, type Revocation, reaches } from
  * | grant revoked                 |         |          | ×      |        | ×               | ×       |
  * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
  * | … then, batch by batch        |         |          |        |        | ×               | ×       |
+ * | … and what the sweep finds    |         |          |        | s      | ×               | ×       |
  * | tenant signed out, disabled   |         |          |        |        |                 | ×       |
  *
  * The owners of the admin API are held before anything else, where an account goes that may be the last of them.
@@ -207,7 +208,7 @@ export function createRevocations(deps: {
   }
 
   /** A batch at a time, each with the denial of the client: it covers what was refreshed until its family ended. */
-  const endFamiliesOf = (tenant: string, clientId: string, kind: ClientEnd): Promise<void> =>
+  const endFamiliesOf = (tenant: string, clientId: string, kind: ClientEnd): Promise<boolean> =>
     families.endAll(tenant, { clientId }, kind, [denialOfClient(clientId)])
 
   const endAll =
@@ -272,13 +273,17 @@ export function createRevocations(deps: {
     async setClientDisabled(tenant, clientId, disabled, actor = operator) {
       const type = disabled ? reaches.client_disabled.event : 'client.enabled'
       // What whoever disabled it could not end must not come back with it: nearly all of it in batches, the rest below.
+      const endRest = (deniedBy?: Denial[]) =>
+        families.endAll(tenant, { clientId }, 'client_disabled', deniedBy)
       if (!disabled && (await clients.isDisabled(tenant, clientId))) {
-        await endFamiliesOf(tenant, clientId, 'client_disabled')
+        const any = await endRest([{ kind: 'client', subject: clientId }])
+        // Tokens are dated in seconds: what it gets once it is enabled must not be denied with those before.
+        if (any) await untilAfter(clock.now())
       }
       const changed = await database.transaction(async () => {
         if (disabled) await assertMayGo(tenant, { clientId }, actor)
         const isNews = await clients.setDisabled(tenant, clientId, disabled)
-        if (!disabled && isNews) await endFamiliesOf(tenant, clientId, 'client_disabled')
+        if (!disabled && isNews) await endRest()
         if (disabled) await denials.add(tenant, [denialOfClient(clientId)])
         if (isNews) await record(tenant, { type, clientId }, actor)
         return isNews

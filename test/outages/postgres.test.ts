@@ -154,7 +154,7 @@ suite('Postgres that fails under load (R-04)', function () {
   }
 
   it('takes no time from who lost an answer as it failed: the window goes on behind it (ADR 0008)', async () => {
-    const brief = { ...spa, client_id: 'brief', refresh_replay_window: 4 }
+    const brief = { ...spa, client_id: 'brief', refresh_replay_window: 5 }
     await nodes.core.clients.declare(defaultTenant, brief)
     const [on, elsewhere] = [serverAt(nodes.a.url), serverAt(nodes.b.url)]
     const first = await tokensFor(on, brief, { scope: 'openid offline_access' })
@@ -162,9 +162,12 @@ suite('Postgres that fails under load (R-04)', function () {
     await postgres().stop('SIGKILL')
     await pause(6000)
     await postgres().start()
-    const retry = await eventually('it answers', async () => {
-      const page = await refresh(elsewhere, brief, first)
-      return page.status !== 503 && page
+    // From then on the window counts, whoever of them is first.
+    const retry = await eventually('one of them answers', async () => {
+      const pages = await Promise.all(
+        [elsewhere, on].map((server) => refresh(server, brief, first)),
+      )
+      return pages.find(({ status }) => status !== 503)
     })
     expect(tokensIn(retry).refresh_token).to.equal(lost.refresh_token)
     tokensIn(await refresh(on, brief, lost))

@@ -72,17 +72,19 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
   }
   const living = () => count('families', `client_id = '${clientId}' and ended_at is null`)
 
-  /** The next statements of a batch fail, as when this node dies there. */
-  async function failOn(family: string) {
+  /** @param statement of PL/pgSQL, in the transaction that ends a family */
+  async function asEnds(family: string, statement: string) {
     await core.database.execute(
-      `create function die() returns trigger language plpgsql as $$ begin
-         if new.id = '${family}' and new.ended_at is not null then raise exception 'killed'; end if; return new; end $$`,
+      `create function meanwhile() returns trigger language plpgsql as $$ begin
+         if new.id = '${family}' and new.ended_at is not null then ${statement}; end if; return new; end $$`,
     )
     await core.database.execute(
-      'create trigger die before update on families for each row execute function die()',
+      'create trigger meanwhile before update on families for each row execute function meanwhile()',
     )
-    return () => core.database.execute('drop function die cascade')
+    return () => core.database.execute('drop function meanwhile cascade')
   }
+  /** The next statements of a batch fail, as when this node dies there. */
+  const failOn = (family: string) => asEnds(family, `raise exception 'killed'`)
 
   it('a client with many families is disabled, with none left', async () => {
     expect(await core.revocations.setClientDisabled('default', clientId, true)).to.equal(true)
@@ -107,6 +109,30 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     expect(
       await count('audit_events', `type = 'client.deleted' and client_id = '${clientId}'`),
     ).to.equal(1)
+  })
+
+  it('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
+    await core.database.execute(
+      `update clients set disabled_at = now() where client_id = '${clientId}'`,
+    )
+    const end = await asEnds(
+      `${clientId}f1`,
+      `update clients set disabled_at = null where client_id = '${clientId}'`,
+    )
+    await core.families.sweep()
+    await end()
+    expect(await living(), 'batches behind it').to.be.within(1, many - 1)
+  })
+
+  it('what a client gets once it is enabled is not denied with what was left of it', async () => {
+    const revive = await failOn(`${clientId}f999`)
+    await core.revocations.setClientDisabled('default', clientId, true).catch(() => {})
+    await revive()
+    await core.database.execute(`delete from denials where ${ofClient}`)
+    await core.revocations.setClientDisabled('default', clientId, false)
+    const issuedAt = new Date(Math.floor(core.clock.now() / 1000) * 1000).toISOString()
+    expect(await living()).to.equal(0)
+    expect(await count('denials', `${ofClient} and not_before < '${issuedAt}'`)).to.equal(1)
   })
 
   const finishers: Record<string, () => Promise<unknown>> = {

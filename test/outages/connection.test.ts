@@ -139,8 +139,10 @@ suite('a connection that does not answer (R-04)', () => {
       schema: 'migrate',
       clock: travellingClock(),
     })
-    const [row] = await database.query('select current_database() as name')
-    const fenced = (how: string) => admin(`alter database "${row?.['name']}" ${how}`)
+    const [{ name } = { name: '' }] = await database.query<{ name: string }>(
+      'select current_database() as name',
+    )
+    const fenced = (how: string) => admin(`alter database "${name}" ${how}`)
     const demote = `select set_config('default_transaction_read_only', 'on', false), pg_sleep(0.2)`
     const demoteAll = () => Promise.all([1, 2, 3].map(() => database.query(demote)))
     try {

@@ -12,7 +12,7 @@ import { listen } from './http/listener.ts'
 import { createRequestWatch } from './http/observed.ts'
 import { createRefusal } from './http/overloaded.ts'
 import { logRequest } from './http/request.ts'
-import { createRouteNames } from './http/route-names.ts'
+import { createRouteNames, unmatched } from './http/route-names.ts'
 import { type Tally, tellTallies } from './http/tallies.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
@@ -107,9 +107,9 @@ export async function startServer(
     const retry = status === 503 ? { 'Retry-After': '2' } : {}
     const close = stopping ? { Connection: 'close' } : {}
     const type = { 'Content-Type': 'application/json' }
-    const { error_id: id } = body
-    const named = id === undefined ? {} : { 'Request-Id': id }
-    response.writeHead(status, { ...headers, ...retry, ...close, ...type, ...named })
+    // Not with the others: what is given to writeHead() cannot be read by who traces it.
+    if (body['error_id'] !== undefined) response.setHeader('Request-Id', body['error_id'])
+    response.writeHead(status, { ...headers, ...retry, ...close, ...type })
     response.end(JSON.stringify(body))
   }
 
@@ -128,7 +128,7 @@ export async function startServer(
     logRequest(log, { id, method, path, status, ip, began })
   }
 
-  /** A tenant that is not there answers nothing, logs nothing and keeps no reason. */
+  /** Of a tenant that is not there, or disabled: no issuer refuses what is asked of it. */
   function answerForNobody(
     request: IncomingMessage,
     response: ServerResponse,
@@ -140,20 +140,10 @@ export async function startServer(
     const id = randomUUID()
     const reason = `there is no tenant ${tenant}, or it is disabled`
     const ip = String(sent['x-forwarded-for'])
-    const endpoint = routeOf(url)
-    log.info(
-      { request_id: id, error: 'not_found', detail: reason, method, endpoint, ip },
-      'request refused',
-    )
-    core.refusals.note({
-      id,
-      tenant: defaultTenant,
-      endpoint,
-      check: 'not_found',
-      error,
-      reason,
-      ip,
-    })
+    const endpoint = endpointOf(routeOf(url))
+    const check = 'tenant_known'
+    log.info({ request_id: id, check, error, reason, method, endpoint, ip }, 'request refused')
+    core.refusals.note({ id, tenant: defaultTenant, endpoint, check, error, reason, ip })
     answer(response, status, { error, error_description: sentence, error_id: id })
     tell(request, id, status, began)
   }
@@ -304,6 +294,11 @@ async function ownMetrics({ config, log, readMetrics }: Core) {
   if (port === undefined || !readMetrics) return undefined
   const { serveOwnMetrics } = await import('./metrics/serve.ts')
   return serveOwnMetrics({ port, host, log }, readMetrics)
+}
+
+/** What refusals call an endpoint. @param route the template of its address */
+function endpointOf(route: string): string {
+  return route === unmatched ? route : route.split('/')[1] || 'root'
 }
 
 /** The template of every address that there is. */

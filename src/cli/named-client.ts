@@ -7,15 +7,13 @@ import type { Refusal } from '../refusals/refusal.ts'
  * @returns a sentence; undefined where it was known, or what it is called is not kept
  */
 export async function whereItIs(
-  { clients, tenants }: Capabilities,
+  { clients }: Capabilities,
   { check, tenant, received }: Refusal,
 ): Promise<string | undefined> {
   if (check !== 'client_known' || received === undefined || received.startsWith('['))
     return undefined
-  if (await clients.isDisabled(tenant, received)) return `It is disabled in tenant ${tenant}.`
-  if (await clients.find(tenant, received)) return `It is in tenant ${tenant} by now.`
-  for (const { id } of await tenants.list()) {
-    if (id !== tenant && (await clients.find(id, received))) return `It is in tenant ${id}.`
-  }
-  return 'No tenant has it.'
+  const found = await clients.views.whereabouts(tenant, received)
+  if (!found) return 'No tenant has it.'
+  if (found.disabled) return `It is disabled in tenant ${found.tenant}.`
+  return `It is in tenant ${found.tenant}${found.tenant === tenant ? ' by now' : ''}.`
 }

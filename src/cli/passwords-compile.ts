@@ -19,9 +19,10 @@ export async function passwordsCompile(args: Arguments, io: Io): Promise<number>
     const input = createReadStream(source, 'utf8')
     // A reader of lines does not hear of a file that cannot be opened.
     const opened = new Promise((resolve, reject) => input.on('open', resolve).on('error', reject))
-    await opened
+    const readable = unfit(source, 'a list that can be read')
+    await opened.catch(readable)
     const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
-    const file = await compilePasswordList(lines, shortest)
+    const file = await compilePasswordList(lines, shortest).catch(readable)
     const { entries, falsePositives } = readPasswordList(file)
     if (entries === 0) {
       io.err(
@@ -29,8 +30,9 @@ export async function passwordsCompile(args: Arguments, io: Io): Promise<number>
       )
       return 1
     }
-    await writeFile(unfinished, file)
-    await rename(unfinished, target)
+    const place = 'a file that can be written, in a folder that there is'
+    await writeFile(unfinished, file).catch(unfit(target, place))
+    await rename(unfinished, target).catch(unfit(target, place))
     const result = { entries, bytes: file.length, false_positives: falsePositives }
     io.out(
       args.options['json']
@@ -42,5 +44,13 @@ export async function passwordsCompile(args: Arguments, io: Io): Promise<number>
     await rm(unfinished, { force: true })
     io.err(`keyturn: ${(error as Error).message}`)
     return 1
+  }
+}
+
+/** Puts what the system says of a file into words. */
+function unfit(file: string, expected: string) {
+  return (error: NodeJS.ErrnoException): never => {
+    if (error.code === undefined) throw error
+    throw new Error(`expected ${expected}, got ${file} (${error.code})`)
   }
 }

@@ -52,6 +52,23 @@ export function createClientViews({ database }: { database: Database }) {
     count: (tenant: string) =>
       countRows(database, { table: 'clients', order: 'client_id' }, [tenant]),
 
+    /**
+     * Where there is one of this id: in the tenant, else in another, where it is enabled rather than where not. By the key
+     * of each tenant, since nothing finds a client by its id alone.
+     */
+    async whereabouts(
+      tenant: string,
+      clientId: string,
+    ): Promise<{ tenant: string; disabled: boolean } | undefined> {
+      const [row] = await database.query<{ tenant: string; disabled: boolean }>(
+        `select t.id as tenant, c.disabled_at is not null as disabled from tenants t
+         join clients c on c.tenant_id = t.id and c.client_id = $2
+         order by t.id <> $1, disabled, t.id limit 1`,
+        [tenant, clientId],
+      )
+      return row
+    },
+
     /** @param at now, in milliseconds. @param lock whether who changes it waits for the transaction of this context */
     async view(
       tenant: string,

@@ -25,6 +25,7 @@ export function watchConnections(metrics: Metrics): ConnectionWatch {
   const servers: Server[] = []
   const closed = { closed: 0 }
   const refused: Record<string, number> = {}
+  const handshakes: Record<string, number> = {}
   metrics.gauge('keyturn_connections_open', async () => {
     const open = await Promise.all(servers.map(openAt))
     return [[{}, open.reduce((sum, each) => sum + each, 0)]]
@@ -35,6 +36,12 @@ export function watchConnections(metrics: Metrics): ConnectionWatch {
       server.on('drop', () => {
         closed.closed++
         metrics.count('keyturn_connections_refused_total', {})
+      })
+      server.on('tlsClientError', ({ code = 'other' }: NodeJS.ErrnoException) => {
+        // Who only looks whether the port is open leaves like that; balancers do it every few seconds.
+        if (code === 'ECONNRESET') return
+        handshakes[code] = (handshakes[code] ?? 0) + 1
+        metrics.count('keyturn_tls_handshakes_failed_total', {})
       })
     },
     refused(line) {
@@ -53,6 +60,11 @@ export function watchConnections(metrics: Metrics): ConnectionWatch {
         level: 'info',
         message: 'what came was no request, by status',
         read: () => ({ ...refused }),
+      },
+      {
+        level: 'info',
+        message: 'TLS handshakes failed, by reason',
+        read: () => ({ ...handshakes }),
       },
     ],
   }

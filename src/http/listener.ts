@@ -148,7 +148,9 @@ function refuseUnreadable(config: Config, watch: ConnectionWatch) {
   const lines = Object.entries(headersOfRefusal(config))
   const rest = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return (error: NodeJS.ErrnoException, socket: Duplex): void => {
-    if (!socket.writable || error.code === 'ECONNRESET') {
+    // Without a handshake nothing can be written: to end it would wait for ever for who says nothing.
+    const isMute = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT'
+    if (!socket.writable || error.code === 'ECONNRESET' || isMute) {
       socket.destroy(error)
       return
     }

@@ -51,6 +51,10 @@ export const catalogue = {
     type: 'counter',
     help: 'Connections that were closed at once, as MAX_CONNECTIONS were open.',
   },
+  keyturn_tls_handshakes_failed_total: {
+    type: 'counter',
+    help: 'TLS handshakes that failed, but for callers who left.',
+  },
   keyturn_tokens_issued_total: {
     type: 'counter',
     help: 'Answers of the token endpoint with an access token, by grant type.',

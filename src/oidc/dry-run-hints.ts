@@ -1,14 +1,20 @@
 import type { AdapterPayload } from 'oidc-provider'
+import type { Asked } from './left-out-scopes.ts'
+import { scopeSet } from './scopes.ts'
 
 /**
  * What an authorization request, which nothing is wrong with, will lack that its sender seems to count on. Nobody says so
  * later: the answer is a good one without it.
- * @param params as they were sent
+ * @param params of the address: what the engine does not know is kept nowhere else
  * @param client its metadata, where it is known
  * @returns sentences
  */
-export function hintsOf(params: URLSearchParams, client: AdapterPayload | undefined): string[] {
-  const scopes = new Set(params.get('scope')?.split(' '))
+export function hintsOf(
+  { scope }: Asked,
+  params: URLSearchParams,
+  client: AdapterPayload | undefined,
+): string[] {
+  const scopes = scopeSet(scope)
   const grants = (client?.['grant_types'] ?? []) as string[]
   const hints = []
   if (client && !grants.includes('refresh_token') && scopes.has('offline_access'))

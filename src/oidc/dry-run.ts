@@ -10,6 +10,7 @@ import { locate } from '../tenants/locate.ts'
 import { basePathOf, issuerOf } from '../tenants/tenant.ts'
 import { clientAdapter } from './adapters/client.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
+import { askedScope } from './authorization-policy.ts'
 import type { Capabilities, IssuerContext } from './capabilities.ts'
 import { hintsOf } from './dry-run-hints.ts'
 import { type Draft, mendDraft } from './dry-run-mends.ts'
@@ -87,7 +88,7 @@ export async function dryRun(
   const found = await tenants.find(tenant)
   if (!found) {
     const expected = 'a tenant that exists and is enabled'
-    faults.push({ check: 'authorize_address', error: 'not_found', expected, received: tenant })
+    faults.push({ check: 'tenant_known', error: 'not_found', expected, received: tenant })
     return { tenant, clientId, faults, leftOut: [], hints: [], complete: false }
   }
   if (address.origin + address.pathname !== endpoint || !url.startsWith(routes.authorization)) {
@@ -112,7 +113,7 @@ export async function dryRun(
   const leftOut = faults.some(({ check }) => check === 'scope_known')
     ? []
     : leftOutScopes(asked, await capabilities.resources.list(tenant))
-  const hints = hintsOf(new URLSearchParams(address.search), draft.client)
+  const hints = hintsOf(asked, new URLSearchParams(address.search), draft.client)
   return { tenant, clientId, faults, leftOut, hints, complete }
 }
 
@@ -201,6 +202,8 @@ async function ask(
   let read: Asked | undefined
   const keep = (ctx: KoaContextWithOIDC) => {
     read = ctx.oidc?.params
+    const scope = [...askedScope(ctx)].join(' ')
+    if (scope !== '') read = { ...read, scope }
   }
   const note = (ctx: KoaContextWithOIDC, error: EngineError) => {
     keep(ctx)

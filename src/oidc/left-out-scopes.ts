@@ -8,6 +8,7 @@ export interface LeftOutScope {
 
 /** What the engine takes an authorization request for: with what was pushed, or what its request object says. */
 export interface Asked {
+  /** With what the engine takes away from those that may not have it (`offline_access`). */
   scope?: string | undefined
   resource?: string | string[] | undefined
 }

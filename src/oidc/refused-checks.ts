@@ -141,9 +141,9 @@ export function refusedCheck(
     code !== 'invalid_request_object'
   )
     return mismatch(code, route, grant)
-  // What somebody allowed is looked at before whether it is there; a machine was allowed nothing.
-  if (said === 'resource indicator is missing, or unknown' && route === 'token')
-    return grant === 'client_credentials' ? 'resource_known' : 'resource_granted'
+  // The engine says no more where it is none of those that were allowed; whether it is there is asked later, and detailed.
+  const isBare = detail === undefined && said === 'resource indicator is missing, or unknown'
+  if (isBare && route === 'token') return 'resource_granted'
   if (ambiguous.has(code)) {
     for (const text of words) {
       const found = byWords.find(([pattern]) => pattern.test(text))

@@ -19,6 +19,10 @@ const text = (value: unknown): string =>
         (_pair, joined: string) => `=${mask(joined)}`,
       )
 
+/** The resources that somebody allowed what is redeemed. */
+const grantedResource = ({ entities }: KoaContextWithOIDC['oidc']) =>
+  (entities.RefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode)?.resource
+
 const listed = (values: readonly unknown[] | undefined): string =>
   values === undefined || values.length === 0 ? 'nothing' : values.join(', ')
 
@@ -84,21 +88,16 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: 'an absolute URI without fragment',
     received: text(resource),
   }),
-  resource_known: (_oidc, { resource }) => ({
+  resource_known: (oidc, { resource }) => ({
     expected: 'the identifier of a resource server of this tenant',
-    received: text(resource),
+    received: text(resource ?? grantedResource(oidc)),
   }),
   resource_allowed: ({ client }, { resource }) => ({
     expected: listed((client?.['resources'] as string[] | undefined) ?? ['one whose scope it has']),
     received: text(resource),
   }),
-  resource_granted: ({ entities }, { resource }) => ({
-    expected: listed(
-      [
-        (entities.RefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode)?.resource ??
-          'one that the authorization request named',
-      ].flat(),
-    ),
+  resource_granted: (oidc, { resource }) => ({
+    expected: listed([grantedResource(oidc) ?? 'one that the authorization request named'].flat()),
     received: text(resource),
   }),
   resource_single: (_oidc, { resource }) => ({

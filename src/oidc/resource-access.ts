@@ -95,7 +95,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     },
     async getResourceServerInfo(ctx, identifier, client) {
       const server = await find(identifier)
-      if (!server) throw new errors.InvalidTarget()
+      if (!server) throw new errors.InvalidTarget(undefined, 'there is no such resource server')
       const reachable = server.forIntrospectionClients
         ? await scopesOfIntrospecting(ctx, server, client)
         : reachableScopes(ctx.oidc.params ?? {}, server, client)

@@ -7,6 +7,11 @@ export const authorizationChecks = {
     'RFC 8414 §2',
     'Take `authorization_endpoint` from the discovery document; mind the tenant in the path.',
   ],
+  tenant_known: [
+    'The tenant exists and is not disabled.',
+    'docs/command-line.md, tenants',
+    'Compare what follows `/t/` in the address with `tenants list`; a disabled tenant is enabled with `tenants enable`.',
+  ],
   client_known: [
     'The client is registered in this tenant and not disabled.',
     'RFC 6749 §4.1.2.1',

@@ -6,6 +6,7 @@ import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { connectionOver, type Reach } from './connection.ts'
 import type { Statement } from './statement.ts'
 import { createUnit, type Unit } from './unit.ts'
+import { isReadOnly } from './violations.ts'
 
 /**
  * The seam to Postgres. One dialect for a server and for the embedded engine; statements join the transaction
@@ -17,7 +18,8 @@ export interface Database {
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
   /**
    * Rows of a statement that only reads, outside of any transaction. It fails where the server takes no writes
-   * (SQLSTATE 25006): a primary that was fenced off would go on answering with what is no longer true. The embedded
+   * (SQLSTATE 25006): a primary that was fenced off would go on answering with what is no longer true. After a fail-over
+   * every idle connection leads there: each is given up for the next one, and the last for a new one. The embedded
    * engine cannot be fenced off and has one connection: there this is `query`.
    */
   queryPrimary: Database['query']
@@ -123,7 +125,8 @@ function overDataSource(
   const context = new AsyncLocalStorage<Unit>()
   const options = { patience: answerPatience, prepares, metrics, reach }
   const connect = () => connectionOver(dataSource.createQueryRunner(), options)
-  measurePool((dataSource.driver as unknown as { master: Pool }).master, poolSize, metrics)
+  const pool = (dataSource.driver as unknown as { master: Pool }).master
+  measurePool(pool, poolSize, metrics)
 
   async function runAlone(statement: Statement) {
     const connection = connect()
@@ -172,8 +175,15 @@ function overDataSource(
 
   const query = async <Row>(sql: string, parameters?: unknown[]) =>
     (await run(sql, parameters)).rows as Row[]
-  const queryPrimary = async <Row>(sql: string, parameters: unknown[] = []) =>
-    (await runAlone({ sql, parameters, onPrimary: true })).rows as Row[]
+  async function queryPrimary<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    for (let idle = pool.idleCount; ; idle--) {
+      try {
+        return (await runAlone({ sql, parameters, onPrimary: true })).rows as Row[]
+      } catch (error) {
+        if (idle === 0 || !isReadOnly(error)) throw error
+      }
+    }
+  }
 
   return {
     dataSource,

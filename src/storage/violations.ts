@@ -30,6 +30,9 @@ export const isTimedOut = (error: unknown): boolean => driverError(error)?.code 
 /** Whether a statement divided by the number of what it wrote, and that was nothing (SQLSTATE 22012). */
 export const isNothingWritten = (error: unknown): boolean => driverError(error)?.code === '22012'
 
+/** Whether the server takes no writes: a standby, or a primary that is none any more (SQLSTATE 25006). */
+export const isReadOnly = (error: unknown): boolean => driverError(error)?.code === '25006'
+
 const connectionFailure = /^(08|53|57P0|58030|25006|40001|40P01|57014|55P03)/
 const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|closed|not queryable/i
 

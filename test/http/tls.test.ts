@@ -9,20 +9,26 @@ import { type Authority, createAuthority, serverFiles, trust } from '../support/
 import { replaceFile, startChild } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, spa } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
 import { exchange } from '../support/http-exchange.ts'
+import { figure, scrape } from '../support/prometheus.ts'
 import { tokensFor, userinfo } from '../support/protocol.ts'
 
 describe('TLS in the process', () => {
   let authority: Authority
   let files: Awaited<ReturnType<typeof serverFiles>>
   let server: TestServer
+  let metricsPort: string
   before(async () => {
     authority = await createAuthority()
     trust(authority)
     files = await serverFiles(authority)
+    metricsPort = String(await freePort())
     server = await boot(anyStorage, {
       TLS_CERT_FILE: files.certFile,
       TLS_KEY_FILE: files.keyFile,
+      METRICS_PORT: metricsPort,
+      HEADERS_TIMEOUT: '3',
     })
     await furnish(server)
   })
@@ -56,12 +62,27 @@ describe('TLS in the process', () => {
     expect((await userinfo(server, access_token)).status).to.equal(200)
   })
 
-  it('does not answer plain HTTP, and goes on', async () => {
-    const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
-    socket.on('error', () => undefined)
-    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    expect(await text(socket).catch(() => '')).not.to.include('HTTP/1.1 2')
+  it('does not answer plain HTTP, counts it, and goes on; who leaves counts as nothing', async () => {
+    const failed = async () =>
+      figure(await scrape(metricsPort), 'keyturn_tls_handshakes_failed_total')
+    const before = await failed()
+    for (const [said, more] of [
+      ['', 0],
+      ['GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', 1],
+    ] as const) {
+      const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
+      socket.on('error', () => undefined)
+      socket.end(said)
+      expect(await text(socket).catch(() => '')).not.to.include('HTTP/1.1 2')
+      await eventually('it is counted', async () => (await failed()) === before + more)
+    }
     expect((await handshake()).version).to.equal('TLSv1.3')
+  })
+
+  it('closes a connection on which no handshake is begun, after HEADERS_TIMEOUT (R-14)', async () => {
+    const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
+    socket.on('error', () => undefined).resume()
+    await eventually('it is closed', () => socket.closed)
   })
 
   it('asks nobody for a certificate', async () => {

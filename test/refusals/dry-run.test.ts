@@ -84,6 +84,13 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(named).to.match(/add openid/)
     const [meant = ''] = await hints({ audience: api })
     expect(meant).to.match(/send resource/)
+    const fields = Object.fromEntries(url({ scope: 'openid email' }).searchParams)
+    const { request_uri } = (await post(server, '/par', web, fields)).json() as {
+      request_uri: string
+    }
+    const address = encode({ client_id: 'web', request_uri, scope: 'email offline_access' })
+    const pushed = await rehearse(`${server.issuer}/authorize?${address}`)
+    expect(pushed.hints, 'of what was pushed').to.deep.equal([])
   })
 
   it('reads the scopes where the engine does: of a pushed request; none where not one exists', async () => {
@@ -163,7 +170,7 @@ onAnyStorage('explain --authorize', (kind) => {
       })
     }
     const none = await rehearse(`${server.issuer}/t/nobody/authorize${search}`)
-    expect(none.checks).to.deep.equal(['authorize_address'])
+    expect(none.checks).to.deep.equal(['tenant_known'])
   })
 
   it('walks no more than the server would take (C18)', async () => {

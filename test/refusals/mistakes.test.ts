@@ -59,11 +59,13 @@ describe('explain leads to the mistake in one step', () => {
     await server.core.clients.declare('acme', { ...machine, client_id: 'theirs' })
     const theirs = { ...unknown, client_id: 'theirs' }
     expect(await why(token(grant, theirs))).to.include({ client_now: 'It is in tenant acme.' })
-    await server.core.clients.declare('default', { ...machine, client_id: 'theirs' })
-    await server.core.clients.setDisabled('default', 'theirs', true)
-    expect(await why(token(grant, theirs))).to.include({
-      client_now: 'It is disabled in tenant default.',
-    })
+    const { clients } = server.core
+    for (const tenant of ['acme', 'default']) {
+      await clients.declare(tenant, { ...machine, client_id: 'theirs' })
+      await clients.setDisabled(tenant, 'theirs', true)
+      const client_now = `It is disabled in tenant ${tenant}.`
+      expect(await why(token(grant, theirs))).to.include({ client_now })
+    }
     const secretAlone = await exchange({
       method: 'POST',
       url: new URL(`${server.issuer}/token`),
@@ -148,6 +150,16 @@ describe('explain leads to the mistake in one step', () => {
     expect(await why(token({ grant_type, resource: `${api}/` }, machine))).to.include({
       check: 'resource_known',
     })
+    const gone = 'https://gone.example.com'
+    await server.core.resources.declare('default', { identifier: gone, scopes: ['gone:read'] })
+    const scope = 'gone:read offline_access'
+    const left = await tokensFor(server, spa, { scope, resource: gone, nonce: undefined })
+    await server.core.resources.delete('default', gone)
+    for (const resource of [undefined, gone])
+      expect(await why(refresh(server, spa, left, { resource }))).to.include({
+        check: 'resource_known',
+        received: gone,
+      })
     const stolen = await why(refresh(server, web, tokens))
     expect(stolen).to.include({ check: 'refresh_token_known', reason: 'client mismatch' })
     expect(stolen.text).to.match(/^family +Alive/m)
@@ -174,12 +186,12 @@ describe('explain leads to the mistake in one step', () => {
   })
 
   it('knows a tenant that is not there', async () => {
-    const page = await createUserAgent().get(`${server.issuer}/t/nobody/jwks`)
+    const page = await createUserAgent().get(`${server.issuer}/t/nobody/interaction/x/login`)
     const id = page.headers.get('request-id')
     expect(page.json()).to.include({ error_id: id })
     expect(await why(page)).to.include({
-      check: 'not_found',
-      endpoint: '/jwks',
+      check: 'tenant_known',
+      endpoint: 'interaction',
       reason: 'there is no tenant nobody, or it is disabled',
     })
     expect(server.logged()).to.include(`"request_id":"${id}"`)

@@ -2,8 +2,11 @@
 const long = 10
 
 /** The first of some names that another one may be a typo of. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  return known.find((each) => distance(name, each) <= (each.length < long ? 1 : 2))
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+  for (const each of known) {
+    if (distance(name, each) <= (each.length < long ? 1 : 2)) return each
+  }
+  return undefined
 }
 
 /** How many characters are put in, left out or replaced between two names, or more than two (Levenshtein). */

@@ -41,7 +41,7 @@ export const passwordResetMethods = {
 export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
   const { tenant, basePath, config, log, csrf, mail, passwordReset, pageContext } = parts
   const router = new Router()
-  const { know } = createKnownBrowser(parts)
+  const { knowMailed } = createKnownBrowser(parts)
   const cookie = createFormCookie({ ...parts.formCookie, path: `${basePath}/password` })
   const asking = (browser: string) => `password forgot ${browser}`
   /** Nobody can name it who has not read the mail. */
@@ -135,7 +135,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
     try {
       const owner = { ...ownerAt(ctx), language: locale }
       // Strangers who guess on keep nobody out who has the mailbox; elsewhere their pause goes on.
-      know(ctx, await passwordReset.reset(tenant, token, chosen, owner))
+      knowMailed(ctx, await passwordReset.reset(tenant, token, chosen, owner))
     } catch (error) {
       if (isDomainError(error, 'action_token_invalid')) return showOver(ctx)
       if (isDomainError(error, 'hash_queue_full')) return showChoose(ctx, token, 'busy')

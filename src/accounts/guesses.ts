@@ -62,7 +62,7 @@ export function createGuesses({
   ): Promise<'right' | 'wrong' | 'locked'> {
     const accountId = found?.account.id
     // As much work where there is no account to be known to.
-    const deviceId = lockouts.devices.find(knownDevice, tenant, accountId ?? '')
+    const deviceId = lockouts.devices.findMailed(knownDevice, tenant, accountId ?? '')
     const network = networkOf(ip)
     const share: Share[] =
       deviceId === undefined ? [{ limit: 'sign_in_network', subject: network }] : []

@@ -1,4 +1,5 @@
 import { algsOf } from '../oidc/client-check.ts'
+import { newNames } from '../resources/known-names.ts'
 import { requiredAlgs, type SigningAlg } from '../signing/signing-key.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
@@ -70,7 +71,10 @@ export async function declareSections(work: Work, scope: Scope): Promise<void> {
   await declareMany(work, tenant, scope.clients, {
     section: 'clients',
     stored: (ids) => storedClients(core, tenant, ids),
-    declare: (clients, before) => declareClients(work, tenant, clients, before),
+    declare: (clients, before) => {
+      noteNames(work, scope, clients, before)
+      return declareClients(work, tenant, clients, before)
+    },
   })
   await declareMany(work, tenant, scope.accounts, {
     section: 'accounts',
@@ -83,6 +87,22 @@ export async function declareSections(work: Work, scope: Scope): Promise<void> {
       const outcome = await core.webhooks.declare(tenant, webhook)
       declared.push({ tenant, section: 'webhooks', id, outcome })
     })
+  }
+}
+
+/** For `checkReferences`, while what was stored is at hand. */
+function noteNames(
+  { namings }: Work,
+  scope: Scope,
+  clients: Sections['clients'],
+  before: ReadonlyMap<string, StoredItem>,
+): void {
+  const named = namings.get(scope) ?? []
+  namings.set(scope, named)
+  for (const client of clients) {
+    const { client_id } = client
+    const naming = newNames(client, before.get(client_id))
+    if (naming) named.push({ client_id, ...naming })
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import type { Naming } from '../resources/known-names.ts'
 import type { Sections } from './apply-file.ts'
 import type { ApplyResult } from './apply-output.ts'
 import type { MemberChange } from './difference.ts'
@@ -32,6 +33,8 @@ export interface Work {
   declared: Declared[]
   secrets: ApplyResult['client_secrets']
   faults: string[]
+  /** What clients name that is not stored of them already: it may be in the file, and further below. */
+  namings: Map<Scope, Array<Naming & { client_id: string }>>
   /** Tells who waits, every now and then, how far it is. */
   progress(more: number): Promise<void>
 }

@@ -60,7 +60,15 @@ export const apply: Command<Input, ApplyResult> = {
       ),
     )
     const progress = progressOf(scopes, emit)
-    const work: Work = { core, documents, declared: [], secrets: [], faults: [], progress }
+    const work: Work = {
+      core,
+      documents,
+      declared: [],
+      secrets: [],
+      faults: [],
+      namings: new Map(),
+      progress,
+    }
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()

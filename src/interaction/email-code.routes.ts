@@ -98,7 +98,7 @@ export function emailCodeRoutes(
       return showLogin(ctx, interaction, { error: 'second_factor', status: 429 })
     }
     const { accountId, attempt, verifiedAt } = step
-    const deviceId = knownBrowser.idFor(ctx, accountId)
+    const deviceId = knownBrowser.idForMailed(ctx, accountId)
     const by = { ip: ctx.ip, deviceId }
     if (!(await mailedCodes.check(tenant, accountId, attempt, otp, by))) {
       const about = { request_id: requestIdOf(ctx), account: accountId, ip: ctx.ip }

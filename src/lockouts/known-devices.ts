@@ -3,22 +3,37 @@ import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 
 /**
- * Which browsers an account has signed in with: a cookie that says so, with our MAC, bound to the account (OWASP,
- * device cookies). It grants nothing; whoever has it guesses within a count of its own, which strangers cannot use up.
+ * Which browsers are known to an account: a cookie that says so, with our MAC, bound to the account (OWASP, device
+ * cookies). It grants nothing; whoever has it guesses within a count of its own, which strangers cannot use up.
+ *
+ * | known by                                  | counts for                                                      |
+ * |-------------------------------------------|-----------------------------------------------------------------|
+ * | a finished sign-in                        | all that is guessed at; a further sign-in is of no new device   |
+ * | a password that was chosen by mailed link | the password, and codes by mail; nobody has signed in there yet |
+ *
+ * So a mailbox, or a link that got about, buys no guesses at a second factor, and hushes up no sign-in.
  */
 export interface KnownDevices {
   /** Whether it is one of ours, for whichever account. */
   isOurs(cookie: string | undefined, tenant: string): boolean
-  /** The id of the browser, when it is known to this account. */
+  /** The id of the browser, when somebody has signed in to this account with it. */
   find(cookie: string | undefined, tenant: string, accountId: string): string | undefined
+  /** Likewise, or when a password of the account was chosen there by a mailed link. */
+  findMailed(cookie: string | undefined, tenant: string, accountId: string): string | undefined
   /** The cookie after a sign-in: what it was, and this account. */
   add(cookie: string | undefined, tenant: string, accountId: string): string
+  /** The cookie after a password was chosen by a mailed link; a sign-in that it knows of stays. */
+  addMailed(cookie: string | undefined, tenant: string, accountId: string): string
 }
+
+/** By what a browser is known: the purpose of the MAC, so that none is taken for the other. */
+const kinds = ['known-device', 'known-device:mailed'] as const
+type Kind = (typeof kinds)[number]
 
 /** Seconds that a browser stays known after the last sign-in. */
 export const deviceLife = 31_536_000
-/** Accounts that one browser is known to. */
-const mostAccounts = 5
+/** Entries of one browser. */
+const mostEntries = 5
 
 const entryPattern = /^([\w-]{43})\.(\d{1,12})\.([\w-]{43})\.([\w-]{43})$/
 
@@ -32,46 +47,59 @@ export function createKnownDevices({
   /** Names the account to nobody else, and in each browser in another way. */
   const nameOf = (tenant: string, accountId: string, id: string) =>
     sealer.mac('known-device:account', JSON.stringify([tenant, accountId, id]))
-  const sign = (tenant: string, id: string, since: string, name: string) =>
-    sealer.mac('known-device', JSON.stringify([tenant, id, since, name]))
+  const sign = (kind: Kind, tenant: string, id: string, since: string, name: string) =>
+    sealer.mac(kind, JSON.stringify([tenant, id, since, name]))
 
   /** Only entries that may still count. */
   function entriesOf(cookie = ''): string[] {
     const oldest = clock.seconds() - deviceLife
     return cookie
       .split('~')
-      .slice(0, mostAccounts)
+      .slice(0, mostEntries)
       .filter((entry) => Number(entryPattern.exec(entry)?.[2] ?? 0) > oldest)
   }
 
-  function isSigned(entry: string, tenant: string): boolean {
+  function kindOf(entry: string, tenant: string): Kind | undefined {
     const [, id = '', since = '', name = '', mac = ''] = entryPattern.exec(entry) ?? []
-    return equalInConstantTime(mac, sign(tenant, id, since, name))
+    return kinds.find((kind) => equalInConstantTime(mac, sign(kind, tenant, id, since, name)))
   }
 
-  function belongs(entry: string, tenant: string, accountId: string): string | undefined {
-    const [, id = '', , name = ''] = entryPattern.exec(entry) ?? []
-    const isTheirs = equalInConstantTime(name, nameOf(tenant, accountId, id))
-    return isTheirs && isSigned(entry, tenant) ? id : undefined
+  /** The entries of an account, in the order of the cookie. */
+  function entriesFor(cookie: string | undefined, tenant: string, accountId: string) {
+    return entriesOf(cookie).flatMap((entry) => {
+      const [, id = '', , name = ''] = entryPattern.exec(entry) ?? []
+      if (!equalInConstantTime(name, nameOf(tenant, accountId, id))) return []
+      const kind = kindOf(entry, tenant)
+      return kind === undefined ? [] : [{ entry, id, kind }]
+    })
+  }
+
+  /** @param replaced the kinds that it takes the place of */
+  function added(
+    kind: Kind,
+    cookie: string | undefined,
+    tenant: string,
+    accountId: string,
+    replaced: readonly Kind[],
+  ): string {
+    const old = entriesFor(cookie, tenant, accountId)
+      .filter((each) => replaced.includes(each.kind))
+      .map(({ entry }) => entry)
+    const others = entriesOf(cookie).filter((entry) => !old.includes(entry))
+    const [id, since] = [newHandle(), String(clock.seconds())]
+    const name = nameOf(tenant, accountId, id)
+    const own = `${id}.${since}.${name}.${sign(kind, tenant, id, since, name)}`
+    return [own, ...others].slice(0, mostEntries).join('~')
   }
 
   return {
-    isOurs: (cookie, tenant) => entriesOf(cookie).some((entry) => isSigned(entry, tenant)),
-    find(cookie, tenant, accountId) {
-      for (const entry of entriesOf(cookie)) {
-        const id = belongs(entry, tenant, accountId)
-        if (id !== undefined) return id
-      }
-      return undefined
-    },
-    add(cookie, tenant, accountId) {
-      const others = entriesOf(cookie).filter(
-        (entry) => belongs(entry, tenant, accountId) === undefined,
-      )
-      const [id, since] = [newHandle(), String(clock.seconds())]
-      const name = nameOf(tenant, accountId, id)
-      const own = `${id}.${since}.${name}.${sign(tenant, id, since, name)}`
-      return [own, ...others].slice(0, mostAccounts).join('~')
-    },
+    isOurs: (cookie, tenant) =>
+      entriesOf(cookie).some((entry) => kindOf(entry, tenant) !== undefined),
+    find: (cookie, tenant, accountId) =>
+      entriesFor(cookie, tenant, accountId).find(({ kind }) => kind === 'known-device')?.id,
+    findMailed: (cookie, tenant, accountId) => entriesFor(cookie, tenant, accountId)[0]?.id,
+    add: (cookie, tenant, accountId) => added('known-device', cookie, tenant, accountId, kinds),
+    addMailed: (cookie, tenant, accountId) =>
+      added('known-device:mailed', cookie, tenant, accountId, ['known-device:mailed']),
   }
 }

@@ -8,7 +8,8 @@ import { routes } from './routes.ts'
  * Answers a log-out where nobody is signed in, when the engine has checked client, hint and address: there is nothing to
  * ask, and nothing is kept. The engine would have a form confirm it, whose token it keeps in a session.
  *
- * Only to the address of a client that an operator vouches for does anybody get from here without a page (ADR 0013).
+ * Without a page it leads to the address of a client that an operator vouches for, or that shows an ID token of its own
+ * (ADR 0013); its person was signed in, and is so no more.
  * @param takeForm takes the engine's form out of an answer, and says whether it was one
  */
 export function answerLogoutOfNobody(
@@ -23,7 +24,7 @@ export function answerLogoutOfNobody(
     const { client, params } = oidc
     const { post_logout_redirect_uri: uri, state } = params ?? {}
     const isVouchedFor = client && isTrustedWithErrors(client.metadata() as ClientMetadata)
-    const leaves = typeof uri === 'string' && isVouchedFor
+    const leaves = typeof uri === 'string' && (isVouchedFor || oidc.entities['IdTokenHint'])
     const address = new URL(leaves ? uri : `${issuer}${routes.end_session}/success`)
     if (leaves && typeof state === 'string') address.searchParams.set('state', state)
     if (!leaves && client) address.searchParams.set('client_id', client.clientId)

@@ -31,7 +31,7 @@ const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
  * | member                                     | treated                                          |
  * |--------------------------------------------|--------------------------------------------------|
  * | one that clients may register              | taken, else the default of the policy            |
- * | one that only operators may set            | refused                                          |
+ * | one that only operators may set            | refused, unless it asks for the default          |
  * | one that this server does not know         | ignored (RFC 7591 §2)                            |
  *
  * Its values are judged by the policy here and by the rules for all clients where it is declared.
@@ -42,7 +42,7 @@ export function askedMetadata(
   policy: RegistrationPolicy,
 ): Record<string, unknown> {
   const faults = reserved
-    .filter((member) => Object.hasOwn(body, member))
+    .filter((member) => Object.hasOwn(body, member) && !isDefault(member, body[member]))
     .map((member) => `${member}: is set by operators alone`)
   const members: Record<string, unknown> = {}
   for (const member of registrable) {
@@ -65,6 +65,12 @@ export function askedMetadata(
       ? {}
       : { refresh_token_absolute_ttl: policy.refresh_token_absolute_ttl }),
   }
+}
+
+/** Whether it is as if it were absent: null (RFC 7592 §2.2), or what holds without it. */
+function isDefault(member: string, value: unknown): boolean {
+  const { shape } = clientMetadata
+  return value === null || shape[member as keyof typeof shape].safeParse(undefined).data === value
 }
 
 const listOf = (value: unknown): string[] =>

@@ -4,39 +4,66 @@ import { DomainError } from '../errors.ts'
 
 /** What the clients of a tenant can name in `scope` and `resources`. */
 export interface KnownNames {
-  scopes: readonly string[]
-  resources: readonly string[]
+  scopes: ReadonlySet<string>
+  resources: ReadonlySet<string>
 }
 
-type Naming = Pick<Partial<ClientMetadata>, 'scope' | 'resources'>
+/** What a client names of it. */
+export type Naming = Pick<Partial<ClientMetadata>, 'scope' | 'resources'>
 
 /** Names of one message. */
 const mostShown = 20
+/** Faults that are told with what was meant: each is compared with all that there is. */
+const mostHints = 50
 
 /**
- * What a client names that there is not: a mistake in writing, which would be told as `invalid_scope` or
- * `invalid_target` of a request, much later.
- * @param before what is stored of it, which may stay: a resource server may have gone since
- * @returns a fault for each, with what there is
+ * Tells what clients of a tenant name that there is not: a mistake in writing, which would be told as `invalid_scope` or
+ * `invalid_target` of a request, much later. Each name is looked for once, however many clients have it.
+ * @returns a fault for each name of a client, with what there is
  */
-export function unknownNames(
-  { scope, resources = [] }: Naming,
-  known: KnownNames,
-  before: Naming = {},
-): string[] {
-  const wanted = namesIn(scope)
-  const unknown = wanted.filter((name) => !known.scopes.includes(name))
-  const news = unknown.filter((name) => !namesIn(before.scope).includes(name))
-  const gone = resources.filter((id) => !known.resources.includes(id))
-  return [
-    ...news.map((name) => `scope: ${scopeFault(name, known.scopes)}`),
-    ...gone
-      .filter((id) => !before.resources?.includes(id))
-      .map(
-        (id) =>
-          `resources: there is no resource server ${id}${hint(id, known.resources)}: declare it first, in the same file or before; there are ${list(known.resources)}`,
-      ),
-  ]
+export function createNameCheck({ scopes, resources }: KnownNames): (client: Naming) => string[] {
+  const [allScopes, allResources] = [list(scopes), list(resources)]
+  const scopeFaults = new Map<string, string>()
+  const resourceFaults = new Map<string, string>()
+
+  function hint(name: string, known: ReadonlySet<string>): string {
+    const isFew = scopeFaults.size + resourceFaults.size < mostHints
+    const meant = isFew ? nearest(name, known) : undefined
+    return meant === undefined ? '' : ` (${meant}?)`
+  }
+
+  function scopeFault(name: string): string {
+    // They may be in a name; between names they are a mistake.
+    const parts = name.split(/[,;]/)
+    if (parts.length > 1 && parts.some((part) => scopes.has(part))) {
+      return `scope: expected names separated by single spaces (RFC 6749 §3.3), got ${JSON.stringify(name)}`
+    }
+    return `scope: no resource server has the scope ${name}${hint(name, scopes)}: declare it there first; there are ${allScopes}`
+  }
+
+  const resourceFault = (id: string) =>
+    `resources: there is no resource server ${id}${hint(id, resources)}: declare it first, in the same file or before; there are ${allResources}`
+
+  return (client) => {
+    const unknown = namesIn(client.scope).filter((name) => !scopes.has(name))
+    const gone = (client.resources ?? []).filter((id) => !resources.has(id))
+    return [
+      ...unknown.map((name) => once(scopeFaults, name, scopeFault)),
+      ...gone.map((id) => once(resourceFaults, id, resourceFault)),
+    ]
+  }
+}
+
+/**
+ * What a client names that is not stored of it already; that may stay, as a resource server may have gone since.
+ * @returns undefined when there is nothing
+ */
+export function newNames(client: Naming, before: Naming = {}): Naming | undefined {
+  const [hadScopes, hadResources] = [new Set(namesIn(before.scope)), new Set(before.resources)]
+  const names = namesIn(client.scope).filter((name) => !hadScopes.has(name))
+  const resources = (client.resources ?? []).filter((id) => !hadResources.has(id))
+  if (names.length === 0 && resources.length === 0) return undefined
+  return { ...(names.length === 0 ? {} : { scope: names.join(' ') }), resources }
 }
 
 /** @throws DomainError `client_invalid` with these faults */
@@ -46,27 +73,21 @@ export async function assertNamesKnown(
   { client_id, ...client }: Naming & { client_id: string },
   before?: Naming,
 ): Promise<void> {
-  const faults = unknownNames(client, await resources.knownNames(tenant), before)
+  const named = newNames(client, before)
+  if (!named) return
+  const faults = createNameCheck(await resources.knownNames(tenant))(named)
   if (faults.length > 0) throw new DomainError('client_invalid', { detail: { client_id, faults } })
 }
 
 const namesIn = (scope: string | undefined) => scope?.split(' ') ?? []
 
-function scopeFault(name: string, known: readonly string[]): string {
-  // They may be in a name; between names they are a mistake.
-  const parts = name.split(/[,;]/)
-  if (parts.length > 1 && parts.some((part) => known.includes(part))) {
-    return `expected names separated by single spaces (RFC 6749 §3.3), got ${JSON.stringify(name)}`
-  }
-  return `no resource server has the scope ${name}${hint(name, known)}: declare it there first; there are ${list(known)}`
+function once(told: Map<string, string>, name: string, tell: (name: string) => string): string {
+  const fault = told.get(name) ?? tell(name)
+  told.set(name, fault)
+  return fault
 }
 
-function hint(name: string, known: readonly string[]): string {
-  const meant = nearest(name, known)
-  return meant === undefined ? '' : ` (${meant}?)`
-}
-
-function list(names: readonly string[]): string {
-  const more = names.length - mostShown
-  return names.slice(0, mostShown).join(', ') + (more > 0 ? ` and ${more} more` : '')
+function list(names: ReadonlySet<string>): string {
+  const more = names.size - mostShown
+  return [...names].slice(0, mostShown).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

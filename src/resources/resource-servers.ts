@@ -85,8 +85,8 @@ export function createResourceServers(deps: {
       const fallback = implicitDefault(issuerOf(deps.config.issuer, tenant))
       const servers = [...(await store.list(tenant)), fallback, ...builtInOf(tenant)]
       return {
-        scopes: [...openidScopes, ...new Set(servers.flatMap(({ scopes }) => scopes))],
-        resources: servers.map(({ identifier }) => identifier),
+        scopes: new Set([...openidScopes, ...servers.flatMap(({ scopes }) => scopes)]),
+        resources: new Set(servers.map(({ identifier }) => identifier)),
       }
     },
     default: async (tenant) => (await list(tenant)).find((server) => server.default),

@@ -172,4 +172,16 @@ describe('apply --prune', () => {
     )
     expect(acme, 'its file has no accounts').to.deep.equal(['a@example.com'])
   })
+
+  it('and later, leave a client the names that are stored of it, which nobody else may take', async () => {
+    await server.core.resources.delete('default', orders.identifier)
+    const [stays] = kept.clients
+    const renamed = { ...stays, client_name: 'Renamed' }
+    const { changes } = await run(server, { clients: [renamed] })
+    expect(changes.map(({ id, outcome }) => [id, outcome])).to.deep.equal([['stays', 'updated']])
+    const more = { clients: [{ ...renamed, scope: 'orders:read orders:more' }] }
+    expect(await faultOf(run(server, more))).to.match(/client stays: scope: .* scope orders:more/)
+    const another = { clients: [{ ...machine('another'), scope: 'orders:read' }] }
+    expect(await faultOf(run(server, another))).to.match(/client another: .* scope orders:read/)
+  })
 })

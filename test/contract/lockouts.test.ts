@@ -273,4 +273,21 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     travel(366 * 24 * 3600)
     expect(devices.find(both, tenant, 'alice')).to.equal(undefined)
   })
+
+  it('know a browser by a mailed link as such until somebody signs in there, which no later link undoes', () => {
+    const { devices } = nodes.a.lockouts
+    const mailed = devices.addMailed(undefined, tenant, 'alice')
+    expect(devices.isOurs(mailed, tenant)).to.equal(true)
+    expect(devices.findMailed(mailed, tenant, 'alice')).to.match(/^[\w-]{43}$/)
+    expect(devices.findMailed(mailed, tenant, 'bob')).to.equal(undefined)
+    expect(devices.find(mailed, tenant, 'alice')).to.equal(undefined)
+    const signedIn = devices.add(mailed, tenant, 'alice')
+    expect(signedIn.split('~'), 'in place of it').to.have.length(1)
+    const id = devices.find(signedIn, tenant, 'alice')
+    expect(devices.findMailed(signedIn, tenant, 'alice')).to.equal(id)
+    const again = devices.addMailed(devices.addMailed(signedIn, tenant, 'alice'), tenant, 'alice')
+    expect(again.split('~'), 'beside it, once').to.have.length(2)
+    expect(devices.find(again, tenant, 'alice')).to.equal(id)
+    expect(devices.findMailed(again, tenant, 'alice')).to.not.equal(id)
+  })
 })

@@ -256,4 +256,13 @@ onAnyStorage('log-out', (kind) => {
     expect(page.url.origin).to.equal(new URL(server.issuer).origin)
     expect(page.body).to.include(web.client_name)
   })
+
+  it('of somebody whose session is over leads back with an ID token, whoever vouches for the client (P-069)', async () => {
+    const unknown = { ...web, client_id: 'unvouched', errors_need_sign_in: true }
+    await server.core.clients.declare(defaultTenant, unknown)
+    const { id_token } = await tokensFor(server, unknown, {}, agent)
+    const fields = { id_token_hint: id_token, post_logout_redirect_uri: signedOut, state: 's' }
+    const page = await logout(fields, createUserAgent())
+    expect([page.status, page.location?.href]).to.deep.equal([303, `${signedOut}?state=s`])
+  })
 })

@@ -54,7 +54,7 @@ describe('clients that register themselves', () => {
   })
 
   it('get an id, a secret and a token of their own, and sign people in (RFC 7591 §3.2.1)', async () => {
-    const answer = await register({ ...metadata, unheard_of: 1 })
+    const answer = await register({ ...metadata, unheard_of: 1, require_mfa: false, fapi: null })
     expect(answer.status).to.equal(201)
     expect(answer.headers.get('cache-control')).to.equal('no-store')
     const client = informationIn(answer)

@@ -9,6 +9,7 @@ import type { Page } from '../support/http-exchange.ts'
 import { type Mail, type Mailbox, nextMail, openMailbox, writtenMail } from '../support/mailbox.ts'
 import { authorizeUrl, refresh, tokensFor } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
+import { codeOf, factorOwner } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -31,8 +32,8 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     email = `${randomUUID()}@example.com`
     await server.core.accounts.declare(defaultTenant, { email, password: alice.password })
   })
+  afterEach(backToPresent)
   after(async () => {
-    backToPresent()
     await server?.stop()
     await mailbox?.stop()
   })
@@ -269,6 +270,42 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     }
     expect((await enter(newAgent())).status, 'elsewhere').to.equal(403)
     expect((await enter(agent)).status).to.equal(303)
+  })
+
+  it('is followed by a sign-in of a new device, which its owner is told of (ASVS 6.3.5)', async () => {
+    const { accounts, audit } = server.core
+    const { id = '' } = (await accounts.byIdentifier(defaultTenant, email)) ?? {}
+    await accounts.verifyEmail(defaultTenant, id, email)
+    await ask(email)
+    const agent = newAgent()
+    await choose(agent, await agent.get(await mailed()))
+    const { page } = await arrive(server, web, {}, agent)
+    const entered = await agent.submit(page, { fields: { username: email, password: fresh } })
+    expect(entered.status).to.equal(303)
+    const which = { types: ['account.signed_in'], limit: 1 } as const
+    const [event] = await audit.ofAccount(defaultTenant, id, which)
+    expect(event?.detail).to.include({ new_device: true })
+    await nextMail(
+      'new device',
+      () => mailbox.mails,
+      ({ to, subject }) => to === email && subject === 'New sign-in to Keyturn',
+    )
+  })
+
+  it('buys no guess at a second factor (C20)', async () => {
+    const owner = await factorOwner(server.core)
+    email = owner.username
+    for (let tries = 0; tries < 6; tries += 1) await fits('wrong')
+    await ask(email)
+    const agent = newAgent()
+    await choose(agent, await agent.get(await mailed()))
+    const { page } = await arrive(server, web, {}, agent)
+    const next = await agent.submit(page, { fields: { username: email, password: fresh } })
+    const factor = await agent.follow(next)
+    const refused = await agent.submit(factor, { fields: { otp: codeOf(owner.secret) } })
+    expectFormAgain(refused, 403, 'factor-form', /wrong/)
+    const [lockout] = await server.core.lockouts.list(defaultTenant, [owner.id])
+    expect(lockout).to.include({ failures: 5, refused: 2 })
   })
 
   it('says that nothing was typed', async () => {

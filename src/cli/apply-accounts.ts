@@ -38,7 +38,9 @@ export async function declareAccounts(
   const haveOne = await core.accounts.lists.withPassword(tenant, hashed)
   for (const account of others) {
     const { email } = account
-    const wanted = haveOne.has(identifierKey(email)) ? omitHash(account) : account
+    const wanted = haveOne.has(identifierKey(email))
+      ? { ...account, password_hash: undefined }
+      : account
     await collected(email, async () =>
       note(email, await declareAccount(core, tenant, wanted, known(account))),
     )
@@ -57,8 +59,6 @@ export async function declareAccounts(
   }
   return accounts.flatMap(({ email }) => done.get(email) ?? [])
 }
-
-const omitHash = ({ password_hash: _, ...account }: DeclaredAccount): DeclaredAccount => account
 
 const wantedOf = (account: DeclaredAccount): NewAccount => ({
   email: account.email,

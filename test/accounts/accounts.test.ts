@@ -307,12 +307,10 @@ onAnyStorage('accounts', (kind) => {
     await refusalOf(signIn(wanted[4]?.email as string), 'credentials_invalid')
     const told = await nodes.a.database.query<{ email: string }>(
       `select a.email from audit_events e join accounts a on a.id = e.account_id
-       where e.type = 'account.created' and a.email = any($1) order by 1`,
+       where e.type = 'account.created' and a.email = any($1)`,
       [wanted.map(({ email }) => email)],
     )
-    expect(told.map(({ email }) => email)).to.deep.equal(
-      [wanted[0]?.email, wanted[4]?.email].toSorted(),
-    )
+    expect(told.map(({ email }) => email)).to.have.members([wanted[0]?.email, wanted[4]?.email])
   })
 
   describe('with a one-time password', () => {

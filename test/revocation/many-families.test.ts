@@ -65,6 +65,11 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     await core.database.execute('analyze')
   }
 
+  /** Whether its denial covers what nodes date so many milliseconds later than its last batch of families ended. */
+  const reachesBeyond = (milliseconds: number) =>
+    `${ofClient} and not_before >= (select max(ended_at) from families
+      where client_id = '${clientId}') + interval '${milliseconds} milliseconds'`
+
   async function count(table: string, where = 'true'): Promise<number> {
     const [row] = await core.database.query<{ n: number }>(
       `select count(*)::int as n from ${table} where ${where}`,
@@ -72,11 +77,6 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     return row?.n ?? -1
   }
   const living = () => count('families', `client_id = '${clientId}' and ended_at is null`)
-
-  /** Whether its denial covers what nodes date so many milliseconds later than its last batch of families ended. */
-  const reachesBeyond = (milliseconds: number) =>
-    `${ofClient} and not_before >= (select max(ended_at) from families
-      where client_id = '${clientId}') + interval '${milliseconds} milliseconds'`
 
   /** The next statements of a batch fail, as when this node dies there. */
   async function failOn(family: string) {

@@ -29,6 +29,18 @@ export function createAccountLists({ database }: { database: Database }) {
       return rows.map(toAccount)
     },
 
+    /** The addresses, as they are compared, of those of them that have a password. */
+    async withPassword(tenant: string, emails: readonly string[]): Promise<Set<string>> {
+      if (emails.length === 0) return new Set()
+      const rows = await database.query<{ email_key: string }>(
+        `select a.email_key from accounts a
+         join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
+         where a.tenant_id = $1 and a.deleted_at is null and a.email_key = any($2)`,
+        [tenant, emails.map(identifierKey)],
+      )
+      return new Set(rows.map(({ email_key: key }) => key))
+    },
+
     /** Their addresses by their ids; an account that is gone is left out. */
     async emails(tenant: string, ids: readonly string[]): Promise<Map<string, string>> {
       const rows = await database.query<{ id: string; email: string }>(

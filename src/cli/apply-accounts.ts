@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { identifierKey } from '../accounts/account.ts'
 import type { NewAccount } from '../accounts/new-account.ts'
 import { DomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
@@ -29,10 +30,19 @@ export async function declareAccounts(
   const note = (id: string, outcome: Omit<Outcome, 'id'>) => void done.set(id, { id, ...outcome })
   const collected = (email: string, declare: () => Promise<void>) =>
     collect(work, `account ${email}`, declare)
-  for (const account of accounts.filter((each) => !isPlain(each))) {
+  const others = accounts.filter((each) => !isPlain(each))
+  // A hash is for who has no password yet.
+  const hashed = others.flatMap(({ email, password_hash: hash }) =>
+    hash === undefined ? [] : email,
+  )
+  const haveOne = await core.accounts.lists.withPassword(tenant, hashed)
+  for (const account of others) {
     const { email } = account
+    const wanted = haveOne.has(identifierKey(email))
+      ? { ...account, password_hash: undefined }
+      : account
     await collected(email, async () =>
-      note(email, await declareAccount(core, tenant, account, known(account))),
+      note(email, await declareAccount(core, tenant, wanted, known(account))),
     )
   }
   const fresh = accounts.filter(isPlain)
@@ -41,10 +51,10 @@ export async function declareAccounts(
     await collected(email, async () => {
       if (!created[at]) throw new DomainError('account_exists', { detail: { email } })
       if (disabled) await setDisabled(core, tenant, email, disabled)
-    })
-    note(email, {
-      outcome: 'created',
-      secret: password_hash === undefined ? undefined : 'password',
+      note(email, {
+        outcome: 'created',
+        secret: password_hash === undefined ? undefined : 'password',
+      })
     })
   }
   return accounts.flatMap(({ email }) => done.get(email) ?? [])

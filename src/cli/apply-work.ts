@@ -78,8 +78,8 @@ export async function collect(
     const faults = faultsIn(error)?.map((fault) => `${what}: ${fault}`)
     if (!faults) throw error
     work.faults.push(...faults)
-    // Postgres has refused a statement: nothing else can be tried in this transaction.
-    if (error.code === 'account_exists') throw refused(work)
+    // Where Postgres has refused a statement, nothing else can be tried in this transaction.
+    if (error.code === 'account_exists' && error.cause !== undefined) throw refused(work)
   }
 }
 

@@ -132,7 +132,8 @@ function progressOf(scopes: Scope[], emit: Emit): Work['progress'] {
     done += more
     if (performance.now() - toldAt < tellEvery) return
     toldAt = performance.now()
-    await emit({ done, total } satisfies Progress)
+    // It is no part of the result: who has gone, as where a terminal is cut off, is applied for to the end all the same.
+    await emit({ done, total } satisfies Progress).catch(() => undefined)
   }
 }
 

@@ -35,7 +35,8 @@ export async function serveControl(
   const server = createServer((socket) => {
     idle.add(socket)
     socket.on('close', () => idle.delete(socket))
-    // A caller that is gone changes nothing: its command ends, the answer is dropped.
+    // A caller that is gone changes nothing: its command goes on to its end, and the answer is dropped. What it hands over
+    // part by part has nobody to take it: such a command only reads, and ends there.
     socket.on('error', () => undefined)
     const work = converse(socket, core, signEvery, () => idle.delete(socket)).finally(() =>
       busy.delete(work),

@@ -105,6 +105,12 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
     return { changes: changes + (await add(tenant, row, clock.now())), generated }
   }
 
+  const knownOf = (tenant: string, clients: DeclaredSecret[]) =>
+    store.known(
+      tenant,
+      clients.map(({ metadata }) => metadata.client_id),
+    )
+
   return {
     /** Whether a secret is one of the client's, compared in constant time. */
     fits(client: Client, secret: string): boolean {
@@ -126,16 +132,21 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
             : [sealer.open(purpose(tenant, clientId, hash), sealed, formerly(tenant, clientId))],
         ),
 
+    /** Those of them for which something is to be done. */
+    async unsettled(tenant: string, clients: DeclaredSecret[]): Promise<Set<DeclaredSecret>> {
+      const all = await knownOf(tenant, clients)
+      return new Set(
+        clients.filter((client) => !isSettled(client, all.get(client.metadata.client_id) ?? [])),
+      )
+    },
+
     /**
      * Makes the secrets of clients be what their way to authenticate needs, those of new ones in one statement.
-     * @param clients each once; `secret`: the one that it is to have; absent: one is made where it has none
+     * @param clients each once, locked by who calls; `secret`: the one that it is to have; absent: one is made where it has none
      * @returns how many rows changed, of each in their order
      */
     async settle(tenant: string, clients: DeclaredSecret[]): Promise<SettledSecret[]> {
-      const all = await store.known(
-        tenant,
-        clients.map(({ metadata }) => metadata.client_id),
-      )
+      const all = await knownOf(tenant, clients)
       const settled: SettledSecret[] = []
       const fresh: NewSecret[] = []
       for (const client of clients) {

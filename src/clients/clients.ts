@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
 import type { Clock } from '../clock.ts'
@@ -63,7 +64,8 @@ export interface Clients {
     documents?: SectorDocuments,
   ): Promise<CheckedDeclaration>
   /**
-   * Makes clients be as declared, as `declare` does, in a few statements however many they are.
+   * Makes clients be as declared, as `declare` does, in a few statements however many they are. One that is so already is
+   * neither written nor locked.
    * @param declarations from `checked`; of each client one
    * @returns what became of each, in their order
    * @throws DomainError `already_exists`
@@ -168,23 +170,41 @@ export function createClients(deps: Dependencies): Clients {
     return parsed
   }
 
+  /** To write the others, too, would lock them: whoever redeems a code of theirs would wait for the end of an apply. */
+  async function notAsDeclared(
+    tenant: string,
+    declarations: CheckedDeclaration[],
+    before: ReadonlyMap<string, unknown>,
+  ): Promise<CheckedDeclaration[]> {
+    const unsettled = await secrets.unsettled(tenant, declarations)
+    return declarations.filter(
+      (each) =>
+        unsettled.has(each) ||
+        !isDeepStrictEqual(before.get(each.metadata.client_id), asStored(each.metadata)),
+    )
+  }
+
   async function put(
     tenant: string,
     declarations: CheckedDeclaration[],
     only?: 'new',
   ): Promise<DeclaredClient[]> {
-    const all = declarations.map(({ metadata }) => metadata)
-    const ids = all.map(({ client_id }) => client_id)
-    const done = await database.transaction(async () => {
+    const ids = declarations.map(({ metadata }) => metadata.client_id)
+    const done = new Map<string, DeclaredClient>()
+    await database.transaction(async () => {
       const before = await store.metadata(tenant, ids)
+      const wanted =
+        only === 'new' ? declarations : await notAsDeclared(tenant, declarations, before)
+      if (wanted.length === 0) return
+      const all = wanted.map(({ metadata }) => metadata)
       const written = await store.put(tenant, all, only)
       const there = only === 'new' ? ids.find((id) => !written.has(id)) : undefined
       if (there !== undefined) {
         throw new DomainError('already_exists', { detail: { client_id: there } })
       }
-      const settled = await secrets.settle(tenant, declarations)
+      const settled = await secrets.settle(tenant, wanted)
       const events: AuditEvent[] = []
-      const outcomes = all.map((metadata, at): DeclaredClient => {
+      for (const [at, metadata] of all.entries()) {
         const { client_id: clientId } = metadata
         const { changes, generated } = settled[at] as (typeof settled)[number]
         const known = before.has(clientId)
@@ -195,18 +215,19 @@ export function createClients(deps: Dependencies): Clients {
           if (changes > 0) members.push('client_secret')
           events.push({ type, clientId, detail: { members } })
         }
-        return {
+        done.set(clientId, {
           outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
           clientId,
           secretChanged: changes > 0,
           ...(generated === undefined ? {} : { clientSecret: generated }),
-        }
-      })
+        })
+      }
       await audit.record(tenant, ...events)
-      return outcomes
     })
-    for (const id of ids) cache.drop(key(tenant, id))
-    return done
+    for (const id of done.keys()) cache.drop(key(tenant, id))
+    return ids.map(
+      (clientId) => done.get(clientId) ?? { outcome: 'unchanged', clientId, secretChanged: false },
+    )
   }
 
   return {
@@ -297,6 +318,9 @@ function parse(declaration: unknown): CheckedDeclaration {
   }
   return { metadata: parsed.data, ...(typeof secret === 'string' ? { secret } : {}) }
 }
+
+/** As it comes back from a column of JSON. */
+const asStored = (metadata: ClientMetadata): unknown => JSON.parse(JSON.stringify(metadata))
 
 function withoutSecret(declaration: unknown) {
   const { client_secret: secret, ...members } = (declaration ?? {}) as Record<string, unknown>

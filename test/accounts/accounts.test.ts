@@ -284,6 +284,35 @@ onAnyStorage('accounts', (kind) => {
     await signIn(email, 'pw of old')
   })
 
+  it('created several at once are those whose names are of nobody else', async () => {
+    const known = await someone({ username: 'Cheshire' })
+    const passwordHash = '$2y$05$mi31ClAp/spYtzxKPRp6x.Qnt54aPUhlv0cJkXYOq73d5tG/k2Z/e'
+    const wanted = [
+      { email: nextEmail(), username: 'Duchess', passwordHash },
+      { email: known.email.toUpperCase(), passwordHash },
+      { email: nextEmail(), username: 'cheshire' },
+      { email: nextEmail(), username: 'duchess' },
+      { email: nextEmail() },
+    ]
+    expect(await accounts.createAll(defaultTenant, wanted)).to.deep.equal([
+      true,
+      false,
+      false,
+      false,
+      true,
+    ])
+    const { account } = await signIn('duchess', 'pw of old')
+    expect(account.email).to.equal(wanted[0]?.email)
+    await signIn(known.email)
+    await refusalOf(signIn(wanted[4]?.email as string), 'credentials_invalid')
+    const told = await nodes.a.database.query<{ email: string }>(
+      `select a.email from audit_events e join accounts a on a.id = e.account_id
+       where e.type = 'account.created' and a.email = any($1)`,
+      [wanted.map(({ email }) => email)],
+    )
+    expect(told.map(({ email }) => email)).to.have.members([wanted[0]?.email, wanted[4]?.email])
+  })
+
   describe('with a one-time password', () => {
     async function invited() {
       const { account, oneTimePassword } = await accounts.create(defaultTenant, {

@@ -268,12 +268,16 @@ describe('Configuration as code', function () {
       manyAnd([
         { email: 'one@example.com', username: 'same' },
         { email: 'two@example.com', username: 'same' },
+        { email: 'three@example.com', username: 'same' },
       ]),
     )
     const before = await rows()
     const { code, stderr } = await run(['apply', file])
     expect(code).to.equal(1)
-    expect(stderr).to.include('two@example.com: its e-mail address or user name is of another')
+    for (const email of ['two@example.com', 'three@example.com']) {
+      expect(stderr).to.include(`${email}: its e-mail address or user name is of another`)
+    }
+    expect(stderr).not.to.include('one@example.com')
     expect(await rows()).to.deep.equal(before)
   })
 

@@ -31,6 +31,9 @@ onAnyStorage('clients', (kind) => {
   const fits = async (clientId: string, secret: string) =>
     nodes.a.clients.secretFits(await find(clientId), secret)
   const given = 'a secret from outside'
+  /** As it is stored, and who locked it last (`xmax`). */
+  const rowOf = (clientId: string) =>
+    nodes.a.database.query('select *, xmax::text from clients where client_id = $1', [clientId])
 
   it('change nothing when declared twice', async () => {
     const declaration = confidential({ client_secret: given, client_name: 'App' })
@@ -40,23 +43,36 @@ onAnyStorage('clients', (kind) => {
       clientId,
       secretChanged: true,
     })
-    const before = await nodes.a.database.query('select * from clients where client_id = $1', [
-      clientId,
-    ])
-    expect(await declare(declaration)).to.deep.equal({
-      outcome: 'unchanged',
-      clientId,
-      secretChanged: false,
-    })
-    expect(
-      await nodes.a.database.query('select * from clients where client_id = $1', [clientId]),
-    ).to.deep.equal(before)
-    expect(await declare({ ...declaration, client_name: 'Other' })).to.deep.equal({
-      outcome: 'updated',
-      clientId,
-      secretChanged: false,
-    })
+    const before = await rowOf(clientId)
+    const sameSecret = { clientId, secretChanged: false }
+    expect(await declare(declaration)).to.deep.equal({ ...sameSecret, outcome: 'unchanged' })
+    expect(await rowOf(clientId)).to.deep.equal(before)
+    const other = { ...declaration, client_name: 'Other' }
+    expect(await declare(other)).to.deep.equal({ ...sameSecret, outcome: 'updated' })
     expect((await find(clientId)).metadata).to.include({ client_name: 'Other' })
+  })
+
+  it('declared several at once become what each is declared as, and none is locked that is so', async () => {
+    const put = async (declarations: object[], only?: 'new') => {
+      const { checked } = nodes.a.clients
+      const all = await Promise.all(declarations.map((each) => checked(defaultTenant, each)))
+      return nodes.a.clients.put(defaultTenant, all, only)
+    }
+    const same = confidential({ client_secret: given })
+    const [other, fresh] = [confidential(), confidential()]
+    const { client_id: clientId } = same
+    await put([same, other], 'new')
+    const before = await rowOf(clientId)
+    const [created, ...others] = await put([fresh, same, { ...other, client_name: 'Other' }])
+    expect(created).to.deep.include({ outcome: 'created', clientId: fresh.client_id })
+    expect(await fits(fresh.client_id, created?.clientSecret as string)).to.equal(true)
+    expect(others).to.deep.equal([
+      { outcome: 'unchanged', clientId, secretChanged: false },
+      { outcome: 'updated', clientId: other.client_id, secretChanged: false },
+    ])
+    expect(await rowOf(clientId)).to.deep.equal(before)
+    const { detail } = await refusalOf(put([confidential(), same], 'new'), 'already_exists')
+    expect(detail).to.deep.equal({ client_id: clientId })
   })
 
   it('get an id and a secret when none is given, shown once', async () => {

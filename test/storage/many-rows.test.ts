@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import pg from 'pg'
 import { loadConfig } from '../../config/load.ts'
@@ -184,7 +185,7 @@ if (servicesFound()) {
       expect(stderr).to.equal('0\n')
     })
 
-    it('what a file names is compared a thousand at a time, and all of it is told', async () => {
+    it('what a file names is compared a thousand at a time, and all of it is told, also where nobody takes how far it is', async () => {
       const { accounts = [] } = await exportedFrom(core, defaultTenant)
       accounts[0] = { ...(accounts[0] as (typeof accounts)[0]), name: 'Somebody else' }
       const document = applyDocument.parse({ accounts })
@@ -193,15 +194,27 @@ if (servicesFound()) {
       const asked: number[] = []
       lists.named = (tenant, emails) => {
         asked.push(emails.length)
+        clock.tick(10_000)
         return named(tenant, emails)
       }
+      const signs: string[] = []
+      const clock = install({ toFake: ['performance'] })
       try {
         const input = { tenant: defaultTenant, document, plan: true }
-        const { changes, updated, unchanged } = await apply.execute(core, input)
+        const { changes, updated, unchanged } = await apply.execute(core, input, async (part) => {
+          signs.push(apply.progress?.(part) ?? '')
+          throw new Error('the caller is gone')
+        })
+        expect(signs).to.deep.equal(
+          [1000, 2000, accounts.length].map(
+            (done) => `apply: ${done} of ${accounts.length} clients and accounts`,
+          ),
+        )
         expect({ updated, unchanged }).to.deep.equal({ updated: 1, unchanged: accounts.length - 1 })
         expect(changes[0]?.members).to.have.nested.property('[0].after', 'Somebody else')
         expect(asked).to.deep.equal([1000, 1, 1000, accounts.length - 2000])
       } finally {
+        clock.uninstall()
         lists.named = named
       }
     })
@@ -274,6 +287,41 @@ if (servicesFound()) {
         expect(told).to.equal(1100)
       } finally {
         lists.operators = operators
+      }
+    })
+
+    it('an apply sets the hash of another system for who has no password, and touches nobody else', async () => {
+      const emails = ['first@hashed.example', 'second@hashed.example'] as const
+      const password_hash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'
+      const document = applyDocument.parse({
+        accounts: emails.map((email) => ({ email, password_hash })),
+      })
+      const declared: string[] = []
+      const { declare } = core.accounts
+      core.accounts.declare = (tenant, account) => {
+        declared.push(account.email)
+        return declare(tenant, account)
+      }
+      const applied = async () => {
+        const input = { tenant: defaultTenant, document, plan: false }
+        const { created, updated, unchanged } = await apply.execute(core, input)
+        return { created, updated, unchanged, declared: declared.splice(0) }
+      }
+      try {
+        const none = { created: 0, updated: 0, unchanged: 0, declared: [] }
+        expect(await applied()).to.deep.equal({ ...none, created: 2 })
+        expect(await applied()).to.deep.equal({ ...none, unchanged: 2 })
+        await core.database.execute(
+          'delete from passwords where account_id = (select id from accounts where email = $1)',
+          [emails[0]],
+        )
+        expect(await applied()).to.deep.equal({
+          ...none,
+          ...{ updated: 1, unchanged: 1, declared: [emails[0]] },
+        })
+        expect(await applied()).to.deep.equal({ ...none, unchanged: 2 })
+      } finally {
+        core.accounts.declare = declare
       }
     })
 

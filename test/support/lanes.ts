@@ -38,11 +38,8 @@ interface Running {
   ended: Promise<number | null>
 }
 
-/** All cores are busy: one thread that collects garbage, and seldom, takes a fifteenth less of them than several. */
-const memory = ['--single-threaded-gc', '--min-semi-space-size=32', '--max-semi-space-size=64']
-
 function start(flags: readonly string[], templates: string): Running {
-  const child = spawn(process.execPath, [...memory, 'test/support/lane.ts', ...flags], {
+  const child = spawn(process.execPath, ['test/support/lane.ts', ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, TEST_TEMPLATES: templates },
   })

@@ -185,9 +185,10 @@ onEachStorage('adapters of the engine', (kind) => {
   it('store a session under its uid: found by handle and by uid, gone when destroyed', async () => {
     const id = handle()
     const uid = newHandle()
+    const accountId = await someAccount(nodes.a)
     const payload = {
       ...payloadOf('Session', id),
-      ...{ uid, accountId: await someAccount(nodes.a), loginTs: seconds(), authorizations: {} },
+      ...{ uid, accountId, loginTs: seconds(), authorizations: {} },
     }
     const session = one.adapter('Session')
     await session.upsert(id, payload, 60)

@@ -128,6 +128,9 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   const { access_token: live } = await newDevice(nodes)
   const { access_token: revoked } = await newDevice(nodes)
   await ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
+  await eventually('the other node has heard', async () =>
+    (await introspectOn(nodes.a.url, revoked)).body.includes('"active":false'),
+  )
 
   async function work(once: () => Promise<Answer>): Promise<void> {
     while (running) {

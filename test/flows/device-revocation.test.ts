@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import {
   allowDevice,
   askFor,
@@ -55,7 +56,7 @@ const codes = {
   'without openid': { scope: 'orders:read', leaves: false },
 } as const
 
-onEachStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.4.2)', (kind) => {
+onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.4.2)', (kind) => {
   let booted: TestServer
   let scene: Scene
   let tenants = 0

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -71,7 +72,7 @@ const untouched: Partial<Record<Cause, Array<keyof typeof ways>>> = {
   'grant revoked': ['session cookie'],
 }
 
-onEachStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
+onAnyStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
   for (const cause of Object.keys(causes) as Cause[]) {
     describe(cause, () => {
       let server: TestServer
@@ -147,7 +148,7 @@ onEachStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
   })
 })
 
-onEachStorage('a sign-in that was under way', (kind) => {
+onAnyStorage('a sign-in that was under way', (kind) => {
   for (const cause of ['log out everywhere', 'password changed', 'account disabled'] as const) {
     it(`ends with: ${cause} (C4, C6)`, async () => {
       const server = await boot(kind)
@@ -171,7 +172,7 @@ onEachStorage('a sign-in that was under way', (kind) => {
   }
 })
 
-onEachStorage('revocation by a node whose clock is behind', (kind) => {
+onAnyStorage('revocation by a node whose clock is behind', (kind) => {
   it('denies tokens that say they were issued later (R-08)', async () => {
     const server = await boot(kind)
     try {

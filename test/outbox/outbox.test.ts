@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import type { Attempt, Message } from '../../src/outbox/message.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
-onEachStorage('the outbox', (kind) => {
+onAnyStorage('the outbox', (kind) => {
   let nodes: Nodes
   const arrived: Array<{ node: 'a' | 'b'; message: Message }> = []
   const settled: Array<[string, object]> = []

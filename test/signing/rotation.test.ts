@@ -3,7 +3,7 @@ import type { KeySet } from '../../src/signing/key-set.ts'
 import { stateOf } from '../../src/signing/signing-key.ts'
 import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { errorOf, type Nodes, openNodes, refusalOf } from '../support/cores.ts'
 import { eventually, lastInVain } from '../support/eventually.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -11,7 +11,7 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 const day = 24 * 3600
 const settings = { KEY_PREPUBLISH: '900', KEY_RETAIN: String(30 * day) }
 
-onEachStorage('rotation of signing keys (R-09)', (kind) => {
+onAnyStorage('rotation of signing keys (R-09)', (kind) => {
   let nodes: Nodes
   beforeEach(async () => {
     nodes = await openNodes(kind, settings)

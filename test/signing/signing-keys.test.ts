@@ -3,13 +3,13 @@ import { calculateJwkThumbprint, createLocalJWKSet, type JWK, jwtVerify } from '
 import type { OpenSigningKey } from '../../src/signing/key-set.ts'
 import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
 import { privateJwkOf, signsWell } from '../support/private-key.ts'
 
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']
 
-onEachStorage('signing keys', (kind) => {
+onAnyStorage('signing keys', (kind) => {
   let nodes: Nodes
   before(async () => {
     nodes = await openNodes(kind)

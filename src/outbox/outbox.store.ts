@@ -138,15 +138,18 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       return new Set(rows.map(({ value }) => value))
     },
 
-    /** Whether it is worth while to take: something is due, or under way. */
-    async isSomethingDue(): Promise<boolean> {
-      const rows = await database.query(
+    /** Whether something is due, or under way; if not, whether something waits for its time. */
+    async state(): Promise<'due' | 'waiting' | 'empty'> {
+      const [row] = await database.query<{ due: boolean; waiting: boolean }>(
         `with recursive ${destinations}
-         select 1 from destinations d where exists (
-           select 1 from outbox where destination = d.destination and ${pending} and next_at <= $1) limit 1`,
+         select exists (select 1 from destinations d where exists (
+             select 1 from outbox
+             where destination = d.destination and ${pending} and next_at <= $1)) as due,
+           exists (select 1 from destinations where destination is not null) as waiting`,
         [now()],
       )
-      return rows.length > 0
+      if (row?.due) return 'due'
+      return row?.waiting ? 'waiting' : 'empty'
     },
 
     /**

@@ -72,8 +72,9 @@ export interface Deliverer {
 /** Attempts under way of this node: of one kind, so that none waits for the receivers of another; at one destination. */
 const mostOfKind = 32
 const mostPerDestination = 4
-/** Milliseconds between two looks at whether something is due. */
+/** Milliseconds between two looks at whether something is due, and while nothing waits at all. */
 const lookEvery = 500
+const lookEveryIdle = 2000
 /** Milliseconds; more than an attempt may take. What a node that died had taken is taken again after it. */
 const lease = 15_000
 
@@ -96,6 +97,8 @@ export function createOutbox(deps: {
   const underWay = new Map<Promise<void>, string>()
   let timer: NodeJS.Timeout | undefined
   let looking: Promise<void> | undefined
+  /** By a clock that never jumps. */
+  let nextLook = 0
   let running: Promise<void> | undefined
   let again = false
 
@@ -114,7 +117,10 @@ export function createOutbox(deps: {
 
   // Whoever wakes the worker may be inside of a transaction or a request, which deliveries are no part of.
   const outside = AsyncLocalStorage.snapshot()
-  const wake = () => outside(takeMore)
+  const wake = () => {
+    nextLook = 0
+    outside(takeMore)
+  }
 
   const notRead = (error: Error) => log.warn({ err: error }, 'outbox not read')
 
@@ -123,10 +129,14 @@ export function createOutbox(deps: {
    * of a revocation later for that.
    */
   function look(): void {
+    const began = performance.now()
+    if (began < nextLook) return
     looking ??= store
-      .isSomethingDue()
-      .then((isDue) => {
-        if (isDue) wake()
+      .state()
+      .then((state) => {
+        if (state === 'due') wake()
+        // A little less, as a timer may be early.
+        else nextLook = state === 'empty' ? began + lookEveryIdle - lookEvery / 2 : 0
       }, notRead)
       .finally(() => {
         looking = undefined

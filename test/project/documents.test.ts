@@ -65,9 +65,12 @@ describe('README.md', () => {
       expect(readme).to.include(`- [${guide}](${guide}): `)
     }
   })
+})
 
+describe('docs/code.md', () => {
   it('maps every folder of src', () => {
-    const [, map = ''] = /## Map of the code.*?```text\n(.*?)```/s.exec(readme) ?? []
+    const [, map = ''] =
+      /## Map of the code.*?```text\n(.*?)```/s.exec(read('docs/code.md')) ?? []
     for (const path of globSync('*/', { cwd: join(root, 'src') })) {
       expect(map).to.include(`  ${path.replace(/\/?$/, '/')} `)
     }

@@ -39,8 +39,20 @@ export async function serve(io: Io): Promise<void> {
   // Postgres in this process asks for the time itself: it would follow us, who follow it.
   const clock = config.databaseUrl ? createProcessClock() : createClock()
   // Embedded storage belongs to this process, which migrates it; a shared database is migrated on purpose.
-  const core = await openCore(config, log, { schema: 'require', clock })
+  const opening = openCore(config, log, { schema: 'require', clock })
+  // What is begun on a server, it undoes itself; storage that is embedded is left in order.
+  const core = await (config.databaseUrl ? Promise.race([opening, stop]) : opening)
+  if (typeof core === 'string') {
+    opening.catch(() => undefined)
+    log.info({ signal: core }, 'stopping, before it has started')
+    return
+  }
   try {
+    const signal = await Promise.race([stop, Promise.resolve(undefined)])
+    if (signal) {
+      log.info({ signal }, 'stopping, before it has started')
+      return
+    }
     const operator = await core.firstStart()
     const isWorker = workerId !== undefined
     const tellLast = isWorker && core.readMetrics ? tellSupervisor(core.readMetrics) : undefined

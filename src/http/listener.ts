@@ -9,9 +9,11 @@ import {
 import { createServer as createTlsServer } from 'node:https'
 import { Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { Server as TlsServer } from 'node:tls'
 import type { Config } from '../../config/config.ts'
 import { listenFault } from '../listen-fault.ts'
 import { type ConnectionWatch, statusOfUnreadable } from './connections.ts'
+import { followHandshakes } from './handshakes.ts'
 import { securityHeadersOf } from './headers.ts'
 import type { TlsFiles } from './tls-files.ts'
 
@@ -34,8 +36,12 @@ export async function listen(
   handle: Handle,
 ): Promise<Listener> {
   const servers: Server[] = []
+  const closings: Array<() => void> = []
   const stop = async () => {
-    await Promise.all(servers.map((server) => drain(server, config)))
+    const drained = servers.map((server) => drain(server, config))
+    // Nobody has asked anything there, nor can be told that this is the end.
+    for (const close of closings) close()
+    await Promise.all(drained)
   }
   try {
     for (const [port, mutual] of [
@@ -51,6 +57,7 @@ export async function listen(
       server.on('checkExpectation', (_request, response: ServerResponse) =>
         refuse(response, '417 Expectation Failed'),
       )
+      if (server instanceof TlsServer) closings.push(followHandshakes(server))
       await opened(config, watch, server, port).catch((error: Error) => {
         const settings = { port: mutual ? 'MTLS_PORT' : 'PORT', host: 'HOST' }
         throw listenFault(error, { port, host: config.host, settings })

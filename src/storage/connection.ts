@@ -4,7 +4,8 @@ import { DomainError } from '../errors.ts'
 import { inTime } from '../in-time.ts'
 import { type Metrics, timed } from '../metrics/metrics.ts'
 import { traced } from '../tracing/trace.ts'
-import { type AskableClient, ask, type Outcome, type Statement } from './statement.ts'
+import { mayRepeat } from './repeat.ts'
+import { type AskableClient, type Asked, ask, type Outcome, type Statement } from './statement.ts'
 import { isConnectionLost } from './violations.ts'
 
 /** One connection out of the pool. */
@@ -25,23 +26,45 @@ export interface Asking {
   reach: Reach
 }
 
-/** Whether the last that was asked of Postgres, over whichever connection, was answered. */
+/** What the connections of a process know of each other. */
 export interface Reach {
+  /** Whether the last that was asked of Postgres, over whichever connection, was answered. */
   isUp: boolean
+  /**
+   * When what broke a connection was asked (milliseconds, by a clock that never jumps): those that were open by then lead
+   * to the same server, which has gone, or takes no writes any more.
+   */
+  lostAt: number
 }
+
+export const reachable = (): Reach => ({ isUp: true, lostAt: 0 })
+
+/** When each was opened, as in `Reach`. */
+const openings = new WeakMap<object, number>()
+
+/** Has to be told of each connection that the pool opens. */
+export const noteOpened = (client: object): void => void openings.set(client, performance.now())
+
+type Client = AskableClient & { end(): Promise<void> }
 
 /**
  * A connection that is given up when it does not answer. A server that is frozen, or behind a network that drops
  * everything, neither answers nor closes: `statement_timeout` is its own clock and does not tick. What was given up
  * may still be at work, so it is closed and never used again: in the pool it would lend an open transaction to the
  * next request.
+ *
+ * After a fail-over connections that were idle are found dead by whoever asks first: that statement is asked once more, over
+ * a new one, where nothing can have come of it (`mayRepeat`).
+ * @param create one of the pool, which is taken when it connects
  */
-export function connectionOver(runner: QueryRunner, asking: Asking): Connection {
-  const { patience, metrics, prepares, reach } = asking
-  let client: (AskableClient & { end(): Promise<void> }) | undefined
+export function connectionOver(create: () => QueryRunner, asking: Asking): Connection {
+  const { patience, metrics, reach, prepares } = asking
+  let runner = create()
+  let client: Client | undefined
   let lost: unknown
+  let isFirst = true
 
-  async function connect() {
+  async function connect(): Promise<Client> {
     try {
       return await runner.connect()
     } catch (cause) {
@@ -53,11 +76,28 @@ export function connectionOver(runner: QueryRunner, asking: Asking): Connection 
 
   const waited = (seconds: number) => metrics.observe('keyturn_db_pool_wait_seconds', {}, seconds)
 
+  /** Past all that lead to where one was lost. */
+  async function takeSound(): Promise<Client> {
+    for (;;) {
+      const taken = await timed(metrics, waited, connect)
+      if (patience === undefined || (openings.get(taken) ?? Infinity) >= reach.lostAt) return taken
+      await replace(taken)
+    }
+  }
+
+  /** The pool drops a connection that is ending. Not waited for: the other side may never confirm it. */
+  async function replace(broken: Client): Promise<void> {
+    broken.end().catch(() => undefined)
+    await runner.release()
+    runner = create()
+    client = undefined
+  }
+
   /** @throws DomainError `storage_unavailable` when there is no connection or no answer in time */
-  async function using<T>(work: (client: AskableClient) => Promise<T>): Promise<T> {
+  async function using<T>(work: (client: Client) => Promise<T>): Promise<T> {
     if (lost) throw lost
     try {
-      client ??= (await timed(metrics, waited, connect)) as NonNullable<typeof client>
+      client ??= await takeSound()
       if (runner.isReleased) throw new QueryRunnerAlreadyReleasedError()
       return await work(client)
     } catch (error) {
@@ -68,13 +108,37 @@ export function connectionOver(runner: QueryRunner, asking: Asking): Connection 
 
   return {
     take: () => using(async () => undefined),
-    run: (statement) => using((open) => answerTo(open, statement, asking)),
+    async run({ before = [], ...statement }) {
+      // Told at the end: nobody may go on from what was undone, and is asked again.
+      const outcomes = new Map<Asked, Outcome>()
+      const held = before.map((asked) => ({
+        ...asked,
+        done: (outcome: Outcome) => void outcomes.set(asked, outcome),
+      }))
+      const attempt = () => using((open) => answerTo(open, { ...statement, before: held }, asking))
+      const isAlone = isFirst && patience !== undefined
+      isFirst = false
+      try {
+        return await attempt().catch(async (error: unknown) => {
+          if (!isAlone || !client || !mayRepeat(statement, error)) throw error
+          await replace(client)
+          lost = undefined
+          outcomes.clear()
+          return attempt()
+        })
+      } finally {
+        for (const asked of before) {
+          const outcome = outcomes.get(asked)
+          if (outcome) asked.done(outcome)
+        }
+      }
+    },
     async release() {
       // The engine in this process has one session, whichever connection asks it: what is open in it must be undone.
       if (lost && client && patience === undefined) {
         await ask(client, { sql: 'ROLLBACK' }, prepares).catch(() => undefined)
       }
-      // Not waited for: the other side may never confirm it. The pool drops a connection that is ending.
+      // As above.
       else if (lost) client?.end().catch(() => undefined)
       await runner.release()
     },
@@ -97,6 +161,7 @@ export function answerTo(
     }
     if (failed) metrics.count('keyturn_db_statement_failures_total', { operation })
   }
+  const began = performance.now()
   const answer = () => {
     const asked = ask(client, statement, prepares).catch((error: Error) => {
       throw new QueryFailedError(statement.sql, statement.parameters, error)
@@ -113,6 +178,7 @@ export function answerTo(
     },
     (error: unknown) => {
       reach.isUp = !isConnectionLost(error)
+      if (!reach.isUp) reach.lostAt = Math.max(reach.lostAt, began)
       throw error
     },
   )

@@ -3,10 +3,9 @@ import { DataSource, type EntitySchema } from 'typeorm'
 import { migrations } from '../../migrations/index.ts'
 import { DomainError } from '../errors.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
-import { connectionOver, type Reach } from './connection.ts'
+import { connectionOver, type Reach, reachable } from './connection.ts'
 import type { Statement } from './statement.ts'
 import { createUnit, type Unit } from './unit.ts'
-import { isReadOnly } from './violations.ts'
 
 /**
  * The seam to Postgres. One dialect for a server and for the embedded engine; statements join the transaction
@@ -18,8 +17,7 @@ export interface Database {
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
   /**
    * Rows of a statement that only reads, outside of any transaction. It fails where the server takes no writes
-   * (SQLSTATE 25006): a primary that was fenced off would go on answering with what is no longer true. After a fail-over
-   * every idle connection leads there: each is given up for the next one, and the last for a new one. The embedded
+   * (SQLSTATE 25006): a primary that was fenced off would go on answering with what is no longer true. The embedded
    * engine cannot be fenced off and has one connection: there this is `query`.
    */
   queryPrimary: Database['query']
@@ -81,12 +79,17 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   await dataSource.initialize().catch(async (cause: Error) => {
     await options.onClose?.()
     throw new DomainError('storage_unavailable', {
-      detail: `Postgres cannot be reached${placeIn(options.url)}: ${cause.message || cause.name}`,
+      detail: `Postgres cannot be reached${placeIn(options.url)}: ${cause.message || cause.name}${hintFor(cause)}`,
       cause,
     })
   })
   return overDataSource(dataSource, options)
 }
+
+const hintFor = ({ message }: Error): string =>
+  message.startsWith('unsupported startup parameter')
+    ? ' (PgBouncer is to leave it out: ignore_startup_parameters, see docs/deployment.md)'
+    : ''
 
 /** Where it was looked for, without a name or a password. */
 function placeIn(url: string | undefined): string {
@@ -117,14 +120,14 @@ function overDataSource(
     answerPatience,
     prepares = true,
     metrics = noMetrics,
-    reach = { isUp: true },
+    reach = reachable(),
     poolSize,
     onClose,
   }: DatabaseOptions,
 ): Database {
   const context = new AsyncLocalStorage<Unit>()
   const options = { patience: answerPatience, prepares, metrics, reach }
-  const connect = () => connectionOver(dataSource.createQueryRunner(), options)
+  const connect = () => connectionOver(() => dataSource.createQueryRunner(), options)
   const pool = (dataSource.driver as unknown as { master: Pool }).master
   measurePool(pool, poolSize, metrics)
 
@@ -176,13 +179,7 @@ function overDataSource(
   const query = async <Row>(sql: string, parameters?: unknown[]) =>
     (await run(sql, parameters)).rows as Row[]
   async function queryPrimary<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
-    for (let idle = pool.idleCount; ; idle--) {
-      try {
-        return (await runAlone({ sql, parameters, onPrimary: true })).rows as Row[]
-      } catch (error) {
-        if (idle === 0 || !isReadOnly(error)) throw error
-      }
-    }
+    return (await runAlone({ sql, parameters, onPrimary: true })).rows as Row[]
   }
 
   return {

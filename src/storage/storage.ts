@@ -8,7 +8,7 @@ import type { Log } from '../log.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { bucketsInRedis } from './buckets.redis.ts'
 import type { Buckets } from './buckets.ts'
-import type { Reach } from './connection.ts'
+import { noteOpened, type Reach, reachable } from './connection.ts'
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts'
 import { openEmbedded } from './embedded.ts'
 import { assertMigrated, migrate } from './migrate.ts'
@@ -69,7 +69,7 @@ export async function openStorage(
     schema: SchemaPolicy
   },
 ): Promise<Storage> {
-  const reach: Reach = { isUp: true }
+  const reach: Reach = reachable()
   metrics.gauge('keyturn_db_up', () => [[{}, reach.isUp ? 1 : 0]])
   const measured = { entities, metrics, reach }
   const opened = config.databaseUrl
@@ -79,7 +79,10 @@ export async function openStorage(
   try {
     const applies = schema === 'migrate' || selfContained
     const migrations = applies ? await migrate(database.dataSource) : []
-    if (migrations.length > 0) log.info({ migrations }, 'schema migrated')
+    if (migrations.length > 0) {
+      log.debug({ migrations }, 'migrations applied')
+      log.info({ migrations: migrations.length, last: migrations.at(-1) }, 'schema migrated')
+    }
     const newer = schema === 'require' ? await assertMigrated(database.dataSource) : []
     if (newer.length > 0) log.warn({ migrations: newer }, 'the schema is of a later release')
     const redis =
@@ -136,7 +139,10 @@ async function openServer(config: Config, url: string, measured: Measured) {
       statement_timeout: patience.statement,
       idle_in_transaction_session_timeout: patience.idleTransaction,
       keepAlive: true,
-      onConnect: surviveItsEnd,
+      onConnect(client: ClientBase) {
+        noteOpened(client)
+        surviveItsEnd(client)
+      },
     },
   })
   return { database, selfContained: false, description: maskUrl(url), maintenance: [] }

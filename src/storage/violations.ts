@@ -30,9 +30,6 @@ export const isTimedOut = (error: unknown): boolean => driverError(error)?.code 
 /** Whether a statement divided by the number of what it wrote, and that was nothing (SQLSTATE 22012). */
 export const isNothingWritten = (error: unknown): boolean => driverError(error)?.code === '22012'
 
-/** Whether the server takes no writes: a standby, or a primary that is none any more (SQLSTATE 25006). */
-export const isReadOnly = (error: unknown): boolean => driverError(error)?.code === '25006'
-
 const connectionFailure = /^(08|53|57P0|58030|25006|40001|40P01|57014|55P03)/
 const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|closed|not queryable/i
 
@@ -49,10 +46,22 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * Lost connection, server stopping or starting, a primary that is none any more (SQLSTATE 25006), and a statement kept
- * prepared that does not fit its table any more (0A000), or that the server has forgotten (26000).
+ * A primary that is none any more (SQLSTATE 25006), and a statement kept prepared that does not fit its table any more
+ * (0A000), or that the server has forgotten (26000).
  */
-const lostStates = /^(08|57P0|25006|0A000|26000)/
+const unfitStates = /^(25006|0A000|26000)/
+
+/** Lost connection, server stopping or starting. */
+const lostStates = /^(08|57P0)/
+
+/** Whether it was the connection that a server refused a statement for, which was right, and did nothing of it. */
+export const isUndone = (error: unknown): boolean =>
+  unfitStates.test(driverError(error)?.code ?? '')
+
+/** Whether the driver knew that the connection is broken, and sent nothing. */
+export const isUnsent = (error: unknown): boolean =>
+  error instanceof QueryRunnerAlreadyReleasedError ||
+  (error instanceof QueryFailedError && /\bnot queryable$/.test(error.message))
 
 /**
  * Whether a connection must not be used again: it broke, did not answer, or leads to a server that takes no writes.
@@ -65,5 +74,6 @@ export function isConnectionLost(error: unknown): boolean {
   if (error instanceof QueryRunnerAlreadyReleasedError) return true
   const cause = driverError(error)
   if (!cause) return false
-  return !/^[0-9A-Z]{5}$/.test(cause.code ?? '') || lostStates.test(cause.code ?? '')
+  const { code = '' } = cause
+  return !/^[0-9A-Z]{5}$/.test(code) || lostStates.test(code) || isUndone(error)
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { type AddressInfo, createServer } from 'node:net'
 import { expect } from 'chai'
 import { runHere } from '../support/command-here.ts'
 import { freePort } from '../support/free-port.ts'
@@ -43,6 +44,22 @@ describe('The command line on servers', function () {
       discovery: 'warn',
       proxy: 'warn',
     })
+  })
+
+  it('doctor says what PgBouncer lacks that refuses how connections are begun', async () => {
+    const said = 'SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0'
+    const head = Buffer.from('E\0\0\0\0')
+    head.writeInt32BE(4 + said.length, 1)
+    const pooler = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => socket.end(Buffer.concat([head, Buffer.from(said)])))
+    })
+    await new Promise<void>((done) => void pooler.listen(0, '127.0.0.1', done))
+    const { port } = pooler.address() as AddressInfo
+    const DATABASE_URL = `postgres://127.0.0.1:${port}/none`
+    const { stdout } = await runHere(['doctor'], { DATABASE_URL, KEY_ENCRYPTION_KEY: key })
+    pooler.close()
+    expect(stdout).to.match(/^fail {2}storage .*PgBouncer .*ignore_startup_parameters/m)
   })
 
   it('doctor lists the faults of the configuration', async () => {

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
@@ -7,7 +9,7 @@ import { freshStorage } from '../support/boot.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
-import { runCommand, startNode } from '../support/node-process.ts'
+import { runCommand, startCommand, startNode } from '../support/node-process.ts'
 import { figure, scrape } from '../support/prometheus.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
@@ -96,6 +98,30 @@ describe('a start', () => {
     const lost = figure(await scrape(metricsPort), 'keyturn_log_lines_lost_total')
     expect(lost).to.be.at.least(5)
     expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
+  })
+
+  it('is given up when it is told to stop, whatever it waits for', async function () {
+    if (!servicesFound()) this.skip()
+    const mute = createServer((socket) => void socket.on('error', () => undefined))
+    await new Promise<void>((done) => void mute.listen(0, '127.0.0.1', done))
+    const { port } = mute.address() as AddressInfo
+    try {
+      const asked = once(mute, 'connection')
+      const storage = await freshStorage('services')
+      const child = await startCommand(['serve'], {
+        ...storage,
+        HOST: '127.0.0.1',
+        PORT: String(await freePort()),
+        REDIS_URL: `redis://127.0.0.1:${port}`,
+      })
+      await asked
+      expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
+      const log = child.stdout()
+      expect(log).to.include('before it has started').and.not.include('is ready')
+      expect(log, 'what it waited for').not.to.include('started without Redis')
+    } finally {
+      mute.close()
+    }
   })
 
   it('with workers is none of a log that nobody reads: they serve, and all of them stop (R-15)', async function () {

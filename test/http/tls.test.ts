@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { expect } from 'chai'
+import { textOf } from '../../src/metrics/text.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type Authority, createAuthority, serverFiles, trust } from '../support/certificates.ts'
@@ -32,7 +33,9 @@ describe('TLS in the process', () => {
     })
     await furnish(server)
   })
-  after(() => server?.stop())
+  let stopped: Promise<void> | undefined
+  const stop = () => (stopped ??= server?.stop())
+  after(() => stop())
 
   /** What the other side shows in a handshake. */
   async function handshake(options: ConnectionOptions = {}) {
@@ -111,5 +114,19 @@ describe('TLS in the process', () => {
     )
     expect(server.logged().split('not sound'), 'said once').to.have.length(2)
     expect(server.logged()).not.to.include(next.key.slice(40, 80))
+  })
+
+  it('waits for no handshake when it stops, although HEADERS_TIMEOUT would', async () => {
+    const figures = async () => textOf([(await server.core.readMetrics?.(false)) ?? []])
+    const before = figure(await figures(), 'keyturn_tls_handshakes_failed_total')
+    const open = async () => figure(await figures(), 'keyturn_connections_open')
+    const others = await open()
+    const mute = connect({ port: server.core.config.port, host: '127.0.0.1' })
+    mute.on('error', () => undefined).resume()
+    await eventually('it is open', async () => (await open()) === others + 1)
+    await stop()
+    // Which it would by its timeout.
+    const after = figure(await figures(), 'keyturn_tls_handshakes_failed_total')
+    expect(after, 'failed by themselves').to.equal(before)
   })
 })

@@ -15,6 +15,7 @@ import {
   applicationsPage,
 } from '../interaction/pages/account-applications.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { present } from '../present.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { type Desk, notTheirs } from './desk.ts'
@@ -80,7 +81,7 @@ export function applicationRoutes(router: Router, parts: ApplicationParts, desk:
       end: ownAddress(page, `${path}/end`),
       name: client?.client_name ?? clientId,
       clientId,
-      ...(client?.client_uri === undefined ? {} : { uri: client.client_uri }),
+      ...present({ uri: client?.client_uri }),
       ...(client?.logo_uri === undefined ? {} : { logoUrl: ownAddress(page, `${path}/logo`) }),
       access: await describeGrant(parts, grant, page.messages),
       since: createdAt,

@@ -11,7 +11,9 @@ import { historyEvents } from '../interaction/pages/account-history.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
 import type { Places } from '../places/places.ts'
+import { present } from '../present.ts'
 import type { Revocations } from '../revocation/revocations.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Desk } from './desk.ts'
 
@@ -37,8 +39,6 @@ export const dataMethods = {
 
 /** Events in a download; there are fewer within the time that they are kept, but for who does little else. */
 const mostEvents = 10_000
-
-const rfc3339 = (time: number) => new Date(time).toISOString()
 
 /** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
 export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
@@ -85,12 +85,11 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         kind,
         name: called,
         added_at: rfc3339(createdAt),
-        ...(backedUp === undefined ? {} : { backed_up: backedUp }),
-        ...(lastUsedAt === undefined ? {} : { last_used_at: rfc3339(lastUsedAt) }),
+        ...present({ backed_up: backedUp, last_used_at: rfc3339(lastUsedAt) }),
       })),
-      ...(codesSince === undefined ? {} : { email_codes_since: rfc3339(codesSince) }),
+      ...present({ email_codes_since: rfc3339(codesSince) }),
       sessions: signedIn.map((one) => ({
-        ...(one.signedInAt === undefined ? {} : { signed_in_at: rfc3339(one.signedInAt) }),
+        ...present({ signed_in_at: rfc3339(one.signedInAt) }),
         signed_in_from: one.signedInFrom.ip,
         last_used_at: rfc3339(one.lastUsedAt),
         last_used_from: one.lastUsedFrom.ip,
@@ -116,7 +115,7 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         allowed_from: family.allowedFrom.ip,
         user_agent: family.allowedFrom.userAgent,
         last_used_at: rfc3339(family.lastUsedAt),
-        ...(family.endedAt === undefined ? {} : { ended_at: rfc3339(family.endedAt) }),
+        ...present({ ended_at: rfc3339(family.endedAt) }),
         ended_reason: family.endedReason,
       })),
       history: events.map(({ at, type, clientId, ip, userAgent, detail }) => ({

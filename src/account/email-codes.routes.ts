@@ -11,6 +11,7 @@ import {
 import { momentText } from '../interaction/pages/format.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
+import { present } from '../present.ts'
 import { type Desk, ownerAt } from './desk.ts'
 
 export interface EmailCodesParts extends KnownBrowserParts {
@@ -53,7 +54,7 @@ export function emailCodesRoutes(router: Router, parts: EmailCodesParts, desk: D
       csrf: desk.frame(ctx, signedIn).csrf,
       email: signedIn.account.email,
       back: { href: ownAddress(page, '/account/factors') },
-      ...(error === undefined ? {} : { error }),
+      ...present({ error }),
     }
     desk.show(ctx, emailCodePage(page, view), error === undefined ? 200 : 400)
   }

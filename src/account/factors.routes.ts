@@ -20,6 +20,7 @@ import {
 import { ownAddress } from '../interaction/pages/layout.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import { present } from '../present.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -172,8 +173,7 @@ export function factorRoutes(
         ? { addPasskey: { href: ownAddress(page, `${root}/passkey`) } }
         : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
-      ...(kept === undefined ? {} : { kept }),
-      ...(emailCodes === undefined ? {} : { emailCodes }),
+      ...present({ kept, emailCodes }),
       changePassword: { href: ownAddress(page, '/account/password') },
     }
     showPage(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)

@@ -10,6 +10,7 @@ import {
   historyPage,
 } from '../interaction/pages/account-history.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { present } from '../present.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Desk } from './desk.ts'
@@ -51,8 +52,8 @@ export function historyRoutes(router: Router, parts: HistoryParts, desk: Desk) {
     const { count, country } = detail ?? {}
     const shown: HistoryLine = {
       type: type as HistoryEvent,
-      seen: { at, ...(ip === undefined ? {} : { ip }) },
-      ...(userAgent === undefined ? {} : { userAgent }),
+      seen: { at, ...present({ ip }) },
+      ...present({ userAgent }),
       ...(clientId === undefined ? {} : { application: (await clientName(clientId)) ?? clientId }),
       ...(typeof count === 'number' ? { count } : {}),
       ...(typeof country === 'string' ? { country } : {}),

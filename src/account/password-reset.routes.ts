@@ -12,6 +12,7 @@ import { type PasswordView, passwordPage } from '../interaction/pages/password.t
 import { type ForgotView, forgotPage, sayingPage } from '../interaction/pages/recovery.ts'
 import type { Log } from '../log.ts'
 import type { Mail } from '../mail/mail.ts'
+import { present } from '../present.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import { ownerAt } from './desk.ts'
 import { createFormCookie } from './form-cookie.ts'
@@ -84,7 +85,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
         minLength,
         lead: page.messages.recovery.chooseLead,
         token,
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )

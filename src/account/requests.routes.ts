@@ -19,6 +19,7 @@ import {
 } from '../interaction/pages/request.ts'
 import type { BackchannelDecisions, WaitingRequest } from '../oidc/backchannel-decision.ts'
 import type { BrowserSession } from '../oidc/browser-session.ts'
+import { present } from '../present.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 
 export interface RequestParts {
@@ -103,13 +104,13 @@ export function requestRoutes(
         client: {
           name: client.client_name ?? client.client_id,
           clientId: client.client_id,
-          ...(client.client_uri === undefined ? {} : { uri: client.client_uri }),
+          ...present({ uri: client.client_uri }),
           ...(client.logo_uri === undefined
             ? {}
             : { logoUrl: ownAddress(page, `${pathOf(id)}/logo`) }),
         },
         account: { name: account.name ?? account.email, email: account.email },
-        ...(bindingMessage === undefined ? {} : { bindingMessage }),
+        ...present({ bindingMessage }),
         askedAt,
         expiresAt,
         askedFrom: askedFrom.ip ?? '',
@@ -154,7 +155,7 @@ export function requestRoutes(
         href: ownAddress(page, pathOf(request.id)),
         clientName: client_name ?? client_id,
         askedAt: request.askedAt,
-        ...(request.bindingMessage === undefined ? {} : { bindingMessage: request.bindingMessage }),
+        ...present({ bindingMessage: request.bindingMessage }),
       })
     }
     return lines

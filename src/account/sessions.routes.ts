@@ -11,6 +11,7 @@ import {
   sessionsPage,
 } from '../interaction/pages/account-sessions.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { present } from '../present.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { ListedSession } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -32,7 +33,7 @@ export const sessionMethods = {
   '/account/sign-out-elsewhere': ['POST'],
 }
 
-const seen = (at: number, { ip }: Presenter): Seen => ({ at, ...(ip === undefined ? {} : { ip }) })
+const seen = (at: number, { ip }: Presenter): Seen => ({ at, ...present({ ip }) })
 const programOf = ({ userAgent }: Presenter) => (userAgent === undefined ? {} : { userAgent })
 
 /** Where somebody is signed in, and what applications hold; to see, and to end (ASVS 7.5.2). */

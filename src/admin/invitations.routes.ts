@@ -3,8 +3,9 @@ import { accountProfile } from '../accounts/account-document.ts'
 import type { Listed } from '../actions/enrolment-tokens.ts'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** People who were asked to make an account. The link is in the mail, and nowhere else. */
@@ -32,8 +33,8 @@ const representation = ({ id, email, name, createdAt, expiresAt }: Listed) =>
     id,
     email,
     name,
-    created_at: timeOf(createdAt),
-    expires_at: timeOf(expiresAt),
+    created_at: rfc3339(createdAt),
+    expires_at: rfc3339(expiresAt),
   })
 
 const find = ({ core, tenant, params }: Call) =>

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { invalidRequest } from '../http/checked.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type Assignment, adminRoles, covers, everywhere, type Subject } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Who administers what. Nobody gives or takes more than they have. */
@@ -33,7 +34,7 @@ const representation = ({ id, subject: who, role, reach: where, createdAt }: Ass
   ...('accountId' in who ? { account_id: who.accountId } : { client_id: who.clientId }),
   role,
   reach: where,
-  created_at: timeOf(createdAt),
+  created_at: rfc3339(createdAt),
 })
 
 /** What reaches where a role of the caller does. */

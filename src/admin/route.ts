@@ -88,9 +88,6 @@ export const queryFlag = z.enum(['true', 'false']).transform((text) => text === 
 
 /** A time as answers say it (RFC 3339). */
 export const timestamp = z.iso.datetime()
-export const timeOf = (milliseconds: number) => new Date(milliseconds).toISOString()
-export const timeOrNone = (milliseconds: number | undefined) =>
-  milliseconds === undefined ? undefined : timeOf(milliseconds)
 /** Of a time in a query. @returns milliseconds since the epoch */
 export const momentOf = (time: string | undefined) =>
   time === undefined ? undefined : Date.parse(time)

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import type { Lockout } from '../lockouts/lockout.ts'
+import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type AccountOutput, accountOutput } from './account-output.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
@@ -61,7 +63,7 @@ export function lockOutput({ failures, refused, lockedUntil, blocked }: Lockout)
   return {
     failures,
     refused,
-    ...(lockedUntil === undefined ? {} : { locked_until: new Date(lockedUntil).toISOString() }),
+    ...present({ locked_until: rfc3339(lockedUntil) }),
     blocked,
   }
 }

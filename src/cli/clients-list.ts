@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Client } from '../clients/client.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
 import { pageIn, pageLimit } from './pages.ts'
@@ -58,7 +59,7 @@ function output(
     secrets: secrets
       .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
       .map(({ expiresAt }) => ({
-        expires_at: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+        expires_at: rfc3339(expiresAt) ?? null,
       })),
   }
 }

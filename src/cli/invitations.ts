@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { accountDeclaration } from '../accounts/account-document.ts'
 import type { Listed } from '../actions/enrolment-tokens.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText, textOption } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
@@ -21,7 +21,7 @@ function invitationOutput(invitation: Listed, now: number): InvitationOutput {
   const { email, name, createdAt, expiresAt } = invitation
   return {
     email,
-    ...(name === undefined ? {} : { name }),
+    ...present({ name }),
     created_at: rfc3339(createdAt),
     expires_at: rfc3339(expiresAt),
     expired: expiresAt <= now,

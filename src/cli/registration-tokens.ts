@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
 import type { TokenPlace } from '../registration/tokens.store.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
@@ -71,10 +71,10 @@ export const registrationTokensList: Command<z.infer<typeof listed>, ListOutput>
       ...next,
       tokens: shown.map(({ id, name, usesLeft, createdAt, expiresAt }) => ({
         id,
-        ...(name === undefined ? {} : { name }),
+        ...present({ name }),
         uses_left: usesLeft,
         created_at: rfc3339(createdAt),
-        ...(expiresAt === undefined ? {} : { expires_at: rfc3339(expiresAt) }),
+        ...present({ expires_at: rfc3339(expiresAt) }),
       })),
     }
   },

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { findAccount } from './account-output.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { emailsById } from './owners.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -51,7 +51,7 @@ export const sessionsList: Command<
         id: uid,
         account: emails(accountId),
         clients: clientIds,
-        ...(signedInAt === undefined ? {} : { signed_in_at: rfc3339(signedInAt) }),
+        ...present({ signed_in_at: rfc3339(signedInAt) }),
         last_used_at: rfc3339(lastUsedAt),
         expires_at: rfc3339(expiresAt),
       })),

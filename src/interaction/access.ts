@@ -1,5 +1,6 @@
 import { claimsByScope } from '../accounts/account.ts'
 import type { ListedGrant } from '../grants/grant.ts'
+import { present } from '../present.ts'
 import { openidScopes } from '../resources/resource-server.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { AccessView } from './pages/access.ts'
@@ -26,7 +27,7 @@ export async function describeAccess(
         ? [
             {
               identifier: server.identifier,
-              ...(server.name === undefined ? {} : { name: server.name }),
+              ...present({ name: server.name }),
               scopes: requested.scopes.filter((scope) => server.scopes.includes(scope)).map(line),
             },
           ]

@@ -118,7 +118,7 @@ async function describe(
       }),
     },
     ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
-    ...(userCode === undefined ? {} : { userCode }),
+    ...present({ userCode }),
     unverified: client?.selfRegistered === true,
     ...(client?.fromDocument ? { documentHost: receiverOf(clientId) } : {}),
     localhostOnly:

@@ -6,6 +6,7 @@ import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Interaction } from '../oidc/interactions.ts'
+import { present } from '../present.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { createKnownBrowser } from './known-browser.ts'
 import { type EmailCodeView, emailCodePage } from './pages/email-code.ts'
@@ -74,7 +75,7 @@ export function emailCodeRoutes(
         csrf: csrf.token(uid),
         cancel: { action: at(uid, 'abort') },
         email,
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'missing' ? 400 : 403,
     )

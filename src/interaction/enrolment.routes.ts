@@ -13,6 +13,7 @@ import type { Log } from '../log.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
+import { present } from '../present.ts'
 import { ownAddress, type PageContext } from './pages/layout.ts'
 import type { PasswordFault } from './pages/password.ts'
 import { sayingPage } from './pages/recovery.ts'
@@ -95,8 +96,7 @@ export function enrolmentRoutes(
         token,
         email: found.email,
         minLength: await enrolment.minLength(tenant),
-        ...(name === undefined ? {} : { name }),
-        ...(error === undefined ? {} : { error }),
+        ...present({ name, error }),
       }),
       error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )

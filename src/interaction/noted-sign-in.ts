@@ -8,6 +8,7 @@ import type { Mail } from '../mail/mail.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Places, Visit } from '../places/places.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import type { PageContext } from './pages/layout.ts'
 
@@ -69,7 +70,7 @@ export async function noteSignIn(
         amr,
         ...(isNewDevice ? { new_device: true } : {}),
         ...(visit.isNewNetwork ? { new_network: true } : {}),
-        ...(visit.country === undefined ? {} : { country: visit.country }),
+        ...present({ country: visit.country }),
         ...(visit.isNewCountry ? { new_country: true } : {}),
       },
     }

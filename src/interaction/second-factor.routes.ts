@@ -13,6 +13,7 @@ import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
 import type { Interaction, Interactions } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
+import { present } from '../present.ts'
 import type { Refusals } from '../refusals/refusals.ts'
 import { createKnownBrowser, type KnownBrowserParts } from './known-browser.ts'
 import type { PageContext } from './pages/layout.ts'
@@ -89,7 +90,7 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
         email,
         app: known.some(({ kind }) => kind === 'totp'),
         ...(passkey ? { passkey } : {}),
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'missing' ? 400 : 403,
     )

@@ -15,6 +15,7 @@ import { accountClientId } from '../oidc/account-client.ts'
 import { authenticationBy } from '../oidc/authentication-context.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
+import { present } from '../present.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
@@ -168,10 +169,9 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       ...(passkey
         ? { passkey: { ...passkey, options: await passkeys.askAnybody(tenant, uid) } }
         : {}),
-      ...(clientName === undefined ? {} : { clientName }),
+      ...present({ clientName }),
       ...(ours ? { ours } : {}),
-      ...(username === undefined ? {} : { username }),
-      ...(again.error === undefined ? {} : { error: again.error }),
+      ...present({ username, error: again.error }),
     })
   }
 
@@ -206,7 +206,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
         email,
         minLength: await accounts.minLength(tenant, accountId),
         ...(why === 'short' ? { lead: page.messages.password.tooShort } : {}),
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )

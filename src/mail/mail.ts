@@ -136,7 +136,7 @@ export function createMail({
       if (!transport) return
       const payload: PendingMail = {
         kind: what,
-        ...(accountId === undefined ? {} : { account_id: accountId }),
+        ...present({ account_id: accountId }),
         language,
         ...recipientOf(to),
         at: clock.now(),

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -114,7 +115,7 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       )
       return rows.map(({ payload: { id, name, uses_left: usesLeft }, ...row }) => ({
         id,
-        ...(name === undefined ? {} : { name }),
+        ...present({ name }),
         usesLeft,
         createdAt: row.created_at.getTime(),
         ...(row.expires_at === null ? {} : { expiresAt: row.expires_at.getTime() }),

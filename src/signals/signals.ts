@@ -10,6 +10,7 @@ import type { Log } from '../log.ts'
 import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { present } from '../present.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
@@ -115,7 +116,7 @@ export function createSignals(deps: {
       jti: id,
       iat: Math.floor(createdAt / 1000),
       aud: audience.length === 1 ? audience[0] : audience,
-      ...(signal.txn === undefined ? {} : { txn: signal.txn }),
+      ...present({ txn: signal.txn }),
       sub_id: signal.subject,
       events: { [signal.event]: signal.body },
     })
@@ -212,7 +213,7 @@ export function createSignals(deps: {
       headers: {
         'content-type': eventTokenMedia,
         accept: 'application/json',
-        ...(authorization === undefined ? {} : { authorization }),
+        ...present({ authorization }),
       },
       body: await tokenOf(tenant, stream, waiting),
     })
@@ -279,7 +280,7 @@ export function createSignals(deps: {
     setStatus: (tenant, stream, status, reason) =>
       database.transaction(async () => {
         const { reason: _before, ...rest } = await locked(tenant, stream.id)
-        const next = { ...rest, status, ...(reason === undefined ? {} : { reason }) }
+        const next = { ...rest, status, ...present({ reason }) }
         await store.setStatus(tenant, stream.id, status, reason)
         if (status === 'disabled') await store.settle(tenant, stream.id)
         if (rest.status !== 'enabled' || status !== 'enabled') await sendWaiting(tenant, next)

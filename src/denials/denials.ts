@@ -346,12 +346,6 @@ export function createDenials({
       leave = undefined
     },
 
-    sweep: () =>
-      sweepTable(database, {
-        table: 'denials',
-        key: ['tenant_id', 'kind', 'subject'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, DenialsTable, 'expires_at <= $1', clock.now()),
   }
 }

@@ -148,11 +148,11 @@ export function createPlaces({
       )
     },
     sweep: () =>
-      sweepTable(database, {
-        table: 'account_places',
-        key: ['tenant_id', 'account_id', 'kind', 'place'],
-        where: 'last_at < $1',
-        before: clock.now() - keptDays * 24 * 3600 * 1000,
-      }),
+      sweepTable(
+        database,
+        AccountPlacesTable,
+        'last_at < $1',
+        clock.now() - keptDays * 24 * 3600 * 1000,
+      ),
   }
 }

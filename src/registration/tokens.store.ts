@@ -167,12 +167,6 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
     },
 
     /** Deletes tokens that have expired; returns how many. */
-    sweep: () =>
-      sweepTable(database, {
-        table: 'registration_tokens',
-        key: ['tenant_id', 'kind', 'token_hash'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, RegistrationTokensTable, 'expires_at <= $1', clock.now()),
   }
 }

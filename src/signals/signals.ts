@@ -25,7 +25,7 @@ import {
   verification,
 } from './signal.ts'
 import { createSignalWriter } from './signal-writer.ts'
-import { createSignalStreamStore, type WaitingSignal } from './stream.store.ts'
+import { createSignalStreamStore, SignalEventsTable, type WaitingSignal } from './stream.store.ts'
 import {
   declaredAs,
   delivered,
@@ -311,12 +311,6 @@ export function createSignals(deps: {
     async acknowledge(tenant, stream, ids) {
       if (ids.length > 0) await store.settle(tenant, stream.id, ids)
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'signal_events',
-        key: ['tenant_id', 'id'],
-        where: 'created_at < $1',
-        before: clock.now() - kept,
-      }),
+    sweep: () => sweepTable(database, SignalEventsTable, 'created_at < $1', clock.now() - kept),
   }
 }

@@ -1,35 +1,14 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { type Account, identifierKey } from '../accounts/account.ts'
-import type { Audit } from '../audit/audit.ts'
-import type { Factors } from '../factors/factors.ts'
-import type { MailedCodes } from '../factors/mailed-codes.ts'
-import type { Families } from '../families/families.ts'
-import type { Grants } from '../grants/grants.ts'
 import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
 import { historyEvents } from '../interaction/pages/account-history.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
-import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
-import type { Places } from '../places/places.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import type { SignedIn } from '../oidc/browser-session.ts'
 import { present } from '../present.ts'
-import type { Revocations } from '../revocation/revocations.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import type { Sessions } from '../sessions/sessions.ts'
 import type { Desk } from './desk.ts'
-
-export interface DataParts {
-  tenant: string
-  sessions: Sessions
-  families: Families
-  grants: Grants
-  factors: Factors
-  places: Places
-  mailedCodes: MailedCodes
-  audit: Audit
-  revocations: Revocations
-  session: BrowserSession
-  pageContext(ctx: Context): PageContext
-}
 
 export const dataMethods = {
   '/account/data': ['GET', 'HEAD'],
@@ -41,7 +20,7 @@ export const dataMethods = {
 const mostEvents = 10_000
 
 /** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
-export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
+export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
   const {
     tenant,
     sessions,

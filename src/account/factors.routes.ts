@@ -1,14 +1,11 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Factors, Kept } from '../factors/factors.ts'
+import type { Kept } from '../factors/factors.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { type FactorKind, mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { pictureOfOurs } from '../http/headers.ts'
 import { readForm } from '../http/parameters.ts'
 import {
@@ -18,30 +15,14 @@ import {
   recoveryCodesPage,
 } from '../interaction/pages/factors.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
-import type { Limiter } from '../limits/limiter.ts'
-import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import type { SignedIn } from '../oidc/browser-session.ts'
 import { present } from '../present.ts'
-import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { ShortLived } from '../storage/short-lived.ts'
 import { type Desk, formOf, ownerAt } from './desk.ts'
-import { type EmailCodesParts, emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
+import { emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
 import { passkeyMethods, passkeyRoutes } from './passkey.routes.ts'
 import { lacksStep } from './proof.ts'
-
-export interface FactorParts extends EmailCodesParts {
-  basePath: string
-  config: Config
-  clock: Clock
-  csrf: Csrf
-  limiter: Limiter
-  session: BrowserSession
-  revocations: Revocations
-  factors: Factors
-  sealer: Sealer
-  shortLived: ShortLived
-}
 
 const root = '/account/factors'
 
@@ -82,7 +63,7 @@ const setUpTtl = 600
  */
 export function factorRoutes(
   router: Router,
-  parts: FactorParts,
+  parts: PageParts,
   desk: Desk,
   signIn: (ctx: Context, onceMore: boolean) => string,
 ): void {

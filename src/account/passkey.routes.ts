@@ -4,9 +4,9 @@ import { showPage } from '../http/answer.ts'
 import { endOthers } from '../interaction/pages/factors.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
 import { type NewPasskeyView, newPasskeyPage } from '../interaction/pages/passkey.ts'
+import type { PageParts } from '../interaction/parts.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
 import { ownerAt } from './desk.ts'
-import type { FactorParts } from './factors.routes.ts'
 
 const root = '/account/factors'
 const path = `${root}/passkey`
@@ -25,7 +25,7 @@ interface FactorDesk {
 }
 
 /** Adding a passkey: its challenge is for this session, this account and ten minutes, and of use once. */
-export function passkeyRoutes(router: Router, parts: FactorParts, desk: FactorDesk): void {
+export function passkeyRoutes(router: Router, parts: PageParts, desk: FactorDesk): void {
   const { tenant, csrf, factors, pageContext } = parts
 
   async function show(

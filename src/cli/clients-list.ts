@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Client } from '../clients/client.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import type { Command } from './command.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -33,19 +33,15 @@ export const clientsList: Command<
     return { clients: shown.map((client) => output(client, now)), ...next }
   },
   render: ({ clients }) =>
-    clients.length === 0
-      ? 'There are no clients.'
-      : columns(
-          clients.map((client) => [
-            client.client_id,
-            text(client['client_name']),
-            text(client['token_endpoint_auth_method']),
-            text(client['grant_types']),
-            { operator: '', self: 'registered itself', document: 'metadata document' }[
-              client.registered_by
-            ],
-          ]),
-        ),
+    table(clients, 'There are no clients.', (client) => [
+      client.client_id,
+      text(client['client_name']),
+      text(client['token_endpoint_auth_method']),
+      text(client['grant_types']),
+      { operator: '', self: 'registered itself', document: 'metadata document' }[
+        client.registered_by
+      ],
+    ]),
 }
 
 function output(

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import { findAccount } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { emailsById } from './owners.ts'
 import { pageIn, pageLimit } from './pages.ts'
@@ -55,16 +55,16 @@ export const grantsList: Command<
     }
   },
   render: ({ grants }) =>
-    grants.length === 0
-      ? 'Nobody has allowed a client anything.'
-      : columns(
-          grants.map(({ account, client_id, scopes, updated_at }) => [
-            account,
-            client_id,
-            scopes.join(' '),
-            updated_at,
-          ]),
-        ),
+    table(
+      grants,
+      'Nobody has allowed a client anything.',
+      ({ account, client_id, scopes, updated_at }) => [
+        account,
+        client_id,
+        scopes.join(' '),
+        updated_at,
+      ],
+    ),
 }
 
 const input = z.strictObject({ ...ofTenant, identifier: z.string(), client_id: z.string() })

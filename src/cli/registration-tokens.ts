@@ -3,7 +3,7 @@ import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
 import type { TokenPlace } from '../registration/tokens.store.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -79,16 +79,12 @@ export const registrationTokensList: Command<z.infer<typeof listed>, ListOutput>
     }
   },
   render: ({ tokens }) =>
-    tokens.length === 0
-      ? 'There are no initial access tokens.'
-      : columns(
-          tokens.map((token) => [
-            token.id,
-            token.name ?? '',
-            `${token.uses_left} left`,
-            token.expires_at === undefined ? '' : `until ${token.expires_at}`,
-          ]),
-        ),
+    table(tokens, 'There are no initial access tokens.', (token) => [
+      token.id,
+      token.name ?? '',
+      `${token.uses_left} left`,
+      token.expires_at === undefined ? '' : `until ${token.expires_at}`,
+    ]),
 }
 
 const revoked = z.strictObject({ ...ofTenant, id: z.string() })

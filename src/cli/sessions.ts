@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import { findAccount } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { emailsById } from './owners.ts'
 import { pageIn, pageLimit } from './pages.ts'
@@ -58,16 +58,12 @@ export const sessionsList: Command<
     }
   },
   render: ({ sessions }) =>
-    sessions.length === 0
-      ? 'Nobody is signed in.'
-      : columns(
-          sessions.map(({ id, account, clients, last_used_at }) => [
-            id,
-            account,
-            last_used_at,
-            clients.join(' '),
-          ]),
-        ),
+    table(sessions, 'Nobody is signed in.', ({ id, account, clients, last_used_at }) => [
+      id,
+      account,
+      last_used_at,
+      clients.join(' '),
+    ]),
 }
 
 const input = z.strictObject({ ...ofTenant, id: z.string() })

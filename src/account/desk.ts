@@ -46,7 +46,7 @@ export const ownerAt = (ctx: Context): Actor => ({ by: 'owner', ...presenterOf(c
  * The share that a form on the account pages takes: most of what they change is written down. No application takes of it,
  * as it does of what sign-ins take: nobody is kept from withdrawing what they allowed it.
  */
-export const formOf = ({ uid }: SignedIn): Share => ({ limit: 'account_browser', subject: uid })
+const formOf = ({ uid }: SignedIn): Share => ({ limit: 'account_browser', subject: uid })
 
 /** What is not there, or is somebody else's: nobody learns which (security class C22). */
 export const notTheirs = (what: string) =>

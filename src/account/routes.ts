@@ -62,18 +62,7 @@ export function accountRoutes(parts: PageParts): Middleware {
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
   emailRoutes(router, parts, desk)
-  factorRoutes(
-    router,
-    parts,
-    desk,
-    (ctx, onceMore) =>
-      basePath +
-      signInPath(issuer, {
-        uiLocales: pageContext(ctx).asked,
-        destination: { page: 'factors' },
-        onceMore,
-      }),
-  )
+  factorRoutes(router, parts, desk)
 
   router.get('/', (ctx) => {
     const page = pageContext(ctx)

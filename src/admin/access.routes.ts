@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { DomainError } from '../errors.ts'
 import { type FamilyView, stateOf } from '../families/family.ts'
 import type { ListedGrant } from '../grants/grant.ts'
 import { present } from '../present.ts'
@@ -7,7 +6,7 @@ import { rfc3339 } from '../rfc3339.ts'
 import type { ListedSession } from '../sessions/session.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, queryFlag, type Route, route, timestamp } from './route.ts'
+import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** What people and devices have been given: sessions, consent, refresh-token families. */
@@ -94,11 +93,6 @@ const familyOutput = (now: number) => (found: FamilyView) =>
     ended_at: rfc3339(found.endedAt),
     ended_reason: found.endedReason,
   })
-
-function existing<Item>(item: Item | undefined, { params }: Call): Item {
-  if (item !== undefined) return item
-  throw new DomainError('not_found', { detail: { ...params } })
-}
 
 const sessionOf = async (call: Call) => {
   const { core, tenant, params } = call

@@ -9,7 +9,7 @@ import { rfc3339 } from '../rfc3339.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, queryFlag, type Route, route, timestamp } from './route.ts'
+import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Accounts: who people are. How they sign in is in credentials.routes.ts; no route sets a password (ASVS 6.4.6). */
@@ -49,10 +49,10 @@ const representation = (view: AccountView) => ({
 })
 
 /** @throws DomainError `account_not_found` */
-export async function accountIn({ core, tenant, params }: Call): Promise<Account> {
+export async function accountIn(call: Call): Promise<Account> {
+  const { core, tenant, params } = call
   const found = await core.accounts.find(tenant, params['account_id'] ?? '')
-  if (found) return found
-  throw new DomainError('account_not_found', { detail: { ...params } })
+  return existing(found, call, 'account_not_found')
 }
 
 async function hold({ core, tenant }: Call, id: string): Promise<void> {

@@ -13,7 +13,7 @@ import { everywhere, mayDo } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, queryFlag, type Route, route, timestamp } from './route.ts'
+import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Clients: what `apply` declares, with what the server says of them in `status`. */
@@ -76,11 +76,7 @@ async function load(call: Call, lock = false) {
   return view && representation(view)
 }
 
-async function loaded(call: Call) {
-  const found = await load(call)
-  if (!found) throw new DomainError('client_not_found', { detail: { ...call.params } })
-  return found
-}
+const loaded = async (call: Call) => existing(await load(call), call, 'client_not_found')
 
 /**
  * Who may change a client: not one that has roles beyond the caller's; and one that acts for people at this API, whose

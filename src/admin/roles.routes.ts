@@ -5,7 +5,7 @@ import { rfc3339 } from '../rfc3339.ts'
 import { type Assignment, adminRoles, covers, everywhere, type Subject } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, type Route, route, timestamp } from './route.ts'
+import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Who administers what. Nobody gives or takes more than they have. */
@@ -112,11 +112,7 @@ export const roleRoutes: Route[] = [
     summary: 'Read a role assignment',
     response: assignment,
     current: load,
-    async handle(call) {
-      const found = await load(call)
-      if (found) return found
-      throw new DomainError('role_not_found', { detail: { ...call.params } })
-    },
+    handle: async (call) => existing(await load(call), call, 'role_not_found'),
   }),
   route({
     method: 'DELETE',
@@ -127,8 +123,7 @@ export const roleRoutes: Route[] = [
     current: load,
     async handle(call) {
       const { core, params } = call
-      const found = await core.roles.find(params['role_id'] ?? '')
-      if (!found) throw new DomainError('role_not_found', { detail: { ...params } })
+      const found = existing(await core.roles.find(params['role_id'] ?? ''), call, 'role_not_found')
       assertWithin(call, found)
       await core.roles.revoke(found.id)
       await record(call, 'revoked', found)

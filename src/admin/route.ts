@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DomainError, type DomainErrorCode } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Origin } from '../origin.ts'
 import type { Actor } from '../revocation/revocation.ts'
@@ -75,6 +76,16 @@ export function route<Query = undefined, Body = undefined, Ready = undefined>(
   const changes = spec.method === 'PUT' || spec.method === 'PATCH' || spec.method === 'DELETE'
   if (changes && !spec.current) throw new Error(`route ${name} does not say what If-Match is about`)
   return spec as unknown as Route
+}
+
+/** What an address names. @throws DomainError `code` when there is none */
+export function existing<Item>(
+  found: Item | undefined,
+  { params }: Pick<Call, 'params'>,
+  code: DomainErrorCode = 'not_found',
+): Item {
+  if (found !== undefined) return found
+  throw new DomainError(code, { detail: { ...params } })
 }
 
 /** How a page of a list is asked for. */

@@ -24,9 +24,9 @@ export interface Passwords {
    */
   verify(password: string, stored: string | undefined, whose?: string): Promise<boolean>
   /**
-   * The same as a guess: `count` decides when its turn has come, so that what is turned away costs nothing, and says
-   * whether it may be looked at; if not it costs a hash all the same. What is wrong takes the time of the slowest kind of
-   * hash in use, whoever is meant, and holds no place in the queue while it waits.
+   * The same for a guess. `count` is called when the guess leaves the queue, so that one that is turned away takes no try,
+   * and says whether the password may be compared; if not, a hash is computed all the same. A wrong guess takes as long
+   * as the slowest kind of hash in use, for any account, and holds no place in the queue while it waits.
    * @throws DomainError `hash_queue_full` under overload
    */
   guess<T>(

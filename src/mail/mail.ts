@@ -148,8 +148,8 @@ export function createMail({
 }
 
 /**
- * Who refuses a mail may quote it, encoded and broken as it was sent, and what is said of it is kept, logged and sent to
- * others: of one with a token or a code the status stays, with the enhanced one (RFC 5321 §4.2, RFC 3463 §2).
+ * A mail server that refuses a mail may quote it in its answer, which is stored, logged and sent to webhooks. For mails
+ * with a token or a code only the status and the enhanced status are kept (RFC 5321 §4.2, RFC 3463 §2).
  */
 function withoutWords(attempt: Attempt): Attempt {
   if (attempt === 'delivered') return attempt

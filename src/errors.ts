@@ -1,8 +1,8 @@
 const unavailable = (sentence: string) => [503, 'temporarily_unavailable', sentence] as const
 
 /**
- * Every refusal of the server: a stable code, the HTTP status, the OAuth error (RFC 6749 §5.2, RFC 8707 §2,
- * RFC 7591 §3.2.2) and a sentence that anybody may read. A new code is a new line here.
+ * Every refusal of the server: code → HTTP status, OAuth error (RFC 6749 §5.2, RFC 8707 §2, RFC 7591 §3.2.2) and a public
+ * sentence. Codes are stable; a new one is a new line here.
  */
 export const domainErrors = {
   config_invalid: [500, 'server_error', 'The configuration is not valid.'],

@@ -17,9 +17,9 @@ export interface Passwords {
   /** Hashes one that is in use already, or that nobody chose. @throws DomainError `hash_queue_full` under overload */
   rehash(password: string): Promise<string>
   /**
-   * Whether the password fits the hash; costs the same when there is no hash (ASVS 6.3.8), or none that can be verified:
-   * no password fits that.
-   * @param whose the account, which is told of such a hash once
+   * Whether the password fits the hash. It takes as long when there is no hash (ASVS 6.3.8), or one that cannot be
+   * verified, which no password fits.
+   * @param whose the account; such a hash is logged once for each
    * @throws DomainError `hash_queue_full` under overload
    */
   verify(password: string, stored: string | undefined, whose?: string): Promise<boolean>
@@ -51,9 +51,9 @@ export interface PasswordOptions {
   log: Log
 }
 
-/** Of each salt that the library makes. */
+/** The length of the salts that the library makes. */
 const saltBytes = 16
-/** Accounts whose hash cannot be verified, of which it is remembered that they were told of. */
+/** Accounts that are remembered as reported for a hash that cannot be verified. */
 const mostTold = 1000
 
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {

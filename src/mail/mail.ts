@@ -27,12 +27,12 @@ export interface Mailing {
   kind: MailKind
   accountId?: string | undefined
   language: MailLanguage
-  /** The address, or the id of what its link carries, or of its code, which were issued for one. */
+  /** The address, or the id of the link's token or of the code, which was issued for an address. */
   to: string | { tokenId: string } | { enrolmentId: string } | { codeId: string }
   ip?: string | undefined
-  /** An address that it speaks of. */
+  /** An address that the text mentions. */
   address?: string | undefined
-  /** What a browser says of itself, in the words of the language. */
+  /** The browser and system, as words of the language. */
   device?: string | undefined
   /** Of the IP address (ISO 3166-1). */
   country?: string | undefined

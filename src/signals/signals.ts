@@ -36,9 +36,9 @@ import {
 } from './stream.ts'
 
 /**
- * Shared Signals (SSF 1.0) with events of CAEP 1.0: what happened to people who allowed something at a resource server
- * goes to whoever runs it, pushed (RFC 8935) or to be fetched (RFC 8936). What an audit event means is queued in the
- * transaction that seals it, so that nothing is lost that was committed, and stays until the receiver has it.
+ * Shared Signals (SSF 1.0) with events of CAEP 1.0: the operator of a resource server learns what happened to the people
+ * who have granted access to it, by push (RFC 8935) or poll (RFC 8936). Signals are queued in the transaction that seals
+ * the audit event, so none that was committed is lost, and are kept until the receiver has them.
  */
 export interface Signals {
   /** The stream of a receiver; it has one at most. */
@@ -48,14 +48,14 @@ export interface Signals {
   /** Makes a stream be as declared; its status stays. @throws DomainError `not_found` */
   replace(tenant: string, stream: SignalStream, declared: StreamDeclaration): Promise<SignalStream>
   delete(tenant: string, id: string): Promise<void>
-  /** What is disabled forgets what waits in it; what is paused keeps it. @throws DomainError `not_found` */
+  /** A stream that is disabled drops its queue, one that is paused keeps it. @throws DomainError `not_found` */
   setStatus(
     tenant: string,
     stream: SignalStream,
     status: StreamStatus,
     reason?: string,
   ): Promise<SignalStream>
-  /** Has the receiver sent an event with what it says. @throws DomainError `too_many_requests` */
+  /** Sends the receiver a verification event with its `state`. @throws DomainError `too_many_requests` */
   verify(tenant: string, stream: SignalStream, state?: string): Promise<void>
   /** The next event tokens by their ids; `more` when there are others. @param most 0 for none */
   fetch(

@@ -35,8 +35,7 @@ export const familiesList: Command<
     const filter = { accountId: owner?.id, clientId, live: !all }
     const page = await core.families.list(tenant, { ...filter, after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     const now = core.clock.now()
     return {
       ...next,

@@ -45,36 +45,37 @@ export interface StepOutput {
  */
 export function familyOutput(family: FamilyView, account: string, now: number): FamilyOutput {
   const { ip, userAgent } = family.allowedFrom
-  return {
+  return present({
     id: family.id,
     account,
     client_id: family.clientId,
     device: family.device,
-    ...present({ ip, user_agent: userAgent }),
+    ip,
+    user_agent: userAgent,
     state: stateOf(family, now),
     ends_with_session: family.endsWithSession,
     created_at: rfc3339(family.createdAt),
     last_used_at: rfc3339(family.lastUsedAt),
     idle_expires_at: rfc3339(family.idleExpiresAt),
     expires_at: rfc3339(family.expiresAt),
-    ...present({
-      ended_at: rfc3339(family.endedAt),
-      ended_reason: family.endedReason,
-      ended_detail: family.endedDetail,
-    }),
-  }
+    ended_at: rfc3339(family.endedAt),
+    ended_reason: family.endedReason,
+    ended_detail: family.endedDetail,
+  })
 }
 
 export function stepOutput(step: FamilyStep): StepOutput {
   const { ip, userAgent } = step.issuedTo
-  return {
+  return present({
     token: step.token,
-    ...present({ parent: step.parent }),
+    parent: step.parent,
     issued_at: rfc3339(step.issuedAt),
-    ...present({ ip, user_agent: userAgent, consumed_at: rfc3339(step.consumedAt) }),
+    ip,
+    user_agent: userAgent,
+    consumed_at: rfc3339(step.consumedAt),
     replays: step.replays,
-    ...present({ replayed_at: rfc3339(step.replayedAt) }),
-  }
+    replayed_at: rfc3339(step.replayedAt),
+  })
 }
 
 /** What became of it. */

@@ -41,8 +41,7 @@ export const grantsList: Command<
     const which = { accountId: owner?.id, clientId }
     const page = await core.grants.list(tenant, which, { after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     return {
       ...next,
       grants: found.map((grant) => ({

@@ -19,19 +19,16 @@ export interface KeyOutput {
 
 /** @param now milliseconds since the epoch */
 export function keyOutput(key: SigningKey, now: number, schedule: Schedule): KeyOutput {
-  return {
+  return present({
     kid: key.kid,
     alg: key.alg,
     state: stateOf(key, now),
     publish_at: rfc3339(key.publishAt),
     activate_at: rfc3339(key.activateAt),
-    ...present({
-      retire_at: rfc3339(key.retireAt),
-      remove_at: rfc3339(key.removeAt),
-      revoked_at: rfc3339(key.revokedAt),
-    }),
-    ...(key.retireAt === undefined
-      ? { successor_due_at: rfc3339(successorDueAt(key, schedule)) }
-      : {}),
-  }
+    retire_at: rfc3339(key.retireAt),
+    remove_at: rfc3339(key.removeAt),
+    revoked_at: rfc3339(key.revokedAt),
+    successor_due_at:
+      key.retireAt === undefined ? rfc3339(successorDueAt(key, schedule)) : undefined,
+  })
 }

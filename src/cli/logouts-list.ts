@@ -42,8 +42,7 @@ export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
     const found = await core.logouts.list(tenant, { accountId: owner?.id, clientId, state })
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     return { logouts: found.map((logout) => output(logout, emails(logout.accountId))) }
   },
   render: ({ logouts }) =>

@@ -23,17 +23,15 @@ export interface MessageOutput {
 
 export function messageOutput(view: Omit<MessageView, 'payload'>): MessageOutput {
   const { nextAt, deliveredAt, failedAt, lastError } = view
-  return {
+  return present({
     state: view.state,
     attempts: view.attempts,
     created_at: rfc3339(view.createdAt),
-    ...present({
-      next_at: rfc3339(nextAt),
-      delivered_at: rfc3339(deliveredAt),
-      failed_at: rfc3339(failedAt),
-      last_error: lastError,
-    }),
-  }
+    next_at: rfc3339(nextAt),
+    delivered_at: rfc3339(deliveredAt),
+    failed_at: rfc3339(failedAt),
+    last_error: lastError,
+  })
 }
 
 /** Its last columns in a table for people. */

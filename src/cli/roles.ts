@@ -26,9 +26,7 @@ const none = z.strictObject({})
 const most = 1000
 
 async function output(core: Capabilities, assignments: Assignment[]): Promise<RoleOutput[]> {
-  const owners = assignments.flatMap(({ subject }) =>
-    'accountId' in subject ? [subject.accountId] : [],
-  )
+  const owners = assignments.flatMap(({ subject }) => ('accountId' in subject ? [subject] : []))
   const emails = await emailsById(core, defaultTenant, owners)
   return assignments.map(({ id, subject, role, reach }) => ({
     id,

@@ -43,8 +43,7 @@ export const sessionsList: Command<
       ? await core.sessions.list(tenant, owner.id)
       : await core.sessions.page(tenant, { after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ uid }) => uid)
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     return {
       ...next,
       sessions: found.map(({ uid, accountId, clientIds, signedInAt, lastUsedAt, expiresAt }) => ({

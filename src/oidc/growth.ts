@@ -35,8 +35,8 @@ export async function takeRoom(
 
 /**
  * Takes the share for the `jti` of a DPoP proof, which is stored before anything else of the request is looked at, even if
- * the request is then refused. For a pushed request it is the pusher's share, unless the client has authenticated; else it
- * is the share of the token or code that the proof comes with.
+ * the request is then refused. For a pushed request it is the pusher's share, of which nothing is taken, but something has
+ * to be left, when the client has authenticated; else it is the share of the token or code that the proof comes with.
  * @throws DomainError `too_many_requests`
  */
 export async function takeRoomForProof(

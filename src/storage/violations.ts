@@ -49,8 +49,8 @@ export function isTransient(error: unknown): boolean {
 }
 
 /**
- * SQLSTATEs of a lost connection (08), a server that stops or starts (57P0), a former primary (25006), and a prepared
- * statement that no longer fits its table (0A000) or that the server has forgotten (26000).
+ * Lost connection, server stopping or starting, a primary that is none any more (SQLSTATE 25006), and a statement kept
+ * prepared that does not fit its table any more (0A000), or that the server has forgotten (26000).
  */
 const lostStates = /^(08|57P0|25006|0A000|26000)/
 

@@ -1,46 +1,26 @@
+const unavailable = (sentence: string) => [503, 'temporarily_unavailable', sentence] as const
+
 /**
- * Every refusal of the server: a stable code, the HTTP status, the OAuth error (RFC 6749 §5.2, RFC 8707 §2,
- * RFC 7591 §3.2.2) and a sentence that anybody may read. A new code is a new line here.
+ * Every refusal of the server: code → HTTP status, OAuth error (RFC 6749 §5.2, RFC 8707 §2, RFC 7591 §3.2.2) and a public
+ * sentence. Codes are stable; a new one is a new line here.
  */
 export const domainErrors = {
   config_invalid: [500, 'server_error', 'The configuration is not valid.'],
-  storage_unavailable: [503, 'temporarily_unavailable', 'Storage does not answer; try again soon.'],
-  overloaded: [503, 'temporarily_unavailable', 'The server is busy; try again soon.'],
+  storage_unavailable: unavailable('Storage does not answer; try again soon.'),
+  overloaded: unavailable('The server is busy; try again soon.'),
   storage_newer: [500, 'server_error', 'The database was written by a newer version.'],
   storage_locked: [500, 'server_error', 'Another process uses this data folder.'],
-  deny_list_stale: [
-    503,
-    'temporarily_unavailable',
-    'Revocations cannot be checked right now; try again soon.',
-  ],
-  signing_keys_stale: [
-    503,
-    'temporarily_unavailable',
-    'Nothing can be signed right now; try again soon.',
-  ],
-  signing_key_pending: [
-    503,
-    'temporarily_unavailable',
+  deny_list_stale: unavailable('Revocations cannot be checked right now; try again soon.'),
+  signing_keys_stale: unavailable('Nothing can be signed right now; try again soon.'),
+  signing_key_pending: unavailable(
     'The first key of this signature algorithm is published, and signs later; try again then.',
-  ],
-  signing_key_ended: [
-    503,
-    'temporarily_unavailable',
-    'Nothing can be signed right now; try again soon.',
-  ],
-  signing_unavailable: [
-    503,
-    'temporarily_unavailable',
-    'Nothing can be signed right now; try again soon.',
-  ],
+  ),
+  signing_key_ended: unavailable('Nothing can be signed right now; try again soon.'),
+  signing_unavailable: unavailable('Nothing can be signed right now; try again soon.'),
   signing_key_not_found: [404, 'invalid_request', 'There is no such signing key.'],
-  migrations_pending: [503, 'temporarily_unavailable', 'The database must be migrated first.'],
+  migrations_pending: unavailable('The database must be migrated first.'),
   key_encryption_key_invalid: [500, 'server_error', 'The key-encryption key does not fit.'],
-  key_encryption_key_retired: [
-    503,
-    'temporarily_unavailable',
-    'Secrets cannot be stored right now; try again soon.',
-  ],
+  key_encryption_key_retired: unavailable('Secrets cannot be stored right now; try again soon.'),
   client_invalid: [400, 'invalid_client', 'The registration of this client is not valid.'],
   client_not_found: [404, 'invalid_client', 'There is no such client.'],
   client_metadata_invalid: [
@@ -54,26 +34,20 @@ export const domainErrors = {
     'invalid_token',
     'The token is unknown, used up, expired, or of another client.',
   ],
-  registration_full: [
-    503,
-    'temporarily_unavailable',
+  registration_full: unavailable(
     'There are too many clients that registered and were never used; try again later.',
-  ],
+  ),
   client_document_invalid: [
     400,
     'invalid_client',
     'The metadata document of the client is not valid.',
   ],
-  client_document_unavailable: [
-    503,
-    'temporarily_unavailable',
+  client_document_unavailable: unavailable(
     'The metadata document of the client cannot be fetched right now; try again soon.',
-  ],
-  client_keys_unavailable: [
-    503,
-    'temporarily_unavailable',
+  ),
+  client_keys_unavailable: unavailable(
     'The keys of the client cannot be fetched right now; try again soon.',
-  ],
+  ),
   software_statement_invalid: [
     400,
     'invalid_software_statement',
@@ -84,11 +58,9 @@ export const domainErrors = {
     'unapproved_software_statement',
     'The issuer of the software statement is not trusted here.',
   ],
-  issuer_keys_unavailable: [
-    503,
-    'temporarily_unavailable',
+  issuer_keys_unavailable: unavailable(
     'The keys of an issuer cannot be fetched right now; try again soon.',
-  ],
+  ),
   resource_server_invalid: [400, 'invalid_target', 'The resource server is not valid.'],
   account_exists: [409, 'invalid_request', 'There is an account with this address already.'],
   account_not_found: [404, 'invalid_request', 'There is no such account.'],
@@ -108,7 +80,7 @@ export const domainErrors = {
   sign_up_closed: [409, 'invalid_request', 'This tenant takes no new accounts this way.'],
   mail_off: [409, 'invalid_request', 'No mail is sent here.'],
   email_invalid: [400, 'invalid_request', 'This is no e-mail address.'],
-  hash_queue_full: [503, 'temporarily_unavailable', 'Too many sign-ins at once; try again soon.'],
+  hash_queue_full: unavailable('Too many sign-ins at once; try again soon.'),
   too_many_requests: [429, 'temporarily_unavailable', 'Too many requests; wait, then try again.'],
   csrf_failed: [403, 'access_denied', 'The form is too old or came from another site; try again.'],
   not_found: [404, 'invalid_request', 'There is nothing at this address.'],

@@ -20,8 +20,8 @@ interface Look<T> {
 }
 
 /**
- * Files are compared by content: a symbolic link that leads to another file counts as a change, and two files that are
- * written one after the other are looked at again until they fit.
+ * Follows files by their content: a symbolic link that points to another file is a change, and of two files that are
+ * written one after the other nothing is taken until they match.
  * @param parse what the texts mean, in the order of the paths; throws what is wrong with them
  * @throws Error when a file cannot be read, or what `parse` throws
  */

@@ -1,11 +1,10 @@
-/** The patience is split into so many parts: a process that stood still loses one of them at most. */
+/** Parts that the patience is split into: a process that was stalled loses one of them at most. */
 const parts = 4
 
 /**
- * An answer, if it comes in time. After a process stood still (no processor, a long turn of the event loop), its timer
- * is due before it has looked at its sockets: an answer that came in time may lie there unread, or the question may not
- * even have been sent. So the patience is counted in parts, each of which counts as one however long it took, and the
- * sockets are read once more before the other side is blamed.
+ * An answer, if it comes in time. After a stall (no CPU, a long turn of the event loop) timers fire before sockets are
+ * read: an answer that arrived in time may still be unread, or the question not even sent. So the patience is counted in
+ * parts, a stall uses up only one of them, and the sockets are read once more before the other side is blamed.
  * @param patience milliseconds from the call on
  * @param late what is thrown when there is no answer by then
  */

@@ -38,6 +38,7 @@ import { carryLanguage } from './interaction/logout-language.ts'
 import { pageContexts } from './interaction/pages/context.ts'
 import { errorPage } from './interaction/pages/error.ts'
 import { ownAddress } from './interaction/pages/layout.ts'
+import type { PageParts } from './interaction/parts.ts'
 import { noteDomainError } from './interaction/refusals.ts'
 import { interactionMethods, interactionRoutes } from './interaction/routes.ts'
 import { createTheme } from './interaction/theme.ts'
@@ -211,7 +212,6 @@ export function createIssuer(
   const heldErrors = noteHeldErrors(provider)
 
   const csrf = createCsrf({ secret: secrets.csrf, issuer })
-  const interactions = createInteractions(provider, context)
   const cookies = cookieNames(tenant, isHttps)
   const session = createBrowserSession(provider, context, {
     name: cookies.session,
@@ -222,25 +222,24 @@ export function createIssuer(
     const client = await context.clientDocuments.find(tenant, clientId)
     return client && checkedMetadata(client).data?.client_name
   }
-  const devices = createDeviceVerification(provider, context, {
-    basePath,
-    cookie: { name: cookies.resume, secure: isHttps },
-  })
-  const knownCookie = { name: cookies.known, path: basePath || '/', secure: isHttps }
-  const signUpCookie = { name: cookies.signUp, path: basePath || '/', secure: isHttps }
-  const deviceCookie = { name: cookies.device, secure: isHttps }
-  const clientLogo = createClientLogos(context)
-  const parts = {
+  const parts: PageParts = {
     ...context,
     basePath,
     csrf,
-    knownCookie,
-    signUpCookie,
-    interactions,
+    interactions: createInteractions(provider, context),
     session,
+    devices: createDeviceVerification(provider, context, {
+      basePath,
+      cookie: { name: cookies.resume, secure: isHttps },
+    }),
+    decisions: createBackchannelDecisions(provider, context),
+    knownCookie: { name: cookies.known, path: basePath || '/', secure: isHttps },
+    signUpCookie: { name: cookies.signUp, path: basePath || '/', secure: isHttps },
+    deviceCookie: { name: cookies.device, path: `${basePath}/device`, secure: isHttps },
+    recoveryCookie: { name: cookies.recovery, path: `${basePath}/password`, secure: isHttps },
     pageContext,
     clientName,
-    clientLogo,
+    clientLogo: createClientLogos(context),
   }
   const api = { context, structured, certificates, basePath }
 
@@ -276,12 +275,9 @@ export function createIssuer(
     revocationRoutes(api),
     signalRoutes(api),
     interactionRoutes(parts),
-    deviceRoutes({ ...parts, devices, deviceCookie }),
-    accountRoutes({ ...parts, decisions: createBackchannelDecisions(provider, context) }),
-    passwordResetRoutes({
-      ...parts,
-      formCookie: { name: cookies.recovery, secure: isHttps },
-    }),
+    deviceRoutes(parts),
+    accountRoutes(parts),
+    passwordResetRoutes(parts),
     dressHandover(pageContext),
     showHeldErrors(heldErrors, (ctx, refusal, wayBack) =>
       errorPage(pageContext(ctx), { ...refusal, wayBack, time: context.clock.now() }),

@@ -144,9 +144,9 @@ export function createLogDestination(
 }
 
 /**
- * Standard output that waits for nobody. A pipe is opened anew: a process that ends (a worker, say) puts back how it was,
- * and all that share its opening would wait for the reader again. So is a terminal, which shows nothing more after Ctrl-S.
- * What cannot be opened, a socket, is as `process.stdout` has made it.
+ * Standard output that never blocks. A pipe is opened again: non-blocking mode belongs to the open file description, and a
+ * process that ends (a worker, say) resets it for all that share the description. So is a terminal, where Ctrl-S would
+ * block writers. A socket cannot be opened again, and is used as `process.stdout` has it.
  */
 export function openStandardOutput(): number {
   try {

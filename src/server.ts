@@ -20,12 +20,11 @@ import { addresses } from './issuer.ts'
 import { createIssuers } from './issuers.ts'
 import { beginnings } from './oidc/routes.ts'
 import { adminPath } from './resources/admin-resource.ts'
-import { sweepExpired } from './retention.ts'
-import { type Round, startRounds } from './rounds.ts'
+import { startRounds } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
-import { followDatabaseClock } from './storage/storage.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 import { startTracing } from './tracing/open.ts'
+import { roundsOf } from './upkeep.ts'
 
 export interface Server {
   /** Where it listens. */
@@ -35,19 +34,6 @@ export interface Server {
   /** Finishes what is in flight and stops; storage stays open. */
   stop(): Promise<void>
 }
-
-/** Seconds between two rounds of each, at most. */
-const sweepEvery = 60
-const clockEvery = 60
-const rotateEvery = 5
-const keysEvery = 5
-const maintainEvery = 3600
-const filesEvery = 2
-const countsEvery = 60
-const refusalsEvery = 1
-const watchEvery = 30
-const sealEvery = 1
-const noteEvery = 2
 
 /**
  * Starts to answer requests over open capabilities.
@@ -226,45 +212,11 @@ export async function startServer(
   const stopTracing = await startTracing(config, log, core.metrics)
   // A process that cannot listen ends at once: nothing may be under way by then.
   core.outbox.start()
-  async function sweep(): Promise<void> {
-    core.metrics.count('keyturn_swept_rows_total', {}, await sweepExpired(core))
-  }
-  const rounds: Round[] = [
-    { seconds: sweepEvery, what: 'sweep', once: true, work: sweep },
-    { seconds: sealEvery, what: 'audit chain', once: true, work: () => core.audit.sealEvents() },
-    {
-      seconds: rotateEvery,
-      what: 'signing keys',
-      once: true,
-      work: () => core.signing.rotateDue(),
-    },
-    { seconds: keysEvery, what: 'late signing keys', work: core.signing.look },
-    { seconds: keysEvery, what: 'key-encryption key', work: () => core.keyRotation.check() },
-    {
-      seconds: clockEvery,
-      what: 'clock',
-      async work() {
-        await followDatabaseClock(core.database, core.clock)
-        core.clockWatch.look()
-      },
-    },
-    { seconds: noteEvery, what: 'served time', work: core.servedTime.note },
-    { seconds: watchEvery, what: 'unusual refreshes', once: true, work: core.familyWatch.look },
-    { seconds: countsEvery, what: 'counts', work: tellCounts },
-    { seconds: refusalsEvery, what: 'refusals', work: () => core.refusals.flush() },
-    { seconds: filesEvery, what: 'files', work: files.check },
-    { seconds: filesEvery, what: 'countries', work: core.countries.check },
-    {
-      seconds: maintainEvery,
-      what: 'maintenance',
-      once: true,
-      async work() {
-        for (const statement of core.storage.maintenance) await core.database.query(statement)
-      },
-    },
-  ]
-  const own = rounds.filter(({ once }) => schedules || !once)
-  const endRounds = startRounds(own, core)
+  const rounds = roundsOf(core, { checkFiles: files.check, tellCounts })
+  const endRounds = startRounds(
+    rounds.filter(({ once }) => schedules || !once),
+    core,
+  )
   return {
     url: `http${files.certificate ? 's' : ''}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
     async look() {

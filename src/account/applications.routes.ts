@@ -1,36 +1,17 @@
 import type Router from '@koa/router'
-import type { Context } from 'koa'
-import type { Image } from '../../config/image.ts'
-import type { Audit, AuditEvent } from '../audit/audit.ts'
-import type { Clients } from '../clients/clients.ts'
-import type { Clock } from '../clock.ts'
+import type { AuditEvent } from '../audit/audit.ts'
 import { DomainError } from '../errors.ts'
-import type { Families } from '../families/families.ts'
 import { findings } from '../families/unusual.ts'
 import type { ListedGrant } from '../grants/grant.ts'
-import type { Grants } from '../grants/grants.ts'
 import { describeGrant } from '../interaction/access.ts'
 import {
   type ApplicationLine,
   applicationsPage,
 } from '../interaction/pages/account-applications.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
-import type { ResourceServers } from '../resources/resource-servers.ts'
-import type { Revocations } from '../revocation/revocations.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import { present } from '../present.ts'
 import { type Desk, notTheirs } from './desk.ts'
-
-export interface ApplicationParts {
-  tenant: string
-  clock: Clock
-  audit: Audit
-  clients: Clients
-  resources: ResourceServers
-  grants: Grants
-  families: Families
-  revocations: Revocations
-  pageContext(ctx: Context): PageContext
-  clientLogo(uri: string): Promise<Image | undefined>
-}
 
 export const applicationMethods = {
   '/account/applications': ['GET', 'HEAD'],
@@ -43,7 +24,7 @@ const notesShown = 30 * 24 * 3600 * 1000
 const mostNotes = 200
 
 /** What applications may do; to see, and to take back (ASVS 10.4.9, 10.7.3). An application is named by its grant. */
-export function applicationRoutes(router: Router, parts: ApplicationParts, desk: Desk) {
+export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, clock, audit, clients, grants, families, revocations, pageContext } = parts
 
   /** Of a client that is disabled, nothing but its name is told. */
@@ -80,7 +61,7 @@ export function applicationRoutes(router: Router, parts: ApplicationParts, desk:
       end: ownAddress(page, `${path}/end`),
       name: client?.client_name ?? clientId,
       clientId,
-      ...(client?.client_uri === undefined ? {} : { uri: client.client_uri }),
+      ...present({ uri: client?.client_uri }),
       ...(client?.logo_uri === undefined ? {} : { logoUrl: ownAddress(page, `${path}/logo`) }),
       access: await describeGrant(parts, grant, page.messages),
       since: createdAt,

@@ -1,33 +1,14 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { type Account, identifierKey } from '../accounts/account.ts'
-import type { Audit } from '../audit/audit.ts'
-import type { Factors } from '../factors/factors.ts'
-import type { MailedCodes } from '../factors/mailed-codes.ts'
-import type { Families } from '../families/families.ts'
-import type { Grants } from '../grants/grants.ts'
 import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
 import { historyEvents } from '../interaction/pages/account-history.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
-import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
-import type { Places } from '../places/places.ts'
-import type { Revocations } from '../revocation/revocations.ts'
-import type { Sessions } from '../sessions/sessions.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import type { SignedIn } from '../oidc/browser-session.ts'
+import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import type { Desk } from './desk.ts'
-
-export interface DataParts {
-  tenant: string
-  sessions: Sessions
-  families: Families
-  grants: Grants
-  factors: Factors
-  places: Places
-  mailedCodes: MailedCodes
-  audit: Audit
-  revocations: Revocations
-  session: BrowserSession
-  pageContext(ctx: Context): PageContext
-}
 
 export const dataMethods = {
   '/account/data': ['GET', 'HEAD'],
@@ -38,10 +19,8 @@ export const dataMethods = {
 /** Events in a download; there are fewer within the time that they are kept, but for who does little else. */
 const mostEvents = 10_000
 
-const rfc3339 = (time: number) => new Date(time).toISOString()
-
 /** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
-export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
+export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
   const {
     tenant,
     sessions,
@@ -85,12 +64,11 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         kind,
         name: called,
         added_at: rfc3339(createdAt),
-        ...(backedUp === undefined ? {} : { backed_up: backedUp }),
-        ...(lastUsedAt === undefined ? {} : { last_used_at: rfc3339(lastUsedAt) }),
+        ...present({ backed_up: backedUp, last_used_at: rfc3339(lastUsedAt) }),
       })),
-      ...(codesSince === undefined ? {} : { email_codes_since: rfc3339(codesSince) }),
+      ...present({ email_codes_since: rfc3339(codesSince) }),
       sessions: signedIn.map((one) => ({
-        ...(one.signedInAt === undefined ? {} : { signed_in_at: rfc3339(one.signedInAt) }),
+        ...present({ signed_in_at: rfc3339(one.signedInAt) }),
         signed_in_from: one.signedInFrom.ip,
         last_used_at: rfc3339(one.lastUsedAt),
         last_used_from: one.lastUsedFrom.ip,
@@ -116,7 +94,7 @@ export function dataRoutes(router: Router, parts: DataParts, desk: Desk) {
         allowed_from: family.allowedFrom.ip,
         user_agent: family.allowedFrom.userAgent,
         last_used_at: rfc3339(family.lastUsedAt),
-        ...(family.endedAt === undefined ? {} : { ended_at: rfc3339(family.endedAt) }),
+        ...present({ ended_at: rfc3339(family.endedAt) }),
         ended_reason: family.endedReason,
       })),
       history: events.map(({ at, type, clientId, ip, userAgent, detail }) => ({

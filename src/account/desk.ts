@@ -1,20 +1,16 @@
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Factors } from '../factors/factors.ts'
-import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import {
   type AccountDone,
   type AccountFrame,
   accountDone,
 } from '../interaction/pages/account-layout.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
-import type { Limiter, Share } from '../limits/limiter.ts'
-import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import type { Share } from '../limits/limiter.ts'
+import type { SignedIn } from '../oidc/browser-session.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import type { Actor } from '../revocation/revocation.ts'
 import { lacksStep } from './proof.ts'
@@ -50,25 +46,13 @@ export const ownerAt = (ctx: Context): Actor => ({ by: 'owner', ...presenterOf(c
  * The share that a form on the account pages takes: most of what they change is written down. No application takes of it,
  * as it does of what sign-ins take: nobody is kept from withdrawing what they allowed it.
  */
-export const formOf = ({ uid }: SignedIn): Share => ({ limit: 'account_browser', subject: uid })
+const formOf = ({ uid }: SignedIn): Share => ({ limit: 'account_browser', subject: uid })
 
 /** What is not there, or is somebody else's: nobody learns which (security class C22). */
 export const notTheirs = (what: string) =>
   new DomainError('not_found', { detail: `no ${what} of this account has that id` })
 
-export function createDesk(parts: {
-  tenant: string
-  issuer: string
-  basePath: string
-  config: Config
-  clock: Clock
-  csrf: Csrf
-  limiter: Limiter
-  factors: Factors
-  mailedCodes: MailedCodes
-  session: BrowserSession
-  pageContext(ctx: Context): PageContext
-}): Desk {
+export function createDesk(parts: PageParts): Desk {
   const { tenant, issuer, basePath, config, clock, csrf, limiter, session, pageContext } = parts
 
   /** Leads to the sign-in, from where the page is come back to. */

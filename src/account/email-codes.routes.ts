@@ -1,22 +1,18 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { seeOther } from '../http/answer.ts'
-import { createKnownBrowser, type KnownBrowserParts } from '../interaction/known-browser.ts'
+import { createKnownBrowser } from '../interaction/known-browser.ts'
 import {
   type EmailCodesView,
   type EmailCodeView,
   emailCodePage,
 } from '../interaction/pages/email-code.ts'
 import { momentText } from '../interaction/pages/format.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
+import type { PageParts } from '../interaction/parts.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
+import { present } from '../present.ts'
 import { type Desk, ownerAt } from './desk.ts'
-
-export interface EmailCodesParts extends KnownBrowserParts {
-  mailedCodes: MailedCodes
-  pageContext(ctx: Context): PageContext
-}
 
 const root = '/account/email-codes'
 
@@ -39,7 +35,7 @@ export const emailCodesMethods = {
  *
  * @returns what the list of second factors shows of them
  */
-export function emailCodesRoutes(router: Router, parts: EmailCodesParts, desk: Desk) {
+export function emailCodesRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, mailedCodes, pageContext } = parts
   const knownBrowser = createKnownBrowser(parts)
   const bindingOf = (uid: string) => `session ${uid}`
@@ -53,7 +49,7 @@ export function emailCodesRoutes(router: Router, parts: EmailCodesParts, desk: D
       csrf: desk.frame(ctx, signedIn).csrf,
       email: signedIn.account.email,
       back: { href: ownAddress(page, '/account/factors') },
-      ...(error === undefined ? {} : { error }),
+      ...present({ error }),
     }
     desk.show(ctx, emailCodePage(page, view), error === undefined ? 200 : 400)
   }

@@ -1,25 +1,14 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
 import { isDomainError } from '../errors.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { confirmEmailPage, type EmailView, emailPage } from '../interaction/pages/email.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
 import { sayingPage } from '../interaction/pages/recovery.ts'
-import type { Mail } from '../mail/mail.ts'
+import type { PageParts } from '../interaction/parts.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
-import type { EmailAddresses, Owner, Step } from '../recovery/email-address.ts'
+import type { Owner, Step } from '../recovery/email-address.ts'
 import { type Desk, ownerAt } from './desk.ts'
-
-export interface EmailParts {
-  tenant: string
-  config: Config
-  csrf: Csrf
-  mail: Mail
-  emailAddresses: EmailAddresses
-  pageContext(ctx: Context): PageContext
-}
 
 /** Where the link of each step leads. */
 const links: Record<string, Step> = {
@@ -35,7 +24,7 @@ export const emailMethods = {
 }
 
 /** The pages of `EmailAddresses`, which has the table of states. Another address takes a fresh sign-in (ASVS 7.5.1). */
-export function emailRoutes(router: Router, parts: EmailParts, desk: Desk): void {
+export function emailRoutes(router: Router, parts: PageParts, desk: Desk): void {
   const { tenant, config, csrf, emailAddresses, pageContext } = parts
   if (!parts.mail.isOn) return
   /** Nobody can name it who has not read the mail. */

@@ -1,16 +1,12 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Factors, Kept } from '../factors/factors.ts'
+import type { Kept } from '../factors/factors.ts'
 import { qrCode } from '../factors/qr-code.ts'
 import { type FactorKind, mostFactors } from '../factors/second-factor.ts'
 import { newTotpSecret, totpUri } from '../factors/totp.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { pictureOfOurs } from '../http/headers.ts'
-import { readForm } from '../http/parameters.ts'
 import {
   factorsPage,
   type NewFactorView,
@@ -18,29 +14,13 @@ import {
   recoveryCodesPage,
 } from '../interaction/pages/factors.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
-import type { Limiter } from '../limits/limiter.ts'
-import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
-import type { Revocations } from '../revocation/revocations.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import type { SignedIn } from '../oidc/browser-session.ts'
+import { present } from '../present.ts'
 import { hashOf } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { ShortLived } from '../storage/short-lived.ts'
-import { type Desk, formOf, ownerAt } from './desk.ts'
-import { type EmailCodesParts, emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
+import { type Desk, ownerAt } from './desk.ts'
+import { emailCodesMethods, emailCodesRoutes } from './email-codes.routes.ts'
 import { passkeyMethods, passkeyRoutes } from './passkey.routes.ts'
-import { lacksStep } from './proof.ts'
-
-export interface FactorParts extends EmailCodesParts {
-  basePath: string
-  config: Config
-  clock: Clock
-  csrf: Csrf
-  limiter: Limiter
-  session: BrowserSession
-  revocations: Revocations
-  factors: Factors
-  sealer: Sealer
-  shortLived: ShortLived
-}
 
 const root = '/account/factors'
 
@@ -56,8 +36,6 @@ export const factorMethods = {
   [`${root}/:id/remove`]: ['POST'],
 }
 
-/** Seconds that a sign-in counts as proof for changes (ASVS 7.5.1). */
-const freshFor = 300
 /** Seconds to set up an app in. */
 const setUpTtl = 600
 
@@ -76,19 +54,10 @@ const setUpTtl = 600
  * | set up     | wrong code, or a passkey that does not answer       | set up, with the reason           |
  * | set up     | right code, or a passkey that a browser made        | codes for the first, else list    |
  * | set up     | time is over, another sign-in                       | list                              |
- *
- * @param signIn where a person signs in, to come back here; once more, even if somebody is signed in
  */
-export function factorRoutes(
-  router: Router,
-  parts: FactorParts,
-  desk: Desk,
-  signIn: (ctx: Context, onceMore: boolean) => string,
-): void {
-  const { tenant, config, clock, csrf, limiter, session, revocations, factors, pageContext } = parts
-  const { sealer, shortLived } = parts
+export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void {
+  const { tenant, csrf, session, revocations, factors, sealer, shortLived, pageContext } = parts
   const emailCodesOf = emailCodesRoutes(router, parts, desk)
-  const bindingOf = (uid: string) => `factors ${uid}`
   const keyOf = (uid: string) => ({ tenant, model: 'FactorSetUp', id: hashOf(uid) })
   const purpose = (uid: string) => `factor-set-up:${tenant}:${hashOf(uid)}`
 
@@ -98,26 +67,6 @@ export function factorRoutes(
     language: pageContext(ctx).messages.locale,
   })
   const toList = (ctx: Context) => seeOther(ctx, ownAddress(pageContext(ctx), root))
-  /** Whoever has just shown all that a sign-in takes now; anybody else is led there. */
-  async function proven(ctx: Context): Promise<SignedIn | undefined> {
-    const found = await session.find(ctx)
-    const isFresh = found && clock.seconds() - found.signedInAt <= freshFor
-    if (isFresh && !(await lacksStep(parts, found))) return found
-    seeOther(ctx, signIn(ctx, found !== undefined))
-    return undefined
-  }
-
-  /** The same for a form, which must be one of ours. */
-  async function asked(ctx: Context) {
-    const form = await readForm(ctx, config.bodyLimit)
-    const found = await proven(ctx)
-    if (found) {
-      csrf.check(ctx, bindingOf(found.uid), form['csrf'])
-      await limiter.take(tenant, formOf(found))
-    }
-    return found && { ...found, form }
-  }
-
   /** ASVS 7.4.3: only when the owner wants it. */
   async function endOthers(ctx: Context, { account, uid }: SignedIn, wanted: string | undefined) {
     if (wanted === 'yes') await revocations.logOutOthers(account, uid, ownerAt(ctx))
@@ -137,7 +86,7 @@ export function factorRoutes(
     const page = pageContext(ctx)
     const view: NewFactorView = {
       action: ownAddress(page, `${root}/new/confirm`),
-      csrf: csrf.token(bindingOf(uid)),
+      csrf: csrf.token(uid),
       qrUrl: `${parts.basePath}${root}/new/qr.svg`,
       secret,
       back: { href: ownAddress(page, root) },
@@ -159,7 +108,6 @@ export function factorRoutes(
       known.filter((factor) => factor.kind === kind).length < mostFactors[kind]
     const view = {
       ...desk.frame(ctx, found),
-      csrf: csrf.token(bindingOf(found.uid)),
       factors: known.map((factor) => ({
         ...factor,
         rename: ownAddress(page, `${root}/${factor.id}/rename`),
@@ -172,30 +120,30 @@ export function factorRoutes(
         ? { addPasskey: { href: ownAddress(page, `${root}/passkey`) } }
         : {}),
       makeCodes: { action: ownAddress(page, `${root}/codes`) },
-      ...(kept === undefined ? {} : { kept }),
-      ...(emailCodes === undefined ? {} : { emailCodes }),
+      ...present({ kept, emailCodes }),
       changePassword: { href: ownAddress(page, '/account/password') },
     }
     showPage(ctx, factorsPage(page, view), kept === undefined ? 200 : 409)
   }
 
-  passkeyRoutes(router, parts, { bindingOf, proven, asked, endOthers, showCodes, toList })
+  passkeyRoutes(router, parts, desk, { endOthers, showCodes, toList })
 
   router.get(root, async (ctx) => {
-    const found = await proven(ctx)
+    const found = await desk.owner(ctx, 'factors', true)
     if (found) await showList(ctx, found)
   })
 
   router.post(`${root}/new`, async (ctx) => {
-    const found = await asked(ctx)
-    if (!found) return
+    const sent = await desk.posted(ctx, 'factors', true)
+    if (!sent) return
+    const found = sent.owner
     const sealed = sealer.artifacts.seal(purpose(found.uid), newTotpSecret())
     await shortLived.put(keyOf(found.uid), { sealed }, setUpTtl)
     seeOther(ctx, ownAddress(pageContext(ctx), `${root}/new`))
   })
 
   router.get(`${root}/new`, async (ctx) => {
-    const found = await proven(ctx)
+    const found = await desk.owner(ctx, 'factors', true)
     if (!found) return
     const secret = await secretOf(found.uid)
     if (secret === undefined) return toList(ctx)
@@ -211,11 +159,12 @@ export function factorRoutes(
   })
 
   router.post(`${root}/new/confirm`, async (ctx) => {
-    const found = await asked(ctx)
-    if (!found) return
+    const sent = await desk.posted(ctx, 'factors', true)
+    if (!sent) return
+    const { owner: found, form } = sent
     const secret = await secretOf(found.uid)
     if (secret === undefined) return toList(ctx)
-    const { name = '', otp = '', end_others: others } = found.form
+    const { name = '', otp = '', end_others: others } = form
     const app = { secret, name, code: otp, onlyFirst: !found.withSecondFactor }
     const added = await factors.add(tenant, found.account.id, app, owner(ctx))
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
@@ -229,28 +178,31 @@ export function factorRoutes(
   })
 
   router.post(`${root}/codes`, async (ctx) => {
-    const found = await asked(ctx)
-    if (!found) return
+    const sent = await desk.posted(ctx, 'factors', true)
+    if (!sent) return
+    const found = sent.owner
     const codes = await factors.makeCodes(tenant, found.account.id, owner(ctx))
     if (codes.length > 0) showCodes(ctx, codes, root)
     else toList(ctx)
   })
 
   router.post(`${root}/:id/rename`, async (ctx) => {
-    const found = await asked(ctx)
-    if (!found) return
+    const sent = await desk.posted(ctx, 'factors', true)
+    if (!sent) return
+    const { owner: found, form } = sent
     const id = ctx.params['id'] as string
-    await factors.rename(tenant, found.account.id, id, found.form['name'] ?? '', ownerAt(ctx))
+    await factors.rename(tenant, found.account.id, id, form['name'] ?? '', ownerAt(ctx))
     toList(ctx)
   })
 
   router.post(`${root}/:id/remove`, async (ctx) => {
-    const found = await asked(ctx)
-    if (!found) return
+    const sent = await desk.posted(ctx, 'factors', true)
+    if (!sent) return
+    const { owner: found, form } = sent
     const id = ctx.params['id'] as string
     const removed = await factors.remove(tenant, found.account.id, id, owner(ctx))
     if (typeof removed === 'string') return showList(ctx, found, removed)
-    if (removed) await endOthers(ctx, found, found.form['end_others'])
+    if (removed) await endOthers(ctx, found, form['end_others'])
     toList(ctx)
   })
 }

@@ -1,6 +1,5 @@
 import type Router from '@koa/router'
-import type { Context } from 'koa'
-import type { Audit, AuditEvent, AuditPlace } from '../audit/audit.ts'
+import type { AuditEvent, AuditPlace } from '../audit/audit.ts'
 import { DomainError } from '../errors.ts'
 import {
   type HistoryEvent,
@@ -9,18 +8,11 @@ import {
   historyMarks,
   historyPage,
 } from '../interaction/pages/account-history.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import { present } from '../present.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import type { Desk } from './desk.ts'
-
-export interface HistoryParts {
-  tenant: string
-  audit: Audit
-  sealer: Sealer
-  pageContext(ctx: Context): PageContext
-  clientName(clientId: string): Promise<string | undefined>
-}
 
 export const historyMethods = { '/account/history': ['GET', 'HEAD'] }
 
@@ -28,7 +20,7 @@ export const historyMethods = { '/account/history': ['GET', 'HEAD'] }
 const pageSize = 20
 
 /** What happened to an account, a page at a time. */
-export function historyRoutes(router: Router, parts: HistoryParts, desk: Desk) {
+export function historyRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, audit, sealer, pageContext, clientName } = parts
 
   const macOf = (accountId: string, at: string, id: string) =>
@@ -51,8 +43,8 @@ export function historyRoutes(router: Router, parts: HistoryParts, desk: Desk) {
     const { count, country } = detail ?? {}
     const shown: HistoryLine = {
       type: type as HistoryEvent,
-      seen: { at, ...(ip === undefined ? {} : { ip }) },
-      ...(userAgent === undefined ? {} : { userAgent }),
+      seen: { at, ...present({ ip }) },
+      ...present({ userAgent }),
       ...(clientId === undefined ? {} : { application: (await clientName(clientId)) ?? clientId }),
       ...(typeof count === 'number' ? { count } : {}),
       ...(typeof country === 'string' ? { country } : {}),

@@ -4,43 +4,43 @@ import { showPage } from '../http/answer.ts'
 import { endOthers } from '../interaction/pages/factors.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
 import { type NewPasskeyView, newPasskeyPage } from '../interaction/pages/passkey.ts'
+import type { PageParts } from '../interaction/parts.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
-import { ownerAt } from './desk.ts'
-import type { FactorParts } from './factors.routes.ts'
+import { type Desk, ownerAt } from './desk.ts'
 
 const root = '/account/factors'
 const path = `${root}/passkey`
 
 export const passkeyMethods = { [path]: ['GET', 'HEAD', 'POST'] }
 
-/** What the page of second factors does for each of them; each asks for a fresh proof. */
-interface FactorDesk {
-  /** Names the session in a form, or in a challenge. */
-  bindingOf(uid: string): string
-  proven(ctx: Context): Promise<SignedIn | undefined>
-  asked(ctx: Context): Promise<(SignedIn & { form: Record<string, string> }) | undefined>
+/** What the pages of second factors do for each kind. */
+interface FactorPages {
   endOthers(ctx: Context, owner: SignedIn, wanted: string | undefined): Promise<void>
   showCodes(ctx: Context, codes: readonly string[], next: string): void
   toList(ctx: Context): void
 }
 
 /** Adding a passkey: its challenge is for this session, this account and ten minutes, and of use once. */
-export function passkeyRoutes(router: Router, parts: FactorParts, desk: FactorDesk): void {
-  const { tenant, csrf, factors, pageContext } = parts
+export function passkeyRoutes(
+  router: Router,
+  { tenant, csrf, factors, pageContext }: PageParts,
+  desk: Desk,
+  pages: FactorPages,
+): void {
+  const bindingOf = ({ account, uid }: SignedIn) => `factors ${uid} ${account.id}`
 
   async function show(
     ctx: Context,
-    { account, uid }: SignedIn,
+    owner: SignedIn,
     again: Pick<NewPasskeyView, 'error' | 'name'> = {},
   ): Promise<void> {
     const page = pageContext(ctx)
-    const binding = `${desk.bindingOf(uid)} ${account.id}`
     showPage(
       ctx,
       newPasskeyPage(page, {
         action: ownAddress(page, path),
-        csrf: csrf.token(desk.bindingOf(uid)),
-        options: await factors.passkeyOptions(tenant, account, binding),
+        csrf: csrf.token(owner.uid),
+        options: await factors.passkeyOptions(tenant, owner.account, bindingOf(owner)),
         others: endOthers('end_others', page.messages.factors.endOthers),
         back: { href: ownAddress(page, root) },
         ...again,
@@ -50,30 +50,30 @@ export function passkeyRoutes(router: Router, parts: FactorParts, desk: FactorDe
   }
 
   router.get(path, async (ctx) => {
-    const found = await desk.proven(ctx)
+    const found = await desk.owner(ctx, 'factors', true)
     if (!found) return
     if (factors.passkeys.isPossible) await show(ctx, found)
-    else desk.toList(ctx)
+    else pages.toList(ctx)
   })
 
   router.post(path, async (ctx) => {
-    const found = await desk.asked(ctx)
-    if (!found) return
-    const { account, uid, form } = found
+    const sent = await desk.posted(ctx, 'factors', true)
+    if (!sent) return
+    const { owner: found, form } = sent
     const { credential = '', name = '' } = form
     const made = {
-      binding: `${desk.bindingOf(uid)} ${account.id}`,
+      binding: bindingOf(found),
       credential,
       name,
       onlyFirst: !found.withSecondFactor,
     }
-    const added = await factors.addPasskey(tenant, account.id, made, ownerAt(ctx))
+    const added = await factors.addPasskey(tenant, found.account.id, made, ownerAt(ctx))
     if (added === 'wrong' || added === 'known') {
       return show(ctx, found, { error: added, name })
     }
-    if (typeof added === 'string') return desk.toList(ctx)
-    await desk.endOthers(ctx, found, form['end_others'])
-    if (added.recoveryCodes) desk.showCodes(ctx, added.recoveryCodes, '/account')
-    else desk.toList(ctx)
+    if (typeof added === 'string') return pages.toList(ctx)
+    await pages.endOthers(ctx, found, form['end_others'])
+    if (added.recoveryCodes) pages.showCodes(ctx, added.recoveryCodes, '/account')
+    else pages.toList(ctx)
   })
 }

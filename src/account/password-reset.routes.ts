@@ -1,31 +1,17 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { Config } from '../../config/config.ts'
 import { isDomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
-import { createKnownBrowser, type KnownBrowserParts } from '../interaction/known-browser.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { createFormCookie } from '../interaction/form-cookie.ts'
+import { createKnownBrowser } from '../interaction/known-browser.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
 import { type PasswordView, passwordPage } from '../interaction/pages/password.ts'
 import { type ForgotView, forgotPage, sayingPage } from '../interaction/pages/recovery.ts'
-import type { Log } from '../log.ts'
-import type { Mail } from '../mail/mail.ts'
-import type { PasswordReset } from '../recovery/password-reset.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import { present } from '../present.ts'
 import { ownerAt } from './desk.ts'
-import { createFormCookie } from './form-cookie.ts'
-
-export interface PasswordResetParts extends KnownBrowserParts {
-  basePath: string
-  config: Config
-  log: Log
-  csrf: Csrf
-  mail: Pick<Mail, 'isOn'>
-  passwordReset: PasswordReset
-  formCookie: { name: string; secure: boolean }
-  pageContext(ctx: Context): PageContext
-}
 
 export const passwordResetMethods = {
   '/password/forgot': ['GET', 'HEAD', 'POST'],
@@ -38,11 +24,11 @@ export const passwordResetMethods = {
  * The pages of `PasswordReset`, which has the table of states; no page decides what the next may do. Whoever is meant
  * and whoever is not get the same bytes (C10). A link that is opened changes nothing: mail scanners open it, too.
  */
-export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
-  const { tenant, basePath, config, log, csrf, mail, passwordReset, pageContext } = parts
+export function passwordResetRoutes(parts: PageParts): Middleware {
+  const { tenant, config, log, csrf, mail, passwordReset, pageContext } = parts
   const router = new Router()
   const { knowMailed } = createKnownBrowser(parts)
-  const cookie = createFormCookie({ ...parts.formCookie, path: `${basePath}/password` })
+  const cookie = createFormCookie(parts.recoveryCookie)
   const asking = (browser: string) => `password forgot ${browser}`
   /** Nobody can name it who has not read the mail. */
   const choosing = (token: string) => `password reset ${token}`
@@ -84,7 +70,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Middleware {
         minLength,
         lead: page.messages.recovery.chooseLead,
         token,
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )

@@ -1,32 +1,15 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { Accounts, ReadyPassword } from '../accounts/accounts.ts'
+import type { ReadyPassword } from '../accounts/accounts.ts'
 import { isDomainError } from '../errors.ts'
 import { requestIdOf } from '../http/request.ts'
-import { createKnownBrowser, type KnownBrowserParts } from '../interaction/known-browser.ts'
+import { createKnownBrowser } from '../interaction/known-browser.ts'
 import { type OwnPasswordFault, ownPasswordPage } from '../interaction/pages/account-password.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
+import type { PageParts } from '../interaction/parts.ts'
 import { noteDomainError } from '../interaction/refusals.ts'
-import type { Log } from '../log.ts'
-import type { Mail } from '../mail/mail.ts'
-import type { BrowserSession, SignedIn } from '../oidc/browser-session.ts'
-import type { Refusals } from '../refusals/refusals.ts'
-import type { Revocations } from '../revocation/revocations.ts'
-import type { Database } from '../storage/database.ts'
+import type { SignedIn } from '../oidc/browser-session.ts'
 import type { Desk } from './desk.ts'
-
-export interface PasswordParts extends KnownBrowserParts {
-  config: Config
-  log: Log
-  database: Database
-  accounts: Accounts
-  revocations: Revocations
-  refusals: Refusals
-  mail: Mail
-  session: BrowserSession
-  pageContext(ctx: Context): PageContext
-}
 
 export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
 
@@ -43,7 +26,7 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
  * | the current one was replaced meanwhile             | the form, as if it were wrong                     |
  * | accepted                                           | changed; other sessions ended if wanted; a new handle for this one |
  */
-export function passwordRoutes(router: Router, parts: PasswordParts, desk: Desk) {
+export function passwordRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, config, log, database, accounts, revocations, mail, session, pageContext } = parts
   const knownBrowser = createKnownBrowser(parts)
 

@@ -1,24 +1,12 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { identifierKey, isShowable, looksLikeAnother } from '../accounts/account.ts'
-import type { Accounts } from '../accounts/accounts.ts'
-import type { Attempts } from '../attempts/attempts.ts'
-import type { Audit } from '../audit/audit.ts'
 import { isDomainError } from '../errors.ts'
 import { type ProfileFault, profilePage } from '../interaction/pages/account-profile.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
+import type { PageParts } from '../interaction/parts.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
-import type { Database } from '../storage/database.ts'
 import type { Desk } from './desk.ts'
-
-export interface ProfileParts {
-  tenant: string
-  database: Database
-  accounts: Accounts
-  attempts: Attempts
-  audit: Audit
-  pageContext(ctx: Context): PageContext
-}
 
 export const profileMethods = { '/account/profile': ['GET', 'HEAD', 'POST'] }
 
@@ -34,7 +22,7 @@ const statuses: Record<ProfileFault, number> = {
 }
 
 /** Name and user name; that nobody else has that one the database decides. */
-export function profileRoutes(router: Router, parts: ProfileParts, desk: Desk) {
+export function profileRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, database, accounts, attempts, audit, pageContext } = parts
 
   function show(

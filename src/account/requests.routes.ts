@@ -1,37 +1,21 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { Image } from '../../config/image.ts'
 import type { Account } from '../accounts/account.ts'
 import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
-import type { Clients } from '../clients/clients.ts'
 import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { describeAccess } from '../interaction/access.ts'
-import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
+import { ownAddress } from '../interaction/pages/layout.ts'
 import {
   type RequestLine,
   type RequestResultView,
   requestPage,
   requestResultPage,
 } from '../interaction/pages/request.ts'
-import type { BackchannelDecisions, WaitingRequest } from '../oidc/backchannel-decision.ts'
-import type { BrowserSession } from '../oidc/browser-session.ts'
-import type { ResourceServers } from '../resources/resource-servers.ts'
-
-export interface RequestParts {
-  tenant: string
-  config: Config
-  csrf: Csrf
-  session: BrowserSession
-  clients: Clients
-  resources: ResourceServers
-  decisions: BackchannelDecisions
-  pageContext(ctx: Context): PageContext
-  clientLogo(uri: string): Promise<Image | undefined>
-}
+import type { PageParts } from '../interaction/parts.ts'
+import type { WaitingRequest } from '../oidc/backchannel-decision.ts'
+import { present } from '../present.ts'
 
 export const requestMethods = {
   '/account/requests/:id': ['GET', 'HEAD', 'POST'],
@@ -60,7 +44,7 @@ const pathOf = (id: string) => `/account/requests/${id}`
  */
 export function requestRoutes(
   router: Router,
-  parts: RequestParts,
+  parts: PageParts,
   signIn: (ctx: Context, id: string, onceMore: boolean) => string,
 ) {
   const { tenant, config, csrf, session, clients, decisions, pageContext, clientLogo } = parts
@@ -103,13 +87,13 @@ export function requestRoutes(
         client: {
           name: client.client_name ?? client.client_id,
           clientId: client.client_id,
-          ...(client.client_uri === undefined ? {} : { uri: client.client_uri }),
+          ...present({ uri: client.client_uri }),
           ...(client.logo_uri === undefined
             ? {}
             : { logoUrl: ownAddress(page, `${pathOf(id)}/logo`) }),
         },
         account: { name: account.name ?? account.email, email: account.email },
-        ...(bindingMessage === undefined ? {} : { bindingMessage }),
+        ...present({ bindingMessage }),
         askedAt,
         expiresAt,
         askedFrom: askedFrom.ip ?? '',
@@ -154,7 +138,7 @@ export function requestRoutes(
         href: ownAddress(page, pathOf(request.id)),
         clientName: client_name ?? client_id,
         askedAt: request.askedAt,
-        ...(request.bindingMessage === undefined ? {} : { bindingMessage: request.bindingMessage }),
+        ...present({ bindingMessage: request.bindingMessage }),
       })
     }
     return lines

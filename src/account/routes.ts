@@ -1,6 +1,5 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
@@ -8,37 +7,19 @@ import { accountPage } from '../interaction/pages/account.ts'
 import { homePage } from '../interaction/pages/home.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
 import { signedOutPage } from '../interaction/pages/logout.ts'
+import type { PageParts } from '../interaction/parts.ts'
 import { rememberLocales } from '../oidc/ui-locales.ts'
-import {
-  type ApplicationParts,
-  applicationMethods,
-  applicationRoutes,
-} from './applications.routes.ts'
-import { type DataParts, dataMethods, dataRoutes } from './data.routes.ts'
+import { applicationMethods, applicationRoutes } from './applications.routes.ts'
+import { dataMethods, dataRoutes } from './data.routes.ts'
 import { createDesk, ownerAt } from './desk.ts'
-import { type EmailParts, emailMethods, emailRoutes } from './email.routes.ts'
-import { type FactorParts, factorMethods, factorRoutes } from './factors.routes.ts'
-import { type HistoryParts, historyMethods, historyRoutes } from './history.routes.ts'
-import { type PasswordParts, passwordMethods, passwordRoutes } from './password.routes.ts'
-import { type ProfileParts, profileMethods, profileRoutes } from './profile.routes.ts'
-import { type RequestParts, requestMethods, requestRoutes } from './requests.routes.ts'
-import { type SessionParts, sessionMethods, sessionRoutes } from './sessions.routes.ts'
+import { emailMethods, emailRoutes } from './email.routes.ts'
+import { factorMethods, factorRoutes } from './factors.routes.ts'
+import { historyMethods, historyRoutes } from './history.routes.ts'
+import { passwordMethods, passwordRoutes } from './password.routes.ts'
+import { profileMethods, profileRoutes } from './profile.routes.ts'
+import { requestMethods, requestRoutes } from './requests.routes.ts'
+import { sessionMethods, sessionRoutes } from './sessions.routes.ts'
 import { pathOf, readState, signInPath } from './sign-in.ts'
-
-export interface AccountParts
-  extends RequestParts,
-    SessionParts,
-    ApplicationParts,
-    PasswordParts,
-    ProfileParts,
-    HistoryParts,
-    DataParts,
-    FactorParts,
-    EmailParts {
-  issuer: string
-  basePath: string
-  clock: Clock
-}
 
 export const accountMethods = {
   '/': ['GET', 'HEAD'],
@@ -59,7 +40,7 @@ export const accountMethods = {
 }
 
 /** The pages of whoever is signed in, and the front page. */
-export function accountRoutes(parts: AccountParts): Middleware {
+export function accountRoutes(parts: PageParts): Middleware {
   const { issuer, basePath, session, revocations, csrf, config, pageContext } = parts
   const router = new Router()
   const waiting = requestRoutes(
@@ -81,18 +62,7 @@ export function accountRoutes(parts: AccountParts): Middleware {
   sessionRoutes(router, parts, desk)
   applicationRoutes(router, parts, desk)
   emailRoutes(router, parts, desk)
-  factorRoutes(
-    router,
-    parts,
-    desk,
-    (ctx, onceMore) =>
-      basePath +
-      signInPath(issuer, {
-        uiLocales: pageContext(ctx).asked,
-        destination: { page: 'factors' },
-        onceMore,
-      }),
-  )
+  factorRoutes(router, parts, desk)
 
   router.get('/', (ctx) => {
     const page = pageContext(ctx)

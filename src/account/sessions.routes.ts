@@ -1,7 +1,6 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
-import type { Families } from '../families/families.ts'
 import type { FamilyView } from '../families/family.ts'
 import type { Presenter } from '../families/replay.ts'
 import type { Seen } from '../interaction/pages/account-parts.ts'
@@ -11,19 +10,10 @@ import {
   sessionsPage,
 } from '../interaction/pages/account-sessions.ts'
 import { ownAddress, type PageContext } from '../interaction/pages/layout.ts'
-import type { Revocations } from '../revocation/revocations.ts'
+import type { PageParts } from '../interaction/parts.ts'
+import { present } from '../present.ts'
 import type { ListedSession } from '../sessions/session.ts'
-import type { Sessions } from '../sessions/sessions.ts'
 import { type Desk, notTheirs } from './desk.ts'
-
-export interface SessionParts {
-  tenant: string
-  sessions: Sessions
-  families: Families
-  revocations: Revocations
-  pageContext(ctx: Context): PageContext
-  clientName(clientId: string): Promise<string | undefined>
-}
 
 export const sessionMethods = {
   '/account/sessions': ['GET', 'HEAD'],
@@ -32,11 +22,11 @@ export const sessionMethods = {
   '/account/sign-out-elsewhere': ['POST'],
 }
 
-const seen = (at: number, { ip }: Presenter): Seen => ({ at, ...(ip === undefined ? {} : { ip }) })
+const seen = (at: number, { ip }: Presenter): Seen => ({ at, ...present({ ip }) })
 const programOf = ({ userAgent }: Presenter) => (userAgent === undefined ? {} : { userAgent })
 
 /** Where somebody is signed in, and what applications hold; to see, and to end (ASVS 7.5.2). */
-export function sessionRoutes(router: Router, parts: SessionParts, desk: Desk) {
+export function sessionRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, sessions, families, revocations, pageContext } = parts
   const nameOf = async (clientId: string) => (await parts.clientName(clientId)) ?? clientId
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { accountClient } from '../oidc/account-client.ts'
 import { routes } from '../oidc/routes.ts'
+import { present } from '../present.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { requestIdPattern } from './requests.routes.ts'
 
@@ -47,7 +48,7 @@ export function signInPath(issuer: string, wanted: SignIn): string {
     scope: 'openid',
     code_challenge: createHash('sha256').update(newHandle()).digest('base64url'),
     code_challenge_method: 'S256',
-    ...(uiLocales === undefined ? {} : { ui_locales: uiLocales }),
+    ...present({ ui_locales: uiLocales }),
     ...(state === '' ? {} : { state }),
     ...(onceMore ? { prompt: 'login' } : {}),
     ...(maxAge === undefined ? {} : { max_age: String(maxAge) }),

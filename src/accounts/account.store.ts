@@ -92,9 +92,9 @@ export function createAccountStore({ database, clock }: { database: Database; cl
   const now = () => new Date(clock.now())
 
   /**
-   * Of an operator: whether there is no other. All are locked in one order: of two who go at the same moment, the second
-   * sees that the first has gone. Not so hard that an exchange of a code, which holds a session and then refers to an
-   * account, waits for this, and this for its session.
+   * Whether an operator is the only one. All operators are locked, in one order, so that of two removed at once the second
+   * sees that the first is gone. `no key update`: a foreign key check does not wait for it, else an exchange of a code,
+   * which locks a session and then refers to the account, could deadlock with it.
    */
   async function isLastOperator(tenant: string, id: string): Promise<boolean> {
     const operators = await database.query<{ id: string }>(

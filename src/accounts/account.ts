@@ -1,3 +1,4 @@
+import { present } from '../present.ts'
 /** An End-User (OpenID Connect Core §1.2), or an operator: what differs is `roles`. */
 export interface Account {
   tenant: string
@@ -68,7 +69,7 @@ export const claimsByScope = {
 export function claimsOf(account: Account): { sub: string } & Record<string, unknown> {
   return {
     sub: account.id,
-    ...(account.name === undefined ? {} : { name: account.name }),
+    ...present({ name: account.name }),
     preferred_username: account.username ?? account.email,
     updated_at: account.updatedAt,
     email: account.email,

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
+import { present } from '../present.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import { type Chosen, createAccountStore, type StoredPassword } from './account.store.ts'
@@ -257,7 +258,7 @@ export function createAccounts({
       if (stored.short && !(await takesFactor(tenant, account.id))) return mustChange('short')
       const renewed = await renew(tenant, account.id, stored.hash, password)
       if (renewed) secondStep = await secondStepOf(tenant, account.id)
-      return { account, ...(secondStep === undefined ? {} : { secondStep }) }
+      return { account, ...present({ secondStep }) }
     },
 
     hasRoom,

@@ -4,12 +4,12 @@ import type { Chosen, createAccountStore } from './account.store.ts'
 import type { Passwords } from './password.ts'
 import { type PasswordOwner, tooShort } from './password-policy.ts'
 
-/** Whether every sign-in of an account takes a second factor; of one that is to be, by the tenant alone. */
+/** Whether every sign-in of an account takes a second factor. Without an id: of a new account, by the tenant's policy alone. */
 export type TakesFactor = (tenant: string, id: string | undefined) => Promise<boolean>
 
 /**
- * Passwords that their owners chose. One that is too short to stand alone is enough where a second factor is asked for
- * in any case (NIST SP 800-63B-4 §3.1.1.2); the hash does not tell, so that it is stored with it.
+ * Passwords that their owners chose. A shorter one is allowed where every sign-in takes a second factor (NIST SP 800-63B-4
+ * §3.1.1.2). That it is short is stored beside the hash, which does not tell.
  */
 export function createChosenPasswords({
   database,
@@ -25,8 +25,8 @@ export function createChosenPasswords({
   const { policy } = passwords
 
   /**
-   * Writes a password. A short one only where a second factor is asked for: whoever removes the last one holds the
-   * account, too, so that one of the two comes first.
+   * Writes a password; a short one only while a second factor is required. Removing the last factor locks the account row
+   * as this does, so the two cannot cross.
    */
   async function write<T>(
     tenant: string,

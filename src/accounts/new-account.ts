@@ -1,5 +1,6 @@
 import { changedMembers } from '../audit/changes.ts'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 
@@ -54,8 +55,7 @@ export function rowOf(tenant: string, id: string, wanted: NewAccount, known?: Ac
     id,
     email,
     emailVerified: wanted.emailVerified ?? known?.emailVerified ?? false,
-    ...(username === undefined ? {} : { username }),
-    ...(name === undefined ? {} : { name }),
+    ...present({ username, name }),
     roles: wanted.roles ?? known?.roles ?? [],
   }
 }

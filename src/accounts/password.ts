@@ -17,16 +17,16 @@ export interface Passwords {
   /** Hashes one that is in use already, or that nobody chose. @throws DomainError `hash_queue_full` under overload */
   rehash(password: string): Promise<string>
   /**
-   * Whether the password fits the hash; costs the same when there is no hash (ASVS 6.3.8), or none that can be verified:
-   * no password fits that.
-   * @param whose the account, which is told of such a hash once
+   * Whether the password fits the hash. It takes as long when there is no hash (ASVS 6.3.8), or one that cannot be
+   * verified, which no password fits.
+   * @param whose the account; such a hash is logged once for each
    * @throws DomainError `hash_queue_full` under overload
    */
   verify(password: string, stored: string | undefined, whose?: string): Promise<boolean>
   /**
-   * The same as a guess: `count` decides when its turn has come, so that what is turned away costs nothing, and says
-   * whether it may be looked at; if not it costs a hash all the same. What is wrong takes the time of the slowest kind of
-   * hash in use, whoever is meant, and holds no place in the queue while it waits.
+   * The same for a guess. `count` is called when the guess leaves the queue, so that one that is turned away takes no try,
+   * and says whether the password may be compared; if not, a hash is computed all the same. A wrong guess takes as long
+   * as the slowest kind of hash in use, for any account, and holds no place in the queue while it waits.
    * @throws DomainError `hash_queue_full` under overload
    */
   guess<T>(
@@ -51,9 +51,9 @@ export interface PasswordOptions {
   log: Log
 }
 
-/** Of each salt that the library makes. */
+/** The length of the salts that the library makes. */
 const saltBytes = 16
-/** Accounts whose hash cannot be verified, of which it is remembered that they were told of. */
+/** Accounts that are remembered as reported for a hash that cannot be verified. */
 const mostTold = 1000
 
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {

@@ -162,12 +162,6 @@ export function createActionTokens({
       return gone > 0
     },
 
-    sweep: () =>
-      sweepTable(database, {
-        table: 'action_tokens',
-        key: ['tenant_id', 'account_id', 'purpose'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, ActionTokensTable, 'expires_at <= $1', clock.now()),
   }
 }

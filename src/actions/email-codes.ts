@@ -148,12 +148,6 @@ export function createEmailCodes({
       return used === 1
     },
 
-    sweep: () =>
-      sweepTable(database, {
-        table: 'email_codes',
-        key: ['tenant_id', 'account_id', 'binding'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, EmailCodesTable, 'expires_at <= $1', clock.now()),
   }
 }

@@ -242,12 +242,6 @@ export function createEnrolmentTokens({
       return gone > 0
     },
 
-    sweep: () =>
-      sweepTable(database, {
-        table: 'enrolments',
-        key: ['tenant_id', 'kind', 'email_key'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, EnrolmentsTable, 'expires_at <= $1', clock.now()),
   }
 }

@@ -1,21 +1,12 @@
 import { z } from 'zod'
-import { DomainError } from '../errors.ts'
 import { type FamilyView, stateOf } from '../families/family.ts'
 import type { ListedGrant } from '../grants/grant.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import type { ListedSession } from '../sessions/session.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import {
-  type Call,
-  paging,
-  queryFlag,
-  type Route,
-  route,
-  timeOf,
-  timeOrNone,
-  timestamp,
-} from './route.ts'
+import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** What people and devices have been given: sessions, consent, refresh-token families. */
@@ -42,9 +33,9 @@ const sessionOutput = (found: ListedSession) =>
     id: found.uid,
     account_id: found.accountId,
     clients: found.clientIds,
-    signed_in_at: timeOrNone(found.signedInAt),
-    last_used_at: timeOf(found.lastUsedAt),
-    expires_at: timeOf(found.expiresAt),
+    signed_in_at: rfc3339(found.signedInAt),
+    last_used_at: rfc3339(found.lastUsedAt),
+    expires_at: rfc3339(found.expiresAt),
     ip: found.lastUsedFrom.ip,
     user_agent: found.lastUsedFrom.userAgent,
   })
@@ -65,8 +56,8 @@ const grantOutput = (found: ListedGrant) => ({
   account_id: found.accountId,
   client_id: found.clientId,
   scopes: found.scopes,
-  created_at: timeOf(found.createdAt),
-  updated_at: timeOf(found.updatedAt),
+  created_at: rfc3339(found.createdAt),
+  updated_at: rfc3339(found.updatedAt),
 })
 
 const family = named(
@@ -95,18 +86,13 @@ const familyOutput = (now: number) => (found: FamilyView) =>
     ip: found.allowedFrom.ip,
     user_agent: found.allowedFrom.userAgent,
     state: stateOf(found, now),
-    created_at: timeOf(found.createdAt),
-    last_used_at: timeOf(found.lastUsedAt),
-    idle_expires_at: timeOf(found.idleExpiresAt),
-    expires_at: timeOf(found.expiresAt),
-    ended_at: timeOrNone(found.endedAt),
+    created_at: rfc3339(found.createdAt),
+    last_used_at: rfc3339(found.lastUsedAt),
+    idle_expires_at: rfc3339(found.idleExpiresAt),
+    expires_at: rfc3339(found.expiresAt),
+    ended_at: rfc3339(found.endedAt),
     ended_reason: found.endedReason,
   })
-
-function existing<Item>(item: Item | undefined, { params }: Call): Item {
-  if (item !== undefined) return item
-  throw new DomainError('not_found', { detail: { ...params } })
-}
 
 const sessionOf = async (call: Call) => {
   const { core, tenant, params } = call
@@ -252,8 +238,8 @@ export const accessRoutes: Route[] = [
           present({
             token,
             parent,
-            issued_at: timeOf(issuedAt),
-            consumed_at: timeOrNone(consumedAt),
+            issued_at: rfc3339(issuedAt),
+            consumed_at: rfc3339(consumedAt),
             ip: issuedTo.ip,
             user_agent: issuedTo.userAgent,
             replays,

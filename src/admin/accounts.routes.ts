@@ -5,10 +5,11 @@ import type { AccountView } from '../accounts/account-views.ts'
 import type { ReadyOneTime } from '../accounts/accounts.ts'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, queryFlag, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Accounts: who people are. How they sign in is in credentials.routes.ts; no route sets a password (ASVS 6.4.6). */
@@ -42,16 +43,16 @@ const representation = (view: AccountView) => ({
   status: {
     disabled: view.disabled,
     password: view.password,
-    created_at: timeOf(view.createdAt),
-    updated_at: timeOf(view.updatedAt),
+    created_at: rfc3339(view.createdAt),
+    updated_at: rfc3339(view.updatedAt),
   },
 })
 
 /** @throws DomainError `account_not_found` */
-export async function accountIn({ core, tenant, params }: Call): Promise<Account> {
+export async function accountIn(call: Call): Promise<Account> {
+  const { core, tenant, params } = call
   const found = await core.accounts.find(tenant, params['account_id'] ?? '')
-  if (found) return found
-  throw new DomainError('account_not_found', { detail: { ...params } })
+  return existing(found, call, 'account_not_found')
 }
 
 async function hold({ core, tenant }: Call, id: string): Promise<void> {
@@ -83,7 +84,7 @@ export async function lockedAccount(call: Call): Promise<Account> {
 export function passwordOutput({ core }: Call, password: string) {
   return {
     one_time_password: password,
-    one_time_password_expires_at: timeOf(core.clock.now() + core.config.oneTimePasswordTtl * 1000),
+    one_time_password_expires_at: rfc3339(core.clock.now() + core.config.oneTimePasswordTtl * 1000),
   }
 }
 
@@ -169,8 +170,7 @@ export const accountRoutes: Route[] = [
         email,
         // Another address is somebody's word until its owner has shown that it is theirs.
         emailVerified: body.email_verified ?? (email === known.email && known.emailVerified),
-        ...(username === undefined ? {} : { username }),
-        ...(name === undefined ? {} : { name }),
+        ...present({ username, name }),
       })
       return loadedAccount(call)
     },

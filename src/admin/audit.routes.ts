@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { StoredEvent } from '../audit/audit.ts'
 import { auditTypes } from '../audit/kinds.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { momentOf, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { momentOf, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** What happened, as docs/audit.md tells it. */
@@ -37,7 +38,7 @@ const event = named(
 const representation = (found: StoredEvent) =>
   present({
     id: found.id,
-    at: timeOf(found.at),
+    at: rfc3339(found.at),
     type: found.type,
     account_id: found.accountId,
     client_id: found.clientId,

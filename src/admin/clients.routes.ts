@@ -5,13 +5,15 @@ import type { ClientView } from '../clients/client-views.ts'
 import type { SectorDocuments } from '../clients/sector-documents.ts'
 import { DomainError } from '../errors.ts'
 import { invalidRequest } from '../http/checked.ts'
+import { present } from '../present.ts'
 import { adminResource } from '../resources/admin-resource.ts'
 import { assertNamesKnown } from '../resources/known-names.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { everywhere, mayDo } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, queryFlag, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Clients: what `apply` declares, with what the server says of them in `status`. */
@@ -58,11 +60,11 @@ function representation({
     status: {
       disabled,
       secrets: secrets.map(({ createdAt, expiresAt }) => ({
-        created_at: timeOf(createdAt),
-        ...(expiresAt === undefined ? {} : { expires_at: timeOf(expiresAt) }),
+        created_at: rfc3339(createdAt),
+        expires_at: rfc3339(expiresAt),
       })),
-      created_at: timeOf(times.createdAt),
-      updated_at: timeOf(times.updatedAt),
+      created_at: rfc3339(times.createdAt),
+      updated_at: rfc3339(times.updatedAt),
     },
   }
 }
@@ -74,11 +76,7 @@ async function load(call: Call, lock = false) {
   return view && representation(view)
 }
 
-async function loaded(call: Call) {
-  const found = await load(call)
-  if (!found) throw new DomainError('client_not_found', { detail: { ...call.params } })
-  return found
-}
+const loaded = async (call: Call) => existing(await load(call), call, 'client_not_found')
 
 /**
  * Who may change a client: not one that has roles beyond the caller's; and one that acts for people at this API, whose
@@ -166,7 +164,7 @@ export const clientRoutes: Route[] = [
       )
       return {
         ...(await loaded({ ...call, params: { client_id: clientId } })),
-        ...(declared.clientSecret === undefined ? {} : { client_secret: declared.clientSecret }),
+        ...present({ client_secret: declared.clientSecret }),
       }
     },
   }),
@@ -203,7 +201,7 @@ export const clientRoutes: Route[] = [
       )
       return {
         ...(await loaded(call)),
-        ...(clientSecret === undefined ? {} : { client_secret: clientSecret }),
+        ...present({ client_secret: clientSecret }),
       }
     },
   }),
@@ -275,7 +273,7 @@ export const clientRoutes: Route[] = [
       return {
         client_id: clientId,
         client_secret: secret,
-        old_secrets_expire_at: timeOf(ends),
+        old_secrets_expire_at: rfc3339(ends),
       }
     },
   }),

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { ReadyOneTime } from '../accounts/accounts.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { accountIn, lockedAccount, oneTimePassword, passwordOutput } from './accounts.routes.ts'
-import { type Call, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
+import { type Call, type Route, route, timestamp } from './route.ts'
 import { named } from './schemas.ts'
 
 /** How people sign in: resets, locks and second factors. A help desk starts a reset, and never sees its result. */
@@ -46,8 +47,8 @@ async function load(call: Call) {
         id: factorId,
         kind,
         name,
-        created_at: timeOf(createdAt),
-        last_used_at: timeOrNone(lastUsedAt),
+        created_at: rfc3339(createdAt),
+        last_used_at: rfc3339(lastUsedAt),
         backed_up: backedUp,
       }),
     ),
@@ -58,7 +59,7 @@ async function load(call: Call) {
         failures: lock.failures,
         refused: lock.refused,
         blocked: lock.blocked,
-        locked_until: timeOrNone(lock.lockedUntil),
+        locked_until: rfc3339(lock.lockedUntil),
       }),
   })
 }

@@ -3,8 +3,9 @@ import { accountProfile } from '../accounts/account-document.ts'
 import type { Listed } from '../actions/enrolment-tokens.ts'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** People who were asked to make an account. The link is in the mail, and nowhere else. */
@@ -32,8 +33,8 @@ const representation = ({ id, email, name, createdAt, expiresAt }: Listed) =>
     id,
     email,
     name,
-    created_at: timeOf(createdAt),
-    expires_at: timeOf(expiresAt),
+    created_at: rfc3339(createdAt),
+    expires_at: rfc3339(expiresAt),
   })
 
 const find = ({ core, tenant, params }: Call) =>
@@ -43,8 +44,6 @@ async function load(call: Call) {
   const found = await find(call)
   return found && representation(found)
 }
-
-const unknown = ({ params }: Call) => new DomainError('not_found', { detail: { ...params } })
 
 export const invitationRoutes: Route[] = [
   route({
@@ -81,11 +80,7 @@ export const invitationRoutes: Route[] = [
     summary: 'Read an invitation',
     response: invitation,
     current: load,
-    async handle(call) {
-      const found = await load(call)
-      if (found) return found
-      throw unknown(call)
-    },
+    handle: async (call) => existing(await load(call), call),
   }),
   route({
     method: 'DELETE',
@@ -94,11 +89,10 @@ export const invitationRoutes: Route[] = [
     summary: 'Take an invitation back: its link is void',
     current: load,
     async handle(call) {
-      const found = await find(call)
-      if (!found) throw unknown(call)
+      const { email, id } = existing(await find(call), call)
       // Whoever was invited again since has another one, which stays.
-      if (await call.core.invitations.revoke(call.tenant, found.email, found.id)) return undefined
-      throw unknown(call)
+      if (await call.core.invitations.revoke(call.tenant, email, id)) return undefined
+      throw new DomainError('not_found', { detail: { ...call.params } })
     },
   }),
 ]

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type SigningKey, signingAlgs, stateOf } from '../signing/signing-key.ts'
-import { type Call, type Route, route, timeOf, timeOrNone, timestamp } from './route.ts'
+import { type Call, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Signing keys. Private parts leave the server by no route. */
@@ -28,11 +29,11 @@ const representation = ({ core }: Call) => {
       kid: each.kid,
       alg: each.alg,
       state: stateOf(each, now),
-      publish_at: timeOf(each.publishAt),
-      activate_at: timeOf(each.activateAt),
-      retire_at: timeOrNone(each.retireAt),
-      remove_at: timeOrNone(each.removeAt),
-      revoked_at: timeOrNone(each.revokedAt),
+      publish_at: rfc3339(each.publishAt),
+      activate_at: rfc3339(each.activateAt),
+      retire_at: rfc3339(each.retireAt),
+      remove_at: rfc3339(each.removeAt),
+      revoked_at: rfc3339(each.revokedAt),
     })
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { present } from '../present.ts'
 import { adminPath } from '../resources/admin-resource.ts'
 import { scopeOf } from '../roles/role.ts'
 import { problem } from './problem.ts'
@@ -99,7 +100,7 @@ function parametersOf({ method, path, query, current }: Route): Json[] {
     name,
     in: 'query',
     required: required.includes(name),
-    ...(description === undefined ? {} : { description }),
+    ...present({ description }),
     schema,
   }))
   const header = (name: string, isRequired: boolean) => ({

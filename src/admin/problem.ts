@@ -5,6 +5,7 @@ import { challenge } from '../http/challenge.ts'
 import { logFailure } from '../http/errors.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Log } from '../log.ts'
+import { present } from '../present.ts'
 import { adminPath } from '../resources/admin-resource.ts'
 import { permissions, scopeOf } from '../roles/role.ts'
 import { named } from './schemas.ts'
@@ -61,7 +62,7 @@ export function answerProblem(
     status: error.status,
     code: error.code,
     request_id: requestIdOf(ctx),
-    ...(errors === undefined ? {} : { errors }),
+    ...present({ errors }),
   }
   ctx.type = 'application/problem+json'
   if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))

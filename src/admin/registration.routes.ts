@@ -4,8 +4,9 @@ import { present } from '../present.ts'
 import { longestTtl, mostUses } from '../registration/initial-tokens.ts'
 import { registrationPolicy } from '../registration/policy.ts'
 import type { InitialAccessToken } from '../registration/tokens.store.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Who may register clients for themselves (RFC 7591): the policy of a tenant, and tokens to begin with. */
@@ -44,8 +45,8 @@ const representation = ({ id, name, usesLeft, createdAt, expiresAt }: InitialAcc
     id,
     name,
     uses_left: usesLeft,
-    created_at: timeOf(createdAt),
-    expires_at: expiresAt === undefined ? undefined : timeOf(expiresAt),
+    created_at: rfc3339(createdAt),
+    expires_at: rfc3339(expiresAt),
   })
 
 async function loadToken({ core, tenant, params }: Call) {
@@ -53,11 +54,7 @@ async function loadToken({ core, tenant, params }: Call) {
   return found && representation(found)
 }
 
-async function loadedToken(call: Call) {
-  const found = await loadToken(call)
-  if (found) return found
-  throw new DomainError('not_found', { detail: { ...call.params } })
-}
+const loadedToken = async (call: Call) => existing(await loadToken(call), call)
 
 export const registrationRoutes: Route[] = [
   route({

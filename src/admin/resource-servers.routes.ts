@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { DomainError } from '../errors.ts'
 import { invalidRequest } from '../http/checked.ts'
 import type { ResourceServerView } from '../resources/resource-server.store.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Resource servers. The one of this API is built in, and not among them. */
@@ -23,7 +23,7 @@ const item = `${collection}/{identifier}`
 
 const representation = ({ createdAt, updatedAt, ...server }: ResourceServerView) => ({
   ...server,
-  status: { created_at: timeOf(createdAt), updated_at: timeOf(updatedAt) },
+  status: { created_at: rfc3339(createdAt), updated_at: rfc3339(updatedAt) },
 })
 
 async function load({ core, tenant, params }: Call, lock = false) {
@@ -32,11 +32,7 @@ async function load({ core, tenant, params }: Call, lock = false) {
   return found && representation(found)
 }
 
-async function loaded(call: Call) {
-  const found = await load(call)
-  if (found) return found
-  throw new DomainError('not_found', { detail: { ...call.params } })
-}
+const loaded = async (call: Call) => existing(await load(call), call)
 
 const withoutStatus = ({ status: _status, ...declaration }: Written) => declaration
 

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { invalidRequest } from '../http/checked.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type Assignment, adminRoles, covers, everywhere, type Subject } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { pageOf, pagePlace } from './page.ts'
-import { type Call, paging, type Route, route, timeOf, timestamp } from './route.ts'
+import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
 /** Who administers what. Nobody gives or takes more than they have. */
@@ -33,7 +34,7 @@ const representation = ({ id, subject: who, role, reach: where, createdAt }: Ass
   ...('accountId' in who ? { account_id: who.accountId } : { client_id: who.clientId }),
   role,
   reach: where,
-  created_at: timeOf(createdAt),
+  created_at: rfc3339(createdAt),
 })
 
 /** What reaches where a role of the caller does. */
@@ -111,11 +112,7 @@ export const roleRoutes: Route[] = [
     summary: 'Read a role assignment',
     response: assignment,
     current: load,
-    async handle(call) {
-      const found = await load(call)
-      if (found) return found
-      throw new DomainError('role_not_found', { detail: { ...call.params } })
-    },
+    handle: async (call) => existing(await load(call), call, 'role_not_found'),
   }),
   route({
     method: 'DELETE',
@@ -126,8 +123,7 @@ export const roleRoutes: Route[] = [
     current: load,
     async handle(call) {
       const { core, params } = call
-      const found = await core.roles.find(params['role_id'] ?? '')
-      if (!found) throw new DomainError('role_not_found', { detail: { ...params } })
+      const found = existing(await core.roles.find(params['role_id'] ?? ''), call, 'role_not_found')
       assertWithin(call, found)
       await core.roles.revoke(found.id)
       await record(call, 'revoked', found)

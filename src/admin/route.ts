@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DomainError, type DomainErrorCode } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Origin } from '../origin.ts'
 import type { Actor } from '../revocation/revocation.ts'
@@ -77,6 +78,16 @@ export function route<Query = undefined, Body = undefined, Ready = undefined>(
   return spec as unknown as Route
 }
 
+/** What an address names. @throws DomainError `code` when there is none */
+export function existing<Item>(
+  found: Item | undefined,
+  { params }: Pick<Call, 'params'>,
+  code: DomainErrorCode = 'not_found',
+): Item {
+  if (found !== undefined) return found
+  throw new DomainError(code, { detail: { ...params } })
+}
+
 /** How a page of a list is asked for. */
 export const paging = {
   limit: z.coerce.number().int().min(1).max(200).default(50).describe('How many at most'),
@@ -88,9 +99,6 @@ export const queryFlag = z.enum(['true', 'false']).transform((text) => text === 
 
 /** A time as answers say it (RFC 3339). */
 export const timestamp = z.iso.datetime()
-export const timeOf = (milliseconds: number) => new Date(milliseconds).toISOString()
-export const timeOrNone = (milliseconds: number | undefined) =>
-  milliseconds === undefined ? undefined : timeOf(milliseconds)
 /** Of a time in a query. @returns milliseconds since the epoch */
 export const momentOf = (time: string | undefined) =>
   time === undefined ? undefined : Date.parse(time)

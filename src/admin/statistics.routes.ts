@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type Route, route, timeOf, timestamp } from './route.ts'
+import { rfc3339 } from '../rfc3339.ts'
+import { type Route, route, timestamp } from './route.ts'
 import { named } from './schemas.ts'
 
 /** How much there is: counted when it is asked for, or estimated where counting would take long. */
@@ -41,7 +42,7 @@ export const statisticsRoutes: Route[] = [
         grants: await core.grants.count(tenant),
       }
       return {
-        at: timeOf(core.clock.now()),
+        at: rfc3339(core.clock.now()),
         clients: found.clients.rows,
         accounts: found.accounts.rows,
         sessions: found.sessions.rows,

@@ -98,12 +98,6 @@ export function createAttempts({
       return true
     },
     giveBack,
-    sweep: () =>
-      sweepTable(database, {
-        table: 'attempts',
-        key: ['tenant_id', 'kind', 'subject'],
-        where: 'ends_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, AttemptsTable, 'ends_at <= $1', clock.now()),
   }
 }

@@ -1,3 +1,4 @@
+import { rfc3339 } from '../rfc3339.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { ActorKind, AuditType, Outcome } from './kinds.ts'
 
@@ -142,7 +143,7 @@ function actorIn({ actor_kind: kind, actor_id: id, actor_role: role }: EventRow)
 export function eventJson(tenant: string, event: StoredEvent): Record<string, unknown> {
   const members = {
     id: event.id,
-    at: new Date(event.at).toISOString(),
+    at: rfc3339(event.at),
     tenant_id: tenant,
     type: event.type,
     outcome: event.outcome,

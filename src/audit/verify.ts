@@ -1,3 +1,4 @@
+import { present } from '../present.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 import {
@@ -188,7 +189,7 @@ function missing(position: number, found: string, link?: Link): AuditFault {
   return {
     what: 'event_missing',
     position,
-    ...(id === undefined ? {} : { id }),
+    ...present({ id }),
     expected: `position ${position}`,
     found: found === 'the end of the chain' ? found : `position ${found}`,
   }
@@ -246,6 +247,6 @@ async function waiting(database: Database, tenant: string) {
   const oldest = row?.oldest?.getTime()
   return {
     unsealed: Number(row?.count ?? 0),
-    ...(oldest === undefined ? {} : { oldestUnsealedAt: oldest }),
+    ...present({ oldestUnsealedAt: oldest }),
   }
 }

@@ -171,13 +171,7 @@ export function createBackchannelRequests({
       )
       return decided === 1
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'backchannel_requests',
-        key: ['tenant_id', 'id'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, BackchannelRequestsTable, 'expires_at <= $1', clock.now()),
   }
 }
 

@@ -1,8 +1,10 @@
+import { z } from 'zod'
 import type { Account, Role } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { present } from '../present.ts'
-import { assertTenant } from './tenant-option.ts'
+import type { Arguments, Command } from './command.ts'
+import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 /** An account as commands print it. */
 export interface AccountOutput {
@@ -39,6 +41,17 @@ export function renderOneTimePassword(output: OneTimePasswordOutput): string {
     `One-time password: ${output.one_time_password}`,
     `It is shown once and valid for ${hours} hours; its owner chooses another at the first sign-in.`,
   ].join('\n')
+}
+
+const oneAccount = z.strictObject({ ...ofTenant, identifier: z.string() })
+
+/** A command on the account that its operand names. */
+export type AccountCommand<Result> = Command<z.infer<typeof oneAccount>, Result>
+
+/** Its first half. */
+export const ofOneAccount = {
+  input: oneAccount,
+  prepare: (args: Arguments) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
 }
 
 /** @throws DomainError `account_not_found`, `not_found` for the tenant */

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import type { Lockout } from '../lockouts/lockout.ts'
+import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type AccountOutput, accountOutput } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import type { Command } from './command.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -43,25 +45,19 @@ export const accountsList: Command<z.infer<typeof input>, Output> = {
     return { accounts, ...next }
   },
   render: ({ accounts }) =>
-    accounts.length === 0
-      ? 'There are no accounts.'
-      : columns(
-          accounts.map(({ email, name = '', roles, disabled, lock, id }) => [
-            email,
-            name,
-            [...roles, ...(disabled ? ['disabled'] : []), ...(lock ? lockWords(lock) : [])].join(
-              ', ',
-            ),
-            id,
-          ]),
-        ),
+    table(accounts, 'There are no accounts.', ({ email, name = '', roles, disabled, lock, id }) => [
+      email,
+      name,
+      [...roles, ...(disabled ? ['disabled'] : []), ...(lock ? lockWords(lock) : [])].join(', '),
+      id,
+    ]),
 }
 
 export function lockOutput({ failures, refused, lockedUntil, blocked }: Lockout): LockOutput {
   return {
     failures,
     refused,
-    ...(lockedUntil === undefined ? {} : { locked_until: new Date(lockedUntil).toISOString() }),
+    ...present({ locked_until: rfc3339(lockedUntil) }),
     blocked,
   }
 }

@@ -1,9 +1,10 @@
-import { z } from 'zod'
-import { type AccountOutput, accountOutput, findAccount } from './account-output.ts'
-import type { Command } from './command.ts'
-import { ofTenant, tenantOption } from './tenant-option.ts'
-
-const input = z.strictObject({ ...ofTenant, identifier: z.string() })
+import {
+  type AccountCommand,
+  type AccountOutput,
+  accountOutput,
+  findAccount,
+  ofOneAccount,
+} from './account-output.ts'
 
 interface Output {
   account: AccountOutput
@@ -11,9 +12,8 @@ interface Output {
 }
 
 /** `accounts remove-factors`: `{ account, removed }`. */
-export const accountsRemoveFactors: Command<z.infer<typeof input>, Output> = {
-  input,
-  prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
+export const accountsRemoveFactors: AccountCommand<Output> = {
+  ...ofOneAccount,
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
     const { tenant, id } = account

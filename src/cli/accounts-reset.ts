@@ -1,22 +1,18 @@
-import { z } from 'zod'
 import {
+  type AccountCommand,
   type AccountOutput,
   accountOutput,
   findAccount,
   type OneTimePasswordOutput,
+  ofOneAccount,
   renderOneTimePassword,
 } from './account-output.ts'
-import type { Command } from './command.ts'
-import { ofTenant, tenantOption } from './tenant-option.ts'
-
-const input = z.strictObject({ ...ofTenant, identifier: z.string() })
 
 type Output = { account: AccountOutput } & OneTimePasswordOutput
 
 /** `accounts reset`: `{ account, one_time_password, one_time_password_expires_in }`. */
-export const accountsReset: Command<z.infer<typeof input>, Output> = {
-  input,
-  prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
+export const accountsReset: AccountCommand<Output> = {
+  ...ofOneAccount,
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
     const oneTimePassword = await core.database.transaction(async () => {

@@ -1,17 +1,19 @@
-import { z } from 'zod'
 import type { AuditEvent } from '../audit/audit.ts'
 import { auditTypes } from '../audit/kinds.ts'
 import { deviceLabel } from '../families/device.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { present } from '../present.ts'
-import { type AccountOutput, accountOutput, findAccount } from './account-output.ts'
+import { rfc3339 } from '../rfc3339.ts'
+import {
+  type AccountCommand,
+  type AccountOutput,
+  accountOutput,
+  findAccount,
+  ofOneAccount,
+} from './account-output.ts'
 import { type LockOutput, lockOutput, lockWords } from './accounts-list.ts'
 import { columns } from './columns.ts'
-import type { Command } from './command.ts'
-import { type FamilyOutput, familyOutput, rfc3339 } from './family-output.ts'
-import { ofTenant, tenantOption } from './tenant-option.ts'
-
-const input = z.strictObject({ ...ofTenant, identifier: z.string() })
+import { type FamilyOutput, familyOutput } from './family-output.ts'
 
 interface SessionOutput {
   id: string
@@ -56,9 +58,8 @@ const mostEvents = 50
  * `accounts show`, for whoever answers "was I hacked?":
  * `{ account, second_factors, sessions, families, places, events }`.
  */
-export const accountsShow: Command<z.infer<typeof input>, Output> = {
-  input,
-  prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
+export const accountsShow: AccountCommand<Output> = {
+  ...ofOneAccount,
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
     const { tenant, id: accountId, email } = account
@@ -135,11 +136,9 @@ async function sessionsOf(
     const { uid, signedInAt, lastUsedAt, signedInFrom, lastUsedFrom } = session
     return {
       id: uid,
-      ...(signedInAt === undefined ? {} : { signed_in_at: rfc3339(signedInAt) }),
-      ...(signedInFrom.ip === undefined ? {} : { signed_in_from: signedInFrom.ip }),
+      ...present({ signed_in_at: rfc3339(signedInAt), signed_in_from: signedInFrom.ip }),
       last_used_at: rfc3339(lastUsedAt),
-      ...(lastUsedFrom.ip === undefined ? {} : { last_used_from: lastUsedFrom.ip }),
-      ...(lastUsedFrom.userAgent === undefined ? {} : { user_agent: lastUsedFrom.userAgent }),
+      ...present({ last_used_from: lastUsedFrom.ip, user_agent: lastUsedFrom.userAgent }),
     }
   })
 }

@@ -1,14 +1,14 @@
-import { z } from 'zod'
-import { type AccountOutput, accountOutput, findAccount } from './account-output.ts'
-import type { Command } from './command.ts'
-import { ofTenant, tenantOption } from './tenant-option.ts'
-
-const input = z.strictObject({ ...ofTenant, identifier: z.string() })
+import {
+  type AccountCommand,
+  type AccountOutput,
+  accountOutput,
+  findAccount,
+  ofOneAccount,
+} from './account-output.ts'
 
 /** `accounts sign-out`: `{ account }`. */
-export const accountsSignOut: Command<z.infer<typeof input>, { account: AccountOutput }> = {
-  input,
-  prepare: (args) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
+export const accountsSignOut: AccountCommand<{ account: AccountOutput }> = {
+  ...ofOneAccount,
   async execute(core, wanted) {
     const account = await findAccount(core, wanted)
     await core.revocations.logOutEverywhere(account)

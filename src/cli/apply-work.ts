@@ -39,12 +39,12 @@ export interface Work {
   progress(more: number): Promise<void>
 }
 
-/** Milliseconds between two looks whether the one before has ended. */
+/** Milliseconds between two attempts to get the lock. */
 const lockPause = 200
 
 /**
- * One apply at a time, until the transaction of this context ends: two would wait for each other's rows in another order.
- * It is asked for again and again: the one before may take minutes, and a statement that waits for so long is ended.
+ * Lets one apply run at a time, until the transaction of this context ends: two could deadlock. The lock is polled, since
+ * the other apply may take minutes and a statement that waits that long is cancelled.
  */
 export async function lockDeclared({ database }: Capabilities): Promise<void> {
   for (;;) {
@@ -57,8 +57,8 @@ export async function lockDeclared({ database }: Capabilities): Promise<void> {
 }
 
 /**
- * Has Postgres do now what it leaves to the commit (who else is told of a row that changed), which would take longer than a
- * statement may with very many rows. Who has come so far sees nothing of it before the commit.
+ * Runs the deferred triggers (notifications of changed rows) now: with very many rows, running them all in the COMMIT would
+ * exceed the statement timeout. Other transactions still see nothing before the commit.
  */
 export async function settleChanges({ database }: Capabilities): Promise<void> {
   await database.query('set constraints all immediate')

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { changesOf, type Stored, undeclaredIn } from './apply-changes.ts'
 import { applyDocument, checkApplyFile } from './apply-file.ts'
@@ -171,7 +172,7 @@ function resultOf(
     created: count('created'),
     updated: count('updated'),
     unchanged: count('unchanged'),
-    ...(deleted === undefined ? {} : { deleted }),
+    ...present({ deleted }),
     changes,
     // A secret of a plan was rolled back with it.
     client_secrets: plan ? [] : secrets,

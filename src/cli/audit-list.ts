@@ -3,6 +3,7 @@ import { eventJson } from '../audit/event.ts'
 import { createClock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
 import { auditFilter, auditFilterOption } from './audit-filter.ts'
 import { columns } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
@@ -30,7 +31,7 @@ export const auditList: Command<z.infer<typeof input>, AuditOutput> = {
     const after = optionalText(args, 'after')
     return {
       ...auditFilterOption(args, createClock().now()),
-      ...(after === undefined ? {} : { after }),
+      ...present({ after }),
       limit: Number(args.options['limit']),
     }
   },

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import type { Head } from '../audit/chain.ts'
 import type { AuditFault } from '../audit/verify.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type Command, optionalText, UsageError } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject({

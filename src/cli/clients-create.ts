@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { type ClientMetadata, clientDeclaration } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import { faultsOf } from '../faults.ts'
+import { present } from '../present.ts'
 import { assertNamesKnown } from '../resources/known-names.ts'
 import { type Arguments, type Command, type Io, optionalText, UsageError } from './command.ts'
 import { invalid, readDocument } from './document.ts'
@@ -41,7 +42,7 @@ export const clientsCreate: Command<z.infer<typeof input>, Output> = {
       await assertNamesKnown(core, tenant, client)
       const { clientSecret } = await core.clients.declare(tenant, client, documents)
       const { client_secret: _given, ...metadata } = client
-      return { ...metadata, ...(clientSecret === undefined ? {} : { client_secret: clientSecret }) }
+      return { ...metadata, ...present({ client_secret: clientSecret }) }
     })
   },
   render: ({ client_id, client_secret }) =>

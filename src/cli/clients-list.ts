@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Client } from '../clients/client.ts'
-import { columns } from './columns.ts'
+import { rfc3339 } from '../rfc3339.ts'
+import { table } from './columns.ts'
 import type { Command } from './command.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -32,19 +33,15 @@ export const clientsList: Command<
     return { clients: shown.map((client) => output(client, now)), ...next }
   },
   render: ({ clients }) =>
-    clients.length === 0
-      ? 'There are no clients.'
-      : columns(
-          clients.map((client) => [
-            client.client_id,
-            text(client['client_name']),
-            text(client['token_endpoint_auth_method']),
-            text(client['grant_types']),
-            { operator: '', self: 'registered itself', document: 'metadata document' }[
-              client.registered_by
-            ],
-          ]),
-        ),
+    table(clients, 'There are no clients.', (client) => [
+      client.client_id,
+      text(client['client_name']),
+      text(client['token_endpoint_auth_method']),
+      text(client['grant_types']),
+      { operator: '', self: 'registered itself', document: 'metadata document' }[
+        client.registered_by
+      ],
+    ]),
 }
 
 function output(
@@ -58,7 +55,7 @@ function output(
     secrets: secrets
       .filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now)
       .map(({ expiresAt }) => ({
-        expires_at: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+        expires_at: rfc3339(expiresAt) ?? null,
       })),
   }
 }

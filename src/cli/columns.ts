@@ -16,3 +16,12 @@ export function columns(rows: string[][]): string {
     )
     .join('\n')
 }
+
+/** A list as a table with a row for each item, or the sentence that there is none. */
+export function table<Item>(
+  items: readonly Item[],
+  none: string,
+  cells: (item: Item) => string[],
+): string {
+  return items.length === 0 ? none : columns(items.map(cells))
+}

@@ -1,5 +1,6 @@
 import { createConnection, type Socket } from 'node:net'
 import { DomainError, type DomainErrorCode, domainErrors } from '../errors.ts'
+import { present } from '../present.ts'
 import { type Emit, noParts } from './command.ts'
 import {
   type ControlAnswer,
@@ -98,6 +99,6 @@ function fromWire({ code, message, detail }: ControlError): DomainError {
   const known = Object.hasOwn(domainErrors, code) ? (code as DomainErrorCode) : 'internal'
   return new DomainError(known, {
     publicMessage: message,
-    ...(detail === undefined ? {} : { detail }),
+    ...present({ detail }),
   })
 }

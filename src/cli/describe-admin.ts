@@ -8,16 +8,16 @@ export const force = ['--force', 'even of the last owner of the admin API'] as c
 /** Who administers this server through its API. */
 export function describeAdmin(program: Program, run: Start): void {
   const admin = program.command('admin').description('the admin API')
-  leaf(admin, 'bootstrap', 'admin bootstrap', 'make the first owners, once', run)
+  leaf(admin, 'admin bootstrap', 'make the first owners, once', run)
 
   const roles = program.command('roles').description('who administers what')
-  leaf(roles, 'list', 'roles list', 'list who has which role', run)
-  leaf(roles, 'grant', 'roles grant', 'give a role to an account or a client', run)
+  leaf(roles, 'roles list', 'list who has which role', run)
+  leaf(roles, 'roles grant', 'give a role to an account or a client', run)
     .addArgument(new Argument('<role>').choices(adminRoles))
     .option('--account <identifier>', 'e-mail address or user name, of the default tenant')
     .option('--client <client_id>', 'a client of the default tenant')
     .option('--in <tenant>', 'of one tenant alone', everywhere)
-  leaf(roles, 'revoke', 'roles revoke', 'take a role away', run)
+  leaf(roles, 'roles revoke', 'take a role away', run)
     .argument('<id>')
     .option(...force)
 }

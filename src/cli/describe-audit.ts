@@ -4,11 +4,11 @@ import { leaf, ofTenant, type Start } from './describe.ts'
 /** What happened: events, and the chain over them. */
 export function describeAudit(program: Program, run: Start): void {
   const audit = program.command('audit').description('what happened, and who did it')
-  filtered(leaf(audit, 'list', 'audit list', 'list events, the newest first', run))
+  filtered(leaf(audit, 'audit list', 'list events, the newest first', run))
     .option('--limit <count>', 'how many, 1000 at most', limit, 50)
     .option('--after <place>', 'go on where an earlier page ended')
-  filtered(leaf(audit, 'export', 'audit export', 'print events as NDJSON, the oldest first', run))
-  ofTenant(leaf(audit, 'verify', 'audit verify', 'look whether events were tampered with', run))
+  filtered(leaf(audit, 'audit export', 'print events as NDJSON, the oldest first', run))
+  ofTenant(leaf(audit, 'audit verify', 'look whether events were tampered with', run))
     .option('--from-head <head>', 'begin at a head that was written down earlier')
     .option('--all', 'the chains of all tenants')
 }
@@ -16,18 +16,16 @@ export function describeAudit(program: Program, run: Start): void {
 /** Where events are sent. */
 export function describeWebhooks(program: Program, run: Start): void {
   const webhooks = program.command('webhooks').description('where audit events are sent')
-  ofTenant(leaf(webhooks, 'list', 'webhooks list', 'list the webhooks', run))
-  ofTenant(leaf(webhooks, 'deliveries', 'webhooks deliveries', 'list what was sent', run))
+  ofTenant(leaf(webhooks, 'webhooks list', 'list the webhooks', run))
+  ofTenant(leaf(webhooks, 'webhooks deliveries', 'list what was sent', run))
     .option('--url <url>', 'to one webhook')
     .addOption(
       new Option('--state <state>', 'of one state').choices(['waiting', 'delivered', 'failed']),
     )
-  ofTenant(leaf(webhooks, 'retry', 'webhooks retry', 'send again what was given up', run))
+  ofTenant(leaf(webhooks, 'webhooks retry', 'send again what was given up', run))
     .option('--url <url>', 'to one webhook')
     .option('--id <id>', 'one delivery alone')
-  ofTenant(leaf(webhooks, 'remove', 'webhooks remove', 'tell a webhook no more', run)).argument(
-    '<url>',
-  )
+  ofTenant(leaf(webhooks, 'webhooks remove', 'tell a webhook no more', run)).argument('<url>')
 }
 
 function filtered(command: Program): Program {

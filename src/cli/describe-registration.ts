@@ -8,7 +8,6 @@ export function describeRegistration(program: Program, run: Start): void {
   const tokens = registration.command('tokens').description('initial access tokens (RFC 7591)')
   const create = leaf(
     tokens,
-    'create',
     'registration tokens create',
     'make a token to register clients with',
     run,
@@ -17,10 +16,8 @@ export function describeRegistration(program: Program, run: Start): void {
     .option('--name <name>', 'whom it is for')
     .option('--uses <number>', 'how many clients it registers', numberUpTo(mostUses), 1)
     .option('--ttl <seconds>', 'how long it is valid', numberUpTo(longestTtl), 86_400)
-  ofTenant(leaf(tokens, 'list', 'registration tokens list', 'list the tokens that are valid', run))
-  ofTenant(leaf(tokens, 'revoke', 'registration tokens revoke', 'make a token void', run)).argument(
-    '<id>',
-  )
+  ofTenant(leaf(tokens, 'registration tokens list', 'list the tokens that are valid', run))
+  ofTenant(leaf(tokens, 'registration tokens revoke', 'make a token void', run)).argument('<id>')
 }
 
 function numberUpTo(most: number) {

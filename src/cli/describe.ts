@@ -5,16 +5,10 @@ import type { CommandName } from './commands.ts'
 export type Name = CommandName | 'serve' | 'doctor' | 'passwords compile' | 'audit export'
 export type Start = (name: Name, args: Arguments) => Promise<void>
 
-/** A command without commands below it. */
-export function leaf(
-  parent: Program,
-  word: string,
-  name: Name,
-  description: string,
-  run: Start,
-): Program {
+/** A command without commands below it; the last word of its name is what is typed behind the words of `parent`. */
+export function leaf(parent: Program, name: Name, description: string, run: Start): Program {
   return parent
-    .command(word)
+    .command(name.split(' ').at(-1) ?? name)
     .description(description)
     .option('--json', 'print JSON')
     .action((...values: unknown[]) => {

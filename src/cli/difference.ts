@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { present } from '../present.ts'
 
 /** One member that differs: absent before when it was not there, absent after when it is gone. */
 export interface MemberChange {
@@ -38,8 +39,7 @@ function between(before: object, after: object, prefix: string): MemberChange[] 
     return [
       {
         path: prefix + name,
-        ...(was === undefined ? {} : { before: was }),
-        ...(is === undefined ? {} : { after: is }),
+        ...present({ before: was, after: is }),
       },
     ]
   })

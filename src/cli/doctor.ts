@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { Config } from '../../config/config.ts'
 import { ConfigError, loadConfig } from '../../config/load.ts'
 import { type DomainErrorCode, isDomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { type Check, type Diagnosis, diagnosisOf, renderDiagnosis } from './check.ts'
 import type { Arguments, Io } from './command.ts'
 import { checkCountries } from './doctor-countries.ts'
@@ -60,7 +61,7 @@ async function checkStorage(config: Config, io: Io): Promise<Check[]> {
     const code = isDomainError(error) ? error.code : 'internal'
     const { name, fix } = remedies[code] ?? { name: 'storage' }
     const message = describeFailure(error).replace(/[^.]$/, '$&.')
-    return [{ name, status: 'fail', message, ...(fix === undefined ? {} : { fix }) }]
+    return [{ name, status: 'fail', message, ...present({ fix }) }]
   }
 }
 

@@ -15,7 +15,7 @@ export interface OperatorDocument {
   content: unknown
 }
 
-/** Characters: as much as an export of a million accounts. What is larger is a mistake in the file's name, as a rule. */
+/** Characters: enough for an export of a million accounts. A larger file is usually the wrong one. */
 const longest = 256 * 1024 * 1024
 /** Characters of YAML, which takes a hundred times as much memory as its text. */
 const longestYaml = 8 * 1024 * 1024

@@ -4,6 +4,7 @@ import { mostParameters } from '../http/parameters.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { dryRun } from '../oidc/dry-run.ts'
 import type { LeftOutScope } from '../oidc/left-out-scopes.ts'
+import { present } from '../present.ts'
 import {
   explanationOf,
   type Finding,
@@ -103,7 +104,7 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
   return {
     ...explanationOf(refusal),
     ...(accountId === undefined ? {} : { account: account ? account.email : accountId }),
-    ...(clientNow === undefined ? {} : { client_now: clientNow }),
+    ...present({ client_now: clientNow }),
     ...(family && {
       family: familyOutput(family, await ownerOf(core, family), clock.now()),
       ...(named?.isCertain ? {} : { family_claimed: true }),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
 import { findAccount } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { type FamilyOutput, familyOutput } from './family-output.ts'
 import { emailsById } from './owners.ts'
@@ -35,8 +35,7 @@ export const familiesList: Command<
     const filter = { accountId: owner?.id, clientId, live: !all }
     const page = await core.families.list(tenant, { ...filter, after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     const now = core.clock.now()
     return {
       ...next,
@@ -44,16 +43,12 @@ export const familiesList: Command<
     }
   },
   render: ({ families }) =>
-    families.length === 0
-      ? 'There are no families.'
-      : columns(
-          families.map((family) => [
-            family.id,
-            family.account,
-            family.client_id,
-            family.device,
-            family.last_used_at,
-            family.ended_reason ?? family.state,
-          ]),
-        ),
+    table(families, 'There are no families.', (family) => [
+      family.id,
+      family.account,
+      family.client_id,
+      family.device,
+      family.last_used_at,
+      family.ended_reason ?? family.state,
+    ]),
 }

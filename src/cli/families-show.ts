@@ -2,13 +2,14 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import type { FamilyView } from '../families/family.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
 import {
   type FamilyOutput,
   familyOutput,
   inWords,
-  rfc3339,
   type StepOutput,
   sentenceOn,
   stepOutput,
@@ -65,8 +66,7 @@ export const familiesShow: Command<z.infer<typeof input>, Output> = {
       events: events.map(({ at, type, ip, detail }) => ({
         at: rfc3339(at),
         type,
-        ...(ip === undefined ? {} : { ip }),
-        ...(detail === undefined ? {} : { detail }),
+        ...present({ ip, detail }),
       })),
     }
   },

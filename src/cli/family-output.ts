@@ -5,6 +5,8 @@ import {
   type FamilyView,
   stateOf,
 } from '../families/family.ts'
+import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 
 /** A family as commands print it; times as RFC 3339. */
 export interface FamilyOutput {
@@ -37,45 +39,43 @@ export interface StepOutput {
   replayed_at?: string
 }
 
-export const rfc3339 = (at: number) => new Date(at).toISOString()
-
 /**
  * @param account the address of its owner
  * @param now milliseconds since the epoch
  */
 export function familyOutput(family: FamilyView, account: string, now: number): FamilyOutput {
   const { ip, userAgent } = family.allowedFrom
-  return {
+  return present({
     id: family.id,
     account,
     client_id: family.clientId,
     device: family.device,
-    ...(ip === undefined ? {} : { ip }),
-    ...(userAgent === undefined ? {} : { user_agent: userAgent }),
+    ip,
+    user_agent: userAgent,
     state: stateOf(family, now),
     ends_with_session: family.endsWithSession,
     created_at: rfc3339(family.createdAt),
     last_used_at: rfc3339(family.lastUsedAt),
     idle_expires_at: rfc3339(family.idleExpiresAt),
     expires_at: rfc3339(family.expiresAt),
-    ...(family.endedAt === undefined ? {} : { ended_at: rfc3339(family.endedAt) }),
-    ...(family.endedReason === undefined ? {} : { ended_reason: family.endedReason }),
-    ...(family.endedDetail === undefined ? {} : { ended_detail: family.endedDetail }),
-  }
+    ended_at: rfc3339(family.endedAt),
+    ended_reason: family.endedReason,
+    ended_detail: family.endedDetail,
+  })
 }
 
 export function stepOutput(step: FamilyStep): StepOutput {
   const { ip, userAgent } = step.issuedTo
-  return {
+  return present({
     token: step.token,
-    ...(step.parent === undefined ? {} : { parent: step.parent }),
+    parent: step.parent,
     issued_at: rfc3339(step.issuedAt),
-    ...(ip === undefined ? {} : { ip }),
-    ...(userAgent === undefined ? {} : { user_agent: userAgent }),
-    ...(step.consumedAt === undefined ? {} : { consumed_at: rfc3339(step.consumedAt) }),
+    ip,
+    user_agent: userAgent,
+    consumed_at: rfc3339(step.consumedAt),
     replays: step.replays,
-    ...(step.replayedAt === undefined ? {} : { replayed_at: rfc3339(step.replayedAt) }),
-  }
+    replayed_at: rfc3339(step.replayedAt),
+  })
 }
 
 /** What became of it. */

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { findAccount } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { emailsById } from './owners.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -41,8 +41,7 @@ export const grantsList: Command<
     const which = { accountId: owner?.id, clientId }
     const page = await core.grants.list(tenant, which, { after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     return {
       ...next,
       grants: found.map((grant) => ({
@@ -55,16 +54,16 @@ export const grantsList: Command<
     }
   },
   render: ({ grants }) =>
-    grants.length === 0
-      ? 'Nobody has allowed a client anything.'
-      : columns(
-          grants.map(({ account, client_id, scopes, updated_at }) => [
-            account,
-            client_id,
-            scopes.join(' '),
-            updated_at,
-          ]),
-        ),
+    table(
+      grants,
+      'Nobody has allowed a client anything.',
+      ({ account, client_id, scopes, updated_at }) => [
+        account,
+        client_id,
+        scopes.join(' '),
+        updated_at,
+      ],
+    ),
 }
 
 const input = z.strictObject({ ...ofTenant, identifier: z.string(), client_id: z.string() })

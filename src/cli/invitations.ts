@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { accountDeclaration } from '../accounts/account-document.ts'
 import type { Listed } from '../actions/enrolment-tokens.ts'
 import { present } from '../present.ts'
-import { columns } from './columns.ts'
+import { rfc3339 } from '../rfc3339.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText, textOption } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
@@ -21,7 +21,7 @@ function invitationOutput(invitation: Listed, now: number): InvitationOutput {
   const { email, name, createdAt, expiresAt } = invitation
   return {
     email,
-    ...(name === undefined ? {} : { name }),
+    ...present({ name }),
     created_at: rfc3339(createdAt),
     expires_at: rfc3339(expiresAt),
     expired: expiresAt <= now,
@@ -75,15 +75,11 @@ export const invitationsList: Command<
     return { invitations: shown.map((one) => invitationOutput(one, now)), ...next }
   },
   render: ({ invitations }) =>
-    invitations.length === 0
-      ? 'Nobody is invited.'
-      : columns(
-          invitations.map(({ email, name = '', expires_at, expired }) => [
-            email,
-            name,
-            `${expired ? 'expired' : 'until'} ${expires_at}`,
-          ]),
-        ),
+    table(invitations, 'Nobody is invited.', ({ email, name = '', expires_at, expired }) => [
+      email,
+      name,
+      `${expired ? 'expired' : 'until'} ${expires_at}`,
+    ]),
 }
 
 const input = z.strictObject({ ...ofTenant, email: z.string() })

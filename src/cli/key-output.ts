@@ -1,3 +1,5 @@
+import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type Schedule, successorDueAt } from '../signing/schedule.ts'
 import { type SigningKey, type SigningKeyState, stateOf } from '../signing/signing-key.ts'
 
@@ -17,18 +19,16 @@ export interface KeyOutput {
 
 /** @param now milliseconds since the epoch */
 export function keyOutput(key: SigningKey, now: number, schedule: Schedule): KeyOutput {
-  const time = (at: number) => new Date(at).toISOString()
-  return {
+  return present({
     kid: key.kid,
     alg: key.alg,
     state: stateOf(key, now),
-    publish_at: time(key.publishAt),
-    activate_at: time(key.activateAt),
-    ...(key.retireAt === undefined ? {} : { retire_at: time(key.retireAt) }),
-    ...(key.removeAt === undefined ? {} : { remove_at: time(key.removeAt) }),
-    ...(key.revokedAt === undefined ? {} : { revoked_at: time(key.revokedAt) }),
-    ...(key.retireAt === undefined
-      ? { successor_due_at: time(successorDueAt(key, schedule)) }
-      : {}),
-  }
+    publish_at: rfc3339(key.publishAt),
+    activate_at: rfc3339(key.activateAt),
+    retire_at: rfc3339(key.retireAt),
+    remove_at: rfc3339(key.removeAt),
+    revoked_at: rfc3339(key.revokedAt),
+    successor_due_at:
+      key.retireAt === undefined ? rfc3339(successorDueAt(key, schedule)) : undefined,
+  })
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rfc3339 } from '../rfc3339.ts'
 import { scheduleOf } from '../signing/schedule.ts'
 import { columns } from './columns.ts'
 import type { Command } from './command.ts'
@@ -24,7 +25,7 @@ export const keysList: Command<z.infer<typeof input>, Output> = {
     const schedule = scheduleOf(core.config)
     const keys = (await core.signing.list(tenant)).map((key) => keyOutput(key, now, schedule))
     keys.sort((a, b) => a.alg.localeCompare(b.alg))
-    return { keys, now: new Date(now).toISOString() }
+    return { keys, now: rfc3339(now) }
   },
   render: ({ keys, now }) =>
     keys.length === 0

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { LogoutView } from '../logouts/logouts.ts'
 import { present } from '../present.ts'
 import { findAccount } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import {
   type MessageOutput,
@@ -42,21 +42,16 @@ export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput
     const owner =
       identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
     const found = await core.logouts.list(tenant, { accountId: owner?.id, clientId, state })
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     return { logouts: found.map((logout) => output(logout, emails(logout.accountId))) }
   },
   render: ({ logouts }) =>
-    logouts.length === 0
-      ? 'There are no log-outs that clients were told of.'
-      : columns(
-          logouts.map((logout) => [
-            logout.created_at,
-            logout.client_id,
-            logout.account,
-            ...messageCells(logout),
-          ]),
-        ),
+    table(logouts, 'There are no log-outs that clients were told of.', (logout) => [
+      logout.created_at,
+      logout.client_id,
+      logout.account,
+      ...messageCells(logout),
+    ]),
 }
 
 function output(logout: LogoutView, account: string): LogoutOutput {

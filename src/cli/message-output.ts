@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { MessageState, MessageView } from '../outbox/message.ts'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { type Arguments, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 
 /** The state of messages that a list is of. */
 export const ofState = { state: z.enum(['waiting', 'delivered', 'failed']).optional() }
@@ -23,15 +23,15 @@ export interface MessageOutput {
 
 export function messageOutput(view: Omit<MessageView, 'payload'>): MessageOutput {
   const { nextAt, deliveredAt, failedAt, lastError } = view
-  return {
+  return present({
     state: view.state,
     attempts: view.attempts,
     created_at: rfc3339(view.createdAt),
-    ...(nextAt === undefined ? {} : { next_at: rfc3339(nextAt) }),
-    ...(deliveredAt === undefined ? {} : { delivered_at: rfc3339(deliveredAt) }),
-    ...(failedAt === undefined ? {} : { failed_at: rfc3339(failedAt) }),
-    ...(lastError === undefined ? {} : { last_error: lastError }),
-  }
+    next_at: rfc3339(nextAt),
+    delivered_at: rfc3339(deliveredAt),
+    failed_at: rfc3339(failedAt),
+    last_error: lastError,
+  })
 }
 
 /** Its last columns in a table for people. */

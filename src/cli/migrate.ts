@@ -10,7 +10,10 @@ interface Output {
   check: boolean
 }
 
-/** `migrate`: `{ applied, pending, check }`, names of migrations and of indexes that one of them still lacks; with `--check` nothing is applied. Embedded storage migrates itself. */
+/**
+ * `migrate`: `{ applied, pending, check }`, names of migrations, and of indexes that are still to be made; with `--check`
+ * nothing is applied. Embedded storage migrates itself.
+ */
 export const migrateCommand: Command<z.infer<typeof input>, Output> = {
   input,
   beforeMigrations: true,

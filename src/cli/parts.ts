@@ -6,12 +6,12 @@ import type { Io, PartPrinter } from './command.ts'
 import type { CommandName } from './commands.ts'
 import { performAll, type Surroundings } from './perform.ts'
 
-/** Characters that wait in memory: most results are shorter, and there may be no folder that can be written. */
+/** Characters kept in memory: most results are shorter, and there may be no writable folder. */
 const mostHeld = 4 * 1024 * 1024
 
 /**
- * Prints a result that comes in parts, all of it or none: until the last one is there they wait in a file, so that little
- * is held in memory, and whoever reads the output slowly keeps no transaction open.
+ * Prints a result that comes in parts, all of it or nothing. Until the last part is there, they wait in a temporary file:
+ * little is held in memory, and a slow reader of the output keeps no transaction open.
  * @throws DomainError what the command throws
  * @throws Error when there is no room for the file
  */

@@ -33,7 +33,8 @@ export function perform(
 
 /**
  * The same for a command that is executed again and again, all in the same process, or whose result comes in parts.
- * @param work is given what executes it, which takes a receiver of parts; it begins anew, with nothing done yet, when its first call finds that this process has to own the storage
+ * @param work gets the function that executes the command once. It is called again, with nothing done yet, when its first
+ *   execution finds that no server runs and this process has to open the storage itself
  * @throws DomainError likewise; `storage_unavailable` when the server ends in between
  */
 export async function performAll<T>(

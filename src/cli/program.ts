@@ -74,11 +74,11 @@ function describeProgram(io: Io, run: Start): Program {
     .command('serve')
     .description('run the server until it is stopped')
     .action(() => run('serve', { operands: [], options: {} }))
-  leaf(program, 'migrate', 'migrate', 'bring the database up to date', run).option(
+  leaf(program, 'migrate', 'bring the database up to date', run).option(
     '--check',
     'change nothing; exit 1 when migrations are pending',
   )
-  ofTenant(leaf(program, 'apply', 'apply', 'make everything be as a file declares', run))
+  ofTenant(leaf(program, 'apply', 'make everything be as a file declares', run))
     .argument('<file>', 'YAML or JSON; - is standard input')
     .option('--plan', 'show what would change, and change nothing')
     .option('--check', 'the same, and fail when anything would change')
@@ -86,15 +86,9 @@ function describeProgram(io: Io, run: Start): Program {
     .option('--yes', 'with --prune: yes, delete it')
     .option('--complete', 'with --check: fail also when something is stored that is not declared')
   ofTenant(
-    leaf(
-      program,
-      'export',
-      'export',
-      'print what is declared, without secrets, as an apply file',
-      run,
-    ),
+    leaf(program, 'export', 'print what is declared, without secrets, as an apply file', run),
   )
-  leaf(program, 'explain', 'explain', 'say why a request was refused, and how to mend it', run)
+  leaf(program, 'explain', 'say why a request was refused, and how to mend it', run)
     .argument(
       '[id]',
       'Request-Id, error_id, or the number on the page; none: what was refused last',
@@ -111,24 +105,25 @@ function describeProgram(io: Io, run: Start): Program {
   describeAdmin(program, run)
   describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')
-  ofTenant(leaf(keys, 'list', 'keys list', 'list the signing keys and their states', run))
+  ofTenant(leaf(keys, 'keys list', 'list the signing keys and their states', run))
+  ofTenant(leaf(keys, 'keys rotate', 'publish the successors of the signing keys', run)).option(
+    '--alg <alg>',
+    'of one algorithm alone',
+  )
   ofTenant(
-    leaf(keys, 'rotate', 'keys rotate', 'publish the successors of the signing keys', run),
-  ).option('--alg <alg>', 'of one algorithm alone')
-  ofTenant(
-    leaf(keys, 'revoke', 'keys revoke', 'end a signing key at once: somebody else has it', run),
+    leaf(keys, 'keys revoke', 'end a signing key at once: somebody else has it', run),
   ).argument('<kid>')
-  leaf(keys, 'rotate-kek', 'keys rotate-kek', 'seal everything under a new key-encryption key', run)
+  leaf(keys, 'keys rotate-kek', 'seal everything under a new key-encryption key', run)
   const passwords = program.command('passwords').description('passwords that nobody may choose')
-  leaf(passwords, 'compile', 'passwords compile', 'make a PASSWORD_LIST_FILE', run)
+  leaf(passwords, 'passwords compile', 'make a PASSWORD_LIST_FILE', run)
     .argument('<list>', 'a file with a password or its SHA-1 in each line')
     .argument('<output>', 'the file to write')
-  leaf(program, 'doctor', 'doctor', 'check this installation and say what to fix', run)
+  leaf(program, 'doctor', 'check this installation and say what to fix', run)
   return program
 }
 
 function describeAccounts(accounts: Program, run: Start): void {
-  ofTenant(leaf(accounts, 'create', 'accounts create', 'create an account', run))
+  ofTenant(leaf(accounts, 'accounts create', 'create an account', run))
     .requiredOption('--email <address>', 'what its owner signs in with')
     .option('--username <name>', 'what its owner may sign in with, too')
     .option('--name <name>', 'the name of the person')
@@ -138,50 +133,48 @@ function describeAccounts(accounts: Program, run: Start): void {
       '--password-stdin',
       'read the password from standard input; else it gets one for one use',
     )
-  ofTenant(leaf(accounts, 'list', 'accounts list', 'list the accounts', run))
+  ofTenant(leaf(accounts, 'accounts list', 'list the accounts', run))
   const identifier = ['<identifier>', 'e-mail address or user name'] as const
   ofTenant(
-    leaf(accounts, 'show', 'accounts show', 'who has access to an account, and what happened', run),
+    leaf(accounts, 'accounts show', 'who has access to an account, and what happened', run),
   ).argument(...identifier)
-  ofTenant(leaf(accounts, 'disable', 'accounts disable', 'keep an account from signing in', run))
+  ofTenant(leaf(accounts, 'accounts disable', 'keep an account from signing in', run))
     .argument(...identifier)
     .option(...force)
+  ofTenant(leaf(accounts, 'accounts enable', 'let a disabled account sign in again', run)).argument(
+    ...identifier,
+  )
+  ofTenant(leaf(accounts, 'accounts reset', 'replace a password by one for one use', run)).argument(
+    ...identifier,
+  )
   ofTenant(
-    leaf(accounts, 'enable', 'accounts enable', 'let a disabled account sign in again', run),
-  ).argument(...identifier)
-  ofTenant(
-    leaf(accounts, 'reset', 'accounts reset', 'replace a password by one for one use', run),
-  ).argument(...identifier)
-  ofTenant(
-    leaf(accounts, 'unlock', 'accounts unlock', 'let in who was locked for wrong guesses', run),
+    leaf(accounts, 'accounts unlock', 'let in who was locked for wrong guesses', run),
   ).argument(...identifier)
   ofTenant(
     leaf(
       accounts,
-      'remove-factors',
       'accounts remove-factors',
       'let who lost every second factor in with the password alone',
       run,
     ),
   ).argument(...identifier)
-  ofTenant(
-    leaf(accounts, 'sign-out', 'accounts sign-out', 'sign an account out everywhere', run),
-  ).argument(...identifier)
-  ofTenant(
-    leaf(accounts, 'sign-out-all', 'accounts sign-out-all', 'sign everybody out everywhere', run),
-  ).option('--yes', 'yes, everybody of the tenant')
-}
-
-function describeTenants(tenants: Program, run: Start): void {
-  leaf(tenants, 'list', 'tenants list', 'list the tenants', run)
-  leaf(tenants, 'disable', 'tenants disable', 'stop to answer for an issuer', run).argument('<id>')
-  leaf(tenants, 'enable', 'tenants enable', 'answer for a disabled issuer again', run).argument(
-    '<id>',
+  ofTenant(leaf(accounts, 'accounts sign-out', 'sign an account out everywhere', run)).argument(
+    ...identifier,
+  )
+  ofTenant(leaf(accounts, 'accounts sign-out-all', 'sign everybody out everywhere', run)).option(
+    '--yes',
+    'yes, everybody of the tenant',
   )
 }
 
+function describeTenants(tenants: Program, run: Start): void {
+  leaf(tenants, 'tenants list', 'list the tenants', run)
+  leaf(tenants, 'tenants disable', 'stop to answer for an issuer', run).argument('<id>')
+  leaf(tenants, 'tenants enable', 'answer for a disabled issuer again', run).argument('<id>')
+}
+
 function describeClients(clients: Program, run: Start): void {
-  ofTenant(leaf(clients, 'create', 'clients create', 'create a client', run))
+  ofTenant(leaf(clients, 'clients create', 'create a client', run))
     .argument('[file]', 'YAML or JSON with the members of RFC 7591; - is standard input')
     .option('--id <client_id>', 'otherwise one is made')
     .option('--name <client_name>', 'what people see')
@@ -191,10 +184,8 @@ function describeClients(clients: Program, run: Start): void {
     .option('--grant <grant_type>', 'may be repeated; default: authorization_code', collect)
     .option('--scope <scope>', 'scope names separated by spaces')
     .option('--public', 'a client that cannot keep a secret: a browser or native app')
-  ofTenant(leaf(clients, 'list', 'clients list', 'list the clients', run))
-  ofTenant(
-    leaf(clients, 'rotate-secret', 'clients rotate-secret', 'give a client a new secret', run),
-  )
+  ofTenant(leaf(clients, 'clients list', 'list the clients', run))
+  ofTenant(leaf(clients, 'clients rotate-secret', 'give a client a new secret', run))
     .argument('<client_id>')
     .option('--overlap <seconds>', 'how long the old secrets stay valid', seconds, 86_400)
   for (const [word, description] of [
@@ -202,14 +193,14 @@ function describeClients(clients: Program, run: Start): void {
     ['enable', 'let a disabled client work again'],
     ['delete', 'delete a client with everything it ever got'],
   ] as const) {
-    const command = leaf(clients, word, `clients ${word}`, description, run)
+    const command = leaf(clients, `clients ${word}`, description, run)
     ofTenant(command).argument('<client_id>')
     if (word !== 'enable') command.option(...force)
   }
 }
 
 function describeLogouts(logouts: Program, run: Start): void {
-  ofTenant(leaf(logouts, 'list', 'logouts list', 'list which clients were told', run))
+  ofTenant(leaf(logouts, 'logouts list', 'list which clients were told', run))
     .option('--account <identifier>', 'of one account')
     .option('--client <client_id>', 'of one client')
     .addOption(

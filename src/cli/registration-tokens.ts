@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
 import type { TokenPlace } from '../registration/tokens.store.ts'
-import { columns } from './columns.ts'
+import { rfc3339 } from '../rfc3339.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
@@ -71,24 +71,20 @@ export const registrationTokensList: Command<z.infer<typeof listed>, ListOutput>
       ...next,
       tokens: shown.map(({ id, name, usesLeft, createdAt, expiresAt }) => ({
         id,
-        ...(name === undefined ? {} : { name }),
+        ...present({ name }),
         uses_left: usesLeft,
         created_at: rfc3339(createdAt),
-        ...(expiresAt === undefined ? {} : { expires_at: rfc3339(expiresAt) }),
+        ...present({ expires_at: rfc3339(expiresAt) }),
       })),
     }
   },
   render: ({ tokens }) =>
-    tokens.length === 0
-      ? 'There are no initial access tokens.'
-      : columns(
-          tokens.map((token) => [
-            token.id,
-            token.name ?? '',
-            `${token.uses_left} left`,
-            token.expires_at === undefined ? '' : `until ${token.expires_at}`,
-          ]),
-        ),
+    table(tokens, 'There are no initial access tokens.', (token) => [
+      token.id,
+      token.name ?? '',
+      `${token.uses_left} left`,
+      token.expires_at === undefined ? '' : `until ${token.expires_at}`,
+    ]),
 }
 
 const revoked = z.strictObject({ ...ofTenant, id: z.string() })

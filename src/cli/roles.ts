@@ -5,7 +5,7 @@ import { present } from '../present.ts'
 import { type Assignment, adminRoles, everywhere, type Subject } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { findAccount } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText, textOption, UsageError } from './command.ts'
 import { emailsById } from './owners.ts'
 import { assertTenant } from './tenant-option.ts'
@@ -26,9 +26,7 @@ const none = z.strictObject({})
 const most = 1000
 
 async function output(core: Capabilities, assignments: Assignment[]): Promise<RoleOutput[]> {
-  const owners = assignments.flatMap(({ subject }) =>
-    'accountId' in subject ? [subject.accountId] : [],
-  )
+  const owners = assignments.flatMap(({ subject }) => ('accountId' in subject ? [subject] : []))
   const emails = await emailsById(core, defaultTenant, owners)
   return assignments.map(({ id, subject, role, reach }) => ({
     id,
@@ -48,16 +46,12 @@ export const rolesList: Command<z.infer<typeof none>, { roles: RoleOutput[] }> =
     roles: await output(core, await core.roles.page(undefined, { limit: most })),
   }),
   render: ({ roles }) =>
-    roles.length === 0
-      ? 'Nobody has a role.'
-      : columns(
-          roles.map(({ id, account, client_id, role, reach }) => [
-            id,
-            account ?? client_id ?? '',
-            role,
-            reach === everywhere ? 'everywhere' : reach,
-          ]),
-        ),
+    table(roles, 'Nobody has a role.', ({ id, account, client_id, role, reach }) => [
+      id,
+      account ?? client_id ?? '',
+      role,
+      reach === everywhere ? 'everywhere' : reach,
+    ]),
 }
 
 const grantInput = z.strictObject({

@@ -1,5 +1,6 @@
 import { loadConfig } from '../../config/load.ts'
 import { createLog, type Log } from '../log.ts'
+import { present } from '../present.ts'
 import { version } from '../version.ts'
 import { banner, operatorBox } from './banner.ts'
 import type { Io } from './command.ts'
@@ -20,7 +21,7 @@ export async function serve(io: Io): Promise<void> {
   await adoptClockOffset(config)
   const supervises = workerId === undefined && workersOf(config) > 1
   const worker = supervises ? 'supervisor' : workerId
-  const log = createLog({ level: config.logLevel, ...(worker === undefined ? {} : { worker }) })
+  const log = createLog({ level: config.logLevel, ...present({ worker }) })
   endOnStrayErrors(log)
   // A worker that could not start ends, although it can still be spoken to.
   process.channel?.unref()

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
+import { rfc3339 } from '../rfc3339.ts'
 import { findAccount } from './account-output.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
-import { rfc3339 } from './family-output.ts'
 import { emailsById } from './owners.ts'
 import { pageIn, pageLimit } from './pages.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
@@ -43,31 +43,26 @@ export const sessionsList: Command<
       ? await core.sessions.list(tenant, owner.id)
       : await core.sessions.page(tenant, { after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ uid }) => uid)
-    const owners = found.map(({ accountId }) => accountId)
-    const emails = await emailsById(core, tenant, owners)
+    const emails = await emailsById(core, tenant, found)
     return {
       ...next,
       sessions: found.map(({ uid, accountId, clientIds, signedInAt, lastUsedAt, expiresAt }) => ({
         id: uid,
         account: emails(accountId),
         clients: clientIds,
-        ...(signedInAt === undefined ? {} : { signed_in_at: rfc3339(signedInAt) }),
+        ...present({ signed_in_at: rfc3339(signedInAt) }),
         last_used_at: rfc3339(lastUsedAt),
         expires_at: rfc3339(expiresAt),
       })),
     }
   },
   render: ({ sessions }) =>
-    sessions.length === 0
-      ? 'Nobody is signed in.'
-      : columns(
-          sessions.map(({ id, account, clients, last_used_at }) => [
-            id,
-            account,
-            last_used_at,
-            clients.join(' '),
-          ]),
-        ),
+    table(sessions, 'Nobody is signed in.', ({ id, account, clients, last_used_at }) => [
+      id,
+      account,
+      last_used_at,
+      clients.join(' '),
+    ]),
 }
 
 const input = z.strictObject({ ...ofTenant, id: z.string() })

@@ -1,14 +1,15 @@
 /** Milliseconds: Ctrl-C under npm arrives twice, from the terminal and from npm. */
 const echo = 300
 
-/** A terminal that is closed hangs up, and what runs in it ends; without one it is an operator who wants something. */
+/** In a terminal SIGHUP means that it was closed, and the process ends; without one an operator sent it on purpose. */
 const inTerminal = process.stdin.isTTY || process.stdout.isTTY
 
 const endBy = (_name: NodeJS.Signals, number: number) => process.exit(128 + number)
 
 /**
- * Ends by signals until somebody else listens for them, as any process does but the first one of a container, which hears
- * of none that it does not listen for (pid_namespaces(7)): Ctrl-C and a stop would wait until it is killed.
+ * Ends the process on a signal until somebody else handles it. By default the kernel does that, but not for the first
+ * process of a container, which gets only the signals that it has handlers for (pid_namespaces(7)): there Ctrl-C and
+ * `docker stop` would do nothing until SIGKILL.
  */
 export function endBySignals(): void {
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, endBy)
@@ -16,8 +17,8 @@ export function endBySignals(): void {
 
 /**
  * Resolves at the first signal to stop.
- * @param secondEnds whether a second one ends the process at once (exit code 1); not so a worker, which hears of it from
- *   its supervisor as well when the whole group was told (Ctrl-C, systemd), however late, and ends with it
+ * @param secondEnds whether a second signal ends the process at once (exit code 1). Not for a worker: when the whole
+ *   process group is signalled (Ctrl-C, systemd), its supervisor forwards the same signal to it once more
  */
 export function stopSignal({ secondEnds = true } = {}): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()

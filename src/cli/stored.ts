@@ -1,6 +1,7 @@
 import { type Account, identifierKey } from '../accounts/account.ts'
 import type { ClientView } from '../clients/client-views.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
+import { present } from '../present.ts'
 import type { RegistrationPolicy } from '../registration/policy.ts'
 import type { SignUp } from '../tenants/tenant.ts'
 
@@ -115,8 +116,7 @@ const clientItem = ({ clientId, metadata, disabled }: ClientView): StoredItem =>
 const accountItem = (account: Account): StoredItem => ({
   email: account.email,
   email_verified: account.emailVerified,
-  ...(account.username === undefined ? {} : { username: account.username }),
-  ...(account.name === undefined ? {} : { name: account.name }),
+  ...present({ username: account.username, name: account.name }),
   roles: account.roles,
   disabled: account.disabled,
 })

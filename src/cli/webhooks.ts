@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { MessageView } from '../outbox/message.ts'
 import { present } from '../present.ts'
-import { columns } from './columns.ts'
+import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import {
   type MessageOutput,
@@ -41,16 +41,12 @@ export const webhooksList: Command<z.infer<typeof plain>, { webhooks: WebhookOut
     return { webhooks }
   },
   render: ({ webhooks }) =>
-    webhooks.length === 0
-      ? 'There are no webhooks.'
-      : columns(
-          webhooks.map(({ url, events, waiting, failed }) => [
-            url,
-            events.join(' '),
-            `${waiting} waiting`,
-            `${failed} failed`,
-          ]),
-        ),
+    table(webhooks, 'There are no webhooks.', ({ url, events, waiting, failed }) => [
+      url,
+      events.join(' '),
+      `${waiting} waiting`,
+      `${failed} failed`,
+    ]),
 }
 
 const filter = z.strictObject({
@@ -84,17 +80,13 @@ export const webhooksDeliveries: Command<
     return { deliveries: found.map(output) }
   },
   render: ({ deliveries }) =>
-    deliveries.length === 0
-      ? 'There are no deliveries.'
-      : columns(
-          deliveries.map((each) => [
-            each.id,
-            each.created_at,
-            each.type,
-            each.url,
-            ...messageCells(each),
-          ]),
-        ),
+    table(deliveries, 'There are no deliveries.', (each) => [
+      each.id,
+      each.created_at,
+      each.type,
+      each.url,
+      ...messageCells(each),
+    ]),
 }
 
 function output(view: MessageView): DeliveryOutput {

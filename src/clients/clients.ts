@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { faultLine, faultsOf } from '../faults.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { present } from '../present.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Changes } from '../storage/changes.ts'
@@ -219,7 +220,7 @@ export function createClients(deps: Dependencies): Clients {
           outcome: known ? (changed ? 'updated' : 'unchanged') : 'created',
           clientId,
           secretChanged: changes > 0,
-          ...(generated === undefined ? {} : { clientSecret: generated }),
+          ...present({ clientSecret: generated }),
         })
       }
       await audit.record(tenant, ...events)

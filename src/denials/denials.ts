@@ -101,13 +101,14 @@ const channel = 'keyturn_denials'
 const endsForGood: ReadonlySet<DenialKind> = new Set(['jti', 'family', 'grant'])
 
 /**
- * Milliseconds that a poll looks back behind the one before: a transaction that wrote its entry then may have
- * committed only now. Longer than a statement may take.
+ * Milliseconds that a poll overlaps with the one before: a transaction may commit an entry some time after writing it.
+ * Longer than the statement timeout.
  */
 export const overlap = 20_000
 /**
- * Milliseconds after which all that lives is read again: a commit may show later than that, where Postgres waits for a
- * replica or its machine stood still, and this node's own entry is put only when it is told of the commit.
+ * Milliseconds after which all live entries are read again. A commit can become visible later than the overlap covers:
+ * Postgres may wait for a synchronous replica, or its machine may stall; and a node adds its own entry only once it
+ * hears that the commit succeeded.
  */
 const rereadEvery = 60_000
 const notReread = 'deny-list not read again'
@@ -346,12 +347,6 @@ export function createDenials({
       leave = undefined
     },
 
-    sweep: () =>
-      sweepTable(database, {
-        table: 'denials',
-        key: ['tenant_id', 'kind', 'subject'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, DenialsTable, 'expires_at <= $1', clock.now()),
   }
 }

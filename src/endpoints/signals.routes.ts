@@ -8,6 +8,7 @@ import { checked, invalidRequest, readQuery } from '../http/checked.ts'
 import { addressPattern } from '../http/spelling.ts'
 import { type ApiParts, createTokenCheck } from '../oidc/presented-token.ts'
 import { routes } from '../oidc/routes.ts'
+import { present } from '../present.ts'
 import { signalScopes, signalsPath } from '../resources/revocations-resource.ts'
 import { supportedEvents } from '../signals/signal.ts'
 import {
@@ -83,14 +84,14 @@ export function signalRoutes(parts: ApiParts): Middleware {
           ? { method: push, endpoint_url: delivery.endpointUrl }
           : { method: poll, endpoint_url: `${issuer}${pollAt.replace(':id', stream.id)}` },
       min_verification_interval: minVerificationInterval,
-      ...(stream.description === undefined ? {} : { description: stream.description }),
+      ...present({ description: stream.description }),
     }
   }
 
   const statusOf = ({ id, status: current, reason }: SignalStream) => ({
     stream_id: id,
     status: current,
-    ...(reason === undefined ? {} : { reason }),
+    ...present({ reason }),
   })
 
   const body = (ctx: Context) => readJson(ctx, config.bodyLimit)

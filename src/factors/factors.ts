@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Log } from '../log.ts'
 import type { MailLanguage } from '../mail/message.ts'
+import { present } from '../present.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
@@ -183,7 +184,7 @@ export function createFactors(deps: Dependencies): Factors {
         name,
         createdAt,
         backedUp,
-        ...(lastUsedAt === undefined ? {} : { lastUsedAt }),
+        ...present({ lastUsedAt }),
       })),
     ].toSorted((a, b) => a.createdAt - b.createdAt)
   }

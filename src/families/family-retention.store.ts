@@ -1,5 +1,6 @@
 import type { Database } from '../storage/database.ts'
 import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
+import { FamiliesTable, RefreshTokensTable } from './family.store.ts'
 
 /** Rows that one statement deletes at most, of those that no other row depends on. */
 const mostDeleted = 5000
@@ -63,25 +64,20 @@ export function createFamilyRetention({ database }: { database: Database }) {
 
     /** Deletes steps and families that have been over for longer than they are kept. */
     async purge(before: number): Promise<number> {
-      const steps = await sweepTable(database, {
-        table: 'refresh_tokens',
-        key: ['tenant_id', 'token_hash'],
-        where: 'consumed_at < $1',
+      const steps = await sweepTable(database, RefreshTokensTable, 'consumed_at < $1', before)
+      const families = await sweepTable(
+        database,
+        FamiliesTable,
+        'ended_at < $1 or expires_at < $1',
         before,
-      })
-      const families = await sweepTable(database, {
-        table: 'families',
-        key: ['tenant_id', 'id'],
-        where: 'ended_at < $1 or expires_at < $1',
-        before,
-      })
-      const unused = await sweepTable(database, {
-        table: 'families',
-        key: ['tenant_id', 'id'],
-        where: `(tenant_id, id) in (
+      )
+      const unused = await sweepTable(
+        database,
+        FamiliesTable,
+        `(tenant_id, id) in (
           select tenant_id, family_id from refresh_tokens where consumed_at is null and expires_at < $1)`,
         before,
-      })
+      )
       return steps + families + unused
     },
   }

@@ -176,12 +176,6 @@ export function createServedTime({
       const waitingSince = until - since < unnoticed ? before : undefined
       return { back: timeBack(until, outages), waitingSince }
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'served_periods',
-        key: ['id'],
-        where: 'until < $1',
-        before: clock.now() - kept,
-      }),
+    sweep: () => sweepTable(database, ServedPeriodsTable, 'until < $1', clock.now() - kept),
   }
 }

@@ -8,8 +8,8 @@ export const revocationsType = 'revocations+jwt'
 export const documentLife = 30
 
 /**
- * The claim of an access token that an entry is looked up by. None of an account: whoever reads would learn what all
- * sectors call its person (OpenID Connect Core §8.1), and `gid` says the same of each token by itself.
+ * The claim of an access token that an entry is matched with. Accounts have none: `sub` would tell readers how other
+ * sectors call the person (OpenID Connect Core §8.1), and `gid` identifies each token just as well.
  */
 const claimOf: Partial<Record<DenialKind, string>> = {
   jti: 'jti',

@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { type Denials, type KnownDenials, longestToken, overlap } from '../denials/denials.ts'
 import type { Since } from '../denials/deny-list.ts'
+import { present } from '../present.ts'
 import type { ResourceServer } from '../resources/resource-server.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { issuerOf } from '../tenants/tenant.ts'
@@ -73,7 +74,7 @@ export function createRevocationFeed(deps: {
       exp: now + documentLife,
       as_of: asOf,
       cursor,
-      ...(since === undefined ? {} : { since }),
+      ...present({ since }),
       revoked: revokedBy(entries),
     })
     const digest = createHash('sha256').update(jws).digest('base64url').slice(0, 22)

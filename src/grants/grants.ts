@@ -236,13 +236,7 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         )
       while ((await some()) > 0);
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'grants',
-        key: ['tenant_id', 'id'],
-        where: 'revoked_at < $1',
-        before: clock.now() - historyKept,
-      }),
+    sweep: () => sweepTable(database, GrantsTable, 'revoked_at < $1', clock.now() - historyKept),
     async revoke(tenant, { id, accountId, clientId }, reason) {
       const now = new Date(clock.now())
       const rows = await untilFew(() =>

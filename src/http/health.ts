@@ -13,10 +13,10 @@ export interface Health {
 }
 
 /**
- * `/healthz`: the process answers. `/readyz`: it can serve; Postgres must answer, take writes and tell about the same time, and
- * signatures must be possible: keys that are known to be good, and the token when they are in one. A dead Redis costs
- * sign-ins alone, a late signing key nobody yet, and a key-encryption key that others have left behind what has to be
- * stored sealed: they are told but not refused (architecture §4, R-03).
+ * `/healthz`: the process answers. `/readyz`: it can serve. Postgres must answer, take writes and agree on the time, and
+ * signing must be possible: the keys are known to be good, and their PKCS#11 token answers if they are in one. Reported,
+ * but no reason to be not ready (architecture §4, R-03): a dead Redis, which affects only sign-ins; a late signing key,
+ * which affects nobody yet; and a retired key-encryption key, which affects only writes of secrets.
  */
 export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Probes): Middleware {
   return async (ctx, next) => {

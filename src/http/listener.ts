@@ -171,8 +171,9 @@ function refuseUnreadable(config: Config, watch: ConnectionWatch) {
 const lingering = 1000
 
 /**
- * A proxy sends the next request on an idle connection without knowing that it is being closed, and does not repeat what
- * it must not (POST). So those it may use stay a moment: what comes on them is answered, and told that it is the last.
+ * Stops the server without losing requests. A proxy may send the next request on an idle connection just as it is being
+ * closed, and must not repeat a POST. So idle connections of proxies stay open for a moment: requests that arrive on them
+ * are answered, with `Connection: close`.
  */
 function drain(server: Server, { shutdownTimeout, trustProxy }: Config): Promise<void> {
   return new Promise((resolve) => {

@@ -17,14 +17,14 @@ export interface Probes {
   token(): Promise<boolean>
 }
 
-/** Milliseconds: a probe that hangs is counted as a failure late, or never. */
+/** Milliseconds after which a probe that hangs is a failure. */
 const patience = 1500
-/** Milliseconds in which whoever asks again is told the same. */
+/** Milliseconds that a result is reused for. */
 const keptFor = 100
 
 /**
- * Asks what a process needs whether it is there. Nobody is kept from asking, and no bound on requests counts who does:
- * so all of them together, at every tenant, cost one probe at a time, and of what is shared with others ten a second.
+ * Probes what a process needs. Anybody may ask, as often as they like, outside of every rate limit: so concurrent requests,
+ * of all tenants, share one probe, and shared services see ten a second at most.
  */
 export function createProbes({ database, shortLived, signing, clock }: Probed): Probes {
   const { token } = signing

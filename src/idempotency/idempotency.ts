@@ -153,12 +153,6 @@ export function createIdempotency({
         throw error
       }
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'idempotency_keys',
-        key: ['tenant_id', 'id'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, IdempotencyKeysTable, 'expires_at <= $1', clock.now()),
   }
 }

@@ -1,13 +1,16 @@
 import { claimsByScope } from '../accounts/account.ts'
 import type { ListedGrant } from '../grants/grant.ts'
+import { present } from '../present.ts'
 import { openidScopes } from '../resources/resource-server.ts'
-import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { AccessView } from './pages/access.ts'
 import { type Messages, scopeText } from './pages/messages.ts'
+import type { PageParts } from './parts.ts'
+
+type Access = Pick<PageParts, 'tenant' | 'resources'>
 
 /** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
 export async function describeAccess(
-  { tenant, resources }: { tenant: string; resources: ResourceServers },
+  { tenant, resources }: Access,
   requested: { scopes: string[]; resources: string[] },
   openidClaims: string[],
   messages: Messages,
@@ -26,7 +29,7 @@ export async function describeAccess(
         ? [
             {
               identifier: server.identifier,
-              ...(server.name === undefined ? {} : { name: server.name }),
+              ...present({ name: server.name }),
               scopes: requested.scopes.filter((scope) => server.scopes.includes(scope)).map(line),
             },
           ]
@@ -38,11 +41,10 @@ export async function describeAccess(
 
 /** The same of what was allowed. */
 export async function describeGrant(
-  { tenant, resources }: { tenant: string; resources: ResourceServers },
+  parts: Access,
   grant: Pick<ListedGrant, 'openidScopes' | 'openidClaims' | 'resources'>,
   messages: Messages,
 ): Promise<AccessView> {
-  const parts = { tenant, resources }
   const openid = { scopes: grant.openidScopes, resources: [] }
   const view = await describeAccess(parts, openid, grant.openidClaims, messages)
   for (const [identifier, scopes] of Object.entries(grant.resources)) {

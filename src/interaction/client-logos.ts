@@ -1,9 +1,7 @@
 import { type Image, rasterOf } from '../../config/image.ts'
-import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
 import { createCache } from '../storage/cache.ts'
-import type { Database } from '../storage/database.ts'
+import type { PageParts } from './parts.ts'
 
 /** Bytes of one logo. */
 const largest = 65_536
@@ -16,14 +14,9 @@ const kept = { maxAge: 600, maxSize: 100 }
  * picture. Bytes that can only be a picture are shown; SVG is a document and is not.
  * @returns the picture behind an address, or nothing when it cannot be had
  */
-export function createClientLogos(parts: {
-  database: Database
-  clock: Clock
-  fetch: OutgoingFetch
-  log: Log
-}): (uri: string) => Promise<Image | undefined> {
-  const { fetch, log } = parts
-  const cache = createCache<Image | undefined>(parts, kept)
+export function createClientLogos(context: IssuerContext): PageParts['clientLogo'] {
+  const { fetch, log } = context
+  const cache = createCache<Image | undefined>(context, kept)
 
   async function load(uri: string): Promise<Image | undefined> {
     try {

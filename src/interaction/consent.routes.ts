@@ -1,41 +1,20 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { Image } from '../../config/image.ts'
-import type { Accounts } from '../accounts/accounts.ts'
 import { checkedMetadata } from '../clients/client.ts'
 import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { requestIdOf } from '../http/request.ts'
-import type { Log } from '../log.ts'
-import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import type { Interaction } from '../oidc/interactions.ts'
 import { present } from '../present.ts'
-import type { ClientDocuments } from '../registration/documents.ts'
-import type { ResourceServers } from '../resources/resource-servers.ts'
 import { describeAccess } from './access.ts'
 import { type ConsentView, consentPage } from './pages/consent.ts'
-import type { PageContext } from './pages/layout.ts'
 import type { Messages } from './pages/messages.ts'
+import type { PageParts } from './parts.ts'
 import { interactionAddress, posted } from './posted.ts'
 
-export interface ConsentParts {
-  tenant: string
-  basePath: string
-  config: Config
-  log: Log
-  accounts: Accounts
-  clientDocuments: ClientDocuments
-  resources: ResourceServers
-  interactions: Interactions
-  csrf: Csrf
-  pageContext(ctx: Context): PageContext
-  clientLogo(uri: string): Promise<Image | undefined>
-}
-
 /** Asking a person what a client may do (OpenID Connect Core §3.1.2.4), and remembering the answer. */
-export function consentRoutes(router: Router, parts: ConsentParts) {
+export function consentRoutes(router: Router, parts: PageParts) {
   const { interactions, csrf, log } = parts
   const at = interactionAddress(parts.basePath)
 
@@ -93,7 +72,7 @@ export function consentRoutes(router: Router, parts: ConsentParts) {
 
 /** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
 async function describe(
-  parts: ConsentParts,
+  parts: PageParts,
   { clientId, accountId = '', redirectUri, userCode, requested, missing }: Interaction,
   messages: Messages,
   logoUrl: string,
@@ -118,7 +97,7 @@ async function describe(
       }),
     },
     ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
-    ...(userCode === undefined ? {} : { userCode }),
+    ...present({ userCode }),
     unverified: client?.selfRegistered === true,
     ...(client?.fromDocument ? { documentHost: receiverOf(clientId) } : {}),
     localhostOnly:

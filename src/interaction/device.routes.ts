@@ -1,20 +1,14 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { Attempts, Budget } from '../attempts/attempts.ts'
+import type { Budget } from '../attempts/attempts.ts'
 import { networkOf } from '../attempts/network.ts'
-import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
-import type { Log } from '../log.ts'
-import type { BrowserSession } from '../oidc/browser-session.ts'
 import type { DeviceOutcome } from '../oidc/device-decision.ts'
-import type { DeviceVerification, WaitingDevice } from '../oidc/device-verification.ts'
+import type { WaitingDevice } from '../oidc/device-verification.ts'
 import { userCodeIn, writtenUserCode } from '../oidc/user-code.ts'
-import type { Refusals } from '../refusals/refusals.ts'
-import { newHandle } from '../secrets/handle.ts'
+import { createFormCookie } from './form-cookie.ts'
 import {
   confirmDevicePage,
   deviceResultPage,
@@ -22,22 +16,8 @@ import {
   enterCodePage,
 } from './pages/device.ts'
 import { ownAddress, type PageContext } from './pages/layout.ts'
+import type { PageParts } from './parts.ts'
 import { noteRefusal } from './refusals.ts'
-
-export interface DeviceParts {
-  tenant: string
-  basePath: string
-  config: Config
-  log: Log
-  attempts: Attempts
-  refusals: Refusals
-  csrf: Csrf
-  devices: DeviceVerification
-  session: BrowserSession
-  /** What the forms of a browser are bound to before anybody has signed in. */
-  deviceCookie: { name: string; secure: boolean }
-  pageContext(ctx: Context): PageContext
-}
 
 export const deviceMethods = {
   '/device': ['GET', 'HEAD', 'POST'],
@@ -85,16 +65,10 @@ export function showOutcome(ctx: Context, context: PageContext, outcome: DeviceO
  * | confirm | deny                                 | denied                               |
  * | confirm | continue                             | the engine: sign-in, consent, allowed |
  */
-export function deviceRoutes(parts: DeviceParts): Middleware {
-  const { tenant, basePath, config, log, attempts, csrf, devices, session, deviceCookie } = parts
+export function deviceRoutes(parts: PageParts): Middleware {
+  const { tenant, basePath, config, log, attempts, csrf, devices, session } = parts
   const router = new Router()
-  const { name: cookieName, secure } = deviceCookie
-
-  function browserOf(ctx: Context): string {
-    const browser = ctx.cookies.get(cookieName, { signed: true })
-    if (!browser) throw new DomainError('csrf_failed', { detail: { check: 'cookie' } })
-    return browser
-  }
+  const cookie = createFormCookie(parts.deviceCookie)
   const entering = (browser: string) => `device ${browser}`
   const confirming = (browser: string, code: string) => `device ${browser} ${code}`
 
@@ -104,16 +78,14 @@ export function deviceRoutes(parts: DeviceParts): Middleware {
     status: number,
     view: Pick<EnterCodeView, 'error' | 'userCode'>,
   ): void {
-    ctx.status = status
     if (status === 429) ctx.set('Retry-After', String(window))
-    ctx.type = 'html'
     const context = parts.pageContext(ctx)
-    ctx.body = enterCodePage(context, {
+    const form = {
       action: ownAddress(context, '/device'),
       csrf: csrf.token(entering(browser)),
       signIn: { href: ownAddress(context, '/account') },
-      ...view,
-    })
+    }
+    showPage(ctx, enterCodePage(context, { ...form, ...view }), status)
   }
 
   /** Takes the tries before it looks; gives them back unless the code is wrong. */
@@ -131,19 +103,14 @@ export function deviceRoutes(parts: DeviceParts): Middleware {
   }
 
   router.get('/device', (ctx) => {
-    const known = ctx.cookies.get(cookieName, { signed: true })
-    const browser = known || newHandle()
-    if (!known) {
-      const options = { httpOnly: true, sameSite: 'lax', signed: true, secure } as const
-      ctx.cookies.set(cookieName, browser, { ...options, path: `${basePath}/device` })
-    }
+    const browser = cookie.give(ctx)
     const { user_code: given } = ctx.query
     const code = typeof given === 'string' ? userCodeIn(given) : undefined
     showEnter(ctx, browser, 200, code === undefined ? {} : { userCode: writtenUserCode(code) })
   })
 
   router.post('/device', async (ctx) => {
-    const browser = browserOf(ctx)
+    const browser = cookie.read(ctx)
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, entering(browser), form['csrf'])
     const { user_code: typed = '' } = form
@@ -157,18 +124,20 @@ export function deviceRoutes(parts: DeviceParts): Middleware {
       if (device === 'too_many') return showEnter(ctx, browser, 429, { error: 'too_many' })
       return showEnter(ctx, browser, 400, { error: 'invalid' })
     }
-    ctx.type = 'html'
     const context = parts.pageContext(ctx)
-    ctx.body = confirmDevicePage(context, {
-      action: ownAddress(context, '/device/confirm'),
-      csrf: csrf.token(confirming(browser, code)),
-      clientName: device.clientName,
-      userCode: writtenUserCode(code),
-    })
+    showPage(
+      ctx,
+      confirmDevicePage(context, {
+        action: ownAddress(context, '/device/confirm'),
+        csrf: csrf.token(confirming(browser, code)),
+        clientName: device.clientName,
+        userCode: writtenUserCode(code),
+      }),
+    )
   })
 
   router.post('/device/confirm', async (ctx) => {
-    const browser = browserOf(ctx)
+    const browser = cookie.read(ctx)
     const form = await readForm(ctx, config.bodyLimit)
     const code = userCodeIn(form['user_code'] ?? '') ?? ''
     csrf.check(ctx, confirming(browser, code), form['csrf'])

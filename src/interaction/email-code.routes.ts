@@ -2,20 +2,17 @@ import type Router from '@koa/router'
 import type { RouterContext } from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
-import type { MailedCodes } from '../factors/mailed-codes.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { Interaction } from '../oidc/interactions.ts'
+import { present } from '../present.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { createKnownBrowser } from './known-browser.ts'
 import { type EmailCodeView, emailCodePage } from './pages/email-code.ts'
+import type { PageParts } from './parts.ts'
 import { interactionAddress, posted } from './posted.ts'
-import type { Next, SecondFactorParts } from './second-factor.routes.ts'
+import type { Next } from './second-factor.routes.ts'
 import { type EmailCodeStep, stepTtl } from './sign-in-steps.ts'
-
-export interface EmailCodeParts extends SecondFactorParts {
-  mailedCodes: MailedCodes
-}
 
 /** Codes that may be tried after one right password, however many were mailed; then it is asked for again. */
 const mostTries = 10
@@ -36,7 +33,7 @@ const mostTries = 10
  */
 export function emailCodeRoutes(
   router: Router,
-  parts: EmailCodeParts,
+  parts: PageParts,
   next: Pick<Next, 'steps' | 'showLogin'> & {
     proceed(
       ctx: Context,
@@ -74,7 +71,7 @@ export function emailCodeRoutes(
         csrf: csrf.token(uid),
         cancel: { action: at(uid, 'abort') },
         email,
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'missing' ? 400 : 403,
     )

@@ -3,6 +3,7 @@ import { answerRefusal, type RefusalPage } from '../http/errors.ts'
 import { requestIdOf } from '../http/request.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { FeaturePages } from '../oidc/features.ts'
+import { present } from '../present.ts'
 import { showOutcome } from './device.routes.ts'
 import { ownAddress, type PageContext } from './pages/layout.ts'
 import { logoutPage, signedOutPage } from './pages/logout.ts'
@@ -23,7 +24,7 @@ export function enginePages(
         status: ctx.status,
         error,
         id: requestIdOf(ctx),
-        ...(description === undefined ? {} : { description }),
+        ...present({ description }),
       }
       const isExpired = thrown.name === 'SessionNotFound'
       answerRefusal(ctx, refusal, (context, shown) =>
@@ -50,7 +51,7 @@ export function enginePages(
       const page = pageContext(ctx)
       ctx.body = signedOutPage(page, {
         signIn: { href: ownAddress(page, '/account') },
-        ...(clientName === undefined ? {} : { clientName }),
+        ...present({ clientName }),
       })
     },
   }

@@ -1,35 +1,20 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
 import { type Account, isShowable } from '../accounts/account.ts'
-import type { Clock } from '../clock.ts'
 import type { Enrolment } from '../enrolment/enrolment.ts'
 import { isDomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
-import type { Log } from '../log.ts'
-import type { Mail } from '../mail/mail.ts'
-import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
-import { ownAddress, type PageContext } from './pages/layout.ts'
+import { present } from '../present.ts'
+import { ownAddress } from './pages/layout.ts'
 import type { PasswordFault } from './pages/password.ts'
 import { sayingPage } from './pages/recovery.ts'
 import { type FinishView, finishPage } from './pages/sign-up.ts'
+import type { PageParts } from './parts.ts'
 import type { SignUpCookie } from './sign-up-cookie.ts'
-
-export interface EnrolmentParts {
-  tenant: string
-  config: Config
-  clock: Clock
-  log: Log
-  csrf: Csrf
-  mail: Pick<Mail, 'isOn'>
-  enrolment: Enrolment
-  interactions: Interactions
-  pageContext(ctx: Context): PageContext
-}
 
 export const enrolmentMethods = {
   '/sign-up/finish': ['GET', 'HEAD', 'POST'],
@@ -57,7 +42,7 @@ export interface Finishing {
  */
 export function enrolmentRoutes(
   router: Router,
-  parts: EnrolmentParts,
+  parts: PageParts,
   { cookie, know, enter }: Finishing,
 ): void {
   const { tenant, config, clock, log, csrf, enrolment, interactions, pageContext } = parts
@@ -95,8 +80,7 @@ export function enrolmentRoutes(
         token,
         email: found.email,
         minLength: await enrolment.minLength(tenant),
-        ...(name === undefined ? {} : { name }),
-        ...(error === undefined ? {} : { error }),
+        ...present({ name, error }),
       }),
       error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )

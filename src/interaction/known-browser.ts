@@ -1,17 +1,10 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
-import type { Lockouts } from '../lockouts/lockouts.ts'
-
-export interface KnownBrowserParts {
-  tenant: string
-  lockouts: Pick<Lockouts, 'devices'>
-  /** Says which accounts this browser belongs to somebody of; `path` is where it goes back to. */
-  knownCookie: { name: string; path: string; secure: boolean }
-}
+import type { PageParts } from './parts.ts'
 
 /** Which accounts a browser is known to, whose owners strangers do not lock out of it (lockouts/known-devices.ts). */
-export function createKnownBrowser({ tenant, lockouts, knownCookie }: KnownBrowserParts) {
+export function createKnownBrowser({ tenant, lockouts, knownCookie }: PageParts) {
   const { name, ...where } = knownCookie
   const cookieIn = (ctx: Context): string | undefined =>
     (ctx.state['known'] as string | undefined) ?? ctx.cookies.get(name, { signed: false })

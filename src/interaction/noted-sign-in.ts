@@ -1,27 +1,11 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
-import type { Accounts } from '../accounts/accounts.ts'
-import type { Audit, AuditEvent } from '../audit/audit.ts'
+import type { AuditEvent } from '../audit/audit.ts'
 import { knownDevice } from '../families/device.ts'
-import type { Lockouts } from '../lockouts/lockouts.ts'
-import type { Mail } from '../mail/mail.ts'
-import type { Metrics } from '../metrics/metrics.ts'
 import { presenterOf } from '../oidc/token-request.ts'
-import type { Places, Visit } from '../places/places.ts'
-import type { Database } from '../storage/database.ts'
-import type { PageContext } from './pages/layout.ts'
-
-export interface NotedSignInParts {
-  tenant: string
-  database: Database
-  accounts: Accounts
-  lockouts: Lockouts
-  places: Places
-  audit: Audit
-  mail: Mail
-  metrics: Metrics
-  pageContext(ctx: Context): PageContext
-}
+import type { Visit } from '../places/places.ts'
+import { present } from '../present.ts'
+import type { PageParts } from './parts.ts'
 
 interface SignIn {
   account: Account
@@ -38,11 +22,7 @@ interface SignIn {
  * unusual about it.
  * @returns false for one that was voided meanwhile: nothing is left of it
  */
-export async function noteSignIn(
-  parts: NotedSignInParts,
-  ctx: Context,
-  signIn: SignIn,
-): Promise<boolean> {
+export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn): Promise<boolean> {
   const { tenant, database, accounts, lockouts, places, audit } = parts
   const { account, verifiedAt, amr, cookie } = signIn
   const { ip, userAgent } = presenterOf(ctx)
@@ -69,7 +49,7 @@ export async function noteSignIn(
         amr,
         ...(isNewDevice ? { new_device: true } : {}),
         ...(visit.isNewNetwork ? { new_network: true } : {}),
-        ...(visit.country === undefined ? {} : { country: visit.country }),
+        ...present({ country: visit.country }),
         ...(visit.isNewCountry ? { new_country: true } : {}),
       },
     }
@@ -91,7 +71,7 @@ export async function noteSignIn(
  * theirs: a stranger's mailbox is not to learn who signs in from where.
  */
 async function tellOfNewDevice(
-  { mail, pageContext }: NotedSignInParts,
+  { mail, pageContext }: PageParts,
   ctx: Context,
   { tenant, id: accountId, email: to, emailVerified }: Account,
   { country, isNewCountry }: Visit,

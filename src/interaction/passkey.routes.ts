@@ -1,7 +1,8 @@
 import type Router from '@koa/router'
 import { presenterOf } from '../oidc/token-request.ts'
+import type { PageParts } from './parts.ts'
 import { posted } from './posted.ts'
-import type { Next, SecondFactorParts } from './second-factor.routes.ts'
+import type { Next } from './second-factor.routes.ts'
 import { stepTtl } from './sign-in-steps.ts'
 
 /** Passkeys that may be tried in one sign-in: each costs a look at a signature. */
@@ -13,7 +14,7 @@ const mostTries = 10
  */
 export function passkeyRoutes(
   router: Router,
-  parts: SecondFactorParts,
+  parts: PageParts,
   { proceed, showLogin }: Next,
 ): void {
   const { tenant, accounts, factors, attempts, clock } = parts

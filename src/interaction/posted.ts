@@ -1,15 +1,8 @@
 import type { RouterContext } from '@koa/router'
-import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
-import type { Interaction, Interactions } from '../oidc/interactions.ts'
-
-export interface PostedParts {
-  config: Pick<Config, 'bodyLimit'>
-  csrf: Csrf
-  interactions: Pick<Interactions, 'find'>
-}
+import type { Interaction } from '../oidc/interactions.ts'
+import type { PageParts } from './parts.ts'
 
 /**
  * A form that a page of an interaction has sent, in the browser that the interaction belongs to.
@@ -17,7 +10,7 @@ export interface PostedParts {
  * @throws DomainError `interaction_not_found`, `csrf_failed`, `body_too_large`, `too_many_parameters`
  */
 export async function posted(
-  { config, csrf, interactions }: PostedParts,
+  { config, csrf, interactions }: PageParts,
   ctx: RouterContext,
   step?: Interaction['step'],
 ): Promise<{ uid: string; interaction: Interaction; form: Record<string, string> }> {

@@ -1,9 +1,10 @@
 import Router from '@koa/router'
 import type { Middleware } from 'koa'
 import { seeOther } from '../http/answer.ts'
-import { type ConsentParts, consentRoutes } from './consent.routes.ts'
+import { consentRoutes } from './consent.routes.ts'
 import { enrolmentMethods } from './enrolment.routes.ts'
-import { type SignInParts, signInRoutes } from './sign-in.routes.ts'
+import type { PageParts } from './parts.ts'
+import { signInRoutes } from './sign-in.routes.ts'
 import { signUpMethods } from './sign-up.routes.ts'
 
 export const interactionMethods = {
@@ -14,7 +15,7 @@ export const interactionMethods = {
 }
 
 /** The pages a person sees on the way to a token: `/interaction/:uid` shows the step that is due. */
-export function interactionRoutes(parts: SignInParts & ConsentParts): Middleware {
+export function interactionRoutes(parts: PageParts): Middleware {
   const router = new Router()
   const signIn = signInRoutes(router, parts)
   const showConsent = consentRoutes(router, parts)

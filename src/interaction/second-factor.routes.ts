@@ -1,40 +1,19 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
 import type { Account } from '../accounts/account.ts'
-import type { Accounts } from '../accounts/accounts.ts'
-import type { Attempts } from '../attempts/attempts.ts'
-import type { Clock } from '../clock.ts'
-import type { Factors } from '../factors/factors.ts'
 import type { Proof } from '../factors/second-factor.ts'
 import { showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { requestIdOf } from '../http/request.ts'
-import type { Log } from '../log.ts'
-import type { Interaction, Interactions } from '../oidc/interactions.ts'
+import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
-import type { Refusals } from '../refusals/refusals.ts'
-import { createKnownBrowser, type KnownBrowserParts } from './known-browser.ts'
-import type { PageContext } from './pages/layout.ts'
+import { present } from '../present.ts'
+import { createKnownBrowser } from './known-browser.ts'
 import type { LoginView } from './pages/login.ts'
 import { type SecondFactorView, secondFactorPage } from './pages/second-factor.ts'
+import type { PageParts } from './parts.ts'
 import { interactionAddress, posted } from './posted.ts'
 import { noteRefusal } from './refusals.ts'
 import { type FactorStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
-
-export interface SecondFactorParts extends KnownBrowserParts {
-  basePath: string
-  config: Config
-  clock: Clock
-  log: Log
-  accounts: Accounts
-  factors: Factors
-  attempts: Attempts
-  refusals: Refusals
-  interactions: Interactions
-  csrf: Csrf
-  pageContext(ctx: Context): PageContext
-}
 
 /** Codes and passkeys that may be tried after one right password; then it is asked for again. */
 const mostTries = 5
@@ -66,7 +45,7 @@ export interface Next {
 }
 
 /** The step after a right password, where the account has a second factor. */
-export function secondFactorRoutes(router: Router, parts: SecondFactorParts, next: Next) {
+export function secondFactorRoutes(router: Router, parts: PageParts, next: Next) {
   const { tenant, accounts, factors, attempts, csrf, log } = parts
   const knownBrowser = createKnownBrowser(parts)
   const { steps, finish, showLogin } = next
@@ -89,7 +68,7 @@ export function secondFactorRoutes(router: Router, parts: SecondFactorParts, nex
         email,
         app: known.some(({ kind }) => kind === 'totp'),
         ...(passkey ? { passkey } : {}),
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'missing' ? 400 : 403,
     )

@@ -10,19 +10,16 @@ import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { type NewFactorView, newFactorPage, recoveryCodesPage } from './pages/factors.ts'
+import type { PageParts } from './parts.ts'
 import { interactionAddress, posted } from './posted.ts'
-import type { Next, SecondFactorParts } from './second-factor.routes.ts'
+import type { Next } from './second-factor.routes.ts'
 import type { SetUpStep } from './sign-in-steps.ts'
 
 /**
  * Setting up an app or a passkey on the way to a client that requires a second factor, where the account has none. Nothing but a
  * password was shown: an account that has got a factor meanwhile gets none here.
  */
-export function setUpRoutes(
-  router: Router,
-  parts: SecondFactorParts,
-  { steps, finish, showLogin }: Next,
-) {
+export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, showLogin }: Next) {
   const { tenant, accounts, factors, interactions, csrf, clock, pageContext } = parts
   const at = interactionAddress(parts.basePath)
 

@@ -1,8 +1,6 @@
 import type { MustChange } from '../accounts/authenticated.ts'
-import type { Clock } from '../clock.ts'
 import { hashOf } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { ShortLived } from '../storage/short-lived.ts'
+import type { PageParts } from './parts.ts'
 
 /** A password was right that is for one use, or too short by now: its owner chooses another. */
 export interface PasswordStep extends MustChange {
@@ -53,20 +51,8 @@ export interface SignInSteps {
   end(uid: string): Promise<void>
 }
 
-interface Dependencies {
-  tenant: string
-  shortLived: ShortLived
-  sealer: Sealer
-  clock: Clock
-}
-
 /** Sealed for its interaction, so that whoever could write to the short-lived store makes no step of his own. */
-export function createSignInSteps({
-  tenant,
-  shortLived,
-  sealer,
-  clock,
-}: Dependencies): SignInSteps {
+export function createSignInSteps({ tenant, shortLived, sealer, clock }: PageParts): SignInSteps {
   const keyOf = (uid: string) => ({ tenant, model: 'SignInStep', id: hashOf(uid) })
   const purpose = (uid: string) => `sign-in-step:${tenant}:${hashOf(uid)}`
 

@@ -2,46 +2,33 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { Authenticated, SecondStep } from '../accounts/authenticated.ts'
-import type { Clock } from '../clock.ts'
-import type { Counters } from '../counters.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Proof } from '../factors/second-factor.ts'
 import { newTotpSecret } from '../factors/totp.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
-import type { Mail } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import { authenticationBy } from '../oidc/authentication-context.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { presenterOf } from '../oidc/token-request.ts'
+import { present } from '../present.ts'
 import { newHandle } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { ShortLived } from '../storage/short-lived.ts'
-import { type EmailCodeParts, emailCodeRoutes } from './email-code.routes.ts'
-import { type EnrolmentParts, enrolmentRoutes } from './enrolment.routes.ts'
+import { emailCodeRoutes } from './email-code.routes.ts'
+import { enrolmentRoutes } from './enrolment.routes.ts'
 import { createKnownBrowser } from './known-browser.ts'
-import { type NotedSignInParts, noteSignIn } from './noted-sign-in.ts'
+import { noteSignIn } from './noted-sign-in.ts'
 import { ownAddress } from './pages/layout.ts'
 import { type LoginView, loginPage } from './pages/login.ts'
 import { type PasswordView, passwordPage } from './pages/password.ts'
+import type { PageParts } from './parts.ts'
 import { passkeyRoutes } from './passkey.routes.ts'
 import { interactionAddress, posted, requireStep } from './posted.ts'
 import { noteDomainError } from './refusals.ts'
 import { secondFactorRoutes } from './second-factor.routes.ts'
 import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, type SignInStep } from './sign-in-steps.ts'
-import { type SignUpParts, signUpRoutes } from './sign-up.routes.ts'
-
-export interface SignInParts extends EmailCodeParts, NotedSignInParts, SignUpParts, EnrolmentParts {
-  lockouts: NotedSignInParts['lockouts']
-  clock: Clock
-  counters: Counters
-  sealer: Sealer
-  shortLived: ShortLived
-  mail: Mail
-  clientName(clientId: string): Promise<string | undefined>
-}
+import { signUpRoutes } from './sign-up.routes.ts'
 
 /** An interaction, as far as it is known: nothing of it is read for a flood. */
 type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' | 'loginHint'>>
@@ -77,7 +64,7 @@ type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' |
  * | codes           | kept, of a passkey                             | second factor: it is shown            |
  * | any             | a user name and a password, or a passkey       | as login; what was proven is forgotten |
  */
-export function signInRoutes(router: Router, parts: SignInParts) {
+export function signInRoutes(router: Router, parts: PageParts) {
   const { tenant, accounts, factors, interactions, csrf, config, clock, log } = parts
   const { cookieIn, know } = createKnownBrowser(parts)
   const at = interactionAddress(parts.basePath)
@@ -156,10 +143,8 @@ export function signInRoutes(router: Router, parts: SignInParts) {
     const { passkeys } = factors
     const token = csrf.token(uid)
     const passkey = passkeys.isPossible ? { action: at(uid, 'passkey'), csrf: token } : undefined
-    ctx.status = again.status ?? 200
-    ctx.type = 'html'
     const page = parts.pageContext(ctx)
-    ctx.body = loginPage(page, {
+    const view = {
       action: at(uid, 'login'),
       csrf: token,
       cancel: { action: at(uid, 'abort') },
@@ -168,11 +153,10 @@ export function signInRoutes(router: Router, parts: SignInParts) {
       ...(passkey
         ? { passkey: { ...passkey, options: await passkeys.askAnybody(tenant, uid) } }
         : {}),
-      ...(clientName === undefined ? {} : { clientName }),
       ...(ours ? { ours } : {}),
-      ...(username === undefined ? {} : { username }),
-      ...(again.error === undefined ? {} : { error: again.error }),
-    })
+      ...present({ clientName, username, error: again.error }),
+    }
+    showPage(ctx, loginPage(page, view), again.status)
   }
 
   /** The form again, with the reason. @throws what is no reason that a person should hear */
@@ -206,7 +190,7 @@ export function signInRoutes(router: Router, parts: SignInParts) {
         email,
         minLength: await accounts.minLength(tenant, accountId),
         ...(why === 'short' ? { lead: page.messages.password.tooShort } : {}),
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       }),
       error === undefined ? 200 : error === 'busy' ? 503 : 400,
     )

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
 import { newHandle } from '../secrets/handle.ts'
+import type { PageCookie } from './parts.ts'
 
 /** The browser in which somebody signs up, and the interaction in which that began. */
 export interface SigningUp {
@@ -17,11 +18,7 @@ export interface SignUpCookie {
   read(ctx: Context): SigningUp
 }
 
-export function createSignUpCookie(cookie: {
-  name: string
-  path: string
-  secure: boolean
-}): SignUpCookie {
+export function createSignUpCookie(cookie: PageCookie): SignUpCookie {
   const { name, ...where } = cookie
 
   function find(ctx: Context): SigningUp | undefined {

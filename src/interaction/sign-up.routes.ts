@@ -1,27 +1,13 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import type { Config } from '../../config/config.ts'
-import type { SignUps } from '../enrolment/sign-up.ts'
 import { isDomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
-import type { Csrf } from '../http/csrf.ts'
 import { readForm } from '../http/parameters.ts'
-import type { Interactions } from '../oidc/interactions.ts'
 import { ownAddress, type PageContext } from './pages/layout.ts'
 import { sayingPage } from './pages/recovery.ts'
 import { type SignUpView, signUpPage } from './pages/sign-up.ts'
+import type { PageParts } from './parts.ts'
 import { createSignUpCookie, type SignUpCookie } from './sign-up-cookie.ts'
-
-export interface SignUpParts {
-  tenant: string
-  config: Config
-  csrf: Csrf
-  canSignUp: boolean
-  signUps: SignUps
-  interactions: Interactions
-  signUpCookie: { name: string; path: string; secure: boolean }
-  pageContext(ctx: Context): PageContext
-}
 
 export const signUpMethods = {
   '/sign-up': ['GET', 'HEAD', 'POST'],
@@ -39,7 +25,7 @@ const signInOf = (page: PageContext, uid: string): string => {
  * open and nowhere else. Every address gets the same bytes (C10).
  * @returns the cookie, for whoever finishes what began here
  */
-export function signUpRoutes(router: Router, parts: SignUpParts): SignUpCookie {
+export function signUpRoutes(router: Router, parts: PageParts): SignUpCookie {
   const { tenant, config, csrf, signUps, interactions, pageContext } = parts
   const cookie = createSignUpCookie(parts.signUpCookie)
   const binding = (browser: string) => `sign-up ${browser}`

@@ -146,11 +146,11 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
     },
 
     sweep: () =>
-      sweepTable(database, {
-        table: 'lockouts',
-        key: ['tenant_id', 'subject', 'source'],
-        where: 'account_id is null and last_at <= $1',
-        before: clock.now() - strangersKept * 1000,
-      }),
+      sweepTable(
+        database,
+        LockoutsTable,
+        'account_id is null and last_at <= $1',
+        clock.now() - strangersKept * 1000,
+      ),
   }
 }

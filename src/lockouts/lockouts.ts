@@ -21,12 +21,11 @@ export interface Lockouts {
   /** Which browsers are known to an account. */
   devices: KnownDevices
   /**
-   * Lets one guess be looked at, if its account has a try left; what checks a secret of a person goes through here. The
-   * try is taken before, so that a hundred at once are no more than there are; one that was right, or that could not be
-   * looked at, is given back.
-   * @param look whether the secret is right. With `false` nothing may come of it: it does the same work, so that
-   *   nobody can tell a locked account by time
-   * @param beside asks what is asked after a right one in any case, so that it travels with what gives the try back
+   * Checks one guess at a person's secret, if the account has a try left. The try is taken before the check, so that a
+   * hundred guesses at once get no more tries than there are; it is given back for a right guess, or when the check failed.
+   * @param look compares the secret. When called with `false` it does the same work and must answer false: a locked
+   *   account cannot be told by timing
+   * @param beside a query that a right guess needs anyway; it is sent along with the statement that gives the try back
    * @example await lockouts.guess(tenant, { owner: { accountId } }, async (may) => fits(code, may ? secret : dummy))
    * @throws Error inside of a transaction: what is rolled back would not count
    */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { present } from '../present.ts'
 
 /** A client that has to hear that a session is over, or what it got in one. */
 export interface EndedPart {
@@ -45,7 +46,7 @@ export function logoutClaims(
     exp: now + tokenTtl,
     jti: id,
     ...(bySidAlone ? {} : { sub: account_id }),
-    ...(sid === undefined ? {} : { sid }),
+    ...present({ sid }),
     events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
   }
 }

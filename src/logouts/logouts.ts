@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Attempt, Message, MessageState, MessageView } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { present } from '../present.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import {
@@ -128,8 +129,7 @@ export function createLogouts({
 
     async list(tenant, { accountId, clientId, state }) {
       const payload = {
-        ...(accountId === undefined ? {} : { account_id: accountId }),
-        ...(clientId === undefined ? {} : { client_id: clientId }),
+        ...present({ account_id: accountId, client_id: clientId }),
       }
       const found = await outbox.list(tenant, kind, { state, payload })
       return found.map(({ payload: stored, ...message }) => {

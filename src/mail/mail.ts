@@ -27,12 +27,12 @@ export interface Mailing {
   kind: MailKind
   accountId?: string | undefined
   language: MailLanguage
-  /** The address, or the id of what its link carries, or of its code, which were issued for one. */
+  /** The address, or the id of the link's token or of the code, which was issued for an address. */
   to: string | { tokenId: string } | { enrolmentId: string } | { codeId: string }
   ip?: string | undefined
-  /** An address that it speaks of. */
+  /** An address that the text mentions. */
   address?: string | undefined
-  /** What a browser says of itself, in the words of the language. */
+  /** The browser and system, as words of the language. */
   device?: string | undefined
   /** Of the IP address (ISO 3166-1). */
   country?: string | undefined
@@ -136,7 +136,7 @@ export function createMail({
       if (!transport) return
       const payload: PendingMail = {
         kind: what,
-        ...(accountId === undefined ? {} : { account_id: accountId }),
+        ...present({ account_id: accountId }),
         language,
         ...recipientOf(to),
         at: clock.now(),
@@ -148,8 +148,8 @@ export function createMail({
 }
 
 /**
- * Who refuses a mail may quote it, encoded and broken as it was sent, and what is said of it is kept, logged and sent to
- * others: of one with a token or a code the status stays, with the enhanced one (RFC 5321 §4.2, RFC 3463 §2).
+ * A mail server that refuses a mail may quote it in its answer, which is stored, logged and sent to webhooks. For mails
+ * with a token or a code only the status and the enhanced status are kept (RFC 5321 §4.2, RFC 3463 §2).
  */
 function withoutWords(attempt: Attempt): Attempt {
   if (attempt === 'delivered') return attempt

@@ -11,9 +11,8 @@ export interface MetricsEndpoint {
 const mostConnections = 64
 
 /**
- * Where there are as many connections as there may be, another takes the place of the one that came first of those on
- * which nothing is being asked, or else of all: who opens them again and again keeps nobody out who asks at once. A
- * reader that keeps its connection in between connects anew.
+ * When all connections are taken, a new one replaces the oldest idle one, or the oldest of all when none is idle: opening
+ * connections and not using them keeps no reader out. A reader whose idle connection was closed just connects again.
  */
 function giveWay(server: Server): void {
   /** With how many requests are being answered on each; a caller may send several ahead. */

@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Presenter } from '../families/replay.ts'
+import { present } from '../present.ts'
 import { type AcrRequest, multiFactor, needsFactor, wishesOf } from './authentication-context.ts'
 import { type AskedPayload, createStoredRequests } from './backchannel-requests.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -121,8 +122,7 @@ export function createBackchannelDecisions(
         grantId,
         scope: [...scopes].join(' '),
         authTime: session.authTime(),
-        ...(session.acr === undefined ? {} : { acr: session.acr }),
-        ...(session.amr === undefined ? {} : { amr: session.amr }),
+        ...present({ acr: session.acr, amr: session.amr }),
         sessionUid: session.uid,
         sid: session.sidFor(clientId),
         ...(expiresWithSession ? { expiresWithSession } : {}),
@@ -164,7 +164,7 @@ function toView(id: string, asked: AskedPayload): WaitingRequest {
   return {
     id,
     clientId,
-    ...(bindingMessage === undefined ? {} : { bindingMessage }),
+    ...present({ bindingMessage }),
     requested: { scopes: scope.split(' '), resources: [resource ?? []].flat() },
     wanted,
     askedFrom,

@@ -10,13 +10,12 @@ import { signOut } from './signed-out.ts'
 /** Who is signed in, and how. */
 export interface SignedIn {
   account: Account
-  /** Of the session. */
+  /** Names the session. */
   uid: string
   /** Seconds since the epoch. */
   signedInAt: number
-  /** Whether with a second factor. */
   withSecondFactor: boolean
-  /** Whether with a code of whatever kind, also one by e-mail. */
+  /** With a code of any kind, one by e-mail included. */
   withCode: boolean
 }
 
@@ -34,14 +33,6 @@ export interface BrowserSession {
   renew(ctx: Context): Promise<() => void>
   /** Ends the session and takes its cookie back. */
   signOut(ctx: Context): Promise<void>
-}
-
-export interface SignedIn {
-  account: Account
-  /** Names the session. */
-  uid: string
-  /** When, in seconds since the epoch. */
-  signedInAt: number
 }
 
 export function createBrowserSession(

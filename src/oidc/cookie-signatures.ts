@@ -9,8 +9,8 @@ export interface CookieSignatures {
 }
 
 /**
- * HMAC-SHA-256 by one key. Keygrip's is SHA-1, and to compare two signatures it makes two more, under a new key each time,
- * which costs as much as the rest of reading a cookie.
+ * HMAC-SHA-256 by one key, in place of Keygrip: that uses SHA-1, and computes two more HMACs under a fresh key for every
+ * comparison, which costs as much as the rest of reading a cookie.
  */
 export function cookieSignatures(secret: Buffer): CookieSignatures {
   const key = createSecretKey(secret)

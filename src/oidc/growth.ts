@@ -9,7 +9,7 @@ import { routes } from './routes.ts'
 const unit = 2048
 
 /**
- * What strangers, and whoever has an account, can have kept (security-bar M5, C25): taken from a share before it is.
+ * Bounds what strangers, and people with an account, can have stored here (security-bar M5, C25): a share is taken first.
  *
  * | what                    | whose share                                                         |
  * |-------------------------|---------------------------------------------------------------------|
@@ -34,9 +34,9 @@ export async function takeRoom(
 }
 
 /**
- * Takes the share for the `jti` of a proof, which the engine spends before it looks at anything else, also where it
- * then refuses the request. With a pushed request that is the share of the pusher, of whom one that has authenticated
- * is trusted; otherwise it is the share of what was issued and comes with the proof.
+ * Takes the share for the `jti` of a DPoP proof, which is stored before anything else of the request is looked at, even if
+ * the request is then refused. For a pushed request it is the pusher's share, of which nothing is taken, but something has
+ * to be left, when the client has authenticated; else it is the share of the token or code that the proof comes with.
  * @throws DomainError `too_many_requests`
  */
 export async function takeRoomForProof(

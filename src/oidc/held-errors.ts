@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import { isTrustedWithErrors } from '../clients/error-trust.ts'
+import { present } from '../present.ts'
 
 /** An error of an authorization request that must not take a person to the client by itself. */
 export interface HeldError {
@@ -30,7 +31,7 @@ export function noteHeldErrors(provider: Provider): (ctx: object) => HeldError |
       const { client, session, params } = ctx.oidc
       if (!client || isTrustedWithErrors(client.metadata() as ClientMetadata)) return
       if (session?.accountId || (params ?? ctx.query)['prompt'] === 'none') return
-      held.set(ctx, { error, ...(description === undefined ? {} : { description }) })
+      held.set(ctx, { error, ...present({ description }) })
     },
   )
   return (ctx) => held.get(ctx)

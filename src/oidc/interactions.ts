@@ -4,6 +4,7 @@ import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { networkOf } from '../attempts/network.ts'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import { hashIn } from './adapters/short-lived.ts'
 import { type Authentication, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
@@ -124,9 +125,9 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         step: prompt.name === 'consent' ? 'consent' : 'login',
         ...(prompt.name === 'create' ? { wantsNew: true as const } : {}),
         clientId,
-        ...(redirectUri === undefined ? {} : { redirectUri }),
+        ...present({ redirectUri }),
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
-        ...(withoutFactor === undefined ? {} : { withoutFactor }),
+        ...present({ withoutFactor }),
         requested: {
           scopes: text('scope')?.split(' ') ?? [],
           resources: [params['resource'] ?? []].flat() as string[],
@@ -136,8 +137,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
           openidClaims: missing.missingOIDCClaims ?? [],
           resources: missing.missingResourceScopes ?? {},
         },
-        ...(loginHint === undefined ? {} : { loginHint }),
-        ...(session?.accountId === undefined ? {} : { accountId: session.accountId }),
+        ...present({ loginHint, accountId: session?.accountId }),
       }
     },
     async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {

@@ -40,10 +40,10 @@ export type PlainCode = (
 ) => Promise<object | undefined>
 
 /**
- * The exchange of a code (RFC 6749 §4.1.3) with PKCE (RFC 7636), for a JWT, with what else its client gets, by a code
- * that was not used and whose session, grant and account live. Two statements, as in the stack: the first claims the
- * code and holds all that, the last starts the family, tells of it, and commits. Up to that one, whatever is not so is
- * rolled back, and handed over.
+ * The plainest exchange of a code (RFC 6749 §4.1.3) with PKCE (RFC 7636): an unused code whose session, grant and account
+ * are alive, for a JWT access token. Two statements, as on the full path: the first claims the code and locks what it
+ * depends on, the last starts the family, records it, and commits. In any other case the transaction is rolled back and
+ * the request is handed to the engine.
  */
 export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCode {
   const { tenant, clock, config, database, families } = context

@@ -2,10 +2,10 @@ import { errors } from 'oidc-provider'
 import type { IssuerContext } from './capabilities.ts'
 
 /**
- * A machine's token hangs from no row that a revocation would wait for, and its request may have waited since the client
- * and its tenant were looked up: for the client's keys, or for Postgres. One that is dated later than who disabled them
- * reckoned with would not be denied. A token with a person hangs from a family that is held until it ends, before the
- * denial is dated (ADR 0019 says what that asks of clocks).
+ * Looks once more whether the client and its tenant are enabled, just before a machine's token is issued. Such a token
+ * depends on no row that a revocation would lock, and the request may have waited (for the client's keys, for Postgres)
+ * since both were looked up: a token dated after the denial would not be denied. A person's token depends on a family,
+ * which a revocation locks before it dates the denial (ADR 0019 says what that requires of clocks).
  * @throws errors.InvalidClientAuth
  */
 export async function assertStillEnabled(

@@ -8,7 +8,7 @@ import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { type Attempt, giveUpAfter, type Message, type MessageView, pauseAfter } from './message.ts'
-import { channel, createOutboxStore, type Taken } from './outbox.store.ts'
+import { channel, createOutboxStore, OutboxTable, type Taken } from './outbox.store.ts'
 import { createOutboxViewStore, type MessageFilter } from './outbox-view.store.ts'
 import { createPauses } from './pauses.ts'
 
@@ -282,14 +282,10 @@ export function createOutbox(deps: {
       await Promise.all(underWay.keys())
     },
     async sweep() {
-      const settled = { table: 'outbox', key: ['tenant_id', 'id'] }
       const [delivered, failed] = [clock.now() - kept.delivered, clock.now() - kept.failed]
       return (
-        (await sweepTable(database, {
-          ...settled,
-          where: 'delivered_at < $1',
-          before: delivered,
-        })) + (await sweepTable(database, { ...settled, where: 'failed_at < $1', before: failed }))
+        (await sweepTable(database, OutboxTable, 'delivered_at < $1', delivered)) +
+        (await sweepTable(database, OutboxTable, 'failed_at < $1', failed))
       )
     },
   }

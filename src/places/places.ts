@@ -1,5 +1,6 @@
 import { networkOf } from '../attempts/network.ts'
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, table } from '../storage/table.ts'
@@ -116,7 +117,7 @@ export function createPlaces({
         rows.some(({ kind, is_first, others }) => kind === wanted && is_first && others)
       return {
         isNewNetwork: isNew('network'),
-        ...(country === undefined ? {} : { country }),
+        ...present({ country }),
         isNewCountry: isNew('country'),
       }
     },
@@ -147,11 +148,11 @@ export function createPlaces({
       )
     },
     sweep: () =>
-      sweepTable(database, {
-        table: 'account_places',
-        key: ['tenant_id', 'account_id', 'kind', 'place'],
-        where: 'last_at < $1',
-        before: clock.now() - keptDays * 24 * 3600 * 1000,
-      }),
+      sweepTable(
+        database,
+        AccountPlacesTable,
+        'last_at < $1',
+        clock.now() - keptDays * 24 * 3600 * 1000,
+      ),
   }
 }

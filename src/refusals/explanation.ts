@@ -1,3 +1,4 @@
+import { rfc3339 } from '../rfc3339.ts'
 import { type CheckName, checkOf } from './checks.ts'
 import { printable } from './mask.ts'
 import type { Refusal } from './refusal.ts'
@@ -48,7 +49,7 @@ export function explanationOf(refusal: Refusal): RefusalExplanation {
   return {
     id,
     tenant,
-    at: new Date(at).toISOString(),
+    at: rfc3339(at),
     endpoint,
     ...findingOf(refusal),
     ...(clientId === undefined ? {} : { client_id: clientId }),

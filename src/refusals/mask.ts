@@ -43,8 +43,8 @@ const ourSecret = /^[\w-]{43}$/
 const shortestSecret = 16
 
 /**
- * The id of a client that does not exist. It may be a secret: where a secret came with it, they may have changed places,
- * and it is shown only where it is too short for one, or the other can only be the secret.
+ * Masks the id of a client that does not exist, since the caller may have swapped id and secret. When a secret came with
+ * it, the id is shown only if it is too short to be one, or if the other value can only be the secret.
  */
 export function maskClientId(id: string, secret: unknown): string {
   const isPlain = uuid.test(id) || id.search(handles) < 0

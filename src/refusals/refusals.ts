@@ -140,12 +140,7 @@ export function createRefusals({
       return listRefusals(database, filter, page)
     },
     sweep: () =>
-      sweepTable(database, {
-        table: 'refusals',
-        key: ['tenant_id', 'id'],
-        where: 'at <= $1',
-        before: clock.now() - keptDays * 86_400_000,
-      }),
+      sweepTable(database, RefusalsTable, 'at <= $1', clock.now() - keptDays * 86_400_000),
   }
 }
 

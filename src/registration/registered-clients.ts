@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { RegistrationPolicy } from './policy.ts'
@@ -172,7 +173,7 @@ export function createRegisteredClientStore({
       return (
         row && {
           registeredAt: row.registered_at.getTime(),
-          ...(statement === undefined ? {} : { statement }),
+          ...present({ statement }),
           ...(row.metadata === null ? {} : { metadata: row.metadata }),
         }
       )

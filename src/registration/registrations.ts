@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { present } from '../present.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
@@ -132,10 +133,10 @@ export function createRegistrations(deps: {
       clientId,
       metadata: {
         ...ownMembers(client),
-        ...(statement === undefined ? {} : { software_statement: statement }),
+        ...present({ software_statement: statement }),
       },
       registeredAt,
-      ...(clientSecret === undefined ? {} : { clientSecret }),
+      ...present({ clientSecret }),
       registrationAccessToken,
     }
   }

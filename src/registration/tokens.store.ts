@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -114,7 +115,7 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       )
       return rows.map(({ payload: { id, name, uses_left: usesLeft }, ...row }) => ({
         id,
-        ...(name === undefined ? {} : { name }),
+        ...present({ name }),
         usesLeft,
         createdAt: row.created_at.getTime(),
         ...(row.expires_at === null ? {} : { expiresAt: row.expires_at.getTime() }),
@@ -166,12 +167,6 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
     },
 
     /** Deletes tokens that have expired; returns how many. */
-    sweep: () =>
-      sweepTable(database, {
-        table: 'registration_tokens',
-        key: ['tenant_id', 'kind', 'token_hash'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, RegistrationTokensTable, 'expires_at <= $1', clock.now()),
   }
 }

@@ -6,9 +6,9 @@ import { column, nullable, table } from '../storage/table.ts'
 import type { Envelopes, Seals } from './seal.ts'
 
 /**
- * Which key-encryption keys may seal, as Postgres knows it. A row that is sealed under a retired key is refused there
- * (migration 0010), and who seals holds the row of the key, which a rotation changes: whatever is written, it is
- * written before the key is retired, and then sealed anew, or never.
+ * Which key-encryption keys may seal, as Postgres knows it. Postgres refuses a row that is sealed under a retired key
+ * (migration 0010), and sealing locks the row of the key, which a rotation updates: a secret is either written before the
+ * key is retired, and then sealed anew by the rotation, or not written at all.
  */
 export interface SealingKeys extends Seals {
   /** Makes the configured key known, so that others see whether they have it. */

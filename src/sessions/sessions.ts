@@ -8,7 +8,7 @@ import type { Sealer } from '../secrets/seal.ts'
 import { type Count, countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
-import { createSessionStore, type SessionFilter } from './session.store.ts'
+import { createSessionStore, type SessionFilter, SessionsTable } from './session.store.ts'
 import {
   type ListedSession,
   type Opened,
@@ -169,12 +169,12 @@ export function createSessions(deps: {
     },
 
     sweep: () =>
-      sweepTable(database, {
-        table: 'sessions',
-        key: ['tenant_id', 'uid'],
-        where: 'ended_at < $1 or expires_at < $1',
-        before: deps.clock.now() - historyKept,
-      }),
+      sweepTable(
+        database,
+        SessionsTable,
+        'ended_at < $1 or expires_at < $1',
+        deps.clock.now() - historyKept,
+      ),
 
     end: (tenant, uid, reason, owner) =>
       database.transaction(async () => {

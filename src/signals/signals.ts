@@ -10,6 +10,7 @@ import type { Log } from '../log.ts'
 import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import { present } from '../present.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
@@ -24,7 +25,7 @@ import {
   verification,
 } from './signal.ts'
 import { createSignalWriter } from './signal-writer.ts'
-import { createSignalStreamStore, type WaitingSignal } from './stream.store.ts'
+import { createSignalStreamStore, SignalEventsTable, type WaitingSignal } from './stream.store.ts'
 import {
   declaredAs,
   delivered,
@@ -35,9 +36,9 @@ import {
 } from './stream.ts'
 
 /**
- * Shared Signals (SSF 1.0) with events of CAEP 1.0: what happened to people who allowed something at a resource server
- * goes to whoever runs it, pushed (RFC 8935) or to be fetched (RFC 8936). What an audit event means is queued in the
- * transaction that seals it, so that nothing is lost that was committed, and stays until the receiver has it.
+ * Shared Signals (SSF 1.0) with events of CAEP 1.0: the operator of a resource server learns what happened to the people
+ * who have granted access to it, by push (RFC 8935) or poll (RFC 8936). Signals are queued in the transaction that seals
+ * the audit event, so none that was committed is lost, and are kept until the receiver has them.
  */
 export interface Signals {
   /** The stream of a receiver; it has one at most. */
@@ -47,14 +48,14 @@ export interface Signals {
   /** Makes a stream be as declared; its status stays. @throws DomainError `not_found` */
   replace(tenant: string, stream: SignalStream, declared: StreamDeclaration): Promise<SignalStream>
   delete(tenant: string, id: string): Promise<void>
-  /** What is disabled forgets what waits in it; what is paused keeps it. @throws DomainError `not_found` */
+  /** A stream that is disabled drops its queue, one that is paused keeps it. @throws DomainError `not_found` */
   setStatus(
     tenant: string,
     stream: SignalStream,
     status: StreamStatus,
     reason?: string,
   ): Promise<SignalStream>
-  /** Has the receiver sent an event with what it says. @throws DomainError `too_many_requests` */
+  /** Sends the receiver a verification event with its `state`. @throws DomainError `too_many_requests` */
   verify(tenant: string, stream: SignalStream, state?: string): Promise<void>
   /** The next event tokens by their ids; `more` when there are others. @param most 0 for none */
   fetch(
@@ -115,7 +116,7 @@ export function createSignals(deps: {
       jti: id,
       iat: Math.floor(createdAt / 1000),
       aud: audience.length === 1 ? audience[0] : audience,
-      ...(signal.txn === undefined ? {} : { txn: signal.txn }),
+      ...present({ txn: signal.txn }),
       sub_id: signal.subject,
       events: { [signal.event]: signal.body },
     })
@@ -212,7 +213,7 @@ export function createSignals(deps: {
       headers: {
         'content-type': eventTokenMedia,
         accept: 'application/json',
-        ...(authorization === undefined ? {} : { authorization }),
+        ...present({ authorization }),
       },
       body: await tokenOf(tenant, stream, waiting),
     })
@@ -279,7 +280,7 @@ export function createSignals(deps: {
     setStatus: (tenant, stream, status, reason) =>
       database.transaction(async () => {
         const { reason: _before, ...rest } = await locked(tenant, stream.id)
-        const next = { ...rest, status, ...(reason === undefined ? {} : { reason }) }
+        const next = { ...rest, status, ...present({ reason }) }
         await store.setStatus(tenant, stream.id, status, reason)
         if (status === 'disabled') await store.settle(tenant, stream.id)
         if (rest.status !== 'enabled' || status !== 'enabled') await sendWaiting(tenant, next)
@@ -310,12 +311,6 @@ export function createSignals(deps: {
     async acknowledge(tenant, stream, ids) {
       if (ids.length > 0) await store.settle(tenant, stream.id, ids)
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'signal_events',
-        key: ['tenant_id', 'id'],
-        where: 'created_at < $1',
-        before: clock.now() - kept,
-      }),
+    sweep: () => sweepTable(database, SignalEventsTable, 'created_at < $1', clock.now() - kept),
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { chunksOf } from '../storage/chunks.ts'
@@ -95,7 +96,7 @@ export function createSignalStreamStore({
           : {
               method: 'push',
               endpointUrl,
-              ...(authorization === undefined ? {} : { authorization }),
+              ...present({ authorization }),
             },
       eventsRequested: row.events_requested,
       ...(row.description === null ? {} : { description: row.description }),

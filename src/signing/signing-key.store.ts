@@ -181,12 +181,8 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
         [time(now)],
       )
       const before = now - keptDays * 24 * 3600 * 1000
-      const over = {
-        table: 'signing_keys',
-        key: ['tenant_id', 'kid'],
-        where: 'remove_at <= $1 and private_jwk is null',
-      }
-      return wiped + (await sweepTable(database, { ...over, before }))
+      const isOver = 'remove_at <= $1 and private_jwk is null'
+      return wiped + (await sweepTable(database, SigningKeysTable, isOver, before))
     },
 
     /** Keys outside of the database that sign, or will. */

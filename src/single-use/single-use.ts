@@ -71,12 +71,6 @@ export function createSingleUse({
       )
       return row?.spent_at.getTime()
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'single_use',
-        key: ['tenant_id', 'kind', 'key'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, SingleUseTable, 'expires_at <= $1', clock.now()),
   }
 }

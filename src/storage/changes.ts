@@ -137,12 +137,6 @@ export function createChanges({
       leave = undefined
       heard = undefined
     },
-    sweep: () =>
-      sweepTable(database, {
-        table: 'changes',
-        key: ['tenant_id', 'kind', 'subject', 'changed_at'],
-        where: 'changed_at < $1',
-        before: clock.now() - keptFor,
-      }),
+    sweep: () => sweepTable(database, ChangesTable, 'changed_at < $1', clock.now() - keptFor),
   }
 }

@@ -7,9 +7,10 @@ export function* chunksOf<Item>(items: readonly Item[]): Generator<Item[]> {
 }
 
 /**
- * Repeats a statement that changes `mostRows` at most, and finds none of those again, until it changes fewer. It locks what
- * it finds before it counts: what another transaction has changed meanwhile must not make it look like the last. It looks
- * for them in an array, once: a subselect behind `in` may run again for each row, and find others.
+ * Repeats a statement that changes at most `mostRows` rows until it changes fewer.
+ * @param change must not find the rows again that it has changed; must lock the rows that it selects (a row that another
+ *   transaction changes meanwhile would make a full batch look like the last one); and must select them once, with
+ *   `= any(array(select …))`, since a subselect after `in` may be evaluated again for each row and find others
  * @returns what all of them returned
  */
 export async function untilFew<Row>(change: () => Promise<Row[]>): Promise<Row[]> {

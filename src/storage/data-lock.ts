@@ -10,10 +10,10 @@ import { DomainError } from '../errors.ts'
 /**
  * One process per data folder: two engines on one cluster overwrite each other's pages.
  *
- * Node has no file locks, so every process puts down a file of its own, `lock-<pid>-<start>-<scope>`, and *then*
- * looks for those of others. Of two processes that start together at least one sees the other, and because a name
- * is never used twice, the file of a dead process can be removed by anybody at any time.
- * The file says whether its process holds the folder or is still looking for others.
+ * Node has no file locks, so every process first creates a file of its own, `lock-<pid>-<start>-<scope>`, and *then*
+ * looks for the files of others: of two processes that start together, at least one sees the other. No name is ever used
+ * twice, so anybody may remove the file of a dead process at any time. The file says whether its process holds the
+ * folder or is still looking.
  */
 export interface DataLock {
   /** Gives the folder back. May be called again. */

@@ -59,8 +59,8 @@ async function takeTurn(runner: QueryRunner): Promise<void> {
 }
 
 /**
- * Whoever waits for a lock on a table has every later reader and writer wait behind it, so it lets go in time for them,
- * and tries again from the start: all of it is one transaction.
+ * Applies all pending migrations in one transaction. While a statement waits for a table lock, all later readers and
+ * writers of the table queue behind it: so it gives up after `lockPatience`, rolls back and starts again.
  */
 async function applyPending(dataSource: DataSource, runner: QueryRunner): Promise<string[]> {
   for (let tries = 1; ; tries++) {

@@ -6,15 +6,14 @@ import { type Asking, answerTo } from './connection.ts'
 import type { Database } from './database.ts'
 import { isConnectionLost } from './violations.ts'
 
-/** Messages between the nodes of one database. They may be lost: a poll is always the truth. */
+/** Messages between the nodes of one database. They may be lost; polling finds what they missed. */
 export interface Notifications {
   /** Calls back whenever another node, or this one, has said something on the channel. */
   listen(channel: string, heard: () => void): void
   /**
-   * Rows of a statement that only reads, outside of any transaction. It goes over the connection that listens, while
-   * there is one, so that the news of a revocation never waits for requests that hold every connection of the pool. It
-   * fails where the server takes no writes: a primary that was fenced off would go on answering with what is no longer
-   * true.
+   * Rows of a statement that only reads, outside of any transaction. It uses the listening connection while there is one:
+   * reading revocations must not wait for requests that hold every connection of the pool. It fails when the server takes
+   * no writes, since a primary that was fenced off would go on answering with stale data.
    */
   query: Database['query']
   close(): Promise<void>
@@ -29,7 +28,7 @@ export const noNotifications = ({ query }: Database): Notifications => ({
 
 /** Milliseconds between two attempts to get the connection back. */
 const pause = 1000
-/** Milliseconds that Postgres has to take leave. */
+/** Milliseconds that Postgres has to close a connection. */
 const leave = 1000
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Runs work one at a time. All who ask while a run is under way share the run after it, which begins when they have
- * asked, and so sees what made them ask.
+ * Runs work one at a time. All calls that arrive during a run share the next run: it starts after they were made, so it
+ * sees whatever caused them.
  */
 export function oneAtATime(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined

@@ -74,9 +74,9 @@ function isMisconfigured({ message, code = '' }: Error & { code?: string }): boo
 }
 
 /**
- * Connects. What is kept in Redis may be lost at any time, so a start goes on without it, as a process does that loses
- * it later, or while it keeps nothing; the connection is tried for again until it is there.
- * @throws DomainError `config_invalid` when Redis refuses what this process was told to say to it
+ * Connects. Nothing in Redis is needed to start, so a start goes on without it, just as a process that loses it later;
+ * it reconnects until Redis answers.
+ * @throws DomainError `config_invalid` when Redis refuses the configured credentials or certificate
  */
 export async function openRedis(
   target: RedisTarget,

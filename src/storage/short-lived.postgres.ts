@@ -59,13 +59,7 @@ export function shortLivedInPostgres(database: Database, clock: Clock): ShortLiv
       )
     },
     ping: async () => void (await database.query('select 1')),
-    sweep: () =>
-      sweepTable(database, {
-        table: 'short_lived',
-        key: ['tenant_id', 'model', 'key'],
-        where: 'expires_at <= $1',
-        before: clock.now(),
-      }),
+    sweep: () => sweepTable(database, ShortLivedTable, 'expires_at <= $1', clock.now()),
     close: async () => undefined,
   }
 }

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import type { EntitySchema } from 'typeorm'
 import type { Database } from './database.ts'
 
 /** Rows that one batch changes: little enough to hold no lock for long (R-19). */
@@ -9,26 +10,25 @@ const mostBatches = 200
 /** Any 64-bit number serves; it only must differ from other advisory locks. */
 export const sweepLock = 4_917_260_332
 
-export interface Sweep {
-  table: string
-  /** Columns of the primary key. */
-  key: string[]
-  /** SQL over `$1`. */
-  where: string
-  /** `$1`, in milliseconds since the epoch. */
-  before: number
-}
-
-/** Deletes rows that are over, batch by batch. @returns how many */
+/**
+ * Deletes rows that are over, batch by batch.
+ * @param where SQL over `$1`
+ * @param before `$1`, in milliseconds since the epoch
+ * @returns how many
+ */
 export function sweepTable(
   database: Database,
-  { table, key, where, before }: Sweep,
+  { options: { name, columns } }: EntitySchema,
+  where: string,
+  before: number,
 ): Promise<number> {
-  const columns = key.join(', ')
+  const key = Object.keys(columns)
+    .filter((column) => columns[column]?.primary)
+    .join(', ')
   return inBatches(
     database,
-    `delete from ${table} where (${columns}) in (
-       select ${columns} from ${table} where ${where} limit ${sweepBatch} for update skip locked)`,
+    `delete from ${name} where (${key}) in (
+       select ${key} from ${name} where ${where} limit ${sweepBatch} for update skip locked)`,
     [new Date(before)],
   )
 }

@@ -50,10 +50,11 @@ if (servicesFound()) {
 
     it('lists of what accounts have read the addresses of those alone', async () => {
       const [account] = await core.accounts.lists.page(defaultTenant, { limit: 1 })
-      const ids = [account?.id ?? '', 'gone']
+      const owned = [{ accountId: account?.id ?? '' }, { accountId: 'gone' }]
       const look = async () => {
-        const emails = await emailsById(core, defaultTenant, ids)
-        expect(ids.map(emails)).to.deep.equal([account?.email, 'gone'])
+        const emails = await emailsById(core, defaultTenant, owned)
+        const shown = owned.map(({ accountId }) => emails(accountId))
+        expect(shown).to.deep.equal([account?.email, 'gone'])
       }
       expect(await rowsRead(core, 'accounts', look)).to.equal(1)
     })

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { SingleUseTable } from '../../src/single-use/single-use.ts'
 import { sweepBatch, sweepLock, sweepTable } from '../../src/storage/sweep.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
@@ -19,12 +20,7 @@ onEachStorage('sweeping what is over (C25, R-19)', (kind) => {
   after(() => nodes?.close())
 
   const sweep = ({ database }: Nodes['a']) =>
-    sweepTable(database, {
-      table: 'single_use',
-      key: ['tenant_id', 'kind', 'key'],
-      where: 'expires_at < $1',
-      before: Date.now(),
-    })
+    sweepTable(database, SingleUseTable, 'expires_at < $1', Date.now())
   async function left(): Promise<number> {
     const query = `select count(*)::int as count from single_use where kind = 'test'`
     const [row] = await nodes.a.database.query<{ count: number }>(query)

@@ -1,4 +1,5 @@
 import { html } from '../../http/html.ts'
+import { present } from '../../present.ts'
 import { type PageContext, page } from './layout.ts'
 import { alert, csrfField } from './parts.ts'
 
@@ -38,7 +39,7 @@ export function sayingPage(
 ): string {
   return page(context, {
     title: view.title,
-    ...(view.fault === undefined ? {} : { fault: view.fault }),
+    ...present({ fault: view.fault }),
     body: html`<h1>${view.title}</h1>
 <p>${view.text}</p>
 <p><a id="next" class="kt-button" href="${view.next.href}">${view.next.label}</a></p>`,

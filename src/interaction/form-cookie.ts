@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
 import { newHandle } from '../secrets/handle.ts'
+import type { PageCookie } from './parts.ts'
 
 /** What the forms of a browser are bound to where nobody has signed in. */
 export interface FormCookie {
@@ -10,11 +11,7 @@ export interface FormCookie {
   read(ctx: Context): string
 }
 
-export function createFormCookie(cookie: {
-  name: string
-  path: string
-  secure: boolean
-}): FormCookie {
+export function createFormCookie(cookie: PageCookie): FormCookie {
   const { name, ...where } = cookie
   return {
     give(ctx) {

@@ -1,0 +1,37 @@
+import type { Context } from 'koa'
+import type { Image } from '../../config/image.ts'
+import type { Csrf } from '../http/csrf.ts'
+import type { BackchannelDecisions } from '../oidc/backchannel-decision.ts'
+import type { BrowserSession } from '../oidc/browser-session.ts'
+import type { IssuerContext } from '../oidc/capabilities.ts'
+import type { DeviceVerification } from '../oidc/device-verification.ts'
+import type { Interactions } from '../oidc/interactions.ts'
+import type { PageContext } from './pages/layout.ts'
+
+/** A cookie of a page; `path` is where the browser sends it back to. */
+export interface PageCookie {
+  name: string
+  path: string
+  secure: boolean
+}
+
+/** What the pages of an issuer are made from; each takes what it needs. */
+export interface PageParts extends IssuerContext {
+  /** The path of the issuer: `/t/acme`, or empty. */
+  basePath: string
+  csrf: Csrf
+  interactions: Interactions
+  session: BrowserSession
+  devices: DeviceVerification
+  decisions: BackchannelDecisions
+  /** Says which accounts this browser belongs to somebody of (known-browser.ts). */
+  knownCookie: PageCookie
+  /** What forms are bound to where nobody has signed in: of a sign-up, a device, a forgotten password. */
+  signUpCookie: PageCookie
+  deviceCookie: PageCookie
+  recoveryCookie: PageCookie
+  pageContext(ctx: Context): PageContext
+  clientName(clientId: string): Promise<string | undefined>
+  /** @returns nothing when the picture cannot be had */
+  clientLogo(uri: string): Promise<Image | undefined>
+}

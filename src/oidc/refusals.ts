@@ -96,7 +96,8 @@ export function logRefusals(
 
 /** The engine copies what a request object says before it looks at its signature, or asks us (request-object.ts). */
 const isTooDeep = (error: Error) =>
-  error instanceof RangeError && /^\s+at (structuredClone|JSON\.stringify) /m.test(error.stack ?? '')
+  error instanceof RangeError &&
+  /^\s+at (structuredClone|JSON\.stringify) /m.test(error.stack ?? '')
 
 const tooDeep = (cause: Error) =>
   new DomainError('parameter_malformed', { detail: 'a request object is nested too deep', cause })

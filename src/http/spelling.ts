@@ -9,7 +9,8 @@ export function addressPattern(address: string, flags = ''): RegExp {
 
 /**
  * Refuses other spellings of an address. The engine's router takes upper case and a trailing slash for the same;
- * whatever guards an address compares exactly (security class C29).
+ * whatever guards an address compares exactly (security class C29). So is one with U+0000: no address has it, and
+ * Postgres cannot look for it.
  */
 export function exactSpelling(addresses: string[]): Middleware {
   const exact = addresses.map((address) => addressPattern(address))
@@ -18,8 +19,9 @@ export function exactSpelling(addresses: string[]): Middleware {
     const { path } = ctx
     const matches = (patterns: RegExp[], text: string) =>
       patterns.some((pattern) => pattern.test(text))
+    const hasZero = path.includes('%00')
     const bare = path.replace(/\/+$/, '') || '/'
-    if (!matches(exact, path) && matches(loose, bare)) {
+    if (hasZero || (!matches(exact, path) && matches(loose, bare))) {
       throw new DomainError('not_found', { detail: { came: path.slice(0, 100) } })
     }
     return next()

@@ -45,12 +45,13 @@ function escaped(text: string): string {
     .replaceAll('"', '&quot;')
 }
 
+const timeFormat = { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' } as const
+const times: Readonly<Record<MailLanguage, Intl.DateTimeFormat>> = {
+  en: new Intl.DateTimeFormat('en', timeFormat),
+  de: new Intl.DateTimeFormat('de', timeFormat),
+}
+
 /** A point in time in the words of a language. @param at milliseconds since the epoch */
 export function timeIn(language: MailLanguage, at: number): string {
-  const format = new Intl.DateTimeFormat(language, {
-    dateStyle: 'long',
-    timeStyle: 'short',
-    timeZone: 'UTC',
-  })
-  return `${format.format(at)} UTC`
+  return `${times[language].format(at)} UTC`
 }

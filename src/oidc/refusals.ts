@@ -84,7 +84,7 @@ export function logRefusals(
   }
   provider.on('server_error', (ctx, error) => {
     log.debug(describe(ctx, error), 'the engine failed')
-    reportFault(ctx, error)
+    reportFault(ctx, isTooDeep(error) ? tooDeep(error) : error)
   })
   // Without one that listens, Koa writes a stack to stderr.
   events.on('error', (error: Error & { code?: unknown }, ctx: object) => {
@@ -93,5 +93,13 @@ export function logRefusals(
     else log.error(line, 'answer not written')
   })
 }
+
+/** The engine copies what a request object says before it looks at its signature, or asks us (request-object.ts). */
+const isTooDeep = (error: Error) =>
+  error instanceof RangeError &&
+  /^\s+at (structuredClone|JSON\.stringify) /m.test(error.stack ?? '')
+
+const tooDeep = (cause: Error) =>
+  new DomainError('parameter_malformed', { detail: 'a request object is nested too deep', cause })
 
 const callerHasGone: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET'])

@@ -21,7 +21,7 @@ const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
  * | `iat` | at most a minute ahead                                                  |
  * | `sub` | absent: it could be presented as a client assertion (RFC 9101 §10.8)    |
  *
- * No claim has what Postgres cannot keep.
+ * No claim has what Postgres cannot keep, and `resource` has texts (RFC 8707 §2).
  *
  * A signed authentication request (CIBA §7.1.1) says `iat`, `nbf` and `jti` as well, and is signed with a key that the
  * client alone has.
@@ -34,7 +34,7 @@ export function requestObjectRules(clock: Clock) {
     client: EngineClient,
   ): Promise<void> => {
     if (ctx.oidc.entities.PushedAuthorizationRequest) return
-    const { exp, iat, nbf, sub, jti } = claims
+    const { exp, iat, nbf, sub, jti, resource } = claims
     const now = clock.seconds()
     const isFapi = client['fapi'] !== undefined
     const isBackchannel = ctx.oidc.route === 'backchannel_authentication'
@@ -54,6 +54,9 @@ export function requestObjectRules(clock: Clock) {
       isBackchannel && String(alg).startsWith('HS') && 'alg must not be symmetric',
       sub === client.clientId && 'sub must not be the client_id',
       !isStorable(claims) && `a claim ${storableRule}`,
+      Array.isArray(resource) &&
+        resource.some((each) => typeof each !== 'string') &&
+        'resource must be a text, or a list of texts',
     ]
     const fault = faults.find((found) => found !== false)
     if (fault !== undefined) throw new errors.InvalidRequestObject(`Request Object: ${fault}`)

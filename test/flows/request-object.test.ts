@@ -13,7 +13,7 @@ import { buildAuthorizationUrlWithJAR, modifyAssertion } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
+import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
   challengeOf,
@@ -167,6 +167,7 @@ onAnyStorage('request objects', (kind) => {
       'half a character in a name': made({ claims: { id_token: { '\ud800': null } } }),
       'a request inside': made({ request: 'x' }),
       'a request_uri inside': made({ request_uri: 'https://evil.example/' }),
+      'a resource in two lists': made({ resource: [[api]] }),
     }
     for (const [what, object] of Object.entries(wrong)) {
       const page = await ask(await object, beside)
@@ -184,6 +185,15 @@ onAnyStorage('request objects', (kind) => {
       expectReturned(await ask(broken, beside), 'invalid_request_object')
       const form = { client_id: 'signer', request: broken }
       expectRefusal(await post(server, '/par', signer, form), 400, 'invalid_request_object')
+    }
+    // Nested too deep to be read: whoever signed it, no fault of ours.
+    const deep = `${'['.repeat(8000)}${']'.repeat(8000)}`
+    const usual = { iss: 'spa', client_id: 'spa', aud: server.issuer, exp: now() + 60 }
+    for (const members of [`"x":${deep}`, `"claims":{"userinfo":${deep}}`]) {
+      const text = JSON.stringify(usual).replace('{', `{${members},`)
+      const request = `${head}.${Buffer.from(text).toString('base64url')}.AAAA`
+      const form = { client_id: 'spa', request }
+      expectRefusal(await post(server, '/par', spa, form), 400, 'invalid_request')
     }
     const evil = { redirect_uri: 'https://evil.example/', state: 'x' }
     expectErrorPage(await ask('a.b.c', evil))

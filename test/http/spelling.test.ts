@@ -1,9 +1,11 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { openAccount } from '../support/ciba.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { createUserAgent } from '../support/user-agent.ts'
 
 describe('other spellings of an address (C29)', () => {
   let server: TestServer
@@ -34,4 +36,12 @@ describe('other spellings of an address (C29)', () => {
       expect((await exchange({ method: 'GET', url, headers: {} })).status).to.equal(404)
     })
   }
+
+  it('with U+0000 in it there is nothing at any, whoever has signed in', async () => {
+    const agent = createUserAgent()
+    await openAccount(server, agent)
+    for (const path of ['/account/applications/%00/logo', '/account/applications/a%00/logo']) {
+      expect((await agent.get(server.issuer + path)).status, path).to.equal(404)
+    }
+  })
 })

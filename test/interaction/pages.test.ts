@@ -320,6 +320,25 @@ describe('interaction/pages: errors and scopes', () => {
     expect(document.querySelector('#error-description')?.textContent).to.equal('no such scope')
   })
 
+  it('says when it was without memory of its own for each page: strangers cause any number of them (C18)', () => {
+    const page = () => errorPage(context, { status: 404, error: 'not_found', id: 'e1', time: 0 })
+    page()
+    const { DateTimeFormat } = Intl
+    let made = 0
+    Intl.DateTimeFormat = class extends DateTimeFormat {
+      constructor(...given: ConstructorParameters<typeof DateTimeFormat>) {
+        super(...given)
+        made++
+      }
+    } as typeof DateTimeFormat
+    try {
+      for (let i = 0; i < 10; i++) page()
+    } finally {
+      Intl.DateTimeFormat = DateTimeFormat
+    }
+    expect(made).to.equal(0)
+  })
+
   it('leaves an unknown scope its name', () => {
     expect(scopeText(messages, 'profile')).to.equal('See your name and your profile')
     expect(scopeText(messages, 'toString')).to.equal('toString')

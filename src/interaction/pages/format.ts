@@ -14,11 +14,23 @@ export function counted(
   return (count) => `${number.format(count)} ${forms[rules.select(count)] ?? forms.other}`
 }
 
+/** By language: one costs half a millisecond, and 30 KiB of memory that the collector does not see. */
+const moments = new Map<string, Intl.DateTimeFormat>()
+
 /**
  * A moment, to the second, in UTC: nobody tells us where a person is.
+ * @param locale one of `languages`
  * @param time milliseconds since the epoch
  */
 export function momentText(locale: string, time: number): string {
-  const format = { dateStyle: 'long', timeStyle: 'long', timeZone: 'UTC' } as const
-  return new Intl.DateTimeFormat(locale, format).format(time)
+  let format = moments.get(locale)
+  if (!format) {
+    format = new Intl.DateTimeFormat(locale, {
+      dateStyle: 'long',
+      timeStyle: 'long',
+      timeZone: 'UTC',
+    })
+    moments.set(locale, format)
+  }
+  return format.format(time)
 }

@@ -5,6 +5,7 @@ import { routes } from '../../src/admin/routes.ts'
 import { adminRoles, permissions, scopeOf } from '../../src/roles/role.ts'
 import { ask, machineWith, tokenOf } from '../support/admin.ts'
 import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admin-objects.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine } from '../support/fixtures.ts'
 import { post, tokensIn } from '../support/protocol.ts'
@@ -53,7 +54,7 @@ describe('the admin API, by caller, route and object', () => {
   const objects: Record<string, AdminObjects> = {}
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
     const { core } = server
     for (const id of [own, foreign]) {

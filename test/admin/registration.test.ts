@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { nextMail, writtenMail } from '../support/mailbox.ts'
@@ -15,7 +16,7 @@ describe('registration and invitations, over the admin API', () => {
   const base = '/tenants/default'
 
   before(async () => {
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     token = await tokenOf(server, await bootstrap(server))
   })
   after(() => server?.stop())

@@ -4,6 +4,7 @@ import { parse } from 'node-html-parser'
 import type { Browser } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { bank, startRequest } from '../support/ciba.ts'
@@ -42,7 +43,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
     await furnish(server)
     remember(fresh, bank.client_secret)
     const places = {

@@ -2,6 +2,7 @@ import { hash as argon2 } from '@node-rs/argon2'
 import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
@@ -22,7 +23,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
   let server: TestServer
   before(async () => {
     remember(short, long)
-    server = await boot('embedded')
+    server = await boot(anyStorage)
     await furnish(server)
   })
   afterEach(async () => {

@@ -16,3 +16,7 @@ export const anyStorage: StorageKind = servicesFound() && !wanted ? 'services' :
 export function onAnyStorage(title: string, define: (kind: StorageKind) => void): void {
   describe(`${title} [${anyStorage}]`, () => define(anyStorage))
 }
+
+/** `it` of what is the same on every storage, in a suite of each of them (`onEachStorage`): on one alone. */
+export const itOnAny = (kind: StorageKind): ((title: string, test: Mocha.AsyncFunc) => void) =>
+  kind === anyStorage ? it : () => undefined

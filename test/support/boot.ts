@@ -1,6 +1,7 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import type { Config } from '../../config/config.ts'
 import { loadConfig } from '../../config/load.ts'
 import { strangeDetail } from '../../src/audit/audit.ts'
 import { type Core, openCore } from '../../src/core.ts'
@@ -48,6 +49,16 @@ let templateFolder: Promise<string> | undefined
 let templateDatabase: Promise<string> | undefined
 let databases = 0
 
+/**
+ * The configuration of a server in this process. A password hash, of which each start makes one, costs next to nothing,
+ * less than may be set; where `env` says what it costs, that.
+ */
+export function configFrom(env: Record<string, string>): Config {
+  const config = loadConfig(env)
+  if ('ARGON2_ITERATIONS' in env) return config
+  return { ...config, argon2MemoryKib: 64, argon2Iterations: 1 }
+}
+
 async function openFrom(env: Record<string, string>, lines: string[]): Promise<Core> {
   const destination = new Writable({
     write(chunk, _encoding, done) {
@@ -55,7 +66,7 @@ async function openFrom(env: Record<string, string>, lines: string[]): Promise<C
       done()
     },
   })
-  const config = loadConfig(env)
+  const config = configFrom(env)
   return openCore(config, createLog({ level: config.logLevel, destination }), {
     schema: 'migrate',
     clock: travellingClock(),

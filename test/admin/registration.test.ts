@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { nextMail, writtenMail } from '../support/mailbox.ts'
@@ -16,7 +15,7 @@ describe('registration and invitations, over the admin API', () => {
   const base = '/tenants/default'
 
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     token = await tokenOf(server, await bootstrap(server))
   })
   after(() => server?.stop())

@@ -4,7 +4,6 @@ import { invitationsCreate, invitationsList, invitationsRevoke } from '../../src
 import { isDomainError } from '../../src/errors.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -19,7 +18,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
   let server: TestServer
   before(async () => {
     remember(password)
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     await server.core.tenants.declareSignUp(tenant, { mode: 'invitation', domains: [] })
   })

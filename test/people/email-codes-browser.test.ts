@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
@@ -22,7 +21,7 @@ describe('people: codes by e-mail in Chromium', function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
     remember(password)
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await server.core.tenants.setPolicy(tenant, { emailCodes: true })
   })
   after(async () => {

@@ -13,7 +13,7 @@ import { eventually } from '../support/eventually.ts'
 import { everyPage } from '../support/every-page.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
 import { type Typist, typistAt } from '../support/keyboard.ts'
-import { nextMail, writtenMail } from '../support/mailbox.ts'
+import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { authorizeUrl, tokensFor } from '../support/protocol.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { remember } from '../support/witness.ts'
@@ -36,6 +36,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
   let server: TestServer
   let browser: Browser | undefined
   let site: Site
+  let mailbox: Mailbox
   const client = { ...web, client_id: 'shop' }
   const strict = { ...web, client_id: 'strict', require_mfa: true }
   const visited: Array<ReturnType<typeof marksOf>> = []
@@ -43,7 +44,8 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
+    ;[mailbox, site] = await Promise.all([openMailbox(), startSite()])
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     remember(fresh, bank.client_secret)
     const places = {
@@ -65,6 +67,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     await browser?.close()
     await site?.stop()
     await server?.stop()
+    await mailbox?.stop()
   })
 
   const at = (path: string) => `${server.issuer}${path}`
@@ -77,16 +80,13 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
   const mailTo = async (address: string, subject: RegExp) => {
     const fits = (mail: { to: string; subject: string }) =>
       mail.to === address && subject.test(mail.subject)
-    return (
-      (await nextMail(`${subject.source} to ${address}`, () => writtenMail(server), fits)).link ??
-      ''
-    )
+    return (await nextMail(`${subject.source} to ${address}`, () => mailbox.mails, fits)).link ?? ''
   }
 
   /** The code of a mail that is none of those before. */
   const codeTo = (address: string, before: string[] = []) =>
     eventually(`a code for ${address}`, () => {
-      const codes = writtenMail(server)
+      const codes = mailbox.mails
         .filter(({ to }) => to === address)
         .flatMap(({ text }) => /: (\d{8})\b/.exec(text)?.[1] ?? [])
       remember(...codes)

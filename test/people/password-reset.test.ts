@@ -317,7 +317,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
 
 describe('people: where no mail is sent', () => {
   it('writes it to a folder in embedded mode, in German for whoever reads German', async () => {
-    const server = await boot(anyStorage)
+    const server = await boot('embedded')
     try {
       await furnish(server)
       const agent = createUserAgent({ origin: server.issuer })

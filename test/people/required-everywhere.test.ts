@@ -3,7 +3,6 @@ import { decodeJwt } from 'jose'
 import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askForResult, bank, startRequest } from '../support/ciba.ts'
 import { askFor, enterCode, finishSteps, startDevice } from '../support/devices.ts'
@@ -24,7 +23,7 @@ type Person = Pick<Owner, 'username' | 'password'> & Partial<Owner>
 describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.3, 6.3.4)', () => {
   let server: TestServer
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     remember(bank.client_secret)
     await server.core.clients.declare(tenant, bank)

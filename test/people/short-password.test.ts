@@ -2,7 +2,6 @@ import { hash as argon2 } from '@node-rs/argon2'
 import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
@@ -23,7 +22,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
   let server: TestServer
   before(async () => {
     remember(short, long)
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
   })
   afterEach(async () => {

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import type { Browser, Page as Tab } from 'playwright-core'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { furnish } from '../support/fixtures.ts'
@@ -24,7 +23,7 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     if (!browser) this.skip()
     remember(password)
     site = await startSite()
-    server = await boot(anyStorage)
+    server = await boot('embedded')
     await furnish(server)
     await server.core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
   })

@@ -8,6 +8,7 @@ import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admi
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine } from '../support/fixtures.ts'
+import { type Mailbox, openMailbox } from '../support/mailbox.ts'
 import { post, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { remember } from '../support/witness.ts'
@@ -50,11 +51,13 @@ function outcomeOf({ refused, role, reach }: Caller, route: Route, tenant: strin
 
 describe('the admin API, by caller, route and object', () => {
   let server: TestServer
+  let mailbox: Mailbox
   let owner: string
   const objects: Record<string, AdminObjects> = {}
 
   before(async () => {
-    server = await boot(anyStorage)
+    mailbox = await openMailbox()
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     const { core } = server
     for (const id of [own, foreign]) {
@@ -68,6 +71,7 @@ describe('the admin API, by caller, route and object', () => {
   after(async () => {
     backToPresent()
     await server?.stop()
+    await mailbox?.stop()
   })
 
   /** The end of a request that changes nothing: who is let in is told that there is no such parameter. */

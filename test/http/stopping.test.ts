@@ -2,7 +2,6 @@ import { createHook } from 'node:async_hooks'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { expect } from 'chai'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 
 describe('a server that is told to stop', () => {
@@ -18,7 +17,7 @@ describe('a server that is told to stop', () => {
   })
   before(async () => {
     watch.enable()
-    server = await boot(anyStorage, { TRUST_PROXY: '127.0.0.1' })
+    server = await boot('embedded', { TRUST_PROXY: '127.0.0.1' })
   })
   after(() => {
     watch.disable()

@@ -5,7 +5,6 @@ import type { Browser } from 'playwright-core'
 import { limits } from '../../src/limits/limits.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { faultsOf, narrowFaults } from '../support/accessibility.ts'
-import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { alice } from '../support/fixtures.ts'
@@ -28,7 +27,7 @@ describe('people: pages that ask to wait, by their real status, in Chromium (K-0
       HASH_CONCURRENCY: '1',
       HASH_QUEUE: '0',
     }
-    server = await boot(anyStorage, { RATE_LIMITS: 'on', ...slow })
+    server = await boot('embedded', { RATE_LIMITS: 'on', ...slow })
     await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: [] })
   })
   after(async () => {

@@ -32,7 +32,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
 onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) => {
-  const same = itOnAny(kind)
+  const test = itOnAny(kind)
   let server: TestServer
   before(async () => {
     server = await boot(kind)
@@ -58,7 +58,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     return request
   }
 
-  same('acknowledges as §7.3 wants it, and asks nobody twice for the same', async () => {
+  test('acknowledges as §7.3 wants it, and asks nobody twice for the same', async () => {
     const page = await askPerson(server, { binding_message: 'W4SCT' })
     const { auth_req_id } = page.json() as { auth_req_id: string }
     expect(page.json()).to.deep.equal({ auth_req_id, expires_in: 600, interval: 5 })
@@ -89,20 +89,17 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     expect(grant?.scopes).to.include.members(['openid', 'email', 'offline_access'])
   })
 
-  same(
-    'reaches a resource with the scopes that were allowed, and no further (RFC 8707)',
-    async () => {
-      const request = await startRequest(server, { scope: 'openid orders:read', resource: api })
-      const page = await openRequest(server)
-      const scopes = page.root
-        .querySelectorAll('.kt-scopes li')
-        .map((line) => line.getAttribute('data-scope'))
-      expect(scopes).to.deep.equal(['openid', 'orders:read'])
-      await answerRequest(server)
-      const { aud, scope } = decodeJwt(tokensIn(await askForResult(server, request)).access_token)
-      expect({ aud, scope }).to.deep.equal({ aud: api, scope: 'orders:read' })
-    },
-  )
+  test('reaches a resource with the scopes that were allowed, and no further (RFC 8707)', async () => {
+    const request = await startRequest(server, { scope: 'openid orders:read', resource: api })
+    const page = await openRequest(server)
+    const scopes = page.root
+      .querySelectorAll('.kt-scopes li')
+      .map((line) => line.getAttribute('data-scope'))
+    expect(scopes).to.deep.equal(['openid', 'orders:read'])
+    await answerRequest(server)
+    const { aud, scope } = decodeJwt(tokensIn(await askForResult(server, request)).access_token)
+    expect({ aud, scope }).to.deep.equal({ aud: api, scope: 'orders:read' })
+  })
 
   it('lets a session end what came without offline_access, and not what came with it', async () => {
     const bound = await startRequest(server, { scope: 'openid' })
@@ -116,7 +113,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     tokensIn(await refresh(server, bank, stays))
   })
 
-  same('names the browser in which it was allowed in the list of families', async () => {
+  test('names the browser in which it was allowed in the list of families', async () => {
     const request = await startRequest(server, { scope: 'openid offline_access' })
     const mozilla = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
     await answerRequest(server, '#allow', createUserAgent({ called: mozilla }))
@@ -156,7 +153,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       }
     })
 
-    same('says again and again that the person said no', async () => {
+    test('says again and again that the person said no', async () => {
       const request = await startRequest(server)
       await answerRequest(server, '#deny')
       for (let time = 0; time < 3; time += 1) {
@@ -220,7 +217,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
   })
 
   describe('whom it is about (§7.1)', () => {
-    same('an e-mail address in any case, a username, an ID token of ours', async () => {
+    test('an e-mail address in any case, a username, an ID token of ours', async () => {
       const { id } = (await server.core.accounts.byIdentifier('default', alice.email)) as {
         id: string
       }
@@ -234,7 +231,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expect(requestsOn(await openAccount(server, agent))).to.have.length(1)
     })
 
-    same('one hint and no more, none of another client’s, and no login_hint_token', async () => {
+    test('one hint and no more, none of another client’s, and no login_hint_token', async () => {
       await signIn(server, web)
       const refusals: [Record<string, string | undefined>, string, RegExp][] = [
         [{ login_hint: undefined }, 'invalid_request', /missing one of/],
@@ -251,34 +248,27 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       }
     })
 
-    same(
-      'nobody knows, or disabled: unknown_user_id, for so many strangers and no more (C9)',
-      async () => {
-        const bob = { email: 'bob@example.com', password: 'a caterpillar on a mushroom 7' }
-        remember(bob.password)
-        await server.core.accounts.declare('default', bob)
-        const account = await server.core.accounts.byIdentifier('default', bob.email)
-        if (!account) throw new Error('no account')
-        await server.core.revocations.setAccountDisabled(account, true)
-        const unknown = await askPerson(server, { login_hint: 'nobody@example.com' })
-        expectRefusal(unknown, 400, 'unknown_user_id')
-        const disabled = await askPerson(server, { login_hint: bob.email })
-        const bodyOf = ({ body }: { body: string }) => body.replace(/"error_id":"[^"]*"/, '')
-        expect(bodyOf(disabled)).to.equal(bodyOf(unknown))
-        for (let stranger = 2; stranger < 100; stranger += 1) {
-          const page = await askPerson(server, { login_hint: `nobody-${stranger}@example.com` })
-          expectRefusal(page, 400, 'unknown_user_id')
-        }
-        expectRefusal(
-          await askPerson(server, { login_hint: 'x@example.com' }),
-          403,
-          'access_denied',
-        )
-        expectRefusal(await askPerson(server), 403, 'access_denied')
-        travel(601)
-        await startRequest(server)
-      },
-    )
+    test('nobody knows, or disabled: unknown_user_id, for so many strangers and no more (C9)', async () => {
+      const bob = { email: 'bob@example.com', password: 'a caterpillar on a mushroom 7' }
+      remember(bob.password)
+      await server.core.accounts.declare('default', bob)
+      const account = await server.core.accounts.byIdentifier('default', bob.email)
+      if (!account) throw new Error('no account')
+      await server.core.revocations.setAccountDisabled(account, true)
+      const unknown = await askPerson(server, { login_hint: 'nobody@example.com' })
+      expectRefusal(unknown, 400, 'unknown_user_id')
+      const disabled = await askPerson(server, { login_hint: bob.email })
+      const bodyOf = ({ body }: { body: string }) => body.replace(/"error_id":"[^"]*"/, '')
+      expect(bodyOf(disabled)).to.equal(bodyOf(unknown))
+      for (let stranger = 2; stranger < 100; stranger += 1) {
+        const page = await askPerson(server, { login_hint: `nobody-${stranger}@example.com` })
+        expectRefusal(page, 400, 'unknown_user_id')
+      }
+      expectRefusal(await askPerson(server, { login_hint: 'x@example.com' }), 403, 'access_denied')
+      expectRefusal(await askPerson(server), 403, 'access_denied')
+      travel(601)
+      await startRequest(server)
+    })
   })
 
   describe('a person is not flooded (C25)', () => {
@@ -315,7 +305,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expect(requestsOn(await openAccount(server, agent))).to.have.length(1)
     })
 
-    same('a client is let in again as soon as one of its requests is answered', async () => {
+    test('a client is let in again as soon as one of its requests is answered', async () => {
       for (let time = 0; time < 3; time += 1) await startRequest(server)
       expectRefusal(await askPerson(server), 403, 'access_denied')
       await answerRequest(server, '#deny')
@@ -324,7 +314,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
   })
 
   describe('refusals (§13)', () => {
-    same('are those of RFC 6749 and CIBA (ASVS 10.4.10, 10.4.11, P-042)', async () => {
+    test('are those of RFC 6749 and CIBA (ASVS 10.4.10, 10.4.11, P-042)', async () => {
       expectRefusal(await askPerson(server, {}, web), 400, 'unauthorized_client')
       expectRefusal(await askPerson(server, {}, machine), 400, 'unauthorized_client')
       expectRefusal(await askPerson(server, {}, tv), 400, 'unauthorized_client')
@@ -360,48 +350,42 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       )
     })
 
-    same(
-      'are for disabled clients, too, and what waited for them is on nobody’s page',
-      async () => {
-        const request = await startRequest(server)
-        await server.core.revocations.setClientDisabled('default', bank.client_id, true)
-        expectRefusal(await askForResult(server, request), 401, 'invalid_client')
-        expectRefusal(await askPerson(server), 401, 'invalid_client')
-        expect(requestsOn(await openAccount(server, createUserAgent()))).to.deep.equal([])
-        await server.core.revocations.setClientDisabled('default', bank.client_id, false)
-        travel(2)
-        expectRefusal(await askForResult(server, request), 400, 'expired_token')
-      },
-    )
+    test('are for disabled clients, too, and what waited for them is on nobody’s page', async () => {
+      const request = await startRequest(server)
+      await server.core.revocations.setClientDisabled('default', bank.client_id, true)
+      expectRefusal(await askForResult(server, request), 401, 'invalid_client')
+      expectRefusal(await askPerson(server), 401, 'invalid_client')
+      expect(requestsOn(await openAccount(server, createUserAgent()))).to.deep.equal([])
+      await server.core.revocations.setClientDisabled('default', bank.client_id, false)
+      travel(2)
+      expectRefusal(await askForResult(server, request), 400, 'expired_token')
+    })
   })
 
-  same(
-    'max_age: who signed in too long ago signs in once more, and auth_time says so (P-021)',
-    async () => {
-      const agent = createUserAgent()
-      await openAccount(server, agent)
-      travel(3000)
-      const request = await startRequest(server, { max_age: '0' })
-      const link = requestsOn(await openAccount(server, agent))[0] as string
-      const login = await agent.follow(await agent.get(link))
-      expect(login.root.querySelector('#login-form')).not.to.equal(null)
-      const page = await agent.follow(
-        await agent.submit(login, { fields: { username: alice.email, password: alice.password } }),
-      )
-      expect(page.root.querySelector('#request-form')?.getAttribute('action')).to.include(
-        '/requests/',
-      )
-      travel(180)
-      const late = await agent.follow(await agent.submit(page))
-      expect(late.root.querySelector('#login-form'), 'it lay open for too long').not.to.equal(null)
-      const again = await agent.follow(
-        await agent.submit(late, { fields: { username: alice.email, password: alice.password } }),
-      )
-      expect(outcomeOf(await agent.submit(again))).to.equal('allowed')
-      const { auth_time, iat } = decodeJwt(
-        tokensIn(await askForResult(server, request)).id_token as string,
-      )
-      expect((iat as number) - (auth_time as number)).to.be.within(0, 30)
-    },
-  )
+  test('max_age: who signed in too long ago signs in once more, and auth_time says so (P-021)', async () => {
+    const agent = createUserAgent()
+    await openAccount(server, agent)
+    travel(3000)
+    const request = await startRequest(server, { max_age: '0' })
+    const link = requestsOn(await openAccount(server, agent))[0] as string
+    const login = await agent.follow(await agent.get(link))
+    expect(login.root.querySelector('#login-form')).not.to.equal(null)
+    const page = await agent.follow(
+      await agent.submit(login, { fields: { username: alice.email, password: alice.password } }),
+    )
+    expect(page.root.querySelector('#request-form')?.getAttribute('action')).to.include(
+      '/requests/',
+    )
+    travel(180)
+    const late = await agent.follow(await agent.submit(page))
+    expect(late.root.querySelector('#login-form'), 'it lay open for too long').not.to.equal(null)
+    const again = await agent.follow(
+      await agent.submit(late, { fields: { username: alice.email, password: alice.password } }),
+    )
+    expect(outcomeOf(await agent.submit(again))).to.equal('allowed')
+    const { auth_time, iat } = decodeJwt(
+      tokensIn(await askForResult(server, request)).id_token as string,
+    )
+    expect((iat as number) - (auth_time as number)).to.be.within(0, 30)
+  })
 })

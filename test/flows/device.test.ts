@@ -26,7 +26,7 @@ const kiosk = {
 }
 
 onEachStorage('device authorization (RFC 8628)', (kind) => {
-  const same = itOnAny(kind)
+  const test = itOnAny(kind)
   let server: TestServer
   before(async () => {
     server = await boot(kind)
@@ -49,7 +49,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     return device
   }
 
-  same('answers as §3.2 wants it: two codes, two addresses, life and interval', async () => {
+  test('answers as §3.2 wants it: two codes, two addresses, life and interval', async () => {
     const device = await startDevice(server)
     expect(device).to.deep.equal({
       device_code: device.device_code,
@@ -78,19 +78,16 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     expect(second.refresh_token).not.to.equal(tokens.refresh_token)
   })
 
-  same(
-    'asks for what the client registered, or for openid, when no scope is named (K-01)',
-    async () => {
-      const device = await startDevice(server, {})
-      await allowDevice(server, device)
-      expect(tokensIn(await askFor(server, device)).scope).to.equal('openid')
-      const registered = { ...tv, client_id: 'tv-2', scope: 'openid orders:read offline_access' }
-      await server.core.clients.declare('default', registered)
-      const other = await startDevice(server, { resource: api }, registered)
-      await allowDevice(server, other)
-      expect(tokensIn(await askFor(server, other, registered)).scope).to.equal('orders:read')
-    },
-  )
+  test('asks for what the client registered, or for openid, when no scope is named (K-01)', async () => {
+    const device = await startDevice(server, {})
+    await allowDevice(server, device)
+    expect(tokensIn(await askFor(server, device)).scope).to.equal('openid')
+    const registered = { ...tv, client_id: 'tv-2', scope: 'openid orders:read offline_access' }
+    await server.core.clients.declare('default', registered)
+    const other = await startDevice(server, { resource: api }, registered)
+    await allowDevice(server, other)
+    expect(tokensIn(await askFor(server, other, registered)).scope).to.equal('orders:read')
+  })
 
   it('lets a session end what came without offline_access, and not what came with it', async () => {
     const [bound, free] = [
@@ -106,7 +103,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     tokensIn(await refresh(server, tv, stays))
   })
 
-  same('names the device in the list of families', async () => {
+  test('names the device in the list of families', async () => {
     const named = { ...tv, client_id: 'tv-named' }
     await server.core.clients.declare('default', named)
     const device = await startDevice(server, { scope: 'openid offline_access' }, named)
@@ -119,7 +116,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
   })
 
   describe('polling', () => {
-    same('says again and again that the person said no', async () => {
+    test('says again and again that the person said no', async () => {
       const device = await startDevice(server)
       const agent = createUserAgent()
       const form = await agent.get(device.verification_uri_complete)
@@ -168,7 +165,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
   })
 
   describe('refusals at /device_authorization', () => {
-    same('are those of RFC 6749 §5.2 (ASVS 10.4.10, 10.4.11, P-042)', async () => {
+    test('are those of RFC 6749 §5.2 (ASVS 10.4.10, 10.4.11, P-042)', async () => {
       const ask = (client: Parameters<typeof post>[2], fields: Record<string, string>) =>
         post(server, '/device_authorization', client, fields)
       expectRefusal(await ask(web, { scope: 'openid' }), 400, 'unauthorized_client')
@@ -185,7 +182,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       expect(get.status).to.equal(405)
     })
 
-    same('are for disabled clients, too, and pending codes of theirs are over', async () => {
+    test('are for disabled clients, too, and pending codes of theirs are over', async () => {
       const off = { ...tv, client_id: 'tv-off' }
       await server.core.clients.declare('default', off)
       const device = await startDevice(server, { scope: 'openid' }, off)

@@ -24,7 +24,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 
 onEachStorage('DPoP', (kind) => {
-  const same = itOnAny(kind)
+  const test = itOnAny(kind)
   let server: TestServer
   let pair: KeyPair
   let jwk: JWK
@@ -57,7 +57,7 @@ onEachStorage('DPoP', (kind) => {
   const ask = (dpop: string, client: StoryClient = machine) =>
     post(server, '/token', client, { grant_type: 'client_credentials', resource: api }, { dpop })
 
-  same('proofs are refused for each thing that is wrong (P-054)', async () => {
+  test('proofs are refused for each thing that is wrong (P-054)', async () => {
     const stranger = await exportJWK(
       (await generateKeyPair('ES256', { extractable: true })).publicKey,
     )
@@ -133,7 +133,7 @@ onEachStorage('DPoP', (kind) => {
       .and.not.equal(nonce)
   })
 
-  same('a nonce is asked for at PAR and at userinfo, too (P-054, RFC 9449 §9)', async () => {
+  test('a nonce is asked for at PAR and at userinfo, too (P-054, RFC 9449 §9)', async () => {
     const app = { ...web, client_id: 'app' }
     const request = Object.fromEntries(authorizeUrl(server, app).searchParams)
     const dpop = await proof({ htu: `${server.issuer}/par` })
@@ -175,17 +175,14 @@ onEachStorage('DPoP', (kind) => {
     expect((await get({ nonce })).status).to.equal(200)
   })
 
-  same(
-    'a proof from a clock that is far ahead needs a nonce, so that none can be kept for later (P-053)',
-    async () => {
-      expect((await ask(await proof({ iat: now() + 8 }))).status).to.equal(200)
-      expect((await ask(await proof({ iat: now() - 61 }))).status).to.equal(200)
-      const early = await ask(await proof({ iat: now() + 66 }))
-      expectRefusal(early, 400, 'use_dpop_nonce')
-      const nonce = early.headers.get('dpop-nonce') ?? ''
-      expect((await ask(await proof({ iat: now() + 66, nonce }))).status).to.equal(200)
-    },
-  )
+  test('a proof from a clock that is far ahead needs a nonce, so that none can be kept for later (P-053)', async () => {
+    expect((await ask(await proof({ iat: now() + 8 }))).status).to.equal(200)
+    expect((await ask(await proof({ iat: now() - 61 }))).status).to.equal(200)
+    const early = await ask(await proof({ iat: now() + 66 }))
+    expectRefusal(early, 400, 'use_dpop_nonce')
+    const nonce = early.headers.get('dpop-nonce') ?? ''
+    expect((await ask(await proof({ iat: now() + 66, nonce }))).status).to.equal(200)
+  })
 
   it('one that is as far ahead as is taken counts once in the second in which it ends, too (P-053, C26)', async () => {
     travel(0)
@@ -218,35 +215,32 @@ onEachStorage('DPoP', (kind) => {
     expect(next.token_type).to.equal('dpop')
   })
 
-  same(
-    'dpop_jkt in the authorization request binds the code to a key (RFC 9449 §10, P-017)',
-    async () => {
-      const dpop_jkt = await calculateJwkThumbprint(jwk)
-      const redeem = async (code: string, headers: Record<string, string>, fields: Fields = {}) =>
-        post(
-          server,
-          '/token',
-          spa,
-          {
-            grant_type: 'authorization_code',
-            code,
-            redirect_uri: callback,
-            code_verifier: verifier,
-            ...fields,
-          },
-          headers,
-        )
-      const bound = { dpop_jkt }
-      expect(
-        (await redeem(await codeFor(server, spa, bound), { dpop: await proof() })).status,
-      ).to.equal(200)
-      expectRefusal(await redeem(await codeFor(server, spa, bound), {}), 400, 'invalid_grant')
-      const other = await codeFor(server, spa, { dpop_jkt: dpop_jkt.toLowerCase() })
-      expectRefusal(await redeem(other, { dpop: await proof() }), 400, 'invalid_grant')
-    },
-  )
+  test('dpop_jkt in the authorization request binds the code to a key (RFC 9449 §10, P-017)', async () => {
+    const dpop_jkt = await calculateJwkThumbprint(jwk)
+    const redeem = async (code: string, headers: Record<string, string>, fields: Fields = {}) =>
+      post(
+        server,
+        '/token',
+        spa,
+        {
+          grant_type: 'authorization_code',
+          code,
+          redirect_uri: callback,
+          code_verifier: verifier,
+          ...fields,
+        },
+        headers,
+      )
+    const bound = { dpop_jkt }
+    expect(
+      (await redeem(await codeFor(server, spa, bound), { dpop: await proof() })).status,
+    ).to.equal(200)
+    expectRefusal(await redeem(await codeFor(server, spa, bound), {}), 400, 'invalid_grant')
+    const other = await codeFor(server, spa, { dpop_jkt: dpop_jkt.toLowerCase() })
+    expectRefusal(await redeem(other, { dpop: await proof() }), 400, 'invalid_grant')
+  })
 
-  same('at userinfo a bound token needs its scheme, its key and its hash (P-054)', async () => {
+  test('at userinfo a bound token needs its scheme, its key and its hash (P-054)', async () => {
     const code = await codeFor(server, spa)
     const { access_token: token } = tokensIn(
       await post(

@@ -8,7 +8,7 @@ import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 
 onEachStorage('revocation of more than one statement may change', (kind) => {
-  const same = itOnAny(kind)
+  const test = itOnAny(kind)
   let server: TestServer
   let core: Core
   /** Of each test its own, whose name all that is its begins with. */
@@ -119,7 +119,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     ).to.equal(1)
   })
 
-  same('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
+  test('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
     await core.database.execute(
       `update clients set disabled_at = now() where client_id = '${clientId}'`,
     )
@@ -132,7 +132,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     expect(await living(), 'batches behind it').to.be.within(1, many - 1)
   })
 
-  same('what a client gets once it is enabled is not denied with what was left of it', async () => {
+  test('what a client gets once it is enabled is not denied with what was left of it', async () => {
     const revive = await failOn(`${clientId}f999`)
     await core.revocations.setClientDisabled('default', clientId, true).catch(() => {})
     await revive()
@@ -150,7 +150,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
       core.revocations.setClientDisabled('default', clientId, true),
   }
   for (const [what, finish] of Object.entries(finishers)) {
-    const define = what === 'the sweep' ? it : same
+    const define = what === 'the sweep' ? it : test
     define(
       `stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`,
       async () => {

@@ -17,6 +17,6 @@ export function onAnyStorage(title: string, define: (kind: StorageKind) => void)
   describe(`${title} [${anyStorage}]`, () => define(anyStorage))
 }
 
-/** `it` of what is the same on every storage, in a suite of each of them (`onEachStorage`): on one alone. */
+/** In a suite of each storage (`onEachStorage`), for `test` in place of `it`: what is the same on all, on one alone. */
 export const itOnAny = (kind: StorageKind): ((title: string, test: Mocha.AsyncFunc) => void) =>
   kind === anyStorage ? it : () => undefined

@@ -59,8 +59,6 @@ suite('brute force over two nodes (C9, C20)', function () {
       TRUST_PROXY: '127.0.0.0/8,::1/128',
       HASH_QUEUE: '1000',
       LOG_LEVEL: 'info',
-      // The least that may be set: each guess costs a hash.
-      ARGON2_ITERATIONS: '2',
     })
     await furnish(nodes)
     await nodes.core.accounts.declare(tenant, { ...alice, username })

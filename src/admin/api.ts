@@ -44,7 +44,9 @@ interface Parts extends ApiParts {
 export function adminApi(parts: Parts): Middleware {
   const { context } = parts
   const { log, config } = context
-  const document = openApiOf(routes, config.issuer)
+  /** Made for who asks for it first: it takes as long as all else that a start computes. */
+  let document: ReturnType<typeof openApiOf> | undefined
+  const documented = () => (document ??= openApiOf(routes, config.issuer))
   const audience = config.issuer + adminPath
   const checkToken = createTokenCheck(parts, {
     endpoint: 'admin',
@@ -176,13 +178,13 @@ export function adminApi(parts: Parts): Middleware {
   async function answer(ctx: Context): Promise<void> {
     // For people, and no part of the API: what its document says, to read.
     if (ctx.path === `${adminPath}/` && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
-      showPage(ctx, referencePage(parts.pageContext(ctx), document, audience))
+      showPage(ctx, referencePage(parts.pageContext(ctx), documented(), audience))
       return
     }
     const found = match(ctx.method, ctx.path.slice(adminPath.length))
     const { permission } = found.route
     if (permission === 'public') {
-      ctx.body = document
+      ctx.body = documented()
       return
     }
     const { status, headers, body } = await answerOf(ctx, found, permission)

@@ -5,6 +5,7 @@ import { clientsDelete, clientsDisable, clientsEnable } from '../../src/cli/clie
 import { UsageError } from '../../src/cli/command.ts'
 import { rolesGrant, rolesList, rolesRevoke } from '../../src/cli/roles.ts'
 import type { Core } from '../../src/core.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 
@@ -13,7 +14,7 @@ const io = { env: {}, stdin: async () => '', out: () => undefined, err: () => un
 describe('roles on the command line', () => {
   let core: Core
   before(async () => {
-    core = await openNode(await freshStorage('embedded'))
+    core = await openNode(await freshStorage(anyStorage))
     await core.firstStart()
     await core.tenants.declare({ id: 'acme', name: 'Acme' })
     await core.accounts.create('default', { email: 'carol@example.com' })

@@ -3,6 +3,7 @@ import { apply } from '../../src/cli/apply.ts'
 import { applyDocument } from '../../src/cli/apply-file.ts'
 import { tenantsList } from '../../src/cli/tenants.ts'
 import type { Core } from '../../src/core.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { exportedFrom } from '../support/exported.ts'
@@ -12,7 +13,7 @@ const tenant = 'default'
 describe('command line: what holds for everybody in a tenant', () => {
   let core: Core
   before(async () => {
-    core = await openNode(await freshStorage('embedded'))
+    core = await openNode(await freshStorage(anyStorage))
     await core.firstStart()
   })
   after(() => core?.close())

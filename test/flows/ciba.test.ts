@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
+import { itOnAny } from '../support/any-storage.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import {
   answerRequest,
@@ -31,6 +32,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
 onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) => {
+  const test = itOnAny(kind)
   let server: TestServer
   before(async () => {
     server = await boot(kind)
@@ -56,7 +58,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     return request
   }
 
-  it('acknowledges as §7.3 wants it, and asks nobody twice for the same', async () => {
+  test('acknowledges as §7.3 wants it, and asks nobody twice for the same', async () => {
     const page = await askPerson(server, { binding_message: 'W4SCT' })
     const { auth_req_id } = page.json() as { auth_req_id: string }
     expect(page.json()).to.deep.equal({ auth_req_id, expires_in: 600, interval: 5 })
@@ -87,7 +89,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     expect(grant?.scopes).to.include.members(['openid', 'email', 'offline_access'])
   })
 
-  it('reaches a resource with the scopes that were allowed, and no further (RFC 8707)', async () => {
+  test('reaches a resource with the scopes that were allowed, and no further (RFC 8707)', async () => {
     const request = await startRequest(server, { scope: 'openid orders:read', resource: api })
     const page = await openRequest(server)
     const scopes = page.root
@@ -111,7 +113,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     tokensIn(await refresh(server, bank, stays))
   })
 
-  it('names the browser in which it was allowed in the list of families', async () => {
+  test('names the browser in which it was allowed in the list of families', async () => {
     const request = await startRequest(server, { scope: 'openid offline_access' })
     const mozilla = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
     await answerRequest(server, '#allow', createUserAgent({ called: mozilla }))
@@ -151,7 +153,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       }
     })
 
-    it('says again and again that the person said no', async () => {
+    test('says again and again that the person said no', async () => {
       const request = await startRequest(server)
       await answerRequest(server, '#deny')
       for (let time = 0; time < 3; time += 1) {
@@ -215,7 +217,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
   })
 
   describe('whom it is about (§7.1)', () => {
-    it('an e-mail address in any case, a username, an ID token of ours', async () => {
+    test('an e-mail address in any case, a username, an ID token of ours', async () => {
       const { id } = (await server.core.accounts.byIdentifier('default', alice.email)) as {
         id: string
       }
@@ -229,7 +231,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expect(requestsOn(await openAccount(server, agent))).to.have.length(1)
     })
 
-    it('one hint and no more, none of another client’s, and no login_hint_token', async () => {
+    test('one hint and no more, none of another client’s, and no login_hint_token', async () => {
       await signIn(server, web)
       const refusals: [Record<string, string | undefined>, string, RegExp][] = [
         [{ login_hint: undefined }, 'invalid_request', /missing one of/],
@@ -246,7 +248,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       }
     })
 
-    it('nobody knows, or disabled: unknown_user_id, for so many strangers and no more (C9)', async () => {
+    test('nobody knows, or disabled: unknown_user_id, for so many strangers and no more (C9)', async () => {
       const bob = { email: 'bob@example.com', password: 'a caterpillar on a mushroom 7' }
       remember(bob.password)
       await server.core.accounts.declare('default', bob)
@@ -303,7 +305,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expect(requestsOn(await openAccount(server, agent))).to.have.length(1)
     })
 
-    it('a client is let in again as soon as one of its requests is answered', async () => {
+    test('a client is let in again as soon as one of its requests is answered', async () => {
       for (let time = 0; time < 3; time += 1) await startRequest(server)
       expectRefusal(await askPerson(server), 403, 'access_denied')
       await answerRequest(server, '#deny')
@@ -312,7 +314,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
   })
 
   describe('refusals (§13)', () => {
-    it('are those of RFC 6749 and CIBA (ASVS 10.4.10, 10.4.11, P-042)', async () => {
+    test('are those of RFC 6749 and CIBA (ASVS 10.4.10, 10.4.11, P-042)', async () => {
       expectRefusal(await askPerson(server, {}, web), 400, 'unauthorized_client')
       expectRefusal(await askPerson(server, {}, machine), 400, 'unauthorized_client')
       expectRefusal(await askPerson(server, {}, tv), 400, 'unauthorized_client')
@@ -348,7 +350,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       )
     })
 
-    it('are for disabled clients, too, and what waited for them is on nobody’s page', async () => {
+    test('are for disabled clients, too, and what waited for them is on nobody’s page', async () => {
       const request = await startRequest(server)
       await server.core.revocations.setClientDisabled('default', bank.client_id, true)
       expectRefusal(await askForResult(server, request), 401, 'invalid_client')
@@ -360,7 +362,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     })
   })
 
-  it('max_age: who signed in too long ago signs in once more, and auth_time says so (P-021)', async () => {
+  test('max_age: who signed in too long ago signs in once more, and auth_time says so (P-021)', async () => {
     const agent = createUserAgent()
     await openAccount(server, agent)
     travel(3000)

@@ -4,7 +4,8 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { ClientSecretJwt, PrivateKeyJwt } from 'openid-client'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, callback, furnish, machine, web } from '../support/fixtures.ts'
 import { expectRefusal, type Fields, post } from '../support/protocol.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
@@ -23,7 +24,7 @@ interface Signing {
   header?: object
 }
 
-onEachStorage('client assertions', (kind) => {
+onAnyStorage('client assertions', (kind) => {
   let server: TestServer
   const keys = new Map<string, CryptoKeyPair>()
   const signer = { ...web, client_id: 'signer', token_endpoint_auth_method: 'private_key_jwt' }

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
+import { itOnAny } from '../support/any-storage.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
 import { api, furnish, furnishOpaque, machine, opaque, tv, web } from '../support/fixtures.ts'
@@ -25,36 +26,18 @@ const kiosk = {
 }
 
 onEachStorage('device authorization (RFC 8628)', (kind) => {
+  const test = itOnAny(kind)
   let server: TestServer
-  async function start(): Promise<TestServer> {
-    const started = await boot(kind)
-    await furnish(started)
-    await furnishOpaque(started)
-    await started.core.clients.declare('default', kiosk)
-    return started
-  }
   before(async () => {
-    server = await start()
+    server = await boot(kind)
+    await furnish(server)
+    await furnishOpaque(server)
+    await server.core.clients.declare('default', kiosk)
   })
-  after(() => server?.stop())
-
-  /** Stories that travel, each with a server of its own. */
-  function travelling(stories: () => void): void {
-    describe('in time', () => {
-      let shared: TestServer
-      beforeEach(async () => {
-        shared = server
-        server = await start()
-      })
-      afterEach(async () => {
-        backToPresent()
-        const own = server
-        server = shared
-        if (own !== shared) await own.stop()
-      })
-      stories()
-    })
-  }
+  after(async () => {
+    backToPresent()
+    await server?.stop()
+  })
 
   const inactive = { active: false }
   const active = async (token: string | undefined) =>
@@ -66,7 +49,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     return device
   }
 
-  it('answers as §3.2 wants it: two codes, two addresses, life and interval', async () => {
+  test('answers as §3.2 wants it: two codes, two addresses, life and interval', async () => {
     const device = await startDevice(server)
     expect(device).to.deep.equal({
       device_code: device.device_code,
@@ -95,7 +78,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     expect(second.refresh_token).not.to.equal(tokens.refresh_token)
   })
 
-  it('asks for what the client registered, or for openid, when no scope is named (K-01)', async () => {
+  test('asks for what the client registered, or for openid, when no scope is named (K-01)', async () => {
     const device = await startDevice(server, {})
     await allowDevice(server, device)
     expect(tokensIn(await askFor(server, device)).scope).to.equal('openid')
@@ -120,7 +103,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     tokensIn(await refresh(server, tv, stays))
   })
 
-  it('names the device in the list of families', async () => {
+  test('names the device in the list of families', async () => {
     const named = { ...tv, client_id: 'tv-named' }
     await server.core.clients.declare('default', named)
     const device = await startDevice(server, { scope: 'openid offline_access' }, named)
@@ -133,42 +116,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
   })
 
   describe('polling', () => {
-    travelling(() => {
-      it('too soon slows down, by five seconds each time, and tells a patient device to wait (§3.5)', async () => {
-        const device = await startDevice(server)
-        const wait = async (seconds: number, answer: string) => {
-          travel(seconds)
-          expectRefusal(await askFor(server, device), 400, answer)
-        }
-        await wait(0, 'authorization_pending')
-        await wait(4, 'slow_down')
-        await wait(6, 'slow_down')
-        await wait(15, 'authorization_pending')
-        await wait(14, 'slow_down')
-        await wait(20, 'authorization_pending')
-        travel(1)
-        await allowDevice(server, device)
-        tokensIn(await askFor(server, device))
-      })
-
-      it('says when the code is over, also long after, and never mistakes an invention for one', async () => {
-        const device = await startDevice(server)
-        travel(601)
-        expectRefusal(await askFor(server, device), 400, 'expired_token')
-        travel(3600)
-        expectRefusal(await askFor(server, device), 400, 'expired_token')
-        for (const device_code of [
-          'x',
-          'y'.repeat(65),
-          device.device_code.slice(0, -1),
-          'ÿ'.repeat(65),
-        ]) {
-          expectRefusal(await askFor(server, { device_code }), 400, 'invalid_grant')
-        }
-      })
-    })
-
-    it('says again and again that the person said no', async () => {
+    test('says again and again that the person said no', async () => {
       const device = await startDevice(server)
       const agent = createUserAgent()
       const form = await agent.get(device.verification_uri_complete)
@@ -202,27 +150,6 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       expectRefusal(await refresh(server, kiosk, tokens), 400, 'invalid_grant')
     })
 
-    travelling(() => {
-      for (const resource of [undefined, opaque]) {
-        it(`used again ends what it issued: refresh token and ${resource ? 'opaque' : 'JWT'} access token (P-045)`, async () => {
-          const scope = resource ? 'openid read offline_access' : 'openid offline_access'
-          const device = await allowed({ scope, ...(resource ? { resource } : {}) })
-          const first = tokensIn(await askFor(server, device, kiosk))
-          const second = tokensIn(await refresh(server, kiosk, first))
-          for (const token of [first.access_token, second.access_token, second.refresh_token]) {
-            expect(await active(token)).to.equal(true)
-          }
-          travel(590)
-          expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
-          travel(-590)
-          for (const token of [first.access_token, second.access_token, second.refresh_token]) {
-            expect(await introspect(server, kiosk, token)).to.deep.equal(inactive)
-          }
-          expectRefusal(await refresh(server, kiosk, second), 400, 'invalid_grant')
-        })
-      }
-    })
-
     it('that failed a check was not used: the right request still succeeds (P-017)', async () => {
       const device = await allowed()
       const wrong = { ...{ grant_type: kiosk.grant_types[0] }, ...device, resource: api }
@@ -238,7 +165,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
   })
 
   describe('refusals at /device_authorization', () => {
-    it('are those of RFC 6749 §5.2 (ASVS 10.4.10, 10.4.11, P-042)', async () => {
+    test('are those of RFC 6749 §5.2 (ASVS 10.4.10, 10.4.11, P-042)', async () => {
       const ask = (client: Parameters<typeof post>[2], fields: Record<string, string>) =>
         post(server, '/device_authorization', client, fields)
       expectRefusal(await ask(web, { scope: 'openid' }), 400, 'unauthorized_client')
@@ -255,7 +182,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       expect(get.status).to.equal(405)
     })
 
-    it('are for disabled clients, too, and pending codes of theirs are over', async () => {
+    test('are for disabled clients, too, and pending codes of theirs are over', async () => {
       const off = { ...tv, client_id: 'tv-off' }
       await server.core.clients.declare('default', off)
       const device = await startDevice(server, { scope: 'openid' }, off)
@@ -263,5 +190,60 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       expectRefusal(await askFor(server, device, off), 401, 'invalid_client')
       expectRefusal(await post(server, '/device_authorization', off, {}), 401, 'invalid_client')
     })
+  })
+
+  /** The last ones, as no clock goes back for the server. */
+  describe('in time', () => {
+    it('too soon slows down, by five seconds each time, and tells a patient device to wait (§3.5)', async () => {
+      const device = await startDevice(server)
+      const wait = async (seconds: number, answer: string) => {
+        travel(seconds)
+        expectRefusal(await askFor(server, device), 400, answer)
+      }
+      await wait(0, 'authorization_pending')
+      await wait(4, 'slow_down')
+      await wait(6, 'slow_down')
+      await wait(15, 'authorization_pending')
+      await wait(14, 'slow_down')
+      await wait(20, 'authorization_pending')
+      travel(1)
+      await allowDevice(server, device)
+      tokensIn(await askFor(server, device))
+    })
+
+    it('says when the code is over, also long after, and never mistakes an invention for one', async () => {
+      const device = await startDevice(server)
+      travel(601)
+      expectRefusal(await askFor(server, device), 400, 'expired_token')
+      travel(3600)
+      expectRefusal(await askFor(server, device), 400, 'expired_token')
+      for (const device_code of [
+        'x',
+        'y'.repeat(65),
+        device.device_code.slice(0, -1),
+        'ÿ'.repeat(65),
+      ]) {
+        expectRefusal(await askFor(server, { device_code }), 400, 'invalid_grant')
+      }
+    })
+
+    for (const resource of [undefined, opaque]) {
+      it(`used again ends what it issued: refresh token and ${resource ? 'opaque' : 'JWT'} access token (P-045)`, async () => {
+        const scope = resource ? 'openid read offline_access' : 'openid offline_access'
+        const device = await allowed({ scope, ...(resource ? { resource } : {}) })
+        const first = tokensIn(await askFor(server, device, kiosk))
+        const second = tokensIn(await refresh(server, kiosk, first))
+        for (const token of [first.access_token, second.access_token, second.refresh_token]) {
+          expect(await active(token)).to.equal(true)
+        }
+        travel(590)
+        expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
+        travel(-590)
+        for (const token of [first.access_token, second.access_token, second.refresh_token]) {
+          expect(await introspect(server, kiosk, token)).to.deep.equal(inactive)
+        }
+        expectRefusal(await refresh(server, kiosk, second), 400, 'invalid_grant')
+      })
+    }
   })
 })

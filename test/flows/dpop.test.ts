@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { getDPoPHandle, randomDPoPKeyPair } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { itOnAny } from '../support/any-storage.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { alice, api, callback, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -23,6 +24,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 
 onEachStorage('DPoP', (kind) => {
+  const test = itOnAny(kind)
   let server: TestServer
   let pair: KeyPair
   let jwk: JWK
@@ -55,7 +57,7 @@ onEachStorage('DPoP', (kind) => {
   const ask = (dpop: string, client: StoryClient = machine) =>
     post(server, '/token', client, { grant_type: 'client_credentials', resource: api }, { dpop })
 
-  it('proofs are refused for each thing that is wrong (P-054)', async () => {
+  test('proofs are refused for each thing that is wrong (P-054)', async () => {
     const stranger = await exportJWK(
       (await generateKeyPair('ES256', { extractable: true })).publicKey,
     )
@@ -131,7 +133,7 @@ onEachStorage('DPoP', (kind) => {
       .and.not.equal(nonce)
   })
 
-  it('a nonce is asked for at PAR and at userinfo, too (P-054, RFC 9449 §9)', async () => {
+  test('a nonce is asked for at PAR and at userinfo, too (P-054, RFC 9449 §9)', async () => {
     const app = { ...web, client_id: 'app' }
     const request = Object.fromEntries(authorizeUrl(server, app).searchParams)
     const dpop = await proof({ htu: `${server.issuer}/par` })
@@ -173,7 +175,7 @@ onEachStorage('DPoP', (kind) => {
     expect((await get({ nonce })).status).to.equal(200)
   })
 
-  it('a proof from a clock that is far ahead needs a nonce, so that none can be kept for later (P-053)', async () => {
+  test('a proof from a clock that is far ahead needs a nonce, so that none can be kept for later (P-053)', async () => {
     expect((await ask(await proof({ iat: now() + 8 }))).status).to.equal(200)
     expect((await ask(await proof({ iat: now() - 61 }))).status).to.equal(200)
     const early = await ask(await proof({ iat: now() + 66 }))
@@ -213,7 +215,7 @@ onEachStorage('DPoP', (kind) => {
     expect(next.token_type).to.equal('dpop')
   })
 
-  it('dpop_jkt in the authorization request binds the code to a key (RFC 9449 §10, P-017)', async () => {
+  test('dpop_jkt in the authorization request binds the code to a key (RFC 9449 §10, P-017)', async () => {
     const dpop_jkt = await calculateJwkThumbprint(jwk)
     const redeem = async (code: string, headers: Record<string, string>, fields: Fields = {}) =>
       post(
@@ -238,7 +240,7 @@ onEachStorage('DPoP', (kind) => {
     expectRefusal(await redeem(other, { dpop: await proof() }), 400, 'invalid_grant')
   })
 
-  it('at userinfo a bound token needs its scheme, its key and its hash (P-054)', async () => {
+  test('at userinfo a bound token needs its scheme, its key and its hash (P-054)', async () => {
     const code = await codeFor(server, spa)
     const { access_token: token } = tokensIn(
       await post(

@@ -116,7 +116,7 @@ onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
     await agree()
   }
 
-  it('are verified all through ten rotations, and none signs before its time (R-09)', async function () {
+  it('are verified all through five rotations, and none signs before its time (R-09)', async function () {
     this.timeout(60_000)
     const verifiers = [nodes.a, nodes.b, nodes.a, nodes.b].map(({ issuer }) =>
       createRemoteJWKSet(new URL(`${issuer}/jwks`), { cooldownDuration: 5000 }),
@@ -126,7 +126,7 @@ onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
     const signers = new Set<string>()
     let leads = Infinity
     const step = 100
-    for (let time = 0; time < 10 * rotateEvery + prepublish; time += step) {
+    for (let time = 0; time < 5 * rotateEvery + prepublish; time += step) {
       travel(step)
       const [first, second] = time % (2 * step) === 0 ? [nodes.a, nodes.b] : [nodes.b, nodes.a]
       if ((await first.core.signing.rotateDue()) + (await second.core.signing.rotateDue()) > 0) {
@@ -143,7 +143,7 @@ onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
         for (const verifier of verifiers) await jwtVerify(jwt, verifier)
       }
     }
-    expect(signers.size, 'keys that signed').to.be.within(10, 12)
+    expect(signers.size, 'keys that signed').to.be.within(5, 7)
     expect(leads / 1000, 'shortest time of publishing before signing').to.be.at.least(prepublish)
   })
 

@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import { exportJWK, generateKeyPair } from 'jose'
 import { getDPoPHandle, PrivateKeyJwt, randomDPoPKeyPair } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import { hostileRedirects, registered } from '../support/hostile-redirects.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -23,7 +24,7 @@ import { createRelyingParty } from '../support/relying-party.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-onEachStorage('pushed authorization requests', (kind) => {
+onAnyStorage('pushed authorization requests', (kind) => {
   let server: TestServer
   const credentials = { username: alice.email, password: alice.password }
   const strict = { ...web, client_id: 'strict', require_pushed_authorization_requests: true }

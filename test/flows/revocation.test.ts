@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
+import { itOnAny } from '../support/any-storage.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import {
   api,
@@ -28,6 +29,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 const inactive = { active: false }
 
 onEachStorage('revocation', (kind) => {
+  const test = itOnAny(kind)
   let server: TestServer
   const agent = createUserAgent()
   before(async () => {
@@ -91,7 +93,7 @@ onEachStorage('revocation', (kind) => {
       }
     })
 
-    it(`of ${form} of another client is refused and changes nothing (P-062)`, async () => {
+    test(`of ${form} of another client is refused and changes nothing (P-062)`, async () => {
       const tokens = await tokensFor(server, web, asked, agent)
       for (const stranger of [spa, machine, ordersApi]) {
         const page = await revoke(stranger, tokens.access_token)
@@ -104,7 +106,7 @@ onEachStorage('revocation', (kind) => {
     })
   }
 
-  it('of another client’s token says so (P-062, RFC 7009 §2.1)', async () => {
+  test('of another client’s token says so (P-062, RFC 7009 §2.1)', async () => {
     const tokens = await tokensFor(server, web, kinds[0], agent)
     const { access_token } = await tokensFor(server, web, kinds[1], agent)
     for (const token of [tokens.access_token, tokens.refresh_token, access_token]) {
@@ -112,14 +114,14 @@ onEachStorage('revocation', (kind) => {
     }
   })
 
-  it('of a token for userinfo closes userinfo (P-062)', async () => {
+  test('of a token for userinfo closes userinfo (P-062)', async () => {
     const { access_token } = await tokensFor(server, spa, {}, agent)
     expect((await userinfo(server, access_token)).status).to.equal(200)
     expectDone(await revoke(spa, access_token))
     expect((await userinfo(server, access_token)).status).to.equal(401)
   })
 
-  it('of what is no token of ours succeeds (P-062, K-20)', async () => {
+  test('of what is no token of ours succeeds (P-062, K-20)', async () => {
     const { access_token, id_token } = await tokensFor(server, web, kinds[0], agent)
     for (const token of ['x', 'a.b.c', '\0', 'x'.repeat(5000), id_token]) {
       expectDone(await revoke(web, token))
@@ -129,7 +131,7 @@ onEachStorage('revocation', (kind) => {
     expect(await introspect(server, web, access_token)).to.include({ active: true })
   })
 
-  it('wants a client that authenticates, and a token (ASVS 10.4.10, P-042)', async () => {
+  test('wants a client that authenticates, and a token (ASVS 10.4.10, P-042)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[0], agent)
     const wrong = { ...web, client_secret: 'not-the-secret-of-it' }
     expectRefusal(await revoke(wrong, access_token), 401, 'invalid_client')

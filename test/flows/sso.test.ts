@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
@@ -15,7 +16,7 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 const credentials = { username: alice.email, password: alice.password }
 
-onEachStorage('sessions', (kind) => {
+onAnyStorage('sessions', (kind) => {
   let server: TestServer
   let agent: UserAgent
   before(async () => {

@@ -19,27 +19,19 @@ const hostile: Record<string, { lines?: string[]; host?: string; absolute?: bool
   Host: { host: `${evil}:666` },
   'Host of this machine': { host: 'localhost' },
   'the absolute form': { absolute: true, host: evil },
-  Forwarded: { lines: [`Forwarded: for=${claimed};host=${evil};proto=http;by=${evil}`] },
-  'X-Forwarded-Host': { lines: [`X-Forwarded-Host: ${evil}`, `x-forwarded-HOST: ${evil}`] },
-  'X-Forwarded-Host by other names': {
-    lines: ['X_Forwarded_Host', 'X-Original-Host', 'X-Forwarded-Server', 'X-Host'].map(
-      (name) => `${name}: ${evil}`,
-    ),
-  },
-  'X-Forwarded-Proto': {
-    lines: ['X-Forwarded-Proto: http', 'X-Forwarded-Scheme: ftp', 'X-Forwarded-Ssl: off'],
-  },
-  'X-Forwarded-Port and X-Forwarded-Prefix': {
-    lines: ['X-Forwarded-Port: 666', 'X-Forwarded-Prefix: /evil', 'X-Script-Name: /evil'],
-  },
-  'X-Original-URL and X-Rewrite-URL': {
-    lines: ['X-Original-URL', 'X-Rewrite-URL', 'X-Forwarded-Uri'].map(
-      (name) => `${name}: /healthz`,
-    ),
-  },
-  'X-HTTP-Method-Override': { lines: ['X-HTTP-Method-Override: DELETE', 'X-Method-Override: PUT'] },
-  'X-Real-IP': {
-    lines: ['X-Real-IP', 'X-Client-IP', 'True-Client-IP'].map((name) => `${name}: ${claimed}`),
+  'what only others heed, all at once,': {
+    lines: [
+      `Forwarded: for=${claimed};host=${evil};proto=http;by=${evil}`,
+      ...['X-Forwarded-Host', 'x-forwarded-HOST'].map((name) => `${name}: ${evil}`),
+      ...['X_Forwarded_Host', 'X-Original-Host', 'X-Forwarded-Server', 'X-Host'].map(
+        (name) => `${name}: ${evil}`,
+      ),
+      ...['X-Forwarded-Proto: http', 'X-Forwarded-Scheme: ftp', 'X-Forwarded-Ssl: off'],
+      ...['X-Forwarded-Port: 666', 'X-Forwarded-Prefix: /evil', 'X-Script-Name: /evil'],
+      ...['X-Original-URL', 'X-Rewrite-URL', 'X-Forwarded-Uri'].map((name) => `${name}: /healthz`),
+      ...['X-HTTP-Method-Override: DELETE', 'X-Method-Override: PUT'],
+      ...['X-Real-IP', 'X-Client-IP', 'True-Client-IP'].map((name) => `${name}: ${claimed}`),
+    ],
   },
   'X-Forwarded-For': { lines: [`X-Forwarded-For: 6.6.6.6, ${claimed}`] },
 }
@@ -274,10 +266,6 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       expect(usual['mail of the change']).to.match(
         /^https:\/\/auth\.example\.com\/base\/email\/confirm\?token=…$/m,
       )
-    })
-
-    it('two requests without them are answered alike', async () => {
-      expect(await story({})).to.deep.equal(usual)
     })
 
     for (const [what, hostility] of Object.entries(hostile)) {

@@ -245,7 +245,7 @@ describe('/metrics', () => {
     if (server.kind === 'services') expect(figure(text, 'keyturn_redis_up')).to.equal(1)
   })
 
-  it('has no more series after 2,000 made-up paths, tenants, clients, methods and grants', async () => {
+  it('has no more series after 500 made-up paths, tenants, clients, methods and grants', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 16 })
     const { hostname, port: to } = new URL(server.issuer)
     const ask = (path: string, method = 'GET', headers = {}) =>
@@ -274,7 +274,7 @@ describe('/metrics', () => {
     await round(0, 40)
     const before = samplesOf(await now())
     const keyOf = ({ name, labels }: Sample) => JSON.stringify([name, labels])
-    for (let sent = 1000; sent < 3000; sent += 500) await round(sent, 500)
+    await round(1000, 500)
     const after = samplesOf(await now())
     agent.destroy()
     // Background work, garbage collection and the runtime's own connections go on beside it.

@@ -10,7 +10,7 @@ import { servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-const guesses = 500
+const guesses = 200
 /** What two loaded cores hash while a caller waits. */
 const atOnce = 50
 /** Pages that guesses are sent from at the same time. */
@@ -97,7 +97,7 @@ suite('brute force over two nodes (C9, C20)', function () {
     return tally
   }
 
-  it('500 guesses, fifty at once, by every spelling, from as many networks, with a restart and a Redis that forgets, are the budget', async () => {
+  it('200 guesses, fifty at once, by every spelling, from as many networks, with a restart and a Redis that forgets, are the budget', async () => {
     const began = Date.now()
     const wrong = 'a guess that is wrong'
     const half = guesses / 2

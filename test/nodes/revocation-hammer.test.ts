@@ -15,7 +15,7 @@ import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const offline = { scope: 'openid offline_access' }
-const rounds = 10
+const rounds = 5
 
 const suite = servicesFound() ? describe : describe.skip
 suite('codes and refresh tokens on two nodes, while what they hang from comes and goes', function () {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { allowDevice, startDevice } from '../support/devices.ts'
 import { furnish } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
@@ -13,16 +14,16 @@ const letters = 'BCDFGHJKLMNPQRSTVWXZ'
 const wrongCode = (i: number) =>
   Array.from({ length: 8 }, (_, at) => letters[Math.floor(i / 20 ** at) % 20]).join('')
 
-onEachStorage('people: guessing user codes (P-033, C9)', (kind) => {
+/** Of the counting itself, that each storage does it: test/contract/attempts.test.ts. */
+onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
   let server: TestServer
-  beforeEach(async () => {
+  before(async () => {
     server = await boot(kind, { TRUST_PROXY: '127.0.0.0/8' })
     await furnish(server)
   })
-  afterEach(async () => {
-    backToPresent()
-    await server?.stop()
-  })
+  beforeEach(() => server.core.database.execute('delete from attempts'))
+  afterEach(backToPresent)
+  after(() => server?.stop())
 
   /** Enters codes from an address, on one page and all at once. */
   async function tryFrom(address: string, codes: string[], agent = createUserAgent()) {

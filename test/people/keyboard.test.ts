@@ -4,6 +4,7 @@ import { parse } from 'node-html-parser'
 import type { Browser } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { launchBrowser } from '../support/browser.ts'
 import { bank, startRequest } from '../support/ciba.ts'
@@ -12,7 +13,7 @@ import { eventually } from '../support/eventually.ts'
 import { everyPage } from '../support/every-page.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
 import { type Typist, typistAt } from '../support/keyboard.ts'
-import { nextMail, writtenMail } from '../support/mailbox.ts'
+import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { authorizeUrl, tokensFor } from '../support/protocol.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { remember } from '../support/witness.ts'
@@ -30,11 +31,18 @@ function marksOf(markup: string) {
   return { title, ids: ids.filter((id) => !id.includes('example')) }
 }
 
+/** The same of the page that a browser has. */
+const marksThere = `({
+  title: document.title.replace(/^Error: /, ''),
+  ids: [...document.querySelectorAll('main [id]:not([role])')].map(({ id }) => id),
+})`
+
 describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.1, 2.4.3, 2.4.7, 3.3.1; K-09)', function () {
   this.timeout(120_000)
   let server: TestServer
   let browser: Browser | undefined
   let site: Site
+  let mailbox: Mailbox
   const client = { ...web, client_id: 'shop' }
   const strict = { ...web, client_id: 'strict', require_mfa: true }
   const visited: Array<ReturnType<typeof marksOf>> = []
@@ -42,7 +50,8 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
   before(async function () {
     browser = await launchBrowser()
     if (!browser) this.skip()
-    ;[server, site] = await Promise.all([boot('embedded'), startSite()])
+    ;[mailbox, site] = await Promise.all([openMailbox(), startSite()])
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     remember(fresh, bank.client_secret)
     const places = {
@@ -64,6 +73,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     await browser?.close()
     await site?.stop()
     await server?.stop()
+    await mailbox?.stop()
   })
 
   const at = (path: string) => `${server.issuer}${path}`
@@ -76,16 +86,13 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
   const mailTo = async (address: string, subject: RegExp) => {
     const fits = (mail: { to: string; subject: string }) =>
       mail.to === address && subject.test(mail.subject)
-    return (
-      (await nextMail(`${subject.source} to ${address}`, () => writtenMail(server), fits)).link ??
-      ''
-    )
+    return (await nextMail(`${subject.source} to ${address}`, () => mailbox.mails, fits)).link ?? ''
   }
 
   /** The code of a mail that is none of those before. */
   const codeTo = (address: string, before: string[] = []) =>
     eventually(`a code for ${address}`, () => {
-      const codes = writtenMail(server)
+      const codes = mailbox.mails
         .filter(({ to }) => to === address)
         .flatMap(({ text }) => /: (\d{8})\b/.exec(text)?.[1] ?? [])
       remember(...codes)
@@ -109,7 +116,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
       const context = await browser.newContext({ javaScriptEnabled })
       const tab = await context.newPage()
       const complaints = complaintsOf(tab)
-      const typist = typistAt(tab, async () => void visited.push(marksOf(await tab.content())))
+      const typist = typistAt(tab, async () => void visited.push(await tab.evaluate(marksThere)))
       await tell(typist, await somebody(server))
       // A form that came back, and a page that says no, are no faults of a page.
       expect(complaints.filter((each) => !/status of 4\d\d/.test(each))).to.deep.equal([])

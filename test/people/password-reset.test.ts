@@ -3,6 +3,7 @@ import { hashSync as bcrypt } from 'bcrypt'
 import { expect } from 'chai'
 import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -23,7 +24,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
   before(async () => {
     remember(fresh)
     mailbox = await openMailbox()
-    server = await boot('embedded', { SMTP_URL: mailbox.url })
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
   })
   // Each story has an account of its own, with the password that all have.

@@ -3,10 +3,12 @@ import type { Core } from '../../src/core.ts'
 import { unheardFor } from '../../src/denials/denials.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { sweepBatch } from '../../src/storage/sweep.ts'
+import { itOnAny } from '../support/any-storage.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 
 onEachStorage('revocation of more than one statement may change', (kind) => {
+  const test = itOnAny(kind)
   let server: TestServer
   let core: Core
   /** Of each test its own, whose name all that is its begins with. */
@@ -117,7 +119,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     ).to.equal(1)
   })
 
-  it('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
+  test('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
     await core.database.execute(
       `update clients set disabled_at = now() where client_id = '${clientId}'`,
     )
@@ -130,7 +132,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     expect(await living(), 'batches behind it').to.be.within(1, many - 1)
   })
 
-  it('what a client gets once it is enabled is not denied with what was left of it', async () => {
+  test('what a client gets once it is enabled is not denied with what was left of it', async () => {
     const revive = await failOn(`${clientId}f999`)
     await core.revocations.setClientDisabled('default', clientId, true).catch(() => {})
     await revive()
@@ -148,24 +150,28 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
       core.revocations.setClientDisabled('default', clientId, true),
   }
   for (const [what, finish] of Object.entries(finishers)) {
-    it(`stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`, async () => {
-      const revive = await failOn(`${clientId}f999`)
-      const failed = await core.revocations.setClientDisabled('default', clientId, true).then(
-        () => false,
-        () => true,
-      )
-      expect(failed).to.equal(true)
-      expect(await core.clients.isDisabled('default', clientId)).to.equal(true)
-      expect(await count('denials', ofClient)).to.equal(1)
-      expect(await living()).to.be.above(0)
-      await revive()
-      // What was refreshed since is not covered by the denial of before.
-      await core.database.execute(`delete from denials where ${ofClient}`)
-      await finish()
-      expect(await living()).to.equal(0)
-      // The others come to a client of which every node has heard.
-      const unheard = what === 'whoever disables it again' ? unheardFor : 0
-      expect(await count('denials', reachesBeyond(unheard))).to.equal(1)
-    })
+    const define = what === 'the sweep' ? it : test
+    define(
+      `stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`,
+      async () => {
+        const revive = await failOn(`${clientId}f999`)
+        const failed = await core.revocations.setClientDisabled('default', clientId, true).then(
+          () => false,
+          () => true,
+        )
+        expect(failed).to.equal(true)
+        expect(await core.clients.isDisabled('default', clientId)).to.equal(true)
+        expect(await count('denials', ofClient)).to.equal(1)
+        expect(await living()).to.be.above(0)
+        await revive()
+        // What was refreshed since is not covered by the denial of before.
+        await core.database.execute(`delete from denials where ${ofClient}`)
+        await finish()
+        expect(await living()).to.equal(0)
+        // The others come to a client of which every node has heard.
+        const unheard = what === 'whoever disables it again' ? unheardFor : 0
+        expect(await count('denials', reachesBeyond(unheard))).to.equal(1)
+      },
+    )
   }
 })

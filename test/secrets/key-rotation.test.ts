@@ -76,7 +76,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
       KEY_ENCRYPTION_KEY_PREVIOUS: first.text,
     }
     const a = await openNode(env)
-    const reading = await sealEverything(a, 600)
+    const reading = await sealEverything(a, 420)
     // Embedded storage has one process; there, the same one does both.
     if (kind === 'embedded') await a.close()
     const b = await openNode(both)
@@ -250,7 +250,7 @@ describe('rotation of a key-encryption key in a file of its own', () => {
     const reading = await sealEverything(core)
     const { generated, keyId, resealed } = await core.keyRotation.rotate()
     expect(generated).to.equal(true)
-    expect(resealed['sessions.state']).to.equal(240)
+    expect(resealed['sessions.state']).to.equal(210)
     const second = keyOf(await textOf(file))
     expect(keyId).to.equal(second.id).and.not.equal(first.id)
     expect((await stat(file)).mode & 0o777).to.equal(0o600)

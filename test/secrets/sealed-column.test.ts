@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { createEnvelopes } from '../../src/secrets/seal.ts'
+import { anyStorage } from '../support/any-storage.ts'
 import { freshStorage, testKey } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { someSession } from '../support/people.ts'
@@ -14,7 +15,7 @@ describe('what an envelope is bound to (ASVS 11.1.1)', function () {
   let core: Core
 
   beforeEach(async () => {
-    env = await freshStorage('embedded')
+    env = await freshStorage(anyStorage)
     core = await openNode(env)
     await core.tenants.declare({ id: 'acme', name: 'Acme' })
     for (const tenant of ['default', 'acme']) {

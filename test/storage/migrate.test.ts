@@ -124,9 +124,8 @@ onServices('migrations of a shared database', () => {
   })
 
   it('keep nobody waiting who works on a table meanwhile, and get their lock once they can (R-16)', async () => {
-    const env = await emptyStorage()
+    const env = await freshStorage('services')
     const bare = await openBare(env)
-    await migrate(bare.dataSource)
     const undone: string[] = []
     for (let name = ''; !name.startsWith('FewAmongMany'); undone.push(name)) {
       const [last] = await bare.query<{ name: string }>(
@@ -158,9 +157,8 @@ onServices('migrations of a shared database', () => {
   })
 
   it('make indexes while others write, and again what was cut short (R-16)', async () => {
-    const env = await emptyStorage()
+    const env = await freshStorage('services')
     const bare = await openBare(env)
-    await migrate(bare.dataSource)
     const other = await openBare(env, { statement_timeout: 2500 })
     const name = 'ix_changes_changed_in'
     const write = (subject: string) =>
@@ -207,9 +205,8 @@ onServices('migrations of a shared database', () => {
   })
 
   it('keep what was there before passkeys, sign-up, policies, places and refusals', async () => {
-    const env = await emptyStorage()
+    const env = await freshStorage('services')
     const before = await openNode(env)
-    await before.firstStart()
     const person = await factorOwner(before)
     const told = await before.accounts.byIdentifier(defaultTenant, person.username)
     const { dataSource } = before.database

@@ -16,3 +16,7 @@ export const anyStorage: StorageKind = servicesFound() && !wanted ? 'services' :
 export function onAnyStorage(title: string, define: (kind: StorageKind) => void): void {
   describe(`${title} [${anyStorage}]`, () => define(anyStorage))
 }
+
+/** In a suite of each storage (`onEachStorage`), for `test` in place of `it`: what is the same on all, on one alone. */
+export const itOnAny = (kind: StorageKind): ((title: string, test: Mocha.AsyncFunc) => void) =>
+  kind === anyStorage ? it : () => undefined

@@ -1,12 +1,11 @@
 import { Writable } from 'node:stream'
 import { expect } from 'chai'
-import { loadConfig } from '../../config/load.ts'
 import type { Clock } from '../../src/clock.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { DomainError, type DomainErrorCode } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import type { SchemaPolicy } from '../../src/storage/storage.ts'
-import { freshStorage, type StorageKind } from './boot.ts'
+import { configFrom, freshStorage, type StorageKind } from './boot.ts'
 import { travellingClock } from './time-travel.ts'
 
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
@@ -18,7 +17,7 @@ export async function openNode(
   schema: SchemaPolicy = 'migrate',
   clock: Clock = travellingClock(),
 ): Promise<Core> {
-  const core = await openCore(loadConfig(env), silentLog, { schema, clock })
+  const core = await openCore(configFrom(env), silentLog, { schema, clock })
   await core.denials.start()
   await core.changes.start()
   core.signing.start()

@@ -1,5 +1,6 @@
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import type { LookupFunction } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { type HTMLElement, parse } from 'node-html-parser'
 
@@ -30,6 +31,10 @@ export interface Exchange {
 
 const PATIENCE = 30_000
 
+/** Where `localhost` is, without the thread and the system's files that would be asked for each connection. */
+const loopback: LookupFunction = (_host, { all }, done) =>
+  all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)
+
 /** Without script, what stands in `noscript` is part of the page. */
 const withoutScript = { blockTextElements: { script: true, style: true } }
 
@@ -49,6 +54,7 @@ export async function exchange({ method, url, headers, body, identity }: Exchang
     headers: { ...headers },
     agent: false,
     signal,
+    ...(url.hostname === 'localhost' ? { lookup: loopback } : {}),
     ...identity,
   })
   request.once('error', reject)

@@ -41,7 +41,7 @@ export const keyFileOf = (env: Record<string, string>): string =>
 export type Reading = (core: Core) => Promise<void>
 
 /** One secret of each kind that is sealed, or derived, in several tenants; and many sessions. */
-export async function sealEverything(core: Core, sessions = 240): Promise<Reading> {
+export async function sealEverything(core: Core, sessions = 210): Promise<Reading> {
   const tenants = ['default', 'acme', 'beta']
   const secret = 'a-secret-that-must-be-readable-again-and-again'
   const totp = newTotpSecret()

@@ -86,13 +86,17 @@ export async function dump(
     `select tablename as name from pg_tables where schemaname = 'public' and tablename <> all($1)`,
     [without],
   )
-  const parts: string[] = []
-  for (const { name } of tables) {
-    parts.push(JSON.stringify(await database.query(`select to_jsonb(t) as row from ${name} t`)))
-  }
+  const each = tables.map(
+    ({ name }) =>
+      `select '${name}' as name, coalesce(json_agg(t), '[]')::text as rows from ${name} t`,
+  )
+  const found = await database.query<{ rows: string }>(`${each.join(' union all ')} order by name`)
+  const parts = found.map(({ rows }) => rows)
   if (redisUrl) {
     const redis = new Redis(redisUrl)
-    for (const key of await redis.keys('*')) parts.push(key, (await redis.get(key)) ?? '')
+    const keys = await redis.keys('*')
+    const values = await Promise.all(keys.map((key) => redis.get(key)))
+    parts.push(...keys, ...values.map((value) => value ?? ''))
     redis.disconnect()
   }
   return parts.join('\n')

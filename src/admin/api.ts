@@ -15,7 +15,7 @@ import { adminPath } from '../resources/admin-resource.ts'
 import { everywhere, type Permission } from '../roles/role.ts'
 import { assertPermitted, type Caller, callerOf } from './caller.ts'
 import { createMatching, type Match } from './matching.ts'
-import { openApiOf } from './openapi.ts'
+import { type Json, openApiOf } from './openapi.ts'
 import { answerProblem } from './problem.ts'
 import { referencePage } from './reference.page.ts'
 import type { Call, Route } from './route.ts'
@@ -44,7 +44,9 @@ interface Parts extends ApiParts {
 export function adminApi(parts: Parts): Middleware {
   const { context } = parts
   const { log, config } = context
-  const document = openApiOf(routes, config.issuer)
+  let document: Json | undefined
+  // Nobody may ever ask for it.
+  const documented = () => (document ??= openApiOf(routes, config.issuer))
   const audience = config.issuer + adminPath
   const checkToken = createTokenCheck(parts, {
     endpoint: 'admin',
@@ -176,13 +178,13 @@ export function adminApi(parts: Parts): Middleware {
   async function answer(ctx: Context): Promise<void> {
     // For people, and no part of the API: what its document says, to read.
     if (ctx.path === `${adminPath}/` && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
-      showPage(ctx, referencePage(parts.pageContext(ctx), document, audience))
+      showPage(ctx, referencePage(parts.pageContext(ctx), documented(), audience))
       return
     }
     const found = match(ctx.method, ctx.path.slice(adminPath.length))
     const { permission } = found.route
     if (permission === 'public') {
-      ctx.body = document
+      ctx.body = documented()
       return
     }
     const { status, headers, body } = await answerOf(ctx, found, permission)

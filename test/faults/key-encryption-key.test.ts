@@ -102,7 +102,7 @@ suite('keys rotate-kek that is killed between any two of its steps (R-02)', func
 
 describe('keys rotate-kek beside a server on embedded storage', function () {
   this.timeout(180_000)
-  const sessions = 999
+  const sessions = 1500
   let env: Record<string, string>
   let reading: Reading
   const done = (outcome: Outcome) => {

@@ -5,18 +5,22 @@ import type { LoadClient } from '../../bench/load/plan.ts'
 import { startEngine } from '../../bench/servers/engine.ts'
 import { furnishedStorage, type Storage, startProduct } from '../../bench/servers/product.ts'
 import { clients, parameters } from '../../bench/servers/scenario.ts'
+import type { Server } from '../../bench/servers/server.ts'
+import { openTarget } from '../../bench/servers/target.ts'
 import { cases } from '../../bench/suite/cases.ts'
 import { caseNames, optionsIn } from '../../bench/suite/options.ts'
 import { plotOf } from '../../bench/suite/plot.ts'
 import type { Row } from '../../bench/suite/row.ts'
 import { runSuite } from '../../bench/suite/suite.ts'
 import { printIdle } from '../../bench/suite/table.ts'
+import { isUsageError } from '../../bench/suite/usage.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
+import { errorOf } from '../support/cores.ts'
 import { compiledModules } from '../support/node-process.ts'
 
 /** Blocks as long as many ticks of the processor time (10 ms), also where the processes get a part of a core. */
-const tiny = ['--blocks', '1', '--length', '200', '--warm-up', '1', '--connections', '4']
+const tiny = ['--blocks', '1', '--length', '120', '--warm-up', '1', '--connections', '4']
 
 const spoken = ({ client_id, client_secret }: LoadClient) => ({ client_id, client_secret })
 
@@ -39,9 +43,12 @@ function expectRatios(rows: Row[]): void {
 
 describe('The benchmark', () => {
   let storage: Storage
+  let engine: Server
   before(async () => {
     storage = await furnishedStorage(anyStorage)
+    engine = await startEngine()
   })
+  after(() => engine?.stop())
 
   it('measures every case beside the bare engine, and prints a row of each', async () => {
     const folder = await temporaryFolder('bench')
@@ -78,7 +85,8 @@ describe('The benchmark', () => {
   })
 
   it('asks any other OpenID server that a file describes the same', async () => {
-    const servers = [await startProduct(storage), await startEngine()]
+    const product = await startProduct(storage)
+    const servers = [product, engine]
     const folder = await temporaryFolder('bench')
     const targets: string[] = []
     for (const [i, server] of servers.entries()) {
@@ -98,13 +106,13 @@ describe('The benchmark', () => {
       targets.push('--target', file)
     }
     const lines: string[] = []
-    const wanted = ['client-credentials', 'refresh', 'userinfo', 'password-login']
+    const wanted = ['client-credentials', 'userinfo', 'password-login']
     const options = optionsIn([...wanted, ...tiny, '--alone', ...targets])
     const report = await runSuite(options, (line) => lines.push(line))
-    await Promise.all(servers.map((server) => server.stop()))
+    await product.stop()
 
     expect(report.rows.map(({ name }) => name)).to.deep.equal([
-      ...['client-credentials', 'client-credentials', 'refresh', 'userinfo'],
+      ...['client-credentials', 'client-credentials', 'userinfo'],
     ])
     for (const row of report.rows) {
       expectRight(row)
@@ -120,27 +128,25 @@ describe('The benchmark', () => {
   })
 
   it('names what is asked of others, once, and what is missing', async () => {
-    const engine = await startEngine()
     const { issuer } = engine.endpoints
     const { client_id, client_secret } = clients.machine
     const { scope, resource } = parameters.orders
     const who = ['--client', client_id, '--secret', client_secret]
     const what = ['--scope', scope, '--resource', resource]
     const lines: string[] = []
-    const names = ['client-credentials', 'introspection', 'jwks', 'discovery', 'sso-authorization']
+    const lacking = ['client-credentials', 'introspection', 'sso-authorization']
     const measured = async (args: string[]) =>
-      runSuite(optionsIn([...names, ...tiny, '--alone', '--target', issuer, ...args]), (line) =>
+      runSuite(optionsIn([...args, ...tiny, '--alone', '--target', issuer]), (line) =>
         lines.push(line),
       )
-    const report = await measured([...who, ...what])
-    const { rows } = await measured([])
-    await engine.stop()
+    const report = await measured([...lacking, 'jwks', 'discovery', ...who, ...what])
+    const { rows } = await measured([...lacking, 'jwks'])
 
     expect(report.rows.map(({ row }) => row)).to.deep.equal([
       ...['client-credentials', 'jwks', 'discovery'],
     ])
     for (const row of report.rows) expectRight(row)
-    expect(rows.map(({ row }) => row)).to.deep.equal(['jwks', 'discovery'])
+    expect(rows.map(({ row }) => row)).to.deep.equal(['jwks'])
     const said = lines.join('\n')
     expect(said).to.match(/introspection: left out, as \S+ lacks access tokens, or cookies/)
     expect(said).to.match(/client-credentials: left out, as \S+ lacks the client machine\n/)
@@ -148,14 +154,12 @@ describe('The benchmark', () => {
   })
 
   it('counts no wrong answer', async () => {
-    const engine = await startEngine()
     const { issuer } = engine.endpoints
     const who = ['--client', 'machine', '--secret', 'not-the-secret-of-the-machine']
     const report = await runSuite(
       optionsIn(['client-credentials', ...tiny, '--alone', '--target', issuer, ...who]),
       () => undefined,
     )
-    await engine.stop()
 
     const { closed } = report.rows[0]?.sides[0] ?? {}
     expect(closed?.rate).to.equal(0)
@@ -209,6 +213,15 @@ describe('The benchmark', () => {
       [['--plot', join(gone, 'a.svg')], '--plot: expected a file in a folder that exists'],
     ]
     for (const [args, line] of wrong) expect(() => optionsIn(args), line).to.throw(line)
+    const targets: [string, RegExp][] = [
+      ['http://127.0.0.1:9', /expected the discovery document at .*, got /],
+      [gone, /expected an issuer \(https:.*\) or a file, got ENOENT/],
+    ]
+    for (const [target, line] of targets) {
+      const error = await errorOf(openTarget(target, {}))
+      expect(isUsageError(error), error.stack).to.equal(true)
+      expect(error.message).to.match(line)
+    }
 
     const run = async (...args: string[]) => {
       const program = join(import.meta.dirname, '../../bench/run.ts')
@@ -219,10 +232,7 @@ describe('The benchmark', () => {
       return { code, stdout: child.stdout(), stderr: child.stderr() }
     }
     const runs: [string[], RegExp][] = [
-      [['--target', 'http://127.0.0.1:9'], /expected the discovery document at .*, got /],
-      [['--target', gone], /expected an issuer \(https:.*\) or a file, got ENOENT/],
       [['overload', 'nonsense'], /expected cases of client-credentials, .*got "nonsense"/],
-      [['keys', 'x'], /minutes: expected a number above 0, got "x"/],
       [
         ['sign-in-timing', '--page', 'link', '--kind', 'known'],
         /expected a --kind to compare of replaced, used \(link\), got known/,

@@ -81,7 +81,7 @@ describe('audit list, export and verify', () => {
     const ids = events.map(({ id }) => id).filter((id) => id?.startsWith('event-'))
     expect(ids).to.deep.equal(Array.from({ length: many }, (_, i) => `event-${i + 1}`))
     expect(new Set(events.map(({ id }) => id)).size).to.equal(events.length)
-    const own = await runAlone('export', '--until', '1m', '--type', 'account.signed_in')
+    const own = await run('export', '--until', '1m', '--type', 'account.signed_in')
     expect(own.stdout.trim().split('\n')).to.have.length(many / 3)
 
     const refused = await run('export', '--since', 'yesterday')
@@ -91,7 +91,7 @@ describe('audit list, export and verify', () => {
   })
 
   it('verify: what fits and what does not, as the exit code', async () => {
-    const fine = await runAlone('verify')
+    const fine = await run('verify')
     expect(fine.stderr).to.equal('')
     expect(fine.code).to.equal(0)
     expect(fine.stdout).to.match(/^\d+ events of tenant default verified, 0 removed/)

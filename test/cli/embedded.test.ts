@@ -3,8 +3,11 @@ import { readdir, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { describeFailure } from '../../src/cli/failure.ts'
+import { bootOn } from '../support/boot.ts'
 import { type Exit, temporaryFolder } from '../support/child.ts'
 import { runHere } from '../support/command-here.ts'
+import { errorOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { type NodeProcess, type Outcome, runCommand, startNode } from '../support/node-process.ts'
@@ -52,8 +55,6 @@ describe('The command line on embedded storage', function () {
   }
 
   const done = async (...args: string[]) => expectDone(await run(...args))
-  /** The same in a process of its own. */
-  const doneAlone = async (...args: string[]) => expectDone(await runCommand(args, env))
 
   async function json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
     return JSON.parse(await done(...args, '--json')) as T
@@ -85,15 +86,14 @@ describe('The command line on embedded storage', function () {
 
   describe('without a server', () => {
     it('doctor says what is missing and creates nothing', async () => {
-      const { code, stdout } = await runCommand(['doctor'], env)
+      const { code, stdout } = await run('doctor')
       expect(code).to.equal(0)
       expect(stdout).to.match(/^warn {2}storage .*npm start/m)
       expect(await readdir(folder)).to.not.include('data')
     })
 
     it('creates an account, whose one-time password is shown once', async () => {
-      const alice = ['accounts', 'create', '--email', 'alice@example.com', '--json']
-      const created = JSON.parse(await doneAlone(...alice)) as Record<string, unknown>
+      const created = await json('accounts', 'create', '--email', 'alice@example.com')
       expect(created['one_time_password']).to.match(/^[a-z2-9]{5}(-[a-z2-9]{5}){3}$/)
       expect(created['one_time_password_expires_in']).to.equal(86_400)
       const listed = await done('accounts', 'list', '--json')
@@ -105,8 +105,8 @@ describe('The command line on embedded storage', function () {
 
     it('two commands at once wait for each other', async () => {
       const both = await Promise.all([
-        doneAlone('accounts', 'create', '--email', 'b1@example.com'),
-        doneAlone('accounts', 'create', '--email', 'b2@example.com'),
+        done('accounts', 'create', '--email', 'b1@example.com'),
+        done('accounts', 'create', '--email', 'b2@example.com'),
       ])
       expect(both.join()).to.include('b1@example.com').and.include('b2@example.com')
     })
@@ -140,7 +140,7 @@ describe('The command line on embedded storage', function () {
       const plan = await json<{ changes: unknown[] }>('apply', '--plan', file)
       expect(plan).to.include({ plan: true, created: 7 })
       expect(await done('export')).to.equal(before)
-      const applied = JSON.parse(await doneAlone('apply', file, '--json')) as typeof plan
+      const applied = await json<typeof plan>('apply', file)
       expect(applied.changes).to.deep.equal(plan.changes)
       expect(applied)
         .to.have.nested.property('client_secrets[0].client_secret')
@@ -322,13 +322,7 @@ accounts:
   })
 
   describe('afterwards', () => {
-    it('after a kill the next command works on its own', async () => {
-      const node = await startNode({ env })
-      await node.stop('SIGKILL')
-      expect(await doneAlone('accounts', 'list')).to.include('alice@example.com')
-    })
-
-    it('a second signal ends a server that waits for a request', async () => {
+    it('a second signal ends a server that waits for a request, and the next command works on its own', async () => {
       const node = await startNode({ env })
       const caller = createConnection(Number(env['PORT']), '127.0.0.1')
       caller.on('error', () => undefined)
@@ -345,16 +339,18 @@ accounts:
       })
       caller.destroy()
       expect(exit).to.deep.equal({ code: 1, signal: null })
+      const left = await readdir(env['DATA_DIR'] ?? '')
+      expect(left.filter((name) => name.startsWith('lock-'))).to.have.length(1)
+      expect(await done('accounts', 'list')).to.include('alice@example.com')
     })
 
     it('a port that is taken is one line', async () => {
       const taken = createServer().listen(0, '127.0.0.1')
       await new Promise((resolve) => taken.once('listening', resolve))
       const { port } = taken.address() as AddressInfo
-      const { code, stderr } = await runCommand(['serve'], { ...env, PORT: String(port) })
-      expect(code).to.equal(1)
-      expect(stderr).to.equal(
-        `keyturn: PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port\n`,
+      const error = await errorOf(bootOn('embedded', { ...env, PORT: String(port) }))
+      expect(describeFailure(error)).to.equal(
+        `PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port`,
       )
       taken.close()
     })
@@ -376,7 +372,7 @@ accounts:
         expect(stderr).to.match(/^keyturn: .*\n$/)
       }
       expect(await runCommand(['nonsense'], env)).to.include({ code: 2, stdout: '' })
-      const { code, stderr } = await runCommand(['accounts', 'list'], {
+      const { code, stderr } = await runHere(['accounts', 'list'], {
         ...env,
         PORT: 'x',
         HOST: '!',

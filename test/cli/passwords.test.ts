@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { loadPasswordLists } from '../../src/accounts/password-list.ts'
 import { runHere } from '../support/command-here.ts'
-import { runCommand } from '../support/node-process.ts'
 
 describe('passwords compile', () => {
   let folder: string
@@ -17,7 +16,7 @@ describe('passwords compile', () => {
   it('makes a list that the server asks beside its own', async () => {
     await writeFile(at('leaked.txt'), 'only listed by us 1\r\nonly listed by us 2\nshort\n')
     const args = ['passwords', 'compile', '--json', at('leaked.txt'), at('leaked.bin')]
-    const { code, stdout } = await runCommand(args, {})
+    const { code, stdout } = await runHere(args, {})
     expect(code).to.equal(0)
     expect(JSON.parse(stdout)).to.include({ entries: 2 })
     const lists = await loadPasswordLists(at('leaked.bin'))

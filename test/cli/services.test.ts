@@ -25,7 +25,7 @@ describe('The command line on servers', function () {
   })
 
   it('doctor reports a Postgres that cannot be reached and checks the rest', async () => {
-    const { code, stdout } = await runCommand(['doctor', '--json'], {
+    const { code, stdout } = await runHere(['doctor', '--json'], {
       DATABASE_URL: `postgres://127.0.0.1:${await freePort()}/none`,
       KEY_ENCRYPTION_KEY: key,
       ISSUER: 'https://auth.invalid',
@@ -109,7 +109,7 @@ describe('The command line on servers', function () {
     it('commands work on the shared database', async () => {
       const args = ['accounts', 'create', '--email', 'alice@example.com']
       expect((await runHere(args, env)).code).to.equal(0)
-      const { stdout } = await runCommand(['accounts', 'list', '--json'], env)
+      const { stdout } = await runHere(['accounts', 'list', '--json'], env)
       expect(JSON.parse(stdout)).to.have.nested.property('accounts[0].email', 'alice@example.com')
     })
 

@@ -28,19 +28,19 @@ const looks = /^(select|get)\b(?!.*;)/is
 const commits = /(^|; )commit$/i
 
 /**
- * Where a kill makes a difference: before each statement, and after each that lasts. After any other the stores are what
- * they are before the next one, as what a transaction has done until then goes with its process; so of several that only
- * look it is enough to come before the first, unless the background has written meanwhile.
+ * Where a kill makes a difference: before the first statement, and after each that lasts. Anywhere else the stores are
+ * what they were at one of these, unless the background has written meanwhile: a statement that only looks changes
+ * nothing, and what a transaction has done goes with its process. Of a transaction it is enough to come before its COMMIT,
+ * where it holds all its locks.
  */
 export function strikesAt(points: readonly Point[]): Strike[] {
   return points.flatMap((point, i) => {
     const { text, within, written } = point
-    const lasts = commits.test(text) || (!within && !readsOnly.test(text))
+    const ends = commits.test(text)
     const before = points[i - 1]
-    const isSameAsBefore =
-      before?.within === false && looks.test(before.text) && before.written === written
-    const sides: Side[] = isSameAsBefore ? [] : ['before']
-    if (lasts) sides.push('after')
+    const sides: Side[] = []
+    if (!before || ends || before.written !== written) sides.push('before')
+    if (ends || (!within && !readsOnly.test(text))) sides.push('after')
     return sides.map((side) => ({ ...point, side }))
   })
 }

@@ -5,7 +5,7 @@ import { redisConversation } from '../support/redis-wire.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { type Background, createGate, type Gate } from './gate.ts'
 
-/** A node that hears of its stores only through proxies; it serves one request. */
+/** A node that hears of its stores only through proxies; the first request at which it is killed is its last. */
 export interface Victim {
   readonly url: string
   readonly gate: Gate

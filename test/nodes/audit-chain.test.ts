@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { waitingForRows } from '../outages/load.ts'
-import { openNodes } from '../support/cores.ts'
+import { freshStorage } from '../support/boot.ts'
+import { openNode, openNodes } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
+import { startNode } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes } from '../support/two-nodes.ts'
 
 const tenant = 'default'
 const many = 12_000
@@ -57,11 +58,12 @@ suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () 
   })
 
   it('is whole after a node was killed while it sealed, and the other one goes on', async () => {
-    const nodes = await startTwoNodes()
+    const env = await freshStorage('services')
+    const other = await openNode(env)
+    const node = await startNode({ env })
     try {
-      await nodes.b.stop('SIGKILL')
-      nodes.a.signal('SIGSTOP')
-      const { database } = nodes.core
+      node.signal('SIGSTOP')
+      const { database } = other
       await database.execute(
         `insert into audit_events (tenant_id, id, at, type, account_id)
          select 'default', 'event-' || i, now() + i * interval '1 microsecond', 'account.signed_in', 'a'
@@ -70,28 +72,29 @@ suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () 
       // A batch halfway waits for this row, however fast the others are.
       await database.transaction(async () => {
         await database.query(`select 1 from audit_events where id = 'event-${many / 2}' for update`)
-        nodes.a.signal('SIGCONT')
+        node.signal('SIGCONT')
         await eventually('it waits', async () => (await waitingForRows()) > 0)
-        await nodes.a.stop('SIGKILL')
+        await node.stop('SIGKILL')
       })
-      const cut = await positions(nodes.core)
+      const cut = await positions(other)
       expect(cut.waiting).to.be.above(many / 2 - 1)
       expect(cut.count).to.equal(cut.last).and.be.above(500)
-      const half = await nodes.core.audit.verify(tenant)
+      const half = await other.audit.verify(tenant)
       expect(half.fault).to.equal(undefined)
       expect(half.head.position).to.equal(cut.last)
 
       // Postgres may not have noticed yet that the dead node is gone, which has the chain until then.
       await eventually('the rest', async () => {
-        await nodes.core.audit.sealEvents()
-        return (await positions(nodes.core)).waiting === 0
+        await other.audit.sealEvents()
+        return (await positions(other)).waiting === 0
       })
-      const whole = await nodes.core.audit.verify(tenant)
+      const whole = await other.audit.verify(tenant)
       expect(whole.fault).to.equal(undefined)
       expect(whole.verified).to.be.least(many)
-      expect((await nodes.core.audit.verify(tenant, half.head)).fault).to.equal(undefined)
+      expect((await other.audit.verify(tenant, half.head)).fault).to.equal(undefined)
     } finally {
-      await nodes.stop()
+      await node.stop()
+      await other.close()
     }
   })
 })

@@ -13,21 +13,21 @@ import { furnish } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import { expectRefusal, refresh, type Tokens, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { dump, remember, secretsIn } from '../support/witness.ts'
 
 const suite = servicesFound() ? describe : describe.skip
 suite('backchannel requests on two nodes with one Postgres and one Redis', function () {
   this.timeout(60_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   let a: TestServer
   let b: TestServer
   /** Signed in at A, the issuer. */
   let agent: UserAgent
 
   before(async () => {
-    nodes = await startTwoNodes()
+    nodes = await startNodeBeside()
     await furnish({ core: nodes.core })
     remember(bank.client_secret)
     await nodes.core.clients.declare('default', bank)

@@ -18,20 +18,20 @@ import { alice, furnish, tv } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import { expectRefusal, refresh, type Tokens, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { dump, remember, secretsIn } from '../support/witness.ts'
 
 const suite = servicesFound() ? describe : describe.skip
 suite('device codes on two nodes with one Postgres and one Redis', function () {
   this.timeout(60_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   let a: TestServer
   let b: TestServer
   let agent: UserAgent
 
   before(async () => {
-    nodes = await startTwoNodes({ ALLOW_LOOPBACK_FETCH: 'on' })
+    nodes = await startNodeBeside({ ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish({ core: nodes.core })
     ;[a, b] = [nodes.a, nodes.b].map(({ url }) => ({ issuer: url }) as TestServer) as [
       TestServer,

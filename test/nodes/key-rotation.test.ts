@@ -86,7 +86,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     const kept = await tokensFor(server, web, { scope: 'openid offline_access' })
     traffic = await startKeyTraffic(issuer)
     const command = (settings: Record<string, string>) =>
-      runCommand(['keys', 'rotate-kek', '--json'], { ...env, ...settings })
+      runHere(['keys', 'rotate-kek', '--json'], { ...env, ...settings })
 
     await restartEach(keys(first.text, second.text))
     await restartEach(keys(second.text, first.text))
@@ -119,8 +119,11 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
   })
 
   it('lets no process start without the new key, and says which one it lacks', async () => {
-    for (const settings of [keys(first.text), keys(newKey().text, first.text)]) {
-      for (const args of [['serve'], ['keys', 'rotate-kek'], ['accounts', 'list']]) {
+    for (const [settings, ...commands] of [
+      [keys(first.text), ['serve'], ['keys', 'rotate-kek'], ['accounts', 'list']],
+      [keys(newKey().text, first.text), ['keys', 'rotate-kek'], ['accounts', 'list']],
+    ] as const) {
+      for (const args of commands) {
         const run = args[0] === 'serve' ? runCommand : runHere
         const { code, stdout, stderr } = await run(args, {
           ...env,

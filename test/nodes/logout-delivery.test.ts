@@ -5,11 +5,12 @@ import { openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from '../support/boot.ts'
+import { runHere } from '../support/command-here.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { endLeases } from '../support/leases.ts'
 import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-receiver.ts'
-import { runCommand, startNode } from '../support/node-process.ts'
+import { startNode } from '../support/node-process.ts'
 import { authorizeUrl, redeem, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
@@ -21,7 +22,11 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
   let nodes: TwoNodes
   let party: LogoutReceiver
 
-  beforeEach(async () => {
+  /** How many tokens came before this test, and the ids of their messages. */
+  let earlier = 0
+  const ended = new Set<string>()
+
+  before(async () => {
     nodes = await startTwoNodes({ ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(nodes)
     party = await startLogoutReceiver({
@@ -33,12 +38,22 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     const backchannel_logout_uri = party.uri
     await nodes.core.clients.declare(defaultTenant, { ...web, backchannel_logout_uri })
   })
-  afterEach(async () => {
+  after(async () => {
     await party?.stop()
     await nodes?.stop()
   })
 
-  const outcomes = () => nodes.core.logouts.list(defaultTenant, {})
+  beforeEach(() => {
+    earlier = party.received.length
+  })
+  afterEach(async () => {
+    for (const { id } of await outcomes()) ended.add(id)
+  })
+
+  const outcomes = async () =>
+    (await nodes.core.logouts.list(defaultTenant, {})).filter(({ id }) => !ended.has(id))
+  const received = () => party.received.slice(earlier)
+  const told = async (count: number) => (await party.told(earlier + count)).slice(earlier)
 
   /** Alice is signed in at the client by node a. */
   async function signedIn() {
@@ -51,15 +66,44 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     return { agent, sid: decodeJwt(tokens.id_token as string)['sid'] }
   }
 
+  it('a command that commits on its own is delivered at once by a node (ASVS 7.6.1)', async () => {
+    await signedIn()
+    const core = await openCore(loadConfig(nodes.env), createLog({ level: 'silent' }), {
+      schema: 'require',
+    })
+    try {
+      const account = await core.accounts.byIdentifier(defaultTenant, alice.email)
+      if (account) await core.revocations.logOutEverywhere(account)
+      const committed = performance.now()
+      await told(1)
+      expect((received()[0]?.at ?? Infinity) - committed).to.be.below(1000)
+    } finally {
+      await core.close()
+    }
+  })
+
+  it('every message is delivered once while both work', async () => {
+    const account = await nodes.core.accounts.byIdentifier(defaultTenant, alice.email)
+    const sids = Array.from({ length: 200 }, (_, i) => `device-${i}`)
+    const parts = sids.map((each) => ({ clientId: 'web', sid: each }))
+    await nodes.core.logouts.tell(defaultTenant, account?.id as string, parts, false)
+    const messages = await told(200)
+    expect(new Set(messages.map(({ jti }) => jti)).size).to.equal(200)
+    await eventually('all are written down', async () =>
+      (await outcomes()).every(({ state, attempts }) => state === 'delivered' && attempts === 1),
+    )
+  })
+
   it('another node delivers when one was killed while the client had not answered', async () => {
     const { agent, sid } = await signedIn()
     // The other node cannot take part until the first one is dead.
     nodes.b.signal('SIGSTOP')
     party.answerWith(() => undefined)
+    const connections = party.connections()
     const asked = await agent.get(`${nodes.issuer}/logout`)
     const page = await agent.submit(asked)
     expect(page.status).to.equal(303)
-    await eventually('an attempt is under way', () => party.connections() > 0)
+    await eventually('an attempt is under way', () => party.connections() > connections)
     nodes.a.signal('SIGKILL')
     await nodes.a.exit
     nodes.b.signal('SIGCONT')
@@ -72,55 +116,30 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     const [delivered, ...others] = await outcomes()
     expect(others).to.deep.equal([])
     expect(delivered).to.include({ attempts: 2, sid })
-    const jtis = party.received.map(({ token }) => decodeJwt(token).jti)
+    const jtis = received().map(({ token }) => decodeJwt(token).jti)
     expect(new Set(jtis)).to.deep.equal(new Set([delivered?.id]))
-    expect(party.received.at(-1)?.claims).to.include({ sid, jti: delivered?.id })
+    expect(received().at(-1)?.claims).to.include({ sid, jti: delivered?.id })
   })
 
   it('nothing is lost when every node is killed between the commit and the delivery', async () => {
+    const issuing = await startNode({
+      env: { ...nodes.env, PORT: new URL(nodes.issuer).port },
+    })
     const { sid } = await signedIn()
-    for (const node of [nodes.a, nodes.b]) node.signal('SIGKILL')
-    await Promise.all([nodes.a.exit, nodes.b.exit])
-    // A command commits, and is a process that delivers nothing.
-    const signedOut = await runCommand(['accounts', 'sign-out', alice.email], nodes.env)
+    for (const node of [issuing, nodes.b]) node.signal('SIGKILL')
+    await Promise.all([issuing.exit, nodes.b.exit])
+    const connections = party.connections()
+    // A command commits, and delivers nothing.
+    const signedOut = await runHere(['accounts', 'sign-out', alice.email], nodes.env)
     expect(signedOut.code, signedOut.stderr).to.equal(0)
-    expect(party.connections()).to.equal(0)
+    expect(party.connections()).to.equal(connections)
     expect((await outcomes())[0]).to.include({ state: 'waiting', attempts: 0 })
 
     const again = await startNode({ env: { ...nodes.env, PORT: new URL(nodes.b.url).port } })
     try {
-      expect((await party.told(1))[0]).to.include({ sid })
+      expect((await told(1))[0]).to.include({ sid })
     } finally {
       await again.stop()
-    }
-  })
-
-  it('every message is delivered once while both work', async () => {
-    const { sid } = await signedIn()
-    const account = await nodes.core.accounts.byIdentifier(defaultTenant, alice.email)
-    const sids = Array.from({ length: 200 }, (_, i) => `${String(sid)}-${i}`)
-    const parts = sids.map((each) => ({ clientId: 'web', sid: each }))
-    await nodes.core.logouts.tell(defaultTenant, account?.id as string, parts, false)
-    const told = await party.told(200)
-    expect(new Set(told.map(({ jti }) => jti)).size).to.equal(200)
-    await eventually('all are written down', async () =>
-      (await outcomes()).every(({ state, attempts }) => state === 'delivered' && attempts === 1),
-    )
-  })
-
-  it('a command that commits on its own is delivered at once by a node (ASVS 7.6.1)', async () => {
-    await signedIn()
-    const core = await openCore(loadConfig(nodes.env), createLog({ level: 'silent' }), {
-      schema: 'require',
-    })
-    try {
-      const account = await core.accounts.byIdentifier(defaultTenant, alice.email)
-      if (account) await core.revocations.logOutEverywhere(account)
-      const committed = performance.now()
-      await party.told(1)
-      expect((party.received[0]?.at ?? Infinity) - committed).to.be.below(1000)
-    } finally {
-      await core.close()
     }
   })
 })

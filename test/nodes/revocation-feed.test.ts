@@ -16,7 +16,7 @@ import {
   revocations,
 } from '../support/revocations.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const suspended = 'suspended'
@@ -26,14 +26,14 @@ interface Kind {
   client: StoryClient
   tenant?: string
   revoke(
-    nodes: TwoNodes,
+    nodes: NodePair,
     held: { token: string; refresh: string; claims: JWTPayload },
   ): Promise<unknown>
   /** The claim that the feed names it by. */
   by: string
 }
 
-const person = async ({ core }: TwoNodes) => {
+const person = async ({ core }: NodePair) => {
   const account = await core.accounts.byIdentifier(defaultTenant, alice.email)
   if (!account) throw new Error('no account')
   return account
@@ -55,7 +55,7 @@ const kinds: Record<string, Kind> = {
     client: web,
     by: 'sid',
     revoke: async ({ core }) => {
-      const { id } = await person({ core } as TwoNodes)
+      const { id } = await person({ core } as NodePair)
       for (const { uid } of await core.sessions.list(defaultTenant, id)) {
         await core.revocations.endSession(defaultTenant, uid)
       }
@@ -102,9 +102,9 @@ const kinds: Record<string, Kind> = {
 const suite = servicesFound() ? describe : describe.skip
 suite('revocation on one node, told by the feed of another', function () {
   this.timeout(60_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   before(async () => {
-    nodes = await startTwoNodes()
+    nodes = await startNodeBeside()
     await furnish(nodes)
     await nodes.core.clients.declare(defaultTenant, pairwise)
     await nodes.core.tenants.declare({ id: suspended, name: 'Suspended' })

@@ -11,7 +11,7 @@ import {
   tokensFor,
 } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const offline = { scope: 'openid offline_access' }
@@ -20,9 +20,9 @@ const rounds = 5
 const suite = servicesFound() ? describe : describe.skip
 suite('codes and refresh tokens on two nodes, while what they hang from comes and goes', function () {
   this.timeout(120_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   before(async () => {
-    nodes = await startTwoNodes()
+    nodes = await startNodeBeside()
     await furnish({ core: nodes.core })
   })
   after(() => nodes?.stop())

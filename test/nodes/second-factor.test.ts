@@ -5,7 +5,7 @@ import type { Page } from '../support/http-exchange.ts'
 import { authorizeUrl } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { codeOf, factorOwner, type Owner } from '../support/second-factor.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
@@ -14,9 +14,9 @@ const atOnce = 20
 const suite = servicesFound() ? describe : describe.skip
 suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
   this.timeout(180_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   before(async () => {
-    nodes = await startTwoNodes({ HASH_QUEUE: '1000' })
+    nodes = await startNodeBeside({ HASH_QUEUE: '1000' })
     await furnish(nodes)
   })
   after(() => nodes?.stop())

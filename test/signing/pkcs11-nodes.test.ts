@@ -2,13 +2,15 @@ import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
+import { describeFailure } from '../../src/cli/failure.ts'
 import { type Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { emptyStorage, freshStorage } from '../support/boot.ts'
-import { openNode, refusalOf } from '../support/cores.ts'
+import { runHere } from '../support/command-here.ts'
+import { errorOf, openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
-import { type NodeProcess, runCommand, startNode } from '../support/node-process.ts'
+import { type NodeProcess, runCommand } from '../support/node-process.ts'
 import { basic } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -44,6 +46,17 @@ if (softHsmFound()) {
       await core.close()
     })
 
+    /** What a start in this process says of its failure: one line. */
+    async function lineOf(settings: Record<string, string>): Promise<string> {
+      const start = async () => {
+        const core = await openNode(settings)
+        await core.firstStart().finally(() => core.close())
+      }
+      const line = describeFailure(await errorOf(start()))
+      expect(line.split('\n'), line).to.have.length(1)
+      return line
+    }
+
     const wrong: [string, Record<string, string>, RegExp][] = [
       ['with a wrong PIN', { PKCS11_PIN: 'not-it' }, /refuses PKCS11_PIN: CKR_PIN_INCORRECT/],
       [
@@ -57,20 +70,14 @@ if (softHsmFound()) {
         /PKCS11_MODULE cannot be loaded: .*\/nowhere\/lib\.so/,
       ],
     ]
-    for (const [title, change, line] of wrong) {
+    for (const [title, change, expected] of wrong) {
       it(`${title} is one clear line, and destroys nothing`, async () => {
         const before = token.keys()
-        const { code, stderr } = await runCommand(['serve'], {
-          ...env,
-          ...change,
-          LOG_LEVEL: 'fatal',
-        })
-        expect(stderr.trimEnd().split('\n'), stderr).to.have.length(1)
-        expect(stderr)
-          .to.match(/^keyturn: PKCS#11 token "/)
-          .and.match(line)
-        expect(stderr).to.not.contain(token.env['PKCS11_PIN'])
-        expect(code).to.equal(1)
+        const line = await lineOf({ ...env, ...change })
+        expect(line)
+          .to.match(/^PKCS#11 token "/)
+          .and.match(expected)
+        expect(line).to.not.contain(token.env['PKCS11_PIN'])
         expect(token.keys()).to.deep.equal(before).and.have.length(1)
       })
     }
@@ -91,21 +98,9 @@ if (softHsmFound()) {
       expect(token.keys()).to.have.length(1)
     })
 
-    it('is let go by a server that ends, also by one that is killed', async () => {
-      for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-        const node = await startNode({ env })
-        const [pid] = await tokenProcesses(node.pid)
-        expect(pid).to.be.a('number')
-        await node.stop(signal)
-        await eventually('its process is gone', async () => !existsSync(`/proc/${pid}`), {
-          within: 10_000,
-        })
-      }
-    })
-
     it('without the settings that belong to it is a fault of the configuration', async () => {
       const { PKCS11_PIN: _pin, ...without } = env
-      const { code, stderr } = await runCommand(['serve'], without)
+      const { code, stderr } = await runHere(['keys', 'list'], without)
       expect(code).to.equal(1)
       expect(stderr).to.contain(
         'PKCS11_PIN: expected a value beside PKCS11_MODULE and PKCS11_TOKEN_LABEL, got none',
@@ -122,9 +117,9 @@ if (softHsmFound()) {
     })
 
     it('is looked at by doctor', async () => {
-      const bad = await runCommand(['doctor'], { ...env, PKCS11_TOKEN_LABEL: 'elsewhere' })
+      const bad = await runHere(['doctor'], { ...env, PKCS11_TOKEN_LABEL: 'elsewhere' })
       expect(bad.stdout).to.match(/fail +signing keys +.*elsewhere/)
-      const good = await runCommand(['doctor'], env)
+      const good = await runHere(['doctor'], env)
       expect(good.stdout).to.match(/ok +signing keys/)
     })
   })
@@ -171,7 +166,7 @@ if (softHsmFound()) {
   })
 
   if (servicesFound()) {
-    it('two processes share a token: each signs with the keys of both, also after a revocation', async function () {
+    it('two processes share a token: each signs with the keys of both, also after a revocation, and lets it go, also when it is killed', async function () {
       this.timeout(60_000)
       const token = await softToken()
       const nodes = await startTwoNodes({ ...(await emptyStorage()), ...token.env })
@@ -191,8 +186,8 @@ if (softHsmFound()) {
         }
         const first = await check()
         expect(token.keys()).to.have.length(2)
-        // A third process, as the command line is one.
-        const { code, stderr } = await runCommand(['keys', 'revoke', first], nodes.env)
+        // This one is the third process, as the command line is one.
+        const { code, stderr } = await runHere(['keys', 'revoke', first], nodes.env)
         expect(code, stderr).to.equal(0)
         expect(token.keys().map(({ id }) => id))
           .to.have.length(2)
@@ -202,6 +197,18 @@ if (softHsmFound()) {
           return !kids.includes(first)
         })
         await check()
+
+        for (const [node, signal] of [
+          [nodes.a, 'SIGTERM'],
+          [nodes.b, 'SIGKILL'],
+        ] as const) {
+          const [pid] = await tokenProcesses(node.pid)
+          expect(pid).to.be.a('number')
+          await node.stop(signal)
+          await eventually('its process is gone', () => !existsSync(`/proc/${pid}`), {
+            within: 10_000,
+          })
+        }
       } finally {
         await nodes.stop()
       }

@@ -227,7 +227,7 @@ if (servicesFound()) {
 
       const [accounts, clients] = await Promise.all([
         runCommand(['accounts', 'list', '--json'], env),
-        runCommand(['clients', 'list'], env),
+        runHere(['clients', 'list'], env),
       ])
       const listed = JSON.parse(accounts.stdout) as { accounts: { email: string }[] }
       const emails = listed.accounts.map(({ email }) => email)

@@ -6,10 +6,10 @@ import { migrate, migrationState } from '../../src/storage/migrate.ts'
 import { entities } from '../../src/tables.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
+import { runHere } from '../support/command-here.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
 import { documented } from '../support/documented.ts'
 import { eventually } from '../support/eventually.ts'
-import { runCommand } from '../support/node-process.ts'
 import { query } from '../support/postgres.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import { codeOf, factorOwner } from '../support/second-factor.ts'
@@ -36,7 +36,7 @@ onEachStorage('migrations', (kind) => {
       const refusal = await refusalOf(openNode(env, schema), 'storage_newer')
       expect(refusal.message).to.contain('must know Future9999999999999')
     }
-    const outcome = await runCommand(['serve'], env)
+    const outcome = await runHere(['keys', 'list'], env)
     expect(outcome.code).to.be.above(0)
     expect(outcome.stdout + outcome.stderr).to.contain('newer version')
   })
@@ -56,7 +56,7 @@ onEachStorage('migrations', (kind) => {
       expect(index).to.deep.equal({ made: null })
       await core.close()
     }
-    expect(await runCommand(['migrate', '--check'], env)).to.deep.include({ code: 0 })
+    expect(await runHere(['migrate', '--check'], env)).to.deep.include({ code: 0 })
   })
 
   it('refuse a schema that two versions have changed each without the other', async () => {

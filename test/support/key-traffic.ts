@@ -18,8 +18,9 @@ export interface KeyTraffic {
 
 const scope = 'openid offline_access'
 
-/** Milliseconds between two requests of one worker. */
-const pace = 40
+/** Milliseconds between two requests of one worker, and of one that has a password hashed. */
+const pace = 100
+const pensive = 400
 
 export async function startKeyTraffic(issuer: string): Promise<KeyTraffic> {
   const server = { issuer } as TestServer
@@ -27,7 +28,7 @@ export async function startKeyTraffic(issuer: string): Promise<KeyTraffic> {
   const failures: string[] = []
   let running = true
 
-  async function over(kind: string, once: () => Promise<unknown>): Promise<void> {
+  async function over(kind: string, once: () => Promise<unknown>, after = pace): Promise<void> {
     while (running) {
       try {
         await once()
@@ -35,7 +36,7 @@ export async function startKeyTraffic(issuer: string): Promise<KeyTraffic> {
       } catch (error) {
         failures.push(`${kind}: ${String(error)}`)
       }
-      await pause(pace)
+      await pause(after)
     }
   }
 
@@ -74,8 +75,8 @@ export async function startKeyTraffic(issuer: string): Promise<KeyTraffic> {
     over('refresh', await chain()),
     over('refresh', await chain()),
     over('refresh', await chain()),
-    over('sign-in', () => tokensFor(server, web, { redirect_uri: callback }).then(keep)),
-    over('log-out', signInAndOut),
+    over('sign-in', () => tokensFor(server, web, { redirect_uri: callback }).then(keep), pensive),
+    over('log-out', signInAndOut, pensive),
     over('jwks', jwks),
     over('introspection', async () => {
       expect(await introspect(server, web, live.access_token)).to.include({ active: true })

@@ -69,8 +69,7 @@ describe('README.md', () => {
 
 describe('docs/code.md', () => {
   it('maps every folder of src', () => {
-    const [, map = ''] =
-      /## Map of the code.*?```text\n(.*?)```/s.exec(read('docs/code.md')) ?? []
+    const [, map = ''] = /## Map of the code.*?```text\n(.*?)```/s.exec(read('docs/code.md')) ?? []
     for (const path of globSync('*/', { cwd: join(root, 'src') })) {
       expect(map).to.include(`  ${path.replace(/\/?$/, '/')} `)
     }

@@ -87,7 +87,7 @@ export const domainErrors = {
   method_not_allowed: [405, 'invalid_request', 'This address does not take that method.'],
   body_too_large: [413, 'invalid_request', 'The request body is too large.'],
   too_many_parameters: [400, 'invalid_request', 'The request has too many parameters.'],
-  parameter_malformed: [400, 'invalid_request', 'A parameter has what none may have.'],
+  parameter_malformed: [400, 'invalid_request', 'A parameter is malformed.'],
   apply_invalid: [400, 'invalid_request', 'The apply file is not valid.'],
   interaction_not_found: [
     400,

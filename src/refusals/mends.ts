@@ -69,7 +69,7 @@ export const mends: Record<DomainErrorCode, string> = {
   method_not_allowed: 'Send one that `Allow` names.',
   body_too_large: 'Mend the caller.',
   too_many_parameters: 'Mend the caller.',
-  parameter_malformed: 'Mend the caller; no browser sends this by itself.',
+  parameter_malformed: 'Mend the caller. Of a list: begin at its first page.',
   apply_invalid: 'Mend the places that are named; apply file (docs/apply-file.md).',
   interaction_not_found:
     'Start again at the application. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy; or Redis loses data.',

@@ -183,7 +183,11 @@ describe('people: their second factors', () => {
     const seen = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
     expect(formOf(seen)).to.equal('login-form')
     expect(await server.core.factors.list(tenant, owner.id)).to.deep.equal([factor])
-    await openList(owner, agent)
+    const asked = await agent.follow(await agent.submit(page, { form: '#codes-form' }))
+    const { username, password, secret = '' } = owner
+    const next = await agent.follow(await agent.submit(asked, { fields: { username, password } }))
+    const back = await agent.follow(await agent.submit(next, { fields: { otp: codeOf(secret) } }))
+    expect(headingOf(back), 'leads back to the list').to.equal('Two-step sign-in')
   })
 
   it('a session that began without the factor there is now changes nothing (C7, ASVS 7.5.1)', async () => {
@@ -253,10 +257,15 @@ describe('people: their second factors', () => {
 
   it('takes no form of another site or session (C23)', async () => {
     const owner = await factorOwner(server.core)
-    const { agent } = await openList(owner)
+    const other = await openList(owner)
+    const { agent } = await openListLater(owner)
+    const foreign = other.page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    expect(foreign).to.not.equal('')
     for (const path of ['new', 'new/confirm', 'codes', 'x/rename', 'x/remove']) {
-      const refused = await agent.post(`${server.issuer}/account/factors/${path}`, { csrf: 'x' })
-      expectFault(refused, 403, /could not make sure/)
+      for (const csrf of ['x', foreign]) {
+        const refused = await agent.post(`${server.issuer}/account/factors/${path}`, { csrf })
+        expectFault(refused, 403, /could not make sure/)
+      }
     }
     const stranger = createUserAgent()
     const picture = await stranger.get(`${server.issuer}/account/factors/new/qr.svg`)

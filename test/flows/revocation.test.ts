@@ -62,6 +62,26 @@ onEachStorage('revocation', (kind) => {
     expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
   })
 
+  test('of a refresh token does not ask what may be away (architecture §4, R-03)', async () => {
+    const tokens = await tokensFor(server, web, kinds[1], agent)
+    const { shortLived } = server.core
+    const { get } = shortLived
+    const wanted: string[] = []
+    shortLived.get = (key) => {
+      wanted.push(key.model)
+      return get(key)
+    }
+    try {
+      expect(await introspect(server, web, tokens.refresh_token)).to.include({ active: true })
+      expectDone(await revoke(web, tokens.refresh_token))
+      expect(await introspect(server, web, tokens.refresh_token)).to.deep.equal(inactive)
+    } finally {
+      shortLived.get = get
+    }
+    expect(wanted).to.deep.equal([])
+    expectRefusal(await refresh(server, web, tokens), 400, 'invalid_grant')
+  })
+
   for (const { form, ...asked } of kinds) {
     for (const client of [web, spa]) {
       it(`of ${form} by ${client.client_id} ends it at once and nothing else (P-062, K-20, K-21)`, async () => {

@@ -1,4 +1,5 @@
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { looksLikeRefreshToken } from '../../families/handle.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
@@ -22,6 +23,8 @@ export function accessTokenAdapter(
   const base = shortLivedAdapter(model, context)
 
   async function findOpaque(id: string): Promise<AdapterPayload | undefined> {
+    // The engine looks for any token among these, too. One that is in Postgres is revoked while the store is away.
+    if (looksLikeRefreshToken(id)) return undefined
     const token = await base.find(id)
     if (!token) return undefined
     // Introspecting it, the engine fails over a client that is gone or broken: that must not harm who asks.

@@ -3,14 +3,17 @@ import { readdir, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { describeFailure } from '../../src/cli/failure.ts'
-import { bootOn } from '../support/boot.ts'
 import { type Exit, temporaryFolder } from '../support/child.ts'
 import { runHere } from '../support/command-here.ts'
-import { errorOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
-import { type NodeProcess, type Outcome, runCommand, startNode } from '../support/node-process.ts'
+import {
+  type NodeProcess,
+  type Outcome,
+  runCommand,
+  startCommand,
+  startNode,
+} from '../support/node-process.ts'
 
 const clients = `
 resource_servers:
@@ -104,11 +107,15 @@ describe('The command line on embedded storage', function () {
     })
 
     it('two commands at once wait for each other', async () => {
-      const both = await Promise.all([
-        done('accounts', 'create', '--email', 'b1@example.com'),
-        done('accounts', 'create', '--email', 'b2@example.com'),
-      ])
-      expect(both.join()).to.include('b1@example.com').and.include('b2@example.com')
+      const create = (email: string) => ['accounts', 'create', '--email', email]
+      const other = await startCommand(create('b1@example.com'), env)
+      const claim = `lock-${other.pid}-`
+      const isThere = async () =>
+        (await readdir(env['DATA_DIR'] ?? '')).some((name) => name.startsWith(claim))
+      await eventually('it has the data folder', isThere, { every: 1 })
+      expect(await done(...create('b2@example.com'))).to.include('b2@example.com')
+      expect(await other.exit, other.stderr()).to.deep.equal({ code: 0, signal: null })
+      expect(other.stdout()).to.include('b1@example.com')
     })
 
     it('doctor fails while there are no signing keys', async () => {
@@ -348,11 +355,11 @@ accounts:
       const taken = createServer().listen(0, '127.0.0.1')
       await new Promise((resolve) => taken.once('listening', resolve))
       const { port } = taken.address() as AddressInfo
-      const error = await errorOf(bootOn('embedded', { ...env, PORT: String(port) }))
-      expect(describeFailure(error)).to.equal(
-        `PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port`,
-      )
+      const outcome = await runCommand(['serve'], { ...env, PORT: String(port) })
       taken.close()
+      expect(refusalIn(outcome)).to.equal(
+        `keyturn: PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port\n`,
+      )
     })
 
     it('usage is 2, failure 1, with one line each and no stack', async () => {

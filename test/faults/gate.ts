@@ -25,7 +25,7 @@ const listens = /^listen\b/i
 /** Alone, and outside of a transaction: it takes no lock that stays, either. */
 const looks = /^(select|get)\b(?!.*;)/is
 /** The last of what is sent together, or alone. */
-const commits = /(^|; )commit$/i
+export const commits = /(^|; )commit$/i
 
 /**
  * Where a kill makes a difference: before the first statement, and after each that lasts. Anywhere else the stores are

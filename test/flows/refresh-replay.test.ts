@@ -55,8 +55,8 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     const family = (await familyOf(answers[0]?.refresh_token)) as string
     const steps = await server.core.families.steps('default', family)
     expect(steps.filter(({ consumedAt }) => consumedAt === undefined)).to.have.length(1)
-    // Of the same moment: time stands still once somebody has travelled.
-    expect(steps.map(({ replays }) => replays)).to.have.members([19, 0])
+    // Of the same moment, in any order: time stands still once somebody has travelled.
+    expect(steps.find(({ consumedAt }) => consumedAt !== undefined)?.replays).to.equal(19)
     expect(countOf('family_rotated')).to.equal(1)
     expect(countOf('family_replayed')).to.equal(19)
     expect(countOf('family_reuse_race')).to.equal(0)

@@ -9,7 +9,7 @@ import type { Session } from '../../src/sessions/session.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
-import { eventually } from '../support/eventually.ts'
+import { eventually, lastInVain } from '../support/eventually.ts'
 import {
   alice,
   api,
@@ -346,12 +346,12 @@ suite('a token request that is under way on one node while, on another,', () => 
     }
     const tokens = answer.json() as Tokens
     expect((await refresh(server, client, tokens)).status).to.be.oneOf([400, 401])
-    // How soon: test/nodes/revocation-matrix.test.ts.
-    await eventually('the access token is void on this node, too', async () => {
+    const latest = await lastInVain('the access token is void on this node, too', async () => {
       const { status, body } = await post(server, '/introspect', client, {
         token: tokens.access_token,
       })
       return status === 200 && body === '{"active":false}'
     })
+    expect(latest).to.be.below(1000)
   }
 })

@@ -47,6 +47,8 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     earlier = party.received.length
   })
   afterEach(async () => {
+    party.answerWith(undefined)
+    nodes.b.signal('SIGCONT')
     for (const { id } of await outcomes()) ended.add(id)
   })
 
@@ -122,6 +124,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
   })
 
   it('nothing is lost when every node is killed between the commit and the delivery', async () => {
+    await nodes.a.stop('SIGKILL')
     const issuing = await startNode({
       env: { ...nodes.env, PORT: new URL(nodes.issuer).port },
     })

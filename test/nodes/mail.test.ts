@@ -43,6 +43,7 @@ suite('mail on two nodes (C8, R-25)', function () {
       )
 
   it('is given up after a 5xx, and told so', async () => {
+    const earlier = mailbox.attempts.length
     mailbox.refuseWith(554)
     await ask(nodes.b)
     const [failed] = await eventually('the event', async () => {
@@ -53,12 +54,13 @@ suite('mail on two nodes (C8, R-25)', function () {
     })
     // The server quotes the link, and the lines that it came in.
     expect(failed?.detail.reason).to.equal('answered 554 5.7.1')
-    expect(mailbox.attempts).to.have.length(1)
+    expect(mailbox.attempts).to.have.length(earlier + 1)
   })
 
   it('sets one password, though its link is used twenty times at once on both', async () => {
+    const earlier = mailbox.mails.length
     await ask(nodes.a)
-    const { link = '' } = await nextMail('the mail', () => mailbox.mails)
+    const { link = '' } = await nextMail('the mail', () => mailbox.mails.slice(earlier))
     const agent = createUserAgent()
     const forms = await Promise.all(
       [nodes.a, nodes.b].map((node) => agent.get(nodes.on(node, link.replace(nodes.issuer, '')))),

@@ -21,7 +21,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 const suspended = 'suspended'
 
-/** What somebody holds when it is revoked, and what revokes it. */
+/** What somebody holds when it is revoked, and what revokes it on node b, which this process is. */
 interface Kind {
   client: StoryClient
   tenant?: string
@@ -44,12 +44,12 @@ const kinds: Record<string, Kind> = {
   'an access token': {
     client: machine,
     by: 'jti',
-    revoke: ({ a }, { token }) => post(serverAt(a.url), '/revoke', machine, { token }),
+    revoke: ({ b }, { token }) => post(serverAt(b.url), '/revoke', machine, { token }),
   },
   'a family, by its refresh token': {
     client: spa,
     by: 'fid',
-    revoke: ({ a }, { refresh }) => post(serverAt(a.url), '/revoke', spa, { token: refresh }),
+    revoke: ({ b }, { refresh }) => post(serverAt(b.url), '/revoke', spa, { token: refresh }),
   },
   'a session': {
     client: web,
@@ -113,8 +113,8 @@ suite('revocation on one node, told by the feed of another', function () {
   after(() => nodes?.stop())
 
   const issuerOf = (tenant?: string) => `${nodes.issuer}${tenant ? `/t/${tenant}` : ''}`
-  /** One issuer, seen at node b: documents are verified with its name and its keys. */
-  const atB = (tenant?: string) => serverAt(nodes.b.url + (tenant ? `/t/${tenant}` : ''))
+  /** At node a, which has to be told. */
+  const issuerAtA = (tenant?: string) => serverAt(issuerOf(tenant))
 
   async function hold({ client, tenant }: Kind) {
     const server = serverAt(issuerOf(tenant))
@@ -143,17 +143,17 @@ suite('revocation on one node, told by the feed of another', function () {
       const { tenant } = kind
       const held = await hold(kind)
       const access = await token(tenant)
-      const b = atB(tenant)
+      const a = issuerAtA(tenant)
       const page = async (fields: Record<string, string>) => {
         const url = new URL(
-          `${b.issuer}/revocations?${new URLSearchParams({ audience: api, ...fields }).toString()}`,
+          `${a.issuer}/revocations?${new URLSearchParams({ audience: api, ...fields }).toString()}`,
         )
         const response = await fetch(url, { headers: { authorization: `Bearer ${access}` } })
         expect(response.status).to.equal(200)
         return decodeJwt<RevocationClaims>(await response.text())
       }
       const before = await page({})
-      const stream = await openStream(b, access)
+      const stream = await openStream(a, access)
       try {
         await eventually('a first document', () => stream.events[0])
         expect(denies(before.revoked, held.claims)).to.equal(false)
@@ -172,11 +172,11 @@ suite('revocation on one node, told by the feed of another', function () {
   }
 
   it('of a tenant that was disabled nothing else answers, and nobody gets in anew', async () => {
-    const keys = `${nodes.b.url}/t/${suspended}/jwks`
+    const keys = `${nodes.a.url}/t/${suspended}/jwks`
     await eventually('it is gone', async () => (await fetch(keys)).status === 404)
-    const nobody = await fetch(`${nodes.b.url}/t/${suspended}/revocations?audience=${api}`)
+    const nobody = await fetch(`${nodes.a.url}/t/${suspended}/revocations?audience=${api}`)
     expect(nobody.status).to.equal(401)
-    expect((await fetch(`${nodes.b.url}/t/never-was/revocations`)).status).to.equal(404)
+    expect((await fetch(`${nodes.a.url}/t/never-was/revocations`)).status).to.equal(404)
   })
 
   it('goes on when Redis was flushed, at a node that has just started', async () => {

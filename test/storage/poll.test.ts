@@ -34,7 +34,7 @@ suite('the poll of a process (ADR 0028)', () => {
       return query(sql, parameters)
     }
     try {
-      await eventually('some polls', () => asked.length >= 8)
+      await eventually('some polls, and others', () => asked.length >= 8 && others.length > 0)
     } finally {
       notifications.query = query
       database.dataSource.createQueryRunner = create
@@ -45,7 +45,7 @@ suite('the poll of a process (ADR 0028)', () => {
       expect(first).to.contain(`from ${table}`)
     }
     expect(others.filter((stack) => !stack.includes('outbox.store.ts'))).to.deep.equal([])
-    expect(others, 'one for all kinds, and fewer than polls').to.have.lengthOf.within(1, 2)
+    expect(others.length, 'one for all kinds, and fewer than polls').to.be.below(asked.length / 2)
   })
 
   it('tells of a revocation while the outbox cannot be read (R-10)', async () => {

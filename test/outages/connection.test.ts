@@ -4,7 +4,8 @@ import { type Core, openCore } from '../../src/core.ts'
 import { createProbes } from '../../src/http/probes.ts'
 import { textOf } from '../../src/metrics/text.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
-import type { Database } from '../../src/storage/database.ts'
+import { noteOpened } from '../../src/storage/connection.ts'
+import { type Database, openDatabase } from '../../src/storage/database.ts'
 import { isTransient } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
@@ -208,22 +209,44 @@ suite('a connection to an address that leads to another server now (R-04)', () =
   let proxy: TcpProxy
   let database: Database
   let close: () => Promise<void>
-  /** Of the links that are open: which are dead to what comes next, and which lose the answer to it. */
-  const links = new Set<{ link: Link; isDead: boolean; loses: boolean }>()
+  let address: string
+  interface State {
+    link: Link
+    /** To what comes next, at once or after milliseconds. */
+    isDead: boolean | number
+    /** The answer to it. */
+    loses: boolean
+    /** Answers nothing; whether it was asked. */
+    isMute: boolean
+    asked: boolean
+  }
+  /** Those that are open. */
+  const links = new Set<State>()
+  let opened = 0
 
   before(async () => {
     proxy = await startTcpProxy(postgres().port, (link) => {
-      const state = { link, isDead: false, loses: false }
+      const state: State = { link, isDead: false, loses: false, isMute: false, asked: false }
       links.add(state)
+      opened++
       return {
-        fromClient: (bytes) => (state.isDead ? link.cut() : link.toServer(bytes)),
-        fromServer: (bytes) => (state.loses ? link.cut() : link.toClient(bytes)),
+        fromClient(bytes) {
+          state.asked ||= state.isMute
+          if (state.isDead === true) link.cut()
+          else if (state.isDead !== false) setTimeout(link.cut, state.isDead)
+          else link.toServer(bytes)
+        },
+        fromServer(bytes) {
+          if (state.loses) link.cut()
+          else if (!state.isMute) link.toClient(bytes)
+        },
         closed: () => void links.delete(state),
       }
     })
     const env = await freshStorage('services')
     const url = new URL(env['DATABASE_URL'] as string)
     url.port = String(proxy.port)
+    address = url.href
     const settings = { ...env, DATABASE_URL: url.href, DATABASE_POOL_SIZE: '3' }
     ;({ database, close } = await openCore(loadConfig(settings), silentLog, {
       schema: 'migrate',
@@ -238,7 +261,8 @@ suite('a connection to an address that leads to another server now (R-04)', () =
   const note = (id: string) => database.execute('insert into notes values ($1)', [id])
   const notes = async () =>
     (await database.query<{ id: string }>('select id from notes order by id')).map(({ id }) => id)
-  const fillPool = () => Promise.all([1, 2, 3].map(() => database.query('select pg_sleep(0.1)')))
+  const fillPool = (pool = database) =>
+    Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.1)')))
 
   it('costs nobody an answer: what can have come to nothing is asked again over a new one', async () => {
     const asking: Array<() => Promise<unknown>> = [
@@ -289,5 +313,93 @@ suite('a connection to an address that leads to another server now (R-04)', () =
       expect(isTransient(error), error.message).to.equal(true)
     }
     expect(await notes()).to.deep.equal(['alone', 'committed at once'])
+  })
+
+  describe('out of a pool of its own', () => {
+    let pool: Database
+    /** Those of the pool. */
+    let own: State[]
+
+    async function open(): Promise<void> {
+      pool = await openDatabase({
+        entities: [],
+        url: address,
+        poolSize: 3,
+        connectPatience: 1000,
+        answerPatience: 1500,
+        extra: {
+          onConnect(client: NodeJS.EventEmitter) {
+            noteOpened(client)
+            client.on('error', () => undefined)
+          },
+        },
+      })
+      opened = 0
+    }
+    async function openAll(): Promise<void> {
+      const others = new Set(links)
+      await open()
+      await fillPool(pool)
+      own = [...links].filter((state) => !others.has(state))
+      expect(own).to.have.length(3)
+      opened = 0
+    }
+    afterEach(() => pool?.close())
+
+    it('is not given up for a slow answer over another when it has answered since', async () => {
+      await openAll()
+      for (const state of own) state.isMute = true
+      const slow = errorOf(pool.query('select 1'))
+      await eventually('it is asked', () => own.some(({ asked }) => asked))
+      for (const state of own) state.isMute = state.asked
+      await fillPool(pool)
+      expect((await slow).message).to.contain('did not answer')
+      opened = 0
+      await fillPool(pool)
+      expect(opened, 'in its place').to.equal(1)
+    })
+
+    it('is found dead too late to be asked again: whoever waits has waited long enough', async () => {
+      await openAll()
+      for (const state of own) state.isDead = 1100
+      expect(isTransient(await errorOf(pool.query('select 1')))).to.equal(true)
+      expect(opened).to.equal(0)
+    })
+
+    it('goes on where the server cannot do what it is asked, and others do where this side cannot ask', async () => {
+      await openAll()
+      const cannot = `do $$ begin raise exception 'no' using errcode = '0A000'; end $$`
+      expect((await errorOf(pool.query(cannot))).message).to.equal('no')
+      await fillPool(pool)
+      expect(opened, 'kept').to.equal(0)
+      const circle: Record<string, unknown> = {}
+      circle['self'] = circle
+      const error = await errorOf(pool.query('select $1::jsonb', [circle]))
+      expect(error.message).to.contain('circular')
+      await fillPool(pool)
+      expect(opened, 'in its place').to.equal(1)
+    })
+
+    it('is opened once for what a server takes from nobody', async () => {
+      const [{ name } = { name: '' }] = await database.query<{ name: string }>(
+        'select current_database() as name',
+      )
+      const admin = (how: string) =>
+        (services() as Services).admin(`alter database "${name}" ${how}`)
+      await admin('set default_transaction_read_only = on')
+      try {
+        await open()
+        const write = `insert into notes values ('refused')`
+        const [error] = await Promise.all([
+          errorOf(pool.execute(write)),
+          pool.query('select pg_sleep(0.3)'),
+        ])
+        expect(error.message).to.contain('read-only')
+        await pool.query('select 1')
+        expect(opened, 'beside the first').to.equal(1)
+      } finally {
+        await admin('reset default_transaction_read_only')
+      }
+    })
   })
 })

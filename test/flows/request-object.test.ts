@@ -211,7 +211,7 @@ onAnyStorage('request objects', (kind) => {
     )
     const error = await errorOf(Promise.resolve().then(() => structuredClone(JSON.parse(deep))))
     for (const params of [{ request: 'x' }, {}]) {
-      provider.emit('server_error', { oidc: { params } }, error)
+      provider.emit('server_error', { oidc: { params }, get: () => '' }, error)
     }
     expect(faults.map(({ name }) => name)).to.deep.equal(['DomainError', 'RangeError'])
     const evil = { redirect_uri: 'https://evil.example/', state: 'x' }

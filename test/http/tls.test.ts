@@ -132,7 +132,7 @@ describe('TLS in the process', () => {
     }
     const listener = await listen(
       // Nothing but the stop itself ends who is mute.
-      { ...config, headersTimeout: 60, shutdownTimeout: 60 },
+      { ...config, headersTimeout: 60, requestTimeout: 60, shutdownTimeout: 60 },
       await openTlsFiles(config, silentLog),
       watch,
       (_request, response) => void response.end('served'),

@@ -219,14 +219,19 @@ suite('a connection to an address that leads to another server now (R-04)', () =
     /** Answers nothing; whether it was asked. */
     isMute: boolean
     asked: boolean
+    /** Its answers that come later. */
+    held: Buffer[] | undefined
   }
   /** Those that are open. */
   const links = new Set<State>()
   let opened = 0
+  /** Whether those that are opened are heard of later. */
+  let holds = false
 
   before(async () => {
     proxy = await startTcpProxy(postgres().port, (link) => {
-      const state: State = { link, isDead: false, loses: false, isMute: false, asked: false }
+      const held = holds ? [] : undefined
+      const state: State = { link, isDead: false, loses: false, isMute: false, asked: false, held }
       links.add(state)
       opened++
       return {
@@ -237,7 +242,8 @@ suite('a connection to an address that leads to another server now (R-04)', () =
           else link.toServer(bytes)
         },
         fromServer(bytes) {
-          if (state.loses) link.cut()
+          if (state.held) state.held.push(bytes)
+          else if (state.loses) link.cut()
           else if (!state.isMute) link.toClient(bytes)
         },
         closed: () => void links.delete(state),
@@ -364,6 +370,25 @@ suite('a connection to an address that leads to another server now (R-04)', () =
       for (const state of own) state.isDead = 1100
       expect(isTransient(await errorOf(pool.query('select 1')))).to.equal(true)
       expect(opened).to.equal(0)
+    })
+
+    it('is given back when it comes after whoever asked has waited long enough, for all together', async () => {
+      await openAll()
+      for (const state of own) state.isDead = 500
+      holds = true
+      const error = await errorOf(pool.query('select 1')).finally(() => {
+        holds = false
+      })
+      expect(error.message).to.contain('timeout exceeded')
+      for (const state of links) {
+        const { held = [] } = state
+        state.held = undefined
+        for (const bytes of held) state.link.toClient(bytes)
+      }
+      const { master } = pool.dataSource.driver as unknown as {
+        master: Record<'totalCount' | 'idleCount', number>
+      }
+      await eventually('it is there', () => master.idleCount === 1 && master.totalCount === 1)
     })
 
     it('goes on where the server cannot do what it is asked, and others do where this side cannot ask', async () => {

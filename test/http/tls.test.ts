@@ -140,11 +140,11 @@ describe('TLS in the process', () => {
     const [late, mute] = [1, 2].map(() => connect({ port, host: '127.0.0.1' }))
     mute?.on('error', () => undefined).resume()
     await eventually('both are taken', () => taken === 2)
-    const stopped = listener.stop()
+    const end = listener.stop()
     const socket = connectTls({ socket: late, servername: 'localhost' })
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
     expect(await text(socket)).to.include('served')
-    await stopped
+    await end
   })
 
   it('waits for no handshake when it stops, although HEADERS_TIMEOUT would', async () => {

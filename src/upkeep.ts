@@ -33,6 +33,7 @@ export function roundsOf(
         core.clockWatch.look()
       },
     },
+    // Less than half of what counts as no outage (`unnoticed`, families/served-time.ts).
     { seconds: 2, what: 'served time', work: core.servedTime.note },
     { seconds: 30, what: 'unusual refreshes', once: true, work: core.familyWatch.look },
     { seconds: 60, what: 'counts', work: hooks.tellCounts },

@@ -48,19 +48,25 @@ export async function serve(io: Io): Promise<void> {
     log.info({ signal: core }, 'stopping, before it has started')
     return
   }
-  try {
+  /** Whether it has been told to stop. */
+  async function isOver(): Promise<boolean> {
     const signal = await Promise.race([stop, Promise.resolve(undefined)])
-    if (signal) {
-      log.info({ signal }, 'stopping, before it has started')
-      return
-    }
+    if (signal) log.info({ signal }, 'stopping, before it has started')
+    return signal !== undefined
+  }
+  try {
+    if (await isOver()) return
     const operator = await core.firstStart()
+    // The account is there and nobody could read its password any more.
+    const tellOperator = () => {
+      if (operator) io.out(operatorBox(operator, config.oneTimePasswordTtl))
+    }
+    if (await isOver()) return tellOperator()
     const isWorker = workerId !== undefined
     const tellLast = isWorker && core.readMetrics ? tellSupervisor(core.readMetrics) : undefined
     const options = { isWorker, schedules: schedulesIn(io.env) }
     const server = await startServer(core, options).catch((error: unknown) => {
-      // The account is there and nobody could read its password any more.
-      if (operator) io.out(operatorBox(operator, config.oneTimePasswordTtl))
+      tellOperator()
       throw error
     })
     onHangUp(() => void server.look())

@@ -41,7 +41,7 @@ export const ServedPeriodsTable = table('served_periods', {
   columns: { id: column.text, since: column.time, until: column.time },
 })
 
-/** Milliseconds without a note that are no outage; more than twice the pause between two notes (server.ts). */
+/** Milliseconds without a note that are no outage; more than twice the pause between two notes (upkeep.ts). */
 const unnoticed = 5000
 
 /** Milliseconds. A window that an outage has interrupted for longer is over. */

@@ -35,13 +35,9 @@ export async function listen(
   watch: ConnectionWatch,
   handle: Handle,
 ): Promise<Listener> {
-  const servers: Server[] = []
-  const closings: Array<() => void> = []
+  const drains: Array<() => Promise<void>> = []
   const stop = async () => {
-    const drained = servers.map((server) => drain(server, config))
-    // Nobody has asked anything there, nor can be told that this is the end.
-    for (const close of closings) close()
-    await Promise.all(drained)
+    await Promise.all(drains.map((drained) => drained()))
   }
   try {
     for (const [port, mutual] of [
@@ -57,12 +53,12 @@ export async function listen(
       server.on('checkExpectation', (_request, response: ServerResponse) =>
         refuse(response, '417 Expectation Failed'),
       )
-      if (server instanceof TlsServer) closings.push(followHandshakes(server))
+      const cutHandshakes = server instanceof TlsServer ? followHandshakes(server) : () => undefined
       await opened(config, watch, server, port).catch((error: Error) => {
         const settings = { port: mutual ? 'MTLS_PORT' : 'PORT', host: 'HOST' }
         throw listenFault(error, { port, host: config.host, settings })
       })
-      servers.push(server)
+      drains.push(() => drain(server, config, cutHandshakes))
     }
   } catch (error) {
     await stop()
@@ -173,9 +169,15 @@ const lingering = 1000
 /**
  * Stops the server without losing requests. A proxy may send the next request on an idle connection just as it is being
  * closed, and must not repeat a POST. So idle connections of proxies stay open for a moment: requests that arrive on them
- * are answered, with `Connection: close`.
+ * are answered, with `Connection: close`. So do those over which TLS is being agreed upon: in TLS 1.3 the request comes
+ * with the end of the handshake (RFC 8446 §2), and may be there unread.
+ * @param cutHandshakes closes those, of which HTTP does not know
  */
-function drain(server: Server, { shutdownTimeout, trustProxy }: Config): Promise<void> {
+function drain(
+  server: Server,
+  { shutdownTimeout, trustProxy }: Config,
+  cutHandshakes: () => void,
+): Promise<void> {
   return new Promise((resolve) => {
     const force = setTimeout(() => server.closeAllConnections(), shutdownTimeout * 1000)
     const done = () => {
@@ -185,9 +187,13 @@ function drain(server: Server, { shutdownTimeout, trustProxy }: Config): Promise
     // That of HTTP closes idle connections at once, and ends its looking after those that are slow.
     if (trustProxy.length === 0) {
       server.close(done)
+      cutHandshakes()
       return
     }
-    const idle = setTimeout(() => server.close(), lingering)
+    const idle = setTimeout(() => {
+      server.close()
+      cutHandshakes()
+    }, lingering)
     NetServer.prototype.close.call(server, () => {
       clearTimeout(idle)
       server.close()

@@ -84,7 +84,7 @@ export function logRefusals(
   }
   provider.on('server_error', (ctx, error) => {
     log.debug(describe(ctx, error), 'the engine failed')
-    reportFault(ctx, isTooDeep(error) ? tooDeep(error) : error)
+    reportFault(ctx, isTooDeep(ctx, error) ? tooDeep(error) : error)
   })
   // Without one that listens, Koa writes a stack to stderr.
   events.on('error', (error: Error & { code?: unknown }, ctx: object) => {
@@ -95,8 +95,10 @@ export function logRefusals(
 }
 
 /** The engine copies what a request object says before it looks at its signature, or asks us (request-object.ts). */
-const isTooDeep = (error: Error) =>
+const isTooDeep = ({ oidc }: KoaContextWithOIDC, error: Error) =>
+  oidc?.params?.['request'] !== undefined &&
   error instanceof RangeError &&
+  error.message === 'Maximum call stack size exceeded' &&
   /^\s+at (structuredClone|JSON\.stringify) /m.test(error.stack ?? '')
 
 const tooDeep = (cause: Error) =>

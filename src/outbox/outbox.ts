@@ -99,6 +99,7 @@ export function createOutbox(deps: {
   let looking: Promise<void> | undefined
   /** By a clock that never jumps. */
   let nextLook = 0
+  let wokenAt = -Infinity
   let running: Promise<void> | undefined
   let again = false
 
@@ -119,6 +120,7 @@ export function createOutbox(deps: {
   const outside = AsyncLocalStorage.snapshot()
   const wake = () => {
     nextLook = 0
+    wokenAt = performance.now()
     outside(takeMore)
   }
 
@@ -135,8 +137,9 @@ export function createOutbox(deps: {
       .state()
       .then((state) => {
         if (state === 'due') wake()
-        // A little less, as a timer may be early.
-        else nextLook = state === 'empty' ? began + lookEveryIdle - lookEvery / 2 : 0
+        // What it was woken for since may be new, and not be taken at once. A little less, as a timer may be early.
+        else if (wokenAt < began)
+          nextLook = state === 'empty' ? began + lookEveryIdle - lookEvery / 2 : 0
       }, notRead)
       .finally(() => {
         looking = undefined

@@ -1,12 +1,12 @@
 import type { QueryRunner } from 'typeorm'
 import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm'
-import { DomainError } from '../errors.ts'
+import { DomainError, isDomainError } from '../errors.ts'
 import { inTime } from '../in-time.ts'
 import { type Metrics, timed } from '../metrics/metrics.ts'
 import { traced } from '../tracing/trace.ts'
 import { mayRepeat } from './repeat.ts'
 import { type AskableClient, type Asked, ask, type Outcome, type Statement } from './statement.ts'
-import { isConnectionLost } from './violations.ts'
+import { isConnectionLost, isOwnFault } from './violations.ts'
 
 /** One connection out of the pool. */
 export interface Connection {
@@ -32,18 +32,30 @@ export interface Reach {
   isUp: boolean
   /**
    * When what broke a connection was asked (milliseconds, by a clock that never jumps): those that were open by then lead
-   * to the same server, which has gone, or takes no writes any more.
+   * to the same server, which has gone, or takes no writes any more. One that never answered tells of no change.
    */
   lostAt: number
+  /**
+   * When what had no answer in time was asked: those that have answered nothing since may lead to where nobody does. To
+   * the others it was one slow answer.
+   */
+  silentAt: number
 }
 
-export const reachable = (): Reach => ({ isUp: true, lostAt: 0 })
+export const reachable = (): Reach => ({ isUp: true, lostAt: 0, silentAt: 0 })
 
 /** When each was opened, as in `Reach`. */
 const openings = new WeakMap<object, number>()
+/** When each answered last. */
+const answers = new WeakMap<object, number>()
 
 /** Has to be told of each connection that the pool opens. */
 export const noteOpened = (client: object): void => void openings.set(client, performance.now())
+
+function isSound(client: object, { lostAt, silentAt }: Reach): boolean {
+  const opened = openings.get(client) ?? Infinity
+  return opened >= lostAt && Math.max(opened, answers.get(client) ?? 0) >= silentAt
+}
 
 type Client = AskableClient & { end(): Promise<void> }
 
@@ -54,20 +66,37 @@ type Client = AskableClient & { end(): Promise<void> }
  * next request.
  *
  * After a fail-over connections that were idle are found dead by whoever asks first: that statement is asked once more, over
- * a new one, where nothing can have come of it (`mayRepeat`).
+ * a new one, where nothing can have come of it (`mayRepeat`). Where a new one fails, the server does: another would too.
  * @param create one of the pool, which is taken when it connects
+ * @param asking.connectPatience milliseconds for all that comes before what is asked last: however many are taken
  */
-export function connectionOver(create: () => QueryRunner, asking: Asking): Connection {
-  const { patience, metrics, reach, prepares } = asking
+export function connectionOver(
+  create: () => QueryRunner,
+  asking: Asking & { connectPatience: number },
+): Connection {
+  const { patience, connectPatience, metrics, reach, prepares } = asking
   let runner = create()
   let client: Client | undefined
   let lost: unknown
   let isFirst = true
+  let until: number | undefined
 
   async function connect(): Promise<Client> {
+    const taking: Promise<Client> = runner.connect()
     try {
-      return await runner.connect()
+      // The pool itself has this patience with the first.
+      if (until === undefined) {
+        until = performance.now() + connectPatience
+        return await taking
+      }
+      return await inTime(taking, Math.max(0, until - performance.now()), noneFree)
     } catch (cause) {
+      const left = runner
+      taking.then(
+        () => left.release(),
+        () => undefined,
+      )
+      runner = create()
       metrics.count('keyturn_db_connection_failures_total', {})
       if (!isNoneFree(cause as Error)) reach.isUp = false
       throw refused(cause as Error)
@@ -80,7 +109,7 @@ export function connectionOver(create: () => QueryRunner, asking: Asking): Conne
   async function takeSound(): Promise<Client> {
     for (;;) {
       const taken = await timed(metrics, waited, connect)
-      if (patience === undefined || (openings.get(taken) ?? Infinity) >= reach.lostAt) return taken
+      if (patience === undefined || isSound(taken, reach)) return taken
       await replace(taken)
     }
   }
@@ -120,7 +149,9 @@ export function connectionOver(create: () => QueryRunner, asking: Asking): Conne
       isFirst = false
       try {
         return await attempt().catch(async (error: unknown) => {
-          if (!isAlone || !client || !mayRepeat(statement, error)) throw error
+          const isOld = client !== undefined && answers.has(client)
+          const isOver = performance.now() >= (until ?? 0)
+          if (!isAlone || !client || !isOld || isOver || !mayRepeat(statement, error)) throw error
           await replace(client)
           lost = undefined
           outcomes.clear()
@@ -173,15 +204,28 @@ export function answerTo(
     () => timed(metrics, took, answer),
   ).then(
     (outcome) => {
-      reach.isUp = true
+      noteAnswer(client, reach)
       return outcome
     },
     (error: unknown) => {
-      reach.isUp = !isConnectionLost(error)
-      if (!reach.isUp) reach.lostAt = Math.max(reach.lostAt, began)
+      if (!isConnectionLost(error)) noteAnswer(client, reach)
+      else if (!isOwnFault(error)) noteLoss(client, reach, { error, began })
       throw error
     },
   )
+}
+
+function noteAnswer(client: object, reach: Reach): void {
+  reach.isUp = true
+  answers.set(client, performance.now())
+}
+
+/** @param failed.began when it was asked */
+function noteLoss(client: object, reach: Reach, failed: { error: unknown; began: number }): void {
+  const { error, began } = failed
+  reach.isUp = false
+  if (isLate(error)) reach.silentAt = Math.max(reach.silentAt, began)
+  else if (answers.has(client)) reach.lostAt = Math.max(reach.lostAt, began)
 }
 
 const operations = new Set(['select', 'insert', 'update', 'delete', 'with', 'commit', 'rollback'])
@@ -212,8 +256,13 @@ function spanOf(operation: string, sql: string, texts: string[]) {
   }
 }
 
+/** That it had no answer in time. */
+const isLate = (error: unknown) => isDomainError(error, 'storage_unavailable')
+
 /** What the pool says when all its connections are taken, or still being opened: no word of whether Postgres is there. */
 const isNoneFree = ({ message }: Error) => message.startsWith('timeout exceeded when trying to')
+
+const noneFree = () => new Error('timeout exceeded when trying to connect')
 
 function refused(cause: Error): DomainError {
   return new DomainError('storage_unavailable', {

@@ -13,7 +13,10 @@ import { createUnit, type Unit } from './unit.ts'
  */
 export interface Database {
   readonly dataSource: DataSource
-  /** Rows of a statement. Joins the open transaction of this context, if there is one. */
+  /**
+   * Rows of a statement. Joins the open transaction of this context, if there is one. Outside of any, one that begins
+   * with `select` must not write: it may be asked twice.
+   */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
   /**
    * Rows of a statement that only reads, outside of any transaction. It fails where the server takes no writes
@@ -117,6 +120,7 @@ function measurePool(pool: Pool, limit: number, metrics: Metrics): void {
 function overDataSource(
   dataSource: DataSource,
   {
+    connectPatience,
     answerPatience,
     prepares = true,
     metrics = noMetrics,
@@ -126,7 +130,7 @@ function overDataSource(
   }: DatabaseOptions,
 ): Database {
   const context = new AsyncLocalStorage<Unit>()
-  const options = { patience: answerPatience, prepares, metrics, reach }
+  const options = { patience: answerPatience, connectPatience, prepares, metrics, reach }
   const connect = () => connectionOver(() => dataSource.createQueryRunner(), options)
   const pool = (dataSource.driver as unknown as { master: Pool }).master
   measurePool(pool, poolSize, metrics)

@@ -4,6 +4,8 @@ import { isDomainError } from '../errors.ts'
 interface DriverError {
   code?: string
   constraint?: string
+  /** Of the server's source, which is in no language, as the message may be. */
+  routine?: string
 }
 
 function driverError(error: unknown): DriverError | undefined {
@@ -45,18 +47,33 @@ export function isTransient(error: unknown): boolean {
   return connectionFailure.test(code) || socketFailure.test(`${code} ${error.message}`)
 }
 
+/** A primary that is none any more (SQLSTATE 25006), and a statement kept prepared that the server has forgotten (26000). */
+const unfitStates = /^(25006|26000)/
+
 /**
- * A primary that is none any more (SQLSTATE 25006), and a statement kept prepared that does not fit its table any more
- * (0A000), or that the server has forgotten (26000).
+ * A statement kept prepared that does not fit its table any more: "cached plan must not change result type". That has
+ * the SQLSTATE of whatever the server cannot do (0A000).
  */
-const unfitStates = /^(25006|0A000|26000)/
+const isOutdated = ({ code, routine }: DriverError) =>
+  code === '0A000' && routine === 'RevalidateCachedQuery'
 
 /** Lost connection, server stopping or starting. */
 const lostStates = /^(08|57P0)/
 
 /** Whether it was the connection that a server refused a statement for, which was right, and did nothing of it. */
-export const isUndone = (error: unknown): boolean =>
-  unfitStates.test(driverError(error)?.code ?? '')
+export function isUndone(error: unknown): boolean {
+  const cause = driverError(error)
+  return cause !== undefined && (unfitStates.test(cause.code ?? '') || isOutdated(cause))
+}
+
+/**
+ * Whether this side could not write a statement, or not read its answer. What is under way over its connection is not
+ * known then, as when it is lost; of the server, and of other connections, it says nothing.
+ */
+export function isOwnFault(error: unknown): boolean {
+  const cause = driverError(error)
+  return [RangeError, TypeError, SyntaxError].some((kind) => cause instanceof kind)
+}
 
 /** Whether the driver knew that the connection is broken, and sent nothing. */
 export const isUnsent = (error: unknown): boolean =>
@@ -65,7 +82,7 @@ export const isUnsent = (error: unknown): boolean =>
 
 /**
  * Whether a connection must not be used again: it broke, did not answer, or leads to a server that takes no writes.
- * A statement that the server itself refused carries a SQLSTATE, five characters; every other failure is the
+ * A statement that the server itself refused carries a SQLSTATE, five characters; every other failure is taken for the
  * connection's.
  */
 export function isConnectionLost(error: unknown): boolean {

@@ -5,8 +5,10 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { waitingForRows } from '../outages/load.ts'
 import { freshStorage } from '../support/boot.ts'
 import { startChild, temporaryFolder } from '../support/child.ts'
+import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { runCommand, startCommand, startNode } from '../support/node-process.ts'
@@ -121,6 +123,36 @@ describe('a start', () => {
       expect(log, 'what it waited for').not.to.include('started without Redis')
     } finally {
       mute.close()
+    }
+  })
+
+  it('is given up when it is told to stop before it listens', async function () {
+    if (!servicesFound()) this.skip()
+    const storage = await freshStorage('services')
+    const { database, close } = await openNode(storage)
+    const locked = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    const lock = database.transaction(async () => {
+      await database.query('lock table accounts in access exclusive mode')
+      locked.resolve()
+      await release.promise
+    })
+    try {
+      await locked.promise
+      const child = await startCommand(['serve'], {
+        ...storage,
+        HOST: '127.0.0.1',
+        PORT: String(await freePort()),
+      })
+      await eventually('it looks for an operator', async () => (await waitingForRows()) > 0)
+      child.signal('SIGTERM')
+      release.resolve()
+      expect(await child.exit).to.deep.equal({ code: 0, signal: null })
+      expect(child.stdout()).to.include('before it has started').and.not.include('is ready')
+    } finally {
+      release.resolve()
+      await lock
+      await close()
     }
   })
 

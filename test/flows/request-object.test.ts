@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { expect } from 'chai'
 import {
   CompactEncrypt,
@@ -9,10 +10,14 @@ import {
   type JWK,
   SignJWT,
 } from 'jose'
+import type Provider from 'oidc-provider'
 import { buildAuthorizationUrlWithJAR, modifyAssertion } from 'openid-client'
+import type { IssuerContext } from '../../src/oidc/capabilities.ts'
+import { logRefusals } from '../../src/oidc/refusals.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { errorOf, silentLog } from '../support/cores.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -195,6 +200,20 @@ onAnyStorage('request objects', (kind) => {
       const form = { client_id: 'spa', request }
       expectRefusal(await post(server, '/par', spa, form), 400, 'invalid_request')
     }
+    // What we keep ourselves may be so as well, and is a fault of ours.
+    const provider = new EventEmitter()
+    const faults: Error[] = []
+    logRefusals(
+      provider as Provider,
+      { log: silentLog } as IssuerContext,
+      () => 'id',
+      (_ctx, error) => void faults.push(error),
+    )
+    const error = await errorOf(Promise.resolve().then(() => structuredClone(JSON.parse(deep))))
+    for (const params of [{ request: 'x' }, {}]) {
+      provider.emit('server_error', { oidc: { params }, get: () => '' }, error)
+    }
+    expect(faults.map(({ name }) => name)).to.deep.equal(['DomainError', 'RangeError'])
     const evil = { redirect_uri: 'https://evil.example/', state: 'x' }
     expectErrorPage(await ask('a.b.c', evil))
     expectErrorPage(await ask(await made(evil)))

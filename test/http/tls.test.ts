@@ -1,13 +1,19 @@
 import { X509Certificate } from 'node:crypto'
+import type { Server } from 'node:net'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { expect } from 'chai'
+import { watchConnections } from '../../src/http/connections.ts'
+import { listen } from '../../src/http/listener.ts'
+import { openTlsFiles } from '../../src/http/tls-files.ts'
+import { noMetrics } from '../../src/metrics/metrics.ts'
 import { textOf } from '../../src/metrics/text.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { type Authority, createAuthority, serverFiles, trust } from '../support/certificates.ts'
 import { replaceFile, startChild } from '../support/child.ts'
+import { silentLog } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, spa } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
@@ -114,6 +120,35 @@ describe('TLS in the process', () => {
     )
     expect(server.logged().split('not sound'), 'said once').to.have.length(2)
     expect(server.logged()).not.to.include(next.key.slice(40, 80))
+  })
+
+  it('lets a proxy finish its handshake as it stops, and answers what comes with it (R-15)', async () => {
+    const port = await freePort()
+    const config = { ...server.core.config, port, trustProxy: ['127.0.0.1'] }
+    let taken = 0
+    const faults: unknown[] = []
+    const watch = {
+      ...watchConnections(noMetrics),
+      follow(listening: Server) {
+        listening.on('connection', () => taken++)
+        listening.on('tlsClientError', ({ code }: NodeJS.ErrnoException) => faults.push(code))
+      },
+    }
+    const listener = await listen(
+      config,
+      await openTlsFiles(config, silentLog),
+      watch,
+      (_request, response) => void response.end('served'),
+    )
+    const [late, mute] = [1, 2].map(() => connect({ port, host: '127.0.0.1' }))
+    mute?.on('error', () => undefined).resume()
+    await eventually('both are taken', () => taken === 2)
+    const end = listener.stop()
+    const socket = connectTls({ socket: late, servername: 'localhost' })
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    expect(await text(socket)).to.include('served')
+    await end
+    expect(faults, 'of who is mute').not.to.include('ERR_TLS_HANDSHAKE_TIMEOUT')
   })
 
   it('waits for no handshake when it stops, although HEADERS_TIMEOUT would', async () => {

@@ -4,7 +4,6 @@ import { type Core, openCore } from '../../src/core.ts'
 import { createProbes } from '../../src/http/probes.ts'
 import { textOf } from '../../src/metrics/text.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
-import type { Database } from '../../src/storage/database.ts'
 import { isTransient } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
@@ -13,7 +12,6 @@ import { eventually } from '../support/eventually.ts'
 import { figure } from '../support/prometheus.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
-import { type Link, startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { travellingClock } from '../support/time-travel.ts'
 
 const suite = servicesFound() ? describe : describe.skip
@@ -200,94 +198,5 @@ suite('a connection that does not answer (R-04)', () => {
     await refusalOf(feed(), 'deny_list_stale')
     postgres().resume()
     await eventually('it is fresh', () => !ask())
-  })
-})
-
-suite('a connection to an address that leads to another server now (R-04)', () => {
-  const postgres = () => (services() as Services).postgres
-  let proxy: TcpProxy
-  let database: Database
-  let close: () => Promise<void>
-  /** Of the links that are open: which are dead to what comes next, and which lose the answer to it. */
-  const links = new Set<{ link: Link; isDead: boolean; loses: boolean }>()
-
-  before(async () => {
-    proxy = await startTcpProxy(postgres().port, (link) => {
-      const state = { link, isDead: false, loses: false }
-      links.add(state)
-      return {
-        fromClient: (bytes) => (state.isDead ? link.cut() : link.toServer(bytes)),
-        fromServer: (bytes) => (state.loses ? link.cut() : link.toClient(bytes)),
-        closed: () => void links.delete(state),
-      }
-    })
-    const env = await freshStorage('services')
-    const url = new URL(env['DATABASE_URL'] as string)
-    url.port = String(proxy.port)
-    const settings = { ...env, DATABASE_URL: url.href, DATABASE_POOL_SIZE: '3' }
-    ;({ database, close } = await openCore(loadConfig(settings), silentLog, {
-      schema: 'migrate',
-    }))
-    await database.query('create table notes (id text)')
-  })
-  after(async () => {
-    await close?.()
-    await proxy?.stop()
-  })
-
-  const note = (id: string) => database.execute('insert into notes values ($1)', [id])
-  const notes = async () =>
-    (await database.query<{ id: string }>('select id from notes order by id')).map(({ id }) => id)
-  const fillPool = () => Promise.all([1, 2, 3].map(() => database.query('select pg_sleep(0.1)')))
-
-  it('costs nobody an answer: what can have come to nothing is asked again over a new one', async () => {
-    const asking: Array<() => Promise<unknown>> = [
-      notes,
-      () => database.queryPrimary('select 1'),
-      () => database.transaction(() => note('in a transaction')),
-      () =>
-        database.unit(async (unit) => {
-          await unit.open()
-          await unit.together(() => Promise.all([notes(), note('together')]))
-          unit.commitWith(async () => (await note('last')) === 1)
-          return true
-        }),
-    ]
-    for (const ask of asking) {
-      await fillPool()
-      const idle = [...links]
-      expect(idle, 'of the pool').to.have.length.at.least(3)
-      for (const state of idle) state.isDead = true
-      await ask()
-      // The others are not tried: a write that stands alone could not be asked again.
-      await Promise.all([note('beside'), note('beside')])
-    }
-    const all = await notes()
-    expect(all.filter((id) => id !== 'beside')).to.deep.equal([
-      'in a transaction',
-      'last',
-      'together',
-    ])
-    expect(all).to.have.length(3 + 2 * asking.length)
-  })
-
-  it('is said of what may have been done: it is never done twice', async () => {
-    await database.query('delete from notes')
-    const losing: Array<() => Promise<unknown>> = [
-      () => note('alone'),
-      () =>
-        database.unit(async (unit) => {
-          await unit.open()
-          unit.commitWith(async () => (await note('committed at once')) === 1)
-          return true
-        }),
-    ]
-    for (const ask of losing) {
-      await fillPool()
-      for (const state of links) state.loses = true
-      const error = await errorOf(ask())
-      expect(isTransient(error), error.message).to.equal(true)
-    }
-    expect(await notes()).to.deep.equal(['alone', 'committed at once'])
   })
 })

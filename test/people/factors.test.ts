@@ -184,7 +184,7 @@ describe('people: their second factors', () => {
     expect(formOf(seen)).to.equal('login-form')
     expect(await server.core.factors.list(tenant, owner.id)).to.deep.equal([factor])
     const asked = await agent.follow(await agent.submit(page, { form: '#codes-form' }))
-    const { username, password, secret = '' } = owner
+    const { username, password, secret } = owner
     const next = await agent.follow(await agent.submit(asked, { fields: { username, password } }))
     const back = await agent.follow(await agent.submit(next, { fields: { otp: codeOf(secret) } }))
     expect(headingOf(back), 'leads back to the list').to.equal('Two-step sign-in')

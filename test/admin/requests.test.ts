@@ -2,7 +2,6 @@ import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { eventually } from '../support/eventually.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { remember } from '../support/witness.ts'
@@ -252,9 +251,14 @@ describe('a request to the admin API', () => {
     const failing = idempotency.onceApart(broken, () => Promise.reject(new Error('no')))
     expect(await refusalOf(failing)).to.equal(undefined)
     const cut = { ...named, key: 'broken' }
-    void idempotency.onceApart(cut, () => new Promise(() => undefined))
+    const begun = Promise.withResolvers<void>()
+    void idempotency.onceApart(cut, () => {
+      begun.resolve()
+      return new Promise(() => undefined)
+    })
+    await begun.promise
     const retry = () => idempotency.onceApart(cut, async () => answer('again'))
-    await eventually('claimed', async () => (await refusalOf(retry())) === 'idempotency_key_in_use')
+    expect(await refusalOf(retry())).to.equal('idempotency_key_in_use')
     try {
       travel(61)
       const otherwise = idempotency.onceApart({ ...cut, request: 'PUT' }, async () => answer('no'))

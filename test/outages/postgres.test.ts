@@ -68,6 +68,16 @@ suite('Postgres that fails under load (R-04)', function () {
   /** Open files and sockets. */
   const handles = () => both().map(({ pid }) => readdirSync(`/proc/${pid}/fd`).length)
 
+  const bothReady = () =>
+    eventually(
+      'both are ready',
+      async () => {
+        const answers = await Promise.all(both().map(({ url }) => fetch(`${url}/readyz`)))
+        return answers.every(({ ok }) => ok)
+      },
+      { within: bound },
+    )
+
   async function connections(): Promise<number> {
     const [row] = await (services() as Services).admin(
       `select count(*) as n from pg_stat_activity where application_name like 'keyturn%'`,
@@ -102,14 +112,7 @@ suite('Postgres that fails under load (R-04)', function () {
       const ending = performance.now()
       await recover()
       const back = performance.now()
-      await eventually(
-        'both are ready',
-        async () => {
-          const again = await Promise.all(both().map(({ url }) => fetch(`${url}/readyz`)))
-          return again.every(({ ok }) => ok)
-        },
-        { within: bound },
-      )
+      await bothReady()
       await pause(Math.max(0, back + bound - performance.now()) / 2)
       await load.stop()
 
@@ -170,6 +173,7 @@ suite('Postgres that fails under load (R-04)', function () {
       return pages.find(({ status }) => status !== 503)
     })
     expect(tokensIn(retry).refresh_token).to.equal(lost.refresh_token)
+    await bothReady()
     tokensIn(await refresh(on, brief, lost))
   })
 

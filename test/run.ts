@@ -8,7 +8,7 @@ import { summaryOf } from './support/summary.ts'
 
 /**
  * Runs tests. With files, or with anything that mocha takes, it is mocha; without, every file there is runs in lanes,
- * three more than there are cores, since tests wait for browsers and clocks: each takes the next file when it is done with
+ * two more than there are cores, since tests wait for browsers and clocks: each takes the next file when it is done with
  * one, the longest first, and has a Postgres and a Redis of its own that begin with copies of the same storage. What goes
  * by real time comes last, with a core for each. The last line is "N passed, N failed".
  *
@@ -37,7 +37,7 @@ async function makeTemplates(): Promise<string> {
 
 async function runAll(): Promise<boolean> {
   const templates = await makeTemplates()
-  const lanes = Array.from({ length: cores + 3 }, () => createLane(given, templates))
+  const lanes = Array.from({ length: cores + 2 }, () => createLane(given, templates))
   const outcomes: Outcome[] = []
 
   /** @returns the seconds that each lane was busy */

@@ -1,10 +1,8 @@
-import { z } from 'zod'
 import type { Account, Role } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { present } from '../present.ts'
-import type { Arguments, Command } from './command.ts'
-import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
+import { assertTenant } from './tenant-option.ts'
 
 /** An account as commands print it. */
 export interface AccountOutput {
@@ -43,17 +41,6 @@ export function renderOneTimePassword(output: OneTimePasswordOutput): string {
   ].join('\n')
 }
 
-const oneAccount = z.strictObject({ ...ofTenant, identifier: z.string() })
-
-/** A command on the account that its operand names. */
-export type AccountCommand<Result> = Command<z.infer<typeof oneAccount>, Result>
-
-/** Its first half. */
-export const ofOneAccount = {
-  input: oneAccount,
-  prepare: (args: Arguments) => ({ ...tenantOption(args), identifier: args.operands[0] ?? '' }),
-}
-
 /** @throws DomainError `account_not_found`, `not_found` for the tenant */
 export async function findAccount(
   core: Capabilities,
@@ -65,4 +52,12 @@ export async function findAccount(
   throw new DomainError('account_not_found', {
     detail: `There is no account ${JSON.stringify(identifier)} in tenant ${tenant}.`,
   })
+}
+
+/** Whose what is listed should be; everybody's, where nobody is named. @throws DomainError as `findAccount` does */
+export async function findOwner(
+  core: Capabilities,
+  { tenant, identifier }: { tenant: string; identifier?: string | undefined },
+): Promise<Account | undefined> {
+  return identifier === undefined ? undefined : findAccount(core, { tenant, identifier })
 }

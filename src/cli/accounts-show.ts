@@ -4,16 +4,11 @@ import { deviceLabel } from '../families/device.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import {
-  type AccountCommand,
-  type AccountOutput,
-  accountOutput,
-  findAccount,
-  ofOneAccount,
-} from './account-output.ts'
+import { type AccountOutput, accountOutput } from './account-output.ts'
 import { type LockOutput, lockOutput, lockWords } from './accounts-list.ts'
 import { columns } from './columns.ts'
 import { type FamilyOutput, familyOutput } from './family-output.ts'
+import { ofOneAccount } from './one-account.ts'
 
 interface SessionOutput {
   id: string
@@ -58,10 +53,8 @@ const mostEvents = 50
  * `accounts show`, for whoever answers "was I hacked?":
  * `{ account, second_factors, sessions, families, places, events }`.
  */
-export const accountsShow: AccountCommand<Output> = {
-  ...ofOneAccount,
-  async execute(core, wanted) {
-    const account = await findAccount(core, wanted)
+export const accountsShow = ofOneAccount<Output>({
+  async execute(core, account) {
     const { tenant, id: accountId, email } = account
     const [lock] = await core.lockouts.list(tenant, [accountId])
     const live = await core.families.list(tenant, { accountId, live: true })
@@ -121,7 +114,7 @@ export const accountsShow: AccountCommand<Output> = {
       ]),
     ].join('\n')
   },
-}
+})
 
 function section<T>(title: string, rows: readonly T[], cells: (row: T) => string[]): string[] {
   return ['', title, rows.length === 0 ? '  none' : columns(rows.map((row) => ['', ...cells(row)]))]

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
-import { findAccount } from './account-output.ts'
+import { findOwner } from './account-output.ts'
 import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { type FamilyOutput, familyOutput } from './family-output.ts'
@@ -30,8 +30,7 @@ export const familiesList: Command<
   }),
   async execute(core, { tenant, account: identifier, client: clientId, all, after }) {
     await assertTenant(core, tenant)
-    const owner =
-      identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
+    const owner = await findOwner(core, { tenant, identifier })
     const filter = { accountId: owner?.id, clientId, live: !all }
     const page = await core.families.list(tenant, { ...filter, after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { findAccount } from './account-output.ts'
+import { findAccount, findOwner } from './account-output.ts'
 import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { emailsById } from './owners.ts'
@@ -36,8 +36,7 @@ export const grantsList: Command<
   }),
   async execute(core, { tenant, account: identifier, client: clientId, after }) {
     await assertTenant(core, tenant)
-    const owner =
-      identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
+    const owner = await findOwner(core, { tenant, identifier })
     const which = { accountId: owner?.id, clientId }
     const page = await core.grants.list(tenant, which, { after, limit: pageLimit })
     const { shown: found, ...next } = pageIn(page, ({ createdAt, id }) => ({ createdAt, id }))

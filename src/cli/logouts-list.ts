@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { LogoutView } from '../logouts/logouts.ts'
 import { present } from '../present.ts'
-import { findAccount } from './account-output.ts'
+import { findOwner } from './account-output.ts'
 import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import {
@@ -39,8 +39,7 @@ export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput
   }),
   async execute(core, { tenant, account: identifier, client: clientId, state }) {
     await assertTenant(core, tenant)
-    const owner =
-      identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
+    const owner = await findOwner(core, { tenant, identifier })
     const found = await core.logouts.list(tenant, { accountId: owner?.id, clientId, state })
     const emails = await emailsById(core, tenant, found)
     return { logouts: found.map((logout) => output(logout, emails(logout.accountId))) }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { findAccount } from './account-output.ts'
+import { findOwner } from './account-output.ts'
 import { table } from './columns.ts'
 import { type Command, optionalText } from './command.ts'
 import { emailsById } from './owners.ts'
@@ -36,8 +36,7 @@ export const sessionsList: Command<
   }),
   async execute(core, { tenant, account: identifier, after }) {
     await assertTenant(core, tenant)
-    const owner =
-      identifier === undefined ? undefined : await findAccount(core, { tenant, identifier })
+    const owner = await findOwner(core, { tenant, identifier })
     // Of one account the one used last first; of all in an order that stays while they are used.
     const page = owner
       ? await core.sessions.list(tenant, owner.id)

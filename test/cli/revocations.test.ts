@@ -1,7 +1,10 @@
 import { expect } from 'chai'
-import { accountsDisable, accountsEnable } from '../../src/cli/accounts-disable.ts'
-import { accountsReset } from '../../src/cli/accounts-reset.ts'
-import { accountsSignOut } from '../../src/cli/accounts-sign-out.ts'
+import {
+  accountsDisable,
+  accountsEnable,
+  accountsReset,
+  accountsSignOut,
+} from '../../src/cli/accounts-change.ts'
 import { accountsSignOutAll } from '../../src/cli/accounts-sign-out-all.ts'
 import { clientsDelete, clientsDisable, clientsEnable } from '../../src/cli/clients-disable.ts'
 import { type Io, UsageError } from '../../src/cli/command.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { accountsDisable } from '../../src/cli/accounts-disable.ts'
+import { accountsDisable } from '../../src/cli/accounts-change.ts'
 import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
 import { clientsDelete, clientsDisable, clientsEnable } from '../../src/cli/clients-disable.ts'
 import { UsageError } from '../../src/cli/command.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
+import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
+import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
+import { accountsReset, accountsUnlock } from '../../src/cli/accounts-change.ts'
 import { accountsList } from '../../src/cli/accounts-list.ts'
-import { accountsReset } from '../../src/cli/accounts-reset.ts'
-import { accountsUnlock } from '../../src/cli/accounts-unlock.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
+import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { boot, type TestServer } from '../support/boot.ts'

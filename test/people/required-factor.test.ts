@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
-import { accountsReset } from '../../src/cli/accounts-reset.ts'
+import { accountsRemoveFactors, accountsReset } from '../../src/cli/accounts-change.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'

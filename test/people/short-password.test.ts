@@ -1,6 +1,6 @@
 import { hash as argon2 } from '@node-rs/argon2'
 import { expect } from 'chai'
-import { accountsRemoveFactors } from '../../src/cli/accounts-remove-factors.ts'
+import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'

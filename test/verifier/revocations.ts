@@ -1,5 +1,4 @@
-import { accountsDisable } from '../../src/cli/accounts-disable.ts'
-import { accountsSignOut } from '../../src/cli/accounts-sign-out.ts'
+import { accountsDisable, accountsSignOut } from '../../src/cli/accounts-change.ts'
 import { clientsDisable } from '../../src/cli/clients-disable.ts'
 import { grantsRevoke } from '../../src/cli/grants.ts'
 import { sessionsEnd, sessionsList } from '../../src/cli/sessions.ts'

@@ -1,0 +1,84 @@
+import { operator } from '../revocation/revocation.ts'
+import { accountOutput, renderOneTimePassword } from './account-output.ts'
+import { ofOneAccount } from './one-account.ts'
+
+const setDisabled = (disabled: boolean) =>
+  ofOneAccount({
+    async execute(core, account, { force }) {
+      const how = { ...operator, force }
+      const changed = await core.revocations.setAccountDisabled(account, disabled, how)
+      return { account: accountOutput({ ...account, disabled }), changed }
+    },
+    render({ account: { email }, changed }) {
+      const state = disabled ? 'disabled' : 'enabled'
+      return changed ? `${email} is ${state} now.` : `${email} was ${state} already.`
+    },
+  })
+
+/** `accounts disable`: `{ account, changed }`. */
+export const accountsDisable = setDisabled(true)
+
+/** `accounts enable`: `{ account, changed }`. */
+export const accountsEnable = setDisabled(false)
+
+/** `accounts reset`: `{ account, one_time_password, one_time_password_expires_in }`. */
+export const accountsReset = ofOneAccount({
+  async execute(core, account) {
+    const oneTimePassword = await core.database.transaction(async () => {
+      await core.revocations.passwordChanged(account)
+      // What is handed out now nobody has guessed at; it would be of no use behind a lock.
+      await core.lockouts.lift(account.tenant, account.id, 'operator')
+      return core.accounts.resetPassword(account)
+    })
+    return {
+      account: accountOutput(account),
+      one_time_password: oneTimePassword,
+      one_time_password_expires_in: core.config.oneTimePasswordTtl,
+    }
+  },
+  render: ({ account, ...password }) =>
+    [
+      `The password of ${account.email} is void now, and it is signed out everywhere.`,
+      renderOneTimePassword(password),
+      ...(account.disabled ? ['The account is disabled: "accounts enable" lets it sign in.'] : []),
+    ].join('\n'),
+})
+
+/** `accounts unlock`: `{ account, changed }`. */
+export const accountsUnlock = ofOneAccount({
+  async execute(core, account) {
+    const changed = await core.lockouts.lift(account.tenant, account.id, 'operator')
+    return { account: accountOutput(account), changed }
+  },
+  render: ({ account: { email }, changed }) =>
+    changed
+      ? `${email} is unlocked: its owner may sign in from everywhere.`
+      : `${email} was not locked.`,
+})
+
+/** `accounts remove-factors`: `{ account, removed }`. */
+export const accountsRemoveFactors = ofOneAccount({
+  async execute(core, account) {
+    const { tenant, id } = account
+    const removed = await core.database.transaction(async () => {
+      const factors = await core.factors.removeAll(tenant, id, { by: 'operator' })
+      const codes = await core.mailedCodes.turnOff(tenant, id, { by: 'operator' })
+      return factors + (codes ? 1 : 0)
+    })
+    return { account: accountOutput(account), removed }
+  },
+  render: ({ account: { email }, removed }) =>
+    removed > 0
+      ? `${email} signs in with the password alone; second factors removed: ${removed}.`
+      : `${email} had no second factor.`,
+})
+
+/** `accounts sign-out`: `{ account }`. */
+export const accountsSignOut = ofOneAccount({
+  async execute(core, account) {
+    await core.revocations.logOutEverywhere(account)
+    return { account: accountOutput(account) }
+  },
+  render: ({ account: { email } }) =>
+    `${email} is signed out everywhere: sessions, refresh tokens, access tokens and consent have ended.`,
+})

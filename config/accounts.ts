@@ -21,7 +21,7 @@ export const accounts = {
     group: 'Accounts and passwords',
     schema: integer(8, 64),
     default: '15',
-    description: 'Characters that a new password has at least.',
+    description: 'Minimum length of a new password, in characters.',
   },
   passwordMinLengthWithFactor: {
     env: 'PASSWORD_MIN_LENGTH_WITH_FACTOR',

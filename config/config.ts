@@ -189,14 +189,14 @@ const table = {
     group: 'Lifetimes',
     ...seconds(1, 31_536_000),
     default: '1209600',
-    description: 'A session ends when unused for so long. At most `SESSION_ABSOLUTE_TTL`.',
+    description: 'A session ends when it is unused for this long. At most `SESSION_ABSOLUTE_TTL`.',
   },
   sessionAbsoluteTtl: {
     env: 'SESSION_ABSOLUTE_TTL',
     group: 'Lifetimes',
     ...seconds(1, 31_536_000),
     default: '2592000',
-    description: 'A session ends so long after sign-in in any case.',
+    description: 'A session ends this long after sign-in in any case.',
   },
   refreshTokenIdleTtl: {
     env: 'REFRESH_TOKEN_IDLE_TTL',
@@ -204,14 +204,14 @@ const table = {
     ...seconds(1, 63_072_000),
     default: '2592000',
     description:
-      'A refresh-token family ends when unused for so long. At most `REFRESH_TOKEN_ABSOLUTE_TTL`.',
+      'A refresh-token family ends when it is unused for this long. At most `REFRESH_TOKEN_ABSOLUTE_TTL`.',
   },
   refreshTokenAbsoluteTtl: {
     env: 'REFRESH_TOKEN_ABSOLUTE_TTL',
     group: 'Lifetimes',
     ...seconds(1, 63_072_000),
     default: '31536000',
-    description: 'A refresh-token family ends so long after the authorization in any case.',
+    description: 'A refresh-token family ends this long after the authorization in any case.',
   },
 
   refreshReplayWindow: {
@@ -220,7 +220,7 @@ const table = {
     ...seconds(0, 60),
     default: '30',
     description:
-      'How long the previous refresh token gets the same answer again, for clients whose answer was lost; outages do not count. 0 disables it.',
+      'How long the previous refresh token gets the same response again, for clients that lost the response; outages do not count. 0 disables it.',
   },
   maxFamilies: {
     env: 'MAX_FAMILIES',

@@ -22,7 +22,7 @@ export const mail = {
     schema: smtpUrl,
     secret: true,
     description:
-      'The SMTP server that takes our mail. `smtps://` speaks TLS from the start; `smtp://` demands STARTTLS unless the host is loopback. Certificates are verified. Without it embedded mode writes mail to `DATA_DIR/mail`; on servers nothing is sent.',
+      'The SMTP server through which mail is sent. `smtps://` speaks TLS from the start; `smtp://` demands STARTTLS unless the host is loopback. Certificates are verified. Without it embedded mode writes mail to `DATA_DIR/mail`; on servers nothing is sent.',
   },
   mailFrom: {
     env: 'MAIL_FROM',
@@ -40,20 +40,20 @@ export const mail = {
     group: 'Mail',
     ...seconds(900, 1800),
     default: '1800',
-    description: 'How long a link in a mail is good for.',
+    description: 'How long a link in a mail is valid.',
   },
   signUpTtl: {
     env: 'SIGN_UP_TTL',
     group: 'Mail',
     ...seconds(3600, 86_400),
     default: '86400',
-    description: 'How long the link is good for with which somebody finishes their own account.',
+    description: 'How long the link to finish a sign-up is valid.',
   },
   invitationTtl: {
     env: 'INVITATION_TTL',
     group: 'Mail',
     ...seconds(3600, 2_592_000),
     default: '604800',
-    description: 'How long an invitation is good for.',
+    description: 'How long an invitation is valid.',
   },
 } as const

@@ -8,7 +8,7 @@ export const observability = {
     group: 'Observability',
     schema: integer(1, 65535),
     description:
-      'A TCP port where Prometheus reads `/metrics`, over plain HTTP and for whoever reaches it. Without it nothing is measured. With `WORKERS` it answers for all of them.',
+      'A TCP port where Prometheus reads `/metrics`, over plain HTTP and without authentication. Without it nothing is measured. With `WORKERS` it answers for all of them.',
   },
   metricsHost: {
     env: 'METRICS_HOST',

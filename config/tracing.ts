@@ -83,7 +83,7 @@ export const tracing = {
     secret: true,
     default: '',
     description:
-      'The same for traces alone, beside those above; of two of one name this one is sent.',
+      'The same for traces alone, in addition to those above; if both have the same name, this one is sent.',
   },
   otelDisabled: {
     env: 'OTEL_SDK_DISABLED',
@@ -105,7 +105,7 @@ export const tracing = {
     schema: protocol,
     default: 'http/json',
     description:
-      'How the collector is spoken to: `http/json`, whatever is said here. Another one, which may be meant for all programs of a machine, is warned of.',
+      'How the collector is spoken to: always `http/json`, whatever the value. Another one, which may be meant for all programs of a machine, is warned of.',
   },
   otlpTracesProtocol: {
     env: 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
@@ -122,8 +122,7 @@ export const tracing = {
     group: 'Observability',
     schema: attributes,
     default: '',
-    description:
-      'What traces say of this service besides: `deployment.environment.name=production`.',
+    description: 'Further resource attributes in traces: `deployment.environment.name=production`.',
   },
   otelServiceName: {
     env: 'OTEL_SERVICE_NAME',

@@ -19,9 +19,9 @@ export async function checkCountries({ geoipDatabase }: Config, log: Log): Promi
     const message = `${geoipDatabase} is ${type} of ${builtAt.toISOString().slice(0, 10)}.`
     return createClock().now() - builtAt.getTime() < staleAfter
       ? [{ name, status: 'ok', message }]
-      : [{ name, status: 'warn', message, fix: 'put a newer one in its place.' }]
+      : [{ name, status: 'warn', message, fix: 'replace it with a newer file.' }]
   } catch (error) {
     const message = describeFailure(error).replace(/[^.]$/, '$&.')
-    return [{ name, status: 'fail', message, fix: 'put a whole .mmdb file in its place.' }]
+    return [{ name, status: 'fail', message, fix: 'replace it with a complete .mmdb file.' }]
   }
 }

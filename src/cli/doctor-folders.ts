@@ -40,7 +40,7 @@ async function checkPath(
   if (!found) return undefined
   const mode = (found.mode & 0o777).toString(8).padStart(3, '0')
   if (kind === 'folder' && !found.isDirectory()) {
-    return { status: 'fail', message: `${path} is not a folder.`, fix: 'move it away.' }
+    return { status: 'fail', message: `${path} is not a folder.`, fix: 'move it elsewhere.' }
   }
   const usable = await access(path, wanted).then(
     () => true,
@@ -48,7 +48,7 @@ async function checkPath(
   )
   if (!usable) {
     const message = `This user cannot use ${path} (mode ${mode}).`
-    return { status: 'fail', message, fix: 'run as its owner.' }
+    return { status: 'fail', message, fix: 'run the command as its owner.' }
   }
   if ((found.mode & others) !== 0) {
     const message = `${path} is open to other users (mode ${mode}).`

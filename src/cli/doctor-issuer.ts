@@ -92,7 +92,12 @@ async function checkCertificate(path: string, { issuer }: Config): Promise<Check
   }
   if (days >= renewal) return { name, status: 'ok', message: `${ends}.` }
   const status = days < 0 ? 'fail' : 'warn'
-  return { name, status, message: `${ends}.`, fix: 'renew it; the server takes it up by itself.' }
+  return {
+    name,
+    status,
+    message: `${ends}.`,
+    fix: 'renew it; the server loads the new one by itself.',
+  }
 }
 
 function checkProxy({ trustProxy }: Config): Check {
@@ -102,6 +107,6 @@ function checkProxy({ trustProxy }: Config): Check {
         name: 'proxy',
         status: 'warn',
         message: 'The issuer is https and this server speaks plain HTTP, but no proxy is trusted.',
-        fix: 'set TRUST_PROXY to the network of the proxy; else all callers have its address.',
+        fix: 'set TRUST_PROXY to the network of the proxy; otherwise all callers appear to have its address.',
       }
 }

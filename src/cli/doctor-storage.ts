@@ -61,7 +61,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     }
     const newer = `The schema is of a later release, and fits: ${unknown.join(', ')}.`
     return unknown.length > 0
-      ? { status: 'warn', message: newer, fix: 'finish the upgrade, or the way back from it.' }
+      ? { status: 'warn', message: newer, fix: 'finish the upgrade or the rollback.' }
       : { status: 'ok', message: 'The schema is up to date.' }
   },
 
@@ -115,7 +115,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
       : {
           status: 'fail',
           message: `There is no active key for ${missing.join(', ')}.`,
-          fix: 'start the server ("npm start"): it makes the keys.',
+          fix: 'start the server ("npm start"): it creates the keys.',
         }
   },
 
@@ -126,11 +126,11 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     )
     const names = unusable.map((row) => `${row.client_id} (tenant ${row.tenant_id})`)
     return names.length === 0
-      ? { status: 'ok', message: 'Every client has an id that can be used.' }
+      ? { status: 'ok', message: 'Every client_id is allowed.' }
       : {
           status: 'fail',
-          message: `No client can be called ${names.join(', ')} any more: it is unknown to every request.`,
-          fix: 'declare it under another client_id, and delete this one.',
+          message: `No longer allowed as client_id: ${names.join(', ')}. Every request treats such a client as unknown.`,
+          fix: 'declare the client under another client_id, and delete this one.',
         }
   },
 

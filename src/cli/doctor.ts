@@ -76,6 +76,6 @@ const remedies: Partial<Record<DomainErrorCode, { name: string; fix?: string }>>
   migrations_pending: { name: 'migrations' },
   key_encryption_key_invalid: {
     name: 'key-encryption key',
-    fix: 'put back the key that this data was sealed with, from your copy.',
+    fix: 'restore the key that this data was encrypted with, from your copy.',
   },
 }

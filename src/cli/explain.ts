@@ -186,7 +186,7 @@ function findingRows(finding: Finding): string[] {
     ['expected', finding.expected],
     ['received', finding.received],
     ['source', finding.source],
-    ['to mend', finding.mend],
+    ['to fix', finding.mend],
   ])
 }
 

@@ -88,7 +88,7 @@ function describeProgram(io: Io, run: Start): Program {
   ofTenant(
     leaf(program, 'export', 'print what is declared, without secrets, as an apply file', run),
   )
-  leaf(program, 'explain', 'say why a request was refused, and how to mend it', run)
+  leaf(program, 'explain', 'say why a request was refused, and how to fix it', run)
     .argument(
       '[id]',
       'Request-Id, error_id, or the number on the page; none: what was refused last',

@@ -8,5 +8,5 @@ export interface Check {
   mend: string
 }
 
-/** A check as a row of a table: rule, source, how to mend. */
+/** A check as a row of a table: rule, source, how to fix it. */
 export type CheckRow = readonly [rule: string, source: string, mend: string]

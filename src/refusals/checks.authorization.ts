@@ -28,9 +28,9 @@ export const authorizationChecks = {
     'Send each parameter once; only `resource` may be repeated.',
   ],
   redirect_uri_registered: [
-    'The redirect URI is one that the client registered, compared as text; on loopback any port will do for a native client.',
+    'The redirect URI is one that the client registered, compared as a string; a native client may use any port on loopback.',
     'RFC 9700 §2.1, RFC 8252 §7.3',
-    'Send a registered address to the letter, or register this one in `redirect_uris`.',
+    'Send exactly a registered address, or register this one in `redirect_uris`.',
   ],
   response_type_supported: [
     'The response type is `code`.',
@@ -85,7 +85,7 @@ export const authorizationChecks = {
   resource_known: [
     'The resource server exists.',
     'RFC 8707 §2',
-    'Declare it under `resource_servers`, or send the identifier of one that exists, to the letter: a slash at the end counts.',
+    'Declare it under `resource_servers`, or send exactly the identifier of one that exists: a trailing slash matters.',
   ],
   resource_allowed: [
     'The client may reach the resource server.',
@@ -163,12 +163,12 @@ export const authorizationChecks = {
     'The reason names the member. Compare the keys of the client (`jwks`, `jwks_uri`) and its clock.',
   ],
   request_uri_alive: [
-    'The pushed request exists, belongs to this client, is not over and was not used.',
+    'The pushed request exists, belongs to this client, has not expired and was not used.',
     'RFC 9126 §4',
     'Push again for each authorization request, and use `request_uri` within its `expires_in`.',
   ],
   request_uri_pushed: [
-    '`request_uri` is one that this server gave out.',
+    '`request_uri` was issued by this server.',
     'RFC 9126 §2.2',
     'Push the request; addresses of others are not fetched.',
   ],

@@ -103,7 +103,7 @@ export const tokenChecks = {
     'Name the client in `introspection_clients` of the resource server.',
   ],
   introspection_form: [
-    'The client takes the form of answer that it is registered for.',
+    'The client requests the response format that it is registered for.',
     'RFC 9701 §4',
     'Send `Accept: application/token-introspection+jwt`.',
   ],
@@ -120,17 +120,17 @@ export const tokenChecks = {
   post_logout_redirect_uri_registered: [
     'The address after sign-out is one that the client registered.',
     'RP-Initiated Logout §3.1',
-    'Register it in `post_logout_redirect_uris`, and send the same to the letter.',
+    'Register it in `post_logout_redirect_uris`, and send exactly the same.',
   ],
   form_own: [
     'A form comes from a page that this server showed to this browser.',
     'RFC 9700 §4.7',
-    'Open the page again. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy.',
+    'Open the page again. If it happens to everybody, browsers do not send the cookies back: check `ISSUER` and the proxy.',
   ],
   sign_in_open: [
     'The sign-in that the browser comes back to is still open, and belongs to this browser.',
     'OpenID Connect Core §3.1.2.3',
-    'Start again at the application; cookies must come back.',
+    'Start again at the application; the browser must send the cookies back.',
   ],
   second_factor: [
     'The second factor is right, was not used, and belongs to the account.',

@@ -2,96 +2,99 @@ import type { DomainErrorCode } from '../errors.ts'
 
 /** What to do about each error of our own, as docs/errors.md has it. */
 export const mends: Record<DomainErrorCode, string> = {
-  config_invalid: 'Mend the settings that are named; reference (config/reference.md).',
+  config_invalid: 'Correct the settings that are named; reference (config/reference.md).',
   storage_unavailable:
-    'Check that it runs, takes writes and has room on its disk, `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one.',
+    'Check that it runs, accepts writes and has free disk space; check `DATABASE_URL`, `REDIS_URL` and the network. `/readyz` and `doctor` say which one fails.',
   overloaded:
-    'Rare: none. Often (the count `request_shed`): see what is slow (`keyturn_db_statement_duration_seconds`), then more nodes or workers.',
+    'If rare: nothing. If frequent (the counter `request_shed`): find what is slow (`keyturn_db_statement_duration_seconds`), then add nodes or workers.',
   storage_newer: 'Start that version, or restore a backup from before the upgrade.',
   storage_locked:
     'Stop it, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',
   deny_list_stale:
-    'Check the way from this process to Postgres (`changes not heard of` in its log). It mends itself within a second.',
+    'Check the connection from this process to Postgres (`changes not heard of` in its log). Once that works, the process recovers within a second.',
   signing_keys_stale:
-    'Check the way from this process to Postgres (`changes not heard of` in its log). It mends itself within a second.',
+    'Check the connection from this process to Postgres (`changes not heard of` in its log). Once that works, the process recovers within a second.',
   signing_key_pending:
-    'Wait; `keys list` says until when. Next time publish the key ahead: `keys rotate --alg`; keys (docs/signing-keys.md).',
+    'Wait; `keys list` says until when. Next time publish the key in advance with `keys rotate --alg`; keys (docs/signing-keys.md).',
   signing_key_ended:
-    'Nothing after a revocation. If it comes at other times, requests take longer than a minute.',
+    'After a revocation: nothing. At other times it means that requests take longer than a minute.',
   signing_unavailable:
-    'The log says which. Check the token, `PKCS11_MODULE`, `PKCS11_TOKEN_LABEL` and `PKCS11_PIN`; tokens (docs/pkcs11.md). A token that comes back is used again; after a refused PIN the process must be restarted.',
-  signing_key_not_found: '`keys list`; mind `--tenant`.',
+    'The log says which. Check the token, `PKCS11_MODULE`, `PKCS11_TOKEN_LABEL` and `PKCS11_PIN`; tokens (docs/pkcs11.md). The server reconnects to a token that becomes available again; after a refused PIN, restart the process.',
+  signing_key_not_found: 'Look it up with `keys list`; check `--tenant`.',
   migrations_pending: 'Run `npm run keyturn -- migrate`, then start.',
   key_encryption_key_invalid:
-    'Put back the key from your copy, or add it to `KEY_ENCRYPTION_KEY_PREVIOUS`; how it is rotated (docs/key-encryption-key.md). Nothing was changed.',
+    'Restore the key from your copy, or add it to `KEY_ENCRYPTION_KEY_PREVIOUS`; how it is rotated (docs/key-encryption-key.md). Nothing was changed.',
   key_encryption_key_retired:
     'Give the process the key that the log names as `KEY_ENCRYPTION_KEY`, and restart it; how it is rotated (docs/key-encryption-key.md).',
-  client_invalid: 'Mend the members that are named; apply file (docs/apply-file.md).',
-  client_not_found: '`clients list`; mind `--tenant`.',
-  client_metadata_invalid: 'Mend the members that are named; registration (docs/clients.md).',
-  redirect_uri_invalid: 'Mend the address that is named; registration (docs/clients.md).',
+  client_invalid: 'Correct the members that are named; apply file (docs/apply-file.md).',
+  client_not_found: 'Look it up with `clients list`; check `--tenant`.',
+  client_metadata_invalid: 'Correct the members that are named; registration (docs/clients.md).',
+  redirect_uri_invalid: 'Correct the URI that is named; registration (docs/clients.md).',
   registration_token_invalid:
-    '`registration tokens create` makes one for registering. A client that lost its registration access token is deleted or managed by an operator.',
+    'To register: create an initial access token with `registration tokens create`. If a client lost its registration access token, an operator has to manage or delete it.',
   registration_full:
-    'Wait until those expire; if they are honest, raise `most_unused` or `most_unused_per_network` in the apply file (docs/apply-file.md).',
+    'Wait until they expire; if they are legitimate, raise `most_unused` or `most_unused_per_network` in the apply file (docs/apply-file.md).',
   client_document_invalid:
-    'Whoever publishes the document mends what is named; metadata documents (docs/clients.md).',
+    'The publisher of the document has to correct what is named; metadata documents (docs/clients.md).',
   client_document_unavailable:
-    'Wait; if it lasts, look at the host of the document, and at the way from here to it: outgoing requests (docs/outgoing.md).',
+    'Wait; if it persists, check the host of the document and the network path to it: outgoing requests (docs/outgoing.md).',
   client_keys_unavailable:
-    'Look at the host of the client’s `jwks_uri`, and at the way from here to it: outgoing requests (docs/outgoing.md).',
+    'Check the host of the client’s `jwks_uri` and the network path to it: outgoing requests (docs/outgoing.md).',
   software_statement_invalid:
-    'The client asks its issuer for another; for all of one issuer, compare its keys and algorithms in the apply file (docs/apply-file.md).',
+    'The client needs a new statement from its issuer. If all statements of an issuer fail, compare its keys and algorithms in the apply file (docs/apply-file.md).',
   software_statement_unapproved:
     'If you trust that issuer, add it to `software_statements` in the apply file (docs/apply-file.md).',
   issuer_keys_unavailable:
-    'Look at the host of the `jwks_uri` in the policy, and at the way from here to it: outgoing requests (docs/outgoing.md).',
-  resource_server_invalid: 'Mend the members that are named; apply file (docs/apply-file.md).',
+    'Check the host of the `jwks_uri` in the policy and the network path to it: outgoing requests (docs/outgoing.md).',
+  resource_server_invalid: 'Correct the members that are named; apply file (docs/apply-file.md).',
   account_exists: 'Choose another, or change that account.',
-  account_not_found: '`accounts list`; mind `--tenant`.',
+  account_not_found: 'Look it up with `accounts list`; check `--tenant`.',
   last_operator:
     'Make somebody else an operator first: `roles` in an apply file (docs/apply-file.md).',
   password_policy: 'Choose another; the rules (docs/passwords.md).',
   credentials_invalid:
-    'Nothing for one; for many, look for guessing in the log (`sign-in refused`, `ip`).',
-  one_time_password_expired: '`accounts reset` makes another.',
+    'A single one: nothing. Many: look for password guessing in the log (`sign-in refused`, `ip`).',
+  one_time_password_expired: 'Create a new one with `accounts reset`.',
   action_token_invalid: 'Ask for a new one; mail (docs/mail.md).',
   sign_up_closed: 'Set `sign_up` to `invitation` or `open`; apply file (docs/apply-file.md).',
   mail_off: 'Set `SMTP_URL`; mail (docs/mail.md).',
   email_invalid: 'Nothing; the form says so.',
-  hash_queue_full: 'If it lasts: more processes, or more `HASH_CONCURRENCY` where there are cores.',
+  hash_queue_full:
+    'If it persists: run more processes, or raise `HASH_CONCURRENCY` if there are spare cores.',
   too_many_requests:
-    'Wait for as long as `Retry-After` says; the figures (docs/security.md). If honest callers meet it, everybody may seem to come from one address: set `TRUST_PROXY`.',
+    'Wait as long as `Retry-After` says; the limits (docs/security.md). If legitimate callers are affected, all requests may appear to come from one address: set `TRUST_PROXY`.',
   csrf_failed:
-    'Usually an old page: open it again. For everybody: `ISSUER` is not the address that people see.',
+    'Usually an old page: reload it. If everybody is affected: `ISSUER` differs from the address in the browser.',
   not_found:
-    'Compare with discovery, the tenant in the path too; behind a proxy, check that paths arrive unchanged.',
-  method_not_allowed: 'Send one that `Allow` names.',
-  body_too_large: 'Mend the caller.',
-  too_many_parameters: 'Mend the caller.',
-  parameter_malformed: 'Mend the caller. Of a list: begin at its first page.',
-  apply_invalid: 'Mend the places that are named; apply file (docs/apply-file.md).',
+    'Compare the address, including the tenant in the path, with discovery. Behind a proxy, check that it passes paths on unchanged.',
+  method_not_allowed: 'Use a method that `Allow` lists.',
+  body_too_large: 'Correct the caller.',
+  too_many_parameters: 'Correct the caller.',
+  parameter_malformed: 'Correct the caller. For a cursor: start again at the first page.',
+  apply_invalid: 'Correct the places that are named; apply file (docs/apply-file.md).',
   interaction_not_found:
-    'Start again at the application. If it happens to everybody: cookies do not come back, so check `ISSUER` and the proxy; or Redis loses data.',
+    'Start again at the application. If it happens to everybody, browsers do not send the cookies back (check `ISSUER` and the proxy), or Redis loses data.',
   session_changed: 'Start again.',
   token_missing: 'Get one: admin API (docs/admin-api.md).',
   token_invalid:
-    'Get one for the resource `ISSUER/admin/v1`; show the key or the certificate that it is bound to.',
-  scope_insufficient: 'Ask for that scope, or for none, which brings all that the client may have.',
+    'Get one for the resource `ISSUER/admin/v1`; if it is bound to a key or certificate, present that too.',
+  scope_insufficient:
+    'Request that scope, or omit `scope` to get every scope that the client may have.',
   audience_foreign: 'Name the client in `introspection_clients` of that resource server.',
-  permission_denied: 'An owner gives roles; who may do what (docs/admin-api.md).',
-  subject_protected: 'Somebody who has those roles must do it.',
-  request_invalid: 'Mend what is named.',
+  permission_denied: 'Ask an owner for a role; who may do what (docs/admin-api.md).',
+  subject_protected: 'Let somebody who has those roles do it.',
+  request_invalid: 'Correct what is named.',
   media_type_unsupported: 'Send `Content-Type: application/json`.',
   already_exists: 'Change it, or choose another name.',
-  precondition_required: 'Send the `ETag` of what you have read; `*` takes whatever there is.',
-  precondition_failed: 'Read it again, and decide again.',
-  idempotency_key_reused: 'A new key for each new request.',
-  idempotency_key_in_use: 'Ask again after `Retry-After`, with the same key.',
+  precondition_required: 'Send the `ETag` that you have read, or `*` for any version.',
+  precondition_failed: 'Read the object again, then repeat the change if it still applies.',
+  idempotency_key_reused: 'Use a new key for each new request.',
+  idempotency_key_in_use: 'Repeat the request after `Retry-After`, with the same key.',
   subject_unknown: 'Look at `accounts list` and `clients list`.',
-  role_not_found: '`roles list`.',
-  last_owner: 'Make another owner first. On the machine itself `--force` does it all the same.',
-  bootstrap_done: '`roles list` shows who; `roles grant` makes another.',
+  role_not_found: 'Look it up with `roles list`.',
+  last_owner:
+    'Make another owner first. On the server itself, a command with `--force` overrides this.',
+  bootstrap_done: '`roles list` shows the owners; `roles grant` adds one.',
   built_in: 'Choose another identifier.',
-  internal: 'Look the id up in the log and report it.',
+  internal: 'Look up the id in the log, and report the fault.',
 }

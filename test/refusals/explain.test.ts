@@ -376,7 +376,7 @@ onAnyStorage('explain', (kind) => {
       expect(explanation.check, JSON.stringify(explanation)).to.equal(check)
       const text = explain.render(explanation)
       if (said) expect(text).to.match(said)
-      expect(text).to.match(/^to mend +\S/m)
+      expect(text).to.match(/^to fix +\S/m)
     })
   }
 

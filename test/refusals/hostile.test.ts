@@ -83,10 +83,10 @@ describe('explain: what strangers send on purpose', () => {
   })
 
   it('does nothing to the terminal of an operator, and adds no lines (C12)', async () => {
-    const page = await ask({ prompt: 'x\u001b]0;owned\u0007\u001b[2J\nto mend   run this\u202e' })
+    const page = await ask({ prompt: 'x\u001b]0;owned\u0007\u001b[2J\nto fix    run this\u202e' })
     const text = explain.render(await why(page))
     expect(text).not.to.match(/[\u001b\u0007\u202e]/)
-    expect(text.match(/^to mend/gm)).to.have.length(1)
+    expect(text.match(/^to fix/gm)).to.have.length(1)
     expect(text).to.include('\\u001b')
   })
 })

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import { hashOf } from '../secrets/handle.ts'
-import type { Database } from '../storage/database.ts'
 import { type Chosen, createAccountStore, type StoredPassword } from './account.store.ts'
 import type { Account, Profile } from './account.ts'
 import { type AccountLists, createAccountLists } from './account-lists.ts'
@@ -183,9 +182,7 @@ export function createAccounts({
   oneTimePasswordTtl,
   takesFactor,
   secondStepOf,
-}: {
-  database: Database
-  clock: Clock
+}: Pick<Platform, 'database' | 'clock'> & {
   passwords: Passwords
   lockouts: Lockouts
   limiter: Limiter

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { hashOf } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
@@ -89,10 +87,7 @@ export function createActionTokens({
   clock,
   sealer,
   ttl,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
+}: Pick<Platform, 'database' | 'clock' | 'sealer'> & {
   /** Seconds. */
   ttl: number
 }): ActionTokens {

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
@@ -83,11 +81,7 @@ export function createEmailCodes({
   database,
   clock,
   sealer,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
-}): EmailCodes {
+}: Pick<Platform, 'database' | 'clock' | 'sealer'>): EmailCodes {
   const now = () => new Date(clock.now())
 
   /** 64 of the 256 bits of the MAC: what is left over by the division makes no code likelier. */

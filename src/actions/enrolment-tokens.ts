@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { identifierKey } from '../accounts/account.ts'
-import type { Clock } from '../clock.ts'
 import { domainOf } from '../mail/address.ts'
+import type { Platform } from '../platform.ts'
 import { hashOf } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 
@@ -133,10 +131,7 @@ export function createEnrolmentTokens({
   clock,
   sealer,
   ttl,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
+}: Pick<Platform, 'database' | 'clock' | 'sealer'> & {
   /** Seconds. */
   ttl: Record<EnrolmentKind, number>
 }): EnrolmentTokens {

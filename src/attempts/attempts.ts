@@ -1,6 +1,4 @@
-import type { Clock } from '../clock.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
@@ -49,11 +47,7 @@ export function createAttempts({
   database,
   clock,
   sealer,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
-}): Attempts {
+}: Pick<Platform, 'database' | 'clock' | 'sealer'>): Attempts {
   const subjectOf = ({ kind, subject }: Budget) => sealer.mac(`attempts:${kind}`, subject)
 
   /** One conditional statement counts and decides. */

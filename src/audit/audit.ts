@@ -1,9 +1,7 @@
-import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics/metrics.ts'
 import { currentOrigin } from '../origin.ts'
+import type { Platform } from '../platform.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
-import type { Database } from '../storage/database.ts'
 import { createChains, type Head } from './chain.ts'
 import {
   type AuditActor,
@@ -73,14 +71,12 @@ type Period = keyof typeof countedFor
 const onceFor = countedFor.day
 
 /** @param retention days by type, where another time than that of the type is wanted; `*` is all others */
-export function createAudit(deps: {
-  database: Database
-  clock: Clock
-  log: Log
-  metrics: Metrics
-  sharedSecrets: SharedSecrets
-  retention: Readonly<Record<string, number>>
-}): Audit {
+export function createAudit(
+  deps: Pick<Platform, 'database' | 'clock' | 'log' | 'metrics'> & {
+    sharedSecrets: SharedSecrets
+    retention: Readonly<Record<string, number>>
+  },
+): Audit {
   const { database, clock, log } = deps
   const chains = createChains(deps.sharedSecrets)
   const { sweep } = createAuditRetention({ ...deps, chains, days: daysOf(deps.retention) })

@@ -1,8 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
+import type { Platform } from '../platform.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
-import type { Database } from '../storage/database.ts'
 import { type Chain, type Chains, type Gap, type SealableRow, sealableColumns } from './chain.ts'
 import type { AuditType } from './kinds.ts'
 
@@ -37,10 +35,7 @@ export function createAuditRetention({
   log,
   chains,
   days,
-}: {
-  database: Database
-  clock: Clock
-  log: Log
+}: Pick<Platform, 'database' | 'clock' | 'log'> & {
   chains: Chains
   days: Record<AuditType, number>
 }): { sweep(): Promise<number> } {

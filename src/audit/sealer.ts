@@ -1,8 +1,5 @@
-import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics/metrics.ts'
+import type { Platform } from '../platform.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
-import type { Database } from '../storage/database.ts'
 import { type Chain, type Chains, type Head, type SealableRow, sealableColumns } from './chain.ts'
 
 /** Events of one batch, which is one short transaction, as embedded storage has one connection; batches of one round. */
@@ -36,11 +33,7 @@ export function createAuditSealer({
   log,
   metrics,
   chains,
-}: {
-  database: Database
-  clock: Clock
-  log: Log
-  metrics: Metrics
+}: Pick<Platform, 'database' | 'clock' | 'log' | 'metrics'> & {
   chains: Chains
 }): AuditSealer {
   const listeners: Sealed[] = []

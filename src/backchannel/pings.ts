@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import type { Audit } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
-import type { Clock } from '../clock.ts'
 import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 
 /** Telling clients that their person has decided (OpenID CIBA Core 1.0 §10.2); they then come for the result. */
 export interface Pings {
@@ -50,13 +48,10 @@ export function createPings({
   clients,
   audit,
   fetch,
-}: {
-  clock: Clock
-  sealer: Sealer
+}: Pick<Platform, 'clock' | 'sealer' | 'fetch'> & {
   outbox: Outbox
   clients: Clients
   audit: Audit
-  fetch: OutgoingFetch
 }): Pings {
   const purpose = (tenant: string, clientId: string) => `backchannel-ping:${tenant}:${clientId}`
 

@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
@@ -101,10 +100,7 @@ const source = `backchannel_requests r join accounts a on a.tenant_id = r.tenant
 export function createBackchannelRequests({
   database,
   clock,
-}: {
-  database: Database
-  clock: Clock
-}): BackchannelRequests {
+}: Pick<Platform, 'database' | 'clock'>): BackchannelRequests {
   const now = () => new Date(clock.now())
 
   /** Takes a free place of both kinds; the unique indexes decide between those that want the same one. */

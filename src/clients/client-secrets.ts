@@ -16,9 +16,8 @@ export const sealedClientSecrets: SealedColumn = {
   table: 'client_secrets',
   key: ['tenant_id', 'client_id', 'hash'],
   column: 'sealed',
-  purpose: ({ tenant_id, client_id, hash }) =>
-    purpose(tenant_id as string, client_id as string, hash as string),
-  formerly: ({ tenant_id, client_id }) => formerly(tenant_id as string, client_id as string),
+  purpose,
+  formerly,
 }
 
 /** Whether a client has a secret that somebody chose, and somebody could guess. */

@@ -2,15 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { faultLine, faultsOf } from '../faults.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Changes } from '../storage/changes.ts'
-import type { Database } from '../storage/database.ts'
 import { createClientStore } from './client.store.ts'
 import {
   type Client,
@@ -109,12 +106,8 @@ export interface DeclaredClient {
   secretChanged: boolean
 }
 
-interface Dependencies {
-  database: Database
+interface Dependencies extends Pick<Platform, 'database' | 'clock' | 'sealer' | 'fetch'> {
   changes: Changes
-  clock: Clock
-  sealer: Sealer
-  fetch: OutgoingFetch
   audit: Audit
   /** The engine's own judgement of metadata; throws what it dislikes. */
   check(tenant: string, metadata: ClientMetadata): Promise<void>

@@ -1,9 +1,6 @@
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics/metrics.ts'
+import type { Platform } from '../platform.ts'
 import { chunksOf } from '../storage/chunks.ts'
-import type { Database } from '../storage/database.ts'
 import type { Moment, Poll, Question } from '../storage/poll.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -144,11 +141,7 @@ export function createDenials({
   poll,
   maxStaleness,
   pageSize = mostRead,
-}: {
-  database: Database
-  clock: Clock
-  log: Log
-  metrics: Metrics
+}: Pick<Platform, 'database' | 'clock' | 'log' | 'metrics'> & {
   poll: Poll
   /** Seconds after which a list that could not be refreshed tells nothing any more. */
   maxStaleness: number

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
 
 /** What a challenge is good for: one thing, at one place. */
@@ -26,9 +25,7 @@ export function createChallenges({
   sealer,
   clock,
   singleUse,
-}: {
-  sealer: Sealer
-  clock: Clock
+}: Pick<Platform, 'sealer' | 'clock'> & {
   singleUse: SingleUse
 }) {
   const macOf = (tenant: string, { purpose, binding }: Place, body: Buffer) =>

@@ -1,7 +1,5 @@
-import type { Clock } from '../clock.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
-import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { SecondFactor } from './second-factor.ts'
 
@@ -46,7 +44,7 @@ export const sealedFactorSecrets: SealedColumn = {
   table: 'second_factors',
   key: ['tenant_id', 'id'],
   column: 'sealed',
-  purpose: ({ tenant_id, id }) => purpose(tenant_id as string, id as string),
+  purpose,
 }
 
 interface Row {
@@ -66,11 +64,7 @@ export function createFactorStore({
   database,
   clock,
   sealer,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
-}) {
+}: Pick<Platform, 'database' | 'clock' | 'sealer'>) {
   const now = () => new Date(clock.now())
 
   return {

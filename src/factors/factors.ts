@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import type { Log } from '../log.ts'
 import type { MailLanguage } from '../mail/message.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
-import type { Database } from '../storage/database.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { createFactorStore } from './factor.store.ts'
@@ -113,12 +109,8 @@ export interface Caller {
   language?: MailLanguage | undefined
 }
 
-export interface Dependencies {
-  config: Config
-  database: Database
-  clock: Clock
-  log: Log
-  sealer: Sealer
+export interface Dependencies
+  extends Pick<Platform, 'config' | 'database' | 'clock' | 'log' | 'sealer'> {
   audit: Audit
   lockouts: Lockouts
   singleUse: SingleUse

@@ -1,10 +1,7 @@
 import { isIP } from 'node:net'
 import type * as WebAuthn from '@simplewebauthn/server'
-import type { Config } from '../../config/config.ts'
-import type { Clock } from '../clock.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
-import type { Database } from '../storage/database.ts'
 import { challengeLife, createChallenges, type Place } from './challenges.ts'
 import { createPasskeyStore, type NewPasskey, type Passkey } from './passkey.store.ts'
 import {
@@ -35,13 +32,11 @@ export type Passkeys = ReturnType<typeof createPasskeys>
  * are those of the issuer's address alone. Tenants share them, so that the tenant and the account of a key are looked
  * up here, never taken from the answer.
  */
-export function createPasskeys(deps: {
-  config: Config
-  database: Database
-  clock: Clock
-  sealer: Sealer
-  singleUse: SingleUse
-}) {
+export function createPasskeys(
+  deps: Pick<Platform, 'config' | 'database' | 'clock' | 'sealer'> & {
+    singleUse: SingleUse
+  },
+) {
   const { origin, hostname: rpID } = new URL(deps.config.issuer)
   const store = createPasskeyStore(deps)
   const challenges = createChallenges(deps)

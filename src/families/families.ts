@@ -1,13 +1,9 @@
 import type { Audit, AuditEvent } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
-import type { Counters } from '../counters.ts'
 import type { Denial, Denials } from '../denials/denials.ts'
 import { DomainError } from '../errors.ts'
-import type { Log } from '../log.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import { type Count, countRows } from '../storage/count.ts'
-import type { Database } from '../storage/database.ts'
 import {
   createFamilyStore,
   type FamilyOrigin,
@@ -147,18 +143,15 @@ const endedEvent = (familyId: string, reason: FamilyEnd): AuditEvent => ({
   detail: { reason },
 })
 
-export function createFamilies(deps: {
-  database: Database
-  clock: Clock
-  log: Log
-  sealer: Sealer
-  counters: Counters
-  denials: Denials
-  audit: Audit
-  servedTime: ServedTime
-  /** Live families per account and client. */
-  mostFamilies: number
-}): Families {
+export function createFamilies(
+  deps: Pick<Platform, 'database' | 'clock' | 'log' | 'sealer' | 'counters'> & {
+    denials: Denials
+    audit: Audit
+    servedTime: ServedTime
+    /** Live families per account and client. */
+    mostFamilies: number
+  },
+): Families {
   const { database, denials, audit, clock, counters, log, sealer, servedTime } = deps
   const store = createFamilyStore(deps)
   const starts = createFamilyStart(deps)

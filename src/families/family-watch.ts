@@ -1,7 +1,5 @@
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { alternationSpan, mostInAMinute, unusualIn } from './unusual.ts'
 
 /**
@@ -34,11 +32,8 @@ export function createFamilyWatch({
   clock,
   audit,
   log,
-}: {
-  database: Database
-  clock: Clock
+}: Pick<Platform, 'database' | 'clock' | 'log'> & {
   audit: Audit
-  log: Log
 }): FamilyWatch {
   let lookedAt = clock.now() - alternationSpan
 

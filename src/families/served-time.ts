@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../clock.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, table } from '../storage/table.ts'
 
@@ -102,9 +101,7 @@ export function createServedTime({
   database,
   clock,
   monotonic = () => performance.now(),
-}: {
-  database: Database
-  clock: Clock
+}: Pick<Platform, 'database' | 'clock'> & {
   /** Milliseconds, of a clock that never jumps. */
   monotonic?: () => number
 }): ServedTime {

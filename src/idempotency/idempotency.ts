@@ -1,9 +1,7 @@
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import type { Platform } from '../platform.ts'
 import { hashOf } from '../secrets/handle.ts'
 import { openUnder, sealUnder } from '../secrets/presented-seal.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
@@ -70,11 +68,7 @@ export function createIdempotency({
   database,
   clock,
   sealer,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
-}): Idempotency {
+}: Pick<Platform, 'database' | 'clock' | 'sealer'>): Idempotency {
   /** An answer that is empty is seen by others only while work goes on apart from a transaction, or was cut off. */
   async function claim(tenant: string, id: string, request: string): Promise<boolean> {
     const now = new Date(clock.now())

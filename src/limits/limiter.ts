@@ -1,9 +1,7 @@
 import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
-import type { Counters } from '../counters.ts'
 import { DomainError } from '../errors.ts'
-import type { Log } from '../log.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 import { localBuckets } from '../storage/buckets.local.ts'
 import type { BucketKey, Buckets } from '../storage/buckets.ts'
 import { type LimitName, limits } from './limits.ts'
@@ -40,11 +38,7 @@ export interface Share {
   cost?: number
 }
 
-interface Dependencies {
-  clock: Clock
-  log: Log
-  counters: Counters
-  sealer: Sealer
+interface Dependencies extends Pick<Platform, 'clock' | 'log' | 'counters' | 'sealer'> {
   /** Shared by all processes; absent without Redis. */
   shared: Buckets | undefined
   /** `RATE_LIMITS` */

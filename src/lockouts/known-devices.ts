@@ -1,6 +1,5 @@
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
-import type { Sealer } from '../secrets/seal.ts'
 
 /**
  * Which browsers are known to an account: a cookie that says so, with our MAC, bound to the account (OWASP, device
@@ -40,10 +39,7 @@ const entryPattern = /^([\w-]{43})\.(\d{1,12})\.([\w-]{43})\.([\w-]{43})$/
 export function createKnownDevices({
   sealer,
   clock,
-}: {
-  sealer: Sealer
-  clock: Clock
-}): KnownDevices {
+}: Pick<Platform, 'sealer' | 'clock'>): KnownDevices {
   /** Names the account to nobody else, and in each browser in another way. */
   const nameOf = (tenant: string, accountId: string, id: string) =>
     sealer.mac('known-device:account', JSON.stringify([tenant, accountId, id]))

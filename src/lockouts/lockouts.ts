@@ -1,9 +1,5 @@
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
-import type { Counters } from '../counters.ts'
-import type { Log } from '../log.ts'
-import type { Sealer } from '../secrets/seal.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { createKnownDevices, type KnownDevices } from './known-devices.ts'
 import { createLockoutStore, type Place, type Taken } from './lockout.store.ts'
 import {
@@ -57,12 +53,8 @@ export interface Lockouts {
   sweep(): Promise<number>
 }
 
-interface Dependencies {
-  database: Database
-  clock: Clock
-  log: Log
-  counters: Counters
-  sealer: Sealer
+interface Dependencies
+  extends Pick<Platform, 'database' | 'clock' | 'log' | 'counters' | 'sealer'> {
   audit: Audit
 }
 

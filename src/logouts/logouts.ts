@@ -1,12 +1,10 @@
-import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { ClientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
-import type { Clock } from '../clock.ts'
 import type { Attempt, Message, MessageState, MessageView } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { issuerOf } from '../tenants/tenant.ts'
@@ -54,15 +52,12 @@ export function createLogouts({
   signing,
   audit,
   fetch,
-}: {
-  config: Config
-  clock: Clock
+}: Pick<Platform, 'config' | 'clock' | 'fetch'> & {
   outbox: Outbox
   clients: Clients
   subjects: Subjects
   signing: SigningKeys
   audit: Audit
-  fetch: OutgoingFetch
 }): Logouts {
   type Receiver = ClientMetadata & { backchannel_logout_uri: string }
 

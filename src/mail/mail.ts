@@ -3,11 +3,11 @@ import type { ActionTokens } from '../actions/action-tokens.ts'
 import { codeTtl, type EmailCodes } from '../actions/email-codes.ts'
 import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Attempt, Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { countryName } from '../places/country-name.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { isMailAddress } from './address.ts'
@@ -60,10 +60,7 @@ export function createMail({
   enrolmentTokens,
   emailCodes,
   selfContained,
-}: {
-  config: Config
-  clock: Clock
-  log: Log
+}: Pick<Platform, 'config' | 'clock' | 'log'> & {
   outbox: Outbox
   audit: Audit
   actionTokens: ActionTokens

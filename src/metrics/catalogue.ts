@@ -1,7 +1,6 @@
 /**
- * Every metric once: what it means, its labels, and how the figures of several workers become one. No label carries
- * what a stranger chose: tenants, clients, accounts, addresses and paths are none, and so the number of series is
- * bounded by this table and the code (docs/metrics.md).
+ * Every metric once: what it means, its labels, and how the figures of several workers become one. No label is a tenant,
+ * client, account, address or path, as strangers choose those: the number of series is bounded (docs/metrics.md).
  */
 
 interface Shape {

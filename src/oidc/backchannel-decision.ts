@@ -29,8 +29,8 @@ export interface BackchannelDecisions {
   waiting(accountId: string): Promise<WaitingRequest[]>
   find(accountId: string, id: string): Promise<WaitingRequest | undefined>
   /**
-   * What whoever is signed in here has to do before they may allow it: sign in once more (`max_age`, `require_mfa` of client or tenant,
-   * an `acr` that is insisted on, or wished for and theirs to have), or add a second factor before that.
+   * What they have to do before they may allow it: add a second factor, or sign in once more. The latter for `max_age`,
+   * `require_mfa` of client or tenant, or an `acr` that is insisted on, or wished for and theirs to have.
    */
   needs(ctx: Context, accountId: string, id: string): Promise<'sign_in' | 'factor' | undefined>
   /** Each returns false when it is over meanwhile. */

@@ -1,4 +1,3 @@
-import type { Config } from '../../config/config.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
 import type { EmailCodes } from '../actions/email-codes.ts'
@@ -9,8 +8,6 @@ import type { Pings } from '../backchannel/pings.ts'
 import type { BackchannelRequests } from '../backchannel/requests.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
-import type { Clock } from '../clock.ts'
-import type { Counters } from '../counters.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Enrolment } from '../enrolment/enrolment.ts'
 import type { Invitations } from '../enrolment/invitations.ts'
@@ -24,13 +21,11 @@ import type { Grants } from '../grants/grants.ts'
 import type { Idempotency } from '../idempotency/idempotency.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import type { Log } from '../log.ts'
 import type { Logouts } from '../logouts/logouts.ts'
 import type { Mail } from '../mail/mail.ts'
-import type { Metrics } from '../metrics/metrics.ts'
 import type { Outbox } from '../outbox/outbox.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import type { Places } from '../places/places.ts'
+import type { Platform } from '../platform.ts'
 import type { EmailAddresses } from '../recovery/email-address.ts'
 import type { PasswordReset } from '../recovery/password-reset.ts'
 import type { Refusals } from '../refusals/refusals.ts'
@@ -41,30 +36,19 @@ import type { ResourceServers } from '../resources/resource-servers.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import type { Roles } from '../roles/roles.ts'
 import type { KeyRotation } from '../secrets/key-rotation.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { Redemptions } from '../sessions/redemptions.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Signals } from '../signals/signals.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
-import type { Database } from '../storage/database.ts'
 import type { ShortLived } from '../storage/short-lived.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import type { Webhooks } from '../webhooks/webhooks.ts'
 
 /** What an issuer is built from; the composition root makes it. */
-export interface Capabilities {
-  config: Config
-  log: Log
-  clock: Clock
-  counters: Counters
-  metrics: Metrics
-  database: Database
+export interface Capabilities extends Platform {
   shortLived: ShortLived
-  sealer: Sealer
-  /** Every request that leaves the server. */
-  fetch: OutgoingFetch
   sharedSecrets: SharedSecrets
   keyRotation: KeyRotation
   tenants: Tenants

@@ -29,8 +29,8 @@ const refusalEvents = [
 ] as const
 
 /**
- * Logs every refusal, and what kept an answer from being written, with the id that the caller was shown and the check that failed (architecture §11), and keeps it
- * to be explained.
+ * Logs every refusal with the id that the caller was shown and the check that failed (architecture §11), and keeps it to
+ * be explained. What kept an answer from being written is logged as well.
  */
 export function logRefusals(
   provider: Provider,

@@ -1,10 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics/metrics.ts'
+import type { Platform } from '../platform.ts'
 import { chunksOf } from '../storage/chunks.ts'
-import type { Database } from '../storage/database.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { type Attempt, giveUpAfter, type Message, type MessageView, pauseAfter } from './message.ts'
@@ -82,13 +79,11 @@ const day = 24 * 3600 * 1000
 const kept = { delivered: 7 * day, failed: 30 * day }
 const longestError = 500
 
-export function createOutbox(deps: {
-  database: Database
-  clock: Clock
-  log: Log
-  metrics: Metrics
-  notifications: Notifications
-}): Outbox {
+export function createOutbox(
+  deps: Pick<Platform, 'database' | 'clock' | 'log' | 'metrics'> & {
+    notifications: Notifications
+  },
+): Outbox {
   const { database, clock, log, metrics, notifications } = deps
   const store = createOutboxStore(deps)
   const views = createOutboxViewStore(deps)

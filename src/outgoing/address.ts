@@ -3,9 +3,9 @@ import { BlockList, isIP } from 'node:net'
 /**
  * Which IP addresses an outgoing request may reach (IANA special-purpose registries, RFC 6890).
  *
- * IPv4: all but the blocks below. IPv6: nothing but global unicast (2000::/3), so that loopback, link-local, unique
- * local, multicast and every form that carries an IPv4 address in a prefix of its own (mapped, compatible, NAT64) are
- * out without being named; of it not the blocks below, of which 6to4 and Teredo carry IPv4 addresses as well.
+ * IPv4: all but the blocks below. IPv6: global unicast (2000::/3) alone, but for the blocks below. That leaves out
+ * loopback, link-local, unique local, multicast and IPv4 in a prefix of its own (mapped, compatible, NAT64) unnamed; 6to4
+ * and Teredo, which carry IPv4 as well, are named.
  */
 const special = {
   ipv4: [

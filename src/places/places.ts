@@ -1,7 +1,6 @@
 import { networkOf } from '../attempts/network.ts'
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, table } from '../storage/table.ts'
 import type { Countries } from './countries.ts'
@@ -67,9 +66,7 @@ export function createPlaces({
   database,
   clock,
   countries,
-}: {
-  database: Database
-  clock: Clock
+}: Pick<Platform, 'database' | 'clock'> & {
   countries: Pick<Countries, 'of'>
 }): Places {
   async function keepMost(tenant: string, accountId: string, kind: PlaceKind): Promise<void> {

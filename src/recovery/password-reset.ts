@@ -8,14 +8,13 @@ import type { Audit } from '../audit/audit.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
-import type { Log } from '../log.ts'
 import type { Mail } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
+import type { Platform } from '../platform.ts'
 import type { Actor } from '../revocation/revocation.ts'
 import type { Revocations } from '../revocation/revocations.ts'
-import type { Database } from '../storage/database.ts'
 
 /**
  * A new password for whoever reads the mail of an account (security class C8, ASVS 6.4.3):
@@ -75,9 +74,7 @@ export function createPasswordReset({
   outbox,
   mail,
   audit,
-}: {
-  database: Database
-  log: Log
+}: Pick<Platform, 'database' | 'log'> & {
   accounts: Accounts
   actionTokens: ActionTokens
   revocations: Revocations

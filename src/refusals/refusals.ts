@@ -1,8 +1,4 @@
-import type { Clock } from '../clock.ts'
-import type { Counters } from '../counters.ts'
-import type { Log } from '../log.ts'
-import type { Metrics } from '../metrics/metrics.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { listRefusals, type RefusalFilter, type RefusalPage } from './listing.ts'
@@ -71,13 +67,7 @@ export function createRefusals({
   counters,
   metrics,
   log,
-}: {
-  database: Database
-  clock: Clock
-  counters: Counters
-  metrics: Metrics
-  log: Log
-}): Refusals {
+}: Pick<Platform, 'database' | 'clock' | 'counters' | 'metrics' | 'log'>): Refusals {
   let waiting: Refusal[] = []
   /** One at a time: whoever asks for what was noted waits for what is being written. */
   let writing = Promise.resolve()

@@ -1,8 +1,7 @@
 import { setBounded } from '../bounded-map.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter, Share } from '../limits/limiter.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { membersIn } from './document.ts'
 import { fetchDocument, invalid, isDown } from './document-fetch.ts'
@@ -42,10 +41,8 @@ export function createDocumentCopies({
   clock,
   limiter,
   fetch,
-}: {
-  clock: Clock
+}: Pick<Platform, 'clock' | 'fetch'> & {
   limiter: Limiter
-  fetch: OutgoingFetch
 }): DocumentCopies {
   const copies = new Map<string, Copy>()
   const loading = new Map<

@@ -4,15 +4,13 @@ import type { Audit } from '../audit/audit.ts'
 import { setBounded } from '../bounded-map.ts'
 import type { Client, ClientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import { currentOrigin } from '../origin.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 import { derivedId } from '../secrets/handle.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { createCache } from '../storage/cache.ts'
-import type { Database } from '../storage/database.ts'
 import { isAllowed } from './asked-metadata.ts'
 import { declarationIn } from './document.ts'
 import { createDocumentCopies } from './document-copies.ts'
@@ -45,15 +43,12 @@ export interface ClientDocuments {
   keep(tenant: string, clientId: string): Promise<void>
 }
 
-interface Dependencies {
+interface Dependencies extends Pick<Platform, 'database' | 'clock' | 'fetch'> {
   config: Pick<Config, 'allowLoopbackFetch'>
-  database: Database
-  clock: Clock
   clients: Clients
   policies: RegistrationPolicies
   signing: Pick<SigningKeys, 'current'>
   limiter: Limiter
-  fetch: OutgoingFetch
   audit: Audit
 }
 

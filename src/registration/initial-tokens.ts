@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
-import type { Database } from '../storage/database.ts'
 import type { createTokenStore, InitialAccessToken, TokenPlace } from './tokens.store.ts'
 
 /** Tokens that operators hand out, with which clients register themselves (RFC 7591 §3). */
@@ -31,9 +30,7 @@ export function createInitialTokens({
   clock,
   audit,
   tokens,
-}: {
-  database: Database
-  clock: Clock
+}: Pick<Platform, 'database' | 'clock'> & {
   audit: Audit
   tokens: ReturnType<typeof createTokenStore>
 }): InitialTokens {

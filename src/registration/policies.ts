@@ -1,9 +1,8 @@
 import type { Audit } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Changes } from '../storage/changes.ts'
-import type { Database } from '../storage/database.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 import { type RegistrationPolicy, registrationPolicy } from './policy.ts'
 
@@ -22,12 +21,12 @@ export const RegistrationPoliciesTable = table('registration_policies', {
   references: { tenant: ofTenant },
 })
 
-export function createRegistrationPolicies(deps: {
-  database: Database
-  changes: Changes
-  clock: Clock
-  audit: Audit
-}): RegistrationPolicies {
+export function createRegistrationPolicies(
+  deps: Pick<Platform, 'database' | 'clock'> & {
+    changes: Changes
+    audit: Audit
+  },
+): RegistrationPolicies {
   const { database, clock, audit, changes } = deps
   const cache = createCache<RegistrationPolicy>(deps, {
     maxAge: 60,

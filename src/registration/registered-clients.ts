@@ -1,7 +1,6 @@
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
-import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { RegistrationPolicy } from './policy.ts'
 
@@ -50,10 +49,7 @@ const isBarred = `exists (select 1 from client_documents d
 export function createRegisteredClientStore({
   database,
   clock,
-}: {
-  database: Database
-  clock: Clock
-}) {
+}: Pick<Platform, 'database' | 'clock'>) {
   const store = {
     /**
      * Counts and adds in one statement; whoever registers at the same time waits until this transaction ends. One with a

@@ -4,15 +4,13 @@ import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
 import type { Clients, DeclaredClient } from '../clients/clients.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
-import type { Database } from '../storage/database.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
 import { deleteExpiredClients } from './expired-clients.ts'
@@ -70,18 +68,17 @@ export interface Registered {
   registrationAccessToken: string
 }
 
-export function createRegistrations(deps: {
-  database: Database
-  clock: Clock
-  clients: Clients
-  policies: RegistrationPolicies
-  limiter: Limiter
-  revocations: Revocations
-  audit: Audit
-  signing: Pick<SigningKeys, 'current'>
-  fetch: OutgoingFetch
-  config: Pick<Config, 'issuer'>
-}): Registrations {
+export function createRegistrations(
+  deps: Pick<Platform, 'database' | 'clock' | 'fetch'> & {
+    clients: Clients
+    policies: RegistrationPolicies
+    limiter: Limiter
+    revocations: Revocations
+    audit: Audit
+    signing: Pick<SigningKeys, 'current'>
+    config: Pick<Config, 'issuer'>
+  },
+): Registrations {
   const { signing, database, clock, clients, policies, limiter, revocations, audit } = deps
   const registered = createRegisteredClientStore(deps)
   const tokens = createTokenStore(deps)

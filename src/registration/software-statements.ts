@@ -1,6 +1,5 @@
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 import { foreignJwtFault, readForeignJwt } from '../signing/foreign-jwt.ts'
 import { refusedMetadata } from './asked-metadata.ts'
 import { type RegistrationPolicy, registrable } from './policy.ts'
@@ -34,10 +33,9 @@ export interface SoftwareStatements {
   ): Promise<Vouched | undefined>
 }
 
-export function createSoftwareStatements(deps: {
-  clock: Clock
-  fetch: OutgoingFetch
-}): SoftwareStatements {
+export function createSoftwareStatements(
+  deps: Pick<Platform, 'clock' | 'fetch'>,
+): SoftwareStatements {
   const keys = createStatementKeys(deps)
   const invalid = (received: string) =>
     new DomainError('software_statement_invalid', {

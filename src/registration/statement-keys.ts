@@ -1,7 +1,6 @@
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { FetchError } from '../outgoing/fault.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 
 type Jwk = Record<string, unknown> & { kty: string }
 
@@ -21,10 +20,7 @@ const pause = 60_000
 export function createStatementKeys({
   clock,
   fetch,
-}: {
-  clock: Clock
-  fetch: OutgoingFetch
-}): StatementKeys {
+}: Pick<Platform, 'clock' | 'fetch'>): StatementKeys {
   /** As many as operators have named. */
   const known = new Map<string, { keys: Promise<Jwk[]>; at: number }>()
 

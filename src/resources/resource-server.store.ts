@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { ResourceServer } from './resource-server.ts'
 
@@ -40,10 +39,7 @@ function toServer({ is_default, name, ...row }: Row): ResourceServer {
 export function createResourceServerStore({
   database,
   clock,
-}: {
-  database: Database
-  clock: Clock
-}) {
+}: Pick<Platform, 'database' | 'clock'>) {
   return {
     async list(tenant: string): Promise<ResourceServer[]> {
       const rows = await database.query<Row>(

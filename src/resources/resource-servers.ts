@@ -1,12 +1,11 @@
 import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import type { Platform } from '../platform.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Changes } from '../storage/changes.ts'
-import type { Database } from '../storage/database.ts'
 import { defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { adminResource } from './admin-resource.ts'
 import type { KnownNames } from './known-names.ts'
@@ -47,15 +46,15 @@ export interface ResourceServers {
   delete(tenant: string, identifier: string): Promise<boolean>
 }
 
-export function createResourceServers(deps: {
-  database: Database
-  changes: Changes
-  clock: Clock
-  /** Makes sure that there is a key to sign its tokens with. */
-  signing: Pick<SigningKeys, 'ensure'>
-  audit: Audit
-  config: Pick<Config, 'issuer'>
-}): ResourceServers {
+export function createResourceServers(
+  deps: Pick<Platform, 'database' | 'clock'> & {
+    changes: Changes
+    /** Makes sure that there is a key to sign its tokens with. */
+    signing: Pick<SigningKeys, 'ensure'>
+    audit: Audit
+    config: Pick<Config, 'issuer'>
+  },
+): ResourceServers {
   const store = createResourceServerStore(deps)
   const { changes } = deps
   const cache = createCache<ResourceServer[]>(deps, { maxAge: 60, maxSize: 1000, changes })

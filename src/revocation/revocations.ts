@@ -3,17 +3,16 @@ import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
-import type { Clock } from '../clock.ts'
 import { type Denial, type Denials, denialOfClient, unheardFor } from '../denials/denials.ts'
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
 import type { Places } from '../places/places.ts'
+import type { Platform } from '../platform.ts'
 import type { Subject } from '../roles/role.ts'
 import type { Roles } from '../roles/roles.ts'
 import type { SessionEnd } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import type { Database } from '../storage/database.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { type Actor, type ClientActor, operator, type Revocation, reaches } from './revocation.ts'
@@ -129,21 +128,21 @@ type ClientEnd = 'client_disabled' | 'client_deleted'
 const endsSessions = (kind: Revocation): kind is Revocation & SessionEnd =>
   reaches[kind].sessions === 'end'
 
-export function createRevocations(deps: {
-  database: Database
-  clock: Clock
-  accounts: Accounts
-  clients: Clients
-  factors: Factors
-  places: Places
-  tenants: Tenants
-  sessions: Sessions
-  families: Families
-  grants: Grants
-  denials: Denials
-  roles: Roles
-  audit: Audit
-}): Revocations {
+export function createRevocations(
+  deps: Pick<Platform, 'database' | 'clock'> & {
+    accounts: Accounts
+    clients: Clients
+    factors: Factors
+    places: Places
+    tenants: Tenants
+    sessions: Sessions
+    families: Families
+    grants: Grants
+    denials: Denials
+    roles: Roles
+    audit: Audit
+  },
+): Revocations {
   const {
     database,
     clock,

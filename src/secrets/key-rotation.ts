@@ -1,6 +1,5 @@
 import { DomainError } from '../errors.ts'
-import type { Log } from '../log.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import {
   beginRotation,
   endRotation,
@@ -48,13 +47,11 @@ export function createKeyRotation({
   columns,
   keysDir,
   log,
-}: {
-  database: Database
+}: Pick<Platform, 'database' | 'log'> & {
   envelopes: Envelopes
   sealingKeys: SealingKeys
   columns: SealedColumn[]
   keysDir: string | undefined
-  log: Log
 }): KeyRotation {
   let last: Promise<unknown> = Promise.resolve()
 

@@ -9,13 +9,16 @@ export interface SealedColumn {
   /** Columns of the primary key; all are text. */
   key: string[]
   column: string
-  /** @param row values of the primary key */
-  purpose(row: Record<string, string>): string
+  /** @param of values of the primary key */
+  purpose(...of: string[]): string
   /** The same of an earlier version, which rows may have until the next rotation. */
-  formerly?(row: Record<string, string>): string
+  formerly?(...of: string[]): string
 }
 
 type Row = Record<string, string> & { sealed: string }
+
+const valuesOf = ({ key }: Pick<SealedColumn, 'key'>, row: Row) =>
+  key.map((name) => row[name] as string)
 
 /** Rows of one batch: each is one statement, so that nobody waits for long. */
 const batch = 200
@@ -45,7 +48,7 @@ async function* rowsOf(
     )
     if (rows.length > 0) yield rows
     if (rows.length < batch) return
-    last = key.map((name) => (rows.at(-1) as Row)[name] as string)
+    last = valuesOf({ key }, rows.at(-1) as Row)
     await setImmediate()
   }
 }
@@ -66,13 +69,13 @@ function samplesOf(database: Database, { table, key, column }: SealedColumn): Pr
 }
 
 function assertOpens(envelopes: Envelopes, sealed: SealedColumn, row: Row): void {
+  const of = valuesOf(sealed, row)
   try {
-    envelopes.open(sealed.purpose(row), row.sealed, sealed.formerly?.(row))
+    envelopes.open(sealed.purpose(...of), row.sealed, sealed.formerly?.(...of))
   } catch (cause) {
     if (!isDomainError(cause)) throw cause
-    const where = sealed.key.map((name) => row[name]).join(', ')
     throw new DomainError('key_encryption_key_invalid', {
-      detail: `${cause.message.replace(/\.$/, '')} (${sealed.table}: ${where}).`,
+      detail: `${cause.message.replace(/\.$/, '')} (${sealed.table}: ${of.join(', ')}).`,
       cause,
     })
   }
@@ -154,12 +157,15 @@ export async function reseal(
 function replace(
   database: Database,
   envelopes: Envelopes,
-  { table, key, column, purpose, formerly }: SealedColumn,
+  sealed: SealedColumn,
   rows: Row[],
 ): Promise<number> {
-  const fresh = rows.map((row) =>
-    envelopes.seal(purpose(row), envelopes.open(purpose(row), row.sealed, formerly?.(row))),
-  )
+  const { table, key, column } = sealed
+  const fresh = rows.map((row) => {
+    const of = valuesOf(sealed, row)
+    const purpose = sealed.purpose(...of)
+    return envelopes.seal(purpose, envelopes.open(purpose, row.sealed, sealed.formerly?.(...of)))
+  })
   const names = [...key, 'old', 'fresh']
   return database.execute(
     `update ${table} t set ${column} = v.fresh

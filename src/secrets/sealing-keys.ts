@@ -1,7 +1,5 @@
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
-import type { Log } from '../log.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Envelopes, Seals } from './seal.ts'
 
@@ -43,11 +41,8 @@ export function createSealingKeys({
   envelopes,
   clock,
   log,
-}: {
-  database: Database
+}: Pick<Platform, 'database' | 'clock' | 'log'> & {
   envelopes: Envelopes
-  clock: Clock
-  log: Log
 }): SealingKeys {
   let fault: string | undefined
   const now = () => new Date(clock.now())

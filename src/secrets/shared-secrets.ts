@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../clock.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 import { inheritedMacKey, type KeyEncryptionKeys, type Seals } from './seal.ts'
 import type { SealedColumn } from './sealed-column.ts'
@@ -37,13 +36,11 @@ export const sealedSharedSecrets: SealedColumn = {
   table: 'shared_secrets',
   key: ['tenant_id', 'name'],
   column: 'sealed',
-  purpose: ({ tenant_id, name }) => purpose(tenant_id as string, name as string),
+  purpose,
 }
 
-interface Dependencies {
-  database: Database
+interface Dependencies extends Pick<Platform, 'database' | 'clock'> {
   seals: Seals
-  clock: Clock
 }
 
 /** The secret of that name, which whoever comes first decides. */

@@ -5,11 +5,10 @@ import {
   toAccount,
 } from '../accounts/account.store.ts'
 import type { Account } from '../accounts/account.ts'
-import type { Clock } from '../clock.ts'
 import type { Grant } from '../grants/grant.ts'
 import { grantColumns, type JoinedGrant, joinedGrant } from '../grants/grants.ts'
+import type { Platform } from '../platform.ts'
 import type { SingleUseKey } from '../single-use/single-use.ts'
-import type { Database } from '../storage/database.ts'
 
 /** What is redeemed for tokens once: a code, a device code, a backchannel request. */
 export interface Redeemable {
@@ -103,10 +102,7 @@ const holding = (withSession: boolean, withSignIn: boolean) =>
 export function createRedemptions({
   database,
   clock,
-}: {
-  database: Database
-  clock: Clock
-}): Redemptions {
+}: Pick<Platform, 'database' | 'clock'>): Redemptions {
   return {
     async hold({ claim, until, accountId, clientId, grantId, sessionUid, verifiedAt }) {
       const { tenant, kind, key } = claim

@@ -1,11 +1,9 @@
 import { type AccountRow, accountColumns, toAccount } from '../accounts/account.store.ts'
-import type { Clock } from '../clock.ts'
 import { presenter } from '../families/token-row.ts'
 import { grantColumns, type JoinedGrant, joinedGrant, liveGrantOf } from '../grants/grants.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { mostRows, untilFew } from '../storage/chunks.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { ListedSession, Opened, Session, SessionEnd } from './session.ts'
@@ -48,14 +46,14 @@ export const SessionsTable = table('sessions', {
 const purpose = (tenant: string, uid: string) => JSON.stringify(['session-state', tenant, uid])
 
 /** Until 0.1.0: it did not name the tenant. */
-const formerly = (uid: string) => `session-state:${uid}`
+const formerly = (_tenant: string, uid: string) => `session-state:${uid}`
 
 export const sealedSessionState: SealedColumn = {
   table: 'sessions',
   key: ['tenant_id', 'uid'],
   column: 'state',
-  purpose: ({ tenant_id, uid }) => purpose(tenant_id as string, uid as string),
-  formerly: ({ uid }) => formerly(uid as string),
+  purpose,
+  formerly,
 }
 
 export const SessionClientsTable = table('session_clients', {
@@ -135,11 +133,7 @@ export function createSessionStore({
   database,
   clock,
   sealer,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
-}) {
+}: Pick<Platform, 'database' | 'clock' | 'sealer'>) {
   const now = () => new Date(clock.now())
 
   function toSession(tenant: string, row: Row): Session {
@@ -160,7 +154,7 @@ export function createSessionStore({
     if (row.acr !== null) session.acr = row.acr
     if (row.amr) session.amr = row.amr
     if (row.state !== null) {
-      const state = sealer.open(purpose(tenant, row.uid), row.state, formerly(row.uid))
+      const state = sealer.open(purpose(tenant, row.uid), row.state, formerly(tenant, row.uid))
       session.state = JSON.parse(state)
     }
     return session

@@ -1,12 +1,10 @@
 import type { Accounts } from '../accounts/accounts.ts'
-import type { Clock } from '../clock.ts'
 import type { Denials } from '../denials/denials.ts'
 import type { Families } from '../families/families.ts'
 import type { Presenter } from '../families/replay.ts'
 import type { Logouts } from '../logouts/logouts.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 import { type Count, countRows } from '../storage/count.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { createSessionStore, type SessionFilter, SessionsTable } from './session.store.ts'
 import {
@@ -76,15 +74,14 @@ export interface Sessions {
 /** Milliseconds that a session is kept after it is over. */
 const historyKept = 7 * 24 * 3600 * 1000
 
-export function createSessions(deps: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
-  denials: Denials
-  accounts: Accounts
-  families: Families
-  logouts: Logouts
-}): Sessions {
+export function createSessions(
+  deps: Pick<Platform, 'database' | 'clock' | 'sealer'> & {
+    denials: Denials
+    accounts: Accounts
+    families: Families
+    logouts: Logouts
+  },
+): Sessions {
   const { database, denials, accounts, families, logouts } = deps
   const store = createSessionStore(deps)
 

@@ -3,18 +3,14 @@ import type { Config } from '../../config/config.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Grants } from '../grants/grants.ts'
-import type { Log } from '../log.ts'
 import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import type { ResourceServers } from '../resources/resource-servers.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
-import type { Database } from '../storage/database.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import {
@@ -82,21 +78,18 @@ const notPushed = 'the stream is not pushed now'
 /** The algorithm of the CAEP interoperability profile. */
 const signingAlg = 'RS256'
 
-export function createSignals(deps: {
-  config: Pick<Config, 'issuer'>
-  database: Database
-  clock: Clock
-  log: Log
-  sealer: Sealer
-  audit: Audit
-  outbox: Outbox
-  fetch: OutgoingFetch
-  signing: Pick<SigningKeys, 'sign'>
-  clients: Clients
-  subjects: Subjects
-  grants: Grants
-  resources: ResourceServers
-}): Signals {
+export function createSignals(
+  deps: Pick<Platform, 'database' | 'clock' | 'log' | 'sealer' | 'fetch'> & {
+    config: Pick<Config, 'issuer'>
+    audit: Audit
+    outbox: Outbox
+    signing: Pick<SigningKeys, 'sign'>
+    clients: Clients
+    subjects: Subjects
+    grants: Grants
+    resources: ResourceServers
+  },
+): Signals {
   const { database, clock, log, outbox, signing, clients, resources } = deps
   const store = createSignalStreamStore(deps)
   const signalsOf = createSignalWriter(deps)

@@ -1,9 +1,7 @@
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
-import type { Sealer } from '../secrets/seal.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { chunksOf } from '../storage/chunks.ts'
-import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { Signal } from './signal.ts'
 import type { SignalStream, StreamStatus } from './stream.ts'
@@ -49,7 +47,7 @@ export const sealedSignalAuthorizations: SealedColumn = {
   table: 'signal_streams',
   key: ['tenant_id', 'id'],
   column: 'sealed',
-  purpose: ({ tenant_id, id }) => purpose(tenant_id as string, id as string),
+  purpose,
 }
 
 interface Row {
@@ -77,11 +75,7 @@ export function createSignalStreamStore({
   database,
   clock,
   sealer,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
-}) {
+}: Pick<Platform, 'database' | 'clock' | 'sealer'>) {
   const now = () => new Date(clock.now())
 
   function toStream(tenant: string, row: Row): SignalStream {

@@ -1,7 +1,5 @@
-import type { Clock } from '../clock.ts'
-import type { Log } from '../log.ts'
+import type { Platform } from '../platform.ts'
 import { newHandle } from '../secrets/handle.ts'
-import type { Database } from '../storage/database.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 import type { SigningAlg } from './signing-key.ts'
 
@@ -33,11 +31,7 @@ export function createKeyClaims({
   database,
   clock,
   log,
-}: {
-  database: Database
-  clock: Clock
-  log: Log
-}): KeyClaims {
+}: Pick<Platform, 'database' | 'clock' | 'log'>): KeyClaims {
   const until = () => new Date(clock.now() + claimLife)
 
   async function take(tenant: string, alg: SigningAlg, holder: string): Promise<boolean> {

@@ -1,6 +1,5 @@
-import type { Clock } from '../clock.ts'
 import { DomainError, isDomainError } from '../errors.ts'
-import type { Log } from '../log.ts'
+import type { Platform } from '../platform.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import { oneAtATime } from '../storage/one-at-a-time.ts'
 import type { Poll, Question } from '../storage/poll.ts'
@@ -47,10 +46,8 @@ interface Known {
   current?: { set: KeySet; from: number; until: number }
 }
 
-export interface KeyRingDependencies {
+export interface KeyRingDependencies extends Pick<Platform, 'clock' | 'log'> {
   store: ReturnType<typeof createSigningKeyStore>
-  clock: Clock
-  log: Log
   signer: Signer
   notifications: Notifications
   poll: Poll

@@ -1,5 +1,4 @@
-import type { Counters } from '../counters.ts'
-import type { Log } from '../log.ts'
+import type { Platform } from '../platform.ts'
 import { type Schedule, successorDueAt } from './schedule.ts'
 
 /** What an operator has to look after, because the schedule could not be kept. */
@@ -24,10 +23,8 @@ export function createKeyWatch({
   schedule,
   log,
   counters,
-}: {
+}: Pick<Platform, 'log' | 'counters'> & {
   schedule: Schedule
-  log: Log
-  counters: Counters
 }) {
   let known = new Map<string, WithoutEnd & { overdue: boolean }>()
 

@@ -1,6 +1,4 @@
-import type { Clock } from '../clock.ts'
-import type { Metrics } from '../metrics/metrics.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import type { Schedule } from './schedule.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -11,10 +9,7 @@ export function measureKeys({
   metrics,
   signing,
   schedule,
-}: {
-  database: Database
-  clock: Clock
-  metrics: Metrics
+}: Pick<Platform, 'database' | 'clock' | 'metrics'> & {
   signing: SigningKeys
   schedule: Schedule
 }): void {

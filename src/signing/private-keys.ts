@@ -1,5 +1,4 @@
-import type { Counters } from '../counters.ts'
-import type { Log } from '../log.ts'
+import type { Platform } from '../platform.ts'
 import type { MadeKey, Signer } from './signer.ts'
 import type { createSigningKeyStore } from './signing-key.store.ts'
 import type { SigningAlg, SigningKey } from './signing-key.ts'
@@ -29,11 +28,9 @@ export function createPrivateKeys({
   signer,
   counters,
   log,
-}: {
+}: Pick<Platform, 'counters' | 'log'> & {
   store: ReturnType<typeof createSigningKeyStore>
   signer: Signer
-  counters: Counters
-  log: Log
 }): PrivateKeys {
   /** Keys of which the log has a warning already: each is tried again with every sweep, a minute apart. */
   const undestroyed = new Set<string>()

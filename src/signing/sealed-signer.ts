@@ -34,7 +34,7 @@ export const sealedSigningKeys: SealedColumn = {
   table: 'signing_keys',
   key: ['tenant_id', 'kid'],
   column: 'private_jwk',
-  purpose: ({ tenant_id, kid }) => purpose(tenant_id as string, kid as string),
+  purpose,
 }
 
 /**

@@ -1,10 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
-import type { Counters } from '../counters.ts'
 import { DomainError } from '../errors.ts'
-import type { Log } from '../log.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import type { Notifications } from '../storage/notifications.ts'
 import type { Poll } from '../storage/poll.ts'
 import { signedJwt } from './jwt.ts'
@@ -105,11 +102,8 @@ export interface Revocation {
   replacement?: { key: SigningKey; kind: 'promoted' | 'new' }
 }
 
-export interface SigningKeysDependencies {
-  database: Database
-  clock: Clock
-  log: Log
-  counters: Counters
+export interface SigningKeysDependencies
+  extends Pick<Platform, 'database' | 'clock' | 'log' | 'counters'> {
   audit: Audit
   signer: Signer
   notifications: Notifications

@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts'
-import type { Database } from '../storage/database.ts'
+import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
@@ -44,10 +43,7 @@ export const SingleUseTable = table('single_use', {
 export function createSingleUse({
   database,
   clock,
-}: {
-  database: Database
-  clock: Clock
-}): SingleUse {
+}: Pick<Platform, 'database' | 'clock'>): SingleUse {
   async function insert({ tenant, kind, key }: SingleUseKey, expiresAt: number): Promise<boolean> {
     const inserted = await database.execute(
       `insert into single_use (tenant_id, kind, key, spent_at, expires_at) values ($1, $2, $3, $4, $5)

@@ -1,8 +1,7 @@
 import type { Audit } from '../audit/audit.ts'
-import type { Clock } from '../clock.ts'
+import type { Platform } from '../platform.ts'
 import { createCache } from '../storage/cache.ts'
 import type { Changes } from '../storage/changes.ts'
-import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { SignUp, Tenant, TenantPolicy } from './tenant.ts'
 
@@ -67,12 +66,12 @@ const toTenant = ({ sign_up: mode, sign_up_domains: domains, ...row }: Row): Ten
 const policyColumns = `sign_up, sign_up_domains, coalesce(require_mfa, false) as "requireMfa",
   coalesce(email_codes, false) as "emailCodes"`
 
-export function createTenants(deps: {
-  database: Database
-  changes: Changes
-  clock: Clock
-  audit: Audit
-}): Tenants {
+export function createTenants(
+  deps: Pick<Platform, 'database' | 'clock'> & {
+    changes: Changes
+    audit: Audit
+  },
+): Tenants {
   const { database, clock, audit, changes } = deps
   const cache = createCache<Tenant | undefined>(deps, {
     maxAge: 60,

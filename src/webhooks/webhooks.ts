@@ -2,15 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { Audit } from '../audit/audit.ts'
 import { eventJson } from '../audit/event.ts'
-import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import { type Attempt, answeredWith, type Message, type MessageView } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { MessageFilter } from '../outbox/outbox-view.store.ts'
-import type { OutgoingFetch } from '../outgoing/fetch.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import type { Platform } from '../platform.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
-import type { Database } from '../storage/database.ts'
 import { signed, type Webhook, wants, type webhookDeclaration } from './webhook.ts'
 
 /**
@@ -55,7 +52,7 @@ export const sealedWebhookSecrets: SealedColumn = {
   table: 'webhooks',
   key: ['tenant_id', 'url'],
   column: 'sealed',
-  purpose: ({ tenant_id, url }) => purpose(tenant_id as string, url as string),
+  purpose,
 }
 
 export function createWebhooks({
@@ -65,13 +62,9 @@ export function createWebhooks({
   outbox,
   audit,
   fetch,
-}: {
-  database: Database
-  clock: Clock
-  sealer: Sealer
+}: Pick<Platform, 'database' | 'clock' | 'sealer' | 'fetch'> & {
   outbox: Outbox
   audit: Audit
-  fetch: OutgoingFetch
 }): Webhooks {
   const list = (tenant: string) =>
     database.query<Webhook>('select url, events from webhooks where tenant_id = $1 order by url', [

@@ -116,11 +116,11 @@ export async function sealEverything(core: Core, sessions = 210): Promise<Readin
       expect(now.clients.readableSecrets(reads)).to.deep.equal([secret])
       expect(now.clients.secretFits(hashed, foreign), 'an imported secret').to.equal(true)
     }
-    const apps = await now.database.query<Record<string, string>>(
+    const apps = await now.database.query<{ tenant_id: string; id: string; sealed: string }>(
       'select tenant_id, id, sealed from second_factors',
     )
-    const opened = apps.map((row) =>
-      now.sealer.open(sealedFactorSecrets.purpose(row), row['sealed'] as string),
+    const opened = apps.map(({ tenant_id, id, sealed }) =>
+      now.sealer.open(sealedFactorSecrets.purpose(tenant_id, id), sealed),
     )
     expect(opened, 'keys of apps').to.deep.equal([totp, totp, totp])
     for (const [i, { uid, state }] of states.entries()) {

@@ -19,9 +19,9 @@ interface EngineSession {
 }
 
 /**
- * SSO sessions. The engine writes a session as one document and calls `destroy` both to change a handle and to sign
- * out; here a session is a row under its stable uid with a row per client, a changed handle is one conditional
- * update, and an ended session stays ended whatever a request in flight still writes. One of nobody is not stored.
+ * SSO sessions: a row under a stable uid, and a row per client. The engine calls `destroy` both to change a handle and to
+ * sign out; here a changed handle is one conditional update. An ended session stays ended, whatever a request in flight
+ * still writes. One of nobody is not stored.
  */
 export function sessionAdapter(context: IssuerContext): Adapter {
   const { tenant, sessions, clock, log } = context

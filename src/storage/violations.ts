@@ -38,10 +38,10 @@ const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|clo
 /**
  * Whether Postgres could not answer now although the statement was right: connection lost, pool exhausted, server
  * starting or stopping, statement timed out, serialization lost; its disk, memory or connections used up (SQLSTATE class
- * 53), its disk failing (58030). Retrying later may work.
+ * 53), its disk failing (58030). Retrying later may work; it does not where this side could not write the statement.
  */
 export function isTransient(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
+  if (!(error instanceof Error) || isOwnFault(error)) return false
   if (isConnectionLost(error)) return true
   const code = driverError(error)?.code ?? (error as DriverError).code ?? ''
   return connectionFailure.test(code) || socketFailure.test(`${code} ${error.message}`)

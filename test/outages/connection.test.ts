@@ -73,6 +73,12 @@ suite('a connection that does not answer (R-04)', () => {
     }
   })
 
+  it('has no part in a value that cannot be written into a statement: trying again never helps', async () => {
+    const error = await errorOf(core.database.query('select $1::jsonb', [{ count: 1n }]))
+    expect(error.message).to.match(/BigInt/)
+    expect(isTransient(error)).to.equal(false)
+  })
+
   it('is dropped when its server takes no writes any more: a primary that was demoted', async () => {
     const { database } = core
     const isReady = () => createProbes(core).storage()

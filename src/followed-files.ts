@@ -42,7 +42,7 @@ export function followFiles<T>(
  */
 export function followLargeFile<T>(
   path: string,
-  parse: (bytes: Buffer) => T,
+  parse: (bytes: Buffer) => T | Promise<T>,
   log: Log,
 ): Promise<Followed<T>> {
   return follow([path], log, async () => {

@@ -1,4 +1,4 @@
-import { type CountryResponse, Reader } from 'mmdb-lib'
+import type { CountryResponse, Reader } from 'mmdb-lib'
 import { DomainError } from '../errors.ts'
 import { type Followed, followLargeFile } from '../followed-files.ts'
 import type { Log } from '../log.ts'
@@ -59,10 +59,12 @@ async function openFile(path: string, log: Log): Promise<Followed<CountryReader>
 }
 
 /** @throws Error that says what is wrong with the file */
-function readerOf(bytes: Buffer): CountryReader {
+async function readerOf(bytes: Buffer): Promise<CountryReader> {
   const metadataAt = bytes.lastIndexOf(marker)
   if (metadataAt === -1) throw new Error('expected a MaxMind DB file (.mmdb), whole and unpacked')
-  const reader: CountryReader = new Reader(bytes)
+  // Most installations have no such file.
+  const library = await import('mmdb-lib')
+  const reader: CountryReader = new library.Reader(bytes)
   const { binaryFormatMajorVersion, databaseType, searchTreeSize } = reader.metadata
   if (binaryFormatMajorVersion !== 2) {
     throw new Error(`expected version 2 of the format, got ${binaryFormatMajorVersion}`)

@@ -55,7 +55,7 @@ export async function measureIdle(
   for (const name of ['client-credentials', 'refresh']) {
     const task = cases.find((each) => each.name === name)?.task
     const contender = task && (await contend(load, server, task))
-    await contender?.block({ kind: 'closed', connections, milliseconds: 2 * length })
+    await contender?.block({ kind: 'closed', connections, milliseconds: 10 * length })
   }
   found.push(await watch('after work', pid, milliseconds))
   return found

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+
 /**
  * Megabytes of each half of the young generation. By itself each may grow to 64 on a large machine, and is not given back
  * after work; what that gains a request is lost in the noise of a measurement.
@@ -19,4 +21,16 @@ export function boundMemory(env: NodeJS.ProcessEnv, compiled: string): void {
     NODE_COMPILE_CACHE: compiled,
     ...env,
   })
+}
+
+/**
+ * Has the old generation be collected whenever it has grown by half, instead of fourfold: V8 keeps the memory that it had at
+ * most, and a server that has worked for a minute stayed at 300 MB, twice what it needs. Starting goes without, which would
+ * take one more collection.
+ * @returns undoes it; compiled modules, which are written at the end of the process, are of use to those alone that have the
+ *   same flags when they load them
+ */
+export function boundGrowth(): () => void {
+  setFlagsFromString('--heap-growing-percent=50')
+  return () => setFlagsFromString('--heap-growing-percent=0')
 }

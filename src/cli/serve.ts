@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { loadConfig } from '../../config/load.ts'
 import { createLog, type Log } from '../log.ts'
 import { present } from '../present.ts'
@@ -5,6 +6,7 @@ import { version } from '../version.ts'
 import { banner, operatorBox } from './banner.ts'
 import type { Io } from './command.ts'
 import { controlSocketOf } from './control-socket.ts'
+import { boundGrowth } from './memory.ts'
 import { adoptClockOffset } from './process-clock.ts'
 import { hangUpSignal, stopSignal } from './signals.ts'
 import { answerWatch } from './watchdog.ts'
@@ -48,9 +50,9 @@ export async function serve(io: Io): Promise<void> {
     log.info({ signal: core }, 'stopping, before it has started')
     return
   }
-  /** Whether it has been told to stop. */
+  /** Whether it has been told to stop: a signal that came with the last answer is heard at the end of the turn. */
   async function isOver(): Promise<boolean> {
-    const signal = await Promise.race([stop, Promise.resolve(undefined)])
+    const signal = await Promise.race([stop, turn()])
     if (signal) log.info({ signal }, 'stopping, before it has started')
     return signal !== undefined
   }
@@ -69,6 +71,7 @@ export async function serve(io: Io): Promise<void> {
       tellOperator()
       throw error
     })
+    const unbound = boundGrowth()
     onHangUp(() => void server.look())
     const socket = controlSocketOf(config)
     try {
@@ -83,6 +86,7 @@ export async function serve(io: Io): Promise<void> {
     } finally {
       await server.stop()
       await tellLast?.()
+      unbound()
     }
   } finally {
     await core.close()

@@ -15,6 +15,11 @@ import { runCommand, startCommand, startNode } from '../support/node-process.ts'
 import { figure, scrape } from '../support/prometheus.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
+/** Whether a signal waits for a process, which the system may have stopped at the moment. */
+function hasPending(pid: number): boolean {
+  return !/^ShdPnd:\s+0+$/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
+}
+
 /** The packages that a process ran modules of. @param folder which `NODE_V8_COVERAGE` named to it */
 function packagesIn(folder: string): Set<string | undefined> {
   // Node writes down every module that it has run.
@@ -146,6 +151,7 @@ describe('a start', () => {
       })
       await eventually('it looks for an operator', async () => (await waitingForRows()) > 0)
       child.signal('SIGTERM')
+      await eventually('the signal has reached it', async () => !hasPending(child.pid))
       release.resolve()
       expect(await child.exit).to.deep.equal({ code: 0, signal: null })
       expect(child.stdout()).to.include('before it has started').and.not.include('is ready')

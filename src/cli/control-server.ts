@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { withOrigin } from '../origin.ts'
+import { isTransient } from '../storage/violations.ts'
 import type { Emit } from './command.ts'
 import { isCommandName, loadCommand } from './commands.ts'
 import {
@@ -14,6 +15,7 @@ import {
   longestRequest,
   withSocketAddress,
 } from './control-socket.ts'
+import { describeFailure } from './failure.ts'
 
 /** Milliseconds a caller may take to send its request. */
 const patience = 10_000
@@ -133,14 +135,19 @@ async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<C
   try {
     return { result: (await execute(line, core, emit)) ?? null }
   } catch (error) {
-    if (!isDomainError(error)) core.log.error({ err: error }, 'a command failed')
-    const known = isDomainError(error)
-      ? error
-      : new DomainError('internal', {
-          detail: 'The command failed; the log of the server says why.',
-        })
-    return { error: onWire(known) }
+    if (isDomainError(error)) return { error: onWire(error) }
+    core.log.error({ err: error }, 'a command failed')
+    return { error: onWire(knownAs(error)) }
   }
+}
+
+/** What the caller is told of what nobody expected: why, where that says what to do. */
+function knownAs(error: unknown): DomainError {
+  return isTransient(error)
+    ? new DomainError('storage_unavailable', { detail: describeFailure(error) })
+    : new DomainError('internal', {
+        detail: 'The command failed; the log of the server says why.',
+      })
 }
 
 const onWire = ({ code, publicMessage, detail }: DomainError): ControlError => ({

@@ -176,7 +176,9 @@ function locked(folder: string, pid: number): DomainError {
 
 function unwritable(folder: string) {
   return (cause: NodeJS.ErrnoException): never => {
-    const detail = `DATA_DIR: expected a folder that this user can make and write in, got ${folder} (${cause.code ?? cause.message})`
+    const { code, message } = cause
+    const why = code === 'ENOSPC' ? 'no space is left there, ENOSPC' : (code ?? message)
+    const detail = `DATA_DIR: expected a folder that this user can make and write in, got ${folder} (${why})`
     throw new DomainError('config_invalid', { detail, cause })
   }
 }

@@ -174,6 +174,31 @@ describe('The control socket', () => {
     }
   })
 
+  it('says why Postgres could not do it, as a command does that asks it itself (53100: its disk is full)', async () => {
+    const storage = await openNode(await freshStorage('embedded'))
+    const full = 'could not extend file "base/5/16465": No space left on device'
+    await storage.database.execute(
+      `create function fail() returns trigger language plpgsql as $$ begin
+         raise exception '${full}' using errcode = 'disk_full';
+       end $$`,
+    )
+    await storage.database.execute(
+      'create trigger full_disk before insert on clients execute function fail()',
+    )
+    const path = join(folder, 'control.sock')
+    const server = await serveControl(storage, path)
+    try {
+      const client = { client_id: 'machine', grant_types: ['client_credentials'] }
+      const input = { tenant: 'default', client }
+      const failure = await failureOf(askServer(path, { command: 'clients create', input }))
+      expect(isDomainError(failure, 'storage_unavailable'), failure.message).to.equal(true)
+      expect(describeFailure(failure)).to.equal(full)
+    } finally {
+      await server.close()
+      await storage.close()
+    }
+  })
+
   it('says that a command is being worked on, however long it takes', async () => {
     const path = join(folder, 'control.sock')
     const slow = Promise.withResolvers<unknown[]>()

@@ -266,8 +266,8 @@ export function createAccountStore({ database, clock }: { database: Database; cl
          where tenant_id = $1 and id = $2 and deleted_at is not null`,
         [tenant, id],
       )
-      for (const table of ['email_codes', 'action_tokens', 'passwords']) {
-        const sql = `delete from ${table} where tenant_id = $1 and account_id = $2`
+      for (const proofs of ['email_codes', 'action_tokens', 'passwords']) {
+        const sql = `delete from ${proofs} where tenant_id = $1 and account_id = $2`
         await database.execute(sql, [tenant, id])
       }
     },

@@ -154,9 +154,9 @@ describe('people: download and delete', () => {
         })
         outcome.catch(() => undefined)
         await eventually('over or waiting', async () => isOver || (await waitingForRows()) > 0)
-        return [outcome]
+        return [outcome] as const
       })
-      return begun as Promise<T>
+      return begun
     }
 
     it('a consent allows nothing', async () => {
@@ -177,6 +177,16 @@ describe('people: download and delete', () => {
       const address = `/tenants/default/accounts/${account.id}/one-time-password`
       const answer = await meanwhile(account, () => ask(server, 'POST', address, { token }))
       expect(answer.json(), answer.body).to.include({ status: 404, code: 'account_not_found' })
+      expect(await proofsOf(account.id)).to.deep.equal([0, 0, 0, 0, 0])
+    })
+
+    it('no second factor is added', async () => {
+      const account = await accountOf(server, await somebody(server))
+      const secret = newTotpSecret()
+      const app = { secret, name: 'Telephone', code: codeOf(secret, -1), onlyFirst: true }
+      const { factors } = server.core
+      const add = () => factors.add('default', account.id, app, { by: 'owner' })
+      expect(await meanwhile(account, add)).to.equal('ended')
       expect(await proofsOf(account.id)).to.deep.equal([0, 0, 0, 0, 0])
     })
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
+import { accountsReset } from '../../src/cli/accounts-change.ts'
 import type { Core } from '../../src/core.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { waitingForRows } from '../outages/load.ts'
@@ -178,6 +179,11 @@ describe('people: download and delete', () => {
       const answer = await meanwhile(account, () => ask(server, 'POST', address, { token }))
       expect(answer.json(), answer.body).to.include({ status: 404, code: 'account_not_found' })
       expect(await proofsOf(account.id)).to.deep.equal([0, 0, 0, 0, 0])
+      const named = await accountOf(server, await somebody(server))
+      const asked = { tenant: 'default', identifier: named.email }
+      const command = () => accountsReset.execute(server.core, asked)
+      await refusalOf(meanwhile(named, command), 'account_not_found')
+      expect(await proofsOf(named.id)).to.deep.equal([0, 0, 0, 0, 0])
     })
 
     it('no second factor is added', async () => {

@@ -266,14 +266,10 @@ export function createAccountStore({ database, clock }: { database: Database; cl
          where tenant_id = $1 and id = $2 and deleted_at is not null`,
         [tenant, id],
       )
-      await database.execute('delete from email_codes where tenant_id = $1 and account_id = $2', [
-        tenant,
-        id,
-      ])
-      await database.execute(`delete from passwords where tenant_id = $1 and account_id = $2`, [
-        tenant,
-        id,
-      ])
+      for (const proofs of ['email_codes', 'action_tokens', 'passwords']) {
+        const sql = `delete from ${proofs} where tenant_id = $1 and account_id = $2`
+        await database.execute(sql, [tenant, id])
+      }
     },
 
     /** Holds the account until the transaction ends; who changes it waits. */

@@ -13,7 +13,8 @@ import { column, nullable, table } from '../storage/table.ts'
  * | its time is over                                 | `expires_at` in the same condition                |
  * | there is a later one of its purpose              | the primary key: an account has one of each       |
  * | the address or the password of the account changed | the account as it is now, in the same condition |
- * | the account is disabled or deleted               | the same condition, the foreign key               |
+ * | the account is disabled                          | the same condition                                |
+ * | the account is deleted                           | its row is gone; none is made for who is no more  |
  * | it is shown where another purpose is asked for   | `purpose` in the same condition                   |
  *
  * The token is not random but the MAC of its random id, under a key that is sealed in the database: whoever delivers
@@ -23,14 +24,14 @@ export interface ActionTokens {
   /**
    * A new one in place of any earlier of its purpose; joins the transaction of this context.
    * @param email whom it is mailed to, which is what it proves
-   * @returns its id, which is no secret
+   * @returns its id, which is no secret; undefined when the account is disabled or deleted by now
    */
   issue(
     tenant: string,
     purpose: Purpose,
     account: { id: string; email: string },
     email?: string,
-  ): Promise<string>
+  ): Promise<string | undefined>
   /** What a mail needs of it; absent when it is void by now. */
   forDelivery(tenant: string, id: string): Promise<{ token: string; email: string } | undefined>
   /** Whether a token would be taken now, and for whom; consumes nothing, as programs open links, too. */
@@ -99,10 +100,12 @@ export function createActionTokens({
   return {
     async issue(tenant, purpose, account, email = account.email) {
       const id = randomUUID()
-      await database.execute(
+      // Who deletes the account waits, and takes this away with it.
+      const issued = await database.execute(
         `insert into action_tokens
            (tenant_id, account_id, purpose, id, hash, email, account_email, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         select a.tenant_id, a.id, $3, $4, $5, $6, $7, $8, $9 from accounts a
+         where a.tenant_id = $1 and a.id = $2 and a.disabled_at is null for share
          on conflict (tenant_id, account_id, purpose) do update set id = excluded.id, hash = excluded.hash,
            email = excluded.email, account_email = excluded.account_email, created_at = excluded.created_at,
            expires_at = excluded.expires_at, used_at = null`,
@@ -118,7 +121,7 @@ export function createActionTokens({
           new Date(clock.now() + ttl * 1000),
         ],
       )
-      return id
+      return issued > 0 ? id : undefined
     },
 
     async forDelivery(tenant, id) {

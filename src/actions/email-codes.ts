@@ -22,7 +22,8 @@ import { column, nullable, table } from '../storage/table.ts'
 export interface EmailCodes {
   /**
    * A new one in place of the one before, but for who asks again too soon: after the first 30 seconds have to pass, then
-   * twice as many each time; five are all. Joins the transaction of this context.
+   * twice as many each time; five are all. None for an account that is disabled or deleted by now. Joins the transaction of
+   * this context.
    * @returns its id, which is no secret; undefined when none is sent now
    */
   issue(tenant: string, account: Addressee, binding: string): Promise<string | undefined>
@@ -92,10 +93,12 @@ export function createEmailCodes({
 
   return {
     async issue(tenant, { id: accountId, email }, binding) {
+      // Who deletes the account waits, and takes this away with it.
       const rows = await database.query<{ id: string }>(
         `insert into email_codes as c
            (tenant_id, account_id, binding, id, email, sent, tries, sent_at, expires_at)
-         values ($1, $2, $3, $4, $5, 1, 0, $6, $7)
+         select a.tenant_id, a.id, $3, $4, $5, 1, 0, $6, $7 from accounts a
+         where a.tenant_id = $1 and a.id = $2 and a.disabled_at is null for share
          on conflict (tenant_id, account_id, binding) do update set id = excluded.id, email = excluded.email,
            sent = case when c.expires_at <= excluded.sent_at then 1 else c.sent + 1 end, tries = 0,
            sent_at = excluded.sent_at, expires_at = excluded.expires_at, used_at = null

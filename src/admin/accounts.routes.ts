@@ -55,15 +55,15 @@ export async function accountIn(call: Call): Promise<Account> {
   return existing(found, call, 'account_not_found')
 }
 
-async function hold({ core, tenant }: Call, id: string): Promise<void> {
+async function hold({ core, tenant, params }: Call): Promise<void> {
   if (tenant === defaultTenant) await core.roles.hold()
-  await core.accounts.lock(tenant, id)
+  await core.accounts.lock(tenant, params['account_id'] ?? '')
 }
 
 async function load(call: Call, lock = false) {
   const { core, tenant, params } = call
   const { account_id: id = '' } = params
-  if (lock) await hold(call, id)
+  if (lock) await hold(call)
   const view = await core.accounts.views.view(tenant, id)
   return view && representation(view)
 }
@@ -73,10 +73,11 @@ async function loadedAccount(call: Call) {
   return (await load(call)) as object
 }
 
-/** Holds an account that the caller may change. */
+/** Holds an account that the caller may change. @throws DomainError `account_not_found`, `subject_protected` */
 export async function lockedAccount(call: Call): Promise<Account> {
+  await hold(call)
+  // Not before: who waited may have waited for its deletion.
   const found = await accountIn(call)
-  await hold(call, found.id)
   await assertCovers(call, { accountId: found.id })
   return found
 }

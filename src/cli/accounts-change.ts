@@ -1,3 +1,4 @@
+import { DomainError } from '../errors.ts'
 import { operator } from '../revocation/revocation.ts'
 import { accountOutput, renderOneTimePassword } from './account-output.ts'
 import { ofOneAccount } from './one-account.ts'
@@ -26,6 +27,10 @@ export const accountsReset = ofOneAccount({
   async execute(core, account) {
     const oneTimePassword = await core.database.transaction(async () => {
       await core.revocations.passwordChanged(account)
+      // It is held by now; whoever had it before may have deleted it.
+      if (!(await core.accounts.find(account.tenant, account.id))) {
+        throw new DomainError('account_not_found', { detail: { account_id: account.id } })
+      }
       // What is handed out now nobody has guessed at; it would be of no use behind a lock.
       await core.lockouts.lift(account.tenant, account.id, 'operator')
       return core.accounts.resetPassword(account)

@@ -70,7 +70,7 @@ export function createFactorStore({
   return {
     /**
      * Waits for others who change the factors of this account, and for who voids its sign-ins, until the transaction ends.
-     * @param verifiedAt of a sign-in, in milliseconds
+     * @param verifiedAt of a sign-in, in milliseconds; now when absent
      * @returns whether that sign-in still counts
      */
     async hold(tenant: string, accountId: string, verifiedAt = now().getTime()): Promise<boolean> {

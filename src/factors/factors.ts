@@ -203,9 +203,8 @@ export function createFactors(deps: Dependencies): Factors {
     write: (id: string) => Promise<void>,
   ): Promise<Added> {
     return database.transaction(async () => {
-      const counts = await store.hold(tenant, accountId, verifiedAt)
-      // Who was signed out everywhere meanwhile, or disabled, adds nothing.
-      if (verifiedAt !== undefined && !counts) return 'ended'
+      // Who was signed out everywhere meanwhile, or disabled, or deleted, adds nothing.
+      if (!(await store.hold(tenant, accountId, verifiedAt))) return 'ended'
       if (secret !== undefined && !(await isNew(tenant, accountId, secret))) return 'known'
       const known = await list(tenant, accountId)
       const alike = known.filter((factor) => factor.kind === kind)

@@ -102,6 +102,7 @@ export function createBackchannelDecisions(
       if (!(await isStrong(asked, session.acr))) return false
 
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, wanted)
+      if (grantId === undefined) return false
       const scopes = new Set([...wanted.openidScopes, ...Object.values(wanted.resources).flat()])
       const expiresWithSession = !scopes.has('offline_access')
       session.ensureClientContainer(clientId)

@@ -46,15 +46,18 @@ export function auditedConsent({ openidScopes, resources }: Consent) {
 
 /**
  * Remembers what a person allowed, beside what was allowed before.
- * @returns the grant's id
+ * @returns the grant's id; undefined for who was signed out everywhere, disabled or deleted meanwhile
  */
 export async function rememberConsent(
-  { tenant, grants, database, audit, clientDocuments }: IssuerContext,
+  { tenant, clock, accounts, grants, database, audit, clientDocuments }: IssuerContext,
   provider: Provider,
   { accountId, clientId }: { accountId: string; clientId: string },
   allowed: Consent,
-): Promise<string> {
-  async function widen(): Promise<string> {
+): Promise<string | undefined> {
+  const decidedAt = clock.now()
+  async function widen(): Promise<string | undefined> {
+    // In the order in which revocations lock; who revokes later finds the grant.
+    if (!(await accounts.holdSignIn(tenant, accountId, decidedAt))) return undefined
     await clientDocuments.keep(tenant, clientId)
     const id = await grants.between(tenant, accountId, clientId, 'for update')
     const grant =

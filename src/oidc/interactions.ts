@@ -158,6 +158,9 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
     async finishConsent(ctx, { accountId, clientId, missing }) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
       const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)
+      if (grantId === undefined) {
+        throw new DomainError('interaction_not_found', { detail: 'signed out meanwhile' })
+      }
       return finish(ctx, { consent: { grantId } })
     },
     refuseWeak: (ctx) => finish(ctx, unmet),

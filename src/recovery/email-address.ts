@@ -25,9 +25,9 @@ import type { Database } from '../storage/database.ts'
  * | asked      | asked again, time is over, password changed, disabled | any                                          |
  */
 export interface EmailAddresses {
-  /** @throws DomainError `too_many_requests` */
+  /** @throws DomainError `too_many_requests`; `account_not_found` when it is disabled or deleted by now */
   askVerification(account: Account, by: Owner): Promise<void>
-  /** @throws DomainError `email_invalid`, `too_many_requests` */
+  /** @throws DomainError `email_invalid`, and as above */
   askChange(account: Account, address: string, by: Owner): Promise<void>
   /** What a link would do, for its page; consumes nothing. */
   look(tenant: string, step: Step, token: string): Promise<{ email: string } | undefined>
@@ -87,12 +87,19 @@ export function createEmailAddresses({
     },
   }
 
+  /** @throws DomainError `account_not_found` when it is disabled or deleted by now */
+  async function issue(step: Step, account: Account, address?: string): Promise<string> {
+    const tokenId = await actionTokens.issue(account.tenant, step, account, address)
+    if (tokenId !== undefined) return tokenId
+    throw new DomainError('account_not_found', { detail: { account_id: account.id } })
+  }
+
   return {
     async askVerification(account, { language, ip }) {
       await mayMail(account)
       const { tenant, id: accountId } = account
       await database.transaction(async () => {
-        const tokenId = await actionTokens.issue(tenant, 'verification', account)
+        const tokenId = await issue('verification', account)
         await mail.send(tenant, { kind: 'verification', accountId, language, to: { tokenId }, ip })
       })
     },
@@ -104,8 +111,8 @@ export function createEmailAddresses({
       const about = { accountId, language, ip }
       // Whether the new address is somebody's already is for nobody to learn here (C10).
       await database.transaction(async () => {
-        const change = await actionTokens.issue(tenant, 'email_change', account, address)
-        const objection = await actionTokens.issue(tenant, 'email_objection', account)
+        const change = await issue('email_change', account, address)
+        const objection = await issue('email_objection', account)
         await mail.send(tenant, { kind: 'email_change', to: { tokenId: change }, ...about })
         await mail.send(tenant, {
           kind: 'email_changing',

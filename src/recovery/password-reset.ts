@@ -99,6 +99,7 @@ export function createPasswordReset({
       return
     }
     const tokenId = await actionTokens.issue(tenant, 'reset', account)
+    if (tokenId === undefined) return
     await mail.send(tenant, { kind: 'reset', accountId, language, to: { tokenId }, ip })
     await audit.record(tenant, { type: 'account.reset_requested', accountId, ip })
   }

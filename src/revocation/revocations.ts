@@ -44,6 +44,8 @@ import { type Actor, type ClientActor, operator, type Revocation, reaches } from
  * | … everywhere else             | ×       | ×        |        |        | ×               | ×       |
  * | account deleted               | ×       | ×        | ×      |        | ×               | ×       |
  * | password or account: the rest | ×       | ×        |        |        | ×               | ×       |
+ * | own password, the rest stays  | ×       | ×        |        |        |                 |         |
+ * | consent given                 | s       |          | ×      |        |                 |         |
  * | grant revoked                 |         |          | ×      |        | ×               | ×       |
  * | client disabled or deleted    |         |          |        | ×      |                 | ×       |
  * | … then, batch by batch        |         |          |        |        | ×               | ×       |
@@ -61,7 +63,8 @@ export interface Revocations {
   /** Ends all sessions but one, and all families that were not allowed in that one (ASVS 7.4.3). */
   logOutOthers(account: Account, uid: string, actor?: Actor): Promise<void>
   /**
-   * For a person who changes the password knowing it, in the session that stays.
+   * For a person who changes the password knowing it, in the session that stays. Comes first in the transaction that
+   * replaces it: it holds the account.
    * @param others whether everything that is not of this session ends
    */
   ownPasswordChanged(
@@ -233,6 +236,8 @@ export function createRevocations(
     ownPasswordChanged: ({ tenant, id: accountId }, { uid, others }, actor) =>
       database.transaction(async () => {
         const type = reaches.password_changed.event
+        // Also where nothing ends: the password and the session, written next, are what others lock behind the account.
+        await accounts.lock(tenant, accountId)
         if (others) await end('password_changed', tenant, { accountId, exceptSession: uid })
         await record(
           tenant,

@@ -1,15 +1,21 @@
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
+import { accountsReset } from '../../src/cli/accounts-change.ts'
+import type { Core } from '../../src/core.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
+import { waitingForRows } from '../outages/load.ts'
+import { ask, machineWith, tokenOf } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor } from '../support/protocol.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
-import { expectFault, expectFormAgain, headingOf } from './story.ts'
+import { arrive, expectFault, expectFormAgain, headingOf } from './story.ts'
 
 const path = '/account/data'
 const offline = { scope: 'openid profile offline_access' }
@@ -111,21 +117,97 @@ describe('people: download and delete', () => {
     ).to.equal(200)
   })
 
-  it('forgets second factors and recovery codes with the rest', async () => {
+  /** Rows of what an account proves itself with, by mail or otherwise. */
+  async function proofsOf(accountId: string) {
+    const tables = ['second_factors', 'recovery_codes', 'passwords', 'action_tokens', 'email_codes']
+    const counts = tables.map((name) => `(select count(*) from ${name} where account_id = $1)::int`)
+    const sql = `select array[${counts.join(', ')}] as counts`
+    const [row] = await server.core.database.query<{ counts: number[] }>(sql, [accountId])
+    return row?.counts
+  }
+
+  it('forgets second factors, recovery codes, and what was mailed, with the rest', async () => {
     const account = await accountOf(server, await somebody(server))
     await addFactor(account.id)
-    const { database, revocations } = server.core
-    const left = async () => {
-      const [row] = await database.query<{ count: number }>(
-        `select (select count(*) from second_factors where account_id = $1)::int
-           + (select count(*) from recovery_codes where account_id = $1)::int as count`,
-        [account.id],
-      )
-      return row?.count
-    }
-    expect(await left()).to.equal(11)
+    const { revocations, actionTokens, emailCodes } = server.core
+    await actionTokens.issue('default', 'reset', account)
+    await emailCodes.issue('default', account, 'a session')
+    expect(await proofsOf(account.id)).to.deep.equal([1, 10, 1, 1, 1])
     expect(await revocations.deleteAccount(account, { by: 'owner' })).to.equal(true)
-    expect(await left()).to.equal(0)
+    expect(await proofsOf(account.id)).to.deep.equal([0, 0, 0, 0, 0])
+  })
+
+  const onServers = anyStorage === 'services' ? describe : describe.skip
+  onServers('while another node deletes the account, in a transaction that is open,', () => {
+    let other: Core
+    before(async () => {
+      other = await openNode(server.env)
+    })
+    after(() => other?.close())
+
+    /** Begins work before the end of that, which comes when the work is over or waits. */
+    async function meanwhile<T>(account: Account, work: () => Promise<T>): Promise<T> {
+      const [begun] = await other.database.transaction(async () => {
+        expect(await other.revocations.deleteAccount(account, { by: 'owner' })).to.equal(true)
+        let isOver = false
+        const outcome = work().finally(() => {
+          isOver = true
+        })
+        outcome.catch(() => undefined)
+        await eventually('over or waiting', async () => isOver || (await waitingForRows()) > 0)
+        return [outcome] as const
+      })
+      return begun
+    }
+
+    it('a consent allows nothing', async () => {
+      const person = await somebody(server)
+      const account = await accountOf(server, person)
+      const agent = await signedIn(server, person)
+      const { page } = await arrive(server, web, {}, agent)
+      expect(headingOf(page)).to.match(/^Allow/)
+      const answer = await meanwhile(account, () => agent.submit(page))
+      expectFault(answer, 400, /has expired/)
+      const allowed = await server.core.grants.list('default', { accountId: account.id })
+      expect(allowed).to.deep.equal([])
+    })
+
+    it('an operator hands out no password', async () => {
+      const token = await tokenOf(server, await machineWith(server, 'operator'))
+      const account = await accountOf(server, await somebody(server))
+      const address = `/tenants/default/accounts/${account.id}/one-time-password`
+      const answer = await meanwhile(account, () => ask(server, 'POST', address, { token }))
+      expect(answer.json(), answer.body).to.include({ status: 404, code: 'account_not_found' })
+      expect(await proofsOf(account.id)).to.deep.equal([0, 0, 0, 0, 0])
+      const named = await accountOf(server, await somebody(server))
+      const asked = { tenant: 'default', identifier: named.email }
+      const command = () => accountsReset.execute(server.core, asked)
+      await refusalOf(meanwhile(named, command), 'account_not_found')
+      expect(await proofsOf(named.id)).to.deep.equal([0, 0, 0, 0, 0])
+    })
+
+    it('no second factor is added', async () => {
+      const account = await accountOf(server, await somebody(server))
+      const secret = newTotpSecret()
+      const app = { secret, name: 'Telephone', code: codeOf(secret, -1), onlyFirst: true }
+      const { factors } = server.core
+      const add = () => factors.add('default', account.id, app, { by: 'owner' })
+      expect(await meanwhile(account, add)).to.equal('ended')
+      expect(await proofsOf(account.id)).to.deep.equal([0, 0, 0, 0, 0])
+    })
+
+    it('no link and no code is made', async () => {
+      const { emailAddresses, emailCodes } = server.core
+      const by = { by: 'owner', language: 'en' } as const
+      const link = await accountOf(server, await somebody(server))
+      const asked = meanwhile(link, () => emailAddresses.askVerification(link, by))
+      await refusalOf(asked, 'account_not_found')
+      expect(await proofsOf(link.id)).to.deep.equal([0, 0, 0, 0, 0])
+      const code = await accountOf(server, await somebody(server))
+      const made = await meanwhile(code, () => emailCodes.issue('default', code, 'a session'))
+      expect(made).to.equal(undefined)
+      expect(await proofsOf(code.id)).to.deep.equal([0, 0, 0, 0, 0])
+    })
   })
 
   it('deletes all but the id: nothing lives on, and a new account of this address is another one (C31)', async () => {

@@ -1,6 +1,10 @@
 import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
+import { waitingForRows } from '../outages/load.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { openNode, refusalOf } from '../support/cores.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { refresh, tokensFor } from '../support/protocol.ts'
@@ -35,6 +39,16 @@ describe('people: changing the password', () => {
       confirm_password: chosen,
     }
     return agent.submit(page, { form: '#password-form', fields: { ...usual, ...fields } })
+  }
+  /** The same where the others stay, as what there is to do. */
+  async function changeHere(agent: UserAgent, person: Person): Promise<() => Promise<Page>> {
+    const page = await open(server, path, person, agent)
+    expect(page.root.querySelector('#others')?.hasAttribute('checked'), 'the default').to.equal(
+      true,
+    )
+    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
+    const form = { csrf, current_password: person.password, new_password: chosen }
+    return () => agent.post(`${server.issuer}${path}`, { ...form, confirm_password: chosen })
   }
   async function signsIn(person: Person, password: string): Promise<boolean> {
     const agent = createUserAgent()
@@ -74,13 +88,7 @@ describe('people: changing the password', () => {
   it('leaves the others for who wants that', async () => {
     const person = await somebody(server)
     const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
-    const page = await open(server, path, person, here)
-    expect(page.root.querySelector('#others')?.hasAttribute('checked'), 'the default').to.equal(
-      true,
-    )
-    const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
-    const form = { csrf, current_password: person.password, new_password: chosen }
-    await here.post(`${server.issuer}${path}`, { ...form, confirm_password: chosen })
+    await (await changeHere(here, person))()
     expect(await signsIn(person, chosen)).to.equal(true)
     expect((await there.get(`${server.issuer}/account`)).status).to.equal(200)
   })
@@ -141,5 +149,60 @@ describe('people: changing the password', () => {
     expect(answers.filter(({ status }) => status === 303)).to.have.length(1)
     const { id } = await accountOf(server, person)
     expect(await server.core.sessions.list('default', id)).to.have.length(1)
+  })
+
+  const onServers = anyStorage === 'services' ? describe : describe.skip
+  onServers('while another node does so, too, in a transaction that is open,', () => {
+    let other: Core
+    before(async () => {
+      other = await openNode(server.env)
+    })
+    after(() => other?.close())
+
+    /** Begins work, which waits. */
+    async function begin<T>(work: () => Promise<T>): Promise<Promise<T>[]> {
+      const begun = work()
+      begun.catch(() => undefined)
+      await eventually('it waits', async () => (await waitingForRows()) > 0)
+      return [begun]
+    }
+
+    it('waits for an operator, whose password counts, where the others stay as well', async () => {
+      const person = await somebody(server)
+      const account = await accountOf(server, person)
+      const agent = await signedIn(server, person)
+      const submit = await changeHere(agent, person)
+      const oneTime = await other.accounts.readyOneTime()
+      remember(oneTime.password)
+      const [answer] = await other.database.transaction(async () => {
+        await other.revocations.passwordChanged(account)
+        const begun = await begin(submit)
+        await other.accounts.resetPassword(account, oneTime)
+        return begun
+      })
+      expectFormAgain((await answer) as Page, 403, 'password-form', /not your current password/)
+      expect(await signsIn(person, chosen)).to.equal(false)
+    })
+
+    it('leaves a link from a mail nothing to win, where the others stay as well (C8)', async () => {
+      const person = await somebody(server)
+      const account = await accountOf(server, person)
+      const { actionTokens, passwordReset } = server.core
+      const id = await actionTokens.issue('default', 'reset', account)
+      const { token = '' } = (await actionTokens.forDelivery('default', id ?? '')) ?? {}
+      remember(token)
+      travel(1)
+      const { password } = person
+      const by = { by: 'owner', language: 'en' } as const
+      const ready = await other.accounts.readyPassword(account, password, chosen, { ip: '::1' })
+      const [reset] = await other.database.transaction(async () => {
+        await other.revocations.ownPasswordChanged(account, { uid: '', others: false }, by)
+        await other.accounts.replacePassword(account, ready)
+        return begin(() => passwordReset.reset('default', token, `${chosen} or white`, by))
+      })
+      await refusalOf(reset as Promise<unknown>, 'action_token_invalid')
+      backToPresent()
+      expect(await signsIn(person, chosen)).to.equal(true)
+    })
   })
 })

@@ -91,7 +91,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     const { id } = account
     const { actionTokens } = server.core
     const reset = await actionTokens.issue(defaultTenant, 'reset', account)
-    const { token } = (await actionTokens.forDelivery(defaultTenant, reset)) ?? { token: '' }
+    const { token } = (await actionTokens.forDelivery(defaultTenant, reset ?? '')) ?? { token: '' }
     const to = newAddress()
     expect((await askFor(to)).status).to.equal(200)
     const change = await mailTo(to, /Confirm your new/)

@@ -226,7 +226,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
       const issue = async (kind: string, as: Purpose = purpose) => {
         const account = await create(`${kind} ${purpose}`)
         const id = await actionTokens.issue(tenant, as, account)
-        const { token = '' } = (await actionTokens.forDelivery(tenant, id)) ?? {}
+        const { token = '' } = (await actionTokens.forDelivery(tenant, id ?? '')) ?? {}
         remember(token)
         tokens[kind] = token
         return account

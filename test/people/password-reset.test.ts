@@ -170,7 +170,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     const account = await accounts.byIdentifier(defaultTenant, email)
     if (!account) throw new Error('no account')
     const id = await actionTokens.issue(defaultTenant, 'verification', account)
-    const other = await actionTokens.forDelivery(defaultTenant, id)
+    const other = await actionTokens.forDelivery(defaultTenant, id ?? '')
     const agent = newAgent()
     for (const token of ['', 'x', other?.token ?? '', 'a'.repeat(43)]) {
       expectOver(await agent.get(`/password/reset?token=${token}`))

@@ -164,7 +164,7 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
     const owner = await accounts.byIdentifier(defaultTenant, beaten)
     if (!owner) throw new Error('no account')
     const id = await actionTokens.issue(defaultTenant, 'reset', owner)
-    const reset = (await actionTokens.forDelivery(defaultTenant, id))?.token ?? ''
+    const reset = (await actionTokens.forDelivery(defaultTenant, id ?? ''))?.token ?? ''
     remember(reset)
     const tokenIn = (url: string) => new URL(url).searchParams.get('token') ?? ''
     const good = tokenIn(await newLink())

@@ -122,6 +122,7 @@ export const tenantRoutes: Route[] = [
           ? 'Stop to answer for an issuer; everything is there when it comes back'
           : 'Answer for a disabled issuer again',
       response: tenant,
+      ownTransactions: true,
       async handle(call) {
         if (call.tenant === defaultTenant) {
           throw new DomainError('built_in', { detail: { tenant: call.tenant } })

@@ -79,9 +79,15 @@ export function receiverOf(uri: string): string {
   return parsed?.host || parsed?.protocol.slice(0, -1) || uri
 }
 
-/** What is wrong with a link that people will be shown, or undefined. */
+/**
+ * What is wrong with an address of a client's that people will be shown, or that is fetched, or undefined. User
+ * information in it makes one host look like another, or is a password that everybody is shown (RFC 9110 §4.2.4).
+ */
 export function webUriFault(uri: string): string | undefined {
   const parsed = URL.parse(uri)
+  if (parsed && (parsed.username || parsed.password || userInformation.test(uri))) {
+    return `must not have user information, it is ${JSON.stringify(uri.slice(0, 100))}`
+  }
   const sound =
     parsed &&
     uri.length <= longest &&

@@ -65,6 +65,11 @@ export interface Denials {
   asOf(): number
   /** The number of the entry that came to this node last. */
   arrived(): number
+  /**
+   * Up to when tokens must be issued to be denied by one, in milliseconds since the epoch; undefined where it denies
+   * none, or all. Asks Postgres: this node may not have heard of it yet.
+   */
+  deniedUntil(tenant: string, denial: Pick<Denial, 'kind' | 'subject'>): Promise<number | undefined>
   /** Asks Postgres what is new; the list then is as new as this call. */
   refresh(): Promise<void>
   /** Calls back with the tenants of which this node has learned something new. @returns what ends that */
@@ -316,6 +321,15 @@ export function createDenials({
     anyDenies(tenant, denials, issuedAt) {
       assertFresh()
       return list.denies(tenant, denials, issuedAt)
+    },
+
+    async deniedUntil(tenant, { kind, subject }) {
+      const [row] = await database.query<{ until: number }>(
+        `select ${millisecondsOf('not_before')}::float8 as until from denials
+         where tenant_id = $1 and kind = $2 and subject = $3 and not_before < 'infinity'`,
+        [tenant, kind, subject],
+      )
+      return row?.until
     },
 
     known(tenant, audience, since = {}) {

@@ -1,5 +1,5 @@
 import type { Context, Middleware } from 'koa'
-import { DomainError } from '../errors.ts'
+import { DomainError, type DomainErrorCode } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { isTransient } from '../storage/violations.ts'
 import { requestIdOf } from './request.ts'
@@ -51,6 +51,21 @@ function identify(ctx: Context): void {
 }
 
 /**
+ * 503 on purpose, which nobody is to be woken for: a bound that holds, a key that does not sign yet or any more, the host
+ * of somebody else that does not answer.
+ */
+const foreseen: ReadonlySet<DomainErrorCode> = new Set([
+  'overloaded',
+  'hash_queue_full',
+  'registration_full',
+  'signing_key_pending',
+  'signing_key_ended',
+  'client_document_unavailable',
+  'client_keys_unavailable',
+  'issuer_keys_unavailable',
+])
+
+/**
  * Writes the line of a request that failed. What is not a DomainError is a fault of ours or of storage; its text is
  * never sent.
  */
@@ -59,7 +74,7 @@ export function logFailure(ctx: Context, thrown: unknown, log: Log): DomainError
   // What Postgres says when it is away is no fault of ours: as a 503 it is written without its stack (log.ts).
   const err = error.status === 503 ? error : thrown
   const line = { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, err }
-  if (error.status >= 500) log.error(line, 'request failed')
+  if (error.status >= 500) log[foreseen.has(error.code) ? 'warn' : 'error'](line, 'request failed')
   else log.info({ ...line, err: undefined }, 'request refused')
   return error
 }

@@ -19,12 +19,14 @@ const mostAhead = 60
  * |       | clients of FAPI 2.0: as a text, not a list; and with an algorithm of that profile               |
  * | `exp` | at most an hour ahead                                                                         |
  * | `iat` | at most a minute ahead                                                                        |
+ *
+ * The payload is encoded (RFC 7797 §7), as the engine reads it.
  */
 export function clientAssertionRules(clock: Clock) {
   return async (
     ctx: KoaContextWithOIDC,
     { aud, exp, iat }: Record<string, unknown>,
-    { alg }: Record<string, unknown>,
+    { alg, b64 }: Record<string, unknown>,
     client: EngineClient,
   ): Promise<void> => {
     const now = clock.seconds()
@@ -34,6 +36,9 @@ export function clientAssertionRules(clock: Clock) {
       throw new errors.InvalidClientAuth(
         `aud of the client assertion must be ${ctx.oidc.issuer} alone, it is ${JSON.stringify(aud)}`,
       )
+    }
+    if (b64 === false) {
+      throw new errors.InvalidClientAuth('b64 of the client assertion must not be false')
     }
     if (isFapi && !fapiAlgs.includes(alg as string)) {
       throw new errors.InvalidClientAuth(

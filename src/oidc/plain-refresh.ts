@@ -75,6 +75,8 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
 
   return async (presented, caller, issuedTo) => {
     if (!isPlainClient(caller) || (others.get(caller) ?? 0) > clock.now()) return undefined
+    // Of what is none of ours the stack can tell, by a look that locks nothing.
+    if (families.namedBy(presented) === undefined) return undefined
     const { engine, metadata } = caller
     let answer: Record<string, unknown> | undefined
     let isDone = false

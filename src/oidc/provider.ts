@@ -39,6 +39,7 @@ import { routes } from './routes.ts'
 import { assertStillEnabled } from './still-enabled.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 import { currentTokenRequest, requiredTokenRequest } from './token-request.ts'
+import { leaveOutValuelessResources } from './valueless-resources.ts'
 
 export interface ProviderParts extends EngineSecrets {
   context: IssuerContext
@@ -67,6 +68,7 @@ export function createProvider(parts: ProviderParts): Provider {
   const { tenant, families, sealer, singleUse } = context
   authenticateBySecret(provider, context)
   applyAuthorizationPolicy(provider)
+  leaveOutValuelessResources(provider)
   onlyIdTokensAreHints(provider)
   followClientKeys(provider, context.clock)
   // Every ID token names its session, so that a client can be told when it ends.

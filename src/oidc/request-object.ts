@@ -17,6 +17,7 @@ const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
  * | claim | rule                                                                    |
  * |-------|-------------------------------------------------------------------------|
  * | `typ` | absent, `JWT` or `oauth-authz-req+jwt`                                  |
+ * | `b64` | not false: the payload of a JWT is encoded (RFC 7797 §7)                |
  * | `exp` | required, at most an hour ahead                                         |
  * | `iat` | at most a minute ahead                                                  |
  * | `sub` | absent: it could be presented as a client assertion (RFC 9101 §10.8)    |
@@ -30,7 +31,7 @@ export function requestObjectRules(clock: Clock) {
   return async (
     ctx: KoaContextWithOIDC,
     claims: Record<string, unknown>,
-    { alg, typ }: Record<string, unknown>,
+    { alg, typ, b64 }: Record<string, unknown>,
     client: EngineClient,
   ): Promise<void> => {
     if (ctx.oidc.entities.PushedAuthorizationRequest) return
@@ -40,6 +41,7 @@ export function requestObjectRules(clock: Clock) {
     const isBackchannel = ctx.oidc.route === 'backchannel_authentication'
     const faults = [
       !types.has(typ as string | undefined) && 'typ must be oauth-authz-req+jwt',
+      b64 === false && 'b64 must not be false',
       typeof exp !== 'number' && 'exp is required',
       (exp as number) > now + longestLife + mostAhead && `exp is over ${longestLife} seconds ahead`,
       iat !== undefined && (iat as number) > now + mostAhead && 'iat is in the future',

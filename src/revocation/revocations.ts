@@ -82,7 +82,12 @@ export interface Revocations {
   deleteAccount(account: Account, actor: Actor): Promise<boolean>
   /** Whether anything changed. @throws DomainError `last_operator`, `last_owner` */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
-  /** Whether anything changed. @throws DomainError `client_not_found`, `last_owner` */
+  /**
+   * Enabling takes up to two seconds where it was disabled just now: tokens are dated in seconds, and what it gets from
+   * then on is not to be denied with what it had before. Within a transaction nobody waits, and that is denied as long.
+   * @returns whether anything changed
+   * @throws DomainError `client_not_found`, `last_owner`
+   */
   setClientDisabled(
     tenant: string,
     clientId: string,
@@ -114,7 +119,7 @@ export interface Revocations {
    * same second they are void as well. What brings people new ones is for `logOutEverywhere`.
    */
   signOutTenant(tenant: string, actor?: Actor): Promise<void>
-  /** Whether anything changed. */
+  /** Enables like `setClientDisabled`. Whether anything changed. */
   setTenantDisabled(tenant: string, disabled: boolean, actor?: Actor): Promise<boolean>
 }
 
@@ -179,6 +184,17 @@ export function createRevocations(
   async function untilAfter(time: number): Promise<void> {
     const next = (Math.floor(time / 1000) + 1) * 1000
     await sleep(Math.min(Math.max(next - clock.now(), 0), 2000))
+  }
+
+  /**
+   * Waits until what is issued is not denied with what was issued before. Denials only ever reach further: to take one back
+   * would need every node, and every API that keeps a copy, to hear of that before anything is issued. Within a
+   * transaction of somebody else's, locks would be held meanwhile, and with embedded storage the one connection.
+   */
+  async function untilUndenied(tenant: string, denial: Pick<Denial, 'kind' | 'subject'>) {
+    if (database.current()?.isOpen()) return
+    const until = await denials.deniedUntil(tenant, denial)
+    if (until !== undefined) await untilAfter(until)
   }
 
   /**
@@ -280,9 +296,9 @@ export function createRevocations(
       const endRest = (deniedBy?: Denial[]) =>
         families.endAll(tenant, { clientId }, 'client_disabled', deniedBy)
       if (!disabled && (await clients.isDisabled(tenant, clientId))) {
-        const any = await endRest([{ kind: 'client', subject: clientId }])
-        // Tokens are dated in seconds: what it gets once it is enabled must not be denied with those before.
-        if (any) await untilAfter(clock.now())
+        const itself = { kind: 'client', subject: clientId } as const
+        await endRest([itself])
+        await untilUndenied(tenant, itself)
       }
       const changed = await database.transaction(async () => {
         if (disabled) await assertMayGo(tenant, { clientId }, actor)
@@ -356,14 +372,17 @@ export function createRevocations(
         await record(tenant, { type: reaches.tenant_signed_out.event }, actor)
       }),
 
-    setTenantDisabled: (tenant, disabled, actor = operator) =>
-      database.transaction(async () => {
+    async setTenantDisabled(tenant, disabled, actor = operator) {
+      const itself = { kind: 'tenant', subject: tenant } as const
+      if (!disabled && (await tenants.view(tenant))?.disabled) await untilUndenied(tenant, itself)
+      return database.transaction(async () => {
         const changed = await tenants.setDisabled(tenant, disabled)
         const type = disabled ? reaches.tenant_disabled.event : 'tenant.enabled'
         // Whoever verifies offline is to hear of it; what was issued before is void when the tenant is back, too.
-        if (disabled) await denials.add(tenant, [{ kind: 'tenant', subject: tenant, unheardFor }])
+        if (disabled) await denials.add(tenant, [{ ...itself, unheardFor }])
         if (changed) await record(tenant, { type }, actor)
         return changed
-      }),
+      })
+    },
   }
 }

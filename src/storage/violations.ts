@@ -32,19 +32,22 @@ export const isTimedOut = (error: unknown): boolean => driverError(error)?.code 
 /** Whether a statement divided by the number of what it wrote, and that was nothing (SQLSTATE 22012). */
 export const isNothingWritten = (error: unknown): boolean => driverError(error)?.code === '22012'
 
-const connectionFailure = /^(08|53|57P0|58030|25006|40001|40P01|57014|55P03)/
+const transientStates = /^(08|53|57P0|58030|25006|25P0[34]|40001|40P01|57014|55P03)/
 const socketFailure = /ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|timeout|terminated|closed|not queryable/i
 
 /**
  * Whether Postgres could not answer now although the statement was right: connection lost, pool exhausted, server
  * starting or stopping, statement timed out, serialization lost; its disk, memory or connections used up (SQLSTATE class
  * 53), its disk failing (58030). Retrying later may work; it does not where this side could not write the statement.
+ * What the server refused is judged by its SQLSTATE alone: its message may quote what somebody sent.
  */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof Error) || isOwnFault(error)) return false
   if (isConnectionLost(error)) return true
   const code = driverError(error)?.code ?? (error as DriverError).code ?? ''
-  return connectionFailure.test(code) || socketFailure.test(`${code} ${error.message}`)
+  return isSqlState(code)
+    ? transientStates.test(code)
+    : socketFailure.test(`${code} ${error.message}`)
 }
 
 /** A primary that is none any more (SQLSTATE 25006), and a statement kept prepared that the server has forgotten (26000). */
@@ -57,8 +60,11 @@ const unfitStates = /^(25006|26000)/
 const isOutdated = ({ code, routine }: DriverError) =>
   code === '0A000' && routine === 'RevalidateCachedQuery'
 
-/** Lost connection, server stopping or starting. */
-const lostStates = /^(08|57P0)/
+/** Lost connection, server stopping or starting, transaction idle or open for too long. */
+const lostStates = /^(08|57P0|25P0[34])/
+
+/** Five characters, and a digit in each of Postgres: `EPIPE` is of the socket. */
+const isSqlState = (code: string): boolean => /^(?=.*\d)[\dA-Z]{5}$/.test(code)
 
 /** Whether it was the connection that a server refused a statement for, which was right, and did nothing of it. */
 export function isUndone(error: unknown): boolean {
@@ -82,8 +88,7 @@ export const isUnsent = (error: unknown): boolean =>
 
 /**
  * Whether a connection must not be used again: it broke, did not answer, or leads to a server that takes no writes.
- * A statement that the server itself refused carries a SQLSTATE, five characters; every other failure is taken for the
- * connection's.
+ * A statement that the server itself refused carries a SQLSTATE; every other failure is taken for the connection's.
  */
 export function isConnectionLost(error: unknown): boolean {
   if (isDomainError(error, 'storage_unavailable')) return true
@@ -92,5 +97,5 @@ export function isConnectionLost(error: unknown): boolean {
   const cause = driverError(error)
   if (!cause) return false
   const { code = '' } = cause
-  return !/^[0-9A-Z]{5}$/.test(code) || lostStates.test(code) || isUndone(error)
+  return !isSqlState(code) || lostStates.test(code) || isUndone(error)
 }

@@ -16,6 +16,7 @@ import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { alice, api, furnish, spa, web } from '../support/fixtures.ts'
 import { expectRefusal, refresh, tokensFor } from '../support/protocol.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const tenant = 'default'
@@ -28,7 +29,10 @@ onAnyStorage('commands that revoke', (kind) => {
     server = await boot(kind)
     await furnish(server)
   })
-  afterEach(() => server?.stop())
+  afterEach(() => {
+    backToPresent()
+    return server?.stop()
+  })
 
   /** What was recorded of what somebody revoked, without what ended by the way. */
   async function recorded() {
@@ -149,6 +153,7 @@ onAnyStorage('commands that revoke', (kind) => {
     expect(tenants[0]).to.deep.equal(disabled)
     expect(tenants[1]).to.include({ id: 'default', disabled: false })
     expect(tenantsList.render({ tenants })).to.match(/^acme .*disabled$/m)
+    travel(2)
     expect((await set(tenantsEnable)).changed).to.equal(true)
     expect(await recorded()).to.deep.equal([
       { tenant_id: 'acme', type: 'tenant.disabled', detail: operator },
@@ -168,6 +173,7 @@ onAnyStorage('commands that revoke', (kind) => {
     for (let i = 0; i < 2; i++) await accountsDisable.execute(core, ofAlice)
     for (let i = 0; i < 2; i++) await accountsEnable.execute(core, ofAlice)
     for (let i = 0; i < 2; i++) await clientsDisable.execute(core, ofWeb)
+    travel(2)
     for (let i = 0; i < 2; i++) await clientsEnable.execute(core, ofWeb)
     await clientsDelete.execute(core, ofWeb)
     const ofAccount = { tenant_id: tenant, account_id: id, detail: operator }

@@ -59,5 +59,13 @@ describe('redirect URI at registration (C1)', () => {
     ]) {
       expect(webUriFault(uri), uri).to.match(/https URL/)
     }
+    for (const address of ['user@', 'user:pw@', ':pw@', '@', 'trusted.example:443@']) {
+      for (const start of ['https://', 'https:\\\\', 'https:']) {
+        const uri = `${start}${address}app.example.com/logo.svg`
+        if (start !== 'https://' && address === '@') continue
+        expect(webUriFault(uri), uri).to.match(/^must not have user information, it is "https:/)
+      }
+    }
+    expect(webUriFault('https://example.com/@alice?mail=a@b#@')).to.equal(undefined)
   })
 })

@@ -145,6 +145,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     await server.core.revocations.setClientDisabled('default', teller.client_id, true)
     const failure = await outcome('backchannel.notify_failed')
     expect(JSON.stringify(failure)).to.include('disabled')
+    travel(2)
     await server.core.revocations.setClientDisabled('default', teller.client_id, false)
   })
 })

@@ -72,8 +72,8 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
       for (const request of [allowed, waiting]) {
         expect((await askForResult(server, request)).status).to.be.within(400, 401)
       }
-      await again?.()
       travel(2)
+      await again?.()
       for (const request of [allowed, waiting]) {
         expectRefusal(await askForResult(server, request), 400, 'expired_token')
       }

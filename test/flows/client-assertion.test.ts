@@ -10,6 +10,7 @@ import { alice, callback, furnish, machine, web } from '../support/fixtures.ts'
 import { expectRefusal, type Fields, post } from '../support/protocol.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
+import { unencoded } from '../support/unencoded-jwt.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
@@ -22,6 +23,8 @@ interface Signing {
   alg?: string
   key?: CryptoKeyPair['privateKey'] | Uint8Array
   header?: object
+  /** Extensions that may be called critical. */
+  knows?: Record<string, boolean>
 }
 
 onAnyStorage('client assertions', (kind) => {
@@ -69,13 +72,13 @@ onAnyStorage('client assertions', (kind) => {
   /** An assertion of `service` that is right but for what `claims` change. */
   function assertion(
     claims: Record<string, unknown> = {},
-    { alg = 'ES256', key, header = {} }: Signing = {},
+    { alg = 'ES256', key, header = {}, knows = {} }: Signing = {},
   ): Promise<string> {
     const { client_id } = service
     const usual = { iss: client_id, sub: client_id, aud: server.issuer, jti: randomUUID() }
     return new SignJWT({ ...usual, iat: now(), exp: now() + 60, ...claims })
       .setProtectedHeader({ alg, ...header })
-      .sign(key ?? (keys.get(alg) as CryptoKeyPair).privateKey)
+      .sign(key ?? (keys.get(alg) as CryptoKeyPair).privateKey, { crit: knows })
   }
   const present = (client_assertion: string | string[], fields: Fields = {}, path = '/token') =>
     post(server, path, undefined, {
@@ -152,7 +155,7 @@ onAnyStorage('client assertions', (kind) => {
   it('are refused for each claim that is wrong (P-052, P-053, ASVS 9.2.1, 10.4.16)', async () => {
     const { issuer } = server
     const stranger = (await generateKeyPair('ES256')).privateKey
-    const { publicKey } = keys.get('ES256') as CryptoKeyPair
+    const { publicKey, privateKey } = keys.get('ES256') as CryptoKeyPair
     const wrong: Record<string, Promise<string>> = {
       'no aud': assertion({ aud: undefined }),
       'aud of another server': assertion({ aud: 'https://other.example' }),
@@ -179,6 +182,11 @@ onAnyStorage('client assertions', (kind) => {
         {},
         { alg: 'HS256', key: Buffer.from(JSON.stringify(await exportJWK(publicKey))) },
       ),
+      'a payload that is not encoded (RFC 7797 §7)': unencoded(await assertion(), privateKey),
+      'an extension that nobody knows': assertion(
+        {},
+        { header: { crit: ['x'], x: 1 }, knows: { x: true } },
+      ),
       'another kid': assertion({}, { header: { kid: 'PS256' } }),
     }
     for (const [what, made] of Object.entries(wrong)) {
@@ -201,6 +209,8 @@ onAnyStorage('client assertions', (kind) => {
 
   it('are taken from clocks that are a little off, and as a list of one (P-053)', async () => {
     const { issuer } = server
+    const encoded = await assertion({}, { header: { crit: ['b64'], b64: true } })
+    expect((await present(encoded)).status).to.equal(200)
     const right = [{}, { aud: [issuer] }, { iat: now() + 8, nbf: now() + 8 }, { exp: now() - 8 }]
     for (const claims of [...right, { iat: undefined }, { exp: now() + 3600 }]) {
       const page = await present(await assertion(claims))

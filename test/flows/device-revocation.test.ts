@@ -100,6 +100,7 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
         expect((await ask(device)).status, what).to.be.within(400, 404)
       }
       if (!again) return
+      travel(2)
       await again(scene)
       travel(2)
       for (const device of Object.values(devices)) {

@@ -107,6 +107,34 @@ onAnyStorage('what was disabled or is broken', (kind) => {
     tokensIn(await refresh(server, spa, await tokensFor(server, spa, {}, createUserAgent())))
   })
 
+  it('a client and a tenant that are back at once: what they get is good, what they had stays void (C5)', async () => {
+    const { revocations, tenants } = server.core
+    await tenants.declare({ id: 'acme', name: 'Acme' })
+    await furnish(server, 'acme')
+    const acme = { ...server, issuer: `${server.issuer}/t/acme` }
+    const give = (where: TestServer) =>
+      post(where, '/token', machine, { grant_type: 'client_credentials', resource: api })
+    const flaps: [TestServer, (disabled: boolean) => Promise<boolean>][] = [
+      [
+        server,
+        (disabled) => revocations.setClientDisabled(defaultTenant, machine.client_id, disabled),
+      ],
+      [acme, (disabled) => revocations.setTenantDisabled('acme', disabled)],
+    ]
+    const isActive = async (where: TestServer, token: string) =>
+      (await introspect(where, ordersApi, token))['active']
+    await Promise.all(
+      flaps.map(async ([where, set]) => {
+        const { access_token: before } = tokensIn(await give(where))
+        expect(await set(true)).to.equal(true)
+        expect(await set(false)).to.equal(true)
+        const { access_token: since } = tokensIn(await give(where))
+        expect(await isActive(where, before), `before, ${where.issuer}`).to.equal(false)
+        expect(await isActive(where, since), `since, ${where.issuer}`).to.equal(true)
+      }),
+    )
+  })
+
   it('a client broken in the database is refused alone, and the log says what is wrong (architecture §11)', async () => {
     const broken: [string, unknown][] = [
       [

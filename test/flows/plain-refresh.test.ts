@@ -202,6 +202,29 @@ describe('plain refreshes', () => {
     expect(await stepsOf(family)).to.have.length(2)
   })
 
+  it('by what is none of ours costs one look, without a lock or a transaction; a row decides all the same (ADR 0009)', async () => {
+    const { refresh_token: token = '', ...tokens } = await tokensFor(server, web, offline, agent)
+    const forged = `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`
+    const { families } = server.core
+    const { find, findLocked } = families
+    const asked: string[] = []
+    families.find = (...given) => (asked.push('find'), find(...given))
+    families.findLocked = (...given) => (asked.push('findLocked'), findLocked(...given))
+    try {
+      const refused = await sendForm(server, plainly({ refresh_token: forged }))
+      expectRefusal(refused, 400, 'invalid_grant')
+      expect(asked).to.deep.equal(['find'])
+      await change(
+        'update refresh_tokens set token_hash = $1 where token_hash = $2',
+        ...[forged, token].map(hashOf),
+      )
+      tokensIn(await sendForm(server, plainly({ ...tokens, refresh_token: forged })))
+      expect(asked).to.deep.equal(['find', 'find', 'findLocked'])
+    } finally {
+      Object.assign(families, { find, findLocked })
+    }
+  })
+
   async function familyOf({ refresh_token: token }: Tokens): Promise<string> {
     const stored = await server.core.families.find(defaultTenant, hashOf(token as string))
     return stored?.familyId ?? ''

@@ -200,6 +200,7 @@ describe('clients that register themselves', () => {
       ['invalid_redirect_uri', { redirect_uris: ['https://notexample.com/cb'] }, 'notexample'],
       ['invalid_client_metadata', { logo_uri: 'https://evil.example/logo.png' }, 'logo_uri'],
       ['invalid_client_metadata', { jwks_uri: 'http://169.254.169.254/' }, 'jwks_uri'],
+      ['invalid_client_metadata', { tos_uri: 'https://u@app.example.com/' }, 'user information'],
       ['invalid_client_metadata', { scope: 'openid orders:read' }, 'orders:read'],
       ['invalid_client_metadata', { grant_types: [deviceCodeGrant] }, 'device_code'],
       ['invalid_client_metadata', { client_name: 'Bank\u202e' }, 'client_name'],
@@ -272,15 +273,14 @@ describe('clients that register themselves', () => {
 
   it('are bounded in number while nobody uses them, and deleted after a time', async () => {
     const { registrations, database, clients } = server.core
-    const counted = async () =>
-      (
-        await database.query<{ count: number }>(
-          'select count(*)::integer as count from registered_clients where used_at is null',
-        )
-      )[0]?.count ?? 0
+    const count = 'select count(*)::int as count from registered_clients where used_at is null'
+    const counted = async () => (await database.query<{ count: number }>(count))[0]?.count ?? 0
     await declare({ mode: 'open', most_unused: (await counted()) + 2, unused_days: 7 })
     const answers = await Promise.all([1, 2, 3, 4, 5].map(() => register(metadata)))
     expect(answers.map(({ status }) => status)).to.have.members([201, 201, 503, 503, 503])
+    // A bound that holds: nobody is to be woken for it.
+    const told = server.logged().match(/"level":"\w+".*"error":"registration_full"/g)
+    expect(told?.map((line) => line.slice(9, 13))).to.deep.equal(['warn', 'warn', 'warn'])
     const [used, unused] = answers.filter(({ status }) => status === 201).map(informationIn)
     if (!used || !unused) throw new Error('too few')
     tokensIn(await redeem(server, used, await codeFor(server, used)))

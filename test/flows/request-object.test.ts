@@ -33,6 +33,7 @@ import {
   verifier,
 } from '../support/protocol.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
+import { unencoded } from '../support/unencoded-jwt.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
@@ -165,6 +166,7 @@ onAnyStorage('request objects', (kind) => {
       'exp in two hours': made({ exp: now() + 7200 }),
       'nbf 61 seconds ahead': made({ nbf: now() + 61 }),
       'iat 70 seconds ahead': made({ iat: now() + 70 }),
+      'a payload that is not encoded (RFC 7797 §7)': unencoded(await made(), pair.privateKey),
       'a client assertion': made({ sub: 'signer' }),
       'another kind of JWT': made({}, { header: { typ: 'dpop+jwt' } }),
       'client_id of another': made({ client_id: 'web' }),

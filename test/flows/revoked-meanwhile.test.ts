@@ -42,15 +42,18 @@ const offline = { scope: 'openid offline_access' }
 
 /** What ends a family, and what lets its owner start anew, on another node. */
 type Act = (other: Core, account: Account, client: typeof web) => Promise<unknown>
+/** Within a transaction, which nobody waits in. */
+const enableAtOnce: Act = ({ database, revocations }, _, { client_id: id }) =>
+  database.transaction(() => revocations.setClientDisabled('default', id, false))
 const causes: Record<string, [end: Act, again?: Act]> = {
   'the client is disabled and enabled': [
     ({ revocations }, _, { client_id: id }) => revocations.setClientDisabled('default', id, true),
-    ({ revocations }, _, { client_id: id }) => revocations.setClientDisabled('default', id, false),
+    enableAtOnce,
   ],
   'the client is disabled, and enabled at once': [
-    async ({ revocations }, _, { client_id: id }) => {
-      await revocations.setClientDisabled('default', id, true)
-      await revocations.setClientDisabled('default', id, false)
+    async (core, account, client) => {
+      await core.revocations.setClientDisabled('default', client.client_id, true)
+      await enableAtOnce(core, account, client)
     },
   ],
   'the account is disabled and enabled': [

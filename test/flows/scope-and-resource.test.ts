@@ -3,7 +3,8 @@ import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { api, furnish, spa, web } from '../support/fixtures.ts'
+import { api, furnish, machine, spa, tv, web } from '../support/fixtures.ts'
+import type { Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
   codeFor,
@@ -11,6 +12,7 @@ import {
   expectReturned,
   type Fields,
   introspect,
+  post,
   redeem,
   signIn,
   tokensFor,
@@ -133,6 +135,30 @@ onAnyStorage('scope and resource', (kind) => {
       expectReturned(await ask(web, { resource }), 'invalid_target')
     }
     expectReturned(await ask(web, { resource: [api, 'https://unknown.example'] }), 'invalid_target')
+  })
+
+  it('a resource without a value is as if it were not there (P-028, RFC 6749 §3.1, §3.2)', async () => {
+    const audience = async (page: Promise<Page>) => decodeJwt(tokensIn(await page).access_token).aud
+    const narrow = { scope: 'openid orders:read', resource: ['', api] }
+    const machines = (...resource: string[]) =>
+      post(server, '/token', machine, { grant_type: 'client_credentials', resource })
+    for (const resource of [['', api], [api, '', ''], ['', ''], ''] as const) {
+      const code = await codeFor(server, web, narrow, agent)
+      expect(await audience(redeem(server, web, code, { resource }))).to.equal(api)
+    }
+    expect(await audience(machines('', api))).to.equal(api)
+    expect(await audience(machines('', ''))).to.equal(server.issuer)
+    expectRefusal(await machines('', api, mail), 400, 'invalid_target')
+    const none = await codeFor(server, web, { resource: ['', ''] }, agent)
+    expect(await audience(redeem(server, web, none))).to.equal(server.issuer)
+    for (const [path, client] of [
+      ['/par', web],
+      ['/device_authorization', tv],
+    ] as const) {
+      const asked = Object.fromEntries(new URL(authorizeUrl(server, client)).searchParams)
+      const page = await post(server, path, client, { ...asked, resource: ['', api] })
+      expect(page.status, page.body).to.be.oneOf([200, 201])
+    }
   })
 
   it('the audience is the resource, one for each token (P-028, P-056)', async () => {

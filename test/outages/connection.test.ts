@@ -1,10 +1,11 @@
 import { expect } from 'chai'
+import { QueryFailedError } from 'typeorm'
 import { loadConfig } from '../../config/load.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createProbes } from '../../src/http/probes.ts'
 import { textOf } from '../../src/metrics/text.ts'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
-import { isTransient } from '../../src/storage/violations.ts'
+import { isConnectionLost, isTransient } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { errorOf, openNode, refusalOf, silentLog } from '../support/cores.ts'
@@ -65,12 +66,23 @@ suite('a connection that does not answer (R-04)', () => {
           ),
         ),
       )
-    for (const state of ['53100', '53200', '53300', '53400', '58030']) {
+    for (const state of ['53100', '53200', '53300', '53400', '58030', '25P03', '25P04']) {
       expect(await told(state), state).to.equal(true)
     }
     for (const state of ['58P01', '42601', '23514']) {
       expect(await told(state), state).to.equal(false)
     }
+  })
+
+  it('is no matter of what a refusal quotes: where there is a SQLSTATE, it alone tells', async () => {
+    const { database } = core
+    for (const sent of ['timeout', 'connection closed', 'ECONNRESET']) {
+      const error = await errorOf(database.query('select $1::int', [sent]))
+      expect(error.message).to.contain(sent)
+      expect(isTransient(error), error.message).to.equal(false)
+    }
+    const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
+    expect(isConnectionLost(new QueryFailedError('select 1', [], broken))).to.equal(true)
   })
 
   it('has no part in a value that cannot be written into a statement: trying again never helps', async () => {

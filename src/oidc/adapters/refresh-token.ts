@@ -49,6 +49,9 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
   }
 
   async function present(id: string, request: TokenRequest): Promise<AdapterPayload | undefined> {
+    // Without a MAC of ours there is no row, as a rule; where there is one, it decides (ADR 0009).
+    const isOurs = families.namedBy(id) !== undefined
+    if (!isOurs && !(await families.find(tenant, hashOf(id)))) return undefined
     await request.unit.open()
     const stored = await families.findLocked(tenant, hashOf(id))
     if (!stored) return refuseForgotten(id, request)

@@ -42,6 +42,9 @@ export const compiledModules = {
   NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/keyturn', import.meta.url)),
 }
 
+/** The same for programs of the tests; none where coverage is taken, which knows less of a module that comes compiled. */
+export const compiledHere = process.env['NODE_V8_COVERAGE'] === undefined ? compiledModules : {}
+
 /** The product ended instead of becoming ready. */
 class StartFailure extends Error {
   readonly outcome: Outcome

@@ -132,8 +132,8 @@ export async function sealEverything(core: Core, sessions = 210): Promise<Readin
     )
     expect(kept, 'states of sessions').to.have.length(states.size)
     for (const { tenant_id, uid, state } of kept) {
-      const opened = now.sealer.open(sealedSessionState.purpose(tenant_id, uid), state)
-      expect(JSON.parse(opened)).to.deep.equal(states.get(uid))
+      const readable = now.sealer.open(sealedSessionState.purpose(tenant_id, uid), state)
+      expect(JSON.parse(readable)).to.deep.equal(states.get(uid))
     }
     for (const [uid, state] of [...states].slice(0, 1)) {
       expect((await now.sessions.byUid('default', uid))?.state).to.deep.equal(state)

@@ -75,15 +75,15 @@ export async function startHere(env: Record<string, string>): Promise<AnyNode & 
   })
   await core.firstStart()
   const server = await startServer(core)
+  let ended: Promise<void> | undefined
   return {
     core,
     url: `http://localhost:${config.port}`,
     stdout: () => logged,
     stderr: () => '',
-    async stop() {
-      await server.stop()
-      await core.close()
-      return { code: 0, signal: null }
+    stop() {
+      ended ??= server.stop().then(() => core.close())
+      return ended.then(() => ({ code: 0, signal: null }))
     },
   }
 }

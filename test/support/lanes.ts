@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { compiledHere } from './node-process.ts'
 
 /** A test, or a hook, that failed. */
 export interface Failure {
@@ -42,7 +41,7 @@ interface Running {
 function start(flags: readonly string[], templates: string): Running {
   const child = spawn(process.execPath, ['test/support/lane.ts', ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...compiledHere, ...process.env, TEST_TEMPLATES: templates },
+    env: { ...process.env, TEST_TEMPLATES: templates },
   })
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -6,7 +6,7 @@ import { templateName, templatesIn } from './templates.ts'
 
 /**
  * Makes what the groups of a test run copy, so that not each of them creates clusters and migrates them. The modules that
- * it loads are compiled by then, too, for them and for the processes that they start.
+ * it loads are compiled by then, too, for the processes that those start.
  *
  *     node test/support/make-templates.ts FOLDER
  *

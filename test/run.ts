@@ -4,6 +4,7 @@ import { chmod } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { temporaryFolder } from './support/child.ts'
 import { createLane, type Lane, type Outcome } from './support/lanes.ts'
+import { compiledHere } from './support/node-process.ts'
 import { summaryOf } from './support/summary.ts'
 
 /**
@@ -29,7 +30,10 @@ async function makeTemplates(): Promise<string> {
   const folder = await temporaryFolder('templates')
   await chmod(folder, 0o777)
   const program = ['test/support/make-templates.ts', folder]
-  const child = spawn(process.execPath, program, { stdio: ['ignore', 'inherit', 'inherit'] })
+  const child = spawn(process.execPath, program, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...compiledHere, ...process.env },
+  })
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
   if (code !== 0) throw new Error(`make-templates.ts ended with ${code}`)
   return folder
@@ -73,7 +77,8 @@ async function runAll(): Promise<boolean> {
 
 if (given.some((argument) => argument !== '--forbid-only')) {
   const mocha = ['node_modules/mocha/bin/mocha.js', ...given]
-  spawn(process.execPath, mocha, { stdio: 'inherit' }).on('close', (code) => {
+  const env = { ...compiledHere, ...process.env }
+  spawn(process.execPath, mocha, { stdio: 'inherit', env }).on('close', (code) => {
     process.exitCode = code ?? 1
   })
 } else if (!(await runAll())) process.exitCode = 1

@@ -46,12 +46,12 @@ function escaped(text: string): string {
 }
 
 const timeFormat = { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' } as const
-const times: Readonly<Record<MailLanguage, Intl.DateTimeFormat>> = {
-  en: new Intl.DateTimeFormat('en', timeFormat),
-  de: new Intl.DateTimeFormat('de', timeFormat),
-}
+/** Made with the first letter of a language: one takes ten milliseconds, and a start writes none. */
+const times = new Map<MailLanguage, Intl.DateTimeFormat>()
 
 /** A point in time in the words of a language. @param at milliseconds since the epoch */
 export function timeIn(language: MailLanguage, at: number): string {
-  return `${times[language].format(at)} UTC`
+  const format = times.get(language) ?? new Intl.DateTimeFormat(language, timeFormat)
+  times.set(language, format)
+  return `${format.format(at)} UTC`
 }

@@ -97,6 +97,8 @@ describe('The command line on embedded storage', function () {
 
     it('creates an account, whose one-time password is shown once', async () => {
       const created = await json('accounts', 'create', '--email', 'alice@example.com')
+      const key = await stat(join(env['KEYS_DIR'] ?? '', 'key-encryption-key'))
+      expect(key.mode & 0o777, 'the key-encryption key').to.equal(0o600)
       expect(created['one_time_password']).to.match(/^[a-z2-9]{5}(-[a-z2-9]{5}){3}$/)
       expect(created['one_time_password_expires_in']).to.equal(86_400)
       const listed = await done('accounts', 'list', '--json')

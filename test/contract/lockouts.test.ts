@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Guesser } from '../../src/lockouts/lockout.ts'
 import { derivedId } from '../../src/secrets/handle.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
+import { itOnAny } from '../support/any-storage.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes, raceOver } from '../support/cores.ts'
 import { someAccount } from '../support/people.ts'
@@ -12,6 +13,7 @@ const wrong = async () => false
 const right = async () => true
 
 onEachStorage('lockouts (C9, C20, C26)', (kind) => {
+  const test = itOnAny(kind)
   let nodes: Nodes
   before(async () => {
     nodes = await openNodes(kind)
@@ -84,7 +86,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(await guess({ owner }, right)).to.equal('locked')
   })
 
-  it('are a hundred in all, whatever browsers are known', async () => {
+  test('are a hundred in all, whatever browsers are known', async () => {
     travel(0)
     const owner = await someone()
     let evaluated = 0

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import { generateKeyPair, SignJWT } from 'jose'
 import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
 import { launchBrowser } from '../support/browser.ts'
-import { temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
+import { storageWithKeyFile } from '../support/sealed.ts'
 import { answers, type Demo, freePorts, startDemo } from './demo.ts'
 
 const alice = { email: 'alice@example.com', password: 'correct horse battery staple' }
@@ -17,10 +17,9 @@ describe('examples: the demo', function () {
 
   before(async () => {
     ports = await freePorts()
-    ;[browser, demo] = await Promise.all([
-      launchBrowser(),
-      temporaryFolder('demo').then((folder) => startDemo(folder, ports)),
-    ])
+    // Its first start on an empty folder is a story of demo.test.ts.
+    const { DATA_DIR: folder = '' } = await storageWithKeyFile('embedded')
+    ;[browser, demo] = await Promise.all([launchBrowser(), startDemo(folder, ports)])
   })
   afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))
   after(async () => {

@@ -7,8 +7,8 @@ import { type Acknowledgement, answerRequest, startRequest } from '../support/ci
 import { allowDevice, type DeviceAuthorization, startDevice } from '../support/devices.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
-import { startNode } from '../support/node-process.ts'
 import { authorizeUrl } from '../support/protocol.ts'
+import { startHere } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 /** One node that nothing happens to, on storage that others may join, and a browser that is signed in there. */
@@ -47,7 +47,7 @@ export async function startInstallation(): Promise<Installation> {
     const grant_types = [...web.grant_types, deviceCodeGrant, cibaGrant]
     const backchannel = { backchannel_token_delivery_mode: 'poll' }
     await core.clients.declare('default', { ...web, ...backchannel, grant_types })
-    const node = await startNode({ env: { ...env, PORT: port } })
+    const node = await startHere({ ...env, PORT: port })
     const server = nodeAt(issuer)
     const agent = createUserAgent()
     await agent.walk(authorizeUrl(server, web, fields), {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
-import { onAnyStorage } from '../support/any-storage.ts'
+import { itOnAny, onAnyStorage } from '../support/any-storage.ts'
 import { boot, bootOn, onEachStorage, type TestServer } from '../support/boot.ts'
 import { api, furnish, spa, web } from '../support/fixtures.ts'
 import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
@@ -11,6 +11,7 @@ const offline = { scope: 'openid offline_access' }
 type Counts = ReturnType<TestServer['core']['counters']['read']>
 
 onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) => {
+  const test = itOnAny(kind)
   let server: TestServer
   let counted: Counts
   before(async () => {
@@ -78,7 +79,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(countOf('family_reuse_attack')).to.equal(0)
   })
 
-  it('gets a new access token but the same successor for another question', async () => {
+  test('gets a new access token but the same successor for another question', async () => {
     const first = await tokensFor(server, web, {
       scope: 'openid offline_access orders:read orders:write',
       resource: api,
@@ -102,7 +103,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     tokensIn(await refresh(server, brief, again))
   })
 
-  it('must be asked for by the same client with its own secret', async () => {
+  test('must be asked for by the same client with its own secret', async () => {
     const first = await tokensFor(server, web, offline)
     const answer = tokensIn(await refresh(server, web, first))
     expectRefusal(await refresh(server, spa, first), 400, 'invalid_grant')
@@ -131,7 +132,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(countOf('family_reuse_attack')).to.equal(0)
   })
 
-  it('counts for five seconds more when the successor was used (two tabs)', async () => {
+  test('counts for five seconds more when the successor was used (two tabs)', async () => {
     const first = await tokensFor(server, spa, offline)
     const second = tokensIn(await refresh(server, spa, first))
     tokensIn(await refresh(server, spa, second))
@@ -183,7 +184,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(countOf('family_reuse_attack')).to.equal(1)
   })
 
-  it('cannot be made up: a forged token ends nothing', async () => {
+  test('cannot be made up: a forged token ends nothing', async () => {
     const first = await tokensFor(server, web, offline)
     const token = first.refresh_token as string
     const forged = `${'A'.repeat(43)}${token.slice(43)}`

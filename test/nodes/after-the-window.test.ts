@@ -7,7 +7,7 @@ import { furnish, spa, web } from '../support/fixtures.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
 import { introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 
 /** Seconds; the replay window is 30. */
 const later = 40
@@ -15,10 +15,10 @@ const later = 40
 const suite = servicesFound() ? describe : describe.skip
 suite('a refresh token that is used again after the window, on nodes that are there by then', function () {
   this.timeout(60_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   const laterNodes: NodeProcess[] = []
   before(async () => {
-    nodes = await startTwoNodes()
+    nodes = await startNodeBeside()
     await furnish({ core: nodes.core })
   })
   after(async () => {

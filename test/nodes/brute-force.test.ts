@@ -4,10 +4,9 @@ import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type NodeProcess, startNode } from '../support/node-process.ts'
 import { authorizeUrl } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type AnyNode, startHere, startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 const guesses = 200
@@ -29,7 +28,7 @@ const spellings = [
 ]
 
 /** What a process says at its end that it has counted. */
-function countedBy(node: NodeProcess): Record<string, number> {
+function countedBy(node: AnyNode): Record<string, number> {
   const lines = node.stdout().split('\n')
   const last = lines.findLast((line) => line.includes('"counts since the start"')) ?? '{}'
   return (JSON.parse(last) as { counts?: Record<string, number> }).counts ?? {}
@@ -50,7 +49,7 @@ const suite = servicesFound() ? describe : describe.skip
 suite('brute force over two nodes (C9, C20)', function () {
   this.timeout(180_000)
   let nodes: TwoNodes
-  const running: NodeProcess[] = []
+  const running: AnyNode[] = []
 
   before(async () => {
     // The strongest attacker: a proxy vouches for a new network with each guess, and there is room for all to wait.
@@ -69,7 +68,7 @@ suite('brute force over two nodes (C9, C20)', function () {
     await nodes?.stop()
   })
 
-  async function open(node: NodeProcess): Promise<{ agent: UserAgent; page: Page }> {
+  async function open(node: AnyNode): Promise<{ agent: UserAgent; page: Page }> {
     const agent = createUserAgent()
     const start = nodes.on(node, authorizeUrl({ issuer: nodes.issuer } as never, web))
     const redirect = await agent.get(start)
@@ -78,9 +77,9 @@ suite('brute force over two nodes (C9, C20)', function () {
   }
 
   /** So many guesses, fifty at once, half of them on each node; how often there was which answer. */
-  async function guess(count: number, on: [NodeProcess, NodeProcess], password: string, first = 0) {
+  async function guess(count: number, on: [AnyNode, AnyNode], password: string, first = 0) {
     const opened = await Promise.all(
-      Array.from({ length: browsers }, (_, i) => open(on[i % 2] as NodeProcess)),
+      Array.from({ length: browsers }, (_, i) => open(on[i % 2] as AnyNode)),
     )
     const one = (i: number) => {
       const { agent, page } = opened[i % browsers] as { agent: UserAgent; page: Page }
@@ -106,7 +105,7 @@ suite('brute force over two nodes (C9, C20)', function () {
     await nodes.a.stop()
     await forgetShortLived(nodes.core, nodes.env)
     const port = new URL(nodes.a.url).port
-    const again = await startNode({ env: { ...nodes.env, PORT: port } })
+    const again = await startHere({ ...nodes.env, PORT: port })
     running.push(again)
     expect(await guess(half, [again, nodes.b], wrong, half)).to.deep.equal({ 403: half })
     const right = await guess(browsers, [again, nodes.b], alice.password, guesses)

@@ -9,10 +9,11 @@ import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { type KeyTraffic, startKeyTraffic } from '../support/key-traffic.ts'
-import { type NodeProcess, runCommand, startNode } from '../support/node-process.ts'
+import { runCommand, startNode } from '../support/node-process.ts'
 import { refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { keyIdsIn, keyOf, newKey } from '../support/sealed.ts'
+import { type AnyNode, startHere } from '../support/two-nodes.ts'
 import { secretsIn } from '../support/witness.ts'
 
 const suite = servicesFound() ? describe : describe.skip
@@ -22,7 +23,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
   const second = newKey()
   let env: Record<string, string>
   let balancer: Balancer
-  let nodes: { port: number; process: NodeProcess }[] = []
+  let nodes: { port: number; node: AnyNode }[] = []
   let traffic: KeyTraffic
   let logs = ''
 
@@ -30,10 +31,11 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     KEY_ENCRYPTION_KEY: current,
     ...(previous === undefined ? {} : { KEY_ENCRYPTION_KEY_PREVIOUS: previous }),
   })
-  const start = async (port: number, settings: Record<string, string>) => ({
-    port,
-    process: await startNode({ env: { ...env, ...settings, PORT: String(port) } }),
-  })
+  /** The first is a process of its own, the other one is in this. */
+  async function start(i: number, port: number, settings: Record<string, string>) {
+    const all = { ...env, ...settings, PORT: String(port) }
+    return { port, node: i === 0 ? await startNode({ env: all }) : await startHere(all) }
+  }
 
   async function withCore<T>(settings: Record<string, string>, work: (core: Core) => Promise<T>) {
     const core = await openCore(loadConfig({ ...env, ...settings }), silentLog, {
@@ -48,13 +50,13 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
 
   /** One node after the other: out of the balancer, stopped, started with other keys, back in. */
   async function restartEach(settings: Record<string, string>): Promise<void> {
-    for (const [i, node] of nodes.entries()) {
-      balancer.use(nodes.filter((each) => each !== node).map(({ port }) => port))
-      await eventually('it is drained', () => balancer.open(node.port) === 0)
-      expect((await node.process.stop()).code).to.equal(0)
-      logs += node.process.stdout() + node.process.stderr()
-      nodes[i] = await start(node.port, settings)
-      balancer.use(nodes.map(({ port }) => port))
+    for (const [i, { port, node }] of nodes.entries()) {
+      balancer.use(nodes.map((each) => each.port).filter((each) => each !== port))
+      await eventually('it is drained', () => balancer.open(port) === 0)
+      expect((await node.stop()).code).to.equal(0)
+      logs += node.stdout() + node.stderr()
+      nodes[i] = await start(i, port, settings)
+      balancer.use(nodes.map((each) => each.port))
     }
   }
 
@@ -63,17 +65,17 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     env = { ...(await freshStorage('services')), ISSUER: `http://localhost:${port}` }
     await withCore({}, (core) => furnish({ core }))
     nodes = await Promise.all([
-      start(await freePort(), keys(first.text)),
-      start(await freePort(), keys(first.text)),
+      start(0, await freePort(), keys(first.text)),
+      start(1, await freePort(), keys(first.text)),
     ])
     balancer = await startBalancer(port)
-    balancer.use(nodes.map((node) => node.port))
+    balancer.use(nodes.map((each) => each.port))
   })
   after(async () => {
     await traffic?.stop()
-    for (const { process } of nodes) {
-      await process.stop()
-      logs += process.stdout() + process.stderr()
+    for (const { node } of nodes) {
+      await node.stop()
+      logs += node.stdout() + node.stderr()
     }
     await balancer?.stop()
     expect(secretsIn(logs), 'secrets logged (C19)').to.deep.equal([])
@@ -168,9 +170,9 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     const told = new RegExp(
       `"level":"error".*is key ${second.id}, which .* retired.* lacks key ${third.id}`,
     )
-    for (const { process } of nodes) {
+    for (const { node } of nodes) {
       // The answer may be here before what its process wrote.
-      await eventually('the log says so', () => told.test(process.stdout()))
+      await eventually('the log says so', () => told.test(node.stdout()))
     }
     const swapped = keys(second.text, third.text)
     await withCore(swapped, async (late) => {

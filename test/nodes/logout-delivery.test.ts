@@ -13,7 +13,7 @@ import { type LogoutReceiver, startLogoutReceiver } from '../support/logout-rece
 import { startNode } from '../support/node-process.ts'
 import { authorizeUrl, redeem, tokensIn } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { startHere, startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const suite = servicesFound() ? describe : describe.skip
@@ -138,7 +138,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     expect(party.connections()).to.equal(connections)
     expect((await outcomes())[0]).to.include({ state: 'waiting', attempts: 0 })
 
-    const again = await startNode({ env: { ...nodes.env, PORT: new URL(nodes.b.url).port } })
+    const again = await startHere({ ...nodes.env, PORT: new URL(nodes.b.url).port })
     try {
       expect((await told(1))[0]).to.include({ sid })
     } finally {

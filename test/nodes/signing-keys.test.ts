@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { decodeProtectedHeader } from 'jose'
+import type { Core } from '../../src/core.ts'
 import { newDevice, refreshWith, waitingForRows } from '../outages/load.ts'
 import { emptyStorage } from '../support/boot.ts'
 import { runHere } from '../support/command-here.ts'
@@ -9,7 +10,7 @@ import { api, furnish, machine } from '../support/fixtures.ts'
 import { startNode } from '../support/node-process.ts'
 import { basic } from '../support/protocol.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 
 async function publishedBy(url: string): Promise<string[]> {
   const { keys } = (await (await fetch(`${url}/jwks`)).json()) as {
@@ -62,13 +63,19 @@ suite('processes on one database', function () {
   })
 
   describe('which are two', () => {
-    let nodes: TwoNodes
+    let nodes: NodePair
+    /** Of a command, which is neither of them. */
+    let core: Core
 
     before(async () => {
-      nodes = await startTwoNodes()
-      await furnish({ core: nodes.core })
+      nodes = await startNodeBeside()
+      core = await openNode(nodes.env)
+      await furnish({ core })
     })
-    after(() => nodes?.stop())
+    after(async () => {
+      await core?.close()
+      await nodes?.stop()
+    })
 
     it('sign nothing with a revoked key for requests that began before (R-10)', async () => {
       const urls = [nodes.a.url, nodes.b.url]
@@ -76,15 +83,15 @@ suite('processes on one database', function () {
       const families = await Promise.all(urls.map(() => newDevice(nodes)))
       const locked = Promise.withResolvers<void>()
       const release = Promise.withResolvers<void>()
-      const lock = nodes.core.database.transaction(async () => {
-        await nodes.core.database.query('select 1 from families for update')
+      const lock = core.database.transaction(async () => {
+        await core.database.query('select 1 from families for update')
         locked.resolve()
         await release.promise
       })
       await locked.promise
       const slow = urls.map((url, i) => refreshWith(url, families[i]?.refresh_token))
       await eventually('both wait for a row', async () => (await waitingForRows()) >= 2)
-      const { replacement } = await nodes.core.signing.revoke('default', kid)
+      const { replacement } = await core.signing.revoke('default', kid)
       for (const url of urls) {
         await eventually('it knows', async () => !(await publishedBy(url)).includes(kid))
       }
@@ -106,7 +113,7 @@ suite('processes on one database', function () {
             `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'keyturn listener'`,
           )
         }
-        const revoked = await nodes.core.signing.revoke('default', kid)
+        const revoked = await core.signing.revoke('default', kid)
         const began = performance.now()
         // When somebody asked last who did not hear of it, as answers may take long on a busy machine.
         const latest = await Promise.all(

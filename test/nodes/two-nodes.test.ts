@@ -6,11 +6,12 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from '../support/boot.ts'
 import { eventually, lastInVain } from '../support/eventually.ts'
 import { alice, api, callback, furnish, machine, web } from '../support/fixtures.ts'
+import { freePort } from '../support/free-port.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
 import { expectRefusal, post, tokensIn } from '../support/protocol.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { startHere, startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { dump, remember, secretsIn } from '../support/witness.ts'
 
@@ -204,7 +205,7 @@ suite('two nodes on one Postgres and one Redis', function () {
     await nodes.core.clients.declare(defaultTenant, nonced)
     const { privateKey, publicKey } = await generateKeyPair('ES256')
     const jwk = await exportJWK(publicKey)
-    async function ask(node: NodeProcess, nonce?: string) {
+    async function ask(node: Pick<NodeProcess, 'url'>, nonce?: string) {
       const claims = { htm: 'POST', htu: `${nodes.issuer}/token`, jti: randomUUID(), nonce }
       const dpop = await new SignJWT(claims)
         .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
@@ -213,7 +214,7 @@ suite('two nodes on one Postgres and one Redis', function () {
       const form = { grant_type: 'client_credentials', resource: api }
       return post({ issuer: node.url } as TestServer, '/token', nonced, form, { dpop })
     }
-    const third = await startNode({ env: nodes.env })
+    const third = await startHere({ ...nodes.env, PORT: String(await freePort()) })
     const refused = await ask(third)
     await third.stop()
     expectRefusal(refused, 400, 'use_dpop_nonce')

@@ -104,7 +104,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     expect(await count('denials', reachesBeyond(unheardFor))).to.equal(1)
   })
 
-  it('a client with many families is deleted, and leaves nothing', async () => {
+  test('a client with many families is deleted, and leaves nothing', async () => {
     await core.revocations.deleteClient('default', clientId)
     expect(await count('clients', `client_id = '${clientId}'`)).to.equal(0)
     for (const [table, id] of [
@@ -150,28 +150,24 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
       core.revocations.setClientDisabled('default', clientId, true),
   }
   for (const [what, finish] of Object.entries(finishers)) {
-    const define = what === 'the sweep' ? it : test
-    define(
-      `stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`,
-      async () => {
-        const revive = await failOn(`${clientId}f999`)
-        const failed = await core.revocations.setClientDisabled('default', clientId, true).then(
-          () => false,
-          () => true,
-        )
-        expect(failed).to.equal(true)
-        expect(await core.clients.isDisabled('default', clientId)).to.equal(true)
-        expect(await count('denials', ofClient)).to.equal(1)
-        expect(await living()).to.be.above(0)
-        await revive()
-        // What was refreshed since is not covered by the denial of before.
-        await core.database.execute(`delete from denials where ${ofClient}`)
-        await finish()
-        expect(await living()).to.equal(0)
-        // The others come to a client of which every node has heard.
-        const unheard = what === 'whoever disables it again' ? unheardFor : 0
-        expect(await count('denials', reachesBeyond(unheard))).to.equal(1)
-      },
-    )
+    test(`stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`, async () => {
+      const revive = await failOn(`${clientId}f999`)
+      const failed = await core.revocations.setClientDisabled('default', clientId, true).then(
+        () => false,
+        () => true,
+      )
+      expect(failed).to.equal(true)
+      expect(await core.clients.isDisabled('default', clientId)).to.equal(true)
+      expect(await count('denials', ofClient)).to.equal(1)
+      expect(await living()).to.be.above(0)
+      await revive()
+      // What was refreshed since is not covered by the denial of before.
+      await core.database.execute(`delete from denials where ${ofClient}`)
+      await finish()
+      expect(await living()).to.equal(0)
+      // The others come to a client of which every node has heard.
+      const unheard = what === 'whoever disables it again' ? unheardFor : 0
+      expect(await count('denials', reachesBeyond(unheard))).to.equal(1)
+    })
   }
 })

@@ -9,6 +9,7 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage, onEachStorage, testKey } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
+import { keyFileOf, storageWithKeyFile } from '../support/sealed.ts'
 
 describe('key-encryption key', () => {
   const pathIn = (folder: string) => join(folder, 'key-encryption-key')
@@ -157,11 +158,10 @@ onEachStorage('key-encryption key at start', (kind) => {
   })
 
   if (kind === 'embedded') {
-    it('is made by the first embedded start alone', async () => {
-      const folder = await temporaryFolder('data')
-      const env = { DATA_DIR: join(folder, 'data'), KEYS_DIR: join(folder, 'keys') }
-      await (await openNode(env)).close()
-      const path = join(folder, 'keys', 'key-encryption-key')
+    // That the first makes it is a story of test/cli/embedded.test.ts.
+    it('is made by no later embedded start', async () => {
+      const env = await storageWithKeyFile(kind)
+      const path = keyFileOf(env)
       const key = await readFile(path, 'utf8')
       await (await openNode(env)).close()
       expect(await readFile(path, 'utf8')).to.equal(key)

@@ -5,7 +5,8 @@ import { startServices } from './services.ts'
 import { templateName, templatesIn } from './templates.ts'
 
 /**
- * Makes what the groups of a test run copy, so that not each of them creates clusters and migrates them.
+ * Makes what the groups of a test run copy, so that not each of them creates clusters and migrates them. The modules that
+ * it loads are compiled by then, too, for the processes that those start.
  *
  *     node test/support/make-templates.ts FOLDER
  *
@@ -27,4 +28,10 @@ async function makeCluster(): Promise<void> {
 }
 
 await mkdir(embedded)
-await Promise.all([makeTemplateFolder(embedded), makeCluster()])
+await Promise.all([
+  makeTemplateFolder(embedded),
+  makeCluster(),
+  import('../../src/cli/serve.ts'),
+  import('../../src/cli/run.ts'),
+  import('../../src/cli/doctor.ts'),
+])

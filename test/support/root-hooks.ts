@@ -8,6 +8,8 @@ const LINGERING = 5_000
 // Coverage is of what runs in this process. Node would hand it on to every program that a test starts, where it costs a
 // tenth of a start and, as modules come compiled, knows of functions alone, not of what ran within them.
 delete process.env['NODE_V8_COVERAGE']
+// Nor is its cache of compiled modules that of every program: those of ours say where it is.
+delete process.env['NODE_COMPILE_CACHE']
 
 let started: Services | undefined
 

@@ -8,6 +8,7 @@ import { newTotpSecret } from '../../src/factors/totp.ts'
 import { familyNamedBy } from '../../src/families/handle.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { keyIdOf } from '../../src/secrets/seal.ts'
+import { sealedSessionState } from '../../src/sessions/session.store.ts'
 import { push } from '../../src/signals/stream.ts'
 import { freshStorage, type StorageKind, testKey } from './boot.ts'
 import { someSession } from './people.ts'
@@ -47,7 +48,7 @@ export async function sealEverything(core: Core, sessions = 210): Promise<Readin
   const totp = newTotpSecret()
   const email = 'owner@example.com'
   const foreign = 'a-secret-that-came-from-outside'
-  const states: { uid: string; state: Record<string, unknown> }[] = []
+  const states = new Map<string, Record<string, unknown>>()
   for (const tenant of tenants) {
     if (tenant !== 'default') await core.tenants.declare({ id: tenant, name: tenant })
     await core.signing.ensure(tenant, ['ES256', 'RS256', 'EdDSA'])
@@ -77,11 +78,13 @@ export async function sealEverything(core: Core, sessions = 210): Promise<Readin
     const account = await core.accounts.byIdentifier(tenant, email)
     const app = { secret: totp, name: '', code: codeOf(totp), onlyFirst: true }
     await core.factors.add(tenant, account?.id ?? '', app, { by: 'owner' })
-    for (let i = 0; i < sessions / tenants.length; i++) {
-      const session = someSession({ state: { secret: newHandle() } })
-      await core.sessions.save(tenant, session, newHandle(), [], [])
-      states.push({ uid: session.uid, state: session.state as Record<string, unknown> })
-    }
+    await core.database.transaction(async () => {
+      for (let i = 0; i < sessions / tenants.length; i++) {
+        const session = someSession({ state: { secret: newHandle() } })
+        await core.sessions.save(tenant, session, newHandle(), [], [])
+        states.set(session.uid, session.state as Record<string, unknown>)
+      }
+    })
   }
   const token = core.families.newToken(newHandle().slice(0, 22))
   const mac = core.sealer.mac('user-code', 'ABCD')
@@ -123,9 +126,17 @@ export async function sealEverything(core: Core, sessions = 210): Promise<Readin
       now.sealer.open(sealedFactorSecrets.purpose(tenant_id, id), sealed),
     )
     expect(opened, 'keys of apps').to.deep.equal([totp, totp, totp])
-    for (const [i, { uid, state }] of states.entries()) {
-      const tenant = tenants[Math.floor(i / (sessions / tenants.length))] as string
-      expect((await now.sessions.byUid(tenant, uid))?.state).to.deep.equal(state)
+    const kept = await now.database.query<{ tenant_id: string; uid: string; state: string }>(
+      'select tenant_id, uid, state from sessions where uid = any($1)',
+      [[...states.keys()]],
+    )
+    expect(kept, 'states of sessions').to.have.length(states.size)
+    for (const { tenant_id, uid, state } of kept) {
+      const readable = now.sealer.open(sealedSessionState.purpose(tenant_id, uid), state)
+      expect(JSON.parse(readable)).to.deep.equal(states.get(uid))
+    }
+    for (const [uid, state] of [...states].slice(0, 1)) {
+      expect((await now.sessions.byUid('default', uid))?.state).to.deep.equal(state)
     }
     expect(now.sealer.mac('user-code', 'ABCD')).to.equal(mac)
     expect(familyNamedBy(now.sealer, token), 'a refresh token').to.equal(token.slice(43, 65))

@@ -8,6 +8,9 @@ import { type NodeProcess, startNode } from './node-process.ts'
 
 type Settings = Record<string, string | undefined>
 
+/** A node, whatever process it is in. */
+export type AnyNode = Pick<NodeProcess, 'url' | 'stdout' | 'stderr' | 'stop'>
+
 /** A process and another node on the same Postgres and Redis, behind one issuer. */
 export interface NodePair {
   issuer: string
@@ -59,27 +62,43 @@ export async function startTwoNodes(settings: Settings = {}): Promise<TwoNodes> 
 }
 
 /**
- * The same with this process as the second node, where neither its death nor what else a process has of its own is what
- * is tested: it starts in no time. What `core` does, that node has done.
+ * A node in this process, where neither its death nor what else a process has of its own is what is tested: it starts in
+ * no time.
+ * @param env as a process would get it
  */
-export async function startNodeBeside(settings: Settings = {}): Promise<NodePair> {
-  const { port, issuer, env } = await installation(settings)
-  const config = loadConfig({ ...env, PORT: String(await freePort()) })
+export async function startHere(env: Record<string, string>): Promise<AnyNode & { core: Core }> {
+  const config = loadConfig(env)
   let logged = ''
   const destination = { write: (line: string) => void (logged += line) }
   const core = await openCore(config, createLog({ level: config.logLevel, destination }), {
     schema: 'migrate',
   })
-  const [a, server] = await Promise.all([
+  await core.firstStart()
+  const server = await startServer(core)
+  let ended: Promise<void> | undefined
+  return {
+    core,
+    url: `http://localhost:${config.port}`,
+    stdout: () => logged,
+    stderr: () => '',
+    stop() {
+      ended ??= server.stop().then(() => core.close())
+      return ended.then(() => ({ code: 0, signal: null }))
+    },
+  }
+}
+
+/** The same with this process as the second node (`startHere`). What `core` does, that node has done. */
+export async function startNodeBeside(settings: Settings = {}): Promise<NodePair> {
+  const { port, issuer, env } = await installation(settings)
+  const [a, b] = await Promise.all([
     startNode({ env: { ...env, PORT: port } }),
-    core.firstStart().then(() => startServer(core)),
+    startHere({ ...env, PORT: String(await freePort()) }),
   ])
   return {
-    ...{ issuer, a, env, core, on },
-    b: { url: `http://localhost:${config.port}`, stdout: () => logged, stderr: () => '' },
+    ...{ issuer, a, b, env, core: b.core, on },
     async stop() {
-      await Promise.all([a.stop(), server.stop()])
-      await core.close()
+      await Promise.all([a.stop(), b.stop()])
     },
   }
 }

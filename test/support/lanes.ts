@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 
 /** A test, or a hook, that failed. */
@@ -38,11 +39,13 @@ interface Running {
   ended: Promise<number | null>
 }
 
-function start(flags: readonly string[], templates: string): Running {
+function start(flags: readonly string[], templates: string, niceness: number): Running {
   const child = spawn(process.execPath, ['test/support/lane.ts', ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, TEST_TEMPLATES: templates },
   })
+  // What it starts inherits it.
+  if (child.pid !== undefined && niceness > 0) setPriority(child.pid, niceness)
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text
@@ -70,8 +73,12 @@ function start(flags: readonly string[], templates: string): Running {
   }
 }
 
-/** @param flags for each process @param templates as `make-templates.ts` has made them */
-export function createLane(flags: readonly string[], templates: string): Lane {
+/**
+ * @param flags for each process
+ * @param templates as `make-templates.ts` has made them
+ * @param niceness how far it stands back from others that want the processor: 0 to 19
+ */
+export function createLane(flags: readonly string[], templates: string, niceness = 0): Lane {
   let running: Running | undefined
   let files = 0
 
@@ -102,7 +109,7 @@ export function createLane(flags: readonly string[], templates: string): Lane {
     end,
     async run(file) {
       const before = files === most ? await end() : []
-      running ??= start(flags, templates)
+      running ??= start(flags, templates, niceness)
       const current = running
       files++
       current.child.stdin?.write(`${file}\n`)

@@ -26,7 +26,7 @@ const longest =
   /^test[\\/](faults|growth|bench|examples|libraries|http[\\/]hostile|secrets[\\/]key-rotation|cli[\\/](embedded|declarative)|revocation|people[\\/](hostile|keyboard|walk|access)|flows[\\/](back|device|revoked)|nodes[\\/]key|outages[\\/]postgres|nodes[\\/](workers|revocation))/
 
 /** Files that are done beside what goes by real time, in about the same time. */
-const beside = 40
+const beside = 32
 
 const longestFirst = (files: string[]): string[] => [
   ...files.filter((file) => longest.test(file)),

@@ -28,6 +28,7 @@ export function countLosses(
   let waiting = 0
   let sending = 0
   let isOver = false
+  const underWay = new Set<Promise<void>>()
   let lost: Lost = { queue: 0, export: 0 }
 
   function lose(reason: 'queue' | 'export', spans: number): void {
@@ -51,8 +52,12 @@ export function countLosses(
     export(spans, done) {
       waiting -= spans.length
       sending += spans.length
+      const { promise, resolve } = Promise.withResolvers<void>()
+      underWay.add(promise)
       exporter.export(spans, (result: ExportResult) => {
         sending -= spans.length
+        underWay.delete(promise)
+        resolve()
         if (result.code !== ExportResultCode.SUCCESS) lose('export', spans.length)
         done(result)
       })
@@ -73,7 +78,14 @@ export function countLosses(
         inner.onEnd(span)
       },
       forceFlush: () => inner.forceFlush(),
-      shutdown: () => inner.shutdown(),
+      async shutdown() {
+        try {
+          await inner.shutdown()
+        } finally {
+          // For the library one that fails is the end, whatever else is under way.
+          await Promise.all(underWay)
+        }
+      },
     },
     end() {
       clearInterval(timer)

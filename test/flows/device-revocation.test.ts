@@ -165,19 +165,19 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
         const device = await startDevice(server)
         const start = await enterCode(server, agent, device.user_code)
         const { accounts, sessions } = booted.core
-        // The sign-in is noted; then comes the decision, which holds first the account, then the session.
+        // The sign-in is noted, then the consent; then comes the decision, which holds first the account, then the session.
         let calls = 0
         let ended: Promise<unknown> | undefined
         const { holdSignIn } = accounts
         accounts.holdSignIn = async (...held) => {
           calls += 1
-          if (calls === 2 && moment === 'before') await outside(() => end(scene))
+          if (calls === 3 && moment === 'before') await outside(() => end(scene))
           return holdSignIn(...held)
         }
         const { hold } = sessions
         sessions.hold = async (...held) => {
           const isHeld = await hold(...held)
-          if (calls === 2 && moment === 'after') ended ??= outside(() => end(scene))
+          if (calls === 3 && moment === 'after') ended ??= outside(() => end(scene))
           return isHeld
         }
         const last = await finishSteps(agent, start).finally(() => {

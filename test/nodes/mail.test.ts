@@ -3,7 +3,7 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { endLeases } from '../support/leases.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { allSent, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import type { NodeProcess } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
@@ -79,10 +79,7 @@ suite('mail on two nodes (C8, R-25)', function () {
     expect(await fits(passwords[taken[0] ?? 0] ?? '')).to.equal(true)
     expect(await fits(alice.password)).to.equal(false)
     // What its owner is told of it is none of the mail that comes next.
-    await eventually('all is sent', async () => {
-      const left = await nodes.core.outbox.list(defaultTenant, 'mail', { state: 'waiting' })
-      return left.length === 0
-    })
+    await allSent(nodes.core)
   })
 
   it('comes again after a 4xx, and after a node was killed, with the same id and link', async () => {

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SMTPServer } from 'smtp-server'
+import type { Core } from '../../src/core.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from './boot.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
@@ -144,6 +146,14 @@ export function writtenMail({ core }: TestServer): Mail[] {
   } catch {
     return []
   }
+}
+
+/** Waits until no mail of this server is under way any more: the next refusal is for the next mail. */
+export async function allSent({ outbox }: Core): Promise<void> {
+  await eventually('all is sent', async () => {
+    const left = await outbox.list(defaultTenant, 'mail', { state: 'waiting' })
+    return left.length === 0
+  })
 }
 
 /** The one mail that fits, as soon as it is there. */

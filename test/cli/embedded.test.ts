@@ -104,7 +104,7 @@ describe('The command line on embedded storage', function () {
       const listed = await done('accounts', 'list', '--json')
       expect(listed).to.include('alice@example.com').and.not.include('password')
       expect(await refused('accounts', 'create', '--email', 'ALICE@example.com')).to.include(
-        'There is an account with this address already',
+        'There is already an account with this address',
       )
     })
 

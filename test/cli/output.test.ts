@@ -133,7 +133,7 @@ describe('What commands print', () => {
       'The registration of this client is not valid, 2 faults:\n  one\n  two',
     )
     expect(describeFailure(new DomainError('storage_locked'))).to.equal(
-      'Another process uses this data folder.',
+      'Another process is using this data folder.',
     )
     expect(describeFailure(new Error('boom'))).to.equal('boom')
     expect(describeFailure('boom')).to.equal('boom')

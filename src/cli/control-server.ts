@@ -146,7 +146,7 @@ function knownAs(error: unknown): DomainError {
   return isTransient(error)
     ? new DomainError('storage_unavailable', { detail: describeFailure(error) })
     : new DomainError('internal', {
-        detail: 'The command failed; the log of the server says why.',
+        detail: 'The command failed; see the log of the server.',
       })
 }
 

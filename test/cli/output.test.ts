@@ -139,7 +139,7 @@ describe('What commands print', () => {
     expect(describeFailure('boom')).to.equal('boom')
     const readOnly = Object.assign(new Error('cannot execute INSERT'), { code: '25006' })
     expect(describeFailure(readOnly)).to.equal(
-      'Postgres takes no writes, and DATABASE_URL has to name one that does: cannot execute INSERT',
+      'Postgres does not accept writes; DATABASE_URL must name one that does: cannot execute INSERT',
     )
   })
 

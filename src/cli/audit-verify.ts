@@ -99,7 +99,7 @@ function rendered({ tenant, verified, removed, head, unsealed, fault, ...oldest 
   const lines = [
     counted,
     `Head: ${head}`,
-    unsealed === 0 ? 'None waits to be sealed.' : `${unsealed} wait to be sealed${age}.`,
+    unsealed === 0 ? 'None is waiting to be sealed.' : `${unsealed} wait to be sealed${age}.`,
   ]
   return fault ? [describe(fault), ...lines].join('\n') : lines.join('\n')
 }

@@ -127,5 +127,5 @@ export const rolesRevoke: Command<z.infer<typeof revokeInput>, { revoked: string
     })
     return { revoked: id }
   },
-  render: () => 'The role is taken away.',
+  render: () => 'The role is revoked.',
 }

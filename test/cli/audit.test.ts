@@ -95,7 +95,7 @@ describe('audit list, export and verify', () => {
     expect(fine.stderr).to.equal('')
     expect(fine.code).to.equal(0)
     expect(fine.stdout).to.match(/^\d+ events of tenant default verified, 0 removed/)
-    expect(fine.stdout).to.match(/^None waits to be sealed\.$/m)
+    expect(fine.stdout).to.match(/^None is waiting to be sealed\.$/m)
     const [, head = ''] = /^Head: (\d+:[\w-]{43})$/m.exec(fine.stdout) ?? []
 
     const core = await openNode(env)

@@ -302,7 +302,7 @@ accounts:
       const [active, pending] = [find('active'), find('pending')]
       const text = await done('keys', 'revoke', active, '--tenant', 'acme')
       expect(text).to.include(`Key ${pending} signs in its place at once`)
-      expect(text).to.include('300 s by Cache-Control').and.include('end within 600 s')
+      expect(text).to.include('300 s by Cache-Control').and.include('expire within 600 s')
       const jwks = await (await fetch(`${node.url}/t/acme/jwks`)).json()
       expect((jwks as { keys: { kid: string }[] }).keys.map((key) => key.kid))
         .to.include(pending)

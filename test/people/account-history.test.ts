@@ -156,7 +156,7 @@ describe('people: profile and history', () => {
       const his = await signedIn(server, two)
       for (const before of [cursor, `${cursor}x`, "1~' or 1=1 --~x", '', '~~']) {
         const url = `${server.issuer}${path}?before=${encodeURIComponent(before)}`
-        expectFault(await his.get(url), 400, /cannot be followed/)
+        expectFault(await his.get(url), 400, /request is not valid/)
       }
       expect(eventsOn(await open(server, path, two, his))).to.have.length(1)
     })

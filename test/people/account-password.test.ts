@@ -114,7 +114,7 @@ describe('people: changing the password', () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     for (let i = 0; i < 15; i++) await change(agent, person, { current_password: `wrong ${i}` })
-    expectFormAgain(await change(agent, person), 403, 'password-form', /takes a pause/)
+    expectFormAgain(await change(agent, person), 403, 'password-form', /is paused/)
     const { id } = await accountOf(server, person)
     const [counted] = await server.core.lockouts.list('default', [id])
     expect(counted?.failures).to.be.greaterThan(3)

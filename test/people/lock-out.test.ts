@@ -149,7 +149,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
       const pages = new Set<string>()
       for (const username of [email, 'unknown@example.com']) {
         const page = await enter({ username, password }, { address: '192.0.2.77' })
-        expectFormAgain(page, 429, 'login-form', /too many wrong sign-ins from your network/)
+        expectFormAgain(page, 429, 'login-form', /too many failed sign-ins from your network/)
         expect(Number(page.headers.get('retry-after'))).to.be.within(1, 600)
         pages.add(textOf(page))
       }

@@ -94,7 +94,7 @@ onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) 
     const applications = await eventsOn(agent, '/account/applications')
     expect(applications).to.have.length(2)
     const german = await agent.get(`${server.issuer}/account/applications?ui_locales=de`)
-    expect(textOf(german)).to.include('Zugriff aus zwei Netzen zugleich verwendet')
+    expect(textOf(german)).to.include('Zugriff abwechselnd aus zwei Netzen verwendet')
     const shown = await familiesShow.execute(server.core, { tenant: 'default', id })
     expect(familiesShow.render(shown)).to.match(
       /family\.network_changed +203\.0\.113\.7 .*"to":"203\.0\.113\.0\/24"/,

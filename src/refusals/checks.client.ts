@@ -13,19 +13,19 @@ export const clientChecks = {
     'Send the secret in the header or in the body, not in both; send no secret with an assertion.',
   ],
   authentication_method: [
-    'The client uses the authentication method that it is registered for.',
+    'The client authenticates in the way that it is registered for.',
     'RFC 7591 §2, RFC 9700 §2.5',
-    'Make `token_endpoint_auth_method` of the client match the setting of its library.',
+    'Make `token_endpoint_auth_method` of the client and the setting of its library the same.',
   ],
   authorization_header: [
     'The header `Authorization` is well formed: id and secret form-encoded, then joined by a colon in base64.',
     'RFC 6749 §2.3.1',
-    'Encode both before joining them; `:` `%` `+` in a secret require it.',
+    'Encode both before joining them; `:` `%` `+` in a secret need it.',
   ],
   client_id_same: [
     '`client_id` is the same everywhere in the request.',
     'RFC 6749 §3.2.1, RFC 7521 §4.2',
-    'Omit `client_id` from the body if the credentials name the client.',
+    'Leave `client_id` out of the body where the credentials name the client.',
   ],
   client_secret: [
     'The client secret is correct.',

@@ -40,17 +40,17 @@ export const tokenChecks = {
   refresh_token_known: [
     'The refresh token was issued by this server, to this client, and its family is alive.',
     'RFC 6749 §6',
-    '`families list` and `families show` say whether and why it ended. The user signs in again.',
+    '`families list` and `families show` say whether and why it ended. The person signs in again.',
   ],
   refresh_token_once: [
-    'A refresh token is used once; the previous one gets the same response again for a short time.',
+    'A refresh token is used once; the previous one gets its answer again for a moment.',
     'RFC 9700 §4.14.2, docs/security.md',
-    'Keep the newest refresh token, and refresh in one place at a time. The family was ended: `families show` says who used it.',
+    'Keep the newest refresh token, and refresh in one place at a time. The family was ended: `families show` has who used it.',
   ],
   refresh_token_current: [
-    'Neither the refresh token nor its family has expired.',
+    'The refresh token was used in time, and the family is not older than it may be.',
     'RFC 9700 §4.14.2',
-    'The user signs in again; `refresh_token_idle_ttl` and `refresh_token_absolute_ttl` of the client set the lifetimes.',
+    'The person signs in again; `refresh_token_idle_ttl` and `refresh_token_absolute_ttl` of the client set the times.',
   ],
   refresh_scope: [
     'A refresh requests no more than was allowed.',

@@ -107,7 +107,7 @@ describe('TLS in the process', () => {
     const next = await files.issue()
     await replaceFile(files.certFile, next.cert)
     await eventually('the broken pair is in the log', () =>
-      server.logged().includes('renewed files are not sound'),
+      server.logged().includes('renewed files are not valid'),
     )
     expect(server.logged()).to.include('expected the key of the first certificate')
     expect((await handshake()).peer?.fingerprint256).to.equal(before?.fingerprint256)

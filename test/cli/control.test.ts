@@ -55,7 +55,7 @@ describe('The control socket', () => {
     try {
       expect((await stat(path)).isSocket()).to.equal(true)
       const failure = await failureOf(askServer(path, { command: 'nonsense', input: {} }))
-      expect(failure.message).to.include('another version')
+      expect(failure.message).to.include('a different version')
     } finally {
       await server.close()
     }

@@ -82,7 +82,7 @@ describe('people: signing in with a second factor', () => {
     const { agent, page } = await atFactor(owner)
     for (const otp of [used, codeOf(owner.secret)]) {
       const again = await agent.submit(page, { fields: { otp } })
-      expectFormAgain(again, 403, 'factor-form', /used already/)
+      expectFormAgain(again, 403, 'factor-form', /already used/)
     }
     await expectNobody(agent)
   })
@@ -171,7 +171,7 @@ describe('people: signing in with a second factor', () => {
     expect(await server.core.factors.codesLeft(tenant, owner.id)).to.equal(9)
     const again = await atFactor(owner)
     const refused = await again.agent.submit(again.page, { form: '#recovery-form', fields })
-    expectFormAgain(refused, 403, 'factor-form', /used already/)
+    expectFormAgain(refused, 403, 'factor-form', /already used/)
   })
 
   it('is asked for after a one-time password, too: a reset is no way round it (ASVS 6.4.3)', async () => {

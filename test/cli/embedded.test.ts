@@ -307,7 +307,7 @@ accounts:
       expect((jwks as { keys: { kid: string }[] }).keys.map((key) => key.kid))
         .to.include(pending)
         .and.not.include(active)
-      expect(await done('keys', 'revoke', active, '--tenant', 'acme')).to.include('revoked already')
+      expect(await done('keys', 'revoke', active, '--tenant', 'acme')).to.include('already revoked')
       expect(await refused('keys', 'revoke', 'nothing')).to.include('no such signing key')
     })
 

@@ -78,7 +78,7 @@ async function follow<T>(
         for (const listener of listeners) listener(current)
         log.info({ files }, 'files were renewed and are in use')
       } catch (error) {
-        log.error({ files, err: error }, 'renewed files are not sound; the old ones go on')
+        log.error({ files, err: error }, 'renewed files are not valid; the old ones stay in use')
       }
     },
   }

@@ -47,7 +47,7 @@ export async function startServer(
   const { config, log } = core
   const files = await openTlsFiles(config, log)
   const { misspelt: variables } = config
-  if (variables.length > 0) log.warn({ variables }, 'no such settings: are others meant?')
+  if (variables.length > 0) log.warn({ variables }, 'unknown settings: are they misspelt?')
   if (config.keyPrepublish < safePrepublish(config)) {
     log.warn(
       { expected: `at least ${safePrepublish(config)}`, key_prepublish: config.keyPrepublish },

@@ -43,7 +43,7 @@ export const accountsReset = ofOneAccount({
   },
   render: ({ account, ...password }) =>
     [
-      `The password of ${account.email} is void now, and it is signed out everywhere.`,
+      `The password of ${account.email} is void, and the account is signed out everywhere.`,
       renderOneTimePassword(password),
       ...(account.disabled ? ['The account is disabled: "accounts enable" lets it sign in.'] : []),
     ].join('\n'),

@@ -104,7 +104,7 @@ export const accountsShow = ofOneAccount<Output>({
         `${known.sign_ins} times`,
         `from ${known.first_at} to ${known.last_at}`,
       ]),
-      ...section(`What happened, the newest first (${mostEvents} at most)`, events, (event) => [
+      ...section(`Events, newest first (${mostEvents} at most)`, events, (event) => [
         event.at,
         event.type,
         event.client_id ?? '',

@@ -99,17 +99,17 @@ function rendered({ tenant, verified, removed, head, unsealed, fault, ...oldest 
   const lines = [
     counted,
     `Head: ${head}`,
-    unsealed === 0 ? 'None waits to be sealed.' : `${unsealed} wait to be sealed${age}.`,
+    unsealed === 0 ? 'None is waiting to be sealed.' : `${unsealed} wait to be sealed${age}.`,
   ]
   return fault ? [describe(fault), ...lines].join('\n') : lines.join('\n')
 }
 
 const sentences: Record<AuditFault['what'], string> = {
-  event_altered: 'The event does not fit its seal: it was changed, or another stood before it',
+  event_altered: 'The event does not match its seal: it was changed, or another event preceded it',
   event_missing: 'An event is missing',
   event_strange: 'An event has a place that no sealer gave it',
-  gap_altered: 'Events are gone that no retention removed',
-  head_altered: 'The head is none that a sealer wrote',
+  gap_altered: 'Events are missing that no retention removed',
+  head_altered: 'The head was not written by a sealer',
   head_unknown: 'The chain does not pass through the head that was given',
 }
 

@@ -27,7 +27,7 @@ export function banner({ version, config, storage, workers, operator }: Started)
     ...(workers > 1 ? [`  Workers      ${workers}`] : []),
     '  Stop it      Ctrl-C',
     '',
-    'What next:',
+    'Next steps:',
     `  Sign in at ${issuer}/account`,
     '  Declare clients and resource servers: npm run keyturn -- apply <file>',
     '  A five-minute tour is in README.md',
@@ -51,7 +51,7 @@ export function operatorBox(
     `  One-time password  ${oneTimePassword}`,
     '',
     'The password is shown once. You choose your own at the first sign-in.',
-    `It is valid for ${hours(lifetime)}. This makes a new one:`,
+    `It is valid for ${hours(lifetime)}. To create a new one:`,
     `  npm run keyturn -- accounts reset ${email}`,
   ])
 }

@@ -36,7 +36,7 @@ export const clientsCreate: Command<z.infer<typeof input>, Output> = {
     return core.database.transaction(async () => {
       if (await core.clients.views.view(tenant, client.client_id, core.clock.now())) {
         throw new DomainError('client_invalid', {
-          detail: `There is a client ${client.client_id} already; "apply" changes it.`,
+          detail: `There is already a client ${client.client_id}; "apply" changes it.`,
         })
       }
       await assertNamesKnown(core, tenant, client)

@@ -36,7 +36,7 @@ export const clientsDelete: Command<Input, Output> = {
     await core.revocations.deleteClient(tenant, client_id, { ...operator, force })
     return { client_id, changed: true }
   },
-  render: ({ client_id }) => `Client ${client_id} is deleted, with everything it ever got.`,
+  render: ({ client_id }) => `Client ${client_id} is deleted, with everything it was ever issued.`,
 }
 
 function setting(disabled: boolean): Command<Input, Output> {

@@ -146,7 +146,7 @@ function knownAs(error: unknown): DomainError {
   return isTransient(error)
     ? new DomainError('storage_unavailable', { detail: describeFailure(error) })
     : new DomainError('internal', {
-        detail: 'The command failed; the log of the server says why.',
+        detail: 'The command failed; see the log of the server.',
       })
 }
 
@@ -169,7 +169,7 @@ async function execute(line: string, core: Capabilities, emit: Emit): Promise<un
 
 function strange(reason: string): DomainError {
   return new DomainError('internal', {
-    detail: `The running server is of another version than this command: ${reason}. Restart it.`,
+    detail: `The running server has a different version than this command: ${reason}. Restart it.`,
   })
 }
 

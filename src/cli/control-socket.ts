@@ -99,7 +99,7 @@ export function tooLong(): DomainError {
   const most = longestRequest / 1024 / 1024
   return new DomainError('internal', {
     detail:
-      `The running server takes ${most} MiB at once, and this is more; nothing was done. ` +
+      `The running server accepts ${most} MiB at once, and this is more; nothing was done. ` +
       'Stop the server and repeat the command, or split the file, and take each without --prune.',
   })
 }

@@ -3,12 +3,12 @@ import { adminRoles, everywhere } from '../roles/role.ts'
 import { leaf, type Start } from './describe.ts'
 
 /** Break-glass: on this machine another owner can be made. */
-export const force = ['--force', 'even of the last owner of the admin API'] as const
+export const force = ['--force', 'even for the last owner of the admin API'] as const
 
 /** Who administers this server through its API. */
 export function describeAdmin(program: Program, run: Start): void {
   const admin = program.command('admin').description('the admin API')
-  leaf(admin, 'admin bootstrap', 'make the first owners, once', run)
+  leaf(admin, 'admin bootstrap', 'create the first owners, once', run)
 
   const roles = program.command('roles').description('who administers what')
   leaf(roles, 'roles list', 'list who has which role', run)
@@ -16,8 +16,8 @@ export function describeAdmin(program: Program, run: Start): void {
     .addArgument(new Argument('<role>').choices(adminRoles))
     .option('--account <identifier>', 'e-mail address or user name, of the default tenant')
     .option('--client <client_id>', 'a client of the default tenant')
-    .option('--in <tenant>', 'of one tenant alone', everywhere)
-  leaf(roles, 'roles revoke', 'take a role away', run)
+    .option('--in <tenant>', 'for this tenant only', everywhere)
+  leaf(roles, 'roles revoke', 'revoke a role', run)
     .argument('<id>')
     .option(...force)
 }

@@ -4,12 +4,12 @@ import { leaf, ofTenant, type Start } from './describe.ts'
 /** What happened: events, and the chain over them. */
 export function describeAudit(program: Program, run: Start): void {
   const audit = program.command('audit').description('what happened, and who did it')
-  filtered(leaf(audit, 'audit list', 'list events, the newest first', run))
-    .option('--limit <count>', 'how many, 1000 at most', limit, 50)
-    .option('--after <place>', 'go on where an earlier page ended')
-  filtered(leaf(audit, 'audit export', 'print events as NDJSON, the oldest first', run))
-  ofTenant(leaf(audit, 'audit verify', 'look whether events were tampered with', run))
-    .option('--from-head <head>', 'begin at a head that was written down earlier')
+  filtered(leaf(audit, 'audit list', 'list events, newest first', run))
+    .option('--limit <count>', 'number of events, 1000 at most', limit, 50)
+    .option('--after <place>', 'continue where an earlier page ended')
+  filtered(leaf(audit, 'audit export', 'print events as NDJSON, oldest first', run))
+  ofTenant(leaf(audit, 'audit verify', 'check whether events were tampered with', run))
+    .option('--from-head <head>', 'start at a head that was recorded earlier')
     .option('--all', 'the chains of all tenants')
 }
 
@@ -17,15 +17,15 @@ export function describeAudit(program: Program, run: Start): void {
 export function describeWebhooks(program: Program, run: Start): void {
   const webhooks = program.command('webhooks').description('where audit events are sent')
   ofTenant(leaf(webhooks, 'webhooks list', 'list the webhooks', run))
-  ofTenant(leaf(webhooks, 'webhooks deliveries', 'list what was sent', run))
+  ofTenant(leaf(webhooks, 'webhooks deliveries', 'list the deliveries', run))
     .option('--url <url>', 'to one webhook')
     .addOption(
       new Option('--state <state>', 'of one state').choices(['waiting', 'delivered', 'failed']),
     )
-  ofTenant(leaf(webhooks, 'webhooks retry', 'send again what was given up', run))
+  ofTenant(leaf(webhooks, 'webhooks retry', 'retry failed deliveries', run))
     .option('--url <url>', 'to one webhook')
-    .option('--id <id>', 'one delivery alone')
-  ofTenant(leaf(webhooks, 'webhooks remove', 'tell a webhook no more', run)).argument('<url>')
+    .option('--id <id>', 'only this delivery')
+  ofTenant(leaf(webhooks, 'webhooks remove', 'remove a webhook', run)).argument('<url>')
 }
 
 function filtered(command: Program): Program {
@@ -35,8 +35,8 @@ function filtered(command: Program): Program {
     .option('--client <client_id>', 'of one client')
     .option('--family <id>', 'of one refresh-token family')
     .option('--request <id>', 'of one request')
-    .option('--since <time>', 'from then on: 2026-01-31, 2026-01-31T12:00:00Z, 90m, 12h or 7d')
-    .option('--until <time>', 'before then')
+    .option('--since <time>', 'from this time on: 2026-01-31, 2026-01-31T12:00:00Z, 90m, 12h or 7d')
+    .option('--until <time>', 'before this time')
 }
 
 function collect(value: string, earlier?: string[]): string[] {

@@ -4,20 +4,20 @@ import { leaf, ofTenant, type Start } from './describe.ts'
 
 /** Who may register clients. */
 export function describeRegistration(program: Program, run: Start): void {
-  const registration = program.command('registration').description('clients that register')
+  const registration = program.command('registration').description('self-registration of clients')
   const tokens = registration.command('tokens').description('initial access tokens (RFC 7591)')
   const create = leaf(
     tokens,
     'registration tokens create',
-    'make a token to register clients with',
+    'create a token to register clients with',
     run,
   )
   ofTenant(create)
     .option('--name <name>', 'whom it is for')
-    .option('--uses <number>', 'how many clients it registers', numberUpTo(mostUses), 1)
+    .option('--uses <number>', 'how many clients it may register', numberUpTo(mostUses), 1)
     .option('--ttl <seconds>', 'how long it is valid', numberUpTo(longestTtl), 86_400)
-  ofTenant(leaf(tokens, 'registration tokens list', 'list the tokens that are valid', run))
-  ofTenant(leaf(tokens, 'registration tokens revoke', 'make a token void', run)).argument('<id>')
+  ofTenant(leaf(tokens, 'registration tokens list', 'list the valid tokens', run))
+  ofTenant(leaf(tokens, 'registration tokens revoke', 'void a token', run)).argument('<id>')
 }
 
 function numberUpTo(most: number) {

@@ -16,7 +16,7 @@ export async function checkIssuer(config: Config): Promise<Check[]> {
     protocol === 'https:'
       ? { name: 'issuer', status: 'ok', message: `${config.issuer} is https.` }
       : isLoopbackHost(hostname)
-        ? { name: 'issuer', status: 'ok', message: `${config.issuer} is for this machine alone.` }
+        ? { name: 'issuer', status: 'ok', message: `${config.issuer} is for this machine only.` }
         : {
             name: 'issuer',
             status: 'fail',
@@ -50,7 +50,7 @@ async function checkDiscovery(issuer: string): Promise<Check> {
       fix: 'start the server; if it runs, check ISSUER, DNS, the proxy and the certificate.',
     }
   }
-  const fix = 'let ISSUER and the proxy lead to this server, without a redirect.'
+  const fix = 'make ISSUER and the proxy lead to this server, without a redirect.'
   const body = await response.text().catch(() => '')
   if (response.status !== 200) {
     return { name, status: 'fail', message: `${url} answers ${response.status}.`, fix }
@@ -96,7 +96,7 @@ async function checkCertificate(path: string, { issuer }: Config): Promise<Check
     name,
     status,
     message: `${ends}.`,
-    fix: 'renew it; the server loads the new one by itself.',
+    fix: 'renew it; the server loads the new one automatically.',
   }
 }
 

@@ -43,8 +43,8 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     const name = `PostgreSQL ${major}.${minor}`
     if (!row?.writes) {
       const fix =
-        'let DATABASE_URL name the primary, and its role write (default_transaction_read_only).'
-      return { status: 'fail', message: `${name} takes no writes.`, fix }
+        'point DATABASE_URL to the primary, with a role that may write (default_transaction_read_only).'
+      return { status: 'fail', message: `${name} does not accept writes.`, fix }
     }
     const message = `${name} answers.`
     return major >= oldestPostgres
@@ -59,7 +59,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
       const message = `Pending: ${lacking.join(', ')}.`
       return { status: 'fail', message, fix: 'run "npm run keyturn -- migrate".' }
     }
-    const newer = `The schema is of a later release, and fits: ${unknown.join(', ')}.`
+    const newer = `The schema is from a later release, and compatible: ${unknown.join(', ')}.`
     return unknown.length > 0
       ? { status: 'warn', message: newer, fix: 'finish the upgrade or the rollback.' }
       : { status: 'ok', message: 'The schema is up to date.' }
@@ -72,7 +72,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
       (error: unknown) => ({
         status: 'fail',
         message: `${describeFailure(error)}.`,
-        fix: `check that it runs, ${config.redis ? 'REDIS_URL' : 'DATABASE_URL'} and the network.`,
+        fix: `check that it is running, ${config.redis ? 'REDIS_URL' : 'DATABASE_URL'} and the network.`,
       }),
     )
   },
@@ -88,7 +88,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
       const counts = others.map(([id, count]) => `${count} under key ${id}`).join(', ')
       return {
         status: 'warn',
-        message: `The current key is ${sealer.keyId}, but still sealed are ${counts}.`,
+        message: `The current key is ${sealer.keyId}, but secrets are still sealed under others: ${counts}.`,
         fix: 'run "npm run keyturn -- keys rotate-kek".',
       }
     }
@@ -136,9 +136,9 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
 
   mail: async ({ mail, config }) =>
     config.smtpUrl !== undefined
-      ? { status: 'ok', message: `It goes to ${new URL(config.smtpUrl).host}.` }
+      ? { status: 'ok', message: `Mail is sent through ${new URL(config.smtpUrl).host}.` }
       : mail.isOn
-        ? { status: 'ok', message: `It is written to ${config.dataDir}/mail and not sent.` }
+        ? { status: 'ok', message: `Mail is written to ${config.dataDir}/mail and not sent.` }
         : {
             status: 'warn',
             message: 'Mail is not sent: nobody can reset a password by mail.',
@@ -152,9 +152,9 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     )
     const half = (performance.now() - asked) / 2
     const skew = Math.round(Number(row?.now) + half - (clock.now() - clock.offset))
-    const message = `This machine and Postgres are ${Math.abs(skew)} ms apart.`
+    const message = `The clocks of this machine and Postgres are ${Math.abs(skew)} ms apart.`
     return Math.abs(skew) < tolerableSkew
       ? { status: 'ok', message }
-      : { status: 'fail', message, fix: 'let NTP set the clocks of both machines.' }
+      : { status: 'fail', message, fix: 'synchronise the clocks of both machines with NTP.' }
   },
 }

@@ -68,7 +68,7 @@ async function checkStorage(config: Config, io: Io): Promise<Check[]> {
 const remedies: Partial<Record<DomainErrorCode, { name: string; fix?: string }>> = {
   storage_unavailable: {
     name: 'storage',
-    fix: 'check that it runs, DATABASE_URL, REDIS_URL and the network.',
+    fix: 'check that it is running, DATABASE_URL, REDIS_URL and the network.',
   },
   config_invalid: { name: 'configuration', fix: 'see config/reference.md.' },
   storage_locked: { name: 'storage' },

@@ -27,11 +27,11 @@ function text(value: unknown): string {
 
 /** By SQLSTATE, what an operator has to change where Postgres only says what it did not do. */
 const remedies: Partial<Record<string, string>> = {
-  '25006': 'Postgres takes no writes, and DATABASE_URL has to name one that does',
+  '25006': 'Postgres does not accept writes; DATABASE_URL must name one that does',
   '3F000':
-    'The role of DATABASE_URL has no schema to make tables in (grant usage and create, search_path)',
+    'The role of DATABASE_URL has no schema to create tables in (grant usage and create, search_path)',
   '42501':
-    'The role of DATABASE_URL lacks a privilege (docs/deployment.md has those that it needs)',
+    'The role of DATABASE_URL lacks a privilege (docs/deployment.md lists those that it needs)',
 }
 
 function ofPostgres(error: Error): string {

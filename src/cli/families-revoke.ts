@@ -25,5 +25,5 @@ export const familiesRevoke: Command<z.infer<typeof input>, Output> = {
   render: ({ family, changed }) =>
     changed
       ? `Family ${family.id} has ended; its access tokens are refused from now on.`
-      : `Family ${family.id} had ended already: ${family.ended_reason}.`,
+      : `Family ${family.id} has already ended: ${family.ended_reason}.`,
 }

@@ -89,7 +89,7 @@ export function sentenceOn(family: FamilyOutput): string {
     case 'idle_expired':
       return `Not used in time: expired ${family.idle_expires_at}`
     case 'alive':
-      return `Alive until ${family.idle_expires_at} when it is not used, ${family.expires_at} at most${until}`
+      return `Alive until ${family.idle_expires_at} if unused, ${family.expires_at} at most${until}`
   }
 }
 

@@ -55,7 +55,7 @@ export const grantsList: Command<
   render: ({ grants }) =>
     table(
       grants,
-      'Nobody has allowed a client anything.',
+      'Nobody has given any client consent.',
       ({ account, client_id, scopes, updated_at }) => [
         account,
         client_id,
@@ -88,6 +88,6 @@ export const grantsRevoke: Command<z.infer<typeof input>, Output> = {
   },
   render: ({ account, client_id, changed }) =>
     changed
-      ? `What ${account} allowed ${client_id} is withdrawn; its refresh and access tokens have ended.`
+      ? `The consent of ${account} to ${client_id} is withdrawn; its refresh and access tokens have ended.`
       : `${account} had allowed ${client_id} nothing.`,
 }

@@ -54,7 +54,7 @@ export const invitationsCreate: Command<
     return { invitation: invitationOutput(created, core.clock.now()) }
   },
   render: ({ invitation: { email, expires_at } }) =>
-    `Invited ${email}; the link in the mail works once, until ${expires_at}, and an earlier one no longer.`,
+    `Invited ${email}; the link in the mail works once, until ${expires_at}, and earlier links are void.`,
 }
 
 const listed = z.strictObject({ ...ofTenant, after: z.string().optional() })
@@ -96,5 +96,5 @@ export const invitationsRevoke: Command<
     return { email, changed: await core.invitations.revoke(tenant, email) }
   },
   render: ({ email, changed }) =>
-    changed ? `The link that ${email} has is void.` : `${email} was not invited, or has accepted.`,
+    changed ? `The link of ${email} is void.` : `${email} was not invited, or has accepted.`,
 }

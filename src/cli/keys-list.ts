@@ -29,7 +29,7 @@ export const keysList: Command<z.infer<typeof input>, Output> = {
   },
   render: ({ keys, now }) =>
     keys.length === 0
-      ? 'There are no signing keys yet; the first start of the server makes them.'
+      ? 'There are no signing keys yet; the first start of the server creates them.'
       : [
           columns(keys.map((key) => [key.alg, key.state, whatNext(key), key.kid])),
           '',

@@ -43,19 +43,19 @@ export const keysRevoke: Command<z.infer<typeof input>, Output> = {
   },
   render(output) {
     const { key, changed, replacement, jwks_max_age: maxAge, access_token_ttl: ttl } = output
-    if (!changed) return `Key ${key.kid} is ${key.state} already; nothing was done.`
+    if (!changed) return `Key ${key.kid} is already ${key.state}; nothing was done.`
     return [
       `Key ${key.kid} (${key.alg}) is revoked: within 2 seconds no node signs with it or publishes it.`,
       ...(replacement
         ? [
             `Key ${replacement.key.kid} signs in its place at once; it has been published for ${replacement.published_seconds} s.`,
-            'A verifier that does not have it yet fetches the key set when it meets it; one that has fetched within its',
+            'A verifier that does not have it yet fetches the key set on first use; one that has fetched within its',
             'pause (30 s in jose) refuses new tokens until the pause is over.',
           ]
         : []),
       `Verifiers accept what the revoked key signed for as long as they keep the key set: ${maxAge} s by Cache-Control, some`,
       'longer. Restart those that cannot wait. This server itself refuses it from now on: introspection, userinfo, hints.',
-      `Access tokens that are out end within ${ttl} s. Refresh tokens and sessions are not signed and live on.`,
+      `Access tokens in circulation expire within ${ttl} s. Refresh tokens and sessions are not signed and stay valid.`,
     ].join('\n')
   },
 }

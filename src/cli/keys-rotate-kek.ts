@@ -31,7 +31,7 @@ export const keysRotateKek: Command<z.infer<typeof input>, RotationOutput> = {
   },
   render({ key_id: keyId, generated, retired_key_ids: retired, resealed }) {
     const rows = rowsIn(resealed)
-    const made = generated ? 'A new key-encryption key was made. ' : ''
+    const made = generated ? 'A new key-encryption key was created. ' : ''
     const first = `${made}Everything is sealed under key ${keyId} (${rows} sealed anew).`
     if (generated || (retired.length === 0 && rows > 0)) return `${first} ${copies}`
     return retired.length === 0
@@ -44,4 +44,4 @@ const rowsIn = (resealed: Record<string, number>) =>
   Object.values(resealed).reduce((sum, count) => sum + count, 0)
 
 const copies =
-  'Copy the new key to where you keep the old one; backups from before can be read with the old one alone.'
+  'Copy the new key to where you keep the old one; earlier backups can be read only with the old one.'

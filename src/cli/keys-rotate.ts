@@ -40,7 +40,7 @@ export const keysRotate: Command<z.infer<typeof input>, Output> = {
   },
   render: ({ rotations }) =>
     rotations.length === 0
-      ? 'There is no key to rotate yet: the first start makes ES256 and RS256.'
+      ? 'There is no key to rotate yet: the first start creates ES256 and RS256.'
       : rotations
           .map(({ outcome, next: { alg, kid, activate_at: at } }) =>
             outcome === 'published'

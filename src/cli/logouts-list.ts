@@ -45,7 +45,7 @@ export const logoutsList: Command<z.infer<typeof input>, { logouts: LogoutOutput
     return { logouts: found.map((logout) => output(logout, emails(logout.accountId))) }
   },
   render: ({ logouts }) =>
-    table(logouts, 'There are no log-outs that clients were told of.', (logout) => [
+    table(logouts, 'There are no log-out notifications.', (logout) => [
       logout.created_at,
       logout.client_id,
       logout.account,

@@ -83,7 +83,7 @@ function asking(socket: string, name: CommandName) {
     }
     if (!answered) throw new NobodyListens()
     throw new DomainError('storage_unavailable', {
-      detail: 'The running server has ended before all was done; repeat the command.',
+      detail: 'The running server stopped before the command was complete; repeat the command.',
     })
   }
 }

@@ -78,45 +78,48 @@ function describeProgram(io: Io, run: Start): Program {
     '--check',
     'change nothing; exit 1 when migrations are pending',
   )
-  ofTenant(leaf(program, 'apply', 'make everything be as a file declares', run))
+  ofTenant(leaf(program, 'apply', 'apply the declarations in a file', run))
     .argument('<file>', 'YAML or JSON; - is standard input')
     .option('--plan', 'show what would change, and change nothing')
-    .option('--check', 'the same, and fail when anything would change')
-    .option('--prune', 'delete what is stored and not declared, of the sections that the file has')
-    .option('--yes', 'with --prune: yes, delete it')
-    .option('--complete', 'with --check: fail also when something is stored that is not declared')
+    .option('--check', 'the same, and fail if anything would change')
+    .option('--prune', 'delete what is stored but not declared, in the sections that the file has')
+    .option('--yes', 'with --prune: confirm the deletion')
+    .option('--complete', 'with --check: also fail if something is stored but not declared')
   ofTenant(
-    leaf(program, 'export', 'print what is declared, without secrets, as an apply file', run),
+    leaf(program, 'export', 'print the configuration as an apply file, without secrets', run),
   )
-  leaf(program, 'explain', 'say why a request was refused, and how to fix it', run)
+  leaf(program, 'explain', 'explain why a request was refused, and how to fix it', run)
     .argument(
       '[id]',
-      'Request-Id, error_id, or the number on the page; none: what was refused last',
+      'Request-Id, error_id, or the reference on the page; without it: the latest refusals',
     )
-    .option('--authorize <url>', 'an authorization request: report every fault, and change nothing')
-  describeAccounts(program.command('accounts').description('people and operators'), run)
+    .option(
+      '--authorize <url>',
+      'check an authorization request: report every fault, change nothing',
+    )
+  describeAccounts(program.command('accounts').description('accounts of users and operators'), run)
   describeInvitations(program, run)
   describeClients(program.command('clients').description('relying parties'), run)
   describeRegistration(program, run)
   describeAccess(program, run)
   describeAudit(program, run)
   describeWebhooks(program, run)
-  describeTenants(program.command('tenants').description('issuers of their own'), run)
+  describeTenants(program.command('tenants').description('separate issuers'), run)
   describeAdmin(program, run)
-  describeLogouts(program.command('logouts').description('what clients are told of log-outs'), run)
+  describeLogouts(program.command('logouts').description('log-out notifications to clients'), run)
   const keys = program.command('keys').description('signing keys, and the key-encryption key')
   ofTenant(leaf(keys, 'keys list', 'list the signing keys and their states', run))
   ofTenant(leaf(keys, 'keys rotate', 'publish the successors of the signing keys', run)).option(
     '--alg <alg>',
-    'of one algorithm alone',
+    'of this algorithm only',
   )
-  ofTenant(
-    leaf(keys, 'keys revoke', 'end a signing key at once: somebody else has it', run),
-  ).argument('<kid>')
+  ofTenant(leaf(keys, 'keys revoke', 'revoke a compromised signing key at once', run)).argument(
+    '<kid>',
+  )
   leaf(keys, 'keys rotate-kek', 'seal everything under a new key-encryption key', run)
-  const passwords = program.command('passwords').description('passwords that nobody may choose')
-  leaf(passwords, 'passwords compile', 'make a PASSWORD_LIST_FILE', run)
-    .argument('<list>', 'a file with a password or its SHA-1 in each line')
+  const passwords = program.command('passwords').description('lists of forbidden passwords')
+  leaf(passwords, 'passwords compile', 'create a PASSWORD_LIST_FILE', run)
+    .argument('<list>', 'a file with a password or its SHA-1 on each line')
     .argument('<output>', 'the file to write')
   leaf(program, 'doctor', 'check this installation and say what to fix', run)
   return program
@@ -124,37 +127,42 @@ function describeProgram(io: Io, run: Start): Program {
 
 function describeAccounts(accounts: Program, run: Start): void {
   ofTenant(leaf(accounts, 'accounts create', 'create an account', run))
-    .requiredOption('--email <address>', 'what its owner signs in with')
-    .option('--username <name>', 'what its owner may sign in with, too')
-    .option('--name <name>', 'the name of the person')
-    .option('--email-verified', 'the address is known to be the owner’s')
-    .option('--operator', 'may administer this server')
+    .requiredOption('--email <address>', 'address to sign in with')
+    .option('--username <name>', 'name to sign in with, as an alternative')
+    .option('--name <name>', 'name of the person')
+    .option('--email-verified', 'the address is known to belong to the owner')
+    .option('--operator', 'let it administer this server')
     .option(
       '--password-stdin',
-      'read the password from standard input; else it gets one for one use',
+      'read the password from standard input; otherwise a one-time password is generated',
     )
   ofTenant(leaf(accounts, 'accounts list', 'list the accounts', run))
   const identifier = ['<identifier>', 'e-mail address or user name'] as const
   ofTenant(
-    leaf(accounts, 'accounts show', 'who has access to an account, and what happened', run),
+    leaf(accounts, 'accounts show', 'show who has access to an account, and its history', run),
   ).argument(...identifier)
-  ofTenant(leaf(accounts, 'accounts disable', 'keep an account from signing in', run))
+  ofTenant(leaf(accounts, 'accounts disable', 'prevent an account from signing in', run))
     .argument(...identifier)
     .option(...force)
   ofTenant(leaf(accounts, 'accounts enable', 'let a disabled account sign in again', run)).argument(
     ...identifier,
   )
-  ofTenant(leaf(accounts, 'accounts reset', 'replace a password by one for one use', run)).argument(
-    ...identifier,
-  )
   ofTenant(
-    leaf(accounts, 'accounts unlock', 'let in who was locked for wrong guesses', run),
+    leaf(accounts, 'accounts reset', 'replace a password with a one-time password', run),
+  ).argument(...identifier)
+  ofTenant(
+    leaf(
+      accounts,
+      'accounts unlock',
+      'unlock an account that was locked after wrong attempts',
+      run,
+    ),
   ).argument(...identifier)
   ofTenant(
     leaf(
       accounts,
       'accounts remove-factors',
-      'let who lost every second factor in with the password alone',
+      'remove all second factors, so that the password alone signs in',
       run,
     ),
   ).argument(...identifier)
@@ -163,24 +171,24 @@ function describeAccounts(accounts: Program, run: Start): void {
   )
   ofTenant(leaf(accounts, 'accounts sign-out-all', 'sign everybody out everywhere', run)).option(
     '--yes',
-    'yes, everybody of the tenant',
+    'confirm: everybody in the tenant',
   )
 }
 
 function describeTenants(tenants: Program, run: Start): void {
   leaf(tenants, 'tenants list', 'list the tenants', run)
-  leaf(tenants, 'tenants disable', 'stop to answer for an issuer', run).argument('<id>')
+  leaf(tenants, 'tenants disable', 'stop answering for an issuer', run).argument('<id>')
   leaf(tenants, 'tenants enable', 'answer for a disabled issuer again', run).argument('<id>')
 }
 
 function describeClients(clients: Program, run: Start): void {
   ofTenant(leaf(clients, 'clients create', 'create a client', run))
     .argument('[file]', 'YAML or JSON with the members of RFC 7591; - is standard input')
-    .option('--id <client_id>', 'otherwise one is made')
-    .option('--name <client_name>', 'what people see')
+    .option('--id <client_id>', 'otherwise one is generated')
+    .option('--name <client_name>', 'name that users see')
     .option('--redirect-uri <uri>', 'may be repeated', collect)
     .option('--post-logout-redirect-uri <uri>', 'may be repeated', collect)
-    .option('--backchannel-logout-uri <uri>', 'where the client is told of log-outs')
+    .option('--backchannel-logout-uri <uri>', 'where the client is notified of log-outs')
     .option('--grant <grant_type>', 'may be repeated; default: authorization_code', collect)
     .option('--scope <scope>', 'scope names separated by spaces')
     .option('--public', 'a client that cannot keep a secret: a browser or native app')
@@ -189,9 +197,9 @@ function describeClients(clients: Program, run: Start): void {
     .argument('<client_id>')
     .option('--overlap <seconds>', 'how long the old secrets stay valid', seconds, 86_400)
   for (const [word, description] of [
-    ['disable', 'keep a client from everything and end what it holds'],
+    ['disable', 'block a client and end everything it holds'],
     ['enable', 'let a disabled client work again'],
-    ['delete', 'delete a client with everything it ever got'],
+    ['delete', 'delete a client and everything it was ever issued'],
   ] as const) {
     const command = leaf(clients, `clients ${word}`, description, run)
     ofTenant(command).argument('<client_id>')
@@ -200,7 +208,7 @@ function describeClients(clients: Program, run: Start): void {
 }
 
 function describeLogouts(logouts: Program, run: Start): void {
-  ofTenant(leaf(logouts, 'logouts list', 'list which clients were told', run))
+  ofTenant(leaf(logouts, 'logouts list', 'list the log-out notifications', run))
     .option('--account <identifier>', 'of one account')
     .option('--client <client_id>', 'of one client')
     .addOption(

@@ -101,7 +101,7 @@ export const rolesGrant: Command<z.infer<typeof grantInput>, GrantOutput> = {
     })
     return { granted }
   },
-  render: ({ granted }) => (granted ? 'The role is granted.' : 'It was so already.'),
+  render: ({ granted }) => (granted ? 'The role is granted.' : 'The role was already granted.'),
 }
 
 const revokeInput = z.strictObject({ id: z.string(), force: z.boolean().optional() })
@@ -127,5 +127,5 @@ export const rolesRevoke: Command<z.infer<typeof revokeInput>, { revoked: string
     })
     return { revoked: id }
   },
-  render: () => 'The role is taken away.',
+  render: () => 'The role is revoked.',
 }

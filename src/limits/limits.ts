@@ -17,131 +17,129 @@ export const limits = {
     most: 200,
     window: 600,
     counts:
-      'Wrong passwords from one network, also those that a pause kept from being looked at, unless the browser is known to the account',
+      'Wrong passwords from one network, including those not checked because of a pause, unless the browser is known to the account',
   },
   reset_network: {
     most: 60,
     window: 600,
-    counts: 'Resets of a password that were asked for from one network',
+    counts: 'Password resets requested from one network',
   },
   mail_account: {
     most: 5,
     window: 3600,
-    counts:
-      'Mails that anybody may have sent to one account; more are not sent, and nobody is told',
+    counts: 'Mails to one account that anybody can cause; more are silently dropped',
   },
   sign_up_network: {
     most: 60,
     window: 600,
-    counts: 'Accounts that people of one network asked for by themselves',
+    counts: 'Sign-ups requested from one network',
   },
   sign_up_tenant: {
     most: 3000,
     window: 3600,
-    counts: 'The same at one tenant, so that nobody has it write to the whole world',
+    counts: 'The same in one tenant, so that nobody can make it mail the whole world',
   },
   sign_up_address: {
     most: 3,
     window: 3600,
-    counts:
-      'Mails to one address because somebody wanted an account with it, whatever follows a `+`; more are not sent, and nobody is told',
+    counts: 'Sign-up mails to one address, whatever follows a `+`; more are silently dropped',
   },
   email_code_account: {
     most: 10,
     window: 3600,
-    counts:
-      'Codes that are mailed to one account for signing in; more are not sent, and nobody is told',
+    counts: 'Codes mailed to one account for signing in; more are silently dropped',
   },
   client_pair: {
     most: 30,
     window: 600,
     counts:
-      'Failed authentications of one client from one network, where its secret was chosen by somebody or no client has the name',
+      'Failed authentications of one client from one network, if somebody chose its secret or no client has the name',
   },
   client_network: {
     most: 300,
     window: 600,
     counts:
-      'The same from one network; refuses names alone that no client has or that have failed there themselves',
+      'The same from one network; refuses only names that no client has or that have failed there themselves',
   },
   client_total: {
     most: 1000,
     window: 3600,
-    counts: 'The same of one client; refuses it alone on networks where it has failed',
+    counts: 'The same of one client; refuses it only on networks where it has failed',
   },
   client_told: {
     most: 30,
     window: 600,
     counts:
-      'Failed authentications of one client from one network where there is nothing to guess; more are refused like these, but not written down',
+      'Failed authentications of one client from one network where there is nothing to guess; more are refused in the same way, but not recorded',
   },
   authorize_network: {
     most: 3000,
     window: 600,
-    counts: 'Sign-ins that were begun from one network, in units of 2 KiB that are kept of one',
+    counts: 'Sign-ins started from one network, in units of 2 KiB stored for each',
   },
   authorize_browser: {
     most: 300,
     window: 600,
     counts:
-      'The same of one client in one browser where somebody is signed in, and what is kept of a code beyond 2 KiB',
+      'The same of one client in one browser where somebody is signed in, and what is stored for a code beyond 2 KiB',
   },
   account_browser: {
     most: 300,
     window: 600,
-    counts: 'Forms of the account pages that were sent from one browser',
+    counts: 'Forms of the account pages sent from one browser',
   },
   push_network: {
     most: 600,
     window: 600,
     counts:
-      'Requests that public clients pushed from one network, in units of 2 KiB, and proofs with them',
+      'Requests pushed by public clients from one network, in units of 2 KiB, and proofs with them',
   },
   push_client: {
     most: 60_000,
     window: 600,
-    counts: 'Requests that one confidential client pushed, in units of 2 KiB',
+    counts: 'Requests pushed by one confidential client, in units of 2 KiB',
   },
   proof_holder: {
     most: 6000,
     window: 600,
     counts:
-      'Proofs of possession with one access token, or with one thing that a public client redeems; one of another key than it is bound to does not count',
+      'Proofs of possession with one access token, or with one credential that a public client redeems; a proof of another key than the bound one does not count',
   },
   device_network: {
     most: 300,
     window: 600,
-    counts: 'Device codes that public clients asked for from one network, in units of 2 KiB',
+    counts: 'Device codes requested by public clients from one network, in units of 2 KiB',
   },
   device_client: {
     most: 6000,
     window: 600,
-    counts: 'Device codes that one confidential client asked for, in units of 2 KiB',
+    counts: 'Device codes requested by one confidential client, in units of 2 KiB',
   },
   registration_network: {
     most: 20,
     window: 3600,
-    counts: 'Clients that registered themselves without a token, or changed, from one network',
+    counts:
+      'Clients that registered without a token, or changed their registration, from one network',
   },
   registration_tenant: {
     most: 600,
     window: 3600,
-    counts: 'Clients that registered themselves without a token, in one tenant',
+    counts: 'Clients that registered without a token, in one tenant',
   },
   document_network: {
     most: 20,
     window: 600,
-    counts: 'Metadata documents of clients nobody has used yet, fetched because of one network',
+    counts: 'Metadata documents of clients nobody has used yet, fetched on behalf of one network',
   },
   document_host: {
     most: 60,
     window: 600,
-    counts: 'The same from one host, whoever asks; one that was right does not count',
+    counts: 'The same from one host, on whoever’s behalf; a valid document does not count',
   },
   document_address: {
     most: 10,
     window: 60,
-    counts: 'Fetches of one metadata document; one that was well is not fetched within a minute',
+    counts: 'Fetches of one metadata document; a valid one is not fetched again within a minute',
   },
   backchannel_client: {
     most: 6000,

@@ -7,7 +7,7 @@ const sessionsOf = ({ home }: MailFacts) => `Wo Sie angemeldet sind: ${home}/acc
 const notYou = (facts: MailFacts) =>
   `Wenn Sie das nicht waren, wählen Sie sofort ein neues Passwort: ${facts.home}/password/forgot`
 const notYourFactors = (facts: MailFacts) =>
-  `${notYou(facts)} Sehen Sie danach nach, wonach Ihre Anmeldung sonst noch fragt: ${facts.home}/account/factors`
+  `${notYou(facts)} Prüfen Sie danach die weiteren Schritte Ihrer Anmeldung: ${facts.home}/account/factors`
 
 /** German. */
 export const de: MailTexts = {
@@ -127,7 +127,7 @@ export const de: MailTexts = {
   factor_added: (facts) => ({
     subject: `Zweiter Schritt für Ihre Anmeldung bei ${facts.site} hinzugefügt`,
     before: [
-      'Zu Ihrer Anmeldung kam ein zweiter Schritt hinzu, etwa ein Passkey oder eine App. Von jetzt an wird danach gefragt. Wenn Wiederherstellungscodes dazukamen, hat sie nur die Seite gezeigt, auf der sie erzeugt wurden.',
+      'Zu Ihrer Anmeldung kam ein zweiter Schritt hinzu, etwa ein Passkey oder eine App. Von jetzt an ist er erforderlich. Wenn Wiederherstellungscodes dazukamen, wurden sie nur auf der Seite gezeigt, auf der sie erzeugt wurden.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -136,7 +136,7 @@ export const de: MailTexts = {
   factor_removed: (facts) => ({
     subject: `Zweiter Schritt Ihrer Anmeldung bei ${facts.site} entfernt`,
     before: [
-      'Ein zweiter Schritt Ihrer Anmeldung wurde entfernt, etwa ein Passkey oder eine App. Mit dem letzten sind auch die Wiederherstellungscodes weg, und das Passwort allein genügt zur Anmeldung.',
+      'Ein zweiter Schritt Ihrer Anmeldung wurde entfernt, etwa ein Passkey oder eine App. War es der letzte, wurden auch die Wiederherstellungscodes entfernt, und das Passwort allein genügt zur Anmeldung.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -154,7 +154,7 @@ export const de: MailTexts = {
   recovery_code_used: (facts) => ({
     subject: `Wiederherstellungscode bei ${facts.site} verwendet`,
     before: [
-      'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Schritt gezeigt. Er ist damit verbraucht.',
+      'Jemand, der Ihr Passwort kennt, hat einen Ihrer Wiederherstellungscodes als zweiten Schritt verwendet. Dieser Code gilt nicht mehr.',
       from(facts),
       notYourFactors(facts),
     ],

@@ -7,7 +7,7 @@ const sessionsOf = ({ home }: MailFacts) => `Where you are signed in: ${home}/ac
 const notYou = (facts: MailFacts) =>
   `If it was not you, choose a new password at once: ${facts.home}/password/forgot`
 const notYourFactors = (facts: MailFacts) =>
-  `${notYou(facts)} Then look at what else your sign-in asks for: ${facts.home}/account/factors`
+  `${notYou(facts)} Then check the other steps of your sign-in: ${facts.home}/account/factors`
 
 /** English. */
 export const en: MailTexts = {
@@ -61,7 +61,7 @@ export const en: MailTexts = {
   email_changed: (facts) => ({
     subject: `Your e-mail address for ${facts.site} was changed`,
     before: [
-      `The e-mail address of your account is ${facts.address} now.`,
+      `The e-mail address of your account is now ${facts.address}.`,
       from(facts),
       'If it was not you, tell the people who run this site.',
     ],
@@ -82,7 +82,7 @@ export const en: MailTexts = {
   new_country: (facts) => ({
     subject: `New sign-in to ${facts.site} from ${facts.country}`,
     before: [
-      `Somebody signed in to your account with a browser that had not been used for it before, in a country that it had not been used from: ${facts.country}.`,
+      `Somebody signed in to your account with a browser that had not been used for it before, and from a country that it had not been used from: ${facts.country}.`,
       ...withWhat(facts),
       from(facts),
       'The country is a guess from the address; it can be wrong.',
@@ -95,7 +95,7 @@ export const en: MailTexts = {
   sign_up: (facts) => ({
     subject: `Finish your account at ${facts.site}`,
     before: [
-      'Somebody wants to make an account with this e-mail address. If that was you, choose a password here:',
+      'Somebody wants to create an account with this e-mail address. If that was you, choose a password here:',
     ],
     after: [
       `The link works once, until ${facts.until}. Only the latest link works.`,
@@ -106,7 +106,7 @@ export const en: MailTexts = {
   sign_up_known: (facts) => ({
     subject: `You already have an account at ${facts.site}`,
     before: [
-      'Somebody wanted to make an account with your e-mail address. You already have one.',
+      'Somebody wanted to create an account with your e-mail address. You already have one.',
       from(facts),
       `If that was you, sign in: ${facts.home}/account`,
       `If you have forgotten your password, choose a new one: ${facts.home}/password/forgot`,
@@ -117,7 +117,7 @@ export const en: MailTexts = {
   invitation: (facts) => ({
     subject: `You are invited to ${facts.site}`,
     before: [
-      'You are invited to make an account with this e-mail address. Choose a password here:',
+      'You are invited to create an account with this e-mail address. Choose a password here:',
     ],
     after: [
       `The link works once, until ${facts.until}. Only the latest link works.`,
@@ -127,7 +127,7 @@ export const en: MailTexts = {
   factor_added: (facts) => ({
     subject: `A second step was added to your sign-in at ${facts.site}`,
     before: [
-      'A second step was added to your sign-in, such as a passkey or an app, and is asked for from now on. If recovery codes came with it, only the page that made them has shown them.',
+      'A second step was added to your sign-in, such as a passkey or an app, and is required from now on. If recovery codes came with it, they were shown only on the page that created them.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -136,7 +136,7 @@ export const en: MailTexts = {
   factor_removed: (facts) => ({
     subject: `A second step was removed from your sign-in at ${facts.site}`,
     before: [
-      'A second step of your sign-in was removed, such as a passkey or an app. With the last one the recovery codes are gone, too, and the password alone signs in.',
+      'A second step of your sign-in was removed, such as a passkey or an app. If it was the last one, the recovery codes were removed, too, and the password alone is enough to sign in.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -145,7 +145,7 @@ export const en: MailTexts = {
   recovery_codes_made: (facts) => ({
     subject: `New recovery codes for ${facts.site}`,
     before: [
-      'New recovery codes were made for your account. The earlier ones are of no use any more.',
+      'New recovery codes were created for your account. The earlier ones no longer work.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -154,7 +154,7 @@ export const en: MailTexts = {
   recovery_code_used: (facts) => ({
     subject: `A recovery code was used at ${facts.site}`,
     before: [
-      'Somebody who knows your password showed one of your recovery codes as the second step. It is used up now.',
+      'Somebody who knows your password used one of your recovery codes as the second step. That code no longer works.',
       from(facts),
       notYourFactors(facts),
     ],
@@ -164,7 +164,7 @@ export const en: MailTexts = {
     subject: `Your code for ${facts.site}`,
     before: [
       `Type this code on the page that asks for it: ${facts.code}`,
-      `It works once and for ${facts.minutes} minutes, and only there. Only the latest code works. Nobody of ${facts.site} will ever ask you for it.`,
+      `It works once and for ${facts.minutes} minutes, and only there. Only the latest code works. Nobody from ${facts.site} will ever ask you for it.`,
       from(facts),
       notYou(facts),
     ],

@@ -5,7 +5,7 @@ export const authorizationChecks = {
   authorize_address: [
     'The request goes to the authorization endpoint of the issuer.',
     'RFC 8414 §2',
-    'Take `authorization_endpoint` from the discovery document; mind the tenant in the path.',
+    'Take `authorization_endpoint` from the discovery document; check the tenant in the path.',
   ],
   tenant_known: [
     'The tenant exists and is not disabled.',
@@ -15,15 +15,15 @@ export const authorizationChecks = {
   client_known: [
     'The client is registered in this tenant and not disabled.',
     'RFC 6749 §4.1.2.1',
-    'Compare `client_id` with `clients list`; mind the tenant. A disabled client is enabled with `clients enable`.',
+    'Compare `client_id` with `clients list`; check the tenant. A disabled client is enabled with `clients enable`.',
   ],
   parameters_present: [
-    'Every required parameter is there.',
+    'Every required parameter is present.',
     'RFC 6749 §4.1.1',
-    'Send the parameters that are named; with POST they are in the body, as a form.',
+    'Send the named parameters; with POST they are in the form body.',
   ],
   parameters_once: [
-    'No parameter comes twice.',
+    'No parameter is repeated.',
     'RFC 6749 §3.1',
     'Send each parameter once; only `resource` may be repeated.',
   ],
@@ -35,7 +35,7 @@ export const authorizationChecks = {
   response_type_supported: [
     'The response type is `code`.',
     'OAuth 2.1 §4.1.1',
-    'Send `response_type=code`; the implicit and hybrid flows do not exist here.',
+    'Send `response_type=code`; the implicit and hybrid flows are not supported.',
   ],
   response_type_allowed: [
     'The client may use this response type.',
@@ -45,12 +45,12 @@ export const authorizationChecks = {
   response_mode_supported: [
     'The response mode is one of those in the discovery document.',
     'OAuth 2.0 Multiple Response Types §2.1',
-    'Leave `response_mode` out, or take one of `response_modes_supported`.',
+    'Omit `response_mode`, or use one of `response_modes_supported`.',
   ],
   response_mode_allowed: [
     'The response mode fits the client and the response type.',
     'JARM §2.3, FAPI 2.0 §5.3.2',
-    'Leave `response_mode` out, or take another.',
+    'Omit `response_mode`, or use another.',
   ],
   grant_type_allowed: [
     'The client is registered for this grant type.',
@@ -63,19 +63,19 @@ export const authorizationChecks = {
     'Encode the parameter once; a comma does not separate scopes.',
   ],
   scope_known: [
-    'At least one of the requested scopes exists; for `client_credentials` all are of the resource server.',
+    'At least one of the requested scopes exists; for `client_credentials` all belong to the resource server.',
     'RFC 6749 §3.3',
-    'Ask for scopes of OpenID Connect or of the resource server, with spaces between them; name it in `resource` where it is not the default.',
+    'Request scopes of OpenID Connect or of the resource server, separated by spaces; if it is not the default one, name it in `resource`.',
   ],
   scope_allowed: [
     'The client may have every requested scope that exists.',
     'RFC 6749 §3.3, RFC 7591 §2',
-    'Ask for less, or add the scope to `scope` of the client.',
+    'Request less, or add the scope to `scope` of the client.',
   ],
   openid_requested: [
-    'A request with parameters of OpenID Connect asks for the scope `openid`.',
+    'A request with parameters of OpenID Connect includes the scope `openid`.',
     'OpenID Connect Core §3.1.2.1',
-    'Add `openid` to `scope`, or leave out the parameter that is named.',
+    'Add `openid` to `scope`, or omit the named parameter.',
   ],
   resource_uri: [
     'A resource indicator is an absolute URI without a fragment.',
@@ -95,57 +95,57 @@ export const authorizationChecks = {
   resource_granted: [
     'The resource is one that the authorization request named.',
     'RFC 8707 §2.2',
-    'Name it in `resource` of the authorization request, too; there it may come several times.',
+    'Name it in `resource` of the authorization request, too; there it may be repeated.',
   ],
   resource_single: [
     'An access token is for one resource server.',
     'RFC 8707 §2.2, RFC 9068 §3',
-    'Ask for one `resource` at a time; a refresh token serves all that were allowed, one after the other.',
+    'Request one `resource` at a time; a refresh token serves all that were allowed, one after the other.',
   ],
   pkce_present: [
     'The request has a code challenge.',
     'OAuth 2.1 §4.1.1, RFC 9700 §2.1.1',
-    'Send `code_challenge` with `code_challenge_method=S256`; client libraries have a switch for PKCE.',
+    'Send `code_challenge` with `code_challenge_method=S256`; client libraries have a setting for PKCE.',
   ],
   pkce_method: [
     'The code challenge method is S256.',
     'RFC 7636 §4.3',
-    'Send `code_challenge_method=S256`; `plain` would show the verifier.',
+    'Send `code_challenge_method=S256`; `plain` would reveal the verifier.',
   ],
   pkce_format: [
-    'The code challenge, or verifier, has 43 to 128 characters of the unreserved ones.',
+    'The code challenge, or verifier, has 43 to 128 unreserved characters.',
     'RFC 7636 §4.1',
-    'Take 32 random bytes in base64url, without padding, as verifier, and its SHA-256 in base64url as challenge.',
+    'Use 32 random bytes in base64url, without padding, as verifier, and its SHA-256 in base64url as challenge.',
   ],
   nonce_present: [
-    'Where a client is exempt from PKCE, the request has a nonce.',
+    'If the client is exempt from PKCE, the request has a nonce.',
     'OAuth 2.1 §4.1.1, RFC 9700 §2.1.1',
     'Send `nonce`, or better: use PKCE.',
   ],
   prompt_supported: [
     '`prompt` has only values that are supported, and `none` stands alone.',
     'OpenID Connect Core §3.1.2.1',
-    'Take values of `prompt_values_supported`.',
+    'Use values of `prompt_values_supported`.',
   ],
   max_age_number: [
     '`max_age` is a number of seconds.',
     'OpenID Connect Core §3.1.2.1',
-    'Send an integer that is not negative.',
+    'Send a non-negative integer.',
   ],
   claims_parameter: [
     '`claims` is a JSON object with the members `userinfo` or `id_token`.',
     'OpenID Connect Core §5.5',
-    'Encode the object once, as JSON, then for the address.',
+    'Encode the object as JSON, then URL-encode it once.',
   ],
   acr_reachable: [
-    'An authentication context that the request insists on can be reached.',
+    'An authentication context that the request requires can be reached.',
     'OpenID Connect Core §5.5.1.1, OpenID Connect Unmet Authentication Requirements §2',
-    'Ask for one of `acr_values_supported`; whoever signs in needs a second factor for it.',
+    'Request one of `acr_values_supported`; the user needs a second factor for it.',
   ],
   id_token_hint_valid: [
     '`id_token_hint` is an ID token of this issuer for this client.',
     'OpenID Connect Core §3.1.2.1',
-    'Send the last ID token as it came; one whose signing key is gone can not be checked any more: leave it out.',
+    'Send the latest ID token unchanged. One whose signing key is gone cannot be checked any more: omit it.',
   ],
   request_pushed: [
     'The client pushes its requests.',
@@ -155,10 +155,10 @@ export const authorizationChecks = {
   request_signed: [
     'The client signs its requests.',
     'RFC 9101 §10.5',
-    'Send a request object in `request`, or take `require_signed_request_object` from the client.',
+    'Send a request object in `request`, or remove `require_signed_request_object` from the client.',
   ],
   request_object_valid: [
-    'The request object is one of this client for this issuer: type, algorithm, signature, `iss`, `aud`, times.',
+    'The request object is from this client and for this issuer: type, algorithm, signature, `iss`, `aud`, times.',
     'RFC 9101 §4, §6, §10',
     'The reason names the member. Compare the keys of the client (`jwks`, `jwks_uri`) and its clock.',
   ],
@@ -170,25 +170,25 @@ export const authorizationChecks = {
   request_uri_pushed: [
     '`request_uri` was issued by this server.',
     'RFC 9126 §2.2',
-    'Push the request; addresses of others are not fetched.',
+    'Push the request; other addresses are not fetched.',
   ],
   request_form: [
-    'The request comes in one form: as parameters, as `request`, or as `request_uri`.',
+    'The request has one form: parameters, `request`, or `request_uri`.',
     'RFC 9101 §5',
-    'Send one of `request` and `request_uri`; no `registration`.',
+    'Send either `request` or `request_uri`, and no `registration`.',
   ],
   nobody_asked: [
-    'With `prompt=none` there is nothing to ask the person.',
+    'With `prompt=none` no interaction with the user is needed.',
     'OpenID Connect Core §3.1.2.6',
-    'Send the person here without `prompt=none`. If it happens to everybody: a browser keeps cookies from frames of other sites.',
+    'Send the user here without `prompt=none`. If everybody is affected: browsers block cookies in frames of other sites.',
   ],
   person_allowed: [
-    'The person allows it.',
+    'The user allows the request.',
     'RFC 6749 §4.1.2.1',
-    'Nothing is wrong with the request: the person cancelled, or allowed nothing of it.',
+    'Nothing is wrong with the request: the user cancelled or denied it.',
   ],
   ciba_hint: [
-    'Exactly one hint names the person, and names one that exists.',
+    'Exactly one hint names the user, and that user exists.',
     'CIBA Core §7.1, §7.2',
     'Send one of `login_hint`, `id_token_hint` and `login_hint_token`.',
   ],

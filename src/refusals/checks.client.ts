@@ -3,14 +3,14 @@ import type { CheckRow } from './check.ts'
 /** How a client shows who it is, and that tokens are its own. */
 export const clientChecks = {
   authentication_present: [
-    'The request says which client it comes from.',
+    'The request identifies its client.',
     'RFC 6749 §2.3, §3.2.1',
     'Send the credentials as `token_endpoint_auth_method` says; a public client sends `client_id`.',
   ],
   authentication_once: [
-    'The client authenticates in one way.',
+    'The client uses one authentication method.',
     'RFC 6749 §2.3',
-    'Send the secret in the header or in the body, not in both; no secret beside an assertion.',
+    'Send the secret in the header or in the body, not in both; send no secret with an assertion.',
   ],
   authentication_method: [
     'The client authenticates in the way that it is registered for.',
@@ -28,9 +28,9 @@ export const clientChecks = {
     'Leave `client_id` out of the body where the credentials name the client.',
   ],
   client_secret: [
-    'The client secret is right.',
+    'The client secret is correct.',
     'RFC 6749 §2.3.1',
-    'Compare with what was shown when it was made; `clients rotate-secret` makes another beside it.',
+    'Compare it with the one shown at its creation; `clients rotate-secret` adds another.',
   ],
   client_secret_current: [
     'The client secret has not expired.',
@@ -45,40 +45,40 @@ export const clientChecks = {
   client_assertion_once: [
     'A client assertion is used once.',
     'RFC 7523 §3',
-    'Make one for each request, with another `jti`; also for a retry.',
+    'Create one with a new `jti` for each request, including retries.',
   ],
   certificate_present: [
-    'The request shows a certificate, where a token is bound to one.',
+    'The request presents a certificate if the token is bound to one.',
     'RFC 8705 §3, §5',
-    'Call the address in `mtls_endpoint_aliases` of the discovery document, with the certificate; behind a proxy, see that it passes it on.',
+    'Call the address in `mtls_endpoint_aliases` of the discovery document, with the certificate; behind a proxy, check that it forwards the certificate.',
   ],
   client_certificate: [
     'The certificate of the connection is the one that the client registered.',
     'RFC 8705 §2',
-    'Compare `tls_client_auth_*` or the keys of the client with the certificate; behind a proxy, see that it passes it on.',
+    'Compare `tls_client_auth_*` or the keys of the client with the certificate; behind a proxy, check that it forwards the certificate.',
   ],
   dpop_present: [
     'The request proves possession of the key with a DPoP proof.',
     'RFC 9449 §5, §7.1',
-    'Send the header `DPoP`; the scheme of `Authorization` is `DPoP` then.',
+    'Send the header `DPoP`; the scheme of `Authorization` is then `DPoP`.',
   ],
   dpop_proof: [
-    'The DPoP proof is for this request: method, address, time, access token, and a `jti` that is new.',
+    'The DPoP proof is for this request: method, address, time, access token, and a new `jti`.',
     'RFC 9449 §4.3',
-    'Make a proof for each request, with the address that the client calls. If everybody meets it: `ISSUER` is not the address that clients see, or a clock is wrong.',
+    'Create a proof for each request, with the address that the client calls. If everybody is affected: `ISSUER` is not the address that clients use, or a clock is wrong.',
   ],
   dpop_nonce: [
     'The DPoP proof has the current nonce of this server.',
     'RFC 9449 §8',
-    'Nothing: the client takes the nonce from the header `DPoP-Nonce` of this answer, and tries again.',
+    'Nothing: the client takes the nonce from the header `DPoP-Nonce` of this response, and retries.',
   ],
   key_same: [
     'The key is the one that the token, or the code, is bound to.',
     'RFC 9449 §5, RFC 8705 §3, §4',
-    'Keep the key for as long as the token. If it was not your client, the token is stolen: `families revoke`.',
+    'Keep the key for as long as the token. If it was not your client, the token was stolen: `families revoke`.',
   ],
   origin_allowed: [
-    'Pages that call from a browser have an origin of the client’s redirect URIs; confidential clients do not call from browsers.',
+    'Calls from a browser come from an origin of the client’s redirect URIs; confidential clients do not call from browsers.',
     'Fetch §3.2, RFC 9700 §2.6',
     'Register a redirect URI of this origin, or call from a server.',
   ],

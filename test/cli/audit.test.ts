@@ -95,7 +95,7 @@ describe('audit list, export and verify', () => {
     expect(fine.stderr).to.equal('')
     expect(fine.code).to.equal(0)
     expect(fine.stdout).to.match(/^\d+ events of tenant default verified, 0 removed/)
-    expect(fine.stdout).to.match(/^None waits to be sealed\.$/m)
+    expect(fine.stdout).to.match(/^None is waiting to be sealed\.$/m)
     const [, head = ''] = /^Head: (\d+:[\w-]{43})$/m.exec(fine.stdout) ?? []
 
     const core = await openNode(env)
@@ -123,7 +123,9 @@ describe('audit list, export and verify', () => {
     await core.close()
     const found = await run('verify')
     expect(found.code).to.equal(1)
-    expect(found.stdout).to.match(/^FAULT at position 5 \(event event-5\)\. The event does not fit/)
+    expect(found.stdout).to.match(
+      /^FAULT at position 5 \(event event-5\)\. The event does not match/,
+    )
     expect(found.stdout).to.match(
       /\n {2}expected {2}[\w-]{43}\n {2}found {5}[\w-]{43}\n4 events of/,
     )

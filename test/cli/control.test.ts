@@ -55,7 +55,7 @@ describe('The control socket', () => {
     try {
       expect((await stat(path)).isSocket()).to.equal(true)
       const failure = await failureOf(askServer(path, { command: 'nonsense', input: {} }))
-      expect(failure.message).to.include('another version')
+      expect(failure.message).to.include('a different version')
     } finally {
       await server.close()
     }
@@ -94,7 +94,7 @@ describe('The control socket', () => {
     const server = await serveControl(core, path)
     const long = 'x'.repeat(33 * 1024 * 1024)
     try {
-      const said = 'The running server takes 32 MiB at once'
+      const said = 'The running server accepts 32 MiB at once'
       const answer: unknown = JSON.parse(await say(path, long))
       expect(answer).to.have.nested.property('error.detail').that.includes(said)
       const failure = await failureOf(askServer(path, { command: 'apply', input: long }))

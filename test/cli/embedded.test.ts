@@ -104,7 +104,7 @@ describe('The command line on embedded storage', function () {
       const listed = await done('accounts', 'list', '--json')
       expect(listed).to.include('alice@example.com').and.not.include('password')
       expect(await refused('accounts', 'create', '--email', 'ALICE@example.com')).to.include(
-        'There is an account with this address already',
+        'There is already an account with this address',
       )
     })
 
@@ -302,12 +302,12 @@ accounts:
       const [active, pending] = [find('active'), find('pending')]
       const text = await done('keys', 'revoke', active, '--tenant', 'acme')
       expect(text).to.include(`Key ${pending} signs in its place at once`)
-      expect(text).to.include('300 s by Cache-Control').and.include('end within 600 s')
+      expect(text).to.include('300 s by Cache-Control').and.include('expire within 600 s')
       const jwks = await (await fetch(`${node.url}/t/acme/jwks`)).json()
       expect((jwks as { keys: { kid: string }[] }).keys.map((key) => key.kid))
         .to.include(pending)
         .and.not.include(active)
-      expect(await done('keys', 'revoke', active, '--tenant', 'acme')).to.include('revoked already')
+      expect(await done('keys', 'revoke', active, '--tenant', 'acme')).to.include('already revoked')
       expect(await refused('keys', 'revoke', 'nothing')).to.include('no such signing key')
     })
 

@@ -30,7 +30,7 @@ onAnyStorage('logouts list', (kind) => {
   it('says that nobody was told yet', async () => {
     const found = await list()
     expect(found).to.deep.equal({ logouts: [] })
-    expect(logoutsList.render(found)).to.equal('There are no log-outs that clients were told of.')
+    expect(logoutsList.render(found)).to.equal('There are no log-out notifications.')
   })
 
   it('shows who was told, and who could not be and why', async () => {

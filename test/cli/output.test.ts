@@ -133,13 +133,13 @@ describe('What commands print', () => {
       'The registration of this client is not valid, 2 faults:\n  one\n  two',
     )
     expect(describeFailure(new DomainError('storage_locked'))).to.equal(
-      'Another process uses this data folder.',
+      'Another process is using this data folder.',
     )
     expect(describeFailure(new Error('boom'))).to.equal('boom')
     expect(describeFailure('boom')).to.equal('boom')
     const readOnly = Object.assign(new Error('cannot execute INSERT'), { code: '25006' })
     expect(describeFailure(readOnly)).to.equal(
-      'Postgres takes no writes, and DATABASE_URL has to name one that does: cannot execute INSERT',
+      'Postgres does not accept writes; DATABASE_URL must name one that does: cannot execute INSERT',
     )
   })
 

@@ -117,7 +117,9 @@ describe('The command line on servers', function () {
       const readOnly = `${env['DATABASE_URL']}?options=-c%20default_transaction_read_only%3Don`
       const REDIS_URL = `redis://127.0.0.1:${await freePort()}`
       const { stdout } = await runHere(['doctor'], { ...env, DATABASE_URL: readOnly, REDIS_URL })
-      expect(stdout).to.match(/^fail {2}storage .* takes no writes\. Fix: let DATABASE_URL name/m)
+      expect(stdout).to.match(
+        /^fail {2}storage .* does not accept writes\. Fix: point DATABASE_URL to/m,
+      )
       expect(stdout).to.match(
         /^fail {2}short-lived store .*: connect ECONNREFUSED \S+\. Fix: .*REDIS_URL/m,
       )
@@ -125,7 +127,7 @@ describe('The command line on servers', function () {
       const refused = await runHere(create, { ...env, DATABASE_URL: readOnly })
       expect(refused).to.deep.include({ code: 1, stdout: '' })
       expect(refused.stderr).to.match(
-        /^keyturn: Postgres takes no writes, .*: cannot execute .*\n$/,
+        /^keyturn: Postgres does not accept writes; .*: cannot execute .*\n$/,
       )
     })
 

@@ -154,7 +154,8 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
   })
 
   /** How many rows are still sealed under another key than the current one, as `doctor` says. */
-  const leftIn = (stdout: string) => Number(/still sealed are (\d+) under/.exec(stdout)?.[1] ?? 0)
+  const leftIn = (stdout: string) =>
+    Number(/still sealed under others: (\d+) under/.exec(stdout)?.[1] ?? 0)
   const isBetween = (left: number) => left > 0 && left < sessions
 
   it('loses nothing when the server is killed, neither at once after the old key was put aside nor halfway', async () => {

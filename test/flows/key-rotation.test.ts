@@ -227,7 +227,7 @@ onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
       expectRefusal(page, 503, 'temporarily_unavailable')
       expect(page.json()).to.include({
         error_description:
-          'The first key of this signature algorithm is published, and signs later; try again then.',
+          'The first key of this signature algorithm is published but does not sign yet; try again later.',
       })
     }
     travel(prepublish - 30)

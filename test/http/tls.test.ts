@@ -107,7 +107,7 @@ describe('TLS in the process', () => {
     const next = await files.issue()
     await replaceFile(files.certFile, next.cert)
     await eventually('the broken pair is in the log', () =>
-      server.logged().includes('renewed files are not sound'),
+      server.logged().includes('renewed files are not valid'),
     )
     expect(server.logged()).to.include('expected the key of the first certificate')
     expect((await handshake()).peer?.fingerprint256).to.equal(before?.fingerprint256)
@@ -118,7 +118,7 @@ describe('TLS in the process', () => {
       'the new certificate is shown',
       async () => (await handshake()).peer?.fingerprint256 === renewed,
     )
-    expect(server.logged().split('not sound'), 'said once').to.have.length(2)
+    expect(server.logged().split('files are not valid'), 'said once').to.have.length(2)
     expect(server.logged()).not.to.include(next.key.slice(40, 80))
   })
 

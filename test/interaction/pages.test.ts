@@ -263,7 +263,7 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
 
   it('says what a resource without scopes means', () => {
     const resources = [{ identifier: 'https://files.example/', scopes: [] }]
-    expect(text({ ...view, resources })).to.include('Act in your name')
+    expect(text({ ...view, resources })).to.include('Act on your behalf')
   })
 
   it('warns of a client on the own machine and of one nobody checked, and only then (P-089, ASVS 10.4.7)', () => {

@@ -73,7 +73,7 @@ describe('people: the account pages in Chromium, without scripts', function () {
     expect(await tab.getByRole('status').textContent()).to.match(/has ended/)
     expect((await elsewhere.get(`${server.issuer}/account`)).status).to.equal(303)
     await tab.goto(`${server.issuer}/account/applications`)
-    await tab.getByRole('button', { name: `Take back the access of ${web.client_name}` }).click()
+    await tab.getByRole('button', { name: `Remove the access of ${web.client_name}` }).click()
     expect(await tab.getByRole('status').textContent()).to.match(/no access/)
     expect(complaints).to.deep.equal([])
     await context.close()

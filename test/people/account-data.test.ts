@@ -225,7 +225,7 @@ describe('people: download and delete', () => {
     expect((await refresh(server, web, tokens)).status, 'nothing was deleted').to.equal(200)
 
     const gone = await remove(person, here, ` ${person.email.toUpperCase()} `)
-    expect(headingOf(gone)).to.equal('Your account is deleted')
+    expect(headingOf(gone)).to.equal('Your account has been deleted')
     for (const agent of [here, there]) {
       expect((await agent.get(`${server.issuer}/account`)).status).to.equal(303)
     }
@@ -314,9 +314,9 @@ describe('people: download and delete', () => {
     ]) {
       const url = `${server.issuer}/account/${form}`
       const fields = { csrf, address: two.email, name: 'Mallory' }
-      expectFault(await his.post(url, fields), 403, /could not make sure/)
+      expectFault(await his.post(url, fields), 403, /could not confirm/)
       const cross = { 'sec-fetch-site': 'cross-site', origin: 'https://attacker.example' }
-      expectFault(await hers.post(url, fields, { headers: cross }), 403, /could not make sure/)
+      expectFault(await hers.post(url, fields, { headers: cross }), 403, /could not confirm/)
       if (form !== 'profile' && form !== 'password') {
         expect((await hers.get(url)).status, `GET ${form}`).to.equal(405)
       }

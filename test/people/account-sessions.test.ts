@@ -59,7 +59,7 @@ describe('people: devices and sessions (ASVS 7.5.2)', () => {
     expect((await refresh(server, web, bound)).status).to.equal(400)
     expect(await introspect(server, web, bound.access_token)).to.include({ active: false })
     const after = await open(server, '/account/sessions', person, here)
-    expect(textOf(after)).to.include('signed in nowhere else')
+    expect(textOf(after)).to.include('not signed in anywhere else')
     expect((await press(here, page, /sessions\/[\w-]+\/end$/)).status, 'again').to.equal(404)
   })
 
@@ -114,9 +114,9 @@ describe('people: devices and sessions (ASVS 7.5.2)', () => {
     for (const path of [ofSession, ofFamily]) {
       const url = `${server.issuer}/account/${path}/end`
       expectFault(await hers.post(url, { csrf }), 404, /no such page/)
-      expectFault(await his.post(url, { csrf }), 403, /could not make sure/)
+      expectFault(await his.post(url, { csrf }), 403, /could not confirm/)
       const cross = { 'sec-fetch-site': 'cross-site', origin: 'https://attacker.example' }
-      expectFault(await his.post(url, { csrf }, { headers: cross }), 403, /could not make sure/)
+      expectFault(await his.post(url, { csrf }, { headers: cross }), 403, /could not confirm/)
     }
     expect((await his.get(`${server.issuer}/account`)).status).to.equal(200)
     expect((await refresh(server, web, tokens)).status).to.equal(200)

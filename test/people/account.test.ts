@@ -75,7 +75,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     const csrf = one.page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     for (const form of [{ csrf }, {}]) {
       const answer = await bob.post(`${server.issuer}/account/sign-out`, form)
-      expectFault(answer, 403, /could not make sure/)
+      expectFault(answer, 403, /could not confirm/)
     }
     expect(headingOf(await open(bob))).to.equal('Your account')
     expect(his.status).to.equal(200)
@@ -147,7 +147,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
       const foreign = await agent.get(
         `${server.issuer}/logout?client_id=web&post_logout_redirect_uri=https://attacker.example/`,
       )
-      expectFault(foreign, 400, /cannot be followed/)
+      expectFault(foreign, 400, /request is not valid/)
       const page = await agent.get(
         `${server.issuer}/logout?post_logout_redirect_uri=https://attacker.example/`,
       )
@@ -182,7 +182,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
         { logout: 'yes', xsrf },
         { headers: { 'sec-fetch-site': 'cross-site', origin: 'https://attacker.example' } },
       )
-      expectFault(cross, 403, /could not make sure/)
+      expectFault(cross, 403, /could not confirm/)
       expect(headingOf(await open(agent))).to.equal('Your account')
     })
   })

@@ -83,7 +83,9 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(headingOf(await confirm(link))).to.equal('Your e-mail address is confirmed')
     expect((await accountOf(server, person)).emailVerified).to.equal(true)
     expectOver(await createUserAgent().submit(form))
-    expect(textOf(await agent.get(`${server.issuer}/account/email`))).not.to.match(/Nobody has/)
+    expect(textOf(await agent.get(`${server.issuer}/account/email`))).not.to.match(
+      /not confirmed yet/,
+    )
   })
 
   it('changes when the new one confirms, and tells both', async () => {
@@ -98,7 +100,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     const warning = await mailTo(person.email, /about to change/)
     expect(warning.text).to.include(to)
     expect(await emailOf(id), 'not before').to.equal(person.email)
-    expect(headingOf(await confirm(change.link))).to.equal('Your e-mail address is changed')
+    expect(headingOf(await confirm(change.link))).to.equal('Your e-mail address has been changed')
     expect(await emailOf(id)).to.equal(to)
     expect((await server.core.accounts.active(defaultTenant, id))?.emailVerified).to.equal(true)
     await mailTo(to, /was changed/)
@@ -143,7 +145,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     await askFor(to)
     const change = await mailTo(to, /Confirm your new/)
     const { link } = await mailTo(person.email, /about to change/)
-    expect(headingOf(await confirm(link))).to.equal('Your e-mail address stays')
+    expect(headingOf(await confirm(link))).to.equal('Your e-mail address stays the same')
     expectOver(await confirm(change.link))
     expect(await emailOf(id)).to.equal(person.email)
   })
@@ -208,13 +210,13 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
   it('takes no form without its token or from another session (C23)', async () => {
     const page = await open(server, '/account/email', person, agent)
     const form = { new_email: newAddress() }
-    expectFault(await agent.post(page.url, form, { from: page }), 403, /could not make sure/)
+    expectFault(await agent.post(page.url, form, { from: page }), 403, /could not confirm/)
     const theirs = await signedIn(server, await somebody(server))
     const stolen = {
       csrf: page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? '',
       ...form,
     }
-    expectFault(await theirs.post(page.url, stolen, { from: page }), 403, /could not make sure/)
+    expectFault(await theirs.post(page.url, stolen, { from: page }), 403, /could not confirm/)
     await askFor(newAddress())
     const { link = '' } = await mailTo(person.email, /about to change/)
     const url = new URL(link)

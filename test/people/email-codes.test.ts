@@ -113,7 +113,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(formOf((await atCode(person)).page)).to.equal('consent-form')
     await policy({ emailCodes: true })
     const { page: offered } = await openList(person, agent)
-    expect(textOf(offered)).to.include('Off.').and.include('can get a new password, too')
+    expect(textOf(offered)).to.include('Off.').and.include('can also get a new password')
     const stranger = await openList(await somebody(false))
     expect(stranger.page.root.querySelector('#email-codes')).to.equal(null)
     const out = stranger.page.root.querySelector('#sign-out-form [name=csrf]')
@@ -126,7 +126,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     const person = await somebody()
     const { agent, page } = await openList(person)
     const form = await agent.follow(await agent.submit(page, { form: '#email-codes-form' }))
-    expect(headingOf(form)).to.equal('Look into your mail')
+    expect(headingOf(form)).to.equal('Check your e‑mail')
     const right = await code(person)
     expectFormAgain(await type(agent, form, wrongOf(right)), 400, 'email-code-form', /wrong/)
     expectFormAgain(await type(agent, form, ' '), 400, 'email-code-form', /Enter the code/)
@@ -207,7 +207,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
       [person.id],
     )
     expect(Number(row?.codes)).to.equal(10)
-    expect(textOf((await asked(person)).page)).to.include('If you may have a code now')
+    expect(textOf((await asked(person)).page)).to.include('If a code can be sent now')
   })
 
   it('that a mail server refuses, and quotes, are in no event and no log (C19)', async () => {

@@ -122,7 +122,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
       const username = addressOf(kind)
       const { agent, page } = await arrive(server, web)
       const answer = await agent.submit(page, { fields: { username, password: typed } })
-      expectFormAgain(answer, 403, 'login-form', /do not match.*takes a pause/)
+      expectFormAgain(answer, 403, 'login-form', /do not match.*is paused/)
       return fingerprint(answer, username)
     }
     const answers: Record<string, object> = {}

@@ -76,7 +76,7 @@ describe('people: their second factors', () => {
     expect(picture.body).to.match(/^<svg /)
 
     const wrong = await agent.submit(page, { fields: { name: 'My <phone>', otp: '000000' } })
-    expectFormAgain(wrong, 400, 'factor-form', /does not fit/)
+    expectFormAgain(wrong, 400, 'factor-form', /This code is wrong/)
     expect(wrong.root.querySelector('#name')?.getAttribute('value')).to.equal('My <phone>')
     expect(await server.core.factors.asked(tenant, person.id), 'not yet').to.equal(false)
 
@@ -238,7 +238,7 @@ describe('people: their second factors', () => {
     expect(added.filter((each) => each === 'full')).to.have.length(2)
     const { page } = await openList(owner)
     expect(page.root.querySelector('#add-factor-form')).to.equal(null)
-    expect(textOf(page)).to.include('as many as there may be')
+    expect(textOf(page)).to.include('reached the limit')
   })
 
   it('no factor comes of a sign-in that was voided while it was added; no codes after the last factor (C6, C7)', async () => {
@@ -264,7 +264,7 @@ describe('people: their second factors', () => {
     for (const path of ['new', 'new/confirm', 'codes', 'x/rename', 'x/remove']) {
       for (const csrf of ['x', foreign]) {
         const refused = await agent.post(`${server.issuer}/account/factors/${path}`, { csrf })
-        expectFault(refused, 403, /could not make sure/)
+        expectFault(refused, 403, /could not confirm/)
       }
     }
     const stranger = createUserAgent()

@@ -351,7 +351,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     await typist.expectFaultAt('#address')
     await typist.type('#address', person.email)
     await typist.press('#delete')
-    expect(await heading(typist)).to.equal('Your account is deleted')
+    expect(await heading(typist)).to.equal('Your account has been deleted')
   })
 
   story('comes to where nothing is, and back', async (typist) => {

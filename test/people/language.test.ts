@@ -35,7 +35,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     const consent = await agent.follow(await agent.submit(wrong, { fields: credentials }))
     expectGerman(consent, 'Darf Example web app Ihr Konto verwenden?')
     const forged = await agent.post(`${consent.url.href}/consent`, { csrf: 'forged' })
-    expectGerman(forged, 'Wir konnten nicht sicherstellen, dass Sie es waren')
+    expectGerman(forged, 'Wir konnten nicht bestätigen, dass Sie es waren')
     const done = await agent.submit(consent)
     expect((await agent.follow(done)).location?.searchParams.get('code')).to.be.a('string')
   })

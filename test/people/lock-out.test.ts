@@ -149,7 +149,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
       const pages = new Set<string>()
       for (const username of [email, 'unknown@example.com']) {
         const page = await enter({ username, password }, { address: '192.0.2.77' })
-        expectFormAgain(page, 429, 'login-form', /too many wrong sign-ins from your network/)
+        expectFormAgain(page, 429, 'login-form', /too many failed sign-ins from your network/)
         expect(Number(page.headers.get('retry-after'))).to.be.within(1, 600)
         pages.add(textOf(page))
       }
@@ -167,7 +167,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
       const { page } = await arrive(server, web, { ui_locales: 'de' }, agent)
       const fields = { username: 'x@example.com', password: forgotten }
       const answer = await agent.submit(page, { fields }, from('192.0.4.1'))
-      expectFormAgain(answer, 429, 'login-form', /zu viele falsche Anmeldungen/)
+      expectFormAgain(answer, 429, 'login-form', /zu viele fehlgeschlagene Anmeldungen/)
     })
 
     it('lets in whoever the account knows, and right passwords cost nothing', async () => {

@@ -68,7 +68,7 @@ describe('people: making a passkey', () => {
 
   function expectNone(page: Page): void {
     expect(page.status, textOf(page)).to.equal(400)
-    expect(page.root.querySelector('#factor-error')?.textContent).to.match(/No passkey was made/)
+    expect(page.root.querySelector('#factor-error')?.textContent).to.match(/No passkey was created/)
   }
 
   it('asks for one that finds its owner by itself, behind a PIN or the like, and names nobody (WebAuthn §14.6.1)', async () => {
@@ -115,7 +115,7 @@ describe('people: making a passkey', () => {
     const asked = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
     expect(headingOf(asked), 'the session is older than the passkey').to.equal('Sign in')
     const { page: list } = await openList({ ...person, key })
-    expect(textOf(list)).to.include('My <phone>').and.include('keeps for your other devices')
+    expect(textOf(list)).to.include('My <phone>').and.include('also on your other devices')
     expect(await server.core.factors.asked(tenant, person.id)).to.equal(true)
     const types = ['account.factor_added', 'account.recovery_codes_made'] as const
     const events = await server.core.audit.ofAccount(tenant, person.id, { types, limit: 9 })
@@ -231,7 +231,7 @@ describe('people: making a passkey', () => {
     expect(await listOf(owner.id)).to.have.length(10)
     const { page } = await openList(owner)
     expect(page.root.querySelector('#add-passkey')).to.equal(null)
-    expect(textOf(page)).to.include('as many as there may be')
+    expect(textOf(page)).to.include('reached the limit')
     expect(page.root.querySelector('#add-factor'), 'an app').not.to.equal(null)
   })
 
@@ -259,11 +259,11 @@ describe('people: making a passkey', () => {
     const owner = await passkeyOwner(server.core)
     const { agent } = await openList(owner)
     const url = `${server.issuer}/account/factors/passkey`
-    expectFault(await agent.post(url, { csrf: 'x' }), 403, /could not make sure/)
+    expectFault(await agent.post(url, { csrf: 'x' }), 403, /could not confirm/)
     const page = await openNew(agent)
     const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     const headers = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' }
-    expectFault(await agent.post(url, { csrf }, { headers }), 403, /could not make sure/)
+    expectFault(await agent.post(url, { csrf }, { headers }), 403, /could not confirm/)
   })
 
   it('can be undone by its owner, and by an operator; recovery codes go with the last', async () => {

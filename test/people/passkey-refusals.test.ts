@@ -92,7 +92,7 @@ describe('people: a passkey', () => {
         expectRefused(await sendAlone(visit, credential))
       }
       const nothing = await sendAlone(visit, '')
-      expectFormAgain(nothing, 400, 'login-form', /did not sign/)
+      expectFormAgain(nothing, 400, 'login-form', /did not work/)
     })
 
     it('a key of another tenant, which shares the origin (C31)', async () => {
@@ -129,7 +129,7 @@ describe('people: a passkey', () => {
       const visit = await arrive(server, web)
       for (let i = 0; i < 10; i++) expectRefused(await sendAlone(visit, '{}'))
       const over = await sendAlone(visit, answer(visit, key))
-      expectFormAgain(over, 429, 'login-form', /did not sign/)
+      expectFormAgain(over, 429, 'login-form', /did not work/)
     })
   })
 

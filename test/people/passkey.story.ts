@@ -48,9 +48,9 @@ export function passkeyStory(booted: () => TestServer) {
     return { amr, acr }
   }
 
-  const expectRefused = (page: Page) => expectFormAgain(page, 403, 'login-form', /did not sign/)
+  const expectRefused = (page: Page) => expectFormAgain(page, 403, 'login-form', /did not work/)
   const expectFactorRefused = (page: Page) =>
-    expectFormAgain(page, 403, 'passkey-form', /did not sign/)
+    expectFormAgain(page, 403, 'passkey-form', /did not work/)
 
   return {
     originOf,

@@ -90,7 +90,9 @@ describe('people: signing in with a passkey', () => {
       agent.submit(at, { form, fields: { credential } })
     const lie = makePasskey(optionsOn(setUp), story.originOf(), { flags: present }).credential
     const again = await send(setUp, lie)
-    expect(again.root.querySelector('#factor-error')?.textContent).to.match(/No passkey was made/)
+    expect(again.root.querySelector('#factor-error')?.textContent).to.match(
+      /No passkey was created/,
+    )
     expect(await server.core.factors.list(tenant, id)).to.deep.equal([])
     const { key, credential } = makePasskey(optionsOn(again), story.originOf())
     const codes = await send(again, credential)

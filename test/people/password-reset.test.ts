@@ -81,7 +81,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     const link = page.root.querySelector('#forgot')?.getAttribute('href') ?? ''
     const form = await agent.get(new URL(link, server.issuer))
     const sent = await agent.follow(await agent.submit(form, { fields: { username: email } }))
-    expect(headingOf(sent)).to.equal('Look into your mail')
+    expect(headingOf(sent)).to.equal('Check your e‑mail')
     const url = await mailed()
     expect(url).to.match(new RegExp(`^${server.issuer}/password/reset\\?token=[\\w-]{43}$`))
 
@@ -92,7 +92,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     }
     const chosen = await choose(other, await other.get(url))
     expect(chosen.location?.pathname).to.equal('/password/changed')
-    expect(headingOf(await other.follow(chosen))).to.equal('Your password is changed')
+    expect(headingOf(await other.follow(chosen))).to.equal('Your password has been changed')
     expect(await fits(alice.password)).to.equal(false)
     expect(await fits(fresh)).to.equal(true)
     expect((await refresh(server, web, tokens)).status).to.equal(400)
@@ -200,7 +200,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     const form = await agent.get(url)
     const csrf = form.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     const fields = { token, new_password: fresh, confirm_password: fresh }
-    expectFault(await agent.post('/password/reset', fields), 403, /could not make sure/)
+    expectFault(await agent.post('/password/reset', fields), 403, /could not confirm/)
     const evil = { headers: { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' } }
     expectFault(await agent.post('/password/reset', { ...fields, csrf }, evil), 403, /could not/)
     expectFault(await agent.post('/password/forgot', { username: email }), 403, /could not/)

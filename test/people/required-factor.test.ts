@@ -80,7 +80,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
       ...[200, 'image/svg+xml'],
     ])
     const wrong = await agent.submit(page, { fields: { otp: '000000', name: 'Phone' } })
-    expectFormAgain(wrong, 400, 'factor-form', /does not fit/)
+    expectFormAgain(wrong, 400, 'factor-form', /This code is wrong/)
     await expectNobody(agent)
     const codes = await agent.submit(wrong, { fields: { otp: codeOf(secret) } })
     expect(headingOf(codes)).to.equal('Your recovery codes')

@@ -82,7 +82,7 @@ describe('people: signing in with a second factor', () => {
     const { agent, page } = await atFactor(owner)
     for (const otp of [used, codeOf(owner.secret)]) {
       const again = await agent.submit(page, { fields: { otp } })
-      expectFormAgain(again, 403, 'factor-form', /used already/)
+      expectFormAgain(again, 403, 'factor-form', /already used/)
     }
     await expectNobody(agent)
   })
@@ -152,7 +152,7 @@ describe('people: signing in with a second factor', () => {
     }
     const otp = codeOf(owner.secret)
     const locked = await visit.agent.submit(visit.page, { fields: { otp } })
-    expectFormAgain(locked, 403, 'factor-form', /too many tries/)
+    expectFormAgain(locked, 403, 'factor-form', /too many attempts/)
     await server.core.lockouts.lift(tenant, owner.id, 'operator')
     const now = await visit.agent.submit(visit.page, { fields: { otp } })
     expect(now.status, 'the code was not used up').to.equal(303)
@@ -171,7 +171,7 @@ describe('people: signing in with a second factor', () => {
     expect(await server.core.factors.codesLeft(tenant, owner.id)).to.equal(9)
     const again = await atFactor(owner)
     const refused = await again.agent.submit(again.page, { form: '#recovery-form', fields })
-    expectFormAgain(refused, 403, 'factor-form', /used already/)
+    expectFormAgain(refused, 403, 'factor-form', /already used/)
   })
 
   it('is asked for after a one-time password, too: a reset is no way round it (ASVS 6.4.3)', async () => {
@@ -234,7 +234,7 @@ describe('people: signing in with a second factor', () => {
           ['text/plain', `csrf=${csrf}&otp=${otp}`],
           ['multipart/form-data; boundary=x', '--x\r\n\r\n--x--'],
         ] as const) {
-          expectFault(await raw(visit, step, type, body), 403, /could not make sure/)
+          expectFault(await raw(visit, step, type, body), 403, /could not confirm/)
         }
         const bare = await raw(visit, step, form, `csrf=${csrf}`)
         expect(bare.status, bare.body).to.equal(400)
@@ -265,7 +265,7 @@ describe('people: signing in with a second factor', () => {
       const mixed = await early.agent.post(`${early.page.url.href}/factor`, {
         ...{ csrf: csrfOf(proven.page), otp },
       })
-      expectFault(mixed, 403, /could not make sure/)
+      expectFault(mixed, 403, /could not confirm/)
       await expectNobody(early.agent)
     })
 

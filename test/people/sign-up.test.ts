@@ -69,7 +69,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     const form = await agent.follow(await agent.get(new URL(link, server.issuer)))
     expect(headingOf(form)).to.equal('Create an account')
     const sent = await agent.follow(await agent.submit(form, { fields: { email } }))
-    expect(headingOf(sent)).to.equal('Look into your mail')
+    expect(headingOf(sent)).to.equal('Check your e‑mail')
     const { link: url = '', subject } = await mailed()
     expect(subject).to.equal('Finish your account at Keyturn')
     expect(url).to.match(new RegExp(`^${server.issuer}/sign-up/finish\\?token=[\\w-]{43}$`))
@@ -158,7 +158,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
       'a@',
       '"a"@b.c',
     ]) {
-      expectFormAgain(await ask(odd), 400, 'sign-up-form', /no e-mail address/)
+      expectFormAgain(await ask(odd), 400, 'sign-up-form', /not an e-mail address/)
     }
     expectFormAgain(await ask('  '), 400, 'sign-up-form', /Enter your/)
   })
@@ -254,7 +254,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     const csrf = form.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     const fields = { token, new_password: password, confirm_password: password }
     const evil = { headers: { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' } }
-    expectFault(await agent.post('/sign-up/finish', fields), 403, /could not make sure/)
+    expectFault(await agent.post('/sign-up/finish', fields), 403, /could not confirm/)
     expectFault(await agent.post('/sign-up/finish', { ...fields, csrf }, evil), 403, /could not/)
     expectFault(await agent.post('/sign-up', { email }), 403, /could not/)
     for (const bad of ['', 'x', 'a'.repeat(43)]) {

@@ -49,7 +49,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
         ['multipart/form-data; boundary=x', `--x\r\n\r\n--x--`],
         ['', `csrf=${csrf}`],
       ] as const) {
-        expectFault(await raw(visit, step, type, body), 403, /could not make sure/)
+        expectFault(await raw(visit, step, type, body), 403, /could not confirm/)
       }
       const doubled = await raw(
         visit,
@@ -57,7 +57,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
         'application/x-www-form-urlencoded',
         `csrf=${csrf}&csrf=${csrf}`,
       )
-      expectFault(doubled, 400, /cannot be followed/)
+      expectFault(doubled, 400, /request is not valid/)
       await expectNobody(visit.agent)
       const again = await visit.agent.get(visit.page.url)
       expect(again.root.querySelector('form')?.id, 'still open').to.equal('login-form')
@@ -194,7 +194,7 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
       csrf: csrfOf(second.page),
       ...credentials,
     })
-    expectFault(crossed, 403, /could not make sure/)
+    expectFault(crossed, 403, /could not confirm/)
     const one = await agent.submit(first.page, { fields: credentials })
     expect(one.status, 'two tabs, each its own').to.equal(303)
   })

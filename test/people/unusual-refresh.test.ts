@@ -90,11 +90,11 @@ onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) 
     const history = await eventsOn(agent, '/account/history')
     expect(history.join(' '))
       .to.match(/Access used from another network · Example browser app .* from 203\.0\.113\.7/)
-      .and.include('Access used from two networks at a time')
+      .and.include('Access used from two networks in turn')
     const applications = await eventsOn(agent, '/account/applications')
     expect(applications).to.have.length(2)
     const german = await agent.get(`${server.issuer}/account/applications?ui_locales=de`)
-    expect(textOf(german)).to.include('Zugriff aus zwei Netzen zugleich verwendet')
+    expect(textOf(german)).to.include('Zugriff abwechselnd aus zwei Netzen verwendet')
     const shown = await familiesShow.execute(server.core, { tenant: 'default', id })
     expect(familiesShow.render(shown)).to.match(
       /family\.network_changed +203\.0\.113\.7 .*"to":"203\.0\.113\.0\/24"/,

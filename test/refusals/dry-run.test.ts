@@ -149,7 +149,7 @@ onAnyStorage('explain --authorize', (kind) => {
   it('says what hides the rest, and looks behind a demand that no address can meet', async () => {
     const unknown = await rehearse(url({ client_id: 'webb', response_type: 'token' }))
     expect(unknown.checks).to.deep.equal(['client_known'])
-    expect(unknown.text).to.match(/was not reached/)
+    expect(unknown.text).to.match(/were not reached/)
     const plain = { code_challenge_method: 'plain' }
     const pushes = await rehearse(url({ client_id: 'pushes', ...plain }))
     expect(pushes.checks).to.deep.equal(['request_pushed', 'pkce_method'])

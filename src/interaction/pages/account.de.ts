@@ -14,7 +14,7 @@ export const accountDe: AccountMessages = {
   signOut: 'Abmelden',
   signOutEverywhere: 'Überall abmelden',
   everywhereHint:
-    'Ein Gerät verloren? So melden Sie sich auf allen ab und beenden, was Anwendungen in Ihrem Namen tun dürfen.',
+    'Ein Gerät verloren? So melden Sie sich auf allen Geräten ab und beenden den Zugriff von Anwendungen.',
   sections: {
     overview: 'Überblick',
     profile: 'Profil',
@@ -26,11 +26,11 @@ export const accountDe: AccountMessages = {
     applications: 'Verbundene Anwendungen',
   },
   done: {
-    ended: 'Das ist beendet. Wer es benutzt hat, muss sich neu anmelden.',
+    ended: 'Das ist beendet. Wer es verwendet hat, muss sich neu anmelden.',
     'taken-back': 'Die Anwendung hat keinen Zugriff mehr auf Ihr Konto.',
-    'password-changed': 'Von jetzt an gilt Ihr neues Passwort.',
+    'password-changed': 'Ihr Passwort wurde geändert. Von jetzt an gilt das neue.',
     'profile-changed': 'Ihr Profil ist gespeichert.',
-    'others-ended': 'Sie sind überall abgemeldet, nur hier nicht.',
+    'others-ended': 'Sie sind überall außer hier abgemeldet.',
   },
   device: {
     unknown: 'Unbekanntes Gerät',
@@ -38,7 +38,7 @@ export const accountDe: AccountMessages = {
   },
   from: (time, address) => html`${time}, von ${address}`,
   sessions: {
-    lead: 'Browser, in denen Sie angemeldet sind. Kennen Sie einen davon nicht, beenden Sie ihn und ändern Sie Ihr Passwort.',
+    lead: 'Browser, in denen Sie angemeldet sind. Kennen Sie einen davon nicht, beenden Sie seine Sitzung und ändern Sie Ihr Passwort.',
     here: 'dieser hier',
     signedIn: 'Angemeldet',
     lastUsed: 'Zuletzt benutzt',
@@ -47,10 +47,10 @@ export const accountDe: AccountMessages = {
     endNamed: (device) => html`Die Sitzung von ${device} beenden`,
     endOthers: 'Überall sonst abmelden',
     endOthersHint:
-      'Das beendet jede Sitzung außer dieser und den Zugriff von Anwendungen, den Sie in einer anderen erlaubt haben.',
-    onlyThis: 'Sie sind nirgends sonst angemeldet.',
+      'Das beendet alle anderen Sitzungen und den Zugriff von Anwendungen, den Sie dort erlaubt haben.',
+    onlyThis: 'Sie sind sonst nirgends angemeldet.',
     devicesHeading: 'Zugriff von Anwendungen, nach Gerät',
-    devicesLead: 'Wo eine Anwendung in Ihrem Namen handeln kann, auch während Sie nicht da sind.',
+    devicesLead: 'Wo eine Anwendung in Ihrem Namen handeln kann, auch in Ihrer Abwesenheit.',
     noDevices: 'Keine Anwendung hat einen solchen Zugriff.',
     allowed: 'Erlaubt',
     endDevice: 'Diesen Zugriff beenden',
@@ -58,22 +58,23 @@ export const accountDe: AccountMessages = {
       html`Den Zugriff von ${application} auf ${device} beenden`,
   },
   profile: {
-    lead: 'Anwendungen, denen Sie erlauben, Ihr Profil zu sehen, bekommen dies.',
+    lead: 'Das sehen Anwendungen, denen Sie Ihr Profil zeigen.',
     usernameHint:
-      'Damit können Sie sich anmelden wie mit Ihrer E-Mail-Adresse. Er enthält kein @. Sie können ihn leer lassen.',
+      'Damit können Sie sich anmelden wie mit Ihrer E-Mail-Adresse. Er darf kein @ enthalten. Sie können das Feld leer lassen.',
     submit: 'Speichern',
     errors: {
       taken: 'Diesen Benutzernamen hat schon jemand. Wählen Sie einen anderen.',
-      at_sign: 'Ein Benutzername enthält kein @, damit ihn niemand für eine E-Mail-Adresse hält.',
-      name_invalid: 'Dieser Name ist zu lang oder hat Zeichen, die sich nicht anzeigen lassen.',
+      at_sign:
+        'Ein Benutzername darf kein @ enthalten, damit ihn niemand für eine E-Mail-Adresse hält.',
+      name_invalid: 'Dieser Name ist zu lang oder enthält Zeichen, die sich nicht anzeigen lassen.',
       username_invalid:
-        'Dieser Benutzername ist zu lang, hat Zeichen, die sich nicht anzeigen lassen, oder mischt Alphabete, deren Buchstaben gleich aussehen.',
+        'Dieser Benutzername ist zu lang, enthält Zeichen, die sich nicht anzeigen lassen, oder mischt Alphabete, deren Buchstaben gleich aussehen.',
       too_many: 'Das waren zu viele Änderungen. Warten Sie eine Stunde.',
     },
   },
   history: {
-    lead: 'Anmeldungen und was sonst an Ihrem Konto geschah, das Neueste zuerst. Kennen Sie etwas davon nicht, ändern Sie Ihr Passwort.',
-    none: 'Noch ist nichts geschehen.',
+    lead: 'Anmeldungen und andere Vorgänge in Ihrem Konto, die neuesten zuerst. Ist Ihnen etwas davon unbekannt, ändern Sie Ihr Passwort.',
+    none: 'Es gibt noch keine Vorgänge.',
     older: 'Älteres',
     newest: 'Zurück zum Neuesten',
     times: counted('de', { one: 'Mal', other: 'Mal' }),
@@ -102,10 +103,10 @@ export const accountDe: AccountMessages = {
       'account.locked': 'Pause nach falschen Passwörtern',
       'account.unlocked': 'Die Pause wurde aufgehoben',
       'session.ended': 'Eine Sitzung wurde beendet',
-      'grant.revoked': 'Zugriff einer Anwendung zurückgenommen',
+      'grant.revoked': 'Zugriff einer Anwendung entzogen',
       'family.refreshed_rapidly': 'Zugriff ungewöhnlich oft erneuert',
       'family.network_changed': 'Zugriff aus einem anderen Netz verwendet',
-      'family.networks_alternated': 'Zugriff aus zwei Netzen zugleich verwendet',
+      'family.networks_alternated': 'Zugriff abwechselnd aus zwei Netzen verwendet',
     },
   },
   data: {
@@ -115,7 +116,7 @@ export const accountDe: AccountMessages = {
     downloadSubmit: 'Herunterladen',
     delete: 'Ihr Konto löschen',
     deleteLead:
-      'Das lässt sich nicht rückgängig machen. Sie werden überall abgemeldet, Anwendungen verlieren den Zugriff, und niemand kann Ihr Konto zurückholen. Was Anwendungen über Sie gespeichert haben, bleibt dort.',
+      'Das lässt sich nicht rückgängig machen. Sie werden überall abgemeldet, Anwendungen verlieren den Zugriff, und niemand kann Ihr Konto wiederherstellen. Was Anwendungen über Sie gespeichert haben, bleibt dort.',
     typeAddress: (address) => html`Geben Sie zur Bestätigung ${address} ein`,
     deleteSubmit: 'Mein Konto endgültig löschen',
     errors: {
@@ -123,22 +124,22 @@ export const accountDe: AccountMessages = {
       last_operator:
         'Sie sind hier der letzte Betreiber. Machen Sie zuerst jemand anderen dazu. Nichts wurde gelöscht.',
     },
-    deletedTitle: 'Ihr Konto ist gelöscht',
+    deletedTitle: 'Ihr Konto wurde gelöscht',
     deleted: 'Sie sind überall abgemeldet, und Anwendungen haben keinen Zugriff mehr.',
   },
   password: {
-    lead: 'Geben Sie Ihr jetziges Passwort ein, dann zweimal das neue.',
+    lead: 'Geben Sie Ihr aktuelles Passwort ein, dann zweimal das neue.',
     alone: (minLength) =>
       `Mit der Anmeldung in zwei Schritten genügt das; ein Passwort allein braucht ${minLength} Zeichen.`,
-    current: 'Jetziges Passwort',
+    current: 'Aktuelles Passwort',
     others: 'Überall sonst abmelden und den Zugriff von Anwendungen dort beenden',
     submit: 'Passwort ändern',
     errors: {
       wrong_current:
-        'Das ist nicht Ihr jetziges Passwort. Nach mehreren falschen Versuchen macht ein Konto eine Pause, in der auch das richtige nicht gilt.',
+        'Das ist nicht Ihr aktuelles Passwort. Nach mehreren Fehlversuchen pausiert ein Konto; dann gilt eine Zeit lang auch das richtige nicht.',
       same: 'Dieses Passwort haben Sie schon. Wählen Sie ein anderes.',
       missing: 'Füllen Sie alle drei Felder aus.',
-      too_many: 'Aus Ihrem Netz kamen zu viele falsche Versuche. Warten Sie ein paar Minuten.',
+      too_many: 'Aus Ihrem Netz kamen zu viele Fehlversuche. Warten Sie ein paar Minuten.',
     },
   },
   applications: {
@@ -148,10 +149,10 @@ export const accountDe: AccountMessages = {
     since: 'Erlaubt seit',
     lastUsed: 'Zuletzt benutzt',
     devices: counted('de', { one: 'Gerät', other: 'Geräte' }),
-    takeBack: 'Zugriff zurücknehmen',
-    takeBackNamed: (application) => html`Den Zugriff von ${application} zurücknehmen`,
+    takeBack: 'Zugriff entziehen',
+    takeBackNamed: (application) => html`${application} den Zugriff entziehen`,
     findingsHint:
-      'Das kann ein Fehler der Anwendung sein oder jemand, der ihren Zugriff hat. Waren Sie es nicht, nehmen Sie den Zugriff zurück.',
-    takeBackHint: 'Er endet sofort, auf allen Geräten. Die Anwendung kann Sie wieder fragen.',
+      'Das kann ein Fehler der Anwendung sein, oder jemand anderes verwendet ihren Zugriff. Waren Sie es nicht, entziehen Sie den Zugriff.',
+    takeBackHint: 'Er endet sofort, auf allen Geräten. Die Anwendung kann Sie erneut fragen.',
   },
 }

@@ -26,15 +26,15 @@ export const de: Messages = {
     forgot: 'Passwort vergessen?',
     errors: {
       invalid:
-        'Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es noch einmal. Nach mehreren falschen Versuchen macht ein Konto eine Pause, in der auch das richtige Passwort nicht gilt.',
+        'Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und versuchen Sie es noch einmal. Nach mehreren Fehlversuchen pausiert ein Konto; dann gilt eine Zeit lang auch das richtige Passwort nicht.',
       missing: 'Geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen und Ihr Passwort ein.',
       busy: 'Gerade melden sich zu viele Menschen gleichzeitig an. Warten Sie ein paar Sekunden und versuchen Sie es dann noch einmal.',
       too_many:
-        'Aus Ihrem Netz kamen zu viele falsche Anmeldungen. Warten Sie ein paar Minuten und versuchen Sie es dann noch einmal.',
-      one_time_expired: 'Dieses Einmalpasswort gilt nicht mehr. Bitten Sie um ein neues.',
+        'Aus Ihrem Netz kamen zu viele fehlgeschlagene Anmeldungen. Warten Sie ein paar Minuten und versuchen Sie es dann noch einmal.',
+      one_time_expired: 'Dieses Einmalpasswort gilt nicht mehr. Fordern Sie ein neues an.',
       second_factor: 'Es waren zu viele Versuche. Melden Sie sich noch einmal an.',
       passkey:
-        'Dieser Passkey hat Sie hier nicht angemeldet. Versuchen Sie es noch einmal, oder melden Sie sich mit Ihrem Passwort an.',
+        'Dieser Passkey hat hier nicht funktioniert. Versuchen Sie es noch einmal, oder melden Sie sich mit Ihrem Passwort an.',
     },
   },
   consent: {
@@ -52,9 +52,9 @@ export const de: Messages = {
     localhost:
       'Diese Anwendung läuft auf Ihrem eigenen Gerät, und andere Programme dort können sich für sie ausgeben. ' +
       'Fahren Sie nur fort, wenn Sie sie gerade eben selbst gestartet haben.',
-    offline: 'Den Zugriff auch in Ihrer Abwesenheit behalten, bis Sie ihn zurücknehmen',
+    offline: 'Den Zugriff auch in Ihrer Abwesenheit behalten, bis Sie ihn entziehen',
     untilSignOut: 'Der Zugriff endet, wenn Sie sich abmelden.',
-    limited: 'Der Zugriff endet nach begrenzter Zeit von selbst.',
+    limited: 'Der Zugriff endet nach begrenzter Zeit automatisch.',
     application: 'Anwendung',
     website: 'Website',
     returnsTo: 'Schickt Sie zurück zu',
@@ -70,7 +70,7 @@ export const de: Messages = {
       email: 'Ihre E-Mail-Adresse sehen',
       phone: 'Ihre Telefonnummer sehen',
       address: 'Ihre Postanschrift sehen',
-      offline_access: 'Den Zugriff auch in Ihrer Abwesenheit behalten, bis Sie ihn zurücknehmen',
+      offline_access: 'Den Zugriff auch in Ihrer Abwesenheit behalten, bis Sie ihn entziehen',
     },
   },
   password: {
@@ -100,7 +100,7 @@ export const de: Messages = {
   },
   recovery: {
     title: 'Passwort vergessen?',
-    lead: 'Sagen Sie uns, wer Sie sind. Wenn es ein Konto gibt, senden wir an dessen E-Mail-Adresse einen Link, mit dem Sie ein neues Passwort wählen.',
+    lead: 'Sagen Sie uns, wer Sie sind. Wenn es ein Konto gibt, senden wir an dessen E-Mail-Adresse einen Link, mit dem Sie ein neues Passwort wählen können.',
     submit: 'Link senden',
     errors: {
       missing: 'Geben Sie Ihre E-Mail-Adresse oder Ihren Benutzernamen ein.',
@@ -113,21 +113,21 @@ export const de: Messages = {
       again: 'Einen weiteren Link anfordern',
     },
     chooseLead:
-      'Wählen Sie ein neues Passwort. Sie werden damit überall abgemeldet und melden sich dann mit ihm an.',
+      'Wählen Sie ein neues Passwort. Sie werden dann überall abgemeldet und melden sich mit dem neuen Passwort an.',
     done: {
-      title: 'Ihr Passwort ist geändert',
+      title: 'Ihr Passwort wurde geändert',
       text: 'Sie sind überall abgemeldet. Melden Sie sich mit Ihrem neuen Passwort an.',
       signIn: 'Anmelden',
     },
     over: {
       title: 'Dieser Link gilt nicht mehr',
-      text: 'Er wurde schon verwendet, seine Zeit ist abgelaufen, oder es gibt einen neueren. Ihr Passwort wurde nicht geändert.',
+      text: 'Er wurde schon verwendet, ist abgelaufen, oder es gibt einen neueren. Ihr Passwort wurde nicht geändert.',
       again: 'Neuen Link anfordern',
     },
   },
   email: {
     title: 'E‑Mail-Adresse ändern',
-    unverified: 'Noch hat niemand bestätigt, dass diese Adresse Ihnen gehört.',
+    unverified: 'Sie haben noch nicht bestätigt, dass diese Adresse Ihnen gehört.',
     verify: 'Link zur Bestätigung senden',
     newEmail: 'Neue E-Mail-Adresse',
     hint: 'Wir senden einen Link dorthin. Ihr Konto behält die alte Adresse, bis Sie ihn geöffnet haben.',
@@ -153,7 +153,7 @@ export const de: Messages = {
         title: 'Diese E-Mail-Adresse verwenden?',
         label: 'Diese Adresse verwenden',
         done: {
-          title: 'Ihre E-Mail-Adresse ist geändert',
+          title: 'Ihre E-Mail-Adresse wurde geändert',
           text: 'Von jetzt an melden Sie sich mit der neuen an.',
         },
       },
@@ -168,7 +168,7 @@ export const de: Messages = {
     },
     over: {
       title: 'Dieser Link gilt nicht mehr',
-      text: 'Er wurde schon verwendet, seine Zeit ist abgelaufen, oder es gibt einen neueren.',
+      text: 'Er wurde schon verwendet, ist abgelaufen, oder es gibt einen neueren.',
       taken: 'Diese Adresse gehört inzwischen zu einem anderen Konto.',
       next: 'Zu Ihrem Konto',
     },
@@ -199,20 +199,20 @@ export const de: Messages = {
         'Dieser Code ist nicht gültig. Vergleichen Sie ihn mit Ihrem Gerät; wenn er abgelaufen ist, kann Ihr Gerät einen neuen anzeigen.',
       missing: 'Geben Sie den Code ein, den Ihr Gerät anzeigt.',
       too_many:
-        'Zu viele falsche Codes wurden eingegeben. Warten Sie zehn Minuten; oder melden Sie sich zuerst an, kommen Sie dann zurück und geben Sie den Code ein.',
+        'Es wurden zu viele falsche Codes eingegeben. Warten Sie zehn Minuten, oder melden Sie sich zuerst an und geben Sie den Code danach ein.',
     },
     confirmTitle: 'Ist das Ihr Gerät?',
     confirmHeading: (client) => html`${client} mit Ihrem Konto verbinden?`,
     compare: 'Ihr Gerät muss genau diesen Code anzeigen',
     warning:
       'Fahren Sie nur fort, wenn Sie das selbst auf einem Gerät begonnen haben, das Sie vor sich haben. Wenn Ihnen ' +
-      'jemand diesen Code oder einen Link damit geschickt hat, lehnen Sie ab: Er käme sonst in Ihr Konto.',
+      'jemand diesen Code oder einen Link damit geschickt hat, lehnen Sie ab: Sonst bekäme er Zugriff auf Ihr Konto.',
     proceed: 'Weiter',
     deny: 'Ablehnen',
     outcomes: {
       allowed: {
         title: 'Ihr Gerät ist verbunden',
-        text: 'Es macht in ein paar Sekunden von selbst weiter. Sie können diese Seite schließen.',
+        text: 'Es fährt in ein paar Sekunden automatisch fort. Sie können diese Seite schließen.',
       },
       denied: {
         title: 'Das Gerät wurde abgelehnt',
@@ -220,7 +220,7 @@ export const de: Messages = {
       },
       over: {
         title: 'Dieser Code gilt nicht mehr',
-        text: 'Er ist abgelaufen oder wurde schon verwendet. Beginnen Sie auf Ihrem Gerät von vorn; es zeigt dann einen neuen Code an.',
+        text: 'Er ist abgelaufen oder wurde schon verwendet. Beginnen Sie auf Ihrem Gerät von vorn, um einen neuen Code zu bekommen.',
       },
     },
     again: 'Anderen Code eingeben',
@@ -231,8 +231,8 @@ export const de: Messages = {
     title: 'Anfrage beantworten',
     heading: (client) => html`${client} bittet Sie, sich anzumelden`,
     warning:
-      'Erlauben Sie nur, was Sie gerade selbst begonnen haben. Wenn Sie es nicht waren, lehnen Sie ab: Sonst käme ' +
-      'jemand anderes in Ihr Konto.',
+      'Erlauben Sie nur, was Sie gerade selbst begonnen haben. Wenn Sie es nicht waren, lehnen Sie ab: Sonst bekäme ' +
+      'jemand anderes Zugriff auf Ihr Konto.',
     message: 'Die Anwendung muss Ihnen genau diese Nachricht zeigen; wenn nicht, lehnen Sie ab',
     askedFrom: 'Angefragt von',
     askedAt: 'Angefragt am',
@@ -240,7 +240,7 @@ export const de: Messages = {
     outcomes: {
       allowed: {
         title: 'Sie haben die Anfrage erlaubt',
-        text: 'Die Anwendung macht in ein paar Sekunden von selbst weiter. Sie können diese Seite schließen.',
+        text: 'Die Anwendung fährt in ein paar Sekunden automatisch fort. Sie können diese Seite schließen.',
       },
       denied: {
         title: 'Sie haben die Anfrage abgelehnt',
@@ -255,7 +255,7 @@ export const de: Messages = {
   },
   handover: {
     title: 'Gleich geschafft',
-    text: 'Sie werden zurückgeleitet. Falls nichts geschieht, drücken Sie den Knopf.',
+    text: 'Sie werden zurückgeleitet. Falls nichts geschieht, klicken Sie auf die Schaltfläche.',
     submit: 'Weiter',
   },
   error: {
@@ -271,7 +271,7 @@ export const de: Messages = {
     wayBackSubmit: 'Zurück zur Anwendung',
     kinds: {
       request: {
-        title: 'Dieser Anfrage können wir nicht folgen',
+        title: 'Diese Anfrage ist ungültig',
         text: 'Die Anwendung hat Sie mit einer fehlerhaften Anfrage hierher geschickt. Gehen Sie zu ihr zurück und versuchen Sie es noch einmal.',
       },
       application: {
@@ -283,7 +283,7 @@ export const de: Messages = {
         text: 'Zum Schutz Ihres Kontos schicken wir Sie nur zu Adressen, die die Anwendung registriert hat. Diese gehört nicht dazu.',
       },
       scope: {
-        title: 'Die Anwendung wollte zu viel',
+        title: 'Die Anwendung hat zu viel verlangt',
         text: 'Sie hat um Zugriff gebeten, den es nicht gibt oder den sie nicht haben darf.',
       },
       target: {
@@ -307,7 +307,7 @@ export const de: Messages = {
         text: 'Sie war zu lange offen oder wurde schon verwendet. Gehen Sie zurück zur Anwendung und beginnen Sie von vorn.',
       },
       forbidden: {
-        title: 'Wir konnten nicht sicherstellen, dass Sie es waren',
+        title: 'Wir konnten nicht bestätigen, dass Sie es waren',
         text: 'Das Formular kam nicht von unserer eigenen Seite, oder Ihr Browser blockiert unsere Cookies. Gehen Sie zurück und versuchen Sie es noch einmal.',
       },
       not_found: {

@@ -26,14 +26,14 @@ export const en: Messages = {
     forgot: 'Forgot your password?',
     errors: {
       invalid:
-        'That username and password do not match. Check both and try again. After several wrong tries an account takes a pause, in which the right password does not work either.',
+        'That username and password do not match. Check both and try again. After several wrong attempts an account is paused, and even the right password does not work for a while.',
       missing: 'Enter your e-mail address or username and your password.',
-      busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
+      busy: 'Too many people are signing in right now. Wait a few seconds, then try again.',
       too_many:
-        'There were too many wrong sign-ins from your network. Wait a few minutes, then try again.',
+        'There were too many failed sign-ins from your network. Wait a few minutes, then try again.',
       one_time_expired: 'This one-time password is no longer valid. Ask for a new one.',
-      second_factor: 'There were too many tries. Sign in again.',
-      passkey: 'This passkey did not sign you in here. Try again, or sign in with your password.',
+      second_factor: 'There were too many attempts. Sign in again.',
+      passkey: 'This passkey did not work here. Try again, or sign in with your password.',
     },
   },
   consent: {
@@ -43,7 +43,7 @@ export const en: Messages = {
     abilities: 'If you allow it, this application can',
     nothing: 'Know that you have an account here, and nothing more',
     resource: (resource) => html`At ${resource} it can`,
-    actForYou: 'Act in your name',
+    actForYou: 'Act on your behalf',
     unverified: (client) =>
       html`Nobody has checked who is behind ${client}. Allow it only if you know and trust it.`,
     document: (client, host) =>
@@ -51,9 +51,9 @@ export const en: Messages = {
     localhost:
       'This application runs on your own computer, where other programs can pretend to be it. ' +
       'Continue only if you started it yourself just now.',
-    offline: 'Keep this access while you are away, until you take it back',
+    offline: 'Keep this access while you are away, until you remove it',
     untilSignOut: 'This access ends when you sign out.',
-    limited: 'This access ends by itself after a limited time.',
+    limited: 'This access ends automatically after a limited time.',
     application: 'Application',
     website: 'Website',
     returnsTo: 'Sends you back to',
@@ -69,7 +69,7 @@ export const en: Messages = {
       email: 'See your e-mail address',
       phone: 'See your phone number',
       address: 'See your postal address',
-      offline_access: 'Keep this access while you are away, until you take it back',
+      offline_access: 'Keep this access while you are away, until you remove it',
     },
   },
   password: {
@@ -94,41 +94,41 @@ export const en: Messages = {
       expected:
         'That password is little more than your name or address, or the name of this site. Choose another one.',
       missing: 'Type your new password into both fields.',
-      busy: 'Too many people are signing in at this moment. Wait a few seconds, then try again.',
+      busy: 'Too many people are signing in right now. Wait a few seconds, then try again.',
     },
   },
   recovery: {
     title: 'Forgot your password?',
-    lead: 'Tell us who you are. If there is an account, we send a link to its e‑mail address with which you choose a new password.',
+    lead: 'Tell us who you are. If there is an account, we send a link for choosing a new password to its e‑mail address.',
     submit: 'Send the link',
     errors: {
       missing: 'Enter your e-mail address or username.',
       too_many:
-        'Too many links were asked for from your network. Wait a few minutes, then try again.',
+        'Too many links were requested from your network. Wait a few minutes, then try again.',
     },
     sent: {
-      title: 'Look into your mail',
-      text: 'If there is an account with what you entered, a link is on its way to its e-mail address. It can take a few minutes; look into the spam folder, too. Only the latest link works.',
-      again: 'Ask for another link',
+      title: 'Check your e‑mail',
+      text: 'If there is an account with what you entered, a link is on its way to its e-mail address. It can take a few minutes; check your spam folder, too. Only the latest link works.',
+      again: 'Request another link',
     },
-    chooseLead: 'Choose a new password. It signs you out everywhere; then you sign in with it.',
+    chooseLead: 'Choose a new password. You will be signed out everywhere; then sign in with it.',
     done: {
-      title: 'Your password is changed',
+      title: 'Your password has been changed',
       text: 'You are signed out everywhere. Sign in with your new password.',
       signIn: 'Sign in',
     },
     over: {
       title: 'This link is no longer valid',
-      text: 'It was used already, its time is over, or there is a later one. Your password has not changed.',
-      again: 'Ask for a new link',
+      text: 'It has been used, it has expired, or there is a newer one. Your password has not changed.',
+      again: 'Request a new link',
     },
   },
   email: {
     title: 'Change e‑mail address',
-    unverified: 'Nobody has confirmed yet that this address is yours.',
+    unverified: 'You have not confirmed yet that this address is yours.',
     verify: 'Send a link to confirm it',
     newEmail: 'New e-mail address',
-    hint: 'We send a link to it. Your account keeps the old address until you have opened that link.',
+    hint: 'We will send a link to it. Your account keeps the old address until you open that link.',
     change: 'Send the link',
     sent: {
       verification: 'A link is on its way to your address. Open it to confirm that it is yours.',
@@ -136,8 +136,8 @@ export const en: Messages = {
         'A link is on its way to the new address, and a notice to the old one. Nothing changes until you have opened the link.',
     },
     errors: {
-      invalid: 'That is no e-mail address. Check it and try again.',
-      too_many: 'Too many mails were sent for this account. Wait an hour, then try again.',
+      invalid: 'That is not an e-mail address. Check it and try again.',
+      too_many: 'Too many e-mails were sent for this account. Wait an hour, then try again.',
     },
     steps: {
       verification: {
@@ -149,7 +149,7 @@ export const en: Messages = {
         title: 'Use this e-mail address?',
         label: 'Use this address',
         done: {
-          title: 'Your e-mail address is changed',
+          title: 'Your e-mail address has been changed',
           text: 'From now on you sign in with the new one.',
         },
       },
@@ -157,15 +157,15 @@ export const en: Messages = {
         title: 'Keep this e-mail address?',
         label: 'Keep this address',
         done: {
-          title: 'Your e-mail address stays',
-          text: 'The link to the other address is void. Whoever asked was signed in as you: choose a new password now.',
+          title: 'Your e-mail address stays the same',
+          text: 'The link to the other address no longer works. Whoever requested it was signed in as you: choose a new password now.',
         },
       },
     },
     over: {
       title: 'This link is no longer valid',
-      text: 'It was used already, its time is over, or there is a later one.',
-      taken: 'This address belongs to another account by now.',
+      text: 'It has been used, it has expired, or there is a newer one.',
+      taken: 'This address now belongs to another account.',
       next: 'To your account',
     },
   },
@@ -195,20 +195,20 @@ export const en: Messages = {
         'This code is not valid. Compare it with your device; if it has expired, your device can show a new one.',
       missing: 'Enter the code that your device shows.',
       too_many:
-        'Too many wrong codes were entered. Wait ten minutes; or sign in first, then come back and enter the code.',
+        'Too many wrong codes were entered. Wait ten minutes, or sign in first, then come back and enter the code.',
     },
     confirmTitle: 'Is this your device?',
     confirmHeading: (client) => html`Connect ${client} to your account?`,
     compare: 'Your device must show exactly this code',
     warning:
       'Only continue if you started this on a device you have in front of you. If somebody sent you this code, or a ' +
-      'link with it, deny: they would get into your account.',
+      'link with it, deny it: they would get access to your account.',
     proceed: 'Continue',
     deny: 'Deny',
     outcomes: {
       allowed: {
         title: 'Your device is connected',
-        text: 'It goes on by itself in a few seconds. You can close this page.',
+        text: 'It continues automatically in a few seconds. You can close this page.',
       },
       denied: {
         title: 'The device was denied',
@@ -216,7 +216,7 @@ export const en: Messages = {
       },
       over: {
         title: 'This code is no longer valid',
-        text: 'It has expired or was used already. Start again on your device, which then shows a new code.',
+        text: 'It has expired or has already been used. Start again on your device to get a new code.',
       },
     },
     again: 'Enter another code',
@@ -227,15 +227,15 @@ export const en: Messages = {
     title: 'Answer a request',
     heading: (client) => html`${client} asks you to sign in`,
     warning:
-      'Allow only what you started yourself just now. If you did not, deny: somebody else would get into your account.',
-    message: 'The application must show you exactly this message; if it does not, deny',
-    askedFrom: 'Asked from',
-    askedAt: 'Asked at',
-    validUntil: 'Answer until',
+      'Allow this only if you started it yourself just now. Otherwise deny it: somebody else would get access to your account.',
+    message: 'The application must show you exactly this message; if it does not, deny the request',
+    askedFrom: 'Requested from',
+    askedAt: 'Requested at',
+    validUntil: 'Answer by',
     outcomes: {
       allowed: {
         title: 'You allowed the request',
-        text: 'The application goes on by itself in a few seconds. You can close this page.',
+        text: 'The application continues automatically in a few seconds. You can close this page.',
       },
       denied: {
         title: 'You denied the request',
@@ -243,7 +243,7 @@ export const en: Messages = {
       },
       over: {
         title: 'This request is no longer open',
-        text: 'It has expired, was answered already, or is meant for another account. The application can ask again.',
+        text: 'It has expired, has already been answered, or is meant for another account. The application can ask again.',
       },
     },
     back: 'Back to your account',
@@ -266,8 +266,8 @@ export const en: Messages = {
     wayBackSubmit: 'Back to the application',
     kinds: {
       request: {
-        title: 'This request cannot be followed',
-        text: 'The application sent you here with a request that is not right. Go back to it and try again.',
+        title: 'This request is not valid',
+        text: 'The application sent you here with an invalid request. Go back to it and try again.',
       },
       application: {
         title: 'We do not know this application',
@@ -275,7 +275,7 @@ export const en: Messages = {
       },
       redirect: {
         title: 'The return address is not registered',
-        text: 'To protect your account we only send you to addresses the application has registered. This one is not.',
+        text: 'To protect your account, we only send you to addresses that the application has registered. This one is not.',
       },
       scope: {
         title: 'The application asked for too much',
@@ -295,14 +295,14 @@ export const en: Messages = {
       },
       session: {
         title: 'You are not signed in',
-        text: 'This browser did not keep the cookie, or you signed out meanwhile. Start again.',
+        text: 'This browser did not keep the cookie, or you have signed out since. Start again.',
       },
       expired: {
         title: 'This page has expired',
         text: 'It was open for too long or has been used already. Go back to the application and start again.',
       },
       forbidden: {
-        title: 'We could not make sure this was you',
+        title: 'We could not confirm that this was you',
         text: 'The form was not sent from our own page, or your browser blocks our cookies. Go back and try again.',
       },
       not_found: {

@@ -175,6 +175,7 @@ describe('explain leads to the mistake in one step', () => {
       ['the-secret-alone', '[16 characters]'],
       ['the-secret of-two', '[17 characters]'],
       ['Bearer x', 'Bearer'],
+      [`Basic ${Buffer.from(`${spa.client_id}:`).toString('base64')}`, 'Basic, without a secret'],
     ] as const) {
       expect(await why(token(grant, undefined, { authorization }))).to.include({
         check: 'authorization_header',

@@ -67,6 +67,7 @@ export const auditKinds = {
       presented_by: place,
       first_used_by: place.optional(),
       seconds_after_first_use: z.number().optional(),
+      successor_used: z.boolean().optional(),
     }),
   ),
   'family.replayed': done('client', none, days.short),

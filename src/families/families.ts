@@ -286,6 +286,7 @@ export function createFamilies(
         presented_by: { ip, user_agent: userAgent },
         first_used_by: consumed && { ip: consumed.by.ip, user_agent: consumed.by.userAgent },
         seconds_after_first_use: elapsed === undefined ? undefined : Math.round(elapsed / 1000),
+        successor_used: consumed && consumed.successorConsumedAt !== undefined,
       }
       return database.transaction(async () => {
         const [ended] = await end(tenant, [familyId], 'reuse', { detail })

@@ -148,7 +148,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
   authentication_once: (_oidc, _params, ctx) => ({ expected: 'one way', received: methodOf(ctx) }),
   authorization_header: (_oidc, _params, ctx) => ({
     expected: 'Basic, id and secret joined by a colon, in base64',
-    received: methodOf(ctx),
+    received: methodOf(ctx) + (basicCredentials(ctx)?.secret === '' ? ', without a secret' : ''),
   }),
   certificate_present: (_oidc, _params, ctx) => ({
     expected: 'a certificate of the client, at an address of mtls_endpoint_aliases',

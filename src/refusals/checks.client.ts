@@ -20,7 +20,7 @@ export const clientChecks = {
   authorization_header: [
     'The header `Authorization` is well formed: id and secret form-encoded, then joined by a colon in base64.',
     'RFC 6749 §2.3.1',
-    'Encode both before joining them; `:` `%` `+` in a secret need it.',
+    'Encode both before joining them; `:` `%` `+` in a secret need it. A public client sends no header, but `client_id`.',
   ],
   client_id_same: [
     '`client_id` is the same everywhere in the request.',

@@ -45,7 +45,7 @@ export const tokenChecks = {
   refresh_token_once: [
     'A refresh token is used once; the previous one gets its answer again for a moment.',
     'RFC 9700 §4.14.2, docs/security.md',
-    'Keep the newest refresh token, and refresh in one place at a time. The family was ended: `families show` has who used it.',
+    'Store the newest refresh token before you use anything else of the answer. The family was ended: `families show` has who used it. With `"successor_used":false` the client never stored what it got: in Next.js, server components cannot.',
   ],
   refresh_token_current: [
     'The refresh token was used in time, and the family is not older than it may be.',

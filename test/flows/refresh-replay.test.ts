@@ -123,7 +123,8 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
 
     const [view] = await server.core.families.list('default', { id: family })
     expect(view).to.deep.include({ endedReason: 'reuse' })
-    expect(view?.endedDetail).to.include({ verdict: 'race', seconds_after_first_use: 31 })
+    const detail = { verdict: 'race', seconds_after_first_use: 31, successor_used: false }
+    expect(view?.endedDetail).to.include(detail)
     const events = await server.core.audit.ofFamily('default', family)
     expect(events.map(({ type }) => type)).to.have.members([
       ...['token.issued', 'family.reuse', 'family.ended'],

@@ -122,13 +122,17 @@ describe('explain leads to the mistake in one step', () => {
   })
 
   it('says what became of the family of a refresh token that came too late', async () => {
-    const first = await tokensFor(server, spa, { scope: 'openid offline_access' })
-    tokensIn(await refresh(server, spa, first))
-    travel(120)
-    const { check, text } = await why(refresh(server, spa, first))
-    expect(check).to.equal('refresh_token_once')
-    expect(text).to.match(/^received +\[87 characters\] of family [\w-]{22}$/m)
-    expect(text).to.match(/^family +Ended \S+: reuse .*"seconds_after_first_use":12\d/m)
+    for (const wasStored of [false, true]) {
+      const first = await tokensFor(server, spa, { scope: 'openid offline_access' })
+      const next = tokensIn(await refresh(server, spa, first))
+      if (wasStored) tokensIn(await refresh(server, spa, next))
+      travel(120)
+      const { check, text } = await why(refresh(server, spa, first))
+      expect(check).to.equal('refresh_token_once')
+      expect(text).to.match(/^received +\[87 characters\] of family [\w-]{22}$/m)
+      expect(text).to.match(/^family +Ended \S+: reuse .*"seconds_after_first_use":12\d/m)
+      expect(text).to.include(`"successor_used":${String(wasStored)}`)
+    }
   })
 
   it('promises no scopes where a refresh asks for more', async () => {
@@ -171,6 +175,7 @@ describe('explain leads to the mistake in one step', () => {
       ['the-secret-alone', '[16 characters]'],
       ['the-secret of-two', '[17 characters]'],
       ['Bearer x', 'Bearer'],
+      [`Basic ${Buffer.from(`${spa.client_id}:`).toString('base64')}`, 'Basic, without a secret'],
     ] as const) {
       expect(await why(token(grant, undefined, { authorization }))).to.include({
         check: 'authorization_header',

@@ -19,7 +19,7 @@ import { summaryOf } from './support/summary.ts'
  */
 const cores = availableParallelism()
 const goesByTime =
-  /^test[\\/](outages|verifier[\\/]revocation|storage[\\/]changes|flows[\\/]revoked-m|nodes[\\/](revocation-matrix|skewed|two-nodes|workers))/
+  /^test[\\/](outages|contract[\\/]redis|verifier[\\/]revocation|storage[\\/]changes|flows[\\/](revoked-m|key-r)|signing[\\/](clock|rotation)|nodes[\\/](revocation-matrix|skewed|two-nodes|workers))/
 
 /** Those that the summary of a run has at its top; one of them at the end would keep a lane for itself. */
 const longest =

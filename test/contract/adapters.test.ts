@@ -122,7 +122,7 @@ onEachStorage('adapters of the engine', (kind) => {
     it(`consume a ${model} once, and say so ever after`, async () => {
       const { id } = await stored(model)
       await one.adapter(model).consume(id)
-      expect((await two.adapter(model).find(id))?.consumed).to.be.closeTo(seconds(), 5)
+      expect((await two.adapter(model).find(id))?.consumed).to.be.closeTo(seconds(), 30)
       const error = await errorOf(two.adapter(model).consume(id))
       const isPushed = model === 'PushedAuthorizationRequest'
       expect(error).to.have.property('error', isPushed ? 'invalid_request_uri' : 'invalid_grant')

@@ -52,6 +52,7 @@ onEachStorage('attempts (C9, C26)', (kind) => {
   })
 
   it('begin anew when their window is over, not when somebody goes on trying', async () => {
+    travel(0)
     const one = budget('window', 1)
     expect(await takes(1, [one])).to.equal(1)
     travel(59)

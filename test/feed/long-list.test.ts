@@ -13,8 +13,7 @@ import { servicesFound } from '../support/root-hooks.ts'
 const entries = 100_000
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a revocation feed of a hundred thousand entries', function () {
-  this.timeout(60_000)
+suite('a revocation feed of a hundred thousand entries', () => {
   let core: Core
   let server: ResourceServer
   before(async () => {

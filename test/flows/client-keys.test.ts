@@ -96,6 +96,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
   })
 
   it('that cannot be fetched are nobody’s guess: 503 until they can, asked for once in five seconds', async () => {
+    travel(0)
     const client_id = 'away'
     const { key, jwk } = await es256()
     await declare(client_id, fail(client_id))

@@ -82,7 +82,7 @@ describe('KEY_PREPUBLISH (R-09)', () => {
 
 const kidOf = (token: string | undefined) => decodeProtectedHeader(token as string).kid as string
 
-onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
+onAnyStorage('keys that rotate', (kind) => {
   let nodes: Awaited<ReturnType<typeof startNodes>>
   beforeEach(async () => {
     nodes = await startNodes(kind)
@@ -116,8 +116,7 @@ onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
     await agree()
   }
 
-  it('are verified all through five rotations, and none signs before its time (R-09)', async function () {
-    this.timeout(60_000)
+  it('are verified all through five rotations, and none signs before its time (R-09)', async () => {
     const verifiers = [nodes.a, nodes.b, nodes.a, nodes.b].map(({ issuer }) =>
       createRemoteJWKSet(new URL(`${issuer}/jwks`), { cooldownDuration: 5000 }),
     )
@@ -129,9 +128,10 @@ onAnyStorage('keys that rotate', function (this: Mocha.Suite, kind) {
     for (let time = 0; time < 5 * rotateEvery + prepublish; time += step) {
       travel(step)
       const [first, second] = time % (2 * step) === 0 ? [nodes.a, nodes.b] : [nodes.b, nodes.a]
-      if ((await first.core.signing.rotateDue()) + (await second.core.signing.rotateDue()) > 0) {
-        await agree()
-      }
+      await first.core.signing.rotateDue()
+      await second.core.signing.rotateDue()
+      // Either may have done it by itself a moment before.
+      await agree()
       for (const kid of await publishedBy(nodes.a)) {
         if (!seen.has(kid)) seen.set(kid, Date.now())
       }

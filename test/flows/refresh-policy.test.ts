@@ -123,6 +123,8 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
       refresh_token_absolute_ttl: 2500,
     }
     await server.core.clients.declare('default', kept)
+    // It stands still from here on: what the sign-in takes would be a part of what is not written.
+    travel(0)
     const proof = await prover(server)
     const first = await redeemBound(kept, await proof())
     const use = async () => refreshBound(kept, first.refresh_token, await proof())

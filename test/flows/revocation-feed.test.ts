@@ -144,7 +144,7 @@ describe('the revocation feed', () => {
       expect(decodeProtectedHeader(ofMail).alg).to.equal('RS256')
       const claims = await verified(server, ofMail, mail)
       expect((claims.exp as number) - (claims.iat as number)).to.equal(30)
-      expect(Date.now() - claims.as_of).to.be.within(-1000, 5000)
+      expect(Date.now() - claims.as_of).to.be.within(-1000, 30_000)
     })
 
     it('is no access token, and no access token is one (RFC 8725 §3.11)', async () => {
@@ -289,14 +289,14 @@ describe('the revocation feed', () => {
       const [revoked, unnamed] = [await openStream(server, own), await openStream(server, token)]
       await eventually('first documents', () => revoked.events[0] && unnamed.events[0])
       await post(server, '/revoke', ordersApi, { token: own })
-      await eventually('it ends', revoked.ended, { within: 10_000 })
+      await eventually('it ends', revoked.ended)
       expect(unnamed.ended()).to.equal(false)
       const declared = { identifier: api, scopes: ['orders:read', 'orders:write'] }
       await server.core.resources.declare(defaultTenant, declared)
       try {
         const later = await machineToken()
         await post(server, '/revoke', machine, { token: later })
-        await eventually('it ends', unnamed.ended, { within: 10_000 })
+        await eventually('it ends', unnamed.ended)
         for (const { data } of unnamed.events) {
           const { revoked: told } = await verified(server, data)
           expect(denies(told, decodeJwt(later))).to.equal(false)

@@ -23,8 +23,7 @@ const echo = (name: string) => `<p id="${name}"><!--#echo var="${name}" --></p>`
 const page = ['OIDC_CLAIM_email', 'OIDC_CLAIM_name', 'OIDC_access_token'].map(echo).join('')
 const shown = ({ root }: Page, name: string) => root.querySelector(`#${name}`)?.text ?? ''
 
-describe('mod_auth_openidc in Apache, as docs/clients.md has it', function () {
-  this.timeout(60_000)
+describe('mod_auth_openidc in Apache, as docs/clients.md has it', () => {
   let server: TestServer
   let apache: Apache
   let site: string

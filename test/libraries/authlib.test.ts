@@ -33,8 +33,7 @@ function authlibFound(): boolean {
   }
 }
 
-describe('Python Authlib', function () {
-  this.timeout(60_000)
+describe('Python Authlib', () => {
   let server: TestServer
   let application: Child
   let origin: string

@@ -56,8 +56,7 @@ interface User {
   profile: Record<string, unknown>
 }
 
-describe('oidc-client-ts in Chromium, on another site than the server', function () {
-  this.timeout(60_000)
+describe('oidc-client-ts in Chromium, on another site than the server', () => {
   let server: TestServer
   let application: Application
   let browser: Browser | undefined

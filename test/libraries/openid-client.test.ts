@@ -63,8 +63,7 @@ Object.assign(window, {
 document.title = 'ready'
 `
 
-describe('openid-client, as documented, with passport, and in Chromium', function () {
-  this.timeout(60_000)
+describe('openid-client, as documented, with passport, and in Chromium', () => {
   let server: TestServer
   const applications: Application[] = []
   let application: Application

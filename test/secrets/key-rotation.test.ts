@@ -21,8 +21,7 @@ import { dump } from '../support/witness.ts'
 const first = keyOf(testKey)
 
 onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
-  it('seals every column anew: the old key opens nothing, and nothing is lost (ASVS 11.1.1)', async function () {
-    this.timeout(60_000)
+  it('seals every column anew: the old key opens nothing, and nothing is lost (ASVS 11.1.1)', async () => {
     const env = await freshStorage(kind)
     const before = await openNode(env)
     const reading = await sealEverything(before)
@@ -66,8 +65,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     expect(refusal.message).to.include('KEY_ENCRYPTION_KEY_PREVIOUS')
   })
 
-  it('leaves alone what others write meanwhile, and two at once do no harm', async function () {
-    this.timeout(60_000)
+  it('leaves alone what others write meanwhile, and two at once do no harm', async () => {
     const env = await freshStorage(kind)
     const second = newKey()
     const both = {
@@ -168,8 +166,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     await again.close()
   })
 
-  it('stops the start when one row of many has another key, names it, and changes nothing; doctor opens all', async function () {
-    this.timeout(60_000)
+  it('stops the start when one row of many has another key, names it, and changes nothing; doctor opens all', async () => {
     const env = await freshStorage(kind)
     const core = await openNode(env)
     await sealEverything(core)
@@ -242,8 +239,7 @@ describe('rotation of a key-encryption key in a file of its own', () => {
       .then(() => false)
       .catch(() => true)
 
-  it('makes a new key, seals everything under it, and then removes the old one', async function () {
-    this.timeout(60_000)
+  it('makes a new key, seals everything under it, and then removes the old one', async () => {
     const env = await storageWithKeyFile('embedded')
     const file = keyFileOf(env)
     const core = await openNode(env)

@@ -16,8 +16,7 @@ const settingsOf = (current: { text: string }, ...previous: { text: string }[]) 
 })
 
 onAnyStorage('a key-encryption key that a rotation has retired', (kind) => {
-  it('seals nothing that any column takes, whoever tries', async function () {
-    this.timeout(60_000)
+  it('seals nothing that any column takes, whoever tries', async () => {
     const env = await freshStorage(kind)
     const second = newKey()
     await (await openNode(env)).close()
@@ -41,8 +40,7 @@ onAnyStorage('a key-encryption key that a rotation has retired', (kind) => {
 })
 
 describe('embedded keys rotate-kek while a key is made that is sealed later', () => {
-  it('leaves an installation that starts', async function () {
-    this.timeout(60_000)
+  it('leaves an installation that starts', async () => {
     const env = { ...(await storageWithKeyFile('embedded')), RSA_KEY_BITS: '4096' }
     const core = await openNode(env)
     await core.tenants.declare({ id: 'acme', name: 'Acme' })

@@ -7,8 +7,7 @@ import { openNode, refusalOf } from '../support/cores.ts'
 import { someSession } from '../support/people.ts'
 import { newKey } from '../support/sealed.ts'
 
-describe('what an envelope is bound to (ASVS 11.1.1)', function () {
-  this.timeout(60_000)
+describe('what an envelope is bound to (ASVS 11.1.1)', () => {
   const envelopesOf = (text: string) =>
     createEnvelopes({ current: Buffer.from(text, 'base64'), previous: [] })
   let env: Record<string, string>

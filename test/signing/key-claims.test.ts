@@ -14,8 +14,7 @@ const tenants = 24
 const keys = tenants * requiredAlgs.length
 
 const suite = servicesFound() ? describe : describe.skip
-suite('signing keys of many tenants on five nodes (R-24)', function () {
-  this.timeout(120_000)
+suite('signing keys of many tenants on five nodes (R-24)', () => {
   let nodes: Core[] = []
 
   before(async () => {

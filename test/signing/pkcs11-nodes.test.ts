@@ -33,8 +33,7 @@ async function machineToken(node: NodeProcess): Promise<string> {
 }
 
 if (softHsmFound()) {
-  describe('a PKCS#11 token at the start', function () {
-    this.timeout(60_000)
+  describe('a PKCS#11 token at the start', () => {
     let token: SoftToken
     let env: Record<string, string>
 
@@ -124,8 +123,7 @@ if (softHsmFound()) {
     })
   })
 
-  describe('a move of signing keys', function () {
-    this.timeout(60_000)
+  describe('a move of signing keys', () => {
     afterEach(backToPresent)
 
     it('from Postgres into a token takes a rotation; keys of either kind sign until then', async () => {
@@ -166,8 +164,7 @@ if (softHsmFound()) {
   })
 
   if (servicesFound()) {
-    it('two processes share a token: each signs with the keys of both, also after a revocation, and lets it go, also when it is killed', async function () {
-      this.timeout(60_000)
+    it('two processes share a token: each signs with the keys of both, also after a revocation, and lets it go, also when it is killed', async () => {
       const token = await softToken()
       const nodes = await startTwoNodes({ ...(await emptyStorage()), ...token.env })
       try {
@@ -205,9 +202,7 @@ if (softHsmFound()) {
           const [pid] = await tokenProcesses(node.pid)
           expect(pid).to.be.a('number')
           await node.stop(signal)
-          await eventually('its process is gone', () => !existsSync(`/proc/${pid}`), {
-            within: 10_000,
-          })
+          await eventually('its process is gone', () => !existsSync(`/proc/${pid}`))
         }
       } finally {
         await nodes.stop()

@@ -1,4 +1,5 @@
 import Provider from 'oidc-provider'
+import { currentOrigin } from '../../src/origin.ts'
 import { headersOf, shapeOfLine } from './answer-shapes.ts'
 import type { TestServer } from './boot.ts'
 import { exchange, type Page } from './http-exchange.ts'
@@ -52,6 +53,26 @@ export async function stackLookUps<T>(
   } finally {
     clientDocuments.settle = settle
   }
+}
+
+/** What Postgres is asked by a request about what may have ended, when it is sent a second time. */
+export async function statementsOfTruth(server: TestServer, form: Form): Promise<string[]> {
+  const { database } = server.core
+  const { query } = database
+  const statements: Array<{ sql: string; requestId: string | undefined }> = []
+  await sendForm(server, form)
+  database.query = (sql, parameters) => {
+    statements.push({ sql, requestId: currentOrigin().requestId })
+    return query(sql, parameters)
+  }
+  const page = await sendForm(server, form).finally(() => {
+    database.query = query
+  })
+  if (page.status !== 200) throw new Error(`${form.path} answered ${page.status}: ${page.body}`)
+  // The server works for itself meanwhile.
+  const own = statements.filter(({ requestId }) => requestId === page.headers.get('request-id'))
+  const truth = /single_use|families|refresh_tokens|grants|sessions|accounts/
+  return own.map(({ sql }) => sql).filter((sql) => truth.test(sql))
 }
 
 async function figuresNow(metricsPort: string): Promise<Map<string, number>> {

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
-import { currentOrigin } from '../../src/origin.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from './any-storage.ts'
@@ -17,7 +16,7 @@ import {
   tokensFor,
   tokensIn,
 } from './protocol.ts'
-import { type Form, sendForm, throughStack, watched } from './stack.ts'
+import { type Form, statementsOfTruth, throughStack, watched } from './stack.ts'
 import { backToPresent, travel } from './time-travel.ts'
 import { createUserAgent } from './user-agent.ts'
 
@@ -124,29 +123,10 @@ export async function tokenScene() {
     }
   }
 
-  /** The statements of a request that are about what ends, when the clients are known. */
-  async function statementsOf(form: Form): Promise<string[]> {
-    const { database } = core
-    const { query } = database
-    const statements: Array<{ sql: string; requestId: string | undefined }> = []
-    await sendForm(server, form)
-    database.query = (sql, parameters) => {
-      statements.push({ sql, requestId: currentOrigin().requestId })
-      return query(sql, parameters)
-    }
-    const page = await sendForm(server, form).finally(() => {
-      database.query = query
-    })
-    expect(page.status).to.equal(200)
-    // The server works for itself meanwhile.
-    const own = statements.filter(({ requestId }) => requestId === page.headers.get('request-id'))
-    const truth = /single_use|families|refresh_tokens|grants|sessions|accounts/
-    return own.map(({ sql }) => sql).filter((sql) => truth.test(sql))
-  }
-
   return {
     server,
-    statementsOf,
+    /** The statements of a request that are about what ends, when the clients are known. */
+    statementsOf: (form: Form) => statementsOfTruth(server, form),
     defaultIs,
     acme,
     change,

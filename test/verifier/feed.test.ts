@@ -316,7 +316,7 @@ describe('the feed of the verifier', () => {
       const { ready, close } = create(stream)
       await ready()
       close()
-      await eventually('it is gone', () => issuer.streams() === 0, { within: 10_000 })
+      await eventually('it is gone', () => issuer.streams() === 0)
     })
   })
 

@@ -130,7 +130,7 @@ for (const [name, start] of Object.entries(frameworks)) {
     it('says what is wrong with a token, and keeps no answer (RFC 6750 §3.1)', async () => {
       const { status, challenge, body, headers } = await ask('/', await bearer({ exp: now() - 99 }))
       expect(status).to.equal(401)
-      const words = challenge?.replace(/expired (99|100) seconds ago/, 'expired')
+      const words = challenge?.replace(/expired \d+ seconds ago/, 'expired')
       expect(words).to.equal(
         `Bearer realm="orders", error="invalid_token", error_description="it expired", ${hint}`,
       )

@@ -29,8 +29,7 @@ const adapters = [protectExpress(verifier), protectFastify(verifier), protectKoa
 console.log([subject, claims.exp > 0, refused, await answer.text(), adapters].join(' '))
 `
 
-describe('the package of the verifier', function () {
-  this.timeout(30_000)
+describe('the package of the verifier', () => {
   let folder: string
   let issuer: SmallIssuer
 

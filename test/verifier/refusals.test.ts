@@ -63,10 +63,10 @@ describe('what the verifier says of a mistake leads to it', () => {
 
   it('a clock that is wrong, and by how much', async () => {
     expect(await said(issuer.token({ exp: now() - 3540 }))).to.match(
-      /^it expired 354\d seconds ago$/,
+      /^it expired 35\d\d seconds ago$/,
     )
     expect(await said(issuer.token({ iat: now() + 3600 }))).to.match(
-      /^it is not valid for another (3600|3599) seconds$/,
+      /^it is not valid for another 3(600|5\d\d) seconds$/,
     )
   })
 
@@ -159,7 +159,7 @@ describe('what the verifier says of a mistake leads to it', () => {
       expect(await saidOfProof({ ath: undefined })).to.match(/^ath: .* access token .*got nothing$/)
       expect(await saidOfProof({ ath: hashOf('other') })).to.match(/^ath: .*got another$/)
       expect(await saidOfProof({ iat: now() - 300 })).to.match(
-        /^iat: expected at most 60 seconds ago and 30 ahead, got 30\d ago$/,
+        /^iat: expected at most 60 seconds ago and 30 ahead, got 3\d\d ago$/,
       )
       expect(await saidOfProof({ iat: Date.now() })).to.match(/^iat: .* got \d{13} ahead$/)
       expect(await saidOfProof({ iat: undefined })).to.match(/^iat: .* got nothing$/)

@@ -16,8 +16,7 @@ const bounds = { '/poll': 2000, '/stream': 500 } as const
 type Route = keyof typeof bounds
 
 const suite = servicesFound() ? describe : describe.skip
-suite('what was revoked at one node is refused by an API in another process that reads at another', function () {
-  this.timeout(60_000)
+suite('what was revoked at one node is refused by an API in another process that reads at another', () => {
   let nodes: TwoNodes
   let a: TestServer
   let process: Child

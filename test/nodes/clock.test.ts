@@ -8,13 +8,15 @@ const suite = servicesFound() ? describe : describe.skip
 suite('a node whose clock is not that of Postgres (R-08)', function () {
   this.timeout(60_000)
 
-  async function readiness(skew: number) {
+  /** As soon as it is that: a node that has just started may lack something else. */
+  async function readiness(skew: number, status: number) {
     const env = { ...(await freshStorage('services')), CLOCK_OFFSET_SECONDS: String(skew) }
     const node = await startNode({ env, waitFor: '/healthz' })
     try {
-      return await eventually('an answer', async () => {
+      return await eventually(`it answers ${status}`, async () => {
         const answer = await fetch(`${node.url}/readyz`)
-        return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
+        const body = (await answer.json()) as Record<string, unknown>
+        return answer.status === status && body
       })
     } finally {
       await node.stop()
@@ -22,13 +24,12 @@ suite('a node whose clock is not that of Postgres (R-08)', function () {
   }
 
   it('serves with -30 seconds', async () => {
-    const { status, body } = await readiness(-30)
-    expect({ status, clock: body['clock'] }).to.deep.equal({ status: 200, clock: 'ok' })
+    const body = await readiness(-30, 200)
+    expect(body['clock']).to.equal('ok')
   })
 
   it('reports itself not ready with 300 seconds', async () => {
-    const { status, body } = await readiness(300)
-    expect(status).to.equal(503)
+    const body = await readiness(300, 503)
     // It is off by as much as the answer of Postgres was on its way, too.
     expect(body['clock']).to.match(/^(299|300|301) s off$/)
   })

@@ -72,7 +72,7 @@ onAnyStorage('the outbox', (kind) => {
 
   it('delivers what was committed, soon, and tells so in one transaction', async () => {
     await add(3)
-    await eventually('delivered', () => settled.length === 3, { within: 10_000 })
+    await eventually('delivered', () => settled.length === 3)
     expect(arrived.map(({ message }) => message.payload['n'])).to.have.members([0, 1, 2])
     for (const { attempts } of await delivered(3)) expect(attempts).to.equal(1)
   })
@@ -98,7 +98,7 @@ onAnyStorage('the outbox', (kind) => {
     }
     // Added inside of a transaction, whose context deliveries must not inherit.
     await nodes.a.database.transaction(() => add(1))
-    await eventually('delivered', () => settled.length === 1, { within: 10_000 })
+    await eventually('delivered', () => settled.length === 1)
     expect(busy).to.deep.equal([])
     await delivered(1)
   })
@@ -110,7 +110,7 @@ onAnyStorage('the outbox', (kind) => {
     await add(50, 'slow.example')
     await eventually('the slow one is busy', () => arrived.length >= 4)
     await add(20, 'quick.example')
-    await eventually('the quick one has all', () => settled.length === 20, { within: 10_000 })
+    await eventually('the quick one has all', () => settled.length === 20)
     const slow = () => arrived.filter(({ message }) => message.destination === 'slow.example')
     // Two nodes that take at the same moment cannot see each other's first four.
     expect(slow().length).to.be.within(4, kind === 'embedded' ? 4 : 8)
@@ -127,9 +127,7 @@ onAnyStorage('the outbox', (kind) => {
     await eventually('every place is taken', () => arrived.length >= 32)
     refuse.reject(new Error('nobody there'))
     await add(1, 'up.example')
-    await eventually('the one that is up has it', () => settled.length === 1, {
-      within: 10_000,
-    })
+    await eventually('the one that is up has it', () => settled.length === 1)
   })
 
   it('has room for one kind, whatever receivers of another do with theirs', async () => {
@@ -141,9 +139,7 @@ onAnyStorage('the outbox', (kind) => {
     await nodes.a.outbox.add(defaultTenant, 'other', [
       { destination: 'quick.example', payload: {} },
     ])
-    const told = eventually('the other kind is delivered', () => settled.length === 1, {
-      within: 10_000,
-    })
+    const told = eventually('the other kind is delivered', () => settled.length === 1)
     await told.finally(() => held.resolve('delivered'))
   })
 

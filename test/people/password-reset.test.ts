@@ -5,6 +5,7 @@ import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { type Mail, type Mailbox, nextMail, openMailbox, writtenMail } from '../support/mailbox.ts'
@@ -327,7 +328,10 @@ describe('people: where no mail is sent', () => {
       const mail = await nextMail('mail', () => writtenMail(server))
       expect(mail.subject).to.equal('Neues Passwort für Keyturn wählen')
       expect(mail.text).to.include('Wenn Sie das waren, wählen Sie es hier')
-      expect(server.logged()).to.include('written to this file and not sent')
+      // The file is there a moment before it is told of.
+      await eventually('it is told of', () =>
+        server.logged().includes('written to this file and not sent'),
+      )
     } finally {
       await server.stop()
     }

@@ -79,6 +79,25 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   }
 }
 
+/** Whether it stands still, or has ended. */
+function stands(pid: number): boolean {
+  try {
+    return /^State:\s+[TZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return true
+  }
+}
+
+/** SIGSTOP for some processes; until each of them has had its turn they run on. */
+function halt(pids: readonly number[]): void {
+  signalAll(pids, 'SIGSTOP')
+  const deadline = performance.now() + 30_000
+  while (!pids.every(stands)) {
+    if (performance.now() > deadline) throw new Error(`a process does not stop: ${pids.join(', ')}`)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  }
+}
+
 /** As root it does so as the user that Postgres runs as. @param data whose server is stopped */
 export async function copyCluster(data: string, to: string): Promise<void> {
   await promisify(execFile)('cp', ['-r', data, to], { ...unprivilegedUser() })
@@ -151,7 +170,11 @@ export async function startPostgres(binaries: string, original?: string): Promis
       await ready()
     },
     stop,
-    pause: () => signalAll(processes(child.pid), 'SIGSTOP'),
+    pause() {
+      // While it runs it may start a backend, which would be on no list of those there are.
+      halt([child.pid])
+      halt(processes(child.pid))
+    },
     resume: () => signalAll(processes(child.pid), 'SIGCONT'),
     async destroy() {
       await stop()

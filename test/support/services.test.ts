@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { eventually } from './eventually.ts'
 import { query } from './postgres.ts'
@@ -62,13 +63,30 @@ import { type Services, startServices } from './services.ts'
 
   it('freezes Postgres with all backends and thaws it', async () => {
     services.postgres.pause()
-    await eventually('the postmaster is stopped', () => state(services.postgres.pid) === 'T')
+    expect(state(services.postgres.pid)).to.equal('T')
     const answer = services.admin('SELECT 1 AS one')
     services.postgres.resume()
     expect(await answer).to.deep.equal([{ one: 1 }])
     services.postgres.pause()
     await services.postgres.stop()
     await services.postgres.start()
+  })
+
+  it('freezes a backend that is only being started, too', async () => {
+    const running: string[] = []
+    for (let i = 0; i < 30; i++) {
+      const answers = Promise.all([1, 2, 3].map(() => services.admin('SELECT 1')))
+      await pause(i % 15)
+      services.postgres.pause()
+      const { pid } = services.postgres
+      const backends = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+      for (const each of [pid, ...backends.map(Number)]) {
+        if (!/[TZ]/.test(state(each) ?? '')) running.push(`${each} ${state(each)}`)
+      }
+      services.postgres.resume()
+      await answers
+    }
+    expect(running).to.deep.equal([])
   })
 
   it('restarts Redis on its port, empty', async () => {

@@ -102,9 +102,15 @@ export async function dump(
   return parts.join('\n')
 }
 
+/** Digits alone are part of some time or some id by chance: they count where they stand by themselves. */
+const isIn = (text: string, secret: string) =>
+  /^\d+$/.test(secret)
+    ? new RegExp(`(?<![\\da-f-])${secret}(?![\\da-f-])`).test(text)
+    : text.includes(secret)
+
 /** The secrets of this run that a text contains. */
 export function secretsIn(text: string): string[] {
-  return [...handedOut].filter((secret) => text.includes(secret))
+  return [...handedOut].filter((secret) => isIn(text, secret))
 }
 
 /** How many secrets are looked for. */

@@ -80,9 +80,9 @@ export function startRounds(
 }
 
 /**
- * The whole pause or down to a half of it, another each time: processes that were started together part.
+ * The whole pause or down to three quarters of it, another each time: processes that were started together part.
  * @returns milliseconds
  */
 export function pauseOf(seconds: number): number {
-  return seconds * (500 + 500 * Math.random())
+  return seconds * (750 + 250 * Math.random())
 }

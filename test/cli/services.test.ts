@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { runHere } from '../support/command-here.ts'
 import { freePort } from '../support/free-port.ts'
 import { runCommand } from '../support/node-process.ts'
+import { pgbouncerFound, startPgbouncer } from '../support/pgbouncer.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 
 describe('The command line on servers', function () {
@@ -127,6 +128,29 @@ describe('The command line on servers', function () {
       expect(refused.stderr).to.match(
         /^keyturn: Postgres takes no writes, .*: cannot execute .*\n$/,
       )
+    })
+
+    it('doctor notices PgBouncer in transaction mode, and what it takes', async function () {
+      if (!pgbouncerFound()) return this.skip()
+      const { url, child } = await startPgbouncer(env['DATABASE_URL'] as string)
+      const storage = async (change: object = {}) => {
+        const { stdout } = await runHere(['doctor'], { ...env, DATABASE_URL: url, ...change })
+        return stdout.split('\n').find((line) => line.includes(' storage '))
+      }
+      expect(await storage()).to.match(/^fail .* through a pooler .* Fix: set DATABASE_PREPARE=off/)
+      const off = { DATABASE_PREPARE: 'off' }
+      expect(await storage(off)).to.match(/^warn .* pooler .*, but nothing bounds a statement/)
+      const set = (name: string, value: string) =>
+        services()?.admin(`alter database ${database} set ${name} = '${value}'`)
+      await set('statement_timeout', '2500ms')
+      await set('idle_in_transaction_session_timeout', '10s')
+      await services()?.admin(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`,
+      )
+      expect(await storage(off)).to.match(/^ok .* answers through a pooler that lends connections/)
+      await child.stop()
+      const direct = await storage({ DATABASE_URL: env['DATABASE_URL'] })
+      expect(direct).to.match(/^ok +storage +PostgreSQL \S+ answers\.$/)
     })
 
     it('a wrong key-encryption key is told by name', async () => {

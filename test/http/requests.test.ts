@@ -151,6 +151,20 @@ describe('http: requests that are too much or not right', () => {
     }
   })
 
+  it('tells the methods of an address to who asks for them (RFC 9110 §9.3.7)', async () => {
+    for (const path of ['/token', '/jwks', '/userinfo', '/register']) {
+      const { headers } = await send('PATCH', path)
+      for (const origin of ['', 'https://app.example']) {
+        const page = await send('OPTIONS', path, origin ? { origin } : {})
+        expect(page.status, path).to.equal(204)
+        expect(page.headers.get('allow'), path)
+          .to.equal(headers.get('allow'))
+          .and.include('OPTIONS')
+      }
+    }
+    expect((await send('OPTIONS', '/nowhere')).status).to.equal(404)
+  })
+
   it('answers a person with a page and a program with JSON', async () => {
     for (const [accept, type] of [
       ['text/html,application/xhtml+xml,*/*;q=0.8', /^text\/html/],

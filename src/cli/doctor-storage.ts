@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { takenIds } from '../clients/client.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { requiredAlgs, stateOf } from '../signing/signing-key.ts'
-import { migrationState } from '../storage/migrate.ts'
+import { migrationState, summaryOf } from '../storage/migrate.ts'
 import { type Check, diagnosisOf, renderDiagnosis } from './check.ts'
 import type { Command } from './command.ts'
 import { findPooler } from './doctor-pooler.ts'
@@ -73,7 +73,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     const { pending, unknown, indexes } = await migrationState(database.dataSource)
     const lacking = [...pending, ...indexes]
     if (lacking.length > 0) {
-      const message = `Pending: ${lacking.join(', ')}.`
+      const message = `Pending: ${summaryOf(lacking)}.`
       return { status: 'fail', message, fix: 'run "npm run keyturn -- migrate".' }
     }
     const newer = `The schema is of a later release, and fits: ${unknown.join(', ')}.`

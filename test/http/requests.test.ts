@@ -142,6 +142,8 @@ describe('http: requests that are too much or not right', () => {
       ['GET', '/account/sign-out', 'POST'],
       ['PATCH', '/account', 'GET, HEAD'],
       ['POST', '/healthz', 'GET, HEAD'],
+      ['PUT', '/assets/keyturn.css', 'GET, HEAD'],
+      ['OPTIONS', '/favicon.ico', 'GET, HEAD'],
     ] as const) {
       const page = await send(method, path)
       expect({ status: page.status, allow: page.headers.get('allow') }, path).to.deep.equal({
@@ -226,7 +228,7 @@ describe('http: what may be kept', () => {
       const etag = page.headers.get('etag') ?? ''
       expect((await get(href, { 'if-none-match': etag })).status).to.equal(304)
       expect((await get(href, {}, 'HEAD')).body).to.equal('')
-      expect((await get(href, {}, 'POST')).status).to.equal(404)
+      expect((await get(href, {}, 'POST')).status).to.equal(405)
     }
   })
 

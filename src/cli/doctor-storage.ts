@@ -3,9 +3,9 @@ import { takenIds } from '../clients/client.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { requiredAlgs, stateOf } from '../signing/signing-key.ts'
 import { migrationState, summaryOf } from '../storage/migrate.ts'
+import { findPooler } from '../storage/pooler.ts'
 import { type Check, diagnosisOf, renderDiagnosis } from './check.ts'
 import type { Command } from './command.ts'
-import { findPooler } from './doctor-pooler.ts'
 import { describeFailure } from './failure.ts'
 
 const input = z.strictObject({})

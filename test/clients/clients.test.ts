@@ -113,22 +113,6 @@ onAnyStorage('clients', (kind) => {
     expect((await declare(confidential({ client_id: 'constructors' }))).outcome).to.equal('created')
   })
 
-  it('go on without the user information that an earlier release took in their addresses', async () => {
-    const { clientId } = await declare(confidential())
-    const [logo_uri, jwks_uri] = ['https://u:pw@a.example/logo.png?a=@', 'https://@a.example/keys']
-    await nodes.a.database.execute(
-      'update clients set metadata = metadata || $2::jsonb where client_id = $1',
-      [clientId, JSON.stringify({ logo_uri, jwks_uri, tos_uri: 'https://a.example' })],
-    )
-    expect(await nodes.b.clients.metadata(defaultTenant, clientId)).to.include({
-      logo_uri: 'https://a.example/logo.png?a=@',
-      jwks_uri: 'https://a.example/keys',
-      tos_uri: 'https://a.example',
-    })
-    const refused = await refusalOf(declare(confidential({ client_id: clientId, logo_uri })))
-    expect(JSON.stringify(refused)).to.contain('a.example').and.not.contain('pw')
-  })
-
   it('fit with their secret alone, whichever form it is stored in', async () => {
     const own = await declare(confidential())
     const outside = await declare(confidential({ client_secret: given }))

@@ -85,7 +85,7 @@ export interface IssuerSecrets {
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
 /** Every address below an issuer, but for the admin API; what assets are called is a word of their content. */
-export const addresses = () => [...Object.keys(methods), '/assets/:name', '/favicon.ico']
+export const addresses = () => [...Object.keys(methods), ...Object.keys(assetMethods)]
 
 /** Every address and the methods it takes. */
 const methods = {
@@ -113,6 +113,8 @@ const methods = {
   '/healthz': ['GET', 'HEAD'],
   '/readyz': ['GET', 'HEAD'],
 }
+
+const assetMethods = { '/assets/:name': ['GET', 'HEAD'], '/favicon.ico': ['GET', 'HEAD'] }
 
 /** The addresses that programs ask. They get JSON whatever they say they accept, as they parse before they look (K-25). */
 const forPrograms = new Set<string>([
@@ -263,7 +265,7 @@ export function createIssuer(
     limitParameters(beginnings),
     exactSpelling(Object.keys(methods)),
     mutualPortServes([...mutualPaths, ...Object.keys(signalsMethods)]),
-    allowedMethods(methods),
+    allowedMethods({ ...methods, ...assetMethods }),
     postedNavigation([routes.authorization, routes.end_session], { ...config, basePath }),
     healthRoutes(context, probes),
     serveAssets(assets),

@@ -1,3 +1,4 @@
+import { beat, untilBeat } from './beat.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 import { type Metrics, noMetrics, timed } from './metrics/metrics.ts'
@@ -80,9 +81,13 @@ export function startRounds(
 }
 
 /**
- * The whole pause or down to a half of it, another each time: processes that were started together part.
+ * The whole pause or down to three quarters of it, another each time, and on the beat: processes that were started together
+ * part, and what one process does comes together.
  * @returns milliseconds
  */
 export function pauseOf(seconds: number): number {
-  return seconds * (500 + 500 * Math.random())
+  const most = Math.floor((seconds * 1000) / beat)
+  if (most < 2) return seconds * (750 + 250 * Math.random())
+  const least = Math.ceil(most * 0.75)
+  return untilBeat(least + Math.floor(Math.random() * (most - least + 1)))
 }

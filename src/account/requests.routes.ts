@@ -1,7 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
-import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
+import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
@@ -51,8 +51,9 @@ export function requestRoutes(
   const formOf = (uid: string, id: string) => `request ${uid} ${id}`
 
   async function clientOf({ clientId }: WaitingRequest): Promise<ClientMetadata> {
-    const { metadata } = (await clients.find(tenant, clientId)) ?? {}
-    return clientMetadata.parse(metadata)
+    const metadata = await clients.metadata(tenant, clientId)
+    if (!metadata) throw new Error(`client ${clientId} is not there, or not valid`)
+    return metadata
   }
 
   const wayTo = (ctx: Context, id: string, needed: 'sign_in' | 'factor') =>

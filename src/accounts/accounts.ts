@@ -121,8 +121,8 @@ export interface Accounts {
   lock(tenant: string, id: string): Promise<void>
   /** Makes a password for one use and hashes it; before any transaction, which would hold a connection meanwhile. */
   readyOneTime(): Promise<ReadyOneTime>
-  /** A new one-time password; the old one is void at once. @param ready as for `create` */
-  resetPassword(account: Account, ready?: ReadyOneTime): Promise<string>
+  /** Makes this the one-time password; the old one is void at once. */
+  resetPassword(account: Account, ready: ReadyOneTime): Promise<string>
   /**
    * Makes the profile be this one, for an operator; joins a transaction.
    * @throws DomainError `account_exists`
@@ -313,8 +313,7 @@ export function createAccounts({
     },
 
     readyOneTime: newOneTime,
-    async resetPassword(account, ready) {
-      const { password, stored } = ready ?? (await newOneTime())
+    async resetPassword(account, { password, stored }) {
       await store.setPasswords(account.tenant, [{ ...stored, accountId: account.id }])
       return password
     },

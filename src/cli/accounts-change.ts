@@ -25,6 +25,7 @@ export const accountsEnable = setDisabled(false)
 /** `accounts reset`: `{ account, one_time_password, one_time_password_expires_in }`. */
 export const accountsReset = ofOneAccount({
   async execute(core, account) {
+    const ready = await core.accounts.readyOneTime()
     const oneTimePassword = await core.database.transaction(async () => {
       await core.revocations.passwordChanged(account)
       // It is held by now; whoever had it before may have deleted it.
@@ -33,7 +34,7 @@ export const accountsReset = ofOneAccount({
       }
       // What is handed out now nobody has guessed at; it would be of no use behind a lock.
       await core.lockouts.lift(account.tenant, account.id, 'operator')
-      return core.accounts.resetPassword(account)
+      return core.accounts.resetPassword(account, ready)
     })
     return {
       account: accountOutput(account),

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { takenIds } from '../clients/client.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { requiredAlgs, stateOf } from '../signing/signing-key.ts'
-import { migrationState } from '../storage/migrate.ts'
+import { migrationState, summaryOf } from '../storage/migrate.ts'
+import { findPooler } from '../storage/pooler.ts'
 import { type Check, diagnosisOf, renderDiagnosis } from './check.ts'
 import type { Command } from './command.ts'
 import { describeFailure } from './failure.ts'
@@ -33,10 +34,12 @@ const oldestPostgres = 14
 const tolerableSkew = 5000
 
 const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
-  async storage({ database }) {
-    const [row] = await database.query<{ version: string; writes: boolean }>(
+  async storage({ database, config: { databaseUrl, databasePrepare } }) {
+    const [row] = await database.query<{ version: string; writes: boolean; isBounded: boolean }>(
       `select current_setting('server_version_num') as version,
-              current_setting('transaction_read_only') = 'off' as writes`,
+              current_setting('transaction_read_only') = 'off' as writes,
+              '0' not in (current_setting('statement_timeout'),
+                current_setting('idle_in_transaction_session_timeout')) as "isBounded"`,
     )
     const number = Number(row?.version)
     const [major, minor] = [Math.floor(number / 10_000), number % 10_000]
@@ -46,17 +49,31 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
         'point DATABASE_URL to the primary, with a role that may write (default_transaction_read_only).'
       return { status: 'fail', message: `${name} does not accept writes.`, fix }
     }
-    const message = `${name} answers.`
-    return major >= oldestPostgres
-      ? { status: 'ok', message }
-      : { status: 'fail', message, fix: `upgrade it to ${oldestPostgres} or newer.` }
+    if (major < oldestPostgres) {
+      const fix = `upgrade it to ${oldestPostgres} or newer.`
+      return { status: 'fail', message: `${name} answers.`, fix }
+    }
+    const pooler = databaseUrl === undefined ? 'none' : await findPooler(databaseUrl)
+    const lent = pooler === 'none' ? '' : ' through a pooler that lends connections per transaction'
+    if (pooler === 'per transaction, unprepared' && databasePrepare) {
+      const message = `${name} answers${lent} and does not know of prepared statements.`
+      const fix = 'set DATABASE_PREPARE=off, or PgBouncer 1.21 or newer to max_prepared_statements.'
+      return { status: 'fail', message, fix }
+    }
+    if (databaseUrl !== undefined && !row.isBounded) {
+      const message = `${name} answers${lent}, but nothing bounds a statement or an idle transaction.`
+      const fix =
+        'set statement_timeout and idle_in_transaction_session_timeout for the role (docs/deployment.md).'
+      return { status: 'warn', message, fix }
+    }
+    return { status: 'ok', message: `${name} answers${lent}.` }
   },
 
   async migrations({ database }) {
     const { pending, unknown, indexes } = await migrationState(database.dataSource)
     const lacking = [...pending, ...indexes]
     if (lacking.length > 0) {
-      const message = `Pending: ${lacking.join(', ')}.`
+      const message = `Pending: ${summaryOf(lacking)}.`
       return { status: 'fail', message, fix: 'run "npm run keyturn -- migrate".' }
     }
     const newer = `The schema is from a later release, and compatible: ${unknown.join(', ')}.`

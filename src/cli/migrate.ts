@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { assertFits, migrate, migrationState } from '../storage/migrate.ts'
+import { assertFits, migrate, migrationState, summaryOf } from '../storage/migrate.ts'
 import type { Command } from './command.ts'
 
 const input = z.strictObject({ check: z.boolean() })
@@ -25,8 +25,8 @@ export const migrateCommand: Command<z.infer<typeof input>, Output> = {
     return { applied, pending: [...state.pending, ...state.indexes], check }
   },
   render({ applied, pending }) {
-    if (applied.length > 0) return `Applied: ${applied.join(', ')}.`
-    if (pending.length > 0) return `Pending: ${pending.join(', ')}. "keyturn migrate" applies them.`
+    if (applied.length > 0) return `Applied: ${summaryOf(applied)}.`
+    if (pending.length > 0) return `Pending: ${summaryOf(pending)}. "keyturn migrate" applies them.`
     return 'The database is up to date.'
   },
   failed: ({ pending }) => pending.length > 0,

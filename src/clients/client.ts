@@ -4,7 +4,7 @@ import { bindsTokens } from './binds-tokens.ts'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
 import { joseMembers, webUri } from './client-jose.ts'
 import { fapiFaults } from './fapi.ts'
-import { redirectUriFault } from './redirect-uri.ts'
+import { redirectUriFault, withoutUserInformation } from './redirect-uri.ts'
 
 const text = z.string().min(1).max(200)
 
@@ -201,11 +201,33 @@ export type ClientMetadata = z.infer<typeof clientMetadata>
 
 const parsed = new WeakMap<Client, z.ZodSafeParseResult<ClientMetadata>>()
 
+/** Members whose schema is `webUri`. */
+const webUriMembers = [
+  'client_uri',
+  'policy_uri',
+  'tos_uri',
+  'logo_uri',
+  'jwks_uri',
+  'sector_identifier_uri',
+  'initiate_login_uri',
+] as const satisfies ReadonlyArray<keyof typeof clientMembers.shape>
+
+/** Addresses as they are used: what was stored before user information in them was refused goes on without it. */
+function withUsedUris(stored: unknown): unknown {
+  if (typeof stored !== 'object' || stored === null) return stored
+  const members = { ...stored } as Record<string, unknown>
+  for (const member of webUriMembers) {
+    const uri = members[member]
+    if (typeof uri === 'string') members[member] = withoutUserInformation(uri)
+  }
+  return members
+}
+
 /** What is stored of a client, checked: once for as long as it is in memory. */
 export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMetadata> {
   const known = parsed.get(client)
   if (known) return known
-  const result = clientMetadata.safeParse(client.metadata)
+  const result = clientMetadata.safeParse(withUsedUris(client.metadata))
   parsed.set(client, result)
   return result
 }

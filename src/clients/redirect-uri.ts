@@ -27,9 +27,7 @@ export function redirectUriFault(uri: string, type: 'web' | 'native'): string | 
   }
   if (uri.includes('#')) return `must not have a fragment, it is ${JSON.stringify(uri)}`
   if (uri.includes('*')) return `must not have a wildcard, it is ${JSON.stringify(uri)}`
-  if (userInformation.test(uri)) {
-    return `must not have user information, it is ${JSON.stringify(uri)}`
-  }
+  if (userInformation.test(uri)) return userInformationFault(uri)
   const isWeb = parsed.protocol === 'https:' || parsed.protocol === 'http:'
   // "https:host" and "https:///host" are read as "https://host" by browsers, and by nobody else.
   if (isWeb && !/^https?:\/\/[^/]/.test(uri)) {
@@ -85,13 +83,27 @@ export function receiverOf(uri: string): string {
  */
 export function webUriFault(uri: string): string | undefined {
   const parsed = URL.parse(uri)
-  if (parsed && (parsed.username || parsed.password || userInformation.test(uri))) {
-    return `must not have user information, it is ${JSON.stringify(uri.slice(0, 100))}`
-  }
+  if (parsed && hasUserInformation(parsed, uri)) return userInformationFault(uri)
   const sound =
     parsed &&
     uri.length <= longest &&
     (parsed.protocol === 'https:' ||
       (parsed.protocol === 'http:' && isLoopbackHost(parsed.hostname)))
   return sound ? undefined : `must be an https URL, it is ${JSON.stringify(uri.slice(0, 100))}`
+}
+
+/** The same address without its user information, which no request sends; without any it stays as it is written. */
+export function withoutUserInformation(uri: string): string {
+  const parsed = URL.parse(uri)
+  if (!parsed || !hasUserInformation(parsed, uri)) return uri
+  return Object.assign(parsed, { username: '', password: '' }).href
+}
+
+const hasUserInformation = ({ username, password }: URL, uri: string): boolean =>
+  username !== '' || password !== '' || userInformation.test(uri)
+
+/** It may be a password, and what is refused is logged. */
+const userInformationFault = (uri: string): string => {
+  const rest = withoutUserInformation(uri).slice(0, 100)
+  return `must not have user information, and it is ${JSON.stringify(rest)} with some`
 }

@@ -1,5 +1,5 @@
 import type { Database } from '../storage/database.ts'
-import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
+import { inBatches, mySweep, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { FamiliesTable, RefreshTokensTable } from './family.store.ts'
 
 /** Rows that one statement deletes at most, of those that no other row depends on. */
@@ -57,7 +57,8 @@ export function createFamilyRetention({ database }: { database: Database }) {
       inBatches(
         database,
         `update refresh_tokens set answer = null where (tenant_id, token_hash) in (
-           select tenant_id, token_hash from refresh_tokens where answer is not null and consumed_at < $1
+           select tenant_id, token_hash from refresh_tokens
+           where ${mySweep} and answer is not null and consumed_at < $1
            limit ${sweepBatch} for update skip locked)`,
         [new Date(before)],
       ),

@@ -1,9 +1,10 @@
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
 import { addressPattern } from './spelling.ts'
 
 /**
- * Refuses methods that an address does not take, before anything else looks at the request (ASVS 4.1.4, P-040).
+ * Refuses methods that an address does not take, before anything else looks at the request (ASVS 4.1.4, P-040). An OPTIONS
+ * that is no preflight, which others answer, is told the methods (RFC 9110 §9.3.7).
  * @param methods allowed methods by path, in which `:name` stands for one segment; paths that are not listed are
  *   somebody else's business
  */
@@ -19,6 +20,15 @@ export function allowedMethods(methods: Record<string, string[]>): Middleware {
         detail: { expected: allowed.join(', '), came: ctx.method },
       })
     }
+    if (allowed && ctx.method === 'OPTIONS' && !isPreflight(ctx)) {
+      ctx.set('Allow', allowed.join(', '))
+      ctx.status = 204
+      return undefined
+    }
     return next()
   }
 }
+
+/** Whether a browser asks on behalf of another origin (Fetch §3.3.2). */
+const isPreflight = (ctx: Context): boolean =>
+  ctx.get('Origin') !== '' && ctx.get('Access-Control-Request-Method') !== ''

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
+import { beat, onEveryBeat } from '../beat.ts'
 import type { Platform } from '../platform.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Notifications } from '../storage/notifications.ts'
@@ -69,8 +70,7 @@ export interface Deliverer {
 /** Attempts under way of this node: of one kind, so that none waits for the receivers of another; at one destination. */
 const mostOfKind = 32
 const mostPerDestination = 4
-/** Milliseconds between two looks at whether something is due, and while nothing waits at all. */
-const lookEvery = 500
+/** Milliseconds between two looks at whether something is due while nothing waits at all; else it is looked for on every beat. */
 const lookEveryIdle = 2000
 /** Milliseconds; more than an attempt may take. What a node that died had taken is taken again after it. */
 const lease = 15_000
@@ -90,7 +90,7 @@ export function createOutbox(
   const pauses = createPauses()
   const deliverers = new Map<string, Deliverer>()
   const underWay = new Map<Promise<void>, string>()
-  let timer: NodeJS.Timeout | undefined
+  let end: (() => void) | undefined
   let looking: Promise<void> | undefined
   /** By a clock that never jumps. */
   let nextLook = 0
@@ -134,7 +134,7 @@ export function createOutbox(
         if (state === 'due') wake()
         // What it was woken for since may be new, and not be taken at once. A little less, as a timer may be early.
         else if (wokenAt < began)
-          nextLook = state === 'empty' ? began + lookEveryIdle - lookEvery / 2 : 0
+          nextLook = state === 'empty' ? began + lookEveryIdle - beat / 2 : 0
       }, notRead)
       .finally(() => {
         looking = undefined
@@ -144,7 +144,7 @@ export function createOutbox(
   /** Takes as much as there is room for: one round at a time, and one more when something came meanwhile. */
   function takeMore(): void {
     again = true
-    if (!timer || running) return
+    if (!end || running) return
     again = false
     running = round().then(
       () => {
@@ -267,14 +267,14 @@ export function createOutbox(
       return changed
     },
     start() {
-      if (timer) return
+      if (end) return
       notifications.listen(channel, wake)
-      timer = outside(() => setInterval(look, lookEvery).unref())
+      end = outside(() => onEveryBeat(look))
       wake()
     },
     async stop() {
-      clearInterval(timer)
-      timer = undefined
+      end?.()
+      end = undefined
       await looking
       await running
       await Promise.all(underWay.keys())

@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
-import { inBatches, sweepBatch, sweepTable } from '../storage/sweep.ts'
+import { inBatches, mySweep, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { HeldKey } from './signer.ts'
 import type { SigningAlg, SigningKey } from './signing-key.ts'
@@ -176,7 +176,7 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
         database,
         `update signing_keys set private_jwk = null where (tenant_id, kid) in (
            select tenant_id, kid from signing_keys
-           where private_jwk is not null and not ${isHeld} and remove_at <= $1
+           where ${mySweep} and private_jwk is not null and not ${isHeld} and remove_at <= $1
            limit ${sweepBatch} for update skip locked)`,
         [time(now)],
       )

@@ -87,11 +87,19 @@ export async function assertMigrated(dataSource: DataSource): Promise<string[]> 
   return withRunner(dataSource, async (runner) => {
     const { pending, unknown } = await assertNotNewer(dataSource, runner)
     if (pending.length === 0) return unknown
-    const detail =
-      `The database lacks ${pending.length} migration(s): ${pending.join(', ')}. ` +
-      `Run "keyturn migrate" first.${await unseenIn(runner)}`
+    const detail = `The database lacks migrations: ${summaryOf(pending)}. Run "keyturn migrate" first.${await unseenIn(runner)}`
     throw new DomainError('migrations_pending', { detail })
   })
+}
+
+/** Names that are named one by one; an empty database lacks all that there are. */
+const mostNamed = 5
+
+/** Migrations and indexes for a person to read. */
+export function summaryOf(names: readonly string[]): string {
+  return names.length <= mostNamed
+    ? names.join(', ')
+    : `${names.length} migrations, from ${names[0]} to ${names.at(-1)}`
 }
 
 /** What a role is told that looks past a schema that was migrated: not on its `search_path`, or not for its use. */

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { onEveryBeat } from '../beat.ts'
 import type { Clock } from '../clock.ts'
 import type { ClockWatch } from '../clock-watch.ts'
 import type { Log } from '../log.ts'
@@ -47,9 +48,6 @@ export interface Poll {
   now(): Promise<void>
 }
 
-/** Milliseconds between two polls: with a query, less than anybody may take to hear of a change. */
-const pollEvery = 500
-
 export function createPoll({
   notifications,
   clock,
@@ -66,7 +64,7 @@ export function createPoll({
   const questions = new Set<Question>()
   const channels = new Set<string>()
   let sql: string | undefined
-  let timer: NodeJS.Timeout | undefined
+  let end: (() => void) | undefined
   /** How often the clock had been set when it was compared last. */
   let compared = clock.steps
 
@@ -106,16 +104,16 @@ export function createPoll({
       if (!channels.has(channel)) {
         channels.add(channel)
         notifications.listen(channel, () => {
-          if (timer) poll()
+          if (end) poll()
         })
       }
-      timer ??= apart(() => setInterval(poll, pollEvery).unref())
+      end ??= apart(() => onEveryBeat(poll))
       return () => {
         questions.delete(question)
         sql = undefined
         if (questions.size > 0) return
-        clearInterval(timer)
-        timer = undefined
+        end?.()
+        end = undefined
       }
     },
     now,

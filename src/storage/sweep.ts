@@ -11,6 +11,12 @@ const mostBatches = 200
 export const sweepLock = 4_917_260_332
 
 /**
+ * Whether this statement may sweep: one node at a time does, until its statement ends. Asked once and first, so that whoever
+ * may not reads nothing.
+ */
+export const mySweep = `(select pg_try_advisory_xact_lock(${sweepLock}))`
+
+/**
  * Deletes rows that are over, batch by batch.
  * @param where SQL over `$1`
  * @param before `$1`, in milliseconds since the epoch
@@ -28,14 +34,16 @@ export function sweepTable(
   return inBatches(
     database,
     `delete from ${name} where (${key}) in (
-       select ${key} from ${name} where ${where} limit ${sweepBatch} for update skip locked)`,
+       select ${key} from ${name} where ${mySweep} and (${where})
+       limit ${sweepBatch} for update skip locked)`,
     [new Date(before)],
   )
 }
 
 /**
- * Repeats a statement that changes at most `sweepBatch` rows until it finds no more. Each batch is a transaction of
- * its own, for whichever node gets the lock first; requests come in between.
+ * Repeats a statement that changes at most `sweepBatch` rows until it finds no more. Each is a transaction of its own;
+ * requests come in between.
+ * @param statement finds rows only where `mySweep`
  * @returns how many rows
  */
 export async function inBatches(
@@ -45,13 +53,7 @@ export async function inBatches(
 ): Promise<number> {
   let total = 0
   for (let round = 0; round < mostBatches; round++) {
-    const changed = await database.transaction(async () => {
-      const [row] = await database.query<{ held: boolean }>(
-        'select pg_try_advisory_xact_lock($1) as held',
-        [sweepLock],
-      )
-      return row?.held ? database.execute(statement, parameters) : 0
-    })
+    const changed = await database.execute(statement, parameters)
     total += changed
     if (changed < sweepBatch) break
     await setImmediate()

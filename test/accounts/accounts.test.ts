@@ -354,7 +354,7 @@ onAnyStorage('accounts', (kind) => {
 
     it('cannot use one that was replaced meanwhile', async () => {
       const { account, oneTime, mustChange } = await verified()
-      const fresh = await accounts.resetPassword(account)
+      const fresh = await accounts.resetPassword(account, await accounts.readyOneTime())
       await refusalOf(accounts.choosePassword(mustChange, password), 'credentials_invalid')
       await refusalOf(signIn(account.email, oneTime), 'credentials_invalid')
       expect((await signIn(account.email, fresh)).mustChange).to.be.an('object')

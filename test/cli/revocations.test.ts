@@ -164,6 +164,20 @@ onAnyStorage('commands that revoke', (kind) => {
     await refusalOf(tenantsDisable.execute(core, { tenant: 'none' }), 'not_found')
   })
 
+  it('hash the new password of an account ahead of the transaction that makes it valid', async () => {
+    const { core } = server
+    const inTransaction: Array<boolean | undefined> = []
+    const accounts = {
+      ...core.accounts,
+      readyOneTime() {
+        inTransaction.push(core.database.current()?.isOpen())
+        return core.accounts.readyOneTime()
+      },
+    }
+    await accountsReset.execute({ ...core, accounts }, ofAlice)
+    expect(inTransaction).to.deep.equal([undefined])
+  })
+
   it('record who did what, once for each that changed something (ASVS 16.3)', async () => {
     const { core } = server
     const id = await accountId()

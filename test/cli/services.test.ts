@@ -4,6 +4,7 @@ import { expect } from 'chai'
 import { runHere } from '../support/command-here.ts'
 import { freePort } from '../support/free-port.ts'
 import { runCommand } from '../support/node-process.ts'
+import { pgbouncerFound, startPgbouncer } from '../support/pgbouncer.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 
 describe('The command line on servers', function () {
@@ -90,7 +91,8 @@ describe('The command line on servers', function () {
     it('everything but migrate asks for the migrations first', async () => {
       const check = await runHere(['migrate', '--check'], env)
       expect(check.code).to.equal(1)
-      expect(check.stdout).to.match(/^Pending: Initial\d+/)
+      expect(check.stdout).to.match(/^Pending: \d+ migrations, from Initial\d+ to \w+\./)
+      expect(check.stdout.length).to.be.below(150)
       const list = await runHere(['accounts', 'list'], env)
       expect(list.code).to.equal(1)
       expect(list.stderr).to.match(/^keyturn: The database lacks .*migrate.*\n$/)
@@ -129,6 +131,29 @@ describe('The command line on servers', function () {
       expect(refused.stderr).to.match(
         /^keyturn: Postgres does not accept writes; .*: cannot execute .*\n$/,
       )
+    })
+
+    it('doctor notices PgBouncer in transaction mode, and what it takes', async function () {
+      if (!pgbouncerFound()) return this.skip()
+      const { url, child } = await startPgbouncer(env['DATABASE_URL'] as string)
+      const storage = async (change: object = {}) => {
+        const { stdout } = await runHere(['doctor'], { ...env, DATABASE_URL: url, ...change })
+        return stdout.split('\n').find((line) => line.includes(' storage '))
+      }
+      expect(await storage()).to.match(/^fail .* through a pooler .* Fix: set DATABASE_PREPARE=off/)
+      const off = { DATABASE_PREPARE: 'off' }
+      expect(await storage(off)).to.match(/^warn .* pooler .*, but nothing bounds a statement/)
+      const set = (name: string, value: string) =>
+        services()?.admin(`alter database ${database} set ${name} = '${value}'`)
+      await set('statement_timeout', '2500ms')
+      await set('idle_in_transaction_session_timeout', '10s')
+      await services()?.admin(
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`,
+      )
+      expect(await storage(off)).to.match(/^ok .* answers through a pooler that lends connections/)
+      await child.stop()
+      const direct = await storage({ DATABASE_URL: env['DATABASE_URL'] })
+      expect(direct).to.match(/^ok +storage +PostgreSQL \S+ answers\.$/)
     })
 
     it('a wrong key-encryption key is told by name', async () => {

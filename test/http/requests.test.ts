@@ -142,6 +142,8 @@ describe('http: requests that are too much or not right', () => {
       ['GET', '/account/sign-out', 'POST'],
       ['PATCH', '/account', 'GET, HEAD'],
       ['POST', '/healthz', 'GET, HEAD'],
+      ['PUT', '/assets/keyturn.css', 'GET, HEAD'],
+      ['OPTIONS', '/favicon.ico', 'GET, HEAD'],
     ] as const) {
       const page = await send(method, path)
       expect({ status: page.status, allow: page.headers.get('allow') }, path).to.deep.equal({
@@ -149,6 +151,20 @@ describe('http: requests that are too much or not right', () => {
         allow,
       })
     }
+  })
+
+  it('tells the methods of an address to who asks for them (RFC 9110 §9.3.7)', async () => {
+    for (const path of ['/token', '/jwks', '/userinfo', '/register']) {
+      const { headers } = await send('PATCH', path)
+      for (const origin of ['', 'https://app.example']) {
+        const page = await send('OPTIONS', path, origin ? { origin } : {})
+        expect(page.status, path).to.equal(204)
+        expect(page.headers.get('allow'), path)
+          .to.equal(headers.get('allow'))
+          .and.include('OPTIONS')
+      }
+    }
+    expect((await send('OPTIONS', '/nowhere')).status).to.equal(404)
   })
 
   it('answers a person with a page and a program with JSON', async () => {
@@ -212,7 +228,7 @@ describe('http: what may be kept', () => {
       const etag = page.headers.get('etag') ?? ''
       expect((await get(href, { 'if-none-match': etag })).status).to.equal(304)
       expect((await get(href, {}, 'HEAD')).body).to.equal('')
-      expect((await get(href, {}, 'POST')).status).to.equal(404)
+      expect((await get(href, {}, 'POST')).status).to.equal(405)
     }
   })
 

@@ -105,7 +105,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     const { agent, page } = await atChoice(who)
     const account = await server.core.accounts.byIdentifier('default', who.username)
     if (!account) throw new Error('no such account')
-    await server.core.accounts.resetPassword(account)
+    await server.core.accounts.resetPassword(account, await server.core.accounts.readyOneTime())
     expectFormAgain(await agent.submit(page, choice(chosen)), 403, 'login-form', /do not match/)
   })
 
@@ -146,7 +146,10 @@ describe('people: the first operator', () => {
     const [operator] = await server.core.accounts.lists.operators('default')
     if (!operator) throw new Error('no operator')
     expect(await server.core.firstStart(), 'a second start creates nobody').to.equal(undefined)
-    const password = await server.core.accounts.resetPassword(operator)
+    const password = await server.core.accounts.resetPassword(
+      operator,
+      await server.core.accounts.readyOneTime(),
+    )
     const who = { username: operator.email, password }
 
     travel(24 * 3600 + 1)

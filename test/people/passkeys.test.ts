@@ -209,7 +209,10 @@ describe('people: signing in with a passkey', () => {
     const owner = await passkeyOwner(server.core)
     const account = await server.core.accounts.active(tenant, owner.id)
     if (!account) throw new Error('no such account')
-    const password = await server.core.accounts.resetPassword(account)
+    const password = await server.core.accounts.resetPassword(
+      account,
+      await server.core.accounts.readyOneTime(),
+    )
     const { agent, page } = await arrive(server, web)
     const { username } = owner
     const choose = await agent.follow(await agent.submit(page, { fields: { username, password } }))

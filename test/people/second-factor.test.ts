@@ -178,7 +178,10 @@ describe('people: signing in with a second factor', () => {
     const owner = await factorOwner(server.core)
     const account = await server.core.accounts.byIdentifier(tenant, owner.username)
     if (!account) throw new Error('no such account')
-    const password = await server.core.accounts.resetPassword(account)
+    const password = await server.core.accounts.resetPassword(
+      account,
+      await server.core.accounts.readyOneTime(),
+    )
     const { agent, page } = await arrive(server, web)
     const choose = await agent.follow(
       await agent.submit(page, credentialsOf({ ...owner, password })),

@@ -5,12 +5,14 @@ import { openDatabase } from '../../src/storage/database.ts'
 import { migrate, migrationState } from '../../src/storage/migrate.ts'
 import { entities } from '../../src/tables.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
+import { boot, bootOn, emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
 import { runHere } from '../support/command-here.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
 import { documented } from '../support/documented.ts'
 import { eventually } from '../support/eventually.ts'
+import { furnish, web } from '../support/fixtures.ts'
 import { query } from '../support/postgres.ts'
+import { refresh, tokensFor } from '../support/protocol.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import { codeOf, factorOwner } from '../support/second-factor.ts'
 import type { Services } from '../support/services.ts'
@@ -202,6 +204,23 @@ onServices('migrations of a shared database', () => {
     await third.close()
     await bare.close()
     await other.close()
+  })
+
+  it('keep accounts, clients, keys and families of the very first schema', async () => {
+    const before = await boot('services')
+    await furnish(before)
+    const tokens = await tokensFor(before, web, { scope: 'openid offline_access' })
+    await before.stop()
+    const bare = await openBare(before.env)
+    const { dataSource } = bare
+    for (const _ of dataSource.migrations.slice(1)) await dataSource.undoLastMigration()
+    expect(await migrate(dataSource)).to.have.length(dataSource.migrations.length - 1)
+    await bare.close()
+
+    const after = await bootOn('services', before.env, new URL(before.issuer).port)
+    expect((await refresh(after, web, tokens)).status).to.equal(200)
+    expect(await tokensFor(after, web, { scope: 'openid' })).to.have.property('id_token')
+    await after.stop()
   })
 
   it('keep what was there before passkeys, sign-up, policies, places and refusals', async () => {

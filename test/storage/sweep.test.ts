@@ -3,6 +3,7 @@ import { SingleUseTable } from '../../src/single-use/single-use.ts'
 import { sweepBatch, sweepLock, sweepTable } from '../../src/storage/sweep.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { type Nodes, openNodes } from '../support/cores.ts'
+import { countingTrips } from '../support/trips.ts'
 
 onEachStorage('sweeping what is over (C25, R-19)', (kind) => {
   const rows = 5 * sweepBatch
@@ -31,6 +32,12 @@ onEachStorage('sweeping what is over (C25, R-19)', (kind) => {
     const swept = await Promise.all([nodes.a, nodes.b, nodes.a, nodes.b].map(sweep))
     expect(swept.reduce((sum, each) => sum + each)).to.equal(rows)
     expect(await left()).to.equal(0)
+  })
+
+  it('asks once about a table where nothing is over', async () => {
+    await sweep(nodes.a)
+    const { statements } = await countingTrips(nodes.a.database, () => sweep(nodes.a))
+    expect(statements).to.have.length(1)
   })
 
   it('goes on where a node was that ended in the middle', async () => {

@@ -1,6 +1,8 @@
 import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { Tally } from '../tallies.ts'
+import { createFlood } from './flood.ts'
 import { listRefusals, type RefusalFilter, type RefusalPage } from './listing.ts'
 import { printable } from './mask.ts'
 import type { Refusal } from './refusal.ts'
@@ -15,6 +17,8 @@ export interface Refusals {
    * @param values what costs something to tell, asked for only where it is kept
    */
   note(refusal: Omit<Refusal, 'at'>, values?: () => Pick<Refusal, 'expected' | 'received'>): void
+  /** Those that were not kept, for the log. */
+  readonly tally: Tally
   /** Writes what was noted in this process. */
   flush(): Promise<void>
   /** By its id, in some tenants or in all. What another process noted is there after a second. */
@@ -71,6 +75,7 @@ export function createRefusals({
   let waiting: Refusal[] = []
   /** One at a time: whoever asks for what was noted waits for what is being written. */
   let writing = Promise.resolve()
+  const flood = createFlood()
   /** When the room of a check and client is all there again, in milliseconds. */
   const fullAgain = new Map<string, number>()
 
@@ -108,12 +113,17 @@ export function createRefusals({
   }
 
   return {
+    tally: flood.tally,
     note(refusal, values) {
-      const { check, error, endpoint } = refusal
+      const { check, error, endpoint, ip } = refusal
       metrics.count('keyturn_refusals_total', { check, error })
       if (endpoint === 'sign-in') metrics.count('keyturn_sign_ins_total', { outcome: check })
       const now = clock.now()
-      if (!hasRoom(refusal, now)) return counters.count('refusal_not_kept')
+      if (!hasRoom(refusal, now)) {
+        flood.add(check, ip)
+        counters.count('refusal_not_kept')
+        return
+      }
       waiting.push({ ...refusal, ...values?.(), at: now })
     },
     flush() {

@@ -59,10 +59,9 @@ export const RefusalsTable = table('refusals', {
 
 const keptDays = 7
 /** Of one check and one client, in one process: so many at once, and then one in so many milliseconds. */
-const burst = 20
-const oneEvery = 10_000
-/** Of all together, in one process, between two flushes. */
-const mostWaiting = 500
+const alike = { burst: 20, oneEvery: 10_000 }
+/** The same of all together: clients are known by name, and a flood may be of all of them. */
+const together = { burst: 1000, oneEvery: 200 }
 const longestText = 1000
 
 export function createRefusals({
@@ -79,14 +78,19 @@ export function createRefusals({
   /** When the room of a check and client is all there again, in milliseconds. */
   const fullAgain = new Map<string, number>()
 
-  function hasRoom({ tenant, check, clientId }: Omit<Refusal, 'at'>, now: number): boolean {
-    if (waiting.length >= mostWaiting) return false
-    const subject = JSON.stringify([tenant, check, clientId])
+  /** @returns when it has room for all again, with one more; undefined while there is none */
+  function withOneMore(subject: string, { burst, oneEvery }: typeof alike, now: number) {
     const known = fullAgain.get(subject) ?? 0
     // One that is further away than it can be is of a clock that was set back.
     const from = known > now + burst * oneEvery ? now : Math.max(now, known)
-    if (from > now + (burst - 1) * oneEvery) return false
-    fullAgain.set(subject, from + oneEvery)
+    return from > now + (burst - 1) * oneEvery ? undefined : from + oneEvery
+  }
+
+  function hasRoom({ tenant, check, clientId }: Omit<Refusal, 'at'>, now: number): boolean {
+    const subject = JSON.stringify([tenant, check, clientId])
+    const [own, all] = [withOneMore(subject, alike, now), withOneMore('', together, now)]
+    if (own === undefined || all === undefined) return false
+    fullAgain.set(subject, own).set('', all)
     return true
   }
 

@@ -5,6 +5,7 @@ import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { type Mail, type Mailbox, nextMail, openMailbox, writtenMail } from '../support/mailbox.ts'
@@ -72,6 +73,18 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect((await newAgent().get(link)).status).to.equal(200)
     await accounts.declare(defaultTenant, { email, password: `${fresh}!` })
     expect((await newAgent().get(link)).status).to.equal(400)
+  })
+
+  it('leaves no row behind once it is answered, whoever was named (C25)', async () => {
+    await ask(email)
+    await ask(`${randomUUID()}@example.com`)
+    await mailed()
+    await eventually('both are answered and gone', async () => {
+      const rows = await server.core.database.query(
+        `select 1 from outbox where kind = 'password_reset'`,
+      )
+      return rows.length === 0
+    })
   })
 
   it('leads from the sign-in page to a new password, and ends all that was before', async () => {

@@ -120,8 +120,28 @@ onAnyStorage('refusals', (kind) => {
     expect(told).to.have.length(5)
   })
 
+  it('stay bounded in a flood that is of all clients, too, and are kept again after it', () => {
+    travel(7200)
+    const { refusals } = server.core
+    let kept = 0
+    const comeOf = (clients: number) => {
+      for (let i = 0; i < clients; i++) {
+        const about = { id: randomUUID(), tenant: 'default', endpoint: 'token', clientId: `c${i}` }
+        refusals.note({ ...about, check: 'code_known', error: 'invalid_grant' }, () => {
+          kept++
+          return {}
+        })
+      }
+    }
+    comeOf(1500)
+    expect(kept).to.equal(1000)
+    travel(10)
+    comeOf(1500)
+    expect(kept).to.equal(1050)
+  })
+
   it('stay bounded in a flood: some of each kind are kept', async () => {
-    travel(3600)
+    travel(10_800)
     for (let i = 0; i < 60; i++) await ask(`nobody-${i}`)
     await server.core.refusals.flush()
     const [row] = await server.core.database.query<{ kept: number }>(

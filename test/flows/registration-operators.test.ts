@@ -4,6 +4,7 @@ import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, callback, furnish } from '../support/fixtures.ts'
 import { informationIn, selfDeclared as metadata, registrar } from '../support/registering.ts'
+import { countingTrips } from '../support/trips.ts'
 
 describe('clients that register themselves, and operators', () => {
   let server: TestServer
@@ -14,6 +15,24 @@ describe('clients that register themselves, and operators', () => {
     await declare({ mode: 'open' })
   })
   after(() => server?.stop())
+
+  it('wait for their turn in a flood, with one connection to Postgres, and few do (C25)', async () => {
+    const { registrations, database } = server.core
+    const caller = { token: undefined, ip: '192.0.2.1' }
+    const outcomes: string[] = []
+    const trips = await countingTrips(database, async () => {
+      const all = Array.from({ length: 40 }, () =>
+        registrations.register(defaultTenant, metadata, caller).then(
+          () => outcomes.push('registered'),
+          (error: Error & { code: string }) => outcomes.push(error.code),
+        ),
+      )
+      await Promise.all(all)
+    })
+    expect(outcomes.filter((each) => each === 'registered')).to.have.length(33)
+    expect(outcomes.filter((each) => each === 'too_many_requests')).to.have.length(7)
+    expect(trips.most).to.be.at.most(4)
+  })
 
   it('that change themselves and are given up at that moment do not stop each other', async () => {
     const { clients, database, registrations, clock } = server.core

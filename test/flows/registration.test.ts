@@ -27,7 +27,6 @@ import {
   selfDeclared as metadata,
   registrar,
 } from '../support/registering.ts'
-import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
@@ -270,24 +269,6 @@ describe('clients that register themselves', () => {
       expectError(await send('GET', at, { headers: { authorization } }), 401, 'invalid_token')
       expectError(await register(metadata, authorization.slice(7) || ' '), 401, 'invalid_token')
     }
-  })
-
-  it('wait for their turn in a flood, with one connection to Postgres, and few do (C25)', async () => {
-    const { registrations, database } = server.core
-    const caller = { token: undefined, ip: '192.0.2.1' }
-    const outcomes: string[] = []
-    const trips = await countingTrips(database, async () => {
-      const all = Array.from({ length: 40 }, () =>
-        registrations.register(defaultTenant, metadata, caller).then(
-          () => outcomes.push('registered'),
-          (error: Error & { code: string }) => outcomes.push(error.code),
-        ),
-      )
-      await Promise.all(all)
-    })
-    expect(outcomes.filter((each) => each === 'registered')).to.have.length(33)
-    expect(outcomes.filter((each) => each === 'too_many_requests')).to.have.length(7)
-    expect(trips.most).to.be.at.most(4)
   })
 
   it('are bounded in number while nobody uses them, and deleted after a time', async () => {

@@ -106,7 +106,7 @@ onAnyStorage('refusals', (kind) => {
       const end = tellTallies([refusals.tally], log)
       for (let i = 0; i < times; i++) {
         const about = { id: randomUUID(), tenant: 'default', endpoint: 'token', ip: ipOf(i) }
-        refusals.note({ ...about, check: 'code_known', error: 'invalid_grant' })
+        refusals.note({ ...about, check: 'client_secret', error: 'invalid_client' })
       }
       end()
     }
@@ -114,7 +114,7 @@ onAnyStorage('refusals', (kind) => {
     expect(lines).to.deep.equal([])
     tellAfter(3000, (i) => (i % 2 ? '192.0.2.7' : `2001:db8:${i.toString(16)}:1::1`))
     expect(lines).to.have.length(1)
-    expect(lines[0]).to.include({ level: 'warn', code_known: 3000, networks: 1000 })
+    expect(lines[0]).to.include({ level: 'warn', 'check.client_secret': 3000, networks: 1000 })
     const told = Object.entries(lines[0]?.['most_from'] as Record<string, number>)
     expect(told[0]).to.deep.equal(['192.0.2.0/24', 1500])
     expect(told).to.have.length(5)

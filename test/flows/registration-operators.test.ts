@@ -24,12 +24,12 @@ describe('clients that register themselves, and operators', () => {
       return transaction(work).finally(() => underWay--)
     }
     const caller = { token: undefined, ip: '192.0.2.1' }
-    const register = () =>
+    const ask = () =>
       registrations.register(defaultTenant, metadata, caller).then(
         () => 'registered',
         (error: Error & { code: string }) => error.code,
       )
-    const outcomes = await Promise.all(Array.from({ length: 40 }, register))
+    const outcomes = await Promise.all(Array.from({ length: 40 }, ask))
     database.transaction = transaction
     expect(outcomes.filter((each) => each === 'registered')).to.have.length(33)
     expect(outcomes.filter((each) => each === 'too_many_requests')).to.have.length(7)

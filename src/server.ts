@@ -13,7 +13,6 @@ import { createRequestWatch } from './http/observed.ts'
 import { createRefusal } from './http/overloaded.ts'
 import { logRequest } from './http/request.ts'
 import { createRouteNames, unmatched } from './http/route-names.ts'
-import { type Tally, tellTallies } from './http/tallies.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
 import { addresses } from './issuer.ts'
@@ -22,6 +21,7 @@ import { beginnings } from './oidc/routes.ts'
 import { adminPath } from './resources/admin-resource.ts'
 import { startRounds } from './rounds.ts'
 import { safePrepublish } from './signing/schedule.ts'
+import { type Tally, tellTallies } from './tallies.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 import { startTracing } from './tracing/open.ts'
 import { roundsOf } from './upkeep.ts'
@@ -197,7 +197,7 @@ export async function startServer(
     message: 'requests were refused: this process had as many as it can take',
     read: () => ({ refused: core.counters.read().request_shed }),
   }
-  const endTallies = tellTallies([shed, ...connections.tallies], log)
+  const endTallies = tellTallies([shed, core.refusals.tally, ...connections.tallies], log)
 
   // What was counted while it started is told, too.
   let told = JSON.stringify(createCounters().read())

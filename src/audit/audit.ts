@@ -18,6 +18,7 @@ import { type AuditType, auditKinds } from './kinds.ts'
 import { type EventFilter, type EventPage, listEvents } from './listing.ts'
 import { createAuditRetention } from './retention.ts'
 import { type AuditSealer, createAuditSealer } from './sealer.ts'
+import { addedTogether } from './together.ts'
 import { type AuditVerification, verifyChain } from './verify.ts'
 
 export type { AuditEvent, AuditPlace, StoredEvent } from './event.ts'
@@ -32,7 +33,7 @@ export interface Audit extends AuditSealer {
   rows(...events: AuditEvent[]): string
   /**
    * Writes what may come in floods: once an hour for a subject, with how often it came in `detail.count`; address and
-   * program are those of the last.
+   * program are those of the last. Those of one process that come at once are one statement.
    * @param detail what `subject` stands for, beside the count
    * @param period what may go on for ever is written once a day (UTC), in a row beside that of the hour
    */
@@ -94,6 +95,38 @@ export function createAudit(
   const rowsOf = (now: number, events: AuditEvent[]) =>
     events.map((event) => ({ id: eventId(now), ...rowOf(event, log) }))
 
+  async function add(id: string, row: Counted, times: number): Promise<void> {
+    await database.execute(
+      `insert into audit_events (tenant_id, id, at, open_until, type, outcome, actor_kind, actor_id, account_id,
+         client_id, family_id, ip, user_agent, request_id, detail)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+       on conflict (tenant_id, id) do update set at = excluded.at, ip = excluded.ip,
+         user_agent = excluded.user_agent, request_id = excluded.request_id,
+         detail = excluded.detail
+           || jsonb_build_object('count', (audit_events.detail->>'count')::integer + $16::integer)
+       where audit_events.position is null`,
+      [
+        row.tenant,
+        id,
+        new Date(row.at),
+        new Date(row.until),
+        row.type,
+        row.outcome,
+        row.actor_kind,
+        row.actor_id ?? null,
+        row.account_id ?? null,
+        row.client_id ?? null,
+        row.family_id ?? null,
+        row.ip ?? null,
+        row.user_agent ?? null,
+        row.request_id ?? null,
+        JSON.stringify({ ...row.detail, count: times }),
+        times,
+      ],
+    )
+  }
+  const addTogether = addedTogether(add)
+
   return {
     ...createAuditSealer({ ...deps, chains }),
     async record(tenant, ...events) {
@@ -112,32 +145,11 @@ export function createAudit(
       const began = Math.floor(now / countedFor[period]) * countedFor[period]
       // Of midnight there are an hour and a day.
       const parts = period === 'hour' ? [subject] : [subject, period]
+      const id = countedId(began, tenant, event.type, ...parts)
       const row = rowOf({ ...event, detail: { ...event.detail, count: 1 } }, log)
-      await database.execute(
-        `insert into audit_events (tenant_id, id, at, open_until, type, outcome, actor_kind, actor_id, account_id,
-           client_id, ip, user_agent, request_id, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         on conflict (tenant_id, id) do update set at = excluded.at, ip = excluded.ip,
-           user_agent = excluded.user_agent, request_id = excluded.request_id,
-           detail = excluded.detail || jsonb_build_object('count', (audit_events.detail->>'count')::integer + 1)
-         where audit_events.position is null`,
-        [
-          tenant,
-          countedId(began, tenant, event.type, ...parts),
-          new Date(now),
-          new Date(began + countedFor[period]),
-          row.type,
-          row.outcome,
-          row.actor_kind,
-          row.actor_id ?? null,
-          row.account_id ?? null,
-          row.client_id ?? null,
-          row.ip ?? null,
-          row.user_agent ?? null,
-          row.request_id ?? null,
-          JSON.stringify(row.detail),
-        ],
-      )
+      const counted = { tenant, at: now, until: began + countedFor[period], ...row }
+      // What is of a transaction waits for nobody, and goes with it.
+      await (database.current()?.isOpen() ? add(id, counted, 1) : addTogether(id, counted))
     },
     listEvents: (tenant, filter, page) => listEvents(database, tenant, filter, page),
     async ofAccount(tenant, accountId, { types, before, limit }) {
@@ -163,6 +175,8 @@ export function createAudit(
     sweep,
   }
 }
+
+type Counted = ReturnType<typeof rowOf> & { tenant: string; at: number; until: number }
 
 function rowOf(event: AuditEvent, log: Log) {
   const { type, accountId, clientId, familyId, detail } = event

@@ -241,6 +241,7 @@ export const auditKinds = {
       mechanism: z.enum(['dpop', 'mtls']),
       key: z.enum(['missing', 'other']),
       endpoint: text,
+      count: count.optional(),
     }),
   ),
 } as const satisfies Record<string, Kind>

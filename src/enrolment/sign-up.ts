@@ -75,13 +75,14 @@ export function createSignUps({
   audit: Audit
 }): SignUps {
   /** Whether one more mail may go to an address because somebody typed it. */
-  async function mayMail(tenant: string, email: string, ip: string): Promise<boolean> {
+  async function mayMail(tenant: string, email: string): Promise<boolean> {
     try {
       await limiter.take(tenant, { limit: 'sign_up_address', subject: mailboxOf(email) })
       return true
     } catch (error) {
       if (!isDomainError(error, 'too_many_requests')) throw error
-      log.warn({ tenant, ip }, 'no further sign-up is mailed to this address now')
+      // Without the address of who asked it is the same line, however many ask (log-repeats.ts).
+      log.warn({ tenant }, 'no further sign-up is mailed to this address now')
       return false
     }
   }
@@ -93,7 +94,7 @@ export function createSignUps({
     const { mode, domains } = signUp ?? { mode: 'closed', domains: [] }
     if (mode !== 'open') return
     if (domains.length > 0 && !domains.includes(domainOf(email))) return
-    if (!(await mayMail(tenant, email, ip))) return
+    if (!(await mayMail(tenant, email))) return
     const account = await accounts.byIdentifier(tenant, email)
     const type = 'account.sign_up_requested'
     if (account) {

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net'
 import type { Metrics } from '../metrics/metrics.ts'
+import type { Tally } from '../tallies.ts'
 import { unmatched } from './route-names.ts'
-import type { Tally } from './tallies.ts'
 
 const unreadable: Record<string, string> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',

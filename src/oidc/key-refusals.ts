@@ -30,7 +30,7 @@ interface KeyRefusal {
  */
 export function keyRefusals(
   provider: Provider,
-  { tenant, audit, counters }: IssuerContext,
+  context: IssuerContext,
   certificates: ClientCertificates,
 ): Middleware {
   const refusals = new WeakMap<object, KeyRefusal>()
@@ -61,9 +61,26 @@ export function keyRefusals(
     await next()
     const refusal = refusals.get(ctx)
     if (!refusal) return
-    const { mechanism, key, event } = refusal
-    counters.count(`${mechanism}_key_${key}`)
-    const detail = { mechanism, key, endpoint: (ctx as KoaContextWithOIDC).oidc.route }
-    await audit.record(tenant, { type: 'token.key_refused', ...event, detail })
+    await noteKeyRefusal(context, { ...refusal, endpoint: (ctx as KoaContextWithOIDC).oidc.route })
   }
+}
+
+/**
+ * The first of a token's grant is told of at once, once a day; further ones are counted, as whoever has a token can send
+ * it for as long as it lives.
+ */
+export async function noteKeyRefusal(
+  { tenant, audit, counters }: Pick<IssuerContext, 'tenant' | 'audit' | 'counters'>,
+  { mechanism, key, endpoint, event }: KeyRefusal & { endpoint: string },
+): Promise<void> {
+  counters.count(`${mechanism}_key_${key}`)
+  const told = {
+    type: 'token.key_refused',
+    ...event,
+    detail: { mechanism, key, endpoint },
+  } as const
+  const { familyId, clientId, accountId } = event
+  const subject = JSON.stringify([mechanism, key, endpoint, familyId, clientId, accountId])
+  if (await audit.recordOnce(tenant, told, subject)) return
+  await audit.count(tenant, told, `again ${subject}`)
 }

@@ -5,6 +5,7 @@ import type { DenialKind } from '../denials/denials.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { verifyProof } from './dpop-proof.ts'
+import { noteKeyRefusal } from './key-refusals.ts'
 import type { ClientCertificates } from './mtls.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 
@@ -117,18 +118,12 @@ export function createTokenCheck(
   }
 
   /** Whoever has a bound token without its key has it from somebody else. */
-  async function noteKey(
+  function noteKey(
     mechanism: 'dpop' | 'mtls',
     key: 'missing' | 'other',
-    token: { accountId?: string | undefined; clientId?: string | undefined },
+    { accountId, clientId }: { accountId?: string | undefined; clientId?: string | undefined },
   ): Promise<void> {
-    context.counters.count(`${mechanism}_key_${key}`)
-    await context.audit.record(tenant, {
-      type: 'token.key_refused',
-      accountId: token.accountId,
-      clientId: token.clientId,
-      detail: { mechanism, key, endpoint },
-    })
+    return noteKeyRefusal(context, { mechanism, key, endpoint, event: { accountId, clientId } })
   }
 }
 

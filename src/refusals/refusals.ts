@@ -1,6 +1,8 @@
 import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import type { Tally } from '../tallies.ts'
+import { createFlood } from './flood.ts'
 import { listRefusals, type RefusalFilter, type RefusalPage } from './listing.ts'
 import { printable } from './mask.ts'
 import type { Refusal } from './refusal.ts'
@@ -15,6 +17,8 @@ export interface Refusals {
    * @param values what costs something to tell, asked for only where it is kept
    */
   note(refusal: Omit<Refusal, 'at'>, values?: () => Pick<Refusal, 'expected' | 'received'>): void
+  /** Those that were not kept, for the log. */
+  readonly tally: Tally
   /** Writes what was noted in this process. */
   flush(): Promise<void>
   /** By its id, in some tenants or in all. What another process noted is there after a second. */
@@ -55,10 +59,9 @@ export const RefusalsTable = table('refusals', {
 
 const keptDays = 7
 /** Of one check and one client, in one process: so many at once, and then one in so many milliseconds. */
-const burst = 20
-const oneEvery = 10_000
-/** Of all together, in one process, between two flushes. */
-const mostWaiting = 500
+const alike = { burst: 20, oneEvery: 10_000 }
+/** The same of all together: clients are known by name, and a flood may be of all of them. */
+const together = { burst: 1000, oneEvery: 200 }
 const longestText = 1000
 
 export function createRefusals({
@@ -71,17 +74,23 @@ export function createRefusals({
   let waiting: Refusal[] = []
   /** One at a time: whoever asks for what was noted waits for what is being written. */
   let writing = Promise.resolve()
+  const flood = createFlood()
   /** When the room of a check and client is all there again, in milliseconds. */
   const fullAgain = new Map<string, number>()
 
-  function hasRoom({ tenant, check, clientId }: Omit<Refusal, 'at'>, now: number): boolean {
-    if (waiting.length >= mostWaiting) return false
-    const subject = JSON.stringify([tenant, check, clientId])
+  /** @returns when it has room for all again, with one more; undefined while there is none */
+  function withOneMore(subject: string, { burst, oneEvery }: typeof alike, now: number) {
     const known = fullAgain.get(subject) ?? 0
     // One that is further away than it can be is of a clock that was set back.
     const from = known > now + burst * oneEvery ? now : Math.max(now, known)
-    if (from > now + (burst - 1) * oneEvery) return false
-    fullAgain.set(subject, from + oneEvery)
+    return from > now + (burst - 1) * oneEvery ? undefined : from + oneEvery
+  }
+
+  function hasRoom({ tenant, check, clientId }: Omit<Refusal, 'at'>, now: number): boolean {
+    const subject = JSON.stringify([tenant, check, clientId])
+    const [own, all] = [withOneMore(subject, alike, now), withOneMore('', together, now)]
+    if (own === undefined || all === undefined) return false
+    fullAgain.set(subject, own).set('', all)
     return true
   }
 
@@ -108,12 +117,17 @@ export function createRefusals({
   }
 
   return {
+    tally: flood.tally,
     note(refusal, values) {
-      const { check, error, endpoint } = refusal
+      const { check, error, endpoint, ip } = refusal
       metrics.count('keyturn_refusals_total', { check, error })
       if (endpoint === 'sign-in') metrics.count('keyturn_sign_ins_total', { outcome: check })
       const now = clock.now()
-      if (!hasRoom(refusal, now)) return counters.count('refusal_not_kept')
+      if (!hasRoom(refusal, now)) {
+        flood.add(check, ip)
+        counters.count('refusal_not_kept')
+        return
+      }
       waiting.push({ ...refusal, ...values?.(), at: now })
     },
     flush() {

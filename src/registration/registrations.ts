@@ -11,6 +11,7 @@ import { present } from '../present.ts'
 import type { Revocations } from '../revocation/revocations.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
+import { createTurns } from '../storage/in-turn.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
 import { deleteExpiredClients } from './expired-clients.ts'
@@ -68,6 +69,9 @@ export interface Registered {
   registrationAccessToken: string
 }
 
+/** Registrations that may wait for others of their process: they count in one place (`registered.add`). */
+const mostWaiting = 32
+
 export function createRegistrations(
   deps: Pick<Platform, 'database' | 'clock' | 'fetch'> & {
     clients: Clients
@@ -83,6 +87,7 @@ export function createRegistrations(
   const registered = createRegisteredClientStore(deps)
   const tokens = createTokenStore(deps)
   const statements = createSoftwareStatements(deps)
+  const inTurn = createTurns(mostWaiting)
 
   async function policyOf(tenant: string): Promise<RegistrationPolicy> {
     const policy = await policies.of(tenant)
@@ -192,7 +197,7 @@ export function createRegistrations(
       const { declaration, vouched } = await declarationOf(tenant, clientId, body, policy)
       const documents = await clients.prepare([{ tenant, declaration }])
       const registrationAccessToken = newHandle()
-      return database.transaction(async () => {
+      const add = async (): Promise<Registered> => {
         const by = hash === undefined ? undefined : await tokens.takeInitial(tenant, hash)
         if (hash !== undefined && by === undefined) throw wrongToken('used up meanwhile')
         const { clientSecret } = await declare(tenant, declaration, documents)
@@ -209,7 +214,8 @@ export function createRegistrations(
         }
         await audit.record(tenant, { type: 'client.registered', clientId, ip, userAgent, detail })
         return answer(tenant, clientId, registrationAccessToken, clientSecret)
-      })
+      }
+      return inTurn(() => database.transaction(add))
     },
 
     async read(tenant, clientId, { token }) {

@@ -191,20 +191,21 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     const counted = await counting(async () => {
       expectRefusal(await refresh(server, app, first), 400, 'invalid_grant')
       expectRefusal(await refresh(server.showing(undefined), app, first), 400, 'invalid_grant')
+      expectRefusal(await refresh(server, app, first), 400, 'invalid_grant')
       expectRefusal(await refresh(server.showing(other), app, first), 400, 'invalid_grant')
     })
-    expect(counted).to.deep.equal({ missing: 2, other: 1 })
+    expect(counted).to.deep.equal({ missing: 3, other: 1 })
     const all = await server.core.audit.ofFamily('default', family)
     const events = all.filter(({ type }) => type !== 'token.issued')
     expect(
       events.map(({ type, clientId, detail }) => ({ type, clientId, ...detail })),
     ).to.deep.equal(
-      ['missing', 'missing', 'other'].map((key) => ({
+      [{ key: 'missing' }, { key: 'missing', count: 2 }, { key: 'other' }].map((more) => ({
         type: 'token.key_refused',
         clientId: app.client_id,
         mechanism: 'mtls',
-        key,
         endpoint: 'token',
+        ...more,
       })),
     )
     tokensIn(await refresh(server.showing(own), app, first))

@@ -15,6 +15,28 @@ describe('clients that register themselves, and operators', () => {
   })
   after(() => server?.stop())
 
+  it('wait for their turn in a flood, with one connection to Postgres, and few do (C25)', async () => {
+    const { registrations, database } = server.core
+    const { transaction } = database
+    let [underWay, most] = [0, 0]
+    database.transaction = async (work) => {
+      most = Math.max(most, ++underWay)
+      return transaction(work).finally(() => underWay--)
+    }
+    const caller = { token: undefined, ip: '192.0.2.1' }
+    const ask = () =>
+      registrations.register(defaultTenant, metadata, caller).then(
+        () => 'registered',
+        (error: Error & { code: string }) => error.code,
+      )
+    const outcomes = await Promise.all(Array.from({ length: 40 }, ask))
+    database.transaction = transaction
+    expect(outcomes.filter((each) => each === 'registered')).to.have.length(33)
+    expect(outcomes.filter((each) => each === 'too_many_requests')).to.have.length(7)
+    // Within one there are others, which are a part of it.
+    expect(most).to.be.at.most(3)
+  })
+
   it('that change themselves and are given up at that moment do not stop each other', async () => {
     const { clients, database, registrations, clock } = server.core
     const { client_id: id } = informationIn(await register(metadata))

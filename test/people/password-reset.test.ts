@@ -75,6 +75,18 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect((await newAgent().get(link)).status).to.equal(400)
   })
 
+  it('leaves no row behind once it is answered, whoever was named (C25)', async () => {
+    await ask(email)
+    await ask(`${randomUUID()}@example.com`)
+    await mailed()
+    await eventually('both are answered and gone', async () => {
+      const rows = await server.core.database.query(
+        `select 1 from outbox where kind = 'password_reset'`,
+      )
+      return rows.length === 0
+    })
+  })
+
   it('leads from the sign-in page to a new password, and ends all that was before', async () => {
     email = alice.email
     const tokens = await tokensFor(server, web, { scope: 'openid offline_access' })

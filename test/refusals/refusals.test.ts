@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
+import { createLog } from '../../src/log.ts'
+import { tellTallies } from '../../src/tallies.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
@@ -95,8 +97,51 @@ onAnyStorage('refusals', (kind) => {
     expect(counters.read().refusal_not_kept).to.equal(before + 20)
   })
 
+  it('tell of a flood once, with the networks that it comes from, and of nothing less', () => {
+    const { refusals } = server.core
+    const lines: Record<string, unknown>[] = []
+    const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>)
+    const log = createLog({ level: 'info', destination: { write } })
+    function tellAfter(times: number, ipOf: (i: number) => string): void {
+      const end = tellTallies([refusals.tally], log)
+      for (let i = 0; i < times; i++) {
+        const about = { id: randomUUID(), tenant: 'default', endpoint: 'token', ip: ipOf(i) }
+        refusals.note({ ...about, check: 'client_secret', error: 'invalid_client' })
+      }
+      end()
+    }
+    tellAfter(69, () => '192.0.2.1')
+    expect(lines).to.deep.equal([])
+    tellAfter(3000, (i) => (i % 2 ? '192.0.2.7' : `2001:db8:${i.toString(16)}:1::1`))
+    expect(lines).to.have.length(1)
+    expect(lines[0]).to.include({ level: 'warn', 'check.client_secret': 3000, networks: 1000 })
+    const told = Object.entries(lines[0]?.['most_from'] as Record<string, number>)
+    expect(told[0]).to.deep.equal(['192.0.2.0/24', 1500])
+    expect(told).to.have.length(5)
+  })
+
+  it('stay bounded in a flood that is of all clients, too, and are kept again after it', () => {
+    travel(7200)
+    const { refusals } = server.core
+    let kept = 0
+    const comeOf = (clients: number) => {
+      for (let i = 0; i < clients; i++) {
+        const about = { id: randomUUID(), tenant: 'default', endpoint: 'token', clientId: `c${i}` }
+        refusals.note({ ...about, check: 'code_known', error: 'invalid_grant' }, () => {
+          kept++
+          return {}
+        })
+      }
+    }
+    comeOf(1500)
+    expect(kept).to.equal(1000)
+    travel(10)
+    comeOf(1500)
+    expect(kept).to.equal(1050)
+  })
+
   it('stay bounded in a flood: some of each kind are kept', async () => {
-    travel(3600)
+    travel(10_800)
     for (let i = 0; i < 60; i++) await ask(`nobody-${i}`)
     await server.core.refusals.flush()
     const [row] = await server.core.database.query<{ kept: number }>(

@@ -1,4 +1,4 @@
-import type { Log } from '../log.ts'
+import type { Log } from './log.ts'
 
 /** What happens too often for a line each: it is counted where it happens, and told of by number. */
 export interface Tally {
@@ -6,6 +6,10 @@ export interface Tally {
   message: string
   /** How often so far, by kind. */
   read(): Readonly<Record<string, number>>
+  /** Of fewer, all kinds together, nothing is told. */
+  least?: number
+  /** What else is told, of the time since it was asked last. */
+  beside?(): object
 }
 
 /** Milliseconds between two lines of one tally. */
@@ -20,14 +24,16 @@ export function tellTallies(tallies: readonly Tally[], log: Log): () => void {
   const told = tallies.map(({ read }) => read())
 
   function tell(): void {
-    for (const [i, { level, message, read }] of tallies.entries()) {
+    for (const [i, { level, message, read, least = 1, beside }] of tallies.entries()) {
       const before = told[i] ?? {}
       const now = read()
       const grown = Object.entries(now)
         .map(([kind, count]) => [kind, count - (before[kind] ?? 0)] as const)
         .filter(([, more]) => more > 0)
       told[i] = now
-      if (grown.length > 0) log[level](Object.fromEntries(grown), message)
+      const more = beside?.()
+      const all = grown.reduce((sum, [, count]) => sum + count, 0)
+      if (all >= least) log[level]({ ...Object.fromEntries(grown), ...more }, message)
     }
   }
 

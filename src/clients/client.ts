@@ -4,7 +4,7 @@ import { bindsTokens } from './binds-tokens.ts'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
 import { joseMembers, webUri } from './client-jose.ts'
 import { fapiFaults } from './fapi.ts'
-import { redirectUriFault } from './redirect-uri.ts'
+import { receiverOf, redirectUriFault } from './redirect-uri.ts'
 
 const text = z.string().min(1).max(200)
 
@@ -135,6 +135,13 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
   if (client.backchannel_logout_uri !== undefined) {
     const message = redirectUriFault(client.backchannel_logout_uri, 'web')
     if (message) fault(['backchannel_logout_uri'], message)
+  }
+  const isOfOneSector = new Set(client.redirect_uris.map(receiverOf)).size <= 1
+  if (client.subject_type === 'pairwise' && !client.sector_identifier_uri && !isOfOneSector) {
+    fault(
+      ['sector_identifier_uri'],
+      'is required where the redirect URIs have several hosts or schemes (OpenID Connect Core §8.1)',
+    )
   }
   const usesCode = client.grant_types.includes('authorization_code')
   if (usesCode && client.redirect_uris.length === 0) {

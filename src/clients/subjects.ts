@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { ClientMetadata } from './client.ts'
+import { receiverOf } from './redirect-uri.ts'
 
 /** What a person is called at a client: the `sub` of tokens (OpenID Connect Core §8). */
 export interface Subjects {
@@ -16,14 +17,15 @@ export type SubjectMembers = Pick<
 >
 
 /**
- * The host that a client's subjects belong to (OpenID Connect Core §8.1): clients of one sector call a person the same.
+ * The host that a client's subjects belong to (OpenID Connect Core §8.1), or its private-use scheme: clients of one sector
+ * call a person the same.
  */
 function sectorOf({
   sector_identifier_uri: uri,
   redirect_uris: [first],
   jwks_uri: keys,
 }: SubjectMembers): string {
-  return new URL(uri ?? first ?? keys ?? '').host
+  return receiverOf(uri ?? first ?? keys ?? '')
 }
 
 /** As accounts have them: 16 bytes, of which six bits are always the same. */

@@ -1,7 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { checkedMetadata } from '../clients/client.ts'
-import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
+import { hostnameOf, isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
@@ -102,7 +102,7 @@ async function describe(
     ...(client?.fromDocument ? { documentHost: receiverOf(clientId) } : {}),
     localhostOnly:
       redirectUri !== undefined &&
-      metadata.redirect_uris.every((uri) => isLoopbackHost(URL.parse(uri)?.hostname ?? '')),
+      metadata.redirect_uris.every((uri) => isLoopbackHost(hostnameOf(uri) ?? '')),
     account: { name: account.name ?? account.email, email: account.email },
     ...(await describeAccess(parts, requested, missing.openidClaims, messages)),
   }

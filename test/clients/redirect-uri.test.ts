@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { redirectUriFault, webUriFault } from '../../src/clients/redirect-uri.ts'
+import { receiverOf, redirectUriFault, webUriFault } from '../../src/clients/redirect-uri.ts'
 
 describe('redirect URI at registration (C1)', () => {
   const sound: Array<[uri: string, type: 'web' | 'native']> = [
@@ -45,6 +45,18 @@ describe('redirect URI at registration (C1)', () => {
       expect(redirectUriFault(uri, type)).to.match(fault)
     })
   }
+
+  it('says who gets an answer: of a private-use scheme whoever opens it, whatever host stands there (RFC 8252 §7.1)', () => {
+    for (const [uri, receiver] of [
+      ['https://app.example.com:8443/callback', 'app.example.com:8443'],
+      ['http://127.0.0.1:9/callback', '127.0.0.1:9'],
+      ['com.example.app:/callback', 'com.example.app:'],
+      ['com.example.app://bank.example/callback', 'com.example.app:'],
+      ['bank.example:/callback', 'bank.example:'],
+    ]) {
+      expect(receiverOf(uri as string)).to.equal(receiver)
+    }
+  })
 
   it('goes for links that people see, too: https or loopback', () => {
     for (const uri of ['https://example.com/terms', 'http://localhost:3000/logo.svg']) {

@@ -40,6 +40,19 @@ describe('subjects', () => {
     expect(await subjects.accountBehind('t', a, sub)).to.equal(id)
   })
 
+  it('of a private-use scheme are of that, whatever host stands behind it (OpenID Connect Core §8.1)', async () => {
+    const native = (uri: string) => ({ ...client(''), redirect_uris: [uri] })
+    const subs = [
+      client('a.example'),
+      native('com.one.app://a.example/callback'),
+      native('com.two.app:/callback'),
+      native('a.example:/callback'),
+    ].map((each) => subjects.of('t', each, id))
+    expect(new Set(await Promise.all(subs)).size).to.equal(4)
+    const sibling = native('com.one.app:/callback')
+    expect(await subjects.of('t', sibling, id)).to.equal(await subs[1])
+  })
+
   it('that are none of ours lead nowhere', async () => {
     const pairwise = await subjects.of('t', client('a.example'), id)
     const known = client('a.example', 'public')

@@ -217,6 +217,11 @@ export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMeta
   return result
 }
 
+/** The address of the picture that people are shown of a client; none of one that nobody vouches for (ADR 0011). */
+export function logoOf(client: Client): string | undefined {
+  return client.selfRegistered ? undefined : checkedMetadata(client).data?.logo_uri
+}
+
 /** A client as every request sees it. */
 export interface Client {
   tenant: string

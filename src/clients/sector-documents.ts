@@ -49,6 +49,13 @@ export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
   }
 }
 
+/**
+ * What a stranger is told of a fault of a client: nothing of what this server met at an address of their choice, which
+ * would have it look up names and knock at doors for them (security class C11).
+ */
+export const withoutAnswer = (fault: string): string =>
+  fault.replace(/(: (?:could not be fetched|must be answered with 200))[:,].*$/s, '$1')
+
 function vouchedFor({ redirect_uris = [], jwks_uri, grant_types = [] }: SectorMembers): string[] {
   const byKeys = grant_types.includes(deviceCodeGrant)
   return [

@@ -124,11 +124,17 @@ export function isAllowed(uri: string, hosts: readonly string[]): boolean {
 
 const shown = (text: string) => text.slice(0, 100)
 
-/** @param faults each begins with the member (RFC 7591 §3.2.2) */
-export function refusedMetadata(faults: readonly string[]): DomainError {
+/**
+ * @param faults each begins with the member (RFC 7591 §3.2.2)
+ * @param told what the caller hears of them
+ */
+export function refusedMetadata(
+  faults: readonly string[],
+  told: readonly string[] = faults,
+): DomainError {
   const isRedirect = faults.every((fault) => fault.startsWith('redirect_uris'))
   // RFC 6749 §5.2: an error_description has no quotes, backslashes, nor what is not ASCII.
-  const sentence = faults
+  const sentence = told
     .slice(0, 5)
     .join('; ')
     .replaceAll('"', "'")

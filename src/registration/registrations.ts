@@ -4,6 +4,7 @@ import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
 import type { Clients, DeclaredClient } from '../clients/clients.ts'
+import { withoutAnswer } from '../clients/sector-documents.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Platform } from '../platform.ts'
@@ -111,7 +112,7 @@ export function createRegistrations(
     clients.declare(tenant, declaration, documents).catch((error: unknown) => {
       if (!isDomainError(error, 'client_invalid')) throw error
       const { faults } = error.detail as { faults: string[] }
-      throw refusedMetadata(faults.map(String))
+      throw refusedMetadata(faults.map(String), faults.map(String).map(withoutAnswer))
     })
 
   async function answer(

@@ -343,6 +343,24 @@ describe('clients that register themselves', () => {
     expect(kept?.reason).to.contain('http://app.example.com/cb')
   })
 
+  it('learn nothing of what this server met where they sent it, which an operator does (C11)', async () => {
+    for (const [uri, met] of [
+      ['https://intranet.localhost/', /address_refused.*127\.0\.0\.1/],
+      ['https://10.1.2.3/', /address_refused/],
+    ] as const) {
+      const body = { ...metadata, subject_type: 'pairwise', sector_identifier_uri: uri }
+      const page = await register(body)
+      const said = expectError(page, 400, 'invalid_client_metadata')
+      expect(said).to.equal('sector_identifier_uri: could not be fetched')
+      const { error_id: id } = page.json() as { error_id: string }
+      const line = server
+        .logged()
+        .split('\n')
+        .find((each) => each.includes(id))
+      expect(line).to.match(met)
+    }
+  })
+
   it('may be in a browser, on any origin (CORS)', async () => {
     const headers = { origin: 'https://spa.example', 'access-control-request-method': 'PUT' }
     for (const path of ['/register', '/register/x']) {

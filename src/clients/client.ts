@@ -136,14 +136,14 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
     const message = redirectUriFault(client.backchannel_logout_uri, 'web')
     if (message) fault(['backchannel_logout_uri'], message)
   }
-  const isOfOneSector = new Set(client.redirect_uris.map(receiverOf)).size <= 1
-  if (client.subject_type === 'pairwise' && !client.sector_identifier_uri && !isOfOneSector) {
+  const usesCode = client.grant_types.includes('authorization_code')
+  const namesNoSector = client.subject_type === 'pairwise' && !client.sector_identifier_uri
+  if (namesNoSector && usesCode && new Set(client.redirect_uris.map(receiverOf)).size > 1) {
     fault(
       ['sector_identifier_uri'],
       'is required where the redirect URIs have several hosts or schemes (OpenID Connect Core §8.1)',
     )
   }
-  const usesCode = client.grant_types.includes('authorization_code')
   if (usesCode && client.redirect_uris.length === 0) {
     fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
   }

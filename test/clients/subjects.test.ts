@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { createSubjects } from '../../src/clients/subjects.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { createSubjects, type SubjectMembers } from '../../src/clients/subjects.ts'
 
 describe('subjects', () => {
   const salts = new Map<string, Buffer>()
@@ -18,6 +19,7 @@ describe('subjects', () => {
     sector_identifier_uri: undefined,
     jwks_uri: undefined,
     redirect_uris: [`https://${host}/callback`],
+    grant_types: ['authorization_code' as const],
   })
   const id = randomUUID()
 
@@ -51,6 +53,17 @@ describe('subjects', () => {
     expect(new Set(await Promise.all(subs)).size).to.equal(4)
     const sibling = native('com.one.app:/callback')
     expect(await subjects.of('t', sibling, id)).to.equal(await subs[1])
+  })
+
+  it('are those of the keys where no answer goes to a redirect URI', async () => {
+    const device: SubjectMembers = {
+      ...client('a.example'),
+      jwks_uri: 'https://b.example/keys',
+      grant_types: [deviceCodeGrant],
+    }
+    const sub = await subjects.of('t', device, id)
+    expect(sub).to.equal(await subjects.of('t', client('b.example'), id))
+    expect(sub).not.to.equal(await subjects.of('t', client('a.example'), id))
   })
 
   it('that are none of ours lead nowhere', async () => {

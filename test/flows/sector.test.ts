@@ -4,7 +4,7 @@ import type { AddressInfo, Server } from 'node:net'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { apply } from '../../src/cli/apply.ts'
-import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { withoutAnswer } from '../../src/clients/sector-documents.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
@@ -162,7 +162,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     expect(asked).to.deep.equal(['/sector', '/sector', '/moved'])
   })
 
-  it('list the keys of a client for devices, which has no redirect URI', async () => {
+  it('list the keys of a client that has no redirect URI: of one for devices, or CIBA', async () => {
     const jwks_uri = `${origin}/keys`
     const device = {
       ...client('device'),
@@ -173,6 +173,11 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       jwks_uri,
     }
     expect(await declare(device)).to.contain(`must list ${jwks_uri}`)
+    const bank = {
+      ...{ ...device, client_id: 'bank', grant_types: [cibaGrant] },
+      ...{ backchannel_token_delivery_mode: 'poll', sector_identifier_uri: `${origin}/bank` },
+    }
+    expect(await declare(bank)).to.contain(`must list ${jwks_uri}`)
     answer = lists(jwks_uri)
     expect(await declare(device)).to.equal('created')
   })

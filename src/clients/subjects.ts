@@ -21,7 +21,7 @@ export type SubjectMembers = Pick<
  * call a person the same. A redirect URI counts where answers go there; else anybody could name that of somebody else, and
  * what is shown to be theirs are the keys (OpenID CIBA Core §4).
  */
-function sectorOf(client: SubjectMembers): string {
+export function sectorOf(client: Omit<SubjectMembers, 'subject_type'>): string {
   const { sector_identifier_uri: uri, jwks_uri: keys, redirect_uris: answered } = client
   const [first] = client.grant_types.includes('authorization_code') ? answered : []
   return receiverOf(uri ?? first ?? keys ?? '')

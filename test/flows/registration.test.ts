@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { decodeJwt } from 'jose'
 import { clientsList } from '../../src/cli/clients-list.ts'
 import {
   registrationTokensCreate,
@@ -11,13 +12,14 @@ import { arriveSignedIn } from '../people/story.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { api, callback, furnish, web } from '../support/fixtures.ts'
+import { alice, api, callback, furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
   codeFor,
   introspect,
   redeem,
+  refresh,
   tokensFor,
   tokensIn,
 } from '../support/protocol.ts'
@@ -225,6 +227,35 @@ describe('clients that register themselves', () => {
     }
     const { registration_client_uri: at, registration_access_token: token } = client
     expectError(await send('PUT', at, { body, token }), 400, 'invalid_client_metadata')
+  })
+
+  it('do not move to the sector of others with what they hold (OpenID Connect Core §8.1)', async () => {
+    const theirs = { ...web, client_id: 'theirs', subject_type: 'pairwise' }
+    const hosts = { redirect_uris: ['https://bank.example/callback'] }
+    const offline = { scope: 'openid offline_access' }
+    let client = informationIn(await register({ ...metadata, subject_type: 'pairwise' }))
+    const held = tokensIn(await redeem(server, client, await codeFor(server, client, offline)))
+    const change = async (members: object) => {
+      const { client_id, registration_client_uri: at, registration_access_token: token } = client
+      const page = await send('PUT', at, { body: { ...metadata, client_id, ...members }, token })
+      if (page.status === 200) client = { ...client, ...informationIn(page) }
+      return page.status === 200 ? 'changed' : expectError(page, 400, 'invalid_client_metadata')
+    }
+    const pairwise = { subject_type: 'pairwise' }
+    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
+    expect(await change({ ...pairwise, grant_types: 5 })).to.contain('grant_types')
+    expect(await change({ ...pairwise, client_name: 'As before' })).to.equal('changed')
+    // Nor in two steps.
+    expect(await change(hosts)).to.equal('changed')
+    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
+    await server.core.clients.declare(defaultTenant, { ...theirs, ...hosts })
+    const bank = await server.core.clients.metadata(defaultTenant, theirs.client_id)
+    const { access_token } = tokensIn(await refresh(server, client, held))
+    const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
+    const { sub } = decodeJwt(access_token)
+    expect(sub).not.to.equal(
+      await server.core.subjects.of(defaultTenant, bank as never, account?.id ?? ''),
+    )
   })
 
   it('register no redirect URI that resembles another, and no great number (P-080, security class C1)', async () => {

@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { decodeJwt } from 'jose'
 import { clientsList } from '../../src/cli/clients-list.ts'
 import {
   registrationTokensCreate,
@@ -8,18 +7,16 @@ import {
 } from '../../src/cli/registration-tokens.ts'
 import { type Client, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { arriveSignedIn } from '../people/story.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { alice, api, callback, furnish, web } from '../support/fixtures.ts'
+import { api, callback, furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
   codeFor,
   introspect,
   redeem,
-  refresh,
   tokensFor,
   tokensIn,
 } from '../support/protocol.ts'
@@ -229,35 +226,6 @@ describe('clients that register themselves', () => {
     expectError(await send('PUT', at, { body, token }), 400, 'invalid_client_metadata')
   })
 
-  it('do not move to the sector of others with what they hold (OpenID Connect Core §8.1)', async () => {
-    const theirs = { ...web, client_id: 'theirs', subject_type: 'pairwise' }
-    const hosts = { redirect_uris: ['https://bank.example/callback'] }
-    const offline = { scope: 'openid offline_access' }
-    let client = informationIn(await register({ ...metadata, subject_type: 'pairwise' }))
-    const held = tokensIn(await redeem(server, client, await codeFor(server, client, offline)))
-    const change = async (members: object) => {
-      const { client_id, registration_client_uri: at, registration_access_token: token } = client
-      const page = await send('PUT', at, { body: { ...metadata, client_id, ...members }, token })
-      if (page.status === 200) client = { ...client, ...informationIn(page) }
-      return page.status === 200 ? 'changed' : expectError(page, 400, 'invalid_client_metadata')
-    }
-    const pairwise = { subject_type: 'pairwise' }
-    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
-    expect(await change({ ...pairwise, grant_types: 5 })).to.contain('grant_types')
-    expect(await change({ ...pairwise, client_name: 'As before' })).to.equal('changed')
-    // Nor in two steps.
-    expect(await change(hosts)).to.equal('changed')
-    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
-    await server.core.clients.declare(defaultTenant, { ...theirs, ...hosts })
-    const bank = await server.core.clients.metadata(defaultTenant, theirs.client_id)
-    const { access_token } = tokensIn(await refresh(server, client, held))
-    const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
-    const { sub } = decodeJwt(access_token)
-    expect(sub).not.to.equal(
-      await server.core.subjects.of(defaultTenant, bank as never, account?.id ?? ''),
-    )
-  })
-
   it('register no redirect URI that resembles another, and no great number (P-080, security class C1)', async () => {
     for (const uri of [
       'http://app.example.com/cb',
@@ -374,24 +342,6 @@ describe('clients that register themselves', () => {
     expect(kept?.reason).to.contain('http://app.example.com/cb')
   })
 
-  it('learn nothing of what this server met where they sent it, which an operator does (C11)', async () => {
-    for (const [uri, met] of [
-      ['https://intranet.localhost/', /address_refused.*127\.0\.0\.1/],
-      ['https://10.1.2.3/', /address_refused/],
-    ] as const) {
-      const body = { ...metadata, subject_type: 'pairwise', sector_identifier_uri: uri }
-      const page = await register(body)
-      const said = expectError(page, 400, 'invalid_client_metadata')
-      expect(said).to.equal('sector_identifier_uri: could not be fetched')
-      const { error_id: id } = page.json() as { error_id: string }
-      const line = server
-        .logged()
-        .split('\n')
-        .find((each) => each.includes(id))
-      expect(line).to.match(met)
-    }
-  })
-
   it('may be in a browser, on any origin (CORS)', async () => {
     const headers = { origin: 'https://spa.example', 'access-control-request-method': 'PUT' }
     for (const path of ['/register', '/register/x']) {
@@ -418,23 +368,6 @@ describe('clients that register themselves', () => {
       nonce: undefined,
     })
     expect(await introspect(server, client, tokens.access_token)).to.deep.equal({ active: false })
-  })
-
-  it('are shown at consent as what nobody has checked (P-089)', async () => {
-    const client = informationIn(
-      await register({ ...metadata, logo_uri: 'https://a.example/x.png' }),
-    )
-    const { page } = await arriveSignedIn(server, client, {})
-    expect(page.root.querySelector('.kt-notice')?.textContent).to.contain('A tool')
-    expect(page.root.querySelector('#redirect-host')?.textContent).to.equal('localhost:9')
-    expect(page.root.querySelector('#client-logo')).to.equal(null)
-    const uri = 'com.evil.app://localhost/callback'
-    const native = { ...metadata, application_type: 'native', redirect_uris: [uri] }
-    const app = await arriveSignedIn(server, informationIn(await register(native)), {
-      redirect_uri: uri,
-    })
-    expect(app.page.root.querySelector('#redirect-host')?.textContent).to.equal('com.evil.app:')
-    expect(app.page.root.querySelectorAll('.kt-notice'), 'not this machine alone').to.have.length(1)
   })
 
   it('are listed as such, and their initial access tokens made, listed and revoked by commands', async () => {

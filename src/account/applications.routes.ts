@@ -1,5 +1,6 @@
 import type Router from '@koa/router'
 import type { AuditEvent } from '../audit/audit.ts'
+import { checkedMetadata, logoOf } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import { findings } from '../families/unusual.ts'
 import type { ListedGrant } from '../grants/grant.ts'
@@ -28,7 +29,10 @@ export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) 
   const { tenant, clock, audit, clients, grants, families, revocations, pageContext } = parts
 
   /** Of a client that is disabled, nothing but its name is told. */
-  const clientOf = (clientId: string) => clients.metadata(tenant, clientId)
+  async function clientOf(clientId: string) {
+    const client = await clients.find(tenant, clientId)
+    return { metadata: client && checkedMetadata(client).data, logo: client && logoOf(client) }
+  }
 
   /** What was unusual lately, the newest first: a few of each application at most, as each is there once a day. */
   async function unusual(accountId: string) {
@@ -54,7 +58,7 @@ export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) 
     noted: Awaited<ReturnType<typeof unusual>>,
   ): Promise<ApplicationLine> {
     const { id, accountId, clientId, createdAt, updatedAt } = grant
-    const client = await clientOf(clientId)
+    const { metadata: client, logo } = await clientOf(clientId)
     const alive = await families.list(tenant, { accountId, clientId, live: true })
     const path = `/account/applications/${id}`
     return {
@@ -62,7 +66,7 @@ export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) 
       name: client?.client_name ?? clientId,
       clientId,
       ...present({ uri: client?.client_uri }),
-      ...(client?.logo_uri === undefined ? {} : { logoUrl: ownAddress(page, `${path}/logo`) }),
+      ...(logo === undefined ? {} : { logoUrl: ownAddress(page, `${path}/logo`) }),
       access: await describeGrant(parts, grant, page.messages),
       since: createdAt,
       lastUsed: Math.max(updatedAt, ...alive.map(({ lastUsedAt }) => lastUsedAt)),
@@ -92,8 +96,8 @@ export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) 
     const owner = await desk.owner(ctx, 'applications')
     if (!owner) return
     const { clientId } = await ownGrant(ctx.params['id'] as string, owner.account.id)
-    const uri = (await clientOf(clientId))?.logo_uri
-    const image = uri === undefined ? undefined : await parts.clientLogo(uri)
+    const { logo } = await clientOf(clientId)
+    const image = logo === undefined ? undefined : await parts.clientLogo(logo)
     if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
     ctx.type = image.type
     ctx.body = image.body

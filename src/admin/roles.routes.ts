@@ -2,8 +2,16 @@ import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { invalidRequest } from '../http/checked.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { type Assignment, adminRoles, covers, everywhere, type Subject } from '../roles/role.ts'
+import {
+  type Assignment,
+  adminRoles,
+  covers,
+  everywhere,
+  mayDo,
+  type Subject,
+} from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
+import { reachesOf } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
@@ -37,17 +45,14 @@ const representation = ({ id, subject: who, role, reach: where, createdAt }: Ass
   created_at: rfc3339(createdAt),
 })
 
-/** What reaches where a role of the caller does. */
-const isReached = ({ caller }: Call, { reach: where }: Assignment) =>
-  caller.roles.some((role) => role.reach === everywhere || role.reach === where)
-
-async function load(call: Call) {
-  const found = await call.core.roles.find(call.params['role_id'] ?? '')
-  return found && isReached(call, found) ? representation(found) : undefined
+async function load({ core, caller, params }: Call) {
+  const found = await core.roles.find(params['role_id'] ?? '')
+  return found && mayDo(caller.roles, 'roles:read', found.reach) ? representation(found) : undefined
 }
 
-function assertWithin(call: Call, given: Pick<Assignment, 'role' | 'reach'>): void {
-  if (covers(call.caller.roles, [given])) return
+/** Whether the caller may give roles where this one reaches, and none that goes beyond what they have there. */
+function assertWithin({ caller }: Call, given: Pick<Assignment, 'role' | 'reach'>): void {
+  if (mayDo(caller.roles, 'roles:write', given.reach) && covers(caller.roles, [given])) return
   throw new DomainError('permission_denied', { detail: { expected: 'a role of one’s own', given } })
 }
 
@@ -66,14 +71,13 @@ export const roleRoutes: Route[] = [
     path: '/roles',
     permission: 'roles:read',
     anywhere: true,
-    summary: 'List who has which role, where a role of the caller reaches',
+    summary: 'List who has which role, where a role of the caller permits it',
     query: z.strictObject(paging),
     response: listOf(assignment),
     async handle(call) {
       const [after] = pagePlace(call)
-      const reaches = call.caller.roles.map(({ reach: where }) => where)
       const found = await call.core.roles.page(after as string | undefined, {
-        reaches: reaches.includes(everywhere) ? undefined : reaches,
+        reaches: reachesOf(call.caller, 'roles:read'),
         limit: call.query.limit + 1,
       })
       return pageOf(call, found, representation, ({ id }) => [id])

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
-import { everywhere } from '../roles/role.ts'
+import { mayDo } from '../roles/role.ts'
 import { requiredAlgs } from '../signing/signing-key.ts'
 import { defaultTenant, issuerOf, signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import type { ListedTenant } from '../tenants/tenants.ts'
@@ -55,14 +55,13 @@ export const tenantRoutes: Route[] = [
     path: '/tenants',
     permission: 'tenants:read',
     anywhere: true,
-    summary: 'List the tenants that a role of the caller reaches',
+    summary: 'List the tenants that a role of the caller permits to read',
     query: z.strictObject(paging),
     response: listOf(tenant),
     async handle(call) {
       const [after = ''] = pagePlace(call)
-      const reaches = new Set(call.caller.roles.map(({ reach }) => reach))
       const shown = (await call.core.tenants.list())
-        .filter(({ id }) => reaches.has(everywhere) || reaches.has(id))
+        .filter(({ id }) => mayDo(call.caller.roles, 'tenants:read', id))
         .filter(({ id }) => id > after)
       return pageOf(call, shown, representation(call), ({ id }) => [id])
     },

@@ -4,7 +4,7 @@ import { bindsTokens } from './binds-tokens.ts'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
 import { joseMembers, webUri } from './client-jose.ts'
 import { fapiFaults } from './fapi.ts'
-import { redirectUriFault, withoutUserInformation } from './redirect-uri.ts'
+import { receiverOf, redirectUriFault, withoutUserInformation } from './redirect-uri.ts'
 
 const text = z.string().min(1).max(200)
 
@@ -137,6 +137,13 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
     if (message) fault(['backchannel_logout_uri'], message)
   }
   const usesCode = client.grant_types.includes('authorization_code')
+  const namesNoSector = client.subject_type === 'pairwise' && !client.sector_identifier_uri
+  if (namesNoSector && usesCode && new Set(client.redirect_uris.map(receiverOf)).size > 1) {
+    fault(
+      ['sector_identifier_uri'],
+      'is required where the redirect URIs have several hosts or schemes (OpenID Connect Core §8.1)',
+    )
+  }
   if (usesCode && client.redirect_uris.length === 0) {
     fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
   }
@@ -230,6 +237,11 @@ export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMeta
   const result = clientMetadata.safeParse(withUsedUris(client.metadata))
   parsed.set(client, result)
   return result
+}
+
+/** The address of the picture that people are shown of a client; none of one that nobody vouches for (ADR 0011). */
+export function logoOf(client: Client): string | undefined {
+  return client.selfRegistered ? undefined : checkedMetadata(client).data?.logo_uri
 }
 
 /** A client as every request sees it. */

@@ -28,9 +28,8 @@ export function redirectUriFault(uri: string, type: 'web' | 'native'): string | 
   if (uri.includes('#')) return `must not have a fragment, it is ${JSON.stringify(uri)}`
   if (uri.includes('*')) return `must not have a wildcard, it is ${JSON.stringify(uri)}`
   if (userInformation.test(uri)) return userInformationFault(uri)
-  const isWeb = parsed.protocol === 'https:' || parsed.protocol === 'http:'
   // "https:host" and "https:///host" are read as "https://host" by browsers, and by nobody else.
-  if (isWeb && !/^https?:\/\/[^/]/.test(uri)) {
+  if (isWeb(parsed) && !/^https?:\/\/[^/]/.test(uri)) {
     return `must be written as https://host/path, it is ${JSON.stringify(uri)}`
   }
   switch (parsed.protocol) {
@@ -71,11 +70,23 @@ function withoutLoopbackPort(uri: string): string | undefined {
   return host !== undefined && isPort ? host + path : undefined
 }
 
-/** Who gets what goes to an address: its host; of a private-use scheme, which has none, the scheme (RFC 8252 §7.1). */
+/**
+ * Who gets what goes to an address: its host; of a private-use scheme the scheme with its colon, as the app that opens it
+ * gets it whatever host stands behind it (RFC 8252 §7.1), and `bank.example:` is not the host of that name.
+ */
 export function receiverOf(uri: string): string {
   const parsed = URL.parse(uri)
-  return parsed?.host || parsed?.protocol.slice(0, -1) || uri
+  if (!parsed) return uri
+  return isWeb(parsed) ? parsed.host : parsed.protocol
 }
+
+/** The name of the host that gets what goes to an address; undefined where it is no host. */
+export function hostnameOf(uri: string): string | undefined {
+  const parsed = URL.parse(uri)
+  return parsed && isWeb(parsed) ? parsed.hostname : undefined
+}
+
+const isWeb = ({ protocol }: URL) => protocol === 'https:' || protocol === 'http:'
 
 /**
  * What is wrong with an address of a client's that people will be shown, or that is fetched, or undefined. User

@@ -1,6 +1,6 @@
 import { FetchError } from '../outgoing/fault.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
-import { type ClientMetadata, deviceCodeGrant } from './client.ts'
+import { type ClientMetadata, cibaGrant, deviceCodeGrant } from './client.ts'
 
 /** The members that a sector document speaks of: while they stay as they are, it is not asked again. */
 type SectorMembers = Partial<
@@ -49,8 +49,15 @@ export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
   }
 }
 
+/**
+ * What a stranger is told of a fault of a client: nothing of what this server met at an address of their choice, which
+ * would have it look up names and knock at doors for them (security class C11).
+ */
+export const withoutAnswer = (fault: string): string =>
+  fault.replace(/(: (?:could not be fetched|must be answered with 200))[:,].*$/s, '$1')
+
 function vouchedFor({ redirect_uris = [], jwks_uri, grant_types = [] }: SectorMembers): string[] {
-  const byKeys = grant_types.includes(deviceCodeGrant)
+  const byKeys = grant_types.some((grant) => grant === deviceCodeGrant || grant === cibaGrant)
   return [
     ...redirect_uris,
     ...(byKeys ? [jwks_uri ?? 'the jwks_uri, which the client has not'] : []),

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
 import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { ClientMetadata } from './client.ts'
+import { receiverOf } from './redirect-uri.ts'
 
 /** What a person is called at a client: the `sub` of tokens (OpenID Connect Core §8). */
 export interface Subjects {
@@ -12,18 +13,18 @@ export interface Subjects {
 
 export type SubjectMembers = Pick<
   ClientMetadata,
-  'subject_type' | 'sector_identifier_uri' | 'redirect_uris' | 'jwks_uri'
+  'subject_type' | 'sector_identifier_uri' | 'redirect_uris' | 'jwks_uri' | 'grant_types'
 >
 
 /**
- * The host that a client's subjects belong to (OpenID Connect Core §8.1): clients of one sector call a person the same.
+ * The host that a client's subjects belong to (OpenID Connect Core §8.1), or its private-use scheme: clients of one sector
+ * call a person the same. A redirect URI counts where answers go there; else anybody could name that of somebody else, and
+ * what is shown to be theirs are the keys (OpenID CIBA Core §4).
  */
-function sectorOf({
-  sector_identifier_uri: uri,
-  redirect_uris: [first],
-  jwks_uri: keys,
-}: SubjectMembers): string {
-  return new URL(uri ?? first ?? keys ?? '').host
+export function sectorOf(client: Omit<SubjectMembers, 'subject_type'>): string {
+  const { sector_identifier_uri: uri, jwks_uri: keys, redirect_uris: answered } = client
+  const [first] = client.grant_types.includes('authorization_code') ? answered : []
+  return receiverOf(uri ?? first ?? keys ?? '')
 }
 
 /** As accounts have them: 16 bytes, of which six bits are always the same. */

@@ -1,7 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
-import { checkedMetadata } from '../clients/client.ts'
-import { isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
+import { checkedMetadata, logoOf } from '../clients/client.ts'
+import { hostnameOf, isLoopbackHost, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
@@ -38,8 +38,7 @@ export function consentRoutes(router: Router, parts: PageParts) {
   router.get('/interaction/:uid/logo', async (ctx) => {
     const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
     const client = await parts.clientDocuments.find(parts.tenant, clientId)
-    const isVouchedFor = client !== undefined && !client.selfRegistered
-    const uri = isVouchedFor ? checkedMetadata(client).data?.logo_uri : undefined
+    const uri = client && logoOf(client)
     const image = uri === undefined ? undefined : await parts.clientLogo(uri)
     if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
     ctx.type = image.type
@@ -89,7 +88,7 @@ async function describe(
     client: {
       name: metadata.client_name ?? clientId,
       clientId,
-      ...(metadata.logo_uri === undefined ? {} : { logoUrl }),
+      ...(logoOf(client) === undefined ? {} : { logoUrl }),
       ...present({
         uri: metadata.client_uri,
         policyUri: metadata.policy_uri,
@@ -102,7 +101,7 @@ async function describe(
     ...(client?.fromDocument ? { documentHost: receiverOf(clientId) } : {}),
     localhostOnly:
       redirectUri !== undefined &&
-      metadata.redirect_uris.every((uri) => isLoopbackHost(URL.parse(uri)?.hostname ?? '')),
+      metadata.redirect_uris.every((uri) => isLoopbackHost(hostnameOf(uri) ?? '')),
     account: { name: account.name ?? account.email, email: account.email },
     ...(await describeAccess(parts, requested, missing.openidClaims, messages)),
   }

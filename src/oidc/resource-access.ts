@@ -122,7 +122,9 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     async mayIntrospect(clientId, token) {
       if (token.clientId === clientId) return true
       if (token.kind === 'RefreshToken' || typeof token.aud !== 'string') return false
-      if ((await clients.find(tenant, clientId))?.selfRegistered) return false
+      // One that is a document is not there at all before somebody allows it something.
+      const asking = await clients.find(tenant, clientId)
+      if (!asking || asking.selfRegistered) return false
       const server = await find(token.aud)
       return server?.introspection_clients.includes(clientId) ?? false
     },

@@ -1,4 +1,5 @@
 import { clientMetadata } from '../clients/client.ts'
+import { hostnameOf, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import { type Registrable, type RegistrationPolicy, registrable } from './policy.ts'
 
@@ -111,12 +112,11 @@ function policyFaults(members: Record<string, unknown>, policy: RegistrationPoli
   return faults
 }
 
-/** Whether an address is at one of some hosts; `*.` is all below one. */
+/** Whether an address is at one of some hosts, or of one of some schemes; `*.` is all below a host. */
 export function isAllowed(uri: string, hosts: readonly string[]): boolean {
-  const parsed = URL.parse(uri)
   // What has no address is refused for that, with the rule that it breaks.
-  if (!parsed) return true
-  const host = parsed.hostname || parsed.protocol.slice(0, -1)
+  if (!URL.canParse(uri)) return true
+  const host = hostnameOf(uri) ?? receiverOf(uri)
   return hosts.some((each) =>
     each.startsWith('*.') ? host.endsWith(each.slice(1)) && host !== each.slice(2) : host === each,
   )
@@ -124,11 +124,17 @@ export function isAllowed(uri: string, hosts: readonly string[]): boolean {
 
 const shown = (text: string) => text.slice(0, 100)
 
-/** @param faults each begins with the member (RFC 7591 §3.2.2) */
-export function refusedMetadata(faults: readonly string[]): DomainError {
+/**
+ * @param faults each begins with the member (RFC 7591 §3.2.2)
+ * @param told what the caller hears of them
+ */
+export function refusedMetadata(
+  faults: readonly string[],
+  told: readonly string[] = faults,
+): DomainError {
   const isRedirect = faults.every((fault) => fault.startsWith('redirect_uris'))
   // RFC 6749 §5.2: an error_description has no quotes, backslashes, nor what is not ASCII.
-  const sentence = faults
+  const sentence = told
     .slice(0, 5)
     .join('; ')
     .replaceAll('"', "'")

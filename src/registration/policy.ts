@@ -39,8 +39,9 @@ const scopeName = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]{1,200}$/, {
 
 const host = z
   .string()
-  .regex(/^(\*\.)?([a-z0-9-]+\.)*[a-z0-9-]+$|^\[[0-9a-f:]+\]$|^[a-z][a-z0-9+.-]*$/, {
-    error: 'must be a host in lower case, *.host, or a private-use scheme',
+  .regex(/^(\*\.)?([a-z0-9-]+\.)*[a-z0-9-]+$|^\[[0-9a-f:]+\]$|^[a-z][a-z0-9+.-]*:$/, {
+    error:
+      'must be a host in lower case, *.host, or a private-use scheme with its colon (com.example.app:)',
   })
 
 /** What defaults may be given, checked as the members they stand for. */

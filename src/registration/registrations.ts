@@ -4,6 +4,8 @@ import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { Client } from '../clients/client.ts'
 import type { Clients, DeclaredClient } from '../clients/clients.ts'
+import { withoutAnswer } from '../clients/sector-documents.ts'
+import { sectorOf } from '../clients/subjects.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Platform } from '../platform.ts'
@@ -116,7 +118,7 @@ export function createRegistrations(
     clients.declare(tenant, declaration, documents).catch((error: unknown) => {
       if (!isDomainError(error, 'client_invalid')) throw error
       const { faults } = error.detail as { faults: string[] }
-      throw refusedMetadata(faults.map(String))
+      throw refusedMetadata(faults.map(String), faults.map(String).map(withoutAnswer))
     })
 
   async function answer(
@@ -167,7 +169,8 @@ export function createRegistrations(
     const own = await registered.find(tenant, clientId)
     if (!view || !own) throw wrongToken('the client is gone')
     const word = operatorsWord(own.metadata, view.metadata)
-    return { word, declaration: withOperatorsWord(declared, view.metadata, word) }
+    const { metadata: stored } = view
+    return { word, stored, declaration: withOperatorsWord(declared, stored, word) }
   }
 
   async function assertOwnSecret(tenant: string, clientId: string, secret: unknown): Promise<void> {
@@ -244,6 +247,8 @@ export function createRegistrations(
           throw wrongToken('followed by another meanwhile')
         }
         const { clientSecret, outcome } = await declare(tenant, bound.declaration, documents)
+        // What is refused now is undone with the transaction; before, its members may be of any type.
+        assertSectorStays(bound.stored, bound.declaration)
         await registered.keepOwnWord(tenant, clientId, made.vouched?.statement, bound.word)
         if (outcome === 'updated') {
           await audit.record(tenant, { type: 'client.changed', clientId, ip, userAgent })
@@ -272,6 +277,21 @@ export function createRegistrations(
     sweep: async () =>
       (await tokens.sweep()) + (await deleteExpiredClients({ ...deps, registered })),
   }
+}
+
+/**
+ * A client that has tokens does not move to the sector of others, whose name of its person the next ones would tell it
+ * (OpenID Connect Core §8.1). Where a document says that it belongs there, it does.
+ * @throws DomainError `client_metadata_invalid`
+ */
+function assertSectorStays(before: Body, declared: Body): void {
+  if (declared['subject_type'] !== 'pairwise' || declared['sector_identifier_uri']) return
+  const sector = (members: Body) =>
+    sectorOf({ grant_types: ['authorization_code'], redirect_uris: [], ...members } as never)
+  if (before['subject_type'] === 'pairwise' && sector(before) === sector(declared)) return
+  throw refusedMetadata([
+    'sector_identifier_uri: is required to become pairwise, or to go to another host, as the client may have tokens',
+  ])
 }
 
 /** What a client may know of itself: what it may register. */

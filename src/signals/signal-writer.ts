@@ -3,6 +3,7 @@ import type { StoredEvent } from '../audit/event.ts'
 import type { Clients } from '../clients/clients.ts'
 import type { Subjects } from '../clients/subjects.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { Platform } from '../platform.ts'
 import { sidOf } from '../sessions/session.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { type Meaning, meaningsOf, type Signal, type Subject } from './signal.ts'
@@ -11,6 +12,8 @@ import { type Meaning, meaningsOf, type Signal, type Subject } from './signal.ts
 interface PersonAt {
   clientId: string
   sub: string
+  /** Whether nobody is to link it to what other sectors call the person (OpenID Connect Core §8.1). */
+  isPairwise: boolean
 }
 
 /** Makes signals of audit events: what they mean, about the people that a receiver knows. */
@@ -19,7 +22,8 @@ export function createSignalWriter({
   clients,
   subjects,
   grants,
-}: {
+  sealer,
+}: Pick<Platform, 'sealer'> & {
   config: Pick<Config, 'issuer'>
   clients: Clients
   subjects: Subjects
@@ -29,10 +33,16 @@ export function createSignalWriter({
     const found: PersonAt[] = []
     for (const clientId of await grants.clientsFor(tenant, accountId, audiences)) {
       const client = await clients.metadata(tenant, clientId)
-      if (client) found.push({ clientId, sub: await subjects.of(tenant, client, accountId) })
+      if (!client) continue
+      const isPairwise = client.subject_type === 'pairwise'
+      found.push({ clientId, sub: await subjects.of(tenant, client, accountId), isPairwise })
     }
     return found
   }
+
+  /** What is the same for subjects of several sectors would tell that they are one person. */
+  const transactionOf = (event: string, { sub, isPairwise }: PersonAt) =>
+    isPairwise ? sealer.mac('signal-transaction', JSON.stringify([event, sub])) : event
 
   /** @param about wanted: types of events; audiences: whose receiver it is */
   return async (
@@ -47,8 +57,9 @@ export function createSignalWriter({
       if (meanings.length === 0 || event.accountId === undefined) continue
       const people = await peopleAt(tenant, event.accountId, audiences)
       for (const meaning of meanings) {
-        for (const subject of subjectsOf(issuer, people, meaning)) {
-          signals.push({ event: meaning.event, subject, body: meaning.body, txn: event.id })
+        for (const [person, subject] of subjectsOf(issuer, people, meaning)) {
+          const txn = transactionOf(event.id, person)
+          signals.push({ event: meaning.event, subject, body: meaning.body, txn })
         }
       }
     }
@@ -56,12 +67,22 @@ export function createSignalWriter({
   }
 }
 
-function subjectsOf(iss: string, people: PersonAt[], { session }: Meaning): Subject[] {
-  const user = (sub: string) => ({ format: 'iss_sub', iss, sub })
-  if (session === undefined) return [...new Set(people.map(({ sub }) => sub))].map(user)
-  return people.map(({ clientId, sub }) => ({
-    format: 'complex',
-    user: user(sub),
-    session: { format: 'opaque', id: sidOf(session, clientId) },
-  }))
+function subjectsOf(
+  iss: string,
+  people: PersonAt[],
+  { session }: Meaning,
+): Array<[PersonAt, Subject]> {
+  const user = ({ sub }: PersonAt) => ({ format: 'iss_sub', iss, sub })
+  if (session === undefined) {
+    const once = new Map(people.map((person) => [person.sub, person]))
+    return [...once.values()].map((person) => [person, user(person)])
+  }
+  return people.map((person) => [
+    person,
+    {
+      format: 'complex',
+      user: user(person),
+      session: { format: 'opaque', id: sidOf(session, person.clientId) },
+    },
+  ])
 }

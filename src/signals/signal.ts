@@ -22,7 +22,7 @@ export interface Signal {
   event: string
   subject: Subject
   body: Record<string, unknown>
-  /** Tells what came of one occurrence, over all streams (RFC 8417 §2.2). */
+  /** Tells what came of one occurrence, over all streams (RFC 8417 §2.2); for a pairwise subject, about it alone. */
   txn?: string
 }
 

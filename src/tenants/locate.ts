@@ -17,6 +17,9 @@ export function locate(url: string, basePath: string): { tenant: string; url: st
   const isBelow = target === basePath || target.startsWith(`${basePath}/`)
   const below = basePath && isBelow ? target.slice(basePath.length) || '/' : target
   const [, id, rest] = /^\/t\/([^/?]+)(.*)$/s.exec(below) ?? []
-  if (id === undefined || !tenantIdPattern.test(id)) return { tenant: defaultTenant, url: below }
+  // The default tenant is at the issuer itself: what a proxy keeps to itself there has no second address (C29).
+  if (id === undefined || id === defaultTenant || !tenantIdPattern.test(id)) {
+    return { tenant: defaultTenant, url: below }
+  }
   return { tenant: id, url: rest?.startsWith('/') ? rest : `/${rest ?? ''}` }
 }

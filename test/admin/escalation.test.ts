@@ -121,6 +121,31 @@ describe('a role in the admin API', () => {
     expect(new Set(listed.items.map(({ reach }) => reach))).to.deep.equal(new Set(['acme']))
   })
 
+  it('is given, taken and seen where that is permitted, and not where another role reaches', async () => {
+    const mixed = await machineWith(server, 'owner', 'acme')
+    const { roles } = server.core
+    await roles.grant({ clientId: mixed.client_id }, 'help_desk', 'other')
+    const token = await tokenOf(server, mixed)
+    const { client_id } = await machineWith(server)
+    const give = (reach: string) =>
+      send(token, 'POST', '/roles', { body: { client_id, role: 'help_desk', reach } })
+    expectCode(await give('other'), 403, 'permission_denied')
+    expect((await give('acme')).status).to.equal(201)
+
+    const theirs = await roles.grant({ clientId: client_id }, 'help_desk', 'other')
+    expectCode(await send(token, 'GET', `/roles/${theirs?.id}`), 404, 'role_not_found')
+    expectCode(await send(token, 'DELETE', `/roles/${theirs?.id}`), 404, 'not_found')
+    for (const [list, name] of [
+      ['/roles', 'reach'],
+      ['/tenants', 'id'],
+    ] as const) {
+      const { items } = (await send(token, 'GET', list)).json() as {
+        items: Record<string, string>[]
+      }
+      expect([...new Set(items.map((item) => item[name]))], list).to.deep.equal(['acme'])
+    }
+  })
+
   it('cannot be the last owner’s and go', async () => {
     const { core } = server
     const { client_id: clientId = '', account_id: accountId = '' } = protectedOnes

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { checkedMetadata } from '../../src/clients/client.ts'
-import { redirectUriFault, webUriFault } from '../../src/clients/redirect-uri.ts'
+import { receiverOf, redirectUriFault, webUriFault } from '../../src/clients/redirect-uri.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 
 describe('redirect URI at registration (C1)', () => {
@@ -62,6 +62,18 @@ describe('redirect URI at registration (C1)', () => {
       jwks_uri: 'https://a.example/keys',
       tos_uri: 'https://a.example',
     })
+  })
+
+  it('says who gets an answer: of a private-use scheme whoever opens it, whatever host stands there (RFC 8252 §7.1)', () => {
+    for (const [uri, receiver] of [
+      ['https://app.example.com:8443/callback', 'app.example.com:8443'],
+      ['http://127.0.0.1:9/callback', '127.0.0.1:9'],
+      ['com.example.app:/callback', 'com.example.app:'],
+      ['com.example.app://bank.example/callback', 'com.example.app:'],
+      ['bank.example:/callback', 'bank.example:'],
+    ]) {
+      expect(receiverOf(uri as string)).to.equal(receiver)
+    }
   })
 
   it('goes for links that people see, too: https or loopback', () => {

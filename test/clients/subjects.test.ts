@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { createSubjects } from '../../src/clients/subjects.ts'
+import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { createSubjects, type SubjectMembers } from '../../src/clients/subjects.ts'
 
 describe('subjects', () => {
   const salts = new Map<string, Buffer>()
@@ -18,6 +19,7 @@ describe('subjects', () => {
     sector_identifier_uri: undefined,
     jwks_uri: undefined,
     redirect_uris: [`https://${host}/callback`],
+    grant_types: ['authorization_code' as const],
   })
   const id = randomUUID()
 
@@ -38,6 +40,30 @@ describe('subjects', () => {
     expect(await subjects.of('other', a, id)).not.to.equal(sub)
     expect(await subjects.of('t', a, randomUUID())).not.to.equal(sub)
     expect(await subjects.accountBehind('t', a, sub)).to.equal(id)
+  })
+
+  it('of a private-use scheme are of that, whatever host stands behind it (OpenID Connect Core §8.1)', async () => {
+    const native = (uri: string) => ({ ...client(''), redirect_uris: [uri] })
+    const subs = [
+      client('a.example'),
+      native('com.one.app://a.example/callback'),
+      native('com.two.app:/callback'),
+      native('a.example:/callback'),
+    ].map((each) => subjects.of('t', each, id))
+    expect(new Set(await Promise.all(subs)).size).to.equal(4)
+    const sibling = native('com.one.app:/callback')
+    expect(await subjects.of('t', sibling, id)).to.equal(await subs[1])
+  })
+
+  it('are those of the keys where no answer goes to a redirect URI', async () => {
+    const device: SubjectMembers = {
+      ...client('a.example'),
+      jwks_uri: 'https://b.example/keys',
+      grant_types: [deviceCodeGrant],
+    }
+    const sub = await subjects.of('t', device, id)
+    expect(sub).to.equal(await subjects.of('t', client('b.example'), id))
+    expect(sub).not.to.equal(await subjects.of('t', client('a.example'), id))
   })
 
   it('that are none of ours lead nowhere', async () => {

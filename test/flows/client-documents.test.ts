@@ -4,13 +4,14 @@ import { SignJWT } from 'jose'
 import { clientsList } from '../../src/cli/clients-list.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import { dryRun } from '../../src/oidc/dry-run.ts'
+import type { ResourceServer } from '../../src/resources/resource-server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { askFor, enterCode, finishSteps, startDevice } from '../support/devices.ts'
 import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
 import { eventually } from '../support/eventually.ts'
-import { alice, api, callback, furnish } from '../support/fixtures.ts'
+import { alice, api, callback, furnish, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
   codeFor,
@@ -105,6 +106,41 @@ describe('clients that are a metadata document', () => {
     const shown = await createUserAgent().get(url)
     expect(shown.body).to.contain('invalid_target')
     expect(await stored(client_id)).to.equal(false)
+  })
+
+  it('may introspect nothing of others, whoever names them, also while nobody has used them (architecture §7)', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const client_id = host.publish('/reader', {
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [publicKey.export({ format: 'jwk' })] },
+    })
+    const { resources } = server.core
+    const declared = (await resources.find(defaultTenant, api)) as ResourceServer
+    const { introspection_clients: named } = declared
+    await resources.declare(defaultTenant, {
+      ...declared,
+      introspection_clients: [...named, client_id],
+    })
+    const { access_token: token } = await tokensFor(server, web, {
+      scope: 'openid orders:read',
+      resource: api,
+    })
+    const ask = async () =>
+      post(
+        server,
+        '/introspect',
+        { client_id },
+        {
+          token,
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: await assertion(client_id, privateKey),
+        },
+      )
+    // From here on it is known to this process, and authenticates.
+    await createUserAgent().get(authorizeUrl(server, { client_id }))
+    const unused = await ask()
+    expect(unused.json(), unused.body).to.deep.equal({ active: false })
+    await resources.declare(defaultTenant, declared)
   })
 
   it('are asked for where requests begin, and nowhere else; those who come at once share one answer', async () => {

@@ -1,9 +1,17 @@
 import { expect } from 'chai'
+import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { arriveSignedIn } from '../people/story.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
-import { api, callback, furnish } from '../support/fixtures.ts'
-import { informationIn, selfDeclared as metadata, registrar } from '../support/registering.ts'
+import { alice, api, callback, furnish, web } from '../support/fixtures.ts'
+import { codeFor, redeem, refresh, tokensIn } from '../support/protocol.ts'
+import {
+  expectError,
+  informationIn,
+  selfDeclared as metadata,
+  registrar,
+} from '../support/registering.ts'
 
 describe('clients that register themselves, and operators', () => {
   let server: TestServer
@@ -145,5 +153,69 @@ describe('clients that register themselves, and operators', () => {
     )
     informationIn(await send('PUT', at, { token, body: { ...metadata, client_id: id } }))
     expect(await stored()).to.deep.include(imposed)
+  })
+
+  it('do not move to the sector of others with what they hold (OpenID Connect Core §8.1)', async () => {
+    const theirs = { ...web, client_id: 'theirs', subject_type: 'pairwise' }
+    const hosts = { redirect_uris: ['https://bank.example/callback'] }
+    const offline = { scope: 'openid offline_access' }
+    let client = informationIn(await register({ ...metadata, subject_type: 'pairwise' }))
+    const held = tokensIn(await redeem(server, client, await codeFor(server, client, offline)))
+    const change = async (members: object) => {
+      const { client_id, registration_client_uri: at, registration_access_token: token } = client
+      const page = await send('PUT', at, { body: { ...metadata, client_id, ...members }, token })
+      if (page.status === 200) client = { ...client, ...informationIn(page) }
+      return page.status === 200 ? 'changed' : expectError(page, 400, 'invalid_client_metadata')
+    }
+    const pairwise = { subject_type: 'pairwise' }
+    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
+    expect(await change({ ...pairwise, grant_types: 5 })).to.contain('grant_types')
+    expect(await change({ ...pairwise, client_name: 'As before' })).to.equal('changed')
+    // Nor in two steps.
+    expect(await change(hosts)).to.equal('changed')
+    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
+    await server.core.clients.declare(defaultTenant, { ...theirs, ...hosts })
+    const bank = await server.core.clients.metadata(defaultTenant, theirs.client_id)
+    const { access_token } = tokensIn(await refresh(server, client, held))
+    const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
+    const { sub } = decodeJwt(access_token)
+    expect(sub).not.to.equal(
+      await server.core.subjects.of(defaultTenant, bank as never, account?.id ?? ''),
+    )
+  })
+
+  it('learn nothing of what this server met where they sent it, which an operator does (C11)', async () => {
+    for (const [uri, met] of [
+      ['https://intranet.localhost/', /address_refused.*127\.0\.0\.1/],
+      ['https://10.1.2.3/', /address_refused/],
+    ] as const) {
+      const body = { ...metadata, subject_type: 'pairwise', sector_identifier_uri: uri }
+      const page = await register(body)
+      const said = expectError(page, 400, 'invalid_client_metadata')
+      expect(said).to.equal('sector_identifier_uri: could not be fetched')
+      const { error_id: id } = page.json() as { error_id: string }
+      const line = server
+        .logged()
+        .split('\n')
+        .find((each) => each.includes(id))
+      expect(line).to.match(met)
+    }
+  })
+
+  it('are shown at consent as what nobody has checked (P-089)', async () => {
+    const client = informationIn(
+      await register({ ...metadata, logo_uri: 'https://a.example/x.png' }),
+    )
+    const { page } = await arriveSignedIn(server, client, {})
+    expect(page.root.querySelector('.kt-notice')?.textContent).to.contain('A tool')
+    expect(page.root.querySelector('#redirect-host')?.textContent).to.equal('localhost:9')
+    expect(page.root.querySelector('#client-logo')).to.equal(null)
+    const uri = 'com.evil.app://localhost/callback'
+    const native = { ...metadata, application_type: 'native', redirect_uris: [uri] }
+    const app = await arriveSignedIn(server, informationIn(await register(native)), {
+      redirect_uri: uri,
+    })
+    expect(app.page.root.querySelector('#redirect-host')?.textContent).to.equal('com.evil.app:')
+    expect(app.page.root.querySelectorAll('.kt-notice'), 'not this machine alone').to.have.length(1)
   })
 })

@@ -7,7 +7,6 @@ import {
 } from '../../src/cli/registration-tokens.ts'
 import { type Client, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { arriveSignedIn } from '../people/story.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
@@ -181,7 +180,7 @@ describe('clients that register themselves', () => {
   it('stay within the policy, also when they change (P-080)', async () => {
     await declare({
       mode: 'open',
-      hosts: ['*.example.com', 'localhost'],
+      hosts: ['*.example.com', 'localhost', 'com.example.app:'],
       scopes: ['openid', 'email'],
       refresh_token_absolute_ttl: 3600,
       defaults: { client_name: 'Unnamed', token_endpoint_auth_method: 'none' },
@@ -194,10 +193,14 @@ describe('clients that register themselves', () => {
       client.client_id,
     )) as Client
     expect(stored).to.include({ refresh_token_absolute_ttl: 3600 })
+    const native = (uri: string) => ({ application_type: 'native', redirect_uris: [uri] })
+    informationIn(await register(native('com.example.app:/cb')))
     const wider: Array<[string, object, string]> = [
       ['invalid_redirect_uri', { redirect_uris: ['https://evil.example/cb'] }, 'evil.example'],
       ['invalid_redirect_uri', { redirect_uris: ['https://example.com/cb'] }, 'example.com'],
       ['invalid_redirect_uri', { redirect_uris: ['https://notexample.com/cb'] }, 'notexample'],
+      ['invalid_redirect_uri', native('com.evil.app://app.example.com/cb'), 'com.evil.app'],
+      ['invalid_redirect_uri', native('app.example.com:/cb'), 'app.example.com:'],
       ['invalid_client_metadata', { logo_uri: 'https://evil.example/logo.png' }, 'logo_uri'],
       ['invalid_client_metadata', { jwks_uri: 'http://169.254.169.254/' }, 'jwks_uri'],
       ['invalid_client_metadata', { tos_uri: 'https://u@app.example.com/' }, 'user information'],
@@ -365,16 +368,6 @@ describe('clients that register themselves', () => {
       nonce: undefined,
     })
     expect(await introspect(server, client, tokens.access_token)).to.deep.equal({ active: false })
-  })
-
-  it('are shown at consent as what nobody has checked (P-089)', async () => {
-    const client = informationIn(
-      await register({ ...metadata, logo_uri: 'https://a.example/x.png' }),
-    )
-    const { page } = await arriveSignedIn(server, client, {})
-    expect(page.root.querySelector('.kt-notice')?.textContent).to.contain('A tool')
-    expect(page.root.querySelector('#redirect-host')?.textContent).to.equal('localhost:9')
-    expect(page.root.querySelector('#client-logo')).to.equal(null)
   })
 
   it('are listed as such, and their initial access tokens made, listed and revoked by commands', async () => {

@@ -4,7 +4,8 @@ import type { AddressInfo, Server } from 'node:net'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { apply } from '../../src/cli/apply.ts'
-import { deviceCodeGrant } from '../../src/clients/client.ts'
+import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
+import { withoutAnswer } from '../../src/clients/sector-documents.ts'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
@@ -107,9 +108,12 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
   for (const [what, [listener, fault]] of Object.entries(wrong)) {
     it(`refuse a client whose document ${what}`, async () => {
       answer = listener
-      expect(await declare(client('refused')))
+      const said = await declare(client('refused'))
+      expect(said)
         .to.match(/^sector_identifier_uri: /)
         .and.match(fault)
+      // A stranger has this server ask whatever it can reach.
+      expect(withoutAnswer(said)).not.to.match(/failed|too_large|404|204|302/)
       expect(await server.core.clients.find(defaultTenant, 'refused')).to.equal(undefined)
     })
   }
@@ -158,7 +162,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     expect(asked).to.deep.equal(['/sector', '/sector', '/moved'])
   })
 
-  it('list the keys of a client for devices, which has no redirect URI', async () => {
+  it('list the keys of a client that has no redirect URI: of one for devices, or CIBA', async () => {
     const jwks_uri = `${origin}/keys`
     const device = {
       ...client('device'),
@@ -169,6 +173,11 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       jwks_uri,
     }
     expect(await declare(device)).to.contain(`must list ${jwks_uri}`)
+    const bank = {
+      ...{ ...device, client_id: 'bank', grant_types: [cibaGrant] },
+      ...{ backchannel_token_delivery_mode: 'poll', sector_identifier_uri: `${origin}/bank` },
+    }
+    expect(await declare(bank)).to.contain(`must list ${jwks_uri}`)
     answer = lists(jwks_uri)
     expect(await declare(device)).to.equal('created')
   })

@@ -129,6 +129,11 @@ onAnyStorage('pairwise subjects and keys by reference', (kind) => {
   it('of clients with several hosts need a sector document that names every redirect URI (P-082)', async () => {
     const two = { ...hidden, client_id: 'two', redirect_uris: [callback, other] }
     expect(await declare(two)).to.contain('sector_identifier_uri')
+    const native = { ...two, application_type: 'native' }
+    for (const theirs of [`com.example.app://${new URL(callback).host}/`, 'com.example.app:/']) {
+      const schemes = { ...native, redirect_uris: [callback, theirs] }
+      expect(await declare(schemes), theirs).to.contain('sector_identifier_uri')
+    }
     const sector = { ...two, sector_identifier_uri: at('/sector') }
     // Plain http is for loopback alone, and not even there for this document.
     expect(await declare(sector)).to.contain('https')

@@ -1,8 +1,10 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { type DocumentHost, startDocumentHost } from '../support/document-host.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor, userinfo } from '../support/protocol.ts'
+import { informationIn, registrar, selfDeclared } from '../support/registering.ts'
 import { accountOf, open, press, signedIn, somebody } from './account.story.ts'
 import { expectFault, textOf } from './story.ts'
 
@@ -10,11 +12,17 @@ const offline = { scope: 'openid profile offline_access orders:read', resource: 
 
 describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
   let server: TestServer
+  let host: DocumentHost
+  const { declare, register } = registrar(() => server)
   before(async () => {
-    server = await boot(anyStorage)
+    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
     await furnish(server)
+    host = await startDocumentHost()
   })
-  after(() => server?.stop())
+  after(async () => {
+    host?.stop()
+    await server?.stop()
+  })
 
   it('shows what each may do in plain words, since when, and on how many devices', async () => {
     const person = await somebody(server)
@@ -66,5 +74,36 @@ describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
     expectFault(await hers.post(`${url}/end`, { csrf }), 404, /no such page/)
     expectFault(await hers.get(`${url}/logo`), 404, /no such page/)
     expect((await refresh(server, web, tokens)).status).to.equal(200)
+  })
+
+  it('shows no picture of one that nobody vouches for, nor gets it (P-089, C11)', async () => {
+    const png = Buffer.from('89504e470d0a1a0a', 'hex')
+    const logo_uri = host.answer('/logo.png', (response) => response.end(png))
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    await declare({ mode: 'open' })
+    const tool = informationIn(await register({ ...selfDeclared, logo_uri }))
+    await server.core.clients.declare('default', { ...web, client_id: 'pictured', logo_uri })
+    for (const client of [tool, { ...web, client_id: 'pictured' }]) {
+      await codeFor(server, client, {}, agent)
+    }
+    const page = await open(server, '/account/applications', person, agent)
+    const pictures = page.root.querySelectorAll('#applications > li').map((item) => {
+      const src = item.querySelector('img')?.getAttribute('src')
+      return [item.querySelector('code')?.textContent, src !== undefined]
+    })
+    expect(pictures).to.have.deep.members([
+      [tool.client_id, false],
+      ['pictured', true],
+    ])
+    const { id: accountId } = await accountOf(server, person)
+    const allowed = await server.core.grants.list('default', { accountId })
+    const logoOf = (clientId: string) => {
+      const grant = allowed.find((each) => each.clientId === clientId)
+      return agent.get(`${server.issuer}/account/applications/${grant?.id}/logo`)
+    }
+    expectFault(await logoOf(tool.client_id), 404, /no such page/)
+    expect(host.asked.get('/logo.png')).to.equal(undefined)
+    expect((await logoOf('pictured')).headers.get('content-type')).to.equal('image/png')
   })
 })

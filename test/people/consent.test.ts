@@ -124,7 +124,7 @@ onAnyStorage('people: consent', (kind) => {
           : await arrive(server, native, { redirect_uri }, agent)
       expect(headingOf(page)).to.match(/^Allow Example phone app/)
       const host = page.root.querySelector('#redirect-host')?.textContent
-      expect(host).to.equal(redirect_uri.startsWith('com') ? 'com.example.app' : '127.0.0.1:51234')
+      expect(host).to.equal(redirect_uri.startsWith('com') ? 'com.example.app:' : '127.0.0.1:51234')
       const answer = await agent.submit(page)
       const back = await agent.get(answer.location ?? '')
       expect(back.location?.href).to.match(

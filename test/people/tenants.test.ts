@@ -146,7 +146,16 @@ onAnyStorage('people: tenants', (kind) => {
   })
 
   it('is found only when it exists; the log has what was asked of one that does not, by the id that is answered', async () => {
-    for (const path of ['/t/nobody/', '/t/nobody/jwks', '/t/ACME/jwks', '/t/../t/nobody/jwks']) {
+    for (const path of [
+      '/t/nobody/',
+      '/t/nobody/jwks',
+      '/t/ACME/jwks',
+      '/t/../t/nobody/jwks',
+      // What a proxy keeps to itself has no other address.
+      '/t/default/admin/v1/openapi.json',
+      '/t/default/jwks',
+      '/.well-known/openid-configuration/t/default',
+    ]) {
       const page = await exchange({
         method: 'GET',
         url: new URL(server.issuer + path),

@@ -26,6 +26,9 @@ describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
     ['/t/UPPER/token', '', 'default', '/t/UPPER/token'],
     ['/t/../token', '', 'default', '/t/../token'],
     ['/t//token', '', 'default', '/t//token'],
+    ['/t/default/admin/v1/tenants', '', 'default', '/t/default/admin/v1/tenants'],
+    [`${metadata}/t/default`, '', 'default', `/t/default${metadata}`],
+    ['/auth/t/default', '/auth', 'default', '/t/default'],
   ]
   for (const [url, base, tenant, below] of table) {
     it(`${url} below ${base || 'the root'} is ${tenant}'s ${below}`, () => {

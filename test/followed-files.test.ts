@@ -46,7 +46,7 @@ describe('files that are followed', () => {
     await followed.check()
     await followed.check()
     expect(followed.current).to.equal('old')
-    expect(lines.filter((line) => line.includes('not sound'))).to.have.length(2)
+    expect(lines.filter((line) => line.includes('are not valid'))).to.have.length(2)
     expect(lines.join('')).to.include('ENOENT').and.include('they do not fit')
 
     await writeFile(path('b'), 'new')

@@ -123,7 +123,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     const fields = { ...tooMuch, redirect_uri: 'com.example.app:/back' }
     const page = await ask(fields, app)
     expectErrorPage(page)
-    expect(page.root.querySelector('#way-back-host')?.textContent).to.equal('com.example.app')
+    expect(page.root.querySelector('#way-back-host')?.textContent).to.equal('com.example.app:')
     expect(wayBack(page).to).to.match(/^com\.example\.app:\/back\?error=invalid_scope/)
   })
 

@@ -125,8 +125,10 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   const chains: Chain[] = []
   let running = true
 
-  const { access_token: live } = await newDevice(nodes)
-  const { access_token: revoked } = await newDevice(nodes)
+  // After an outage a node that is ready has not heard of revocations yet, and says so for up to a second.
+  const device = () => eventually('a device', () => newDevice(nodes))
+  const { access_token: live } = await device()
+  const { access_token: revoked } = await device()
   await ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
   await eventually('the other node has heard', async () =>
     (await introspectOn(nodes.a.url, revoked)).body.includes('"active":false'),

@@ -46,6 +46,7 @@ import { createBackchannelDecisions } from './oidc/backchannel-decision.ts'
 import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
 import { countFailedAuthentication } from './oidc/client-guessing.ts'
+import { cookieNames } from './oidc/cookie-names.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
@@ -57,7 +58,7 @@ import { type ClientCertificates, mutualPaths } from './oidc/mtls.ts'
 import { plainOpaque } from './oidc/plain-opaque.ts'
 import { createPlainTokens } from './oidc/plain-tokens.ts'
 import { plainUserinfo } from './oidc/plain-userinfo.ts'
-import { cookieNames, createProvider } from './oidc/provider.ts'
+import { createProvider } from './oidc/provider.ts'
 import { publishedKeys } from './oidc/published-keys.ts'
 import { publishedMetadata } from './oidc/published-metadata.ts'
 import { logRefusals } from './oidc/refusals.ts'
@@ -214,7 +215,7 @@ export function createIssuer(
   const heldErrors = noteHeldErrors(provider)
 
   const csrf = createCsrf({ secret: secrets.csrf, issuer })
-  const cookies = cookieNames(tenant, isHttps)
+  const cookies = cookieNames(issuer, tenant)
   const session = createBrowserSession(provider, context, {
     name: cookies.session,
     path: basePath || '/',

@@ -23,7 +23,7 @@ const statuses: Record<ProfileFault, number> = {
 
 /** Name and user name; that nobody else has that one the database decides. */
 export function profileRoutes(router: Router, parts: PageParts, desk: Desk) {
-  const { tenant, database, accounts, attempts, audit, pageContext } = parts
+  const { tenant, database, accounts, attempts, audit, mail, pageContext } = parts
 
   function show(
     ctx: Context,
@@ -66,6 +66,12 @@ export function profileRoutes(router: Router, parts: PageParts, desk: Desk) {
         const { ip, userAgent, by } = actor
         const event = { type: 'account.profile_changed', accountId: account.id } as const
         if (changed) await audit.record(tenant, { ...event, ip, userAgent, detail: { by } })
+        // It is what somebody signs in with (ASVS 6.3.7).
+        if (changed && said.username !== (account.username ?? '')) {
+          const { locale: language } = pageContext(ctx).messages
+          const about = { accountId: account.id, language, to: account.email, ip }
+          await mail.send(tenant, { kind: 'username_changed', ...about })
+        }
       })
     } catch (error) {
       if (!isDomainError(error, 'account_exists')) throw error

@@ -239,12 +239,13 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     /** Whether a sign-in still counts; within a transaction it does until that ends, and who voids it waits. */
-    async holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<boolean> {
-      const rows = await database.query(
-        `select 1 from accounts where tenant_id = $1 and id = $2 and ${signInCounts('$3')} for share`,
+    async holdSignIn(tenant: string, id: string, verifiedAt: number) {
+      const [row] = await database.query<{ sign_ins_not_before: Date | null }>(
+        `select sign_ins_not_before from accounts
+         where tenant_id = $1 and id = $2 and ${signInCounts('$3')} for share`,
         [tenant, id, new Date(verifiedAt)],
       )
-      return rows.length > 0
+      return row && { voidedAt: row.sign_ins_not_before?.getTime() ?? 0 }
     },
 
     /** @returns false for the last operator, and for who is deleted already */

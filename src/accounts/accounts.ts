@@ -63,9 +63,10 @@ export interface Accounts {
   /**
    * Replaces the password that was just verified, and must be changed, by one that its owner chose.
    * @param verified what `authenticate` returned
+   * @param tell writes down that it was, in the same transaction
    * @throws DomainError `password_policy`; `credentials_invalid` when the password was used or replaced meanwhile
    */
-  choosePassword(verified: MustChange, password: string): Promise<void>
+  choosePassword(verified: MustChange, password: string, tell?: () => Promise<void>): Promise<void>
   /**
    * Readies the password that somebody who is signed in chose in place of the current one (ASVS 6.2.3). Nothing is
    * changed yet. A wrong current one counts as at a sign-in.
@@ -139,8 +140,9 @@ export interface Accounts {
   /**
    * Whether a sign-in still counts; within a transaction it does until that ends.
    * @param verifiedAt when its password was checked, in milliseconds
+   * @returns if so, when those before it were voided, in milliseconds; 0 if none were
    */
-  holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<boolean>
+  holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<Held | undefined>
   /**
    * Lets an account act no longer, for good; joins a transaction, in which `forget` comes last. What is left of it is
    * its id, so that this `sub` is never anybody else's (security class C31).
@@ -158,6 +160,11 @@ export interface Accounts {
   createAll(tenant: string, accounts: NewAccount[]): Promise<boolean[]>
   /** Makes an account be as declared; a password is set when it differs. */
   declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
+}
+
+/** Of a sign-in that counts. */
+export interface Held {
+  voidedAt: number
 }
 
 /** A password for one use, and what is stored of it. */
@@ -260,7 +267,7 @@ export function createAccounts({
 
     hasRoom,
 
-    async choosePassword({ why, tenant, accountId, verified }, password) {
+    async choosePassword({ why, tenant, accountId, verified }, password, tell) {
       const replaced = new DomainError('credentials_invalid', {
         detail: { reason: 'the password was used or replaced meanwhile' },
       })
@@ -271,7 +278,10 @@ export function createAccounts({
       }
       const account = await fresh(tenant, accountId)
       const chosen = await hashOfChosen(tenant, accountId, password, account)
-      if (!(await replace(tenant, accountId, current, chosen))) throw replaced
+      await database.transaction(async () => {
+        if (!(await replace(tenant, accountId, current, chosen))) throw replaced
+        await tell?.()
+      })
     },
 
     async readyPassword({ tenant, email }, current, chosen, visitor) {

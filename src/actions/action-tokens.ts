@@ -13,6 +13,7 @@ import { column, nullable, table } from '../storage/table.ts'
  * | its time is over                                 | `expires_at` in the same condition                |
  * | there is a later one of its purpose              | the primary key: an account has one of each       |
  * | the address or the password of the account changed | the account as it is now, in the same condition |
+ * | it is for another address, and the account was signed out everywhere (else) since | the same condition |
  * | the account is disabled                          | the same condition                                |
  * | the account is deleted                           | its row is gone; none is made for who is no more  |
  * | it is shown where another purpose is asked for   | `purpose` in the same condition                   |
@@ -74,7 +75,8 @@ export const ActionTokensTable = table('action_tokens', {
 /** $1 is the tenant, $2 the time. */
 const isGood = `t.tenant_id = $1 and t.used_at is null and t.expires_at > $2
   and exists (select 1 from accounts a where a.tenant_id = $1 and a.id = t.account_id
-    and a.disabled_at is null and a.email = t.account_email)
+    and a.disabled_at is null and a.email = t.account_email
+    and (t.purpose <> 'email_change' or a.sign_ins_not_before is null or a.sign_ins_not_before < t.created_at))
   and not exists (select 1 from passwords p where p.tenant_id = $1 and p.account_id = t.account_id
     and p.changed_at > t.created_at)`
 

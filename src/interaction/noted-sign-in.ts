@@ -26,19 +26,21 @@ export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn)
   const { tenant, database, accounts, lockouts, places, audit } = parts
   const { account, verifiedAt, amr, cookie } = signIn
   const { ip, userAgent } = presenterOf(ctx)
-  const isNewDevice = lockouts.devices.find(cookie, tenant, account.id) === undefined
   let isNoted = false
   await database.unit(async (unit) => {
     await unit.open()
     // The account comes first: whoever resets its password takes the locks in this order, too.
-    const [isHeld, visit] = await unit.together(() =>
+    const [held, visit] = await unit.together(() =>
       Promise.all([
         accounts.holdSignIn(tenant, account.id, verifiedAt),
         places.visit(tenant, account.id, ctx.ip),
         lockouts.signedIn(tenant, account.id),
       ]),
     )
-    if (!isHeld) return false
+    if (!held) return false
+    // Whoever was signed out everywhere may have known the browser since.
+    const since = Math.floor(held.voidedAt / 1000)
+    const isNewDevice = lockouts.devices.find(cookie, tenant, account.id, since) === undefined
     if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)
     const event: AuditEvent = {
       type: 'account.signed_in',

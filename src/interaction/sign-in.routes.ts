@@ -235,6 +235,16 @@ export function signInRoutes(router: Router, parts: PageParts) {
     return proceed(ctx, interaction, account, verifiedAt, undefined, authenticated)
   })
 
+  /** The owner is told, whoever has chosen it (ASVS 6.3.7). */
+  async function tellOfChosen(ctx: Context, { accountId, email: to }: PasswordStep): Promise<void> {
+    const { ip, userAgent } = presenterOf(ctx)
+    const detail = { by: 'owner', others: 'stay' }
+    const event = { type: 'account.password_changed', accountId, ip, userAgent, detail } as const
+    await parts.audit.record(tenant, event)
+    const { locale: language } = parts.pageContext(ctx).messages
+    await parts.mail.send(tenant, { kind: 'password_changed', accountId, language, to, ip })
+  }
+
   router.post('/interaction/:uid/password', async (ctx) => {
     const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(uid)
@@ -245,7 +255,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
     if (chosen === '' || confirmed === '') return showPassword(ctx, interaction, step, 'missing')
     if (chosen !== confirmed) return showPassword(ctx, interaction, step, 'mismatch')
     try {
-      await accounts.choosePassword(step, chosen)
+      await accounts.choosePassword(step, chosen, () => tellOfChosen(ctx, step))
     } catch (error) {
       if (isDomainError(error, 'password_policy')) {
         const { rule } = error.detail as { rule: PasswordView['error'] }

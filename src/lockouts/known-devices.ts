@@ -10,13 +10,22 @@ import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
  * | a finished sign-in                        | all that is guessed at; a further sign-in is of no new device   |
  * | a password that was chosen by mailed link | the password, and codes by mail; nobody has signed in there yet |
  *
- * So a mailbox, or a link that got about, buys no guesses at a second factor, and hushes up no sign-in.
+ * So a mailbox, or a link that got about, buys no guesses at a second factor, and hushes up no sign-in; nor does a browser
+ * in which somebody was signed in when the account was signed out everywhere.
  */
 export interface KnownDevices {
   /** Whether it is one of ours, for whichever account. */
   isOurs(cookie: string | undefined, tenant: string): boolean
-  /** The id of the browser, when somebody has signed in to this account with it. */
-  find(cookie: string | undefined, tenant: string, accountId: string): string | undefined
+  /**
+   * The id of the browser, when somebody has signed in to this account with it.
+   * @param after not before this second of the epoch
+   */
+  find(
+    cookie: string | undefined,
+    tenant: string,
+    accountId: string,
+    after?: number,
+  ): string | undefined
   /** Likewise, or when a password of the account was chosen there by a mailed link. */
   findMailed(cookie: string | undefined, tenant: string, accountId: string): string | undefined
   /** The cookie after a sign-in: what it was, and this account. */
@@ -63,10 +72,10 @@ export function createKnownDevices({
   /** The entries of an account, in the order of the cookie. */
   function entriesFor(cookie: string | undefined, tenant: string, accountId: string) {
     return entriesOf(cookie).flatMap((entry) => {
-      const [, id = '', , name = ''] = entryPattern.exec(entry) ?? []
+      const [, id = '', since, name = ''] = entryPattern.exec(entry) ?? []
       if (!equalInConstantTime(name, nameOf(tenant, accountId, id))) return []
       const kind = kindOf(entry, tenant)
-      return kind === undefined ? [] : [{ entry, id, kind }]
+      return kind === undefined ? [] : [{ entry, id, kind, since: Number(since) }]
     })
   }
 
@@ -91,8 +100,10 @@ export function createKnownDevices({
   return {
     isOurs: (cookie, tenant) =>
       entriesOf(cookie).some((entry) => kindOf(entry, tenant) !== undefined),
-    find: (cookie, tenant, accountId) =>
-      entriesFor(cookie, tenant, accountId).find(({ kind }) => kind === 'known-device')?.id,
+    find: (cookie, tenant, accountId, after = 0) =>
+      entriesFor(cookie, tenant, accountId).find(
+        ({ kind, since }) => kind === 'known-device' && since >= after,
+      )?.id,
     findMailed: (cookie, tenant, accountId) => entriesFor(cookie, tenant, accountId)[0]?.id,
     add: (cookie, tenant, accountId) => added('known-device', cookie, tenant, accountId, kinds),
     addMailed: (cookie, tenant, accountId) =>

@@ -33,9 +33,10 @@ export const de: MailTexts = {
   password_changed: (facts) => ({
     subject: `Ihr Passwort für ${facts.site} wurde geändert`,
     before: [
-      'Das Passwort Ihres Kontos wurde geändert, und Sie wurden überall abgemeldet.',
+      'Das Passwort Ihres Kontos wurde geändert.',
       from(facts),
       notYou(facts),
+      sessionsOf(facts),
     ],
     after: [],
   }),
@@ -67,10 +68,20 @@ export const de: MailTexts = {
     ],
     after: [],
   }),
+  username_changed: (facts) => ({
+    subject: `Ihr Benutzername für ${facts.site} wurde geändert`,
+    before: [
+      'Der Benutzername Ihres Kontos wurde geändert. Sie können sich damit anmelden, oder mit Ihrer E-Mail-Adresse.',
+      from(facts),
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
   new_device: (facts) => ({
     subject: `Neue Anmeldung bei ${facts.site}`,
     before: [
-      'Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde.',
+      'Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde, oder nicht mehr, seit Sie überall abgemeldet wurden.',
       ...withWhat(facts),
       from(facts),
       'Wenn Sie das waren, müssen Sie nichts tun.',
@@ -82,7 +93,7 @@ export const de: MailTexts = {
   new_country: (facts) => ({
     subject: `Neue Anmeldung bei ${facts.site}: ${facts.country}`,
     before: [
-      `Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde, und aus einem Land, aus dem das Konto bisher nicht verwendet wurde: ${facts.country}.`,
+      `Jemand hat sich mit einem Browser bei Ihrem Konto angemeldet, der dafür bisher nicht verwendet wurde, oder nicht mehr, seit Sie überall abgemeldet wurden, und aus einem Land, aus dem das Konto bisher nicht verwendet wurde: ${facts.country}.`,
       ...withWhat(facts),
       from(facts),
       'Das Land ist aus der Adresse geschätzt; es kann falsch sein.',

@@ -33,9 +33,10 @@ export const en: MailTexts = {
   password_changed: (facts) => ({
     subject: `Your password for ${facts.site} was changed`,
     before: [
-      'The password of your account was changed, and you were signed out everywhere.',
+      'The password of your account was changed.',
       from(facts),
       notYou(facts),
+      sessionsOf(facts),
     ],
     after: [],
   }),
@@ -67,10 +68,20 @@ export const en: MailTexts = {
     ],
     after: [],
   }),
+  username_changed: (facts) => ({
+    subject: `Your user name for ${facts.site} was changed`,
+    before: [
+      'The user name of your account was changed. You can sign in with it, or with your e-mail address.',
+      from(facts),
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
   new_device: (facts) => ({
     subject: `New sign-in to ${facts.site}`,
     before: [
-      'Somebody signed in to your account with a browser that had not been used for it before.',
+      'Somebody signed in to your account with a browser that had not been used for it before, or not since you were signed out everywhere.',
       ...withWhat(facts),
       from(facts),
       'If it was you, you need not do anything.',
@@ -82,7 +93,7 @@ export const en: MailTexts = {
   new_country: (facts) => ({
     subject: `New sign-in to ${facts.site} from ${facts.country}`,
     before: [
-      `Somebody signed in to your account with a browser that had not been used for it before, and from a country that it had not been used from: ${facts.country}.`,
+      `Somebody signed in to your account with a browser that had not been used for it before, or not since you were signed out everywhere, and from a country that it had not been used from: ${facts.country}.`,
       ...withWhat(facts),
       from(facts),
       'The country is a guess from the address; it can be wrong.',

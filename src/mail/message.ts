@@ -9,6 +9,7 @@ export const mailKinds = [
   'email_change',
   'email_changing',
   'email_changed',
+  'username_changed',
   'new_device',
   'new_country',
   'sign_up',

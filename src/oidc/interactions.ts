@@ -52,7 +52,6 @@ export interface Interactions {
   finishLogin(ctx: Context, login: Login): Promise<string>
   finishConsent(ctx: Context, interaction: Interaction): Promise<string>
   /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
-  /** The person refuses what a client asks for. */
   deny(ctx: Context, interaction: Interaction): Promise<string>
   abort(ctx: Context): Promise<string>
   /** The person has no second factor, and the client wants no less: `unmet_authentication_requirements`. */

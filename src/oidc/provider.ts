@@ -23,6 +23,7 @@ import {
   rotates,
 } from './client-policy.ts'
 import { loadGrant } from './consent.ts'
+import { cookieNames } from './cookie-names.ts'
 import { cookieSignatures } from './cookie-signatures.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
 import { mostAhead } from './dpop-nonces.ts'
@@ -140,7 +141,7 @@ function configuration(parts: ProviderParts): Configuration {
     clientBasedCORS: allowsOrigin,
     cookies: {
       keys: cookieSignatures(cookieSecret),
-      names: cookieNames(tenant, isHttps),
+      names: cookieNames(issuer, tenant),
       long: { ...cookie, path: basePath || '/' },
       short: cookie,
     },
@@ -210,18 +211,4 @@ async function activeAccount(context: IssuerContext, ctx: KoaContextWithOIDC, id
   const known = presented?.id === id ? presented : person?.account
   if (!known) return context.accounts.active(context.tenant, id)
   return known.disabled ? undefined : known
-}
-
-/** Cookies of one tenant are not read by another on the same host; the prefix refuses plain http (RFC 6265bis §4.1.3). */
-export function cookieNames(tenant: string, isHttps: boolean) {
-  const prefix = `${isHttps ? '__Secure-' : ''}keyturn.${tenant}`
-  return {
-    session: `${prefix}.session`,
-    interaction: `${prefix}.interaction`,
-    resume: `${prefix}.resume`,
-    device: `${prefix}.device`,
-    known: `${prefix}.known`,
-    recovery: `${prefix}.recovery`,
-    signUp: `${prefix}.sign-up`,
-  }
 }

@@ -22,7 +22,7 @@ import type { Database } from '../storage/database.ts'
  * | asked      | the button behind the link to the old one        | any; the link to the new one is void              |
  * | asked      | the button behind the link to the new one        | verified, of the new address; both are told       |
  * | asked      | the new address was taken meanwhile              | asked; the unique key finds out                   |
- * | asked      | asked again, time is over, password changed, disabled | any                                          |
+ * | asked      | asked again, time is over, password changed, signed out everywhere (else), disabled | any            |
  */
 export interface EmailAddresses {
   /** @throws DomainError `too_many_requests`; `account_not_found` when it is disabled or deleted by now */

@@ -199,11 +199,20 @@ for (const https of [false, true]) {
         expect(cookie).to.match(/; samesite=lax/i)
         expect(cookie).to.match(/; path=\//i)
         expect(cookie).not.to.match(/; domain=/i)
-        if (https) expect(cookie).to.match(/^__Secure-keyturn\..*; secure/i)
+        if (https) expect(cookie).to.match(/^__(Secure|Host)-keyturn\..*; secure/i)
         else expect(cookie).to.match(/^keyturn\.(?!.*; secure)/i)
+        if (cookie.startsWith('__Host-')) expect(cookie).to.match(/; path=\/;/)
       }
-      const prefix = https ? '__Secure-keyturn.default' : 'keyturn.default'
-      expect([...names]).to.include.members([`${prefix}.session`, `${prefix}.interaction`])
+      const [host, step] = https ? ['__Host-', '__Secure-'] : ['', '']
+      expect(
+        [...names],
+        'no other host of the domain can set the first (RFC 6265bis §4.1.3.2)',
+      ).to.include.members([
+        `${host}keyturn.default.session`,
+        `${host}keyturn.default.session.sig`,
+        `${host}keyturn.default.known`,
+        `${step}keyturn.default.interaction`,
+      ])
     })
 
     it('guards a form_post answer, whose one script is a file of ours', async () => {

@@ -4,7 +4,7 @@ import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import { expectReturned, signIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
-import { arrive, arriveSignedIn, headingOf, textOf } from './story.ts'
+import { arrive, arriveSignedIn, expectFault, headingOf, textOf } from './story.ts'
 
 const native = {
   client_id: 'native',
@@ -77,6 +77,22 @@ onAnyStorage('people: consent', (kind) => {
     const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     const answer = await agent.post(`${page.url.href}/consent`, { csrf, decision: 'Allow' })
     expectReturned(await agent.follow(answer), 'access_denied')
+  })
+
+  it('is of who is signed in: a page that is left open shows and allows nothing once they have signed out (C6, ASVS 7.4.1)', async () => {
+    const left = { ...web, client_id: 'left-open' }
+    await server.core.clients.declare('default', left)
+    const { agent, page } = await arriveSignedIn(server, left)
+    expect(headingOf(page)).to.match(/^Allow/)
+    const account = await agent.get(`${server.issuer}/account`)
+    expect((await agent.submit(account, { form: '#sign-out-form' })).status).to.equal(303)
+    for (const seen of [await agent.get(page.url), await agent.submit(page)]) {
+      expectFault(seen, 400, /has expired/)
+      expect(seen.body).to.not.include(alice.email)
+    }
+    const { id = '' } = (await server.core.accounts.byIdentifier('default', alice.email)) ?? {}
+    const allowed = await server.core.grants.list('default', { accountId: id })
+    expect(allowed.map(({ clientId }) => clientId)).to.not.include('left-open')
   })
 
   it('remembers what was allowed, also in another browser', async () => {

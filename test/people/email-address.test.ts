@@ -69,7 +69,33 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
       confirm_password: chosen,
     }
     expect((await agent.submit(page, { form: '#password-form', fields })).status).to.equal(303)
-    await mailTo(person.email, /password/i)
+    const { text } = await mailTo(person.email, /password/i)
+    expect(text, 'they stay signed in elsewhere').to.not.match(/signed out/)
+    expect(text).to.include(`${server.issuer}/account/sessions`)
+  })
+
+  it('so is one that is chosen at a sign-in, and a user name (ASVS 6.3.7)', async () => {
+    const email = newAddress()
+    const { account, oneTimePassword = '' } = await server.core.accounts.create(defaultTenant, {
+      email,
+    })
+    const newcomer = createUserAgent()
+    const login = await newcomer.follow(await newcomer.get(`${server.issuer}/account`))
+    const fields = { username: email, password: oneTimePassword }
+    const form = await newcomer.follow(await newcomer.submit(login, { fields }))
+    const chosen = 'all in the golden afternoon'
+    remember(chosen)
+    const choice = { new_password: chosen, confirm_password: chosen }
+    await newcomer.follow(await newcomer.submit(form, { fields: choice }))
+    await mailTo(email, /password/i)
+    const which = { types: ['account.password_changed'], limit: 2 } as const
+    const events = await server.core.audit.ofAccount(defaultTenant, account.id, which)
+    expect(events.map(({ detail }) => detail)).to.deep.equal([{ by: 'owner', others: 'stay' }])
+
+    const profile = await newcomer.get(`${server.issuer}/account/profile`)
+    const named = { form: '#profile-form', fields: { username: 'newcomer' } }
+    expect((await newcomer.submit(profile, named)).status).to.equal(303)
+    await mailTo(email, /user name/i)
   })
 
   it('is confirmed by the button behind the link, not by opening it', async () => {
@@ -148,6 +174,25 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(headingOf(await confirm(link))).to.equal('Your e-mail address stays the same')
     expectOver(await confirm(change.link))
     expect(await emailOf(id)).to.equal(person.email)
+  })
+
+  it('stays when whoever asked may have been signed out since (C8)', async () => {
+    const account = await accountOf(server, person)
+    const { revocations } = server.core
+    for (const end of [
+      () => revocations.logOutEverywhere(account, { by: 'owner' }),
+      () => revocations.logOutOthers(account, 'another session', { by: 'owner' }),
+    ]) {
+      const to = newAddress()
+      await askFor(to)
+      const { link } = await mailTo(to, /Confirm your new/)
+      await end()
+      expectOver(await confirm(link))
+      expect(await emailOf(account.id)).to.equal(person.email)
+      travel(1)
+      agent = await signedIn(server, person)
+    }
+    backToPresent()
   })
 
   it('is not taken from somebody who has it by then; asking does not tell', async () => {

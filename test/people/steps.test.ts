@@ -184,6 +184,26 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     const victim = createUserAgent()
     expectFault(await victim.get(login.location ?? ''), 400, /has expired/)
     expect(await victim.cookies(server.issuer)).to.deep.equal([])
+    for (const cookie of await attacker.agent.cookies(login.location)) {
+      if (/resume/.test(cookie.key)) await victim.jar.setCookie(cookie, login.location?.href ?? '')
+    }
+    expectFault(await victim.get(login.location ?? ''), 400, /has expired/)
+  })
+
+  it('signs nobody in for the attacker who planted its cookies from another host of the domain (session fixation)', async () => {
+    const attacker = await arrive(server, web)
+    const { href } = attacker.page.url
+    const victim = createUserAgent()
+    const planted = (await attacker.agent.cookies(href)).filter(({ key }) =>
+      /interaction/.test(key),
+    )
+    expect(planted).to.have.length(2)
+    for (const cookie of planted) await victim.jar.setCookie(cookie, href)
+    const login = await victim.submit(await victim.get(href), { fields: credentials })
+    expect(login.status).to.equal(303)
+    expectFault(await attacker.agent.get(login.location ?? ''), 400, /has expired/)
+    const { page } = await arrive(server, web, { prompt: 'none' }, attacker.agent)
+    expect(page.location?.searchParams.get('error')).to.equal('login_required')
   })
 
   it('does not mix two interactions of one browser', async () => {

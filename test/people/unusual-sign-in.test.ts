@@ -54,6 +54,21 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     ])
   })
 
+  it('by a device once more, when the account was signed out everywhere: it may have been a stranger’s', async () => {
+    const person = await somebody(server)
+    const agent = traveller('198.51.100.7')
+    await signInAgain(server, person, agent)
+    travel(1)
+    await signInAgain(server, person, agent)
+    travel(1)
+    await server.core.revocations.logOutEverywhere(await accountOf(server, person))
+    travel(1)
+    await signInAgain(server, person, agent)
+    travel(1)
+    await signInAgain(server, person, agent)
+    expect(await marksIn(server, agent)).to.deep.equal([[], ['New device'], [], ['New device']])
+  })
+
   it('of an address that a trusted proxy tells, never of one that the caller made up (C29)', async () => {
     const person = await somebody(server)
     const agent = traveller('203.0.113.1, 198.51.100.7')

@@ -5,6 +5,7 @@ import Provider, {
   type ResponseType,
 } from 'oidc-provider'
 import type { IssuerContext } from '../capabilities.ts'
+import { cookieNames } from '../cookie-names.ts'
 import { byHash, shortLivedAdapter, storedPayloads } from './short-lived.ts'
 
 /** The routes on which an authorization goes on; the engine reads its interaction there once, and then destroys it. */
@@ -20,11 +21,27 @@ const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_
  * | the person has decided                                   | written over, if it is there; else it stays over    |
  * | the authorization goes on                                | taken: of two who go on at once, one does           |
  * | its client may not ask for this any more                 | taken, and refused here: nothing is sent there      |
+ * | it goes on elsewhere than where its person signed in     | taken, and over                                     |
  * | somebody else is signed in by then, and is signed out    | put back, and taken again                           |
  */
 export function interactionAdapter(context: IssuerContext): Adapter {
   const base = shortLivedAdapter('Interaction', context)
   const stored = storedPayloads('Interaction', context)
+  const { tenant, issuer, lockouts } = context
+  const { known } = cookieNames(issuer, tenant)
+
+  /**
+   * Whether the browser is the one in which the sign-in was completed, which gave it a cookie that names the account. The
+   * interaction's own cookie may have come from another host of the domain: from who began it, and waits for a person to
+   * sign in for them (session fixation, security class C6).
+   */
+  function isSignedInHere({ cookies }: NonNullable<typeof Provider.ctx>, payload: AdapterPayload) {
+    const accountId = payload.result?.login?.accountId
+    if (accountId === undefined) return true
+    const cookie = cookies.get(known, { signed: false })
+    return lockouts.devices.find(cookie, tenant, accountId) !== undefined
+  }
+
   /** What each request has taken. */
   const taken = new WeakMap<object, string>()
 
@@ -36,6 +53,7 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       if (id.startsWith(byHash)) return undefined
       taken.set(ctx, id)
       const payload = await stored.take(id)
+      if (payload && !isSignedInHere(ctx, payload)) return undefined
       if (payload) await assertStillAllowed(ctx.oidc.provider, payload)
       if (payload && waitsForSignOut(payload, ctx.oidc.session)) {
         const left = (payload.exp ?? 0) - Math.floor(context.clock.now() / 1000)

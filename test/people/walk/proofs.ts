@@ -87,6 +87,8 @@ const currentPassword: Proof = ({ session, fields }) =>
 export const isGood = (link: Link, { tokens }: World['seen']): boolean =>
   nowInSeconds() - link.at <= linkFor &&
   link.version === link.person.version &&
+  // Who was signed out since may have been who asked.
+  (link.purpose !== 'email_change' || link.epoch === link.person.epoch) &&
   tokens.some(({ hash, used }) => hash === link.hash && !used)
 
 /** The latest link of its purpose, in time, not used, with nothing changed since; and the form behind it. */

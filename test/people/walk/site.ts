@@ -159,7 +159,7 @@ function readMail({ mailbox }: Site, world: World, shown: Shown[]): void {
     const person = personWith(world, row.account)
     const link: Link = {
       ...{ purpose: row.purpose, person, address: to, token, url, hash },
-      ...{ at: nowInSeconds(), version: person.version },
+      ...{ at: nowInSeconds(), version: person.version, epoch: person.epoch },
     }
     world.links.push(link)
   }

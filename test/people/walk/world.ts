@@ -113,6 +113,7 @@ export interface Link {
   /** In seconds. */
   at: number
   version: number
+  epoch: number
   hash: string
 }
 

@@ -5,8 +5,10 @@ import Provider, {
   type KoaContextWithOIDC,
 } from 'oidc-provider'
 import type { Config } from '../../config/config.ts'
+import { claimsByScope } from '../accounts/account.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { refreshPolicy } from './refresh-policy.ts'
+import { scopeSet } from './scopes.ts'
 
 /** Compares secrets by their hashes, and only where the client is registered to send them (P-043). */
 export function authenticateBySecret(provider: Provider, { tenant, clients }: IssuerContext): void {
@@ -67,7 +69,8 @@ export function allowsOrigin(
 }
 
 /**
- * The claims of an account, which the engine filters by what was granted. The ID token of a client with
+ * The claims of an account, which the engine filters by what was granted: none of a scope that is beyond those of the
+ * client, whether they are asked for one by one or were allowed before an operator made them fewer. The ID token of a client with
  * `id_token_scope_claims: false` has only those that were asked for one by one: those of scopes are at userinfo, where
  * OpenID Connect Core §5.4 has them (K-22).
  */
@@ -75,9 +78,24 @@ export function claimsByUse(
   { oidc }: KoaContextWithOIDC,
   claims: { sub: string },
 ): Account['claims'] {
+  const within = claimsWithin(oidc.client, claims)
   return (use, _scope, asked) => {
-    if (use !== 'id_token' || oidc.client?.['id_token_scope_claims'] !== false) return claims
-    const kept = Object.entries(claims).filter(([name]) => name === 'sub' || name in asked)
+    if (use !== 'id_token' || oidc.client?.['id_token_scope_claims'] !== false) return within
+    const kept = Object.entries(within).filter(([name]) => name === 'sub' || name in asked)
     return Object.fromEntries(kept) as { sub: string }
   }
+}
+
+/** Those that the `scope` that a client is registered with lets it have. */
+export function claimsWithin<Claims extends { sub: string }>(
+  client: EngineClient | undefined,
+  claims: Claims,
+): Claims {
+  const registered = client?.['registered_scope']
+  if (registered === undefined) return claims
+  const scopes = scopeSet(registered)
+  const beyond = Object.entries(claimsByScope).filter(([scope]) => !scopes.has(scope))
+  const withheld = new Set(beyond.flatMap(([, names]) => names))
+  const kept = Object.entries(claims).filter(([name]) => name === 'sub' || !withheld.has(name))
+  return Object.fromEntries(kept) as Claims
 }

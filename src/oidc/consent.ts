@@ -1,5 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { ClientMetadata } from '../clients/client.ts'
+import { receiverOf } from '../clients/redirect-uri.ts'
 import { liveGrantKey } from '../grants/grants.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { accountClientId } from './account-client.ts'
@@ -7,7 +9,43 @@ import { rememberedPerson } from './authorization-request.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'
 
-type EngineGrant = InstanceType<Provider['Grant']>
+type EngineGrant = InstanceType<Provider['Grant']> & { shown?: ShownClient }
+
+/** What a person saw of a client that nobody vouches for: its name, and who got their answers (`receiverOf`). */
+export interface ShownClient {
+  name?: string | undefined
+  receivers: string[]
+}
+
+/** A client as a consent shows it. @param redirectUri absent for a device */
+export const shownClient = (
+  { client_name: name }: Pick<ClientMetadata, 'client_name'>,
+  redirectUri: string | undefined,
+): ShownClient => ({
+  name,
+  receivers: redirectUri === undefined ? [] : [receiverOf(redirectUri)],
+})
+
+/** Grants keep it beside what the engine knows of. */
+export function keepWhatWasShown({ Grant }: Provider): void {
+  const { IN_PAYLOAD: known } = Grant as unknown as { IN_PAYLOAD: string[] }
+  const members = [...known, 'shown']
+  Object.defineProperty(Grant, 'IN_PAYLOAD', { get: () => members })
+}
+
+/**
+ * Whether a client has another name than the one by which it was allowed something, or its answer goes where none was
+ * allowed to go. Who registered itself, or is a document, says so itself, and may say otherwise at any time.
+ */
+export function isShownOtherwise({
+  oidc: { client, params, entities },
+}: KoaContextWithOIDC): boolean {
+  if (client?.['registered_by'] !== 'self') return false
+  const { shown } = (entities.Grant ?? {}) as Partial<EngineGrant>
+  const now = shownClient(client.metadata(), params?.['redirect_uri'] as string)
+  const isAllowed = (receiver: string) => shown?.receivers.includes(receiver) === true
+  return shown?.name !== now.name || !now.receivers.every(isAllowed)
+}
 
 /** What a person is asked to allow, or has allowed. */
 export interface Consent {
@@ -46,6 +84,7 @@ export function auditedConsent({ openidScopes, resources }: Consent) {
 
 /**
  * Remembers what a person allowed, beside what was allowed before.
+ * @param shown of a client that nobody vouches for
  * @returns the grant's id; undefined for who was signed out everywhere, disabled or deleted meanwhile
  */
 export async function rememberConsent(
@@ -53,6 +92,7 @@ export async function rememberConsent(
   provider: Provider,
   { accountId, clientId }: { accountId: string; clientId: string },
   allowed: Consent,
+  shown?: ShownClient,
 ): Promise<string | undefined> {
   const decidedAt = clock.now()
   async function widen(): Promise<string | undefined> {
@@ -60,9 +100,10 @@ export async function rememberConsent(
     if (!(await accounts.holdSignIn(tenant, accountId, decidedAt))) return undefined
     await clientDocuments.keep(tenant, clientId)
     const id = await grants.between(tenant, accountId, clientId, 'for update')
-    const grant =
+    const grant: EngineGrant =
       (id === undefined ? undefined : await provider.Grant.find(id)) ??
       new provider.Grant({ accountId, clientId })
+    if (shown) grant.shown = besides(grant.shown, shown)
     if (allowed.openidScopes.length > 0) grant.addOIDCScope(allowed.openidScopes.join(' '))
     if (allowed.openidClaims.length > 0) grant.addOIDCClaims(allowed.openidClaims)
     for (const [resource, scopes] of Object.entries(allowed.resources)) {
@@ -83,4 +124,10 @@ export async function rememberConsent(
     if (isUniqueViolation(error, liveGrantKey)) return inOne()
     throw error
   })
+}
+
+/** By another name it is another client, of which no address was allowed. */
+function besides(before: ShownClient | undefined, now: ShownClient): ShownClient {
+  if (!before || before.name !== now.name) return now
+  return { ...now, receivers: [...new Set([...before.receivers, ...now.receivers])] }
 }

@@ -3,6 +3,7 @@ import { isLoopbackHost } from '../clients/redirect-uri.ts'
 import { isStorable, storableRule } from '../storable.ts'
 import { type AcrRequest, multiFactor, needsFactor, wishesOf } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { isShownOtherwise } from './consent.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
@@ -15,7 +16,8 @@ const { Check, Prompt, base } = interactionPolicy
  * | login          | `prompt=login`; nobody signed in, too long ago, or not the one who is meant; |
  * |                | without the second factor that is asked for                                  |
  * | select_account | `prompt=select_account`: signing in again is how one chooses                 |
- * | consent        | `prompt=consent`; something was not allowed yet; anybody could be the client |
+ * | consent        | `prompt=consent`; something was not allowed yet; anybody could be the client;|
+ * |                | nobody vouches for it, and it has another name or address than was allowed   |
  */
 export function askingPolicy(context: IssuerContext) {
   const policy = base()
@@ -47,15 +49,25 @@ export function askingPolicy(context: IssuerContext) {
       ({ oidc }) => oidc.result?.consent === undefined && mayBeAnotherApp(oidc),
     ),
   )
+  consent?.checks.add(
+    new Check(
+      'client_changed',
+      'the client is not as it was allowed',
+      'consent_required',
+      (ctx) => ctx.oidc.result?.consent === undefined && isShownOtherwise(ctx),
+    ),
+  )
   return policy
 }
 
 /**
  * Whether an answer could reach another app than the one that was allowed: of a native client, only an https address
- * that it has claimed says who receives it (RFC 8252 §8.6; P-029, K-07).
+ * that it has claimed says who receives it (RFC 8252 §8.6; P-029, K-07). Where nobody vouches for a public client, what it
+ * calls itself does not matter.
  */
 function mayBeAnotherApp({ client, params }: KoaContextWithOIDC['oidc']): boolean {
-  if (client?.applicationType !== 'native') return false
+  const couldBe = client?.['registered_by'] === 'self' && client.clientAuthMethod === 'none'
+  if (client?.applicationType !== 'native' && !couldBe) return false
   const { protocol, hostname } = URL.parse(String(params?.['redirect_uri'])) ?? {}
   return protocol !== 'https:' || isLoopbackHost(hostname ?? '')
 }

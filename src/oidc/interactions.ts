@@ -3,12 +3,13 @@ import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { networkOf } from '../attempts/network.ts'
+import { checkedMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
 import { hashIn } from './adapters/short-lived.ts'
 import { type Authentication, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
-import { auditedConsent, type Consent, rememberConsent } from './consent.ts'
+import { auditedConsent, type Consent, rememberConsent, shownClient } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
 import { rememberLocales } from './ui-locales.ts'
@@ -154,9 +155,13 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         create: {},
       })
     },
-    async finishConsent(ctx, { accountId, clientId, missing }) {
+    async finishConsent(ctx, { accountId, clientId, redirectUri, missing }) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
-      const grantId = await rememberConsent(context, provider, { accountId, clientId }, missing)
+      const client = await clientDocuments.find(tenant, clientId)
+      const data = client?.selfRegistered ? checkedMetadata(client).data : undefined
+      const shown = data && shownClient(data, redirectUri)
+      const whose = { accountId, clientId }
+      const grantId = await rememberConsent(context, provider, whose, missing, shown)
       if (grantId === undefined) {
         throw new DomainError('interaction_not_found', { detail: 'signed out meanwhile' })
       }

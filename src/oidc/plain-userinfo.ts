@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import { claimsOf } from '../accounts/account.ts'
 import type { IssuerContext } from './capabilities.ts'
+import { claimsWithin } from './client-policy.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import type { SecretClients } from './secret-clients.ts'
 
@@ -35,7 +36,8 @@ export function plainUserinfo(
     const found = await grants.withOwner(tenant, accountId, clientId)
     if (!found?.grant || found.account.disabled || found.grant.id !== grantId) return undefined
     const grant = new provider.Grant(found.grant.allowed)
-    const claims = new provider.Claims(claimsOf(found.account), { client: client.engine })
+    const own = claimsWithin(client.engine, claimsOf(found.account))
+    const claims = new provider.Claims(own, { client: client.engine })
     claims.scope(grant.getOIDCScopeFiltered(scopes))
     claims.rejected(grant.getRejectedOIDCClaims())
     return claims.result()

@@ -22,7 +22,7 @@ import {
   requiresPkce,
   rotates,
 } from './client-policy.ts'
-import { loadGrant } from './consent.ts'
+import { keepWhatWasShown, loadGrant } from './consent.ts'
 import { cookieNames } from './cookie-names.ts'
 import { cookieSignatures } from './cookie-signatures.ts'
 import { completeDeviceAnswers } from './device-decision.ts'
@@ -71,6 +71,7 @@ export function createProvider(parts: ProviderParts): Provider {
   applyAuthorizationPolicy(provider)
   leaveOutValuelessResources(provider)
   onlyIdTokensAreHints(provider)
+  keepWhatWasShown(provider)
   followClientKeys(provider, context.clock)
   // Every ID token names its session, so that a client can be told when it ends.
   Object.assign(provider.Client.prototype, { includeSid: () => true })

@@ -61,7 +61,11 @@ export function declarationIn(
     else kept['scope'] = names.join(' ')
   }
   kept['application_type'] ??= livesOnDevice(kept) ? 'native' : policy.defaults['application_type']
-  return { ...askedMetadata(kept, policy), client_id: clientId }
+  const asked = askedMetadata(kept, policy)
+  const isPairwise = asked['subject_type'] === 'pairwise'
+  // It speaks for its own host alone: its redirect URIs may be those of another the next time that it is read.
+  const ofItself = isPairwise ? { sector_identifier_uri: clientId } : {}
+  return { ...asked, ...ofItself, client_id: clientId }
 }
 
 function narrow(members: Record<string, unknown>, member: string, allowed: readonly string[]) {

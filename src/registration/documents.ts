@@ -4,6 +4,7 @@ import type { Audit } from '../audit/audit.ts'
 import { setBounded } from '../bounded-map.ts'
 import type { Client, ClientMetadata } from '../clients/client.ts'
 import type { Clients } from '../clients/clients.ts'
+import type { SectorDocuments } from '../clients/sector-documents.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import { currentOrigin } from '../origin.ts'
@@ -147,7 +148,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       const policy = await policies.of(tenant)
       const { metadata, copy } = made
       try {
-        await clients.declare(tenant, metadata, undefined, 'new')
+        await clients.declare(tenant, metadata, ownSector, 'new')
       } catch (error) {
         // Somebody else allowed it something at the same moment.
         if (isDomainError(error, 'already_exists')) return
@@ -170,6 +171,9 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
     },
   }
 }
+
+/** Nobody is asked whether a document belongs to the sector of its own host (`declarationIn`). */
+const ownSector: SectorDocuments = { faultOf: async () => undefined }
 
 const ofNobody = { selfRegistered: true, fromDocument: true } as const
 

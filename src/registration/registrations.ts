@@ -281,16 +281,17 @@ export function createRegistrations(
 
 /**
  * A client that has tokens does not move to the sector of others, whose name of its person the next ones would tell it
- * (OpenID Connect Core §8.1). Where a document says that it belongs there, it does.
+ * (OpenID Connect Core §8.1). A document at `sector_identifier_uri` is no way there: it lists the redirect URIs of those
+ * who belong there, which anybody can put in place of their own once they have their tokens.
  * @throws DomainError `client_metadata_invalid`
  */
 function assertSectorStays(before: Body, declared: Body): void {
-  if (declared['subject_type'] !== 'pairwise' || declared['sector_identifier_uri']) return
+  if (declared['subject_type'] !== 'pairwise') return
   const sector = (members: Body) =>
     sectorOf({ grant_types: ['authorization_code'], redirect_uris: [], ...members } as never)
   if (before['subject_type'] === 'pairwise' && sector(before) === sector(declared)) return
   throw refusedMetadata([
-    'sector_identifier_uri: is required to become pairwise, or to go to another host, as the client may have tokens',
+    'subject_type: a client that may have tokens does not become pairwise, nor go to another sector: register anew',
   ])
 }
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { SignJWT } from 'jose'
+import { decodeJwt, SignJWT } from 'jose'
 import { clientsList } from '../../src/cli/clients-list.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import { dryRun } from '../../src/oidc/dry-run.ts'
@@ -298,6 +298,8 @@ describe('clients that are a metadata document', () => {
     expect(host.asked.get('/policy'), 'made of what is known').to.equal(1)
     const narrower = tokensIn(await refresh(server, { client_id }, tokens))
     expect(narrower.scope).to.equal('openid')
+    expect(decodeJwt(tokens.id_token ?? '')).to.include({ name: alice.name })
+    expect(decodeJwt(narrower.id_token ?? '')).not.to.have.any.keys('name', 'updated_at')
     for (const policy of [
       { client_id_metadata_document_hosts: ['other.example'] },
       { client_id_metadata_documents: false },

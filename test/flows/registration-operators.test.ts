@@ -5,13 +5,14 @@ import { arriveSignedIn } from '../people/story.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, callback, furnish, web } from '../support/fixtures.ts'
-import { codeFor, redeem, refresh, tokensIn } from '../support/protocol.ts'
+import { authorizeUrl, codeFor, redeem, refresh, signIn, tokensIn } from '../support/protocol.ts'
 import {
   expectError,
   informationIn,
   selfDeclared as metadata,
   registrar,
 } from '../support/registering.ts'
+import { createUserAgent } from '../support/user-agent.ts'
 
 describe('clients that register themselves, and operators', () => {
   let server: TestServer
@@ -168,12 +169,12 @@ describe('clients that register themselves, and operators', () => {
       return page.status === 200 ? 'changed' : expectError(page, 400, 'invalid_client_metadata')
     }
     const pairwise = { subject_type: 'pairwise' }
-    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
+    expect(await change({ ...pairwise, ...hosts })).to.contain('register anew')
     expect(await change({ ...pairwise, grant_types: 5 })).to.contain('grant_types')
     expect(await change({ ...pairwise, client_name: 'As before' })).to.equal('changed')
     // Nor in two steps.
     expect(await change(hosts)).to.equal('changed')
-    expect(await change({ ...pairwise, ...hosts })).to.contain('sector_identifier_uri')
+    expect(await change({ ...pairwise, ...hosts })).to.contain('register anew')
     await server.core.clients.declare(defaultTenant, { ...theirs, ...hosts })
     const bank = await server.core.clients.metadata(defaultTenant, theirs.client_id)
     const { access_token } = tokensIn(await refresh(server, client, held))
@@ -182,6 +183,40 @@ describe('clients that register themselves, and operators', () => {
     expect(sub).not.to.equal(
       await server.core.subjects.of(defaultTenant, bank as never, account?.id ?? ''),
     )
+  })
+
+  it('are allowed as the person saw them: by that name, and with answers to that address', async () => {
+    const other = 'https://other.example/callback'
+    const agent = createUserAgent()
+    let client = informationIn(await register(metadata))
+    const change = async (members: object) => {
+      const { client_id, registration_client_uri: at, registration_access_token: token } = client
+      const body = { ...metadata, client_id, ...members }
+      client = { ...client, ...informationIn(await send('PUT', at, { body, token })) }
+    }
+    const silently = async (redirect_uri = callback) => {
+      const fields = { redirect_uri, prompt: 'none' }
+      const { searchParams } = (await agent.get(authorizeUrl(server, client, fields)))
+        .location as URL
+      return searchParams.get('error') ?? [...searchParams.keys()]
+    }
+    await signIn(server, client, {}, agent)
+    expect(await silently()).to.include('code')
+    await change({ redirect_uris: [callback, other], policy_uri: 'https://other.example/' })
+    expect(await silently()).to.include('code')
+    expect(await silently(other)).to.equal('consent_required')
+    await signIn(server, client, { redirect_uri: other }, agent)
+    for (const uri of [callback, other]) expect(await silently(uri)).to.include('code')
+    await change({ redirect_uris: [callback, other], client_name: 'Your bank' })
+    expect(await silently()).to.equal('consent_required')
+    await signIn(server, client, {}, agent)
+    expect(await silently()).to.include('code')
+    expect(await silently(other)).to.equal('consent_required')
+
+    // Anybody on the machine could be answered there, whatever the client calls itself (RFC 8252 §8.6).
+    client = informationIn(await register({ ...metadata, token_endpoint_auth_method: 'none' }))
+    await signIn(server, client, {}, agent)
+    expect(await silently()).to.equal('interaction_required')
   })
 
   it('learn nothing of what this server met where they sent it, which an operator does (C11)', async () => {

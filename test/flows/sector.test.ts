@@ -11,8 +11,10 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { createAuthority, trust } from '../support/certificates.ts'
-import { callback, furnish, machine, web } from '../support/fixtures.ts'
-import { post, tokensFor, tokensIn } from '../support/protocol.ts'
+import { alice, callback, furnish, machine, web } from '../support/fixtures.ts'
+import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
+import { expectError, informationIn, registrar, selfDeclared } from '../support/registering.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 
 describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1)', () => {
   let server: TestServer
@@ -53,6 +55,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     answer = lists(callback, other)
   })
   after(async () => {
+    backToPresent()
     await server?.stop()
     for (const site of servers) site.close()
   })
@@ -207,5 +210,56 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     for (const release of waiting) release()
     expect(await applied).to.include({ created: 2 })
     expect(requests, 'one document, asked once').to.equal(1)
+  })
+
+  describe('and clients that nobody vouches for', () => {
+    const { send, register, declare: policy } = registrar(() => server)
+    const theirs = 'https://bank.example/callback'
+    const offline = { scope: 'openid offline_access' }
+    const subOf = ({ id_token = '' }: { id_token?: string }) => decodeJwt(id_token).sub
+    let bank: string | undefined
+    before(async () => {
+      answer = lists(theirs)
+      const declared = { ...client('bank', '/list'), redirect_uris: [theirs] }
+      expect(await declare(declared)).to.equal('created')
+      const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
+      const metadata = await server.core.clients.metadata(defaultTenant, 'bank')
+      bank = await server.core.subjects.of(defaultTenant, metadata as never, account?.id ?? '')
+    })
+
+    it('are no way there for one that may have tokens: what they list is not its own', async () => {
+      await policy({ mode: 'open' })
+      const own = informationIn(await register({ ...selfDeclared, subject_type: 'pairwise' }))
+      const held = await tokensFor(server, own, offline)
+      answer = lists(theirs)
+      const { client_id, registration_client_uri: at, registration_access_token: token } = own
+      const sector_identifier_uri = `${origin}/list`
+      const moved = { subject_type: 'pairwise', redirect_uris: [theirs], sector_identifier_uri }
+      const page = await send('PUT', at, { body: { ...selfDeclared, client_id, ...moved }, token })
+      expect(subOf(tokensIn(await refresh(server, own, held)))).not.to.equal(bank)
+      expect(expectError(page, 400, 'invalid_client_metadata')).to.contain('register anew')
+    })
+
+    it('are none of a document, whose sector is its own host (OAuth Client ID Metadata Document)', async () => {
+      await policy({
+        client_id_metadata_documents: true,
+        defaults: { subject_type: 'pairwise' },
+      })
+      const client_id = `${origin}/client.json`
+      const publishes = (redirect_uris: string[]) => {
+        const grant_types = ['authorization_code', 'refresh_token']
+        const document = JSON.stringify({ client_id, redirect_uris, grant_types })
+        const type = { 'content-type': 'application/json' }
+        answer = (_request, response) => response.writeHead(200, type).end(document)
+      }
+      publishes([callback])
+      const held = await tokensFor(server, { client_id }, offline)
+      publishes([theirs])
+      travel(301)
+      const next = tokensIn(await refresh(server, { client_id }, held))
+      const { metadata } = (await server.core.clients.find(defaultTenant, client_id)) ?? {}
+      expect(metadata).to.deep.include({ redirect_uris: [theirs] })
+      expect(subOf(next)).to.equal(subOf(held))
+    })
   })
 })

@@ -20,6 +20,7 @@ import {
   encode,
   expectRefusal,
   post,
+  refresh,
   tokensFor,
   tokensIn,
   userinfo,
@@ -93,6 +94,26 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     }
     const little = await tokensFor(server, spa, {}, agent)
     expect((await userinfo(server, little.access_token)).json()).to.deep.equal({ sub })
+  })
+
+  it('say nothing beyond the scope of a client, asked one by one or allowed before (apply file: the maximum)', async () => {
+    const narrow = { ...web, client_id: 'narrow' }
+    const declare = (scope: string) =>
+      server.core.clients.declare(defaultTenant, { ...narrow, scope })
+    const silent = (said: object) => expect(said).not.to.have.any.keys('email', 'name')
+    await declare('openid offline_access')
+    const claims = JSON.stringify({ userinfo: { email: null }, id_token: { name: null } })
+    const asked = await tokensFor(server, narrow, { claims }, agent)
+    silent(decodeJwt(asked.id_token ?? ''))
+    silent((await userinfo(server, asked.access_token)).json() as object)
+
+    await declare('openid profile email offline_access')
+    const wide = { scope: `${all.scope} offline_access` }
+    const held = await tokensFor(server, narrow, wide, agent)
+    expect(decodeJwt(held.id_token ?? '')).to.include({ name: alice.name })
+    await declare('openid offline_access')
+    silent((await userinfo(server, held.access_token)).json() as object)
+    silent(decodeJwt(tokensIn(await refresh(server, narrow, held)).id_token ?? ''))
   })
 
   it('userinfo asks for a token, without an error where none came (P-064)', async () => {

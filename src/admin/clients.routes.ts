@@ -91,10 +91,10 @@ function isDeputy({ core }: Call, versions: Version[]): boolean {
 }
 
 const hasApiScope = (versions: Version[]) =>
-  versions.some((version) =>
-    String(version?.scope ?? '')
-      .split(' ')
-      .some((name) => apiScopes.has(name)),
+  versions.some(
+    (version) =>
+      typeof version?.scope === 'string' &&
+      version.scope.split(' ').some((name) => apiScopes.has(name)),
   )
 
 function assertOwner({ caller }: Call, clientId: string): void {

@@ -149,7 +149,7 @@ describe('a role in the admin API', () => {
 
   it('is worth what the scopes of its token are: none of them opens the rest', async () => {
     const machine = await machineWith(server, 'owner')
-    const few = ['clients:write', 'accounts:write', 'roles:write'].map(scopeOf)
+    const few = (['clients:write', 'accounts:write', 'roles:write'] as const).map(scopeOf)
     const token = await tokenOf(server, machine, few.join(' '))
     const itself = `/tenants/default/clients/${machine.client_id}`
     const account = `/tenants/default/accounts/${protectedOnes['account_id']}`

@@ -148,14 +148,17 @@ export function createIssuers(
   return {
     target(address) {
       const { tenant, url } = locate(address, basePath)
-      return { tenant, url, isKnown: tenant === defaultTenant || built.has(tenant) }
+      const isKnown = tenant === defaultTenant || (tenant !== undefined && built.has(tenant))
+      return { tenant, url, isKnown }
     },
     known({ tenant }) {
+      if (tenant === undefined) return undefined
       const known = built.get(tenant)
       if (!known || !isFresh(seen.get(tenant))) return undefined
       return isSame(known, tenant, signing.known(tenant)) ? known.handler : undefined
     },
-    find: async ({ tenant, url }) => (await issuerOf(tenant)) ?? lastWord(tenant, url),
+    find: async ({ tenant, url }) =>
+      tenant === undefined ? undefined : ((await issuerOf(tenant)) ?? lastWord(tenant, url)),
   }
 }
 

@@ -114,7 +114,7 @@ export async function startServer(
     logRequest(log, { id, method, path, status, ip, began })
   }
 
-  /** Of a tenant that is not there, or disabled: no issuer refuses what is asked of it. */
+  /** Of no issuer, or of a tenant that is not there, or disabled: no issuer refuses what is asked of it. */
   function answerForNobody(
     request: IncomingMessage,
     response: ServerResponse,
@@ -124,10 +124,13 @@ export async function startServer(
     const [status, error, sentence] = domainErrors.not_found
     const { method, headers: sent } = request
     const id = randomUUID()
-    const reason = `there is no tenant ${tenant}, or it is disabled`
+    const reason =
+      tenant === undefined
+        ? `it is not below ${config.issuer}`
+        : `there is no tenant ${tenant}, or it is disabled`
     const ip = String(sent['x-forwarded-for'])
-    const endpoint = endpointOf(routeOf(url))
-    const check = 'tenant_known'
+    const endpoint = tenant === undefined ? unmatched : endpointOf(routeOf(url))
+    const check = tenant === undefined ? 'not_found' : 'tenant_known'
     log.info({ request_id: id, check, error, reason, method, endpoint, ip }, 'request refused')
     core.refusals.note({ id, tenant: defaultTenant, endpoint, check, error, reason, ip })
     answer(response, status, { error, error_description: sentence, error_id: id })

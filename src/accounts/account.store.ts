@@ -192,11 +192,14 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return new Set(inserted.map(({ id }) => id))
     },
 
-    /** Rows changed: none when everything is as declared already. */
+    /**
+     * Rows changed: none when everything is as declared already.
+     * @throws a unique violation on uq_accounts_email, uq_accounts_username
+     */
     updateProfile(account: Omit<Account, 'disabled' | 'updatedAt'>): Promise<number> {
       return database.execute(
         `update accounts set email = $3, email_verified = $4, username = $5, username_key = $6, name = $7,
-           roles = $8, updated_at = $9
+           roles = $8, updated_at = $9, email_key = $10
          where tenant_id = $1 and id = $2
            and (email, email_verified, username, name, roles) is distinct from ($3, $4, $5, $7, $8)`,
         [
@@ -209,6 +212,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
           account.name ?? null,
           account.roles,
           now(),
+          identifierKey(account.email),
         ],
       )
     },

@@ -7,7 +7,7 @@ import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
-import { assertCovers } from './caller.ts'
+import { assertCovers, assertScopesFor } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
@@ -163,6 +163,8 @@ export const accountRoutes: Route[] = [
       const { core, body } = call
       const known = await lockedAccount(call)
       const email = body.email ?? known.email
+      // Whoever reads its mail sets its password.
+      if (email !== known.email) await assertScopesFor(call, { accountId: known.id })
       const kept = <Value>(value: Value | null | undefined, before: Value | undefined) =>
         value === null ? undefined : (value ?? before)
       const username = kept(body.username, known.username)

@@ -11,6 +11,7 @@ import {
   permits,
   type Subject,
   scopeOf,
+  scopesOf,
 } from '../roles/role.ts'
 import type { Roles } from '../roles/roles.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
@@ -84,4 +85,25 @@ export async function assertCovers(
 ): Promise<void> {
   if (tenant !== defaultTenant || covers(caller.roles, await core.roles.of(subject))) return
   throw new DomainError('subject_protected', { detail: { ...subject } })
+}
+
+/**
+ * Whoever lets somebody in with some roles, or could come in as one who has them, needs a token for all that these
+ * permit: else a token for little would be worth as much as the roles behind it (RFC 9700 §2.3).
+ * @throws DomainError `scope_insufficient` naming one that is missing
+ */
+export function assertScopesOf(
+  { scopes }: Caller,
+  held: ReadonlyArray<Pick<Assignment, 'role'>>,
+): void {
+  const expected = scopesOf(held).find((scope) => !scopes.has(scope))
+  if (expected !== undefined) throw new DomainError('scope_insufficient', { detail: { expected } })
+}
+
+/** The same for the roles that somebody has; for who could come in as them afterwards. */
+export async function assertScopesFor(
+  { core, tenant, caller }: Pick<Call, 'core' | 'tenant' | 'caller'>,
+  subject: Subject,
+): Promise<void> {
+  if (tenant === defaultTenant) assertScopesOf(caller, await core.roles.of(subject))
 }

@@ -9,9 +9,9 @@ import { present } from '../present.ts'
 import { adminResource } from '../resources/admin-resource.ts'
 import { assertNamesKnown } from '../resources/known-names.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { everywhere, mayDo } from '../roles/role.ts'
+import { everywhere, mayDo, permissions, scopeOf } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
-import { assertCovers } from './caller.ts'
+import { assertCovers, assertScopesFor, assertScopesOf } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
@@ -43,6 +43,8 @@ const withSecret = clientMembers.extend({
   client_secret: z.string().optional().describe('Shown once, when one was made'),
   status,
 })
+
+const apiScopes: ReadonlySet<string> = new Set(permissions.map(scopeOf))
 
 const collection = '/tenants/{tenant}/clients'
 const item = `${collection}/{client_id}`
@@ -78,27 +80,51 @@ async function load(call: Call, lock = false) {
 
 const loaded = async (call: Call) => existing(await load(call), call, 'client_not_found')
 
-/**
- * Who may change a client: not one that has roles beyond the caller's; and one that acts for people at this API, whose
- * tokens may be an owner's, is for owners alone (confused deputy).
- */
+type Version = { resources?: unknown; scope?: unknown } | undefined
+
+/** Whether a client acts for people at this API: their tokens may be an owner's (confused deputy). */
+function isDeputy({ core }: Call, versions: Version[]): boolean {
+  const { identifier } = adminResource(core.config.issuer)
+  return versions.some(
+    (version) => Array.isArray(version?.resources) && version.resources.includes(identifier),
+  )
+}
+
+const hasApiScope = (versions: Version[]) =>
+  versions.some(
+    (version) =>
+      typeof version?.scope === 'string' &&
+      version.scope.split(' ').some((name) => apiScopes.has(name)),
+  )
+
+function assertOwner({ caller }: Call, clientId: string): void {
+  if (mayDo(caller.roles, 'roles:write', everywhere)) return
+  throw new DomainError('subject_protected', {
+    detail: { client_id: clientId, expected: 'an owner: it gets tokens for the admin API' },
+  })
+}
+
+/** Who may change a client: not one that has roles beyond the caller's; one that acts for people here is for owners. */
 async function assertMayChange(
   call: Call,
   clientId: string,
-  ...versions: Array<{ resources?: unknown } | undefined>
+  ...versions: Version[]
 ): Promise<void> {
-  const { core, tenant, caller } = call
-  if (tenant !== defaultTenant) return
+  if (call.tenant !== defaultTenant) return
   await assertCovers(call, { clientId })
-  const { identifier } = adminResource(core.config.issuer)
-  const isDeputy = versions.some(
-    (version) => Array.isArray(version?.resources) && version.resources.includes(identifier),
-  )
-  if (isDeputy && !mayDo(caller.roles, 'roles:write', everywhere)) {
-    throw new DomainError('subject_protected', {
-      detail: { client_id: clientId, expected: 'an owner: it acts for people at the admin API' },
-    })
-  }
+  if (isDeputy(call, versions)) assertOwner(call, clientId)
+}
+
+/**
+ * The same where the caller could act as the client afterwards, or as who signs in there: what gets tokens for this API
+ * is for owners, as its scope is a limit that they set, and takes a token that is good for all that comes of it.
+ */
+async function assertMaySteer(call: Call, clientId: string, ...versions: Version[]): Promise<void> {
+  if (call.tenant !== defaultTenant) return
+  await assertMayChange(call, clientId, ...versions)
+  if (hasApiScope(versions)) assertOwner(call, clientId)
+  await assertScopesFor(call, { clientId })
+  if (isDeputy(call, versions)) assertScopesOf(call.caller, [{ role: 'owner' }])
 }
 
 const query = z.strictObject({
@@ -154,7 +180,7 @@ export const clientRoutes: Route[] = [
     async handle(call, documents) {
       const { core, tenant, body } = call
       const clientId = body.client_id ?? randomUUID()
-      await assertMayChange(call, clientId, body)
+      await assertMaySteer(call, clientId, body)
       await assertNamesKnown(core, tenant, { ...body, client_id: clientId })
       const declared = await core.clients.declare(
         tenant,
@@ -192,7 +218,7 @@ export const clientRoutes: Route[] = [
       if (body.client_id !== undefined && body.client_id !== clientId) {
         throw invalidRequest(`client_id: expected ${clientId}, the one of the address`)
       }
-      await assertMayChange(call, clientId, body, call.current)
+      await assertMaySteer(call, clientId, body, call.current)
       await assertNamesKnown(core, tenant, { ...body, client_id: clientId }, call.current)
       const { clientSecret } = await core.clients.declare(
         tenant,
@@ -267,7 +293,7 @@ export const clientRoutes: Route[] = [
     async handle(call) {
       const { core, tenant, params, body } = call
       const { client_id: clientId = '' } = params
-      await assertMayChange(call, clientId, await loaded(call))
+      await assertMaySteer(call, clientId, await loaded(call))
       const ends = core.clock.now() + body.overlap * 1000
       const secret = await core.clients.rotateSecret(tenant, clientId, body.overlap)
       return {

@@ -3,6 +3,7 @@ import type { ReadyOneTime } from '../accounts/accounts.ts'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import { accountIn, lockedAccount, oneTimePassword, passwordOutput } from './accounts.routes.ts'
+import { assertScopesFor } from './caller.ts'
 import { type Call, type Route, route, timestamp } from './route.ts'
 import { named } from './schemas.ts'
 
@@ -84,6 +85,7 @@ export const credentialRoutes: Route[] = [
     async handle(call, ready) {
       const { core, tenant, actor } = call
       const account = await lockedAccount(call)
+      await assertScopesFor(call, { accountId: account.id })
       await core.revocations.passwordChanged(account, actor)
       // What is handed out now nobody has guessed at; it would be of no use behind a lock.
       await core.lockouts.lift(tenant, account.id, 'operator')

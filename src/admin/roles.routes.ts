@@ -11,7 +11,7 @@ import {
   type Subject,
 } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
-import { reachesOf } from './caller.ts'
+import { assertScopesOf, reachesOf } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
@@ -95,6 +95,7 @@ export const roleRoutes: Route[] = [
     async handle(call) {
       const { core, body } = call
       assertWithin(call, body)
+      assertScopesOf(call.caller, [body])
       if (body.reach !== everywhere && !(await core.tenants.view(body.reach))) {
         throw invalidRequest(`reach: expected * or a tenant, got "${body.reach}"`)
       }

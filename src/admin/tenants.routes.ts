@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
-import { mayDo } from '../roles/role.ts'
+import { everywhere, mayDo } from '../roles/role.ts'
 import { requiredAlgs } from '../signing/signing-key.ts'
 import { defaultTenant, issuerOf, signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import type { ListedTenant } from '../tenants/tenants.ts'
+import { assertPermitted } from './caller.ts'
 import { pageOf, pagePlace } from './page.ts'
 import { type Call, paging, type Route, route } from './route.ts'
 import { listOf, named } from './schemas.ts'
@@ -101,7 +102,11 @@ export const tenantRoutes: Route[] = [
     response: tenant,
     current: load,
     async handle(call) {
-      const { core, tenant: id, body } = call
+      const { core, tenant: id, caller, body } = call
+      // How those sign in who have roles elsewhere, too, is nobody's to change who has none there.
+      if (id === defaultTenant && (body.require_mfa ?? body.email_codes) !== undefined) {
+        assertPermitted(caller, 'tenants:write', everywhere)
+      }
       if (body.name !== undefined) await core.tenants.declare({ id, name: body.name })
       if (body.sign_up) await core.tenants.declareSignUp(id, body.sign_up)
       await core.tenants.setPolicy(id, {
@@ -127,6 +132,8 @@ export const tenantRoutes: Route[] = [
           throw new DomainError('built_in', { detail: { tenant: call.tenant } })
         }
         const disabled = verb === 'disable'
+        // Else whoever administers a tenant would undo what was done to it.
+        if (!disabled) assertPermitted(call.caller, 'tenants:write', everywhere)
         await call.core.revocations.setTenantDisabled(call.tenant, disabled, call.actor)
         return load(call)
       },

@@ -35,7 +35,8 @@ export interface Arrival {
 
 /** Where an address leads. */
 export interface Target {
-  tenant: string
+  /** Undefined where it is not below the path of the issuer. */
+  tenant: string | undefined
   /** Below its issuer. */
   url: string
   /** Whether the issuer is in memory; whether there is another has to be asked of Postgres first. */

@@ -24,7 +24,14 @@ export function noteDomainError(
   endpoint = ctx.path.split('/')[1] || 'root',
   who: Pick<About, 'accountId' | 'clientId'> = {},
 ): void {
-  const { account, expected, received, ...rest } = typeof detail === 'object' ? detail : {}
+  // Who has which role where is in the log; it is not for everybody who reads what was refused.
+  const {
+    account,
+    expected,
+    received,
+    roles: _roles,
+    ...rest
+  } = typeof detail === 'object' ? detail : {}
   const others = Object.entries(rest).map(([name, value]) => `${name}: ${inWords(value)}`)
   const reason = typeof detail === 'string' ? detail : others.join(', ')
   noteRefusal(context, ctx, {

@@ -7,7 +7,7 @@ import { type DomainError, isDomainError } from '../errors.ts'
 import type { CheckName } from '../refusals/checks.ts'
 import { maskAddress } from '../refusals/mask.ts'
 import { locate } from '../tenants/locate.ts'
-import { basePathOf, issuerOf } from '../tenants/tenant.ts'
+import { basePathOf, defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { clientAdapter } from './adapters/client.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import { askedScope } from './authorization-policy.ts'
@@ -69,7 +69,8 @@ export async function dryRun(
   mostParameters: number,
 ): Promise<DryRun> {
   const { config, tenants } = capabilities
-  const { tenant, url } = locate(address.pathname + address.search, basePathOf(config.issuer))
+  const located = locate(address.pathname + address.search, basePathOf(config.issuer))
+  const { tenant = defaultTenant, url } = located
   const issuer = issuerOf(config.issuer, tenant)
   const tooMuch = tooMuchIn(address, config.headerLimit, mostParameters)
   if (tooMuch)

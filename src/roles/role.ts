@@ -63,6 +63,12 @@ export interface Assignment {
 
 type Held = Pick<Assignment, 'role' | 'reach'>
 
+/** The scopes of all that roles permit. */
+export const scopesOf = (held: ReadonlyArray<Pick<Held, 'role'>>) =>
+  permissions
+    .filter((permission) => held.some(({ role }) => permits(role, permission)))
+    .map(scopeOf)
+
 /** Whether roles permit something in a tenant. @param tenant `everywhere` for what is of no tenant */
 export function mayDo(held: readonly Held[], permission: Permission, tenant: string): boolean {
   return held.some(

@@ -74,6 +74,11 @@ describe('denials, over the admin API', () => {
       endpoint: 'admin',
       client_id: 'keyturn-admin',
     })
+    const token = await tokenOf(server, await machineWith(server, 'owner', other))
+    const foreign = await ask(server, 'GET', '/tenants/default/clients', { token })
+    const { request_id: kept } = foreign.json() as { request_id: string }
+    const told = (await get(`/${kept}`)).json() as { reason: string }
+    expect(told.reason, 'and not which roles the caller has').to.equal('tenant: default')
   })
 
   it('are of the tenants that a role reaches, for who may read them there (C21, C22, ASVS 8.2.2)', async () => {

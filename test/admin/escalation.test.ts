@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { adminResource } from '../../src/resources/admin-resource.ts'
-import { everywhere } from '../../src/roles/role.ts'
+import { everywhere, scopeOf } from '../../src/roles/role.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admin-objects.ts'
@@ -144,6 +145,86 @@ describe('a role in the admin API', () => {
       }
       expect([...new Set(items.map((item) => item[name]))], list).to.deep.equal(['acme'])
     }
+  })
+
+  it('is worth what the scopes of its token are: none of them opens the rest', async () => {
+    const machine = await machineWith(server, 'owner')
+    const few = (['clients:write', 'accounts:write', 'roles:write'] as const).map(scopeOf)
+    const token = await tokenOf(server, machine, few.join(' '))
+    const itself = `/tenants/default/clients/${machine.client_id}`
+    const account = `/tenants/default/accounts/${protectedOnes['account_id']}`
+    const { client_id } = await machineWith(server)
+    const { identifier } = adminResource(server.core.config.issuer)
+    const email = `${randomUUID()}@example.com`
+    const deputy = { redirect_uris: ['https://evil.example.com/callback'], resources: [identifier] }
+    const attempts: Array<[method: string, path: string, body?: object]> = [
+      ['PUT', itself, { grant_types: ['client_credentials'], client_secret: 'x'.repeat(32) }],
+      ['POST', `${itself}/secrets`, { overlap: 60 }],
+      ['POST', '/tenants/default/clients', deputy],
+      ['POST', '/roles', { client_id, role: 'help_desk', reach: 'acme' }],
+      ['POST', `${account}/one-time-password`],
+      ['PATCH', account, { email }],
+    ]
+    for (const [method, path, body] of attempts) {
+      expectCode(await send(token, method, path, { body }), 403, 'scope_insufficient')
+    }
+    expect((await send(token, 'PATCH', account, { body: { name: 'Boss' } })).status).to.equal(200)
+    const roles = await server.core.roles.of({ clientId: machine.client_id })
+    const page = await send(token, 'DELETE', `/roles/${roles[0]?.id}`)
+    expect(page.status, 'what it has is taken away with a token for little').to.equal(204)
+  })
+
+  it('gives nobody an address that another account has, in whatever spelling', async () => {
+    const { core } = server
+    const [email, next] = [`${randomUUID()}@example.com`, `${randomUUID()}@example.com`]
+    const { account: theirs } = await core.accounts.create(defaultTenant, { email })
+    const { account } = await core.accounts.create(defaultTenant, {
+      email: `${randomUUID()}@example.com`,
+    })
+    const path = `/tenants/default/accounts/${account.id}`
+    for (const taken of [email, email.toUpperCase()]) {
+      const body = { email: taken, email_verified: true }
+      expectCode(await send(operator, 'PATCH', path, { body }), 409, 'account_exists')
+    }
+    expect((await send(operator, 'PATCH', path, { body: { email: next } })).status).to.equal(200)
+    const meant = async (identifier: string) =>
+      (await core.accounts.byIdentifier(defaultTenant, identifier))?.id
+    expect([await meant(next), await meant(account.email), await meant(email)]).to.deep.equal([
+      account.id,
+      undefined,
+      theirs.id,
+    ])
+  })
+
+  it('does not get tokens for more by changing its own client', async () => {
+    const machine = await machineWith(server, 'operator')
+    const token = await tokenOf(server, machine)
+    const itself = `/tenants/default/clients/${machine.client_id}`
+    const body = { grant_types: ['client_credentials'], scope: scopeOf('keys:write') }
+    expectCode(await send(token, 'PUT', itself, { body }), 403, 'subject_protected')
+    expectCode(
+      await send(token, 'POST', `${itself}/secrets`, { body: {} }),
+      403,
+      'subject_protected',
+    )
+    const path = '/tenants/default/clients'
+    expectCode(await send(token, 'POST', path, { body }), 403, 'subject_protected')
+    expect((await send(owner, 'POST', path, { body })).status).to.equal(201)
+  })
+
+  it('of one tenant neither weakens how all operators sign in, nor ends what was done to the tenant', async () => {
+    const tokenIn = async (reach: string) =>
+      tokenOf(server, await machineWith(server, 'owner', reach))
+    const [ofDefault, ofAcme] = [await tokenIn(defaultTenant), await tokenIn('acme')]
+    for (const body of [{ require_mfa: false }, { email_codes: true }]) {
+      const path = '/tenants/default'
+      expectCode(await send(ofDefault, 'PATCH', path, { body }), 403, 'permission_denied')
+      expect((await send(owner, 'PATCH', path, { body })).status).to.equal(200)
+      expect((await send(ofAcme, 'PATCH', '/tenants/acme', { body })).status).to.equal(200)
+    }
+    const enable = '/tenants/acme/enable'
+    expectCode(await send(ofAcme, 'POST', enable), 403, 'permission_denied')
+    expect((await send(owner, 'POST', enable)).status).to.equal(200)
   })
 
   it('cannot be the last owner’s and go', async () => {

@@ -189,6 +189,19 @@ describe('people: an issuer with a path', () => {
   })
   after(() => server?.stop())
 
+  it('has no second address: beside the path there are the probes, and nothing else (C29)', async () => {
+    const { origin } = new URL(server.issuer)
+    const metadata = '/.well-known/openid-configuration'
+    const statusAt = async (address: string) => (await createUserAgent().get(address)).status
+    for (const path of [metadata, '/jwks', '/account', '/admin/v1/openapi.json', '/t/acme/jwks']) {
+      expect(await statusAt(`${server.issuer}${path}`), path).to.be.oneOf([200, 303])
+      expect(await statusAt(`${origin}${path}`), path).to.equal(404)
+    }
+    expect(await statusAt(`${origin}${metadata}/t/acme`)).to.equal(404)
+    expect(await statusAt(`${origin}/readyz`)).to.equal(200)
+    expect(await statusAt(`${origin}/healthz`)).to.equal(200)
+  })
+
   for (const path of ['', '/t/acme']) {
     it(`signs a person in and out below it${path && `, at ${path} too`}`, async () => {
       const at = below(server, path)

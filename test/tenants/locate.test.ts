@@ -4,7 +4,7 @@ import { locate } from '../../src/tenants/locate.ts'
 describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
   const metadata = '/.well-known/openid-configuration'
   const oauth = '/.well-known/oauth-authorization-server'
-  const table: Array<[url: string, base: string, tenant: string, below: string]> = [
+  const table: Array<[url: string, base: string, tenant: string | undefined, below: string]> = [
     ['/', '', 'default', '/'],
     ['/token', '', 'default', '/token'],
     ['/authorize?a=1', '', 'default', '/authorize?a=1'],
@@ -22,7 +22,15 @@ describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
     [`${oauth}/auth`, '/auth', 'default', oauth],
     [`${oauth}/auth/t/acme`, '/auth', 'acme', oauth],
     ['/auth/t/acme/jwks', '/auth', 'acme', '/jwks'],
-    ['/authorize', '/auth', 'default', '/authorize'],
+    ['/auth?x=1', '/auth', 'default', '/?x=1'],
+    ['/authorize', '/auth', undefined, '/authorize'],
+    ['/admin/v1/tenants', '/auth', undefined, '/admin/v1/tenants'],
+    ['/t/acme/token', '/auth', undefined, '/t/acme/token'],
+    [metadata, '/auth', undefined, metadata],
+    [`${metadata}/t/acme`, '/auth', undefined, `${metadata}/t/acme`],
+    ['/readyz', '/auth', 'default', '/readyz'],
+    ['/healthz?x=1', '/auth', 'default', '/healthz?x=1'],
+    ['/auth/healthz', '/auth', 'default', '/healthz'],
     ['/t/UPPER/token', '', 'default', '/t/UPPER/token'],
     ['/t/../token', '', 'default', '/t/../token'],
     ['/t//token', '', 'default', '/t//token'],
@@ -31,7 +39,7 @@ describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
     ['/auth/t/default', '/auth', 'default', '/t/default'],
   ]
   for (const [url, base, tenant, below] of table) {
-    it(`${url} below ${base || 'the root'} is ${tenant}'s ${below}`, () => {
+    it(`${url} below ${base || 'the root'} is ${tenant ?? 'nobody'}'s ${below}`, () => {
       expect(locate(url, base)).to.deep.equal({ tenant, url: below })
     })
   }

@@ -60,10 +60,10 @@ export async function declareAccounts(
   const haveOne = await core.accounts.lists.withPassword(tenant, hashed)
   for (const account of others) {
     const { email } = account
-    const before = known(account)
+    const stored = known(account)
     if (haveOne.has(identifierKey(email))) account.password_hash = undefined
     await collected(email, async () =>
-      note(email, await declareAccount(work, tenant, account, before)),
+      note(email, await declareAccount(work, tenant, account, stored)),
     )
   }
   const fresh = accounts.filter(isPlain)

@@ -7,14 +7,14 @@ export const accounts = {
     group: 'Accounts and passwords',
     schema: email,
     default: 'admin@localhost',
-    description: 'The address of the operator account that the first start creates.',
+    description: 'The e-mail address of the operator account that the first start creates.',
   },
   oneTimePasswordTtl: {
     env: 'ONE_TIME_PASSWORD_TTL',
     group: 'Accounts and passwords',
     ...seconds(1, 2_592_000),
     default: '86400',
-    description: 'Life of a one-time password that an operator hands out.',
+    description: 'Lifetime of a one-time password from an operator.',
   },
   passwordMinLength: {
     env: 'PASSWORD_MIN_LENGTH',
@@ -29,21 +29,21 @@ export const accounts = {
     schema: integer(8, 64),
     default: '8',
     description:
-      'The same where a second factor is asked for in any case; never more than `PASSWORD_MIN_LENGTH`.',
+      'The same if every sign-in requires a second factor; never more than `PASSWORD_MIN_LENGTH`.',
   },
   passwordListFile: {
     env: 'PASSWORD_LIST_FILE',
     group: 'Accounts and passwords',
     schema: file,
     description:
-      'Further passwords that nobody may choose, as `passwords compile` wrote them; the list that comes with the server applies in any case.',
+      'Further passwords to refuse, as written by `passwords compile`; the built-in list applies in any case.',
   },
   geoipDatabase: {
     env: 'GEOIP_DATABASE',
     group: 'Accounts and passwords',
     schema: file,
     description:
-      'Countries by address (MaxMind DB, such as GeoLite2-Country.mmdb): sign-ins are marked with them. A file that is replaced is taken up.',
+      'Database of countries by IP address (MaxMind DB, such as GeoLite2-Country.mmdb), for the country of sign-ins. A replaced file is loaded automatically.',
   },
   argon2MemoryKib: {
     env: 'ARGON2_MEMORY_KIB',
@@ -59,14 +59,14 @@ export const accounts = {
     schema: integer(2, 20),
     default: '4',
     description:
-      'Iterations of one password hash: 20 to 50 ms for each are a good measure. Hashes with others are renewed at sign-in.',
+      'Iterations of one password hash: choose them so that a hash takes 20 to 50 ms. Hashes with another number are renewed at sign-in.',
   },
   hashConcurrency: {
     env: 'HASH_CONCURRENCY',
     group: 'Accounts and passwords',
     schema: integer(1, 64),
     default: '2',
-    description: 'Password hashes at once in one process, so that hashing never starves signing.',
+    description: 'Concurrent password hashes per process, limited so that signing is not delayed.',
   },
   threadPoolSize: {
     env: 'UV_THREADPOOL_SIZE',
@@ -74,13 +74,13 @@ export const accounts = {
     schema: integer(1, 1024),
     default: '4',
     description:
-      'Threads on which the runtime hashes, signs with RSA, reads files and looks up names: more than `HASH_CONCURRENCY`, as a start warns otherwise.',
+      'Threads of the runtime for hashing, RSA signatures, files and name resolution. Should be more than `HASH_CONCURRENCY`; otherwise the start logs a warning.',
   },
   hashQueue: {
     env: 'HASH_QUEUE',
     group: 'Accounts and passwords',
     schema: integer(0, 10_000),
     default: '32',
-    description: 'Sign-ins that may wait for a hash; the next one is told to try again (503).',
+    description: 'Sign-ins that may wait for a hash; further ones get 503.',
   },
 } as const

@@ -25,13 +25,13 @@ export const address = {
     group: 'TLS',
     schema: file,
     description:
-      'The certificate of this server in PEM, the chain after it. With it the server speaks TLS 1.3 itself. A renewed file is taken up within seconds, without a restart.',
+      'The certificate of this server in PEM, followed by its chain. With it, the server terminates TLS 1.3 itself. A renewed file is loaded within seconds, without a restart.',
   },
   tlsKeyFile: {
     env: 'TLS_KEY_FILE',
     group: 'TLS',
     schema: file,
-    description: 'The private key of that certificate in PEM, not encrypted.',
+    description: 'The private key of that certificate in PEM, unencrypted.',
   },
   issuer: {
     env: 'ISSUER',
@@ -43,7 +43,7 @@ export const address = {
         number ? `http${tlsCertFile ? 's' : ''}://localhost:${number}` : undefined,
     },
     description:
-      'The issuer identifier: the public address of this server, a path included. It stands in every token; changing it invalidates them. A trailing slash is dropped.',
+      'The issuer identifier: the public URL of this server, including any path. It is in every token; changing it invalidates them. A trailing slash is dropped.',
   },
   host: {
     env: 'HOST',
@@ -56,7 +56,7 @@ export const address = {
         (isLoopbackHost(new URL(earlier.issuer).hostname) ? '127.0.0.1' : '0.0.0.0'),
     },
     description:
-      'The address to listen on. A server for this machine alone is not reachable from others unless told so.',
+      'The address to listen on. By default a server with a loopback issuer is not reachable from other machines.',
   },
   trustProxy: {
     env: 'TRUST_PROXY',
@@ -64,21 +64,21 @@ export const address = {
     schema: networks,
     default: '',
     description:
-      "The reverse proxies whose `X-Forwarded-For` is believed. Without it the caller is the connection's peer. No forwarding header ever chooses a URL.",
+      "The reverse proxies whose `X-Forwarded-For` is trusted. Without it, the caller is the connection's peer. No forwarding header influences a URL.",
   },
   mtlsPort: {
     env: 'MTLS_PORT',
     group: 'TLS',
     schema: integer(1, 65535),
     description:
-      'A TCP port where clients are asked for their certificate (RFC 8705). Only endpoints that programs call answer there, so that no browser ever asks a person for a certificate. Needs `TLS_CERT_FILE`.',
+      'The TCP port for clients with a certificate (RFC 8705). It serves only endpoints for programs, so that no browser asks a person for a certificate. Requires `TLS_CERT_FILE`.',
   },
   mtlsCertificateHeader: {
     env: 'MTLS_CERTIFICATE_HEADER',
     group: 'TLS',
     schema: headerName,
     description:
-      "The header in which a reverse proxy passes the client's certificate on: `Client-Cert` (RFC 9440), or one with PEM or Base64. Believed from `TRUST_PROXY` alone; the proxy must overwrite what a client sends in it.",
+      "The header in which a reverse proxy passes the client's certificate: `Client-Cert` (RFC 9440), or one with PEM or Base64. Trusted only from `TRUST_PROXY`; the proxy must overwrite any value from the client.",
   },
   mtlsOrigin: {
     env: 'MTLS_ORIGIN',
@@ -91,14 +91,14 @@ export const address = {
         base && mtlsPort ? `https://${new URL(base).hostname}:${mtlsPort}` : undefined,
     },
     description:
-      'Where clients with a certificate call, from outside: the origin of `mtls_endpoint_aliases` in discovery.',
+      'The public origin for clients with a certificate: that of `mtls_endpoint_aliases` in discovery.',
   },
   mtlsCaFile: {
     env: 'MTLS_CA_FILE',
     group: 'TLS',
     schema: file,
     description:
-      'The certificates, in PEM, whose issues authenticate clients with `tls_client_auth`. A renewed file is taken up as above.',
+      'The certificate authorities, in PEM, for clients with `tls_client_auth`. A renewed file is loaded as above.',
   },
 } satisfies Record<string, Setting>
 

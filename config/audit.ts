@@ -8,6 +8,6 @@ export const audit = {
     schema: daysByName,
     default: '',
     description:
-      'How many days audit events are kept, by type, where it is not the time of `docs/audit.md`: `mail.sent=30 *=730`.',
+      'How many days audit events are kept, by type; overrides the defaults in `docs/audit.md`: `mail.sent=30 *=730`.',
   },
 } as const

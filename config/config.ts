@@ -41,7 +41,7 @@ const table = {
     schema: postgresUrl,
     secret: true,
     description:
-      'The Postgres server, 14 or newer. Without it Postgres runs embedded, in `DATA_DIR`, for one process.',
+      'The Postgres server, version 14 or newer. Without it, Postgres runs embedded, in `DATA_DIR`, for one process.',
   },
   databasePrepare: {
     env: 'DATABASE_PREPARE',
@@ -49,7 +49,7 @@ const table = {
     schema: flag,
     default: 'on',
     description:
-      'Keeps statements prepared on each connection. `off` behind a pooler that lends a connection for one transaction and does not know of them (PgBouncer before 1.21).',
+      'Whether to use prepared statements. `off` behind a pooler that lends connections per transaction and does not support them (PgBouncer before 1.21).',
   },
   redis: {
     env: 'REDIS_URL',
@@ -57,14 +57,14 @@ const table = {
     schema: redisUrl,
     secret: true,
     description:
-      'Redis for short-lived artifacts, which may be lost at any time. Without it they are in Postgres.',
+      'Redis for short-lived data, which may be lost at any time. Without it, that data is in Postgres.',
   },
   dataDir: {
     env: 'DATA_DIR',
     group: 'Storage',
     schema: folder,
     default: './data',
-    description: 'The folder of embedded Postgres and of the local socket.',
+    description: 'The folder of embedded Postgres and the local socket.',
   },
   keysDir: {
     env: 'KEYS_DIR',
@@ -72,7 +72,7 @@ const table = {
     schema: folder,
     default: './keys',
     description:
-      'The folder where the first embedded start puts the key-encryption key. Keep a copy of it, apart from the data.',
+      'The folder where the first embedded start writes the key-encryption key. Keep a copy of it, separate from the data.',
   },
   keyEncryptionKey: {
     env: 'KEY_ENCRYPTION_KEY',
@@ -80,7 +80,7 @@ const table = {
     schema: key256,
     secret: true,
     description:
-      'Seals signing keys and other secrets in the database. Make one with `openssl rand -base64 32`. Without it the one in `KEYS_DIR` is used.',
+      'Encrypts signing keys and other secrets in the database. Generate one with `openssl rand -base64 32`. Without it, the key in `KEYS_DIR` is used.',
   },
 
   keyEncryptionKeyPrevious: {
@@ -89,7 +89,7 @@ const table = {
     schema: keys256,
     secret: true,
     description:
-      'Further key-encryption keys, while the key is being rotated: they open, and seal only in place of one that was retired. See `docs/key-encryption-key.md`.',
+      'Further key-encryption keys during a rotation: they decrypt, and encrypt only in place of a retired key. See `docs/key-encryption-key.md`.',
   },
 
   jwksMaxAge: {
@@ -97,7 +97,7 @@ const table = {
     group: 'Signing keys',
     ...seconds(0, 86_400),
     default: '300',
-    description: 'How long others may cache the key set and discovery.',
+    description: 'How long the key set and discovery may be cached.',
   },
   keyPrepublish: {
     env: 'KEY_PREPUBLISH',
@@ -105,7 +105,7 @@ const table = {
     ...seconds(0, 2_592_000),
     default: '900',
     description:
-      'How long a key is published before it signs. At least `JWKS_MAX_AGE`; less than a minute more is told at the start, as verifiers pause between fetches (30 s in jose).',
+      'How long a key is published before it signs. At least `JWKS_MAX_AGE`; if it is less than a minute more, the start logs a warning, because verifiers pause between fetches (30 s in jose).',
   },
 
   keyRotateEvery: {
@@ -113,7 +113,7 @@ const table = {
     group: 'Signing keys',
     ...seconds(1, 315_360_000),
     default: '7776000',
-    description: 'How long a key signs before its successor does.',
+    description: 'How long a key signs before its successor takes over.',
   },
   keyRetain: {
     env: 'KEY_RETAIN',
@@ -121,7 +121,7 @@ const table = {
     ...seconds(1, 315_360_000),
     default: '2592000',
     description:
-      'How long a key that signs no more stays published: no token may live longer, and no ID token is accepted as `id_token_hint` for longer than that after its key was followed by another.',
+      'How long a key stays published after its successor took over. No token may be valid for longer, and after that time ID tokens of the key are no longer accepted as `id_token_hint`.',
   },
   keyMaxStaleness: {
     env: 'KEY_MAX_STALENESS',
@@ -129,7 +129,7 @@ const table = {
     ...seconds(2, 3600),
     default: '30',
     description:
-      'How long a process goes on signing without having heard from Postgres. After that it cannot know that its key was not revoked, and answers 503.',
+      'How long a process keeps signing without a response from Postgres. After that its key may have been revoked, and it answers 503.',
   },
   rsaKeyBits: {
     env: 'RSA_KEY_BITS',
@@ -146,28 +146,28 @@ const table = {
     group: 'Lifetimes',
     ...seconds(1, 900),
     default: '600',
-    description: 'Life of an access token.',
+    description: 'Lifetime of an access token.',
   },
   idTokenTtl: {
     env: 'ID_TOKEN_TTL',
     group: 'Lifetimes',
     ...seconds(1, 3600),
     default: '600',
-    description: 'Life of an ID token.',
+    description: 'Lifetime of an ID token.',
   },
   authorizationCodeTtl: {
     env: 'AUTHORIZATION_CODE_TTL',
     group: 'Lifetimes',
     ...seconds(1, 600),
     default: '60',
-    description: 'Life of an authorization code.',
+    description: 'Lifetime of an authorization code.',
   },
   deviceCodeTtl: {
     env: 'DEVICE_CODE_TTL',
     group: 'Lifetimes',
     ...seconds(1, 1800),
     default: '600',
-    description: 'Life of a device code: how long a person may take to enter it and to allow it.',
+    description: 'Lifetime of a device code: how long a person may take to enter and allow it.',
   },
   backchannelRequestTtl: {
     env: 'BACKCHANNEL_REQUEST_TTL',
@@ -236,7 +236,7 @@ const table = {
     ...seconds(1, 60),
     default: '5',
     description:
-      'How long introspection goes on without having heard of new revocations. After that it answers 503 rather than guess.',
+      'How long introspection keeps answering without news of revocations. After that it answers 503.',
   },
 
   ...accounts,
@@ -251,7 +251,7 @@ const table = {
     schema: networks,
     default: '',
     description:
-      'Networks that outgoing requests may reach although they are not public, for clients on a private network. Still https alone.',
+      'Private networks that outgoing requests may reach, for clients on them. Only https, there too.',
   },
   allowLoopbackFetch: {
     env: 'ALLOW_LOOPBACK_FETCH',
@@ -259,7 +259,7 @@ const table = {
     schema: flag,
     default: 'off',
     description:
-      'For development, tests and the demo alone: outgoing requests may reach this machine, over plain http as well.',
+      'Only for development, tests and the demo: outgoing requests may reach this machine, also over plain http.',
   },
 
   ...audit,
@@ -272,7 +272,7 @@ const table = {
     group: 'Running',
     schema: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     default: 'info',
-    description: 'What is logged, from least to most; `silent` is nothing.',
+    description: 'The lowest level that is logged; `silent` logs nothing.',
   },
   shutdownTimeout: {
     env: 'SHUTDOWN_TIMEOUT',
@@ -287,28 +287,28 @@ const table = {
     schema: workers,
     default: '1',
     description:
-      'Processes that share the port; `auto` is one for each core. Embedded Postgres belongs to one process: more are refused, and `auto` is one. Limits and `DATABASE_POOL_SIZE` are per process.',
+      'Number of processes that share the port; `auto` is one per core. Embedded Postgres allows one process only: more are refused, and `auto` is one. Limits and `DATABASE_POOL_SIZE` are per process.',
   },
   databasePoolSize: {
     env: 'DATABASE_POOL_SIZE',
     group: 'Storage',
     schema: integer(1, 1000),
     default: {
-      text: '`10`; with more than four `WORKERS` their share of 40, at least 2',
+      text: '`10`; with more than four `WORKERS`, their share of 40, at least 2',
       from: ({ workers: given = 1 }: Earlier) => {
         const processes = given === 'auto' ? availableParallelism() : given
         return String(Math.min(10, Math.max(2, Math.floor(40 / processes))))
       },
     },
     description:
-      'Connections to Postgres that one process opens at most: each of `WORKERS` so many, and one more to hear of changes. All nodes together must stay below `max_connections`.',
+      'Maximum number of connections to Postgres per process (each of `WORKERS`), and one more for notifications. All nodes together must stay below `max_connections`.',
   },
   clockOffsetSeconds: {
     env: 'CLOCK_OFFSET_SECONDS',
     group: 'Running',
     ...seconds(-315_360_000, 315_360_000),
     default: '0',
-    description: 'For tests alone: shifts the clock of the process.',
+    description: 'Only for tests: shifts the clock of the process.',
   },
 } satisfies Record<string, Setting>
 

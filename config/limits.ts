@@ -8,7 +8,7 @@ export const limits = {
     unit: 'bytes',
     schema: integer(1024, 10_485_760),
     default: '57344',
-    description: 'The largest request body (413 beyond).',
+    description: 'Maximum size of a request body (413 beyond).',
   },
   headerLimit: {
     env: 'HEADER_LIMIT',
@@ -16,7 +16,7 @@ export const limits = {
     unit: 'bytes',
     schema: integer(4096, 262_144),
     default: '16384',
-    description: 'The largest request header, all lines together (431 beyond).',
+    description: 'Maximum size of the request header, all lines together (431 beyond).',
   },
   headersTimeout: {
     env: 'HEADERS_TIMEOUT',
@@ -38,14 +38,14 @@ export const limits = {
     ...seconds(1, 600),
     default: '5',
     description:
-      'How long an idle connection is kept. Behind a reverse proxy, longer than the proxy keeps its own.',
+      'How long an idle connection is kept open. Behind a reverse proxy, longer than the proxy keeps its connections.',
   },
   maxConnections: {
     env: 'MAX_CONNECTIONS',
     group: 'Limits',
     schema: integer(1, 1_000_000),
     default: '10000',
-    description: 'Open connections of one process; more are closed at once.',
+    description: 'Open connections per process; further ones are closed immediately.',
   },
   maxRequests: {
     env: 'MAX_REQUESTS',
@@ -53,7 +53,7 @@ export const limits = {
     schema: integer(1, 100_000),
     default: '256',
     description:
-      'Requests that one process works on at a time at most, fewer while more come than it answers soon; what only begins something is refused first. More get 503 with `Retry-After`. Health, the key set and discovery are always answered.',
+      'Maximum number of concurrent requests per process, lowered under overload; requests that only begin something are refused first. Refused requests get 503 with `Retry-After`. Health, the key set and discovery are always answered.',
   },
   rateLimits: {
     env: 'RATE_LIMITS',
@@ -61,6 +61,6 @@ export const limits = {
     schema: flag,
     default: 'on',
     description:
-      'Rate limits, as in `docs/security.md`. `off` is for tests and benchmarks; the lock-out of accounts stays.',
+      'Rate limits, as in `docs/security.md`. `off` is for tests and benchmarks; account lock-out stays on.',
   },
 } as const

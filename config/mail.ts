@@ -22,7 +22,7 @@ export const mail = {
     schema: smtpUrl,
     secret: true,
     description:
-      'The SMTP server through which mail is sent. `smtps://` speaks TLS from the start; `smtp://` demands STARTTLS unless the host is loopback. Certificates are verified. Without it embedded mode writes mail to `DATA_DIR/mail`; on servers nothing is sent.',
+      'The SMTP server that sends mail. `smtps://` uses TLS from the start; `smtp://` requires STARTTLS unless the host is loopback. Certificates are verified. Without it, embedded mode writes mail to `DATA_DIR/mail`; on servers nothing is sent.',
   },
   mailFrom: {
     env: 'MAIL_FROM',
@@ -33,7 +33,7 @@ export const mail = {
       from: ({ issuer }: Earlier) =>
         issuer === undefined ? undefined : `no-reply@${new URL(issuer).hostname}`,
     },
-    description: 'The address that mail comes from.',
+    description: 'The sender address of mail.',
   },
   actionTokenTtl: {
     env: 'ACTION_TOKEN_TTL',
@@ -47,7 +47,7 @@ export const mail = {
     group: 'Mail',
     ...seconds(3600, 86_400),
     default: '86400',
-    description: 'How long the link to finish a sign-up is valid.',
+    description: 'How long the link to complete a sign-up is valid.',
   },
   invitationTtl: {
     env: 'INVITATION_TTL',

@@ -8,7 +8,7 @@ export const observability = {
     group: 'Observability',
     schema: integer(1, 65535),
     description:
-      'A TCP port where Prometheus reads `/metrics`, over plain HTTP and without authentication. Without it nothing is measured. With `WORKERS` it answers for all of them.',
+      'The TCP port of `/metrics` for Prometheus, over plain HTTP and without authentication. Without it, nothing is measured. With `WORKERS`, it reports all of them.',
   },
   metricsHost: {
     env: 'METRICS_HOST',
@@ -16,7 +16,7 @@ export const observability = {
     schema: host,
     default: '127.0.0.1',
     description:
-      'The address of that port. Where it is not loopback, a firewall or network policy has to keep strangers away.',
+      'The address of that port. If it is not loopback, use a firewall or a network policy to keep strangers out.',
   },
 } as const satisfies Record<string, Setting>
 

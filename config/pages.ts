@@ -54,27 +54,27 @@ export const pages = {
     group: 'Pages',
     schema: text(60),
     default: 'Keyturn',
-    description: 'The name that people see on the pages.',
+    description: 'The name that the pages show.',
   },
   themeLogo: {
     env: 'THEME_LOGO_FILE',
     group: 'Pages',
     schema: logo,
     description:
-      'The logo beside that name, 32 pixels high; also the icon of the tab. Served by this server itself.',
+      'The logo beside that name, 32 pixels high; also the icon of the browser tab. Served by this server itself.',
   },
   themeAccent: {
     env: 'THEME_ACCENT',
     group: 'Pages',
     schema: accent('light'),
-    description: 'The colour of buttons and links where the browser prefers light pages.',
+    description: 'The colour of buttons and links in light mode.',
   },
   themeAccentDark: {
     env: 'THEME_ACCENT_DARK',
     group: 'Pages',
     schema: accent('dark'),
     description:
-      'The same where it prefers dark pages. Without it `THEME_ACCENT`, as much lighter as reading takes.',
+      'The same in dark mode. Without it, `THEME_ACCENT`, lightened until it is readable.',
   },
   language: {
     env: 'DEFAULT_LANGUAGE',
@@ -82,6 +82,6 @@ export const pages = {
     schema: oneOf(languages),
     default: 'en',
     description:
-      "The language of the pages when neither the application (`ui_locales`) nor the person's browser asks for one that there is.",
+      "The language of the pages if neither the application (`ui_locales`) nor the person's browser asks for a supported one.",
   },
 } as const

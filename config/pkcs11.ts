@@ -7,7 +7,7 @@ export const pkcs11 = {
     group: 'Signing keys',
     schema: file,
     description:
-      'The PKCS#11 library of a token, such as `/usr/lib/softhsm/libsofthsm2.so`. With it new signing keys are made in the token and never leave it; without it they are sealed in Postgres. See `docs/pkcs11.md`.',
+      'The PKCS#11 library of a token, such as `/usr/lib/softhsm/libsofthsm2.so`. With it, new signing keys are generated in the token and never leave it; without it, they are stored encrypted in Postgres. See `docs/pkcs11.md`.',
   },
   pkcs11TokenLabel: {
     env: 'PKCS11_TOKEN_LABEL',
@@ -48,7 +48,7 @@ export const pkcs11Library = {
     schema: variableNames,
     default: '',
     description:
-      'Variables that the PKCS#11 library needs, by name. It runs in a process that sees these, `PATH`, `HOME`, `TZ`, `TMPDIR`, `LANG`, `LC_ALL`, `LD_LIBRARY_PATH`, `SOFTHSM2_CONF`, `OPENSC_CONF` and `P11_KIT_STRICT`, and nothing else of the environment.',
+      'Further variables that the PKCS#11 library needs, by name. It runs in a process whose environment has these, `PATH`, `HOME`, `TZ`, `TMPDIR`, `LANG`, `LC_ALL`, `LD_LIBRARY_PATH`, `SOFTHSM2_CONF`, `OPENSC_CONF` and `P11_KIT_STRICT`, and nothing else.',
   },
 } as const
 

@@ -55,7 +55,7 @@ export const tracing = {
     group: 'Observability',
     schema: collector,
     description:
-      'The OpenTelemetry collector that gets traces, over OTLP/HTTP (JSON): its base URL, such as `http://localhost:4318`. Without it nothing is traced.',
+      'The OpenTelemetry collector for traces, over OTLP/HTTP (JSON): its base URL, such as `http://localhost:4318`. Without it, nothing is traced.',
   },
   otlpTracesEndpoint: {
     env: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
@@ -66,7 +66,7 @@ export const tracing = {
       text: '`OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces`',
       from: ({ otlpEndpoint: base }) => base && `${base.replace(/\/+$/, '')}/v1/traces`,
     },
-    description: 'The same as a whole URL.',
+    description: 'The same as a complete URL.',
   },
   otlpHeaders: {
     env: 'OTEL_EXPORTER_OTLP_HEADERS',
@@ -83,14 +83,14 @@ export const tracing = {
     secret: true,
     default: '',
     description:
-      'The same for traces alone, in addition to those above; if both have the same name, this one is sent.',
+      'The same only for traces, in addition to those above; if both have the same name, this one is sent.',
   },
   otelDisabled: {
     env: 'OTEL_SDK_DISABLED',
     group: 'Observability',
     schema: flag,
     default: 'off',
-    description: 'Nothing is traced, whatever else is set.',
+    description: 'Turns tracing off, whatever else is set.',
   },
   otelTracesExporter: {
     env: 'OTEL_TRACES_EXPORTER',
@@ -105,7 +105,7 @@ export const tracing = {
     schema: protocol,
     default: 'http/json',
     description:
-      'How the collector is spoken to: always `http/json`, whatever the value. Another one, which may be meant for all programs of a machine, is warned of.',
+      'The protocol, which is always `http/json`. Another value, which may be meant for all programs of a machine, causes a warning.',
   },
   otlpTracesProtocol: {
     env: 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
@@ -115,7 +115,7 @@ export const tracing = {
       text: '`OTEL_EXPORTER_OTLP_PROTOCOL`',
       from: ({ otlpProtocol }) => otlpProtocol,
     },
-    description: 'The same for traces alone.',
+    description: 'The same only for traces.',
   },
   otelResourceAttributes: {
     env: 'OTEL_RESOURCE_ATTRIBUTES',
@@ -132,7 +132,7 @@ export const tracing = {
       text: '`service.name` of `OTEL_RESOURCE_ATTRIBUTES`, or `keyturn`',
       from: ({ otelResourceAttributes: told }) => told?.['service.name'] || 'keyturn',
     },
-    description: 'What traces call this service.',
+    description: 'The name of this service in traces.',
   },
   otelSampler: {
     env: 'OTEL_TRACES_SAMPLER',
@@ -150,7 +150,7 @@ export const tracing = {
       .transform(Number)
       .describe('a number from 0 to 1'),
     default: '1',
-    description: 'The share of requests that the samplers with `traceidratio` choose.',
+    description: 'The ratio of requests that the samplers with `traceidratio` choose.',
   },
 } satisfies Record<string, Setting>
 

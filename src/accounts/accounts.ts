@@ -12,7 +12,7 @@ import { type AccountLists, createAccountLists } from './account-lists.ts'
 import { type AccountViews, createAccountViews } from './account-views.ts'
 import type { Authenticated, MustChange, SecondStep } from './authenticated.ts'
 import { createChosenPasswords, type TakesFactor } from './chosen-passwords.ts'
-import { createDeclare } from './declare.ts'
+import { createDeclare, type ReadyDeclared } from './declare.ts'
 import { createGuesses, refusalOf, type Visitor } from './guesses.ts'
 import {
   assertUsername,
@@ -158,8 +158,18 @@ export interface Accounts {
    * @returns of each whether it was created: not where its address or user name is of another account
    */
   createAll(tenant: string, accounts: NewAccount[]): Promise<boolean[]>
-  /** Makes an account be as declared; a password is set when it differs. */
-  declare(tenant: string, account: NewAccount): Promise<DeclaredAccount>
+  /**
+   * Compares a declared password with the stored one, and hashes it if it differs; before the transaction of `declare`,
+   * which would hold a connection meanwhile.
+   * @throws DomainError `password_policy`, `hash_queue_full`
+   */
+  readyDeclared(tenant: string, account: NewAccount & { password: string }): Promise<ReadyDeclared>
+  /**
+   * Makes an account be as declared; a password is set when it differs.
+   * @param ahead from `readyDeclared`; without it, or if the password was changed since, that is done now
+   * @throws DomainError `account_exists`, `password_policy`, `hash_queue_full`
+   */
+  declare(tenant: string, account: NewAccount, ahead?: ReadyDeclared): Promise<DeclaredAccount>
 }
 
 /** Of a sign-in that counts. */

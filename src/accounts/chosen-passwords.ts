@@ -54,6 +54,15 @@ export function createChosenPasswords({
       return { hash, short: policy.isShort(password) }
     },
 
+    /**
+     * The same for whoever cannot know yet whether a second factor will be required: `setChosen` decides on a short one.
+     * @throws DomainError `password_policy`, `hash_queue_full`
+     */
+    async hashAhead(password: string, owner: PasswordOwner): Promise<Chosen> {
+      const hash = await passwords.hash(password, owner, true)
+      return { hash, short: policy.isShort(password) }
+    },
+
     /** @throws DomainError `password_policy` */
     setChosen: (tenant: string, id: string, chosen: Chosen) =>
       write(tenant, id, chosen, () =>

@@ -2,17 +2,25 @@ import { randomUUID } from 'node:crypto'
 import type { Audit, AuditEvent } from '../audit/audit.ts'
 import { changedMembers } from '../audit/changes.ts'
 import type { Database } from '../storage/database.ts'
-import type { createAccountStore } from './account.store.ts'
+import type { Chosen, createAccountStore } from './account.store.ts'
 import type { createChosenPasswords } from './chosen-passwords.ts'
 import { type DeclaredAccount, membersOf, type NewAccount, rowOf, taken } from './new-account.ts'
 import type { Passwords } from './password.ts'
 
-/** Makes accounts be as declared (`Accounts.declare`, `Accounts.createAll`). */
+/** What a declared password comes to, beside what was stored when it was looked at. */
+export interface ReadyDeclared {
+  /** The stored hash that the password was compared with, if there was one. */
+  against?: string | undefined
+  /** What to store; absent if the stored hash is one of this password. */
+  chosen?: Chosen
+}
+
+/** Makes accounts be as declared (`Accounts.declare`, `Accounts.readyDeclared`, `Accounts.createAll`). */
 export function createDeclare({
   database,
   store,
   passwords,
-  chosenPasswords: { hashOfChosen, setChosen },
+  chosenPasswords: { hashAhead, setChosen },
   insert,
   audit,
 }: {
@@ -26,12 +34,36 @@ export function createDeclare({
 }) {
   type Found = NonNullable<Awaited<ReturnType<typeof store.byIdentifier>>>
 
-  async function create(tenant: string, wanted: NewAccount): Promise<void> {
-    const { password, passwordHash: hash } = wanted
-    const given =
-      password === undefined
-        ? hash !== undefined && { hash, short: false }
-        : await hashOfChosen(tenant, undefined, password, wanted)
+  /** @param found the account, if there is one. @throws DomainError `password_policy`, `hash_queue_full` */
+  async function ready(
+    wanted: NewAccount & { password: string },
+    found: Found | undefined,
+  ): Promise<ReadyDeclared> {
+    const against = found?.password?.hash
+    const isCurrent =
+      found !== undefined &&
+      against !== undefined &&
+      (await passwords.verify(wanted.password, against, found.account.id))
+    if (isCurrent) return { against }
+    return { against, chosen: await hashAhead(wanted.password, { ...found?.account, ...wanted }) }
+  }
+
+  async function readyDeclared(
+    tenant: string,
+    wanted: NewAccount & { password: string },
+  ): Promise<ReadyDeclared> {
+    return ready(wanted, await store.byIdentifier(tenant, wanted.email))
+  }
+
+  async function create(
+    tenant: string,
+    wanted: NewAccount,
+    ahead: ReadyDeclared | undefined,
+  ): Promise<void> {
+    const { passwordHash: hash } = wanted
+    const given = hasPassword(wanted)
+      ? (ahead?.chosen ?? (await ready(wanted, undefined)).chosen)
+      : hash !== undefined && { hash, short: false }
     await database.transaction(async () => {
       const accountId = await insert(tenant, wanted)
       if (given) await setChosen(tenant, accountId, given)
@@ -75,32 +107,39 @@ export function createDeclare({
   async function setPassword(
     tenant: string,
     wanted: NewAccount,
-    { account, password }: Found,
+    found: Found,
+    ahead: ReadyDeclared | undefined,
   ): Promise<boolean> {
-    if (
-      wanted.password !== undefined &&
-      !(await passwords.verify(wanted.password, password?.hash, account.id))
-    ) {
-      const owner = { ...account, ...wanted }
-      const chosen = await hashOfChosen(tenant, account.id, wanted.password, owner)
-      await setChosen(tenant, account.id, chosen)
-      return true
+    const { account, password } = found
+    if (hasPassword(wanted)) {
+      // Who changed the password meanwhile has made what was found ahead worthless.
+      const isFresh = ahead !== undefined && ahead.against === password?.hash
+      const { chosen } = isFresh ? ahead : await ready(wanted, found)
+      if (chosen) await setChosen(tenant, account.id, chosen)
+      return chosen !== undefined
     }
     if (wanted.passwordHash === undefined || password) return false
     await setChosen(tenant, account.id, { hash: wanted.passwordHash, short: false })
     return true
   }
 
-  async function declare(tenant: string, wanted: NewAccount): Promise<DeclaredAccount> {
+  async function declare(
+    tenant: string,
+    wanted: NewAccount,
+    ahead?: ReadyDeclared,
+  ): Promise<DeclaredAccount> {
     const found = await store.byIdentifier(tenant, wanted.email)
     if (!found) {
-      await create(tenant, wanted)
+      await create(tenant, wanted, ahead)
       return 'created'
     }
     const isUpdated = await update(tenant, wanted, found)
-    if (await setPassword(tenant, wanted, found)) return 'password_changed'
+    if (await setPassword(tenant, wanted, found, ahead)) return 'password_changed'
     return isUpdated ? 'updated' : 'unchanged'
   }
 
-  return { declare, createAll }
+  return { declare, readyDeclared, createAll }
 }
+
+const hasPassword = (wanted: NewAccount): wanted is NewAccount & { password: string } =>
+  wanted.password !== undefined

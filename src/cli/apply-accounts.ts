@@ -1,13 +1,35 @@
 import { isDeepStrictEqual } from 'node:util'
 import { identifierKey } from '../accounts/account.ts'
 import type { NewAccount } from '../accounts/new-account.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Sections } from './apply-file.ts'
 import { collect, type Outcome, type Work } from './apply-work.ts'
 import { keyOf, type StoredItem } from './stored.ts'
 
 type DeclaredAccount = Sections['accounts'][number]
+
+/**
+ * Hashes the passwords of a file, one after the other, ahead of its transaction: each takes tens of milliseconds. Of an
+ * account there is a hash or two in memory. One that breaks a rule is left to the transaction, which reports all faults.
+ */
+export async function readyPasswords(
+  { core, ready, progress }: Work,
+  tenant: string,
+  accounts: readonly DeclaredAccount[],
+): Promise<void> {
+  for (const account of accounts) {
+    const { password } = account
+    if (password === undefined) continue
+    try {
+      const wanted = { ...wantedOf(account), password }
+      ready.set(account, await core.accounts.readyDeclared(tenant, wanted))
+    } catch (error) {
+      if (!isDomainError(error, 'password_policy')) throw error
+    }
+    await progress(0)
+  }
+}
 
 /**
  * Makes accounts be as declared, new ones in a few statements however many they are. Those that are there come first: a new
@@ -38,11 +60,10 @@ export async function declareAccounts(
   const haveOne = await core.accounts.lists.withPassword(tenant, hashed)
   for (const account of others) {
     const { email } = account
-    const wanted = haveOne.has(identifierKey(email))
-      ? { ...account, password_hash: undefined }
-      : account
+    const stored = known(account)
+    if (haveOne.has(identifierKey(email))) account.password_hash = undefined
     await collected(email, async () =>
-      note(email, await declareAccount(core, tenant, wanted, known(account))),
+      note(email, await declareAccount(work, tenant, account, stored)),
     )
   }
   const fresh = accounts.filter(isPlain)
@@ -94,14 +115,14 @@ async function setDisabled(
 }
 
 async function declareAccount(
-  core: Capabilities,
+  { core, ready }: Work,
   tenant: string,
   account: DeclaredAccount,
   before: StoredItem | undefined,
 ): Promise<Omit<Outcome, 'id'>> {
   if (before && isAsDeclared(account, before)) return { outcome: 'unchanged', secret: undefined }
   const { email, disabled } = account
-  const done = await core.accounts.declare(tenant, wantedOf(account))
+  const done = await core.accounts.declare(tenant, wantedOf(account), ready.get(account))
   const hasNewPassword = done === 'password_changed'
   if (hasNewPassword) {
     const changed = await core.accounts.byIdentifier(tenant, email)

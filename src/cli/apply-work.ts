@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { ReadyDeclared } from '../accounts/declare.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Naming } from '../resources/known-names.ts'
@@ -35,6 +36,8 @@ export interface Work {
   faults: string[]
   /** What clients name that is not stored of them already: it may be in the file, and further below. */
   namings: Map<Scope, Array<Naming & { client_id: string }>>
+  /** By declared account, what `readyPasswords` made of its password. */
+  ready: Map<object, ReadyDeclared>
   /** Tells who waits, every now and then, how far it is. */
   progress(more: number): Promise<void>
 }

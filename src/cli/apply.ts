@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { present } from '../present.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
+import { readyPasswords } from './apply-accounts.ts'
 import { changesOf, type Stored, undeclaredIn } from './apply-changes.ts'
 import { applyDocument, checkApplyFile } from './apply-file.ts'
 import { declareOwn, declareSections, declareTenants } from './apply-items.ts'
@@ -29,7 +30,10 @@ const input = z.strictObject({
 
 type Input = z.infer<typeof input>
 
-/** `apply`: see `ApplyResult`. All in one transaction, which `--plan` rolls back: a plan is what apply would do. */
+/**
+ * `apply`: see `ApplyResult`. All in one transaction, which `--plan` rolls back: a plan is what apply would do. What takes
+ * long and changes nothing comes before: documents of sectors are fetched, and passwords are hashed.
+ */
 export const apply: Command<Input, ApplyResult> = {
   input,
   async prepare(args, io) {
@@ -68,8 +72,10 @@ export const apply: Command<Input, ApplyResult> = {
       secrets: [],
       faults: [],
       namings: new Map(),
+      ready: new Map(),
       progress,
     }
+    for (const { id, accounts } of scopes) await readyPasswords(work, id, accounts)
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()

@@ -10,6 +10,9 @@ export interface Check {
   fix?: string
 }
 
+/** What a look at one thing came to. */
+export type Finding = Omit<Check, 'name'>
+
 /** What `doctor --json` prints. */
 export interface Diagnosis {
   /** Whether nothing failed; warnings are no failure. */

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { takenIds } from '../clients/client.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { requiredAlgs, stateOf } from '../signing/signing-key.ts'
 import { migrationState, summaryOf } from '../storage/migrate.ts'
 import { findPooler } from '../storage/pooler.ts'
-import { type Check, diagnosisOf, renderDiagnosis } from './check.ts'
+import { type Check, diagnosisOf, type Finding, renderDiagnosis } from './check.ts'
 import type { Command } from './command.ts'
+import { examineClients } from './doctor-clients.ts'
 import { describeFailure } from './failure.ts'
 
 const input = z.strictObject({})
@@ -26,8 +26,6 @@ export const doctorStorage: Command<z.infer<typeof input>, Check[]> = {
   },
   render: (checks) => renderDiagnosis(diagnosisOf(checks)),
 }
-
-type Finding = Omit<Check, 'name'>
 
 const oldestPostgres = 14
 /** Milliseconds. */
@@ -136,20 +134,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
         }
   },
 
-  async clients({ database }) {
-    const unusable = await database.query<{ tenant_id: string; client_id: string }>(
-      'select tenant_id, client_id from clients where client_id = any($1) order by tenant_id, client_id',
-      [takenIds],
-    )
-    const names = unusable.map((row) => `${row.client_id} (tenant ${row.tenant_id})`)
-    return names.length === 0
-      ? { status: 'ok', message: 'Every client_id is allowed.' }
-      : {
-          status: 'fail',
-          message: `No longer allowed as client_id: ${names.join(', ')}. Every request treats such a client as unknown.`,
-          fix: 'declare the client under another client_id, and delete this one.',
-        }
-  },
+  clients: examineClients,
 
   mail: async ({ mail, config }) =>
     config.smtpUrl !== undefined

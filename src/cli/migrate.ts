@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { DomainError } from '../errors.ts'
 import { assertFits, migrate, migrationState, summaryOf } from '../storage/migrate.ts'
+import { findPooler } from '../storage/pooler.ts'
 import type { Command } from './command.ts'
 
 const input = z.strictObject({ check: z.boolean() })
@@ -18,7 +20,8 @@ export const migrateCommand: Command<z.infer<typeof input>, Output> = {
   input,
   beforeMigrations: true,
   prepare: ({ options }) => ({ check: options['check'] === true }),
-  async execute({ database: { dataSource } }, { check }) {
+  async execute({ database: { dataSource }, config: { databaseUrl } }, { check }) {
+    if (!check && databaseUrl !== undefined) await assertDirect(databaseUrl)
     const applied = check ? [] : await migrate(dataSource)
     const state = await migrationState(dataSource)
     assertFits(state)
@@ -30,4 +33,13 @@ export const migrateCommand: Command<z.infer<typeof input>, Output> = {
     return 'The database is up to date.'
   },
   failed: ({ pending }) => pending.length > 0,
+}
+
+/** @throws DomainError `config_invalid` behind a pooler that would lend the session with the lock to others */
+async function assertDirect(databaseUrl: string): Promise<void> {
+  if ((await findPooler(databaseUrl)) === 'none') return
+  const detail =
+    'DATABASE_URL: expected a direct connection to Postgres, got a pooler that lends connections per transaction: ' +
+    'a migration holds a lock of its session. Run "keyturn migrate" with the address of Postgres itself.'
+  throw new DomainError('config_invalid', { detail })
 }

@@ -110,6 +110,6 @@ async function openHere(command: Command, config: Config, log: Log): Promise<Ope
     log,
     schema: 'ignore',
   })
-  // Such a command uses `database` alone: nothing else can be built over a schema that is not there.
-  return { core: storage as unknown as Capabilities, close: () => storage.close() }
+  // Such a command uses `database` and `config` alone: nothing else can be built over a schema that is not there.
+  return { core: { ...storage, config } as unknown as Capabilities, close: () => storage.close() }
 }

@@ -22,7 +22,7 @@ export const cibaGrant = 'urn:openid:params:grant-type:ciba'
 const clientIdPattern = /^[\x20-\x7E]{1,255}$/
 
 /** The engine keeps things under the id of a client in plain objects, which have these already. */
-export const takenIds: readonly string[] = Object.getOwnPropertyNames(Object.prototype)
+const takenIds: readonly string[] = Object.getOwnPropertyNames(Object.prototype)
 
 /** Whether a client can be called so. */
 export const isClientId = (id: string) => clientIdPattern.test(id) && !takenIds.includes(id)

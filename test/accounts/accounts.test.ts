@@ -255,6 +255,21 @@ onAnyStorage('accounts', (kind) => {
     await refusalOf(signIn(email), 'credentials_invalid')
   })
 
+  it('are hashed ahead of the transaction that declares them, and again only if the password changed since', async () => {
+    const email = 'ahead@example.com'
+    const wanted = { email, password: 'hashed ahead of it' }
+    const ready = await accounts.readyDeclared(defaultTenant, wanted)
+    const declare = (ahead = ready) => accounts.declare(defaultTenant, wanted, ahead)
+    const before = hashes
+    expect(await declare()).to.equal('created')
+    const current = await accounts.readyDeclared(defaultTenant, wanted)
+    expect(await declare(current)).to.equal('unchanged')
+    expect(hashes - before, 'to compare it').to.equal(1)
+    await accounts.declare(defaultTenant, { email, password: 'somebody else was first' })
+    expect(await declare(current)).to.equal('password_changed')
+    expect((await signIn(email, wanted.password)).account.email).to.equal(email)
+  })
+
   it('refuses whoever has a hash that cannot be verified as it refuses a wrong password, and tells of them once', async () => {
     const account = await someone()
     await nodes.a.database.execute('update passwords set hash = $2 where account_id = $1', [

@@ -151,6 +151,13 @@ describe('The command line on servers', function () {
         `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`,
       )
       expect(await storage(off)).to.match(/^ok .* answers through a pooler that lends connections/)
+      for (const change of [{}, off]) {
+        const lent = await runHere(['migrate'], { ...env, DATABASE_URL: url, ...change })
+        expect(lent).to.include({ code: 1, stdout: '' })
+        expect(lent.stderr).to.match(/^keyturn: DATABASE_URL: expected a direct connection .*\n$/)
+      }
+      const looked = await runHere(['migrate', '--check'], { ...env, DATABASE_URL: url, ...off })
+      expect(looked.code).to.equal(0)
       await child.stop()
       const direct = await storage({ DATABASE_URL: env['DATABASE_URL'] })
       expect(direct).to.match(/^ok +storage +PostgreSQL \S+ answers\.$/)

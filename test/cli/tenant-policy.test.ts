@@ -61,4 +61,35 @@ describe('command line: what holds for everybody in a tenant', () => {
       ...[event('acme', false), event('default', false)],
     ])
   })
+
+  it('has passwords hashed before its transaction, and rules for them by what it declares itself', async () => {
+    const seen: Array<[inTransaction: boolean, ahead: boolean]> = []
+    const inTransaction = () => core.database.current()?.isOpen() === true
+    const accounts: typeof core.accounts = {
+      ...core.accounts,
+      readyDeclared(...of) {
+        seen.push([inTransaction(), true])
+        return core.accounts.readyDeclared(...of)
+      },
+      declare(...of) {
+        seen.push([inTransaction(), of[2] !== undefined])
+        return core.accounts.declare(...of)
+      },
+    }
+    const short = { email: 'short@example.com', password: 'ten7chars.' }
+    const members = { name: 'Factors', require_mfa: true, accounts: [short] }
+    const document = applyDocument.parse({ tenants: [{ id: 'factors', ...members }] })
+    const input = { tenant, document, plan: false }
+    await apply.execute({ ...core, accounts }, input)
+    expect(seen).to.deep.equal([
+      [false, true],
+      [true, true],
+    ])
+    const other = { email: 'other@example.com', password: 'ten7chars.' }
+    const refused = await applied({ accounts: [other] }).catch((error: unknown) => error)
+    expect(refused)
+      .to.have.nested.property('detail.faults')
+      .that.match(/at least 15 characters/)
+    expect(await core.accounts.byIdentifier(tenant, other.email)).to.equal(undefined)
+  })
 })

@@ -106,7 +106,9 @@ onAnyStorage('clients', (kind) => {
     const checks = () => doctorStorage.execute(nodes.a, {})
     const found = (await checks()).find(({ name }) => name === 'clients')
     expect(found).to.include({ status: 'fail' })
-    expect(found?.message).to.contain('constructor (tenant default)').and.contain('__proto__')
+    expect(found?.message).to.match(
+      /: \w+ \(tenant default\): client_id: must not .*; and 7 more\.$/,
+    )
     for (const id of Object.getOwnPropertyNames(Object.prototype)) {
       await nodes.a.clients.delete(defaultTenant, id)
     }

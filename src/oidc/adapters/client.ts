@@ -1,19 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { networkOf } from '../../attempts/network.ts'
-import {
-  type ClientMetadata,
-  checkedMetadata,
-  deviceCodeGrant,
-  secretsOf,
-} from '../../clients/client.ts'
+import { type ClientMetadata, deviceCodeGrant, secretsOf } from '../../clients/client.ts'
 import { fapiForced } from '../../clients/fapi.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { secretBehind } from '../client-assertion.ts'
 import { assertMayAuthenticate, assertMayBeUnknown } from '../client-guessing.ts'
-import { mtlsFault } from '../mtls.ts'
 import { routes } from '../routes.ts'
+import { judgeStored } from '../stored-client.ts'
 import { inert } from './inert.ts'
 
 /**
@@ -84,12 +79,8 @@ export function clientAdapter(context: IssuerContext): Adapter {
         assertMayBeUnknown(context, Provider.ctx)
         return undefined
       }
-      const parsed = checkedMetadata(client)
-      const beyondUs = parsed.success ? mtlsFault(config, parsed.data) : undefined
-      if (!parsed.success || beyondUs !== undefined) {
-        const faults = parsed.error?.issues.map(
-          ({ path, message }) => `${path.join('.')}: ${message}`,
-        ) ?? [beyondUs]
+      const { metadata, faults } = judgeStored(config, client)
+      if (faults) {
         log.error({ client_id: id, tenant, faults }, 'stored client is not valid')
         throw new errors.InvalidClient(
           'client is invalid',
@@ -99,7 +90,7 @@ export function clientAdapter(context: IssuerContext): Adapter {
       const assertion = Provider.ctx?.oidc?.params?.['client_assertion']
       const secret = await secretBehind(assertion, clients.readableSecrets(client))
       const registeredBy = client.selfRegistered ? { registered_by: 'self' } : {}
-      return { ...engineMetadata(parsed.data, secret), ...registeredBy }
+      return { ...engineMetadata(metadata, secret), ...registeredBy }
     },
     upsert: refuse,
     destroy: refuse,
